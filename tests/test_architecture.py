@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from majortom.bundle import MAX_BUNDLE_BYTES, build_bundle
 from spider.version import VERSION
 
@@ -48,6 +50,7 @@ def test_the_agent_loads_nothing_heavy() -> None:
     assert not {name.partition(".")[0] for name in loaded} & heavy
 
 
+@pytest.mark.holds("S-36")
 def test_the_bundle_is_small_and_the_same_each_time() -> None:
     first, second = build_bundle(), build_bundle()
     assert first == second
@@ -79,6 +82,7 @@ def test_pure_code_awaits_nothing_and_reads_no_clock() -> None:
     assert found == CLOCK_BY_DEFAULT
 
 
+@pytest.mark.holds("SAFETY-39", "S-25", "S-51")
 def test_nothing_dangerous_is_used() -> None:
     banned = re.compile(r"\b(?:pickle|marshal|shelve)\b\s*(?:\.|import)|\byaml\.load\(|\beval\(|\bexec\(|shell=True|os\.system\(")
     found = [

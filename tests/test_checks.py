@@ -24,6 +24,7 @@ def test_the_code_is_formatted() -> None:
     run("ruff", "format", "--check", "--quiet", ".")
 
 
+@pytest.mark.holds("SAFETY-39")
 def test_the_linter_finds_nothing() -> None:
     run("ruff", "check", "--quiet", ".")
 
@@ -45,5 +46,6 @@ def test_the_agent_uses_nothing_that_python_3_8_lacks() -> None:
     run("vermin", "--target=3.8-", "--violations", "--no-tips", "--eval-annotations", "--quiet", "spider")
 
 
+@pytest.mark.holds("J-18")
 def test_the_page_is_typed_and_its_own_tests_pass() -> None:
     run(sys.executable, "scripts/capsule.py", "check")

@@ -1,8 +1,7 @@
-"""What the documents name exists: tests, error codes, files."""
+"""What the documents name exists: tests, error codes, files; and what they promise has its tests."""
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +15,12 @@ from groundcontrol.web.live.feeds import KEPT_BYTES, KEPT_FLEET_BYTES, RECENT_EV
 from groundcontrol.web.live.kept import FIRST_BELOW, KEPT_MOST
 from majortom.errors import MESSAGES
 from scripts.bench import BENCHES, LONG
+from tests.support.promises import PAGES, carried, promised, rows_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
-RULES = [*range(1, 99)]
-"""The numbers of the rules, in the order in which the page has them."""
-JOURNEYS = list(range(1, 21))
-NOT_YET = {12}
-"""The journey that is about alerts."""
-ATTACKS = [f"S-{number:02}" for number in (*range(1, 41), 43, 44, 45, 47, 48, 51, 57, 59, 60)]
-FAULTS = [f"F-{number:02}" for number in range(1, 41)]
+AT_THE_DEPLOYER = {"S-54", "S-55", "S-56"}
+"""Attacks of a server on the deployer, which is tried against a hostile sshd without a hub."""
 OUTSIDE = ("http://", "https://", "mailto:", "#")
 
 
@@ -57,77 +52,31 @@ def test_every_test_that_is_named_exists(path: Path) -> None:
     assert set(re.findall(r"\btest_\w+", path.read_text())) - known_tests() == set()
 
 
-def test_every_control_of_the_threat_model_names_what_holds_it() -> None:
-    """A row of a table with an id (S-nn) has a test, or the file that has it, in its last column."""
-    rows = [line for line in (ROOT / "docs" / "threat-model.md").read_text().splitlines() if re.match(r"\| S-\d\d", line)]
-    assert len(rows) > 40
-    unheld = [row for row in rows if not re.search(r"`test_\w+`|`capsule/[\w/.]+`", row.rstrip("| ").rpartition("|")[2])]
-    assert unheld == []
+@pytest.mark.parametrize("kind", PAGES)
+def test_the_ids_of_a_page_are_numbered_without_a_hole(kind: str) -> None:
+    numbers = sorted(int(name.rpartition("-")[2]) for name in promised(kind))
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 20
 
 
-def rows_of(page: str) -> list[list[str]]:
-    """The cells of every row of every table of a page."""
-    lines = (ROOT / "docs" / page).read_text().splitlines()
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line.startswith("| ")]
+def test_every_id_of_a_page_is_carried_by_a_test_and_every_id_of_a_test_is_on_a_page() -> None:
+    """Where all that a row promises is not there yet, the row says so (`not held: `), and nothing carries its id."""
+    held = {name for kind in PAGES for name, rows in promised(kind).items() if not all("not held: " in row for row in rows)}
+    assert held - set(carried()) == set(), "nothing holds these"
+    assert set(carried()) - held == set(), "no page promises these"
 
 
-def held_by(row: list[str]) -> list[tuple[str, str]]:
-    """The tests that a row names in its last cell, each of which is where the row says."""
-    held = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row[-1])
-    for file, name in held:
-        assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{row[0]}: {file} has no {name}"
-    return held
+def test_every_attack_is_tried_against_a_running_hub_a_browser_or_a_host() -> None:
+    untried = {
+        name
+        for name in promised("S")
+        if not any(test.file.startswith(("tests/e2e/", "tests/browser/", "tests/system/")) for test in carried().get(name, ()))
+    }
+    assert untried == AT_THE_DEPLOYER
 
 
-def test_every_journey_has_its_rows_and_each_clause_a_test_or_a_reason() -> None:
-    rows = rows_of("journeys.md")[1:]
-    assert sorted({int(row[0].split(" ")[0]) for row in rows}) == JOURNEYS
-    benches = (ROOT / "scripts" / "bench").read_text()
-    for row in rows:
-        measured = re.findall(r"`scripts/bench ([\w.]+)`", row[-1])
-        assert all(re.search(rf"^  {re.escape(name)} ", benches, re.MULTILINE) for name in measured), row
-        assert held_by(row) or measured or row[-1].startswith("not held: "), row
-    for number in JOURNEYS:
-        held = [row for row in rows if row[0].startswith(f"{number} ") and held_by(row)]
-        assert held or number in NOT_YET, f"nothing holds journey {number}"
-
-
-def test_every_rule_has_its_row_and_each_row_a_test_that_is_there() -> None:
-    rows = [row for row in rows_of("rules.md") if re.fullmatch(r"\d+|S-\d\d", row[0])]
-    assert [int(row[0]) for row in rows if row[0].isdecimal()] == RULES
-    assert len({row[0] for row in rows}) == len(rows)
-    for row in rows:
-        assert held_by(row), row
-
-
-def test_every_attack_on_the_hub_is_tried_against_a_running_one() -> None:
-    """By a test that starts the hub as a process of its own, and stands in the threat model with what stops it."""
-    rows = {row[0]: row[-1] for row in rows_of("rules.md") if row[0].startswith("S-")}
-    explained = {row[0] for row in rows_of("threat-model.md")}
-    assert [name for name in ATTACKS if name not in rows or name not in explained] == []
-    assert [name for name, tests in rows.items() if not re.search(r"`tests/(?:e2e|browser|system)/", tests)] == []
-
-
-def only_slow(file: str, name: str) -> bool | None:
-    """Whether a test runs with --slow alone; None: with other numbers then, or not otherwise at all."""
-    functions = ast.walk(ast.parse((ROOT / file).read_text()))
-    found = next(one for one in functions if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == name)
-    marks = [ast.unparse(one) for one in found.decorator_list]
-    return True if "pytest.mark.slow" in marks else None if any("pytest.mark.slow" in mark for mark in marks) else False
-
-
-def test_every_fault_has_its_row_with_what_tries_it_quickly_and_in_full() -> None:
-    rows = {row[0]: row for row in rows_of("faults.md") if re.fullmatch(r"F-\d\d", row[0])}
-    assert list(rows) == FAULTS
-    for name, row in rows.items():
-        assert len(row) == 4, row
-        quick, full = ([tuple(found) for found in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", cell)] for cell in row[2:])
-        assert quick, f"nothing tries {name} on each push"
-        assert [test for test in quick if only_slow(*test)] == [], f"{name}: with --slow alone"
-        assert [test for test in full if only_slow(*test) is False] == [], f"{name}: no more with --slow than without"
-        assert [test for test in quick if only_slow(*test) is None and test not in full] == [], (
-            f"{name}: more with --slow, and it is not said"
-        )
+def test_every_fault_is_caused_on_each_push() -> None:
+    assert [name for name in promised("F") if all(test.only_slow for test in carried().get(name, ()))] == []
 
 
 def test_every_error_code_stands_in_the_docs() -> None:
@@ -189,6 +138,7 @@ def test_every_benchmark_stands_in_the_help_and_each_that_a_page_names_is_one() 
     assert named - set(BENCHES | LONG) == set()
 
 
+@pytest.mark.holds("SAFETY-29", "S-16")
 def test_the_page_makes_no_markup_of_texts() -> None:
     banned = re.compile(
         r"\b(?:inner|outer)HTML\b|insertAdjacentHTML|document\.write|dangerouslySetInnerHTML|\beval\(|new Function\(|srcdoc\b"

@@ -51,6 +51,7 @@ def begun(hub: HubProcess, name: str, port: int) -> str:
     return str(made.json["id"])
 
 
+@pytest.mark.holds("J-8")
 def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser: Browser, hub: HubProcess) -> None:
     plain = asyncssh.generate_private_key("ssh-ed25519")
     locked = plain.export_private_key(passphrase=PASSPHRASE).decode()
@@ -178,6 +179,7 @@ def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: H
         expect(why).to_have_count(0)
 
 
+@pytest.mark.holds("J-8")
 def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(browser: Browser, hub: HubProcess) -> None:
     with SshEnd() as end, gate(browser, hub) as seen:
         page = seen.page
@@ -207,6 +209,7 @@ def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(brows
         assert end.knocks == knocks, "whoever it is was not told the password"
 
 
+@pytest.mark.holds("J-8")
 def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: HubProcess) -> None:
     with SshEnd() as end, gate(browser, hub) as seen:
         page = seen.page

@@ -22,6 +22,7 @@ from tests.support.stage import Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
+@pytest.mark.holds("J-7")
 def test_a_table_in_a_narrow_card_shows_every_series_with_what_it_ranged_over(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub)
@@ -36,6 +37,7 @@ def test_a_table_in_a_narrow_card_shows_every_series_with_what_it_ranged_over(pa
         assert table.evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
 
 
+@pytest.mark.holds("J-7", "J-14")
 def test_charts_show_any_window_and_never_hide_a_hole(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("large")
     with Large(hub, [node]) as large:
@@ -229,6 +231,7 @@ UNDER_SPARKS = """() => [...document.querySelectorAll('.vitals .spark')].filter(
 """Of the fleet's vitals those whose words reach into their own spark."""
 
 
+@pytest.mark.holds("J-13")
 def test_networks_are_read_in_bits_by_who_wants_them_so(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     with Large(hub, [node]):

@@ -66,6 +66,7 @@ OBSTACLES = (
 """All but the host key, whose own tests are beside the other ways to add a server."""
 
 
+@pytest.mark.holds("J-8", "J-15")
 def test_every_step_that_fails_is_named_mended_and_tried_again(
     browser: Browser, host: Host, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -233,6 +233,7 @@ def test_of_a_large_fleet_values_are_drawn_once_a_second(page: Page, hub: HubPro
     assert drawn <= took_ms / 1000 * 8 + 5, "40 a second came; once a second they are drawn, and what shows the time or answers besides"
 
 
+@pytest.mark.holds("J-2", "J-14")
 def test_groups_rows_and_tags_by_key_and_the_address_keeps_what_is_shown(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("5of 5 online")).to_be_visible()
@@ -426,6 +427,7 @@ def test_updates_are_planned_then_run_and_the_lists_find_them(page: Page, hub: H
     assert [event["type"] for event in json.loads(Path(download.value.path()).read_text())] == ["job.succeeded"]
 
 
+@pytest.mark.holds("J-14")
 def test_the_palette_acts_and_single_keys_can_be_switched_off(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     expect(page.get_by_text("5of 5 online")).to_be_visible()

@@ -199,6 +199,7 @@ def of_the_rest(jobs: dict[str, str]) -> list[Screen]:
     ]
 
 
+@pytest.mark.holds("J-15")
 @pytest.mark.parametrize("part", ["fleet", "node", "rest"])
 def test_no_screen_of_a_full_fleet_breaks_a_rule(browser: Browser, world: Staged, part: str, request: pytest.FixtureRequest) -> None:
     hub, stage, jobs = world
@@ -243,6 +244,7 @@ WAY_IN: list[Screen] = [
 ]
 
 
+@pytest.mark.holds("J-15")
 def test_the_way_in_and_an_empty_hub_break_no_rule(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     with HubProcess(tmp_path / "hub", default_admin=True) as hub, gate(browser, hub, expected=HUB_AWAY) as seen:
         found = sweep(seen, WAY_IN, every=bool(request.config.getoption("--slow")))
@@ -297,6 +299,7 @@ def another_key(end: SshEnd) -> Callable[[Gate], None]:
     return go
 
 
+@pytest.mark.holds("J-15")
 def test_what_is_asked_on_the_way_to_a_server_breaks_no_rule(browser: Browser, world: Staged, request: pytest.FixtureRequest) -> None:
     hub, _, _ = world
     with SshEnd() as end, gate(browser, hub) as seen:
@@ -328,6 +331,7 @@ def newer_build(seen: Gate) -> None:
     expect(seen.page.get_by_text("A new version of this page is ready")).to_be_visible()
 
 
+@pytest.mark.holds("J-15")
 def test_a_viewer_with_a_second_factor_meets_no_broken_rule(browser: Browser, world: Staged, request: pytest.FixtureRequest) -> None:
     hub, _, _ = world
     every = bool(request.config.getoption("--slow"))

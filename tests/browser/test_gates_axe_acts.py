@@ -53,6 +53,7 @@ def tags_not_changed(seen: Gate) -> None:
     expect(dialog.get_by_text("1 node not changed")).to_be_visible()
 
 
+@pytest.mark.holds("J-15")
 def test_questions_before_acts_and_jobs_however_they_end_break_no_rule(
     browser: Browser, hub: HubProcess, request: pytest.FixtureRequest
 ) -> None:
@@ -132,6 +133,7 @@ def codes_to_keep(seen: Gate) -> None:
     expect(dialog).to_be_visible()
 
 
+@pytest.mark.holds("J-15")
 def test_dialogs_of_people_and_their_access_break_no_rule(browser: Browser, hub: HubProcess, request: pytest.FixtureRequest) -> None:
     every = bool(request.config.getoption("--slow"))
     made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json

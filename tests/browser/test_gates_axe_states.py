@@ -233,6 +233,7 @@ def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
     ]
 
 
+@pytest.mark.holds("J-15")
 def test_what_comes_and_goes_breaks_no_rule(browser: Browser, world: Staged, request: pytest.FixtureRequest) -> None:
     hub, stage, jobs = world
     assert hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).status == 201
@@ -272,6 +273,7 @@ def lost(page: Page, path: str) -> Go:
     return go
 
 
+@pytest.mark.holds("J-15")
 def test_a_phones_menu_a_locked_door_and_a_lost_hub_break_no_rule(browser: Browser, world: Staged) -> None:
     hub, stage, _ = world
     found = []
@@ -291,6 +293,7 @@ def test_a_phones_menu_a_locked_door_and_a_lost_hub_break_no_rule(browser: Brows
     assert not found, "\n".join(found)
 
 
+@pytest.mark.holds("J-15")
 def test_a_server_that_joins_breaks_no_rule(browser: Browser, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     every = bool(request.config.getoption("--slow"))
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub) as seen:

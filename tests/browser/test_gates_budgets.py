@@ -65,6 +65,7 @@ def scripted_fleet(browser: Browser) -> Iterator[Page]:
         context.close()
 
 
+@pytest.mark.holds("J-18")
 def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_path: Path) -> None:
     """Of a fleet in peace: the cause of a trouble, a selection and whatever is behind the first view come when they are wanted."""
     with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("cache-01",)) as stage, gate(browser, hub) as seen:
@@ -83,6 +84,7 @@ def test_the_first_view_fetches_no_more_than_its_budget(browser: Browser, tmp_pa
         assert fetched.of(".js") > first, "what is fetched later is counted too"
 
 
+@pytest.mark.holds("J-18")
 def test_a_second_of_five_hundred_nodes_lays_the_page_out_once_for_each_drawing(browser: Browser) -> None:
     with scripted_fleet(browser) as page:
         expect(page.get_by_role("table", name="Nodes")).to_have_attribute("aria-rowcount", str(ALL + 1))
@@ -132,6 +134,7 @@ def test_what_was_drawn_before_is_let_go(browser: Browser) -> None:
     assert after - before <= 12_000
 
 
+@pytest.mark.holds("J-18")
 @pytest.mark.slow
 @pytest.mark.timeout(1100)
 def test_ten_minutes_of_five_hundred_nodes_leave_nothing_behind() -> None:

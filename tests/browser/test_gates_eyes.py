@@ -83,6 +83,7 @@ def settled(seen: Gate, how: str) -> int:
     return over
 
 
+@pytest.mark.holds("J-19")
 def test_nothing_scrolls_two_ways_on_a_small_screen_or_at_twice_the_size(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     too_wide = []
     with gate(browser, hub) as seen:
@@ -131,6 +132,7 @@ def test_long_names_stay_in_their_cards(browser: Browser, hub: HubProcess, stage
     assert not over
 
 
+@pytest.mark.holds("J-19")
 def test_nothing_moves_for_who_wants_stillness_and_forced_colours_leave_every_glyph(
     browser: Browser, hub: HubProcess, stage: Stage
 ) -> None:

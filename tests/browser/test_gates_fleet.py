@@ -52,6 +52,7 @@ def shown_are(page: Page, wanted: set[str]) -> None:
     until(page, lambda: set(shown(page)), lambda names: names == wanted)
 
 
+@pytest.mark.holds("J-2")
 def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -105,6 +106,7 @@ def test_five_hundred_nodes_are_filtered_sorted_walked_and_found_again(browser: 
         expect(table).to_have_attribute("aria-rowcount", str(ALL + 1))
 
 
+@pytest.mark.holds("J-2")
 def test_of_five_hundred_cards_those_in_sight_are_alive(browser: Browser, hub: HubProcess) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -129,6 +131,7 @@ def test_of_five_hundred_cards_those_in_sight_are_alive(browser: Browser, hub: H
         expect(last).to_be_focused()
 
 
+@pytest.mark.holds("J-1")
 def test_a_log_in_that_is_locked_says_for_how_long(browser: Browser, hub: HubProcess) -> None:
     answers = [
         hub.request("POST", "/api/v1/auth/login", {"username": "nobody", "password": f"wrong guess {number}"}).status

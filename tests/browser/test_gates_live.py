@@ -105,6 +105,7 @@ def seconds_shown(page: Page, *, holes: bool = False) -> list[str]:
     return times
 
 
+@pytest.mark.holds("J-3")
 def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -134,6 +135,7 @@ def test_values_come_without_a_shift_and_the_order_waits_for_the_pointer(browser
         expect(page.get_by_role("table", name="Nodes").get_by_role("rowheader").locator("b").first).to_have_text("edge-ams")
 
 
+@pytest.mark.holds("J-6")
 def test_a_node_that_falls_silent_is_stale_then_offline_then_back(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -176,6 +178,7 @@ def heard_within(page: Page, heard: list[str], milliseconds: float) -> list[str]
     return list(heard)
 
 
+@pytest.mark.holds("J-5")
 def test_a_hidden_tab_hears_no_samples_and_has_them_all_when_it_is_back(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -193,6 +196,7 @@ def test_a_hidden_tab_hears_no_samples_and_has_them_all_when_it_is_back(browser:
         assert times == sorted(set(times), reverse=True)
 
 
+@pytest.mark.holds("J-4")
 def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_back(
     browser: Browser, hub: HubProcess, stage: Stage
 ) -> None:
@@ -220,6 +224,7 @@ def test_a_lost_hub_is_told_values_are_dimmed_and_the_hole_is_filled_when_it_is_
         assert {later - earlier for later, earlier in itertools.pairwise(moments)} == {timedelta(seconds=1)}, "and none is left out"
 
 
+@pytest.mark.holds("J-4")
 def test_a_loss_is_told_when_three_seconds_are_over_and_not_before(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     """By the page's own clock, which stands while the machine is late."""
     with gate(browser, hub, expected=HUB_AWAY) as seen:
@@ -301,6 +306,7 @@ def points(path: str) -> int:
     return path.count("M") + path.count("L")
 
 
+@pytest.mark.holds("J-4")
 def test_the_lines_of_the_fleet_have_a_hole_where_nothing_came(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -327,6 +333,7 @@ def test_the_lines_of_the_fleet_have_a_hole_where_nothing_came(browser: Browser,
         until(page, drawn, lambda paths: all(path.count("M") > 1 for path in paths))
 
 
+@pytest.mark.holds("J-6")
 def test_a_node_whose_values_are_old_is_left_out_of_the_fleet_s_sums(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page
@@ -388,6 +395,7 @@ def test_a_button_that_is_at_work_keeps_its_name(browser: Browser, hub: HubProce
         assert seen.axe() == []
 
 
+@pytest.mark.holds("J-4")
 def test_a_page_opened_while_nobody_answers_says_so_and_opens_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub, expected=("502 (Bad Gateway)",)) as seen:
         page = seen.page
@@ -403,6 +411,7 @@ def test_a_page_opened_while_nobody_answers_says_so_and_opens_by_itself(browser:
         expect(page.get_by_role("tab", name="Processes")).to_have_attribute("aria-selected", "true")
 
 
+@pytest.mark.holds("J-4")
 def test_a_page_without_a_hub_says_what_it_waits_for_and_reads_by_itself_once_it_is_back(
     browser: Browser, hub: HubProcess, stage: Stage
 ) -> None:
@@ -431,6 +440,7 @@ def test_a_page_without_a_hub_says_what_it_waits_for_and_reads_by_itself_once_it
         expect(page.get_by_role("table", name="Nodes")).to_contain_text("db-01")
 
 
+@pytest.mark.holds("J-20")
 def test_a_newer_build_is_offered_and_never_loaded_by_itself(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         page = seen.page

@@ -133,6 +133,7 @@ def studio(browser: Browser, hub: HubProcess) -> Iterator[Gate]:
         yield seen
 
 
+@pytest.mark.holds("J-16")
 def test_the_log_in_looks_as_it_did(browser: Browser, tmp_path: Path) -> None:
     differs = []
     with frozen_hub(tmp_path / "hub") as hub, studio(browser, hub) as seen:
@@ -143,6 +144,7 @@ def test_the_log_in_looks_as_it_did(browser: Browser, tmp_path: Path) -> None:
     assert not differs, "\n".join(differs)
 
 
+@pytest.mark.holds("J-16")
 @pytest.mark.slow
 def test_the_main_screens_look_as_they_did(browser: Browser, world: Staged, tmp_path: Path) -> None:
     hub, stage, jobs = world
@@ -160,6 +162,7 @@ def test_the_main_screens_look_as_they_did(browser: Browser, world: Staged, tmp_
     assert not differs, "\n".join(differs)
 
 
+@pytest.mark.holds("J-16")
 @pytest.mark.slow
 def test_a_refusal_and_the_offer_of_a_newer_page_look_as_they_did(browser: Browser, world: Staged, tmp_path: Path) -> None:
     hub, _, _ = world

@@ -90,6 +90,7 @@ def said(page: Page) -> list[str]:
     return sent
 
 
+@pytest.mark.holds("J-8")
 def test_a_secret_is_gone_when_its_dialog_is_closed(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     assert stage.ids
     with gate(browser, hub) as seen:

@@ -148,6 +148,7 @@ def inert(page: Page) -> None:
     assert page.evaluate("[...document.querySelectorAll('a')].filter((a) => !a.href.startsWith(location.origin)).length") == 0
 
 
+@pytest.mark.holds("SAFETY-29", "S-16", "J-17")
 def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubProcess) -> None:
     hub = fresh_hub
     hub.first_login()
@@ -220,6 +221,7 @@ def test_hostile_text_of_a_node_is_inert_everywhere(page: Page, fresh_hub: HubPr
         speaker.join(20)
 
 
+@pytest.mark.holds("J-17")
 def test_hostile_text_of_a_server_that_joins_is_inert(page: Page, fresh_hub: HubProcess) -> None:
     hub = fresh_hub
     hub.first_login()
@@ -239,6 +241,7 @@ def test_hostile_text_of_a_server_that_joins_is_inert(page: Page, fresh_hub: Hub
         inert(page)
 
 
+@pytest.mark.holds("J-17")
 def test_an_address_that_names_what_every_object_has_names_nothing(page: Page, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage:
         sign_in(page, hub)

@@ -71,6 +71,7 @@ class Server(threading.Thread):
                 await self._over.wait()
 
 
+@pytest.mark.holds("J-9")
 def test_a_command_is_counted_down_ends_and_is_used_once(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()
@@ -144,6 +145,7 @@ def test_a_command_outlives_its_dialog_unless_it_is_revoked(page: Page, hub: Hub
     until(page, lambda: states() == ["open", "revoked"])
 
 
+@pytest.mark.holds("J-9")
 def test_a_server_that_spends_the_command_and_fails_is_said_to_have_failed(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     page.get_by_role("button", name="Add node").first.click()
@@ -160,6 +162,7 @@ def test_a_server_that_spends_the_command_and_fails_is_said_to_have_failed(page:
         expect(dialog.get_by_role("heading", name="Run this on the server")).to_be_visible()
 
 
+@pytest.mark.holds("S-45")
 def test_nodes_that_wait_are_approved_or_rejected_on_the_fleet_page(page: Page, hub: HubProcess) -> None:
     invite = made(hub, kind="organisation", name="cloud", uses=5)["invite"]
 

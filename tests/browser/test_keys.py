@@ -32,6 +32,7 @@ def call_palette(page: Page) -> Route:
     return until(page, lambda: held)[0]
 
 
+@pytest.mark.holds("J-14")
 def test_what_is_typed_before_the_palette_is_there_is_typed_into_it_and_presses_nothing_behind_it(
     browser: Browser, hub: HubProcess
 ) -> None:
@@ -194,6 +195,7 @@ def test_the_palette_offers_a_viewer_no_orders(browser: Browser, hub: HubProcess
             expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.holds("J-14")
 def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=NODES), gate(browser, hub) as seen:
         page = seen.page
@@ -289,6 +291,7 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
         expect(page.get_by_role("button", name="Back to live")).to_have_count(0)
 
 
+@pytest.mark.holds("J-14")
 def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page
@@ -331,6 +334,7 @@ def test_a_range_by_key_or_by_the_palette_ends_a_window_and_what_was_frozen(brow
         assert page.url.endswith("/packages")
 
 
+@pytest.mark.holds("J-14")
 def test_escape_out_of_a_window_of_time_leaves_what_is_selected_in_the_fleet(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=NODES), gate(browser, hub) as seen:
         page = seen.page

@@ -197,6 +197,7 @@ def nobody_answers(page: Page, told: Locator) -> None:
     page.unroute("**/*")
 
 
+@pytest.mark.holds("J-4")
 def test_what_does_not_come_is_told_of_and_the_page_loaded_anew_has_it(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, gate(browser, hub, expected=("ERR_FAILED",)) as seen:
         page = seen.page

@@ -96,6 +96,7 @@ def scroll(page: Page, follow: Locator, way: int, *, following: str) -> None:
     until(page, turned, lambda said: said == following)
 
 
+@pytest.mark.holds("J-10", "J-14")
 def test_scrolling_up_stops_following_in_this_tab_alone(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("builder")
     with Builder(hub, node) as builder:
@@ -178,6 +179,7 @@ def test_what_is_no_longer_held_is_told_and_the_download_has_it(page: Page, hub:
         assert hashlib.sha256(held).hexdigest() == builder.digest.hexdigest()
 
 
+@pytest.mark.holds("J-10")
 def test_fifty_megabytes_are_shown_to_their_end_and_are_whole_after_a_reload_in_the_middle(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("builder")
     with Builder(hub, node) as builder:

@@ -79,6 +79,7 @@ def all_online(page: Page) -> None:
     expect(page.get_by_text("4of 4 online")).to_be_visible()
 
 
+@pytest.mark.holds("J-10")
 def test_an_order_for_all_that_are_shown_reaches_its_end_and_says_who_refused(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)
     all_online(page)
@@ -154,6 +155,7 @@ def test_an_order_is_for_those_that_are_there_when_it_is_given(page: Page, hub: 
     assert [(name, order.verb) for name, order in nodes.orders] == [("web-1", "reboot")]
 
 
+@pytest.mark.holds("J-10")
 @pytest.mark.refusals("409 (Conflict)")
 def test_a_reboot_of_many_wants_their_number_and_what_cannot_be_stopped_wants_force(page: Page, hub: HubProcess, nodes: Fleet) -> None:
     sign_in(page, hub)

@@ -72,6 +72,7 @@ def see(seen: Gate, *numbers: int) -> None:
     seen.look(LOOKS[0])
 
 
+@pytest.mark.holds("J-8")
 def test_a_list_becomes_servers_by_one_confirmation(browser: Browser, hub: HubProcess, servers: Servers) -> None:
     one, two, three = servers.ports
     with gate(browser, hub) as seen:
@@ -136,6 +137,7 @@ def test_a_list_becomes_servers_by_one_confirmation(browser: Browser, hub: HubPr
         expect(page.get_by_role("dialog").get_by_role("heading", name="Could not deploy to web-1")).to_be_visible()
 
 
+@pytest.mark.holds("J-8")
 def test_a_jump_host_is_typed_shown_and_left_out_again(browser: Browser, hub: HubProcess, servers: Servers) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()

@@ -18,6 +18,7 @@ from tests.support.hub import HubProcess
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.holds("J-7")
 def test_processes_parts_services_packages_and_values_of_this_machine(page: Page, hub: HubProcess, tmp_path: Path) -> None:
     with contextlib.ExitStack() as held:
         listeners = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(9)]  # a table of a few rows has no search

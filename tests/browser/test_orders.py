@@ -69,6 +69,7 @@ def node(hub: HubProcess) -> Iterator[Planner]:
         yield played
 
 
+@pytest.mark.holds("J-10")
 @pytest.mark.refusals("500 (Internal Server Error)")
 def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
@@ -207,6 +208,7 @@ def test_what_wants_a_plan_wants_it_from_a_node_that_has_gone_meanwhile_too(page
         expect(dialog.get_by_text("The node is not connected")).to_have_count(0)
 
 
+@pytest.mark.holds("J-10")
 def test_a_server_is_restarted_once_its_name_was_typed(page: Page, hub: HubProcess, node: Planner) -> None:
     password_step(page, hub, "admin", PASSWORD)
     page.get_by_role("row").get_by_text("web-1").first.click()

@@ -433,6 +433,7 @@ def test_all_figures_are_dimmed_while_the_hub_is_lost_alarming_ones_too(browser:
         until(page, inks, lambda found: len(found) > 1 and found[0] == bright[0])
 
 
+@pytest.mark.holds("J-19")
 def test_the_card_of_a_busy_server_stays_on_the_smallest_screen_in_bits_too(browser: Browser, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub, Stage(hub, only=("edge-ams",)) as stage, gate(browser, hub) as seen:
         order(hub, stage, "edge-ams", "full-upgrade", "running")

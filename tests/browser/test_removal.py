@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 NOT_FOUND = 404
 
 
+@pytest.mark.holds("J-11")
 def test_a_server_that_is_gone_is_forgotten_once_its_name_was_typed(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("backup-hel", "web-01")) as stage, gate(browser, hub, expected=("404 (Not Found)",)) as seen:
         page = seen.page
@@ -85,6 +86,7 @@ def test_a_server_that_was_removed_elsewhere_is_named_and_the_keys_have_a_place(
         expect(page).to_have_title("backup-hel · Stardust")
 
 
+@pytest.mark.holds("J-11")
 def test_a_server_that_is_there_is_told_and_goes_on_in_the_background(browser: Browser, hub: HubProcess) -> None:
     with Stage(hub, only=("web-01",)) as stage, gate(browser, hub) as seen:
         page = seen.page

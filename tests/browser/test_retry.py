@@ -14,6 +14,7 @@ from tests.support.ports import free_port
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
+@pytest.mark.holds("J-8")
 @pytest.mark.refusals("409 (Conflict)")
 def test_a_retry_at_another_port_asks_again_for_what_the_hub_may_not_send_there(page: Page, hub: HubProcess) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -120,6 +120,7 @@ def switch_on(page: Page) -> tuple[Authenticator, list[str]]:
     return app, codes
 
 
+@pytest.mark.holds("J-1", "J-13")
 def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub)
     settings(page)
@@ -151,6 +152,7 @@ def test_a_second_factor_from_set_up_to_recovery(page: Page, hub: HubProcess, ot
     expect(third.get_by_text("No nodes yet")).to_be_visible()
 
 
+@pytest.mark.holds("J-13")
 def test_turning_the_second_factor_off_ends_the_question_for_a_code(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub)
     settings(page)
@@ -161,6 +163,7 @@ def test_turning_the_second_factor_off_ends_the_question_for_a_code(page: Page, 
     sign_in(other(), hub)
 
 
+@pytest.mark.holds("J-13")
 def test_a_required_second_factor_comes_before_everything_else(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub)
     settings(page)
@@ -185,6 +188,7 @@ def test_a_required_second_factor_comes_before_everything_else(page: Page, hub: 
     expect(ada.get_by_text("No nodes yet")).to_be_visible()
 
 
+@pytest.mark.holds("J-13")
 def test_a_session_ended_elsewhere_goes_to_the_log_in(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub)
     elsewhere = other()
@@ -207,6 +211,7 @@ def test_a_session_ended_elsewhere_goes_to_the_log_in(page: Page, hub: HubProces
     expect(sessions).to_have_count(1)
 
 
+@pytest.mark.holds("J-13")
 def test_a_changed_password_is_the_only_one(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     sign_in(page, hub)
     settings(page)
@@ -257,6 +262,7 @@ FROM_THE_PAGE = """async ([method, path, body]) => {
 }"""
 
 
+@pytest.mark.holds("J-13")
 def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     (node,) = hub.enrol("moon", simulated=True)
     sign_in(page, hub)
@@ -294,6 +300,7 @@ def test_a_viewer_is_offered_no_act_and_the_hub_refuses_it(page: Page, hub: HubP
         assert grace.evaluate(FROM_THE_PAGE, [method, path, body]) == [FORBIDDEN, "auth.forbidden"], path
 
 
+@pytest.mark.holds("J-13")
 def test_a_role_taken_away_is_gone_from_the_page_at_once(page: Page, hub: HubProcess, other: Callable[[], Page]) -> None:
     hub.enrol("moon", "sun", simulated=True)
     sign_in(page, hub)
@@ -354,6 +361,7 @@ def test_a_role_that_changes_by_itself_reaches_the_open_page_in_both_directions(
         expect(linus.get_by_role("banner").get_by_role("button", name="Add node")).to_have_count(buttons, timeout=ENDED_LIMIT_MS)
 
 
+@pytest.mark.holds("J-13")
 def test_a_token_is_shown_once_works_and_dies_when_revoked(page: Page, hub: HubProcess) -> None:
     sign_in(page, hub)
     settings(page, "API tokens")

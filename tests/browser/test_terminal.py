@@ -52,6 +52,7 @@ class Printer(PlayedNodes):
         asyncio.run_coroutine_threadsafe(self.agent.say(ended(self.job, self.printed)), self._loop).result(10)
 
 
+@pytest.mark.holds("J-10")
 def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("printer")
     with Printer(hub, [node]) as printer:
@@ -134,6 +135,7 @@ def test_the_output_of_a_job_is_followed_held_searched_and_read(page: Page, hub:
         expect(rows.get_by_text("of its own")).to_have_css("color", "rgb(250, 120, 10)")
 
 
+@pytest.mark.holds("J-10")
 def test_what_a_job_erases_can_still_be_scrolled_to_and_read(page: Page, hub: HubProcess) -> None:
     [node] = hub.enrol("printer")
     with Printer(hub, [node]) as printer:

@@ -61,6 +61,7 @@ def end_of(path: Path, place: str) -> tuple[str, int, bytes, bytes]:
         return found[0], found[1], bytes(found[2]), bytes(found[3])
 
 
+@pytest.mark.holds("F-29")
 async def test_rows_of_before_a_rotation_verify_with_the_key_of_their_time(backend: Backend) -> None:
     old, new = await rotated(backend)
     store = await act(backend, new, "e", "f")

@@ -124,6 +124,7 @@ async def test_latest_over_its_limit_of_keys_says_so(bus: LocalBus) -> None:
     assert len(got) == 4
 
 
+@pytest.mark.holds("SAFETY-93", "F-33")
 async def test_memory_is_bounded_by_the_limit(any_bus: LocalBus) -> None:
     async with any_bus.subscribe(Topic("job_output"), limit=8, policy="ordered"):
         for at in range(10_000):

@@ -57,6 +57,7 @@ async def test_of_twenty_makers_of_one_name_one_wins(store: Store) -> None:
     assert len((await store.nodes.nodes(SCOPE, 100)).items) == 1
 
 
+@pytest.mark.holds("SAFETY-33")
 async def test_another_organisation_sees_and_touches_nothing(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     with pytest.raises(NotFound):
@@ -109,6 +110,7 @@ async def test_a_cursor_serves_one_list_of_one_organisation(store: Store) -> Non
         await store.jobs.jobs(SCOPE, 2, cursor)
 
 
+@pytest.mark.holds("SAFETY-41", "SAFETY-48", "S-43")
 async def test_a_deleted_node_takes_everything_with_it_and_its_id_never_comes_back(store: Store, clock: ManualClock) -> None:
     wanted = new_node()
     node = await store.nodes.create_node(SCOPE, wanted)

@@ -106,6 +106,7 @@ async def test_the_last_admin_stays(store: Store) -> None:
         await store.people.edit_user(SCOPE, left[0].id, role=None, disabled=None, grants=Grants((), ("web",)))
 
 
+@pytest.mark.holds("SAFETY-18")
 async def test_who_is_disabled_is_out_at_once(store: Store, clock: ManualClock) -> None:
     user = await made_user(store, role="viewer")
     session = await with_session(store, clock, user)
@@ -193,6 +194,7 @@ async def test_of_twenty_equal_codes_one_counts_and_none_before_it(store: Store,
     assert await store.factors.use_step(user.id, 102)
 
 
+@pytest.mark.holds("SAFETY-21")
 async def test_of_twenty_equal_recovery_codes_one_counts(store: Store, clock: ManualClock) -> None:
     user, _ = await with_factor(store, clock)
     _, _ = await with_factor(store, clock, "eve", [b"e" * 32])
@@ -213,6 +215,7 @@ async def test_a_session_without_the_second_factor_is_not_opened_once_there_is_o
     assert [one.session.id for one in (await store.people.listed_sessions(SCOPE, 10, user=user.id)).items] == [session.id]
 
 
+@pytest.mark.holds("S-09")
 async def test_a_session_that_has_ended_meanwhile_switches_no_second_factor_on(store: Store, clock: ManualClock) -> None:
     user = await made_user(store)
     thief, owner = await with_session(store, clock, user), await with_session(store, clock, user)
@@ -372,6 +375,7 @@ def test_grants_admit_by_id_or_tag_and_all_must_admit() -> None:
     assert not SCOPE._replace(grants=(Grants(("n",)), Grants(("m",)))).admits(node, ())
 
 
+@pytest.mark.holds("S-19")
 async def test_a_tag_that_a_limit_names_is_moved_by_who_may_change_rights_alone(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node(tags=("prod",)))
     await made_user(store, "limited", grants=Grants(tags=("web", "db")), disabled=True)

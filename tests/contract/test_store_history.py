@@ -235,6 +235,7 @@ async def test_twenty_that_compact_the_same_hour_move_it_once(store: Store) -> N
     assert await twice(lambda: store.metrics.compact(session.no, AT_MS // HOUR_MS)) == Moved(0, 0)
 
 
+@pytest.mark.holds("S-48")
 async def test_a_node_that_has_said_something_of_every_hour_for_years_leaves_room_for_the_others(store: Store) -> None:
     """Its hours are taken in by portions, the newest first, and go with it at once."""
     wide, other = await session_of(store, "wide"), await session_of(store, "other")
@@ -395,6 +396,7 @@ async def test_layouts_that_nothing_uses_are_forgotten_and_those_in_use_are_not(
     assert len(await rows_of(store, session)) == 20
 
 
+@pytest.mark.holds("F-34")
 async def test_a_damaged_pack_is_set_aside_and_the_rest_of_its_hour_goes_into_chunks(store: Store) -> None:
     session = await session_of(store)
     hour = AT_MS // HOUR_MS

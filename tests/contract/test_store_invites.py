@@ -27,6 +27,7 @@ async def use(store: Store, invite: Invite, name: str = "web-1", scope: Scope = 
     return await store.invites.use_invite(invite.id, scope, new_node(name))
 
 
+@pytest.mark.holds("S-45")
 async def test_of_twenty_callers_one_uses_an_invite(store: Store, clock: ManualClock) -> None:
     """S-45."""
     invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
@@ -41,6 +42,7 @@ async def test_of_twenty_callers_one_uses_an_invite(store: Store, clock: ManualC
     assert [(action, target) for _, action, target in await audited(store)] == [("invite.create", invite.id), ("invite.use", node.id)]
 
 
+@pytest.mark.holds("S-45")
 async def test_an_organisation_secret_is_good_for_so_many_and_its_nodes_wait(store: Store, clock: ManualClock) -> None:
     many = an_invite(clock.now(), kind="organisation", name="cloud", most_uses=3, approval=True)
     invite = await twice(lambda: store.invites.create_invite(SCOPE, many))
@@ -69,6 +71,7 @@ async def test_a_use_whose_answer_was_lost_is_repeated(store: Store, clock: Manu
     assert await store.invites.unsettled() == []
 
 
+@pytest.mark.holds("S-45")
 async def test_what_is_over_or_revoked_is_as_if_it_had_never_been(store: Store, clock: ManualClock) -> None:
     expired = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
     clock.advance(301)
@@ -99,6 +102,7 @@ async def test_strangers_see_none_and_a_hub_keeps_so_many_open(store: Store, clo
     assert len(page.items) + len((await store.invites.invites(SCOPE, 60, page.next)).items) == MOST_OPEN
 
 
+@pytest.mark.holds("SAFETY-36", "S-09", "S-21")
 @pytest.mark.parametrize("change", ["disabled", "an operator now", "limited to other nodes", "another password", "never there"])
 async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store, clock: ManualClock, change: str) -> None:
     """Also an organisation secret of many days: it ends with the rights of whoever made it."""
@@ -126,6 +130,7 @@ async def test_an_invite_is_worth_what_its_maker_may_at_this_moment(store: Store
     assert (await store.invites.invite(SCOPE, invite.id)).uses == (1 if maker == "ada" else 0)
 
 
+@pytest.mark.holds("S-09")
 async def test_no_name_makes_an_invite_outlive_its_maker_s_rights(store: Store, clock: ManualClock) -> None:
     """The hub itself is called so in the audit log, and anybody may be."""
     for name in ("root", "system"):

@@ -184,6 +184,7 @@ async def test_a_report_is_kept_and_the_node_follows_where_it_knows(store: Store
     assert (await store.nodes.node(SCOPE, job.node_id)).reboot_required == "no"
 
 
+@pytest.mark.holds("SAFETY-47")
 async def test_only_its_own_node_in_its_own_session_tells_of_a_job(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     other = (await running_job(store, clock.now(), "other")).session

@@ -112,6 +112,7 @@ async def test_a_job_whose_time_is_over_is_not_taken(store: Store, clock: Manual
 STATES: tuple[JobState, ...] = get_args(JobState)
 
 
+@pytest.mark.holds("SAFETY-79")
 @pytest.mark.parametrize("before", STATES)
 async def test_only_listed_transitions_happen(store: Store, clock: ManualClock, before: JobState) -> None:
     paths: dict[str, list[JobState]] = {
@@ -170,6 +171,7 @@ async def test_a_node_moves_its_own_jobs_only(store: Store, clock: ManualClock) 
         _ = [piece async for piece in store.jobs.output(STRANGER, job.id, 0)]
 
 
+@pytest.mark.holds("SAFETY-79")
 async def test_of_twenty_enders_one_writes_the_end(store: Store, clock: ManualClock) -> None:
     job, session = await running_job(store, clock.now())
     states: list[JobState] = ["succeeded", "failed"]
@@ -196,6 +198,7 @@ async def test_output_is_kept_by_offset_whatever_comes_twice(store: Store, clock
     assert (await store.jobs.job(SCOPE, job.id)).output_bytes == 11
 
 
+@pytest.mark.holds("SAFETY-76")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.binary(max_size=300), cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 120)), max_size=30), at=st.integers(0, 300)

@@ -61,6 +61,7 @@ async def test_each_stream_and_each_boot_counts_for_itself(store: Store) -> None
     assert len(await times_of(store, session)) == 30
 
 
+@pytest.mark.holds("SAFETY-80")
 async def test_a_fenced_node_does_not_spoil_the_others(store: Store) -> None:
     old, good = await session_of(store, "old"), await session_of(store, "good")
     await connect(store, old.node)

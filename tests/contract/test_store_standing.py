@@ -54,6 +54,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
+@pytest.mark.holds("SAFETY-35", "S-20")
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 async def test_what_somebody_has_ordered_who_may_not_any_more_is_not_begun(store: Store, clock: ManualClock, change: Change) -> None:
     user, scope = await an_operator(store, clock)
@@ -75,6 +76,7 @@ async def test_who_still_may_gets_it_done(store: Store, clock: ManualClock) -> N
     assert len(await store.jobs.take(None, [session], clock.now())) == 1
 
 
+@pytest.mark.holds("S-20")
 @pytest.mark.parametrize("how", ["revoked", "over", "its owner disabled"])
 async def test_a_token_that_is_over_orders_nothing(store: Store, clock: ManualClock, how: str) -> None:
     user, _ = await an_operator(store, clock)
@@ -100,6 +102,7 @@ async def test_an_orderer_whom_nobody_knows_orders_nothing(store: Store, clock: 
     assert [job.state for job in await store.jobs.withdraw(clock.now())] == ["failed"]
 
 
+@pytest.mark.holds("SAFETY-36")
 @pytest.mark.parametrize("kind", ["install", "remove"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 async def test_a_deployment_of_somebody_who_may_not_any_more_is_not_theirs_to_begin(
@@ -152,6 +155,7 @@ async def test_who_has_chosen_a_password_after_a_reset_orders_again(store: Store
         assert [job.state for job, _ in await store.jobs.take(None, [fresh], clock.now())] == ["dispatched"]
 
 
+@pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("must_change", [True, False])
 async def test_a_reset_ends_the_tokens_of_a_user_and_an_own_change_does_not(store: Store, clock: ManualClock, must_change: bool) -> None:
     """S-09: who is given another password may have been somebody else, and have made themselves a way in that no password opens."""

@@ -51,6 +51,7 @@ def integrity(path: Path) -> list[object]:
         return [db.execute("PRAGMA integrity_check").fetchall(), db.execute("PRAGMA foreign_key_check").fetchall()]
 
 
+@pytest.mark.holds("SAFETY-73", "SAFETY-90", "F-01")
 @pytest.mark.timeout(300)
 async def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """F-01, the store's part."""
@@ -107,6 +108,7 @@ TAMPERINGS = {
 }
 
 
+@pytest.mark.holds("SAFETY-70", "S-34")
 @pytest.mark.parametrize("tampering", TAMPERINGS)
 async def test_a_changed_audit_log_does_not_verify(backend: Backend, tmp_path: Path, tampering: str) -> None:
     """S-34, all but a tail cut off the newest chain, which only an outside witness can see."""
@@ -123,6 +125,7 @@ async def test_a_changed_audit_log_does_not_verify(backend: Backend, tmp_path: P
     assert verdict.startswith("chain ")
 
 
+@pytest.mark.holds("S-34")
 async def test_rows_of_another_key_do_not_verify(backend: Backend) -> None:
     await backend.store.nodes.create_node(SCOPE, new_node())
     forger = await backend.database.store(audit_key=bytes(32), chain="forger")

@@ -47,6 +47,7 @@ async def test_the_first_admin_is_made_once_for_ever(store: Store, clock: Manual
     assert await store.users.user(UserId("nobody")) is None
 
 
+@pytest.mark.holds("SAFETY-12")
 async def test_of_twenty_first_admins_one_wins(store: Store, clock: ManualClock) -> None:
     results = await asyncio.gather(
         *(store.users.create_first_admin(new_user(f"u{at}"), b"x", clock.now()) for at in range(20)), return_exceptions=True
@@ -94,6 +95,7 @@ async def test_a_new_password_ends_every_other_session(store: Store, clock: Manu
         await store.users.save_password(STRANGER, user.id, "x", None, must_change=False)
 
 
+@pytest.mark.holds("S-09")
 async def test_what_was_proven_before_the_account_changed_opens_no_session(store: Store, clock: ManualClock) -> None:
     """A password takes long to look at; what its owner does meanwhile counts."""
     user, session = await admin_with_session(store, clock)
@@ -111,6 +113,7 @@ async def test_what_was_proven_before_the_account_changed_opens_no_session(store
     await store.users.open_session(login(now, clock.now()), logged_in(now), b"a place")
 
 
+@pytest.mark.holds("SAFETY-18")
 async def test_a_session_that_has_ended_meanwhile_sets_no_password(store: Store, clock: ManualClock) -> None:
     user, session = await admin_with_session(store, clock)
     thief = login(user, clock.now())
@@ -137,6 +140,7 @@ async def test_a_refresh_swaps_the_token_and_a_spent_one_ends_the_session(store:
     assert ("admin", "auth.refresh_reused", session.id) in await audited(store)
 
 
+@pytest.mark.holds("SAFETY-20")
 async def test_of_twenty_refreshes_with_one_token_one_wins(store: Store, clock: ManualClock) -> None:
     _, session = await admin_with_session(store, clock)
     results = await asyncio.gather(
@@ -259,6 +263,7 @@ async def test_the_first_keyring_wins_together_with_its_fleet_key(backend: Backe
     assert list(await backend.store.secrets.secrets()) == [fleet]
 
 
+@pytest.mark.holds("S-57")
 async def test_credentials_are_replaced_as_a_whole_and_shredded(store: Store) -> None:
     node = (await store.nodes.create_node(SCOPE, new_node())).id
     first = [sealed(node, "private_key"), sealed(node, "passphrase")]
@@ -321,6 +326,7 @@ async def test_audit_pages_hold_each_row_once(store: Store, clock: ManualClock) 
     assert paged == everything
 
 
+@pytest.mark.holds("SAFETY-72")
 async def test_secrets_and_control_characters_never_reach_the_audit_log(store: Store, clock: ManualClock) -> None:
     entry = AuditEntry(
         ADMIN._replace(name="ad\x1b[31mmin\ud800"),
@@ -340,6 +346,7 @@ async def test_secrets_and_control_characters_never_reach_the_audit_log(store: S
     assert await store.log.verify_audit() is None
 
 
+@pytest.mark.holds("SAFETY-70", "S-34")
 async def test_every_state_change_has_its_row_and_a_refused_one_has_none(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     with pytest.raises(Conflict):

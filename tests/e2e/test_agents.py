@@ -80,6 +80,7 @@ async def test_a_real_spider_comes_online_and_its_seconds_are_kept(hub: HubProce
     assert (await asyncio.to_thread(hub.node, node.node_id))["last_seen_at"] >= online["last_seen_at"]
 
 
+@pytest.mark.holds("SAFETY-73")
 async def test_samples_are_stored_before_they_are_acknowledged(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node) as [agent]:
@@ -181,6 +182,7 @@ async def test_an_unknown_node_hears_a_proof_that_is_none_and_is_sent_away(share
             assert (await agent.wait_closed()).code == CLOSE_UNKNOWN
 
 
+@pytest.mark.holds("SAFETY-42", "S-38")
 async def test_a_relayed_session_is_refused(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node) as [agent]:
@@ -209,6 +211,7 @@ async def test_a_generation_that_is_neither_current_nor_next_is_unknown(shared_h
         assert (await agent.wait_closed()).code == CLOSE_UNKNOWN
 
 
+@pytest.mark.holds("S-43")
 async def test_a_node_that_says_farewell_is_forgotten_and_its_key_opens_nothing_any_more(shared_hub: HubProcess) -> None:
     hub, label = shared_hub, name()
     node, other = hub.enrol(label, name())
@@ -230,6 +233,7 @@ async def test_a_node_that_says_farewell_is_forgotten_and_its_key_opens_nothing_
             await again.join()
 
 
+@pytest.mark.holds("SAFETY-49", "S-43", "F-24")
 async def test_a_clone_is_refused_while_the_first_one_lives(shared_hub: HubProcess) -> None:
     """F-24: however often it comes, the node's state does not change."""
     times = 200
@@ -262,6 +266,7 @@ async def test_another_boot_takes_over_when_the_first_one_is_dead(shared_hub: Hu
         await second.wait_acked(0)
 
 
+@pytest.mark.holds("SAFETY-49", "SAFETY-80", "F-25")
 async def test_the_newest_of_one_boot_wins_at_once_and_the_old_session_is_fenced(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node, node) as [old, new]:
@@ -273,6 +278,7 @@ async def test_the_newest_of_one_boot_wins_at_once_and_the_old_session_is_fenced
         await new.wait_acked(0)
 
 
+@pytest.mark.holds("SAFETY-25", "S-11")
 async def test_a_browser_is_refused_at_the_agents_door(shared_hub: HubProcess) -> None:
     async with aiohttp.ClientSession() as http:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -283,6 +289,7 @@ async def test_a_browser_is_refused_at_the_agents_door(shared_hub: HubProcess) -
         assert refused.value.status == 400
 
 
+@pytest.mark.holds("SAFETY-52", "S-28")
 async def test_a_silent_opening_ends_and_one_address_gets_only_so_many(shared_hub: HubProcess) -> None:
     [node] = shared_hub.enrol(name())
     async with aiohttp.ClientSession() as http:
@@ -406,6 +413,7 @@ def throttled_s(hub: HubProcess) -> float:
     return float(next(line for line in figures if line.startswith("stardust_agents_throttled_seconds ")).split()[1])
 
 
+@pytest.mark.holds("SAFETY-53", "S-48")
 async def test_a_noisy_node_is_throttled_alone(shared_hub: HubProcess) -> None:
     noisy_node, calm_node = shared_hub.enrol(name(), name())
     async with agents(shared_hub, noisy_node, calm_node) as [noisy, calm]:

@@ -72,6 +72,7 @@ async def a_token(hub: HubProcess, *, sensitive: bool) -> str:
     return str(made.json["token"])
 
 
+@pytest.mark.holds("S-57")
 @pytest.mark.parametrize("turn", [("host", "port", "host_key"), ("port",), ("port", "host_key")])
 async def test_who_turns_a_deployment_to_another_server_gets_nothing_that_was_given_for_the_first(
     shared_hub: HubProcess, turn: tuple[str, ...]

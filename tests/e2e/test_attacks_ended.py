@@ -46,6 +46,7 @@ def demote(world: World, _session: str, _token: str) -> None:
     world.local("PATCH", "users/ends-often", {"role": "viewer"})
 
 
+@pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("end", [log_out, disable, demote, revoke])
 async def test_no_request_that_begins_after_the_end_gets_in(world: World, end: Callable[[World, str, str], None]) -> None:
     """S-09: while requests come in as fast as they can; one that was sent before may still be answered."""
@@ -94,6 +95,7 @@ def reset(world: World, _session: str, _token: str) -> None:
     world.local("POST", "users/ends-often/password")
 
 
+@pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("end", [keep_all, log_out, disable, demote, revoke, reset])
 @pytest.mark.parametrize("by", ["session", "token"])
 def test_a_request_whose_body_comes_after_the_end_does_nothing(world: World, end: Callable[[World, str, str], None], by: str) -> None:
@@ -151,6 +153,7 @@ def change_elsewhere(world: World, _session: str, _token: str) -> None:
     assert world.call(other, "POST", "auth/password", changed).status == 200
 
 
+@pytest.mark.holds("SAFETY-20", "S-09")
 @pytest.mark.parametrize("end", [out_of_the_page, disable_and_let_in_again, reset_by_an_admin, reset_on_the_console, change_elsewhere])
 def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Callable[[World, str, str], None], shift_clock: Any) -> None:
     """S-09: copied before the end, spent or not, at once and later: 401, and the cookies are taken away."""
@@ -182,6 +185,7 @@ def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Calla
             assert hub.request("GET", f"{API}/nodes", headers={"Cookie": stolen, "Origin": hub.url}).status == 401
 
 
+@pytest.mark.holds("S-09")
 def test_a_spent_refresh_cookie_ends_the_session_of_a_running_hub(world: World, shift_clock: Any) -> None:
     """S-09: one of the two has stolen it; nobody knows which, so both are out."""
     hub = world.hub
@@ -197,6 +201,7 @@ def test_a_spent_refresh_cookie_ends_the_session_of_a_running_hub(world: World, 
 # -- a session left open (S-15), a code that was seen (S-14) --------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-22", "S-15")
 def test_a_session_left_open_does_nothing_that_wants_a_fresh_proof(world: World, shift_clock: Any) -> None:
     """S-15: with the page's cookie, its token for forms and its Origin, five minutes after the last proof."""
     hub, own = world.hub, world.ids["node", "own"]
@@ -240,6 +245,7 @@ def test_a_session_left_open_does_nothing_that_wants_a_fresh_proof(world: World,
     assert hub.node(own)["name"] == "node-own"
 
 
+@pytest.mark.holds("SAFETY-21", "S-14")
 async def test_of_many_equal_codes_at_once_a_running_hub_takes_one(world: World) -> None:
     """S-14, over the network and from as many addresses."""
     who = await asyncio.to_thread(world.person, "two-factors", "viewer")

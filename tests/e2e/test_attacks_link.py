@@ -10,6 +10,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import pytest
+
 from spider.bundles import Bundles
 from spider.wire.frames import CLOSE_PROTOCOL, Bundle, JobAnswer, JobDone, JobOutput, JobStart, LogAck
 from tests.e2e.ordering import ended
@@ -59,6 +61,7 @@ async def strip_the_tag(agent: TestAgent) -> None:
     await agent.raw(agent.link.send(QUESTION)[:-16])
 
 
+@pytest.mark.holds("SAFETY-43", "S-40")
 async def test_no_frame_that_was_touched_on_its_way_counts_and_only_its_session_ends(shared_hub: HubProcess) -> None:
     touched, healthy = await asyncio.to_thread(shared_hub.enrol, "touched", "healthy")
     async with agents(shared_hub, healthy) as [beside]:
@@ -145,6 +148,7 @@ def dialling(spider: SpiderProcess) -> Iterator[SpiderProcess]:
         spider.close()
 
 
+@pytest.mark.holds("SAFETY-42", "S-38")
 async def test_a_running_hub_of_another_fleet_hears_a_hello_and_nothing_else(shared_hub: HubProcess, tmp_path: Path) -> None:
     """As after a stolen domain: the node dials the name that it knows, and somebody else's hub answers, who knows the node's id."""
     [node] = await asyncio.to_thread(shared_hub.enrol, "faithful")
@@ -158,6 +162,7 @@ async def test_a_running_hub_of_another_fleet_hears_a_hello_and_nothing_else(sha
         assert other.node(there.node_id)["state"] != "online"
 
 
+@pytest.mark.holds("SAFETY-44", "S-47")
 async def test_a_certificate_that_nobody_vouches_for_hears_not_even_the_request(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "careful")
     certificate = Certificate(tmp_path)
@@ -172,6 +177,7 @@ async def test_a_certificate_that_nobody_vouches_for_hears_not_even_the_request(
             await until(lambda: any(said.startswith(ASKED) for said in tap.said), 30, "the pinned certificate was refused")
 
 
+@pytest.mark.holds("SAFETY-30", "S-17")
 async def test_what_a_job_prints_acts_in_no_terminal_and_is_kept_as_it_was(shared_hub: HubProcess) -> None:
     """S-17: titles, links, the clipboard, questions to the terminal, C1, in the order of a command that watches the job; kept raw, handed out as a file."""
     acts = (
@@ -203,6 +209,7 @@ async def test_what_a_job_prints_acts_in_no_terminal_and_is_kept_as_it_was(share
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.holds("SAFETY-59", "S-36")
 async def test_a_version_of_a_running_hub_that_was_altered_on_the_node_is_refused_and_the_old_one_stays(
     hub: HubProcess, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ LAG_LIMIT_S = 5.0
 """Tells a loop that stood still from one that was busy; the figure that was measured is printed."""
 
 
+@pytest.mark.holds("SAFETY-14", "S-02")
 async def test_a_burst_of_five_hundred_from_one_address_is_checked_five_times(hub: HubProcess) -> None:
     async with attackers(hub, ["127.0.0.1", "127.0.0.2"]) as [attacker, owner]:
         assert (await try_password(owner, "admin", PASSWORD)).status == 200
@@ -56,6 +57,7 @@ async def test_a_burst_of_five_hundred_from_one_address_is_checked_five_times(hu
         assert lag_s < LAG_LIMIT_S
 
 
+@pytest.mark.holds("SAFETY-14", "S-05")
 async def test_five_hundred_from_a_hundred_addresses_at_as_many_accounts_keep_nobody_out(hub: HubProcess) -> None:
     async with attackers(hub, ["127.0.0.2", *addresses(100)]) as [owner, *crowd]:
         assert (await try_password(owner, "admin", PASSWORD)).status == 200
@@ -77,6 +79,7 @@ async def test_five_hundred_from_a_hundred_addresses_at_as_many_accounts_keep_no
         assert lag_s < LAG_LIMIT_S
 
 
+@pytest.mark.holds("SAFETY-15", "S-01")
 async def test_two_hundred_guesses_in_a_row_lock_the_guesser_out_and_not_the_owner(hub: HubProcess) -> None:
     async with attackers(hub, ["127.0.0.2", *addresses(40)]) as [owner, *crowd]:
         assert (await try_password(owner, "admin", PASSWORD)).status == 200
@@ -87,6 +90,7 @@ async def test_two_hundred_guesses_in_a_row_lock_the_guesser_out_and_not_the_own
         assert (await try_password(owner, "admin", PASSWORD)).status == 200
 
 
+@pytest.mark.holds("S-01")
 async def test_who_guesses_from_the_owner_s_own_address_keeps_the_owner_s_browser_out_of_nothing(hub: HubProcess) -> None:
     """As behind a proxy that was not named; a cookie that was made up or belongs to somebody else is worth nothing."""
     async with attackers(hub, ["127.0.0.2", "127.0.0.2"]) as [owner, guesser]:
@@ -101,6 +105,7 @@ async def test_who_guesses_from_the_owner_s_own_address_keeps_the_owner_s_browse
         assert (await ask(owner, "POST", LOGIN, body, Cookie=f"stardust-plain-device={kept.value}")).status == 200
 
 
+@pytest.mark.holds("S-01")
 async def test_an_owner_who_has_logged_out_is_not_locked_out_of_his_place(hub: HubProcess) -> None:
     async with attackers(hub, ["127.0.0.2", *addresses(2)]) as [owner, *crowd]:
         here = await try_password(owner, "admin", PASSWORD)
@@ -114,6 +119,7 @@ async def test_an_owner_who_has_logged_out_is_not_locked_out_of_his_place(hub: H
         assert (await try_password(owner, "admin", PASSWORD)).status == 200
 
 
+@pytest.mark.holds("S-01")
 async def test_who_has_the_password_keeps_the_owner_s_codes_out_of_no_place_of_his(hub: HubProcess) -> None:
     """The count of codes is of each known place; a reset on the hub's machine lifts all of them."""
     seed, recovery = await asyncio.to_thread(enrol, hub)
@@ -146,6 +152,7 @@ def with_many_sessions(hub: HubProcess, count: int) -> None:
     hub.launch()
 
 
+@pytest.mark.holds("SAFETY-16", "S-04")
 async def test_how_long_the_running_hub_takes_tells_nothing_of_who_exists(hub: HubProcess) -> None:
     """Both ways to be refused: the limit, which may be asked as often as one likes, and a wrong password."""
     people, dice = [f"person-{number}" for number in range(15)], random.Random(4)
@@ -174,6 +181,7 @@ async def test_how_long_the_running_hub_takes_tells_nothing_of_who_exists(hub: H
         assert abs(there - absent) < 0.2 * max(there, absent)
 
 
+@pytest.mark.holds("SAFETY-15", "S-03")
 def test_a_killed_hub_remembers_who_guessed(hub: HubProcess) -> None:
     guess = {"username": "admin", "password": "a guess"}
     assert [hub.request("POST", LOGIN, guess).status for _ in range(LIMIT + 1)] == [401] * LIMIT + [429]
@@ -185,6 +193,7 @@ def test_a_killed_hub_remembers_who_guessed(hub: HubProcess) -> None:
     assert hashes(hub) == 0
 
 
+@pytest.mark.holds("SAFETY-10", "SAFETY-11", "S-06")
 def test_the_first_password_from_outside_needs_the_console_and_opens_three_calls(tmp_path: Path) -> None:
     outside = {"X-Forwarded-For": "203.0.113.9"}
     first = {"username": "admin", "password": "admin"}
@@ -210,6 +219,7 @@ def test_the_first_password_from_outside_needs_the_console_and_opens_three_calls
         assert hub.request("POST", LOGIN, {"username": "admin", "password": "admin"}).status == 401
 
 
+@pytest.mark.holds("SAFETY-11", "S-06")
 @pytest.mark.parametrize(
     ("url", "proxies", "headers"),
     [
@@ -242,6 +252,7 @@ def test_nobody_claims_a_hub_whose_proxy_does_not_say_who_asks(tmp_path: Path, u
             hub.wait_event("no_proxy_named")
 
 
+@pytest.mark.holds("SAFETY-20", "S-09")
 def test_by_tls_every_cookie_of_a_running_hub_is_its_own_alone(tmp_path: Path) -> None:
     """`__Host-`: a browser takes it only by TLS, from this very host, for all of it, so that no neighbour can put one in its place."""
     env = {"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}
@@ -267,6 +278,7 @@ def test_by_tls_every_cookie_of_a_running_hub_is_its_own_alone(tmp_path: Path) -
         assert {header.partition("=")[0] for header in cleared if "Max-Age=0" in header} == {"__Host-stardust", "__Host-stardust-refresh"}
 
 
+@pytest.mark.holds("S-09", "F-14")
 def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepted_it(tmp_path: Path) -> None:
     """A token that had ended opens nothing meanwhile, a session is not refreshed, and the acceptance holds for later starts."""
     hub = HubProcess(tmp_path / "hub", faults=["clock"])
@@ -310,6 +322,7 @@ def test_a_clock_that_was_set_back_lets_nobody_in_before_the_console_has_accepte
         assert log_in() == (503, "auth.clock_behind")
 
 
+@pytest.mark.holds("SAFETY-12", "S-07")
 def test_a_hub_cannot_be_set_up_again(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "hub", default_admin=True)
     with hub:
@@ -345,6 +358,7 @@ def test_a_hub_cannot_be_set_up_again(tmp_path: Path) -> None:
         assert "Traceback" not in failed.value.output
 
 
+@pytest.mark.holds("SAFETY-17", "S-13")
 def test_no_forged_token_opens_a_running_hub(shared_hub: HubProcess, tmp_path: Path) -> None:
     """Made of a good one, without its key, or taken from another hub; in the header and in the cookie."""
     good = shared_hub.login().token
@@ -370,6 +384,7 @@ def test_no_forged_token_opens_a_running_hub(shared_hub: HubProcess, tmp_path: P
     assert shared_hub.request("GET", f"{ROOT}/nodes", token=good).status == 200
 
 
+@pytest.mark.holds("SAFETY-13", "S-08")
 def test_a_running_hub_takes_no_password_of_the_lists_and_cuts_nothing_off(hub: HubProcess) -> None:
     token, current = hub.login().token, PASSWORD
 
@@ -405,6 +420,7 @@ def test_a_running_hub_takes_no_password_of_the_lists_and_cuts_nothing_off(hub: 
     assert hub.login(password=current).token
 
 
+@pytest.mark.holds("S-27")
 async def test_a_flood_of_bad_tokens_costs_no_hash_and_takes_nobody_s_turn(shared_hub: HubProcess) -> None:
     dice = random.Random(5)
     good = (await asyncio.to_thread(shared_hub.login)).token
@@ -438,6 +454,7 @@ async def test_a_flood_of_bad_tokens_costs_no_hash_and_takes_nobody_s_turn(share
     assert len(waits) > refused / callers / 10, "who asks properly is served about as often as each of those who do not"
 
 
+@pytest.mark.holds("SAFETY-52", "S-28")
 async def test_six_hundred_silent_sockets_keep_nobody_out(hub: HubProcess) -> None:
     writers: list[asyncio.StreamWriter] = []
     before = await asyncio.to_thread(figure, hub, "process_open_files")
@@ -462,6 +479,7 @@ async def test_six_hundred_silent_sockets_keep_nobody_out(hub: HubProcess) -> No
             writer.transport.abort()
 
 
+@pytest.mark.holds("S-28")
 async def test_connections_that_have_asked_and_wait_keep_nobody_out(tmp_path: Path) -> None:
     """From one address, with few descriptors; also behind a refused upgrade, and by a second request that never ends."""
     hub = HubProcess(tmp_path / "hub", prefix=("prlimit", "--nofile=160"))
@@ -504,6 +522,7 @@ async def dribble(writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(0.3)
 
 
+@pytest.mark.holds("S-18")
 @pytest.mark.parametrize("expect", ["200-maybe", "", "100-continue, x", "\xff"])
 def test_an_expectation_that_nobody_knows_is_answered_like_everything_else(shared_hub: HubProcess, expect: str) -> None:
     for path in ("/healthz", "/api/v1/nodes", "/", "/nothing"):
@@ -516,6 +535,7 @@ def test_an_expectation_that_nobody_knows_is_answered_like_everything_else(share
         assert "Server" not in reply.headers
 
 
+@pytest.mark.holds("S-28")
 async def test_bodies_that_trickle_keep_nobody_out(hub: HubProcess) -> None:
     writers: list[asyncio.StreamWriter] = []
     before = await asyncio.to_thread(hashes, hub)
@@ -534,6 +554,7 @@ async def test_bodies_that_trickle_keep_nobody_out(hub: HubProcess) -> None:
             writer.transport.abort()
 
 
+@pytest.mark.holds("S-35")
 async def test_a_name_in_a_log_in_writes_no_line_of_its_own_into_the_log(shared_hub: HubProcess) -> None:
     async with aiohttp.ClientSession(shared_hub.url) as client:
         canary = 'admin"}\n{"event": "logged_in", "user": "evil-canary"}\x1b[2J'

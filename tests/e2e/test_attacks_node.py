@@ -130,6 +130,7 @@ async def following(hub: HubProcess, *topics: str) -> Any:
             await asyncio.gather(reading, return_exceptions=True)
 
 
+@pytest.mark.holds("SAFETY-29", "S-16")
 @pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
 async def test_whatever_a_node_says_of_itself_and_its_jobs_arrives_as_plain_text(shared_hub: HubProcess, text: str) -> None:
     node = await new_node(shared_hub)
@@ -187,6 +188,7 @@ async def test_whatever_a_node_says_of_itself_and_its_jobs_arrives_as_plain_text
     assert not any(line.startswith("{") and json.loads(line)["event"] == MARK for line in written)
 
 
+@pytest.mark.holds("S-16")
 @pytest.mark.parametrize("text", CORPUS, ids=range(len(CORPUS)))
 async def test_no_opening_and_no_series_carries_anything_else_than_plain_text(shared_hub: HubProcess, text: str) -> None:
     node = await new_node(shared_hub)
@@ -211,6 +213,7 @@ async def test_no_opening_and_no_series_carries_anything_else_than_plain_text(sh
     assert all("\x1b" not in line and "\x9b" not in line for line in shared_hub.lines)
 
 
+@pytest.mark.holds("S-26", "S-48")
 async def test_lists_without_end_are_refused_and_cost_their_sender_the_session(shared_hub: HubProcess) -> None:
     node = await new_node(shared_hub)
     messages: list[Identity | Layout] = [
@@ -228,6 +231,7 @@ async def test_lists_without_end_are_refused_and_cost_their_sender_the_session(s
 # -- what was heard, or kept ---------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-42", "S-39")
 async def test_a_recorded_session_opens_no_other(shared_hub: HubProcess) -> None:
     node = await new_node(shared_hub)
     recorded: list[bytes] = []
@@ -259,6 +263,7 @@ async def test_a_recorded_session_opens_no_other(shared_hub: HubProcess) -> None
     assert (found["state"], found["last_seen_at"]) == ("offline", before)
 
 
+@pytest.mark.holds("SAFETY-41", "S-32", "S-39")
 async def test_a_stolen_database_opens_no_session(hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
     async with agents(hub, node) as [agent]:
@@ -273,6 +278,7 @@ async def test_a_stolen_database_opens_no_session(hub: HubProcess) -> None:
         assert key.hex().encode() not in kept
 
 
+@pytest.mark.holds("SAFETY-48", "S-43")
 async def test_a_removed_node_is_sent_away_at_once_and_its_name_inherits_nothing(shared_hub: HubProcess) -> None:
     node = await new_node(shared_hub)
     async with agents(shared_hub, node) as [agent]:
@@ -327,6 +333,7 @@ async def test_a_removed_node_is_sent_away_though_its_samples_cannot_be_removed_
     await until(lambda: kept() == 0)
 
 
+@pytest.mark.holds("SAFETY-7")
 def test_what_a_node_is_given_stands_in_no_log(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = shared_hub.enrol(f"attacker-{next(NAMES)}")
     for key in (node.session_key, node.launch_key):

@@ -28,6 +28,7 @@ from tests.unit.groundcontrol.web.test_matrix_of_things import LISTS, THINGS, pa
 # -- other people's things (S-19) ----------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-33", "S-19")
 @pytest.mark.parametrize("role", ["operator", "viewer"])
 def test_no_route_of_a_running_hub_reaches_another_one_s_thing(world: World, role: str) -> None:
     """S-19: every route that names a thing, against {other, none, own}; what is another's is told as what there is not."""
@@ -51,6 +52,7 @@ def test_no_route_of_a_running_hub_reaches_another_one_s_thing(world: World, rol
     assert {world.hub.node(node.node_id)["tags"][0] for node in world.nodes.values()} == set(SIDES)
 
 
+@pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ["operator", "viewer"])
 def test_lists_of_a_running_hub_hold_what_is_granted(world: World, role: str) -> None:
     who = world.people[f"limited-{role}"]
@@ -71,6 +73,7 @@ def test_lists_of_a_running_hub_hold_what_is_granted(world: World, role: str) ->
     assert world.call(who, "GET", "updates/nodes?package=bash").json["total"] == 0
 
 
+@pytest.mark.holds("S-19")
 def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
     """S-19: by tags, by a token, by an invite, by a deployment, by an own account."""
     who, own, other = world.people["limited-operator"], world.ids["node", "own"], world.ids["node", "other"]
@@ -101,6 +104,7 @@ def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
     assert [node["id"] for node in world.call(wide, "GET", "nodes").json["nodes"]] == [own]
 
 
+@pytest.mark.holds("S-19")
 def test_no_program_and_no_operator_moves_a_tag_that_rights_hang_on(world: World) -> None:
     """S-19: whoever moves it changes what others see; `own` and `other` are granted to somebody, `plain` to nobody."""
     admin, operator = world.people["admin"], world.person("tags-all", "operator")
@@ -120,6 +124,7 @@ def test_no_program_and_no_operator_moves_a_tag_that_rights_hang_on(world: World
     assert world.call(world.people["limited-viewer"], "GET", place).status == 404
 
 
+@pytest.mark.holds("S-19")
 def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(world: World) -> None:
     """S-19: another one's deployment and request for many, named in a list, are told as what there is not."""
     admin, who = world.people["admin"], world.people["limited-operator"]
@@ -138,6 +143,7 @@ def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(wor
         assert world.call(who, "GET", f"deployments?batch={batch}").json == {"deployments": [], "next": None}
 
 
+@pytest.mark.holds("S-19")
 def test_a_conflict_of_a_running_hub_tells_nothing_of_what_is_not_granted(world: World) -> None:
     """S-19: a name that a hidden node has, and a server where somebody else is at work."""
     admin, who, own = world.people["admin"], world.people["limited-operator"], world.ids["node", "own"]
@@ -161,6 +167,7 @@ def test_a_conflict_of_a_running_hub_tells_nothing_of_what_is_not_granted(world:
             assert world.call(admin, "POST", path).status == 200
 
 
+@pytest.mark.holds("S-19")
 def test_a_token_of_an_admin_stays_within_what_it_was_made_for(world: World) -> None:
     """S-19: its nodes, its role, and nothing of people; not in a cookie, and not twice in one request."""
     hub, admin, own, other = world.hub, world.people["admin"], world.ids["node", "own"], world.ids["node", "other"]
@@ -189,6 +196,7 @@ def test_a_token_of_an_admin_stays_within_what_it_was_made_for(world: World) -> 
 # -- selectors that mean everything (S-20), and what acts later (S-21) ---------------------------------------
 
 
+@pytest.mark.holds("SAFETY-35", "S-20")
 def test_no_empty_missing_or_odd_choice_of_nodes_means_all(world: World) -> None:
     """S-20."""
     who, own = world.people["admin"], world.ids["node", "own"]
@@ -231,6 +239,7 @@ def test_no_empty_missing_or_odd_choice_of_nodes_means_all(world: World) -> None
     assert "x" not in {user["username"] for user in world.call(who, "GET", "users").json["users"]}
 
 
+@pytest.mark.holds("S-20")
 def test_an_order_for_many_reaches_those_that_are_granted(world: World) -> None:
     """S-20: among many nodes, another's is named as one that there is not."""
     who, own, other = world.people["limited-operator"], world.ids["node", "own"], world.ids["node", "other"]
@@ -246,6 +255,7 @@ def test_an_order_for_many_reaches_those_that_are_granted(world: World) -> None:
 WITHDRAWN = {"demoted": ("PATCH", "", {"role": "viewer"}), "reset": ("POST", "/password", None)}
 
 
+@pytest.mark.holds("SAFETY-35", "SAFETY-36", "S-21")
 @pytest.mark.parametrize("how", WITHDRAWN)
 async def test_what_a_demoted_user_had_ordered_never_reaches_a_node(world: World, how: str) -> None:
     """S-20, S-21: rights are asked again when something is handed over, not only when it is asked for; and what came under another password
@@ -313,6 +323,7 @@ async def live(world: World) -> AsyncIterator[tuple[aiohttp.ClientWebSocketRespo
             await asyncio.gather(*talking, return_exceptions=True)
 
 
+@pytest.mark.holds("SAFETY-37", "S-22")
 async def test_a_stream_of_a_running_hub_holds_one_s_own_and_ends_with_the_right(
     world: World, live: tuple[aiohttp.ClientWebSocketResponse, Login]
 ) -> None:
@@ -358,6 +369,7 @@ async def test_a_stream_of_a_running_hub_holds_one_s_own_and_ends_with_the_right
 # -- whose address counts (S-29) -----------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-27", "S-29")
 async def test_no_header_gives_a_guesser_of_a_running_hub_a_fresh_limit(world: World) -> None:
     """S-29: from where no proxy stands, and left of what a named proxy wrote."""
     forged = {
@@ -394,6 +406,7 @@ async def test_no_header_gives_a_guesser_of_a_running_hub_a_fresh_limit(world: W
 # -- what stands on every answer (S-18) ----------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-28", "S-18")
 async def test_every_answer_of_a_running_hub_has_the_same_headers(world: World) -> None:
     """S-18: of each route and state, of the page, of what is no route, of refused sockets."""
     hub, viewer = world.hub, world.people["limited-viewer"]

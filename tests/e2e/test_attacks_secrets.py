@@ -92,6 +92,7 @@ async def deployed(hub: HubProcess, token: str, body: dict[str, Any], state: str
     return (await hub.call("GET", path, token=token)).json
 
 
+@pytest.mark.holds("SAFETY-2", "SAFETY-7", "S-32", "S-35", "S-37")
 async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     canaries = {
@@ -188,6 +189,7 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
     assert b"STARDUST_SECRET=" + b"\0" in b"\n".join(watch.seen)
 
 
+@pytest.mark.holds("S-33")
 def test_a_hub_whose_keyring_was_altered_does_not_start(tmp_path: Path) -> None:
     hub = HubProcess(tmp_path / "hub")
     with hub:
@@ -205,6 +207,7 @@ def test_a_hub_whose_keyring_was_altered_does_not_start(tmp_path: Path) -> None:
         hub.close()
 
 
+@pytest.mark.holds("SAFETY-4", "SAFETY-5", "S-33")
 def test_a_sealed_value_that_was_moved_to_another_row_is_a_fault_and_opens_nothing(shared_hub: HubProcess) -> None:
     """S-33: who can write the database, and has an authenticator app of an account of their own, puts its seed in the place of another's."""
     seeds: dict[str, bytes] = {}
@@ -242,6 +245,7 @@ def test_a_sealed_value_that_was_moved_to_another_row_is_a_fault_and_opens_nothi
     assert log_in("moved-thief", seeds["moved-thief"]).status == 200
 
 
+@pytest.mark.holds("S-35")
 def test_a_hub_leaves_no_memory_image_and_lets_nobody_look_inside(shared_hub: HubProcess) -> None:
     limits = Path(f"/proc/{shared_hub.pid}/limits").read_text()
     assert next(line for line in limits.splitlines() if line.startswith("Max core file size")).split()[4:6] == ["0", "0"]

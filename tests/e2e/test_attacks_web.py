@@ -36,6 +36,7 @@ def page_headers(hub: HubProcess, session: Login) -> dict[str, str]:
 # -- too many pages ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("S-28")
 async def test_one_user_takes_the_live_page_from_nobody(hub: HubProcess) -> None:
     """By session and by any number of tokens."""
     made = (await hub.call("POST", f"{API}/users", {"username": "eve", "role": "viewer"})).json
@@ -64,6 +65,7 @@ async def test_one_user_takes_the_live_page_from_nobody(hub: HubProcess) -> None
 # -- bytes that are no text ------------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("S-18")
 async def test_bytes_that_are_no_text_are_refused_without_a_traceback(tmp_path: Path) -> None:
     """In every header that the hub reads, and in the address: what a stranger sends costs no line of a crash in the log."""
     with HubProcess(tmp_path / "hub", env={"STARDUST_METRICS_TOKEN": "a quite random thing 4711"}) as hub:
@@ -123,6 +125,7 @@ async def raw(hub: HubProcess, request: bytes) -> int:
 # -- other sites ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-25", "S-11")
 @pytest.mark.parametrize(
     "origin",
     [
@@ -143,6 +146,7 @@ async def test_another_site_opens_no_live_socket_with_the_page_s_cookie(shared_h
             assert msgspec.msgpack.decode(await live.receive_bytes())[0] == "hello"
 
 
+@pytest.mark.holds("SAFETY-24", "S-12")
 def test_another_site_changes_nothing_with_the_page_s_cookie(shared_hub: HubProcess) -> None:
     session = shared_hub.login()
     good = page_headers(shared_hub, session)
@@ -200,6 +204,7 @@ def reset_on_the_hub_s_machine(hub: HubProcess, _session: Login) -> None:
     assert hub.local("POST", f"{API}/local/reset-user", {"username": "admin"}).status == 200
 
 
+@pytest.mark.holds("SAFETY-18", "SAFETY-19", "S-09", "S-10")
 @pytest.mark.parametrize("end", [log_out, change_password, reset_on_the_hub_s_machine])
 async def test_a_session_that_is_over_sees_nothing_a_second_later(hub: HubProcess, end: Any) -> None:
     session = await asyncio.to_thread(hub.login)
@@ -269,6 +274,7 @@ def body_with(route: Route, field: str, text: str) -> dict[str, Any]:
     return {**right, field: [text] if "list" in kind else text}
 
 
+@pytest.mark.holds("SAFETY-40", "SAFETY-65", "S-24", "S-51", "S-58")
 async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
@@ -340,6 +346,7 @@ async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> 
     assert not [status for status in statuses if status >= 500 and status != 503], statuses
 
 
+@pytest.mark.holds("SAFETY-40", "S-30")
 @pytest.mark.parametrize(
     "host",
     [
@@ -367,6 +374,7 @@ def test_the_hub_does_not_dial_where_no_server_may_be(shared_hub: HubProcess, ho
 # -- what there is not ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-38", "S-23")
 async def test_no_made_up_verb_does_anything(shared_hub: HubProcess) -> None:
     session = await asyncio.to_thread(shared_hub.login)
     names = [
@@ -388,6 +396,7 @@ async def test_no_made_up_verb_does_anything(shared_hub: HubProcess) -> None:
             assert reply.status in (400, 404, 405), (method, name)
 
 
+@pytest.mark.holds("SAFETY-32", "S-18")
 async def test_an_answer_to_a_fault_tells_nothing_of_the_inside(shared_hub: HubProcess) -> None:
     token = (await asyncio.to_thread(shared_hub.login)).token
     inside = re.compile(rb"Traceback|File \"|/work/|site-packages|aiohttp|sqlite|SELECT |groundcontrol/|\.py\b")

@@ -89,6 +89,7 @@ TAMPERINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.holds("SAFETY-70", "S-34")
 @pytest.mark.parametrize("how", TAMPERINGS)
 def test_the_first_row_that_was_changed_is_named(copied: Stopped, how: str) -> None:
     """S-34."""
@@ -105,6 +106,7 @@ def test_the_first_row_that_was_changed_is_named(copied: Stopped, how: str) -> N
         assert "nobody" in [json.loads(row)["target"] for row in rows]
 
 
+@pytest.mark.holds("SAFETY-71", "S-34")
 def test_a_tail_that_was_cut_is_caught_by_a_head_in_the_log(copied: Stopped) -> None:
     """S-34: truncation; the witness is the hub's own log."""
     with closing(sqlite3.connect(copied.folder / "stardust.db")) as db, db:
@@ -195,6 +197,7 @@ def rows_of(folder: Path) -> Counter[str]:
     return found
 
 
+@pytest.mark.holds("SAFETY-70", "F-39")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(40, marks=pytest.mark.slow)])
 def test_everything_that_was_answered_has_its_row_after_a_kill(tmp_path: Path, kills: int) -> None:

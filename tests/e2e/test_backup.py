@@ -65,6 +65,7 @@ async def fill(hub: HubProcess, node: object) -> None:
         await agent.wait_acked(19)
 
 
+@pytest.mark.holds("SAFETY-77", "SAFETY-91", "S-37", "F-28")
 def test_what_is_restored_is_what_was_there_and_nothing_is_replayed(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     file, facts = kept
     folder = tmp_path / "data"
@@ -84,6 +85,7 @@ def test_what_is_restored_is_what_was_there_and_nothing_is_replayed(kept: tuple[
     stardust(folder, "audit", "verify", env=WITH_SECRET)
 
 
+@pytest.mark.holds("SAFETY-91")
 async def test_of_what_came_after_the_backup_a_node_sends_what_it_still_has_and_the_rest_is_gone(tmp_path: Path) -> None:
     """A node forgets what was acknowledged. What it had not handed over comes, and nothing twice or in the place of another."""
     async with contextlib.AsyncExitStack() as stack:
@@ -109,6 +111,7 @@ async def test_of_what_came_after_the_backup_a_node_sends_what_it_still_has_and_
     assert Counter(sample.value for sample in held) == Counter([*range(ends[0]), *range(ends[1], ends[2])])
 
 
+@pytest.mark.holds("S-37")
 def test_the_wrong_secret_restores_nothing_and_touches_nothing(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     file, _ = kept
     folder = tmp_path / "data"
@@ -176,6 +179,7 @@ def _reads_well(path: Path) -> bool:
         return False
 
 
+@pytest.mark.holds("SAFETY-92", "S-37", "F-34")
 @pytest.mark.parametrize("where", [0.02, 0.5, 0.9])
 def test_a_backup_with_one_other_byte_is_refused(kept: tuple[Path, dict[str, str]], tmp_path: Path, where: float) -> None:
     data = kept[0].read_bytes()
@@ -202,6 +206,7 @@ def test_a_backup_of_a_newer_program_and_a_file_that_is_none_are_named_as_such(k
     assert "not a backup" in stardust(tmp_path / "data", "restore", __file__, env=WITH_SECRET, status=1).stderr
 
 
+@pytest.mark.holds("SAFETY-71", "S-37")
 def test_an_audit_log_that_was_cut_in_a_backup_is_noticed(kept: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     """Whoever can write the file can write its checksums too, but not what only the secret makes."""
     unpacked = tmp_path / "unpacked"
@@ -225,6 +230,7 @@ def stardust_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.holds("SAFETY-92", "F-34")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("backups", [4, pytest.param(30, marks=pytest.mark.slow)])
 def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_path: Path, backups: int) -> None:
@@ -413,6 +419,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hub.folder
 
 
+@pytest.mark.holds("F-28")
 @pytest.mark.parametrize("place", RESTORE_PLACES)
 def test_a_restore_that_is_killed_was_not_begun_or_is_finished_by_the_next_start(
     kept: tuple[Path, dict[str, str]], lived_in: Path, tmp_path: Path, place: str

@@ -112,11 +112,13 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
     assert held == {seq * 100: count for seq in range(times)}, "what each said each time is held once"
 
 
+@pytest.mark.holds("SAFETY-52", "F-31")
 async def test_a_hundred_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
     """F-31, its quick selection."""
     await storm(hub, 100, 1)
 
 
+@pytest.mark.holds("SAFETY-88", "F-31")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_a_thousand_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
@@ -140,6 +142,7 @@ def _all_settled(nodes: list[WorkingNode]) -> bool:
     return all(node.outbox.settled() and node.outbox.pending()[0] < PACK_ROWS for node in nodes)
 
 
+@pytest.mark.holds("SAFETY-88", "F-30")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("count", "away_s"), [(30, 5), pytest.param(1000, 120, marks=pytest.mark.slow)])
 async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_path: Path, count: int, away_s: int) -> None:
@@ -166,6 +169,7 @@ async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_pat
             assert min(later - earlier for earlier, later in pairwise(tries)) > LEAST_INTERVAL_S - CLOCK_S
 
 
+@pytest.mark.holds("F-30")
 @pytest.mark.slow
 async def test_a_node_that_the_hub_was_away_for_comes_back_with_the_agents_own_patience(tmp_path: Path) -> None:
     """F-30, for one node: samples and a job's output are whole, and nobody hammers at the door."""
@@ -258,12 +262,14 @@ async def read_output(page: aiohttp.ClientWebSocketResponse) -> int:
             return got
 
 
+@pytest.mark.holds("SAFETY-85", "F-15")
 @pytest.mark.timeout(240)
 async def test_a_page_that_reads_nothing_is_cut_and_costs_little(hub: HubProcess, tmp_path: Path) -> None:
     """F-15, its quick selection."""
     await slow_pages(hub, tmp_path, 3, 12)
 
 
+@pytest.mark.holds("F-15")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_twenty_pages_that_read_nothing_are_cut_and_cost_little(hub: HubProcess, tmp_path: Path) -> None:
@@ -304,6 +310,7 @@ def captive(port: int) -> Iterator[list[float]]:
         server.server_close()
 
 
+@pytest.mark.holds("SAFETY-98", "F-37")
 async def test_a_page_in_the_place_of_the_hub_is_a_plain_failure_and_the_node_comes_back(hub: HubProcess, tmp_path: Path) -> None:
     """F-37: the real agent, at most one attempt a second."""
     [node] = await asyncio.to_thread(hub.enrol, "captive")

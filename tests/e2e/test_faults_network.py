@@ -38,6 +38,7 @@ def is_new(node: WorkingNode, before: object) -> bool:
     return node.link._session not in (None, before)
 
 
+@pytest.mark.holds("SAFETY-81", "F-06")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("silent_s", [40.0, pytest.param(600.0, marks=pytest.mark.slow)])
 async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(tmp_path: Path, silent_s: float) -> None:
@@ -60,6 +61,7 @@ async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(
         await until(lambda: open_files(hub.pid) <= files, 30, "descriptors of dead connections stay")
 
 
+@pytest.mark.holds("SAFETY-80", "SAFETY-81", "F-07", "F-25")
 async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_path: Path) -> None:
     """F-07, F-25."""
     async with Line() as line, behind(line, tmp_path) as hub, working(hub, tmp_path, url=f"ws://127.0.0.1:{line.port}/ws") as [node]:

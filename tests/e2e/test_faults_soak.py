@@ -70,6 +70,7 @@ async def one_fault(what: str, dice: random.Random, hub: HubProcess, nodes: list
             await hub.call("GET", f"/api/v1/nodes/{dice.choice(nodes).config.node}/history?metric=load.1")
 
 
+@pytest.mark.holds("F-38")
 async def test_a_kill_a_cut_and_a_freeze_in_a_row_lose_nothing(tmp_path: Path) -> None:
     """F-38, briefly: one job and the samples of three nodes outlive all of it."""
     dice = random.Random(38)
@@ -87,6 +88,7 @@ async def test_a_kill_a_cut_and_a_freeze_in_a_row_lose_nothing(tmp_path: Path) -
             await check_fleet(hub.folder, nodes, {job: nodes[0]})
 
 
+@pytest.mark.holds("SAFETY-93", "F-38")
 @pytest.mark.slow
 @pytest.mark.timeout(int(MINUTES * 60) + 600)
 async def test_one_fault_after_the_other_loses_nothing_and_nothing_grows(tmp_path: Path) -> None:
@@ -152,11 +154,13 @@ async def run_short(folder: Path, crowd: int, short_bytes: int, rounds: int) -> 
             await check_fleet(hub.folder, nodes, {job: node})
 
 
+@pytest.mark.holds("F-33")
 async def test_a_small_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
     """F-33, briefly."""
     await run_short(tmp_path, 5, SHORT_BYTES // 6, 3)
 
 
+@pytest.mark.holds("SAFETY-97", "F-33")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:

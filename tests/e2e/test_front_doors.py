@@ -69,16 +69,19 @@ async def output_goes_on_over(front: Front, folder: Path, reloads: int) -> None:
     assert done["output_sha256"] == hashlib.sha256(runners[0].printed).hexdigest()
 
 
+@pytest.mark.holds("SAFETY-98", "F-36")
 async def test_a_job_goes_on_while_the_front_door_is_reloaded_and_restarted(front: Front, tmp_path: Path) -> None:
     await output_goes_on_over(front, tmp_path, 2)
 
 
+@pytest.mark.holds("F-36")
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_a_job_goes_on_over_ten_reloads(front: Front, tmp_path: Path) -> None:
     await output_goes_on_over(front, tmp_path, 10)
 
 
+@pytest.mark.holds("SAFETY-27", "S-29")
 def test_a_person_is_known_by_the_own_address_and_not_by_what_the_request_claims(front: Front) -> None:
     _, door = front
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

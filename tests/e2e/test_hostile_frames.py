@@ -276,6 +276,7 @@ def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
     assert [line for line in hub.events[before:] if line["level"] in ("error", "critical")] == []
 
 
+@pytest.mark.holds("SAFETY-31", "SAFETY-87", "S-25", "S-26", "F-20")
 async def test_every_hostile_act_ends_only_its_own_session(shared_hub: HubProcess) -> None:
     """F-20."""
     [node] = await asyncio.to_thread(shared_hub.enrol, "hostile")
@@ -297,6 +298,7 @@ async def test_every_hostile_act_ends_only_its_own_session(shared_hub: HubProces
         assert got == {name: code for name, (_act, code) in ACTS.items() if code}
 
 
+@pytest.mark.holds("SAFETY-47", "S-44")
 @pytest.mark.parametrize("kind", [JobOutput, JobProgress, JobAnswer, JobEnded], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("whose", ["of another node", "that waits", "that was taken back"])
 async def test_nothing_can_be_said_about_a_job_that_the_node_was_not_given(shared_hub: HubProcess, kind: type[Any], whose: str) -> None:
@@ -349,6 +351,7 @@ async def check_bystanders(hub: HubProcess, others: Bystanders, began: float) ->
     await asyncio.to_thread(check_databases, hub.folder)
 
 
+@pytest.mark.holds("SAFETY-87", "S-25", "S-48", "F-20")
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("frames", [3000, pytest.param(200_000, marks=pytest.mark.slow)])
 async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:

@@ -51,6 +51,7 @@ def serve(folder: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[s
 # -- refusing to start -----------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-1", "S-31")
 @pytest.mark.parametrize(
     "env",
     [
@@ -97,6 +98,7 @@ def test_a_database_in_memory_is_refused_wherever_the_data_folder_lies() -> None
         assert not control.exists()
 
 
+@pytest.mark.holds("S-31")
 def test_a_wrong_secret_does_not_start_and_does_no_harm(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub"):
         pass
@@ -108,6 +110,7 @@ def test_a_wrong_secret_does_not_start_and_does_no_harm(tmp_path: Path) -> None:
         hub.login()
 
 
+@pytest.mark.holds("SAFETY-8", "F-40")
 def test_a_second_hub_on_the_folder_and_a_taken_port_are_one_sentence_each(hub: HubProcess, tmp_path: Path) -> None:
     second = serve(hub.folder, STARDUST_SECRET=SECRET)
     assert second.returncode == 78
@@ -120,6 +123,7 @@ def test_a_second_hub_on_the_folder_and_a_taken_port_are_one_sentence_each(hub: 
     assert (hub.folder / "hub.pid").read_text().strip() == str(hub.pid)
 
 
+@pytest.mark.holds("F-40")
 def test_a_second_hub_on_other_names_of_the_files_is_refused_and_the_first_one_notices_nothing(hub: HubProcess, tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     linked.mkdir(mode=0o700)
@@ -140,6 +144,7 @@ def test_a_second_hub_on_other_names_of_the_files_is_refused_and_the_first_one_n
         assert again.request("GET", "/healthz").status == 200
 
 
+@pytest.mark.holds("SAFETY-8", "S-35")
 def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "open"
     folder.mkdir()
@@ -150,6 +155,7 @@ def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "chmod 700" in done.stderr
 
 
+@pytest.mark.holds("SAFETY-8", "S-35")
 def test_everything_that_is_kept_is_private(hub: HubProcess) -> None:
     assert stat.S_IMODE(hub.folder.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in hub.folder.iterdir()}
@@ -208,6 +214,7 @@ def assert_drained(hub: HubProcess) -> None:
     assert told == ["hub_stopping", "hub_stopped"]
 
 
+@pytest.mark.holds("SAFETY-89")
 async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -> None:
     nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(20)))
     async with agents(hub, *nodes) as joined:
@@ -232,6 +239,7 @@ async def test_sigterm_sends_everybody_away_and_loses_nothing(hub: HubProcess) -
             assert (await agent.join()).live_seq >= before.acked[0]
 
 
+@pytest.mark.holds("SAFETY-89", "F-32")
 def test_a_second_signal_ends_it_on_the_spot(hub: HubProcess) -> None:
     assert hub.process is not None
     with socket.create_connection(("127.0.0.1", hub.port)) as held:
@@ -264,6 +272,7 @@ def small_hub(tmp_path: Path) -> Iterator[HubProcess]:
         yield hub
 
 
+@pytest.mark.holds("SAFETY-82", "F-11")
 async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hub: HubProcess) -> None:
     hub = small_hub
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
@@ -297,6 +306,7 @@ async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hu
         await until(lambda: hub.request("GET", "/healthz").status == 200)
 
 
+@pytest.mark.holds("SAFETY-83", "F-13")
 async def test_a_disk_that_fails_ends_the_hub_and_nothing_acknowledged_is_lost(hub: HubProcess) -> None:
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
     async with agents(hub, node) as [agent]:
@@ -348,6 +358,7 @@ def test_a_hub_whose_live_pages_hear_of_no_revocation_ends(tmp_path: Path) -> No
         assert "the task for revocations failed" in str(hub.wait_event("hub_failed"))
 
 
+@pytest.mark.holds("SAFETY-94", "S-27")
 async def test_nothing_blocks_on_the_loop_while_the_hub_serves(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
@@ -425,12 +436,14 @@ LOCAL: dict[str, Any] = {
 """What exists on the local socket alone, with a body that it would take: a new row here is a decision."""
 
 
+@pytest.mark.holds("SAFETY-38", "S-23")
 def test_every_call_outside_of_the_table_is_for_the_local_socket_alone() -> None:
     assert [f"{route.method} {route.path}" for route in local.routes("fleet", b"") if route.local] == list(LOCAL)
     assert all(route.local for route in local.routes("fleet", b""))
     assert not any(route.local for route in ROUTES)
 
 
+@pytest.mark.holds("SAFETY-38", "S-23")
 @pytest.mark.parametrize("row", LOCAL)
 def test_local_calls_do_not_exist_by_network(shared_hub: HubProcess, row: str) -> None:
     """Not for an admin who has just proved the password, nor for a token with every right."""

@@ -240,6 +240,7 @@ async def test_printed_and_held_are_told_apart(shared_hub: HubProcess, agent: Te
 # -- a node that lies ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-47", "S-44")
 @pytest.mark.parametrize("kind", ["plan", "report", "ended", "progress", "answer", "output"])
 async def test_nobody_speaks_of_a_foreign_job(shared_hub: HubProcess, agent: TestAgent, kind: str) -> None:
     [other] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
@@ -271,6 +272,7 @@ NONSENSE: dict[str, Any] = {
 }
 
 
+@pytest.mark.holds("S-44")
 @pytest.mark.parametrize("what", NONSENSE)
 async def test_what_no_job_can_say_ends_this_session_alone(shared_hub: HubProcess, agent: TestAgent, what: str) -> None:
     job, _ = await started(shared_hub, agent)
@@ -336,6 +338,7 @@ async def test_one_request_for_many_nodes_goes_on_one_after_the_other_and_has_on
         assert [one["id"] for one in listed] == [batch["id"]]
 
 
+@pytest.mark.holds("SAFETY-35", "S-20")
 @pytest.mark.parametrize("nodes", [[], None, "*", "all", {}, [str(at) for at in range(1001)]], ids=lambda nodes: repr(nodes)[:20])
 async def test_no_nodes_are_never_all_of_them(shared_hub: HubProcess, nodes: object) -> None:
     reply = await shared_hub.call("POST", "/api/v1/jobs", {"nodes": nodes, "action": "check"})

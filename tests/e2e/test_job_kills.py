@@ -151,11 +151,13 @@ async def all_hold(folder: Path, points: list[tuple[str, int]]) -> None:
         await asyncio.to_thread(hub.close)
 
 
+@pytest.mark.holds("SAFETY-73", "SAFETY-77", "F-01")
 async def test_a_hub_that_is_killed_at_a_step_of_a_job_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     """F-01, its quick selection."""
     await all_hold(tmp_path, QUICK)
 
 
+@pytest.mark.holds("F-01")
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 async def test_a_hundred_kills_at_every_step_of_a_job_lose_nothing_and_do_nothing_twice(tmp_path: Path) -> None:

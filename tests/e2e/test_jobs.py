@@ -68,6 +68,7 @@ async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path
     assert "job.succeeded" in types
 
 
+@pytest.mark.holds("F-02")
 @pytest.mark.parametrize("victim", ["hub", "spider"])
 async def test_a_job_goes_on_when_either_end_is_killed_and_no_byte_is_lost(hub: HubProcess, tmp_path: Path, victim: str) -> None:
     [node] = hub.enrol("worker")
@@ -149,6 +150,7 @@ async def test_progress_is_shown(shared_hub: HubProcess, agent: TestAgent) -> No
     assert done["error"] == {"code": "job.apt", "message": "E: it[2J broke"}
 
 
+@pytest.mark.holds("SAFETY-76")
 async def test_output_that_is_not_what_the_node_printed_makes_the_outcome_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobOutput(job, 0, 0, LINE), ended(job, LINE, output_sha256="0" * 64))
@@ -177,6 +179,7 @@ async def test_a_job_that_ended_before_its_output_came_is_asked_for_the_rest(sha
     assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "succeeded"
 
 
+@pytest.mark.holds("SAFETY-79")
 async def test_late_evidence_turns_a_guess_into_the_truth_once(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(ended(job, b"", state="interrupted", exit_code=None, error_code="job.killed", error_text="killed"))
@@ -225,6 +228,7 @@ async def test_an_order_that_was_lost_on_its_way_is_sent_again_in_the_next_sessi
         await agent.expect(JobStart, 3)
 
 
+@pytest.mark.holds("SAFETY-78")
 async def test_a_job_that_the_node_has_lost_is_unknown(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(JobAnswer(job, "accepted", "", 0), JobOutput(job, 0, 0, LINE))
@@ -266,6 +270,7 @@ async def test_a_job_for_a_node_that_is_away_waits_for_it(shared_hub: HubProcess
         assert (await agent.expect(JobStart)).job == job["id"]
 
 
+@pytest.mark.holds("S-44")
 async def test_a_foreign_job_ends_the_session_and_is_audited(shared_hub: HubProcess, agent: TestAgent) -> None:
     [other] = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}")
     foreign = (await order(shared_hub, other))["id"]

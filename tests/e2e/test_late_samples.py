@@ -80,6 +80,7 @@ def breathed(seq: int, skew_ms: int | None) -> Pack:
     return Pack(0, seq, BREATHE.layout, coding, body)
 
 
+@pytest.mark.holds("SAFETY-84", "F-14")
 async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_with_the_node(hub: HubProcess) -> None:
     """F-14."""
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
@@ -108,6 +109,7 @@ async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_
     assert (told["severity"], told["node_id"]) == ("warning", node.node_id)
 
 
+@pytest.mark.holds("F-14")
 async def test_samples_from_far_ahead_are_shown_acknowledged_and_told_but_not_stored(hub: HubProcess) -> None:
     now = time.time()
     [node] = await asyncio.to_thread(hub.enrol, "web-1")

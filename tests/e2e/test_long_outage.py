@@ -224,6 +224,7 @@ async def hold(hub: HubProcess, node: Node) -> None:
     check_samples(node.journal, rows, told_holes(hub.folder))
 
 
+@pytest.mark.holds("SAFETY-75", "F-09")
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize(
     ("rhythm_s", "hours"), [(30, 72), pytest.param(1, 1, marks=pytest.mark.slow), pytest.param(1, 72, marks=pytest.mark.slow)]
@@ -238,6 +239,7 @@ async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_ki
         print(f"{len(node.journal.samples)} samples, {len(node.journal.excused)} were in a memory that was killed")
 
 
+@pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.timeout(600)
 async def test_a_node_without_room_tells_exactly_what_it_could_not_keep(tmp_path: Path) -> None:
     """F-12: its folder is on a disk that is full long before the hub is back."""
@@ -263,6 +265,7 @@ async def test_a_node_has_not_settled_before_its_losses_are_held(tmp_path: Path)
         await node.stop()
 
 
+@pytest.mark.holds("SAFETY-75", "F-10")
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from spider.wire.codec import NODE_CODEC, pack, unpack
 from spider.wire.frames import (
     KINDS_TO_HUB,
@@ -46,6 +48,7 @@ def heard_before(data: bytes) -> Message | None:
     return NODE_CODEC.decode(data)
 
 
+@pytest.mark.holds("F-35")
 async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: HubProcess) -> None:
     """F-35."""
     journal, at = Journal(), time.time() - 10

@@ -88,6 +88,7 @@ def test_a_program_comes_in_with_a_token_from_the_command(hub: HubProcess) -> No
     assert token.encode() not in b"".join(path.read_bytes() for path in hub.folder.iterdir() if path.is_file())
 
 
+@pytest.mark.holds("SAFETY-21", "S-14")
 def test_a_second_factor_outlives_a_kill_and_its_codes_stay_spent(hub: HubProcess) -> None:
     seed, codes = enrol(hub)
     assert log_in(hub).json["code"] == "auth.totp_required"

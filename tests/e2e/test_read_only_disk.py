@@ -52,6 +52,7 @@ def served(disk: Disk, folder: Path) -> HubProcess:
     return hub
 
 
+@pytest.mark.holds("F-13")
 def test_databases_of_a_hub_that_had_ended_are_read_checked_and_copied(disk: Disk, tmp_path: Path) -> None:
     """Nothing is left of a log then, and SQLite opens none without making one."""
     with served(disk, tmp_path / "hub") as hub:
@@ -107,6 +108,7 @@ def test_it_is_said_where_everything_can_be_read_with_its_log_and_where_it_canno
         assert stardust(disk, tmp_path / "hub", "audit", "verify").returncode == 0
 
 
+@pytest.mark.holds("F-13")
 @pytest.mark.slow
 def test_a_disk_that_failed_under_its_file_system_is_told_though_linux_still_calls_it_writable(tmp_path: Path) -> None:
     """ext4 stops to write after an error, and newer kernels say so in one word of its options alone (`emergency_ro`)."""

@@ -25,6 +25,7 @@ def stardust(folder: Path, *words: str, typed: str = "") -> subprocess.Completed
     return subprocess.run(argv, env=env, input=typed, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.holds("SAFETY-51", "S-59", "F-27", "F-28")
 @pytest.mark.timeout(240)
 async def test_a_hub_that_was_built_anew_has_all_nodes_again(tmp_path: Path) -> None:
     async def short(runner: FakeRunner, _order: object) -> None:

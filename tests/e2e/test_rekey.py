@@ -80,6 +80,7 @@ async def ends(hub: HubProcess, job: str, spider: SpiderProcess) -> str:
     return state
 
 
+@pytest.mark.holds("SAFETY-50", "S-60", "F-26")
 @pytest.mark.timeout(240)
 async def test_a_node_comes_back_whatever_step_of_a_re_key_was_the_last(hub: HubProcess, tmp_path: Path) -> None:
     [node] = hub.enrol("keeper")
@@ -124,6 +125,7 @@ async def new_keys(agent: TestAgent, start: JobStart) -> Enrolled:
     return node._replace(generation=told.args["generation"], session_key=keys[:32], launch_key=keys[32:])
 
 
+@pytest.mark.holds("SAFETY-49", "S-43", "F-24")
 async def test_while_a_clone_is_about_nothing_is_run_and_new_keys_make_it_a_stranger(shared_hub: HubProcess) -> None:
     """F-24: which of the two is the right machine nobody knows, so what is ordered waits; new keys, for the one that is connected, end that."""
     [node] = shared_hub.enrol("twin")
@@ -148,6 +150,7 @@ async def test_while_a_clone_is_about_nothing_is_run_and_new_keys_make_it_a_stra
             await clone.join()
 
 
+@pytest.mark.holds("SAFETY-50", "SAFETY-91", "S-60", "F-28")
 async def test_keys_do_not_expire_and_an_old_backup_takes_newer_ones(hub: HubProcess, tmp_path: Path) -> None:
     """S-60, F-28: after 400 days away, and with a hub whose data are of before the new keys."""
     [node] = hub.enrol("traveller")

@@ -246,6 +246,7 @@ def kill_the_command(folder: Path, old: str, new: str, chance: random.Random) ->
         return kill_within(process, chance.uniform(0.0, 0.25))
 
 
+@pytest.mark.holds("SAFETY-6", "F-29")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("way", "kills"),

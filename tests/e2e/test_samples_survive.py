@@ -12,6 +12,8 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from groundcontrol.history.packs import unpack
 from groundcontrol.history.rows import RowChunk
 from groundcontrol.store.sqlite import places
@@ -169,6 +171,7 @@ async def test_every_second_is_stored_once_when_the_hub_is_killed(hub: HubProces
         assert node.made > 300
 
 
+@pytest.mark.holds("SAFETY-75")
 async def test_every_second_is_stored_once_however_often_the_connection_is_cut(hub: HubProcess, tmp_path: Path) -> None:
     dice = random.Random(6)
     async with running(hub, tmp_path) as node:
@@ -186,6 +189,7 @@ async def test_every_second_is_stored_once_however_often_the_connection_is_cut(h
         assert sessions == 25
 
 
+@pytest.mark.holds("F-10")
 async def test_what_is_older_than_the_node_keeps_is_a_hole_of_exactly_what_it_tells(hub: HubProcess, tmp_path: Path) -> None:
     async with running(hub, tmp_path) as node:
         await until(lambda: node.link._session is not None)

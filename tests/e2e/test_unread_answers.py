@@ -7,6 +7,8 @@ import socket
 import time
 from collections import Counter
 
+import pytest
+
 from tests.e2e.attacking import resident_bytes
 from tests.support.hub import HubProcess
 
@@ -14,6 +16,7 @@ READERS = 100
 LIMIT_BYTES = 200 << 20
 
 
+@pytest.mark.holds("S-28")
 def test_charts_that_nobody_takes_do_not_fill_the_memory(hub: HubProcess) -> None:
     [node] = hub.enrol("web-1")
     token = hub.login().token

@@ -50,6 +50,7 @@ def test_both_codecs_write_messages_that_the_node_reads_alike(message: Message) 
     assert codec.NODE_CODEC.decode(hub_codec.encode(message)) == codec.NODE_CODEC.decode(codec.HUB_CODEC.encode(message)) == message
 
 
+@pytest.mark.holds("SAFETY-87", "F-20")
 @given(st.binary(max_size=200))
 def test_both_codecs_refuse_junk_alike(data: bytes) -> None:
     both_read(data)
@@ -167,6 +168,7 @@ class Tamper:
         frames[at : at + 2] = [b"".join(frames[at : at + 2])]
 
 
+@pytest.mark.holds("SAFETY-43", "S-41", "F-21")
 @settings(max_examples=300)
 @given(
     st.lists(strategies.to_hub, min_size=1, max_size=6),
@@ -190,6 +192,7 @@ def test_a_stream_that_was_touched_gives_its_right_beginning_and_then_a_protocol
             hub.receive(frame, 1.0)
 
 
+@pytest.mark.holds("SAFETY-43")
 @given(st.lists(strategies.to_node.filter(lambda message: not isinstance(message, Welcome)), min_size=1, max_size=4))
 def test_reflected_frames_are_refused(messages: list[Message]) -> None:
     _node, hub = opened()
@@ -206,6 +209,7 @@ def test_an_opening_of_junk_is_a_protocol_error_and_nothing_else(junk: bytes) ->
         assert outcome(read) is REFUSED
 
 
+@pytest.mark.holds("F-21")
 def test_openings_that_are_nearly_right_are_protocol_errors_and_nothing_else() -> None:
     dice = random.Random(11)
     node = NodeOpening(NODE, 1, KEY, "ab" * 16, "hub", "1", ["f"], [ids.new_time_id()], bytes(32))

@@ -51,6 +51,7 @@ def failed(row: Any, code: str, step: str) -> str:
     return message
 
 
+@pytest.mark.holds("SAFETY-60", "S-57")
 @pytest.mark.parametrize(
     ("user", "given"),
     [
@@ -102,6 +103,7 @@ while True:
 """
 
 
+@pytest.mark.holds("S-36")
 def test_who_swaps_files_in_a_folder_like_ours_makes_root_write_to_none(desk: Desk) -> None:
     row = succeeded(desk.install("admin", sudo_password=SUDO))
     desk.spoil("echo precious >/etc/precious; chmod 0600 /etc/precious")
@@ -229,6 +231,7 @@ FAILURES: list[tuple[str, str, str, dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.holds("S-57", "F-23")
 @pytest.mark.parametrize(("code", "step", "user", "given", "spoil"), FAILURES, ids=[f"{entry[0]}-{entry[2]}" for entry in FAILURES])
 def test_a_failure_ends_in_one_sentence_and_the_server_is_as_before(
     desk: Desk, code: str, step: str, user: str, given: dict[str, Any], spoil: str
@@ -267,6 +270,7 @@ def test_a_retry_says_what_the_try_before_has_left(desk: Desk) -> None:
     assert row["earlier"] == {"tries": 2, "step": "start", "left": "taken_back", "kept": ["host_key"]}
 
 
+@pytest.mark.holds("SAFETY-69")
 def test_a_spider_that_would_not_reach_the_hub_is_not_installed(shared_desk: Desk, tmp_path: Path) -> None:
     shared_desk.freshen()
     with socket.socket() as closed:
@@ -283,6 +287,7 @@ def test_a_spider_that_would_not_reach_the_hub_is_not_installed(shared_desk: Des
         shared_desk.clean = desk.clean
 
 
+@pytest.mark.holds("SAFETY-61", "S-53")
 def test_a_server_whose_key_changed_is_not_talked_to(desk: Desk) -> None:
     node = succeeded(desk.install("root"))["node_id"]
     desk.host.reset(rekey=True)
@@ -363,6 +368,7 @@ def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: 
     look.check_unchanged()
 
 
+@pytest.mark.holds("F-32")
 def test_stopping_the_hub_takes_back_what_was_begun(desk: Desk) -> None:
     folder = "/etc/systemd/system/stardust-spider.service.d"  # the start takes its time, and the stop comes in the middle of it
     desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStartPre=/bin/sleep 60\\n' >{folder}/slow.conf")
@@ -460,6 +466,7 @@ def test_a_node_of_before_gets_the_command_with_its_next_job_and_a_failed_redepl
     desk.clean = False
 
 
+@pytest.mark.holds("S-43")
 def test_a_node_without_kept_credentials_is_removed_through_its_session(desk: Desk) -> None:
     look = Look(desk)
     node = succeeded(desk.install("root", keep_credentials=False))["node_id"]

@@ -116,6 +116,7 @@ async def at_once(_seconds: float) -> None:
     return
 
 
+@pytest.mark.holds("SAFETY-69")
 @pytest.mark.parametrize(("user", "password"), [("root", None), ("admin", "lab-admin-pw")])
 async def test_a_spider_that_does_not_come_back_is_taken_off_again(trial: Trial, user: str, password: str | None) -> None:
     before = await trial.look()
@@ -165,6 +166,7 @@ async def test_a_cancelled_installation_is_taken_back(trial: Trial) -> None:
     assert fsdiff.difference(before, await trial.look()) == []
 
 
+@pytest.mark.holds("F-22")
 @pytest.mark.parametrize("step", ["probe", "upload", "install", "start"])
 async def test_an_installation_cancelled_at_any_step_is_taken_back(trial: Trial, step: str) -> None:
     before = await trial.look()
@@ -178,6 +180,7 @@ async def test_an_installation_cancelled_at_any_step_is_taken_back(trial: Trial,
     assert fsdiff.difference(before, await trial.look()) == []
 
 
+@pytest.mark.holds("S-36")
 @pytest.mark.parametrize(
     "alter",
     [
@@ -237,6 +240,7 @@ async def test_a_host_that_goes_down_is_said_to_hold_the_rest(trial: Trial) -> N
     assert any("clearing away" in line for line in trial.notes.lines)
 
 
+@pytest.mark.holds("SAFETY-46", "S-46")
 async def test_no_key_stands_in_arguments_environment_or_logs_of_the_server(trial: Trial) -> None:
     seen: list[str] = []
 

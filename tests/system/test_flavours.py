@@ -51,6 +51,7 @@ def test_a_server_of_each_kind_is_connected_and_then_as_before(desk: Desk) -> No
     look.check_unchanged()
 
 
+@pytest.mark.holds("SAFETY-69")
 def test_a_spider_that_does_not_start_leaves_a_server_of_each_kind_as_before(desk: Desk) -> None:
     desk.spoil(f"mkdir -p {FOLDER} && printf '[Service]\\nExecStart=\\nExecStart=/no/such\\n' >{FOLDER}/x.conf")
     look = Look(desk)

@@ -71,6 +71,7 @@ def test_an_upgrade_of_everything_streams_whole_and_tells_what_changed(agent: Ag
     assert (ended["state"], ended["change_packages"]) == ("succeeded", [])
 
 
+@pytest.mark.holds("F-05")
 def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(agent: AgentHost) -> None:
     agent.host.sh(RESTARTER)
     before = agent.host.sh("systemctl show -p MainPID --value stardust-spider.service")
@@ -102,6 +103,7 @@ def test_a_refresh_with_a_dead_repository_is_no_success(agent: AgentHost) -> Non
     agent.check_output(job)
 
 
+@pytest.mark.holds("SAFETY-96", "F-19")
 def test_locks_of_others_are_waited_for_and_shown(agent: AgentHost) -> None:
     hold = (
         "import fcntl, os, sys, time; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); open(sys.argv[2] + '-held', 'w')\n"
@@ -123,6 +125,7 @@ def test_locks_of_others_are_waited_for_and_shown(agent: AgentHost) -> None:
         assert "python3" in waiting[0]
 
 
+@pytest.mark.holds("SAFETY-78", "F-03")
 def test_a_killed_runner_is_an_interruption_and_its_apt_ends_its_work(agent: AgentHost) -> None:
     agent.hold_scripts()
     job = agent.order("upgrade", {"packages": ["lab-slow"]})
@@ -139,6 +142,7 @@ def test_a_killed_runner_is_an_interruption_and_its_apt_ends_its_work(agent: Age
     assert ended["output_bytes"] == len(agent.log(job))
 
 
+@pytest.mark.holds("SAFETY-78", "F-04")
 def test_pulling_the_plug_is_an_interruption(agent: AgentHost) -> None:
     agent.hold_scripts()
     job, frame = agent.seal("upgrade", {"packages": ["lab-slow"]})
@@ -175,6 +179,7 @@ def test_updates_are_counted_inside_the_sandbox_without_privileges(agent: AgentH
     assert again["checked_at_ms"] == told["checked_at_ms"]
 
 
+@pytest.mark.holds("F-12")
 def test_a_full_disk_under_the_log_loses_output_but_not_the_result(agent: AgentHost) -> None:
     agent.host.sh("mount -t tmpfs -o size=12m,mode=2750,gid=stardust small /var/lib/stardust/jobs")
     agent.hold_scripts()
@@ -189,6 +194,7 @@ def test_a_full_disk_under_the_log_loses_output_but_not_the_result(agent: AgentH
     assert agent.version("lab-slow") == "ii 2.0"
 
 
+@pytest.mark.holds("SAFETY-58")
 def test_a_reboot_waits_for_the_job_and_nothing_new_begins_meanwhile(agent: AgentHost) -> None:
     agent.hold_scripts()
     job = agent.order("upgrade", {"packages": ["lab-slow"]})

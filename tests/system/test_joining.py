@@ -145,6 +145,7 @@ def joined(host: Host, made: Any, shell: str = "sh") -> subprocess.CompletedProc
     return host.run("env", *keeping, shell, "-c", made["line"], stdin=made["invite"] + "\n", check=False)
 
 
+@pytest.mark.holds("SAFETY-46", "S-46")
 @pytest.mark.parametrize(
     ("form", "shell"),
     [("command", "bash"), pytest.param("line", "bash", marks=pytest.mark.slow), pytest.param("line", "zsh", marks=pytest.mark.slow)],
@@ -222,6 +223,7 @@ def filled(example: str, made: Any) -> str:
     return text
 
 
+@pytest.mark.holds("SAFETY-45", "S-45")
 def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
     """The example's file and commands as they stand, by the hand of the test where cloud-init would do it."""
     look = Look(desk)
@@ -254,6 +256,7 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
     del look
 
 
+@pytest.mark.holds("SAFETY-44", "S-47")
 def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_path: Path) -> None:
     """S-47: through a TLS end that nobody has signed; another one at the same address is refused."""
     look = Look(desk)
@@ -288,6 +291,7 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
             look.check_unchanged()
 
 
+@pytest.mark.holds("F-23")
 @pytest.mark.parametrize(
     ("files", "ends"),
     [pytest.param("", "connected", id="no execution"), pytest.param(",nr_inodes=10", "everything was taken back", id="no room for files")],

@@ -32,6 +32,7 @@ def whatever_ran(agent: AgentHost) -> str:
     )
 
 
+@pytest.mark.holds("SAFETY-55", "S-41", "F-21")
 def test_forged_altered_and_expired_orders_run_nothing(agent: AgentHost) -> None:
     before = whatever_ran(agent)
     wanted = {"packages": ["lab-hello"]}
@@ -86,6 +87,7 @@ def test_a_job_that_was_stopped_before_it_began_never_begins(agent: AgentHost) -
     assert agent.version("lab-hello") == before
 
 
+@pytest.mark.holds("SAFETY-55", "S-42")
 def test_an_order_runs_once_however_often_it_is_handed_in(agent: AgentHost) -> None:
     job, frame = agent.seal("upgrade", {"packages": ["lab-hello"]})
     assert agent.hand_in(frame)["answer"] == "accepted"
@@ -102,6 +104,7 @@ def test_an_order_runs_once_however_often_it_is_handed_in(agent: AgentHost) -> N
     assert json.loads(agent.host.read(f"/var/lib/stardust/started/{job}"))["verb"] == "upgrade"
 
 
+@pytest.mark.holds("SAFETY-77")
 def test_copies_handed_in_at_once_start_one_job(agent: AgentHost) -> None:
     job, frame = agent.seal("check")
     agent.put("/root/order", frame, "0644")
@@ -125,6 +128,7 @@ def test_copies_handed_in_at_once_start_one_job(agent: AgentHost) -> None:
     assert agent.hand_in(agent.seal("check")[1])["answer"] in ("accepted", "refused")  # the socket is alive
 
 
+@pytest.mark.holds("SAFETY-56", "S-50")
 @pytest.mark.parametrize(
     ("policy", "verb", "why"),
     [
@@ -143,6 +147,7 @@ def test_the_policy_of_the_node_beats_every_order(agent: AgentHost, policy: str,
     assert whatever_ran(agent) == before
 
 
+@pytest.mark.holds("SAFETY-56", "S-50")
 def test_a_policy_that_others_could_have_written_allows_nothing(agent: AgentHost) -> None:
     before = whatever_ran(agent)
     managed = b"[policy]\nversion = 1\nmode = managed\n"
@@ -154,6 +159,7 @@ def test_a_policy_that_others_could_have_written_allows_nothing(agent: AgentHost
     assert whatever_ran(agent) == before
 
 
+@pytest.mark.holds("SAFETY-95", "F-12")
 def test_a_second_job_waits_its_turn_and_a_full_disk_refuses_it(agent: AgentHost) -> None:
     agent.host.sh("mount -t tmpfs -o size=4m,mode=2750,gid=stardust small /var/lib/stardust/jobs")
     try:
@@ -173,6 +179,7 @@ def test_a_second_job_waits_its_turn_and_a_full_disk_refuses_it(agent: AgentHost
     agent.wait(f"test -s {JOBS}/{other}/result")
 
 
+@pytest.mark.holds("F-21")
 def test_slow_and_idle_clients_do_not_keep_the_launcher_from_others(agent: AgentHost) -> None:
     script = (
         "import socket\n"
@@ -193,6 +200,7 @@ def test_slow_and_idle_clients_do_not_keep_the_launcher_from_others(agent: Agent
     assert agent.hand_in(agent.seal("check")[1])["answer"] == "accepted"
 
 
+@pytest.mark.holds("SAFETY-41", "SAFETY-54", "S-49")
 def test_spider_s_user_can_change_nothing_of_root_s(agent: AgentHost) -> None:
     job, frame = agent.seal("check")
     assert agent.hand_in(frame)["answer"] == "accepted"
@@ -219,6 +227,7 @@ def test_spider_s_user_can_change_nothing_of_root_s(agent: AgentHost) -> None:
     assert mode.split("\n")[:-1] == ["2750 root:stardust", "2750 root:stardust"] + ["640 root:stardust"] * 3 + ["600 root:stardust"]
 
 
+@pytest.mark.holds("SAFETY-55", "S-49")
 def test_nothing_starts_without_the_launch_key(agent: AgentHost) -> None:
     before = whatever_ran(agent)
     agent.put("/etc/stardust/launch.key", LAUNCH_KEY, "0640")

@@ -67,6 +67,7 @@ def spider_pid(desk: Desk) -> str:
     ).strip()
 
 
+@pytest.mark.holds("SAFETY-60")
 def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk) -> None:
     assert desk.host.sh("ps -p 1 -o comm=").strip() == "init"
     look = Look(desk)
@@ -201,6 +202,7 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_
     desk.clean = False
 
 
+@pytest.mark.holds("S-41", "S-50")
 def test_only_orders_that_the_owner_allows_and_the_hub_has_sealed_are_carried_out(desk: Desk) -> None:
     agent = AgentHost(desk.host)
     agent.node = managed(desk)
@@ -505,6 +507,7 @@ async def cutting(desk: Desk) -> AsyncIterator[OpenRcCutting]:
         yield trial
 
 
+@pytest.mark.holds("S-57")
 @pytest.mark.parametrize(("step", "offset"), [("install", 700), *(pytest.param(*at, marks=pytest.mark.slow) for at in (("upload", 9000), ("start", 0), ("verify", 0)))])  # fmt: skip
 async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: OpenRcCutting, step: str, offset: int) -> None:
     before = await cutting.look()

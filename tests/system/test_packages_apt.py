@@ -138,6 +138,7 @@ def test_the_plan_is_exact_and_what_was_shown_is_done(agent: PackageHost) -> Non
     assert b"There is nothing to do." in again.output
 
 
+@pytest.mark.holds("S-52")
 def test_only_what_was_chosen_by_its_exact_name_is_changed(agent: PackageHost) -> None:
     for names in (
         ["lab-hello", "no-such-package"],
@@ -180,6 +181,7 @@ def test_only_what_was_chosen_by_its_exact_name_is_changed(agent: PackageHost) -
     assert agent.perform("clean").state == "succeeded"
 
 
+@pytest.mark.holds("SAFETY-57")
 def test_a_plan_that_changed_stops_before_it_starts_and_shows_the_difference(agent: PackageHost) -> None:
     # After it was compared, when only apt-get itself can tell.
     agent.host.sh("printf 'Package: lab-slow\nPin: version 1.0\nPin-Priority: 1001\n' >/etc/apt/preferences.d/lab")
@@ -244,6 +246,7 @@ def test_a_script_that_fails_is_named_and_the_way_out_is_shown(agent: PackageHos
     assert agent.version("lab-fail") == "2.0"
 
 
+@pytest.mark.holds("F-19")
 def test_what_was_interrupted_is_brought_to_its_end_by_repair(agent: PackageHost, deb_host: tuple[labs.Host, str]) -> None:
     agent.host.sh("dpkg --unpack /srv/lab-repo/apt/main/lab-hello_2.0_all.deb >/dev/null")
     refused = agent.perform("upgrade")
@@ -269,6 +272,7 @@ def test_what_was_interrupted_is_brought_to_its_end_by_repair(agent: PackageHost
     assert agent.version("lab-slow") == "2.0"
 
 
+@pytest.mark.holds("SAFETY-96", "F-18")
 def test_a_hanging_script_is_seen_stopped_and_ended_on_demand(agent: PackageHost) -> None:
     agent.unhold("lab-hang")
     job = agent.order("upgrade", {"packages": ["lab-hang"]})

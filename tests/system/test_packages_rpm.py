@@ -234,6 +234,7 @@ def test_a_stop_while_it_downloads_is_at_once_and_changes_nothing(agent: Package
     assert (again.state, sorted(again.changes)) == ("succeeded", ["lab-dep", "lab-extra", "lab-hello"]), again
 
 
+@pytest.mark.holds("S-52")
 @quick_on("fedora-like")
 def test_names_come_from_the_lists_of_the_node_alone(agent: PackageHost) -> None:
     for verb, names in (("install", NO_NAMES), ("upgrade", NO_NAMES[::4]), ("remove", NO_NAMES[::4])):

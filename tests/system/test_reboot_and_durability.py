@@ -93,6 +93,7 @@ def test_whoever_objects_to_a_shutdown_is_heard(agent: PackageHost) -> None:
     assert agent.host.read("/proc/sys/kernel/random/boot_id") == boot
 
 
+@pytest.mark.holds("F-03")
 @pytest.mark.parametrize("pauses", [("0.08",), pytest.param(("0.02", "0.06", "0.1", "0.14", "0.2", "0.3"), marks=pytest.mark.slow)])
 def test_a_launcher_that_is_killed_runs_nothing_twice_and_blocks_nothing(agent: PackageHost, pauses: tuple[str, ...]) -> None:
     kill = "sleep {}; systemctl kill -s KILL 'stardust-launcher@*' || true"
@@ -128,6 +129,7 @@ def trace_of(agent: PackageHost, path: Path) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.holds("SAFETY-77", "F-04")
 def test_the_record_is_durable_before_the_job_and_the_job_s_start_before_anything_is_run(agent: PackageHost, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with trace_of(agent, trace) as process:
@@ -158,6 +160,7 @@ def test_the_record_is_durable_before_the_job_and_the_job_s_start_before_anythin
     assert log < result
 
 
+@pytest.mark.holds("SAFETY-58", "F-02")
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_spider_may_die_at_any_moment_of_a_long_upgrade(agent: PackageHost, kills: int) -> None:
     agent.host.sh(LONG.replace("-le 300", f"-le {kills * 20}"))

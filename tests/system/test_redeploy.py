@@ -71,6 +71,7 @@ def wait_state(desk: Desk, node: str, state: str) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.holds("SAFETY-67")
 def test_what_was_kept_goes_where_nothing_shall_be_kept_any_more(desk: Desk) -> None:
     look = Look(desk)
     node = installed(desk)
@@ -164,6 +165,7 @@ while touch /var/lib/stardust/started/fill/$at 2>/dev/null; do at=$((at + 1)); d
 """No file more goes into a folder that a look at the server does not ask about: it is as if it had filled just after that look."""
 
 
+@pytest.mark.holds("F-23")
 @pytest.mark.parametrize("free", [0, 1])
 def test_what_cannot_be_begun_on_a_disk_that_has_filled_leaves_all_as_it_was_and_says_so(desk: Desk, free: int) -> None:
     node = installed(desk)

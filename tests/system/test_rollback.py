@@ -134,6 +134,7 @@ def points(*quick: tuple[str, int]) -> list[object]:
     return [pytest.param(*point, marks=() if point in quick else pytest.mark.slow, id=f"{point[0]}+{point[1]}") for point in every]
 
 
+@pytest.mark.holds("SAFETY-68", "S-57", "F-22")
 @pytest.mark.parametrize(("step", "offset"), points(("upload", 9000), ("install", 700)))
 async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: Cutting, step: str, offset: int) -> None:
     before = await cutting.look()
@@ -143,6 +144,7 @@ async def test_a_connection_that_is_cut_for_good_leaves_nothing(cutting: Cutting
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
+@pytest.mark.holds("F-22")
 @pytest.mark.parametrize("step", [pytest.param(step, marks=() if step == "install" else pytest.mark.slow) for step in STEPS])
 async def test_a_connection_that_is_cut_once_is_made_good_at_once_and_the_retry_succeeds(cutting: Cutting, step: str) -> None:
     before = await cutting.look()
@@ -150,6 +152,7 @@ async def test_a_connection_that_is_cut_once_is_made_good_at_once_and_the_retry_
     assert fsdiff.difference(before, await cutting.look()) == []
 
 
+@pytest.mark.holds("SAFETY-68", "S-57", "F-22")
 @pytest.mark.parametrize("step", [pytest.param(step, marks=() if step == "verify" else pytest.mark.slow) for step in STEPS])
 async def test_a_deployer_that_is_killed_leaves_nothing(cutting: Cutting, step: str) -> None:
     before = await cutting.look()
@@ -169,6 +172,7 @@ systemctl --no-block reboot
 """
 
 
+@pytest.mark.holds("SAFETY-68", "F-22")
 @pytest.mark.slow
 @pytest.mark.timeout(360)
 @pytest.mark.parametrize("step", ["upload", "install", "verify"])

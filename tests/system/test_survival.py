@@ -112,6 +112,7 @@ def test_an_upgrade_survives_kills_of_the_hub(node: DeployedHost, kills: int) ->
     check_databases(hub)
 
 
+@pytest.mark.holds("SAFETY-76", "F-02")
 def test_an_upgrade_survives_kills_of_spider(node: DeployedHost) -> None:
     job, workers = begin(node)
     spiders = set()
@@ -124,6 +125,7 @@ def test_an_upgrade_survives_kills_of_spider(node: DeployedHost) -> None:
     finish(node, job)
 
 
+@pytest.mark.holds("F-06")
 def test_an_upgrade_survives_a_cut_network(node: DeployedHost) -> None:
     job, workers = begin(node)
     node.host.net("drop")
@@ -138,6 +140,7 @@ def test_an_upgrade_survives_a_cut_network(node: DeployedHost) -> None:
     finish(node, job)
 
 
+@pytest.mark.holds("F-08")
 def test_an_upgrade_survives_a_restart_of_the_hub(node: DeployedHost) -> None:
     hub = node.hub
     job, workers = begin(node)
@@ -148,6 +151,7 @@ def test_an_upgrade_survives_a_restart_of_the_hub(node: DeployedHost) -> None:
     finish(node, job)
 
 
+@pytest.mark.holds("SAFETY-58")
 def test_a_package_that_restarts_spider_does_not_break_its_own_upgrade(node: DeployedHost) -> None:
     node.offer(
         "lab-restarter",
@@ -197,6 +201,7 @@ os.rename(real, tapped)
 """
 
 
+@pytest.mark.holds("S-42")
 def test_an_order_that_was_listened_to_runs_nothing_again(node: DeployedHost) -> None:
     node.put("/root/tap.py", _TAP.encode())
     node.host.sh("systemd-run -q --collect --unit=tap python3 /root/tap.py")

@@ -86,6 +86,7 @@ def refused_by_the_policy(desk: Desk) -> None:
     assert installed(desk) == before
 
 
+@pytest.mark.holds("F-05")
 def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Path) -> None:
     ship(desk, bundle_of(tmp_path, "0.1.1"))
     refused_by_the_policy(desk)
@@ -110,6 +111,7 @@ def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Pat
     assert again["state"] == "succeeded"  # it runs this very version: nothing is restarted
 
 
+@pytest.mark.holds("SAFETY-59", "S-36", "F-05")
 def test_a_version_that_does_not_start_is_taken_back_by_the_node_itself(desk: Desk, tmp_path: Path) -> None:
     before = installed(desk)
     ship(desk, bundle_of(tmp_path, "0.1.2", fault="raise SystemExit(9)"))
@@ -122,6 +124,7 @@ def test_a_version_that_does_not_start_is_taken_back_by_the_node_itself(desk: De
     assert (node["agent_version"], node["state"]) == (before[0], "online")
 
 
+@pytest.mark.holds("SAFETY-60")
 def test_removal_takes_every_version_along(desk: Desk) -> None:
     (node,) = desk.nodes()
     assert desk.remove(node["id"])["state"] == "succeeded"

@@ -152,6 +152,7 @@ async def waying(module_host: Any) -> AsyncIterator[Waying]:
         yield Waying(module_host, url)
 
 
+@pytest.mark.holds("F-23")
 @pytest.mark.parametrize("way", [pytest.param(way, id=way.name, marks=pytest.mark.slow if way.slow else ()) for way in WAYS])
 async def test_a_way_in_ends_connected_or_as_before(waying: Waying, way: Way, tmp_path: Path) -> None:
     await waying.walk(way, tmp_path)

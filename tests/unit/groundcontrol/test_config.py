@@ -82,6 +82,7 @@ def test_the_old_name_of_the_bundle_flag_still_works(tmp_path: Path) -> None:
     assert config(tmp_path, "--agent-bundle", str(bundle)).agent_bundle == bundle
 
 
+@pytest.mark.holds("SAFETY-2")
 def test_secrets_leave_the_environment_and_do_not_show(tmp_path: Path) -> None:
     environ = {"STARDUST_SECRET": SECRET, "STARDUST_ADMIN_PASS": "hunter2-canary", "STARDUST_METRICS_TOKEN": SECRET + "x"}
     made = Config.from_env(environ, ["--data-dir", str(tmp_path)])
@@ -92,6 +93,7 @@ def test_secrets_leave_the_environment_and_do_not_show(tmp_path: Path) -> None:
     assert "***" in repr(made)
 
 
+@pytest.mark.holds("SAFETY-2")
 def test_a_secret_comes_from_a_file_or_a_systemd_credential(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRET + "\n")
@@ -118,6 +120,7 @@ def test_a_file_in_the_place_of_the_data_folder_is_no_fault_of_a_settings_file(t
     assert faults(tmp_path, "--config", str(named)) == [f"the settings file {named} is not there"]
 
 
+@pytest.mark.holds("SAFETY-1")
 def test_no_secret_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="STARDUST_SECRET is not set; make one with: stardust secret new"):
         Config.from_env({"STARDUST_DATA_DIR": str(tmp_path)}, [])
@@ -266,6 +269,7 @@ def test_a_wrong_or_unsafe_setting_is_one_plain_line(tmp_path: Path, env: dict[s
     assert words in lines[0]
 
 
+@pytest.mark.holds("S-31")
 @pytest.mark.parametrize("bind", ["0.0.0.0", "::", "192.0.2.1"])
 def test_other_machines_are_let_in_only_behind_a_named_proxy_with_tls(tmp_path: Path, bind: str) -> None:
     assert len(faults(tmp_path, "--bind", bind)) == 2

@@ -68,6 +68,7 @@ def test_a_clock_that_runs_on_is_believed() -> None:
     assert steady.believed()
 
 
+@pytest.mark.holds("SAFETY-84")
 def test_after_a_jump_nothing_is_believed_for_an_hour() -> None:
     for jump in (10 * 365 * DAY_S, -DAY_S):
         clock = ManualClock()
@@ -105,6 +106,7 @@ def test_each_tier_has_its_bound_and_the_future_one() -> None:
     assert bounds.future == 1e9 + AHEAD_S
 
 
+@pytest.mark.holds("SAFETY-71", "S-34")
 async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
     clock, probes = ManualClock(), list[float]()

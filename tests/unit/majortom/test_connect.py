@@ -63,6 +63,7 @@ async def reach_and_log_in(where: Target) -> None:
         pass
 
 
+@pytest.mark.holds("SAFETY-61", "S-53")
 async def test_the_host_key_is_learnt_without_an_authentication_packet() -> None:
     async with serving(ED25519) as (port, seen):
         reached = await connector().reach(target(port))
@@ -71,6 +72,7 @@ async def test_the_host_key_is_learnt_without_an_authentication_packet() -> None
     assert seen == []
 
 
+@pytest.mark.holds("SAFETY-61", "S-53")
 async def test_a_man_in_the_middle_gets_no_authentication_packet() -> None:
     async with serving(ED25519) as (port, _):
         reached = await connector().reach(target(port))
@@ -81,6 +83,7 @@ async def test_a_man_in_the_middle_gets_no_authentication_packet() -> None:
     assert seen == []
 
 
+@pytest.mark.holds("SAFETY-64")
 async def test_a_wrong_key_is_named_and_only_this_key_was_offered() -> None:
     async with serving(ED25519) as (port, seen):
         reached = await connector().reach(target(port))
@@ -99,6 +102,7 @@ async def test_a_wrong_password_is_named() -> None:
     assert "canary" not in error.message
 
 
+@pytest.mark.holds("SAFETY-64", "S-58")
 async def test_neither_ssh_agent_nor_ssh_config_of_the_hub_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent_calls: list[bytes] = []
 
@@ -162,6 +166,7 @@ async def test_a_fingerprint_of_any_of_the_server_s_keys_confirms_it() -> None:
     assert caught.value.code == "host_key_unexpected"
 
 
+@pytest.mark.holds("SAFETY-62", "S-54")
 @pytest.mark.parametrize(
     "weak",
     [
@@ -179,6 +184,7 @@ async def test_a_server_with_weak_methods_only_is_refused(weak: dict[str, list[s
     assert seen == []
 
 
+@pytest.mark.holds("SAFETY-62")
 async def test_short_rsa_host_keys_warn_or_are_refused() -> None:
     async with serving(asyncssh.generate_private_key("ssh-rsa", key_size=2048)) as (port, _):
         assert "2048" in (await connector().reach(target(port))).warning
@@ -188,6 +194,7 @@ async def test_short_rsa_host_keys_warn_or_are_refused() -> None:
     assert caught.value.code == "host_key_weak"
 
 
+@pytest.mark.holds("SAFETY-62", "S-54")
 def test_no_old_algorithm_is_offered() -> None:
     offered = " ".join((*HOST_KEY_ALGS, *KEX_ALGS, *CIPHERS, *MACS))
     for weak in ("sha1", "cbc", "dss", "md5", "group1-", "arcfour", "3des"):
@@ -244,6 +251,7 @@ async def test_a_server_that_is_not_ssh_is_named(web_server: int) -> None:
     assert caught.value.code == "not_ssh"
 
 
+@pytest.mark.holds("S-30")
 async def test_the_rule_for_addresses_is_asked_of_the_address_that_is_used(silent: int) -> None:
     with pytest.raises(DeployError) as caught:
         await Connector(LIMITS, lambda address: f"{address} is mine").reach(target(silent, host="localhost"))

@@ -145,6 +145,7 @@ async def playing(server: Server) -> AsyncIterator[int]:
 WHOLE_S = Limits().whole_s
 
 
+@pytest.mark.holds("SAFETY-68")
 @pytest.mark.parametrize("looks_s", [0.0, 10 * WHOLE_S])
 async def test_a_deployment_that_takes_too_long_ends_and_is_taken_back(monkeypatch: pytest.MonkeyPatch, looks_s: float) -> None:
     server = Server(stuck="install")

@@ -85,6 +85,7 @@ async def a_packet_without_end(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
+@pytest.mark.holds("S-55")
 @pytest.mark.parametrize("talk", [drip, lines_without_end, one_line_without_end, a_packet_without_end])
 async def test_a_server_that_talks_instead_of_answering_is_left_in_time(talk: Callable[[asyncio.StreamWriter], Awaitable[None]]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -123,6 +124,7 @@ def ready_word(process: asyncssh.SSHServerProcess[bytes]) -> bytes:
     return [word for word in words if word.startswith("sd") and len(word) == len(Words.fresh().ready)][-1].encode()
 
 
+@pytest.mark.holds("S-55")
 async def test_a_server_that_prints_without_end_after_it_was_ready_is_stopped() -> None:
     async def flood(process: asyncssh.SSHServerProcess[bytes]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionError, asyncssh.Error):
@@ -171,6 +173,7 @@ async def test_any_error_code_that_a_server_reports_ends_in_a_sentence(code: str
     assert "the reason" in caught.value.message or "{" not in MESSAGES[code]
 
 
+@pytest.mark.holds("SAFETY-68")
 async def test_a_server_that_is_ready_and_then_silent_is_left_when_the_step_s_time_is_over() -> None:
     async def hang(process: asyncssh.SSHServerProcess[bytes]) -> None:
         process.stdout.write(ready_word(process) + b"\n")
@@ -187,6 +190,7 @@ async def test_a_server_that_is_ready_and_then_silent_is_left_when_the_step_s_ti
     assert "0.5 seconds" in caught.value.message
 
 
+@pytest.mark.holds("SAFETY-66", "S-56")
 async def test_a_sudo_that_imitates_other_prompts_never_gets_the_password() -> None:
     heard: list[bytes] = []
 

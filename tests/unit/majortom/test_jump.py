@@ -74,6 +74,7 @@ async def test_both_host_keys_are_shown_and_each_says_whose_it_is() -> None:
     assert at_server == ["begin admin", "password admin"]
 
 
+@pytest.mark.holds("S-53")
 async def test_a_jump_host_that_changed_gets_no_authentication_packet() -> None:
     async with both() as (jump, at_jump, port, at_server):
         error = await fails(target(port, jump=target(jump, pinned=OTHER)), Person())
@@ -89,6 +90,7 @@ async def test_a_jump_host_that_nobody_confirms_gets_no_authentication_packet() 
     assert (at_jump, at_server) == ([], [])
 
 
+@pytest.mark.holds("S-53")
 async def test_a_jump_host_that_puts_its_own_server_in_the_place_of_the_pinned_one_learns_nothing() -> None:
     async with both() as (jump, _, port, at_server):
         error = await fails(target(port, jump=target(jump, pinned=BASTION), pinned=OTHER), Person())
@@ -109,6 +111,7 @@ async def test_what_the_jump_host_refuses_is_said_as_a_sentence() -> None:
     assert "canary" not in error.message
 
 
+@pytest.mark.holds("S-24")
 async def test_the_metadata_address_of_a_cloud_is_not_reached_through_a_jump_host_either() -> None:
     async with jumping(BASTION) as (jump, at_jump):
         connector = Connector(Limits(connect_s=5, login_s=5), forbidden_address)

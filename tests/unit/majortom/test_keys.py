@@ -111,6 +111,7 @@ async def test_a_passphrase_for_a_key_that_needs_none_is_left_aside() -> None:
     assert (await load_key(Secret(made()), Secret("unneeded"))).type == "Ed25519"
 
 
+@pytest.mark.holds("SAFETY-62")
 async def test_short_rsa_keys_warn_or_are_refused() -> None:
     loaded = await load_key(Secret(made("ssh-rsa", "pkcs1-pem", key_size=2048)), None)
     assert "2048" in loaded.warning
@@ -122,6 +123,7 @@ async def test_dsa_and_ed448_are_not_used() -> None:
     assert await code_of(made("ssh-ed448", "pkcs8-pem")) == "key_type"
 
 
+@pytest.mark.holds("SAFETY-63", "S-55")
 def test_hostile_rounds_are_refused_at_once() -> None:
     text = with_rounds(made(passphrase="x"), 2**32 - 1)  # to do them would take years
     with pytest.raises(DeployError) as caught:
@@ -135,6 +137,7 @@ def test_the_usual_rounds_pass() -> None:
     assert (header.encrypted, header.rounds) == (True, 512)
 
 
+@pytest.mark.holds("SAFETY-63", "S-55")
 async def test_a_key_that_takes_too_long_is_killed() -> None:
     text = with_rounds(made(passphrase="x"), 512)
     with pytest.raises(DeployError) as caught:
@@ -142,6 +145,7 @@ async def test_a_key_that_takes_too_long_is_killed() -> None:
     assert caught.value.code == "key_too_slow"
 
 
+@pytest.mark.holds("SAFETY-94")
 async def test_the_loop_goes_on_while_a_key_is_opened() -> None:
     text = with_rounds(made(passphrase="x"), 64)
     ticks = 0

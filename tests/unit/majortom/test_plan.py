@@ -77,6 +77,7 @@ def test_a_fresh_server_needs_nothing_first() -> None:
     assert plan == Plan("nothing", "")
 
 
+@pytest.mark.holds("F-23")
 @pytest.mark.parametrize(
     ("change", "code"),
     [

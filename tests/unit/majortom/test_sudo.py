@@ -23,6 +23,7 @@ def code(error: DeployError) -> str:
     return error.code
 
 
+@pytest.mark.holds("SAFETY-66")
 def test_the_password_goes_out_only_after_the_prompt() -> None:
     talk = dialogue()
     assert talk.feed_err(b"We trust you have received the usual lecture\n") == []
@@ -30,10 +31,12 @@ def test_the_password_goes_out_only_after_the_prompt() -> None:
     assert talk.feed_out(b"sdready\n") == ["script"]
 
 
+@pytest.mark.holds("S-56")
 def test_a_sudo_that_asks_for_nothing_never_gets_the_password() -> None:
     assert dialogue().feed_out(b"sdready\n") == ["script"]
 
 
+@pytest.mark.holds("SAFETY-66")
 def test_a_second_prompt_is_a_wrong_password() -> None:
     talk = dialogue()
     talk.feed_err(b"sdprompt admin:")
@@ -112,6 +115,7 @@ def test_any_cut_of_the_bytes_gives_the_same_acts(cuts: list[int]) -> None:
     assert talk.output == b"ok\n"
 
 
+@pytest.mark.holds("SAFETY-66", "S-56")
 @given(st.binary(max_size=200))
 def test_nothing_but_the_prompt_brings_the_password_out(noise: bytes) -> None:
     if WORDS.prompt.encode() not in noise:
@@ -121,6 +125,7 @@ def test_nothing_but_the_prompt_brings_the_password_out(noise: bytes) -> None:
 HOSTILE = ["a b'; touch /tmp/pwn; $(id)", "`id`", "$HOME", "\\", '"', "*", "-n", "", "a\nb", "ü€", "!x", "%p", "~root"]
 
 
+@pytest.mark.holds("SAFETY-65", "S-51")
 @pytest.mark.parametrize("argument", HOSTILE)
 def test_hostile_arguments_arrive_whole(argument: str) -> None:
     line = command(WORDS, ["one", argument, "three"], "")

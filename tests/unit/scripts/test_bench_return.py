@@ -10,6 +10,7 @@ from scripts.bench_return import busiest, returns
 from spider.backoff import CAP_S
 
 
+@pytest.mark.holds("F-30")
 @pytest.mark.parametrize("away_s", [30, 120, 600])
 def test_a_fleet_whose_hub_was_away_is_back_within_a_minute_and_never_more_than_sixty_in_a_second(away_s: int) -> None:
     times = returns(away_s, random.Random(away_s))

@@ -21,6 +21,7 @@ def test_waits_are_spread_below_a_doubling_limit_of_one_minute() -> None:
     assert all(seen > 0.9 * limit for seen, limit in zip(highest, limits, strict=True))
 
 
+@pytest.mark.holds("SAFETY-98", "F-37")
 def test_there_is_at_most_one_attempt_a_second() -> None:
     for seed in range(100):
         assert Backoff(random.Random(seed)).after(attempt_s=0.1, healthy_s=0.0) >= 0.9
@@ -59,6 +60,7 @@ def test_retry_after_is_honoured_within_reason() -> None:
     assert Backoff().after(0.1, 0.0, retry_after_s=1e6) <= 601
 
 
+@pytest.mark.holds("SAFETY-88", "F-30")
 def test_a_thousand_nodes_do_not_come_back_together() -> None:
     returns = sorted(Backoff(random.Random(seed)).after(0.0, 120.0, 4410, "10000") for seed in range(1000))
     busiest = max(sum(1 for at in returns if second <= at < second + 1) for second in range(10))

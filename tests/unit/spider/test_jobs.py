@@ -310,6 +310,7 @@ def _moved(hub: Hub, before: int) -> bool:
     return bool(hub.ended) or len(hub.output) > before + 30
 
 
+@pytest.mark.holds("F-02")
 async def test_a_spider_that_is_killed_again_and_again_loses_and_doubles_nothing(node: Node) -> None:
     hub, order = Hub(), node.order()
     async with spider(node, hub) as jobs:
@@ -449,6 +450,7 @@ async def test_a_node_that_only_watches_says_so_by_itself(node: Node, tmp_path: 
     assert node.runners == []
 
 
+@pytest.mark.holds("F-03")
 async def test_a_killed_runner_is_told_as_an_interruption(node: Node) -> None:
     node.script = "echo begun; sleep 60"
     hub, order, clock = Hub(), node.order(), ShortClock()

@@ -90,6 +90,7 @@ def test_a_good_order_is_recorded_planned_and_started_once(places: Places) -> No
     assert len(systemd.started) == 1
 
 
+@pytest.mark.holds("S-43")
 def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(places: Places) -> None:
     systemd, wish = Systemd(), order(verb="uninstall")
     for lines, why in (
@@ -110,6 +111,7 @@ def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(
     assert len(systemd.started) == 2
 
 
+@pytest.mark.holds("F-04")
 def test_the_record_outlives_everything_else_of_the_job(places: Places) -> None:
     systemd, wish = Systemd(), order()
     Path(places.started, wish.job).touch()  # of a job whose files were cleared away
@@ -146,6 +148,7 @@ def test_many_copies_at_once_start_one_unit(places: Places) -> None:
     assert len(systemd.started) == 1
 
 
+@pytest.mark.holds("F-21")
 @pytest.mark.parametrize(
     ("over", "why"),
     [
@@ -180,6 +183,7 @@ def test_what_is_not_exactly_right_starts_nothing(places: Places, over: dict[str
     assert os.listdir(places.started) == []
 
 
+@pytest.mark.holds("SAFETY-57", "S-52")
 @pytest.mark.parametrize(
     "name",
     ["-y", "--allow-unauthenticated", "-oAPT::X=y", "lab-", "lab=1.0", "lab/sid", "./lab.deb", "/tmp/x.deb", "lab*", "^lab", "lab.*$", "a b", "", "@core", "lab\n", "~nlab", "?any", "lab;x", "lab<2"],
@@ -261,6 +265,7 @@ def test_a_stop_is_checked_as_every_order(places: Places) -> None:
     assert not Path(places.jobs, wish.job, "stop").exists()
 
 
+@pytest.mark.holds("SAFETY-55", "S-41")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
 def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.DataObject) -> None:
@@ -276,6 +281,7 @@ def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.Da
     assert systemd.started == []
 
 
+@pytest.mark.holds("SAFETY-95", "F-12")
 def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(places: Places) -> None:
     """F-12, a job."""
     systemd, wish = Systemd(), order(verb="upgrade")

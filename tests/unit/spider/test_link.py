@@ -144,6 +144,7 @@ async def test_what_was_stored_is_not_stored_again_when_its_acknowledgement_was_
         assert [(pack.stream, pack.seq) for pack in hub.heard if isinstance(pack, Pack)] == [(STREAM_LIVE, seq) for seq in range(4)]
 
 
+@pytest.mark.holds("F-09")
 async def test_an_outage_is_backfilled_behind_the_live_samples(hub: TestHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
@@ -162,6 +163,7 @@ async def test_an_outage_is_backfilled_behind_the_live_samples(hub: TestHub) -> 
     assert first.stream == STREAM_LIVE
 
 
+@pytest.mark.holds("SAFETY-42", "S-38")
 async def test_a_hub_without_the_key_gets_the_hello_and_nothing_else(hub: TestHub, caplog: pytest.LogCaptureFixture) -> None:
     hub.answer_key = other_hub_key
     async with Node(hub.config()).running() as node:
@@ -221,6 +223,7 @@ async def test_a_server_that_is_no_hub_is_a_plain_failure_and_no_busy_loop(hub: 
         assert node.joined == 0
 
 
+@pytest.mark.holds("SAFETY-43")
 async def test_a_frame_that_is_not_the_next_one_ends_the_session_and_the_node_comes_back(hub: TestHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
@@ -244,6 +247,7 @@ async def test_an_acknowledgement_of_what_was_never_sent_ends_the_session(hub: T
         assert hub.values() == list(range(20))
 
 
+@pytest.mark.holds("SAFETY-81", "F-07")
 async def test_a_quiet_node_sends_heartbeats_and_leaves_a_silent_hub(hub: TestHub) -> None:
     hub.silent = True
     async with Node(hub.config(), factor=20.0).running() as node:

@@ -227,6 +227,7 @@ def test_after_ten_minutes_without_a_hub_the_oldest_rows_go_and_are_counted() ->
     assert bench.outbox.pending() == (0, 0)
 
 
+@pytest.mark.holds("SAFETY-93")
 def test_memory_has_an_end_whatever_a_host_measures() -> None:
     bench = Bench()
     wide = Layout(b"wide----", "pulse", 1, [f"disk.read{{device=d{number}}}" for number in range(2000)])

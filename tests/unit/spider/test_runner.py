@@ -72,6 +72,7 @@ def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str)
     assert (folder / "stopped.tmp").stat().st_size == 512  # room for systemd's hook
 
 
+@pytest.mark.holds("SAFETY-86", "F-16")
 @pytest.mark.slow
 def test_a_flood_is_cut_at_256_mib_and_the_log_says_how_much_there_was(tmp_path: Path, job: str) -> None:
     total = 270 * 1024 * 1024
@@ -120,6 +121,7 @@ def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
     assert run_to_end(job, Scripted("true"), "", Places(str(tmp_path))).state == "succeeded"
 
 
+@pytest.mark.holds("F-18")
 def test_every_signal_but_one_is_outlived(tmp_path: Path, job: str) -> None:
     with start(tmp_path, job, "echo begun; sleep 1; echo ended") as runner:
         wait_for(tmp_path / job / "log", b"begun")

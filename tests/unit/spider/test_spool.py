@@ -92,6 +92,7 @@ async def test_a_new_process_and_a_new_boot_find_what_was_left(tmp_path: Path) -
     assert node.journal.excused == set()
 
 
+@pytest.mark.holds("SAFETY-75", "F-10")
 async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
     """F-10."""
     bound = 60_000
@@ -106,6 +107,7 @@ async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_p
     check_samples(node.journal, hub.samples, hub.holes)
 
 
+@pytest.mark.holds("F-10")
 async def test_beyond_its_hours_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
     """F-10."""
     node, hub = Node(tmp_path, keep_s=7200), ModelHub()
@@ -205,6 +207,7 @@ async def test_a_disk_that_could_not_be_used_at_the_start_is_used_when_it_can_be
     assert hub.holes == []
 
 
+@pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.parametrize("room", [60, 10], ids=["room for a head", "room for nothing"])
 async def test_a_full_disk_is_said_once_and_memory_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int) -> None:
     """F-12, what is measured."""
@@ -296,6 +299,7 @@ async def test_losses_of_memory_are_told_once_though_the_answer_is_lost(tmp_path
     check_samples(node.journal, hub.samples, hub.holes)
 
 
+@pytest.mark.holds("F-12")
 @pytest.mark.parametrize("heard", [0, 1, 2])
 async def test_losses_of_memory_that_the_hub_has_not_answered_outlive_the_process(tmp_path: Path, heard: int) -> None:
     """The hub went away while it was told, and Spider is stopped before it is back: what it has heard of that counts once."""

@@ -153,6 +153,7 @@ async def test_a_reading_that_fails_is_told_once_and_costs_the_others_nothing(tr
         assert wire.of("users")[1].total == 0
 
 
+@pytest.mark.holds("S-49")
 async def test_a_reader_that_hangs_keeps_the_others_waiting_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spider.tables.READ_LIMIT_S", READ_LIMIT_S)
     wire, stuck, good = Wire(), Reader("listening"), Reader("users")
@@ -315,6 +316,7 @@ def test_whatever_a_reader_finds_fits_into_a_frame(subject: object, data: st.Dat
     assert same(spec, table, table)
 
 
+@pytest.mark.holds("S-16")
 @given(st.binary(max_size=3000) | st.text(max_size=3000), st.integers(1, 600))
 def test_texts_of_the_host_become_one_harmless_line(raw: bytes | str, most: int) -> None:
     text = plain(raw, most)

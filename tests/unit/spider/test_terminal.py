@@ -56,6 +56,7 @@ def test_what_is_printed_is_in_the_log_byte_for_byte(stage: Stage) -> None:
     assert (stage.log.bytes, stage.log.lost) == (len(stage.text), 0)
 
 
+@pytest.mark.holds("SAFETY-96", "F-18")
 def test_a_program_finds_a_terminal_of_120_columns_and_nobody_behind_the_keyboard(stage: Stage) -> None:
     stage.run("stty size < /dev/tty; tty < /dev/tty >/dev/null && echo terminal; read answer || echo nobody; echo ${COLUMNS-unset} $TERM")
     stage.terminal.close()
@@ -103,6 +104,7 @@ def test_what_a_program_leaves_running_holds_up_nobody(stage: Stage) -> None:
     assert stage.log.sha256() == hashlib.sha256(stage.text).hexdigest()
 
 
+@pytest.mark.holds("F-18")
 def test_a_phase_that_takes_too_long_is_interrupted_and_others_are_not(stage: Stage) -> None:
     stage.reporter.tell("download")
     ended = stage.run("exec sleep 30", limits_s={"download": 0.2})

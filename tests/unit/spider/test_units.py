@@ -53,11 +53,13 @@ def test_systemd_accepts_every_unit(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.holds("SAFETY-54", "S-49")
 def test_spider_and_its_launcher_are_boxed_in(folder: Path) -> None:
     assert exposure(folder, "stardust-spider.service") <= 2.0
     assert exposure(folder, "stardust-launcher@.service") <= 1.5
 
 
+@pytest.mark.holds("SAFETY-58")
 def test_a_job_is_never_killed_with_its_unit(folder: Path) -> None:
     job = (folder / "stardust-job@.service").read_text()
     for line in (

@@ -126,6 +126,7 @@ def test_where_there_are_no_timers_a_service_waits_in_their_place(host: Host, mo
     assert (host.current, host.is_quiet()) == ("0.1.1", True)
 
 
+@pytest.mark.holds("SAFETY-59", "S-36")
 @pytest.mark.parametrize("at", [0, 40, -30])
 def test_a_flipped_byte_is_refused_before_anything_is_touched(host: Host, at: int) -> None:
     bundle = bundle_of("0.1.1")
@@ -171,6 +172,7 @@ class Cut(BaseException):
     """Whoever carried out the update is gone."""
 
 
+@pytest.mark.holds("S-36")
 @pytest.mark.parametrize("proven", [False, True])
 def test_the_timer_settles_what_was_cut_off(host: Host, proven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     host.joins = proven

@@ -242,6 +242,7 @@ async def test_a_pinned_key_opens_a_hub_that_no_authority_has_signed(server: Ser
         await socket.close()
 
 
+@pytest.mark.holds("SAFETY-44", "S-47")
 async def test_a_self_signed_hub_is_refused_without_a_pin_and_with_a_wrong_one(certificate: Certificate) -> None:
     async with websockets_server(certificate.context) as port:
         with pytest.raises(WebSocketError, match=r"self.signed"):
@@ -314,6 +315,7 @@ SWITCH = (
 )
 
 
+@pytest.mark.holds("F-37")
 @pytest.mark.parametrize(
     ("answer", "match"),
     [
@@ -383,6 +385,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     return lambda addresses: found.__setitem__(slice(None), addresses)
 
 
+@pytest.mark.holds("SAFETY-98", "F-37")
 async def test_a_name_is_looked_up_anew_with_each_attempt(names: Names) -> None:
     """F-37."""
     async with websockets_server() as port:
@@ -395,6 +398,7 @@ async def test_a_name_is_looked_up_anew_with_each_attempt(names: Names) -> None:
         await socket_.close(1000)
 
 
+@pytest.mark.holds("F-37")
 async def test_an_address_that_swallows_everything_keeps_nobody_from_the_next_one(names: Names) -> None:
     """F-37: as where a host has an IPv6 address that leads nowhere any more."""
     async with websockets_server() as port:
@@ -569,6 +573,7 @@ def test_endless_empty_pieces_take_no_memory() -> None:
     assert reader.next() == Incoming(OP_BINARY, b"ab")
 
 
+@pytest.mark.holds("F-20")
 def test_many_short_pieces_take_no_more_memory_than_what_is_in_them() -> None:
     reader = FrameReader()
     reader.feed(unmasked(OP_BINARY, b"ab", final=False))

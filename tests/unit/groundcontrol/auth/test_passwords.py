@@ -30,11 +30,13 @@ WEAK = [
 ]  # fmt: skip
 
 
+@pytest.mark.holds("SAFETY-13")
 @pytest.mark.parametrize("password", GOOD)
 def test_a_long_password_is_good_whatever_it_is_made_of(password: str) -> None:
     check_new(password, username="alice")
 
 
+@pytest.mark.holds("SAFETY-13", "S-08")
 @pytest.mark.parametrize("password", WEAK)
 def test_a_weak_password_is_refused_with_the_reason(password: str) -> None:
     with pytest.raises(WeakPassword, match="password"):
@@ -61,6 +63,7 @@ async def test_what_was_hashed_verifies_and_nothing_else(passwords: Passwords) -
     assert not await passwords.verify("not a hash", "three green sparrows")
 
 
+@pytest.mark.holds("S-08")
 async def test_nothing_is_cut_off(passwords: Passwords) -> None:
     long = "0123456789" * 10
     stored = await passwords.hash(long)
@@ -76,6 +79,7 @@ async def test_two_ways_to_write_a_letter_are_one_password(passwords: Passwords)
     assert await passwords.verify(stored, "cafe\u0301 cafe\u0301 cafe\u0301")
 
 
+@pytest.mark.holds("S-32")
 async def test_a_hash_is_worthless_under_another_pepper(passwords: Passwords) -> None:
     stored = await passwords.hash("three green sparrows")
     other = Passwords(b"q" * 32)
@@ -84,6 +88,7 @@ async def test_a_hash_is_worthless_under_another_pepper(passwords: Passwords) ->
     other.close()
 
 
+@pytest.mark.holds("SAFETY-14")
 async def test_a_crowd_is_turned_away_at_once(passwords: Passwords) -> None:
     asked = [asyncio.ensure_future(passwords.verify(None, "wrong")) for _ in range(100)]
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
@@ -93,11 +98,13 @@ async def test_a_crowd_is_turned_away_at_once(passwords: Passwords) -> None:
     assert not await passwords.verify(None, "afterwards there is room again")
 
 
+@pytest.mark.holds("SAFETY-13")
 def test_parameters_below_the_floor_are_refused() -> None:
     with pytest.raises(ValueError, match="floor"):
         Passwords(b"p" * 32, memory_kib=8192)
 
 
+@pytest.mark.holds("S-05")
 async def test_a_crowd_of_strangers_leaves_room_for_who_was_here_before(passwords: Passwords) -> None:
     stored = await passwords.hash("three green sparrows")
     crowd = [asyncio.ensure_future(passwords.verify(None, "wrong")) for _ in range(100)]

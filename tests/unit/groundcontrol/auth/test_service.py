@@ -61,6 +61,7 @@ async def test_a_changed_password_never_wants_the_code(ready: Door) -> None:
     assert (await ready.login(address=PUBLIC)).user.username == "admin"
 
 
+@pytest.mark.holds("SAFETY-11", "S-06")
 async def test_the_default_password_dies_after_a_day(door: Door) -> None:
     code = await door.service.first_start("admin", None)
     door.clock.shift = 24 * 3600 + 1
@@ -80,6 +81,7 @@ async def test_the_first_start_happens_once(ready: Door) -> None:
         await ready.login("another good password", "mallory")
 
 
+@pytest.mark.holds("SAFETY-12")
 async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> None:
     clock = ShiftedClock()
     database = await open_database(tmp_path / "data", clock=clock)
@@ -96,6 +98,7 @@ async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> No
 # -- log-in ----------------------------------------------------------------------------------
 
 
+@pytest.mark.holds("SAFETY-16", "S-04")
 async def test_an_unknown_user_and_a_wrong_password_are_told_alike(ready: Door) -> None:
     with pytest.raises(BadCredentials) as known:
         await ready.login("wrong password")
@@ -106,6 +109,7 @@ async def test_an_unknown_user_and_a_wrong_password_are_told_alike(ready: Door) 
     assert ready.service.passwords.hashed == 1 + 2  # one for the first admin
 
 
+@pytest.mark.holds("SAFETY-72")
 async def test_a_refused_log_in_stands_in_the_audit_log_without_what_was_typed(ready: Door) -> None:
     with pytest.raises(BadCredentials):
         await ready.login("typed-canary", "hunter2-canary")
@@ -127,6 +131,7 @@ async def test_the_sixth_attempt_within_a_minute_waits(ready: Door) -> None:
     await ready.login()
 
 
+@pytest.mark.holds("S-01")
 async def test_the_wait_grows_with_the_failures(ready: Door) -> None:
     waits = []
     for _ in range(40):
@@ -143,6 +148,7 @@ async def test_the_wait_grows_with_the_failures(ready: Door) -> None:
     assert ready.service.passwords.hashed <= 1 + 40
 
 
+@pytest.mark.holds("S-02")
 async def test_a_burst_beats_no_limit(ready: Door) -> None:
     before = ready.service.passwords.hashed
 
@@ -207,6 +213,7 @@ def no_hash(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready.service.passwords, "verify", wrong)
 
 
+@pytest.mark.holds("S-01")
 async def test_failures_in_a_row_slow_every_way_but_the_owner_s(ready: Door) -> None:
     """SAFETY: counted over days and restarts; whoever was there gets in from there, and opens it for other places too."""
     await ready.login(address="192.0.2.77")
@@ -223,6 +230,7 @@ async def test_failures_in_a_row_slow_every_way_but_the_owner_s(ready: Door) -> 
     again.service.close()
 
 
+@pytest.mark.holds("SAFETY-15", "S-01")
 async def test_an_account_bears_a_hundred_failures_in_a_row_whatever_way_they_come(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """From elsewhere, from two known places and the hub's machine, with a browser's cookie, within a session: in any two weeks, for ever."""
     first = await ready.login(address="192.0.2.77")
@@ -268,6 +276,7 @@ async def told(ready: Door, username: str) -> list[str]:
     return answers
 
 
+@pytest.mark.holds("S-04")
 async def test_a_known_and_an_unknown_name_are_told_the_same_for_ever(ready: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready.clock, "now", lambda: 1.8e9 + ready.clock.shift)
     no_hash(ready, monkeypatch)
@@ -282,6 +291,7 @@ async def test_names_that_one_user_would_have_are_one_unknown_name(ready: Door) 
         await ready.login("wrong password", "n\u00f3bodY", "203.0.113.1")
 
 
+@pytest.mark.holds("SAFETY-15", "S-01")
 async def test_strangers_lock_nobody_out_of_an_account_for_ever(ready: Door) -> None:
     """Somebody who has never logged in: once strangers rest, a day at most."""
     await guesses(ready, 3)
@@ -289,6 +299,7 @@ async def test_strangers_lock_nobody_out_of_an_account_for_ever(ready: Door) -> 
     assert (await ready.login(address="192.0.2.1")).user.username == "admin"
 
 
+@pytest.mark.holds("SAFETY-15", "S-01")
 @pytest.mark.parametrize("hours", [0, 12])
 async def test_strangers_keep_nobody_from_the_first_set_up(door: Door, hours: int) -> None:
     """From the hub's own machine, and from anywhere with the code that it printed."""
@@ -306,6 +317,7 @@ async def test_strangers_keep_nobody_from_the_first_set_up(door: Door, hours: in
     assert (await door.login("admin", address=PUBLIC, code=code)).user.must_change_password
 
 
+@pytest.mark.holds("S-01")
 async def test_who_has_one_browser_s_cookie_keeps_the_owner_s_other_browser_out_of_nothing(ready: Door) -> None:
     old = (await ready.login(address="192.0.2.77")).device
     own = (await ready.login(address="192.0.2.77")).device
@@ -313,6 +325,7 @@ async def test_who_has_one_browser_s_cookie_keeps_the_owner_s_other_browser_out_
     assert (await ready.login(address="192.0.2.78", device=own)).user.username == "admin"
 
 
+@pytest.mark.holds("S-01")
 @pytest.mark.parametrize("how", ["changed", "reset"])
 async def test_a_new_password_makes_cookies_of_browsers_worthless(ready: Door, how: str) -> None:
     """But the browser that changed it gets another one."""
@@ -345,6 +358,7 @@ async def test_a_spent_refresh_token_gives_nothing_once_the_session_is_over(read
         await ready.service.refresh(issued.refresh)
 
 
+@pytest.mark.holds("S-01")
 async def test_who_shares_the_owner_s_address_keeps_the_owner_s_browser_out_of_nothing(ready: Door) -> None:
     """Behind a proxy that was not named everybody has one address."""
     device = (await ready.login(address="192.0.2.77")).device
@@ -360,6 +374,7 @@ async def test_who_shares_the_owner_s_address_keeps_the_owner_s_browser_out_of_n
     await ready.login(address="192.0.2.77")  # the log-in has given everything back
 
 
+@pytest.mark.holds("S-01")
 @pytest.mark.parametrize("harm", ["nothing", "another password", "another user", "another key", "cut", "too old", "a word"])
 async def test_a_browser_s_cookie_that_is_not_the_user_s_own_is_worth_nothing(ready: Door, harm: str) -> None:
     good = (await ready.login(address="192.0.2.77")).device
@@ -413,6 +428,7 @@ async def test_log_ins_that_work_are_not_limited_to_five(ready: Door) -> None:
         await ready.login()
 
 
+@pytest.mark.holds("S-03")
 async def test_the_counts_survive_a_restart(ready: Door) -> None:
     for _ in range(5):
         with pytest.raises(BadCredentials):

@@ -67,6 +67,7 @@ async def test_guessing_the_password_within_a_session_is_limited(ready: Door) ->
         await ready.service.change_password(caller, PASSWORD, NEW)
 
 
+@pytest.mark.holds("S-15")
 async def test_a_proof_counts_for_five_minutes(ready: Door) -> None:
     issued = await ready.login()
     ready.service.require_step_up(await ready.caller(issued))
@@ -98,6 +99,7 @@ async def test_two_tabs_may_refresh_at_once(ready: Door) -> None:
     assert first.refresh == second.refresh == third.refresh != issued.refresh
 
 
+@pytest.mark.holds("SAFETY-20", "S-09")
 async def test_a_spent_refresh_token_ends_the_session_for_everybody(ready: Door) -> None:
     issued = await ready.login()
     fresh = await ready.service.refresh(issued.refresh)

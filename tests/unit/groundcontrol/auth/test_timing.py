@@ -33,6 +33,7 @@ async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, ShiftedClock
     await database.close()
 
 
+@pytest.mark.holds("S-04")
 async def test_an_unknown_user_is_refused_as_slowly_as_a_known_one(timed: tuple[AuthService, ShiftedClock]) -> None:
     service, clock = timed
 

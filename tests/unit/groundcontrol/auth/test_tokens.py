@@ -93,6 +93,7 @@ def test_the_token_that_all_forgeries_are_made_from_is_good() -> None:
     assert TOKENS.read(GOOD, NOW).session == "session"
 
 
+@pytest.mark.holds("SAFETY-17", "S-13")
 @pytest.mark.parametrize("token", FORGED.values(), ids=FORGED.keys())
 def test_a_forged_token_is_refused(token: str) -> None:
     with pytest.raises(Unauthenticated):
@@ -103,6 +104,7 @@ def test_there_are_enough_forgeries() -> None:
     assert len(FORGED) >= 25
 
 
+@pytest.mark.holds("SAFETY-17")
 def test_a_token_holds_no_role_and_no_name() -> None:
     token, expires_at = TOKENS.issue(user="u", session="s", password_version=3, authenticated_at=NOW - 5.5, now=NOW)
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
@@ -131,6 +133,7 @@ def test_junk_is_refused_and_nothing_else_happens(junk: str) -> None:
         TOKENS.read(junk, NOW)
 
 
+@pytest.mark.holds("S-13")
 @given(st.integers(0, len(GOOD) - 1), st.sampled_from("ABCxyz019_-."))
 def test_no_changed_character_gets_through(position: int, character: str) -> None:
     changed = GOOD[:position] + character + GOOD[position + 1 :]

@@ -60,6 +60,7 @@ def test_what_is_no_head_is_refused(text: str) -> None:
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.holds("SAFETY-72")
 @settings(max_examples=50)
 @given(value=st.dictionaries(st.text(), st.text()))
 def test_exported_rows_hold_nothing_that_a_terminal_obeys(value: dict[str, str]) -> None:

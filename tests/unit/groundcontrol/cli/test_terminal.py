@@ -36,6 +36,7 @@ def test_colours_and_lines_stay_and_what_acts_goes(raw: bytes, shown: str) -> No
     assert cleaned(raw) == shown
 
 
+@pytest.mark.holds("SAFETY-30", "S-17")
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
 def test_nothing_that_acts_gets_through_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
     text = cleaned(data, tuple(cut for cut in cuts if cut <= len(data)))

@@ -129,6 +129,7 @@ async def test_behind_one_jump_host_all_come_to_be_shown(desk: Desk, request_to:
             assert shown.host_key.host == ""
 
 
+@pytest.mark.holds("S-57")
 async def test_a_retry_may_leave_the_jump_host_out_and_brings_nothing_along(desk: Desk, request_to: Requests) -> None:
     gate = asyncssh.generate_private_key("ssh-ed25519")
     async with jumping(gate) as (jump, at_jump), serving(KEY) as (port, seen), desk.running() as service:

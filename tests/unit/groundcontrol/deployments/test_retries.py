@@ -183,6 +183,7 @@ def overrides_to(port: int, key: asyncssh.SSHKey, fields: dict[str, Any]) -> Dep
     return DeploymentOverrides(**{name: real[name] if value is True else value for name, value in fields.items()})
 
 
+@pytest.mark.holds("S-57")
 @pytest.mark.parametrize("fields", ELSEWHERE)
 @pytest.mark.parametrize("lost", [False, True])
 async def test_another_server_gets_no_kept_credentials(desk: Desk, request_to: Requests, fields: dict[str, Any], *, lost: bool) -> None:

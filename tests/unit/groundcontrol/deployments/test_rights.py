@@ -55,6 +55,7 @@ CHANGES: dict[str, Change] = {
 }
 
 
+@pytest.mark.holds("SAFETY-35", "SAFETY-36", "S-21")
 @pytest.mark.parametrize("queue", ["turns", "slots of an address"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(

@@ -235,6 +235,7 @@ async def test_without_server_url_only_this_machine_is_deployed_to(desk: Desk, r
             await service.install(ADMIN, request_to(22, host="192.0.2.7"), None)
 
 
+@pytest.mark.holds("SAFETY-40")
 async def test_a_hub_that_listens_beyond_loopback_does_not_deploy_to_loopback(desk: Desk, request_to: Requests) -> None:
     service = desk.make(Config("wss://hub.example/ws", "wss://hub.example/ws", loopback_only=False))
     async with desk.running(service):
@@ -286,6 +287,7 @@ async def test_removal_uses_the_kept_credentials_and_the_pinned_host_key(desk: D
     assert (await desk.store.nodes.node(ADMIN, node2.id)).name == "web-2"
 
 
+@pytest.mark.holds("SAFETY-67")
 async def test_kept_credentials_are_sealed_and_open_again(desk: Desk, request_to: Requests) -> None:
     request = request_to(2222, username="admin", sudo_password="canary-sudo", passphrase="canary-pass")
     node = await node_with(desk, request)

@@ -41,6 +41,7 @@ async def test_layouts_are_stored_and_count_as_that(hub: Hub) -> None:
     assert hub.clock.monotonic() - began >= 4 * sum(map(len, layout(0).series)) / STORED_BYTES_PER_S, "each waits for the one before"
 
 
+@pytest.mark.holds("S-48")
 async def test_who_owes_and_comes_back_again_and_again_gets_nothing_stored(hub: Hub) -> None:
     hub.quotas.of(NODE, hub.clock.monotonic()).store(int(2 * STORED_BYTES))
     for number in range(50):

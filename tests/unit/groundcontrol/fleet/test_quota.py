@@ -30,6 +30,7 @@ def test_bytes_count_as_well() -> None:
     assert quota.spend(0.0, 1.0, int(BYTES_PER_S * BURST_S) + 1024 * 1024) > 0
 
 
+@pytest.mark.holds("S-48")
 def test_a_node_fills_no_disk_however_slowly_it_does_it() -> None:
     """A day at a megabyte a second, which neither frames nor bytes forbid: little more than the day's share is stored."""
     quota, now, stored = Quota(0.0), 0.0, 0
@@ -65,6 +66,7 @@ def test_quotas_of_nodes_that_were_long_away_are_forgotten(monkeypatch: pytest.M
     assert every.of(NodeId("a"), 90_000.0) is not first
 
 
+@pytest.mark.holds("SAFETY-53")
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 100), st.integers(0, 300_000)), max_size=200))
 def test_over_any_time_no_more_than_the_share_and_the_burst_goes_through(steps: list[tuple[float, float, int]]) -> None:
     quota, now, spent = Quota(0.0), 0.0, 0.0

@@ -111,6 +111,7 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
     assert [(event.type, event.severity) for event in events] == [("job.expired", "warning")]
 
 
+@pytest.mark.holds("S-43")
 async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench: Bench) -> None:
     dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
     session, job = await bench.session(), await bench.order()
@@ -126,6 +127,7 @@ async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench:
     assert await bench.state(job) == ("dispatched", "")
 
 
+@pytest.mark.holds("S-43")
 async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_it_is_gone(bench: Bench) -> None:
     dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
     job, _ = await bench.dispatched()

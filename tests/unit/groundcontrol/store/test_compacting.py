@@ -49,6 +49,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await database.close()
 
 
+@pytest.mark.holds("F-33")
 async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     most = 400
     monkeypatch.setattr(compacting, "MOST_VALUES", most)

@@ -27,6 +27,7 @@ async def test_a_file_that_was_cut_off_or_written_over_is_damaged_and_the_newest
             await open_database(tmp_path / "data", clock=CLOCK)
 
 
+@pytest.mark.holds("SAFETY-9", "F-35")
 async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     await open_and_close(tmp_path / "data")
     edit(tmp_path / "data" / "stardust.db", "PRAGMA user_version = 99")

@@ -41,6 +41,7 @@ async def test_folder_and_files_are_private(tmp_path: Path) -> None:
         await database.close()
 
 
+@pytest.mark.holds("S-35")
 async def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     await open_and_close(folder)

@@ -231,6 +231,7 @@ async def test_a_hub_that_died_between_control_and_samples_finishes_at_its_next_
         assert db.execute("SELECT count(*) FROM hot").fetchone() == (0,)
 
 
+@pytest.mark.holds("SAFETY-91")
 async def test_no_session_after_a_restore_has_the_number_of_one_that_the_backup_knows_nothing_of(tmp_path: Path) -> None:
     """The control database is copied first: sessions that began while the samples were copied are known to these alone."""
     folder = tmp_path / "data"

@@ -73,6 +73,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         await writer.close()
 
 
+@pytest.mark.holds("SAFETY-18", "S-09")
 async def test_what_is_held_of_a_session_is_worth_nothing_after_the_next_commit(bench: Bench) -> None:
     for _ in range(3):
         assert [await bench.ask(), await bench.ask("bob")] == ["admin", "viewer"]

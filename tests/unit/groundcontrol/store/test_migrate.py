@@ -86,6 +86,7 @@ def check(folder: Path, name: str, step: int, known: list[list[tuple[str, str, s
     assert schema(path.with_name(f"{path.name}.before-0002")) == known[1]
 
 
+@pytest.mark.holds("F-35")
 @pytest.mark.parametrize("name", KINDS)
 def test_a_program_that_is_killed_while_it_migrates_leaves_a_version_that_is_whole(tmp_path: Path, name: str) -> None:
     known = schemas(tmp_path, KINDS[name])
@@ -95,6 +96,7 @@ def test_a_program_that_is_killed_while_it_migrates_leaves_a_version_that_is_who
         check(tmp_path, name, step, known)
 
 
+@pytest.mark.holds("F-35")
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # a start for each statement, and each migration adds some
 @pytest.mark.parametrize("name", KINDS)
@@ -107,6 +109,7 @@ def test_a_program_that_is_killed_at_any_statement_of_a_migration_leaves_a_versi
     assert step > 50
 
 
+@pytest.mark.holds("SAFETY-9")
 @pytest.mark.parametrize("kind", [CONTROL, SAMPLES])
 def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, kind: object) -> None:
     path = tmp_path / "some.db"

@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
@@ -15,6 +17,7 @@ from tests.contract.making import SCOPE, new_node
 CLOCK = SystemClock()
 
 
+@pytest.mark.holds("SAFETY-67", "S-57")
 async def test_shredded_credentials_are_in_no_file(tmp_path: Path) -> None:
     """S-57: the sealed bytes are gone from the database and from its log, while the hub runs."""
     database = await open_database(tmp_path / "data", clock=CLOCK)

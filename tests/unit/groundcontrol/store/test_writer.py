@@ -88,16 +88,19 @@ async def test_a_command_that_fails_leaves_the_others_of_its_group_alone(writer:
     assert writer.trouble is None
 
 
+@pytest.mark.holds("SAFETY-73")
 async def test_an_answer_comes_only_after_the_commit(writer: Writer, path: Path) -> None:
     await writer.run(put("seen"))
     assert bodies(path) == ["seen"]
 
 
+@pytest.mark.holds("SAFETY-73")
 async def test_synchronous_is_full_and_the_log_is_ahead(writer: Writer) -> None:
     found = await writer._thread.run(lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")])
     assert found == [2, "wal"]
 
 
+@pytest.mark.holds("SAFETY-93")
 async def test_the_queue_has_an_end(writer: Writer) -> None:
     results = await asyncio.gather(*(writer.run(put(f"{at}")) for at in range(60)), return_exceptions=True)
     assert sum(isinstance(result, StoreBusy) for result in results) == 10
@@ -265,6 +268,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.holds("SAFETY-83", "F-13")
 def test_after_an_input_output_error_nothing_goes_through_that_connection(tmp_path: Path) -> None:
     """F-13: a connection that saw EIO is never used again, even when the disk is well."""
     argv = [sys.executable, "-c", _ON_A_FAILING_DISK, str(tmp_path / "data")]
@@ -409,6 +413,7 @@ def test_an_input_output_error_after_a_commit_ends_the_hub_and_not_the_commit(pa
     assert held == "200000 5 20000"
 
 
+@pytest.mark.holds("SAFETY-74")
 async def test_readers_see_each_commit_and_cannot_write(writer: Writer, path: Path) -> None:
     reader = await Reader.open(path, 2)
     try:
@@ -455,6 +460,7 @@ def _without_end(rows: Rows) -> int:
     return len(rows.all("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"))
 
 
+@pytest.mark.holds("F-32")
 async def test_a_query_without_end_is_broken_off_when_its_reader_is_closed(writer: Writer, path: Path) -> None:
     """F-32: whoever asked is gone, and the hub has ten seconds."""
     reader = await Reader.open(path, 3)
@@ -467,6 +473,7 @@ async def test_a_query_without_end_is_broken_off_when_its_reader_is_closed(write
     await writer.run(put("it is closed, and the writer goes on"))
 
 
+@pytest.mark.holds("F-32")
 async def test_a_query_that_hears_nothing_is_left_to_itself(tmp_path: Path) -> None:
     """F-32: what it holds in the log is folded in by the next start, and nothing is lost."""
     database = await open_database(tmp_path / "data", clock=SystemClock())
@@ -495,6 +502,7 @@ async def test_a_query_that_hears_nothing_is_left_to_itself(tmp_path: Path) -> N
     await database.close()
 
 
+@pytest.mark.holds("SAFETY-74", "F-34")
 async def test_each_file_has_one_writing_connection_and_the_rest_cannot_write(tmp_path: Path) -> None:
     """F-34."""
     database = await open_database(tmp_path / "data", clock=SystemClock())

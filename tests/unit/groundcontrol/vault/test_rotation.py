@@ -74,6 +74,7 @@ async def test_what_outlives_a_secret_is_carried_over(database: Database) -> Non
     assert repr(third) == "Vault(***)"
 
 
+@pytest.mark.holds("SAFETY-5")
 @pytest.mark.parametrize(
     "harm",
     [
@@ -91,6 +92,7 @@ async def test_a_carried_value_that_is_gone_or_altered_is_an_error_never_a_defau
         await vault_of(database, "new")
 
 
+@pytest.mark.holds("SAFETY-6")
 async def test_one_value_that_does_not_open_leaves_everything_as_it_was(database: Database, tmp_path: Path) -> None:
     old = await first_vault(database, "old")
     good = old.seal("credential", "n1", "password", 1, b"hunter2")

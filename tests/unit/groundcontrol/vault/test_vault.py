@@ -47,6 +47,7 @@ def root(made: NewKeyring) -> bytes:
     return asyncio.run(_root(SECRET, _read_keyring(made.keyring).salt, LEAST_ROUNDS))
 
 
+@pytest.mark.holds("SAFETY-3")
 async def test_the_secret_opens_what_it_made_and_the_loop_goes_on_meanwhile(made: NewKeyring) -> None:
     unlocking = asyncio.create_task(unlock(SECRET + "\n", made.keyring, made.fleet))
     turns = 0
@@ -83,6 +84,7 @@ def altered(made: NewKeyring, **changes: object) -> bytes:
     return msgspec.msgpack.encode(msgspec.structs.replace(keyring, **changes))
 
 
+@pytest.mark.holds("SAFETY-3")
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -122,6 +124,7 @@ async def test_a_keyring_that_is_none_is_refused(made: NewKeyring, blob: bytes) 
         await unlock(SECRET, blob, made.fleet)
 
 
+@pytest.mark.holds("SAFETY-3")
 async def test_too_few_rounds_are_refused_from_the_start() -> None:
     with pytest.raises(ConfigError, match="100 rounds"):
         await create_keyring(SECRET, 99)
@@ -133,6 +136,7 @@ def test_the_fleet_key_must_be_the_fleet_key(made: NewKeyring) -> None:
             Vault(made.vault._kek, 1, made.vault.fleet_id, record)
 
 
+@pytest.mark.holds("SAFETY-4", "S-33")
 def test_a_value_opens_in_its_own_place_only(made: NewKeyring) -> None:
     """S-33."""
     places = [("credential", "n1", "password", 1), ("credential", "n2", "password", 1), ("credential", "n1", "passphrase", 1)]
@@ -146,6 +150,7 @@ def test_a_value_opens_in_its_own_place_only(made: NewKeyring) -> None:
                     made.vault.open(here._replace(sealed=there.sealed))
 
 
+@pytest.mark.holds("SAFETY-5")
 @settings(max_examples=200)
 @given(place=st.integers(0, 1 << 20), mask=st.integers(1, 255), cut=st.booleans(), value=st.binary(max_size=100))
 def test_a_value_that_was_altered_is_an_error_never_empty(made: NewKeyring, place: int, mask: int, cut: bool, value: bytes) -> None:
@@ -157,6 +162,7 @@ def test_a_value_that_was_altered_is_an_error_never_empty(made: NewKeyring, plac
         made.vault.open(record._replace(sealed=broken))
 
 
+@pytest.mark.holds("SAFETY-4")
 def test_a_seal_shows_nothing_and_is_never_the_same_twice(made: NewKeyring) -> None:
     one, two = (made.vault.seal("credential", "n1", "password", 1, b"hunter2hunter2") for _ in range(2))
     assert one.sealed != two.sealed
@@ -164,6 +170,7 @@ def test_a_seal_shows_nothing_and_is_never_the_same_twice(made: NewKeyring) -> N
     assert repr(made.vault) == "Vault(***)"
 
 
+@pytest.mark.holds("SAFETY-4")
 def test_another_key_opens_nothing(made: NewKeyring) -> None:
     with pytest.raises(VaultError):
         Vault(bytes(32), 1, made.vault.fleet_id, made.fleet)
@@ -199,6 +206,7 @@ async def test_a_keyring_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
         await database.close()
 
 
+@pytest.mark.holds("SAFETY-1", "S-31")
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -253,6 +261,7 @@ def test_a_recovery_key_is_read_back_however_it_is_typed(key: bytes) -> None:
     assert parse_recovery(text.lower().replace("-", " ") + "\n") == (key, FLEET)
 
 
+@pytest.mark.holds("S-59")
 @given(key=st.binary(min_size=32, max_size=32), at=st.integers(0, 87), other=st.sampled_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
 def test_a_mistyped_recovery_key_is_noticed(key: bytes, at: int, other: str) -> None:
     plain = recovery_text(key, FLEET).replace("-", "")

@@ -17,6 +17,7 @@ from tests.unit.groundcontrol.web.hub import TestHub
 LOGIN = "auth/login"
 
 
+@pytest.mark.holds("SAFETY-31", "S-26")
 @pytest.mark.parametrize(
     ("coding", "data"),
     [
@@ -36,6 +37,7 @@ async def test_a_compressed_body_is_refused_and_not_inflated(hub: TestHub, codin
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20 * 1024
 
 
+@pytest.mark.holds("SAFETY-31")
 async def test_a_body_of_a_mebibyte_is_the_most(hub: TestHub) -> None:
     client = await hub.logged_in()
     json = {"Content-Type": "application/json"}
@@ -47,6 +49,7 @@ async def test_a_body_of_a_mebibyte_is_the_most(hub: TestHub) -> None:
     assert at.status == 401
 
 
+@pytest.mark.holds("S-26")
 async def test_a_stranger_sends_sixteen_kibibytes_at_most(hub: TestHub) -> None:
     client = hub.anonymous()
     json = {"Content-Type": "application/json"}
@@ -68,6 +71,7 @@ async def test_a_body_without_announced_length_is_counted(hub: TestHub) -> None:
         assert response.status == 413
 
 
+@pytest.mark.holds("S-25")
 @pytest.mark.parametrize(
     "data",
     [b"", b"[", b'{"username": "a"', b"\xff\xfe", b'{"username": "\\ud800", "password": "b"}', b'{"username": "a", "password": "b\\u0000"}', b"[" * 16_000,
@@ -121,6 +125,7 @@ async def test_who_asks_and_never_reads_is_dropped(hub: TestHub, monkeypatch: py
     assert hub.server.runner.unread_cut == 1
 
 
+@pytest.mark.holds("SAFETY-31", "SAFETY-63")
 async def test_a_private_key_over_16_kib_is_refused(hub: TestHub) -> None:
     admin = await hub.logged_in()
 

@@ -24,6 +24,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.holds("SAFETY-24", "S-12")
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN.keys())
 async def test_no_unsafe_call_takes_it(hub: TestHub, headers: dict[str, str | None]) -> None:
     admin = await hub.logged_in()
@@ -33,6 +34,7 @@ async def test_no_unsafe_call_takes_it(hub: TestHub, headers: dict[str, str | No
     assert (await admin.get("auth/me")).status == 200
 
 
+@pytest.mark.holds("SAFETY-24")
 async def test_another_sessions_token_is_a_wrong_one(hub: TestHub) -> None:
     admin, other = await hub.logged_in(), await hub.logged_in()
 
@@ -71,6 +73,7 @@ async def test_a_form_is_not_json(hub: TestHub, content_type: str) -> None:
     assert (answer.status, answer.code) == (415, "request.unsupported_type")
 
 
+@pytest.mark.holds("SAFETY-26")
 async def test_no_answer_invites_other_origins(hub: TestHub) -> None:
     admin = await hub.logged_in()
     for method in ("GET", "OPTIONS", "POST"):

@@ -30,6 +30,7 @@ def test_every_error_has_a_status() -> None:
     assert set(STATUS) == set(OURS)
 
 
+@pytest.mark.holds("SAFETY-32")
 def test_errors_are_made_in_one_place() -> None:
     assert [kind for kind in every() if kind.__module__.startswith(("groundcontrol", "majortom", "spider"))] != []
     assert {kind.__module__ for kind in every() if kind.__module__.startswith("groundcontrol")} == {"groundcontrol.errors"}
@@ -48,6 +49,7 @@ def test_the_page_knows_every_code() -> None:
     assert all(f'"{kind.code}"' in text for kind in OURS)
 
 
+@pytest.mark.holds("SAFETY-32")
 @pytest.mark.parametrize("kind", OURS)
 def test_the_answer_is_a_problem(kind: type[HubError]) -> None:
     response = problem_response(kind("web-3 is not connected", node="web-3"))

@@ -155,6 +155,7 @@ async def lose(hub: TestHub, node: Node, *lost: tuple[str, int, int, int]) -> No
     await hub.store.metrics.append(rows)
 
 
+@pytest.mark.holds("SAFETY-75")
 @pytest.mark.parametrize("tier", ["1s", "1m", "1h"])
 async def test_what_a_node_lost_is_said_first_as_far_as_it_touches_the_time(hub: TestHub, tier: str) -> None:
     admin, node = await hub.logged_in(), await measured(hub)

@@ -35,6 +35,7 @@ def check(headers: object, where: str) -> None:
     assert not [name for name in headers if name.lower().startswith("access-control")], where  # type: ignore[attr-defined]
 
 
+@pytest.mark.holds("SAFETY-28", "S-18")
 async def test_every_route_in_every_state(hub: TestHub) -> None:
     seen: set[int] = set()
     for client in (await hub.logged_in(), await hub.logged_in("viewer"), hub.anonymous()):
@@ -49,6 +50,7 @@ async def test_every_route_in_every_state(hub: TestHub) -> None:
     assert seen >= {200, 204, 400, 401, 403, 404}
 
 
+@pytest.mark.holds("S-18")
 async def test_what_is_refused_early_or_crashes(hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     admin = await hub.logged_in()
 
@@ -85,6 +87,7 @@ async def test_a_refused_socket_and_an_opened_one(hub: TestHub) -> None:
         check(live.socket._response.headers, "opened")
 
 
+@pytest.mark.holds("SAFETY-28", "S-18")
 @pytest.mark.parametrize(
     "junk",
     [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n", b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",

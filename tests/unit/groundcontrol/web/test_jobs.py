@@ -37,6 +37,7 @@ async def test_a_job_is_asked_for_once(hub: TestHub) -> None:
     assert (other.status, other.code) == (409, "request.idempotency_mismatch")
 
 
+@pytest.mark.holds("S-20")
 @pytest.mark.parametrize(
     "body",
     [{}, {"action": "install"}, {"action": "upgrade", "packages": []}, {"action": "plan"}, {"action": "plan", "for": "hold"}, {"action": "check", "for": "upgrade"},
@@ -53,6 +54,7 @@ async def test_a_job_that_makes_no_sense_is_refused(hub: TestHub, body: dict[str
     assert (await admin.get("jobs")).json["jobs"] == []
 
 
+@pytest.mark.holds("S-15")
 @pytest.mark.parametrize(
     "body",
     [{"action": "reboot"}, {"action": "upgrade", "reboot": True}, {"action": "remove", "packages": ["curl"]}, {"action": "autoremove"}],
@@ -105,6 +107,7 @@ async def test_each_role_may_order_what_the_table_says(hub: TestHub, role: Role)
         assert may or {one.code, many.code} == {"auth.forbidden"}
 
 
+@pytest.mark.holds("SAFETY-22")
 async def test_to_change_many_nodes_at_once_wants_the_password_once_more_and_to_look_does_not(hub: TestHub) -> None:
     admin = await hub.logged_in()
     nodes = [(await managed(hub)).id for _ in range(MANY_NODES + 1)]
@@ -213,6 +216,7 @@ async def test_what_changed_says_from_and_to(hub: TestHub) -> None:
 OUTPUT = bytes(range(256)) * 1000
 
 
+@pytest.mark.holds("SAFETY-30")
 @pytest.mark.parametrize("offset", [0, 1, 255_999, 256_000, 10**12])
 async def test_output_is_the_raw_bytes_from_an_offset(hub: TestHub, offset: int) -> None:
     viewer, printing = await hub.logged_in("viewer"), await Printing.start(hub)

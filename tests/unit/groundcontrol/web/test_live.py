@@ -47,6 +47,7 @@ async def test_a_socket_that_the_browser_calls_foreign_is_refused(hub: TestHub, 
     assert await refused(hub, await hub.logged_in(), **{"Sec-Fetch-Site": site}) == 403
 
 
+@pytest.mark.holds("SAFETY-26", "S-11")
 async def test_the_host_header_decides_nothing(hub: TestHub) -> None:
     assert await refused(hub, await hub.logged_in(), Origin="https://evil.example", Host="evil.example") == 403
 
@@ -66,6 +67,7 @@ async def test_a_program_with_a_token_needs_no_origin(hub: TestHub) -> None:
         assert (await LiveSocket(socket).expect("hello"))["hub_id"] == hub.services.hub_id
 
 
+@pytest.mark.holds("S-28")
 async def test_one_address_takes_the_live_page_from_nobody_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundcontrol.web.ws_browser.MAX_OF_AN_ADDRESS", 2)
     async with running(tmp_path, config=a_config(tmp_path, proxies="127.0.0.1")) as hub, contextlib.AsyncExitStack() as stack:
@@ -83,6 +85,7 @@ async def test_a_plain_request_is_told_so(hub: TestHub) -> None:
     assert (answer.status, answer.code) == (400, "request.invalid")
 
 
+@pytest.mark.holds("SAFETY-31")
 async def test_nothing_is_compressed(hub: TestHub) -> None:
     admin = await hub.logged_in()
 
@@ -148,6 +151,7 @@ async def test_an_unknown_message_is_told_and_skipped(hub: TestHub) -> None:
         await live.expect("pong")
 
 
+@pytest.mark.holds("SAFETY-31", "S-26")
 async def test_a_frame_over_64_kib_ends_the_socket(hub: TestHub) -> None:
     async with (await hub.logged_in()).live() as live:
         await live.socket.send_bytes(b"x" * (65 * 1024))
@@ -289,6 +293,7 @@ async def test_log_out_closes_the_sessions_sockets_at_once(hub: TestHub) -> None
         await stays.expect("pong")
 
 
+@pytest.mark.holds("SAFETY-19", "S-10")
 async def test_a_lower_role_loses_its_topics_at_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await hub.logged_in("admin")
     assert admin.user is not None
@@ -313,6 +318,7 @@ async def test_a_disabled_users_socket_is_closed(hub: TestHub) -> None:
         assert await live.closed(1.0) == 4401
 
 
+@pytest.mark.holds("SAFETY-19", "S-22")
 async def test_even_without_a_word_on_the_bus_the_row_is_asked_at_each_subscription(hub: TestHub) -> None:
     admin = await hub.logged_in()
     assert admin.login is not None

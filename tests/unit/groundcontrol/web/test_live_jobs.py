@@ -137,6 +137,7 @@ async def test_several_viewers_of_a_job_get_every_byte_whenever_they_come(hub: T
             assert await collect(live, 8004, start) == printing.printed[start:]
 
 
+@pytest.mark.holds("SAFETY-85", "F-15")
 async def test_what_the_bus_lost_of_an_output_is_read_from_the_store(hub: TestHub) -> None:
     printing = await Printing.start(hub)
     async with (await hub.logged_in()).live() as live:

@@ -85,6 +85,7 @@ async def test_who_is_unknown_for_two_rounds_is_sent_away_with_a_reason(
         assert time.monotonic() - begun > 0.7, "two rounds"
 
 
+@pytest.mark.holds("SAFETY-19")
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_of_whom_something_was_revoked_is_sent_away_at_once(hub: TestHub, standing: Standing, hangs: bool) -> None:
     admin, other = await hub.logged_in(), await hub.logged_in()

@@ -31,6 +31,7 @@ def cookies(answer: object) -> dict[str, dict[str, str]]:
     return found
 
 
+@pytest.mark.holds("SAFETY-20")
 async def test_a_log_in_gives_a_token_and_three_cookies(hub: TestHub) -> None:
     await hub.auth.first_start("admin", PASSWORD)
 
@@ -56,6 +57,7 @@ async def test_a_log_in_gives_a_token_and_three_cookies(hub: TestHub) -> None:
     assert (await program.get("nodes")).status == 200
 
 
+@pytest.mark.holds("SAFETY-20", "S-09")
 async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> None:
     async with running(tmp_path, config=a_config(tmp_path, server_url=None)) as hub:
         await hub.auth.first_start("admin", PASSWORD)
@@ -190,6 +192,7 @@ async def test_after_log_out_a_copied_cookie_is_worthless(hub: TestHub) -> None:
     assert (await thief.post("auth/refresh")).status == 401
 
 
+@pytest.mark.holds("SAFETY-18", "S-09")
 async def test_a_demotion_counts_from_the_next_request_on(hub: TestHub) -> None:
     admin = await hub.logged_in()
     assert admin.user is not None
@@ -232,6 +235,7 @@ async def test_a_log_in_of_another_form_is_refused(hub: TestHub, body: object) -
     assert hub.auth.passwords.hashed == 0
 
 
+@pytest.mark.holds("SAFETY-18", "S-09")
 async def test_a_log_in_with_the_old_password_is_worth_nothing_once_it_is_changed(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """S-09: who is in the middle of it while the owner changes the password, or switches a second factor on, is not in afterwards."""
     owner, thief = await (ada := await somebody(hub)).log_in(), hub.anonymous()
@@ -258,6 +262,7 @@ async def test_a_log_in_with_the_old_password_is_worth_nothing_once_it_is_change
     assert len((await owner.get("auth/sessions")).json["sessions"]) == 1
 
 
+@pytest.mark.holds("S-09")
 async def test_of_two_who_change_a_password_at_once_the_first_wins(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """S-09: a thief with the old password and a session of it does not overwrite the owner's new one."""
     ada = await somebody(hub)

@@ -57,6 +57,7 @@ async def rest_of(reader: asyncio.StreamReader) -> int:
     return size
 
 
+@pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("end", ["nothing", "session", "account", "nodes"])
 async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub, end: str) -> None:
     """S-22: a reader that was let in once could take its time."""
@@ -82,6 +83,7 @@ async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub
     assert size >= whole if end == "nothing" else size < whole
 
 
+@pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("end", ["nothing", "session", "nodes"])
 async def test_an_export_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub, end: str) -> None:
     """S-22: the same of a node's history."""

@@ -113,10 +113,12 @@ def address(route: Route) -> str:
     return ROOT + re.sub(r"{\w+}", new_random_id(), route.path)
 
 
+@pytest.mark.holds("SAFETY-34", "S-19")
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
     assert [name(route) for route in ROUTES] == list(MATRIX)
 
 
+@pytest.mark.holds("SAFETY-10")
 def test_only_these_are_open_before_the_password_is_changed() -> None:
     assert {name(route) for route in ROUTES if route.pending} == PENDING
 
@@ -125,10 +127,12 @@ def test_only_these_are_public() -> None:
     assert {name(route) for route in ROUTES if route.action is None} == {row for row, roles in MATRIX.items() if roles == "public"}
 
 
+@pytest.mark.holds("SAFETY-22", "S-15")
 def test_these_want_the_password_once_more() -> None:
     assert {name(route) for route in ROUTES if route.step_up} == STEP_UP
 
 
+@pytest.mark.holds("SAFETY-34", "S-23")
 async def test_the_router_knows_no_other_address(hub: TestHub) -> None:
     known = {ROOT + route.path for route in ROUTES} | {ROOT + "/openapi.json", ROOT + "/live"}
 
@@ -143,6 +147,7 @@ async def test_nobody_gets_in_without_a_session(hub: TestHub) -> None:
         assert (answer.status, answer.code) == (401, "auth.required"), name(route)
 
 
+@pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", [A, O, V])
 async def test_each_role_gets_in_where_the_table_says(hub: TestHub, role: Role) -> None:
     for route in GUARDED:
@@ -153,6 +158,7 @@ async def test_each_role_gets_in_where_the_table_says(hub: TestHub, role: Role) 
         assert answer.status < 500
 
 
+@pytest.mark.holds("SAFETY-10")
 async def test_a_session_that_must_change_its_password_gets_nowhere_else(hub: TestHub) -> None:
     client = await hub.logged_in(must_change=True)
     for route in GUARDED:
@@ -177,6 +183,7 @@ async def test_nobody_sees_what_another_organisation_owns(hub: TestHub) -> None:
     assert (await stranger.get("nodes")).json["nodes"] == []
 
 
+@pytest.mark.holds("SAFETY-24", "S-12")
 async def test_a_get_changes_nothing(hub: TestHub) -> None:
     node = await hub.node()
     admin = await hub.logged_in()

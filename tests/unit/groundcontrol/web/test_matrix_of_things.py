@@ -163,6 +163,7 @@ def path_of(route: Route, thing: str) -> str:
     return path + ("?metric=cpu.total" if path.endswith("/history") else "")
 
 
+@pytest.mark.holds("SAFETY-34")
 def test_every_route_has_its_row() -> None:
     """A new route needs one in exactly one of the five."""
     rows = [*THINGS, *LISTS, *OF_PEOPLE, *WITHOUT_A_THING, *NAMED_IN_THE_BODY]
@@ -171,6 +172,7 @@ def test_every_route_has_its_row() -> None:
     assert set(TOPICS) == set(ACTIONS)
 
 
+@pytest.mark.holds("SAFETY-33")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("row", THINGS)
 async def test_the_own_thing_is_there_and_anothers_is_as_none(hub: TestHub, row: str, role: Role) -> None:
@@ -204,6 +206,7 @@ async def test_the_own_thing_is_there_and_anothers_is_as_none(hub: TestHub, row:
         assert answers["none"].code == answers["other"].code == "not_found"
 
 
+@pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("row", LISTS)
 async def test_lists_hold_what_is_granted(hub: TestHub, row: str, role: Role) -> None:
@@ -270,6 +273,7 @@ async def test_a_conflict_with_what_is_hidden_says_nothing_of_it(hub: TestHub) -
     assert world.ids["node", "other"] not in told["operator"].body.decode()
 
 
+@pytest.mark.holds("SAFETY-37")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("kind", [kind for kind, thing in TOPICS.items() if thing])
 async def test_topics_of_one_thing(hub: TestHub, kind: str, role: Role) -> None:
@@ -303,6 +307,7 @@ async def test_topics_of_many_things(hub: TestHub, role: Role) -> None:
     assert jobs == {world.ids["job", side] for side in sides}
 
 
+@pytest.mark.holds("SAFETY-37")
 async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: TestHub) -> None:
     """S-22, over time."""
     world = await World.make(hub)
@@ -365,6 +370,7 @@ async def test_who_is_limited_cannot_widen_the_limit(hub: TestHub) -> None:
     assert retried.code == "auth.forbidden"
 
 
+@pytest.mark.holds("S-15")
 @pytest.mark.parametrize("row", [name(route) for route in ROUTES if route.step_up])
 async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub, row: str) -> None:
     """S-15."""
@@ -377,6 +383,7 @@ async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub, 
     assert (answer.status, answer.code) == (403, "auth.step_up_required")
 
 
+@pytest.mark.holds("SAFETY-22", "S-57")
 async def test_a_retry_that_goes_elsewhere_wants_a_fresh_proof(hub: TestHub) -> None:
     """S-15: another host, port or host key; where it goes where it went before, nothing more is asked."""
     client = await hub.logged_in("operator")
@@ -401,6 +408,7 @@ async def test_a_retry_that_goes_elsewhere_wants_a_fresh_proof(hub: TestHub) -> 
         assert (await client.post(path, same)).status == 202, same
 
 
+@pytest.mark.holds("SAFETY-22", "S-15")
 async def test_a_removal_that_failed_is_not_tried_again_with_an_old_proof(hub: TestHub) -> None:
     """S-15: what wanted the password when it was asked for wants it again, from a program's token that may do such things too."""
     client = await hub.logged_in("operator")

@@ -112,6 +112,7 @@ async def test_name_and_tags_can_be_changed(hub: TestHub) -> None:
     assert (await hub.store.nodes.node(ADMIN, node.id)).name == "db 1"
 
 
+@pytest.mark.holds("SAFETY-22")
 async def test_a_tag_that_somebody_s_rights_hang_on_moves_like_the_right_itself(hub: TestHub) -> None:
     """By who may change people, and with a fresh proof; any other tag as before."""
     boss, operator, node = await hub.logged_in("admin", cookie=False), await hub.logged_in("operator"), await hub.node()

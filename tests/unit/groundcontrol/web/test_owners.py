@@ -78,6 +78,7 @@ def test_every_call_that_names_a_thing_is_of_a_known_kind() -> None:
     } - {"/deployments/preview", "/deployments/many", "/deployments/host-keys"}  # of many: what the body names, `test_many_deployments`
 
 
+@pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
 async def test_only_what_is_one_s_own_exists(hub: TestHub, things: Things, role: Role) -> None:
     owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)
@@ -117,11 +118,13 @@ async def test_lists_hold_only_what_is_one_s_own(hub: TestHub, things: Things, r
     assert (await stranger.get(f"events?node={things.nodes}")).json["events"] == []
 
 
+@pytest.mark.holds("SAFETY-34")
 def test_every_topic_asks_for_an_action_of_the_table() -> None:
     assert set(ACTIONS) == {"fleet", "node", "job", "deployment", "events", "jobs"}
     assert set(ACTIONS.values()) <= set(PERMISSIONS)
 
 
+@pytest.mark.holds("S-22")
 @pytest.mark.parametrize("role", ROLES)
 async def test_the_live_socket_shows_only_what_is_one_s_own(hub: TestHub, things: Things, role: Role) -> None:
     owner, stranger = await somebody(hub, role, stranger=False), await somebody(hub, role, stranger=True)

@@ -33,6 +33,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.holds("SAFETY-27", "S-29")
 @pytest.mark.parametrize(("peer", "headers", "expected", "why"), ROWS, ids=[row[3] for row in ROWS])
 def test_the_address_of_the_client(peer: str, headers: list[str], expected: str, why: str) -> None:
     assert client_address(peer, headers, PROXIES) == expected, why
@@ -76,6 +77,7 @@ def test_a_list_without_end_is_cut() -> None:
     assert client_address("127.0.0.1", [", ".join(["10.0.0.1"] * 10_000)], PROXIES) == "10.0.0.1"
 
 
+@pytest.mark.holds("S-29")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "CF-Connecting-IP", "Forwarded", "True-Client-IP", "X-Client-IP"])
 async def test_no_header_of_a_stranger_gives_a_fresh_limit(tmp_path: Path, header: str) -> None:
     async with running(tmp_path, config=a_config(tmp_path, proxies="192.0.2.1")) as hub:

@@ -37,6 +37,7 @@ def test_one_takes_not_the_places_of_others_and_each_is_given_back() -> None:
     assert not places._taken
 
 
+@pytest.mark.holds("S-28")
 async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sent(hub: TestHub) -> None:
     viewer, node = await hub.logged_in("viewer"), await measured(hub)
     assert viewer.user is not None
@@ -50,6 +51,7 @@ async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sen
         assert (await viewer.get(f"nodes/{node.id}/export")).status == 200
 
 
+@pytest.mark.holds("S-28")
 async def test_outputs_at_once_have_an_end_and_who_follows_a_job_goes_on(hub: TestHub) -> None:
     printing, slow = await Printing.start(hub), await hub.logged_in("viewer", cookie=False)
     for _ in range(PIECES // 2):
@@ -147,6 +149,7 @@ async def test_only_so_many_of_one_wait() -> None:
     assert not room._waiting
 
 
+@pytest.mark.holds("S-28")
 async def test_histories_at_once_have_an_end_for_one_user(hub: TestHub) -> None:
     viewer, node = await hub.logged_in("viewer"), await measured(hub)
     operator = await hub.logged_in("operator")

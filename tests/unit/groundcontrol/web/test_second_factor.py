@@ -32,6 +32,7 @@ async def test_a_second_factor_is_shown_once_and_counts_from_its_first_code_on(h
     assert (await person.log_in(person.next_code())).csrf
 
 
+@pytest.mark.holds("SAFETY-7")
 async def test_the_seed_stands_nowhere_in_the_database(hub: TestHub, tmp_path: Path) -> None:
     person, _ = await with_second_factor(hub)
 
@@ -40,6 +41,7 @@ async def test_the_seed_stands_nowhere_in_the_database(hub: TestHub, tmp_path: P
     assert not any(code.encode() in kept or code.replace("-", "").encode() in kept for code in person.codes)
 
 
+@pytest.mark.holds("SAFETY-18")
 async def test_switching_it_on_or_off_ends_the_other_sessions(hub: TestHub) -> None:
     person = await somebody(hub)
     other, client = await person.log_in(), await person.log_in()
@@ -87,6 +89,7 @@ async def test_a_code_works_once(hub: TestHub) -> None:
     assert (await person.try_to_log_in(person.code(-1))).code == "auth.totp_wrong"  # as old as the one that was used
 
 
+@pytest.mark.holds("S-14")
 async def test_of_fifty_equal_codes_at_once_one_opens_a_session(hub: TestHub) -> None:
     """S-14, in parallel."""
     person, _ = await with_second_factor(hub)
@@ -100,6 +103,7 @@ async def test_of_fifty_equal_codes_at_once_one_opens_a_session(hub: TestHub) ->
     assert len((await hub.store.people.listed_sessions(ADMIN, 100)).items) == before + 1
 
 
+@pytest.mark.holds("SAFETY-21", "S-14")
 async def test_codes_have_a_count_of_their_own(hub: TestHub) -> None:
     """Five in a quarter of an hour, whatever else succeeds meanwhile; a right code does not help any more."""
     person, client = await with_second_factor(hub)
@@ -127,6 +131,7 @@ async def test_a_wrong_password_is_told_before_anything_of_a_second_factor(hub: 
     assert (await person.try_to_log_in(person.code())).status == 200  # the code was not spent
 
 
+@pytest.mark.holds("S-14")
 async def test_a_recovery_code_opens_one_session(hub: TestHub) -> None:
     person, client = await with_second_factor(hub)
     code = person.codes[0]

@@ -12,6 +12,7 @@ from tests.unit.groundcontrol.web.hub import TestHub
 from tests.unit.groundcontrol.web.people import somebody
 
 
+@pytest.mark.holds("SAFETY-23")
 async def test_everybody_sees_their_own_sessions(hub: TestHub) -> None:
     viewer, _ = await hub.logged_in("viewer"), await hub.logged_in("admin")
     assert viewer.user is not None
@@ -38,6 +39,7 @@ async def test_the_list_comes_page_by_page(hub: TestHub) -> None:
     assert rest["next"] is None
 
 
+@pytest.mark.holds("SAFETY-23")
 async def test_only_admins_see_those_of_others(hub: TestHub) -> None:
     viewer, operator, admin = await hub.logged_in("viewer"), await hub.logged_in("operator"), await hub.logged_in("admin")
     assert viewer.user is not None
@@ -56,6 +58,7 @@ async def test_a_list_of_another_form_is_refused(hub: TestHub, query: str) -> No
     assert (await (await hub.logged_in()).get(f"auth/sessions?{query}")).code == "request.invalid"
 
 
+@pytest.mark.holds("SAFETY-23")
 async def test_an_ended_session_is_over_and_its_sockets_are_closed(hub: TestHub) -> None:
     """S-09, S-10."""
     here = await hub.logged_in("viewer")
@@ -85,6 +88,7 @@ async def test_another_ones_session_looks_like_none(hub: TestHub) -> None:
     assert (await viewer.get("auth/me")).status == 401
 
 
+@pytest.mark.holds("SAFETY-23")
 async def test_all_others_end_and_nobody_elses(hub: TestHub) -> None:
     here, stranger = await hub.logged_in("viewer"), await hub.logged_in("viewer")
     others = [await hub.logged_in(user=here.user) for _ in range(3)]

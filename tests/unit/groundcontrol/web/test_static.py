@@ -75,6 +75,7 @@ async def test_what_is_held_is_not_sent_again(built: TestHub) -> None:
     assert (again.status, again.body) == (304, b"")
 
 
+@pytest.mark.holds("S-24")
 @pytest.mark.parametrize(
     "path",
     ["/missing.js", "/a/missing-ABCDEFGH.js", "/secret.pem", "/build.json", "/a/app-ABCDEFGH.js.gz", "/..%2f..%2fetc%2fpasswd.txt", "/%2e%2e/etc/x.conf",

@@ -75,6 +75,7 @@ async def test_nobody_makes_a_token_above_their_own_role(hub: TestHub) -> None:
     assert (await viewer.post("tokens", {"name": "x", "role": "operator"})).code == "auth.forbidden"
 
 
+@pytest.mark.holds("SAFETY-36", "S-19")
 async def test_a_token_has_no_more_than_its_owner_at_this_moment(hub: TestHub) -> None:
     boss, owner = await hub.logged_in("admin"), await hub.logged_in("operator")
     assert owner.user is not None
@@ -102,6 +103,7 @@ async def test_a_token_has_no_more_than_it_was_made_for(hub: TestHub) -> None:
     assert (await program.get("audit")).code == "auth.forbidden"
 
 
+@pytest.mark.holds("S-19")
 async def test_a_token_reaches_nothing_of_people_and_rights(hub: TestHub) -> None:
     admin = await hub.logged_in("admin")
     program, _ = await a_token(admin, "admin", sensitive=True)

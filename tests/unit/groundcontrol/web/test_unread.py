@@ -54,6 +54,7 @@ def test_what_was_taken_counts_no_more_and_a_single_one_is_never_cut() -> None:
     assert (first.dropped, second.dropped, large.dropped) == (False, False, True)
 
 
+@pytest.mark.holds("S-28")
 async def test_long_answers_that_nobody_takes_are_cut_and_those_of_others_are_not(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     viewer, operator = await hub.logged_in("viewer", cookie=False), await hub.logged_in("operator", cookie=False)
     node = await hub.node("web-1")

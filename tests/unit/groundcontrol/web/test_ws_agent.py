@@ -202,6 +202,7 @@ async def test_what_waits_behind_a_message_is_bounded_and_none_is_lost() -> None
         assert [message[0] for message in ear.heard[1:]] == list(range(count))
 
 
+@pytest.mark.holds("F-20")
 async def test_what_waits_is_bounded_though_there_is_nothing_in_it() -> None:
     ear = Ear()
     async with met(ear.live) as (door, ws):
@@ -222,6 +223,7 @@ async def test_a_node_that_goes_on_and_on_is_not_waited_for(monkeypatch: pytest.
         await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
 
 
+@pytest.mark.holds("F-20")
 async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 0.2)
 

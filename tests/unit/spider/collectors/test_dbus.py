@@ -187,6 +187,7 @@ def test_a_bus_that_does_not_take_us_is_an_error_and_no_hang(tmp_path: Path, gre
     bus.join()
 
 
+@pytest.mark.holds("S-49")
 def test_a_bus_that_never_answers_is_given_up(tmp_path: Path) -> None:
     path = str(tmp_path / "bus")
     with socket.socket(socket.AF_UNIX) as silent:
@@ -199,6 +200,7 @@ def test_a_bus_that_never_answers_is_given_up(tmp_path: Path) -> None:
 SIGNAL = bytes.fromhex("6c040001") + struct.pack("<III", 0, 9, 0)
 
 
+@pytest.mark.holds("S-49")
 @given(st.binary(max_size=300), st.integers(0, 3), st.integers(0, 400))
 def test_a_damaged_answer_is_an_error_and_nothing_else(junk: bytes, which: int, at: int) -> None:
     answers = recorded("debian-new", "sessions")

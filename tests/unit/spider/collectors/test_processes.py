@@ -144,6 +144,7 @@ def test_bytes_read_and_written_are_those_of_the_kernel(tmp_path: Path) -> None:
 HOSTILE = b"a\nb\x1b]0;x\x07 ) S 1 (c\xff"
 
 
+@pytest.mark.holds("S-16")
 def test_a_hostile_name_and_command_line_become_harmless_and_break_nothing() -> None:
     code = f"open('/proc/self/comm', 'wb').write({HOSTILE!r})"
     with program(code, b"\xff\xfe\n\x1b[2J" + "\u202e".encode(), b"x" * 4096) as process:
@@ -267,6 +268,7 @@ def test_a_name_may_hold_any_byte_but_a_slash() -> None:
     assert (stat.name, stat.state, stat.threads, stat.ticks, stat.started, stat.pages) == (b"a) b (c\n", b"R", 3, 3, 5, 4)
 
 
+@pytest.mark.holds("S-35")
 @pytest.mark.parametrize(
     ("words", "masked"),
     [
@@ -287,6 +289,7 @@ def test_words_after_a_key_that_names_a_secret_are_masked(words: str, masked: st
     assert " ".join(mask(words.split())) == masked
 
 
+@pytest.mark.holds("S-35")
 @pytest.mark.parametrize(
     ("word", "masked"),
     [

@@ -82,6 +82,7 @@ def test_what_was_planned_is_done_and_written_down(stage: Stage) -> None:
     assert "c  stays without 2: on hold" in stage.log
 
 
+@pytest.mark.holds("SAFETY-57")
 def test_another_plan_than_the_one_seen_is_not_run_and_the_difference_is_shown(stage: Stage) -> None:
     stage.run("plan", {"for": "upgrade"})
     digest = stage.document("planned")["digest"]
@@ -130,6 +131,7 @@ def test_only_exact_names_are_taken(stage: Stage) -> None:
     assert stage.paper.ran == []
 
 
+@pytest.mark.holds("F-19")
 def test_what_is_broken_comes_first(stage: Stage) -> None:
     (stage.paper.folder / "a").write_text("1!")
     result = stage.run("upgrade")
@@ -149,6 +151,7 @@ def test_a_lock_is_waited_for_and_named(stage: Stage) -> None:
     assert next(line["text"] for line in progress if line["phase"] == "waiting_lock") == "waiting for other (process 7)"
 
 
+@pytest.mark.holds("SAFETY-96", "F-19")
 def test_a_lock_that_is_never_let_go_ends_the_job_and_names_who_has_it(stage: Stage) -> None:
     stage.paper.locks = 1 << 30
     console = Silent()

@@ -84,6 +84,7 @@ def test_both_sides_arrive_at_the_same_and_keys_come_through_masked() -> None:
     assert joining.said(mine.link.receive(yours.link.send(joining.saying(part)), 0.0)) == part
 
 
+@pytest.mark.holds("S-45")
 def test_who_listened_and_finds_the_invite_later_has_no_keys() -> None:
     """Everything that crossed the wire and the secret, and still not what the keys are masked with: that took the ends' own numbers."""
     invite = an_invite()

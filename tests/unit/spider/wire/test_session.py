@@ -110,6 +110,7 @@ def test_a_replayed_answer_does_not_open_a_second_session() -> None:
         second.auth(auth)
 
 
+@pytest.mark.holds("S-38")
 def test_a_replayed_challenge_does_not_fool_the_node() -> None:
     node = node_opening()
     recorded = hub_opening(node.hello()).challenge(KEY)
@@ -125,6 +126,7 @@ def test_the_hubs_own_proof_does_not_pass_for_the_nodes() -> None:
         hub.auth(msgpack.packb([3, shown]))
 
 
+@pytest.mark.holds("S-38")
 def test_what_a_relay_changes_in_the_hello_or_the_challenge_breaks_the_proof() -> None:
     node = node_opening(host="hub.example")
     fields = msgpack.unpackb(node.hello())
@@ -190,6 +192,7 @@ def test_the_challenge_comes_before_the_answer() -> None:
         hub_opening(node_opening().hello()).auth(b"")
 
 
+@pytest.mark.holds("S-40")
 def test_an_altered_frame_ends_the_session() -> None:
     for index in range(30):
         pair = opened()
@@ -203,6 +206,7 @@ def test_an_altered_frame_ends_the_session() -> None:
             pair.hub.send(Ack(0, 1))
 
 
+@pytest.mark.holds("S-40")
 def test_replayed_reordered_dropped_and_reflected_frames_end_the_session() -> None:
     pair = opened()
     frame = pair.node.send(Updates(1, 2, 3))
