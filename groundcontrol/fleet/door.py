@@ -20,6 +20,7 @@ from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.enrol import adopt
 from groundcontrol.fleet.intake import clean
 from groundcontrol.fleet.interest import Watching
+from groundcontrol.fleet.openings import Opening, Openings
 from groundcontrol.fleet.ports import AgentSocket, Collaborators, SocketClosed
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession
@@ -31,7 +32,6 @@ from spider.wire.frames import (
     CLOSE_HOST,
     CLOSE_PROTOCOL,
     CLOSE_UNKNOWN,
-    OPENING_TIMEOUT_S,
     Welcome,
 )
 from spider.wire.joining import is_join
@@ -41,8 +41,6 @@ from spider.wire.session import Hello, HubOpening, Link
 log = logging.getLogger(__name__)
 
 CLOSE_INTERNAL: Final = 1011
-MAX_HANDSHAKES: Final = 64
-MAX_PER_ADDRESS: Final = 20
 PROBE_S: Final = 3.0
 """How long the first of two machines with one key has to show that it lives."""
 CLONE_EVENT_EVERY_S: Final = 60.0
@@ -99,7 +97,7 @@ class AgentDoor:
         self._fleet_key = fleet_key
         self._hosts = hosts
         self._pack_s = pack_s
-        self._opening: Counter[str] = Counter()
+        self._openings = Openings(with_.clock)
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
         self._clones_told: dict[NodeId, float] = {}
         self.draining = False
@@ -115,37 +113,37 @@ class AgentDoor:
         self.adopt_until = 0.0
 
     @contextlib.contextmanager
-    def admit(self, address: str) -> Iterator[contextlib.ExitStack]:
-        """Hold a place at the threshold; closing what is given back frees it (the opening is over).
+    def admit(self, place: str) -> Iterator[Opening]:
+        """Hold a place at the threshold. `place`: what openings are counted by.
 
-        Raises: Unavailable: too many are opening a session at this moment, in all or from this address, or the hub is stopping.
+        Raises: Unavailable: too many are opening a session at this moment, or the hub is stopping.
         """
-        if self.draining or self._opening.total() >= MAX_HANDSHAKES or self._opening[address] >= MAX_PER_ADDRESS:
+        try:
+            if self.draining:
+                raise Unavailable("this hub is stopping; come back later", retry_after_s=random.randint(2, 8))
+            opening = self._openings.enter(place)
+        except Unavailable:
             self.refused["draining" if self.draining else "busy"] += 1
-            raise Unavailable("too many agents are connecting at this moment; come back later", retry_after_s=random.randint(2, 8))
-        self._opening[address] += 1
+            raise
+        try:
+            yield opening
+        finally:
+            self._openings.leave(opening)
 
-        def free() -> None:
-            self._opening[address] -= 1
-            if not self._opening[address]:
-                del self._opening[address]
-
-        with contextlib.ExitStack() as place:
-            place.callback(free)
-            yield place
-
-    async def serve(self, socket: AgentSocket, address: str, place: contextlib.ExitStack) -> None:
+    async def serve(self, socket: AgentSocket, address: str, opening: Opening) -> None:
         """See one socket through: opening, session, end. Whatever the peer does ends only this."""
         code, reason = CLOSE_INTERNAL, "internal"
         agent: AgentSession | None = None
         joined = False
         try:
-            async with asyncio.timeout(OPENING_TIMEOUT_S):
+            async with asyncio.timeout(None) as limit:
+                opening.begin(limit)
                 first = await socket.receive()
+                opening.first_message(self._with.clock.monotonic())
                 joining = await self.joins.open(socket, first, address) if self.joins is not None and is_join(first) else None
                 if joining is None:
-                    agent = await self._open(socket, first, address)
-            place.close()
+                    agent = await self._open(socket, first, address, opening)
+            self._openings.leave(opening)
             if agent is not None:
                 await self._live(agent)
                 code, reason = agent.verdict  # ended by us, elsewhere
@@ -154,18 +152,19 @@ class AgentDoor:
                 code, reason = await self.joins.serve(joining)
         except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
             ended_here = agent is not None and agent.over and isinstance(exc, SocketClosed)  # what follows of that says nothing of its own
-            code, reason = agent.verdict if agent is not None and ended_here else _verdict(exc, address)
+            code, reason = agent.verdict if agent is not None and ended_here else _verdict(exc, address, opening)
         finally:
+            self._openings.leave(opening)
             if joined:
                 event(log, "join_closed", address=address, code=code, reason=reason)
             elif agent is None:
-                self.refused[str(code)] += 1
+                self.refused["displaced" if opening.displaced else str(code)] += 1
                 event(log, "agent_refused", logging.INFO, address=address, code=code, reason=reason)
             else:
                 await self._left(agent, code, reason)
-            await socket.close(code, reason)
+            await socket.close(code, reason, linger=opening.spoke)
 
-    async def _open(self, socket: AgentSocket, first: bytes, address: str) -> AgentSession:
+    async def _open(self, socket: AgentSocket, first: bytes, address: str, place: Opening) -> AgentSession:
         now_ms = int(self._with.clock.now() * 1000)
         opening = HubOpening(first, os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
         hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
@@ -177,6 +176,7 @@ class AgentDoor:
         known = adopting or (node is not None and hello.generation >= node.generation)
         await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
         link = opening.auth(await socket.receive())
+        place.proven = known
         if adopting and hello.host in self._hosts:
             try:
                 node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
@@ -259,9 +259,11 @@ class AgentDoor:
                 await self._with.store.sessions.release(agent.session)
 
 
-def _verdict(exc: Exception, address: str) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end
+def _verdict(exc: Exception, address: str, opening: Opening) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end
     """How a session ends for an error: close code and reason."""
     match exc:
+        case TimeoutError() if opening.displaced:
+            return CLOSE_GOING_AWAY, str(random.randint(2_000, 8_000))
         case SocketClosed():
             return exc.code, str(exc)
         case Refused():
@@ -278,6 +280,6 @@ def _verdict(exc: Exception, address: str) -> tuple[int, str]:  # noqa: PLR0911 
             event(log, "agent_store_failed", logging.WARNING, error=exc.code, address=address)
             return CLOSE_GOING_AWAY, str(random.randint(5_000, 30_000))
         case TimeoutError():
-            return CLOSE_PROTOCOL, "the opening took longer than 10 s"
+            return CLOSE_PROTOCOL, "the opening took too long"
     event(log, "agent_session_failed", logging.ERROR, exc_info=True, address=address)
     return CLOSE_INTERNAL, "internal"

@@ -58,8 +58,11 @@ class AgentSocket(Protocol):
         """Whether the peer answers a ping in time."""
         ...
 
-    async def close(self, code: int, reason: str) -> None:
-        """Close it; never raises, and never takes more than a few seconds."""
+    async def close(self, code: int, reason: str, *, linger: bool = True) -> None:
+        """Close it; never raises, and never takes more than a few seconds.
+
+        Args: linger: wait until the peer has answered, so that what it still sends does not make the end a reset.
+        """
         ...
 
     @property

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
+from groundcontrol.auth.addresses import limit_key
 from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, CrossSite
 from groundcontrol.fleet.door import AgentDoor
@@ -79,7 +80,7 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
         if not offered.ok or offered.protocol != SUBPROTOCOL:
             raise BadRequest(f"this address takes WebSocket connections with the subprotocol {SUBPROTOCOL} only")
         address = address_of(request, trusted) or "local"
-        with door.admit(address) as place:
+        with door.admit(limit_key(address)) as opening:
             switched = web.StreamResponse(
                 status=101,
                 headers={
@@ -98,7 +99,7 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
             request.protocol.set_parser(cast("Any", socket))  # as aiohttp's own WebSocketReader is
             transport.set_protocol(_Straight(socket, request.protocol))
             socket.hold()
-            await door.serve(socket, address, place)
+            await door.serve(socket, address, opening)
         return switched
 
     return handle
@@ -411,7 +412,7 @@ class _Socket:
             self._transport.write(build_frame(OP_CLOSE, close_payload(code, reason), masked=False))
         self._close_sent = True
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str, *, linger: bool = True) -> None:
         if not 1000 <= code < 5000 or code in (CODE_NO_STATUS, CODE_ABNORMAL):
             code = CLOSE_GOING_AWAY
         self._messages.clear()
@@ -420,9 +421,10 @@ class _Socket:
         async with self._closing:  # the connection ends with its handler: who comes second waits until the peer has heard the first
             if self._paused:
                 self._resume()  # what was sent meanwhile, unread, would make the end a reset, which overtakes the close frame
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_WAIT_S):
-                    await self._heard_out.wait()
+            if linger:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_WAIT_S):
+                        await self._heard_out.wait()
             self._transport.close()
             if self._transport.get_write_buffer_size():  # who takes nothing would be waited for as long as it likes
                 asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self._transport.abort)

@@ -61,7 +61,7 @@ class Wire:
     async def probe(self, timeout_s: float) -> bool:
         return True
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str, *, linger: bool = True) -> None:
         pass
 
     def told(self) -> list[Watch]:

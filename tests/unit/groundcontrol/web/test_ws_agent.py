@@ -50,10 +50,10 @@ class Door:
         self.seen: list[weakref.ref[AgentSocket]] = []
         self.ended: list[Exception] = []
 
-    def admit(self, _address: str) -> contextlib.ExitStack:
-        return contextlib.ExitStack()
+    def admit(self, _place: str) -> contextlib.nullcontext[None]:
+        return contextlib.nullcontext()
 
-    async def serve(self, socket: AgentSocket, _address: str, _place: contextlib.ExitStack) -> None:
+    async def serve(self, socket: AgentSocket, _address: str, _opening: None) -> None:
         self.seen.append(weakref.ref(socket))
         code = 4000
         try:
