@@ -17,9 +17,9 @@ import msgspec
 from aiohttp import web
 
 from groundcontrol.web.routes import ROOT
-from tests.e2e.attacking import addresses, attackers, figure, hashes, meanwhile, try_password
+from tests.support.attack_tools import addresses, attackers, figure, hashes, meanwhile, try_password
 from tests.support.hub import PASSWORD, HubProcess
-from tests.unit.groundcontrol.web.hub import running
+from tests.support.inprocess_hub import running
 
 CALLS = 3000
 WARM_UP = 300

@@ -26,9 +26,9 @@ from spider.jobfiles import LOG, RUN, Result, write_result
 from spider.terminal import Log
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeLauncher, FakeRunner
 from tests.support import lab as labs
 from tests.support.agent import BOOT, IDENTITY, SpiderProcess, TestAgent, agents, until
+from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import ROOT, HubProcess
 
 MB = 1_000_000

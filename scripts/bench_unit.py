@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import lab as labs
+from tests.support.deployed_host import DeployedHost
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
-from tests.system.deployed import DeployedHost
 
 SETTLE_S = 60.0
 MEASURE_S = 60.0

@@ -11,7 +11,7 @@ from tests.browser.test_joining import Server
 from tests.browser.test_many_servers import OPENS, Servers
 from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import HubProcess
-from tests.support.ssh_end import SshEnd
+from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
 
 LOOK = Callable[[str], None]
@@ -68,7 +68,7 @@ def of_a_command(page: Page, hub: HubProcess, look: LOOK) -> None:
 
 def of_a_server(page: Page, url: str, look: LOOK) -> None:
     """Add Node up to a key that is not known, a door that stays shut, a key that changed, and steps that go on."""
-    with SshEnd() as end:
+    with SshServerThread() as end:
         _ask(page, url, end, "wrong")
         look("host-key")
         dialog = page.get_by_role("dialog")
@@ -91,7 +91,7 @@ def of_a_server(page: Page, url: str, look: LOOK) -> None:
         look("deployments")
 
 
-def _ask(page: Page, url: str, end: SshEnd, password: str) -> None:
+def _ask(page: Page, url: str, end: SshServerThread, password: str) -> None:
     page.goto(url)
     page.get_by_role("button", name="Add node").locator("visible=true").first.click()
     dialog = page.get_by_role("dialog")

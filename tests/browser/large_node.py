@@ -9,9 +9,9 @@ import time
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, JobAnswer, JobOutput, JobStart, Message, Pack, Row
 from spider.wire.metrics import parse_series
-from tests.e2e.ordering import LINE, ended
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.job_messages import LINE, ended
 from tests.support.played import PlayedNodes
 
 CORES, CARDS = 128, 12

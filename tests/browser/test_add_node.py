@@ -23,7 +23,7 @@ from tests.browser.test_under_way import Kept
 from tests.browser.waits import forgotten, until
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
-from tests.support.ssh_end import SshEnd
+from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -55,7 +55,7 @@ def begun(hub: HubProcess, name: str, port: int) -> str:
 def test_what_is_wrong_is_said_beside_its_field_and_a_key_is_understood(browser: Browser, hub: HubProcess) -> None:
     plain = asyncssh.generate_private_key("ssh-ed25519")
     locked = plain.export_private_key(passphrase=PASSPHRASE).decode()
-    with SshEnd() as end, gate(browser, hub) as seen:
+    with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         sent = said(page)
         seen.sign_in()
@@ -151,7 +151,11 @@ def test_what_stands_in_the_way_of_another_one_is_opened_from_there(browser: Bro
 
 def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: HubProcess) -> None:
     refusal = {"code": "internal", "detail": "It is in a muddle."}
-    with SshEnd() as end, held_back(free_port()) as (port, let_go), gate(browser, hub, expected=("500 (Internal Server Error)",)) as seen:
+    with (
+        SshServerThread() as end,
+        held_back(free_port()) as (port, let_go),
+        gate(browser, hub, expected=("500 (Internal Server Error)",)) as seen,
+    ):
         page = seen.page
         seen.sign_in()
         page.route("**/cancel", lambda route: route.fulfill(status=500, json=refusal))
@@ -181,7 +185,7 @@ def test_why_one_was_not_cancelled_stands_in_its_dialog(browser: Browser, hub: H
 
 @pytest.mark.holds("J-8")
 def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(browser: Browser, hub: HubProcess) -> None:
-    with SshEnd() as end, gate(browser, hub) as seen:
+    with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
         asked_for_its_key(end, "wrong")(seen)
@@ -211,7 +215,7 @@ def test_a_server_that_shows_another_key_stays_out_however_often_one_tries(brows
 
 @pytest.mark.holds("J-8")
 def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: HubProcess) -> None:
-    with SshEnd() as end, gate(browser, hub) as seen:
+    with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
         asked_for_its_key(end, "right")(seen)
@@ -270,7 +274,7 @@ def held_back(port: int) -> Iterator[tuple[int, threading.Event]]:
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_one_that_waits_or_fails_in_the_background_is_opened_from_its_note(browser: Browser, hub: HubProcess, size: dict[str, int]) -> None:
-    with SshEnd() as end, held_back(end.port) as (port, let_go), gate(browser, hub) as seen:
+    with SshServerThread() as end, held_back(end.port) as (port, let_go), gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
         page.set_viewport_size(size)  # type: ignore[arg-type]  # a TypedDict in disguise
@@ -394,7 +398,7 @@ def test_one_that_could_not_be_read_closes_no_other_dialog(browser: Browser, hub
 def test_a_viewer_looks_at_deployments_and_is_offered_no_act(browser: Browser, hub: HubProcess) -> None:
     made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
     begun(hub, "one", free_port())
-    with SshEnd() as end, gate(browser, hub) as seen:
+    with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         begun(hub, "two", end.port)
         choose_password(page, hub, "grace", made["password"])

@@ -13,7 +13,7 @@ from tests.browser.test_under_way import Kept
 from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
-from tests.support.ssh_end import SshEnd
+from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -91,7 +91,7 @@ def test_a_server_that_is_added(page: Page, hub: HubProcess) -> None:
 
 @pytest.mark.refusals("403 (Forbidden)", "503 (Service Unavailable)")
 def test_a_host_key_that_is_trusted(page: Page, hub: HubProcess) -> None:
-    with SshEnd() as end:
+    with SshServerThread() as end:
         sign_in(page, hub)
         dialog = opened(page)
         signed(dialog, end.port)

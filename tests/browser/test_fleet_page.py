@@ -19,9 +19,9 @@ from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, JobAnswer, JobPlan, JobStart, Message, Pack, Row, Table, Updates
 from spider.wire.orders import Order
 from tests.browser.test_settings import sign_in
-from tests.e2e.ordering import ended
 from tests.support.agent import IDENTITY, TestAgent, layout_of, pack_of
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.job_messages import ended
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_settings import sign_in
-from tests.e2e.faulting import small_disk
 from tests.support.agent import SpiderProcess
+from tests.support.faults import small_disk
 from tests.support.hub import HubProcess
 
 pytestmark = pytest.mark.browser

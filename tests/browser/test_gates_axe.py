@@ -14,7 +14,7 @@ from tests.browser.gates import LOOKS, Gate, Screen, at, by_button, gate
 from tests.browser.test_gates_live import OLDER
 from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import PASSWORD, HubProcess
-from tests.support.ssh_end import SshEnd
+from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage, staged
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -259,7 +259,7 @@ def expect_sign_in(page: Page, hub: HubProcess) -> None:
     expect(page.get_by_role("heading", name=re.compile("Sign in"))).to_be_visible()
 
 
-def asked_for_its_key(end: SshEnd, password: str) -> Callable[[Gate], None]:
+def asked_for_its_key(end: SshServerThread, password: str) -> Callable[[Gate], None]:
     """A server that was never seen before."""
 
     def go(seen: Gate) -> None:
@@ -289,7 +289,7 @@ def refused_at_the_door(seen: Gate) -> None:
     expect(seen.page.locator(".failure").get_by_role("textbox", name="SSH password")).to_be_visible()
 
 
-def another_key(end: SshEnd) -> Callable[[Gate], None]:
+def another_key(end: SshServerThread) -> Callable[[Gate], None]:
     def go(seen: Gate) -> None:
         end.another_key()
         seen.page.locator(".failure").get_by_role("textbox", name="SSH password").fill("another")
@@ -302,7 +302,7 @@ def another_key(end: SshEnd) -> Callable[[Gate], None]:
 @pytest.mark.holds("J-15")
 def test_what_is_asked_on_the_way_to_a_server_breaks_no_rule(browser: Browser, world: Staged, request: pytest.FixtureRequest) -> None:
     hub, _, _ = world
-    with SshEnd() as end, gate(browser, hub) as seen:
+    with SshServerThread() as end, gate(browser, hub) as seen:
         seen.sign_in()
         screens: list[Screen] = [
             ("host key question", asked_for_its_key(end, "wrong")),

@@ -17,10 +17,10 @@ from spider.wire.joining import JoinEnded, masked
 from tests.browser.gates import LOOKS, gate
 from tests.browser.test_settings import sign_in
 from tests.browser.waits import forgotten, until
-from tests.e2e.joining import Visitor, knock, made
 from tests.support.agent import IDENTITY, agents
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 from tests.support.hub_faults import set_fault
+from tests.support.join_client import Visitor, knock, made
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

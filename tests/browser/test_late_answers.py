@@ -13,7 +13,7 @@ from tests.browser.test_gates_axe import asked_for_its_key, trusted
 from tests.browser.waits import until
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
-from tests.support.ssh_end import SshEnd
+from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -171,7 +171,7 @@ def test_a_renewal_that_is_answered_after_the_sign_out_opens_nothing(browser: Br
 
 def test_a_late_answer_does_not_take_a_deployment_back(browser: Browser, tmp_path: Path) -> None:
     held: list[tuple[Route, APIResponse]] = []
-    with HubProcess(tmp_path / "hub") as hub, SshEnd() as end, gate(browser, hub) as seen:
+    with HubProcess(tmp_path / "hub") as hub, SshServerThread() as end, gate(browser, hub) as seen:
         seen.sign_in()
         asked_for_its_key(end, "right")(seen)
         seen.page.route("**/host-key", lambda route: held.append((route, route.fetch())))

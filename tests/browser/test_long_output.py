@@ -13,9 +13,9 @@ from playwright.sync_api import Locator, Page, expect
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message
 from tests.browser.test_settings import sign_in
 from tests.browser.waits import until
-from tests.e2e.ordering import ended
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.job_messages import ended
 from tests.support.played import PlayedNodes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

@@ -14,9 +14,9 @@ from spider.wire.orders import Order
 from tests.browser.test_settings import settings, sign_in
 from tests.browser.test_under_way import Kept
 from tests.browser.waits import until
-from tests.e2e.ordering import LINE, ended
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.job_messages import LINE, ended
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 

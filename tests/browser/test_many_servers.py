@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 from majortom.connect import describe
 from tests.browser.gates import LOOKS, Gate, gate
 from tests.support.hub import HubProcess
-from tests.unit.majortom.ssh_server import jumping, serving
+from tests.support.ssh_server import jumping, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

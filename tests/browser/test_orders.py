@@ -14,9 +14,9 @@ from tests.browser.test_add_node import opened
 from tests.browser.test_settings import password_step
 from tests.browser.test_under_way import Kept
 from tests.browser.waits import until
-from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
+from tests.support.job_messages import LINE, ended
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 

@@ -16,9 +16,9 @@ from tests.browser.test_fleet_page import DIGEST
 from tests.browser.test_many_nodes import choose
 from tests.browser.test_settings import sign_in
 from tests.browser.waits import until
-from tests.e2e.ordering import ended
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.job_messages import ended
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 

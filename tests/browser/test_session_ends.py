@@ -22,7 +22,7 @@ from tests.browser.test_late_answers import Held
 from tests.browser.test_settings import choose_password
 from tests.browser.waits import until
 from tests.support.hub import PASSWORD, HubProcess
-from tests.support.ssh_end import SshEnd
+from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -376,7 +376,7 @@ def test_a_page_whose_browser_has_changed_hands_meanwhile_is_loaded_anew(browser
 
 def test_answers_that_come_after_the_end_are_nobody_s(browser: Browser, hub: HubProcess) -> None:
     """Who comes next may have nothing to do with what was asked."""
-    with SshEnd() as end, gate(browser, hub) as seen:
+    with SshServerThread() as end, gate(browser, hub) as seen:
         page = seen.page
         seen.sign_in()
         seen.open("/jobs?of=deployments")

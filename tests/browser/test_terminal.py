@@ -11,9 +11,9 @@ from playwright.sync_api import Page, expect
 
 from spider.wire.frames import JobAnswer, JobOutput, JobStart, Message
 from tests.browser.test_settings import sign_in
-from tests.e2e.ordering import ended
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.job_messages import ended
 from tests.support.played import PlayedNodes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

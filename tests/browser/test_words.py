@@ -32,7 +32,7 @@ from tests.browser.test_gates_axe import (
 from tests.browser.test_gates_axe_states import alone, of_the_page
 from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import ROOT, HubProcess
-from tests.support.ssh_end import SshEnd
+from tests.support.ssh_server import SshServerThread
 from tests.support.stage import staged
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -224,7 +224,7 @@ def test_a_full_fleet_is_shown_in_the_language_of_the_page(browser: Browser, wor
 
 
 def test_the_way_to_a_server_is_shown_in_the_language_of_the_page(browser: Browser, world: Staged, marked: str) -> None:
-    with SshEnd() as end, gate(browser, world[0]) as seen:
+    with SshServerThread() as end, gate(browser, world[0]) as seen:
         reader = Reader(seen, marked)
         seen.sign_in()
         screens: list[Screen] = [

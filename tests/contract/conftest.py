@@ -11,8 +11,8 @@ from groundcontrol.bus.local import LocalBus
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import Database, open_database
 from spider.wire.ids import new_time_id
-from tests.contract.shaky import ShakyBus
 from tests.support.clock import ManualClock
+from tests.support.lossy_bus import LossyBus
 
 AUDIT_KEY = bytes(range(32))
 
@@ -57,7 +57,7 @@ def store(backend: Backend) -> Store:
 @pytest.fixture(params=["local", "shaky"])
 def any_bus(request: pytest.FixtureRequest) -> LocalBus:
     """Buses of every kind, good and bad: what holds for all of them is all that a user of the interface may count on."""
-    return LocalBus() if request.param == "local" else ShakyBus(seed=7)
+    return LocalBus() if request.param == "local" else LossyBus(seed=7)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import Vault
 from spider.wire.ids import new_time_id
 from tests.contract.conftest import Backend
-from tests.contract.making import SCOPE, new_node, new_user
 from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, new_node, new_user
 from tests.support.keys import first_vault, rotate
 
 

@@ -24,7 +24,7 @@ from groundcontrol.bus.base import (
 )
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.ids import HubId, JobId, NodeId
-from tests.contract.shaky import ShakyBus
+from tests.support.lossy_bus import LossyBus
 
 JOB = JobId("job")
 NODE = NodeId("node")
@@ -52,7 +52,7 @@ async def drain(
     async with bus.subscribe(*topics, limit=limit, policy=policy) as events:
         for told in publish:
             bus.publish(told)
-        if isinstance(bus, ShakyBus):
+        if isinstance(bus, LossyBus):
             bus.settle()
         end = Revoked("end", "")
         bus.readers_of(publish[0])[0].offer(end)  # behind everything, past what a shaky bus might do to it
@@ -93,7 +93,7 @@ async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus:
         for at in range(300):
             store.append(at)  # committed first, told afterwards
             any_bus.publish(output(at))
-        if isinstance(any_bus, ShakyBus):
+        if isinstance(any_bus, LossyBus):
             any_bus.settle()
         while len(seen) < len(store):
             async with asyncio.timeout(30):

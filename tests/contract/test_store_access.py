@@ -15,7 +15,8 @@ from groundcontrol.errors import BadRequest, Conflict, Forbidden, NotFound, Stor
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
 from tests.contract.conftest import Backend
-from tests.contract.making import (
+from tests.support.clock import ManualClock
+from tests.support.factories import (
     SCOPE,
     STRANGER,
     audited,
@@ -29,7 +30,6 @@ from tests.contract.making import (
     twice,
     with_session,
 )
-from tests.support.clock import ManualClock
 
 CODES = [bytes([at]) * 32 for at in range(10)]
 

@@ -11,7 +11,7 @@ from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import BadRequest, Fenced, NotFound
 from groundcontrol.store.base import Store
 from spider.inventory import digest_of
-from tests.contract.making import SCOPE, STRANGER, connect, new_node
+from tests.support.factories import SCOPE, STRANGER, connect, new_node
 
 TABLE = FactTable("services", 1_790_000_000.0, 2, ("unit", "since"), ("a.service", 1_790_000_000_000, "b.service", None))
 FIRST = {"bash": "5.2-1", "libc6": "2.36-9", "openssl": "3.0.11-1"}

@@ -28,9 +28,9 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.metrics import parse_series
 from tests.contract.conftest import Backend
-from tests.contract.making import SCOPE, connect, layout_row, new_node, pack, pack_body, twice
 from tests.contract.test_store_survives import ROOT
-from tests.contract.writing import AUDIT_KEY
+from tests.support.factories import SCOPE, connect, layout_row, new_node, pack, pack_body, twice
+from tests.support.writer_program import AUDIT_KEY
 
 HOUR_MS = 3_600_000
 DAY_S = 86_400
@@ -504,7 +504,7 @@ async def fill_many(store: Store) -> list[Session]:
 async def move_and_kill(folder: Path, after_s: float) -> bool:
     """Let it work for a while, then kill it. Returns: whether it had nothing left to do."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.contract.moving", str(folder)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tests.support.compaction_program", str(folder)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     async with asyncio.timeout(60.0):

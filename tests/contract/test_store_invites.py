@@ -14,8 +14,8 @@ from groundcontrol.domain.users import User
 from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
-from tests.contract.making import SCOPE, STRANGER, audited, new_node, twice
 from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, STRANGER, audited, new_node, twice
 
 
 def an_invite(at: float, **more: object) -> Invite:

@@ -10,7 +10,7 @@ from groundcontrol.errors import BadRequest, Fenced
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite.journal import KEPT_LINES
 from tests.contract.conftest import Backend
-from tests.contract.making import SCOPE, connect, new_node
+from tests.support.factories import SCOPE, connect, new_node
 
 
 async def session_of(store: Store, name: str = "web-1") -> Session:

@@ -8,7 +8,7 @@ from groundcontrol.domain.late import GapRow, LatePack, LostRows, SentBefore
 from groundcontrol.domain.nodes import Session
 from groundcontrol.store.base import Marks, Store
 from groundcontrol.store.sqlite.late import MAX_GAPS, MAX_SKIPPED
-from tests.contract.making import SCOPE, connect, layout_row, new_node, pack, twice
+from tests.support.factories import SCOPE, connect, layout_row, new_node, pack, twice
 
 AT_MS = 1_790_000_000_000
 LAYOUT = layout_row()

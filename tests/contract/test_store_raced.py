@@ -16,9 +16,9 @@ import pytest
 
 from groundcontrol.store.base import Store
 from tests.contract.conftest import Backend
-from tests.contract.races_fleet import CASES as OF_THE_FLEET
-from tests.contract.races_people import CASES as OF_PEOPLE
-from tests.contract.racing import CALLERS, Ground, Rows, check_answers, race_rivals
+from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
+from tests.support.race_cases_nodes import CASES as OF_THE_FLEET
+from tests.support.race_cases_users import CASES as OF_PEOPLE
 
 CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE}
 HERE: Final = Path(__file__).parent

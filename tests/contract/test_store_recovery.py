@@ -8,7 +8,7 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.errors import NotFound
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
-from tests.contract.making import SCOPE, new_node
+from tests.support.factories import SCOPE, new_node
 
 
 async def test_a_generation_only_rises_and_each_rise_is_in_the_log(store: Store) -> None:

@@ -14,8 +14,8 @@ from groundcontrol.domain.scope import SYSTEM, Actor, Grants, Scope
 from groundcontrol.domain.users import ApiToken, User
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
-from tests.contract.making import SCOPE, audited, connect, new_deployment, new_job, new_node, twice, with_session
 from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, audited, connect, new_deployment, new_job, new_node, twice, with_session
 
 
 async def an_operator(store: Store, clock: ManualClock) -> tuple[User, Scope]:

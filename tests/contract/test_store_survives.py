@@ -16,9 +16,9 @@ import pytest
 from groundcontrol.domain.ids import JobId, NodeId
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
-from tests.contract import writing
 from tests.contract.conftest import Backend
-from tests.contract.making import SCOPE, new_node
+from tests.support import writer_program
+from tests.support.factories import SCOPE, new_node
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20
@@ -28,7 +28,7 @@ KINDS = {"node", "output", "pack"}
 async def run_and_kill(folder: Path, acknowledged: int, after_s: float) -> list[str]:
     """Let the writer work until it has acknowledged so much, some of each kind, and a moment longer, then kill it; returns what it acknowledged."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.contract.writing", str(folder)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-m", "tests.support.writer_program", str(folder)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     lines: list[str] = []
@@ -74,7 +74,7 @@ async def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -
 
     database = await open_database(folder, clock=SystemClock())
     try:
-        store = await database.store(audit_key=writing.AUDIT_KEY, chain="verifier")
+        store = await database.store(audit_key=writer_program.AUDIT_KEY, chain="verifier")
         assert [node for node in nodes if await store.nodes.find_node(NodeId(node)) is None] == []
         for job, end in outputs.items():
             held = b"".join([piece async for piece in store.jobs.output(SCOPE, JobId(job), 0)])

@@ -13,8 +13,8 @@ from groundcontrol.domain.scope import Grants
 from groundcontrol.domain.updates import Candidate, NodeUpdate
 from groundcontrol.errors import BadRequest, NotFound
 from groundcontrol.store.base import Store
-from tests.contract.making import SCOPE, STRANGER, connect, new_event, new_job, new_node, new_user
 from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, STRANGER, connect, new_event, new_job, new_node, new_user
 
 COLUMNS = ("package", "installed", "candidate", "security", "repository")
 Line = tuple[str, str, str, str, str]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.granted import PROXY, World, a_world
-from tests.e2e.ordering import SPELL
 from tests.support.agent import IDENTITY, TestAgent, agents, until
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import set_fault
+from tests.support.job_messages import SPELL
+from tests.support.rights_fixture import PROXY, World, a_world
 
 
 @pytest.fixture

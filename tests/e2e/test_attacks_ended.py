@@ -17,11 +17,11 @@ from groundcontrol.auth import totp
 from groundcontrol.web.routes import ROOT as API
 from groundcontrol.web.routes import ROUTES
 from spider.wire.ids import new_random_id
-from tests.e2e.attacking import LOGIN, addresses, ask, attackers, try_password
-from tests.e2e.granted import World
 from tests.e2e.test_attacks_web import page_headers
 from tests.support.agent import until
+from tests.support.attack_tools import LOGIN, addresses, ask, attackers, try_password
 from tests.support.hub import PASSWORD, HubProcess, Reply
+from tests.support.rights_fixture import World
 from tests.unit.groundcontrol.web.test_matrix_of_things import THINGS, path_of
 
 STEP_UP_S = 300

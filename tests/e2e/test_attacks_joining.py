@@ -25,8 +25,8 @@ from spider.wire.errors import NotProven
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_HOST
 from spider.wire.ids import new_random_id
 from spider.wire.joining import JoinEnded, join_key, masked, read_invite, write_invite
-from tests.e2e.joining import Sent, Visitor, knock, made
 from tests.support.hub import ROOT, HubProcess
+from tests.support.join_client import Sent, Visitor, knock, made
 
 
 @pytest.fixture

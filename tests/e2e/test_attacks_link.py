@@ -14,10 +14,10 @@ import pytest
 
 from spider.bundles import Bundles
 from spider.wire.frames import CLOSE_PROTOCOL, Bundle, JobAnswer, JobDone, JobOutput, JobStart, LogAck
-from tests.e2e.ordering import ended
 from tests.support.agent import IDENTITY, QUESTION, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
 from tests.support.command import said_by
 from tests.support.hub import HubProcess
+from tests.support.job_messages import ended
 from tests.support.wire import open_order
 from tests.unit.spider.test_updating import Host
 from tests.unit.spider.test_websocket import Certificate

@@ -22,9 +22,9 @@ from groundcontrol.auth.tokens import TYPE
 from groundcontrol.web.protocol import MAX_IDLE_OF_AN_ADDRESS
 from groundcontrol.web.routes import ROOT, ROUTES
 from spider.wire.ids import new_random_id
-from tests.e2e.attacking import LOGIN, addresses, ask, attackers, figure, hashes, meanwhile, resident_bytes, try_password
 from tests.e2e.test_people import enrol
 from tests.support.agent import until
+from tests.support.attack_tools import LOGIN, addresses, ask, attackers, figure, hashes, meanwhile, resident_bytes, try_password
 from tests.support.command import said_by
 from tests.support.hub import PASSWORD, SECRET, HubFailed, HubProcess, Reply
 from tests.support.hub_faults import fault_file

@@ -29,8 +29,8 @@ from spider.wire.frames import (
     Layout,
 )
 from spider.wire.session import NodeOpening
-from tests.e2e.attacking import wire_texts
 from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, layout_of, pack_of, until
+from tests.support.attack_tools import wire_texts
 from tests.support.hub import Enrolled, HubProcess
 
 MARK = "Canary9"

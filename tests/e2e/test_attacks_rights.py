@@ -17,11 +17,11 @@ from groundcontrol.web.routes import ROOT as API
 from groundcontrol.web.routes import ROUTES
 from spider.wire.frames import JobStart
 from spider.wire.ids import new_random_id
-from tests.e2e.attacking import LOGIN, ask, attackers
-from tests.e2e.granted import PROXY, SIDES, World
 from tests.e2e.test_attacks_web import page_headers
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of, until
+from tests.support.attack_tools import LOGIN, ask, attackers
 from tests.support.hub import PASSWORD, Login
+from tests.support.rights_fixture import PROXY, SIDES, World
 from tests.unit.groundcontrol.web.test_matrix import MATRIX
 from tests.unit.groundcontrol.web.test_matrix_of_things import LISTS, THINGS, path_of
 

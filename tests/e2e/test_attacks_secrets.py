@@ -21,7 +21,7 @@ from groundcontrol.auth import totp
 from tests.e2e.test_rotation import stardust
 from tests.support.agent import until
 from tests.support.hub import PASSWORD, HubFailed, HubProcess, Reply
-from tests.unit.majortom.ssh_server import serving
+from tests.support.ssh_server import serving
 
 API = "/api/v1"
 

@@ -26,9 +26,9 @@ from groundcontrol import failpoints
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.frames import STREAM_BACKFILL
-from tests.e2e.faulting import working
 from tests.e2e.test_rotation import stardust
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of, until
+from tests.support.faults import working
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
 from tests.support.invariants import check_databases, held_samples
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from spider.wire.frames import JobDone, JobOutput, JobStart
 from spider.wire.joining import read_invite
-from tests.e2e.ordering import LINE, ended
 from tests.support.agent import TestAgent, agents
 from tests.support.command import command, said_by
 from tests.support.hub import PASSWORD, SECRET, HubProcess
+from tests.support.job_messages import LINE, ended
 
 LIMIT_S = 60
 

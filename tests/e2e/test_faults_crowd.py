@@ -21,8 +21,8 @@ import pytest
 
 from spider.backoff import LEAST_INTERVAL_S, Backoff
 from spider.wire.frames import Heartbeat
-from tests.e2e.faulting import PACK_ROWS, SETTLE_LIMIT_S, WorkingNode, begin_job, check_all, check_fleet, end_job, open_files, working
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.faults import PACK_ROWS, SETTLE_LIMIT_S, WorkingNode, begin_job, check_all, check_fleet, end_job, open_files, working
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases, held_samples
 

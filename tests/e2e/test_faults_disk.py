@@ -16,7 +16,9 @@ import pytest
 from groundcontrol.fleet.session import SAID_AGAIN_S
 from spider.inventory import digest_of, messages
 from spider.wire.frames import InstalledPackages, LogAck, LogLines, PackagesHeld, Table, Updates
-from tests.e2e.faulting import (
+from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of, until
+from tests.support.command import said_by
+from tests.support.faults import (
     SETTLE_LIMIT_S,
     begin_job,
     breakable_disk,
@@ -26,8 +28,6 @@ from tests.e2e.faulting import (
     small_disk,
     working,
 )
-from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of, until
-from tests.support.command import said_by
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import fault_file
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from spider.wire.frames import SILENCE_LIMIT_S
-from tests.e2e.faulting import WorkingNode, begin_job, check_all, end_job, open_files, working
 from tests.support.agent import until
+from tests.support.faults import WorkingNode, begin_job, check_all, end_job, open_files, working
+from tests.support.flaky_network import FlakyNetwork
 from tests.support.hub import HubProcess
-from tests.support.line import Line
 
 OFFLINE_LIMIT_S = 45.0
 BACK_LIMIT_S = 60.0
 
 
 @contextlib.asynccontextmanager
-async def behind(line: Line, folder: Path) -> AsyncIterator[HubProcess]:
+async def behind(line: FlakyNetwork, folder: Path) -> AsyncIterator[HubProcess]:
     """A hub whose nodes know it by the address of the line."""
     hub = HubProcess(folder / "hub", args=("--server-url", f"ws://127.0.0.1:{line.port}/ws"))
     with hub:
@@ -43,7 +43,11 @@ def is_new(node: WorkingNode, before: object) -> bool:
 @pytest.mark.parametrize("silent_s", [40.0, pytest.param(600.0, marks=pytest.mark.slow)])
 async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(tmp_path: Path, silent_s: float) -> None:
     """F-06."""
-    async with Line() as line, behind(line, tmp_path) as hub, working(hub, tmp_path, url=f"ws://127.0.0.1:{line.port}/ws") as [node]:
+    async with (
+        FlakyNetwork() as line,
+        behind(line, tmp_path) as hub,
+        working(hub, tmp_path, url=f"ws://127.0.0.1:{line.port}/ws") as [node],
+    ):
         job = await begin_job(hub, node)
         files = open_files(hub.pid)
         line.swallow()
@@ -64,7 +68,11 @@ async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(
 @pytest.mark.holds("SAFETY-80", "SAFETY-81", "F-07", "F-25")
 async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_path: Path) -> None:
     """F-07, F-25."""
-    async with Line() as line, behind(line, tmp_path) as hub, working(hub, tmp_path, url=f"ws://127.0.0.1:{line.port}/ws") as [node]:
+    async with (
+        FlakyNetwork() as line,
+        behind(line, tmp_path) as hub,
+        working(hub, tmp_path, url=f"ws://127.0.0.1:{line.port}/ws") as [node],
+    ):
         job = await begin_job(hub, node)
         files = open_files(hub.pid)
         for _ in range(3):

@@ -12,11 +12,11 @@ from spider.jobfiles import LOG, Result, write_result
 from spider.terminal import MAX_LOG_BYTES, NOTES_BYTES, Log
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeLauncher, FakeRunner
-from tests.e2e.ordering import order
 from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases
+from tests.support.job_messages import order
 
 MEBIBYTE = 1 << 20
 SPIDER_LIMIT_BYTES = 100_000_000

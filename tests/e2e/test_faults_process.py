@@ -17,7 +17,8 @@ import msgspec
 import pytest
 
 from groundcontrol.app import DRAIN_LIMIT_S
-from tests.e2e.faulting import (
+from tests.support.agent import until
+from tests.support.faults import (
     SETTLE_LIMIT_S,
     WorkingNode,
     begin_job,
@@ -28,7 +29,6 @@ from tests.e2e.faulting import (
     serve,
     working,
 )
-from tests.support.agent import until
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import fault_file, set_fault
 from tests.support.invariants import check_databases

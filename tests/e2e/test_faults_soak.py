@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.app import EXIT_AGAIN, EXIT_SOFTWARE
-from tests.e2e.faulting import SETTLE_LIMIT_S, WorkingNode, begin_job, check_fleet, end_job, frozen, open_files, working
 from tests.support.agent import until
+from tests.support.faults import SETTLE_LIMIT_S, WorkingNode, begin_job, check_fleet, end_job, frozen, open_files, working
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases
 

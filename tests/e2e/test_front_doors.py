@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeLauncher, FakeRunner
-from tests.e2e.ordering import job_is, order
 from tests.support.agent import SpiderProcess, until
+from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.front_door import DOORS, Door, behind
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.job_messages import job_is, order
 
 Front = tuple[HubProcess, Door]
 LINE = b"Setting up lab-slow (1.1) ...\r\n"

@@ -43,7 +43,7 @@ from spider.wire.ids import new_time_id
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, TestAgent, agents, layout_of, pack_of
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases, held_samples
-from tests.unit.spider.wire.strategies import examples, near_payload
+from tests.support.message_strategies import examples, near_payload
 
 BYSTANDERS = 9
 RHYTHM_S = 0.1

@@ -24,9 +24,9 @@ from spider.wire.frames import (
     JobStop,
     Message,
 )
-from tests.e2e.ordering import LINE, SPELL, ended, job_is, order, started
 from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, until
 from tests.support.hub import HubProcess
+from tests.support.job_messages import LINE, SPELL, ended, job_is, order, started
 from tests.support.wire import open_order
 
 DIGEST = "5e" * 32

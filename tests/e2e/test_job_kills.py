@@ -25,9 +25,9 @@ from spider.packages.report import Report
 from spider.packages.report_file import report_to_document
 from spider.wire.frames import Message
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeLauncher, FakeRunner, played
 from tests.support.agent import BOOT, until
 from tests.support.clock import ShiftedClock
+from tests.support.fake_launcher import FakeLauncher, FakeRunner, played
 from tests.support.hub import Enrolled, HubProcess, Reply
 from tests.support.hub_faults import set_fault
 from tests.support.invariants_jobs import NodeSide, check_acknowledged, check_database, check_ended

@@ -19,10 +19,10 @@ from spider.wire.frames import (
     JobStart,
 )
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeLauncher, FakeRunner
-from tests.e2e.ordering import LINE, SPELL, ended, job_is, order, started
 from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents, until
+from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import HubProcess
+from tests.support.job_messages import LINE, SPELL, ended, job_is, order, started
 from tests.support.wire import open_order
 
 # -- with the real Spider ------------------------------------------------------------------------------

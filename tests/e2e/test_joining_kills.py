@@ -12,9 +12,9 @@ import pytest
 from groundcontrol.deployments.joining import LOST_S
 from spider.wire.errors import NotProven
 from spider.wire.joining import masked
-from tests.e2e.joining import Visitor, knock, made
 from tests.support.agent import agents, until
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.join_client import Visitor, knock, made
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from spider.spool import Spool
 from spider.spoolfiles import Folder
 from spider.wire.frames import Row
 from spider.wire.ids import from_text
-from tests.e2e.faulting import small_disk
 from tests.support.agent import until
 from tests.support.clock import ShiftedClock
+from tests.support.faults import small_disk
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.invariants import Hole, Journal, Sample, check_databases, check_samples, held_samples, told_holes
 

@@ -20,11 +20,11 @@ from spider.wire.frames import (
     Message,
     Welcome,
 )
-from tests.e2e.ordering import LINE, ended, job_is, order
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
 from tests.support.hub import HubProcess
 from tests.support.invariants import Journal, check_databases, check_samples, held_samples, told_holes
 from tests.support.invariants_jobs import NodeSide, check_acknowledged
+from tests.support.job_messages import LINE, ended, job_is, order
 from tests.support.wire import open_order
 
 FIRST = {5: 8, 6: 1, 7: 2, 8: 3, 9: 1, 20: 2, 21: 2, 22: 1, 23: 2, 24: 1}

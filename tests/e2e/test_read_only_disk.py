@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.faulting import Disk, breakable_disk, small_disk
 from tests.support.agent import until
+from tests.support.faults import Disk, breakable_disk, small_disk
 from tests.support.hub import ROOT, SECRET, HubProcess
 
 OLDER = "restore a backup"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from spider.wire.frames import CLOSE_UNKNOWN
-from tests.e2e.launcher import FakeLauncher, FakeRunner
-from tests.e2e.ordering import LINE, job_is, order
 from tests.support.agent import AgentClosed, SpiderProcess, agents, until
+from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import ROOT, SECRET, HubProcess
+from tests.support.job_messages import LINE, job_is, order
 
 
 def stardust(folder: Path, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:

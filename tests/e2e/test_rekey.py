@@ -16,13 +16,13 @@ from spider.wire.errors import NotProven
 from spider.wire.frames import CLOSE_CLONE, JobAnswer, JobStart
 from spider.wire.orders import Order
 from spider.wire.proof import rekey_mask
-from tests.e2e.launcher import FakeLauncher, FakeRunner
-from tests.e2e.ordering import ended, job_is, order
 from tests.e2e.test_rotation import stardust
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, until
+from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import SECRET, Enrolled, HubProcess
+from tests.support.job_messages import ended, job_is, order
+from tests.support.null_console import NullConsole
 from tests.support.wire import open_order
-from tests.unit.spider.packages.silent import Silent
 
 STEPS = ("keys", "conf.new", "conf", "session.key", "launch.key")
 KILLED = 7
@@ -52,7 +52,7 @@ class Keeper:
             if step == self.die_at:
                 os._exit(KILLED)
 
-        return 0 if rekey(order.job, order.args, Silent(), Places(str(self.folder), os.geteuid()), reached).state == "succeeded" else 1
+        return 0 if rekey(order.job, order.args, NullConsole(), Places(str(self.folder), os.geteuid()), reached).state == "succeeded" else 1
 
 
 def generation_of(hub: HubProcess, node: Enrolled) -> int:

@@ -24,7 +24,7 @@ from groundcontrol.store.sqlite import open_database
 from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
-from tests.contract.making import new_node
+from tests.support.factories import new_node
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
 from tests.support.keys import first_vault, vault_of
 
@@ -222,7 +222,7 @@ def kill_within(process: subprocess.Popen[bytes], after_s: float) -> bool:
 
 def kill_a_rotation(folder: Path, old: str, new: str, chance: random.Random) -> bool:
     """From the moment in which both keys are there."""
-    argv = [sys.executable, "-m", "tests.e2e.rotating", str(folder), old, new]
+    argv = [sys.executable, "-m", "tests.support.rotation_program", str(folder), old, new]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

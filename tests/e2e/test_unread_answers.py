@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.e2e.attacking import resident_bytes
+from tests.support.attack_tools import resident_bytes
 from tests.support.hub import HubProcess
 
 READERS = 100

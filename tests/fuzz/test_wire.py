@@ -17,8 +17,8 @@ from spider.wire import codec, ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, KINDS_TO_HUB, Message, Row, Welcome
 from spider.wire.session import HubOpening, Link, NodeOpening
+from tests.support import message_strategies
 from tests.support.wire import unpack_rows
-from tests.unit.spider.wire import strategies
 
 REFUSED = object()
 FRAMES = 20_000
@@ -40,12 +40,12 @@ def both_read(payload: bytes) -> Any:
     return pure
 
 
-@given(strategies.to_hub)
+@given(message_strategies.to_hub)
 def test_both_codecs_read_every_message_alike(message: Message) -> None:
     assert both_read(codec.NODE_CODEC.encode(message)) == message
 
 
-@given(strategies.to_node)
+@given(message_strategies.to_node)
 def test_both_codecs_write_messages_that_the_node_reads_alike(message: Message) -> None:
     assert codec.NODE_CODEC.decode(hub_codec.encode(message)) == codec.NODE_CODEC.decode(codec.HUB_CODEC.encode(message)) == message
 
@@ -60,10 +60,10 @@ def test_both_codecs_refuse_junk_alike(data: bytes) -> None:
 
 def test_both_codecs_agree_on_twenty_thousand_frames_that_are_nearly_right() -> None:
     dice = random.Random(20261120)
-    right = strategies.examples(KINDS_TO_HUB)
+    right = message_strategies.examples(KINDS_TO_HUB)
     taken = refused = skipped = 0
     for _ in range(FRAMES):
-        seen = both_read(strategies.near_payload(dice, KINDS_TO_HUB, right))
+        seen = both_read(message_strategies.near_payload(dice, KINDS_TO_HUB, right))
         taken += seen is not REFUSED and seen is not None
         refused += seen is REFUSED
         skipped += seen is None
@@ -106,7 +106,7 @@ def rows_alike(coding: int, body: bytes) -> Any:
     return pure
 
 
-@given(strategies.rows)
+@given(message_strategies.rows)
 def test_both_read_packs_alike(rows: list[Row]) -> None:
     assert rows_alike(*codec.pack_rows(rows)) == rows
 
@@ -120,7 +120,9 @@ def test_both_agree_on_packs_that_are_nearly_right() -> None:
     dice = random.Random(7)
     kept = codec.pack(Row(1, [1, None, -5, 300, 1 << 40]))
     for _ in range(5_000):
-        row = bytearray(kept if dice.random() < 0.5 else msgpack.packb([strategies.odd_value(dice), strategies.odd_value(dice)]))
+        row = bytearray(
+            kept if dice.random() < 0.5 else msgpack.packb([message_strategies.odd_value(dice), message_strategies.odd_value(dice)])
+        )
         for _ in range(dice.randrange(3)):
             row[dice.randrange(len(row))] = dice.randrange(256)
         rows_alike(CODING_PLAIN, msgpack.packb([kept, bytes(row)]))
@@ -171,7 +173,7 @@ class Tamper:
 @pytest.mark.holds("SAFETY-43", "S-41", "F-21")
 @settings(max_examples=300)
 @given(
-    st.lists(strategies.to_hub, min_size=1, max_size=6),
+    st.lists(message_strategies.to_hub, min_size=1, max_size=6),
     st.sampled_from(["drop", "alter", "replay", "reorder", "cut", "join"]),
     st.integers(0, 5),
     st.integers(0, 4000),
@@ -193,7 +195,7 @@ def test_a_stream_that_was_touched_gives_its_right_beginning_and_then_a_protocol
 
 
 @pytest.mark.holds("SAFETY-43")
-@given(st.lists(strategies.to_node.filter(lambda message: not isinstance(message, Welcome)), min_size=1, max_size=4))
+@given(st.lists(message_strategies.to_node.filter(lambda message: not isinstance(message, Welcome)), min_size=1, max_size=4))
 def test_reflected_frames_are_refused(messages: list[Message]) -> None:
     _node, hub = opened()
     with pytest.raises(ProtocolError):

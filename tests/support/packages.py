@@ -10,8 +10,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
+from tests.support.agent_host import AgentHost
 from tests.support.lab import Host
-from tests.system.agent_host import AgentHost
 
 COMMIT_LIMIT_S = 120.0
 

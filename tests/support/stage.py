@@ -43,9 +43,9 @@ from spider.wire.frames import (
 from spider.wire.metrics import parse_series
 from spider.wire.orders import Order
 from spider.wire.tables import BY_NAME
-from tests.e2e.ordering import ended
 from tests.support.agent import AgentClosed, TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.job_messages import ended
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 

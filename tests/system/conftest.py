@@ -8,7 +8,7 @@ import os
 import pytest
 
 from tests.support import lab as labs
-from tests.system.agent_host import AgentHost
+from tests.support.agent_host import AgentHost
 
 
 def named_host() -> labs.Host | None:

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from tests.support.agent_host import VERSION_DIR, AgentHost
 from tests.support.bundles import shipped_bundle
-from tests.system.agent_host import VERSION_DIR, AgentHost
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -12,10 +12,10 @@ import pytest
 
 from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS
 from spider.agent import FIRST_S
+from tests.support.deploy_client import END_LIMIT_S, SUDO, Desk, Look, any_host, seconds, step_of, told
+from tests.support.deployed_host import until
 from tests.support.hub import HubProcess
 from tests.support.lab import ROOT
-from tests.system.deployed import until
-from tests.system.deploying import END_LIMIT_S, SUDO, Desk, Look, any_host, seconds, step_of, told
 
 pytestmark = pytest.mark.system
 

@@ -21,8 +21,8 @@ from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.addresses import any_address
 from tests.support.bundles import shipped_bundle
+from tests.support.deploy_client import any_host
 from tests.support.lab import Host
-from tests.system.deploying import any_host
 
 pytestmark = pytest.mark.system
 

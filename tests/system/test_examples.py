@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.deploy_client import Desk, Look, any_host
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
-from tests.system.deploying import Desk, Look, any_host
 from tests.system.test_joining import filled, invited, until_online
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]

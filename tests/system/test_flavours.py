@@ -10,9 +10,9 @@ import pytest
 
 from tests.support import lab as labs
 from tests.support.bundles import bundle_of
+from tests.support.deploy_client import SUDO, Desk, Look, step_of
+from tests.support.deployed_host import until
 from tests.support.hub import HubProcess
-from tests.system.deployed import until
-from tests.system.deploying import SUDO, Desk, Look, step_of
 from tests.system.test_deploy import failed, succeeded
 from tests.system.test_updates import end as update_to_end
 from tests.system.test_updates import ship

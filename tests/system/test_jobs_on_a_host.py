@@ -8,8 +8,8 @@ import statistics
 
 import pytest
 
+from tests.support.agent_host import JOBS, OUT, AgentHost
 from tests.support.lab import lab
-from tests.system.agent_host import JOBS, OUT, AgentHost
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

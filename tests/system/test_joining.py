@@ -17,11 +17,11 @@ import pytest
 
 from groundcontrol.deployments.joining import LOST_S
 from spider.wire.joining import read_invite
+from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host
+from tests.support.deployed_host import until
 from tests.support.hub import ROOT, HubProcess
 from tests.support.lab import Host
-from tests.support.tls_end import TlsEnd
-from tests.system.deployed import until
-from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host
+from tests.support.tls_proxy import TlsProxy
 from tests.system.test_ways_in import DOAS, unpack
 
 pytestmark = pytest.mark.system
@@ -260,7 +260,7 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
 def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_path: Path) -> None:
     """S-47: through a TLS end that nobody has signed; another one at the same address is refused."""
     look = Look(desk)
-    with TlsEnd(tmp_path / "tls") as front:
+    with TlsProxy(tmp_path / "tls") as front:
         url = f"wss://127.0.0.1:{front.port}/ws"
         hub = HubProcess(
             tmp_path / "hub", args=["--server-url", url, "--tls-pin", front.pin], env={"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}
@@ -275,7 +275,7 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
             (node,) = hub.local("GET", "/api/v1/nodes").json["nodes"]
             assert node["state"] == "online"
             front.__exit__()
-            with TlsEnd(tmp_path / "stranger", front.port) as stranger:
+            with TlsProxy(tmp_path / "stranger", front.port) as stranger:
                 stranger.hub_port = hub.port
                 second = invited(hub)
                 refused = joined(desk.host, second)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.deploy_client import SUDO, Desk, Look, step_of
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
-from tests.system.deploying import SUDO, Desk, Look, step_of
 from tests.system.test_deploy import failed, succeeded
 
 pytestmark = pytest.mark.system

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from spider.wire.orders import MAGIC
-from tests.system.agent_host import JOBS, LAUNCH_KEY, AgentHost
+from tests.support.agent_host import JOBS, LAUNCH_KEY, AgentHost
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

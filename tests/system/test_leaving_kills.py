@@ -11,10 +11,10 @@ import pytest
 
 from groundcontrol import failpoints
 from groundcontrol.domain.deployments import REMOVE_STEPS
+from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host
+from tests.support.deployed_host import until
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import set_fault
-from tests.system.deployed import until
-from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host
 
 pytestmark = pytest.mark.system
 

@@ -14,11 +14,11 @@ import pytest
 from majortom.shell import script
 from tests.support import fsdiff
 from tests.support import lab as labs
+from tests.support.agent_host import AgentHost
 from tests.support.bundles import bundle_of
+from tests.support.deploy_client import SUDO, Desk, Look, step_of, told
+from tests.support.deployed_host import until
 from tests.support.hub import HubProcess
-from tests.system.agent_host import AgentHost
-from tests.system.deployed import until
-from tests.system.deploying import SUDO, Desk, Look, step_of, told
 from tests.system.test_deployer import Notes, listening
 from tests.system.test_rollback import Cutting
 from tests.system.test_updates import end as update_to_end

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import lab as labs
+from tests.support.agent_host import JOBS, OUT
 from tests.support.packages import PackageHost, Step
-from tests.system.agent_host import JOBS, OUT
 from tests.system.conftest import named_host
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(500)]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import lab as labs
+from tests.support.agent_host import JOBS, OUT
 from tests.support.packages import PackageHost, Step
 from tests.support.slow_repository import SlowRepository
-from tests.system.agent_host import JOBS, OUT
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import lab as labs
+from tests.support.agent_host import JOBS, OUT
 from tests.support.packages import PackageHost
 from tests.support.ports import free_port
-from tests.system.agent_host import JOBS, OUT
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(500)]
 

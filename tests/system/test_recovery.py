@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.deploy_client import Desk, Look, told
+from tests.support.deployed_host import until
 from tests.support.hub import ROOT, SECRET, HubProcess
 from tests.support.lab import Host
-from tests.system.deployed import until
-from tests.system.deploying import Desk, Look, told
 from tests.system.test_deploy import succeeded
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1200)]

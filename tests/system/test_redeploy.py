@@ -11,9 +11,9 @@ import pytest
 
 from groundcontrol.domain.deployments import INSTALL_STEPS
 from spider.wire.ids import new_random_id
+from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host, step_of, told
+from tests.support.deployed_host import until
 from tests.support.hub import HubProcess
-from tests.system.deployed import until
-from tests.system.deploying import END_LIMIT_S, Desk, Look, any_host, step_of, told
 from tests.system.test_leaving_kills import arm
 
 pytestmark = pytest.mark.system

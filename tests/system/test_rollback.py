@@ -18,9 +18,9 @@ from majortom.deployer import MajorTom
 from spider.clock import SystemClock
 from tests.support import fsdiff
 from tests.support.addresses import any_address
+from tests.support.cut_deployment import Wire
+from tests.support.deploy_client import any_host
 from tests.support.lab import ROOT
-from tests.system.cutting import Wire
-from tests.system.deploying import any_host
 from tests.system.test_deployer import FLEET, Notes, Trial, listening
 
 pytestmark = pytest.mark.system
@@ -99,7 +99,7 @@ class Cutting(Trial):
             "policy": "[policy]\nversion = 1\nmode = managed\n",
         }  # fmt: skip
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.system.cutting", cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "tests.support.cut_deployment", cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
         assert process.stdin is not None
         assert process.stdout is not None

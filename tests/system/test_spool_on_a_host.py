@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.agent import until
+from tests.support.agent_host import VERSION_DIR, AgentHost
 from tests.support.bundles import shipped_bundle
 from tests.support.hub import HubProcess
 from tests.support.invariants import Sample, check_databases, held_samples, told_holes
-from tests.system.agent_host import VERSION_DIR, AgentHost
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 SPOOL = "/var/lib/stardust/spider/spool"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.agent_host import JOBS
+from tests.support.deployed_host import DeployedHost, Processes, until
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
-from tests.system.agent_host import JOBS
-from tests.system.deployed import DeployedHost, Processes, until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.agent_host import AgentHost
 from tests.support.bundles import bundle_of
+from tests.support.deploy_client import Desk, any_host, step_of
+from tests.support.deployed_host import until
 from tests.support.hub import HubProcess
-from tests.system.agent_host import AgentHost
-from tests.system.deployed import until
-from tests.system.deploying import Desk, any_host, step_of
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

@@ -16,7 +16,7 @@ from majortom.deployer import MajorTom
 from spider.clock import SystemClock
 from tests.support import fsdiff
 from tests.support.addresses import any_address
-from tests.system.deploying import any_host
+from tests.support.deploy_client import any_host
 from tests.system.test_deployer import Notes, Trial, at_once, listening
 
 pytestmark = pytest.mark.system

@@ -34,9 +34,9 @@ from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.database import Database
 from spider.wire.ids import new_time_id
-from tests.contract.making import SCOPE, connect, layout_row, new_deployment, new_event, new_node, pack
 from tests.support.agent import until
 from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, connect, layout_row, new_deployment, new_event, new_node, pack
 
 DAY_S = 86_400
 

@@ -26,7 +26,7 @@ from majortom.connect import (
 )
 from majortom.keys import LoadedKey, load_key
 from tests.support.addresses import any_address
-from tests.unit.majortom.ssh_server import serving
+from tests.support.ssh_server import serving
 
 ED25519 = asyncssh.generate_private_key("ssh-ed25519")
 OTHER = asyncssh.generate_private_key("ssh-ed25519")

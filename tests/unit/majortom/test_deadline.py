@@ -17,7 +17,7 @@ from majortom.install import Wish
 from majortom.probe import Probe
 from spider.clock import SystemClock
 from tests.support.addresses import any_address
-from tests.unit.majortom.ssh_server import Watcher
+from tests.support.ssh_server import Watcher
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 URL = "ws://127.0.0.1:1/ws"

@@ -13,7 +13,7 @@ from majortom.base import DeployError, HostKey, Secret, StepName, Target
 from majortom.connect import Connector, Limits, describe
 from majortom.session import Steps, find_way
 from tests.support.addresses import any_address
-from tests.unit.majortom.ssh_server import jumping, serving
+from tests.support.ssh_server import jumping, serving
 
 BASTION = asyncssh.generate_private_key("ssh-ed25519")
 INNER = asyncssh.generate_private_key("ssh-ed25519")

@@ -15,7 +15,7 @@ import pytest
 
 from spider.wire.frames import Identity, InstalledPackages, Layout, Pack, PackagesHeld, Watch
 from tests.support.bundles import shipped_bundle
-from tests.unit.spider.hubs import TestHub
+from tests.support.scripted_hub import ScriptedHub
 
 OLD = sorted(str(path) for minor in (8, 9) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
 """The oldest interpreters that Spider promises to run on, where this machine has them."""
@@ -29,7 +29,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def agent(hub: TestHub, bundle: Path, python: str = "/usr/bin/python3") -> AsyncIterator[asyncio.subprocess.Process]:
+async def agent(hub: ScriptedHub, bundle: Path, python: str = "/usr/bin/python3") -> AsyncIterator[asyncio.subprocess.Process]:
     folder = bundle.parent
     conf, key, policy = folder / "spider.conf", folder / "session.key", folder / "policy.conf"
     conf.write_text(f"[hub]\nurl = ws://127.0.0.1:{hub.port}/ws\nfleet = {hub.fleet}\n[node]\nid = {hub.node}\ngeneration = 1\n")
@@ -51,7 +51,7 @@ async def agent(hub: TestHub, bundle: Path, python: str = "/usr/bin/python3") ->
 
 @pytest.mark.parametrize("python", ["/usr/bin/python3", *OLD])
 async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle: Path, python: str) -> None:
-    async with TestHub().running() as hub, agent(hub, bundle, python) as process:
+    async with ScriptedHub().running() as hub, agent(hub, bundle, python) as process:
         await hub.until(lambda: bool(hub.sessions))
         await hub.until(lambda: any(isinstance(message, Identity) for message in hub.heard))
         identity = next(message for message in hub.heard if isinstance(message, Identity))
@@ -71,7 +71,7 @@ async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle: Path
 
 
 async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path) -> None:
-    hub = TestHub()
+    hub = ScriptedHub()
     async with agent(hub, bundle) as process:
         assert process.stdout is not None
         async with asyncio.timeout(30):
@@ -85,7 +85,7 @@ async def test_sigterm_ends_an_agent_that_cannot_reach_its_hub(bundle: Path) -> 
 
 
 async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path) -> None:
-    hub = TestHub()
+    hub = ScriptedHub()
     async with agent(hub, bundle) as process:
         assert process.stdout is not None
         async with asyncio.timeout(30):
@@ -99,7 +99,7 @@ async def test_a_host_is_measured_before_its_hub_is_there(bundle: Path) -> None:
 
 
 async def test_the_hubs_first_word_is_heard_though_what_it_is_for_was_not_loaded_yet(bundle: Path) -> None:
-    async with TestHub().running() as hub, agent(hub, bundle):
+    async with ScriptedHub().running() as hub, agent(hub, bundle):
         await hub.until(lambda: bool(hub.sessions))
         await hub.tell(PackagesHeld(""))
         await hub.until(lambda: any(isinstance(message, InstalledPackages) for message in hub.heard), limit_s=60.0)

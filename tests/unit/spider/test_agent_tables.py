@@ -6,18 +6,18 @@ from pathlib import Path
 
 from spider.wire.frames import Table, Watch
 from spider.wire.tables import check, fill, rows_of
-from tests.unit.spider.hubs import TestHub
+from tests.support.scripted_hub import ScriptedHub
 from tests.unit.spider.test_agent import agent, bundle
 
 __all__ = ["bundle"]
 
 
-def told(hub: TestHub, subject: str) -> list[Table]:
+def told(hub: ScriptedHub, subject: str) -> list[Table]:
     return [message for message in hub.heard if isinstance(message, Table) and message.subject == subject]
 
 
 async def test_tables_come_by_themselves_and_quickly_while_somebody_looks(bundle: Path) -> None:
-    async with TestHub().running() as hub, agent(hub, bundle):
+    async with ScriptedHub().running() as hub, agent(hub, bundle):
         await hub.until(lambda: bool(hub.sessions))
         await hub.tell(Watch(["pulse", "processes"], 1, 60))
         await hub.until(lambda: len(told(hub, "processes")) >= 2, limit_s=30)

@@ -13,7 +13,7 @@ import pytest
 
 from spider.compiling import start_compiler
 from tests.support.bundles import shipped_bundle
-from tests.unit.spider.hubs import TestHub
+from tests.support.scripted_hub import ScriptedHub
 from tests.unit.spider.test_agent import agent, bundle
 
 __all__ = ["bundle"]
@@ -116,7 +116,7 @@ def test_sources_that_lie_in_a_folder_need_no_child() -> None:
 
 
 async def test_an_agent_in_its_session_has_no_child(bundle: Path) -> None:
-    async with TestHub().running() as hub, agent(hub, bundle) as process:
+    async with ScriptedHub().running() as hub, agent(hub, bundle) as process:
         await hub.until(lambda: bool(hub.rows), limit_s=60.0)  # it measures: all is loaded
         own = psutil.Process(process.pid).cmdline()
         assert not [child for child in psutil.Process(process.pid).children() if child.cmdline() == own]

@@ -20,8 +20,8 @@ from spider.packages.base import Console, Outcome, PackagesUnreadable, Task
 from spider.packages.plan import Planned
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
+from tests.support.scripted_hub import ScriptedHub
 from tests.unit.spider.clocks import eventually
-from tests.unit.spider.hubs import TestHub
 
 
 class Wire:
@@ -61,7 +61,7 @@ def policy(folder: Path, text: str) -> str:
 async def test_the_identity_is_told_at_every_session_and_when_the_policy_changes(tmp_path: Path) -> None:
     wire = Wire()
     path = policy(tmp_path, "[policy]\nversion = 1\nmode = readonly\n")
-    facts = Facts(TestHub().config(policy_path=path), SystemClock(), wire.send, os.geteuid())
+    facts = Facts(ScriptedHub().config(policy_path=path), SystemClock(), wire.send, os.geteuid())
     async with running(facts):
         await eventually(lambda: len(wire.identities()) == 1)
         assert wire.identities()[0].policy_mode == "readonly"
@@ -105,7 +105,7 @@ class Manager:
 
 async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
     wire, manager, available = Wire(), Manager(), Available()
-    facts = Facts(TestHub().config(), SystemClock(), wire.send, manager=manager, available=available)
+    facts = Facts(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
     async with running(facts):
         await eventually(lambda: Updates(3, 1, 1000) in wire.said)
         assert (available.newer, available.held) == (manager.newer, [("linux", "6.1")])
@@ -123,7 +123,7 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
 async def test_facts_outlive_a_time_without_a_session() -> None:
     wire = Wire()
     wire.up = False
-    facts = Facts(TestHub().config(), SystemClock(), wire.send)
+    facts = Facts(ScriptedHub().config(), SystemClock(), wire.send)
     async with running(facts):
         await eventually(lambda: facts._identity is not None)
         assert wire.said == []
@@ -159,5 +159,5 @@ async def test_a_fact_that_fits_no_frame_costs_the_others_nothing() -> None:
             raise LocalProtocolError("too big")
         await wire.send(message)
 
-    async with running(Facts(TestHub().config(), SystemClock(), send, manager=manager)):
+    async with running(Facts(ScriptedHub().config(), SystemClock(), send, manager=manager)):
         await eventually(lambda: Updates(3, 1, 1000) in wire.said)

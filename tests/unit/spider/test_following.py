@@ -11,7 +11,7 @@ from spider.packages.plan_file import plan_to_document
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobOutput, JobPlan, JobProgress, Message
 from spider.wire.ids import new_time_id
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeRunner
+from tests.support.fake_launcher import FakeRunner
 from tests.unit.spider.manual_clock import ManualClock
 
 

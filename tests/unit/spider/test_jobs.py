@@ -115,7 +115,7 @@ class Node:
 
     def _start(self, name: str) -> bool:
         job = name[len("stardust-job@") : -len(".service")]
-        command = [sys.executable, "-m", "tests.unit.spider.scripted_job", str(self.jobs), job, self.script]
+        command = [sys.executable, "-m", "tests.support.scripted_job", str(self.jobs), job, self.script]
         self.runners.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, "STARDUST_BOOT": BOOT}))
         return True
 

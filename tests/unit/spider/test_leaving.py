@@ -17,12 +17,12 @@ from spider.packages.base import Outcome
 from spider.uninstall import Said, insist, run_script, take_off
 from spider.wire.ids import new_time_id
 from tests.support.bundles import shipped_bundle
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 JOB, BOOT = new_time_id(), "b" * 32
 
 
-class Stopped(Silent):
+class Stopped(NullConsole):
     def stop_wanted(self) -> bool:
         return True
 
@@ -34,13 +34,13 @@ def test_the_job_ends_well_once_systemd_has_the_unit() -> None:
         asked.append(argv)
         return ""
 
-    assert hand_over(JOB, BOOT, Silent(), run) == Outcome("succeeded", 0, 0, ())
+    assert hand_over(JOB, BOOT, NullConsole(), run) == Outcome("succeeded", 0, 0, ())
     assert asked == [argv_of(JOB, BOOT)]
     assert argv_of(JOB, BOOT)[-3:] == ["uninstall", "--ordered", JOB]
 
 
 def test_where_systemd_refuses_nothing_was_taken_off_and_that_is_said() -> None:
-    outcome = hand_over(JOB, BOOT, Silent(), lambda _argv: "Unit stardust-uninstall.service was already loaded")
+    outcome = hand_over(JOB, BOOT, NullConsole(), lambda _argv: "Unit stardust-uninstall.service was already loaded")
     assert (outcome.state, outcome.error_code) == ("failed", "job.uninstall_failed")
     assert "already loaded" in outcome.error_text
 

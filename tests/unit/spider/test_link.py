@@ -35,8 +35,8 @@ from spider.wire.frames import (
     Updates,
     Watch,
 )
+from tests.support.scripted_hub import ScriptedHub, other_hub_key
 from tests.unit.spider.clocks import QuickClock, eventually
-from tests.unit.spider.hubs import TestHub, other_hub_key
 
 FACTOR = 20.0
 PULSE = Layout(b"pulse--1", "pulse", 1, ["cpu.total"])
@@ -97,12 +97,12 @@ class _Kept(Backoff):
 
 
 @pytest.fixture
-async def hub() -> AsyncIterator[TestHub]:
-    async with TestHub().running() as running:
+async def hub() -> AsyncIterator[ScriptedHub]:
+    async with ScriptedHub().running() as running:
         yield running
 
 
-async def test_the_address_dialled_and_the_jobs_known_stand_in_the_hello(hub: TestHub, tmp_path: Path) -> None:
+async def test_the_address_dialled_and_the_jobs_known_stand_in_the_hello(hub: ScriptedHub, tmp_path: Path) -> None:
     jobs = [ids.new_time_id(float(at)) for at in (1, 2)]
     for job in jobs:
         (tmp_path / job).mkdir()
@@ -114,7 +114,7 @@ async def test_the_address_dialled_and_the_jobs_known_stand_in_the_hello(hub: Te
     assert hub.hellos[0].boot == "0123456789abcdef" * 2
 
 
-async def test_samples_arrive_without_a_gap_over_any_number_of_cuts(hub: TestHub) -> None:
+async def test_samples_arrive_without_a_gap_over_any_number_of_cuts(hub: ScriptedHub) -> None:
     dice = random.Random(5)
     hub.cut_after = lambda _pack: dice.random() < 0.15
     hub.keep_ack = lambda _pack: dice.random() < 0.3
@@ -129,7 +129,7 @@ async def test_samples_arrive_without_a_gap_over_any_number_of_cuts(hub: TestHub
         await eventually(lambda: node.outbox.pending() == (0, 0))
 
 
-async def test_what_was_stored_is_not_stored_again_when_its_acknowledgement_was_lost(hub: TestHub) -> None:
+async def test_what_was_stored_is_not_stored_again_when_its_acknowledgement_was_lost(hub: ScriptedHub) -> None:
     hub.keep_ack = lambda _pack: True
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
@@ -145,7 +145,7 @@ async def test_what_was_stored_is_not_stored_again_when_its_acknowledgement_was_
 
 
 @pytest.mark.holds("F-09")
-async def test_an_outage_is_backfilled_behind_the_live_samples(hub: TestHub) -> None:
+async def test_an_outage_is_backfilled_behind_the_live_samples(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         hub.http = (503, {})
@@ -164,7 +164,7 @@ async def test_an_outage_is_backfilled_behind_the_live_samples(hub: TestHub) -> 
 
 
 @pytest.mark.holds("SAFETY-42", "S-38")
-async def test_a_hub_without_the_key_gets_the_hello_and_nothing_else(hub: TestHub, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_hub_without_the_key_gets_the_hello_and_nothing_else(hub: ScriptedHub, caplog: pytest.LogCaptureFixture) -> None:
     hub.answer_key = other_hub_key
     async with Node(hub.config()).running() as node:
         node.sample(50)
@@ -176,7 +176,7 @@ async def test_a_hub_without_the_key_gets_the_hello_and_nothing_else(hub: TestHu
         assert any("this hub is not mine, or has forgotten me" in str(record.__dict__.get("facts")) for record in caplog.records)
 
 
-async def test_a_hub_of_another_fleet_gets_the_hello_and_nothing_else(hub: TestHub) -> None:
+async def test_a_hub_of_another_fleet_gets_the_hello_and_nothing_else(hub: ScriptedHub) -> None:
     config = hub.config()
     hub.answer_fleet = ids.new_random_id()
     async with Node(config).running() as node:
@@ -188,7 +188,7 @@ async def test_a_hub_of_another_fleet_gets_the_hello_and_nothing_else(hub: TestH
 
 @pytest.mark.parametrize(("code", "reason", "least", "most"), [(4401, "", 600, 600), (4403, "", 600, 600), (4409, "", 300, 300)])
 async def test_a_hub_that_does_not_want_this_node_is_left_alone_for_long(
-    hub: TestHub, code: int, reason: str, least: float, most: float
+    hub: ScriptedHub, code: int, reason: str, least: float, most: float
 ) -> None:
     hub.refuse_with = (code, reason)
     async with Node(hub.config()).running() as node:
@@ -197,7 +197,7 @@ async def test_a_hub_that_does_not_want_this_node_is_left_alone_for_long(
         assert node.joined == 0
 
 
-async def test_a_hub_that_goes_away_is_dialled_again_within_the_jitter_it_names(hub: TestHub) -> None:
+async def test_a_hub_that_goes_away_is_dialled_again_within_the_jitter_it_names(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         await hub.sessions[0][0].close(4410, "8000")
@@ -206,7 +206,7 @@ async def test_a_hub_that_goes_away_is_dialled_again_within_the_jitter_it_names(
         await eventually(lambda: node.joined == 2)
 
 
-async def test_a_busy_hub_is_asked_again_when_it_said(hub: TestHub) -> None:
+async def test_a_busy_hub_is_asked_again_when_it_said(hub: ScriptedHub) -> None:
     hub.http = (503, {"Retry-After": "20"})
     async with Node(hub.config()).running() as node:
         await eventually(lambda: bool(node.waits))
@@ -214,7 +214,7 @@ async def test_a_busy_hub_is_asked_again_when_it_said(hub: TestHub) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 302, 403, 502])
-async def test_a_server_that_is_no_hub_is_a_plain_failure_and_no_busy_loop(hub: TestHub, status: int) -> None:
+async def test_a_server_that_is_no_hub_is_a_plain_failure_and_no_busy_loop(hub: ScriptedHub, status: int) -> None:
     hub.http = (status, {})
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: len(hub.attempts) >= 3)
@@ -224,7 +224,7 @@ async def test_a_server_that_is_no_hub_is_a_plain_failure_and_no_busy_loop(hub: 
 
 
 @pytest.mark.holds("SAFETY-43")
-async def test_a_frame_that_is_not_the_next_one_ends_the_session_and_the_node_comes_back(hub: TestHub) -> None:
+async def test_a_frame_that_is_not_the_next_one_ends_the_session_and_the_node_comes_back(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         connection, link = hub.sessions[0]
@@ -235,7 +235,7 @@ async def test_a_frame_that_is_not_the_next_one_ends_the_session_and_the_node_co
         await eventually(lambda: node.joined == 2)
 
 
-async def test_an_acknowledgement_of_what_was_never_sent_ends_the_session(hub: TestHub) -> None:
+async def test_an_acknowledgement_of_what_was_never_sent_ends_the_session(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         node.sample(10)
@@ -248,7 +248,7 @@ async def test_an_acknowledgement_of_what_was_never_sent_ends_the_session(hub: T
 
 
 @pytest.mark.holds("SAFETY-81", "F-07")
-async def test_a_quiet_node_sends_heartbeats_and_leaves_a_silent_hub(hub: TestHub) -> None:
+async def test_a_quiet_node_sends_heartbeats_and_leaves_a_silent_hub(hub: ScriptedHub) -> None:
     hub.silent = True
     async with Node(hub.config(), factor=20.0).running() as node:
         await hub.until(lambda: bool(hub.sessions))
@@ -261,7 +261,7 @@ async def test_a_quiet_node_sends_heartbeats_and_leaves_a_silent_hub(hub: TestHu
         assert HEARTBEAT_S < SILENCE_LIMIT_S
 
 
-async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: TestHub) -> None:
+async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: ScriptedHub) -> None:
     async with Node(hub.config()).running() as node:
         await hub.until(lambda: bool(hub.sessions))
         node.sample(10)
@@ -278,7 +278,7 @@ async def test_a_watch_lease_switches_between_packs_and_single_rows(hub: TestHub
         assert len(lengths) <= 7, "rows travel together again"
 
 
-async def test_a_node_that_leaves_hands_over_the_pack_that_is_not_full_yet(hub: TestHub) -> None:
+async def test_a_node_that_leaves_hands_over_the_pack_that_is_not_full_yet(hub: ScriptedHub) -> None:
     node = Node(hub.config())
     await node.link.finish(1.0)  # without a session there is nobody to wait for
     async with node.running():
@@ -289,7 +289,7 @@ async def test_a_node_that_leaves_hands_over_the_pack_that_is_not_full_yet(hub: 
         assert hub.values() == [0, 1, 2, 3]
 
 
-async def test_who_comes_late_is_told_of_the_session_that_there_is_once_each(hub: TestHub) -> None:
+async def test_who_comes_late_is_told_of_the_session_that_there_is_once_each(hub: ScriptedHub) -> None:
     node = Node(hub.config())
     told: list[str] = []
 
@@ -324,13 +324,13 @@ async def test_what_ended_a_session_is_what_is_told_also_where_others_met_its_en
 
 
 async def test_an_attempt_that_failed_was_one() -> None:
-    node = Node(TestHub().config())
+    node = Node(ScriptedHub().config())
     assert not node.link.tried.is_set()
     async with node.running(), asyncio.timeout(30):
         await node.link.tried.wait()
 
 
-async def test_an_attempt_that_led_to_a_session_was_one_before_it_ends(hub: TestHub) -> None:
+async def test_an_attempt_that_led_to_a_session_was_one_before_it_ends(hub: ScriptedHub) -> None:
     """Else Spider would say after its first seconds that it waits for a hub that it is in a session with."""
     node = Node(hub.config())
     told: list[bool] = []
@@ -340,7 +340,7 @@ async def test_an_attempt_that_led_to_a_session_was_one_before_it_ends(hub: Test
         assert told == [False], "what measures begins with the session, not because an attempt is over"
 
 
-async def test_nothing_can_be_said_without_a_session(hub: TestHub) -> None:
+async def test_nothing_can_be_said_without_a_session(hub: ScriptedHub) -> None:
     node = Node(hub.config())
     with pytest.raises(NotConnected):
         await node.link.send(Updates(0, 0, 0))
@@ -351,7 +351,7 @@ async def test_nothing_can_be_said_without_a_session(hub: TestHub) -> None:
 
 
 async def test_the_next_attempt_finds_a_hub_that_was_started_again() -> None:
-    hub = TestHub()
+    hub = ScriptedHub()
     async with hub.running():
         config = hub.config()
     async with Node(config).running() as node:
@@ -378,7 +378,7 @@ async def test_an_order_reaches_the_launcher_and_its_output_comes_back_from_the_
         writer.close()
 
     launcher = await asyncio.start_unix_server(launch, socket_path)
-    async with launcher, TestHub().running() as hub:
+    async with launcher, ScriptedHub().running() as hub:
         config = hub.config(jobs_dir=str(jobs_dir), launcher_path=str(socket_path))
         async with Node(config).running():
             await hub.until(lambda: bool(hub.sessions))

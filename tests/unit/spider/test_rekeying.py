@@ -15,7 +15,7 @@ from spider.rekeying import Places, rekey
 from spider.trusted import read_trusted
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.proof import NodeKeys, node_keys, rekey_mask
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 FLEET = bytes(range(32))
 NODE, FLEET_ID = new_random_id(), new_random_id()
@@ -71,7 +71,7 @@ def _child(job: str, args: dict[str, object], etc: Path, die_at: str) -> int:
     def die() -> NoReturn:
         os._exit(7)
 
-    return 0 if rekey(job, args, Silent(), Places(str(etc), os.geteuid()), reached).state == "succeeded" else 1
+    return 0 if rekey(job, args, NullConsole(), Places(str(etc), os.geteuid()), reached).state == "succeeded" else 1
 
 
 def test_new_keys_take_the_place_of_the_old(etc: Path) -> None:
@@ -102,5 +102,7 @@ def test_at_every_instant_one_pair_of_keys_is_complete(etc: Path, step: str) -> 
 
 def test_keys_that_do_not_open_are_never_put_in_place(etc: Path) -> None:
     _, args = order(etc, 2)
-    assert rekey(new_time_id(), args, Silent(), Places(str(etc), os.geteuid())).error_code == "job.rekey_failed"  # masked for another order
+    assert (
+        rekey(new_time_id(), args, NullConsole(), Places(str(etc), os.geteuid())).error_code == "job.rekey_failed"
+    )  # masked for another order
     assert held(etc) == (1, node_keys(FLEET, NODE, 1))

@@ -17,7 +17,7 @@ import pytest
 from spider.jobfiles import Result, Stopped, create_once, read_plan, read_progress, read_result, read_run, read_stopped, write_result
 from spider.runner import Cannot, Places, run_job, take_lock
 from spider.wire.ids import new_time_id
-from tests.unit.spider.scripted_job import Scripted
+from tests.support.scripted_job import Scripted
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,9 +42,7 @@ def plan(jobs: Path, verb: str = "upgrade", packages: tuple[str, ...] = ("a",)) 
 
 
 def start(jobs: Path, job: str, script: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.spider.scripted_job", str(jobs), job, script], cwd=ROOT, stdout=subprocess.PIPE
-    )
+    return subprocess.Popen([sys.executable, "-m", "tests.support.scripted_job", str(jobs), job, script], cwd=ROOT, stdout=subprocess.PIPE)
 
 
 def wait_for(path: Path, word: bytes, limit_s: float = 30.0) -> None:

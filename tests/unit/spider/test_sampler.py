@@ -20,8 +20,8 @@ from spider.collectors.linux import linux_collectors
 from spider.sampler import EARLY_S, Rhythm, Sampler, layout_of, phase_ms_of
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
+from tests.support.thread_shortage import no_more_threads
 from tests.unit.spider.manual_clock import ManualClock, settle
-from tests.unit.spider.threads import no_more_threads
 
 START = 1_000_000.0
 

@@ -23,8 +23,8 @@ from spider.spoolfiles import SEGMENT_S
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from tests.support.invariants import check_samples
-from tests.unit.spider.spooling import ModelHub, Node, come_back, come_back_from_memory, said, segments
-from tests.unit.spider.threads import no_more_threads
+from tests.support.spool_peers import ModelHub, Node, come_back, come_back_from_memory, said, segments
+from tests.support.thread_shortage import no_more_threads
 
 
 async def test_while_the_hub_takes_everything_nothing_is_written(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from spider.parcels import Closed
 from spider.spoolfiles import SEGMENT_BYTES, Folder, Segment
 from spider.spoolrecords import Pending
 from tests.support.invariants import check_samples
-from tests.unit.spider.spooling import NODE, PULSE, START_MS, ModelHub, Node, come_back, come_back_from_memory, flip, said, segments
+from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, come_back, come_back_from_memory, flip, said, segments
 
 
 @pytest.mark.parametrize("place", [0.0, 0.001, 0.1, 0.5, 0.9])

@@ -19,8 +19,8 @@ from spider.tables import READ_LIMIT_S, Tables, same, table_of
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Cell, Message, Table, Watch
 from spider.wire.tables import BY_NAME, FAILED, RESEND_S, SUBJECTS, TEXT, check, fill, rows_of
+from tests.support import message_strategies
 from tests.unit.spider.clocks import QuickClock, eventually
-from tests.unit.spider.wire import strategies
 
 
 @pytest.fixture(autouse=True)
@@ -325,7 +325,7 @@ def test_texts_of_the_host_become_one_harmless_line(raw: bytes | str, most: int)
     assert not any(character < " " or "\x7f" <= character <= "\x9f" or character in "\u202e\u200b\u2028\ufeff" for character in text)
 
 
-@given(strategies.texts)
+@given(message_strategies.texts)
 def test_harmless_text_stays_what_it_is(text: str) -> None:
     if text.isprintable():
         assert plain(text.encode(), 200) in (text, plain(text, 200))

@@ -20,7 +20,7 @@ from spider.bundles import Bundles
 from spider.packages.base import Console
 from spider.updating import Places, main, update
 from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 
 def bundle_of(version: str, *, starts: bool = True) -> bytes:
@@ -75,7 +75,7 @@ class Host:
 
     def carry_out(self, args: Mapping[str, Any]) -> str:
         """Do as an order says with the bundle that is there; what came of it, as a word."""
-        console: Console = Silent()
+        console: Console = NullConsole()
         outcome = update(args, console, self.places, self.systemd)
         return outcome.error_code or outcome.state
 
@@ -141,10 +141,10 @@ def test_a_link_or_nothing_in_the_place_of_the_bundle_is_refused(host: Host) -> 
     (host.folder / "elsewhere").write_bytes(bundle)
     os.symlink(host.folder / "elsewhere", host.folder / "state/bundle")
     wanted = {"plan": hashlib.sha256(bundle).hexdigest()}
-    assert update(wanted, Silent(), host.places, host.systemd).error_code == "job.bundle_missing"
+    assert update(wanted, NullConsole(), host.places, host.systemd).error_code == "job.bundle_missing"
     os.unlink(host.folder / "state/bundle")
     os.mkfifo(host.folder / "state/bundle")
-    assert update(wanted, Silent(), host.places, host.systemd).error_code == "job.bundle_damaged"
+    assert update(wanted, NullConsole(), host.places, host.systemd).error_code == "job.bundle_damaged"
     assert (host.current, host.asked) == ("0.1.0", [])
 
 

@@ -25,7 +25,7 @@ from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.places import place_of
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
-from tests.contract.making import layout_row, new_node, new_user, pack_body
+from tests.support.factories import layout_row, new_node, new_user, pack_body
 from tests.support.keys import first_vault, vault_of
 
 SECRET = "a lamp beside the window"

@@ -22,9 +22,9 @@ from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.store.base import NodeStore
 from spider.clock import SystemClock
-from tests.contract.making import connect, layout_row, pack
+from tests.support.factories import connect, layout_row, pack
+from tests.support.ssh_server import serving
 from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, Desk, Requests, node_with, trouble
-from tests.unit.majortom.ssh_server import serving
 
 ODD = "\u202e\x1b[31m" + "A" * 200_000
 

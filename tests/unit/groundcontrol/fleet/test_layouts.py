@@ -10,7 +10,7 @@ from groundcontrol.store.sqlite.removal import LAYOUTS_KEPT
 from spider.outbox import MAX_TOLD, Outbox
 from spider.wire.frames import Ack, Layout, Pack, Row, Welcome
 from tests.support.agent import layout_of
-from tests.unit.groundcontrol.fleet.meeting import Hub, Meeting
+from tests.support.session_pair import Hub, Meeting
 
 PULSE = layout_of()
 ROUNDS = 3 * LAYOUTS_KEPT

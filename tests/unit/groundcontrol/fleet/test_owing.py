@@ -10,7 +10,7 @@ from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Gap, Late, Layout, Pack, Row
 from tests.support.agent import layout_of
-from tests.unit.groundcontrol.fleet.meeting import NODE, Hub
+from tests.support.session_pair import NODE, Hub
 
 
 def layout(number: int) -> Layout:

@@ -14,7 +14,7 @@ from groundcontrol.errors import Fenced
 from groundcontrol.fleet.ports import AgentSocket, SocketClosed
 from groundcontrol.fleet.session import AgentSession
 from spider.wire.errors import ProtocolError
-from tests.unit.groundcontrol.fleet.meeting import Hub
+from tests.support.session_pair import Hub
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from groundcontrol.fleet import unsaved
 from groundcontrol.fleet.unsaved import RETRY_S, Save, Unsaved
 from tests.support.agent import layout_of, pack_of
 from tests.support.clock import ManualClock
-from tests.unit.groundcontrol.fleet.meeting import Hub
+from tests.support.session_pair import Hub
 
 
 class Place:

@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import Database, open_database
 from spider.clock import SystemClock
-from tests.contract.writing import AUDIT_KEY
+from tests.support.writer_program import AUDIT_KEY
 
 
 @pytest.fixture

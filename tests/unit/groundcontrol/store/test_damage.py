@@ -10,8 +10,8 @@ import pytest
 
 from groundcontrol.errors import ConfigError, StoreDown
 from groundcontrol.store.sqlite import migrate, open_database
-from tests.contract.making import SCOPE, new_node
-from tests.unit.groundcontrol.store.opening import CLOCK, edit, open_and_close
+from tests.support.factories import SCOPE, new_node
+from tests.support.store_files import CLOCK, edit, open_and_close
 
 
 @pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db"])

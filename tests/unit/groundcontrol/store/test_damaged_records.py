@@ -24,7 +24,7 @@ from groundcontrol.store.sqlite.job_rows import DAMAGED
 from groundcontrol.store.sqlite.recorded import COLUMNS, damaged_records
 from groundcontrol.store.sqlite.records import decoded, inflated, object_from_json, record_from_json, records_from_json, texts_from_json
 from groundcontrol.store.sqlite.tx import Tx
-from tests.contract.making import SCOPE, connect, layout_row, new_event, new_job, new_node, pack, running_job
+from tests.support.factories import SCOPE, connect, layout_row, new_event, new_job, new_node, pack, running_job
 
 AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
 LAYOUT = layout_row()

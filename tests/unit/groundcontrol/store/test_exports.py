@@ -18,7 +18,7 @@ from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import Database
 from groundcontrol.store.sqlite.exports import PAGE_PACKS
 from groundcontrol.store.sqlite.stretches import Stretches
-from tests.contract.making import SCOPE, connect, layout_row, new_node, pack_body
+from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
 
 HOUR_S = 3600
 HOUR = 1_790_000_000 // HOUR_S // 24 * 24

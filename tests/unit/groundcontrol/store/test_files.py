@@ -16,8 +16,8 @@ from groundcontrol.cli.folder import lock_holder
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.secrets import Keyring
-from tests.contract.making import SCOPE, new_node
-from tests.unit.groundcontrol.store.opening import CLOCK, open_and_close, tables_in
+from tests.support.factories import SCOPE, new_node
+from tests.support.store_files import CLOCK, open_and_close, tables_in
 
 _OPEN = """
 import asyncio, sys

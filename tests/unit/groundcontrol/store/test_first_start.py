@@ -19,10 +19,10 @@ from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import LEAST_ROUNDS, open_vault
 from spider.wire.ids import new_time_id
-from tests.contract.making import SCOPE, connect, new_node
 from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, connect, new_node
 from tests.support.hub import ROOT
-from tests.unit.groundcontrol.store.opening import CLOCK, edit, open_and_close
+from tests.support.store_files import CLOCK, edit, open_and_close
 
 
 @pytest.mark.parametrize("lost", ["empty", "gone"])

@@ -12,7 +12,7 @@ import pytest
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
-from tests.contract.making import SCOPE, new_node
+from tests.support.factories import SCOPE, new_node
 
 CLOCK = SystemClock()
 

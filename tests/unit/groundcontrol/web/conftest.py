@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.groundcontrol.web.hub import TestHub, running
+from tests.support.inprocess_hub import TestHub, running
 
 
 @pytest.fixture

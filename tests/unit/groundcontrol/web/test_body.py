@@ -12,7 +12,7 @@ import zlib
 import pytest
 
 from groundcontrol.web.protocol import HubRunner
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.inprocess_hub import TestHub
 
 LOGIN = "auth/login"
 

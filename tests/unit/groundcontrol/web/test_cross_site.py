@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from groundcontrol.web.routes import ROOT, ROUTES
-from tests.unit.groundcontrol.web.hub import ORIGIN, TestHub
+from tests.support.inprocess_hub import ORIGIN, TestHub
 from tests.unit.groundcontrol.web.test_matrix import address, name
 
 UNSAFE = [route for route in ROUTES if route.method != "GET" and route.action is not None]

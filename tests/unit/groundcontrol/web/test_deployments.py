@@ -9,7 +9,7 @@ import pytest
 from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest, Jump, Wishes
 from groundcontrol.domain.ids import DeploymentId
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import ADMIN, TestHub, a_deployment
+from tests.support.inprocess_hub import ADMIN, TestHub, a_deployment
 
 BODY: dict[str, Any] = {
     "host": "web-3.example",

@@ -16,7 +16,7 @@ from groundcontrol.domain.history import LayoutRow, StoredRow
 from groundcontrol.domain.ids import BootId, HubId
 from groundcontrol.domain.late import LostRows
 from groundcontrol.domain.nodes import Node
-from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
+from tests.support.inprocess_hub import ADMIN, TestHub
 from tests.unit.groundcontrol.web.test_history import START, measured
 
 

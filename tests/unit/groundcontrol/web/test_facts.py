@@ -7,8 +7,8 @@ from groundcontrol.domain.facts import FactTable, PackageChanges
 from groundcontrol.domain.nodes import Session
 from spider.inventory import digest_of
 from spider.wire.tables import BY_NAME
-from tests.contract.making import connect
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.factories import connect
+from tests.support.inprocess_hub import TestHub
 
 PROCESSES = FactTable(
     "processes", 1_790_000_000.0, 211, ("pid", "started_at", "name", "cpu", "command"), (7, 1_790_000_000_500, "python3", 1234, None)

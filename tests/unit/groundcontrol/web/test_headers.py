@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.web.headers import security_headers
 from groundcontrol.web.routes import ROOT, ROUTES
 from groundcontrol.web.static import Page
-from tests.unit.groundcontrol.web.hub import PASSWORD, TestHub, running
+from tests.support.inprocess_hub import PASSWORD, TestHub, running
 from tests.unit.groundcontrol.web.test_matrix import address
 
 FIXED = {

@@ -22,7 +22,7 @@ from groundcontrol.store.sqlite.tx import Tx
 from groundcontrol.web.http.history import _FORMS, _WILD, choose_form
 from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.inprocess_hub import TestHub
 
 START = int(time.time()) // 60 * 60 - 600  # within what is kept second by second
 

@@ -13,8 +13,8 @@ from groundcontrol.domain.permissions import PERMISSIONS, job_action
 from groundcontrol.domain.scope import Role
 from groundcontrol.web.http.jobs import MANY_NODES
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import TestHub
-from tests.unit.groundcontrol.web.printing import Printing, tell_plan_and_report
+from tests.support.inprocess_hub import TestHub
+from tests.support.printing_node import Printing, tell_plan_and_report
 
 
 async def managed(hub: TestHub) -> Node:

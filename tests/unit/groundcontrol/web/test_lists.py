@@ -8,7 +8,7 @@ from groundcontrol.domain.ids import EventId
 from groundcontrol.domain.log import Event
 from spider.wire.ids import new_time_id
 from spider.wire.metrics import CATALOGUE
-from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
+from tests.support.inprocess_hub import ADMIN, TestHub
 
 
 async def test_the_catalogue_names_every_metric(hub: TestHub) -> None:

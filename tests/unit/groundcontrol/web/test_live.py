@@ -17,7 +17,7 @@ from groundcontrol.web.live import feeds
 from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.server import LIVE
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_config, a_deployment, running
+from tests.support.inprocess_hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_config, a_deployment, running
 
 
 async def refused(hub: TestHub, client: Any, **headers: str | None) -> int:

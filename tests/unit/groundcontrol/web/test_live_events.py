@@ -9,7 +9,7 @@ from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.log import Event
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
-from tests.unit.groundcontrol.web.hub import ADMIN, Client, LiveSocket, TestHub
+from tests.support.inprocess_hub import ADMIN, Client, LiveSocket, TestHub
 
 
 async def happened(hub: TestHub, message: str, at: float = 1_790_000_000.0, node: NodeId | None = None) -> None:

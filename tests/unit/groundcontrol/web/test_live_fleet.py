@@ -21,7 +21,7 @@ from groundcontrol.web.schema import FleetChange, LiveHello
 from groundcontrol.web.schema.base import Answer
 from groundcontrol.web.server import LIVE
 from tests.support.agent import until
-from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
+from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
 
 
 async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -> None:

@@ -9,8 +9,8 @@ from groundcontrol.domain.ids import JobId
 from groundcontrol.domain.jobs import Job, JobEvidence, NewJob, Wish
 from groundcontrol.domain.nodes import Node
 from spider.wire.ids import new_time_id
-from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
-from tests.unit.groundcontrol.web.printing import Printing, collect
+from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
+from tests.support.printing_node import Printing, collect
 
 
 async def ordered(hub: TestHub, node: Node) -> Job:

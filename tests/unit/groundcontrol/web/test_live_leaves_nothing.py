@@ -12,7 +12,7 @@ import pytest
 from groundcontrol.web.live import connection
 from groundcontrol.web.server import LIVE
 from tests.support.agent import until
-from tests.unit.groundcontrol.web.hub import LiveSocket, TestHub
+from tests.support.inprocess_hub import LiveSocket, TestHub
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES
 from groundcontrol.web.schema import NodeChange, Sample
 from groundcontrol.web.server import LIVE
 from tests.support.agent import until
-from tests.unit.groundcontrol.web.hub import Client, LiveSocket, TestHub
+from tests.support.inprocess_hub import Client, LiveSocket, TestHub
 
 
 async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:

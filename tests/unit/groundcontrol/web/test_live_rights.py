@@ -21,7 +21,7 @@ from groundcontrol.web.live.feeds import FleetFeed
 from groundcontrol.web.schema import FleetData
 from groundcontrol.web.server import LIVE
 from tests.support.agent import until
-from tests.unit.groundcontrol.web.hub import ADMIN, Client, LiveSocket, TestHub
+from tests.support.inprocess_hub import ADMIN, Client, LiveSocket, TestHub
 
 REASON = "the hub cannot look up now what this page may see: connect again"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.groundcontrol.web.hub import PASSWORD, Client, TestHub, a_config, running
-from tests.unit.groundcontrol.web.people import somebody
+from tests.support.inprocess_hub import PASSWORD, Client, TestHub, a_config, running
+from tests.support.web_users import somebody
 
 NEW = "four yellow herons"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from groundcontrol.domain.loglines import LogBatch, LogLine
-from tests.contract.making import connect
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.factories import connect
+from tests.support.inprocess_hub import TestHub
 
 
 async def test_lines_are_listed_the_newest_first_and_by_pages(hub: TestHub) -> None:

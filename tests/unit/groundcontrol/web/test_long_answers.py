@@ -17,8 +17,8 @@ from groundcontrol.domain.scope import Grants
 from groundcontrol.web.call import AGAIN_S
 from groundcontrol.web.routes import ROOT
 from spider.wire.frames import CODING_PLAIN
-from tests.unit.groundcontrol.web.hub import ADMIN, Client, TestHub
-from tests.unit.groundcontrol.web.printing import Printing
+from tests.support.inprocess_hub import ADMIN, Client, TestHub
+from tests.support.printing_node import Printing
 
 PIECE = b"x" * 65_536
 PIECES = 400

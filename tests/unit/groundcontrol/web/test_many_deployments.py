@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.domain.deployments import Confirmation, DeploymentOverrides, DeploymentRequest, Jump, JumpRequest
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import ADMIN, TestHub, a_deployment
+from tests.support.inprocess_hub import ADMIN, TestHub, a_deployment
 
 BODY: dict[str, Any] = {
     "servers": [

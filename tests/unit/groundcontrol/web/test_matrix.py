@@ -10,7 +10,7 @@ from aiohttp import web
 from groundcontrol.domain.scope import Role
 from groundcontrol.web.routes import ROOT, ROUTES, Route
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.inprocess_hub import TestHub
 
 A, O, V = "admin", "operator", "viewer"  # noqa: E741  # O is the operator's column
 MATRIX: dict[str, str] = {

@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.store.base import SealedRecord
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import ADMIN, TestHub
+from tests.support.inprocess_hub import ADMIN, TestHub
 
 
 async def test_the_list_holds_a_summary_and_pages(hub: TestHub) -> None:

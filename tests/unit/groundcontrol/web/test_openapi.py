@@ -10,8 +10,8 @@ import pytest
 
 from groundcontrol.web.openapi import document
 from groundcontrol.web.routes import ROOT, ROUTES
+from tests.support.inprocess_hub import TestHub
 from tests.support.openapi import Description
-from tests.unit.groundcontrol.web.hub import TestHub
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 

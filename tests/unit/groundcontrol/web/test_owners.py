@@ -15,8 +15,8 @@ from groundcontrol.domain.scope import Role
 from groundcontrol.web.live.connection import ACTIONS
 from groundcontrol.web.routes import ROUTES, Route
 from spider.wire.ids import new_random_id, new_time_id
-from tests.unit.groundcontrol.web.hub import ADMIN, Client, TestHub, a_deployment
-from tests.unit.groundcontrol.web.printing import Printing, tell_plan_and_report
+from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
+from tests.support.printing_node import Printing, tell_plan_and_report
 from tests.unit.groundcontrol.web.test_jobs import managed
 from tests.unit.groundcontrol.web.test_matrix import MATRIX, name
 

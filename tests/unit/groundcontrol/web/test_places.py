@@ -14,8 +14,8 @@ from groundcontrol.web.http.jobs import SHORT_OUTPUT_BYTES
 from groundcontrol.web.places import MAX_WAITING_OF_ONE, Places, Room
 from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER, MAX_OUTPUTS_OF_A_USER
 from tests.support.agent import until
-from tests.unit.groundcontrol.web.hub import TestHub
-from tests.unit.groundcontrol.web.printing import Printing
+from tests.support.inprocess_hub import TestHub
+from tests.support.printing_node import Printing
 from tests.unit.groundcontrol.web.test_history import START, asked, measured
 from tests.unit.groundcontrol.web.test_long_answers import PIECE, PIECES, limit_to_no_node, slow_reader
 

@@ -9,7 +9,7 @@ import pytest
 from groundcontrol.domain.history import Retention, TierSize
 from groundcontrol.web.http.settings import TYPICAL_BYTES
 from spider.version import VERSION
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.inprocess_hub import TestHub
 from tests.unit.groundcontrol.web.test_history import measured
 
 DAY_S = 86_400

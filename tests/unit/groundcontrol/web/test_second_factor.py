@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from groundcontrol.domain.users import TotpRule
-from tests.unit.groundcontrol.web.hub import ADMIN, PASSWORD, TestHub, a_config, running
-from tests.unit.groundcontrol.web.people import somebody, user_of, with_second_factor
+from tests.support.inprocess_hub import ADMIN, PASSWORD, TestHub, a_config, running
+from tests.support.web_users import somebody, user_of, with_second_factor
 
 
 async def test_a_second_factor_is_shown_once_and_counts_from_its_first_code_on(hub: TestHub) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from groundcontrol.bus.base import Revoked
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import TestHub
-from tests.unit.groundcontrol.web.people import somebody
+from tests.support.inprocess_hub import TestHub
+from tests.support.web_users import somebody
 
 
 @pytest.mark.holds("SAFETY-23")

@@ -15,8 +15,8 @@ from groundcontrol.bus.base import NodeLive
 from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES, ROOM_BYTES, Outgoing, TooSlow
 from groundcontrol.web.server import LIVE
 from tests.support.clock import ManualClock
-from tests.unit.groundcontrol.web.hub import TestHub
-from tests.unit.groundcontrol.web.printing import Printing, collect
+from tests.support.inprocess_hub import TestHub
+from tests.support.printing_node import Printing, collect
 
 BIG: dict[str, float | None] = {f"disk.read{{device=d{number}}}": float(number) for number in range(4000)}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.web.static import Page
-from tests.unit.groundcontrol.web.hub import TestHub, running
+from tests.support.inprocess_hub import TestHub, running
 
 INDEX = '<!doctype html>\n<html lang="en" data-theme="auto">\n<body>page</body></html>'
 SCRIPT = b"export const a = 1;" * 100

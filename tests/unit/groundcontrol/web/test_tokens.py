@@ -12,8 +12,8 @@ from groundcontrol.domain.permissions import FOR_TOKENS
 from groundcontrol.domain.scope import Role
 from groundcontrol.web.routes import ROUTES
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import Client, TestHub
-from tests.unit.groundcontrol.web.people import somebody
+from tests.support.inprocess_hub import Client, TestHub
+from tests.support.web_users import somebody
 from tests.unit.groundcontrol.web.test_matrix import address, name
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from groundcontrol.web.unread import MAX_UNREAD_BYTES, Unread
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.inprocess_hub import TestHub
 from tests.unit.groundcontrol.web.test_long_answers import rest_of, slow_reader
 
 START = int(time.time()) - 40_000

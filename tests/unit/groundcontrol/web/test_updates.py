@@ -10,8 +10,8 @@ from groundcontrol.domain.facts import FactTable
 from groundcontrol.domain.ids import BootId, HubId, JobId
 from groundcontrol.domain.jobs import ALL_ACTIONS, JobEvidence
 from tests.support.hub import ROOT
-from tests.unit.groundcontrol.web.hub import TestHub
-from tests.unit.groundcontrol.web.printing import tell_plan_and_report
+from tests.support.inprocess_hub import TestHub
+from tests.support.printing_node import tell_plan_and_report
 from tests.unit.groundcontrol.web.test_jobs import managed
 
 CELLS = ("curl", "7", "8", "yes", "security", "vim", "9.0", None, None, None)

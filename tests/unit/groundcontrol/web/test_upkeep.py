@@ -10,7 +10,7 @@ import pytest
 
 from groundcontrol.domain.scope import Role
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.web.hub import TestHub
+from tests.support.inprocess_hub import TestHub
 
 
 @contextlib.asynccontextmanager

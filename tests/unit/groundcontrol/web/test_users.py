@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.unit.groundcontrol.web.hub import Client, TestHub
-from tests.unit.groundcontrol.web.people import Someone, somebody, with_second_factor
+from tests.support.inprocess_hub import Client, TestHub
+from tests.support.web_users import Someone, somebody, with_second_factor
 
 NEW = "four yellow herons"
 

@@ -24,7 +24,7 @@ from spider.collectors.protocols import Sockets, parse_snmp
 from spider.collectors.states import ProcessStates
 from spider.collectors.system import System
 from spider.collectors.tcp import Tcp
-from tests.unit.spider.collectors.captured import read
+from tests.support.recordings import read
 
 T = TypeVar("T")
 TRIES = 20

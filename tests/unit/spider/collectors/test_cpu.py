@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.cpu import Activity, CoresAndScheduler, Cpu, CpuShares, CpuTicks, busy_percent, parse_activity, parse_stat, shares
-from tests.unit.spider.collectors.captured import captured, read, write
+from tests.support.recordings import captured, read, write
 
 
 def test_the_machine_is_read_by_value() -> None:

@@ -17,7 +17,7 @@ from spider.collectors.base import Collector
 from spider.collectors.darwin import DarwinBreathe, DarwinPulse, Psutil, darwin_collectors, find_psutil, is_card, ticks_of
 from spider.collectors.host import host_collectors
 from spider.wire.metrics import parse_series
-from tests.unit.spider.collectors.captured import read
+from tests.support.recordings import read
 from tests.unit.spider.manual_clock import ManualClock
 
 Times = namedtuple("Times", "user nice system idle")

@@ -8,7 +8,7 @@ import pytest
 
 from spider.collectors.blocks import Block, DiskFacts, volume_labels
 from spider.collectors.disk import DiskCounters, Disks, Volumes, busy_share, mean_queue, mean_wait, parse_diskstats, whole_disks
-from tests.unit.spider.collectors.captured import captured, read, write
+from tests.support.recordings import captured, read, write
 
 PARTS = ("read", "written", "busy", "reads", "writes", "read_await", "write_await", "queue")
 

@@ -10,7 +10,7 @@ import pytest
 
 from spider.collectors.filesystems import Filesystems, Mount, choose, measure, parse_filesystems, parse_mountinfo, reachable
 from spider.wire.metrics import parse_series
-from tests.unit.spider.collectors.captured import captured, read, write
+from tests.support.recordings import captured, read, write
 
 ON_DISKS = parse_filesystems(captured("machine", "filesystems"))
 

@@ -21,7 +21,7 @@ from spider.collectors.power import Batteries, BatteryTable, Energy, Zone, milli
 from spider.collectors.sensors import Chips
 from spider.collectors.smart import Smart, life_used, parse_state
 from spider.wire.metrics import parse_series
-from tests.unit.spider.collectors.captured import DATA, write
+from tests.support.recordings import DATA, write
 
 
 def read(collector: Collector, now: float = 0.0) -> dict[str, int | None]:

@@ -28,7 +28,7 @@ from spider.collectors.states import parse_state, parse_threads
 from spider.collectors.system import parse_file_nr, parse_uptime_s
 from spider.collectors.tcp import count_states, parse_sockstat
 from spider.collectors.timekeeping import parse_timex
-from tests.unit.spider.collectors.captured import captured
+from tests.support.recordings import captured
 
 
 def text(data: bytes) -> str:

@@ -18,7 +18,7 @@ from spider.collectors.identity import (
 )
 from spider.collectors.virtualization import detect_container, detect_machine
 from spider.wire.codec import NODE_CODEC
-from tests.unit.spider.collectors.captured import captured, write
+from tests.support.recordings import captured, write
 
 AGENT = ("0.1.0", "managed", ("refresh", "check"))
 """What Spider says of itself."""

@@ -14,8 +14,8 @@ from spider.collectors.tcp import Tcp
 from spider.sampler import layout_of
 from spider.wire.codec import pack_row
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Row
-from tests.unit.spider.collectors.captured import read
-from tests.unit.spider.collectors.large import STATES, ManySockets, large_host
+from tests.support.large_proc import STATES, ManySockets, large_host
+from tests.support.recordings import read
 
 MEASURED = {
     "Cpu",

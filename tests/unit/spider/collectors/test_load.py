@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.load import Load, parse_loadavg
-from tests.unit.spider.collectors.captured import captured, write
+from tests.support.recordings import captured, write
 
 
 def test_the_machine_is_read_by_value() -> None:

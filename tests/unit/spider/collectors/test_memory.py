@@ -17,7 +17,7 @@ from spider.collectors.memory import (
     parse_vmstat,
     read_huge_pages,
 )
-from tests.unit.spider.collectors.captured import captured, read, write
+from tests.support.recordings import captured, read, write
 
 KIB = 1024
 MACHINE = "recorded/machine/proc"

@@ -8,7 +8,7 @@ import pytest
 
 from spider.collectors.addresses import parse_addresses
 from spider.collectors.netlink import HEADER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Netlink, parse_attributes, parse_messages
-from tests.unit.spider.collectors.captured import dumped
+from tests.support.recordings import dumped
 
 
 def test_addresses_are_those_of_the_host_that_stay() -> None:

@@ -17,7 +17,7 @@ from spider.collectors.network import (
     parse_net_dev,
     read_kind,
 )
-from tests.unit.spider.collectors.captured import captured, read, write
+from tests.support.recordings import captured, read, write
 
 CARD = InterfaceKind(hardware=True, stacked=False, master="")
 ENSLAVED = InterfaceKind(hardware=True, stacked=False, master="bond0")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.pressure import Pressure, parse_pressure, stalled_share
-from tests.unit.spider.collectors.captured import captured, read, write
+from tests.support.recordings import captured, read, write
 
 MACHINE = "recorded/machine/proc"
 

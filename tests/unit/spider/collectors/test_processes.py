@@ -21,7 +21,7 @@ from spider.collectors.processes import STATES, Processes, parse_stat
 from spider.collectors.tabular import Reading
 from spider.tables import table_of
 from spider.wire.tables import BY_NAME, check
-from tests.unit.spider.collectors.captured import write
+from tests.support.recordings import write
 
 COLUMNS = [column.name for column in BY_NAME["processes"].columns]
 EVERY = 100_000

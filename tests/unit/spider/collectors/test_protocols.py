@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.protocols import Protocols, Sockets, parse_snmp, parse_snmp6
-from tests.unit.spider.collectors.captured import DATA, captured, read, write
+from tests.support.recordings import DATA, captured, read, write
 
 MACHINE = "recorded/machine/proc"
 TCP = "Tcp: ActiveOpens PassiveOpens MaxConn RetransSegs\nTcp: {} {} -1 {}\n"

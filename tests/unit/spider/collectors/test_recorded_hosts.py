@@ -18,7 +18,7 @@ from spider.sampler import layout_of
 from spider.wire.codec import pack_row
 from spider.wire.frames import MAX_FRAME_BYTES, Row
 from spider.wire.metrics import parse_series
-from tests.unit.spider.collectors.captured import DATA, read
+from tests.support.recordings import DATA, read
 
 RECORDED = DATA / "recorded"
 NOBODY = 65534

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.sensors import Temperatures, parse_temperature
-from tests.unit.spider.collectors.captured import write
+from tests.support.recordings import write
 
 
 @pytest.mark.parametrize(("text", "value"), [("45000", 4500), ("45125", 4512), ("-5000", -500), ("255000", None), ("-128000", None)])

@@ -21,7 +21,7 @@ from spider.collectors.cgroup import Group, container_of, find_hierarchies, grou
 from spider.collectors.engines import Containers, Names, ask, parse_containers
 from spider.collectors.services import MOST, Choice, ServicesAndContainers, parse_io_stat, parse_service_bytes, read_usage, stacked_devices
 from spider.wire.metrics import parse_series
-from tests.unit.spider.collectors.captured import write
+from tests.support.recordings import write
 
 ID = "0123456789abcdef" * 4
 NOBODY = Names(sockets=())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spider.collectors.frequency import Frequencies, parse_cpuinfo_mhz
 from spider.collectors.states import ProcessStates, parse_state, parse_threads
 from spider.collectors.system import System, parse_file_nr, parse_uptime_s
-from tests.unit.spider.collectors.captured import DATA, captured, read, write
+from tests.support.recordings import DATA, captured, read, write
 
 MACHINE = "recorded/machine/proc"
 

@@ -29,7 +29,7 @@ from spider.collectors.users import LoggedIn, UserNames, lives, parse_utmp, wide
 from spider.tables import table_of
 from spider.wire.tables import BY_NAME, SUBJECTS, check
 from tests.support.bundles import shipped_bundle
-from tests.unit.spider.collectors.captured import DATA, captured, write
+from tests.support.recordings import DATA, captured, write
 
 ROOT = Path(__file__).resolve().parents[4]
 

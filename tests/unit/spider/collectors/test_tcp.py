@@ -9,7 +9,7 @@ import pytest
 
 from spider.collectors.netlink import NETLINK_SOCK_DIAG, Netlink
 from spider.collectors.tcp import STATES, Tcp, combine, count_states, parse_sockstat
-from tests.unit.spider.collectors.captured import captured, dumped, write
+from tests.support.recordings import captured, dumped, write
 
 RARE = {name for name in STATES.values() if name not in ("established", "time_wait")}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.timekeeping import Clocks, Timex, ask_kernel, filtered, parse_timex, timesyncd
-from tests.unit.spider.collectors.captured import read, write
+from tests.support.recordings import read, write
 from tests.unit.spider.manual_clock import ManualClock
 
 

@@ -12,7 +12,7 @@ from spider.packages import apk_text
 from spider.packages.apk import Apk, ApkReader
 from spider.packages.apk_text import Step
 from spider.terminal import Ended, Lines
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("apk_data")
 
@@ -21,9 +21,9 @@ def text(name: str) -> str:
     return (DATA / name).read_text()
 
 
-def watch(name: str) -> tuple[Silent, ApkReader]:
+def watch(name: str) -> tuple[NullConsole, ApkReader]:
     """A reader that saw a recorded run."""
-    console = Silent()
+    console = NullConsole()
     reader = ApkReader(console)
     lines = Lines(reader.line)
     for path in dict.fromkeys((DATA / name, DATA / name.replace(".txt", ".err"))):
@@ -146,7 +146,7 @@ def test_what_could_not_be_tried_is_not_offered() -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_is_borne(line: str) -> None:
-    reader = ApkReader(Silent())
+    reader = ApkReader(NullConsole())
     reader.line(line)
     reader.status(line)
     apk_text.parse_upgradable(line)

@@ -9,13 +9,13 @@ import pytest
 from spider.packages.apt import Apt
 from spider.packages.backend import Failure
 from spider.terminal import Ended
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
 
 
 def failure(verb: str, rc: int, *lines: str) -> Failure | None:
-    reader = Apt().reader(verb, Silent())
+    reader = Apt().reader(verb, NullConsole())
     for line in lines:
         reader.line(line)
     return Apt().failure(verb, Ended(rc, 0, ""), reader)

@@ -10,7 +10,7 @@ from spider.packages.base import PackagesUnreadable, Task
 from spider.packages.detect import BACKENDS, NotThisWay, package_manager, telling_manager
 from spider.packages.driver import Driver
 from spider.packages.native import INSTEAD, Native, find_native, name_by_version, root_is_read_only
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 DPKG = {"var/lib/dpkg/status": "Package: a\n"}
 RPM = {"usr/lib/sysimage/rpm/rpmdb.sqlite": "x"}
@@ -122,7 +122,7 @@ def test_systems_that_are_not_changed_in_place_say_what_to_use_instead(
     manager = package_manager(root)
     assert isinstance(manager, NotThisWay)
     assert telling_manager(root) is None
-    console = Silent()
+    console = NullConsole()
     for verb in ("refresh", "check", "upgrade", "reboot"):
         outcome = manager.perform(Task(verb), console)
         assert (outcome.state, outcome.error_code, outcome.exit_code, outcome.changes) == ("failed", "job.not_this_way", None, ())

@@ -16,7 +16,7 @@ from spider.packages.dnf_text import Row, parse_table
 from spider.packages.plan import Planned
 from spider.packages.rpm_text import Package, parse_installed_sizes
 from spider.terminal import Lines
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
 LAB = ["lab-conf", "lab-dep", "lab-hello", "lab-sec", "lab-slow", "lab-svc", "linux-firmware"]
@@ -158,11 +158,11 @@ def test_the_version_tells_the_manager_and_not_its_name() -> None:
         dnf_text.parse_version("zypper 1.14.42\n")
 
 
-def read(reader: DnfReader, data: bytes) -> Silent:
+def read(reader: DnfReader, data: bytes) -> NullConsole:
     lines = Lines(reader.line)
     lines.feed(data)
     lines.end()
-    assert isinstance(reader.console, Silent)
+    assert isinstance(reader.console, NullConsole)
     return reader.console
 
 
@@ -174,7 +174,7 @@ def steps() -> list[Planned]:
 
 @pytest.mark.parametrize(("release", "make"), [("dnf-4.14", DnfReader), ("dnf5-5.4", Dnf5Reader)])
 def test_a_run_on_a_terminal_is_followed_to_its_end(release: str, make: type[DnfReader]) -> None:
-    console = read(make(Silent(), steps()), (DATA / release / "upgrade.pty").read_bytes())
+    console = read(make(NullConsole(), steps()), (DATA / release / "upgrade.pty").read_bytes())
     commits = [told for told in console.told if told[0] == "commit"]
     percents = [told[1] for told in commits]
     assert percents[0] == 0
@@ -187,12 +187,12 @@ def test_a_run_on_a_terminal_is_followed_to_its_end(release: str, make: type[Dnf
 
 @pytest.mark.parametrize(("release", "make"), [("dnf-4.14", DnfReader), ("dnf5-5.4", Dnf5Reader)])
 def test_who_holds_the_lock_is_told(release: str, make: type[DnfReader]) -> None:
-    reader = make(Silent())
+    reader = make(NullConsole())
     for line in "".join(both(f"{release}/lock-held-waits")).splitlines():
         reader.line(line)
     assert reader.lock is not None
     assert reader.lock.pid == {"dnf-4.14": "39", "dnf5-5.4": "59"}[release]
-    assert isinstance(reader.console, Silent)
+    assert isinstance(reader.console, NullConsole)
     assert any(told[0] == "waiting_lock" for told in reader.console.told)
 
 
@@ -214,11 +214,11 @@ def test_the_kind_of_trouble_is_told_by_its_words(path: str, code: str) -> None:
 def test_a_repository_that_does_not_answer_is_seen_though_the_status_is_0(release: str) -> None:
     make = Dnf5Reader if release.startswith("dnf5") else DnfReader
     for name in ("repo-dead", "repo-dead-skipped"):
-        reader = make(Silent())
+        reader = make(NullConsole())
         for line in "".join(both(f"{release}/{name}")).splitlines():
             reader.line(line)
         assert reader.stale, name
-    reader = make(Silent())
+    reader = make(NullConsole())
     for line in "".join(both(f"{release}/refresh-verbose")).splitlines():
         reader.line(line)
     assert not reader.stale

@@ -21,8 +21,8 @@ from spider.runner import Places, run_job
 from spider.wire.codec import pack
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS
 from spider.wire.ids import new_time_id
-from tests.unit.spider.packages.paper import Paper
-from tests.unit.spider.packages.silent import Silent
+from tests.support.fake_package_manager import FakePackageManager
+from tests.support.null_console import NullConsole
 
 UPGRADE = Plan((Planned("a", "1", "2"), Planned("b", "1", "2", "yes", "main"), Planned("new", "", "1")), (Kept("c", "2", "held"),))
 REMOVAL = Plan((Planned("a", "1", "2"), Planned("old", "1", "")))
@@ -35,7 +35,7 @@ class Stage:
         (folder / "jobs").mkdir()
         (folder / "db").mkdir()
         self.jobs = folder / "jobs"
-        self.paper = Paper(folder / "db", plan)
+        self.paper = FakePackageManager(folder / "db", plan)
         self.job = ""
 
     def run(self, verb: str, args: dict[str, Any] | None = None, *, stop: bool = False) -> Result:
@@ -154,7 +154,7 @@ def test_a_lock_is_waited_for_and_named(stage: Stage) -> None:
 @pytest.mark.holds("SAFETY-96", "F-19")
 def test_a_lock_that_is_never_let_go_ends_the_job_and_names_who_has_it(stage: Stage) -> None:
     stage.paper.locks = 1 << 30
-    console = Silent()
+    console = NullConsole()
     with pytest.raises(Trouble) as found:
         wait_for_lock(stage.paper, console, limit_s=0.05)
     assert found.value.code == "job.lock_busy"
@@ -168,7 +168,7 @@ def test_who_was_faster_is_waited_for_and_the_plan_compared_anew(stage: Stage) -
     assert stage.run("upgrade", {"plan": UPGRADE.digest}).state == "succeeded"
     assert [verb for verb, _ in stage.paper.ran] == ["upgrade", "upgrade"]
 
-    class Moving(Paper):
+    class Moving(FakePackageManager):
         """Plans what is left to do."""
 
         def simulate(self, verb: str, packages: Sequence[str]) -> Plan:

@@ -7,7 +7,7 @@ from spider.packages.base import Outcome
 from spider.packages.outcome import Ran, judge, judge_act
 from spider.packages.plan import Installed, Inventory, Plan, Planned, compare_inventories, missed
 from spider.terminal import Ended
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 BEFORE = {"a": Installed("1"), "b": Installed("1"), "old": Installed("1", broken=True)}
 PLAN = Plan((Planned("a", "1", "2"), Planned("b", "1", "2", "yes"), Planned("new", "", "1")))
@@ -15,7 +15,7 @@ DONE = {"a": Installed("2"), "b": Installed("2"), "new": Installed("1"), "old": 
 
 
 def ran(ended: Ended, *lines: str, failure: Failure | None = None) -> list[Ran]:
-    reader = Reader(Silent())
+    reader = Reader(NullConsole())
     for line in lines:
         reader.line(line)
     return [Ran(Command(("manager",)), ended, reader, failure)]

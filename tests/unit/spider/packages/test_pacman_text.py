@@ -24,7 +24,7 @@ from spider.packages.pacman_text import (
     where,
 )
 from spider.terminal import Ended, Lines
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("pacman_data")
 RELEASES = ["pacman-6.0.2", "pacman-7.1"]
@@ -35,9 +35,9 @@ def text(name: str) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def watch(name: str) -> tuple[Silent, PacmanReader]:
+def watch(name: str) -> tuple[NullConsole, PacmanReader]:
     """A reader that saw a recorded run: what was printed on a terminal, or both pipes."""
-    console = Silent()
+    console = NullConsole()
     reader = PacmanReader(console)
     lines = Lines(reader.line)
     lines.feed((DATA / name).read_bytes())
@@ -144,7 +144,7 @@ def test_a_dead_repository_makes_a_refresh_stale() -> None:
 
 
 def test_on_a_terminal_the_name_of_what_was_not_fetched_is_found_behind_what_was_drawn() -> None:
-    reader = PacmanReader(Silent())
+    reader = PacmanReader(NullConsole())
     lines = Lines(reader.line)
     lines.feed(
         b" dead\r\n\x1b[1F dead.db failed to download\x1b[K\x1b[1Eerror: failed retrieving file 'dead.db' from 127.0.0.9:9 : Failed to connect\r\n"
@@ -154,7 +154,7 @@ def test_on_a_terminal_the_name_of_what_was_not_fetched_is_found_behind_what_was
 
 def test_a_signature_that_is_not_accepted_leads_to_the_keyring() -> None:
     """By pacman's own words (its catalogue of messages): no host with signed packages could be had."""
-    reader = PacmanReader(Silent())
+    reader = PacmanReader(NullConsole())
     reader.line('error: bash: signature from "Somebody <s@example.org>" is unknown trust')
     reader.line("error: failed to commit transaction (invalid or corrupted package (PGP signature))")
     assert len(reader.notes) == 1
@@ -168,7 +168,7 @@ def ended(rc: int) -> Ended:
 
 def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
     """As pacman 7.1 said it on a kernel without Landlock."""
-    reader = PacmanReader(Silent())
+    reader = PacmanReader(NullConsole())
     reader.line("error: restricting filesystem access failed because Landlock is not supported by the kernel!")
     reader.line("error: switching to sandbox user 'alpm' failed!")
     reader.line("error: failed to synchronize all databases (failed to retrieve some files)")
@@ -180,7 +180,7 @@ def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
 
 
 def test_what_was_stopped_in_its_middle_is_called_a_part() -> None:
-    reader = PacmanReader(Silent())
+    reader = PacmanReader(NullConsole())
     assert Pacman().failure("upgrade", Ended(0, 0, "", "after_package"), reader) is None
     assert "upgrade again soon" in reader.notes[0]
 
@@ -197,7 +197,7 @@ def test_nothing_but_an_interrupt_is_ever_sent(phase: str) -> None:
 def test_any_line_is_borne(line: str, phase: str) -> None:
     place = where(line, phase)
     assert place is None or place.percent >= -1
-    reader: Reader = PacmanReader(Silent())
+    reader: Reader = PacmanReader(NullConsole())
     reader.line(line)
     parse_facts(line)
     for parse in (parse_installed, parse_upgrades, parse_targets):

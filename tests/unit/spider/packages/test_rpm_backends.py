@@ -22,7 +22,7 @@ from spider.packages.yum import Yum
 from spider.packages.zypper import Zypper
 from spider.packages.zypper_reader import ZypperReader
 from spider.terminal import Ended
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 PLAN = Plan((Planned("lab-sec", "1.0-1.lab", "1.1-1.lab"),))
 REMOVAL = Plan((Planned("lab-sec", "1.0-1.lab", ""),))
@@ -93,9 +93,9 @@ def test_a_run_that_still_waits_for_another_may_be_stopped(tmp_path: Path) -> No
     backend = Dnf4("dnf", "x86_64")
     pid_file = tmp_path / "rpmdb_lock.pid"
     backend.pid_files = (str(pid_file),)
-    reader = backend.reader("upgrade", Silent())
+    reader = backend.reader("upgrade", NullConsole())
     reader.line(f"Waiting for process with pid {os.getppid()} to finish.")
-    assert isinstance(reader.console, Silent)
+    assert isinstance(reader.console, NullConsole)
     assert reader.console.told[-1][0] == "waiting_lock"
     assert f"(process {os.getppid()})" in reader.console.told[-1][3]
     pid_file.write_text(f"{os.getppid()}\n")
@@ -126,7 +126,7 @@ def test_patches_that_want_a_reboot_are_not_left_out_in_silence() -> None:
 @pytest.mark.parametrize("rc", [0, 1])
 def test_a_failing_script_is_a_failure_whatever_the_status(rc: int) -> None:
     for backend in backends():
-        reader = backend.reader("upgrade", Silent())  # type: ignore[attr-defined]
+        reader = backend.reader("upgrade", NullConsole())  # type: ignore[attr-defined]
         reader.line(SCRIPT)
         failure = backend.failure("upgrade", Ended(rc, 0, "", ""), reader)  # type: ignore[attr-defined]
         assert failure is not None
@@ -150,7 +150,7 @@ def test_a_failing_script_is_a_failure_whatever_the_status(rc: int) -> None:
 )
 def test_the_statuses_of_zypper(rc: int, line: str, code: str) -> None:
     backend = Zypper("x86_64", "opensuse-leap")
-    reader = backend.reader("upgrade", Silent())
+    reader = backend.reader("upgrade", NullConsole())
     assert isinstance(reader, ZypperReader)
     reader.line(line)
     failure = backend.failure("upgrade", Ended(rc, 0, "", ""), reader)
@@ -262,7 +262,7 @@ def test_a_list_of_yum_whose_lines_are_broken() -> None:
 
 
 def test_a_run_of_yum_is_followed() -> None:
-    console = Silent()
+    console = NullConsole()
     reader: RpmReader = Yum("x86_64").reader("upgrade", console)
     assert isinstance(reader, DnfReader)
     for line in (

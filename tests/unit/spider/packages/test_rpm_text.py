@@ -14,7 +14,7 @@ from spider.packages.backend import Trouble
 from spider.packages.plan import Planned
 from spider.packages.rpm import RpmReader
 from spider.packages.rpm_text import Package, parse_installed, split_nevra
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
 HOSTS = ["dnf-4.14", "dnf5-5.4", "zypper-1.14.42"]
@@ -98,7 +98,7 @@ def test_sizes_are_read_to_the_accuracy_they_are_printed_with(text: str, size: i
     ],
 )
 def test_a_failing_script_is_found_in_what_every_manager_prints(path: str, package: str) -> None:
-    reader = RpmReader(Silent())
+    reader = RpmReader(NullConsole())
     for line in (DATA / path).read_text().splitlines():
         reader.line(line)
     assert [failed.package for failed in reader.scripts] == [package]
@@ -151,7 +151,7 @@ def test_progress_names_a_package_only_when_it_is_sure_which() -> None:
         Planned("lab-sec-tools", "1.0-1.lab", "1.1-1.lab"),
         Planned("glibc.i686", "2-1", "2-2"),
     ]
-    reader = RpmReader(Silent(), steps)
+    reader = RpmReader(NullConsole(), steps)
     assert reader.package("lab-sec-1.1-1.lab.noarch") == "lab-sec"
     assert reader.package("lab-sec-0:1.0-1.lab.noarch") == "lab-sec"
     assert reader.package("lab-sec-t") == "lab-sec-tools"

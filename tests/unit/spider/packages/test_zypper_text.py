@@ -15,7 +15,7 @@ from spider.packages.rpm_text import Package
 from spider.packages.zypper_reader import ZypperReader
 from spider.packages.zypper_text import parse_summary
 from spider.terminal import Lines
-from tests.unit.spider.packages.silent import Silent
+from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
 LAB = ["lab-conf", "lab-dep", "lab-hello", "lab-sec", "lab-slow", "lab-svc", "linux-firmware"]
@@ -94,11 +94,11 @@ def test_updates_are_listed_with_what_is_installed_and_where_from() -> None:
 def test_a_repository_that_is_left_out_is_seen() -> None:
     assert any(zypper_text.is_stale(message) for message in zypper_text.messages(text("zypper-1.14.42/repo-dead-upgrades-xml.txt")))
     for name in ("zypper-1.14.42/repo-dead-refresh", "zypper-1.14.42/repo-dead-update", "zypper-1.14.101/repo-dead-update"):
-        reader = ZypperReader(Silent())
+        reader = ZypperReader(NullConsole())
         for line in (text(f"{name}.txt") + text(f"{name}.err")).splitlines():
             reader.line(line)
         assert reader.stale, name
-    reader = ZypperReader(Silent())
+    reader = ZypperReader(NullConsole())
     for line in text("zypper-1.14.42/refresh.txt").splitlines():
         reader.line(line)
     assert not reader.stale
@@ -137,7 +137,7 @@ def test_a_run_on_a_terminal_is_followed_to_its_end(release: str) -> None:
     steps = [
         Planned(name, "1.0-1.lab", "1.1-1.lab" if name in ("lab-sec", "linux-firmware") else "2.0-1.lab") for name in [*LAB, "lab-extra"]
     ]
-    console = Silent()
+    console = NullConsole()
     lines = Lines(ZypperReader(console, steps).line)
     lines.feed((DATA / release / "upgrade.pty").read_bytes())
     lines.end()
@@ -148,7 +148,7 @@ def test_a_run_on_a_terminal_is_followed_to_its_end(release: str) -> None:
 
 
 def test_downloads_are_followed_where_nothing_is_installed() -> None:
-    console = Silent()
+    console = NullConsole()
     reader = ZypperReader(console, [Planned("lab-hello", "1.0-1.lab", "2.0-1.lab")])
     for line in (
         "Overall download size: 6.0 KiB. Already cached: 0 B. Download only.",

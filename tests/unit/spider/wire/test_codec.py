@@ -28,16 +28,16 @@ from spider.wire.frames import (
     Watch,
     Welcome,
 )
+from tests.support import message_strategies
 from tests.support.wire import unpack_rows
-from tests.unit.spider.wire import strategies
 
 
-@given(strategies.to_hub)
+@given(message_strategies.to_hub)
 def test_what_a_node_says_arrives_as_it_was(message: Message) -> None:
     assert HUB_CODEC.decode(NODE_CODEC.encode(message)) == message
 
 
-@given(strategies.to_node)
+@given(message_strategies.to_node)
 def test_what_the_hub_says_arrives_as_it_was(message: Message) -> None:
     decoded = NODE_CODEC.decode(HUB_CODEC.encode(message))
     assert decoded == message
@@ -163,7 +163,7 @@ def test_hostile_bytes_cost_little_memory(junk: bytes) -> None:
     assert peak < 4 * MAX_FRAME_BYTES
 
 
-@given(strategies.rows)
+@given(message_strategies.rows)
 def test_rows_come_out_of_a_pack_as_they_went_in(rows: list[Row]) -> None:
     coding, body = codec.pack_rows(rows)
     assert unpack_rows(coding, body) == rows

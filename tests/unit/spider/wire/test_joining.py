@@ -12,7 +12,7 @@ from spider.wire.codec import unpack
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.ids import new_random_id
 from spider.wire.x25519 import public_key, shared_secret
-from tests.unit.spider.wire import vectors
+from tests.support import wire_vectors
 from tests.unit.spider.wire.test_wire_doc import words
 
 FLEET_KEY = bytes(range(32))
@@ -124,4 +124,4 @@ def test_junk_is_no_hello() -> None:
 @pytest.mark.parametrize(("kind", "cls"), [*joining.JOIN_TO_NODE.items(), *joining.JOIN_TO_HUB.items()])
 def test_every_message_of_a_joining_stands_on_the_page(kind: int, cls: type[tuple[object, ...]]) -> None:
     fields = ", ".join(f"`{name}` {words(annotation)}" for name, annotation in cls.__annotations__.items())
-    assert f"| {kind} | {cls.__name__} | {fields} |" in vectors.DOC.read_text()
+    assert f"| {kind} | {cls.__name__} | {fields} |" in wire_vectors.DOC.read_text()

@@ -16,7 +16,7 @@ from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table
 from spider.wire.metrics import RHYTHM_S
 from spider.wire.tables import BY_NAME, FAILED, MAX_COLUMNS, QUICKEST_S, SCALED, SUBJECTS, TEXT, Subject, check, fill, rows_of, thin
-from tests.unit.spider.wire import strategies
+from tests.support import message_strategies
 
 USERS = BY_NAME["users"]
 COLUMNS = [column.name for column in USERS.columns]
@@ -52,7 +52,7 @@ def tables(draw: st.DrawFn) -> Table:
     cells: list[Cell] = []
     for _ in range(rows):
         for column in subject.columns:
-            cell: Any = draw(st.none() | (strategies.texts if column.kind == TEXT else strategies.ints))
+            cell: Any = draw(st.none() | (message_strategies.texts if column.kind == TEXT else message_strategies.ints))
             cells.append(cell[: column.most] if isinstance(cell, str) else cell)
     return Table(subject.name, draw(st.integers(0, 1 << 40)), draw(st.integers(rows, 5000)), [c.name for c in subject.columns], cells)
 
@@ -133,7 +133,9 @@ def test_what_is_kept_travels_once_and_is_filled_in_from_the_table_before() -> N
     assert fill(sent, first) == second
 
 
-lists = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2), st.none() | strategies.texts), max_size=6, unique_by=lambda row: row[:2])
+lists = st.lists(
+    st.tuples(st.integers(1, 4), st.integers(0, 2), st.none() | message_strategies.texts), max_size=6, unique_by=lambda row: row[:2]
+)
 
 
 @given(st.lists(lists, min_size=1, max_size=5))

@@ -15,15 +15,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from spider.backoff import CLONE_S, NOT_MINE_S
 from spider.sampler import layout_of
 from spider.wire import frames, opening, orders
-from tests.unit.spider.wire import vectors
+from tests.support import wire_vectors
 
-TEXT = vectors.DOC.read_text()
-GIVEN, THEN = (vectors.read(TEXT, heading) for heading in ("### Given", "### Then"))
+TEXT = wire_vectors.DOC.read_text()
+GIVEN, THEN = (wire_vectors.read(TEXT, heading) for heading in ("### Given", "### Then"))
 
 
 def test_the_vectors_follow_from_what_is_given() -> None:
-    assert GIVEN == vectors.GIVEN
-    assert vectors.compute(GIVEN) == THEN
+    assert GIVEN == wire_vectors.GIVEN
+    assert wire_vectors.compute(GIVEN) == THEN
 
 
 def reference_hkdf(key: bytes, info: bytes, salt: bytes | None = None) -> bytes:

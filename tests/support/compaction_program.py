@@ -1,4 +1,4 @@
-"""A hub that moves samples into chunks, which a test kills: `python -m tests.contract.moving FOLDER`."""
+"""A hub that moves samples into chunks, which a test kills: `python -m tests.support.compaction_program FOLDER`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
-from tests.contract.writing import AUDIT_KEY
+from tests.support.writer_program import AUDIT_KEY
 
 
 async def move_until_killed(folder: Path) -> None:

@@ -8,7 +8,7 @@ from groundcontrol.domain.jobs import Job, JobEvidence, NewJob, Wish
 from groundcontrol.domain.nodes import Node, Session
 from groundcontrol.domain.plans import ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
 from spider.wire.ids import new_time_id
-from tests.unit.groundcontrol.web.hub import ADMIN, LiveSocket, TestHub
+from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
 
 PLAN = PlanPart(
     0, 1, PlanHead("a" * 64, 1000, 500, "no", ""), (PlanStep("curl", "1", "2", "yes", "main"), PlanStep("old", "1", "", "no", "")),

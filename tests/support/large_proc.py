@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spider.collectors.netlink import parse_messages
-from tests.unit.spider.collectors.captured import captured, write
+from tests.support.recordings import captured, write
 
 STATES = {1: 15_000, 8: 4_000, 10: 900, 2: 100}
 """TCP sockets by the number of their state: 20,000."""

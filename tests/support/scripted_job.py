@@ -1,4 +1,4 @@
-"""The runner with a package manager that runs a shell script: `python -m tests.unit.spider.scripted_job JOBS JOB SCRIPT`."""
+"""The runner with a package manager that runs a shell script: `python -m tests.support.scripted_job JOBS JOB SCRIPT`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from groundcontrol.bus.base import BusEvent
 from groundcontrol.bus.local import LocalBus
 
 
-class ShakyBus(LocalBus):
+class LossyBus(LocalBus):
     """Order holds, as the interface promises it per topic; everything else is at the mercy of `seed`."""
 
     def __init__(self, seed: int, lost: float = 0.2, doubled: float = 0.2, delayed: float = 0.3) -> None:

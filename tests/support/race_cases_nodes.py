@@ -1,4 +1,4 @@
-"""Commands about nodes and what nodes say: what each needs, does and leaves (`racing.py`)."""
+"""Commands about nodes and what nodes say: what each needs, does and leaves (`race_cases.py`)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.errors import Conflict, Fenced
 from groundcontrol.store.base import HubFacts
 from spider.wire.ids import new_random_id
-from tests.contract.making import BOOT, HUB, SCOPE, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
-from tests.contract.racing import CALLERS, Cases, Ground, Race, Rivals
 from tests.contract.test_store_invites import an_invite
+from tests.support.factories import BOOT, HUB, SCOPE, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
+from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
 
 CASES = Cases()
 

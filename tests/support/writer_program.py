@@ -1,4 +1,4 @@
-"""A hub's writer that a test kills: `python -m tests.contract.writing FOLDER` prints a line for each thing acknowledged."""
+"""A hub's writer that a test kills: `python -m tests.support.writer_program FOLDER` prints a line for each thing acknowledged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
-from tests.contract.making import SCOPE, connect, layout_row, new_job, new_node, pack, running_job
+from tests.support.factories import SCOPE, connect, layout_row, new_job, new_node, pack, running_job
 
 AUDIT_KEY = bytes(32)
 AT_MS = 1_790_000_000_000

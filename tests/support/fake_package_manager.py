@@ -12,7 +12,7 @@ from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
 
-class Paper:
+class FakePackageManager:
     """A `Backend` whose every answer a test can set."""
 
     name = "paper"

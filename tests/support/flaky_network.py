@@ -9,7 +9,7 @@ from typing import Self
 PIECE_BYTES = 64 * 1024
 
 
-class Line:
+class FlakyNetwork:
     """Takes connections on a port of its own and passes them on to `target`, while it is up."""
 
     def __init__(self) -> None:

@@ -25,9 +25,9 @@ from spider.outbox import EARLIEST_MS, Outbox
 from spider.sampler import layout_of
 from spider.wire.frames import Message, Row
 from spider.wire.orders import Order
-from tests.e2e.launcher import FakeLauncher, FakeRunner, played
 from tests.support.agent import BOOT, SERIES, until
 from tests.support.clock import ShiftedClock
+from tests.support.fake_launcher import FakeLauncher, FakeRunner, played
 from tests.support.hub import ROOT, SECRET, Enrolled, HubProcess
 from tests.support.invariants import Journal, Sample, check_databases, check_samples, held_samples, told_holes
 from tests.support.invariants_jobs import NodeSide, held_output

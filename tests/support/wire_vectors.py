@@ -1,4 +1,4 @@
-"""The test vectors of docs/wire.md: `python -m tests.unit.spider.wire.vectors` prints them anew."""
+"""The test vectors of docs/wire.md: `python -m tests.support.wire_vectors` prints them anew."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spider.wire import codec, ids, orders, proof
 from spider.wire.frames import STREAM_LIVE, Heartbeat, Pack, Row, Welcome
 from spider.wire.session import HubOpening, NodeOpening
 
-DOC = Path(__file__).resolve().parents[4] / "docs/wire.md"
+DOC = Path(__file__).resolve().parents[2] / "docs/wire.md"
 GIVEN = {
     "fleet_key": bytes(range(32)).hex(),
     "fleet": bytes(range(0x40, 0x50)).hex(),

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-class TlsEnd:
+class TlsProxy:
     """Listens on 127.0.0.1 from the start on; forwards to `port`, which may be set later."""
 
     def __init__(self, folder: Path, port: int = 0) -> None:

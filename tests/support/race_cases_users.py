@@ -1,4 +1,4 @@
-"""Commands about people, their ways in, secrets and the audit log: what each needs, does and leaves (`racing.py`)."""
+"""Commands about people, their ways in, secrets and the audit log: what each needs, does and leaves (`race_cases.py`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from groundcontrol.domain.users import TOTP_RULES, LoginSession, User
 from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import AuditEntry
 from groundcontrol.store.sqlite.api_tokens import MOST_LIVE
-from tests.contract.making import ADMIN, SCOPE, logged_in, login
-from tests.contract.racing import CALLERS, Cases, Ground, Race, Rivals
 from tests.contract.test_store_access import CODES, a_token, seed
+from tests.support.factories import ADMIN, SCOPE, logged_in, login
+from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
 
 CASES = Cases()
 

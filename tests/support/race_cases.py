@@ -12,7 +12,7 @@ from groundcontrol.errors import Conflict, HubError
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
 from tests.contract.conftest import Backend
-from tests.contract.making import SCOPE, connect, new_node, new_user, with_session
+from tests.support.factories import SCOPE, connect, new_node, new_user, with_session
 
 CALLERS: Final = 20
 

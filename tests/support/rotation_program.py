@@ -1,4 +1,4 @@
-"""A rotation that a test kills: `python -m tests.e2e.rotating FOLDER OLD NEW` does what `stardust rotate-secret` does once both secrets
+"""A rotation that a test kills: `python -m tests.support.rotation_program FOLDER OLD NEW` does what `stardust rotate-secret` does once both secrets
 are stretched, which alone takes longer than everything else together."""
 
 from __future__ import annotations

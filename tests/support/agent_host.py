@@ -67,7 +67,7 @@ def follower_bundle() -> bytes:
     with zipfile.ZipFile(source) as shipped, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in shipped.namelist():
             archive.writestr(name, _MAIN.encode() if name == "__main__.py" else shipped.read(name))
-        archive.writestr("follower.py", Path(__file__).with_name("follower.py").read_bytes())
+        archive.writestr("follower.py", Path(__file__).with_name("follower_program.py").read_bytes())
     return target.getvalue()
 
 

@@ -26,7 +26,7 @@ FLEET_KEY = b"f" * 32
 BOOT = "0123456789abcdef" * 2
 
 
-class TestHub:
+class ScriptedHub:
     """Knows one node. Everything that it heard stands in its lists."""
 
     __test__ = False
@@ -81,7 +81,7 @@ class TestHub:
         return Config(**{**fields, **changes})  # type: ignore[arg-type]  # named and typed above
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[TestHub]:
+    async def running(self) -> AsyncIterator[ScriptedHub]:
         """Listen, on the same port each time."""
         async with serve(
             self._serve, "127.0.0.1", self.port, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None, process_request=self._request,

@@ -1,4 +1,4 @@
-"""The files in `data/`, and hosts built of them."""
+"""The recorded files in `tests/unit/spider/collectors/data`, and hosts made of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from spider.collectors.base import Collector
 from spider.collectors.netlink import parse_messages
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).resolve().parents[1] / "unit/spider/collectors/data"
 
 
 def captured(origin: str, name: str) -> bytes:

@@ -9,7 +9,7 @@ from spider.packages.report import Report
 from spider.terminal import Ended, StopRule
 
 
-class Silent:
+class NullConsole:
     """Everything that was said, in order."""
 
     def __init__(self) -> None:

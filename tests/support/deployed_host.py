@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from tests.support.agent_host import JOBS, AgentHost
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
-from tests.system.agent_host import JOBS, AgentHost
 
 SUDO = "lab-admin-pw"
 GATE = "/run/lab-gate-is-open"

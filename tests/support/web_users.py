@@ -8,7 +8,7 @@ from typing import Any
 
 from groundcontrol.auth import totp
 from groundcontrol.domain.scope import Role
-from tests.unit.groundcontrol.web.hub import PASSWORD, Answer, Client, TestHub
+from tests.support.inprocess_hub import PASSWORD, Answer, Client, TestHub
 
 
 @dataclass

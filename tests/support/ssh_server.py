@@ -1,0 +1,147 @@
+"""Real SSH servers in this process, which record each login attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import Self
+
+import asyncssh
+
+from tests.support.ports import free_port
+
+LIMIT_S = 30
+PASSWORD = "right"
+"""What each server here accepts."""
+
+
+class Watcher(asyncssh.SSHServer):
+    """Remembers every authentication packet."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self._seen = seen
+
+    def begin_auth(self, username: str) -> bool:
+        self._seen.append(f"begin {username}")
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        self._seen.append(f"key {username} {key.get_fingerprint()}")
+        return False
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        self._seen.append(f"password {username}")
+        return password == PASSWORD
+
+
+@contextlib.asynccontextmanager
+async def serving(*keys: asyncssh.SSHKey, **options: object) -> AsyncIterator[tuple[int, list[str]]]:
+    """Listen on a free port of 127.0.0.1; gives the port and what was tried."""
+    seen: list[str] = []
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=lambda: Watcher(seen), server_host_keys=list(keys), allow_scp=False, sftp_factory=None,
+        **options,
+    )  # fmt: skip
+    try:
+        yield server.get_port(), seen
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+class Bastion(Watcher):
+    """A jump host: it lets in who has the right password, runs nothing, and passes connections on."""
+
+    def connection_requested(self, dest_host: str, dest_port: int, _orig_host: str, _orig_port: int) -> bool:
+        self._seen.append(f"through to {dest_host} {dest_port}")
+        return dest_host != "closed.example"
+
+
+@contextlib.asynccontextmanager
+async def jumping(key: asyncssh.SSHKey) -> AsyncIterator[tuple[int, list[str]]]:
+    """A jump host on a free port of 127.0.0.1; gives the port and what was tried."""
+    seen: list[str] = []
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=lambda: Bastion(seen), server_host_keys=[key], allow_scp=False, sftp_factory=None
+    )
+    try:
+        yield server.get_port(), seen
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+class Doorkeeper(Watcher):
+    """Knows who is inside, so that they can be shown out."""
+
+    def __init__(self, inside: set[asyncssh.SSHServerConnection], seen: list[str]) -> None:
+        super().__init__(seen)
+        self._inside = inside
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._inside.add(conn)
+
+
+class SshServerThread:
+    """A server on `port` of 127.0.0.1 in a thread of its own, for tests without an event loop. It hangs at the first command."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ssh server")
+        self._server: asyncssh.SSHAcceptor | None = None
+        self._inside: set[asyncssh.SSHServerConnection] = set()
+        self._seen: list[str] = []
+
+    @property
+    def knocks(self) -> int:
+        """How often somebody tried to prove who they are."""
+        return sum(not one.startswith("begin ") for one in self._seen)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.another_key()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(LIMIT_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(LIMIT_S)
+        self._loop.close()
+
+    def another_key(self) -> None:
+        """From now on it shows a new host key."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(LIMIT_S)
+
+    async def _listen(self) -> None:
+        await self._close()
+        key = await asyncio.to_thread(asyncssh.generate_private_key, "ssh-ed25519")
+        self._server = await asyncssh.listen(
+            "127.0.0.1", self.port, reuse_address=True, server_factory=lambda: Doorkeeper(self._inside, self._seen), server_host_keys=[key], allow_scp=False,
+            sftp_factory=None, process_factory=self._hang,
+        )  # fmt: skip
+        self.port = self._server.get_port()
+
+    async def _close(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        await self._server.wait_closed()
+        self._server = None
+        while self._inside:
+            conn = self._inside.pop()
+            conn.abort()
+            await conn.wait_closed()
+
+    async def _hang(self, process: asyncssh.SSHServerProcess[str]) -> None:
+        """Takes a command and never answers, until the other side goes."""
+        await process.stdin.read()
+        process.exit(1)
