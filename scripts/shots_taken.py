@@ -1,4 +1,4 @@
-"""The pictures that the documents show, taken from the real page: the hub, and a fleet that is played and says the same at every start."""
+"""Pictures of every screen, taken from the real page: the hub, and a fleet that is played and says the same at every start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.hub import PASSWORD, HubProcess
 from tests.support.stage import Stage, play_jobs
 
 ROOT = Path(__file__).resolve().parents[1]
-IMAGES, SCREENS = ROOT / "docs/images", ROOT / "docs/screens"
+IMAGES, SCREENS = ROOT / "docs/images", ROOT / ".cache/shots"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 SIZES = {1440: (1440, 900), 390: (390, 844)}
 QUALITY = 82
@@ -39,7 +39,7 @@ IN_DOCUMENTS = {
     ("fleet", "dark", 1440): "fleet", ("fleet", "light", 1440): "fleet-light", ("fleet", "light", 390): "fleet-phone", ("node", "dark", 1440): "node",
     ("node", "light", 1440): "node-light", ("node", "dark", 390): "node-phone", ("add-node", "dark", 1440): "add-node", ("job-running", "dark", 1440): "job",
 }  # fmt: skip
-"""Screens that README and guides show too."""
+"""Screens that README shows."""
 
 
 def press(*names: str) -> Act:
@@ -172,10 +172,11 @@ class Camera:
     def keep(self, name: str, scheme: str, width: int) -> None:
         """Write what is seen now."""
         taken = self._cdp.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})["data"]
-        (SCREENS / f"{name}-{scheme}-{width}.webp").write_bytes(base64.b64decode(taken))
+        path = SCREENS / f"{name}-{scheme}-{width}.webp"
+        path.write_bytes(base64.b64decode(taken))
         if image := IN_DOCUMENTS.get((name, scheme, width)):
             self.page.screenshot(path=IMAGES / f"{image}.png")
-        print(f"docs/screens/{name}-{scheme}-{width}.webp", flush=True)
+        print(path.relative_to(ROOT), flush=True)
 
 
 def taking(context: BrowserContext, url: str, only: set[str], page: Page) -> Callable[[str, str, Act], None]:

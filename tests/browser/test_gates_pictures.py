@@ -1,4 +1,4 @@
-"""The main screens as they were, point by point: a hub whose clock stands, nodes that say the same at every start, a page whose clock stands too.
+"""Eight screens as they were, point by point: a hub whose clock stands, nodes that say the same at every start, a page whose clock stands too.
 
 `STARDUST_PICTURES=renew scripts/test --slow tests/browser/test_gates_pictures.py` takes the pictures anew; look at them before they are committed.
 """
@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.gates import LOOKS, Gate, Look, gate
+from tests.browser.conftest import DESKTOP
+from tests.browser.gates import PHONE, Gate, Look, gate
 from tests.browser.plots import told_at
-from tests.browser.test_gates_live import OLDER
-from tests.browser.test_settings import choose_password
 from tests.browser.waits import until
 from tests.support.hub import HubProcess
 from tests.support.pictures import difference
@@ -39,15 +38,10 @@ MASKED = """
 """The port of the hub is another one at each start; what blinks is hidden."""
 WEAR = "(text) => { const sheet = new CSSStyleSheet(); sheet.replaceSync(text); document.adoptedStyleSheets.push(sheet); }"
 """As a sheet of the document: the page's policy lets no style element in."""
-Staged = tuple[HubProcess, Stage, dict[str, str]]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
-    with frozen_hub(tmp_path_factory.mktemp("pictures") / "hub") as hub, Stage(hub, frozen=True) as stage:
-        jobs = play_jobs(hub, stage)
-        wait_told_of_who_left(hub, stage)
-        yield hub, stage, jobs
+DARK, LIGHT = Look("dark", DESKTOP), Look("light", DESKTOP)
+DARK_PHONE, LIGHT_PHONE = Look("dark", PHONE), Look("light", PHONE)
+Screen = tuple[str, tuple[Look, ...], str, Callable[[Gate], None]]
+"""Its name, the looks that are compared, its address, and what is waited for there."""
 
 
 def still(seen: Gate) -> None:
@@ -66,7 +60,7 @@ def still(seen: Gate) -> None:
 
 
 def compare(seen: Gate, name: str, look: Look, folder: Path) -> list[str]:
-    """Hold one screen against its picture; returns what differs."""
+    """Compare one screen with its picture; returns what differs."""
     still(seen)
     taken = seen.page.screenshot()
     label = f"{name}-{look.scheme}-{look.size['width']}"
@@ -87,19 +81,16 @@ def compare(seen: Gate, name: str, look: Look, folder: Path) -> list[str]:
     return [f"{label}: {found.share:.2%} of the points differ ({'; '.join(found.boxes)}); see {folder}"]
 
 
-def screens(stage: Stage, jobs: dict[str, str]) -> dict[str, tuple[str, Callable[[Gate], None]]]:
-    """Name -> address, and what is waited for there."""
+def screens(stage: Stage, jobs: dict[str, str]) -> tuple[Screen, ...]:
+    """What a signed-in admin sees."""
 
     def fleet(seen: Gate) -> None:
         expect(seen.page.locator("[data-node]").nth(5)).to_be_visible()
 
-    def charts(seen: Gate) -> None:
+    def holes(seen: Gate) -> None:
         expect(seen.page.locator("canvas").nth(3)).to_be_attached()
         expect(seen.page.locator("[data-series='cpu.user']").first).to_be_visible()
-
-    def holes(seen: Gate) -> None:
         # What a node may still hold back is no hole: one that says nothing is given some seconds for it.
-        charts(seen)
         cpu = seen.page.get_by_role("figure", name="CPU chart")
         until(seen.page, lambda: told_at(seen.page, cpu, HOLE), lambda told: any("no data" in text for text in told))
 
@@ -114,15 +105,13 @@ def screens(stage: Stage, jobs: dict[str, str]) -> dict[str, tuple[str, Callable
     def heading(seen: Gate) -> None:
         expect(seen.page.get_by_role("heading", level=1).first).to_be_attached()
 
-    return {
-        "fleet": ("/", fleet),
-        "cards": ("/?view=cards", fleet),
-        "node": (f"/n/{stage.ids['db-01']}", holes),
-        "node-hour": (f"/n/{stage.ids['db-01']}?range=1h", charts),
-        "add-node": ("/", form),
-        "job": (f"/jobs/{jobs['failed']}", output),
-        "settings": ("/settings/account", heading),
-    }
+    return (
+        ("fleet", (DARK, LIGHT_PHONE), "/", fleet),
+        ("node", (LIGHT, DARK_PHONE), f"/n/{stage.ids['db-01']}", holes),
+        ("add-node", (LIGHT,), "/", form),
+        ("job", (DARK,), f"/jobs/{jobs['failed']}", output),
+        ("settings", (LIGHT_PHONE,), "/settings/account", heading),
+    )
 
 
 @contextmanager
@@ -134,48 +123,19 @@ def studio(browser: Browser, hub: HubProcess) -> Iterator[Gate]:
 
 
 @pytest.mark.holds("J-16")
-def test_the_log_in_looks_as_it_did(browser: Browser, tmp_path: Path) -> None:
-    differs = []
-    with frozen_hub(tmp_path / "hub") as hub, studio(browser, hub) as seen:
-        seen.page.goto(hub.url)
-        for look in LOOKS:
-            seen.look(look)
-            differs += compare(seen, "log-in", look, tmp_path)
-    assert not differs, "\n".join(differs)
-
-
-@pytest.mark.holds("J-16")
 @pytest.mark.slow
-def test_the_main_screens_look_as_they_did(browser: Browser, world: Staged, tmp_path: Path) -> None:
-    hub, stage, jobs = world
-    differs = []
-    with studio(browser, hub) as seen:
+def test_the_main_screens_look_as_they_did(browser: Browser, tmp_path: Path) -> None:
+    with frozen_hub(tmp_path / "hub") as hub, Stage(hub, frozen=True) as stage, studio(browser, hub) as seen:
+        jobs = play_jobs(hub, stage)
+        wait_told_of_who_left(hub, stage)
+        seen.page.goto(hub.url)
+        seen.look(DARK)
+        differs = compare(seen, "log-in", DARK, tmp_path)
         seen.sign_in()
-        for name, (path, ready) in screens(stage, jobs).items():
-            for look in LOOKS:
-                if name == "cards" and look.size["width"] < 760:
-                    continue  # a phone shows cards anyway
+        for name, looks, path, ready in screens(stage, jobs):
+            for look in looks:
                 seen.look(look)
                 seen.open(path)
                 ready(seen)
                 differs += compare(seen, name, look, tmp_path)
-    assert not differs, "\n".join(differs)
-
-
-@pytest.mark.holds("J-16")
-@pytest.mark.slow
-def test_a_refusal_and_the_offer_of_a_newer_page_look_as_they_did(browser: Browser, world: Staged, tmp_path: Path) -> None:
-    hub, _, _ = world
-    made = hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).json
-    differs = []
-    with studio(browser, hub) as seen:
-        choose_password(seen.page, hub, "grace", made["password"])
-        expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
-        seen.page.add_init_script(OLDER)
-        for look in LOOKS:
-            seen.look(look)
-            seen.open("/settings/users")
-            expect(seen.page.get_by_text("Your role does not allow this")).to_be_visible()
-            expect(seen.page.get_by_text("A new version of this page is ready")).to_be_visible()
-            differs += compare(seen, "no-permission", look, tmp_path)
     assert not differs, "\n".join(differs)
