@@ -31,8 +31,8 @@ from spider.wire.frames import (
 )
 from spider.wire.ids import from_text, new_random_id, new_time_id
 from spider.wire.session import NodeOpening
-from tests.e2e.attacking import addresses, attackers
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.attack_tools import addresses, attackers
 from tests.support.hub import HubProcess
 from tests.support.invariants import held_samples
 
