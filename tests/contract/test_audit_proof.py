@@ -98,8 +98,9 @@ async def test_who_learned_the_old_secret_cannot_change_lengthen_or_add_a_chain(
         assert await store.log.verify_audit() is None
 
 
+@pytest.mark.holds("S-34")
 async def test_a_tail_that_was_cut_shows_by_a_head_that_was_told_before(backend: Backend, tmp_path: Path) -> None:
-    """S-34: the one thing that nothing inside the database can show."""
+    """The one thing that nothing inside the database can show."""
     vault = await first_vault(backend.database, "old")
     store = await act(backend, vault, "a", "b", "c")
     (head,) = await store.log.audit_heads()
@@ -132,9 +133,9 @@ async def test_heads_of_a_new_start_hold_everything_before(backend: Backend) -> 
     assert end.chain != old_end.chain
 
 
+@pytest.mark.holds("S-34")
 @pytest.mark.parametrize("harm", ["DROP TABLE audit", "DELETE FROM audit", "ALTER TABLE audit RENAME TO other"])
 async def test_a_log_that_is_gone_does_not_verify(backend: Backend, tmp_path: Path, harm: str) -> None:
-    """S-34."""
     await backend.store.users.create_first_admin(new_user(), b"h", backend.clock.now())
     with closing(sqlite3.connect(tmp_path / "data" / "stardust.db")) as db, db:
         db.execute(harm)

@@ -519,9 +519,10 @@ async def move_and_kill(folder: Path, after_s: float) -> bool:
     return rest.endswith(b"done\n")
 
 
+@pytest.mark.holds("F-01")
 @pytest.mark.timeout(300)
 async def test_a_hub_that_is_killed_while_it_moves_samples_loses_and_doubles_none(tmp_path: Path) -> None:
-    """F-01, for what runs in the background: every answer stays what it was, whatever was killed where."""
+    """Every answer stays what it was, whatever was killed where."""
     folder, chance = tmp_path / "data", random.Random(7)
 
     async def opened() -> tuple[Database, Store]:

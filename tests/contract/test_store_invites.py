@@ -29,7 +29,6 @@ async def use(store: Store, invite: Invite, name: str = "web-1", scope: Scope = 
 
 @pytest.mark.holds("S-45")
 async def test_of_twenty_callers_one_uses_an_invite(store: Store, clock: ManualClock) -> None:
-    """S-45."""
     invite = await store.invites.create_invite(SCOPE, an_invite(clock.now()))
 
     got = await asyncio.gather(*(use(store, invite, f"web-{number}") for number in range(20)), return_exceptions=True)

@@ -158,7 +158,7 @@ async def test_who_has_chosen_a_password_after_a_reset_orders_again(store: Store
 @pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("must_change", [True, False])
 async def test_a_reset_ends_the_tokens_of_a_user_and_an_own_change_does_not(store: Store, clock: ManualClock, must_change: bool) -> None:
-    """S-09: who is given another password may have been somebody else, and have made themselves a way in that no password opens."""
+    """Who is given another password may have been somebody else, and have made themselves a way in that no password opens."""
     user, _ = await an_operator(store, clock)
     neighbour, _ = await an_operator(store, clock)
     await a_token(store, user, clock)

@@ -54,7 +54,6 @@ def integrity(path: Path) -> list[object]:
 @pytest.mark.holds("SAFETY-73", "SAFETY-90", "F-01")
 @pytest.mark.timeout(300)
 async def test_twenty_kills_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """F-01, the store's part."""
     folder, chance = tmp_path / "data", random.Random(20)
     nodes: set[str] = set()
     outputs: dict[str, int] = defaultdict(int)
@@ -111,7 +110,7 @@ TAMPERINGS = {
 @pytest.mark.holds("SAFETY-70", "S-34")
 @pytest.mark.parametrize("tampering", TAMPERINGS)
 async def test_a_changed_audit_log_does_not_verify(backend: Backend, tmp_path: Path, tampering: str) -> None:
-    """S-34, all but a tail cut off the newest chain, which only an outside witness can see."""
+    """All but a tail cut off the newest chain, which only an outside witness can see."""
     for chain in range(2):
         for at in range(5):
             await backend.store.nodes.create_node(SCOPE, new_node(f"n{chain}{at}"))

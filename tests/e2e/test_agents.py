@@ -237,7 +237,7 @@ async def test_a_node_that_says_farewell_is_forgotten_and_its_key_opens_nothing_
 
 @pytest.mark.holds("SAFETY-49", "S-43", "F-24")
 async def test_a_clone_is_refused_while_the_first_one_lives(shared_hub: HubProcess) -> None:
-    """F-24: however often it comes, the node's state does not change."""
+    """However often it comes, the node's state does not change."""
     times = 200
     [node] = shared_hub.enrol(name())
     async with agents(shared_hub, node) as [first]:

@@ -49,7 +49,7 @@ def demote(world: World, _session: str, _token: str) -> None:
 @pytest.mark.holds("SAFETY-18", "S-09")
 @pytest.mark.parametrize("end", [log_out, disable, demote, revoke])
 async def test_no_request_that_begins_after_the_end_gets_in(world: World, end: Callable[[World, str, str], None]) -> None:
-    """S-09: while requests come in as fast as they can; one that was sent before may still be answered."""
+    """While requests come in as fast as they can; one that was sent before may still be answered."""
     hub, told, over = world.hub, list[tuple[float, int]](), asyncio.Event()
     if "ends-often" not in world.people:
         await asyncio.to_thread(world.person, "ends-often", "admin")
@@ -99,7 +99,7 @@ def reset(world: World, _session: str, _token: str) -> None:
 @pytest.mark.parametrize("end", [keep_all, log_out, disable, demote, revoke, reset])
 @pytest.mark.parametrize("by", ["session", "token"])
 def test_a_request_whose_body_comes_after_the_end_does_nothing(world: World, end: Callable[[World, str, str], None], by: str) -> None:
-    """S-09: let in by its head, and held open until the rights are gone; a thief keeps one such at hand."""
+    """Let in by its head, and held open until the rights are gone; a thief keeps one such at hand."""
     hub, node = world.hub, f"nodes/{world.nodes['own'].node_id}"
     given = world.local("POST", "users/ends-often/password")["password"] if "ends-often" in world.people else None
     if given is None:
@@ -156,7 +156,7 @@ def change_elsewhere(world: World, _session: str, _token: str) -> None:
 @pytest.mark.holds("SAFETY-20", "S-09")
 @pytest.mark.parametrize("end", [out_of_the_page, disable_and_let_in_again, reset_by_an_admin, reset_on_the_console, change_elsewhere])
 def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Callable[[World, str, str], None], shift_clock: Any) -> None:
-    """S-09: copied before the end, spent or not, at once and later: 401, and the cookies are taken away."""
+    """Copied before the end, spent or not, at once and later: 401, and the cookies are taken away."""
     hub = world.hub
     try:
         world.person("leaves-cookies", "operator")
@@ -187,7 +187,7 @@ def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Calla
 
 @pytest.mark.holds("S-09")
 def test_a_spent_refresh_cookie_ends_the_session_of_a_running_hub(world: World, shift_clock: Any) -> None:
-    """S-09: one of the two has stolen it; nobody knows which, so both are out."""
+    """One of the two has stolen it; nobody knows which, so both are out."""
     hub = world.hub
     spent = cookies_of(hub.request("POST", LOGIN, {"username": "admin", "password": PASSWORD}))
     page = {"Origin": hub.url}
@@ -203,7 +203,7 @@ def test_a_spent_refresh_cookie_ends_the_session_of_a_running_hub(world: World, 
 
 @pytest.mark.holds("SAFETY-22", "S-15")
 def test_a_session_left_open_does_nothing_that_wants_a_fresh_proof(world: World, shift_clock: Any) -> None:
-    """S-15: with the page's cookie, its token for forms and its Origin, five minutes after the last proof."""
+    """With the page's cookie, its token for forms and its Origin, five minutes after the last proof."""
     hub, own = world.hub, world.ids["node", "own"]
     victim = hub.login()
     page = page_headers(hub, victim)
@@ -247,7 +247,7 @@ def test_a_session_left_open_does_nothing_that_wants_a_fresh_proof(world: World,
 
 @pytest.mark.holds("SAFETY-21", "S-14")
 async def test_of_many_equal_codes_at_once_a_running_hub_takes_one(world: World) -> None:
-    """S-14, over the network and from as many addresses."""
+    """Over the network and from as many addresses."""
     who = await asyncio.to_thread(world.person, "two-factors", "viewer")
     text = (await asyncio.to_thread(world.call, who, "POST", "auth/totp")).json["secret"]
     seed = base64.b32decode(text + "=" * (-len(text) % 8))

@@ -49,7 +49,6 @@ def nodes(hub: HubProcess) -> list[Any]:
 
 @pytest.mark.holds("SAFETY-45", "S-45")
 async def test_an_invite_is_good_once_for_five_minutes_and_for_one_of_twenty(hub: HubProcess, client: aiohttp.ClientSession) -> None:
-    """S-45."""
     invite = made(hub)
     assert 0 < invite["expires_at"] - time.time() <= 300
 
@@ -81,11 +80,10 @@ async def test_an_invite_is_good_once_for_five_minutes_and_for_one_of_twenty(hub
     assert all(sizes == refused[0] for sizes in refused)  # one answer for all: nobody learns which invites there are
 
 
-@pytest.mark.holds("SAFETY-45", "S-45")
+@pytest.mark.holds("SAFETY-45", "S-38", "S-45")
 async def test_an_altered_invite_a_foreign_hub_and_a_relay_get_nowhere(
     hub: HubProcess, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """S-38, S-45."""
     text = made(hub)["invite"]
     invite = read_invite(text)
     for altered in (invite._replace(secret=os.urandom(32)), invite._replace(fleet=new_random_id())):
@@ -106,9 +104,9 @@ async def test_an_altered_invite_a_foreign_hub_and_a_relay_get_nowhere(
     assert hub.local("GET", "/api/v1/invites").json["invites"][0]["state"] == "open"  # nothing of this has spent it
 
 
-@pytest.mark.holds("SAFETY-45", "S-45")
+@pytest.mark.holds("SAFETY-45", "S-45", "S-46")
 async def test_the_secret_and_the_keys_are_found_nowhere(hub: HubProcess, client: aiohttp.ClientSession) -> None:
-    """S-45, S-46: on the wire, in the log, in the database and in what the interface tells afterwards."""
+    """On the wire, in the log, in the database and in what the interface tells afterwards."""
     shown = made(hub, name="web-9", tags=["web"])
     invite = read_invite(shown["invite"])
     visitor = await knock(client, hub, invite)
@@ -170,7 +168,7 @@ def typed_into_bash(folder: Path, *lines: bytes) -> tuple[str, str]:
 @pytest.mark.holds("SAFETY-46", "S-46")
 @pytest.mark.parametrize("form", ["command", "line"])
 def test_a_shell_keeps_nothing_of_the_invite_that_is_pasted_into_it(hub: HubProcess, tmp_path: Path, form: str) -> None:
-    """S-46: as a terminal pastes it, all lines at once; what it fetches is not there, so that it does no more."""
+    """As a terminal pastes it, all lines at once; what it fetches is not there, so that it does no more."""
     shown = made(hub)
     pasted, secret = shown[form].replace("/install.sh", "/nothing.sh"), shown["invite"]
     said, history = typed_into_bash(tmp_path, b"\x1b[200~" + pasted.encode() + b"\x1b[201~")
@@ -204,9 +202,9 @@ async def test_an_address_may_try_thirty_times_a_minute(hub: HubProcess, client:
         assert isinstance(await knock(elsewhere, hub, invite), Visitor)  # others are not in its way
 
 
-@pytest.mark.holds("S-45")
+@pytest.mark.holds("S-15", "S-45")
 def test_only_who_may_makes_invites_and_proves_it_anew(hub: HubProcess) -> None:
-    """S-15, S-45; the secret is told once, and only to its maker."""
+    """The secret is told once, and only to its maker."""
     admin = hub.login()
     assert hub.request("POST", "/api/v1/invites", {}).status == 401
     shown = hub.request("POST", "/api/v1/invites", {"kind": "organisation", "name": "cloud", "uses": 5}, token=admin.token)

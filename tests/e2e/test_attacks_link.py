@@ -179,7 +179,7 @@ async def test_a_certificate_that_nobody_vouches_for_hears_not_even_the_request(
 
 @pytest.mark.holds("SAFETY-30", "S-17")
 async def test_what_a_job_prints_acts_in_no_terminal_and_is_kept_as_it_was(shared_hub: HubProcess) -> None:
-    """S-17: titles, links, the clipboard, questions to the terminal, C1, in the order of a command that watches the job; kept raw, handed out as a file."""
+    """Titles, links, the clipboard, questions to the terminal, C1, in the order of a command that watches the job; kept raw, handed out as a file."""
     acts = (
         b"\x1b]0;owned\x07", b"\x1b]8;;http://evil.example\x1b\\", b"\x1b]52;c;ZXZpbA==\x07", b"\x1b[6n", b"\x1b[c", b"\x1bP+q544e\x1b\\",
         b"\x1b[?1049h", b"\x1b[2J\x1b[H", b"\x9b31m", b"\x90q\x9c", b"\x1bc", b"\x1b#8", b"\x1b[20t", b"\x07\x00\x7f", b"\x1b_x\x1b\\",

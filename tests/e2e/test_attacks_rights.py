@@ -31,7 +31,7 @@ from tests.unit.groundcontrol.web.test_matrix_of_things import LISTS, THINGS, pa
 @pytest.mark.holds("SAFETY-33", "S-19")
 @pytest.mark.parametrize("role", ["operator", "viewer"])
 def test_no_route_of_a_running_hub_reaches_another_one_s_thing(world: World, role: str) -> None:
-    """S-19: every route that names a thing, against {other, none, own}; what is another's is told as what there is not."""
+    """Every route that names a thing, against {other, none, own}; what is another's is told as what there is not."""
     who = world.people[f"limited-{role}"]
     for route in ROUTES:
         row = f"{route.method} {route.path}"
@@ -75,7 +75,7 @@ def test_lists_of_a_running_hub_hold_what_is_granted(world: World, role: str) ->
 
 @pytest.mark.holds("S-19")
 def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
-    """S-19: by tags, by a token, by an invite, by a deployment, by an own account."""
+    """By tags, by a token, by an invite, by a deployment, by an own account."""
     who, own, other = world.people["limited-operator"], world.ids["node", "own"], world.ids["node", "other"]
     tries: list[tuple[str, str, object]] = [
         ("PATCH", f"nodes/{own}", {"tags": ["own", "other"]}),
@@ -106,7 +106,7 @@ def test_a_limited_operator_widens_the_limit_by_nothing(world: World) -> None:
 
 @pytest.mark.holds("S-19")
 def test_no_program_and_no_operator_moves_a_tag_that_rights_hang_on(world: World) -> None:
-    """S-19: whoever moves it changes what others see; `own` and `other` are granted to somebody, `plain` to nobody."""
+    """Whoever moves it changes what others see; `own` and `other` are granted to somebody, `plain` to nobody."""
     admin, operator = world.people["admin"], world.person("tags-all", "operator")
     world.person("sees-other", "viewer", "other")
     place = f"nodes/{world.ids['node', 'other']}"
@@ -126,7 +126,7 @@ def test_no_program_and_no_operator_moves_a_tag_that_rights_hang_on(world: World
 
 @pytest.mark.holds("S-19")
 def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(world: World) -> None:
-    """S-19: another one's deployment and request for many, named in a list, are told as what there is not."""
+    """Another one's deployment and request for many, named in a list, are told as what there is not."""
     admin, who = world.people["admin"], world.people["limited-operator"]
     servers = [{"host": "127.0.0.1", "port": 2, "name": "hidden-server"}]
     many = world.call(admin, "POST", "deployments/many", {"servers": servers, "username": "root", "password": "x"})
@@ -145,7 +145,7 @@ def test_deployments_that_a_body_or_a_query_names_are_those_that_are_granted(wor
 
 @pytest.mark.holds("S-19")
 def test_a_conflict_of_a_running_hub_tells_nothing_of_what_is_not_granted(world: World) -> None:
-    """S-19: a name that a hidden node has, and a server where somebody else is at work."""
+    """A name that a hidden node has, and a server where somebody else is at work."""
     admin, who, own = world.people["admin"], world.people["limited-operator"], world.ids["node", "own"]
     renamed = world.call(who, "PATCH", f"nodes/{own}", {"name": "node-other"})
     assert (renamed.status, renamed.json["detail"]) == (409, "this name cannot be given: choose another one")
@@ -169,7 +169,7 @@ def test_a_conflict_of_a_running_hub_tells_nothing_of_what_is_not_granted(world:
 
 @pytest.mark.holds("S-19")
 def test_a_token_of_an_admin_stays_within_what_it_was_made_for(world: World) -> None:
-    """S-19: its nodes, its role, and nothing of people; not in a cookie, and not twice in one request."""
+    """Its nodes, its role, and nothing of people; not in a cookie, and not twice in one request."""
     hub, admin, own, other = world.hub, world.people["admin"], world.ids["node", "own"], world.ids["node", "other"]
     small = world.token(admin, role="admin", grants={"nodes": [own]})
     reader = world.token(admin, role="viewer")
@@ -198,7 +198,6 @@ def test_a_token_of_an_admin_stays_within_what_it_was_made_for(world: World) -> 
 
 @pytest.mark.holds("SAFETY-35", "S-20")
 def test_no_empty_missing_or_odd_choice_of_nodes_means_all(world: World) -> None:
-    """S-20."""
     who, own = world.people["admin"], world.ids["node", "own"]
 
     def jobs() -> int:
@@ -241,7 +240,7 @@ def test_no_empty_missing_or_odd_choice_of_nodes_means_all(world: World) -> None
 
 @pytest.mark.holds("S-20")
 def test_an_order_for_many_reaches_those_that_are_granted(world: World) -> None:
-    """S-20: among many nodes, another's is named as one that there is not."""
+    """Among many nodes, another's is named as one that there is not."""
     who, own, other = world.people["limited-operator"], world.ids["node", "own"], world.ids["node", "other"]
 
     reply = world.call(who, "POST", "jobs", {"action": "check", "nodes": [own, other, new_random_id()]})
@@ -255,10 +254,10 @@ def test_an_order_for_many_reaches_those_that_are_granted(world: World) -> None:
 WITHDRAWN = {"demoted": ("PATCH", "", {"role": "viewer"}), "reset": ("POST", "/password", None)}
 
 
-@pytest.mark.holds("SAFETY-35", "SAFETY-36", "S-21")
+@pytest.mark.holds("SAFETY-35", "SAFETY-36", "S-20", "S-21")
 @pytest.mark.parametrize("how", WITHDRAWN)
 async def test_what_a_demoted_user_had_ordered_never_reaches_a_node(world: World, how: str) -> None:
-    """S-20, S-21: rights are asked again when something is handed over, not only when it is asked for; and what came under another password
+    """Rights are asked again when something is handed over, not only when it is asked for; and what came under another password
     may have been somebody else's order."""
     hub = world.hub
     [node] = await asyncio.to_thread(hub.enrol, f"node-later-{how}")
@@ -327,7 +326,6 @@ async def live(world: World) -> AsyncIterator[tuple[aiohttp.ClientWebSocketRespo
 async def test_a_stream_of_a_running_hub_holds_one_s_own_and_ends_with_the_right(
     world: World, live: tuple[aiohttp.ClientWebSocketResponse, Login]
 ) -> None:
-    """S-22."""
     socket, _ = live
     own, other = world.ids["node", "own"], world.ids["node", "other"]
     hidden = [
@@ -371,7 +369,7 @@ async def test_a_stream_of_a_running_hub_holds_one_s_own_and_ends_with_the_right
 
 @pytest.mark.holds("SAFETY-27", "S-29")
 async def test_no_header_gives_a_guesser_of_a_running_hub_a_fresh_limit(world: World) -> None:
-    """S-29: from where no proxy stands, and left of what a named proxy wrote."""
+    """From where no proxy stands, and left of what a named proxy wrote."""
     forged = {
         "X-Forwarded-For": "{}", "X-Real-IP": "{}", "CF-Connecting-IP": "{}", "True-Client-IP": "{}", "X-Client-IP": "{}",
         "Forwarded": "for={}", "Via": "1.1 {}", "X-Forwarded-Host": "{}", "X-Cluster-Client-IP": "{}",
@@ -408,7 +406,7 @@ async def test_no_header_gives_a_guesser_of_a_running_hub_a_fresh_limit(world: W
 
 @pytest.mark.holds("SAFETY-28", "S-18")
 async def test_every_answer_of_a_running_hub_has_the_same_headers(world: World) -> None:
-    """S-18: of each route and state, of the page, of what is no route, of refused sockets."""
+    """Of each route and state, of the page, of what is no route, of refused sockets."""
     hub, viewer = world.hub, world.people["limited-viewer"]
     names = (
         "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy",

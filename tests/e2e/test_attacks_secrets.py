@@ -209,7 +209,7 @@ def test_a_hub_whose_keyring_was_altered_does_not_start(tmp_path: Path) -> None:
 
 @pytest.mark.holds("SAFETY-4", "SAFETY-5", "S-33")
 def test_a_sealed_value_that_was_moved_to_another_row_is_a_fault_and_opens_nothing(shared_hub: HubProcess) -> None:
-    """S-33: who can write the database, and has an authenticator app of an account of their own, puts its seed in the place of another's."""
+    """Who can write the database, and has an authenticator app of an account of their own, puts its seed in the place of another's."""
     seeds: dict[str, bytes] = {}
     for name in ("moved-victim", "moved-thief"):
         given = shared_hub.local("POST", f"{API}/users", {"username": name, "role": "admin"}).json["password"]

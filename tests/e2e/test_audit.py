@@ -92,7 +92,6 @@ TAMPERINGS = {
 @pytest.mark.holds("SAFETY-70", "S-34")
 @pytest.mark.parametrize("how", TAMPERINGS)
 def test_the_first_row_that_was_changed_is_named(copied: Stopped, how: str) -> None:
-    """S-34."""
     harm, says = TAMPERINGS[how]
     with closing(sqlite3.connect(copied.folder / "stardust.db")) as db:
         db.executescript(harm)
@@ -108,7 +107,7 @@ def test_the_first_row_that_was_changed_is_named(copied: Stopped, how: str) -> N
 
 @pytest.mark.holds("SAFETY-71", "S-34")
 def test_a_tail_that_was_cut_is_caught_by_a_head_in_the_log(copied: Stopped) -> None:
-    """S-34: truncation; the witness is the hub's own log."""
+    """Truncation; the witness is the hub's own log."""
     with closing(sqlite3.connect(copied.folder / "stardust.db")) as db, db:
         (last,) = db.execute("SELECT max(n) FROM audit").fetchone()
         db.execute("DELETE FROM audit WHERE n > ?", (last - 2,))
@@ -201,7 +200,6 @@ def rows_of(folder: Path) -> Counter[str]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", [KILLS, pytest.param(40, marks=pytest.mark.slow)])
 def test_everything_that_was_answered_has_its_row_after_a_kill(tmp_path: Path, kills: int) -> None:
-    """F-39."""
     chance = random.Random(39)
     hub = HubProcess(tmp_path / "hub")
     done: Counter[str] = Counter()

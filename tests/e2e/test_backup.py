@@ -234,7 +234,6 @@ def stardust_sha256(path: Path) -> str:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("backups", [4, pytest.param(30, marks=pytest.mark.slow)])
 def test_backups_under_load_are_whole_and_hold_nothing_up(hub: HubProcess, tmp_path: Path, backups: int) -> None:
-    """F-34."""
     [node] = hub.enrol("busy")
     stop = threading.Event()
     written: list[int] = []

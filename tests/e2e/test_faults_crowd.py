@@ -114,7 +114,6 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
 
 @pytest.mark.holds("SAFETY-52", "F-31")
 async def test_a_hundred_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
-    """F-31, its quick selection."""
     await storm(hub, 100, 1)
 
 
@@ -122,7 +121,6 @@ async def test_a_hundred_nodes_that_come_at_once_are_all_let_in_and_so_is_the_ad
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_a_thousand_nodes_that_come_at_once_are_all_let_in_and_so_is_the_admin(hub: HubProcess) -> None:
-    """F-31."""
     await storm(hub, 1000, 3)
 
 
@@ -146,7 +144,7 @@ def _all_settled(nodes: list[WorkingNode]) -> bool:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("count", "away_s"), [(30, 5), pytest.param(1000, 120, marks=pytest.mark.slow)])
 async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_path: Path, count: int, away_s: int) -> None:
-    """F-30: no node dials more than once a second, somebody can log in meanwhile, and every sample is held once."""
+    """No node dials more than once a second, somebody can log in meanwhile, and every sample is held once."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path, count, patience=Noted, limit_s=STORM_LIMIT_S) as nodes:
@@ -172,7 +170,7 @@ async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_pat
 @pytest.mark.holds("F-30")
 @pytest.mark.slow
 async def test_a_node_that_the_hub_was_away_for_comes_back_with_the_agents_own_patience(tmp_path: Path) -> None:
-    """F-30, for one node: samples and a job's output are whole, and nobody hammers at the door."""
+    """For one node: samples and a job's output are whole, and nobody hammers at the door."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path, patience=Backoff) as [node]:
@@ -265,7 +263,6 @@ async def read_output(page: aiohttp.ClientWebSocketResponse) -> int:
 @pytest.mark.holds("SAFETY-85", "F-15")
 @pytest.mark.timeout(240)
 async def test_a_page_that_reads_nothing_is_cut_and_costs_little(hub: HubProcess, tmp_path: Path) -> None:
-    """F-15, its quick selection."""
     await slow_pages(hub, tmp_path, 3, 12)
 
 
@@ -273,7 +270,6 @@ async def test_a_page_that_reads_nothing_is_cut_and_costs_little(hub: HubProcess
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_twenty_pages_that_read_nothing_are_cut_and_cost_little(hub: HubProcess, tmp_path: Path) -> None:
-    """F-15."""
     await slow_pages(hub, tmp_path, 20, 120)
 
 
@@ -312,7 +308,7 @@ def captive(port: int) -> Iterator[list[float]]:
 
 @pytest.mark.holds("SAFETY-98", "F-37")
 async def test_a_page_in_the_place_of_the_hub_is_a_plain_failure_and_the_node_comes_back(hub: HubProcess, tmp_path: Path) -> None:
-    """F-37: the real agent, at most one attempt a second."""
+    """The real agent, at most one attempt a second."""
     [node] = await asyncio.to_thread(hub.enrol, "captive")
     await hub.stop()
     spider = SpiderProcess(tmp_path / "spider", hub, node)

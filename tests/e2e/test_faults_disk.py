@@ -70,7 +70,6 @@ async def fill_and_clear(folder: Path, rounds: int, kills: bool) -> None:
 
 @pytest.mark.holds("SAFETY-82", "F-11")
 async def test_a_disk_that_fills_during_a_job_loses_neither_output_nor_samples(tmp_path: Path) -> None:
-    """F-11."""
     await fill_and_clear(tmp_path, 1, kills=False)
 
 
@@ -144,13 +143,12 @@ async def test_a_hanging_disk_sends_no_node_away_that_has_more_to_tell_than_samp
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_a_disk_that_fills_again_and_again_under_a_hub_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    """F-11."""
     await fill_and_clear(tmp_path, 8, kills=True)
 
 
 @pytest.mark.holds("F-11")
 def test_a_start_without_room_asks_for_another_try(tmp_path: Path) -> None:
-    """F-11: systemd does not start again what ended with 78."""
+    """systemd does not start again what ended with 78."""
     with small_disk(tmp_path / "hub", "6m") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view
@@ -167,7 +165,7 @@ def test_a_start_without_room_asks_for_another_try(tmp_path: Path) -> None:
 
 @pytest.mark.holds("SAFETY-83", "F-13")
 async def test_a_disk_that_refuses_every_write_ends_the_hub_and_a_good_one_takes_over_all_that_was_acknowledged(tmp_path: Path) -> None:
-    """F-13, on a real block device whose writes become input/output errors."""
+    """On a real block device whose writes become input/output errors."""
     with breakable_disk(tmp_path / "hub") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view
@@ -230,7 +228,6 @@ async def test_a_disk_that_hangs_is_told_holds_nobody_up_and_goes_on_by_itself(t
 @pytest.mark.holds("F-13")
 @pytest.mark.slow
 async def test_a_file_system_that_becomes_read_only_stops_acknowledgements_until_it_is_mended(tmp_path: Path) -> None:
-    """F-13."""
     with breakable_disk(tmp_path / "hub") as disk:
         hub = HubProcess(tmp_path / "hub", prefix=disk.prefix)
         hub.view = disk.view
@@ -256,7 +253,6 @@ async def test_a_file_system_that_becomes_read_only_stops_acknowledgements_until
 @pytest.mark.holds("F-34")
 @pytest.mark.parametrize("name", ["stardust.db", pytest.param("stardust-samples.db", marks=pytest.mark.slow)])
 def test_a_damaged_page_keeps_the_hub_from_starting_and_nothing_is_removed(tmp_path: Path, name: str) -> None:
-    """F-34."""
     with HubProcess(tmp_path / "hub") as hub:
         hub.enrol("kept")
         backup = tmp_path / "good.stardust-backup"
@@ -315,7 +311,7 @@ async def test_a_write_ahead_log_that_somebody_removed_costs_what_it_held_and_no
 
 @pytest.mark.holds("F-35")
 async def test_a_database_of_a_newer_program_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
-    """F-35; once the program is the right one again, the node goes on where it was."""
+    """Once the program is the right one again, the node goes on where it was."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path) as [node]:

@@ -42,7 +42,6 @@ def is_new(node: WorkingNode, before: object) -> bool:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("silent_s", [40.0, pytest.param(600.0, marks=pytest.mark.slow)])
 async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(tmp_path: Path, silent_s: float) -> None:
-    """F-06."""
     async with (
         FlakyNetwork() as line,
         behind(line, tmp_path) as hub,
@@ -67,7 +66,6 @@ async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(
 
 @pytest.mark.holds("SAFETY-80", "SAFETY-81", "F-07", "F-25")
 async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_path: Path) -> None:
-    """F-07, F-25."""
     async with (
         FlakyNetwork() as line,
         behind(line, tmp_path) as hub,

@@ -91,7 +91,6 @@ async def print_all(hub: HubProcess, tmp_path: Path, size: int) -> None:
 
 @pytest.mark.holds("SAFETY-86", "F-16")
 async def test_a_flood_of_output_is_told_whole_and_holds_nobody_up(hub: HubProcess, tmp_path: Path) -> None:
-    """F-16, its quick selection."""
     await print_all(hub, tmp_path, QUICK)
 
 
@@ -99,7 +98,6 @@ async def test_a_flood_of_output_is_told_whole_and_holds_nobody_up(hub: HubProce
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_six_hundred_megabytes_of_output_are_capped_with_their_true_total(hub: HubProcess, tmp_path: Path) -> None:
-    """F-16."""
     await print_all(hub, tmp_path, FLOOD)
 
 
@@ -143,7 +141,6 @@ async def serve_alike(hub: HubProcess, count: int, mebibytes: int) -> None:
 
 @pytest.mark.holds("SAFETY-97", "F-17")
 async def test_nodes_that_print_all_they_may_are_served_alike(hub: HubProcess) -> None:
-    """F-17, its quick selection."""
     await serve_alike(hub, 5, 16)
 
 
@@ -151,5 +148,4 @@ async def test_nodes_that_print_all_they_may_are_served_alike(hub: HubProcess) -
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_twenty_nodes_that_print_all_they_may_are_served_alike(hub: HubProcess) -> None:
-    """F-17."""
     await serve_alike(hub, 20, 20)

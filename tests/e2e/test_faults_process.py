@@ -71,7 +71,6 @@ async def kill_at_random(folder: Path, kills: int) -> None:
 
 @pytest.mark.holds("SAFETY-76", "SAFETY-90", "F-01")
 async def test_a_hub_that_is_killed_at_random_moments_loses_neither_output_nor_samples(tmp_path: Path) -> None:
-    """F-01, I1 to I6."""
     await kill_at_random(tmp_path, 3)
 
 
@@ -79,7 +78,6 @@ async def test_a_hub_that_is_killed_at_random_moments_loses_neither_output_nor_s
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 async def test_a_hundred_kills_at_random_moments_lose_neither_output_nor_samples(tmp_path: Path) -> None:
-    """F-01."""
     await kill_at_random(tmp_path, 100)
 
 
@@ -151,7 +149,6 @@ async def check_all_of(hub: HubProcess, nodes: list[WorkingNode], node: WorkingN
 
 @pytest.mark.holds("SAFETY-89", "F-08", "F-32")
 async def test_a_stop_under_load_is_over_in_ten_seconds_and_nothing_is_lost(tmp_path: Path) -> None:
-    """F-32."""
     await drain_under_load(tmp_path, 1, 1, 4)
 
 
@@ -159,13 +156,12 @@ async def test_a_stop_under_load_is_over_in_ten_seconds_and_nothing_is_lost(tmp_
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_a_stop_under_the_load_of_fifty_nodes_five_jobs_and_ten_pages_is_over_in_ten_seconds(tmp_path: Path) -> None:
-    """F-32."""
     await drain_under_load(tmp_path, 50, 5, 10)
 
 
 @pytest.mark.holds("SAFETY-89", "F-32")
 async def test_readers_that_never_end_hold_no_stop_up(tmp_path: Path) -> None:
-    """F-32: with ten seconds for each of six connections it would take a minute."""
+    """With ten seconds for each of six connections it would take a minute."""
     hub = HubProcess(tmp_path / "hub", faults=["busy-readers"])
     with hub:
         async with working(hub, tmp_path) as [node]:
@@ -225,7 +221,7 @@ def hear_nothing(keeper: socket.socket) -> None:
 
 @pytest.mark.holds("F-40")
 async def test_a_second_hub_on_the_folder_is_refused_and_the_first_one_notices_nothing(tmp_path: Path) -> None:
-    """F-40; the first is under load, and the lock of a killed one keeps nobody out."""
+    """The first is under load, and the lock of a killed one keeps nobody out."""
     hub = HubProcess(tmp_path / "hub")
     with hub:
         async with working(hub, tmp_path) as [node]:
@@ -291,7 +287,7 @@ async def jump(folder: Path, jumps: list[float], restarts: bool, whose: tuple[st
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("whose", [("hub",), ("node",), pytest.param(("hub", "node"), marks=pytest.mark.slow)], ids="-and-".join)
 async def test_a_clock_that_jumps_breaks_no_session_and_loses_no_sample(tmp_path: Path, whose: tuple[str, ...]) -> None:
-    """F-14: an hour, a day, to 1970 and ten years on; what a node dates in 1970, or alone years ahead, is counted and not stored."""
+    """An hour, a day, to 1970 and ten years on; what a node dates in 1970, or alone years ahead, is counted and not stored."""
     jumps = [HOUR_S, -HOUR_S, DAY_S, -DAY_S, -3 * DAY_S, 4000 - time.time(), 10 * 365 * DAY_S]
     await jump(tmp_path, jumps, restarts=False, whose=whose)
 
@@ -300,13 +296,12 @@ async def test_a_clock_that_jumps_breaks_no_session_and_loses_no_sample(tmp_path
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_a_hub_that_starts_by_a_wrong_clock_loses_no_sample(tmp_path: Path) -> None:
-    """F-14."""
     await jump(tmp_path, [HOUR_S, -HOUR_S, DAY_S, -DAY_S, -3 * DAY_S, -time.time() + 1000, 10 * 365 * DAY_S, -40 * DAY_S], restarts=True)
 
 
 @pytest.mark.holds("SAFETY-84", "F-14")
 async def test_a_log_in_of_yesterday_ends_when_the_clock_says_so_and_a_new_one_is_let_in(tmp_path: Path) -> None:
-    """F-14: what expires goes by the hub's wall clock, and fails closed."""
+    """What expires goes by the hub's wall clock, and fails closed."""
     hub = HubProcess(tmp_path / "hub", faults=["clock"])
     with hub:
         token = (await asyncio.to_thread(hub.login)).token

@@ -72,7 +72,7 @@ async def one_fault(what: str, dice: random.Random, hub: HubProcess, nodes: list
 
 @pytest.mark.holds("F-38")
 async def test_a_kill_a_cut_and_a_freeze_in_a_row_lose_nothing(tmp_path: Path) -> None:
-    """F-38, briefly: one job and the samples of three nodes outlive all of it."""
+    """Briefly: one job and the samples of three nodes outlive all of it."""
     dice = random.Random(38)
     hub = HubProcess(tmp_path / "hub")
     with hub:
@@ -92,7 +92,7 @@ async def test_a_kill_a_cut_and_a_freeze_in_a_row_lose_nothing(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.timeout(int(MINUTES * 60) + 600)
 async def test_one_fault_after_the_other_loses_nothing_and_nothing_grows(tmp_path: Path) -> None:
-    """F-38; STARDUST_SOAK_MINUTES says how long, STARDUST_SOAK_NODES with how many."""
+    """STARDUST_SOAK_MINUTES says how long, STARDUST_SOAK_NODES with how many."""
     dice = random.Random(38)
     done: list[str] = []
     hub = HubProcess(tmp_path / "hub")
@@ -156,7 +156,6 @@ async def run_short(folder: Path, crowd: int, short_bytes: int, rounds: int) -> 
 
 @pytest.mark.holds("F-33")
 async def test_a_small_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
-    """F-33, briefly."""
     await run_short(tmp_path, 5, SHORT_BYTES // 6, 3)
 
 
@@ -164,5 +163,5 @@ async def test_a_small_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_hub_that_gets_no_more_memory_ends_or_goes_on_and_nothing_is_lost(tmp_path: Path) -> None:
-    """F-33: whichever it is, its databases are whole and everything acknowledged is there."""
+    """Whichever it is, its databases are whole and everything acknowledged is there."""
     await run_short(tmp_path, CROWD, SHORT_BYTES, 20)

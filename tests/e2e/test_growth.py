@@ -86,7 +86,6 @@ def left_over(before: Counter[str], middle: Counter[str], after: Counter[str]) -
 @pytest.mark.holds("SAFETY-93", "F-38")
 @pytest.mark.timeout(300)
 async def test_sessions_pages_and_jobs_leave_no_objects_behind(tmp_path: Path) -> None:
-    """F-38, by what the hub holds."""
     counted = Counted(tmp_path)
     counts: list[Counter[str]] = []
     with counted.hub as hub:

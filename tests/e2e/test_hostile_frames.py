@@ -278,7 +278,6 @@ def quiet(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.holds("SAFETY-31", "SAFETY-87", "S-25", "S-26", "F-20")
 async def test_every_hostile_act_ends_only_its_own_session(shared_hub: HubProcess) -> None:
-    """F-20."""
     [node] = await asyncio.to_thread(shared_hub.enrol, "hostile")
     async with bystanders(shared_hub) as others:
         got: dict[str, int | str | None] = {}
@@ -355,7 +354,6 @@ async def check_bystanders(hub: HubProcess, others: Bystanders, began: float) ->
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("frames", [3000, pytest.param(200_000, marks=pytest.mark.slow)])
 async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:
-    """F-20."""
     nodes = await asyncio.to_thread(hub.enrol, *(f"fuzz-{number}" for number in range(4)))
     kinds = {kind: cls for kind, cls in KINDS_TO_HUB.items() if cls is not Farewell}  # a good one ends the node, as it should
     right = examples(kinds)

@@ -82,7 +82,6 @@ def breathed(seq: int, skew_ms: int | None) -> Pack:
 
 @pytest.mark.holds("SAFETY-84", "F-14")
 async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_with_the_node(hub: HubProcess) -> None:
-    """F-14."""
     [node] = await asyncio.to_thread(hub.enrol, "web-1")
 
     def shown(seconds: float | None) -> bool:

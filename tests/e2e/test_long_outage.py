@@ -230,7 +230,6 @@ async def hold(hub: HubProcess, node: Node) -> None:
     ("rhythm_s", "hours"), [(30, 72), pytest.param(1, 1, marks=pytest.mark.slow), pytest.param(1, 72, marks=pytest.mark.slow)]
 )
 async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_killed(tmp_path: Path, rhythm_s: int, hours: int) -> None:
-    """F-09; an hour as well."""
     dice = random.Random(11)
     async with outage(tmp_path, rhythm_s, hours, 72, dice) as (hub, node):
         await hold(hub, node)
@@ -242,7 +241,7 @@ async def test_three_days_without_a_hub_are_held_once_though_node_and_hub_are_ki
 @pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.timeout(600)
 async def test_a_node_without_room_tells_exactly_what_it_could_not_keep(tmp_path: Path) -> None:
-    """F-12: its folder is on a disk that is full long before the hub is back."""
+    """Its folder is on a disk that is full long before the hub is back."""
     dice = random.Random(12)
     with small_disk(tmp_path / "disk", "160k") as disk:
         async with outage(tmp_path, 5, 60, 72, dice, disk.view / "node") as (hub, node):
@@ -270,7 +269,6 @@ async def test_a_node_has_not_settled_before_its_losses_are_held(tmp_path: Path)
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_hundred_hours_leave_a_gap_of_exactly_what_did_not_fit(tmp_path: Path, seed: int) -> None:
-    """F-10."""
     dice = random.Random(seed)
     async with outage(tmp_path, 1, 100, 72, dice) as (hub, node):
         await hold(hub, node)

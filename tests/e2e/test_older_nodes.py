@@ -50,7 +50,6 @@ def heard_before(data: bytes) -> Message | None:
 
 @pytest.mark.holds("F-35")
 async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: HubProcess) -> None:
-    """F-35."""
     journal, at = Journal(), time.time() - 10
     [node] = await asyncio.to_thread(hub.enrol, "two-releases-behind")
     async with agents(hub, node) as [agent]:

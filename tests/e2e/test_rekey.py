@@ -127,7 +127,7 @@ async def new_keys(agent: TestAgent, start: JobStart) -> Enrolled:
 
 @pytest.mark.holds("SAFETY-49", "S-43", "F-24")
 async def test_while_a_clone_is_about_nothing_is_run_and_new_keys_make_it_a_stranger(shared_hub: HubProcess) -> None:
-    """F-24: which of the two is the right machine nobody knows, so what is ordered waits; new keys, for the one that is connected, end that."""
+    """Which of the two is the right machine nobody knows, so what is ordered waits; new keys, for the one that is connected, end that."""
     [node] = shared_hub.enrol("twin")
     async with agents(shared_hub, node, node) as [first, clone]:
         await first.join()
@@ -152,7 +152,7 @@ async def test_while_a_clone_is_about_nothing_is_run_and_new_keys_make_it_a_stra
 
 @pytest.mark.holds("SAFETY-50", "SAFETY-91", "S-60", "F-28")
 async def test_keys_do_not_expire_and_an_old_backup_takes_newer_ones(hub: HubProcess, tmp_path: Path) -> None:
-    """S-60, F-28: after 400 days away, and with a hub whose data are of before the new keys."""
+    """After 400 days away, and with a hub whose data are of before the new keys."""
     [node] = hub.enrol("traveller")
     backup = tmp_path / "before.stardust-backup"
     await asyncio.to_thread(stardust, hub.folder, "backup", str(backup))

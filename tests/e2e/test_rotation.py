@@ -259,7 +259,6 @@ def kill_the_command(folder: Path, old: str, new: str, chance: random.Random) ->
 def test_a_rotation_that_is_killed_is_done_or_not_begun(
     tmp_path: Path, way: Callable[[Path, str, str, random.Random], bool], kills: int
 ) -> None:
-    """F-29."""
     folder, chance, quick = tmp_path / "data", random.Random(29), way is kill_a_rotation
     records = 300
     asyncio.run(fill(folder, records, quick=quick))

@@ -191,7 +191,7 @@ async def test_an_installation_cancelled_at_any_step_is_taken_back(trial: Trial,
     ],
 )
 async def test_files_that_were_altered_on_their_way_are_not_installed(trial: Trial, alter: str) -> None:
-    """S-36: whoever can write to the upload's folder gets nothing of it run or kept."""
+    """Whoever can write to the upload's folder gets nothing of it run or kept."""
     before = await trial.look()
 
     class Altering(Notes):

@@ -151,7 +151,7 @@ def joined(host: Host, made: Any, shell: str = "sh") -> subprocess.CompletedProc
     [("command", "bash"), pytest.param("line", "bash", marks=pytest.mark.slow), pytest.param("line", "zsh", marks=pytest.mark.slow)],
 )
 def test_the_command_of_the_page_joins_and_removal_leaves_nothing(desk: Desk, tmp_path: Path, form: str, shell: str) -> None:
-    """S-46: and the invite is found in no argument, environment, history or log; a zsh that leaves nothing out of its history is no other."""
+    """And the invite is found in no argument, environment, history or log; a zsh that leaves nothing out of its history is no other."""
     words = ["bash", "--norc", "-i"]
     if shell == "zsh":
         unpack(desk.host, tmp_path, "zsh", "zsh-common", "tcsh", "fish", "fish-common", "libpcre2-32-0")
@@ -258,7 +258,7 @@ def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
 
 @pytest.mark.holds("SAFETY-44", "S-47")
 def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_path: Path) -> None:
-    """S-47: through a TLS end that nobody has signed; another one at the same address is refused."""
+    """Through a TLS end that nobody has signed; another one at the same address is refused."""
     look = Look(desk)
     with TlsProxy(tmp_path / "tls") as front:
         url = f"wss://127.0.0.1:{front.port}/ws"

@@ -283,7 +283,6 @@ def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.Da
 
 @pytest.mark.holds("SAFETY-95", "F-12")
 def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(places: Places) -> None:
-    """F-12, a job."""
     systemd, wish = Systemd(), order(verb="upgrade")
     systemd.down = True
     assert put_to(places, wish, systemd) == ("refused", "host-stopping")

@@ -49,8 +49,8 @@ async def test_what_waited_for_a_minute_goes_to_disk_in_one_write(tmp_path: Path
     assert segments(node)[0].stat().st_size == before
 
 
+@pytest.mark.holds("F-09")
 async def test_an_hour_away_comes_back_whole_the_newest_first(tmp_path: Path) -> None:
-    """F-09."""
     node, hub = Node(tmp_path), ModelHub()
     await node.away(3600)
     node.outbox.resume(hub.welcome(node.boot))
@@ -94,7 +94,6 @@ async def test_a_new_process_and_a_new_boot_find_what_was_left(tmp_path: Path) -
 
 @pytest.mark.holds("SAFETY-75", "F-10")
 async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
-    """F-10."""
     bound = 60_000
     node, hub = Node(tmp_path, keep_bytes=bound), ModelHub()
     await node.away(20_000)
@@ -109,7 +108,6 @@ async def test_beyond_its_bound_the_oldest_go_and_the_loss_is_told_exactly(tmp_p
 
 @pytest.mark.holds("F-10")
 async def test_beyond_its_hours_the_oldest_go_and_the_loss_is_told_exactly(tmp_path: Path) -> None:
-    """F-10."""
     node, hub = Node(tmp_path, keep_s=7200), ModelHub()
     await node.away(16_000)
     await node.spool.finish()
@@ -210,7 +208,6 @@ async def test_a_disk_that_could_not_be_used_at_the_start_is_used_when_it_can_be
 @pytest.mark.holds("SAFETY-95", "F-12")
 @pytest.mark.parametrize("room", [60, 10], ids=["room for a head", "room for nothing"])
 async def test_a_full_disk_is_said_once_and_memory_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture, room: int) -> None:
-    """F-12, what is measured."""
     node, hub = Node(tmp_path), ModelHub()
     await node.away(120)
     size = segments(node)[0].stat().st_size

@@ -387,7 +387,6 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 @pytest.mark.holds("SAFETY-98", "F-37")
 async def test_a_name_is_looked_up_anew_with_each_attempt(names: Names) -> None:
-    """F-37."""
     async with websockets_server() as port:
         url = at(port)._replace(host="hub.example")
         names(["127.88.0.1"])
@@ -400,7 +399,7 @@ async def test_a_name_is_looked_up_anew_with_each_attempt(names: Names) -> None:
 
 @pytest.mark.holds("F-37")
 async def test_an_address_that_swallows_everything_keeps_nobody_from_the_next_one(names: Names) -> None:
-    """F-37: as where a host has an IPv6 address that leads nowhere any more."""
+    """As where a host has an IPv6 address that leads nowhere any more."""
     async with websockets_server() as port:
         with socket.create_server(("127.88.0.2", port), backlog=0) as deaf, contextlib.ExitStack() as full:
             for _ in range(3):  # what waits to be accepted fills the queue: the next one hears nothing at all

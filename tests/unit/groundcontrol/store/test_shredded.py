@@ -19,7 +19,7 @@ CLOCK = SystemClock()
 
 @pytest.mark.holds("SAFETY-67", "S-57")
 async def test_shredded_credentials_are_in_no_file(tmp_path: Path) -> None:
-    """S-57: the sealed bytes are gone from the database and from its log, while the hub runs."""
+    """The sealed bytes are gone from the database and from its log, while the hub runs."""
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:
         store = await database.store(audit_key=bytes(32), chain="c")
@@ -36,8 +36,9 @@ async def test_shredded_credentials_are_in_no_file(tmp_path: Path) -> None:
         await database.close()
 
 
+@pytest.mark.holds("S-57")
 async def test_what_was_shredded_beside_a_reader_is_in_no_file_after_the_next_start(tmp_path: Path) -> None:
-    """S-57: also where the hub was killed before it could fold its log in."""
+    """Also where the hub was killed before it could fold its log in."""
     database = await open_database(tmp_path / "data", clock=CLOCK)
     try:
         store = await database.store(audit_key=bytes(32), chain="c")

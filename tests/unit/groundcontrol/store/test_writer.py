@@ -270,7 +270,7 @@ asyncio.run(main())
 
 @pytest.mark.holds("SAFETY-83", "F-13")
 def test_after_an_input_output_error_nothing_goes_through_that_connection(tmp_path: Path) -> None:
-    """F-13: a connection that saw EIO is never used again, even when the disk is well."""
+    """A connection that saw EIO is never used again, even when the disk is well."""
     argv = [sys.executable, "-c", _ON_A_FAILING_DISK, str(tmp_path / "data")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -359,8 +359,9 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.holds("F-11")
 def test_what_was_shredded_on_a_full_disk_is_answered_as_done_and_folded_in_when_there_is_room(tmp_path: Path) -> None:
-    """F-11: a commit that is kept was never refused, whatever comes of the log after it."""
+    """A commit that is kept was never refused, whatever comes of the log after it."""
     disk = 'mount -t tmpfs -o size=1m small "$1" || exit 77; exec "$0" -c "$2" "$1"'
     argv = ["unshare", "-r", "-m", "sh", "-c", disk, sys.executable, str(tmp_path), _FOLDING_ON_A_FULL_DISK]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
@@ -403,8 +404,8 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.holds("F-13")
 def test_an_input_output_error_after_a_commit_ends_the_hub_and_not_the_commit(path: Path) -> None:
-    """F-13."""
     argv = [sys.executable, "-c", _FOLDING_ON_A_FAILING_DISK, str(path)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -462,7 +463,7 @@ def _without_end(rows: Rows) -> int:
 
 @pytest.mark.holds("F-32")
 async def test_a_query_without_end_is_broken_off_when_its_reader_is_closed(writer: Writer, path: Path) -> None:
-    """F-32: whoever asked is gone, and the hub has ten seconds."""
+    """Whoever asked is gone, and the hub has ten seconds."""
     reader = await Reader.open(path, 3)
     asking = [asyncio.create_task(reader.run(_without_end)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -475,7 +476,7 @@ async def test_a_query_without_end_is_broken_off_when_its_reader_is_closed(write
 
 @pytest.mark.holds("F-32")
 async def test_a_query_that_hears_nothing_is_left_to_itself(tmp_path: Path) -> None:
-    """F-32: what it holds in the log is folded in by the next start, and nothing is lost."""
+    """What it holds in the log is folded in by the next start, and nothing is lost."""
     database = await open_database(tmp_path / "data", clock=SystemClock())
     begun, go_on = threading.Event(), threading.Event()
 
@@ -504,7 +505,6 @@ async def test_a_query_that_hears_nothing_is_left_to_itself(tmp_path: Path) -> N
 
 @pytest.mark.holds("SAFETY-74", "F-34")
 async def test_each_file_has_one_writing_connection_and_the_rest_cannot_write(tmp_path: Path) -> None:
-    """F-34."""
     database = await open_database(tmp_path / "data", clock=SystemClock())
     try:
         for name in ("stardust.db", "stardust-samples.db"):

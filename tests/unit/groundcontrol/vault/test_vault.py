@@ -138,7 +138,6 @@ def test_the_fleet_key_must_be_the_fleet_key(made: NewKeyring) -> None:
 
 @pytest.mark.holds("SAFETY-4", "S-33")
 def test_a_value_opens_in_its_own_place_only(made: NewKeyring) -> None:
-    """S-33."""
     places = [("credential", "n1", "password", 1), ("credential", "n2", "password", 1), ("credential", "n1", "passphrase", 1)]
     places += [("credential", "n1", "password", 2), ("totp", "n1", "password", 1), ("credentialn", "1", "password", 1)]
     records = [made.vault.seal(*place, b"the same") for place in places]
@@ -232,7 +231,6 @@ async def test_a_keyring_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     ],
 )
 def test_a_secret_that_protects_nothing_is_refused_in_one_line(text: str | None, says: str) -> None:
-    """S-31."""
     with pytest.raises(ConfigError, match=says) as refused:
         check_secret(text)
     assert "\n" not in str(refused.value)

@@ -94,9 +94,10 @@ ASKED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.holds("S-19", "S-23")
 @pytest.mark.parametrize("role", ["admin", "operator", "viewer"])
 async def test_each_role_may_order_what_the_table_says(hub: TestHub, role: Role) -> None:
-    """S-19 and S-23: every verb against every role, for one node and for many."""
+    """Every verb against every role, for one node and for many."""
     client, node = await hub.logged_in(role), await managed(hub)
     for action in ACTIONS:
         may = role in PERMISSIONS[job_action(action)]

@@ -237,7 +237,7 @@ async def test_a_log_in_of_another_form_is_refused(hub: TestHub, body: object) -
 
 @pytest.mark.holds("SAFETY-18", "S-09")
 async def test_a_log_in_with_the_old_password_is_worth_nothing_once_it_is_changed(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S-09: who is in the middle of it while the owner changes the password, or switches a second factor on, is not in afterwards."""
+    """Who is in the middle of it while the owner changes the password, or switches a second factor on, is not in afterwards."""
     owner, thief = await (ada := await somebody(hub)).log_in(), hub.anonymous()
     looked_at = hub.auth.passwords.verify
 
@@ -264,7 +264,7 @@ async def test_a_log_in_with_the_old_password_is_worth_nothing_once_it_is_change
 
 @pytest.mark.holds("S-09")
 async def test_of_two_who_change_a_password_at_once_the_first_wins(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S-09: a thief with the old password and a session of it does not overwrite the owner's new one."""
+    """A thief with the old password and a session of it does not overwrite the owner's new one."""
     ada = await somebody(hub)
     owner, thief = await ada.log_in(), await ada.log_in()
     hashed = hub.auth.passwords.hash

@@ -60,7 +60,7 @@ async def rest_of(reader: asyncio.StreamReader) -> int:
 @pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("end", ["nothing", "session", "account", "nodes"])
 async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub, end: str) -> None:
-    """S-22: a reader that was let in once could take its time."""
+    """A reader that was let in once could take its time."""
     printing = await Printing.start(hub)
     for _ in range(PIECES):
         await printing.print(PIECE, told=False)
@@ -86,7 +86,7 @@ async def test_output_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub
 @pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("end", ["nothing", "session", "nodes"])
 async def test_an_export_that_is_read_slowly_ends_with_the_right_to_it(hub: TestHub, end: str) -> None:
-    """S-22: the same of a node's history."""
+    """The same of a node's history."""
     node = await hub.node()
     session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
     await hub.store.metrics.marks(session)

@@ -172,11 +172,10 @@ def test_every_route_has_its_row() -> None:
     assert set(TOPICS) == set(ACTIONS)
 
 
-@pytest.mark.holds("SAFETY-33")
+@pytest.mark.holds("SAFETY-33", "S-19")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("row", THINGS)
 async def test_the_own_thing_is_there_and_anothers_is_as_none(hub: TestHub, row: str, role: Role) -> None:
-    """S-19."""
     world = await World.make(hub)
     route = next(route for route in ROUTES if name(route) == row)
     kind, body = THINGS[row]
@@ -226,9 +225,10 @@ async def test_lists_hold_what_is_granted(hub: TestHub, row: str, role: Role) ->
         assert ((await client.get(f"{field}?node={world.ids['node', 'other']}")).json[field] != []) == (role == "admin")
 
 
+@pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
 async def test_host_keys_are_confirmed_of_what_is_granted(hub: TestHub, role: Role) -> None:
-    """S-19: {own, other, none} in one body; what is another's is refused in the words for what there is not."""
+    """{own, other, none} in one body; what is another's is refused in the words for what there is not."""
     world = await World.make(hub)
     client = await world.person(role)
     sides: tuple[Whose, ...] = ("own", "other", "none")
@@ -249,9 +249,10 @@ async def test_host_keys_are_confirmed_of_what_is_granted(hub: TestHub, role: Ro
     assert set(told) == {("not_found", "there is no deployment …", True)}
 
 
+@pytest.mark.holds("S-19")
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_batch_of_deployments_holds_what_is_granted(hub: TestHub, role: Role) -> None:
-    """S-19: `?batch=` of another looks like one that there is not."""
+    """`?batch=` of another looks like one that there is not."""
     world = await World.make(hub)
     client = await world.person(role)
     sides: tuple[Whose, ...] = ("own", "other", "none")
@@ -262,8 +263,9 @@ async def test_a_batch_of_deployments_holds_what_is_granted(hub: TestHub, role: 
         assert shown["other"] == shown["none"]
 
 
+@pytest.mark.holds("S-19")
 async def test_a_conflict_with_what_is_hidden_says_nothing_of_it(hub: TestHub) -> None:
-    """S-19: who may not see the other node is told only that the name cannot be given."""
+    """Who may not see the other node is told only that the name cannot be given."""
     world = await World.make(hub)
     path = f"nodes/{world.ids['node', 'own']}"
     told = {role: await (await world.person(role)).request("PATCH", path, {"name": "other"}) for role in ("admin", "operator")}
@@ -273,11 +275,10 @@ async def test_a_conflict_with_what_is_hidden_says_nothing_of_it(hub: TestHub) -
     assert world.ids["node", "other"] not in told["operator"].body.decode()
 
 
-@pytest.mark.holds("SAFETY-37")
+@pytest.mark.holds("SAFETY-37", "S-22")
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("kind", [kind for kind, thing in TOPICS.items() if thing])
 async def test_topics_of_one_thing(hub: TestHub, kind: str, role: Role) -> None:
-    """S-22."""
     world = await World.make(hub)
     client = await world.person(role)
     told: dict[Whose, Any] = {}
@@ -307,9 +308,8 @@ async def test_topics_of_many_things(hub: TestHub, role: Role) -> None:
     assert jobs == {world.ids["job", side] for side in sides}
 
 
-@pytest.mark.holds("SAFETY-37")
+@pytest.mark.holds("SAFETY-37", "S-22")
 async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: TestHub) -> None:
-    """S-22, over time."""
     world = await World.make(hub)
     boss, viewer = await hub.logged_in("admin"), await world.person("viewer")
     assert viewer.user is not None
@@ -373,7 +373,6 @@ async def test_who_is_limited_cannot_widen_the_limit(hub: TestHub) -> None:
 @pytest.mark.holds("S-15")
 @pytest.mark.parametrize("row", [name(route) for route in ROUTES if route.step_up])
 async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub, row: str) -> None:
-    """S-15."""
     route = next(route for route in ROUTES if name(route) == row)
     client = await hub.logged_in()
     hub.clock.shift += 301
@@ -383,9 +382,9 @@ async def test_a_stale_proof_opens_nothing_that_wants_a_fresh_one(hub: TestHub, 
     assert (answer.status, answer.code) == (403, "auth.step_up_required")
 
 
-@pytest.mark.holds("SAFETY-22", "S-57")
+@pytest.mark.holds("SAFETY-22", "S-15", "S-57")
 async def test_a_retry_that_goes_elsewhere_wants_a_fresh_proof(hub: TestHub) -> None:
-    """S-15: another host, port or host key; where it goes where it went before, nothing more is asked."""
+    """Another host, port or host key; where it goes where it went before, nothing more is asked."""
     client = await hub.logged_in("operator")
     made = await hub.store.deployments.create_deployment(ADMIN, a_deployment("web-3.example")._replace(host_key_confirmed=True))
     shown = "SHA256:" + "a" * 43
@@ -410,7 +409,7 @@ async def test_a_retry_that_goes_elsewhere_wants_a_fresh_proof(hub: TestHub) -> 
 
 @pytest.mark.holds("SAFETY-22", "S-15")
 async def test_a_removal_that_failed_is_not_tried_again_with_an_old_proof(hub: TestHub) -> None:
-    """S-15: what wanted the password when it was asked for wants it again, from a program's token that may do such things too."""
+    """What wanted the password when it was asked for wants it again, from a program's token that may do such things too."""
     client = await hub.logged_in("operator")
     made = await hub.store.deployments.create_deployment(ADMIN, a_deployment("web-3.example")._replace(kind="remove"))
     weak, strong = hub.anonymous(), hub.anonymous()

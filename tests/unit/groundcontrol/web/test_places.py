@@ -179,8 +179,9 @@ async def test_of_many_lines_there_are_fewer_points(hub: TestHub) -> None:
     assert len(answer.json["nodes"]) * len(series) * len(answer.json["times"]) <= MAX_HISTORY_VALUES_OF_A_USER
 
 
+@pytest.mark.holds("S-22")
 async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> None:
-    """S-22: room that others hold must not carry somebody beyond the end of their right."""
+    """Room that others hold must not carry somebody beyond the end of their right."""
     viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
     assert viewer.user is not None
     async with hub.services.histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):

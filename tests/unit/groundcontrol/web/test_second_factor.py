@@ -76,8 +76,8 @@ async def test_a_confirmation_of_another_form_is_refused(hub: TestHub, body: obj
     assert (await client.post("auth/totp/confirm", body)).code == "request.invalid"
 
 
+@pytest.mark.holds("S-14")
 async def test_a_code_works_once(hub: TestHub) -> None:
-    """S-14, one after the other."""
     person, _ = await with_second_factor(hub)
     code = person.next_code()
 
@@ -91,7 +91,6 @@ async def test_a_code_works_once(hub: TestHub) -> None:
 
 @pytest.mark.holds("S-14")
 async def test_of_fifty_equal_codes_at_once_one_opens_a_session(hub: TestHub) -> None:
-    """S-14, in parallel."""
     person, _ = await with_second_factor(hub)
     before = len((await hub.store.people.listed_sessions(ADMIN, 100)).items)
     code = person.next_code()
@@ -153,8 +152,9 @@ async def test_without_a_second_factor_there_are_no_recovery_codes(hub: TestHub)
     assert (await client.post("auth/recovery-codes")).code == "conflict"
 
 
+@pytest.mark.holds("S-15")
 async def test_a_proof_within_a_session_wants_the_code_too(hub: TestHub) -> None:
-    """S-15: who has the session and the password cannot take the second factor away."""
+    """Who has the session and the password cannot take the second factor away."""
     person, client = await with_second_factor(hub)
     hub.clock.shift += 301
     for method, path in (("DELETE", "auth/totp"), ("POST", "auth/recovery-codes")):

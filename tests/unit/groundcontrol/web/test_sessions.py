@@ -58,9 +58,8 @@ async def test_a_list_of_another_form_is_refused(hub: TestHub, query: str) -> No
     assert (await (await hub.logged_in()).get(f"auth/sessions?{query}")).code == "request.invalid"
 
 
-@pytest.mark.holds("SAFETY-23")
+@pytest.mark.holds("SAFETY-23", "S-09", "S-10")
 async def test_an_ended_session_is_over_and_its_sockets_are_closed(hub: TestHub) -> None:
-    """S-09, S-10."""
     here = await hub.logged_in("viewer")
     there = await hub.logged_in(user=here.user)
     assert there.login is not None
@@ -108,8 +107,9 @@ async def test_of_two_that_end_all_others_at_once_one_is_left(hub: TestHub) -> N
     assert [(await client.get("auth/me")).status for client in both] == [200 if answer.status == 204 else 401 for answer in answers]
 
 
+@pytest.mark.holds("S-10")
 async def test_a_demotion_reaches_an_open_socket(hub: TestHub) -> None:
-    """S-10: what the new role may not see stops; the session itself goes on."""
+    """What the new role may not see stops; the session itself goes on."""
     boss, admin = await hub.logged_in("admin"), await hub.logged_in("admin")
     assert admin.user is not None
     async with admin.live() as live:

@@ -90,8 +90,8 @@ async def test_a_change_of_another_form_is_refused(hub: TestHub, body: object) -
     assert (await admin.request("PATCH", f"users/{viewer.user.username}", body)).code == "request.invalid"
 
 
+@pytest.mark.holds("S-09")
 async def test_what_an_admin_changes_holds_from_the_next_request_on(hub: TestHub) -> None:
-    """S-09."""
     admin, bob = await hub.logged_in(), await hub.logged_in("operator")
     assert bob.user is not None
     place = f"users/{bob.user.username}"
