@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import asyncssh
-from asyncssh.kex import get_kex_algs
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from majortom.addresses import is_address
@@ -17,20 +16,8 @@ from majortom.base import DeployError, HostKey, StepName, Target
 from majortom.errors import failure, one_line
 from majortom.keys import LoadedKey, OpenKeys
 from majortom.names import addresses_of
+from majortom.opening import CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Opening, Watched
 
-HOST_KEY_ALGS: Final = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256")
-_KEX_WANTED: Final = (
-    "mlkem768x25519-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com",
-    "curve25519-sha256", "curve25519-sha256@libssh.org",
-    "ecdh-sha2-nistp256", "ecdh-sha2-nistp384",
-    "diffie-hellman-group16-sha512", "diffie-hellman-group14-sha256",
-)  # fmt: skip
-KEX_ALGS: Final = tuple(alg for alg in _KEX_WANTED if alg.encode() in get_kex_algs())
-"""What this machine's cryptographic library can do of them."""
-CIPHERS: Final = (
-    "chacha20-poly1305@openssh.com", "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr",
-)  # fmt: skip
-MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
 _RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
 AddressRule = Callable[[str], str | None]
@@ -136,17 +123,14 @@ class Connector:
     async def _known_or_first(self, target: Target, address: str, tunnel: Tunnel | None) -> Reached:
         host, port = target.host, target.port
         if target.pinned is not None:
-            with contextlib.suppress(_OtherAlgorithm, DeployError):  # whatever it is, asking for any key says it again
+            with contextlib.suppress(DeployError):  # whatever it is, asking for any key says it again
                 return await self._host_key(host, address, port, _algs(target.pinned.type), tunnel)
-        try:
-            first = await self._host_key(host, address, port, HOST_KEY_ALGS, tunnel)
-        except _OtherAlgorithm:
-            raise failure("no_common_algorithm", "connect", host=host) from None
+        first = await self._host_key(host, address, port, HOST_KEY_ALGS, tunnel)
         if target.pinned is None and target.expected_fingerprint:
             for kind in dict.fromkeys(_type_of(alg) for alg in HOST_KEY_ALGS):
                 if kind == first.key.type or same_fingerprint(target.expected_fingerprint, first.key.fingerprint):
                     continue
-                with contextlib.suppress(_OtherAlgorithm, DeployError):
+                with contextlib.suppress(DeployError):
                     other = await self._host_key(host, address, port, _algs(kind), tunnel)
                     if same_fingerprint(target.expected_fingerprint, other.key.fingerprint):
                         return other
@@ -159,24 +143,13 @@ class Connector:
             raise failure("host_unknown", "connect", host=host) from None
 
     async def _host_key(self, host: str, address: str, port: int, algs: Sequence[str], tunnel: Tunnel | None) -> Reached:
-        with _translated(host, port, "connect", self._limits.connect_s):
-            try:
-                async with asyncio.timeout(self._limits.connect_s):
-                    key = await asyncssh.get_server_host_key(
-                        address,
-                        port,
-                        tunnel=tunnel or (),
-                        config=None,
-                        options=self._options(),
-                        kex_algs=KEX_ALGS,
-                        server_host_key_algs=algs,
-                    )
-            except asyncssh.KeyExchangeFailed:
-                raise _OtherAlgorithm from None
-            except asyncssh.ConnectionLost:
-                if tunnel is None and not await _speaks_first(address, port):
-                    raise failure("not_ssh", "connect", host=host, port=port) from None
-                raise
+        opening = Opening(host, port, algs)
+        with _translated(host, port, "connect", self._limits.connect_s, opening):
+            async with asyncio.timeout(self._limits.connect_s):
+                key = await asyncssh.get_server_host_key(
+                    address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
+                    kex_algs=KEX_ALGS, server_host_key_algs=algs,
+                )  # fmt: skip
         if key is None:
             raise failure("not_ssh", "connect", host=host, port=port)
         bits = _rsa_bits(key)
@@ -208,12 +181,13 @@ class Connector:
         async with contextlib.AsyncExitStack() as place:
             await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
             await _ask(target)
+            opening = Opening(host, port, algs)
             with _translated(
-                host, port, "authenticate", self._limits.login_s, user=target.username, by_key=key is not None, pin=reached.key
+                host, port, "authenticate", self._limits.login_s, opening, user=target.username, by_key=key is not None, pin=reached.key
             ):
                 async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
                     connection = await asyncssh.connect(
-                        reached.address, port, tunnel=tunnel or (), config=None, options=self._options(),
+                        reached.address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
                         known_hosts=([pin], [], []), server_host_key_algs=algs, kex_algs=KEX_ALGS, signature_algs=HOST_KEY_ALGS,
                         x509_trusted_certs=None, username=target.username, client_keys=[key.pair] if key else None,
                         password=target.password.reveal() if target.password else None,
@@ -232,23 +206,6 @@ class Connector:
                         await connection.wait_closed()
                 except TimeoutError:
                     connection.abort()
-
-
-class _OtherAlgorithm(Exception):
-    """The server has no host key of the kind that was asked for."""
-
-
-async def _speaks_first(address: str, port: int) -> bool:
-    """Whether a server says anything, or hangs up, before it is spoken to: an SSH server does, a web server does not."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(2):
-            reader, writer = await asyncio.open_connection(address, port)
-            try:
-                said = await reader.read(4)
-                return said in (b"", b"SSH-")
-            finally:
-                writer.close()
-    return False
 
 
 def _algs(kind: str) -> Sequence[str]:
@@ -277,34 +234,40 @@ def _rsa_bits(key: asyncssh.SSHKey) -> int | None:
 
 
 @contextlib.contextmanager
-def _translated(  # noqa: PLR0912  # a flat table of what can go wrong
-    host: str, port: int, step: StepName, seconds: float, *, user: str = "", by_key: bool = True, pin: HostKey | None = None
+def _translated(
+    host: str,
+    port: int,
+    step: StepName,
+    seconds: float,
+    opening: Opening,
+    *,
+    user: str = "",
+    by_key: bool = True,
+    pin: HostKey | None = None,
 ) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
+        if opening.is_foreign:
+            raise opening.refusal(step) from None
         raise failure(
             "connect_timeout" if step == "connect" else "login_timeout", step, host=host, port=port, seconds=f"{seconds:g}"
         ) from None
     except asyncssh.HostKeyNotVerifiable:
         known = pin.fingerprint if pin else "the confirmed one"
         raise failure("host_key_changed", "host_key", host=host, shown="another one", known=known) from None
-    except asyncssh.KeyExchangeFailed:
-        raise failure("no_common_algorithm", step, host=host) from None
     except asyncssh.ChannelOpenError as exc:
         raise failure("jump_failed", step, host=host, port=port, why=one_line(str(exc)) or "without a reason") from None
     except asyncssh.PermissionDenied:
         raise failure("key_rejected" if by_key else "password_rejected", "authenticate", user=user) from None
     except (asyncssh.ProtocolError, asyncssh.ProtocolNotSupported):
         raise failure("not_ssh", step, host=host, port=port) from None
-    except asyncssh.ConnectionLost as exc:
-        raise failure("ssh_refused", step, host=host, why=one_line(str(exc)) or "without a reason") from None
     except asyncssh.DisconnectError as exc:
         if "timeout" in str(exc).lower():
             raise failure("login_timeout", step, seconds=f"{seconds:g}") from None
-        raise failure("ssh_refused", step, host=host, why=one_line(str(exc)) or "without a reason") from None
+        raise opening.refusal(step, str(exc)) from None
     except (ConnectionResetError, BrokenPipeError):
-        raise failure("ssh_refused", step, host=host, why="connection reset") from None
+        raise opening.refusal(step, "connection reset") from None
     except ConnectionRefusedError:
         raise failure("port_closed", step, host=host, port=port) from None
     except OSError as exc:

@@ -14,8 +14,9 @@ MESSAGES: Final[dict[str, str]] = {
     "unreachable": "{host} cannot be reached ({why}): check the address and the network between.",
     "connect_timeout": "{host} did not answer on port {port} within {seconds} seconds: check the address, the firewall and that the server is up.",
     "not_ssh": "What answers on {host} port {port} is not an SSH server: give the port of sshd.",
-    "ssh_refused": "The SSH server on {host} closed the connection ({why}): it may limit connections; try again in a minute.",
-    "no_common_algorithm": "The SSH server on {host} offers only methods that are no longer safe: update its sshd.",
+    "ssh_refused": "The SSH server on {host} closed the connection ({why}): it may limit connections; try again in {when}.",
+    "no_common_algorithm": "The SSH server on {host} offers no {what} that is safe and known here, but only {offered}: allow another one in its sshd_config, or update its sshd.",
+    "no_strict_kex": "The SSH server on {host} offers only {cipher} and no strict key exchange, which somebody in between can exploit (CVE-2023-48795): update its sshd, or allow an AES cipher there.",
     "jump_failed": "The jump host could not reach {host} port {port} ({why}): check the address as the jump host sees it, and that its sshd allows TCP forwarding.",
     # -- its host key --------------------------------------------------------------------
     "host_key_unconfirmed": "The host key of {host} was not confirmed: compare the fingerprint with the server's and try again.",

@@ -10,6 +10,7 @@ from typing import Self
 
 import asyncssh
 
+from majortom.base import HostKey, StepName
 from tests.support.ports import free_port
 
 LIMIT_S = 30
@@ -145,3 +146,22 @@ class SshServerThread:
         """Takes a command and never answers, until the other side goes."""
         await process.stdin.read()
         process.exit(1)
+
+
+class Person:
+    """Confirms what is shown, and remembers it."""
+
+    def __init__(self, *, trusts: bool = True) -> None:
+        self.trusts = trusts
+        self.shown: list[HostKey] = []
+
+    async def started(self, step: StepName) -> None: ...
+    async def detail(self, step: StepName, text: str) -> None: ...
+    async def done(self, step: StepName, detail: str = "") -> None: ...
+    async def confirm_host_key(self, key: HostKey) -> bool:
+        self.shown.append(key)
+        return self.trusts
+
+
+def no_limit(*, stop: bool = False) -> None:
+    """No time limit that a person's answer starts anew."""

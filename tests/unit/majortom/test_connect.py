@@ -12,19 +12,9 @@ import pytest
 
 from majortom.addresses import forbidden_address, is_loopback, is_own
 from majortom.base import DeployError, HostKey, Secret, Target
-from majortom.connect import (
-    CIPHERS,
-    HOST_KEY_ALGS,
-    KEX_ALGS,
-    MACS,
-    Connector,
-    Limits,
-    Reached,
-    check_host_key,
-    describe,
-    same_fingerprint,
-)
+from majortom.connect import Connector, Limits, Reached, check_host_key, describe, same_fingerprint
 from majortom.keys import LoadedKey, load_key
+from majortom.opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Offer, check_offer
 from tests.support.addresses import any_address
 from tests.support.ssh_server import serving
 
@@ -168,20 +158,51 @@ async def test_a_fingerprint_of_any_of_the_server_s_keys_confirms_it() -> None:
 
 @pytest.mark.holds("SAFETY-62", "S-54")
 @pytest.mark.parametrize(
-    "weak",
+    ("weak", "what"),
     [
-        {"kex_algs": ["diffie-hellman-group1-sha1"]},
-        {"kex_algs": ["diffie-hellman-group14-sha1"]},
-        {"encryption_algs": ["aes128-cbc"], "mac_algs": ["hmac-sha2-256"]},
-        {"encryption_algs": ["aes256-ctr"], "mac_algs": ["hmac-sha1"]},
+        ({"kex_algs": ["diffie-hellman-group1-sha1"]}, "key exchange method"),
+        ({"kex_algs": ["diffie-hellman-group14-sha1"]}, "key exchange method"),
+        ({"encryption_algs": ["aes128-cbc"], "mac_algs": ["hmac-sha2-256"]}, "cipher"),
+        ({"encryption_algs": ["aes256-ctr"], "mac_algs": ["hmac-sha1"]}, "MAC"),
     ],
 )
-async def test_a_server_with_weak_methods_only_is_refused(weak: dict[str, list[str]]) -> None:
+async def test_a_server_with_weak_methods_only_is_refused(weak: dict[str, list[str]], what: str) -> None:
     async with serving(ED25519, **weak) as (port, seen):
         with pytest.raises(DeployError) as caught:
             await reach_and_log_in(target(port, password=Secret("right")))
     assert caught.value.code == "no_common_algorithm"
+    assert f"no {what} that is safe" in caught.value.message
     assert seen == []
+
+
+@pytest.mark.holds("SAFETY-62")
+async def test_a_hardened_server_is_logged_in_to() -> None:
+    methods = {"encryption_algs": ["aes256-ctr", "aes192-ctr"], "mac_algs": ["hmac-sha2-512", "hmac-sha2-256"]}
+    async with serving(ED25519, **methods) as (port, seen):
+        await reach_and_log_in(target(port, password=Secret("right")))
+    assert seen == ["begin admin", "password admin"]
+
+
+def offer(*ciphers: str, strict: bool, macs: tuple[str, ...] = ("hmac-sha2-256-etm@openssh.com",)) -> Offer:
+    kex = {"curve25519-sha256", *(["kex-strict-s-v00@openssh.com"] if strict else [])}
+    return Offer(frozenset(kex), frozenset(HOST_KEY_ALGS), ((frozenset(ciphers), frozenset(macs)),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("offered", "code"),
+    [
+        (offer(CHACHA, strict=False), "no_strict_kex"),
+        (offer(CHACHA, "aes128-cbc", strict=False), "no_strict_kex"),
+        (offer(CHACHA, strict=True), None),
+        (offer(CHACHA, "aes128-ctr", strict=False), None),
+        (offer("aes256-gcm@openssh.com", strict=False, macs=()), None),
+        (offer("aes128-cbc", strict=False), "no_common_algorithm"),
+        (offer("aes128-ctr", strict=True, macs=("hmac-sha1",)), "no_common_algorithm"),
+    ],
+)
+def test_only_a_cipher_that_is_prone_needs_strict_key_exchange(offered: Offer, code: str | None) -> None:
+    error = check_offer(offered, "a.example", HOST_KEY_ALGS)
+    assert (error and error.code) == code
 
 
 @pytest.mark.holds("SAFETY-62")

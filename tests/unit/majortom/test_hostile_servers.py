@@ -98,6 +98,61 @@ async def test_a_server_that_talks_instead_of_answering_is_left_in_time(talk: Ca
     assert not any(b"canary" in piece for piece in heard)
 
 
+def says(*lines: bytes) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:
+    """A server that says this and hangs up."""
+
+    async def talk(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"".join(lines))
+        await writer.drain()
+        writer.close()
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ([b"Exceeded MaxStartups\r\n"], "(Exceeded MaxStartups): it may limit connections; try again in a minute."),
+        ([b"Not allowed at this time\r\n"], "(Not allowed at this time): it may limit connections; try again in ten minutes."),
+        ([b"Welcome to the cluster\r\n", b"Down for \x1b]0;x\x07\xe2\x80\xaework\r\n"], "(Down for ]0;x work)"),
+        ([b"x" * 5000 + b"\n"], "x…)"),
+        ([b"no newline"], "before it said that it is one"),
+        ([], "before it said that it is one"),
+        ([b"SSH-2.0-OpenSSH_9.8\r\n"], "onnection "),
+    ],
+)
+async def test_a_server_that_hangs_up_is_quoted(lines: list[bytes], sentence: str) -> None:
+    async with saying(says(*lines)) as (port, heard):
+        with pytest.raises(DeployError) as caught:
+            await Connector(LIMITS, any_address).reach(target(port))
+    assert (caught.value.code, caught.value.step) == ("ssh_refused", "connect")
+    assert sentence in caught.value.message
+    assert len(caught.value.message) < 400
+    assert len(heard) == 1  # a second connection to find out why would cost the next one's welcome
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"220 mail.example ESMTP\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"* OK IMAP4rev1\r\n",
+        b"\x15\x03\x03\x00\x02\x02\x46",
+        b"RFB 003.008\n",
+    ],
+)
+async def test_a_server_of_another_protocol_is_said_to_be_none(greeting: bytes) -> None:
+    async def hold(writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        await asyncio.sleep(60)
+
+    for talk, limits in ((says(greeting), LIMITS), (hold, Limits(connect_s=0.5))):
+        async with saying(talk) as (port, _):
+            with pytest.raises(DeployError) as caught:
+                await Connector(limits, any_address).reach(target(port))
+        assert caught.value.code == "not_ssh"
+
+
 class Talker(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         return False

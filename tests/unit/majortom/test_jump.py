@@ -9,30 +9,15 @@ import asyncssh
 import pytest
 
 from majortom.addresses import forbidden_address
-from majortom.base import DeployError, HostKey, Secret, StepName, Target
+from majortom.base import DeployError, Secret, Target
 from majortom.connect import Connector, Limits, describe
 from majortom.session import Steps, find_way
 from tests.support.addresses import any_address
-from tests.support.ssh_server import jumping, serving
+from tests.support.ssh_server import Person, jumping, no_limit, serving
 
 BASTION = asyncssh.generate_private_key("ssh-ed25519")
 INNER = asyncssh.generate_private_key("ssh-ed25519")
 OTHER = asyncssh.generate_private_key("ssh-ed25519")
-
-
-class Person:
-    """Confirms what is shown, and remembers it."""
-
-    def __init__(self, *, trusts: bool = True) -> None:
-        self.trusts = trusts
-        self.shown: list[HostKey] = []
-
-    async def started(self, step: StepName) -> None: ...
-    async def detail(self, step: StepName, text: str) -> None: ...
-    async def done(self, step: StepName, detail: str = "") -> None: ...
-    async def confirm_host_key(self, key: HostKey) -> bool:
-        self.shown.append(key)
-        return self.trusts
 
 
 def target(port: int, host: str = "127.0.0.1", *, jump: Target | None = None, pinned: asyncssh.SSHKey | None = None) -> Target:
@@ -44,10 +29,6 @@ def target(port: int, host: str = "127.0.0.1", *, jump: Target | None = None, pi
 async def both() -> AsyncIterator[tuple[int, list[str], int, list[str]]]:
     async with jumping(BASTION) as (jump, at_jump), serving(INNER) as (port, at_server):
         yield jump, at_jump, port, at_server
-
-
-def no_limit(*, stop: bool = False) -> None:
-    """No time limit that a person's answer starts anew."""
 
 
 async def reach(wanted: Target, person: Person) -> tuple[str, str]:

@@ -1,0 +1,95 @@
+"""Settings that a server's own sshd may have: each lets us in, or ends in a sentence that names it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from majortom import shell
+from majortom.base import DeployError, Secret, Target
+from majortom.connect import Connector, Limits
+from majortom.session import Steps, enter, find_way
+from majortom.shell import Answer
+from tests.support.addresses import any_address
+from tests.support.deploy_client import any_host
+from tests.support.lab import Host
+from tests.support.ssh_server import Person, no_limit
+from tests.support.sshd import sshd
+
+pytestmark = pytest.mark.system
+
+LIMITS = Limits(connect_s=20, login_s=20)
+COUNT = "main() { printf 'uid %s\\n' \"$(id -u)\"; printf 'ok\\n'; }\nmain </dev/null\nexit $?\n"
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest) -> Host:
+    """Its own sshd is not touched, and nothing is installed: it need not be in factory state."""
+    return any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+
+
+@contextlib.asynccontextmanager
+async def running(server: Host, *settings: str) -> AsyncIterator[Target]:
+    """An sshd with these settings, and how to log in as root."""
+    with contextlib.ExitStack() as stack:
+        port = await asyncio.to_thread(stack.enter_context, sshd(server, *settings))
+        yield Target(server.address, port, "root", Secret(server.private_key()), None, None, None, None, None)
+
+
+async def log_in(target: Target) -> Answer:
+    """Up to a script that runs as root."""
+    connector, steps = Connector(LIMITS, any_address), Steps(Person())
+    async with find_way(connector, target, steps, no_limit) as way, enter(connector, way, steps, LIMITS) as login:
+        return await shell.run(login, COUNT, [], "probe", LIMITS.step_s)
+
+
+async def refused(target: Target) -> DeployError:
+    with pytest.raises(DeployError) as caught:
+        await log_in(target)
+    return caught.value
+
+
+@pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("Ciphers aes256-ctr,aes192-ctr,aes128-ctr", "MACs hmac-sha2-512,hmac-sha2-256"),
+        ("Ciphers aes256-ctr", "MACs umac-128@openssh.com", "KexAlgorithms diffie-hellman-group18-sha512"),
+        ("Ciphers chacha20-poly1305@openssh.com", "KexAlgorithms diffie-hellman-group-exchange-sha256"),
+    ],
+    ids=["stig", "umac", "chacha20"],
+)
+async def test_a_hardened_server_lets_us_in(server: Host, settings: tuple[str, ...]) -> None:
+    async with running(server, *settings) as target:
+        assert (await log_in(target)).of("uid") == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "what", "offered"),
+    [
+        ("KexAlgorithms diffie-hellman-group14-sha1", "key exchange method", "diffie-hellman-group14-sha1"),
+        ("Ciphers aes256-cbc,3des-cbc", "cipher", "3des-cbc, aes256-cbc"),
+        ("Ciphers aes256-ctr\nMACs hmac-sha1", "MAC", "hmac-sha1"),
+        ("HostKeyAlgorithms ssh-rsa", "host key type", "ssh-rsa"),
+    ],
+)
+async def test_what_is_not_in_common_is_named(server: Host, setting: str, what: str, offered: str) -> None:
+    async with running(server, setting) as target:
+        error = await refused(target)
+    assert (error.code, error.step) == ("no_common_algorithm", "connect")
+    assert f"no {what} that is safe and known here, but only {offered}:" in error.message
+
+
+async def test_a_server_that_is_full_is_quoted(server: Host) -> None:
+    async with running(server, "MaxStartups 1:100:1") as target:
+        reader, first = await asyncio.open_connection(target.host, target.port)
+        assert (await reader.readline()).startswith(b"SSH-2.0-")
+        error = await refused(target)
+        first.close()
+        await first.wait_closed()
+    assert (error.code, error.step) == ("ssh_refused", "connect")
+    assert "Exceeded MaxStartups" in error.message
+    assert "try again in a minute" in error.message
