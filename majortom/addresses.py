@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import Final
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+METADATA: Final = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "100.100.100.200",  # Alibaba
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle
+        "fd00:ec2::254", "fd00:ec2::23",  # Amazon
+        "fd20:ce::254",  # Google
+        "fd00:42::42",  # Scaleway
+    )
+)  # fmt: skip
+"""Where clouds tell a machine its credentials, besides the link-local 169.254.169.254."""
+_CARRIES_IPV4: Final = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
+"""IPv6 whose last 32 bits are an IPv4 address: compatible, translated, NAT64, local NAT64."""
+
+
+def _meant(address: str) -> list[_Address]:
+    """An address, and the IPv4 addresses inside it that a packet to it may reach."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv4Address):
+        return [ip]
+    inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    if any(ip in network for network in _CARRIES_IPV4) and int(ip) > 1:  # `::` and `::1` are themselves
+        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    return [ip, *(one for one in inner if one is not None)]
 
 
 def forbidden_address(address: str) -> str | None:
-    """Addresses that are no server of anybody's fleet: unspecified, multicast, link-local (cloud metadata), broadcast."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    if mapped is not None:
-        ip = mapped
-    if ip.is_unspecified or ip.is_multicast or ip.is_link_local or str(ip) == "255.255.255.255":
-        return "this kind of address names no server"
+    """Addresses that are no server of anybody's fleet: unspecified, multicast, link-local, cloud metadata, broadcast."""
+    for ip in _meant(address):
+        if ip.is_unspecified or ip.is_multicast or ip.is_link_local or ip in METADATA or str(ip) == "255.255.255.255":
+            return "this kind of address names no server"
     return None
 
 
@@ -28,9 +54,7 @@ def is_address(host: str) -> bool:
 
 def is_loopback(address: str) -> bool:
     """Whether an IP address is the machine itself, by loopback."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return (mapped or ip).is_loopback
+    return any(ip.is_loopback for ip in _meant(address))
 
 
 def is_own(address: str) -> bool:

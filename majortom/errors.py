@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from majortom.base import DeployError, StepName
+from spider.wire.text import UNSEEN_CHAR
 
 MESSAGES: Final[dict[str, str]] = {
     # -- reaching the server -------------------------------------------------------------
@@ -110,5 +111,5 @@ def failure(code: str, step: StepName, **facts: object) -> DeployError:
 
 def one_line(text: str, limit: int = 200) -> str:
     """Make text from elsewhere fit into a sentence: printable, on one line, not long."""
-    clean = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    clean = " ".join("".join(char if char.isprintable() else " " for char in UNSEEN_CHAR.sub(" ", text)).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -15,6 +15,7 @@ from groundcontrol.auth.sessions import Caller
 from groundcontrol.bus.base import Bus, Revoked
 from groundcontrol.domain.ids import TokenId
 from groundcontrol.domain.scope import RANK, Actor, Grants, Role, Scope, lesser
+from groundcontrol.domain.texts import is_visible
 from groundcontrol.domain.users import ApiToken, TokenStanding, TotpRule, User, must_enrol, stricter
 from groundcontrol.errors import BadRequest, Forbidden, StoreError, Unauthenticated
 from groundcontrol.store.base import ApiTokenStore
@@ -58,7 +59,7 @@ class ApiTokens:
         Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: too many.
         """
         label = " ".join(name.split())
-        if not 1 <= len(label) <= MAX_NAME_CHARS or not label.isprintable():
+        if not 1 <= len(label) <= MAX_NAME_CHARS or not is_visible(label):
             raise BadRequest(f"a token's name has 1 to {MAX_NAME_CHARS} visible characters", field="name")
         if not 1 <= days <= MAX_DAYS:
             raise BadRequest(f"a token lives 1 to {MAX_DAYS} days", field="days")

@@ -11,6 +11,7 @@ from groundcontrol.auth.limits import everything_of
 from groundcontrol.bus.base import Bus, Revoked
 from groundcontrol.domain.ids import UserId
 from groundcontrol.domain.scope import Grants, Role, Scope
+from groundcontrol.domain.texts import is_visible
 from groundcontrol.domain.users import Person, TotpRule, User, stricter
 from groundcontrol.errors import BadRequest, Conflict
 from groundcontrol.store.base import Store
@@ -52,7 +53,7 @@ def checked_grants(nodes: Sequence[str], tags: Sequence[str]) -> Grants:
     if not all(is_id(node) for node in nodes):
         raise BadRequest("grants.nodes holds ids of nodes", field="grants")
     trimmed = [tag.strip() for tag in tags]
-    if not all(1 <= len(tag) <= MAX_TAG_CHARS and tag.isprintable() for tag in trimmed):
+    if not all(1 <= len(tag) <= MAX_TAG_CHARS and is_visible(tag) for tag in trimmed):
         raise BadRequest(f"grants.tags holds tags of 1 to {MAX_TAG_CHARS} visible characters", field="grants")
     return Grants(tuple(dict.fromkeys(nodes)), tuple(dict.fromkeys(trimmed)))
 

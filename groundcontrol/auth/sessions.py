@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from groundcontrol.domain.ids import SessionId
 from groundcontrol.domain.scope import Actor, Scope
+from groundcontrol.domain.texts import is_visible
 from groundcontrol.domain.users import ApiToken, LoginSession, User
 from groundcontrol.errors import Unauthenticated
 from spider.wire.ids import is_id, new_random_id
@@ -94,7 +95,7 @@ def new_session(user: User, *, address: str, user_agent: str, now: float, second
         last_seen_at=now,
         expires_at=now + (IDLE_2FA_S if second_factor else IDLE_S),
         address=address,
-        user_agent="".join(char if char.isprintable() else "?" for char in user_agent[:USER_AGENT_CHARS]),
+        user_agent="".join(char if is_visible(char) else "?" for char in user_agent[:USER_AGENT_CHARS]),
         revoked_at=None,
         second_factor=second_factor,
     )

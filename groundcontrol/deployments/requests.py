@@ -20,8 +20,8 @@ from groundcontrol.domain.deployments import (
 )
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
+from groundcontrol.domain.texts import clean
 from groundcontrol.errors import BadRequest, CredentialsRequired
-from groundcontrol.fleet.intake import clean
 from groundcontrol.store.base import AuditEntry
 from majortom import base
 from majortom.addresses import is_address

@@ -15,10 +15,10 @@ from typing import Any, Final, Protocol
 from groundcontrol.bus.base import Changed
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.texts import clean
 from groundcontrol.errors import Conflict, Fenced, NotFound, StoreError, Unavailable
 from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.enrol import adopt
-from groundcontrol.fleet.intake import clean
 from groundcontrol.fleet.interest import Watching
 from groundcontrol.fleet.openings import Opening, Openings
 from groundcontrol.fleet.ports import AgentSocket, Collaborators, SocketClosed

@@ -9,8 +9,8 @@ from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode, Node, adopted_name
 from groundcontrol.domain.scope import SYSTEM, Scope
+from groundcontrol.domain.texts import clean
 from groundcontrol.errors import BadRequest
-from groundcontrol.fleet.intake import clean
 from groundcontrol.store.base import NodeStore, Store
 from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys

@@ -11,7 +11,7 @@ from groundcontrol.bus.base import Bus, Changed, NodeTable
 from groundcontrol.domain.facts import FactTable, PackageChanges
 from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.log import Event
-from groundcontrol.fleet.intake import clean
+from groundcontrol.domain.texts import clean
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Store
 from spider.clock import Clock

@@ -16,12 +16,12 @@ from groundcontrol.domain.late import SentBefore
 from groundcontrol.domain.loglines import LogBatch, LogLine
 from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.domain.summary import Summary
+from groundcontrol.domain.texts import clean, visible
 from groundcontrol.fleet.codec import decode_rows
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Gap, Identity, Late, Layout, LogLines, Pack, Row, Updates
 from spider.wire.metrics import RHYTHM_S, parse_series
 
-MAX_TEXT: Final = 256
 MAX_SERIES: Final = MAX_ITEMS
 MOST_SHARED: Final = 128
 """Layouts that are kept for whoever else has them, and how long they may be."""
@@ -43,21 +43,6 @@ MAX_LOST_ROWS: Final = 1 << 40
 JOURNAL_BYTES: Final = 16
 POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
 
-_UNWANTED: Final[dict[int, None]] = dict.fromkeys(
-    (
-        *range(0x20), *range(0x7F, 0xA0),  # C0, DEL, C1
-        0x061C, 0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFC),  # bidi, invisible
-        *range(0xD800, 0xE000), 0xFFFE, 0xFFFF, *range(0xE0000, 0xE0080),
-    )
-)  # fmt: skip
-
-_SHOWN: Final[dict[int, str]] = {
-    **{code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}" for code in _UNWANTED},
-    0x0A: "⏎",
-    0x09: "⇥",
-}
-"""The same, written so that it is seen: lines of a log may have several rows."""
-
 
 class KnownLayout(NamedTuple):
     """A layout of this session, with what is needed to read its rows."""
@@ -71,22 +56,6 @@ class KnownLayout(NamedTuple):
     def of(cls, row: LayoutRow, scales: Sequence[int]) -> KnownLayout:
         """What is known of a layout whose series have these scales."""
         return cls(row, tuple(scales), Summary(row.series, scales))
-
-
-def clean(text: str, limit: int = MAX_TEXT) -> str:
-    """One line of plain text, at most `limit` characters: nothing that moves a cursor, hides or turns round."""
-    text = text[: limit * 4]
-    if not (text.isascii() and text.isprintable()):  # nearly all is, and holds nothing to take out
-        text = text.translate(_UNWANTED)
-    return text.strip()[:limit]
-
-
-def visible(text: str, limit: int) -> str:
-    """As `clean`, with what is not wanted written out: a break of the line as ⏎, a tab as ⇥, anything else as `\\x1b`."""
-    text = text[: limit * 4].strip()
-    if not (text.isascii() and text.isprintable()):
-        text = text.replace("\r\n", "\n").translate(_SHOWN)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def layout_id(family: str, series: Sequence[str]) -> bytes:

@@ -15,13 +15,13 @@ from groundcontrol.bus.base import Changed, Topic
 from groundcontrol.domain.history import LayoutRow, StoredPack
 from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.domain.nodes import Node, Session
+from groundcontrol.domain.texts import clean
 from groundcontrol.errors import Conflict
 from groundcontrol.fleet.intake import (
     check_gap,
     check_late,
     check_layout,
     check_pack,
-    clean,
     is_ahead,
     read_identity,
     read_log_lines,

@@ -6,7 +6,7 @@ import re
 from typing import Final, NamedTuple, cast, get_args
 
 from groundcontrol.domain.jobs import Change, Job, JobError, JobEvidence, JobPhase, JobState, StopAnswer, StopState
-from groundcontrol.fleet.intake import clean
+from groundcontrol.domain.texts import clean
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobEnded, JobProgress
 

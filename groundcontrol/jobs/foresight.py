@@ -6,7 +6,7 @@ import re
 from typing import Final, cast, get_args
 
 from groundcontrol.domain.plans import MAX_PARTS, ConfigFile, KeptBack, KeptReason, PlanHead, PlanPart, PlanStep, Report, Tri
-from groundcontrol.fleet.intake import clean
+from groundcontrol.domain.texts import clean
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobPlan, JobReport
 

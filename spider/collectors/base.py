@@ -4,7 +4,7 @@ import os
 import re
 from typing import List, Optional, Protocol, Sequence
 
-from spider.wire.metrics import NOT_IN_LABELS
+from spider.wire.text import UNSEEN
 
 LARGEST = 2**63 - 1
 """No counter of a kernel is larger, nor any value on the wire."""
@@ -13,7 +13,7 @@ MAX_LABELLED = 256
 """The most devices, interfaces or sensors of one kind that are reported (the layout has an end)."""
 
 _CHUNK = 32 * 1024
-_NOT_IN_LABELS = re.compile("[" + NOT_IN_LABELS + "]")
+_NOT_IN_LABELS = re.compile("[{}" + UNSEEN + "]")
 
 
 class Collector(Protocol):

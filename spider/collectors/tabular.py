@@ -4,10 +4,7 @@ import re
 from typing import List, NamedTuple, Optional, Protocol, Tuple, Union
 
 from spider.wire.frames import Cell
-from spider.wire.metrics import NOT_IN_LABELS
-
-_UNWANTED = re.compile("[" + NOT_IN_LABELS[2:] + "\ud800-\udfff]")
-"""Without the braces, which only a series name cannot hold."""
+from spider.wire.text import UNSEEN_CHAR
 
 
 class Reading(NamedTuple):
@@ -35,9 +32,9 @@ class TableReader(Protocol):
 
 
 def plain(raw: Union[bytes, str], most: int = 200) -> str:
-    """Text of the host as one line that cannot do harm: what is no UTF-8, moves a cursor, hides or turns round is written as an escape."""
+    """Text of the host as one line that cannot do harm: what is no UTF-8, moves a cursor, is unseen or turns round is written as an escape."""
     text = raw[: most * 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw[: most * 4]
-    text = _UNWANTED.sub(_escape, text)
+    text = UNSEEN_CHAR.sub(_escape, text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -32,7 +32,9 @@ CATALOGUE: List[Metric] = [
 METRICS: Dict[str, Metric] = {metric.name: metric for metric in CATALOGUE}
 
 NOT_IN_LABELS = r"{}\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
-"""For a class of a pattern: what moves a cursor, hides, or turns the reading round never stands in a label."""
+"""For a class of a pattern: what moves a cursor, hides, or turns the reading round never stands in a label.
+
+Agents replace all of `text.UNSEEN`; the rest of that has to be taken from older ones."""
 _SERIES = re.compile(r"([a-z0-9_.]{1,64})(?:\{([a-z_]{1,32})=([^" + NOT_IN_LABELS + r"]{1,200})\})?\Z")
 
 

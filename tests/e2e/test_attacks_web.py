@@ -352,7 +352,7 @@ async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> 
     [
         "169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "::", "255.255.255.255", "224.0.0.1", "ff02::1", "240.0.0.1",
         "2852039166", "0xa9fea9fe", "169.254.43518", "0251.0376.0251.0376", "192.0.2.7", "metadata.google.internal@127.0.0.1",
-        "127.0.0.1/../x", "127.0.0.1#x", "127.0.0.1:22", "http://127.0.0.1", "-oProxyCommand=id", "a b", "",
+        "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "127.0.0.1/../x", "127.0.0.1#x", "127.0.0.1:22", "http://127.0.0.1", "-oProxyCommand=id", "a b", "",
     ],
 )  # fmt: skip
 def test_the_hub_does_not_dial_where_no_server_may_be(shared_hub: HubProcess, host: str) -> None:

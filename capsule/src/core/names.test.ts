@@ -7,6 +7,7 @@ test("a name that the hub would refuse says why: what cannot be seen in it by it
   assert.match(nameFault("web\u202e10-bd"), /cannot be seen \(U\+202E\)/);
   assert.match(nameFault("web\u200b01"), /\(U\+200B\)/);
   assert.match(nameFault("web\u00ad01"), /\(U\+00AD\)/);
+  for (const unseen of ["\u3164", "\u115f", "\u2800", "\u034f", "\ufe0f", "\u180e", "\uffa0"]) assert.ok(nameFault(`web${unseen}01`), unseen);
   assert.equal(nameFault("a".repeat(101)), "A name has at most 100 characters; this has 101.");
 });
 

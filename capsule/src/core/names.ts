@@ -8,12 +8,15 @@ const MOST_TAGS = 32;
 /** Of one that is too long, what tells it from the others. */
 const SHOWN = 20;
 
+/** As the hub has it (`spider/wire/text.py`): what is ignored where text is shown, and letters without ink. */
+const UNSEEN = /[\p{C}\p{DI}\u2800\u{1d159}]/u;
+
 /** The hub counts characters, not the halves of which some are made. */
 const lengthOf = (text: string): number => [...text].length;
 
 /** Takes no room, or turns round what stands beside it: nobody sees that it is there. Empty = none is. */
 function unseen(text: string): string {
-  const [found] = /\p{C}/u.exec(text.replace(/\s+/g, " ")) ?? [];
+  const [found] = UNSEEN.exec(text.replace(/\s+/g, " ")) ?? [];
   return found ? `U+${(found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}` : "";
 }
 
@@ -29,7 +32,7 @@ export function nameFault(name: string): string {
 export function tagsFault(tags: readonly string[]): string {
   const hidden = tags.find((tag) => unseen(tag));
   // Said with it, the words would turn round as well.
-  if (hidden) return t`The tag ${hidden.replace(/\p{C}/gu, "")} contains a character that cannot be seen (${unseen(hidden)}). Remove it and type it again.`;
+  if (hidden) return t`The tag ${hidden.replace(new RegExp(UNSEEN, "gu"), "")} contains a character that cannot be seen (${unseen(hidden)}). Remove it and type it again.`;
   const long = tags.find((tag) => lengthOf(tag) > LONGEST_TAG);
   if (long) return t`A tag has at most ${LONGEST_TAG} characters; ${[...long].slice(0, SHOWN).join("")}… has ${lengthOf(long)}.`;
   return tags.length > MOST_TAGS ? t`There are at most ${MOST_TAGS} tags; these are ${tags.length}.` : "";

@@ -14,7 +14,7 @@ from groundcontrol.deployments.requests import (
     is_username,
 )
 from groundcontrol.domain.server_lists import Listed, Place, Problem, ProblemCode
-from groundcontrol.fleet.intake import clean
+from groundcontrol.domain.texts import clean
 
 MAX_TEXT_CHARS: Final = 256 << 10
 MAX_ROWS: Final = 200

@@ -17,6 +17,7 @@ import msgspec
 from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Actor, Scope
+from groundcontrol.domain.texts import is_visible
 from groundcontrol.store.sqlite.records import decoded, object_from_json, object_or_damage
 from groundcontrol.store.sqlite.tx import Rows, Tx
 
@@ -187,7 +188,7 @@ def to_audit_row(row: sqlite3.Row) -> AuditRow:
 def _plain(text: str) -> str:
     """Make a text safe to show on a terminal: what is not printable becomes its escape."""
     short = text[:_TEXT_LIMIT]
-    return short if short.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+    return short if is_visible(short) else "".join(c if is_visible(c) else c.encode("unicode_escape").decode() for c in short)
 
 
 def _clean(value: object) -> object:

@@ -12,6 +12,7 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.permissions import check_granting_tags
 from groundcontrol.domain.scope import Scope
+from groundcontrol.domain.texts import is_visible
 from groundcontrol.errors import BadRequest, Forbidden
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
@@ -113,7 +114,7 @@ def checked_name(name: str) -> str:
     Raises: BadRequest.
     """
     text = " ".join(name.split())
-    if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
+    if not 1 <= len(text) <= MAX_NAME_CHARS or not is_visible(text):
         raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
     if is_id(text):
         raise BadRequest("a node's name must not be an id: who names that id means another node")
@@ -126,7 +127,7 @@ def checked_tags(tags: list[str]) -> tuple[str, ...]:
     Raises: BadRequest.
     """
     trimmed = tuple(dict.fromkeys(tag.strip() for tag in tags))
-    if len(trimmed) > MAX_TAGS or not all(1 <= len(tag) <= MAX_TAG_CHARS and tag.isprintable() for tag in trimmed):
+    if len(trimmed) > MAX_TAGS or not all(1 <= len(tag) <= MAX_TAG_CHARS and is_visible(tag) for tag in trimmed):
         raise BadRequest(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} visible characters")
     return trimmed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from groundcontrol.auth.service import person_of
 from groundcontrol.domain.preferences import MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView
+from groundcontrol.domain.texts import is_visible
 from groundcontrol.errors import BadRequest
 from groundcontrol.web import schema
 from groundcontrol.web.call import Call
@@ -35,9 +36,9 @@ def _views(asked: list[schema.SavedViewBody]) -> tuple[SavedView, ...]:
         raise BadRequest(f"at most {MAX_VIEWS} views: remove one first", field="views")
     found = tuple(SavedView(one.name.strip(), one.query) for one in asked)
     for view in found:
-        if not 0 < len(view.name) <= MAX_NAME_CHARS or not view.name.isprintable():
+        if not 0 < len(view.name) <= MAX_NAME_CHARS or not is_visible(view.name):
             raise BadRequest(f"the name of a view has 1 to {MAX_NAME_CHARS} printable characters", field="views")
-        if len(view.query) > MAX_QUERY_CHARS or not view.query.isprintable():
+        if len(view.query) > MAX_QUERY_CHARS or not is_visible(view.query):
             raise BadRequest(f"a view holds at most {MAX_QUERY_CHARS} printable characters", field="views")
     if len({view.name.casefold() for view in found}) < len(found):
         raise BadRequest("two views have the same name", field="views")

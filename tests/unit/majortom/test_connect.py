@@ -313,13 +313,31 @@ def test_two_deployments_to_one_address_are_one_too_many() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["0.0.0.0", "::", "169.254.169.254", "fe80::1", "fe80::1%eth0", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:169.254.1.1"],
-)
+    [
+        "0.0.0.0", "::", "169.254.169.254", "fe80::1", "fe80::1%eth0", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:169.254.1.1",
+        "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254", "fd00:42::42", "fd00:ec2:0:0::254%eth0",
+        "::ffff:100.100.100.200", "::168.63.129.16", "64:ff9b::169.254.169.254", "64:ff9b::a9fe:a9fe", "64:ff9b:1::192.0.0.192",
+        "2002:a9fe:a9fe::1", "2002:6464:64c8::", "::ffff:0:169.254.169.254", "2001:0:a9fe:a9fe::1", "2001:0:1:1::5601:5601",
+    ],
+)  # fmt: skip
 def test_addresses_that_are_no_server_are_forbidden(address: str) -> None:
     assert forbidden_address(address)
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1", "192.0.2.7", "127.0.0.1", "::1", "2001:db8::1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.1",
+        "192.0.2.7",
+        "127.0.0.1",
+        "::1",
+        "2001:db8::1",
+        "fd00:ec2::253",
+        "100.100.100.201",
+        "64:ff9b::192.0.2.7",
+        "2002:c000:207::1",
+    ],
+)
 def test_other_addresses_are_not(address: str) -> None:
     assert forbidden_address(address) is None
 

@@ -14,50 +14,18 @@ from groundcontrol.fleet.intake import (
     check_late,
     check_layout,
     check_pack,
-    clean,
     is_ahead,
     layout_id,
     read_identity,
     read_log_lines,
     read_updates,
     scaled,
-    visible,
 )
 from spider import sampler
 from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_LIVE, Gap, Late, Layout, LogLines, Pack, Row, Updates
 from tests.support.agent import IDENTITY, layout_of, pack_of
-
-
-@given(st.text(max_size=3000) | st.text(st.sampled_from("a\n\t\x1b\u202e\U000e0001\ud800 "), max_size=3000))
-def test_lines_of_a_log_show_what_was_in_them_and_hold_nothing_that_acts(text: str) -> None:
-    shown = visible(text, 2000)
-    assert len(shown) <= 2000
-    assert clean(shown, 2000) == shown.strip()
-    assert visible(shown, 2000) == shown.strip()
-    shown.encode()
-
-
-def test_rows_of_one_line_of_a_log_stay_apart() -> None:
-    trace = 'Traceback (most recent call last):\n  File "x.py", line 3, in <module>\r\nValueError: bad\n'
-    assert visible(trace, 2000) == 'Traceback (most recent call last):⏎  File "x.py", line 3, in <module>⏎ValueError: bad'
-    assert visible("\x1b[31m\nsecond\trow", 2000) == "\\x1b[31m⏎second⇥row"
-
-
-@given(st.text(max_size=2000))
-def test_a_cleaned_text_is_short_and_holds_nothing_that_acts(text: str) -> None:
-    cleaned = clean(text)
-    assert len(cleaned) <= 256
-    assert not any(ord(char) < 32 or 127 <= ord(char) < 160 or 0xD800 <= ord(char) < 0xE000 for char in cleaned)
-    assert not set(cleaned) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff\u2028\u2029")
-    assert clean(cleaned) == cleaned
-    cleaned.encode()
-
-
-def test_ordinary_text_stays_as_it_is() -> None:
-    for text in ("web-1", "Debian GNU/Linux 12 (bookworm)", "Übung 日本語 🚀", "Intel(R) Xeon(R) @ 2.20GHz"):
-        assert clean(text) == text
 
 
 @given(

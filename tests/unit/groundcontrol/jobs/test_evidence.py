@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.domain.ids import JobId, NodeId
 from groundcontrol.domain.jobs import TERMINAL, Job
-from groundcontrol.fleet.intake import clean
+from groundcontrol.domain.texts import clean
 from groundcontrol.jobs.evidence import read_ended, read_progress, refusal
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobEnded, JobProgress
