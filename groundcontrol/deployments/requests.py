@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from typing import Final, Literal
 
+import idna
+
 from groundcontrol.deployments.rows import new_deployment
 from groundcontrol.domain.deployments import (
     INSTALL_STEPS,
@@ -38,7 +40,10 @@ CREDENTIALS: Final = ("private_key", "passphrase", "password", "sudo_password", 
 ANY_OF: Final = ("private_key", "password")
 """One of these opens a session."""
 MAX_CERTIFICATE_CHARS: Final = 16 * 1024
+MAX_HOST_CHARS: Final = 253
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?")
+_NUMBER_LAST: Final = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
+"""What the system's resolver takes for an IPv4 address, in old forms too: `10.1` is 10.0.0.1."""
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _FINGERPRINT: Final = re.compile(r"(SHA256:)?[A-Za-z0-9+/]{43}=?")
 _AT_ONCE: Final = ("key_too_large", "key_kdf_rounds")
@@ -50,13 +55,14 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
 
     Raises: BadRequest: names the field.
     """
-    request = replace(request, host=_bare(request.host), username=request.username.strip())
+    typed = _bare(request.host)
+    request = replace(request, host=ascii_host(typed), username=request.username.strip())
     _check_way(request, request.username, "")
     if request.jump is not None:
-        jump = replace(request.jump, host=_bare(request.jump.host))
+        jump = replace(request.jump, host=ascii_host(_bare(request.jump.host)))
         request = replace(request, jump=jump)
         _check_way(jump, request.username if jump.username is None else jump.username, "jump.")
-    name = request.host if request.name is None else request.name.strip()
+    name = typed if request.name is None else request.name.strip()
     if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
     if is_id(name):
@@ -73,7 +79,7 @@ def _bare(host: str) -> str:
 def _check_way(way: DeploymentRequest | JumpRequest, username: str, prefix: str) -> None:
     if ":" in way.host and not is_address(way.host):
         raise BadRequest(f"{prefix}host is a name or an address alone: a port has a field of its own", field=f"{prefix}host")
-    if not _HOST.fullmatch(way.host):
+    if not is_host(way.host):
         raise BadRequest(f"{prefix}host must be a host name or an IP address", field=f"{prefix}host")
     if not 0 < way.port < 65536:
         raise BadRequest(f"{prefix}port must be 1 to 65535", field=f"{prefix}port")
@@ -100,9 +106,20 @@ def _check_key(text: str | None, prefix: str) -> None:
             raise BadRequest(exc.message, field=f"{prefix}private_key", reason=exc.code) from None
 
 
+def ascii_host(text: str) -> str:
+    """Write a name with letters beyond ASCII as DNS has it (IDNA 2008); what is no such name stays as it is."""
+    if text.isascii() or len(text) > MAX_HOST_CHARS:
+        return text
+    try:
+        return idna.encode(text, uts46=True).decode()
+    except idna.IDNAError:
+        return text
+
+
 def is_host(text: str) -> bool:
-    """Whether this has the form of a host name or an IP address."""
-    return _HOST.fullmatch(text) is not None
+    """Whether this has the form of a host name or an IP address. What ends in a number is an address, whole and in decimals, or nothing."""
+    host = ascii_host(text)
+    return _HOST.fullmatch(host) is not None and (is_address(host) or _NUMBER_LAST.fullmatch(host) is None)
 
 
 def is_username(text: str) -> bool:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from groundcontrol.deployments.lists.base import MAX_ROWS, MAX_TEXT_CHARS
 from groundcontrol.deployments.lists.reading import read_list
+from groundcontrol.deployments.requests import check_request, is_host
+from groundcontrol.domain.deployments import DeploymentRequest, JumpRequest
 from groundcontrol.domain.server_lists import Format, Listed, Place
 
 SSH_CONFIG = """
@@ -79,6 +81,36 @@ def test_a_line_is_a_server(line: str, host: str, port: int, username: str | Non
 def test_a_line_that_is_none_says_why(line: str, code: str, field: str) -> None:
     problems = [(problem.code, problem.field) for problem in only(line, "lines").problems]
     assert (code, field) in problems
+
+
+@pytest.mark.parametrize(
+    ("host", "right"),
+    [
+        ("müller.example", True),
+        ("日本.example", True),
+        ("xn--mller-kva.example", True),
+        ("10.0.0.3", True),
+        ("db-10.0.example", True),
+        ("10.0.0.300", False),
+        ("10.1", False),  # to the resolver it is 10.0.0.1
+        ("2130706433", False),
+        ("0x7f.0.0.0x1", False),
+        ("10.0.0.3.", False),
+        ("müller..example", False),
+        ("\u2067müller.example", False),
+        ("ü" * 300, False),
+    ],
+)
+def test_names_in_other_scripts_are_hosts_and_broken_addresses_are_none(host: str, right: bool) -> None:
+    assert is_host(host) is right
+    assert [problem.code for problem in only(f"root@{host}", "lines").problems] == ([] if right else ["host_invalid"])
+
+
+def test_a_name_in_another_script_is_dialled_as_dns_has_it_and_shown_as_it_was_typed() -> None:
+    checked = check_request(DeploymentRequest(host="müller.example", username="root", jump=JumpRequest(host="straße.example")))
+    assert (checked.host, checked.name) == ("xn--mller-kva.example", "müller.example")
+    assert checked.jump is not None
+    assert checked.jump.host == "xn--strae-oqa.example"
 
 
 def test_a_password_in_a_line_is_refused_and_not_said_again() -> None:
