@@ -17,6 +17,7 @@ from majortom.errors import failure, one_line
 from majortom.keys import LoadedKey, OpenKeys
 from majortom.names import addresses_of
 from majortom.opening import CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Opening, Watched
+from majortom.questions import Questions
 
 _RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -182,15 +183,13 @@ class Connector:
             await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
             await _ask(target)
             opening = Opening(host, port, algs)
-            with _translated(
-                host, port, "authenticate", self._limits.login_s, opening, user=target.username, by_key=key is not None, pin=reached.key
-            ):
+            questions = Questions(target.username, key, target.password)
+            with _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, pin=reached.key):
                 async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
                     connection = await asyncssh.connect(
                         reached.address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
                         known_hosts=([pin], [], []), server_host_key_algs=algs, kex_algs=KEX_ALGS, signature_algs=HOST_KEY_ALGS,
-                        x509_trusted_certs=None, username=target.username, client_keys=[key.pair] if key else None,
-                        password=target.password.reveal() if target.password else None,
+                        x509_trusted_certs=None, username=target.username, client_keys=None, client_factory=lambda: questions,
                         agent_path=None, agent_forwarding=False, x11_forwarding=False, gss_host=None, host_based_auth=False,
                         disable_trivial_auth=True, ignore_encrypted=False,
                         keepalive_interval=self._limits.keepalive_s, keepalive_count_max=3,
@@ -241,8 +240,7 @@ def _translated(
     seconds: float,
     opening: Opening,
     *,
-    user: str = "",
-    by_key: bool = True,
+    questions: Questions | None = None,
     pin: HostKey | None = None,
 ) -> Iterator[None]:
     try:
@@ -258,8 +256,8 @@ def _translated(
         raise failure("host_key_changed", "host_key", host=host, shown="another one", known=known) from None
     except asyncssh.ChannelOpenError as exc:
         raise failure("jump_failed", step, host=host, port=port, why=one_line(str(exc)) or "without a reason") from None
-    except asyncssh.PermissionDenied:
-        raise failure("key_rejected" if by_key else "password_rejected", "authenticate", user=user) from None
+    except asyncssh.PermissionDenied as exc:
+        raise (questions.denied() if questions else opening.refusal(step, str(exc))) from None
     except (asyncssh.ProtocolError, asyncssh.ProtocolNotSupported):
         raise failure("not_ssh", step, host=host, port=port) from None
     except asyncssh.DisconnectError as exc:

@@ -41,6 +41,8 @@ MESSAGES: Final[dict[str, str]] = {
     "no_credentials": "Neither a private key nor a password was given: give one of them.",
     "key_rejected": "The server does not let {user} in with this key: put its public half into ~{user}/.ssh/authorized_keys, or use another key or user.",
     "password_rejected": "The server does not let {user} in with this password: check the user name and the password, or use a key.",
+    "second_factor": "The server asks {user} for more than the {given} ({asks}), which is not supported: let this account in with the {given} alone, for instance by a Match block in its sshd_config.",
+    "password_expired": "The password of {user} has expired ({why}): log in there by hand, set a new one, and give that.",
     "login_timeout": "The server accepted the connection but not the log-in within {seconds} seconds: look at sshd's log there.",
     "login_as": "The server does not let {user} in and says to log in as {other}: give {other} as the user name.",
     "no_shell": "The account {user} does not give a usable shell ({why}): use an account with an ordinary shell.",

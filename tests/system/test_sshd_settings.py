@@ -93,3 +93,36 @@ async def test_a_server_that_is_full_is_quoted(server: Host) -> None:
     assert (error.code, error.step) == ("ssh_refused", "connect")
     assert "Exceeded MaxStartups" in error.message
     assert "try again in a minute" in error.message
+
+
+@pytest.mark.parametrize(
+    ("methods", "asks"),
+    [("publickey,keyboard-interactive", "Password:"), ("publickey,password", "a password"), ("publickey,hostbased", "another method")],
+)
+async def test_a_second_factor_is_named(server: Host, methods: str, asks: str) -> None:
+    """PAM's stack here asks for a password as it would for a code."""
+    settings = ("UsePAM yes", "KbdInteractiveAuthentication yes", "HostbasedAuthentication yes", f"AuthenticationMethods {methods}")
+    async with running(server, *settings) as target:
+        error = await refused(target)
+        assert (error.code, error.step) == ("second_factor", "authenticate")
+        assert f"more than the key ({asks})" in error.message
+        error = await refused(target._replace(private_key=Secret(server.private_key("id_stranger"))))
+        assert error.code == "key_rejected"
+
+
+async def test_a_password_behind_a_key_is_given(server: Host) -> None:
+    async with running(server, "UsePAM yes", "AuthenticationMethods publickey,password") as target:
+        answer = await log_in(target._replace(username="admin", password=Secret("lab-admin-pw")))
+    assert answer.of("uid") == ["0"]
+
+
+async def test_a_password_that_has_expired_is_named(server: Host) -> None:
+    await asyncio.to_thread(server.sh, "chage -d 0 ops")
+    try:
+        async with running(
+            server, "UsePAM yes", "KbdInteractiveAuthentication yes", "AuthenticationMethods keyboard-interactive"
+        ) as target:
+            error = await refused(target._replace(username="ops", private_key=None, password=Secret("lab-ops-pw")))
+    finally:
+        await asyncio.to_thread(server.sh, "chage -d $(date +%F) ops")
+    assert error.code == "password_expired"
