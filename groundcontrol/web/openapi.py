@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from typing import Any, Final
@@ -16,6 +17,12 @@ from spider.version import VERSION
 _REF: Final = "#/components/schemas/{name}"
 _USERNAME: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"}
 _ID: Final = {"type": "string", "pattern": "^[0-7][0-9a-hjkmnp-tv-z]{25}$"}
+
+
+@functools.cache
+def encoded() -> bytes:
+    """The description as JSON. It depends on the program alone, so it is made once for each process."""
+    return msgspec.json.encode(document())
 
 
 def document() -> dict[str, Any]:

@@ -50,8 +50,7 @@ def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | 
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS] = services, gate, live, headers
     for route in (*ROUTES, *routes):
         app.router.add_route(route.method, ROOT + route.path, _handle(gate, route))
-    description = msgspec.json.encode(openapi.document())
-    app.router.add_route("GET", ROOT + "/openapi.json", _describe(description))
+    app.router.add_route("GET", ROOT + "/openapi.json", _describe(openapi.encoded()))
     app.router.add_route("GET", ROOT + "/live", live.handle)
     app.on_response_prepare.append(headers)
     app.on_shutdown.append(_close_live)

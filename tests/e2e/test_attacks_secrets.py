@@ -118,6 +118,7 @@ async def test_no_planted_secret_is_found_anywhere(tmp_path: Path) -> None:
         tmp_path / "hub",
         secret=canaries["secret"],
         env={"STARDUST_ADMIN_PASS": canaries["admin password"], "STARDUST_METRICS_TOKEN": canaries["metrics token"]},
+        forked=False,
     )
     answers: list[bytes] = []
     await hub.start()

@@ -34,7 +34,7 @@ class Counted:
     """A hub that tells what it holds."""
 
     def __init__(self, folder: Path) -> None:
-        self.hub = HubProcess(folder / "hub", faults=["object-count"])
+        self.hub = HubProcess(folder / "hub", faults=["object-count"], forked=False)
         self._told = fault_file(self.hub.folder, "object-count")
 
     def _settled(self) -> bool:

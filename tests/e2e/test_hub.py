@@ -169,7 +169,7 @@ def test_everything_that_is_kept_is_private(hub: HubProcess) -> None:
 def test_secrets_stand_nowhere(tmp_path: Path) -> None:
     password = "canary of the admin 7613"
     token = "canary-metrics-Q8s5xV2"
-    hub = HubProcess(tmp_path / "hub", env={"STARDUST_ADMIN_PASS": password, "STARDUST_METRICS_TOKEN": token})
+    hub = HubProcess(tmp_path / "hub", env={"STARDUST_ADMIN_PASS": password, "STARDUST_METRICS_TOKEN": token}, forked=False)
     with hub:
         hub.login(password=password)
         [node] = hub.enrol("canary")
@@ -363,7 +363,7 @@ async def test_nothing_blocks_on_the_loop_while_the_hub_serves(tmp_path: Path) -
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(BLOCKING)
-    hub = HubProcess(tmp_path / "hub", env={"PYTHONPATH": f"{site}:{ROOT}"})
+    hub = HubProcess(tmp_path / "hub", env={"PYTHONPATH": f"{site}:{ROOT}"}, forked=False)
     await hub.start()
     try:
         [node] = await asyncio.to_thread(hub.enrol, "web-1")

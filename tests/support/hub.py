@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tests.support.fork_server import FORK_SERVER, ForkedProcess
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,11 +88,14 @@ class HubProcess:
         default_admin: bool = False,
         prefix: Sequence[str] = (),
         faults: Sequence[str] = (),
+        forked: bool = True,
     ) -> None:
         """Args:
         folder: becomes the data folder.
         prefix: put before the command, as `nice` is.
         faults: names of `hub_program.FAULTS`, each with `=VALUE` where it takes one.
+        forked: start it by the fork server, which saves its imports. False: for tests of the program's own memory, command line or
+            environment. With a prefix, and outside pytest, it is never forked.
         args, env: added to the command line and the environment.
         port: 0 = any free one, kept over restarts.
         default_admin: admin/admin, as on a real first start.
@@ -100,7 +104,8 @@ class HubProcess:
         self.port = port or free_port()
         self._args = list(args)
         self._prefix = list(prefix)
-        self._program = [PROGRAM, *(word for fault in faults for word in ("--fault", fault))]
+        self._faults = [word for fault in faults for word in ("--fault", fault)]
+        self._forked = forked and not prefix and "PYTEST_VERSION" in os.environ
         self.view = folder
         """The data folder as this process sees it."""
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("STARDUST_")}
@@ -110,7 +115,7 @@ class HubProcess:
         if not default_admin:
             self._env["STARDUST_ADMIN_PASS"] = PASSWORD
         self._env |= dict(env or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._has_served = False
         self.lines: list[str] = []
         """What this start has written so far."""
@@ -140,14 +145,15 @@ class HubProcess:
     def _launch(self) -> None:
         assert self.process is None or self.process.poll() is not None
         self.lines = []
-        self.process = subprocess.Popen(
-            [
-                *self._prefix, sys.executable, "-m", *self._program, "serve", "--port", str(self.port), "--data-dir", str(self.folder),
-                "--log-format", "json", *self._args,
-            ],
-            cwd=self.folder.parent, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
+        words = [*self._faults, "serve", "--port", str(self.port), "--data-dir", str(self.folder), "--log-format", "json", *self._args]
+        if self._forked:
+            self.process = FORK_SERVER.start(words, env=self._env, cwd=self.folder.parent)
+        else:
+            self.process = subprocess.Popen(
+                [*self._prefix, sys.executable, "-m", PROGRAM, *words],
+                cwd=self.folder.parent, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
         self._reader = threading.Thread(target=self._read, args=(self.process,), name="hub output", daemon=True)
         self._reader.start()
         try:
@@ -257,7 +263,7 @@ class HubProcess:
                     raise TimeoutError(f"no {name} {facts or ''} within {limit_s:.0f} s:\n{self.output[-3000:]}")
                 self._news.wait(min(left_s, 0.5))
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
+    def _read(self, process: subprocess.Popen[bytes] | ForkedProcess) -> None:
         assert process.stdout is not None
         for raw in process.stdout:
             with self._news:

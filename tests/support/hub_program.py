@@ -1,7 +1,7 @@
 """The hub of the tests, with faults: `python -m tests.support.hub_program [--fault NAME[=VALUE]]… serve --data-dir … …`.
 
-Each hub makes its keyring with the fewest rounds that a hub accepts. With the usual rounds, deriving the key takes two thirds of the processor
-time of a start, and the tests start hundreds of hubs. The keyring records the rounds, so later starts use the same number.
+Each hub makes its keyring with one round. With the usual rounds, deriving the key takes most of the processor time of a start, and the
+tests start hundreds of hubs. The keyring records the rounds, so later starts use the same number.
 
 A test and a fault communicate through the file `DATA_DIR.NAME`, and through SIGUSR1 where the table says so.
 """
@@ -17,18 +17,18 @@ import sqlite3
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from groundcontrol import app, failpoints
+from groundcontrol import app, failpoints, vault
 from groundcontrol.cli import main as cli
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.store.sqlite.reader import POOL_SIZE
 from groundcontrol.store.sqlite.tx import Rows
 from groundcontrol.store.sqlite.writer import Writer
-from groundcontrol.vault import LEAST_ROUNDS, open_vault
 from groundcontrol.web.ws_browser import Live
 from spider.clock import SystemClock
 from tests.support.hub_faults import fault_file
@@ -202,7 +202,9 @@ def main(argv: Sequence[str]) -> int:
     while words[:1] == ["--fault"]:
         faults.append(words[1])
         words = words[2:]
-    _replace(app, "open_vault", partial(open_vault, rounds=LEAST_ROUNDS))
+    warnings.filterwarnings("ignore", message="Warning: bcrypt.kdf", category=UserWarning)
+    _replace(vault, "LEAST_ROUNDS", 1)
+    _replace(app, "open_vault", partial(vault.open_vault, rounds=1))
     if faults:
         _install(faults, Path(words[words.index("--data-dir") + 1]))
     return cli.main(words)

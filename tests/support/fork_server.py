@@ -1,0 +1,195 @@
+"""Starts hubs by fork from a process that has imported them already.
+
+A hub takes 1.2 s of processor time to start; two thirds of it are imports. A run of the tests starts some hundred hubs.
+The fork server imports once for each test process. Each hub is still a process of its own, with its own arguments,
+environment, folder and session.
+
+The server is `python -m tests.support.fork_server FD`. FD is its end of a socket pair; each request is one JSON object with
+two descriptors: the child's output, and a pipe that gets its wait status as one line when it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import io
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TypedDict
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUEST_BYTES = 1 << 17
+
+
+class Request(TypedDict):
+    """What a child runs as."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+
+
+class ForkedProcess:
+    """A child of the fork server, with the part of `subprocess.Popen` that tests use."""
+
+    def __init__(self, pid: int, argv: Sequence[str], stdout: BinaryIO, status: int) -> None:
+        self.pid = pid
+        self.args = list(argv)
+        self.stdout = stdout
+        self.returncode: int | None = None
+        self._status = status
+        self._lock = threading.Lock()
+
+    def poll(self) -> int | None:
+        """The exit status as `Popen` has it, None while it runs."""
+        return self._read(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises: subprocess.TimeoutExpired."""
+        status = self._read(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return status
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _read(self, timeout_s: float | None) -> int | None:
+        with self._lock:
+            if self.returncode is None and select.select([self._status], [], [], timeout_s)[0]:
+                line = os.read(self._status, 32)
+                os.close(self._status)
+                self.returncode = os.waitstatus_to_exitcode(int(line)) if line else -signal.SIGKILL  # the server itself has ended
+            return self.returncode
+
+
+class ForkServer:
+    """The client's side: one server for each test process, started on first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> ForkedProcess:
+        """Run `tests.support.hub_program` with these arguments in a child."""
+        output_read, output_write = os.pipe()
+        status_read, status_write = os.pipe()
+        request = json.dumps(Request(argv=list(argv), env=dict(env), cwd=str(cwd))).encode()
+        with self._lock:
+            if self._socket is None:
+                self._launch()
+            assert self._socket is not None
+            socket.send_fds(self._socket, [request], [output_write, status_write])
+            answer = self._socket.recv(64)
+        os.close(output_write)
+        os.close(status_write)
+        if not answer:
+            raise RuntimeError("the fork server has ended")
+        return ForkedProcess(int(answer), argv, os.fdopen(output_read, "rb"), status_read)
+
+    def _launch(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        env = {key: value for key, value in os.environ.items() if not key.startswith("STARDUST_")} | {"PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.fork_server", str(theirs.fileno())],
+            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True,
+        )  # fmt: skip  # it ends by itself when this process closes its end of the pair
+        theirs.close()
+
+
+FORK_SERVER = ForkServer()
+
+
+def _child(request: Request, output: int, main: Callable[[Sequence[str]], int]) -> int:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.closerange(3, 256)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), write_through=True)
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), write_through=True)
+    sys.argv = ["hub", *request["argv"]]
+    time.tzset()
+    try:
+        status: object = main(request["argv"])
+    except SystemExit as ended:
+        status = ended.code
+    atexit._run_exitfuncs()  # what measures coverage writes its file here
+    return status if isinstance(status, int) else 0 if status is None else 1
+
+
+def serve(fd: int) -> None:
+    """Fork a child for each request until the other end closes; then kill the children that are left."""
+    from groundcontrol.web import openapi  # noqa: PLC0415  # the client imports this module without the hub
+    from tests.support.hub_program import main  # noqa: PLC0415
+
+    openapi.encoded()
+
+    link = socket.socket(fileno=fd)
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(wake)
+    statuses: dict[int, int] = {}
+    gc.collect()
+    gc.freeze()
+    while True:
+        waiting: list[Any] = [link, woken]
+        ready, _, _ = select.select(waiting, [], [])
+        if woken in ready:  # a child has ended
+            with contextlib.suppress(BlockingIOError):
+                os.read(woken, 4096)
+            _reap(statuses)
+        if link not in ready:
+            continue
+        data, fds, _, _ = socket.recv_fds(link, REQUEST_BYTES, 2)
+        if not data:
+            break
+        output, status = fds
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = _child(json.loads(data), output, main)
+            finally:
+                os._exit(code)
+        statuses[pid] = status
+        os.close(output)
+        link.send(str(pid).encode())
+    for pid in statuses:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _reap(statuses: dict[int, int]) -> None:
+    while statuses:
+        pid, raw = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        status = statuses.pop(pid)
+        os.write(status, f"{raw}\n".encode())
+        os.close(status)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))
