@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.conftest import DESKTOP, PATIENCE_MS
+from tests.browser.gates import log_in
 from tests.browser.waits import forgotten
 from tests.support.hub import PASSWORD, HubProcess
 
@@ -81,7 +82,8 @@ def password_step(page: Page, hub: HubProcess, username: str, password: str) -> 
 
 
 def sign_in(page: Page, hub: HubProcess, username: str = "admin", password: str = PASSWORD) -> None:
-    password_step(page, hub, username, password)
+    log_in(page, hub, username, password)
+    page.goto(hub.url)
     expect(page.get_by_role("navigation", name="Main", exact=True)).to_be_visible()
 
 
