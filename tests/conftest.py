@@ -8,10 +8,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.remote import Producer
 
 from tests.support import lab as labs
-from tests.support.beside import LongestFirst
 from tests.support.left_out import SLOW, may_be_left_out
 
 LONG_BYTES = 8
@@ -37,14 +35,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=SLOW))
         if item.get_closest_marker("system") and no_lab and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason=no_lab))
-    # Quick tests first: a mistake shows early. Several processes have an order of their own.
+    # Quick tests first: a mistake shows early. Browser tests last: their driver's event loop goes on until the process ends.
     order = {"unit": 0, "fuzz": 1, "contract": 2, "e2e": 3, "system": 4, "browser": 5}
     items.sort(key=lambda item: order.get(item.path.relative_to(config.rootpath / "tests").parts[0], 0))
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst | None:
-    """Processes side by side that take whole files take the long ones first."""
-    return LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

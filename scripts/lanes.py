@@ -1,0 +1,136 @@
+"""Runs the tests of the whole tree in lanes, two at a time, and reports the time and the budget of each lane.
+
+A lane is one pytest with two processes. Hosts and hubs mostly wait, checks and browsers mostly compute: so the two chains below keep
+two cores busy without one lane slowing another down. A lane over its budget is named, and does not fail: the machine may be busy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+LIMIT_S: Final = 3600.0
+END_LIMIT_S: Final = 30.0
+PROCESSES: Final = 2
+NO_TESTS: Final = 5
+"""The exit status of pytest when its arguments choose no test of this lane."""
+
+
+@dataclass
+class Lane:
+    """Some folders of tests, and how long they may take."""
+
+    name: str
+    budget_min: int
+    paths: tuple[str, ...]
+    status: int = -1
+    wall_s: float = 0.0
+    processor_s: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    process: subprocess.Popen[bytes] | None = None
+
+
+def lanes() -> tuple[list[Lane], list[Lane]]:
+    """Two chains; each runs its lanes in this order."""
+    checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
+    return (
+        [Lane("unit", 3, (*checks, "tests/unit", "tests/fuzz", "tests/contract")), Lane("browser", 6, ("tests/browser",))],
+        [Lane("hosts", 6, ("tests/system",)), Lane("e2e", 4, ("tests/e2e",))],
+    )
+
+
+def run(lane: Lane, arguments: Sequence[str]) -> None:
+    """Run one lane; its output is passed on line by line behind its name."""
+    command = [
+        sys.executable, "-m", "pytest", "-n", str(PROCESSES), "--dist", "loadfile",
+        "-o", f"cache_dir=.pytest_cache/{lane.name}", *arguments, *lane.paths,
+    ]  # fmt: skip
+    started_at = time.monotonic()
+    lane.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+    limit = threading.Timer(LIMIT_S, end, [lane])
+    limit.start()
+    assert lane.process.stdout is not None
+    last = ""
+    with lane.process.stdout as output:
+        for raw in output:
+            line = raw.decode(errors="replace").rstrip("\n")
+            last = line.strip("= ") or last
+            print(f"{lane.name:7} | {line}", flush=True)
+    _, status, used = os.wait4(lane.process.pid, 0)
+    limit.cancel()
+    lane.process.returncode = lane.status = os.waitstatus_to_exitcode(status)
+    lane.wall_s, lane.processor_s = time.monotonic() - started_at, used.ru_utime + used.ru_stime
+    lane.counts.update({word.removesuffix("s"): int(count) for count, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", last)})
+    if lane.status == NO_TESTS and arguments:
+        lane.status = 0
+
+
+def run_chain(chain: Sequence[Lane], arguments: Sequence[str]) -> None:
+    """Run these lanes one after another."""
+    for lane in chain:
+        run(lane, arguments)
+
+
+def end(lane: Lane) -> None:
+    """End a lane with all that it started, as Ctrl-C does; kill it when that takes too long."""
+    if lane.process is None or lane.process.returncode is not None:
+        return
+    os.killpg(lane.process.pid, signal.SIGINT)
+    threading.Timer(END_LIMIT_S, kill, [lane]).start()
+
+
+def kill(lane: Lane) -> None:
+    """End a lane that did not end by itself."""
+    if lane.process is not None and lane.process.returncode is None:
+        os.killpg(lane.process.pid, signal.SIGKILL)
+
+
+def report(done: Sequence[Lane], wall_s: float) -> None:
+    """One row for each lane, then the counts of all on a line of their own."""
+    print(f"\n{'lane':10}{'passed':>8}{'failed':>8}{'skipped':>8}{'minutes':>9}{'budget':>8}{'processor s':>13}")
+    total: Counter[str] = Counter()
+    for lane in done:
+        count = lane.counts
+        count["failed"] += count.pop("error", 0)
+        total += count
+        over = "  over its budget" if lane.wall_s > 60 * lane.budget_min else "" if lane.status == 0 else f"  exit status {lane.status}"
+        print(
+            f"{lane.name:10}{count['passed']:8}{count['failed']:8}{count['skipped']:8}"
+            f"{lane.wall_s / 60:9.1f}{lane.budget_min:8}{lane.processor_s:13.0f}{over}"
+        )
+    print(f"{'all':44}{wall_s / 60:7.1f}\n\n{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped", flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0 when every lane passed, else 1."""
+    chains = lanes()
+    started_at = time.monotonic()
+    threads = [threading.Thread(target=run_chain, args=(chain, arguments), name=chain[0].name) for chain in chains]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        for chain in chains:
+            for lane in chain:
+                end(lane)
+        return 130
+    done = [lane for chain in chains for lane in chain]
+    report(done, time.monotonic() - started_at)
+    return 0 if all(lane.status == 0 for lane in done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
