@@ -102,6 +102,12 @@ class TooLarge(HubError):
     code = "request.too_large"
 
 
+class HeadersTooLarge(HubError):
+    """A header of the request is larger than allowed, as are cookies of many neighbours on one host name."""
+
+    code = "request.headers_too_large"
+
+
 class UnsupportedType(HubError):
     """The request body is not of a type that this call takes."""
 

@@ -97,6 +97,7 @@ class AuthService:
         self._bus = bus
         self._clock = clock
         self._words = words
+        self.issuer = issuer
         self._tokens = Tokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
         self.hold = ClockHold(store.log, clock)

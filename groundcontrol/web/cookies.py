@@ -12,6 +12,7 @@ from groundcontrol.auth.tokens import LIFETIME_S
 
 REFRESH_PATH: Final = "/api/v1/auth/refresh"
 LOGIN_PATH: Final = "/api/v1/auth/login"
+HUB_CHARS: Final = 8
 
 
 class Cookies:
@@ -19,15 +20,16 @@ class Cookies:
 
     By TLS each is `__Host-`: no neighbour under the same domain, and nobody on a connection without TLS, can put one of their own in its
     place, which a prefix that allows a path would let them. Browsers want the path `/` for that. Without TLS there is no such prefix; there the
-    two that only one call reads are sent to that call alone, since other servers of the machine share its cookies.
+    two that only one call reads are sent to that call alone, since other servers of the machine share its cookies, whatever their ports. A
+    second hub may be one of them, so the names hold the hub.
     """
 
-    def __init__(self, *, secure: bool) -> None:
+    def __init__(self, hub: str, *, secure: bool) -> None:
+        """`hub`: names the installation and stays over restarts."""
         self._secure = secure
-        self.access_name = "__Host-stardust" if secure else "stardust-plain"
-        self.refresh_name = "__Host-stardust-refresh" if secure else "stardust-plain-refresh"
-        self.device_name = "__Host-stardust-device" if secure else "stardust-plain-device"
-
+        self.access_name = "__Host-stardust" if secure else f"stardust-plain-{hub[:HUB_CHARS]}"
+        self.refresh_name = f"{self.access_name}-refresh"
+        self.device_name = f"{self.access_name}-device"
         self._refresh_path = "/" if secure else REFRESH_PATH
         self._login_path = "/" if secure else LOGIN_PATH
 

@@ -32,6 +32,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.VaultError: 500,
     errors.BadRequest: 400,
     errors.TooLarge: 413,
+    errors.HeadersTooLarge: 431,
     errors.UnsupportedType: 415,
     errors.NotAcceptable: 406,
     errors.MethodNotAllowed: 405,

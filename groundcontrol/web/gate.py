@@ -30,7 +30,7 @@ class Gate:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._origins = services.config.origins
-        self.cookies = Cookies(secure=services.config.secure)
+        self.cookies = Cookies(services.auth.issuer, secure=services.config.secure)
 
     async def admit(
         self,

@@ -55,7 +55,7 @@ def document() -> dict[str, Any]:
                     "type": "apiKey",
                     "in": "cookie",
                     "name": "__Host-stardust",
-                    "description": "Set by a log-in; unsafe methods also need the session's X-CSRF-Token. Without TLS: stardust-plain.",
+                    "description": "Set by a log-in; unsafe methods also need the session's X-CSRF-Token. Without TLS: stardust-plain- and an id of the hub.",
                 },
             },
         },

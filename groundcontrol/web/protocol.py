@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
+from aiohttp.http_exceptions import LineTooLong
 
 from groundcontrol.auth.addresses import limit_key
 from groundcontrol.config import Network
-from groundcontrol.errors import BadRequest, HubError, TooLarge
+from groundcontrol.errors import BadRequest, HeadersTooLarge, HubError, TooLarge
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.headers import HeaderWriter
 from groundcontrol.web.peer import is_one_of
@@ -19,7 +20,11 @@ from groundcontrol.web.unread import Unread
 from spider.logs import event
 
 MAX_LINE_BYTES: Final = 8190
+MAX_HEADER_BYTES: Final = 32 * 1024
+"""One of them: browsers send a host name's cookies of all ports, and a neighbour may have many."""
 MAX_HEADERS: Final = 100
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""All of them, and what of the next request is read meanwhile: a stranger's head lies in memory until it is whole."""
 HEADERS_TIMEOUT_S: Final = 10.0
 """For the first request of a connection to be there, and for each later one from its first byte on."""
 MAX_SILENT: Final = 512
@@ -107,7 +112,7 @@ def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
 
 
 class _Connection(web.RequestHandler):
-    __slots__ = ("_crowd", "_deadline", "_headers_of", "_unread", "answer_bytes", "place", "user")
+    __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "place", "user")
 
     def __init__(self, headers: HeaderWriter, crowd: _Crowd, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
@@ -115,6 +120,8 @@ class _Connection(web.RequestHandler):
         self._crowd = crowd
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        """Read of a request that is not whole yet."""
         self.place = ""
         self.user = ""
         """Who asks at this moment."""
@@ -141,9 +148,15 @@ class _Connection(web.RequestHandler):
         idle, before = self.idle, self._request_count
         super().data_received(data)
         if self._request_count > before:
+            self._head_bytes = 0
             self._end_deadline()
             self._crowd.heard(self)
-        elif idle and self._deadline is None:
+            return
+        if idle or not before:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and self.transport is not None:
+                self.transport.abort()
+        if idle and self._deadline is None:
             self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self.drop_idle)
 
     def pause_writing(self) -> None:
@@ -234,6 +247,14 @@ class _Connection(web.RequestHandler):
         error: HubError
         if status == 413:
             error = TooLarge("the request is larger than allowed")
+        elif isinstance(exc, LineTooLong) and exc.args[1] == MAX_HEADER_BYTES:
+            error = HeadersTooLarge(
+                f"a header of this request has more than {MAX_HEADER_BYTES} bytes. If it is Cookie: other servers on this host name have set"
+                " many cookies; delete them in the browser, or give the hub a host name of its own",
+                limit_bytes=MAX_HEADER_BYTES,
+            )
+        elif isinstance(exc, LineTooLong):
+            error = BadRequest(f"the first line of this request has more than {MAX_LINE_BYTES} bytes")
         elif status < 500:
             error = BadRequest("this is not a request that the hub understands")
         else:
@@ -289,7 +310,7 @@ class HubRunner(web.AppRunner):
             keepalive_timeout=KEEPALIVE_S,
             lingering_time=LINGER_S,
             max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_LINE_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
         )
         self._header_writer = headers

@@ -181,7 +181,7 @@ def test_no_refresh_cookie_opens_a_session_that_is_over(world: World, end: Calla
         for stolen in (spent, fresh):
             reply = refreshed(stolen)
             assert (reply.status, reply.json["code"]) == (401, "auth.required"), reply.body
-            assert cookies_of(reply) == 'stardust-plain=""; stardust-plain-refresh=""'
+            assert cookies_of(reply) == "; ".join(f'{one.partition("=")[0]}=""' for one in spent.split("; ")[:2])
             assert hub.request("GET", f"{API}/nodes", headers={"Cookie": stolen, "Origin": hub.url}).status == 401
 
 

@@ -94,15 +94,16 @@ async def test_two_hundred_guesses_in_a_row_lock_the_guesser_out_and_not_the_own
 async def test_who_guesses_from_the_owner_s_own_address_keeps_the_owner_s_browser_out_of_nothing(hub: HubProcess) -> None:
     """As behind a proxy that was not named; a cookie that was made up or belongs to somebody else is worth nothing."""
     async with attackers(hub, ["127.0.0.2", "127.0.0.2"]) as [owner, guesser]:
-        kept = SimpleCookie((await try_password(owner, "admin", PASSWORD)).headers.getall("Set-Cookie")[2])["stardust-plain-device"]
+        [(name, kept)] = SimpleCookie((await try_password(owner, "admin", PASSWORD)).headers.getall("Set-Cookie")[2]).items()
+        assert name.endswith("-device")
         assert (kept["path"], kept["httponly"], kept["samesite"]) == (LOGIN, True, "Strict")
         told = [(await try_password(guesser, "admin", f"guess {number}")).status for number in range(8)]
         assert told == [401] * LIMIT + [429] * 3
         body = {"username": "admin", "password": PASSWORD}
         assert (await try_password(owner, "admin", PASSWORD)).status == 429
         for made_up in ("", "x", kept.value[:-1] + ("0" if kept.value[-1] != "0" else "1"), "0" + kept.value):
-            assert (await ask(owner, "POST", LOGIN, body, Cookie=f"stardust-plain-device={made_up}")).status == 429
-        assert (await ask(owner, "POST", LOGIN, body, Cookie=f"stardust-plain-device={kept.value}")).status == 200
+            assert (await ask(owner, "POST", LOGIN, body, Cookie=f"{name}={made_up}")).status == 429
+        assert (await ask(owner, "POST", LOGIN, body, Cookie=f"{name}={kept.value}")).status == 200
 
 
 @pytest.mark.holds("S-01")
@@ -377,9 +378,12 @@ def test_no_forged_token_opens_a_running_hub(shared_hub: HubProcess, tmp_path: P
         forged[f"another character at {position}"] = good[:position] + ("A" if good[position] != "A" else "B") + good[position + 1 :]
     with HubProcess(tmp_path / "other") as other:
         forged["another hub's"] = other.login().token
+        names = [{one.partition("=")[0] for one in hub.login().cookie.split("; ")} for hub in (shared_hub, other)]
+    assert not names[0] & names[1], "on one host name, a log-in at either would end that at the other"
+    [access] = [name for name in names[0] if not name.endswith(("-refresh", "-device"))]
     for name, token in forged.items():
         assert shared_hub.request("GET", f"{ROOT}/nodes", token=token).status == 401, name
-        cookie = {"Cookie": f"stardust-plain={token}", "Sec-Fetch-Site": "same-origin"}
+        cookie = {"Cookie": f"{access}={token}", "Sec-Fetch-Site": "same-origin"}
         assert shared_hub.request("GET", f"{ROOT}/nodes", headers=cookie).status == 401, name
     assert shared_hub.request("GET", f"{ROOT}/nodes", token=good).status == 200
 

@@ -1609,6 +1609,7 @@ export type ErrorCode =
   | "node.offline"
   | "node.policy_refuses"
   | "not_found"
+  | "request.headers_too_large"
   | "request.idempotency_mismatch"
   | "request.invalid"
   | "request.method_not_allowed"

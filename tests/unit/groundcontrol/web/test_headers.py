@@ -91,7 +91,7 @@ async def test_a_refused_socket_and_an_opened_one(hub: TestHub) -> None:
 @pytest.mark.parametrize(
     "junk",
     [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n", b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
-     b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n", b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+     b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 33000 + b"\r\n\r\n", b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
      b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"],
 )  # fmt: skip
 async def test_what_is_no_http_is_answered_in_the_same_way(hub: TestHub, junk: bytes) -> None:
@@ -105,9 +105,49 @@ async def test_what_is_no_http_is_answered_in_the_same_way(hub: TestHub, junk: b
 
     lines = head.decode().split("\r\n")
     headers = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:] if line)}
-    assert lines[0].split()[1] in ("400", "413")
+    assert lines[0].split()[1] in ("400", "431")
     check(headers, lines[0])
     assert b"aiohttp" not in head + body
+
+
+async def send(hub: TestHub, *parts: bytes) -> tuple[int, bytes]:
+    """Bytes as they are. Returns: the status of the answer (0: the connection ended without one) and its body."""
+    reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
+    try:
+        async with asyncio.timeout(30):
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    except ConnectionError:
+        return 0, b""
+    finally:
+        writer.close()
+    return int(head.split()[1]) if head else 0, body
+
+
+@pytest.mark.parametrize(("cookie_bytes", "status"), [(9_000, 200), (32_000, 200), (33_000, 431)])
+async def test_cookies_of_neighbours_on_the_same_host_name_may_be_many(hub: TestHub, cookie_bytes: int, status: int) -> None:
+    admin = await hub.logged_in(cookie=False)
+    cookie = b"neighbour=" + b"x" * (cookie_bytes - 10)
+    request = b"GET /api/v1/nodes HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\nCookie: %s\r\n\r\n"
+    got, body = await send(hub, request % (admin.bearer.encode(), cookie))
+    assert got == status, body
+    if status == 431:
+        assert b"request.headers_too_large" in body
+        assert b"other servers on this host name" in body
+
+
+async def test_an_address_that_is_too_long_says_so(hub: TestHub) -> None:
+    status, body = await send(hub, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (status, b"first line" in body) == (400, True)
+
+
+async def test_a_head_without_end_is_not_kept(hub: TestHub) -> None:
+    """A hundred headers of the longest kind would be three megabytes of each stranger."""
+    long = [b"X-%d: " % number + b"a" * 30_000 + b"\r\n" for number in range(90)]
+    status, _ = await send(hub, b"GET / HTTP/1.1\r\nHost: x\r\n", *long, b"\r\n")
+    assert status == 0
 
 
 async def test_the_page_and_its_files(tmp_path: Path) -> None:

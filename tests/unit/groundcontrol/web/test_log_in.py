@@ -66,7 +66,7 @@ async def test_by_plain_http_the_cookies_have_other_names(tmp_path: Path) -> Non
         )
 
         assert answer.status == 200
-        assert set(cookies(answer)) == {"stardust-plain", "stardust-plain-refresh", "stardust-plain-device"}
+        assert set(cookies(answer)) == {"stardust-plain-test-hub", "stardust-plain-test-hub-refresh", "stardust-plain-test-hub-device"}
         assert all("secure" not in cookie and cookie["httponly"] for cookie in cookies(answer).values())
         paths = [cookie["path"] for cookie in cookies(answer).values()]
         assert paths == ["/", "/api/v1/auth/refresh", "/api/v1/auth/login"], "other servers of the machine share them"
