@@ -165,7 +165,7 @@ class Installation:
             try:
                 await shell.run(login, self._node_script, ["finish"], "verify", self._limits.step_s)
             except DeployError as exc:
-                if exc.code != "connection_lost":
+                if exc.code not in ("connection_lost", "max_sessions"):
                     raise
                 async with enter_again(self._connector, way) as again:
                     await shell.run(again, self._node_script, ["finish"], "verify", self._limits.step_s)
@@ -251,7 +251,7 @@ class Installation:
                 try:
                     return await self._undo_by(login)
                 except DeployError as exc:
-                    if exc.code != "connection_lost":
+                    if exc.code not in ("connection_lost", "max_sessions"):
                         raise
                 async with enter_again(self._connector, way) as again:
                     return await self._undo_by(again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from typing import Final, Literal, NamedTuple
@@ -17,6 +18,9 @@ from majortom.sudo import Act, Dialogue, Rise, Words, command, receiving
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 MAX_NOTES: Final = 50
 """So many of a call are told: each is written down, and how many there are the server says."""
+SESSION_LIMIT_S: Final = 5.0
+SESSION_PAUSE_S: Final = 0.2
+CLOSE_LIMIT_S: Final = 2.0
 _CHUNK: Final = 16 * 1024
 _TEXT_ENDS: Final = "STARDUST_ROLLBACK_TEXT_ENDS"
 
@@ -96,6 +100,14 @@ async def _in_time(call: _Call, step: StepName, limit_s: float) -> Answer:
         raise failure("connection_lost", step) from None
 
 
+async def _close(process: asyncssh.SSHClientProcess[bytes]) -> None:
+    """End it, and wait for the server's end of it: until then it counts against the server's MaxSessions."""
+    process.close()
+    with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await process.wait_closed()
+
+
 class _Call:
     """One run of one script."""
 
@@ -115,9 +127,7 @@ class _Call:
         self._taken = 0
 
     async def run(self) -> Answer:
-        process: asyncssh.SSHClientProcess[bytes] = await self._login.connection.create_process(
-            self._command, encoding=None, term_type="dumb" if self._terminal else None
-        )
+        process = await self._open()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(process, process.stdout, self._dialogue.feed_out), name="script-out")
@@ -126,12 +136,31 @@ class _Call:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         finally:
-            process.close()
+            await _close(process)
         if not self._dialogue.ready:
             if process.returncode is None:
                 raise failure("connection_lost", self._step)
             raise self._dialogue.never_ready(process.returncode)
         return self._result(process.returncode)
+
+    async def _open(self) -> asyncssh.SSHClientProcess[bytes]:
+        """Begin it. A server that allows one session at a time needs a moment to notice that the one before is over."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + SESSION_LIMIT_S
+        while True:
+            try:
+                return await self._login.connection.create_process(
+                    self._command, encoding=None, term_type="dumb" if self._terminal else None
+                )
+            except asyncssh.ChannelOpenError as exc:
+                if self._login.connection.is_closed():
+                    raise
+                why = one_line(exc.reason) or "without a reason"
+                if exc.code in (asyncssh.OPEN_REQUEST_SESSION_FAILED, asyncssh.OPEN_REQUEST_PTY_FAILED):
+                    raise failure("no_shell", self._step, user=self._login.user, why=why) from None
+                if loop.time() > give_up_at:
+                    raise failure("max_sessions", self._step, why=why) from None
+            await asyncio.sleep(SESSION_PAUSE_S)
 
     async def _pump(
         self, process: asyncssh.SSHClientProcess[bytes], stream: asyncssh.SSHReader[bytes], feed: Callable[[bytes], list[Act]]

@@ -1,0 +1,48 @@
+"""Deployments to servers with narrow settings, by a real hub: sessions one at a time, and folders that accounts may not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.deploy_client import Desk, Look, any_host, told
+from tests.support.hub import HubProcess
+from tests.support.sshd import sshd
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def module_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    host.reset()
+    with Desk(HubProcess(tmp_path_factory.mktemp("narrow") / "hub"), host) as desk:
+        desk.clean = True
+        yield desk
+
+
+@pytest.fixture
+def desk(module_desk: Desk) -> Desk:
+    module_desk.freshen()
+    return module_desk
+
+
+@pytest.mark.parametrize("user", ["root", "admin"])
+def test_one_session_at_a_time_is_enough(desk: Desk, user: str) -> None:
+    look = Look(desk)
+    with sshd(desk.host, "MaxSessions 1", "UsePAM yes") as port:
+        row = desk.install(user, port=port, sudo_password="lab-admin-pw" if user == "admin" else None)
+        assert row["state"] == "succeeded", told(row)
+        removed = desk.remove(row["node_id"])
+        assert removed["state"] == "succeeded", told(removed)
+    look.check_unchanged()
+
+
+def test_no_session_at_all_is_named(desk: Desk) -> None:
+    look = Look(desk)
+    with sshd(desk.host, "MaxSessions 0") as port:
+        row = desk.install("root", port=port)
+    assert (row["error"]["code"], row["error"]["step"]) == ("max_sessions", "authenticate"), told(row)
+    assert "MaxSessions" in row["error"]["message"]
+    look.check_unchanged()
