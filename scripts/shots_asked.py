@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser.test_gates_live import OLDER
-from tests.browser.test_joining import Server
-from tests.browser.test_many_servers import OPENS, Servers
-from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
+from tests.support.page.answers import OLDER
+from tests.support.page.deployments import OPENS, Server, Servers
 from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
 

@@ -7,27 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from tests.support.hub import HubProcess
+from tests.support.page.gate import DESKTOP, FIRST_REFUSAL, HUB_AWAY, PATIENCE_MS, STEP_UP, closed
 
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
-DESKTOP = {"width": 1440, "height": 900}
-FIRST_REFUSAL = "401 (Unauthorized)"
-"""The browser's own word for the question whether somebody is logged in."""
-STEP_UP = "403 (Forbidden)"
-"""Its word for a change that asks for the password again first. What a user may not do at all is 403 too: the page does not offer it."""
-HUB_AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
-"""Its words for a hub that is not there, or that goes while it is being asked."""
-
 HUBS = {"hub", "fresh_hub"}
 """What fixtures that start a hub are called."""
 
-PATIENCE_MS = 30_000
-"""How long something may take to appear: a page of a machine that does three other things."""
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -58,13 +49,6 @@ def fresh_hub(tmp_path: Path) -> Iterator[HubProcess]:
     """A hub as on its first start: admin / admin."""
     with HubProcess(tmp_path / "hub", default_admin=True) as hub:
         yield hub
-
-
-def closed(context: BrowserContext) -> None:
-    """Its pages ask on till their end: an answer of a test's own that is then under way goes nowhere, and is nobody's fault."""
-    for page in context.pages:
-        page.unroute_all(behavior="ignoreErrors")
-    context.close()
 
 
 @pytest.fixture

@@ -4,44 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
-import socketserver
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import asyncssh
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.conftest import DESKTOP
-from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
-from tests.browser.test_gates_axe import asked_for_its_key, trusted
-from tests.browser.test_gates_safety import said
-from tests.browser.test_settings import choose_password
-from tests.browser.test_under_way import Kept
-from tests.browser.waits import forgotten, until
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import choose_password
+from tests.support.page.answers import Kept
+from tests.support.page.deployments import SUDO, asked_for_its_key, held_back, listed, opened, said, trusted
+from tests.support.page.gate import DESKTOP, LOOKS, PHONE, Look, gate
+from tests.support.page.waits import forgotten, until
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 PASSPHRASE = "open sesame 4711"
-SUDO = "canary-sudo-8812"
 DROPPED = "(text) => { const held = new DataTransfer(); held.items.add(new File([text], 'dropped_key')); return held; }"
-
-
-def opened(page: Page) -> Locator:
-    page.get_by_role("button", name="Add node").first.click()
-    return page.get_by_role("dialog")
-
-
-def listed(seen: Gate, name: str) -> Locator:
-    """The row of a deployment beside the jobs."""
-    seen.open("/jobs")
-    seen.page.get_by_role("radio", name="Deployments").click()
-    return seen.page.get_by_role("table", name="Deployments").get_by_role("row").filter(has_text=name)
 
 
 def begun(hub: HubProcess, name: str, port: int) -> str:
@@ -238,38 +218,6 @@ def test_it_goes_on_in_the_background_and_is_found_again(browser: Browser, hub: 
         expect(page.get_by_role("dialog", name="Deployment to 127.0.0.1 cancelled")).to_be_visible()
         dialog.get_by_role("button", name="Close").last.click()
         expect(page.get_by_text("No nodes yet")).to_be_visible()
-
-
-def pumped(taken: socket.socket, given: socket.socket) -> None:
-    """Hand on what is said, until one of both is gone."""
-    with contextlib.suppress(OSError):
-        while said := taken.recv(65536):
-            given.sendall(said)
-        given.shutdown(socket.SHUT_WR)
-
-
-@contextmanager
-def held_back(port: int) -> Iterator[tuple[int, threading.Event]]:
-    """A way to a port of this machine that is silent until the event."""
-    let_go = threading.Event()
-
-    class Way(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            let_go.wait(30)
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as far:
-                back = threading.Thread(target=pumped, args=(far, self.request))
-                back.start()
-                pumped(self.request, far)
-                back.join()
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way) as ways:
-        ways.daemon_threads = True
-        threading.Thread(target=ways.serve_forever, daemon=True).start()
-        try:
-            yield ways.server_address[1], let_go
-        finally:
-            let_go.set()
-            ways.shutdown()
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.gates import gate
-from tests.browser.test_add_node import SUDO, opened
-from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
+from tests.support.page.deployments import SUDO, opened
+from tests.support.page.gate import gate
+from tests.support.page.waits import forgotten
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.test_settings import settings, sign_in
-from tests.browser.test_under_way import Kept
-from tests.browser.waits import try_now
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import settings, sign_in
+from tests.support.page.answers import Kept
+from tests.support.page.waits import try_now
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

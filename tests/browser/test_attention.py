@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.gates import gate
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.gate import gate
+from tests.support.page.waits import until
 from tests.support.stage import BY_STAR, Stage, Star, values
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]

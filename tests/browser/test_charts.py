@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.large_node import CARDS, CORES, HOLE, WINDOW_S, Large
-from tests.browser.plots import drag, told_at_the_end, window_of
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.large_node import CARDS, CORES, HOLE, WINDOW_S, Large
+from tests.support.page.plots import drag, told_at_the_end, window_of
+from tests.support.page.waits import until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -9,11 +9,11 @@ import time
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.large_node import HELD_S, Holding, Large
-from tests.browser.plots import told_at_the_end
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.large_node import HELD_S, Holding, Large
+from tests.support.page.plots import told_at_the_end
+from tests.support.page.waits import until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -7,31 +7,17 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.test_add_node import opened
-from tests.browser.test_settings import keep, settings, sign_in
-from tests.browser.test_under_way import Kept
-from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import keep, settings, sign_in
+from tests.support.page.answers import Kept
+from tests.support.page.deployments import SECRET, opened, signed, with_password
+from tests.support.page.waits import forgotten
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-SECRET = "canary-ssh-5521"
 STEP_UP = {"code": "auth.step_up_required", "detail": "Confirm your password first."}
-
-
-def signed(dialog: Locator, port: int) -> None:
-    """A server at which nothing listens, and what would open it."""
-    dialog.get_by_label("Host name or IP").fill("127.0.0.1")
-    dialog.get_by_label("Port", exact=True).fill(str(port))
-    dialog.get_by_label("SSH user").fill("ada")
-    with_password(dialog)
-
-
-def with_password(dialog: Locator) -> None:
-    dialog.get_by_role("button", name="Sign in with a password instead").click()
-    dialog.get_by_label("SSH password", exact=True).fill(SECRET)
 
 
 def closed(page: Page, asked: Kept) -> Route:

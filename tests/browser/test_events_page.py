@@ -7,26 +7,13 @@ import re
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.test_settings import choose_password, sign_in
-from tests.browser.test_terminal import Printer
-from tests.browser.waits import until
-from tests.support.hub import Enrolled, HubProcess
+from tests.support.hub import HubProcess
+from tests.support.page.accounts import choose_password, sign_in
+from tests.support.page.fleets import CHECK, Printer, checked
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-ACCEPTED, CREATED, CHECK = 202, 201, "Check for updates"
-
-
-def checked(page: Page, hub: HubProcess, printer: Printer, node: Enrolled) -> str:
-    """A check of it, which has ended well."""
-    printer.began.clear()
-    job = hub.local("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "check"})
-    assert job.status == ACCEPTED, job.body
-    assert printer.began.wait(30)
-    printer.end()
-    made: str = job.json["id"]
-    until(page, lambda: hub.job(made)["state"], lambda state: state == "succeeded")
-    return made
+CREATED = 201
 
 
 def test_a_node_is_called_removed_only_once_the_fleet_is_known(page: Page, hub: HubProcess) -> None:

@@ -10,12 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from groundcontrol.domain.deployments import INSTALL_STEPS
-from tests.browser.gates import LOOKS, Gate, gate
-from tests.browser.test_gates_axe import trusted
-from tests.browser.test_gates_safety import said
-from tests.browser.waits import forgotten
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
+from tests.support.page.deployments import said, trusted
+from tests.support.page.gate import LOOKS, Gate, gate
+from tests.support.page.waits import forgotten
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.timeout(600)]

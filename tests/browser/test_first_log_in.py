@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, WebSocket, expect
 
-from tests.browser.test_settings import FORBIDDEN, FROM_THE_PAGE, password_step
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.accounts import FORBIDDEN, FROM_THE_PAGE, password_step
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

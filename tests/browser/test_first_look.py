@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from tests.browser.gates import LOOKS, gate
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.gate import LOOKS, gate
+from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

@@ -18,10 +18,11 @@ from playwright.sync_api import Page, expect
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, JobAnswer, JobPlan, JobStart, Message, Pack, Row, Table, Updates
 from spider.wire.orders import Order
-from tests.browser.test_settings import sign_in
 from tests.support.agent import IDENTITY, TestAgent, layout_of, pack_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
+from tests.support.page.accounts import sign_in
+from tests.support.page.fleets import COLUMNS, DIGEST
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 
@@ -36,8 +37,6 @@ NEWER = {
 }
 OLD = "db-1"
 """Its package lists are not all there, so that nothing newer means nothing."""
-COLUMNS = ["package", "installed", "candidate", "security", "repository"]
-DIGEST = "b" * 64
 BUSY = layout_of(series=["cpu.total"])
 
 

@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from groundcontrol.web.body import MAX_BODY_BYTES
-from tests.browser.conftest import PATIENCE_MS
 from tests.support.agent import SpiderProcess
 from tests.support.front_door import DOORS, Door, behind
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.gate import PATIENCE_MS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

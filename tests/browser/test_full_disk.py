@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_settings import sign_in
 from tests.support.agent import SpiderProcess
 from tests.support.faults import small_disk
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
 
 pytestmark = pytest.mark.browser
 

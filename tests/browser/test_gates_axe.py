@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from tests.browser.conftest import HUB_AWAY
-from tests.browser.gates import LOOKS, Gate, Screen, at, by_button, gate
-from tests.browser.test_gates_live import OLDER
-from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.accounts import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
+from tests.support.page.answers import OLDER
+from tests.support.page.deployments import asked_for_its_key, trusted
+from tests.support.page.gate import HUB_AWAY, LOOKS, Gate, Screen, at, by_button, gate
 from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage, staged
 
@@ -257,31 +257,6 @@ def test_the_way_in_and_an_empty_hub_break_no_rule(browser: Browser, tmp_path: P
 def expect_sign_in(page: Page, hub: HubProcess) -> None:
     page.goto(hub.url)
     expect(page.get_by_role("heading", name=re.compile("Sign in"))).to_be_visible()
-
-
-def asked_for_its_key(end: SshServerThread, password: str) -> Callable[[Gate], None]:
-    """A server that was never seen before."""
-
-    def go(seen: Gate) -> None:
-        seen.open("/")
-        seen.page.get_by_role("button", name="Add node").first.click()
-        dialog = seen.page.get_by_role("dialog")
-        dialog.get_by_label("Host name or IP").fill("127.0.0.1")
-        dialog.get_by_label("Port").fill(str(end.port))
-        dialog.get_by_label("SSH user").fill("ada")
-        dialog.get_by_role("button", name="Sign in with a password instead").click()
-        dialog.get_by_label("SSH password", exact=True).fill(password)
-        dialog.get_by_role("button", name="Connect").click()
-        expect(dialog.get_by_text("Is this the right server?")).to_be_visible()
-
-    return go
-
-
-def trusted(seen: Gate) -> None:
-    dialog = seen.page.get_by_role("dialog")
-    dialog.get_by_text("The fingerprints match").click()
-    dialog.get_by_role("button", name="Trust and deploy").click()
-    expect(dialog.locator("[data-step=host_key][data-state=done], .failure").first).to_be_visible()
 
 
 def refused_at_the_door(seen: Gate) -> None:

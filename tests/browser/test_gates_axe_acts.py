@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.gates import Gate, Screen, at, gate
 from tests.browser.test_gates_axe import sweep
 from tests.browser.test_gates_axe_states import alone, answered, dialog_by, into_palette
-from tests.browser.test_many_nodes import NAMES, Fleet
-from tests.browser.test_settings import choose_password, password_step, switch_on
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import choose_password, password_step, switch_on
+from tests.support.page.fleets import NAMES, Fleet
+from tests.support.page.gate import Gate, Screen, at, gate
 from tests.support.stage import wait_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

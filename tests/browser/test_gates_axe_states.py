@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.gates import LOOKS, Gate, Screen, at, gate
 from tests.browser.test_gates_axe import by_keys, expect_sign_in, sweep
-from tests.browser.test_gates_live import Wire
-from tests.browser.test_joining import Server
-from tests.browser.test_settings import password_step
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.accounts import password_step
+from tests.support.page.answers import Wire
+from tests.support.page.deployments import Server
+from tests.support.page.gate import LOOKS, Gate, Screen, at, gate
 from tests.support.stage import Stage, staged
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]

@@ -16,9 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Response, expect
 
 from scripts.bench_page import ROOT, scripted
-from tests.browser.conftest import DESKTOP
-from tests.browser.gates import gate
 from tests.support.hub import HubProcess
+from tests.support.page.gate import DESKTOP, gate
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from playwright.sync_api import TimeoutError as TooLate
 
-from tests.browser.gates import PHONE, Gate, gate
 from tests.support.hub import HubProcess
+from tests.support.page.gate import PHONE, Gate, gate
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

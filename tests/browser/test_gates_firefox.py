@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.gates import LISTEN
 from tests.support.bidi import firefox
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.gate import LISTEN
 from tests.support.stage import Stage, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -14,10 +14,10 @@ import msgpack
 import pytest
 from playwright.sync_api import Browser, Page, WebSocket, WebSocketRoute, expect
 
-from tests.browser.conftest import HUB_AWAY
-from tests.browser.gates import gate
-from tests.browser.waits import try_now, until
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.answers import OLDER, Wire
+from tests.support.page.gate import HUB_AWAY, gate
+from tests.support.page.waits import try_now, until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -50,14 +50,6 @@ const real = window.setTimeout;
 window.setTimeout = (then, ms, ...more) => real(then, ms === 30_000 ? 300 : ms, ...more);
 """
 """A headless page is never hidden; and the half minute until it stops listening is shortened."""
-
-OLDER = """
-new MutationObserver(() => {
-    const built = document.querySelector('meta[name="stardust-build"]');
-    if (built && built.content !== "older") built.content = "older";
-}).observe(document, {childList: true, subtree: true});
-"""
-"""The page believes that it was built before the hub's."""
 
 
 @pytest.fixture(scope="module")
@@ -351,36 +343,6 @@ def test_a_node_whose_values_are_old_is_left_out_of_the_fleet_s_sums(browser: Br
         finally:
             stage.hush("web-02", on=False)
         until(page, lambda: int(cores.inner_text().split()[0]), lambda count: count == all_of_them)
-
-
-class Wire:
-    """What the live socket and REST of a page meet: the hub, or nobody. A proxy that is up while the hub behind it is not looks like this."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.cut = False
-        self._held: list[WebSocketRoute] = []
-        page.route_web_socket("**/api/v1/live", self._socket)
-
-    def _socket(self, opened: WebSocketRoute) -> None:
-        if self.cut:
-            opened.close()
-            return
-        opened.connect_to_server()
-        self._held.append(opened)
-
-    def lose(self) -> None:
-        """Nobody answers from here on."""
-        self.cut = True
-        self.page.route("**/api/v1/**", lambda route: route.fulfill(status=502, body="Bad Gateway"))
-        for one in self._held:
-            one.close()
-        self._held.clear()
-
-    def mend(self) -> None:
-        """The hub is there again."""
-        self.cut = False
-        self.page.unroute("**/api/v1/**")
 
 
 def test_a_button_that_is_at_work_keeps_its_name(browser: Browser, hub: HubProcess) -> None:

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import DESKTOP
-from tests.browser.gates import PHONE, Gate, Look, gate
-from tests.browser.plots import told_at
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.gate import DESKTOP, PHONE, Gate, Look, gate
+from tests.support.page.plots import told_at
+from tests.support.page.waits import until
 from tests.support.pictures import difference
 from tests.support.stage import FROZEN_AT, Stage, frozen_hub, play_jobs, wait_told_of_who_left
 

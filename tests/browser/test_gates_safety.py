@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, expect
 
-from tests.browser.gates import gate
-from tests.browser.waits import forgotten, kept_by_browser, until
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.deployments import said
+from tests.support.page.gate import gate
+from tests.support.page.waits import forgotten, kept_by_browser, until
 from tests.support.stage import Stage, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -76,18 +77,6 @@ def test_no_string_becomes_code_or_markup_on_any_page(browser: Browser, hub: Hub
             assert seen.page.evaluate("() => [window.__evil ?? 0, document.querySelectorAll('#evil').length].join()") == "0,0"
             until(seen.page, seen.refused)  # what was refused was told, so that an empty list above means something
             seen.page.evaluate("() => { window.__violations = []; }")
-
-
-def said(page: Page) -> list[str]:
-    """Grows by every address and body that the page sends."""
-    sent: list[str] = []
-
-    def noted(request: Request) -> None:
-        sent.append(f"{request.method} {request.url} {request.post_data or ''}")
-
-    page.on("request", noted)
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(str(frame))))
-    return sent
 
 
 @pytest.mark.holds("J-8")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.gates import Gate, gate
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.gate import Gate, gate
+from tests.support.page.waits import until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]

@@ -30,13 +30,13 @@ from spider.wire.frames import (
 )  # fmt: skip
 from spider.wire.metrics import NOT_IN_LABELS, parse_series
 from spider.wire.tables import SUBJECTS, TEXT
-from tests.browser.test_joining import Server
-from tests.browser.test_orders import plan
-from tests.browser.test_settings import sign_in
 from tests.e2e.test_attacks_node import CORPUS, MARK, filled
 from tests.support.agent import IDENTITY, SERIES, TestAgent, agents, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
+from tests.support.page.accounts import sign_in
+from tests.support.page.deployments import Server
+from tests.support.page.fleets import plan
 from tests.support.stage import Stage, report
 
 pytestmark = pytest.mark.browser

@@ -13,62 +13,15 @@ import aiohttp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from spider.wire.joining import JoinEnded, masked
-from tests.browser.gates import LOOKS, gate
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import forgotten, until
-from tests.support.agent import IDENTITY, agents
-from tests.support.hub import PASSWORD, Enrolled, HubProcess
+from tests.support.hub import PASSWORD, HubProcess
 from tests.support.hub_faults import set_fault
-from tests.support.join_client import Visitor, knock, made
+from tests.support.join_client import knock, made
+from tests.support.page.accounts import sign_in
+from tests.support.page.deployments import Server
+from tests.support.page.gate import LOOKS, gate
+from tests.support.page.waits import forgotten, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-
-class Server(threading.Thread):
-    """A server that joins with an invite, and whose agent stays until `with` ends."""
-
-    def __init__(self, hub: HubProcess, invite: str, failure: str = "") -> None:
-        super().__init__(name="a server", daemon=True)
-        self._failure = failure
-        self._hub = hub
-        self._invite = invite
-        self.accepted = threading.Event()
-        self.go_on = threading.Event()
-        self._over = asyncio.Event()
-        self._loop = asyncio.new_event_loop()
-
-    def __enter__(self) -> Server:
-        self.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self.join(20)
-        assert not self.is_alive()
-
-    def run(self) -> None:
-        self._loop.run_until_complete(self._play())
-        self._loop.close()
-
-    async def _play(self) -> None:
-        async with aiohttp.ClientSession() as client:
-            visitor: Visitor = await knock(client, self._hub, self._invite)
-            answer, _ = await visitor.accepted()
-            keys = [masked(answer.session_mask, visitor.joined.session_mask), masked(answer.launch_mask, visitor.joined.launch_mask)]
-            self.accepted.set()
-            await asyncio.to_thread(self.go_on.wait, 60)
-            if self._failure:
-                await visitor.say(JoinEnded("install_failed", self._failure))
-                await self._over.wait()
-                return
-            node = Enrolled(answer.node, "web-7", 1, "", *keys)
-            async with agents(self._hub, node) as [agent]:
-                await agent.join()
-                await agent.say(IDENTITY)
-                assert (await visitor.hear()).waiting == 0
-                await visitor.say(JoinEnded("", ""))
-                await self._over.wait()
 
 
 @pytest.mark.holds("J-9")

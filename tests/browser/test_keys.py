@@ -7,10 +7,10 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.gates import gate
-from tests.browser.test_settings import choose_password
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import choose_password
+from tests.support.page.gate import gate
+from tests.support.page.waits import until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]

@@ -7,43 +7,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
-from tests.browser.gates import LOOKS, gate
-from tests.browser.test_add_node import held_back
-from tests.browser.test_gates_axe import asked_for_its_key, trusted
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.answers import Held
+from tests.support.page.deployments import asked_for_its_key, held_back, trusted
+from tests.support.page.gate import LOOKS, gate
+from tests.support.page.waits import until
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
-
-
-class Held:
-    """The first answer to a request: made by the hub at once, and kept from the page until it is let go."""
-
-    def __init__(self, page: Page, method: str, pattern: str) -> None:
-        self._page, self._method, self._pattern = page, method, pattern
-        self._kept: list[tuple[Route, APIResponse]] = []
-        page.route(pattern, self._meet)
-
-    def _meet(self, route: Route) -> None:
-        if self._kept or route.request.method != self._method:
-            route.fallback()
-        else:
-            self._kept.append((route, route.fetch()))
-
-    def wait(self) -> APIResponse:
-        """What the hub answered."""
-        until(self._page, lambda: len(self._kept))
-        return self._kept[0][1]
-
-    def let_go(self) -> None:
-        """Give it to the page, and wait until the page has drawn what it makes of it."""
-        [(route, answer)] = self._kept
-        with self._page.expect_response(self._pattern) as late:
-            route.fulfill(response=answer)
-        late.value.finished()
-        self._page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
 
 
 def test_late_answers_take_back_neither_names_nor_preferences(browser: Browser, tmp_path: Path) -> None:

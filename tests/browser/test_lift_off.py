@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from groundcontrol.domain.deployments import INSTALL_STEPS
-from tests.browser.waits import forgotten, until
 from tests.support import fsdiff
 from tests.support.agent_host import AgentHost
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.lab import Host
+from tests.support.page.waits import forgotten, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.system, pytest.mark.timeout(600)]
 

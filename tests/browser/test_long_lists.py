@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from spider.wire.frames import InstalledPackages, Table, Updates
-from tests.browser.test_fleet_page import COLUMNS
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import until
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.fleets import COLUMNS
+from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

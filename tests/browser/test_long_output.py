@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobProgress, JobStart, Message
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import until
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
+from tests.support.page.accounts import sign_in
+from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

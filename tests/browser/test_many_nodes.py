@@ -3,75 +3,24 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobStart, JobStop, LogLines, Message
-from spider.wire.orders import Order
-from tests.browser.test_settings import settings, sign_in
-from tests.browser.test_under_way import Kept
-from tests.browser.waits import until
-from tests.support.agent import IDENTITY, TestAgent
-from tests.support.hub import Enrolled, HubProcess
-from tests.support.job_messages import LINE, ended
-from tests.support.played import PlayedNodes
-from tests.support.wire import open_order
+from tests.support.hub import HubProcess
+from tests.support.page.accounts import settings, sign_in
+from tests.support.page.answers import Kept
+from tests.support.page.fleets import NAMES, Fleet, choose
+from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-NAMES = ("web-1", "web-2", "web-3", "watched")
-"""web-2 fails; web-3 holds a reboot until it is stopped by force; the last one allows watching only."""
-
-
-class Fleet(PlayedNodes):
-    """Takes what it is ordered; what comes of it goes by the node's name."""
-
-    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
-        super().__init__(hub, nodes)
-        self.orders: list[tuple[str, Order]] = []
-
-    async def greet(self, agent: TestAgent, node: Enrolled) -> None:
-        mode = "monitor" if node.name == "watched" else "managed"
-        await agent.say(IDENTITY._replace(hostname=node.name, policy_mode=mode))
-        if node.name == "web-1":
-            now_ms = int(time.time() * 1000)
-            texts = ["Failed <b>password</b>", "I/O error\n\ton \x1b[31msda\u202e"]
-            await agent.say(LogLines("", "c1", 3, [now_ms - 1, now_ms], [4, 3], ["ssh.service", "kernel"], texts))
-
-    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
-        if not isinstance(told, (JobStart, JobStop)):
-            return
-        order = open_order(node.launch_key, told.order)
-        self.orders.append((node.name, order))
-        if isinstance(told, JobStop):
-            if order.args.get("force"):
-                await agent.say(ended(told.job, LINE, state="failed", error_code="job.packages_broken", error_text="its script was ended"))
-            else:
-                await agent.say(JobProgress(told.job, 0, "triggers", 90, "", "its script runs", "too_late"))
-            return
-        await agent.say(JobAnswer(told.job, "accepted", "", 0))
-        if order.verb == "reboot" and node.name == "web-3":
-            await agent.say(JobOutput(told.job, 0, 0, LINE), JobProgress(told.job, 0, "triggers", 90, "", ""))
-        elif node.name == "web-2":
-            await agent.say(ended(told.job, b"", state="failed", error_code="job.package_manager", error_text="the mirror is away"))
-        else:
-            await agent.say(JobOutput(told.job, 0, 0, LINE), ended(told.job, LINE))
 
 
 @pytest.fixture
 def nodes(hub: HubProcess) -> Iterator[Fleet]:
     with Fleet(hub, hub.enrol(*NAMES)) as played:
         yield played
-
-
-def choose(page: Page, *names: str) -> None:
-    """Tick these, and ask what is to be done with them."""
-    for name in names:
-        page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
-    page.get_by_role("region", name="Selection").get_by_role("button", name="Run…").click()
 
 
 def all_online(page: Page) -> None:

@@ -19,9 +19,9 @@ from playwright.sync_api import Locator, Page, expect
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, Layout, Pack, Row
 from spider.wire.metrics import parse_series
-from tests.browser.test_settings import sign_in
 from tests.support.agent import IDENTITY, TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
+from tests.support.page.accounts import sign_in
 from tests.support.played import PlayedNodes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

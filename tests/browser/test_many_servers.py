@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
 from collections.abc import Iterator
 
-import asyncssh
 import pytest
 from playwright.sync_api import Browser, expect
 
 from majortom.connect import describe
-from tests.browser.gates import LOOKS, Gate, gate
 from tests.support.hub import HubProcess
-from tests.support.ssh_server import jumping, serving
+from tests.support.page.deployments import GATE, KEY, OPENS, Servers
+from tests.support.page.gate import LOOKS, Gate, gate
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-KEY = asyncssh.generate_private_key("ssh-ed25519")
-GATE = asyncssh.generate_private_key("ssh-ed25519")
-OPENS = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
 FINGERPRINT = describe(KEY).fingerprint
-
-
-class Servers(threading.Thread):
-    """Three real SSH servers that let nobody in, and a jump host that does, until `with` ends."""
-
-    def __init__(self) -> None:
-        super().__init__(name="ssh servers", daemon=True)
-        self.ports: list[int] = []
-        self.jump = 0
-        self._loop = asyncio.new_event_loop()
-        self._over = asyncio.Event()
-        self._ready = threading.Event()
-
-    def __enter__(self) -> Servers:
-        self.start()
-        assert self._ready.wait(20)
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self.join(20)
-        assert not self.is_alive()
-
-    def run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            self.ports = [(await stack.enter_async_context(serving(KEY)))[0] for _ in range(3)]
-            self.jump = (await stack.enter_async_context(jumping(GATE)))[0]
-            self._ready.set()
-            await self._over.wait()
 
 
 @pytest.fixture

@@ -8,21 +8,20 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from spider.wire.frames import JobAnswer, JobOutput, JobPlan, JobProgress, JobReport, JobStart, JobStop, Message
+from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobReport, JobStart, JobStop, Message
 from spider.wire.orders import Order
-from tests.browser.test_add_node import opened
-from tests.browser.test_settings import password_step
-from tests.browser.test_under_way import Kept
-from tests.browser.waits import until
 from tests.support.agent import TestAgent
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 from tests.support.job_messages import LINE, ended
+from tests.support.page.accounts import password_step
+from tests.support.page.answers import Kept
+from tests.support.page.deployments import opened
+from tests.support.page.fleets import PLAN_DIGEST, plan
+from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-DIGEST = "5e" * 32
 
 
 class Planner(PlayedNodes):
@@ -49,13 +48,6 @@ class Planner(PlayedNodes):
             await agent.say(JobOutput(told.job, 0, 0, LINE), JobProgress(told.job, 0, "commit", 40, "curl", ""))
         else:
             await agent.say(ended(told.job, b""))
-
-
-def plan(job: str) -> JobPlan:
-    return JobPlan(
-        job, 0, 1, DIGEST, ["curl", "old-lib"], ["1.0", "2"], ["1.1", ""], ["yes", "no"], ["main", ""], ["vim"], ["9.1"], ["phased"],
-        2048, -100, "yes", "a new kernel",
-    )  # fmt: skip
 
 
 def report(job: str) -> JobReport:
@@ -126,7 +118,7 @@ def test_the_plan_that_was_seen_is_ordered_stopped_and_repaired(page: Page, hub:
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
     assert [(order.verb, order.args) for order in node.orders] == [
         ("plan", {"for": "upgrade"}),
-        ("upgrade", {"plan": DIGEST}),
+        ("upgrade", {"plan": PLAN_DIGEST}),
         ("repair", {}),
     ]
 
@@ -181,7 +173,7 @@ def test_packages_are_named_before_they_are_planned_and_removal_wants_its_plan(p
     expect(page.get_by_role("status").get_by_text("Succeeded")).to_be_visible()
     assert [order.args for order in node.orders] == [
         {"for": "remove", "packages": ["curl", "old-lib"]},
-        {"packages": ["curl", "old-lib"], "plan": DIGEST},
+        {"packages": ["curl", "old-lib"], "plan": PLAN_DIGEST},
     ]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.gates import Gate, gate
 from tests.support.hub import HubProcess
+from tests.support.page.gate import Gate, gate
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import HUB_AWAY
-from tests.browser.gates import LOOKS, PHONE, Gate, Look, gate
-from tests.browser.waits import try_now, until
 from tests.support.hub import HubProcess
+from tests.support.page.gate import HUB_AWAY, LOOKS, PHONE, Gate, Look, gate
+from tests.support.page.waits import try_now, until
 from tests.support.ports import free_port
 from tests.support.stage import Stage, order
 

@@ -12,13 +12,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from spider.wire.frames import JobAnswer, JobPlan, JobStart, JobStop, Message
-from tests.browser.test_fleet_page import DIGEST
-from tests.browser.test_many_nodes import choose
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import until
 from tests.support.agent import TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
+from tests.support.page.accounts import sign_in
+from tests.support.page.fleets import DIGEST, choose
+from tests.support.page.waits import until
 from tests.support.played import PlayedNodes
 from tests.support.wire import open_order
 

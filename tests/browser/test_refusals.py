@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.browser.test_settings import sign_in
-from tests.browser.test_terminal import FIRST, NEXT, Printer
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.fleets import FIRST, NEXT, Printer
+from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

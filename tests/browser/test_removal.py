@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.gates import LOOKS, gate
-from tests.browser.test_add_node import listed
-from tests.browser.test_settings import choose_password, sign_in
-from tests.browser.test_under_way import Kept
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import choose_password, sign_in
+from tests.support.page.answers import Kept
+from tests.support.page.deployments import listed
+from tests.support.page.gate import LOOKS, gate
 from tests.support.ports import free_port
 from tests.support.stage import Stage
 

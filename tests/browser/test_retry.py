@@ -7,8 +7,8 @@ import socket
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_settings import sign_in
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.gates import gate
 from tests.support.hub import HubProcess
+from tests.support.page.gate import gate
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

@@ -13,15 +13,13 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
 from groundcontrol.auth.sessions import ABSOLUTE_S
-from tests.browser.conftest import HUB_AWAY
-from tests.browser.gates import Gate, gate
-from tests.browser.test_add_node import opened
-from tests.browser.test_closed_meanwhile import signed
-from tests.browser.test_gates_live import Wire as Line
-from tests.browser.test_late_answers import Held
-from tests.browser.test_settings import choose_password
-from tests.browser.waits import until
 from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.accounts import choose_password
+from tests.support.page.answers import Held
+from tests.support.page.answers import Wire as Line
+from tests.support.page.deployments import opened, signed
+from tests.support.page.gate import HUB_AWAY, Gate, gate
+from tests.support.page.waits import until
 from tests.support.ssh_server import SshServerThread
 from tests.support.stage import Stage
 

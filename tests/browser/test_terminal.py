@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from spider.wire.frames import JobAnswer, JobOutput, JobStart, Message
-from tests.browser.test_settings import sign_in
-from tests.support.agent import TestAgent
-from tests.support.hub import Enrolled, HubProcess
-from tests.support.job_messages import ended
-from tests.support.played import PlayedNodes
+from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.fleets import FIRST, LINES, NEXT, WIDE, Printer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-LINES = 300
-WIDE = "wide " + "x" * 100 + " end of the wide line"
-FIRST = (
-    b"\x1b]0;evil title\x07\x1b]52;c;ZXZpbA==\x07\x1b]8;;http://evil.example\x07a link\x1b]8;;\x07\r\n"
-    + f"{WIDE}\r\n".encode()
-    + b"".join(b"line %d of many%s\r\n" % (number, b" NEEDLE" if number % 100 == 7 else b"") for number in range(1, LINES + 1))
-)
-NEXT = b"\x1b[31mand then some more\x1b[0m\r\n"
-
-
-class Printer(PlayedNodes):
-    """Prints what it is told to print."""
-
-    def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
-        super().__init__(hub, nodes)
-        self.printed = b""
-        self.began = threading.Event()
-
-    async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
-        if isinstance(told, JobStart):
-            self.agent, self.job = agent, told.job
-            await agent.say(JobAnswer(told.job, "accepted", "", 0))
-            self.began.set()
-
-    def print(self, data: bytes) -> None:
-        """From the test's thread."""
-        message = JobOutput(self.job, len(self.printed), 0, data)
-        self.printed += data
-        asyncio.run_coroutine_threadsafe(self.agent.say(message), self._loop).result(10)
-
-    def end(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.agent.say(ended(self.job, self.printed)), self._loop).result(10)
 
 
 @pytest.mark.holds("J-10")

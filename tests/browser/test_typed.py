@@ -9,10 +9,10 @@ import asyncssh
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.test_add_node import opened
-from tests.browser.test_settings import sign_in
-from tests.browser.test_under_way import Kept
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.answers import Kept
+from tests.support.page.deployments import opened
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

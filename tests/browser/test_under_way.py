@@ -5,40 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.answers import Kept
+from tests.support.page.waits import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 NAMES = ("web-1", "web-2", "web-3", "web-4", "web-5")
-
-
-class Kept:
-    """Requests of a kind, each kept from the hub until it is let go."""
-
-    def __init__(self, page: Page, method: str, pattern: str) -> None:
-        self._page, self._method = page, method
-        self._routes: list[Route] = []
-        page.route(pattern, self._meet)
-
-    def _meet(self, route: Route) -> None:
-        if route.request.method == self._method:
-            self._routes.append(route)
-        else:
-            route.fallback()
-
-    def wait(self, count: int = 1) -> list[Route]:
-        """The next ones, as soon as there are so many."""
-        taken = until(self._page, lambda: self._routes[:count], lambda found: len(found) == count)
-        del self._routes[:count]
-        return taken
-
-    def none(self) -> bool:
-        """No other one has come."""
-        return not self._routes
 
 
 def tags(hub: HubProcess) -> dict[str, list[str]]:

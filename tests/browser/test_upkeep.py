@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_add_node import opened
-from tests.browser.test_settings import choose_password, sign_in
-from tests.browser.test_under_way import Kept
 from tests.support.agent import SpiderProcess
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import choose_password, sign_in
+from tests.support.page.answers import Kept
+from tests.support.page.deployments import opened
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

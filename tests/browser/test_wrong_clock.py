@@ -12,12 +12,11 @@ from playwright.sync_api import Page, expect
 
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Pack, Row
-from tests.browser.test_events_page import CHECK, checked
-from tests.browser.test_settings import sign_in
-from tests.browser.test_terminal import Printer
 from tests.support.agent import TestAgent, layout_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.hub_faults import fault_file, set_fault
+from tests.support.page.accounts import sign_in
+from tests.support.page.fleets import CHECK, Printer, checked
 from tests.support.played import PlayedNodes
 
 pytestmark = pytest.mark.browser

@@ -12,9 +12,18 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import DESKTOP, FIRST_REFUSAL, PATIENCE_MS, STEP_UP, closed
 from tests.support.hub import PASSWORD, ROOT, HubProcess
 
+DESKTOP = {"width": 1440, "height": 900}
+FIRST_REFUSAL = "401 (Unauthorized)"
+"""The browser's own word for the question whether somebody is logged in."""
+STEP_UP = "403 (Forbidden)"
+"""Its word for a change that asks for the password again first. What a user may not do at all is 403 too: the page does not offer it."""
+HUB_AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_CONNECTION_CLOSED", "ERR_EMPTY_RESPONSE", "WebSocket connection to")
+"""Its words for a hub that is not there, or that goes while it is being asked."""
+
+PATIENCE_MS = 30_000
+"""How long something may take to appear: a page of a machine that does three other things."""
 PHONE = {"width": 390, "height": 844}
 AXE = ROOT / "capsule/node_modules/axe-core/axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -29,6 +38,13 @@ RUN_AXE = """(async () => {
     return found.violations.map(({id, help, nodes}) => `${id}: ${help}: ` + nodes.slice(0, 3).map((node) =>
         `${node.target.join(" ")} ${node.html.slice(0, 160)} ${node.any.concat(node.all, node.none).map((check) => check.message).join("; ").slice(0, 240)}`).join(" | "));
 })()""" % json.dumps(TAGS)  # noqa: UP031  # braces of JavaScript
+
+
+def closed(context: BrowserContext) -> None:
+    """Its pages ask on till their end: an answer of a test's own that is then under way goes nowhere, and is nobody's fault."""
+    for page in context.pages:
+        page.unroute_all(behavior="ignoreErrors")
+    context.close()
 
 
 class Look(NamedTuple):

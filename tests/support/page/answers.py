@@ -1,0 +1,99 @@
+"""Requests that a test holds back, and a link to the hub that a test cuts."""
+
+from __future__ import annotations
+
+from playwright.sync_api import APIResponse, Page, Route, WebSocketRoute
+
+from tests.support.page.waits import until
+
+
+class Kept:
+    """Requests of a kind, each kept from the hub until it is let go."""
+
+    def __init__(self, page: Page, method: str, pattern: str) -> None:
+        self._page, self._method = page, method
+        self._routes: list[Route] = []
+        page.route(pattern, self._meet)
+
+    def _meet(self, route: Route) -> None:
+        if route.request.method == self._method:
+            self._routes.append(route)
+        else:
+            route.fallback()
+
+    def wait(self, count: int = 1) -> list[Route]:
+        """The next ones, as soon as there are so many."""
+        taken = until(self._page, lambda: self._routes[:count], lambda found: len(found) == count)
+        del self._routes[:count]
+        return taken
+
+    def none(self) -> bool:
+        """No other one has come."""
+        return not self._routes
+
+
+class Held:
+    """The first answer to a request: made by the hub at once, and kept from the page until it is let go."""
+
+    def __init__(self, page: Page, method: str, pattern: str) -> None:
+        self._page, self._method, self._pattern = page, method, pattern
+        self._kept: list[tuple[Route, APIResponse]] = []
+        page.route(pattern, self._meet)
+
+    def _meet(self, route: Route) -> None:
+        if self._kept or route.request.method != self._method:
+            route.fallback()
+        else:
+            self._kept.append((route, route.fetch()))
+
+    def wait(self) -> APIResponse:
+        """What the hub answered."""
+        until(self._page, lambda: len(self._kept))
+        return self._kept[0][1]
+
+    def let_go(self) -> None:
+        """Give it to the page, and wait until the page has drawn what it makes of it."""
+        [(route, answer)] = self._kept
+        with self._page.expect_response(self._pattern) as late:
+            route.fulfill(response=answer)
+        late.value.finished()
+        self._page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
+
+
+OLDER = """
+new MutationObserver(() => {
+    const built = document.querySelector('meta[name="stardust-build"]');
+    if (built && built.content !== "older") built.content = "older";
+}).observe(document, {childList: true, subtree: true});
+"""
+"""The page believes that it was built before the hub's."""
+
+
+class Wire:
+    """What the live socket and REST of a page meet: the hub, or nobody. A proxy that is up while the hub behind it is not looks like this."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.cut = False
+        self._held: list[WebSocketRoute] = []
+        page.route_web_socket("**/api/v1/live", self._socket)
+
+    def _socket(self, opened: WebSocketRoute) -> None:
+        if self.cut:
+            opened.close()
+            return
+        opened.connect_to_server()
+        self._held.append(opened)
+
+    def lose(self) -> None:
+        """Nobody answers from here on."""
+        self.cut = True
+        self.page.route("**/api/v1/**", lambda route: route.fulfill(status=502, body="Bad Gateway"))
+        for one in self._held:
+            one.close()
+        self._held.clear()
+
+    def mend(self) -> None:
+        """The hub is there again."""
+        self.cut = False
+        self.page.unroute("**/api/v1/**")
