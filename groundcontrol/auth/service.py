@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import logging
 import secrets
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from groundcontrol.auth.addresses import is_loopback, is_private
@@ -18,6 +19,7 @@ from groundcontrol.auth.moment import ClockHold
 from groundcontrol.auth.passwords import Passwords, check_new
 from groundcontrol.auth.people import People
 from groundcontrol.auth.places import Places
+from groundcontrol.auth.portions import Portions
 from groundcontrol.auth.second_factor import Sealer, SecondFactor
 from groundcontrol.auth.sessions import (
     STEP_UP_S,
@@ -32,7 +34,7 @@ from groundcontrol.auth.sessions import (
 )
 from groundcontrol.auth.tokens import Tokens
 from groundcontrol.bus.base import Bus, Revoked
-from groundcontrol.domain.ids import SessionId, UserId
+from groundcontrol.domain.ids import NodeId, SessionId, UserId
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.domain.users import LoginSession, Standing, TotpRule, User, must_enrol, stricter
 from groundcontrol.errors import (
@@ -100,6 +102,7 @@ class AuthService:
         self.issuer = issuer
         self._tokens = Tokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
+        self._portions = Portions(clock)
         self.hold = ClockHold(store.log, clock)
         self.passwords = Passwords(pepper)
         self._places = Places(store.users, pepper)
@@ -321,6 +324,18 @@ class AuthService:
             raise StepUpRequired("people are asked for their password here: a token may do this only if it was made for it (sensitive)")
         if caller.session is not None and not 0 <= self._clock.now() - caller.session.authenticated_at <= STEP_UP_S:
             raise StepUpRequired("this wants your password once more")
+
+    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId]) -> None:
+        """As `require_step_up`, where a session or token changes more than a few nodes: in one request, or in several within some minutes.
+
+        Raises: StepUpRequired.
+        """
+        try:
+            self.require_step_up(caller)
+        except StepUpRequired:
+            known = caller.session or caller.token
+            if known is None or not self._portions.take(known.id, nodes):
+                raise
 
     async def _live(self, session_id: SessionId) -> Standing:
         found = await self._standings.standing(session_id)

@@ -9,7 +9,7 @@ from groundcontrol.domain.jobs import Batch
 from groundcontrol.errors import NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
-from groundcontrol.web.http.jobs import wants_step_up, wish_of
+from groundcontrol.web.http.jobs import check_step_up, wish_of
 from spider.wire.ids import is_id
 
 
@@ -17,9 +17,8 @@ async def create_batch(call: Call, body: schema.BatchBody) -> schema.BatchView:
     """Ask many nodes for the same; those that cannot are named in `refused`."""
     services = call.services
     wish = wish_of(body)
-    if wants_step_up(wish, len(body.nodes)):
-        services.auth.require_step_up(call.caller)
     nodes = [NodeId(node) for node in body.nodes]
+    check_step_up(call, wish, nodes)
     return await _whole(call, await services.jobs.submit_many(call.scope, nodes, wish, call.idempotency_key(), _plans_of(body)))
 
 

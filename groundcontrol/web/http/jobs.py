@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Collection
 from typing import Final, cast
 
 import msgspec
@@ -19,8 +20,6 @@ from spider.wire.ids import is_id
 
 MAX_OFFSET: Final = 10**18 - 1
 MAX_BY_CHARS: Final = 100
-MANY_NODES: Final = 10
-"""To change more than so many at once wants the password once more."""
 SHORT_OUTPUT_BYTES: Final = 65_536
 """An answer of no more takes no place: it is little to hold, however slowly it is read, and who follows a job by offsets asks often."""
 
@@ -32,8 +31,7 @@ async def create_job(call: Call, body: schema.JobBody) -> schema.JobView:
     services = call.services
     call.authorize("job.create", await services.store.nodes.node(call.scope, call.node_id))
     wish = wish_of(body)
-    if wants_step_up(wish, 1):
-        services.auth.require_step_up(call.caller)
+    check_step_up(call, wish, [call.node_id])
     return views.job_view(await services.jobs.submit(call.scope, call.node_id, wish, call.idempotency_key()))
 
 
@@ -144,6 +142,12 @@ def wish_of(body: schema.JobBody) -> Wish:
     )
 
 
-def wants_step_up(wish: Wish, nodes: int) -> bool:
-    """Whether the password is asked for once more: what removes or reboots, and what changes many nodes at once."""
-    return wish.action in DANGEROUS or wish.reboot or (nodes > MANY_NODES and wish.action not in READONLY)
+def check_step_up(call: Call, wish: Wish, nodes: Collection[NodeId]) -> None:
+    """Ask for the password once more: for what removes or reboots, and for what changes many nodes.
+
+    Raises: StepUpRequired.
+    """
+    if wish.action in DANGEROUS or wish.reboot:
+        call.services.auth.require_step_up(call.caller)
+    elif wish.action not in READONLY:
+        call.services.auth.require_step_up_for_many(call.caller, nodes)

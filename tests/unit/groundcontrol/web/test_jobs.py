@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.auth.portions import MANY_NODES
 from groundcontrol.domain.ids import BootId, HubId
 from groundcontrol.domain.jobs import ACTIONS, Change, JobEvidence, StopAnswer
 from groundcontrol.domain.nodes import Node, NodeIdentity, NodePolicy
 from groundcontrol.domain.permissions import PERMISSIONS, job_action
 from groundcontrol.domain.scope import Role
-from groundcontrol.web.http.jobs import MANY_NODES
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
 from tests.support.printing_node import Printing, tell_plan_and_report
@@ -120,6 +120,44 @@ async def test_to_change_many_nodes_at_once_wants_the_password_once_more_and_to_
 
     assert (changing.status, changing.code) == (403, "auth.step_up_required")
     assert (fewer.status, looking.status) == (202, 202)
+
+
+@pytest.mark.holds("SAFETY-22", "S-15")
+async def test_many_nodes_in_portions_want_the_password_once_more(hub: TestHub) -> None:
+    """Ten at a time, one at a time, or both; other sessions have a count of their own, and a fresh proof needs none."""
+    admin, colleague = await hub.logged_in(), await hub.logged_in()
+    nodes = [(await managed(hub)).id for _ in range(MANY_NODES + 2)]
+    wanted = {"action": "upgrade"}
+    fresh = await admin.post("jobs", {**wanted, "nodes": nodes})
+    hub.clock.shift += 301
+
+    first = await admin.post("jobs", {**wanted, "nodes": nodes[:6]})
+    singles = [(await admin.post(f"nodes/{node}/jobs", wanted)).status for node in nodes[6:]]
+    second = await admin.post("jobs", {**wanted, "nodes": nodes[8:]})
+    known = await admin.post("jobs", {**wanted, "nodes": nodes[:10]})
+    looking = await admin.post(f"nodes/{nodes[11]}/jobs", {"action": "check"})
+    other = await colleague.post(f"nodes/{nodes[11]}/jobs", wanted)
+
+    assert (fresh.status, first.status) == (202, 202)
+    assert singles == [202] * 4 + [403] * 2
+    assert (second.status, second.code) == (403, "auth.step_up_required")
+    assert (known.status, looking.status, other.status) == (202, 202, 202)
+
+
+@pytest.mark.holds("SAFETY-22", "S-15")
+async def test_a_token_changes_no_more_nodes_in_portions_than_at_once(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    made = [
+        await admin.post("tokens", {"name": f"t{sensitive}", "role": "operator", "sensitive": sensitive}) for sensitive in (False, True)
+    ]
+    assert [one.status for one in made] == [201, 201], made[0].body
+    nodes = [(await managed(hub)).id for _ in range(MANY_NODES + 1)]
+    told = []
+    for one in made:
+        program = hub.anonymous()
+        program.bearer = one.json["token"]
+        told.append([(await program.post(f"nodes/{node}/jobs", {"action": "upgrade"})).status for node in nodes])
+    assert told == [[202] * MANY_NODES + [403], [202] * (MANY_NODES + 1)]
 
 
 async def test_who_is_limited_to_some_nodes_orders_nothing_on_others(hub: TestHub) -> None:
