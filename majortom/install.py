@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -23,6 +24,8 @@ from spider.logs import event
 
 _log = logging.getLogger(__name__)
 
+_OF_INIT: Final = re.compile(r"systemd|stardust-spider\.service: (?!Failed at)|(Started|Starting|Stopped|Stopping|Failed to start) ")
+"""What the init system logs of a unit, not the unit itself."""
 TAKEN_BACK: Final = "everything was taken back"
 """How the detail of a step begins in which a failed installation has left nothing."""
 
@@ -300,9 +303,9 @@ def last_words(lines: list[str]) -> str:
         try:
             entry = json.loads(line)
         except ValueError:
-            if line.strip() and not line.startswith("systemd"):
-                return one_line(line)
-            continue
+            if not line.strip() or _OF_INIT.match(line):
+                continue
+            return one_line(line)
         if not isinstance(entry, dict) or entry.get("level") not in ("warning", "error", "critical"):
             continue
         if entry.get("why"):

@@ -46,6 +46,9 @@ def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str
     _check_system(probe)
     there = probe.existing
     clean = _check_replaced(there, fleet, node, replaceable=replaceable) if node else _check_existing(there, fleet, replaceable=replaceable)
+    if probe.closed is not None:
+        path, mode = probe.closed
+        raise failure("closed_to_spider", "probe", path=path, mode=mode)
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
         raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)

@@ -63,6 +63,8 @@ class Probe(NamedTuple):
     reach: str
     """`ok`, why Ground Control cannot be reached from there, or empty: not tried."""
     existing: Existing
+    closed: tuple[str, str] | None = None
+    """A folder that Spider's account may not pass, or a program that it may not run, and its mode."""
     openrc: str = ""
     """Version of OpenRC, where it and not systemd starts services; empty = it does not."""
     openrc_runlevel: str = ""
@@ -109,6 +111,7 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
             python_incomplete=facts.get("python_incomplete", ""),
             reach=facts.get("reach", ""),
             existing=_existing(facts),
+            closed=_closed(facts.get("closed", "")),
             openrc=_openrc(facts.get("openrc", "")),
             openrc_runlevel=facts.get("openrc_runlevel", ""),
         )
@@ -133,6 +136,11 @@ def _existing(facts: dict[str, str]) -> Existing:
 def _folder(path: str, value: str) -> Folder:
     free, writable, noexec = [*value.split(), "0", "no", "no"][:3]
     return Folder(path, _number(free) * 1024, writable == "yes", noexec == "yes")
+
+
+def _closed(text: str) -> tuple[str, str] | None:
+    path, _, mode = text.rpartition(" ")
+    return (path, mode) if path else None
 
 
 def _openrc(text: str) -> str:

@@ -365,9 +365,9 @@ start_units() {
     watched
     if openrc; then
         for unit in $UNIT_FILES; do
-            [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update add "$unit" default && rc_quiet rc-service "$unit" start; } || die start_failed "$unit: $(state)"
+            [ ! -e "$UNITS/$unit" ] || { rc_quiet rc-update add "$unit" default && rc_quiet rc-service "$unit" start; } || die start_failed "$unit: $(last_words)"
         done
-        active || die start_failed "$(state)"
+        active || die start_failed "$(last_words)"
         return 0
     fi
     # The links of `enable` are read with the reload that ends the installation: each reload costs a server more than all else in a step.
@@ -376,11 +376,19 @@ start_units() {
             die start_failed "launcher socket: $(last "$out")"
     fi
     out=$(systemctl enable --no-reload stardust-spider.service 2>&1 && systemctl start stardust-spider.service 2>&1) ||
-        die start_failed "$(last "$out")"
-    active || die start_failed "$(state)"
+        die start_failed "$(last_words)"
+    active || die start_failed "$(last_words)"
 }
 
-last() { printf '%s\n' "$1" | grep -v '^ *$' | tail -n 1; }
+last() { printf '%s\n' "$1" | grep -v -e '^ *$' -e '^See ' | tail -n 1; }
+
+# What Spider printed last, else what systemd says of it: the unit and its journal are hard to find once this is taken back.
+last_words() {
+    told=$(said -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400)
+    own=$(printf '%s\n' "$told" | grep -v -e '^ *$' -e '^{.*"level": "info"' -e '^stardust-spider\.service: ' -e '^Start' -e '^Stop' -e '^Failed to start' | tail -n 2)
+    [ -n "$own" ] || own=$(printf '%s\n' "$told" | grep -e 'Failed at step' -e 'Failed to ' | tail -n 1)
+    printf '%s' "${own:-$(state)}" | tr -c '[:print:]' ' ' | cut -c 1-300
+}
 
 state() {
     if openrc; then rc-service stardust-spider status 2>&1 9>&- | tr '\n' ' '; return 0; fi

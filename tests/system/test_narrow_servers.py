@@ -46,3 +46,26 @@ def test_no_session_at_all_is_named(desk: Desk) -> None:
     assert (row["error"]["code"], row["error"]["step"]) == ("max_sessions", "authenticate"), told(row)
     assert "MaxSessions" in row["error"]["message"]
     look.check_unchanged()
+
+
+@pytest.mark.parametrize("spoil", ["chmod 0750 /opt", "chmod 0711 /opt; chmod 0700 /var/lib"])
+def test_a_folder_that_the_account_may_not_pass_is_named(desk: Desk, spoil: str) -> None:
+    desk.spoil(spoil)
+    look = Look(desk)
+    row = desk.install("root")
+    assert (row["error"]["code"], row["error"]["step"]) == ("closed_to_spider", "probe"), told(row)
+    assert f"chmod o+x {spoil.rsplit(maxsplit=1)[-1]}" in row["error"]["message"]
+    look.check_unchanged()
+
+
+def test_why_spider_did_not_start_is_quoted_from_its_journal_and_taken_back_in_one_session(desk: Desk) -> None:
+    desk.spoil(
+        "mkdir -p /etc/systemd/system/stardust-spider.service.d;"
+        " printf '[Service]\\nExecStartPre=/bin/sh -c \"echo this house is closed >&2; exit 3\"\\n' > /etc/systemd/system/stardust-spider.service.d/no.conf"
+    )
+    look = Look(desk)
+    with sshd(desk.host, "MaxSessions 1") as port:
+        row = desk.install("root", port=port)
+    assert (row["error"]["code"], row["error"]["step"]) == ("start_failed", "start"), told(row)
+    assert row["error"]["message"] == "Spider did not start on the server (this house is closed)."
+    look.check_unchanged()

@@ -50,3 +50,6 @@ def test_the_last_words_of_spider_are_found() -> None:
     assert last_words(lines[:2]) == "ActiveState=active SubState=running"
     assert last_words([*lines, "SyntaxError: invalid syntax"]) == "SyntaxError: invalid syntax"
     assert last_words([]) == "it says nothing"
+    systemd = ["Started stardust-spider.service - Stardust agent.", "stardust-spider.service: Failed with result 'exit-code'."]
+    assert last_words(["python3: can't open file", *systemd]) == "python3: can't open file"
+    assert last_words([lines[0], *systemd]) == "ActiveState=active SubState=running"

@@ -87,6 +87,7 @@ def test_a_fresh_server_needs_nothing_first() -> None:
         ({"systemd_state": "stopping"}, "systemd_stopping"),
         ({"missing_tools": ("flock", "useradd")}, "tool_missing"),
         ({"folders": (Folder("/opt", 1 << 30, writable=False, noexec=False),)}, "read_only"),
+        ({"closed": ("/opt", "750")}, "closed_to_spider"),
         ({"folders": (Folder("/opt", 4096, writable=True, noexec=False),)}, "no_space"),
         ({"existing": Existing(jobs=1)}, "job_running"),
         ({"existing": Existing(paths=("/opt/stardust",))}, "already_installed"),
