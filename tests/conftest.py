@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import lab as labs
-from tests.support.left_out import SLOW, may_be_left_out
 
 LONG_BYTES = 8
+SLOW = "slow: run with --slow"
 
 # How long an example takes says how busy the machine is, not whether it holds; a test as a whole has its time limit.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -47,24 +47,21 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI what a test needs is installed: one that leaves itself out for the lack of it has failed."""
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI everything that a test needs is installed: only a slow test may be skipped."""
     report = yield
-    if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
-        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
-        if not may_be_left_out(reason, unasked=_is_unasked(item)):
-            report.outcome = "failed"
-            report.longrepr = f"{item.nodeid} was left out in CI: {reason}"
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if os.environ.get("CI") and report.skipped and not (_is_unasked(item) and reason == f"Skipped: {SLOW}"):
+        report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """The same for a whole file that leaves itself out while it is imported."""
+    """In CI no file may skip itself."""
     report = yield
     if os.environ.get("CI") and report.skipped:
-        report.outcome = "failed"
-        report.longrepr = f"{collector.nodeid} was left out in CI: {report.longrepr}"
+        report.outcome, report.longrepr = "failed", f"{collector.nodeid} is skipped in CI: {report.longrepr}"
     return report
 
 
