@@ -27,7 +27,8 @@ from spider.terminal import Log
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import Order
 from tests.support import lab as labs
-from tests.support.agent import BOOT, IDENTITY, SpiderProcess, TestAgent, agents, until
+from tests.support.agent import BOOT, IDENTITY, SpiderProcess, TestAgent, agents
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import ROOT, HubProcess
 
@@ -125,7 +126,7 @@ async def printing(what: str) -> AsyncIterator[tuple[HubProcess, SpiderProcess, 
         try:
             async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, work):
                 spider.launch()
-                await until(lambda: hub.node(node.node_id)["policy"], 20)
+                await eventually(lambda: hub.node(node.node_id)["policy"], 20)
                 job = (await hub.call("POST", f"/api/v1/nodes/{node.node_id}/jobs", {"action": "upgrade"})).json
                 yield hub, spider, job["id"]
         finally:
@@ -141,7 +142,7 @@ async def output() -> Results:
     async with printing("flood") as (hub, spider, job):
         assert spider.process is not None
         pid = spider.process.pid
-        await until(lambda: hub.job(job)["output_bytes"] > 0, 20)
+        await eventually(lambda: hub.job(job)["output_bytes"] > 0, 20)
         began, used_s = time.monotonic(), cpu_s(pid)
         lag_ms = 0.0
         while (shown := await asyncio.to_thread(hub.job, job))["ended_at"] is None:

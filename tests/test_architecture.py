@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -90,5 +91,20 @@ def test_nothing_dangerous_is_used() -> None:
         for path in [*tracked("spider/*.py"), *tracked("groundcontrol/*.py"), *tracked("majortom/*.py")]
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if banned.search(line)
+    ]
+    assert not found
+
+
+IMPORT_EACH_OTHER = ROOT / "tests/browser"
+"""Its tests still import each other."""
+
+
+def test_tests_import_helpers_only_from_their_support() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.module}"
+        for path in tracked("tests/*.py")
+        if not path.is_relative_to(IMPORT_EACH_OTHER)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.level or re.match(r"tests(?!\.support\b)", node.module or ""))
     ]
     assert not found

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import Database, open_database
-from spider.wire.ids import new_time_id
+from groundcontrol.store.sqlite import open_database
 from tests.support.clock import ManualClock
 from tests.support.lossy_bus import LossyBus
-
-AUDIT_KEY = bytes(range(32))
-
-
-class Backend:
-    """A store that can be closed and opened again, as a restarted hub does."""
-
-    def __init__(self, open_it: Callable[[], Awaitable[Database]], clock: ManualClock) -> None:
-        self._open = open_it
-        self.clock = clock
-        self.database: Database
-        self.store: Store
-
-    async def open(self) -> Store:
-        self.database = await self._open()
-        self.store = await self.database.store(audit_key=AUDIT_KEY, chain=new_time_id(self.clock.now()))
-        return self.store
-
-    async def reopen(self) -> Store:
-        await self.database.close()
-        return await self.open()
+from tests.support.store_backend import Backend
 
 
 @pytest.fixture
@@ -54,7 +33,7 @@ def store(backend: Backend) -> Store:
     return backend.store
 
 
-@pytest.fixture(params=["local", "shaky"])
+@pytest.fixture(params=["local", "lossy"])
 def any_bus(request: pytest.FixtureRequest) -> LocalBus:
     """Buses of every kind, good and bad: what holds for all of them is all that a user of the interface may count on."""
     return LocalBus() if request.param == "local" else LossyBus(seed=7)

@@ -16,10 +16,10 @@ from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import Vault
 from spider.wire.ids import new_time_id
-from tests.contract.conftest import Backend
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, new_node, new_user
 from tests.support.keys import first_vault, rotate
+from tests.support.store_backend import Backend
 
 
 async def act(backend: Backend, vault: Vault, *names: str) -> Store:

@@ -14,9 +14,9 @@ from groundcontrol.domain.scope import Grants
 from groundcontrol.errors import BadRequest, Conflict, Fenced, NotFound
 from groundcontrol.store.base import HubFacts, Store
 from spider.wire.ids import new_random_id
-from tests.contract.conftest import Backend
 from tests.support.clock import ManualClock
 from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, audited, connect, layout_row, new_job, new_node, pack, twice
+from tests.support.store_backend import Backend
 
 
 async def test_a_node_is_made_once_however_often_it_is_asked_for(store: Store) -> None:

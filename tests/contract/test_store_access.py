@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from groundcontrol.domain.ids import NodeId, TokenId, UserId
+from groundcontrol.domain.ids import NodeId, UserId
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.domain.users import ApiToken, LoginSession, User
+from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import BadRequest, Conflict, Forbidden, NotFound, StoreError
 from groundcontrol.store.base import Store
-from spider.wire.ids import new_random_id
-from tests.contract.conftest import Backend
 from tests.support.clock import ManualClock
 from tests.support.factories import (
+    CODES,
     SCOPE,
     STRANGER,
+    a_token,
     audited,
     logged_in,
     login,
@@ -27,19 +27,15 @@ from tests.support.factories import (
     new_job,
     new_node,
     new_user,
+    seed,
     twice,
     with_session,
 )
-
-CODES = [bytes([at]) * 32 for at in range(10)]
+from tests.support.store_backend import Backend
 
 
 async def made_user(store: Store, name: str = "bob", **more: object) -> User:
     return await store.people.create_user(SCOPE, new_user(name)._replace(**more))  # type: ignore[arg-type]  # fields of a User
-
-
-def seed(user: User, version: int = 1, body: bytes = b"sealed") -> SealedRecord:
-    return SealedRecord("totp", user.id, "seed", version, body)
 
 
 async def with_factor(store: Store, clock: ManualClock, name: str = "bob", codes: Sequence[bytes] = CODES) -> tuple[User, LoginSession]:
@@ -48,13 +44,6 @@ async def with_factor(store: Store, clock: ManualClock, name: str = "bob", codes
     await store.factors.begin_totp(SCOPE, user.id, seed(user))
     user = await store.factors.confirm_totp(SCOPE, user.id, 1, 100, codes, session.id, clock.now(), clock.now() + 1800)
     return user, session
-
-
-def a_token(user: User, at: float, **more: object) -> ApiToken:
-    token = ApiToken(
-        TokenId(new_random_id()), 1, user.id, user.username, "backup", new_random_id().encode(), "viewer", None, False, at, at + 86_400
-    )
-    return token._replace(**more)  # type: ignore[arg-type]  # fields of an ApiToken
 
 
 def limited(*nodes: str, tags: tuple[str, ...] = ()) -> Scope:

@@ -8,7 +8,7 @@ import math
 import random
 import sys
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -21,20 +21,18 @@ from hypothesis import strategies as st
 from groundcontrol.domain.history import Bounds, LayoutRow, Moved, StoredPack, Window
 from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import Conflict
-from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Marks, Store
 from groundcontrol.store.sqlite import Database, open_database
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.metrics import parse_series
-from tests.contract.conftest import Backend
-from tests.contract.test_store_survives import ROOT
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack, pack_body, twice
+from tests.support.history_rows import AT_MS, HOUR_MS, Rows, in_order, rows_of, window_of
+from tests.support.hub import ROOT
+from tests.support.store_backend import Backend
 from tests.support.writer_program import AUDIT_KEY
 
-HOUR_MS = 3_600_000
 DAY_S = 86_400
-AT_MS = 1_790_000_000_000 // HOUR_MS * HOUR_MS
 LAYOUT = layout_row()
 LAYOUTS = (
     LAYOUT,
@@ -43,8 +41,6 @@ LAYOUTS = (
 )
 COUNTERS = layout_row("breathe", ("memory.oom_kills", "memory.free"), 60)
 SERIES = ("cpu.total", "memory.used", "disk.read{device=sda}", "disk.read{device=sdb}", "load.1", "memory.oom_kills", "memory.free")
-
-Rows = list[tuple[int, list[int | None]]]
 
 
 class Sent(NamedTuple):
@@ -75,26 +71,6 @@ async def merge_all(store: Store) -> None:
     for due in await store.metrics.dues():
         assert await store.metrics.merge(due)
     assert await store.metrics.dues() == []
-
-
-async def window_of(store: Store, session: Session, series: Sequence[str], start: float, end: float, points: int) -> Window:
-    builder = WindowBuilder(series, start, end, points)
-    await store.metrics.window(session.no, builder)
-    return builder.finish()
-
-
-async def rows_of(store: Store, session: Session, start_ms: int = 0, end_ms: int = 2 * AT_MS) -> list[tuple[int, dict[str, int | None]]]:
-    found = [
-        (row.taken_at_ms, dict(zip(layout.series, row.values, strict=True)))
-        async for layout, rows in store.metrics.read(session.no, start_ms / 1000, end_ms / 1000, ["pulse", "breathe"])
-        for row in rows
-    ]
-    return in_order(found)
-
-
-def in_order(rows: Iterable[tuple[int, dict[str, int | None]]]) -> list[tuple[int, dict[str, int | None]]]:
-    """Rows of one time have no order of their own."""
-    return sorted(rows, key=lambda row: (row[0], repr(sorted(row[1].items(), key=repr))))
 
 
 # -- the model --------------------------------------------------------------------------------

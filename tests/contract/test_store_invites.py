@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from groundcontrol.domain.ids import InviteId, UserId
+from groundcontrol.domain.ids import UserId
 from groundcontrol.domain.invites import MOST_OPEN, Invite
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Grants, Scope
@@ -15,12 +15,7 @@ from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
-from tests.support.factories import SCOPE, STRANGER, audited, new_node, twice
-
-
-def an_invite(at: float, **more: object) -> Invite:
-    invite = Invite(InviteId(new_random_id()), 1, "node", "", ("web",), "managed", False, 1, 0, None, "local:1000", at, at + 300.0, None)
-    return invite._replace(**more)  # type: ignore[arg-type]  # fields of an Invite
+from tests.support.factories import SCOPE, STRANGER, an_invite, audited, new_node, twice
 
 
 async def use(store: Store, invite: Invite, name: str = "web-1", scope: Scope = SCOPE) -> Node:

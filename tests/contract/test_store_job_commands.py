@@ -15,9 +15,9 @@ from groundcontrol.errors import Conflict, Fenced, IdempotencyMismatch, NotFound
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite.jobs import GRAVE_S
 from spider.wire.ids import new_time_id
-from tests.contract.conftest import Backend
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, audited, connect, new_batch, new_job, new_node, running_job, twice
+from tests.support.store_backend import Backend
 
 HEAD = PlanHead("a" * 64, 1000, -5, "yes", "a new kernel")
 STEP = PlanStep("curl", "1", "2", "yes", "main")

@@ -16,9 +16,9 @@ from groundcontrol.domain.jobs import TERMINAL, TRANSITIONS, Change, JobError, J
 from groundcontrol.errors import BadRequest, Conflict, Fenced, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id, new_time_id
-from tests.contract.conftest import Backend
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, Running, audited, connect, new_deployment, new_job, new_node, running_job, twice
+from tests.support.store_backend import Backend
 
 
 async def read(store: Store, job: JobId, offset: int = 0, limit: int | None = None) -> bytes:

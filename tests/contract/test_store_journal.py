@@ -9,8 +9,8 @@ from groundcontrol.domain.nodes import Session
 from groundcontrol.errors import BadRequest, Fenced
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite.journal import KEPT_LINES
-from tests.contract.conftest import Backend
 from tests.support.factories import SCOPE, connect, new_node
+from tests.support.store_backend import Backend
 
 
 async def session_of(store: Store, name: str = "web-1") -> Session:

@@ -15,8 +15,8 @@ from groundcontrol.errors import BadRequest, Conflict
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Marks, Store
 from spider.wire.ids import new_random_id
-from tests.contract.conftest import Backend
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack, pack_body, twice
+from tests.support.store_backend import Backend
 
 AT_MS = 1_790_000_000_000
 HOUR_MS = 3_600_000

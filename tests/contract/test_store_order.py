@@ -11,9 +11,9 @@ import pytest
 from groundcontrol.domain.ids import JobId, NodeId
 from groundcontrol.domain.scope import Grants
 from groundcontrol.store.base import Page, Store
-from tests.contract.conftest import Backend
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, new_batch, new_deployment, new_event, new_job, new_node
+from tests.support.store_backend import Backend
 
 YEAR_S = 365 * 86_400.0
 LIMITED = SCOPE._replace(grants=(Grants(tags=("mine",)),))

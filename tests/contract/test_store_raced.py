@@ -15,10 +15,10 @@ from typing import Final, get_type_hints
 import pytest
 
 from groundcontrol.store.base import Store
-from tests.contract.conftest import Backend
 from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
 from tests.support.race_cases_nodes import CASES as OF_THE_FLEET
 from tests.support.race_cases_users import CASES as OF_PEOPLE
+from tests.support.store_backend import Backend
 
 CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE}
 HERE: Final = Path(__file__).parent

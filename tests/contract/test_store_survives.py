@@ -16,9 +16,9 @@ import pytest
 from groundcontrol.domain.ids import JobId, NodeId
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
-from tests.contract.conftest import Backend
 from tests.support import writer_program
 from tests.support.factories import SCOPE, new_node
+from tests.support.store_backend import Backend
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 20

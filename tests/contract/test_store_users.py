@@ -16,9 +16,9 @@ from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import BadRequest, Conflict, NotFound
 from groundcontrol.store.base import AuditEntry, Store
 from spider.wire.ids import new_random_id
-from tests.contract.conftest import Backend
 from tests.support.clock import ManualClock
 from tests.support.factories import ADMIN, SCOPE, STRANGER, audited, logged_in, login, new_event, new_node, new_user, twice
+from tests.support.store_backend import Backend
 
 
 async def admin_with_session(store: Store, clock: ManualClock) -> tuple[User, LoginSession]:

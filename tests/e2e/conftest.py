@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.agent import IDENTITY, TestAgent, agents, until
+from tests.support.agent import IDENTITY, TestAgent, agents
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import set_fault
 from tests.support.job_messages import SPELL
@@ -39,7 +40,7 @@ async def agent(shared_hub: HubProcess) -> AsyncIterator[TestAgent]:
     async with agents(shared_hub, node) as [made]:
         await made.join()
         await made.say(IDENTITY)
-        await until(lambda: shared_hub.node(node.node_id)["policy"])
+        await eventually(lambda: shared_hub.node(node.node_id)["policy"])
         yield made
 
 

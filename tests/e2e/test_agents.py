@@ -31,8 +31,9 @@ from spider.wire.frames import (
 )
 from spider.wire.ids import from_text, new_random_id, new_time_id
 from spider.wire.session import NodeOpening
-from tests.support.agent import IDENTITY, QUESTION, AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.agent import IDENTITY, QUESTION, AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of
 from tests.support.attack_tools import addresses, attackers
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.invariants import held_samples
 
@@ -57,16 +58,16 @@ async def test_a_real_spider_comes_online_and_its_seconds_are_kept(hub: HubProce
     started = time.time()
     try:
         spider.launch()
-        await until(lambda: hub.node(node.node_id)["state"] == "online", 30, "not online")
-        await until(lambda: hub.node(node.node_id)["latest"].get("cpu.total"), 30, "no sample arrived")
-        await until(lambda: hub.node(node.node_id)["identity"]["cpu_cores"] == os.cpu_count(), 30, "no identity arrived")
+        await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, "not online")
+        await eventually(lambda: hub.node(node.node_id)["latest"].get("cpu.total"), 30, "no sample arrived")
+        await eventually(lambda: hub.node(node.node_id)["identity"]["cpu_cores"] == os.cpu_count(), 30, "no identity arrived")
         asked = f"/api/v1/nodes/{node.node_id}/history?metric=cpu.total&from={started - 5}&to={started + 120}&points=200"
 
         def seconds() -> list[float]:
             series = hub.local("GET", asked).json["series"]["cpu.total"]
             return [value for value in series["avg"] if value is not None]
 
-        await until(lambda: len(seconds()) >= 8, 30, "the seconds are not in the history")
+        await eventually(lambda: len(seconds()) >= 8, 30, "the seconds are not in the history")
         assert all(0 <= value <= 100 for value in seconds())
         online = await asyncio.to_thread(hub.node, node.node_id)
         assert online["last_seen_at"] >= online["latest"]["cpu.total"]["at"] - 1
@@ -78,7 +79,7 @@ async def test_a_real_spider_comes_online_and_its_seconds_are_kept(hub: HubProce
         assert len({at_ms // 1000 for at_ms in taken}) == len(taken), "each second of the history holds one of them"
     finally:
         spider.close()
-    await until(lambda: hub.node(node.node_id)["state"] == "offline")
+    await eventually(lambda: hub.node(node.node_id)["state"] == "offline")
     assert (await asyncio.to_thread(hub.node, node.node_id))["last_seen_at"] >= online["last_seen_at"]
 
 
@@ -403,7 +404,7 @@ async def test_texts_of_a_node_are_cleaned_and_capped(shared_hub: HubProcess) ->
     async with agents(shared_hub, node) as [agent]:
         await agent.join()
         await agent.say(IDENTITY._replace(hostname="web\x1b[2J\u202e-1\0", os_name="D" * 5000, policy_mode="anything"))
-        await until(lambda: shared_hub.node(node.node_id)["identity"]["hostname"])
+        await eventually(lambda: shared_hub.node(node.node_id)["identity"]["hostname"])
         found = await asyncio.to_thread(shared_hub.node, node.node_id)
         assert found["identity"]["hostname"] == "web[2J-1"
         assert len(found["identity"]["os_name"]) == 256
@@ -429,7 +430,7 @@ async def test_a_noisy_node_is_throttled_alone(shared_hub: HubProcess) -> None:
 
         flooding = asyncio.create_task(flood())
         try:
-            await until(lambda: throttled_s(shared_hub) > 0, 30, "the noisy node was never made to wait")
+            await eventually(lambda: throttled_s(shared_hub) > 0, 30, "the noisy node was never made to wait")
             for _ in range(10):
                 await calm.say(QUESTION)
                 await calm.expect(LogAck)

@@ -10,7 +10,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
 
@@ -56,7 +56,7 @@ async def reaches(hub: HubProcess, deployment: str, *states: str) -> Any:
         row.update(hub.local("GET", f"{API}/deployments/{deployment}").json)
         return row["state"] in states
 
-    await until(there)
+    await eventually(there)
     return row
 
 

@@ -17,12 +17,11 @@ from groundcontrol.auth import totp
 from groundcontrol.web.routes import ROOT as API
 from groundcontrol.web.routes import ROUTES
 from spider.wire.ids import new_random_id
-from tests.e2e.test_attacks_web import page_headers
-from tests.support.agent import until
-from tests.support.attack_tools import LOGIN, addresses, ask, attackers, try_password
+from tests.support.attack_tools import LOGIN, addresses, ask, attackers, page_headers, try_password
+from tests.support.eventually import eventually
 from tests.support.hub import PASSWORD, HubProcess, Reply
+from tests.support.resource_matrix import THINGS, path_of
 from tests.support.rights_fixture import World
-from tests.unit.groundcontrol.web.test_matrix_of_things import THINGS, path_of
 
 STEP_UP_S = 300
 
@@ -66,10 +65,10 @@ async def test_no_request_that_begins_after_the_end_gets_in(world: World, end: C
                 told.append((began, (await ask(client, "GET", f"{API}/audit", Authorization=f"Bearer {shown}")).status))
 
         asking = [asyncio.create_task(go_on()) for _ in range(8)]
-        await until(lambda: len(told) > 40)
+        await eventually(lambda: len(told) > 40)
         await asyncio.to_thread(end, world, session, made["info"]["id"])
         ended, before = time.monotonic(), len(told)
-        await until(lambda: len(told) > before + 40)
+        await eventually(lambda: len(told) > before + 40)
         over.set()
         await asyncio.gather(*asking)
     refused = 403 if end is demote else 401

@@ -14,13 +14,14 @@ import pytest
 
 from spider.bundles import Bundles
 from spider.wire.frames import CLOSE_PROTOCOL, Bundle, JobAnswer, JobDone, JobOutput, JobStart, LogAck
-from tests.support.agent import IDENTITY, QUESTION, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.agent import IDENTITY, QUESTION, SpiderProcess, TestAgent, agents, layout_of, pack_of
+from tests.support.certificates import Certificate
 from tests.support.command import said_by
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.job_messages import ended
+from tests.support.update_host import Host
 from tests.support.wire import open_order
-from tests.unit.spider.test_updating import Host
-from tests.unit.spider.test_websocket import Certificate
 
 ASKED = b"GET /ws HTTP/1.1\r\n"
 
@@ -157,7 +158,7 @@ async def test_a_running_hub_of_another_fleet_hears_a_hello_and_nothing_else(sha
         posing = there._replace(fleet_id=node.fleet_id, session_key=node.session_key)
         async with tapped(other) as tap:
             with dialling(SpiderProcess(tmp_path / "spider", other, posing, url=f"ws://127.0.0.1:{tap.port}/ws")) as spider:
-                await until(lambda: "not mine" in spider.log, 30, "the node does not say what it found")
+                await eventually(lambda: "not mine" in spider.log, 30, "the node does not say what it found")
             assert tap.frames.count(2) == 1, "a hello is one binary frame"
         assert other.node(there.node_id)["state"] != "online"
 
@@ -170,11 +171,11 @@ async def test_a_certificate_that_nobody_vouches_for_hears_not_even_the_request(
         for number, pin in enumerate(("", "ab" * 32)):
             url = f"wss://127.0.0.1:{tap.port}/ws"
             with dialling(SpiderProcess(tmp_path / f"spider-{number}", shared_hub, node, url=url, tls_pin=pin)) as spider:
-                await until(lambda spider=spider: "certificate" in spider.log or "pin" in spider.log, 30, "no word of the certificate")  # type: ignore[misc]
+                await eventually(lambda spider=spider: "certificate" in spider.log or "pin" in spider.log, 30, "no word of the certificate")  # type: ignore[misc]
             assert not any(tap.said), spider.log
         url = f"wss://127.0.0.1:{tap.port}/ws"
         with dialling(SpiderProcess(tmp_path / "spider-pinned", shared_hub, node, url=url, tls_pin=certificate.pin.hex())):
-            await until(lambda: any(said.startswith(ASKED) for said in tap.said), 30, "the pinned certificate was refused")
+            await eventually(lambda: any(said.startswith(ASKED) for said in tap.said), 30, "the pinned certificate was refused")
 
 
 @pytest.mark.holds("SAFETY-30", "S-17")
@@ -220,7 +221,7 @@ async def test_a_version_of_a_running_hub_that_was_altered_on_the_node_is_refuse
     async with agents(hub, node) as [agent]:
         await agent.join()
         await agent.say(IDENTITY._replace(agent_version="0.0.9", policy_verbs=["update"]), layout_of(), pack_of(0))
-        await until(lambda: hub.node(node.node_id)["policy"])
+        await eventually(lambda: hub.node(node.node_id)["policy"])
         reply = await hub.call("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]})
         [row] = reply.json["deployments"]
         taker = Bundles(host.places.state)
@@ -239,7 +240,7 @@ async def test_a_version_of_a_running_hub_that_was_altered_on_the_node_is_refuse
         failed = ended(start.job, b"", "failed")._replace(change_packages=[], change_from=[], change_to=[], error_code="job.bundle_damaged")
         await agent.say(failed)
         await agent.expect(JobDone)
-        await until(lambda: hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
+        await eventually(lambda: hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
         row = (await hub.call("GET", f"/api/v1/deployments/{row['id']}")).json
         assert (row["state"], row["error"]["code"]) == ("failed", "job.bundle_damaged")
         assert (await asyncio.to_thread(hub.node, node.node_id))["agent_version"] == "0.0.9"

@@ -22,13 +22,13 @@ from groundcontrol.auth.tokens import TYPE
 from groundcontrol.web.protocol import MAX_IDLE_OF_AN_ADDRESS
 from groundcontrol.web.routes import ROOT, ROUTES
 from spider.wire.ids import new_random_id
-from tests.e2e.test_people import enrol
-from tests.support.agent import until
 from tests.support.attack_tools import LOGIN, addresses, ask, attackers, figure, hashes, meanwhile, resident_bytes, try_password
 from tests.support.command import said_by
+from tests.support.eventually import eventually
+from tests.support.forged_tokens import FORGED, forge
 from tests.support.hub import PASSWORD, SECRET, HubFailed, HubProcess, Reply
 from tests.support.hub_faults import fault_file
-from tests.unit.groundcontrol.auth.test_tokens import FORGED, forge
+from tests.support.second_factor import enrol
 
 LIMIT = 5
 """Attempts in a minute, by account and by address."""
@@ -477,7 +477,7 @@ async def test_six_hundred_silent_sockets_keep_nobody_out(hub: HubProcess) -> No
         print(f"{held:.0f} of 600 sockets held, good log-in after {good.seconds:.3f} s")
         assert good.status == 200
         assert held <= 512 + 8
-        await until(lambda: figure(hub, "process_open_files") - before < 20, 30, "the silent sockets stay")
+        await eventually(lambda: figure(hub, "process_open_files") - before < 20, 30, "the silent sockets stay")
     finally:
         for writer in writers:
             writer.transport.abort()

@@ -29,8 +29,9 @@ from spider.wire.frames import (
     Layout,
 )
 from spider.wire.session import NodeOpening
-from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, layout_of, pack_of, until
+from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, layout_of, pack_of
 from tests.support.attack_tools import wire_texts
+from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
 
 MARK = "Canary9"
@@ -138,15 +139,15 @@ async def test_whatever_a_node_says_of_itself_and_its_jobs_arrives_as_plain_text
     async with agents(shared_hub, node) as [agent], following(shared_hub, "fleet", "events", f"node:{node.node_id}") as told:
         await agent.join()
         await agent.say(IDENTITY)
-        await until(lambda: shared_hub.node(node.node_id)["policy"])
+        await eventually(lambda: shared_hub.node(node.node_id)["policy"])
         await agent.say(filled(IDENTITY, text))
-        await until(lambda: MARK in shared_hub.node(node.node_id)["identity"]["hostname"])
+        await eventually(lambda: MARK in shared_hub.node(node.node_id)["identity"]["hostname"])
         await agent.say(IDENTITY)  # a policy that allows the next orders
-        await until(lambda: shared_hub.node(node.node_id)["policy"]["mode"] == "managed")
+        await eventually(lambda: shared_hub.node(node.node_id)["policy"]["mode"] == "managed")
         job = await ordered(shared_hub, agent)
         now_ms = int(time.time() * 1000)
         await agent.say(JobAnswer(job, "refused", text, now_ms))
-        await until(lambda: shared_hub.job(job)["state"] == "failed")
+        await eventually(lambda: shared_hub.job(job)["state"] == "failed")
         job = await ordered(shared_hub, agent)
         await agent.say(
             JobAnswer(job, "accepted", text, now_ms),
@@ -173,7 +174,7 @@ async def test_whatever_a_node_says_of_itself_and_its_jobs_arrives_as_plain_text
                 text,
             )
         )
-        await until(lambda: shared_hub.job(job)["state"] == "failed")
+        await eventually(lambda: shared_hub.job(job)["state"] == "failed")
         answers = await shown(shared_hub, node)
         output = await shared_hub.call("GET", f"/api/v1/jobs/{job}/output")
     texts = [*wire_texts(answers), *wire_texts([body for kind, body in told if kind != "hello"])]
@@ -246,7 +247,7 @@ async def test_a_recorded_session_opens_no_other(shared_hub: HubProcess) -> None
         await agent.join()
         await agent.say(IDENTITY, layout_of(), pack_of(0))
         await agent.wait_acked(0)
-    await until(lambda: shared_hub.node(node.node_id)["state"] == "offline")
+    await eventually(lambda: shared_hub.node(node.node_id)["state"] == "offline")
     before = (await asyncio.to_thread(shared_hub.node, node.node_id))["last_seen_at"]
     async with aiohttp.ClientSession() as http, http.ws_connect(shared_hub.ws_url, protocols=(SUBPROTOCOL,)) as thief:
         await thief.send_bytes(recorded[0])
@@ -289,7 +290,7 @@ async def test_a_removed_node_is_sent_away_at_once_and_its_name_inherits_nothing
         removal = await shared_hub.call("DELETE", f"/api/v1/nodes/{node.node_id}?force=true")
         assert removal.status == 202, removal.body
         assert (await agent.hear_out()).reason == "the node was removed"  # and not that nothing came for 30 s
-    await until(lambda: shared_hub.local("GET", f"/api/v1/nodes/{node.node_id}").status == 404)
+    await eventually(lambda: shared_hub.local("GET", f"/api/v1/nodes/{node.node_id}").status == 404)
     [heir] = await asyncio.to_thread(shared_hub.enrol, node.name)
     assert heir.node_id != node.node_id
     assert heir.session_key != node.session_key
@@ -330,7 +331,7 @@ async def test_a_removed_node_is_sent_away_though_its_samples_cannot_be_removed_
             assert (removal.status, removal.json["state"]) == (202, "succeeded"), removal.body
             assert "the samples go as soon as" in removal.json["steps"][-1]["detail"]
             assert kept()
-    await until(lambda: kept() == 0)
+    await eventually(lambda: kept() == 0)
 
 
 @pytest.mark.holds("SAFETY-7")

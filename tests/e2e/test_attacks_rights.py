@@ -17,13 +17,13 @@ from groundcontrol.web.routes import ROOT as API
 from groundcontrol.web.routes import ROUTES
 from spider.wire.frames import JobStart
 from spider.wire.ids import new_random_id
-from tests.e2e.test_attacks_web import page_headers
-from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of, until
-from tests.support.attack_tools import LOGIN, ask, attackers
+from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
+from tests.support.attack_tools import LOGIN, ask, attackers, page_headers
+from tests.support.eventually import eventually
 from tests.support.hub import PASSWORD, Login
+from tests.support.resource_matrix import LISTS, THINGS, path_of
 from tests.support.rights_fixture import PROXY, SIDES, World
-from tests.unit.groundcontrol.web.test_matrix import MATRIX
-from tests.unit.groundcontrol.web.test_matrix_of_things import LISTS, THINGS, path_of
+from tests.support.route_matrix import MATRIX
 
 # -- other people's things (S-19) ----------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ async def test_what_a_demoted_user_had_ordered_never_reaches_a_node(world: World
         good = await asyncio.to_thread(world.call, world.people["admin"], "POST", f"{tag}/jobs", {"action": "check"})
         assert (await agent.expect(JobStart)).job == good.json["id"]
         for job in jobs:
-            await until(lambda job=job: (hub.job(job)["error"] or {}).get("code") == "job.not_allowed", 30.0)  # type: ignore[misc]
+            await eventually(lambda job=job: (hub.job(job)["error"] or {}).get("code") == "job.not_allowed", 30.0)  # type: ignore[misc]
 
 
 # -- what may be listened to (S-22) --------------------------------------------------------------------------

@@ -18,8 +18,8 @@ import asyncssh
 import pytest
 
 from groundcontrol.auth import totp
-from tests.e2e.test_rotation import stardust
-from tests.support.agent import until
+from tests.support.command import stardust
+from tests.support.eventually import eventually
 from tests.support.hub import PASSWORD, HubFailed, HubProcess, Reply
 from tests.support.ssh_server import serving
 
@@ -88,7 +88,7 @@ async def deployed(hub: HubProcess, token: str, body: dict[str, Any], state: str
             hub.request("POST", f"{path}/host-key", {"fingerprint": shown["host_key"]["fingerprint"]}, token=token)
         return bool(shown["state"] == state)
 
-    await until(ended, 30, f"the deployment is not {state}")
+    await eventually(ended, 30, f"the deployment is not {state}")
     return (await hub.call("GET", path, token=token)).json
 
 

@@ -22,15 +22,12 @@ from groundcontrol.web.routes import ROOT as API
 from groundcontrol.web.routes import ROUTES, Route
 from groundcontrol.web.ws_browser import MAX_OF_A_USER
 from spider.wire.ids import new_random_id
-from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
+from tests.support.agent import IDENTITY, agents, layout_of, pack_of
+from tests.support.attack_tools import page_headers
+from tests.support.eventually import eventually, wait_until
 from tests.support.hub import PASSWORD, ROOT, HubProcess, Login
 
 CLOSE_SESSION_OVER = 4401
-
-
-def page_headers(hub: HubProcess, session: Login) -> dict[str, str]:
-    """What the page's own requests say."""
-    return {"Cookie": session.cookie, "Origin": hub.url, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": session.csrf_token}
 
 
 # -- too many pages ------------------------------------------------------------------------------------------
@@ -310,7 +307,7 @@ async def test_no_text_of_a_client_names_a_file_or_a_program(tmp_path: Path) -> 
 
     try:
         await asyncio.to_thread(attack)
-        await until(
+        await eventually(
             lambda: not [one for one in hub.local("GET", f"{API}/deployments?limit=500").json["deployments"] if one["state"] == "running"],
             30,
         )
@@ -359,9 +356,7 @@ def test_the_hub_does_not_dial_where_no_server_may_be(shared_hub: HubProcess, ho
     reply = shared_hub.local("POST", f"{API}/deployments", {"host": host, "username": "root", "password": "x", "port": 1})
     if reply.status == 202:  # a name, which did not resolve
         path = f"{API}/deployments/{reply.json['id']}"
-        deadline = time.monotonic() + 60
-        while shared_hub.local("GET", path).json["state"] == "running" and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until(lambda: shared_hub.local("GET", path).json["state"] != "running")
         shown = shared_hub.local("GET", path).json
         assert (shown["state"], shown["error"]["step"]) == ("failed", "connect")
         assert shown["host_key"] is None

@@ -26,8 +26,9 @@ from groundcontrol import failpoints
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.frames import STREAM_BACKFILL
-from tests.e2e.test_rotation import stardust
-from tests.support.agent import AgentClosed, agents, layout_of, pack_of, until
+from tests.support.agent import AgentClosed, agents, layout_of, pack_of
+from tests.support.command import stardust
+from tests.support.eventually import eventually
 from tests.support.faults import working
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
 from tests.support.invariants import check_databases, held_samples
@@ -103,7 +104,7 @@ async def test_of_what_came_after_the_backup_a_node_sends_what_it_still_has_and_
         told = await asyncio.to_thread(stardust, hub.folder, "restore", str(file), "--replace", env=WITH_SECRET)
         assert "what nodes have not handed over yet" in told.stdout
         await hub.start()
-        await until(lambda: node.online, 60)
+        await eventually(lambda: node.online, 60)
         await node.settle()
         ends.append(node.made - node.outbox.pending()[0])
         first = node.samples[0].taken_at_ms / 1000

@@ -9,13 +9,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from groundcontrol.settings import SETTINGS
+from tests.support.eventually import wait_until
 from tests.support.hub import PASSWORD, ROOT, SECRET, START_LIMIT_S, STOP_LIMIT_S
 from tests.support.ports import free_port
 
@@ -116,11 +116,8 @@ def test_a_hub_that_is_started_as_the_image_does_is_healthy_until_it_is_told_to_
     start = _as_in_the_image([*json.loads(only("ENTRYPOINT")), *json.loads(only("CMD"))])
     hub = subprocess.Popen(start, env=env, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        ends_at = time.monotonic() + START_LIMIT_S
-        while not healthy():
-            assert hub.poll() is None
-            assert time.monotonic() < ends_at
-            time.sleep(0.2)
+        wait_until(lambda: hub.poll() is not None or healthy(), START_LIMIT_S)
+        assert hub.poll() is None
         hub.send_signal(signal.Signals[only("STOPSIGNAL")])
         assert hub.wait(STOP_LIMIT_S) == 0
         assert not healthy()

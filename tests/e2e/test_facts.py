@@ -13,7 +13,8 @@ import pytest
 
 from spider.inventory import digest_of, messages
 from spider.wire.frames import CLOSE_PROTOCOL, InstalledPackages, PackagesHeld, Table, Watch
-from tests.support.agent import SpiderProcess, TestAgent, agents, until
+from tests.support.agent import SpiderProcess, TestAgent, agents
+from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
 
 USERS = ["user", "terminal", "since"]
@@ -35,7 +36,7 @@ async def test_a_real_spider_tells_what_is_installed(hub: HubProcess, tmp_path: 
     spider = SpiderProcess(tmp_path / "spider", hub, node)
     try:
         spider.launch()
-        await until(lambda: packages_of(hub, node)["total"], 30, "no packages arrived")
+        await eventually(lambda: packages_of(hub, node)["total"], 30, "no packages arrived")
         found = await asyncio.to_thread(packages_of, hub, node, "?search=bash")
         assert {"name": "bash", "version": version} in found["packages"]
     finally:
@@ -110,7 +111,7 @@ async def test_tables_stay_when_their_node_is_gone_but_for_processes(shared_hub:
         )
         found = await asyncio.to_thread(tables_of, shared_hub, node)
         assert found["processes"]["rows"] == [[7, 1_790_000_000.0, "sleep 9"]]
-    await until(lambda: shared_hub.node(node.node_id)["state"] == "offline")
+    await eventually(lambda: shared_hub.node(node.node_id)["state"] == "offline")
     left = await asyncio.to_thread(tables_of, shared_hub, node)
     assert list(left) == ["users"]
     assert [column["name"] for column in left["users"]["columns"]] == USERS

@@ -21,7 +21,8 @@ import pytest
 
 from spider.backoff import LEAST_INTERVAL_S, Backoff
 from spider.wire.frames import Heartbeat
-from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of
+from tests.support.eventually import eventually
 from tests.support.faults import PACK_ROWS, SETTLE_LIMIT_S, WorkingNode, begin_job, check_all, check_fleet, end_job, open_files, working
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases, held_samples
@@ -104,7 +105,7 @@ async def storm(hub: HubProcess, count: int, times: int) -> None:
             await asyncio.gather(*(agent.wait_acked(agent.acked[0] + 1, limit_s=SETTLE_LIMIT_S) for agent in crowd))
             assert resident_bytes(hub.pid) < CROWD_LIMIT_BYTES
             print(f"{count} came in {came_s:.1f} s; log-in {log_in_s:.1f} s; worst handshake {max(took):.2f} s; refused {dict(refused)}")
-        await until(partial(_few_files, hub, files), SETTLE_LIMIT_S, "sockets are left")
+        await eventually(partial(_few_files, hub, files), SETTLE_LIMIT_S, "sockets are left")
         await hub.kill()
         await asyncio.to_thread(check_databases, hub.folder)
         await hub.start()
@@ -155,10 +156,10 @@ async def test_a_fleet_whose_hub_was_away_comes_back_by_its_own_patience(tmp_pat
             began = time.monotonic()
             await hub.start()
             logging_in = asyncio.create_task(asyncio.to_thread(hub.login))
-            await until(lambda: all(node.online for node in nodes), STORM_LIMIT_S)
+            await eventually(lambda: all(node.online for node in nodes), STORM_LIMIT_S)
             print(f"{count} came back in {time.monotonic() - began:.0f} s; {resident_bytes(hub.pid) / MEBIBYTE:.0f} MiB")
             await logging_in
-            await until(partial(_all_settled, nodes), SETTLE_LIMIT_S, "the hub has not taken everything")
+            await eventually(partial(_all_settled, nodes), SETTLE_LIMIT_S, "the hub has not taken everything")
             await check_fleet(hub.folder, nodes, {})
         for node in nodes:
             assert isinstance(node.patience, Noted)
@@ -179,7 +180,7 @@ async def test_a_node_that_the_hub_was_away_for_comes_back_with_the_agents_own_p
                 await hub.kill()
                 await node.seconds(30)
                 await hub.start()
-                await until(lambda: node.online, STORM_LIMIT_S)
+                await eventually(lambda: node.online, STORM_LIMIT_S)
             await end_job(hub, node, job)
             await node.settle()
             await check_all(hub.folder, node, job)
@@ -237,7 +238,7 @@ async def slow_pages(hub: HubProcess, folder: Path, count: int, lines_mb: float)
             done = await end_job(hub, node, job)
             assert done["state"] == "succeeded"
             assert await asyncio.wait_for(got, SETTLE_LIMIT_S) == len(runner.printed), "the page that reads has every byte"
-            await until(lambda: not held_sockets(hub, ports), SLOW_LIMIT_S, "pages that read nothing are not cut")
+            await eventually(lambda: not held_sockets(hub, ports), SLOW_LIMIT_S, "pages that read nothing are not cut")
             for _, opened in stuck:
                 opened.abort()
             print(f"{count} slow pages: {(worst - before) / MEBIBYTE:.0f} MiB more at most")
@@ -315,13 +316,13 @@ async def test_a_page_in_the_place_of_the_hub_is_a_plain_failure_and_the_node_co
     try:
         with captive(hub.port) as tries:
             spider.launch()
-            await until(lambda: len(tries) >= 3, 40)
+            await eventually(lambda: len(tries) >= 3, 40)
             assert spider.process is not None
             assert spider.process.poll() is None
             assert "Traceback" not in spider.log
             assert tries[-1] - tries[0] >= LEAST_INTERVAL_S * (len(tries) - 1) / 2, "it hammers at the door"
         await hub.start()
-        await until(lambda: hub.node(node.node_id)["state"] == "online", STORM_LIMIT_S)
+        await eventually(lambda: hub.node(node.node_id)["state"] == "online", STORM_LIMIT_S)
     finally:
         await asyncio.to_thread(spider.close)
     await asyncio.to_thread(check_databases, hub.folder)

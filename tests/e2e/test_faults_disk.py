@@ -16,15 +16,15 @@ import pytest
 from groundcontrol.fleet.session import SAID_AGAIN_S
 from spider.inventory import digest_of, messages
 from spider.wire.frames import InstalledPackages, LogAck, LogLines, PackagesHeld, Table, Updates
-from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of, until
-from tests.support.command import said_by
+from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
+from tests.support.command import said_by, serve
+from tests.support.eventually import eventually
 from tests.support.faults import (
     SETTLE_LIMIT_S,
     begin_job,
     breakable_disk,
     check_all,
     end_job,
-    serve,
     small_disk,
     working,
 )
@@ -51,7 +51,7 @@ async def fill_and_clear(folder: Path, rounds: int, kills: bool) -> None:
                     await node.seconds(30)
                     filler = await asyncio.to_thread(disk.fill)
                     await node.seconds(dice.randrange(100, 200))
-                    await until(lambda: health(hub) == 503)
+                    await eventually(lambda: health(hub) == 503)
                     assert hub.running
                     assert (await asyncio.to_thread(hub.request, "GET", "/")).status == 200, "it is to be read all the time"
                     if kills:
@@ -59,7 +59,7 @@ async def fill_and_clear(folder: Path, rounds: int, kills: bool) -> None:
                     filler.unlink()
                     if kills:
                         await hub.start()
-                    await until(lambda: health(hub) == 200)
+                    await eventually(lambda: health(hub) == 200)
                     await node.settle()
                 done = await end_job(hub, node, job)
                 assert done["state"] == "succeeded"
@@ -93,12 +93,12 @@ async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[],
     await asyncio.to_thread(trouble)
     for seq in range(1, 40):
         await agent.say(pack_of(seq, rows=100))
-    await until(lambda: health(hub) == 503, 40)
+    await eventually(lambda: health(hub) == 503, 40)
     for number in (1, 2):
         await tell_everything(hub, agent, number)
     await agent.say(pack_of(40))
     path = f"/api/v1/nodes/{agent.node.node_id}"
-    await until(lambda: hub.local("GET", path).json["latest"]["load.1"]["value"] == 40, what="its values stand still")
+    await eventually(lambda: hub.local("GET", path).json["latest"]["load.1"]["value"] == 40, what="its values stand still")
     await asyncio.sleep(SAID_AGAIN_S)  # what is under way is given up, or comes again
     assert await agent.expect(LogAck) == LogAck(""), "nothing is held, and the node shall say it again"
     assert agent.acked[0] < 40
@@ -107,13 +107,13 @@ async def stays_through(hub: HubProcess, agent: TestAgent, trouble: Callable[[],
     assert await agent.expect(LogAck) == LogAck("cursor-3")
     await agent.say(LogLines("", "", 0, [], [], [], []))
     await agent.wait_acked(40)
-    await until(lambda: health(hub) == 200)
+    await eventually(lambda: health(hub) == 200)
     node = await asyncio.to_thread(hub.local, "GET", path)
     assert (node.json["identity"]["hostname"], node.json["updates"]["total"]) == ("host-2", 2)
     await agent.say(InstalledPackages(digest_of({"bash": "1.2"}), "f" * 32, 0, 1, [], []))
     assert await agent.expect(PackagesHeld) == PackagesHeld("")
     await agent.close()
-    await until(lambda: hub.node(agent.node.node_id)["state"] == "offline")
+    await eventually(lambda: hub.node(agent.node.node_id)["state"] == "offline")
     left = (await asyncio.to_thread(hub.local, "GET", f"{path}/tables")).json["tables"]
     assert [table["rows"] for table in left if table["subject"] == "users"] == [[["root", "tty2", 0.0]]]
     assert [line["code"] for line in hub.events if line["event"] == "agent_gone"] == [1000]
@@ -205,13 +205,13 @@ async def test_a_disk_that_hangs_is_told_holds_nobody_up_and_goes_on_by_itself(t
             began = time.monotonic()
             assert (await hub.call("GET", "/api/v1/nodes", token=reader)).status == 200
             assert time.monotonic() - began < 5
-            await until(lambda: health(hub) == 503, 40)
+            await eventually(lambda: health(hub) == 503, 40)
             refused = await hub.call("PATCH", f"/api/v1/nodes/{node.config.node}", {"name": "other"}, token=admin)
             assert (refused.status, refused.json["code"]) == (503, "store.busy")
             assert "hangs" in refused.json["detail"]
             assert (await hub.call("GET", "/api/v1/nodes", token=reader)).status == 200
             hang.unlink()
-            await until(lambda: health(hub) == 200)
+            await eventually(lambda: health(hub) == 200)
             await node.settle()
 
             hang.touch()
@@ -244,7 +244,7 @@ async def test_a_file_system_that_becomes_read_only_stops_acknowledgements_until
                 await node.seconds(60)
                 disk.remount("rw")
                 await hub.start()
-                await until(lambda: node.online, SETTLE_LIMIT_S)
+                await eventually(lambda: node.online, SETTLE_LIMIT_S)
                 await node.settle()
                 await hub.stop()
                 await check_all(disk.copied(tmp_path / "copy"), node)
@@ -291,7 +291,7 @@ async def test_a_write_ahead_log_that_somebody_removed_costs_what_it_held_and_no
             assert await hub.stop() == 0  # folds the log in
             await node.seconds(40)
             await hub.start()
-            await until(lambda: node.online, SETTLE_LIMIT_S)
+            await eventually(lambda: node.online, SETTLE_LIMIT_S)
             await node.settle()
             first = node.made
             assert await hub.stop() == 0
@@ -303,7 +303,7 @@ async def test_a_write_ahead_log_that_somebody_removed_costs_what_it_held_and_no
                 index.unlink()
             await node.seconds(40)
             await hub.start()
-            await until(lambda: node.online, SETTLE_LIMIT_S)
+            await eventually(lambda: node.online, SETTLE_LIMIT_S)
             await node.settle()
             assert node.made > first
             await check_all(tmp_path / "hub", node)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from spider.wire.frames import SILENCE_LIMIT_S
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.faults import WorkingNode, begin_job, check_all, end_job, open_files, working
 from tests.support.flaky_network import FlakyNetwork
 from tests.support.hub import HubProcess
@@ -54,14 +54,14 @@ async def test_a_network_that_swallows_everything_costs_no_sample_and_no_output(
         while time.monotonic() - began < silent_s:
             await node.seconds(1)
             await asyncio.sleep(1)
-        await until(lambda: state(hub, node.config.node) == "offline", OFFLINE_LIMIT_S - silent_s if silent_s < OFFLINE_LIMIT_S else 1)
+        await eventually(lambda: state(hub, node.config.node) == "offline", OFFLINE_LIMIT_S - silent_s if silent_s < OFFLINE_LIMIT_S else 1)
         assert (await asyncio.to_thread(hub.job, job))["state"] == "running", "who is away may still be at work"
         line.heal()
-        await until(lambda: state(hub, node.config.node) == "online", BACK_LIMIT_S)
+        await eventually(lambda: state(hub, node.config.node) == "online", BACK_LIMIT_S)
         await end_job(hub, node, job)
         await node.settle()
         await check_all(hub.folder, node, job)
-        await until(lambda: open_files(hub.pid) <= files, 30, "descriptors of dead connections stay")
+        await eventually(lambda: open_files(hub.pid) <= files, 30, "descriptors of dead connections stay")
 
 
 @pytest.mark.holds("SAFETY-80", "SAFETY-81", "F-07", "F-25")
@@ -78,9 +78,9 @@ async def test_the_next_connection_takes_over_from_one_that_hangs_half_open(tmp_
             line.forget()
             await node.seconds(20)
             node.clock.shift += SILENCE_LIMIT_S  # the node has heard nothing for so long
-            await until(partial(is_new, node, before), 30, "the node does not come back")
-            await until(lambda: state(hub, node.config.node) == "online")
+            await eventually(partial(is_new, node, before), 30, "the node does not come back")
+            await eventually(lambda: state(hub, node.config.node) == "online")
         await end_job(hub, node, job)
         await node.settle()
         await check_all(hub.folder, node, job)
-        await until(lambda: open_files(hub.pid) <= files, 30, "descriptors of dead connections stay")
+        await eventually(lambda: open_files(hub.pid) <= files, 30, "descriptors of dead connections stay")

@@ -12,7 +12,8 @@ from spider.jobfiles import LOG, Result, write_result
 from spider.terminal import MAX_LOG_BYTES, NOTES_BYTES, Log
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import Order
-from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, layout_of, pack_of, until
+from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, layout_of, pack_of
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases
@@ -65,9 +66,9 @@ async def print_all(hub: HubProcess, tmp_path: Path, size: int) -> None:
             await other.join()
             await other.say(layout_of())
             spider.launch()
-            await until(lambda: hub.node(printer.node_id)["policy"])
+            await eventually(lambda: hub.node(printer.node_id)["policy"])
             job = (await order(hub, printer))["id"]
-            await until(lambda: hub.job(job)["output_bytes"])
+            await eventually(lambda: hub.job(job)["output_bytes"])
             shown = None
             while shown is None or not shown["ended_at"]:
                 seq = other.acked[0] + 1
@@ -127,7 +128,7 @@ async def serve_alike(hub: HubProcess, count: int, mebibytes: int) -> None:
             await agent.join()
             await agent.say(IDENTITY)
         for node in nodes:
-            await until(lambda node=node: hub.node(node.node_id)["policy"])  # type: ignore[misc]
+            await eventually(lambda node=node: hub.node(node.node_id)["policy"])  # type: ignore[misc]
             await order(hub, node)
         async with asyncio.timeout(240), asyncio.TaskGroup() as group:
             for agent in crowd:

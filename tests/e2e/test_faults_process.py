@@ -17,7 +17,8 @@ import msgspec
 import pytest
 
 from groundcontrol.app import DRAIN_LIMIT_S
-from tests.support.agent import until
+from tests.support.command import serve
+from tests.support.eventually import eventually
 from tests.support.faults import (
     SETTLE_LIMIT_S,
     WorkingNode,
@@ -26,7 +27,6 @@ from tests.support.faults import (
     end_job,
     frozen,
     open_files,
-    serve,
     working,
 )
 from tests.support.hub import HubProcess
@@ -62,7 +62,7 @@ async def kill_at_random(folder: Path, kills: int) -> None:
                 await hub.start()
                 slowest_s = max(slowest_s, time.monotonic() - began)
                 await asyncio.to_thread(check_databases, hub.folder)
-                await until(lambda: node.online, SETTLE_LIMIT_S)
+                await eventually(lambda: node.online, SETTLE_LIMIT_S)
             await end_job(hub, node, job)
             await node.settle()
             await check_all(hub.folder, node, job)
@@ -116,7 +116,7 @@ async def drain_under_load(folder: Path, nodes_count: int, jobs_count: int, page
             jobs = [await begin_job(hub, node) for node in nodes[:jobs_count]]
             listening = [asyncio.create_task(listen(page)) for page in opened]
             measuring = [asyncio.create_task(keep_measuring(node)) for node in nodes]
-            await until(lambda: all(node.made > 50 for node in nodes), 30)
+            await eventually(lambda: all(node.made > 50 for node in nodes), 30)
             assert await hub.stop() == 0
             sides = [node.side(job) for node, job in zip(nodes, jobs, strict=False)]
             codes = await asyncio.wait_for(asyncio.gather(*listening), 30)
@@ -126,7 +126,7 @@ async def drain_under_load(folder: Path, nodes_count: int, jobs_count: int, page
             assert set(codes) == {1001}
             assert DRAIN_LIMIT_S < DRAIN_S, "what is not done by then is cut short"
             await hub.start()
-            await until(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S)
+            await eventually(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S)
             for task in measuring:
                 task.cancel()
             await asyncio.gather(*measuring, return_exceptions=True)
@@ -168,13 +168,13 @@ async def test_readers_that_never_end_hold_no_stop_up(tmp_path: Path) -> None:
             await node.seconds(60)
             await node.settle()
             os.kill(hub.pid, signal.SIGUSR1)
-            await until(fault_file(hub.folder, "busy-readers").exists)
+            await eventually(fault_file(hub.folder, "busy-readers").exists)
             await node.seconds(30)
             began = time.monotonic()
             assert await hub.stop() == 0
             print(f"the stop took {time.monotonic() - began:.1f} s")
             await hub.start()
-            await until(lambda: node.online, SETTLE_LIMIT_S)
+            await eventually(lambda: node.online, SETTLE_LIMIT_S)
             await node.settle()
             await check_all(hub.folder, node)
 
@@ -201,7 +201,7 @@ async def test_a_hub_that_stands_still_falls_silent_to_its_keeper_and_the_next_o
                 assert await asyncio.to_thread(hub.outlive) == -signal.SIGABRT
                 assert not any(name.startswith("core") for name in os.listdir(tmp_path)), "a memory image would hold keys"
                 await hub.start()
-                await until(lambda: node.online, SETTLE_LIMIT_S)
+                await eventually(lambda: node.online, SETTLE_LIMIT_S)
                 await end_job(hub, node, job)
                 await node.settle()
                 await check_all(hub.folder, node, job)
@@ -264,7 +264,7 @@ async def jump(folder: Path, jumps: list[float], restarts: bool, whose: tuple[st
                     fault_file(hub.folder, "clock").write_text(str(wrong_by_s))
                     await hub.kill()
                     await hub.start()
-                    await until(lambda: node.online, SETTLE_LIMIT_S)
+                    await eventually(lambda: node.online, SETTLE_LIMIT_S)
                 for _ in range(30):
                     node.second(wrong_by_s if "hub" in whose else 0.0)
                     await asyncio.sleep(0.01)

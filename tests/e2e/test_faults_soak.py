@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.app import EXIT_AGAIN, EXIT_SOFTWARE
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.faults import SETTLE_LIMIT_S, WorkingNode, begin_job, check_fleet, end_job, frozen, open_files, working
 from tests.support.hub import HubProcess
 from tests.support.invariants import check_databases
@@ -81,7 +81,7 @@ async def test_a_kill_a_cut_and_a_freeze_in_a_row_lose_nothing(tmp_path: Path) -
             for what in ("kill", "cut often", "freeze"):
                 await measure(nodes, 20)
                 await one_fault(what, dice, hub, nodes)
-                await until(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S, "not all nodes come back")
+                await eventually(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S, "not all nodes come back")
             await end_job(hub, nodes[0], job)
             for node in nodes:
                 await node.settle()
@@ -108,7 +108,9 @@ async def test_one_fault_after_the_other_loses_nothing_and_nothing_grows(tmp_pat
                     await measure(nodes, dice.randrange(10, 60))
                     done.append(dice.choice(FAULTS))
                     await one_fault(done[-1], dice, hub, nodes)
-                    await until(lambda: all(node.online for node in nodes), SETTLE_LIMIT_S, f"not all nodes come back after {done[-1]}")
+                    await eventually(
+                        lambda: all(node.online for node in nodes), SETTLE_LIMIT_S, f"not all nodes come back after {done[-1]}"
+                    )
                 assert (await end_job(hub, node, job))["state"] == "succeeded", done
                 for each in nodes:
                     await each.settle()
@@ -147,7 +149,7 @@ async def run_short(folder: Path, crowd: int, short_bytes: int, rounds: int) -> 
                 assert await asyncio.to_thread(hub.outlive) in (EXIT_AGAIN, EXIT_SOFTWARE, -6, -9, -11)
             await asyncio.to_thread(check_databases, hub.folder)
             await hub.start()
-            await until(lambda: all(node.online for node in nodes), 2 * SETTLE_LIMIT_S)
+            await eventually(lambda: all(node.online for node in nodes), 2 * SETTLE_LIMIT_S)
             await end_job(hub, node, job)
             for each in nodes:
                 await each.settle()

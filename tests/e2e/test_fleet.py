@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,8 @@ import pytest
 from scripts.fleet_run import enrol
 from spider.sampler import EARLY_S, phase_ms_of
 from spider.wire.ids import from_text
+from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
-
-
-def until(check: Callable[[], object], what: str, limit_s: float = 90) -> None:
-    ends_at = time.monotonic() + limit_s
-    while not check():
-        assert time.monotonic() < ends_at, what
-        time.sleep(0.2)
 
 
 @pytest.mark.timeout(400)
@@ -41,8 +34,8 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             return [node for node in hub.local("GET", "/api/v1/nodes").json["nodes"] if node["state"] == "online"]
 
         try:
-            until(lambda: len(nodes()) >= 5, "the servers did not come")
-            until(lambda: sum("cpu.total" in node["latest"] for node in nodes()) >= 4, "nothing was measured")
+            wait_until(lambda: len(nodes()) >= 5, what="the servers did not come")
+            wait_until(lambda: sum("cpu.total" in node["latest"] for node in nodes()) >= 4, what="nothing was measured")
             for node in nodes():
                 for sample in node["latest"].values():
                     assert round(sample["at"] * 1000) % 1000 == phase_ms_of(from_text(node["id"])), "each at its own moment of the second"
@@ -63,10 +56,14 @@ def test_simulated_servers_report_and_take_jobs_among_others_that_come_go_and_mi
             batch = hub.request("POST", "/api/v1/jobs", {"nodes": chosen, "action": "upgrade"}, token=token)
             assert batch.status == 202, batch.body
             ended = ("succeeded", "failed", "expired")
-            until(lambda: all(job["state"] in ended for job in hub.local("GET", "/api/v1/jobs").json["jobs"]), "the jobs did not end", 120)
+            wait_until(
+                lambda: all(job["state"] in ended for job in hub.local("GET", "/api/v1/jobs").json["jobs"]),
+                what="the jobs did not end",
+                limit_s=120,
+            )
             jobs = hub.local("GET", "/api/v1/jobs").json["jobs"]
             assert any(job["state"] == "succeeded" and job["output_bytes"] > 1000 and job["changes"] for job in jobs), jobs
-            until(lambda: hub.local("GET", f"/api/v1/nodes/{chosen[0]}/packages").json["total"] > 100, "no packages were told")
+            wait_until(lambda: hub.local("GET", f"/api/v1/nodes/{chosen[0]}/packages").json["total"] > 100, what="no packages were told")
             assert [event for event in hub.events if event["level"] in ("error", "critical")] == []
         finally:
             fleet.terminate()
@@ -114,7 +111,7 @@ def test_servers_that_were_removed_in_the_page_come_anew_and_the_others_stay(tmp
         first = fleet(5)
         gone = list(first)[2]
         assert hub.local("DELETE", f"/api/v1/nodes/{gone}?force=true").status == 202
-        until(lambda: gone not in {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}, "it stays")
+        wait_until(lambda: gone not in {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}, what="it stays")
         second = fleet(5)
         assert sorted(second.values()) == sorted(first.values())
         assert set(first) - set(second) == {gone}

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from spider.wire.orders import Order
-from tests.support.agent import SpiderProcess, until
+from tests.support.agent import SpiderProcess
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.front_door import DOORS, Door, behind
 from tests.support.hub import PASSWORD, HubProcess
@@ -53,11 +54,11 @@ async def output_goes_on_over(front: Front, folder: Path, reloads: int) -> None:
     async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, work) as launcher:
         try:
             spider.launch()
-            await until(lambda: hub.node(node.node_id)["policy"], 30, spider.log)
+            await eventually(lambda: hub.node(node.node_id)["policy"], 30, spider.log)
             job = await order(hub, node)
             for number in range(reloads + 1):
                 seen = len(runners[0].printed) if runners else 0
-                await until(lambda seen=seen: hub.job(job["id"])["output_bytes"] > seen, BACK_LIMIT_S, "the output stands still")  # type: ignore[misc]
+                await eventually(lambda seen=seen: hub.job(job["id"])["output_bytes"] > seen, BACK_LIMIT_S, "the output stands still")  # type: ignore[misc]
                 await asyncio.to_thread(door.reload if number < reloads else door.stop)
             await asyncio.to_thread(door.start)
             finish.set()

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from groundcontrol import lifecycle
-from tests.support.agent import TestAgent, agents, layout_of, pack_of, until
+from tests.support.agent import TestAgent, agents, layout_of, pack_of
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import fault_file
 from tests.support.hub_program import BLOCKS, COLLECT_AFTER, SWITCH_US
@@ -42,10 +43,10 @@ class Counted:
         return bool(wanted & {*self.hub.local("GET", "/metrics").body.decode().splitlines()})
 
     async def count(self) -> Counter[str]:
-        await until(self._settled, what="sessions are left")
+        await eventually(self._settled, what="sessions are left")
         self._told.unlink(missing_ok=True)
         os.kill(self.hub.pid, signal.SIGUSR1)
-        await until(self._told.exists, what="the hub does not count")
+        await eventually(self._told.exists, what="the hub does not count")
         return Counter(json.loads(self._told.read_text()))
 
 

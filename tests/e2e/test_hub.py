@@ -12,7 +12,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -28,24 +27,13 @@ from groundcontrol.fleet.interest import FIRST_LOOK_S
 from groundcontrol.web.http import local
 from groundcontrol.web.routes import ROUTES
 from spider.wire.frames import CLOSE_GOING_AWAY, Watch
-from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
-from tests.support.command import command
+from tests.support.agent import IDENTITY, agents, layout_of, pack_of
+from tests.support.command import command, serve
+from tests.support.eventually import eventually
 from tests.support.hub import ROOT, SECRET, HubProcess
 from tests.support.hub_faults import fault_file
 
 OTHER_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
-
-
-def serve(folder: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Start a hub that is expected not to start."""
-    return subprocess.run(
-        [sys.executable, "-m", "groundcontrol", "serve", "--port", "0", "--data-dir", str(folder), *argv],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_ALLOW_VOLATILE": "yes"} | env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 # -- refusing to start -----------------------------------------------------------------------------------
@@ -67,7 +55,7 @@ def serve(folder: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[s
     ],
 )
 def test_a_refused_start_is_one_plain_line_and_writes_no_file(tmp_path: Path, env: dict[str, str]) -> None:
-    done = serve(tmp_path / "data", **env)
+    done = serve(tmp_path / "data", env=env)
     assert done.returncode == 78
     assert done.stdout == ""
     assert done.stderr.startswith("stardust: ")
@@ -79,7 +67,7 @@ def test_a_refused_start_is_one_plain_line_and_writes_no_file(tmp_path: Path, en
 def test_a_folder_in_memory_is_refused_unless_that_is_wanted() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:  # the one that every Linux has
         folder = Path(memory) / "hub"
-        done = serve(folder, STARDUST_SECRET=SECRET, STARDUST_ALLOW_VOLATILE="no")
+        done = serve(folder, env={"STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "no"})
         assert done.returncode == 78
         assert "STARDUST_ALLOW_VOLATILE" in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -91,7 +79,9 @@ def test_a_folder_in_memory_is_refused_unless_that_is_wanted() -> None:
 def test_a_database_in_memory_is_refused_wherever_the_data_folder_lies() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         control = Path(memory) / "stardust.db"
-        done = serve(Path.cwd() / ".cache" / "nowhere", "--db", str(control), STARDUST_SECRET=SECRET, STARDUST_ALLOW_VOLATILE="no")
+        done = serve(
+            Path.cwd() / ".cache" / "nowhere", "--db", str(control), env={"STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "no"}
+        )
         assert done.returncode == 78
         assert f"the database's folder {memory} is in memory (tmpfs)" in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -102,7 +92,7 @@ def test_a_database_in_memory_is_refused_wherever_the_data_folder_lies() -> None
 def test_a_wrong_secret_does_not_start_and_does_no_harm(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub"):
         pass
-    done = serve(tmp_path / "hub", STARDUST_SECRET=OTHER_SECRET)
+    done = serve(tmp_path / "hub", env={"STARDUST_SECRET": OTHER_SECRET})
     assert done.returncode == 78
     assert len(done.stderr.splitlines()) == 1
     assert OTHER_SECRET not in done.stdout + done.stderr
@@ -112,10 +102,10 @@ def test_a_wrong_secret_does_not_start_and_does_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.holds("SAFETY-8", "F-40")
 def test_a_second_hub_on_the_folder_and_a_taken_port_are_one_sentence_each(hub: HubProcess, tmp_path: Path) -> None:
-    second = serve(hub.folder, STARDUST_SECRET=SECRET)
+    second = serve(hub.folder)
     assert second.returncode == 78
     assert "another hub" in second.stderr
-    taken = serve(tmp_path / "other", "--port", str(hub.port), STARDUST_SECRET=SECRET)
+    taken = serve(tmp_path / "other", "--port", str(hub.port))
     assert taken.returncode == 78
     assert f"port {hub.port}" in taken.stderr
     assert "--port" in taken.stderr
@@ -130,7 +120,7 @@ def test_a_second_hub_on_other_names_of_the_files_is_refused_and_the_first_one_n
     for name in ("stardust.db", "stardust-samples.db"):
         os.link(hub.folder / name, linked / name)
     before = {path.name for path in linked.iterdir()}
-    second = serve(linked, STARDUST_SECRET=SECRET)
+    second = serve(linked)
     assert second.returncode == 78
     assert f"{linked / 'stardust.db'} is one file with 2 names" in second.stderr
     for words in (("rotate-secret",), ("restore", str(tmp_path / "none"), "--replace")):
@@ -150,7 +140,7 @@ def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "something").touch()
     folder.chmod(0o755)
-    done = serve(folder, STARDUST_SECRET=SECRET)
+    done = serve(folder)
     assert done.returncode == 78
     assert "chmod 700" in done.stderr
 
@@ -201,7 +191,7 @@ async def test_systemd_is_told_when_the_hub_is_ready_and_when_it_stops(tmp_path:
         listening = threading.Thread(target=listen)
         listening.start()
         with HubProcess(tmp_path / "hub", env=env) as hub:
-            await until(lambda: b"WATCHDOG=1" in told)
+            await eventually(lambda: b"WATCHDOG=1" in told)
             await hub.stop()
         await asyncio.to_thread(listening.join)
         assert (told[0], set(told[1:-1]), told[-1]) == (b"READY=1", {b"WATCHDOG=1"}, b"STOPPING=1")
@@ -294,7 +284,7 @@ async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hu
                 await asyncio.sleep(0.02)
 
         await send_until_it_is_full()
-        await until(lambda: hub.request("GET", "/healthz").status == 503)
+        await eventually(lambda: hub.request("GET", "/healthz").status == 503)
         health = (await asyncio.to_thread(hub.request, "GET", "/healthz")).json
         assert (health["status"], health["database"]) == ("failing", False)
         told = await asyncio.to_thread(command, hub.view, "status", "--json")
@@ -303,7 +293,7 @@ async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hu
         assert held < sent
         filler.unlink()
         await agent.wait_acked(sent)
-        await until(lambda: hub.request("GET", "/healthz").status == 200)
+        await eventually(lambda: hub.request("GET", "/healthz").status == 200)
 
 
 @pytest.mark.holds("SAFETY-83", "F-13")

@@ -24,7 +24,8 @@ from spider.wire.frames import (
     JobStop,
     Message,
 )
-from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, until
+from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.job_messages import LINE, SPELL, ended, job_is, order, started
 from tests.support.wire import open_order
@@ -80,7 +81,7 @@ async def test_a_running_job_is_asked_to_stop_until_it_answers_and_moves_by_evid
     await agent.join()
     assert await stop_order(agent, job) == {}, "the answer was lost with the session"
     await agent.say(progress(job, stop="after_package", text="curl is being unpacked"))
-    await until(lambda: shared_hub.job(job)["stop"]["state"] == "after_package")
+    await eventually(lambda: shared_hub.job(job)["stop"]["state"] == "after_package")
     assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "running"
     assert (await asyncio.to_thread(shared_hub.job, job))["stop"]["why"] == "curl is being unpacked"
     with pytest.raises(TimeoutError):
@@ -100,7 +101,7 @@ async def test_what_cannot_be_stopped_any_more_says_why(shared_hub: HubProcess, 
     assert (await cancel(shared_hub, job)).status == 200
     await stop_order(agent, job)
     await agent.say(progress(job, stop="too_late", text="rpm has begun: to interrupt it would leave packages twice"))
-    await until(lambda: shared_hub.job(job)["stop"]["state"] == "too_late")
+    await eventually(lambda: shared_hub.job(job)["stop"]["state"] == "too_late")
     refused = await cancel(shared_hub, job)
     assert (refused.status, refused.json["code"]) == (409, "job.not_cancellable")
     assert "would leave packages twice" in refused.json["detail"]
@@ -170,7 +171,7 @@ async def test_a_launcher_that_does_not_answer_is_no_evidence_that_nothing_runs(
 async def test_what_is_wrong_with_a_job_that_goes_on_is_a_code_and_goes_with_its_end(shared_hub: HubProcess, agent: TestAgent) -> None:
     job, _ = await started(shared_hub, agent)
     await agent.say(progress(job, error_code="job.orphaned", text="anything"))
-    await until(lambda: shared_hub.job(job)["error"])
+    await eventually(lambda: shared_hub.job(job)["error"])
     shown = await asyncio.to_thread(shared_hub.job, job)
     assert (shown["state"], shown["error"]["code"], shown["package"]) == ("running", "job.orphaned", "curl")
     await agent.say(progress(job, error_code="<script>", text="x"), JobOutput(job, 0, 0, LINE), ended(job, LINE))
@@ -314,7 +315,7 @@ async def test_one_request_for_many_nodes_goes_on_one_after_the_other_and_has_on
         for agent in joined:
             await agent.join()
             await agent.say(IDENTITY._replace(policy_mode="monitor" if agent.node.name == "monitor" else "managed"))
-        await until(lambda: all(narrow.node(node.node_id)["policy"] for node in nodes))
+        await eventually(lambda: all(narrow.node(node.node_id)["policy"] for node in nodes))
         body = {"nodes": [node.node_id for node in nodes], "action": "security-upgrade"}
         reply = await narrow.call("POST", "/api/v1/jobs", body)
         assert reply.status == 202
@@ -330,7 +331,7 @@ async def test_one_request_for_many_nodes_goes_on_one_after_the_other_and_has_on
                 await agent.say(JobOutput(start.job, 0, 0, LINE), ended(start.job, LINE, state="cancelled"))
                 break
             await agent.say(JobOutput(start.job, 0, 0, LINE), ended(start.job, LINE))
-        await until(lambda: narrow.local("GET", f"/api/v1/batches/{batch['id']}").json["state"] == "done")
+        await eventually(lambda: narrow.local("GET", f"/api/v1/batches/{batch['id']}").json["state"] == "done")
         page = (await narrow.call("GET", f"/api/v1/batches/{batch['id']}")).json
         assert page["counts"] == {"succeeded": 1, "cancelled": 2}
         assert {job["node_id"] for job in page["jobs"]} == {node.node_id for node in nodes[:3]}

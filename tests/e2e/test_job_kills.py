@@ -25,8 +25,9 @@ from spider.packages.report import Report
 from spider.packages.report_file import report_to_document
 from spider.wire.frames import Message
 from spider.wire.orders import Order
-from tests.support.agent import BOOT, until
-from tests.support.clock import ShiftedClock
+from tests.support.agent import BOOT
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner, played
 from tests.support.hub import Enrolled, HubProcess, Reply
 from tests.support.hub_faults import set_fault
@@ -50,7 +51,7 @@ class Node:
 
     def __init__(self, hub: HubProcess, node: Enrolled, folder: Path) -> None:
         (folder / "jobs").mkdir(parents=True)
-        clock = ShiftedClock()
+        clock = RunningClock()
         self.config = Config(
             url=parse_url(hub.ws_url), fleet=node.fleet_id, tls_pin=None, node=node.node_id, generation=node.generation, name=node.name,
             boot=BOOT, policy_path=str(folder / "policy.conf"), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
@@ -120,9 +121,9 @@ async def kill_at(hub: HubProcess, node: Node, name: str, count: int) -> None:
     where = f"{name} {count}"
     await asyncio.to_thread(set_fault, hub, "killable", where)
     made = await asyncio.to_thread(order, hub, node.config.node, where)
-    await until(lambda: not hub.running or is_done(hub, made), 60, f"{where}: neither killed nor done")
+    await eventually(lambda: not hub.running or is_done(hub, made), 60, f"{where}: neither killed nor done")
     with contextlib.suppress(TimeoutError):  # the last places are behind the end
-        await until(lambda: not hub.running, 30 if count <= 3 else 2)
+        await eventually(lambda: not hub.running, 30 if count <= 3 else 2)
     assert not hub.running or count > 3, f"{where} was never reached"
     acked = None if made is None else node.side(made["id"])
     await hub.kill()
@@ -132,8 +133,8 @@ async def kill_at(hub: HubProcess, node: Node, name: str, count: int) -> None:
     again = await asyncio.to_thread(order, hub, node.config.node, where)
     assert again is not None
     assert made is None or again["id"] == made["id"], "the same request made a second job"
-    await until(lambda: hub.job(again["id"])["ended_at"] is not None, 60, f"{where}: the job does not end")
-    await until(lambda: again["id"] not in node.jobs._follows, 30, f"{where}: the node is not told that all is held")
+    await eventually(lambda: hub.job(again["id"])["ended_at"] is not None, 60, f"{where}: the job does not end")
+    await eventually(lambda: again["id"] not in node.jobs._follows, 30, f"{where}: the node is not told that all is held")
     check_ended(hub.folder, node.side(again["id"]))
     check_database(hub.folder)
 
@@ -143,7 +144,7 @@ async def all_hold(folder: Path, points: list[tuple[str, int]]) -> None:
     await hub.start()
     try:
         async with running(hub, folder / "node") as node:
-            await until(lambda: hub.node(node.config.node)["state"] == "online")
+            await eventually(lambda: hub.node(node.config.node)["state"] == "online")
             for name, count in points:
                 await kill_at(hub, node, name, count)
             assert len(node.launcher.orders) == len(points)

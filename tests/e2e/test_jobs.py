@@ -19,7 +19,8 @@ from spider.wire.frames import (
     JobStart,
 )
 from spider.wire.orders import Order
-from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents, until
+from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import HubProcess
 from tests.support.job_messages import LINE, SPELL, ended, job_is, order, started
@@ -50,10 +51,10 @@ async def test_a_job_runs_from_the_order_to_the_result(hub: HubProcess, tmp_path
     async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long.work) as launcher:
         try:
             spider.launch()
-            await until(lambda: hub.node(node.node_id)["policy"])
+            await eventually(lambda: hub.node(node.node_id)["policy"])
             job = await order(hub, node, packages=["lab-slow"])
             await job_is(hub, job["id"], "running")
-            await until(lambda: hub.job(job["id"])["progress_percent"])
+            await eventually(lambda: hub.job(job["id"])["progress_percent"])
             long.go_on.set()
             done = await job_is(hub, job["id"], "succeeded")
         finally:
@@ -76,9 +77,9 @@ async def test_a_job_goes_on_when_either_end_is_killed_and_no_byte_is_lost(hub: 
     async with FakeLauncher(spider.launcher, spider.jobs, node.launch_key, long.work) as launcher:
         try:
             spider.launch()
-            await until(lambda: hub.node(node.node_id)["policy"])
+            await eventually(lambda: hub.node(node.node_id)["policy"])
             job = await order(hub, node)
-            await until(lambda: hub.job(job["id"])["output_bytes"] > 5000)
+            await eventually(lambda: hub.job(job["id"])["output_bytes"] > 5000)
             if victim == "hub":
                 await hub.kill()
                 await hub.start()
@@ -106,7 +107,7 @@ async def test_a_launcher_that_is_busy_is_asked_again(hub: HubProcess, tmp_path:
         launcher.refuse = ["busy"] * 12
         try:
             spider.launch()
-            await until(lambda: hub.node(node.node_id)["policy"])
+            await eventually(lambda: hub.node(node.node_id)["policy"])
             job = await order(hub, node)
             await job_is(hub, job["id"], "succeeded", 90)
         finally:
@@ -142,7 +143,7 @@ async def test_progress_is_shown(shared_hub: HubProcess, agent: TestAgent) -> No
     job, _ = await started(shared_hub, agent)
     for percent in range(0, 60, 10):
         await agent.say(JobProgress(job, 0, "download", percent, "a", "b"))
-    await until(lambda: shared_hub.job(job)["progress_percent"] == 50)
+    await eventually(lambda: shared_hub.job(job)["progress_percent"] == 50)
     await agent.say(JobProgress(job, 0, "no such phase", -1, "a", "b"))
     await agent.say(ended(job, b"", state="failed", exit_code=100, error_code="job.apt", error_text="E: it\x1b[2J broke"))
     done = await job_is(shared_hub, job, "failed")
@@ -297,7 +298,7 @@ async def test_what_the_nodes_own_policy_forbids_is_refused_at_once(
 ) -> None:
     mode, verbs = policy
     await agent.say(IDENTITY._replace(policy_mode=mode, policy_verbs=verbs))
-    await until(lambda: shared_hub.node(agent.node.node_id)["policy"] == {"mode": mode, "verbs": verbs})
+    await eventually(lambda: shared_hub.node(agent.node.node_id)["policy"] == {"mode": mode, "verbs": verbs})
     reply = await shared_hub.call("POST", f"/api/v1/nodes/{agent.node.node_id}/jobs", {"action": action})
     assert reply.status == status
     if status == 409:

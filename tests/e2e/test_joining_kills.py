@@ -12,7 +12,8 @@ import pytest
 from groundcontrol.deployments.joining import LOST_S
 from spider.wire.errors import NotProven
 from spider.wire.joining import masked
-from tests.support.agent import agents, until
+from tests.support.agent import agents
+from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.join_client import Visitor, knock, made
 
@@ -54,7 +55,7 @@ async def test_a_hub_that_is_killed_in_a_joining_keeps_all_of_it_or_nothing(hub:
         await knock(client, hub, shown["invite"])
     async with agents(hub, node) as [agent]:  # it was installed meanwhile, and nobody is left to tell
         await agent.join()
-        await until(lambda: hub.node(node.node_id)["state"] == "online", 30, "it does not come back")
+        await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, "it does not come back")
     await asyncio.to_thread(killed, hub)
     assert [one["id"] for one in nodes(hub)] == [node.node_id]  # it has come back once: it stays
 
@@ -66,7 +67,7 @@ async def test_a_node_that_does_not_come_back_after_the_kill_is_forgotten(hub: H
     node = await installed(hub, await knock(client, hub, made(hub, name="web-9")["invite"]))
     await asyncio.to_thread(killed, hub)
     assert len(nodes(hub)) == 1
-    await until(lambda: nodes(hub) == [], LOST_S + 60, "it is not forgotten")
+    await eventually(lambda: nodes(hub) == [], LOST_S + 60, "it is not forgotten")
     async with agents(hub, node) as [agent]:
         with pytest.raises(NotProven):
             await agent.join()

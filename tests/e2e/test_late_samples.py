@@ -10,7 +10,8 @@ import pytest
 
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LATE, Gap, Late, Pack, Row
-from tests.support.agent import AgentClosed, agents, layout_of, pack_of, until
+from tests.support.agent import AgentClosed, agents, layout_of, pack_of
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.invariants import held_samples
 
@@ -48,7 +49,7 @@ async def test_late_packs_and_gaps_are_held_once_and_acknowledged_by_their_place
         agent.acked[STREAM_LATE] = -1
         await agent.wait_acked(2, STREAM_LATE)
         await agent.cut()
-    await until(lambda: hub.node(node.node_id)["state"] != "online")
+    await eventually(lambda: hub.node(node.node_id)["state"] != "online")
     async with agents(hub, node) as [agent]:
         await agent.join()
         agent.acked[STREAM_LATE] = -1
@@ -56,8 +57,8 @@ async def test_late_packs_and_gaps_are_held_once_and_acknowledged_by_their_place
         await agent.say(LAYOUT, *again, gap(4, 13, now - 4000, 1)._replace(rows=0))
         await agent.wait_acked(4, STREAM_LATE)
         assert await values(hub) == [0, 4, 9, 12]
-        await until(lambda: events(hub, "node.samples_lost"))
-        await until(lambda: any(told["details"]["unknown"] for told in events(hub, "node.samples_lost")))
+        await eventually(lambda: events(hub, "node.samples_lost"))
+        await eventually(lambda: any(told["details"]["unknown"] for told in events(hub, "node.samples_lost")))
         told = events(hub, "node.samples_lost")
         assert sum(one["details"]["rows"]["pulse"] for one in told) == 90
         assert any("unknown number" in one["message"] for one in told)
@@ -91,17 +92,17 @@ async def test_a_clock_that_is_wrong_is_told_when_it_begins_and_ends_and_stands_
         await agent.join()
         assert shown(None)
         await agent.say(BREATHE, breathed(0, -180_400))
-        await until(lambda: shown(-180.0))
-        await until(lambda: events(hub, "node.clock_wrong"))
+        await eventually(lambda: shown(-180.0))
+        await eventually(lambda: events(hub, "node.clock_wrong"))
         await agent.wait_acked(0)
     await hub.kill()
     await hub.start()
     async with agents(hub, node) as [agent]:
         await agent.join()
         await agent.say(BREATHE, breathed(1, -180_400))
-        await until(lambda: shown(-180.0))
+        await eventually(lambda: shown(-180.0))
         await agent.say(breathed(2, 200))
-        await until(lambda: events(hub, "node.clock_right"))
+        await eventually(lambda: events(hub, "node.clock_right"))
         assert shown(0.0)
     [told] = events(hub, "node.clock_wrong")
     assert "3 minutes behind" in told["message"]
@@ -117,5 +118,5 @@ async def test_samples_from_far_ahead_are_shown_acknowledged_and_told_but_not_st
         await agent.say(LAYOUT, pack_of(0, at=now), pack_of(1, at=now + 3 * 86_400), pack_of(2, at=now + 1))
         await agent.wait_acked(2)
         assert await values(hub) == pytest.approx([0, 200])
-        await until(lambda: events(hub, "node.clock_ahead"))
+        await eventually(lambda: events(hub, "node.clock_ahead"))
         assert len(events(hub, "node.clock_ahead")) == 1

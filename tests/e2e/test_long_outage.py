@@ -24,8 +24,8 @@ from spider.spool import Spool
 from spider.spoolfiles import Folder
 from spider.wire.frames import Row
 from spider.wire.ids import from_text
-from tests.support.agent import until
-from tests.support.clock import ShiftedClock
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 from tests.support.faults import small_disk
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.invariants import Hole, Journal, Sample, check_databases, check_samples, held_samples, told_holes
@@ -47,7 +47,7 @@ class Node:
     def __init__(self, hub: HubProcess, node: Enrolled, folder: Path, rhythm_s: int, began: float, keep_s: float) -> None:
         folder.mkdir(mode=0o700)
         self.rhythm_s = rhythm_s
-        self.clock = ShiftedClock()
+        self.clock = RunningClock()
         self.clock.shift = began - time.time()
         self.began_ms = int(began) * 1000
         self.journal = Journal()
@@ -153,12 +153,12 @@ async def outage(
     with hub:
         [enrolled] = await asyncio.to_thread(hub.enrol, "far-away")
         node = Node(hub, enrolled, spool or folder / "node", rhythm_s, began, keep_h * HOUR_S)
-        await until(lambda: node.link._session is not None)
+        await eventually(lambda: node.link._session is not None)
         for _ in range(120 // rhythm_s):
             node.sample(passes=False)
         await node.settle(60)
         await hub.kill()
-        await until(lambda: node.link._session is None)
+        await eventually(lambda: node.link._session is None)
         left = hours * HOUR_S
         for part in range(6):
             seconds = left // (6 - part) // 900 * 900
@@ -166,12 +166,12 @@ async def outage(
             await node.away(seconds)
             if part == 2:  # a glimpse of the hub: it is killed while it takes what was left
                 await hub.start()
-                await until(lambda: node.link._session is not None)
+                await eventually(lambda: node.link._session is not None)
                 for _ in range(dice.randrange(5, 40)):
                     await node.spool.step()
                     await asyncio.sleep(0.01)
                 await hub.kill()
-                await until(lambda: node.link._session is None)
+                await eventually(lambda: node.link._session is None)
             elif part == 5 or spool is not None:
                 continue
             elif part % 2:
@@ -256,7 +256,7 @@ async def test_a_node_has_not_settled_before_its_losses_are_held(tmp_path: Path)
     with HubProcess(tmp_path / "hub") as hub:
         [enrolled] = await asyncio.to_thread(hub.enrol, "forgetful")
         node = Node(hub, enrolled, tmp_path / "node", 1, SystemClock().now() - HOUR_S, HOUR_S)
-        await until(lambda: node.link._session is not None)
+        await eventually(lambda: node.link._session is not None)
         node.spool.lost(Lost("pulse", node.began_ms, node.began_ms + 4000, 5))
         node.outbox.flush()
         await node.settle(60)

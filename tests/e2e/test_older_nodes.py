@@ -20,7 +20,8 @@ from spider.wire.frames import (
     Message,
     Welcome,
 )
-from tests.support.agent import IDENTITY, agents, layout_of, pack_of, until
+from tests.support.agent import IDENTITY, agents, layout_of, pack_of
+from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.invariants import Journal, check_databases, check_samples, held_samples, told_holes
 from tests.support.invariants_jobs import NodeSide, check_acknowledged
@@ -61,7 +62,7 @@ async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: H
             journal.measured("pulse", int((at + seq) * 1000), seq * 100)
         await agent.say(IDENTITY._replace(agent_version="0.0.9", policy_verbs=VERBS), layout_of(), *packs)
         await agent.wait_acked(1)
-        await until(lambda: hub.node(node.node_id)["policy"])
+        await eventually(lambda: hub.node(node.node_id)["policy"])
         job = await order(hub, node)
         start = await agent.expect(JobStart)
         assert open_order(node.launch_key, start.order).verb == "upgrade"
@@ -75,7 +76,7 @@ async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: H
         # What it cannot do it is never asked for, and it is said why.
         reply = await hub.call("POST", "/api/v1/agent-updates", {"nodes": [node.node_id]})
         [row] = reply.json["deployments"]
-        await until(lambda: hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
+        await eventually(lambda: hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
         row = (await hub.call("GET", f"/api/v1/deployments/{row['id']}")).json
         assert (row["state"], row["error"]["code"]) == ("failed", "node.policy_refuses")
         assert heard_before(pack([45, list(Bundle(b"", 0, 1, b"x"))])) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -14,15 +13,9 @@ from typing import Any
 import pytest
 
 from groundcontrol.auth import totp
-from tests.e2e.test_hub import serve
-from tests.support.command import said_by
+from tests.support.command import said_by, serve
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess, Login, Reply
-
-API = "/api/v1"
-
-
-def call(hub: HubProcess, who: Login, method: str, path: str, body: object = None) -> Reply:
-    return hub.request(method, API + path, body, token=who.token)
+from tests.support.second_factor import API, call, enrol
 
 
 def log_in(hub: HubProcess, code: str | None = None) -> Reply:
@@ -30,21 +23,11 @@ def log_in(hub: HubProcess, code: str | None = None) -> Reply:
     return hub.request("POST", f"{API}/auth/login", body)
 
 
-def enrol(hub: HubProcess) -> tuple[bytes, list[str]]:
-    """Switch the admin's second factor on; its seed and the recovery codes."""
-    who = hub.login()
-    text = call(hub, who, "POST", "/auth/totp").json["secret"]
-    seed = base64.b32decode(text + "=" * (-len(text) % 8))
-    confirmed = call(hub, who, "POST", "/auth/totp/confirm", {"code": totp.code_of(seed, int(time.time() // 30))})
-    assert confirmed.status == 200, confirmed.body
-    return seed, confirmed.json["codes"]
-
-
 @pytest.mark.parametrize("value", ["1", "true", "yes", "Admins", "everybody", "all,admins"])
 def test_a_demand_that_is_not_understood_refuses_the_start(tmp_path: Path, value: str) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
 
-    done = serve(tmp_path / "data", STARDUST_SECRET=SECRET, STARDUST_REQUIRE_TOTP=value)
+    done = serve(tmp_path / "data", env={"STARDUST_SECRET": SECRET, "STARDUST_REQUIRE_TOTP": value})
 
     assert done.returncode == 78
     (line,) = (done.stdout + done.stderr).strip().splitlines()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
 from tests.support.ports import free_port
 
@@ -62,10 +62,7 @@ def ask(address: str, query: str) -> list[float]:
 
 def test_prometheus_scrapes_the_hub(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub", env={"STARDUST_METRICS_TOKEN": TOKEN}) as hub, prometheus(tmp_path, hub) as address:
-        ends_at = time.monotonic() + START_LIMIT_S
-        while ask(address, "up") != [1.0]:
-            assert time.monotonic() < ends_at, (tmp_path / "log").read_text()
-            time.sleep(0.2)
+        wait_until(lambda: ask(address, "up") == [1.0], START_LIMIT_S, (tmp_path / "log").read_text)
         assert ask(address, "stardust_agents_online") == [0.0]
         assert len(ask(address, "stardust_build_info")) == 1
 

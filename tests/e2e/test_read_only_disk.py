@@ -7,35 +7,22 @@ import errno
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.agent import until
+from tests.support.command import WITH_SECRET, command
+from tests.support.eventually import eventually
 from tests.support.faults import Disk, breakable_disk, small_disk
-from tests.support.hub import ROOT, SECRET, HubProcess
+from tests.support.hub import HubProcess
 
 OLDER = "restore a backup"
 
 
-def stardust(disk: Disk, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command, as somebody runs it who sees this disk."""
-    given = {"STARDUST_DATA_DIR": str(folder), "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes"}
-    return subprocess.run(
-        [*disk.prefix, sys.executable, "-m", "groundcontrol", *words],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(ROOT)} | given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def examined(disk: Disk, folder: Path) -> tuple[list[dict[str, str]], str]:
     """What the doctor finds that is a problem, and all that it says."""
-    done = stardust(disk, folder, "doctor", "--json")
+    done = command(folder, "doctor", "--json", env=WITH_SECRET, prefix=disk.prefix)
     assert done.returncode == 1, done.stdout + done.stderr
     return [found for found in json.loads(done.stdout)["checks"] if found["state"] == "problem"], done.stdout
 
@@ -69,12 +56,12 @@ def test_databases_of_a_hub_that_had_ended_are_read_checked_and_copied(disk: Dis
         assert "stardust.db is sound" in said
         assert "stardust-samples.db is sound" in said
         assert "every chain of the audit log holds" in said
-        verified = stardust(disk, tmp_path / "hub", "audit", "verify")
+        verified = command(tmp_path / "hub", "audit", "verify", env=WITH_SECRET, prefix=disk.prefix)
         assert verified.returncode == 0, verified.stderr
         file = tmp_path / "kept.stardust-backup"
-        made = stardust(disk, tmp_path / "hub", "backup", str(file))
+        made = command(tmp_path / "hub", "backup", str(file), env=WITH_SECRET, prefix=disk.prefix)
         assert made.returncode == 0, made.stderr
-        restored = stardust(disk, tmp_path / "again", "restore", str(file))
+        restored = command(tmp_path / "again", "restore", str(file), env=WITH_SECRET, prefix=disk.prefix)
         assert restored.returncode == 0, restored.stderr
     with HubProcess(tmp_path / "again") as again:
         assert [node["name"] for node in again.local("GET", "/api/v1/nodes").json["nodes"]] == ["kept"]
@@ -98,14 +85,14 @@ def test_it_is_said_where_everything_can_be_read_with_its_log_and_where_it_canno
         assert all("read-only" in found["text"] and OLDER not in found["remedy"] for found in problems), problems
         file = tmp_path / "none.stardust-backup"
         for words in (("backup", str(file)), ("audit", "verify")):
-            refused = stardust(disk, tmp_path / "hub", *words)
+            refused = command(tmp_path / "hub", *words, env=WITH_SECRET, prefix=disk.prefix)
             assert refused.returncode == 1
             assert "read-only" in refused.stderr
             assert len(refused.stderr.splitlines()) <= 2, "one line, and one of what was begun"
         assert not file.exists()
 
         disk.remount("rw")
-        assert stardust(disk, tmp_path / "hub", "audit", "verify").returncode == 0
+        assert command(tmp_path / "hub", "audit", "verify", env=WITH_SECRET, prefix=disk.prefix).returncode == 0
 
 
 @pytest.mark.holds("F-13")
@@ -117,7 +104,7 @@ def test_a_disk_that_failed_under_its_file_system_is_told_though_linux_still_cal
         assert hub.end() == 0
         disk.remount("errors=remount-ro")
         disk.break_down()
-        asyncio.run(until(lambda: refusal(disk.view / "any") == errno.EROFS, 60, "ext4 goes on writing"))
+        asyncio.run(eventually(lambda: refusal(disk.view / "any") == errno.EROFS, 60, "ext4 goes on writing"))
         problems, said = examined(disk, tmp_path / "hub")
         assert f"the file system of {tmp_path / 'hub'} is read-only" in {found["text"] for found in problems}
         assert "stardust-samples.db is sound" in said

@@ -5,24 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from spider.wire.frames import CLOSE_UNKNOWN
-from tests.support.agent import AgentClosed, SpiderProcess, agents, until
+from tests.support.agent import AgentClosed, SpiderProcess, agents
+from tests.support.command import WITH_SECRET, command
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
-from tests.support.hub import ROOT, SECRET, HubProcess
+from tests.support.hub import HubProcess
 from tests.support.job_messages import LINE, job_is, order
-
-
-def stardust(folder: Path, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """The command, on the hub's machine."""
-    env = {**os.environ, "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes", "PYTHONPATH": str(ROOT)}
-    argv = [sys.executable, "-m", "groundcontrol", *words, "--data-dir", str(folder)]
-    return subprocess.run(argv, env=env, input=typed, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.holds("SAFETY-51", "S-59", "F-27", "F-28")
@@ -39,11 +32,11 @@ async def test_a_hub_that_was_built_anew_has_all_nodes_again(tmp_path: Path) -> 
     try:
         for spider in spiders:
             spider.launch()
-        await until(lambda: all(hub.node(node.node_id)["policy"] for node in nodes), 40)
-        printed = await asyncio.to_thread(stardust, hub.folder, "recovery", "print")
+        await eventually(lambda: all(hub.node(node.node_id)["policy"] for node in nodes), 40)
+        printed = await asyncio.to_thread(command, hub.folder, "recovery", "print", env=WITH_SECRET)
         assert printed.returncode == 0, printed.stderr
         key = printed.stdout.strip()
-        refused = await asyncio.to_thread(stardust, hub.folder, "recovery", "print")
+        refused = await asyncio.to_thread(command, hub.folder, "recovery", "print", env=WITH_SECRET)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "printed before" in refused.stderr
         assert key not in hub.output
@@ -53,21 +46,21 @@ async def test_a_hub_that_was_built_anew_has_all_nodes_again(tmp_path: Path) -> 
         await hub.kill()
         shutil.rmtree(hub.folder)
         mistyped = key[:-1] + ("A" if key[-1] != "A" else "B")
-        wrong = await asyncio.to_thread(stardust, hub.folder, "recovery", "restore", typed=mistyped)
+        wrong = await asyncio.to_thread(command, hub.folder, "recovery", "restore", given=mistyped, env=WITH_SECRET)
         assert (wrong.returncode, hub.folder.exists()) == (1, False), wrong.stderr
         assert "not a recovery key" in wrong.stderr
-        restored = await asyncio.to_thread(stardust, hub.folder, "recovery", "restore", typed=key.lower() + "\n")
+        restored = await asyncio.to_thread(command, hub.folder, "recovery", "restore", given=key.lower() + "\n", env=WITH_SECRET)
         assert restored.returncode == 0, restored.stderr
-        again = await asyncio.to_thread(stardust, hub.folder, "recovery", "restore", typed=key)
+        again = await asyncio.to_thread(command, hub.folder, "recovery", "restore", given=key, env=WITH_SECRET)
         assert again.returncode == 1
         await hub.start()
         for spider in spiders:  # each would come by itself, within eleven minutes
             spider.close()
             spider.launch()
-        await until(
+        await eventually(
             lambda: {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]} == {node.node_id for node in nodes}, 40
         )
-        await until(lambda: all(hub.node(node.node_id)["policy"] for node in nodes), 40)
+        await eventually(lambda: all(hub.node(node.node_id)["policy"] for node in nodes), 40)
         names = {hub.node(node.node_id)["name"] for node in nodes}
         assert os.uname().nodename in names  # both are this machine: the second keeps the name that it was given
         async with FakeLauncher(spiders[0].launcher, spiders[0].jobs, nodes[0].launch_key, short):
@@ -76,13 +69,13 @@ async def test_a_hub_that_was_built_anew_has_all_nodes_again(tmp_path: Path) -> 
 
         # Who was removed stays outside, and so does everybody new once it is over.
         assert hub.local("DELETE", f"/api/v1/nodes/{nodes[1].node_id}?force=true").status == 202
-        await until(lambda: len(hub.local("GET", "/api/v1/nodes").json["nodes"]) == 1)
+        await eventually(lambda: len(hub.local("GET", "/api/v1/nodes").json["nodes"]) == 1)
         async with agents(hub, nodes[1]) as [removed]:
             with pytest.raises(AgentClosed) as told:
                 await removed.join()
             assert told.value.code == CLOSE_UNKNOWN
         assert len(hub.local("GET", "/api/v1/nodes").json["nodes"]) == 1
-        ended = await asyncio.to_thread(stardust, hub.folder, "recovery", "end")
+        ended = await asyncio.to_thread(command, hub.folder, "recovery", "end", env=WITH_SECRET)
         assert ended.returncode == 0, ended.stderr
     finally:
         for spider in spiders:

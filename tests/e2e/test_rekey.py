@@ -16,8 +16,9 @@ from spider.wire.errors import NotProven
 from spider.wire.frames import CLOSE_CLONE, JobAnswer, JobStart
 from spider.wire.orders import Order
 from spider.wire.proof import rekey_mask
-from tests.e2e.test_rotation import stardust
-from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, until
+from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents
+from tests.support.command import stardust
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
 from tests.support.hub import SECRET, Enrolled, HubProcess
 from tests.support.job_messages import ended, job_is, order
@@ -75,7 +76,7 @@ async def ends(hub: HubProcess, job: str, spider: SpiderProcess) -> str:
             spider.launch()
         return hub.job(job)["ended_at"] is not None
 
-    await until(ended, 40, spider.log)
+    await eventually(ended, 40, spider.log)
     state: str = hub.job(job)["state"]
     return state
 
@@ -93,17 +94,17 @@ async def test_a_node_comes_back_whatever_step_of_a_re_key_was_the_last(hub: Hub
         keys = node_keys_of(hub, node, generation, spider)
         async with FakeLauncher(spider.launcher, spider.jobs, keys, keeper.work):
             spider.launch()
-            await until(lambda: hub.node(node.node_id)["state"] == "online" and hub.node(node.node_id)["policy"], 30, spider.log)
+            await eventually(lambda: hub.node(node.node_id)["state"] == "online" and hub.node(node.node_id)["policy"], 30, spider.log)
             keeper.die_at = step
             job = await order_rekey(hub, node)
             became = await ends(hub, job, spider)
             assert became == ("failed" if step else "succeeded"), (step, spider.log)
             await asyncio.to_thread(spider.slay)
-            await until(lambda: hub.node(node.node_id)["state"] == "offline", 40)
+            await eventually(lambda: hub.node(node.node_id)["state"] == "offline", 40)
             generation += step not in STEPS[:2]
     spider.launch()
     try:
-        await until(lambda: hub.node(node.node_id)["state"] == "online", 30, spider.log)
+        await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, spider.log)
     finally:
         spider.close()
     assert generation_of(hub, node) == generation

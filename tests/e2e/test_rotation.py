@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from groundcontrol.store.sqlite import open_database
 from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
+from tests.support.command import stardust
 from tests.support.factories import new_node
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
 from tests.support.keys import first_vault, vault_of
@@ -32,25 +33,6 @@ NEW_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
 KILLS = 20
 LIMIT_S = 240.0
 """For one command: to stretch two secrets takes seconds of a processor, of which a test may have a small part."""
-
-
-def stardust(
-    folder: Path, *words: str, given: str = "", status: int = 0, env: Mapping[str, str] | None = None, python: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command as an operator does."""
-    done = subprocess.run(
-        [python or sys.executable, "-m", "groundcontrol", *words],
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), **(env or {})},
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_a_secret_is_printed_and_nothing_else(tmp_path: Path) -> None:
@@ -158,6 +140,7 @@ def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> 
     for path in (folder, *folder.iterdir()):
         os.chown(path, 65534, 65534)
     python = everybodys_python()
+    assert python is not None
     env = {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))])}
     refused = stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python, status=1)
     assert "cannot be read by the user 65534" in refused.stderr

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 
 from spider.packages.base import PackagesUnreadable
 from spider.packages.detect import telling_manager
-from tests.support.agent import until
+from tests.support.eventually import eventually, wait_until
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port
 
@@ -141,10 +140,10 @@ async def test_a_machine_with_a_package_manager_is_told_its_updates(started: tup
         return node["updates"]["total"]
 
     if total is not None:
-        await until(lambda: told() is not None or "updates_unreadable" in log_of(state), 60, "nothing is said of updates")
+        await eventually(lambda: told() is not None or "updates_unreadable" in log_of(state), 60, "nothing is said of updates")
         assert await asyncio.to_thread(told) == total, log_of(state)
     elif why:
-        await until(lambda: json.dumps(why[:40])[1:-1] in log_of(state), 60, "Spider does not say why it cannot tell")
+        await eventually(lambda: json.dumps(why[:40])[1:-1] in log_of(state), 60, "Spider does not say why it cannot tell")
 
 
 def test_ctrl_c_leaves_no_process(started: tuple[subprocess.Popen[str], Path, int]) -> None:
@@ -182,10 +181,8 @@ def test_a_machine_that_was_removed_is_watched_anew_at_the_next_start(tmp_path: 
     again = start(state, port)
     try:
         assert f"{node['name']} was removed from the fleet; this machine is watched anew." in said(again, "stop")
-        ends_at = time.monotonic() + START_LIMIT_S
-        while (anew := nodes()[0])["policy"] is None:
-            assert time.monotonic() < ends_at, log_of(state)
-            time.sleep(0.2)
+        wait_until(lambda: nodes()[0]["policy"] is not None, START_LIMIT_S, lambda: log_of(state))
+        anew = nodes()[0]
         assert (anew["name"], anew["policy"]["mode"]) == (node["name"], "readonly")
         assert anew["id"] != node["id"]
     finally:

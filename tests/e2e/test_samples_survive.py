@@ -24,8 +24,9 @@ from spider.link import HubLink
 from spider.outbox import KEEP_S, Outbox
 from spider.sampler import layout_of
 from spider.wire.frames import Row, Watch
-from tests.support.agent import BOOT, SERIES, SpiderProcess, until
-from tests.support.clock import ShiftedClock
+from tests.support.agent import BOOT, SERIES, SpiderProcess
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
 
 LAYOUT = layout_of("pulse", 1, SERIES)
@@ -46,7 +47,7 @@ class Node:
     """A node with the agent's link and outbox, whose seconds the test makes."""
 
     def __init__(self, hub: HubProcess, node: Enrolled, folder: Path) -> None:
-        self.clock = ShiftedClock()
+        self.clock = RunningClock()
         self.outbox = Outbox(self.clock)
         self.config = Config(
             url=parse_url(hub.ws_url), fleet=node.fleet_id, tls_pin=None, node=node.node_id, generation=node.generation, name=node.name,
@@ -83,7 +84,7 @@ class Node:
 
     async def settle(self) -> None:
         """Wait until everything that was let go is acknowledged: what waits then is the last of all, in a pack that is not full."""
-        await until(lambda: self.outbox.settled() and self.outbox.pending()[0] < 10, 60, "the hub has not taken everything")
+        await eventually(lambda: self.outbox.settled() and self.outbox.pending()[0] < 10, 60, "the hub has not taken everything")
 
 
 @contextlib.asynccontextmanager
@@ -154,7 +155,7 @@ async def check(hub: HubProcess, node: Node, missing: range = range(0)) -> None:
 async def test_every_second_is_stored_once_when_the_hub_is_killed(hub: HubProcess, tmp_path: Path) -> None:
     dice = random.Random(5)
     async with running(hub, tmp_path) as node:
-        await until(lambda: node.link._session is not None)
+        await eventually(lambda: node.link._session is not None)
         for kill in range(3):
             if kill == 1:
                 node.outbox.watch(Watch(["pulse"], 1, 3600))  # from now on each second goes by itself
@@ -178,7 +179,7 @@ async def test_every_second_is_stored_once_however_often_the_connection_is_cut(h
         node.outbox.watch(Watch(["pulse"], 1, 3600))
         sessions = 0
         for _ in range(25):
-            await until(lambda: node.link._session is not None)
+            await eventually(lambda: node.link._session is not None)
             sessions += 1
             node.outbox.watch(Watch(["pulse"], 1, dice.choice([0, 3600])))
             await node.seconds(dice.randrange(1, 30))
@@ -192,18 +193,18 @@ async def test_every_second_is_stored_once_however_often_the_connection_is_cut(h
 @pytest.mark.holds("F-10")
 async def test_what_is_older_than_the_node_keeps_is_a_hole_of_exactly_what_it_tells(hub: HubProcess, tmp_path: Path) -> None:
     async with running(hub, tmp_path) as node:
-        await until(lambda: node.link._session is not None)
+        await eventually(lambda: node.link._session is not None)
         await node.seconds(20)
         await node.settle()
         await hub.kill()
-        await until(lambda: node.link._session is None)
+        await eventually(lambda: node.link._session is None)
         for _ in range(int(KEEP_S) + 155):
             node.second(passes=True)
         assert 150 <= node.outbox.dropped_rows <= 170
         await hub.start()
         await node.seconds(10)
         await node.settle()
-        await until(lambda: gaps(hub))
+        await eventually(lambda: gaps(hub))
         [(family, first_ms, last_ms, rows)] = gaps(hub)
         missing = range((first_ms - node.start_ms) // 1000, (last_ms - node.start_ms) // 1000 + 1)
         assert (family, rows, len(missing)) == ("pulse", node.outbox.dropped_rows, rows)
@@ -215,13 +216,13 @@ async def test_a_real_spider_leaves_no_gap_when_the_hub_is_killed(hub: HubProces
     spider = SpiderProcess(tmp_path / "spider", hub, node)
     try:
         spider.launch()
-        await until(lambda: len(stored(hub)) >= 10, 30)
+        await eventually(lambda: len(stored(hub)) >= 10, 30)
         await hub.kill()
         killed_at = time.time()
         tries = spider.log.count("hub_not_reached")
-        await until(lambda: spider.log.count("hub_not_reached") > tries + 1, 30)  # seconds that the hub does not see
+        await eventually(lambda: spider.log.count("hub_not_reached") > tries + 1, 30)  # seconds that the hub does not see
         await hub.start()
-        await until(lambda: stored(hub)[-1][0] > killed_at + 15, 60)
+        await eventually(lambda: stored(hub)[-1][0] > killed_at + 15, 60)
     finally:
         await asyncio.to_thread(spider.close)
     times = [taken_at for taken_at, _ in stored(hub)]

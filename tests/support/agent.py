@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -256,15 +256,3 @@ class SpiderProcess:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-
-
-async def until(check: Callable[[], object], limit_s: float = 30.0, what: str = "") -> None:
-    """Ask again and again, off the loop, until the answer is true.
-
-    Raises: TimeoutError.
-    """
-    deadline = time.monotonic() + limit_s
-    while not await asyncio.to_thread(check):
-        if time.monotonic() > deadline:
-            raise TimeoutError(what or f"not within {limit_s:.0f} s")
-        await asyncio.sleep(0.05)

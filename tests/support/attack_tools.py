@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from tests.support.hub import HubProcess
+from tests.support.hub import HubProcess, Login
 
 LOGIN = "/api/v1/auth/login"
 
@@ -97,3 +97,8 @@ def wire_texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from wire_texts(inner)
+
+
+def page_headers(hub: HubProcess, session: Login) -> dict[str, str]:
+    """What the page's own requests say."""
+    return {"Cookie": session.cookie, "Origin": hub.url, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": session.csrf_token}

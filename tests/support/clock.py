@@ -1,4 +1,4 @@
-"""A clock that stands still until it is told to go on."""
+"""Implementations of `spider.clock.Clock` for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 
 
 class ManualClock:
-    """`spider.clock.Clock` for tests: an hour passes in no time."""
+    """Stands still until a test moves it: an hour passes in no time."""
 
     def __init__(self, now: float = 1_790_000_000.0) -> None:
         self._now = now
@@ -25,36 +25,66 @@ class ManualClock:
 
     async def sleep(self, seconds: float) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._monotonic + seconds, next(self._count), done))
+        heapq.heappush(self._sleepers, (self._monotonic + max(0.0, seconds), next(self._count), done))
         await done
 
     def advance(self, seconds: float) -> None:
-        """Let time pass and wake who slept."""
-        self._now += seconds
-        self._monotonic += seconds
+        """Let time pass in one step, then wake all sleepers whose time is over."""
+        self._go_to(self._monotonic + seconds)
         while self._sleepers and self._sleepers[0][0] <= self._monotonic:
-            _, _, done = heapq.heappop(self._sleepers)
-            if not done.done():
-                done.set_result(None)
+            self._wake_first()
+
+    async def elapse(self, seconds: float, *, late: float = 0.0) -> None:
+        """Let time pass from the end of one sleep to the next, and let all tasks run in between.
+
+        Args: late: how long after its end each sleeper is woken, as on a busy machine.
+        """
+        end = self._monotonic + seconds
+        while True:
+            await settle()
+            if not self._sleepers or self._sleepers[0][0] > end:
+                break
+            self._go_to(max(self._monotonic, min(end, self._sleepers[0][0] + late)))
+            self._wake_first()
+        self._go_to(end)
+        await settle()
 
     def jump(self, seconds: float) -> None:
-        """The wall clock alone is set to another time."""
+        """Change the wall clock alone, as when somebody sets it, or when the machine was suspended."""
         self._now += seconds
 
+    def _go_to(self, monotonic: float) -> None:
+        self._now += monotonic - self._monotonic
+        self._monotonic = monotonic
 
-class ShiftedClock:
-    """The machine's clock, which a test may move on: for code that waits for threads and sockets as well as for time."""
+    def _wake_first(self) -> None:
+        _, _, done = heapq.heappop(self._sleepers)
+        if not done.done():
+            done.set_result(None)
 
-    def __init__(self) -> None:
+
+class RunningClock:
+    """The machine's clock, at `factor` times its speed, and with offsets that a test sets. For code that also waits for threads or sockets."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self._factor = factor
+        self._began, self._began_monotonic = time.time(), time.monotonic()
         self.shift = 0.0
+        """Seconds that a test has skipped."""
         self.wrong = 0.0
-        """What the wall clock alone is off by."""
+        """Seconds by which the wall clock alone is wrong."""
 
     def now(self) -> float:
-        return time.time() + self.shift + self.wrong
+        return self._began + (time.time() - self._began) * self._factor + self.shift + self.wrong
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.shift
+        return self._began_monotonic + (time.monotonic() - self._began_monotonic) * self._factor + self.shift
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds / self._factor)
+
+
+async def settle() -> None:
+    """Let every task run until it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)

@@ -1,36 +1,62 @@
-"""The command `stardust` beside a hub, as a person runs it on the hub's machine."""
+"""The command `stardust`, as a person runs it on the hub's machine."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.support.hub import ROOT, HubProcess
+from tests.support.hub import ROOT, SECRET, HubProcess
 
-LIMIT_S = 60
+WITH_SECRET: Mapping[str, str] = {"STARDUST_SECRET": SECRET}
+"""An environment with the secret of the tests' hubs."""
+LIMIT_S = 240.0
+"""To derive keys from two secrets takes seconds of a processor, of which a test may have a small part."""
 
 
-def command(folder: Path, *words: str, given: str = "", env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command with a data folder, nothing else of the environment but `env`, and `given` on its input.
+def command(
+    folder: Path,
+    *words: str,
+    given: str = "",
+    env: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
+    python: str = sys.executable,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with a data folder, which may be in memory, and without the environment of the tests.
 
-    Like the hub of a test, it may find its folder in memory.
+    Args:
+        given: its standard input.
+        prefix: put before the command.
     """
-    usual = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_ALLOW_VOLATILE": "yes"}
+    usual = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONPATH": str(ROOT),
+        "STARDUST_DATA_DIR": str(folder),
+        "STARDUST_ALLOW_VOLATILE": "yes",
+    }
     return subprocess.run(
-        [sys.executable, "-m", "groundcontrol", *words],
-        env=usual | dict(env or {}),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+        [*prefix, python, "-m", "groundcontrol", *words],
+        cwd="/", env=usual | dict(env or {}), input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+
+
+def stardust(
+    folder: Path, *words: str, given: str = "", status: int = 0, env: Mapping[str, str] | None = None, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    """As `command`; it must end with this status, and without a traceback."""
+    done = command(folder, *words, given=given, env=env, python=python)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
 
 
 def said_by(hub: HubProcess, *words: str, status: int = 0) -> str:
-    """What a person reads, both outputs."""
-    done = command(hub.folder, *words)
-    assert done.returncode == status, done.stdout + done.stderr
+    """Both outputs, as a person reads them."""
+    done = stardust(hub.folder, *words, status=status)
     return done.stdout + done.stderr
+
+
+def serve(folder: Path, *argv: str, env: Mapping[str, str] = WITH_SECRET, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Start a hub that must refuse to start."""
+    return command(folder, "serve", "--port", "0", "--data-dir", str(folder), *argv, env=env, prefix=prefix)

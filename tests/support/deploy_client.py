@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from typing import Any, Self
 
 from tests.support import fsdiff
 from tests.support import lab as labs
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
 
@@ -100,10 +100,8 @@ class Desk:
 
     def until_over(self) -> None:
         """Wait for the end of the unit that takes Spider off by order: its farewell is its last act."""
-        deadline = time.monotonic() + END_LIMIT_S
-        while "stardust" in self.host.sh("systemctl list-units --all --no-legend --plain 'stardust-*'", check=False):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        units = "systemctl list-units --all --no-legend --plain 'stardust-*'"
+        wait_until(lambda: "stardust" not in self.host.sh(units, check=False), END_LIMIT_S)
 
     def retry(self, deployment: str, **given: Any) -> Any:
         reply = self.hub.local("POST", f"/api/v1/deployments/{deployment}/retry", given)
@@ -120,13 +118,8 @@ class Desk:
 
     def until(self, deployment: str, reached: Any) -> Any:
         """Ask until a deployment is so far."""
-        deadline = time.monotonic() + END_LIMIT_S
-        while True:
-            row = self.get(deployment)
-            if reached(row):
-                return row
-            assert time.monotonic() < deadline, told(row)
-            time.sleep(0.02)
+        wait_until(lambda: reached(self.get(deployment)), END_LIMIT_S, lambda: told(self.get(deployment)))
+        return self.get(deployment)
 
     def nodes(self) -> list[Any]:
         found: list[Any] = self.hub.local("GET", "/api/v1/nodes").json["nodes"]
@@ -155,3 +148,21 @@ def step_of(row: Any, name: str) -> Any:
 def seconds(row: Any) -> float:
     """From the first contact to the verified session."""
     return float(step_of(row, "verify")["ended_at"] - step_of(row, "connect")["started_at"])
+
+
+def succeeded(row: Any) -> Any:
+    assert row["state"] == "succeeded", told(row)
+    assert all(step["state"] == "done" for step in row["steps"]), told(row)
+    return row
+
+
+def failed(row: Any, code: str, step: str) -> str:
+    """Returns the sentence."""
+    assert row["state"] == "failed", told(row)
+    assert (row["error"]["code"], row["error"]["step"]) == (code, step)
+    assert step_of(row, step)["state"] == "failed"
+    assert row["node_id"] is None or row["kind"] == "remove"
+    message: str = row["error"]["message"]
+    assert message.endswith((".", ")"))
+    assert "\n" not in message
+    return message

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from tests.support.agent_host import JOBS, AgentHost
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
 
@@ -25,17 +24,6 @@ class Processes(NamedTuple):
 
     runner: str
     apt: str
-
-
-def until(look: Callable[[], T], what: str, limit_s: float = 40.0) -> T:
-    """Look again and again until there is something to see, and return it."""
-    ends_at = time.monotonic() + limit_s
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < ends_at, f"not within {limit_s:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 class DeployedHost(AgentHost):
@@ -78,7 +66,7 @@ class DeployedHost(AgentHost):
             row = self.call("GET", path)
             return None if row["state"] in passing else row
 
-        return until(look, f"{path} is past {passing}", 90)
+        return wait_until(look, what=f"{path} is past {passing}", limit_s=90)
 
     def submit(self, action: str, packages: list[str] | None = None) -> str:
         """Ask for a job; returns its id."""
@@ -101,10 +89,10 @@ class DeployedHost(AgentHost):
             held = self.held(job)
             return held if text in held else b""
 
-        return until(look, f"{text!r} is held by the hub", limit_s)
+        return wait_until(look, what=f"{text!r} is held by the hub", limit_s=limit_s)
 
     def wait_online(self) -> None:
-        until(lambda: self.call("GET", f"nodes/{self.node}")["state"] == "online", "the node is online")
+        wait_until(lambda: self.call("GET", f"nodes/{self.node}")["state"] == "online", what="the node is online")
 
     def wait_row(self, job: str, limit_s: float = 60.0) -> Any:
         """Wait until the hub knows how a job ended."""
@@ -113,7 +101,7 @@ class DeployedHost(AgentHost):
             row = self.job_row(job)
             return row if row["state"] not in ("queued", "dispatched", "accepted", "running") else None
 
-        return until(look, f"job {job} has ended", limit_s)
+        return wait_until(look, what=f"job {job} has ended", limit_s=limit_s)
 
     # -- on the host -------------------------------------------------------------------------------
 

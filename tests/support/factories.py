@@ -11,12 +11,14 @@ import msgpack
 
 from groundcontrol.domain.deployments import Deployment, Step
 from groundcontrol.domain.history import LayoutRow, StoredPack
-from groundcontrol.domain.ids import BatchId, BootId, DeploymentId, EventId, HubId, JobId, NodeId, SessionId, UserId
+from groundcontrol.domain.ids import BatchId, BootId, DeploymentId, EventId, HubId, InviteId, JobId, NodeId, SessionId, TokenId, UserId
+from groundcontrol.domain.invites import Invite
 from groundcontrol.domain.jobs import Job, JobAction, NewBatch, NewJob, Refused, Wish
 from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import NewNode, Session
 from groundcontrol.domain.scope import Actor, Scope
-from groundcontrol.domain.users import LoginSession, User
+from groundcontrol.domain.secrets import SealedRecord
+from groundcontrol.domain.users import ApiToken, LoginSession, User
 from groundcontrol.store.base import AuditEntry, Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ManualClock
@@ -136,3 +138,22 @@ async def audited(store: Store) -> list[tuple[str, str, str]]:
     """(actor, action, target) of everything so far, the oldest first, without the chain's own first row."""
     page = await store.log.audit(SCOPE, 1000)
     return [(row.actor, row.action, row.target) for row in reversed(page.items) if row.action != "audit.anchor"]
+
+
+def an_invite(at: float, **more: object) -> Invite:
+    invite = Invite(InviteId(new_random_id()), 1, "node", "", ("web",), "managed", False, 1, 0, None, "local:1000", at, at + 300.0, None)
+    return invite._replace(**more)  # type: ignore[arg-type]  # fields of an Invite
+
+
+CODES = [bytes([at]) * 32 for at in range(10)]
+
+
+def seed(user: User, version: int = 1, body: bytes = b"sealed") -> SealedRecord:
+    return SealedRecord("totp", user.id, "seed", version, body)
+
+
+def a_token(user: User, at: float, **more: object) -> ApiToken:
+    token = ApiToken(
+        TokenId(new_random_id()), 1, user.id, user.username, "backup", new_random_id().encode(), "viewer", None, False, at, at + 86_400
+    )
+    return token._replace(**more)  # type: ignore[arg-type]  # fields of an ApiToken

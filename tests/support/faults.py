@@ -25,10 +25,11 @@ from spider.outbox import EARLIEST_MS, Outbox
 from spider.sampler import layout_of
 from spider.wire.frames import Message, Row
 from spider.wire.orders import Order
-from tests.support.agent import BOOT, SERIES, until
-from tests.support.clock import ShiftedClock
+from tests.support.agent import BOOT, SERIES
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner, played
-from tests.support.hub import ROOT, SECRET, Enrolled, HubProcess
+from tests.support.hub import Enrolled, HubProcess
 from tests.support.invariants import Journal, Sample, check_databases, check_samples, held_samples, told_holes
 from tests.support.invariants_jobs import NodeSide, held_output
 from tests.support.invariants_jobs import control as control_of
@@ -59,7 +60,7 @@ class WorkingNode:
     ) -> None:
         (folder / "jobs").mkdir(parents=True)
         self.number = number
-        self.clock = ShiftedClock()
+        self.clock = RunningClock()
         self.outbox = Outbox(self.clock)
         self.config = Config(
             url=parse_url(url or hub.ws_url), fleet=node.fleet_id, tls_pin=None, node=node.node_id, generation=node.generation, name=node.name,
@@ -119,7 +120,7 @@ class WorkingNode:
 
     async def settle(self) -> None:
         """Wait until everything in full packs was acknowledged."""
-        await until(
+        await eventually(
             lambda: self.outbox.settled() and self.outbox.pending()[0] < PACK_ROWS, SETTLE_LIMIT_S, "the hub has not taken everything"
         )
 
@@ -142,7 +143,7 @@ async def working(
             await stack.enter_async_context(node.launcher)
         tasks = [asyncio.create_task(work) for node in nodes for work in (node.link.run(), node.jobs.run())]
         try:
-            await until(lambda: all(node.online for node in nodes), limit_s)
+            await eventually(lambda: all(node.online for node in nodes), limit_s)
             yield nodes
             assert not any(task.done() for task in tasks)
         finally:
@@ -156,14 +157,14 @@ async def begin_job(hub: HubProcess, node: WorkingNode) -> str:
     reply = await hub.call("POST", f"/api/v1/nodes/{node.config.node}/jobs", {"action": "upgrade"})
     assert reply.status == 202, reply.body
     job: str = reply.json["id"]
-    await until(lambda: hub.job(job)["output_bytes"] > 2000, 30, "the job prints nothing")
+    await eventually(lambda: hub.job(job)["output_bytes"] > 2000, 30, "the job prints nothing")
     return job
 
 
 async def end_job(hub: HubProcess, node: WorkingNode, job: str) -> Any:
     """Let the job end; returns it when the hub knows."""
     node.finish.set()
-    await until(lambda: hub.job(job)["ended_at"] is not None, SETTLE_LIMIT_S, "the job does not end")
+    await eventually(lambda: hub.job(job)["ended_at"] is not None, SETTLE_LIMIT_S, "the job does not end")
     return await asyncio.to_thread(hub.job, job)
 
 
@@ -194,18 +195,6 @@ async def check_fleet(folder: Path, nodes: Sequence[WorkingNode], jobs: Mapping[
             assert row["held_sha256"] == row["node_sha256"]
         assert side.starts == 1
     check_databases(folder)
-
-
-def serve(folder: Path, *argv: str, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """Start a hub that is expected not to start."""
-    return subprocess.run(
-        [*prefix, sys.executable, "-m", "groundcontrol", "serve", "--port", "0", "--data-dir", str(folder), *argv],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 # -- disks -------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
 from tests.support.ports import free_port
 
@@ -159,10 +160,7 @@ class Nginx(Door):
         said = self.folder / "error.log"
         before = said.read_text().count("start worker process ")
         self._process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + _LIMIT_S
-        while said.read_text().count("start worker process ") == before:
-            assert time.monotonic() < deadline, said.read_text()[-1000:]
-            time.sleep(0.02)
+        wait_until(lambda: said.read_text().count("start worker process ") > before, _LIMIT_S, lambda: said.read_text()[-1000:])
 
 
 def _certify(folder: Path) -> None:

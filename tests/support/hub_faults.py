@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.eventually import wait_until
+
 if TYPE_CHECKING:
     from tests.support.hub import HubProcess
-
-LIMIT_S = 60.0
-POLL_S = 0.01
 
 
 def fault_file(data_dir: Path, fault: str) -> Path:
@@ -25,7 +23,4 @@ def set_fault(hub: HubProcess, fault: str, value: str) -> None:
     file = fault_file(hub.folder, fault)
     file.write_text(value)
     os.kill(hub.pid, signal.SIGUSR1)
-    deadline = time.monotonic() + LIMIT_S
-    while file.exists():
-        assert time.monotonic() < deadline, f"the hub does not read {file}"
-        time.sleep(POLL_S)
+    wait_until(lambda: not file.exists(), what=f"the hub reads {file}")

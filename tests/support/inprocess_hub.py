@@ -53,7 +53,7 @@ from groundcontrol.web.services import Services
 from groundcontrol.web.static import Page
 from majortom.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
-from tests.support.clock import ShiftedClock
+from tests.support.clock import RunningClock
 from tests.support.openapi import Description
 from tests.support.vault import a_vault
 
@@ -282,7 +282,7 @@ class TestHub:
 
     __test__ = False
 
-    def __init__(self, database: Database, store: Store, clock: ShiftedClock, config: Config, page: Page | None) -> None:
+    def __init__(self, database: Database, store: Store, clock: RunningClock, config: Config, page: Page | None) -> None:
         self.database = database
         self.store = store
         self.clock = clock
@@ -425,7 +425,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 @contextlib.asynccontextmanager
 async def running(folder: Path, *, config: Config | None = None, page: Page | None = None) -> AsyncIterator[TestHub]:
     """A hub for the length of a test."""
-    clock = ShiftedClock()
+    clock = RunningClock()
     config = config or a_config(folder)
     async with contextlib.AsyncExitStack() as stack:
         database = await open_database(folder / "data", clock=clock)

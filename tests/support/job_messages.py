@@ -9,7 +9,8 @@ from typing import Any
 
 from spider.wire.frames import JobEnded, JobStart
 from spider.wire.orders import Order
-from tests.support.agent import TestAgent, until
+from tests.support.agent import TestAgent
+from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.wire import open_order
 
@@ -33,7 +34,7 @@ async def order(hub: HubProcess, node: Enrolled, action: str = "upgrade", **more
 
 
 async def job_is(hub: HubProcess, job_id: str, state: str, limit_s: float = 30.0) -> Any:
-    await until(lambda: hub.job(job_id)["state"] == state, limit_s, f"the job is not {state}")
+    await eventually(lambda: hub.job(job_id)["state"] == state, limit_s, f"the job is not {state}")
     return await asyncio.to_thread(hub.job, job_id)
 
 

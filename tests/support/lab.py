@@ -168,3 +168,9 @@ def up(**flavours: int) -> list[Host]:
 def down() -> None:
     """Stop every host of the tests' lab; what was built stays in the cache."""
     lab("down")
+
+
+def named_host() -> Host | None:
+    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR."""
+    name = os.environ.get("STARDUST_LAB_HOST")
+    return None if name is None else Host(next(facts for facts in json.loads(lab("list")) if facts["name"] == name))

@@ -11,8 +11,8 @@ from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import Conflict, HubError
 from groundcontrol.store.base import Store
 from spider.wire.ids import new_random_id
-from tests.contract.conftest import Backend
 from tests.support.factories import SCOPE, connect, new_node, new_user, with_session
+from tests.support.store_backend import Backend
 
 CALLERS: Final = 20
 

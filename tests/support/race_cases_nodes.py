@@ -15,8 +15,20 @@ from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.errors import Conflict, Fenced
 from groundcontrol.store.base import HubFacts
 from spider.wire.ids import new_random_id
-from tests.contract.test_store_invites import an_invite
-from tests.support.factories import BOOT, HUB, SCOPE, connect, layout_row, new_deployment, new_event, new_job, new_node, pack, running_job
+from tests.support.factories import (
+    BOOT,
+    HUB,
+    SCOPE,
+    an_invite,
+    connect,
+    layout_row,
+    new_deployment,
+    new_event,
+    new_job,
+    new_node,
+    pack,
+    running_job,
+)
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
 
 CASES = Cases()

@@ -10,8 +10,7 @@ from groundcontrol.domain.users import TOTP_RULES, LoginSession, User
 from groundcontrol.errors import Conflict, NotFound
 from groundcontrol.store.base import AuditEntry
 from groundcontrol.store.sqlite.api_tokens import MOST_LIVE
-from tests.contract.test_store_access import CODES, a_token, seed
-from tests.support.factories import ADMIN, SCOPE, logged_in, login
+from tests.support.factories import ADMIN, CODES, SCOPE, a_token, logged_in, login, seed
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
 
 CASES = Cases()

@@ -24,9 +24,9 @@ from spider.wire.frames import (
     Row,
     Welcome,
 )
+from tests.support.clock import ManualClock
 from tests.support.invariants import Hole, Journal, Sample
 from tests.support.wire import unpack_rows
-from tests.unit.spider.clocks import ManualClock
 
 NODE = b"n" * 16
 PULSE = layout_of("pulse", 1, ["cpu.total", "load.1"])
@@ -95,7 +95,7 @@ class Node:
     ) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.path = folder
-        self.clock = ManualClock()
+        self.clock = ManualClock(START_MS / 1000)
         self.journal = Journal()
         self.boot = os.urandom(16)
         self.made = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from spider.wire import codec, ids, orders, proof
 from spider.wire.frames import STREAM_LIVE, Heartbeat, Pack, Row, Welcome
@@ -81,3 +82,18 @@ def render(values: dict[str, str]) -> str:
 
 if __name__ == "__main__":
     print("GIVEN\n" + render(GIVEN) + "\n\nTHEN\n" + render(compute(GIVEN)))
+
+
+def words(annotation: Any) -> str:
+    plain = {int: "int", str: "text", bytes: "bytes"}.get(annotation)
+    if plain:
+        return plain
+    return (
+        str(annotation)
+        .replace("typing.", "")
+        .replace("Optional[int]", "int or nil")
+        .replace("List[", "list of ")
+        .replace("Union[str, int, NoneType]", "text or int or nil")
+        .replace("]", "")
+        .replace("str", "text")
+    )

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-
 import pytest
 
 from tests.support import lab as labs
 from tests.support.agent_host import AgentHost
-
-
-def named_host() -> labs.Host | None:
-    """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR."""
-    name = os.environ.get("STARDUST_LAB_HOST")
-    return None if name is None else labs.Host(next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == name))
+from tests.support.lab import named_host
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from tests.support.lab import named_host
 from tests.support.packages import PackageHost
-from tests.system.conftest import named_host
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import pytest
 
 from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS
 from spider.agent import FIRST_S
-from tests.support.deploy_client import END_LIMIT_S, SUDO, Desk, Look, any_host, seconds, step_of, told
-from tests.support.deployed_host import until
+from tests.support.deploy_client import END_LIMIT_S, SUDO, Desk, Look, any_host, failed, seconds, step_of, succeeded
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import ROOT
 
@@ -31,24 +30,6 @@ def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 def desk(shared_desk: Desk) -> Desk:
     shared_desk.freshen()
     return shared_desk
-
-
-def succeeded(row: Any) -> Any:
-    assert row["state"] == "succeeded", told(row)
-    assert all(step["state"] == "done" for step in row["steps"]), told(row)
-    return row
-
-
-def failed(row: Any, code: str, step: str) -> str:
-    """Returns the sentence."""
-    assert row["state"] == "failed", told(row)
-    assert (row["error"]["code"], row["error"]["step"]) == (code, step)
-    assert step_of(row, step)["state"] == "failed"
-    assert row["node_id"] is None or row["kind"] == "remove"
-    message: str = row["error"]["message"]
-    assert message.endswith((".", ")"))
-    assert "\n" not in message
-    return message
 
 
 @pytest.mark.holds("SAFETY-60", "S-57")
@@ -109,7 +90,7 @@ def test_who_swaps_files_in_a_folder_like_ours_makes_root_write_to_none(desk: De
     desk.spoil("echo precious >/etc/precious; chmod 0600 /etc/precious")
     desk.host.sh(f"cat >/usr/local/bin/exchanger <<'EOF'\n{EXCHANGER}\nEOF")
     desk.host.sh("systemd-run -q --collect --unit=exchanger --uid=plain python3 /usr/local/bin/exchanger")
-    until(lambda: desk.host.sh("ls /tmp/exchanging 2>/dev/null || true"), "the exchanger is at work")
+    wait_until(lambda: desk.host.sh("ls /tmp/exchanging 2>/dev/null || true"), what="the exchanger is at work")
     desk.host.sh(
         "d=/tmp/stardust-upload.ofakilled1; mkdir -m 0700 $d; printf %064d 7 >$d/session.key; ln $d/session.key /tmp/witness; chown -R ops:ops $d"
     )
@@ -374,13 +355,13 @@ def test_stopping_the_hub_takes_back_what_was_begun(desk: Desk) -> None:
     desk.spoil(f"mkdir -p {folder} && printf '[Service]\\nExecStartPre=/bin/sleep 60\\n' >{folder}/slow.conf")
     look = Look(desk)
     deployment = desk.begin("root")["id"]
-    until(lambda: "activating" in desk.host.sh("systemctl is-active stardust-spider.service", check=False), "the start has begun")
+    wait_until(lambda: "activating" in desk.host.sh("systemctl is-active stardust-spider.service", check=False), what="the start has begun")
     assert desk.hub.end() == 0
     desk.hub.launch()
     row = desk.end(deployment)
     failed(row, "hub_stopped", "start")
     assert desk.nodes() == []
-    until(lambda: look.changes() == [], "what was begun is taken back, by a script that needs the hub no more")
+    wait_until(lambda: look.changes() == [], what="what was begun is taken back, by a script that needs the hub no more")
     look.check_unchanged()
 
 
@@ -403,9 +384,9 @@ def test_who_owns_the_server_is_told_what_its_spider_is(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("root", policy="readonly"))
     url = desk.host.sh("sed -n 's/^url = //p' /etc/stardust/spider.conf").strip()
-    version = until(lambda: desk.hub.node(row["node_id"])["agent_version"], "the node has said what it is")
+    version = wait_until(lambda: desk.hub.node(row["node_id"])["agent_version"], what="the node has said what it is")
     assert desk.host.run("stardust-spider", "--version").stdout == f"spider {version}\n"
-    until(lambda: "state      connected\n" in desk.host.sh("stardust-spider status"), "its log tells what the hub knows already")
+    wait_until(lambda: "state      connected\n" in desk.host.sh("stardust-spider status"), what="its log tells what the hub knows already")
     told = desk.host.run("stardust-spider", "status").stdout.splitlines()
     assert told == [f"version    {version}", f"hub        {url}", "policy     readonly", "state      connected"]
     for words, status in (("--help", 0), ("", 64), ("launch", 64), ("run", 64)):
@@ -456,10 +437,10 @@ def test_a_node_of_before_gets_the_command_with_its_next_job_and_a_failed_redepl
     assert row["state"] == "failed", row
     assert [line for line in before.changes() if "/usr/local" in line or "/opt" in line] == []
     desk.host.sh(f"rm -r {folder}; systemctl daemon-reload; systemctl restart stardust-spider.service")
-    until(lambda: desk.hub.node(node)["state"] == "online", "the node is online")
+    wait_until(lambda: desk.hub.node(node)["state"] == "online", what="the node is online")
     order = desk.hub.local("POST", f"/api/v1/nodes/{node}/jobs", {"action": "check"})
     assert order.status == 202, order.body
-    until(lambda: desk.hub.job(order.json["id"])["ended_at"], "the job has ended")
+    wait_until(lambda: desk.hub.job(order.json["id"])["ended_at"], what="the job has ended")
     assert desk.host.sh("readlink /usr/local/sbin/stardust-spider").strip() == "/opt/stardust/stardust-spider"
     assert desk.host.run("stardust-spider", "uninstall").returncode == 0
     assert [line for line in look.changes() if "/var/lib/apt" not in line and "/var/cache/apt" not in line] == []
@@ -494,10 +475,8 @@ def set_policy(desk: Desk, node: str, lines: str) -> None:
         return policy and policy["verbs"]
 
     desk.host.sh(f"printf '[policy]\\nversion = 1\\n{lines}\\n' > /etc/stardust/policy.conf")
-    wanted, deadline = lines.rpartition("= ")[2].split(", "), time.monotonic() + END_LIMIT_S
-    while sorted(verbs() or ()) != sorted(wanted):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wanted = sorted(lines.rpartition("= ")[2].split(", "))
+    wait_until(lambda: sorted(verbs() or ()) == wanted, END_LIMIT_S)
 
 
 @pytest.mark.slow
@@ -511,10 +490,7 @@ def test_a_hub_that_is_killed_in_the_middle_finds_out_what_became_of_it(desk: De
         desk.until(reply.json["id"], lambda row: step_of(row, "connect")["state"] == "done")
     desk.hub.slay()
     if moment == "taken":
-        deadline = time.monotonic() + END_LIMIT_S
-        while desk.host.sh("ls -d /opt/stardust /etc/stardust 2>/dev/null || true"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: not desk.host.sh("ls -d /opt/stardust /etc/stardust 2>/dev/null || true"), END_LIMIT_S)
     desk.hub.launch()
     row = desk.end(reply.json["id"])
     assert row["state"] == "succeeded", row
@@ -527,11 +503,11 @@ def test_an_installation_whose_last_word_did_not_arrive_stands_while_its_spider_
     """Also after the seconds in which Spider waits for its hub before it begins to measure."""
     look = Look(desk)
     node = succeeded(desk.install("root"))["node_id"]
-    until(lambda: int(desk.host.sh("ps -o etimes= -u stardust").split()[0]) > FIRST_S, "Spider has been there for some seconds")
+    wait_until(lambda: int(desk.host.sh("ps -o etimes= -u stardust").split()[0]) > FIRST_S, what="Spider has been there for some seconds")
     assert unfinished(desk) == "complete\n"
     assert desk.hub.node(node)["state"] == "online"
     desk.hub.slay()
-    until(lambda: "not connected" in desk.host.sh("stardust-spider status"), "Spider has seen the hub go")
+    wait_until(lambda: "not connected" in desk.host.sh("stardust-spider status"), what="Spider has seen the hub go")
     assert unfinished(desk) == ""
     look.check_unchanged()
 

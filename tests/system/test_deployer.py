@@ -6,98 +6,22 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
-from majortom.base import DeployError, HostKey, Payload, Secret, Target
+from majortom.base import DeployError
 from majortom.connect import Limits
 from majortom.deployer import MajorTom
-from majortom.install import Wish
-from majortom.probe import Probe
 from spider.clock import SystemClock
-from spider.wire.ids import new_random_id
 from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.addresses import any_address
-from tests.support.bundles import shipped_bundle
 from tests.support.deploy_client import any_host
+from tests.support.deployer_trial import SESSION_KEY, Notes, Trial, at_once, listening, nobody_comes
 from tests.support.lab import Host
 
 pytestmark = pytest.mark.system
-
-FLEET = new_random_id()
-SESSION_KEY = "5e" * 32
-
-
-class Notes:
-    """A reporter that remembers."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    async def started(self, step: str) -> None:
-        self.lines.append(f"> {step}")
-
-    async def detail(self, step: str, text: str) -> None:
-        self.lines.append(f"  {step}: {text}")
-
-    async def done(self, step: str, detail: str = "") -> None:
-        self.lines.append(f"< {step} {detail}")
-
-    async def confirm_host_key(self, key: HostKey) -> bool:
-        self.lines.append(f"? {key.fingerprint}")
-        return True
-
-
-class Trial:
-    """Installs to one host."""
-
-    def __init__(self, host: Host, url: str) -> None:
-        self.host = host
-        self.url = url
-        self.notes = Notes()
-        self.install_python = False
-        self.policy = "managed"
-        self.major = MajorTom(SystemClock(), any_address, Limits(verify_s=2, undo_s=60))
-
-    def target(self, user: str = "root", sudo_password: str | None = None) -> Target:
-        sudo = Secret(sudo_password) if sudo_password else None
-        return Target(self.host.address, self.host.port, user, Secret(self.host.private_key()), None, None, sudo, None, None)
-
-    async def payload(self, _probe: Probe) -> Payload:
-        conf = f"[hub]\nurl = {self.url}\nfleet = {FLEET}\n\n[node]\nid = {new_random_id()}\ngeneration = 1\nname = trial\n"
-        policy = f"[policy]\nversion = 1\nmode = {self.policy}\n"
-        bundle = await asyncio.to_thread(shipped_bundle)
-        return Payload("0.1.0", bundle, conf, policy, Secret(SESSION_KEY), Secret("1a" * 32), install_python=self.install_python)
-
-    async def install(self, verify: Callable[[float], Awaitable[None]], target: Target | None = None) -> None:
-        async def never(_node: str) -> bool:
-            return False
-
-        wish = Wish(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never)
-        await self.major.install(target or self.target(), wish, self.notes, self.payload, verify)
-
-    async def look(self, *, packages: bool = False) -> dict[str, str]:
-        return await asyncio.to_thread(fsdiff.look, lambda script: self.host.sh(script, check=False), packages=packages)
-
-    async def sh(self, script: str) -> str:
-        return await asyncio.to_thread(self.host.sh, script, check=False)
-
-
-@contextlib.asynccontextmanager
-async def listening() -> AsyncIterator[str]:
-    """Something that accepts connections and is no hub."""
-
-    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    try:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 @pytest.fixture
@@ -106,14 +30,6 @@ async def trial(request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
     await asyncio.to_thread(host.reset)
     async with listening() as url:
         yield Trial(host, url)
-
-
-async def nobody_comes(_seconds: float) -> None:
-    raise TimeoutError
-
-
-async def at_once(_seconds: float) -> None:
-    return
 
 
 @pytest.mark.holds("SAFETY-69")

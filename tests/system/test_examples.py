@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.deploy_client import Desk, Look, any_host
 from tests.support.hub import HubProcess
+from tests.support.join_host import filled, invited, until_online
 from tests.support.lab import Host
-from tests.system.test_joining import filled, invited, until_online
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,12 +10,11 @@ import pytest
 
 from tests.support import lab as labs
 from tests.support.bundles import bundle_of
-from tests.support.deploy_client import SUDO, Desk, Look, step_of
-from tests.support.deployed_host import until
+from tests.support.deploy_client import SUDO, Desk, Look, failed, step_of, succeeded
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
-from tests.system.test_deploy import failed, succeeded
-from tests.system.test_updates import end as update_to_end
-from tests.system.test_updates import ship
+from tests.support.spider_updates import end as update_to_end
+from tests.support.spider_updates import ship
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -62,10 +61,10 @@ def test_a_spider_that_does_not_start_leaves_a_server_of_each_kind_as_before(des
 def test_jobs_and_updates_run_on_a_server_of_each_kind(desk: Desk, tmp_path: Path) -> None:
     before = desk.host.sh("systemctl list-units --all --no-legend --plain 'stardust*'; getent passwd")
     node = succeeded(desk.install("ops", keep_credentials=False))["node_id"]
-    until(lambda: desk.hub.node(node)["policy"] is not None, "the node has told its policy")
+    wait_until(lambda: desk.hub.node(node)["policy"] is not None, what="the node has told its policy")
     reply = desk.hub.local("POST", f"/api/v1/nodes/{node}/jobs", {"action": "check"})
     assert reply.status == 202, reply.body
-    until(lambda: desk.hub.job(reply.json["id"])["ended_at"], "the job has ended", 120)
+    wait_until(lambda: desk.hub.job(reply.json["id"])["ended_at"], what="the job has ended", limit_s=120)
     assert desk.hub.job(reply.json["id"])["state"] == "succeeded", desk.hub.job(reply.json["id"])
 
     ship(desk, bundle_of(tmp_path, "0.1.1"))

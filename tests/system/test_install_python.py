@@ -11,7 +11,7 @@ import pytest
 from majortom.base import DeployError
 from tests.support import fsdiff
 from tests.support import lab as labs
-from tests.system.test_deployer import Notes, Trial, at_once, listening, nobody_comes
+from tests.support.deployer_trial import Notes, Trial, at_once, listening, nobody_comes
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,16 +16,15 @@ import pytest
 
 from groundcontrol.deployments.joining import LOST_S
 from spider.wire.joining import read_invite
+from tests.support.debian_packages import DOAS, unpack
 from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host
-from tests.support.deployed_host import until
-from tests.support.hub import ROOT, HubProcess
+from tests.support.eventually import wait_until
+from tests.support.hub import HubProcess
+from tests.support.join_host import filled, invited, until_online
 from tests.support.lab import Host
 from tests.support.tls_proxy import TlsProxy
-from tests.system.test_ways_in import DOAS, unpack
 
 pytestmark = pytest.mark.system
-
-EXAMPLES = ROOT / "docs/examples/joining"
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +40,6 @@ def desk(shared_desk: Desk) -> Desk:
     return shared_desk
 
 
-def invited(hub: HubProcess, **body: Any) -> Any:
-    reply = hub.local("POST", "/api/v1/invites", body)
-    assert reply.status == 201, reply.body
-    return reply.json
-
-
 def off_again(desk: Desk, node: str) -> None:
     row = desk.remove(
         node,
@@ -60,13 +52,6 @@ def off_again(desk: Desk, node: str) -> None:
         },
     )
     assert row["state"] == "succeeded", row
-
-
-def until_online(hub: HubProcess, node: str, limit_s: float = END_LIMIT_S) -> None:
-    deadline = time.monotonic() + limit_s
-    while hub.node(node)["state"] != "online":
-        assert time.monotonic() < deadline, hub.output[-3000:]
-        time.sleep(0.1)
 
 
 @contextlib.contextmanager
@@ -214,15 +199,6 @@ def test_what_cannot_be_installed_leaves_the_server_as_it_was(desk: Desk) -> Non
     assert desk.hub.local("GET", f"/api/v1/invites/{made['info']['id']}").json["state"] == "used"
 
 
-def filled(example: str, made: Any) -> str:
-    hub = made["installer"]["url"].removesuffix("/install.sh")
-    text = (EXAMPLES / example).read_text()
-    for mark, value in (("@HUB@", hub), ("@SHA256@", made["installer"]["sha256"]), ("@INVITE@", made["invite"])):
-        assert mark in text or mark == "@INVITE@"
-        text = text.replace(mark, value)
-    return text
-
-
 @pytest.mark.holds("SAFETY-45", "S-45")
 def test_user_data_joins_and_waits_for_approval(desk: Desk) -> None:
     """The example's file and commands as they stand, by the hand of the test where cloud-init would do it."""
@@ -284,10 +260,8 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
             sides = {"username": "root", "private_key": desk.host.private_key(), "host": desk.host.address, "host_key": desk.fingerprint()}
             row = hub.local("DELETE", f"/api/v1/nodes/{node['id']}", sides)
             assert row.status == 202, row.body
-            deadline = time.monotonic() + END_LIMIT_S
-            while hub.local("GET", f"/api/v1/deployments/{row.json['id']}").json["ended_at"] is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            path = f"/api/v1/deployments/{row.json['id']}"
+            wait_until(lambda: hub.local("GET", path).json["ended_at"] is not None, END_LIMIT_S)
             look.check_unchanged()
 
 
@@ -324,8 +298,10 @@ def test_a_hub_that_dies_while_a_server_joins_leaves_it_as_it_was(desk: Desk) ->
     made = invited(desk.hub)
     with ThreadPoolExecutor() as pool:
         joining = pool.submit(joined, desk.host, made)
-        until(
-            lambda: "activating" in desk.host.sh("systemctl is-active stardust-spider.service", check=False), "Spider is about to start", 90
+        wait_until(
+            lambda: "activating" in desk.host.sh("systemctl is-active stardust-spider.service", check=False),
+            what="Spider is about to start",
+            limit_s=90,
         )
         desk.hub.slay()
         desk.host.sh(f"rm {held}")
@@ -334,7 +310,7 @@ def test_a_hub_that_dies_while_a_server_joins_leaves_it_as_it_was(desk: Desk) ->
     assert "everything was taken back" in done.stdout, done.stdout + done.stderr
     look.check_unchanged()
     desk.hub.launch()
-    until(lambda: desk.nodes() == [], "the hub has forgotten it", LOST_S + 60)
+    wait_until(lambda: desk.nodes() == [], what="the hub has forgotten it", limit_s=LOST_S + 60)
 
 
 @pytest.mark.slow

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.deploy_client import SUDO, Desk, Look, step_of
+from tests.support.deploy_client import SUDO, Desk, Look, failed, step_of, succeeded
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
-from tests.system.test_deploy import failed, succeeded
 
 pytestmark = pytest.mark.system
 

@@ -12,7 +12,7 @@ import pytest
 from groundcontrol import failpoints
 from groundcontrol.domain.deployments import REMOVE_STEPS
 from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host
-from tests.support.deployed_host import until
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.hub_faults import set_fault
 
@@ -39,10 +39,6 @@ def desk(shared_desk: Desk) -> Desk:
     return shared_desk
 
 
-def arm(hub: HubProcess, place: str) -> None:
-    set_fault(hub, "killable", f"{place} 1")
-
-
 def ask(desk: Desk, node: str) -> int:
     """Ask for the removal; returns the status, 0 where the hub died over it."""
     try:
@@ -60,7 +56,7 @@ def removals(desk: Desk, node: str) -> list[Any]:
 def test_a_removal_comes_to_its_end_wherever_the_hub_was_killed(desk: Desk, place: str) -> None:
     look = Look(desk)
     node = desk.install("root", keep_credentials=False)["node_id"]
-    arm(desk.hub, place)
+    set_fault(desk.hub, "killable", f"{place} 1")
     assert ask(desk, node) in (0, 202)
     assert desk.hub.outlive(END_LIMIT_S) == -signal.SIGKILL
     desk.hub.launch()
@@ -70,7 +66,7 @@ def test_a_removal_comes_to_its_end_wherever_the_hub_was_killed(desk: Desk, plac
     ended = desk.end(rows[0]["id"]) if rows else None
     if ended is None or place in NOT_TOLD:
         assert ended is None or (ended["state"], ended["error"]["code"]) == ("failed", "hub_stopped")
-        until(lambda: desk.hub.node(node)["state"] == "online", "the node is there as before", END_LIMIT_S)
+        wait_until(lambda: desk.hub.node(node)["state"] == "online", what="the node is there as before", limit_s=END_LIMIT_S)
         assert ask(desk, node) == 202
         assert desk.end(removals(desk, node)[0]["id"])["state"] == "succeeded"
     else:
@@ -89,7 +85,7 @@ def test_a_removal_comes_to_its_end_wherever_the_hub_was_killed(desk: Desk, plac
 def test_a_removal_by_ssh_goes_on_with_a_retry_wherever_the_hub_was_killed(desk: Desk, place: str) -> None:
     look = Look(desk)
     node = desk.install("root")["node_id"]
-    arm(desk.hub, place)
+    set_fault(desk.hub, "killable", f"{place} 1")
     assert ask(desk, node) in (0, 202)
     assert desk.hub.outlive(END_LIMIT_S) == -signal.SIGKILL
     desk.hub.launch()

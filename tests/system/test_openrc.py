@@ -16,13 +16,13 @@ from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.agent_host import AgentHost
 from tests.support.bundles import bundle_of
+from tests.support.cut_deployment import Cutting
+from tests.support.debian_packages import DOAS, unpack
 from tests.support.deploy_client import SUDO, Desk, Look, step_of, told
-from tests.support.deployed_host import until
+from tests.support.deployer_trial import Notes, listening
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
-from tests.system.test_deployer import Notes, listening
-from tests.system.test_rollback import Cutting
-from tests.system.test_updates import end as update_to_end
-from tests.system.test_ways_in import DOAS, unpack
+from tests.support.spider_updates import end as update_to_end
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -73,7 +73,7 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
     look = Look(desk)
     row = watched(desk, "admin", sudo_password=SUDO)
     assert "OpenRC 0." in step_of(row, "probe")["detail"]
-    until(lambda: desk.nodes()[0]["policy"] is not None, "the node has told its policy")
+    wait_until(lambda: desk.nodes()[0]["policy"] is not None, what="the node has told its policy")
     (node,) = desk.nodes()
     assert (node["id"], node["state"], node["policy"]["mode"]) == (row["node_id"], "online", "monitor")
 
@@ -102,12 +102,12 @@ def test_spider_is_a_service_of_openrc_and_comes_off_without_a_trace(desk: Desk)
     assert "Umask:\t0077\n" in status
     assert "CapEff:\t0000000000000000\n" in status
     assert " 268435456 " in next(line for line in status.splitlines() if line.startswith("Max file size"))
-    until(lambda: "session_open" in desk.host.sh("cat /var/log/stardust-spider.log"), "its log tells of the session")
+    wait_until(lambda: "session_open" in desk.host.sh("cat /var/log/stardust-spider.log"), what="its log tells of the session")
 
     def tables() -> set[str]:
         return {table["subject"] for table in desk.hub.local("GET", f"/api/v1/nodes/{row['node_id']}/tables").json["tables"]}
 
-    until(lambda: {"listening", "disks"} <= tables(), "tables as rare as those of systemd come", 90)
+    wait_until(lambda: {"listening", "disks"} <= tables(), what="tables as rare as those of systemd come", limit_s=90)
     assert not {"services", "timers"} & tables(), "what only systemd could tell is not told"
 
     removed = desk.remove(row["node_id"])
@@ -139,7 +139,7 @@ def ended(desk: Desk, job: str, limit_s: float = 90.0) -> Any:
         row = desk.hub.job(job)
         return row if row["ended_at"] else None
 
-    return until(look, f"job {job} has ended", limit_s)
+    return wait_until(look, what=f"job {job} has ended", limit_s=limit_s)
 
 
 HELD_SLEEP = """#!/bin/sh
@@ -159,7 +159,7 @@ def begin_slow(desk: Desk, node: str) -> str:
         assert not row["ended_at"], told(row)
         return "step 1/100" in desk.host.sh(f"cat /var/lib/stardust/jobs/{job}/log 2>/dev/null || true")
 
-    until(prints, "the script prints", 120)
+    wait_until(prints, what="the script prints", limit_s=120)
     return job
 
 
@@ -192,12 +192,15 @@ def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_
     assert row["output_sha256"] == desk.host.sh(f"sha256sum /var/lib/stardust/jobs/{job}/log").split()[0]
     assert desk.host.sh("stat -c '%a %U:%G' /usr/share/lab/lab-slow.txt").split() == ["644", "root:root"]
     assert desk.host.sh("ls /var/lib/stardust/started").split() == [job]
-    until(lambda: "policy     managed\nstate      connected\n" in desk.host.sh("stardust-spider status"), "the job has brought the command")
+    wait_until(
+        lambda: "policy     managed\nstate      connected\n" in desk.host.sh("stardust-spider status"),
+        what="the job has brought the command",
+    )
 
     row = desk.remove(node)
     assert row["state"] == "succeeded", (row["error"], row)
     assert desk.nodes() == []
-    until(lambda: not desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False), "the one that took it off has ended")
+    wait_until(lambda: not desk.host.sh("ps -e -o args= | grep '[s]tardust'", check=False), what="the one that took it off has ended")
     assert [line for line in fsdiff.difference(look.before, look.now()) if "lab-slow" not in line] == []
     desk.clean = False
 
@@ -216,7 +219,7 @@ def test_only_orders_that_the_owner_allows_and_the_hub_has_sealed_are_carried_ou
     assert "answer" not in agent.hand_in(frame, "ops"), "the kernel says whose process it is"
     assert agent.hand_in(frame)["answer"] == "accepted"
     assert agent.hand_in(frame)["why"] == "replay"
-    until(lambda: desk.host.sh(f"ls /var/lib/stardust/jobs/{job}/result 2>/dev/null || true"), "it has ended")
+    wait_until(lambda: desk.host.sh(f"ls /var/lib/stardust/jobs/{job}/result 2>/dev/null || true"), what="it has ended")
     agent.policy("[policy]\nversion = 1\nmode = readonly\n")
     assert agent.hand_in(agent.seal("upgrade", key=key)[1])["why"] == "policy-readonly"
     assert desk.host.sh("ls /var/lib/stardust/started").split() == [job]
@@ -263,16 +266,16 @@ def test_a_new_version_is_proven_and_one_that_does_not_start_is_taken_back(desk:
     ship(desk, bundle_of(tmp_path, "0.1.3", fault="raise SystemExit(9)"))
     reply = desk.hub.local("POST", "/api/v1/agent-updates", {"nodes": [node]})
     assert reply.status == 202, reply.body
-    until(lambda: desk.host.sh("readlink /opt/stardust/current").strip() == "0.1.3", "it is switched")
+    wait_until(lambda: desk.host.sh("readlink /opt/stardust/current").strip() == "0.1.3", what="it is switched")
     desk.host.sh("sed -i 's/rollback 120/rollback 1/' /etc/init.d/stardust-rollback; kill -KILL $(pgrep -f '[s]pider.pyz run ')")
     labs.lab("stop", desk.host.name)
     labs.lab("start", desk.host.name)
-    until(
+    wait_until(
         lambda: desk.host.sh("readlink /opt/stardust/current").strip() == "0.1.1" and not under_way(desk),
-        "the old version comes back over a restart",
-        90,
+        what="the old version comes back over a restart",
+        limit_s=90,
     )
-    until(lambda: desk.hub.node(node)["state"] == "online", "it is in a session")
+    wait_until(lambda: desk.hub.node(node)["state"] == "online", what="it is in a session")
     desk.end(reply.json["deployments"][0]["id"])
 
     assert desk.remove(node)["state"] == "succeeded"
@@ -287,7 +290,7 @@ def test_a_server_that_goes_down_waits_for_its_job_and_a_reboot_by_order_is_prov
     job = begin_slow(desk, node)
     stopping = threading.Thread(target=labs.lab, args=("stop", desk.host.name), name="the server goes down")
     stopping.start()
-    until(lambda: desk.host.run("test", "-e", "/run/openrc/rc.stopping", check=False).returncode == 0, "it goes down")
+    wait_until(lambda: desk.host.run("test", "-e", "/run/openrc/rc.stopping", check=False).returncode == 0, what="it goes down")
     let_go(desk)
     stopping.join()
     labs.lab("start", desk.host.name)
@@ -306,8 +309,8 @@ def test_a_spider_that_is_killed_comes_back(desk: Desk) -> None:
     row = watched(desk)
     pid = spider_pid(desk)
     desk.host.sh(f"kill -KILL {pid.partition('@')[0]}")
-    until(lambda: spider_pid(desk) not in ("", pid), "another Spider runs")
-    until(lambda: desk.hub.node(row["node_id"])["state"] == "online", "it is in a session")
+    wait_until(lambda: spider_pid(desk) not in ("", pid), what="another Spider runs")
+    wait_until(lambda: desk.hub.node(row["node_id"])["state"] == "online", what="it is in a session")
 
 
 def programs(desk: Desk) -> list[str]:
@@ -334,10 +337,12 @@ def test_a_supervisor_that_was_killed_is_started_again_by_the_other_service(desk
     look = Look(desk)
     node = managed(desk)
     before = kill_supervisor(desk, service)
-    until(lambda: desk.host.sh(f"cat /run/{service}.pid", check=False).strip() not in ("", before), "another supervisor", 180)
-    until(lambda: programs(desk) == RUNNING, "one of each, none twice")
+    wait_until(
+        lambda: desk.host.sh(f"cat /run/{service}.pid", check=False).strip() not in ("", before), what="another supervisor", limit_s=180
+    )
+    wait_until(lambda: programs(desk) == RUNNING, what="one of each, none twice")
     assert "started" in desk.host.sh(f"rc-service {service} status")
-    until(lambda: desk.hub.node(node)["state"] == "online", "it is in a session")
+    wait_until(lambda: desk.hub.node(node)["state"] == "online", what="it is in a session")
     row = ended(desk, order(desk, node, action="refresh"))
     assert row["state"] == "succeeded", told(row)
     desk.host.sh("rc-service stardust-launcher stop")
@@ -407,13 +412,13 @@ def test_it_comes_back_with_the_server_and_its_log_stays_small(desk: Desk) -> No
     sizes = desk.host.sh("stat -c %s /var/log/stardust-spider.log /var/log/stardust-spider.log.1").split()
     assert sizes == ["0", str(1 << 20)]
     desk.host.sh(f"kill -KILL {spider_pid(desk).partition('@')[0]}")
-    until(lambda: "session_open" in desk.host.sh("cat /var/log/stardust-spider.log"), "the log goes on")
+    wait_until(lambda: "session_open" in desk.host.sh("cat /var/log/stardust-spider.log"), what="the log goes on")
     assert desk.host.sh("head -c 1 /var/log/stardust-spider.log") == "{"
 
     labs.lab("stop", desk.host.name)
-    until(lambda: desk.hub.node(row["node_id"])["state"] == "offline", "the hub sees it go", 60)
+    wait_until(lambda: desk.hub.node(row["node_id"])["state"] == "offline", what="the hub sees it go", limit_s=60)
     labs.lab("start", desk.host.name)
-    until(lambda: desk.hub.node(row["node_id"])["state"] == "online", "it is in a session")
+    wait_until(lambda: desk.hub.node(row["node_id"])["state"] == "online", what="it is in a session")
 
 
 @pytest.mark.slow
@@ -463,7 +468,7 @@ def test_a_node_that_is_deployed_again_keeps_its_launcher_and_what_was_run(desk:
         "rm /etc/init.d/stardust-launcher; truncate -s 1000 /opt/stardust/current/spider.pyz; rc-service stardust-spider restart",
         check=False,
     )
-    until(lambda: desk.hub.node(node)["state"] == "offline", "the node is offline")
+    wait_until(lambda: desk.hub.node(node)["state"] == "offline", what="the node is offline")
     row = desk.end(desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json["id"])
     assert (row["state"], row["error"], row["node_id"]) == ("succeeded", None, node), [row["error"], row]
     second = ended(desk, order(desk, node, action="refresh"))
@@ -592,7 +597,7 @@ def test_a_node_is_deployed_again_or_left_with_the_spider_that_it_has(desk: Desk
         return found
 
     desk.host.sh("truncate -s 1000 /opt/stardust/current/spider.pyz; rc-service stardust-spider restart", check=False)
-    until(lambda: state() == "offline", "the node is offline")
+    wait_until(lambda: state() == "offline", what="the node is offline")
     row = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json
     row = desk.end(row["id"])
     assert (row["state"], row["node_id"], state()) == ("succeeded", node, "online"), told(row)
@@ -605,7 +610,7 @@ def test_a_node_is_deployed_again_or_left_with_the_spider_that_it_has(desk: Desk
     desk.host.sh("sh /var/lib/stardust/rollback rollback")
     desk.hub.launch()
     assert desk.end(row["id"])["state"] == "failed"
-    until(lambda: state() == "online", "the Spider from before is back")
+    wait_until(lambda: state() == "online", what="the Spider from before is back")
     assert [line for line in look.changes() if " /run/" not in line] == []  # where OpenRC writes down which process it is
     desk.clean = False
     assert desk.remove(node)["state"] == "succeeded"

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support import lab as labs
 from tests.support.agent_host import JOBS, OUT
+from tests.support.lab import named_host
 from tests.support.packages import PackageHost, Step
-from tests.system.conftest import named_host
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(500)]
 

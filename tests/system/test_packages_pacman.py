@@ -11,8 +11,8 @@ import pytest
 from spider.packages.pacman import OWN_DATABASES
 from tests.support import lab as labs
 from tests.support.agent_host import JOBS, OUT
+from tests.support.lab import named_host
 from tests.support.packages import PackageHost
-from tests.system.conftest import named_host
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 LAB_PACKAGES = {"lab-conf", "lab-dep", "lab-hello", "lab-kernel", "lab-sec", "lab-slow", "lab-svc"}

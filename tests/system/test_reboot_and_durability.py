@@ -6,13 +6,13 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support import lab as labs
 from tests.support.agent_host import JOBS, OUT
+from tests.support.eventually import wait_until
 from tests.support.packages import PackageHost
 from tests.support.ports import free_port
 
@@ -122,10 +122,7 @@ def trace_of(agent: PackageHost, path: Path) -> subprocess.Popen[bytes]:
     facts = next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == agent.host.name)
     calls = "trace=openat,open,write,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat,execve,close"
     process = subprocess.Popen([strace, "-f", "-qq", "-s", "200", "-y", "-e", calls, "-o", str(path), "-p", str(facts["pid"])])
-    ends_at = time.monotonic() + 60
-    while not re.search(r"TracerPid:\t[1-9]", Path(f"/proc/{facts['pid']}/status").read_text()):
-        assert time.monotonic() < ends_at
-        time.sleep(0.02)
+    wait_until(lambda: re.search(r"TracerPid:\t[1-9]", Path(f"/proc/{facts['pid']}/status").read_text()))
     return process
 
 

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.deploy_client import Desk, Look, told
-from tests.support.deployed_host import until
-from tests.support.hub import ROOT, SECRET, HubProcess
+from tests.support.command import WITH_SECRET, stardust
+from tests.support.deploy_client import Desk, Look, succeeded, told
+from tests.support.eventually import wait_until
+from tests.support.hub import HubProcess
 from tests.support.lab import Host
-from tests.system.test_deploy import succeeded
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 ELEVEN_MINUTES_S = 660.0
 
 
-def stardust(folder: Path, *words: str, typed: str = "") -> str:
-    env = {**os.environ, "STARDUST_SECRET": SECRET, "STARDUST_ALLOW_VOLATILE": "yes", "PYTHONPATH": str(ROOT)}
-    argv = [sys.executable, "-m", "groundcontrol", *words, "--data-dir", str(folder)]
-    done = subprocess.run(argv, env=env, input=typed, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def job(hub: HubProcess, path: str, body: dict[str, Any] | None = None) -> Any:
     """Order a job and wait for its end."""
     reply = hub.local("POST", f"/api/v1/nodes/{path}", body)
     assert reply.status == 202, reply.body
-    until(lambda: hub.job(reply.json["id"])["ended_at"], "the job has ended", 120)
+    wait_until(lambda: hub.job(reply.json["id"])["ended_at"], what="the job has ended", limit_s=120)
     return hub.job(reply.json["id"])
 
 
 def told_its_policy(hub: HubProcess, node: str) -> None:
-    until(lambda: hub.node(node)["policy"], "the node has told its policy")
+    wait_until(lambda: hub.node(node)["policy"], what="the node has told its policy")
 
 
 def rekey(hub: HubProcess, node: str) -> None:
@@ -58,7 +47,7 @@ def rekey(hub: HubProcess, node: str) -> None:
 
     before = sessions()
     assert job(hub, f"{node}/rekey")["state"] == "succeeded"
-    until(back, "it is back with its new keys", 90)
+    wait_until(back, what="it is back with its new keys", limit_s=90)
 
 
 @pytest.mark.holds("SAFETY-51")
@@ -73,18 +62,18 @@ def test_a_hub_that_was_built_anew_has_its_servers_again_with_nobody_s_help(lab_
         for node in nodes:
             told_its_policy(hub, node)
         rekey(hub, nodes[0])  # one of them has keys of a later generation
-        key = stardust(hub.folder, "recovery", "print")
+        key = stardust(hub.folder, "recovery", "print", env=WITH_SECRET).stdout.strip()
 
         hub.slay()
         shutil.rmtree(hub.folder)
-        stardust(hub.folder, "recovery", "restore", typed=key + "\n")
+        stardust(hub.folder, "recovery", "restore", given=key + "\n", env=WITH_SECRET)
         hub.launch()
-        until(
+        wait_until(
             lambda: (
                 sorted(row["id"] for row in desks[0].nodes() if row["state"] == "online" and hub.node(row["id"])["policy"]) == sorted(nodes)
             ),
-            "all servers are back",
-            ELEVEN_MINUTES_S,
+            what="all servers are back",
+            limit_s=ELEVEN_MINUTES_S,
         )
         for node in nodes:
             assert job(hub, f"{node}/jobs", {"action": "check"})["state"] == "succeeded"

@@ -12,9 +12,9 @@ import pytest
 from groundcontrol.domain.deployments import INSTALL_STEPS
 from spider.wire.ids import new_random_id
 from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host, step_of, told
-from tests.support.deployed_host import until
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
-from tests.system.test_leaving_kills import arm
+from tests.support.hub_faults import set_fault
 
 pytestmark = pytest.mark.system
 
@@ -57,18 +57,11 @@ def samples(desk: Desk, node: str, start: float, end: float) -> list[float]:
 
 
 def wait_samples(desk: Desk, node: str, start: float) -> list[float]:
-    deadline = time.monotonic() + END_LIMIT_S
-    while not (found := samples(desk, node, start, start + END_LIMIT_S)):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
+    return wait_until(lambda: samples(desk, node, start, start + END_LIMIT_S), END_LIMIT_S)
 
 
 def wait_state(desk: Desk, node: str, state: str) -> None:
-    deadline = time.monotonic() + END_LIMIT_S
-    while desk.hub.node(node)["state"] != state:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: desk.hub.node(node)["state"] == state, END_LIMIT_S)
 
 
 @pytest.mark.holds("SAFETY-67")
@@ -112,7 +105,9 @@ def test_a_node_whose_spider_is_broken_comes_back_as_the_same_node(desk: Desk, b
     owner = "printf '[policy]\\nversion = 1\\nmode = managed\\nverbs = refresh, uninstall\\n' > /etc/stardust/policy.conf"
     desk.host.sh(f"{owner}; echo kept > /var/lib/stardust/started/kept")
     before = wait_samples(desk, node, began)
-    until(lambda: sorted(desk.hub.node(node)["policy"]["verbs"]) == ["refresh", "uninstall"], "the hub knows what the owner allows")
+    wait_until(
+        lambda: sorted(desk.hub.node(node)["policy"]["verbs"]) == ["refresh", "uninstall"], what="the hub knows what the owner allows"
+    )
     desk.host.sh(BROKEN[broken])
     wait_state(desk, node, "offline")
     broke = time.time()
@@ -187,7 +182,7 @@ def test_wherever_the_hub_was_killed_the_node_has_a_spider_and_is_deployed_again
     bare = Look(desk)
     node = installed(desk)
     look = Look(desk)
-    arm(desk.hub, place)
+    set_fault(desk.hub, "killable", f"{place} 1")
     reply = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy")
     assert reply.status == 202, reply.body
     assert desk.hub.outlive(END_LIMIT_S) == -signal.SIGKILL

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.agent_host import JOBS
-from tests.support.deployed_host import DeployedHost, Processes, until
+from tests.support.deployed_host import DeployedHost, Processes
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
 
@@ -48,7 +49,7 @@ def begin(node: DeployedHost) -> tuple[str, Processes]:
     """Start the upgrade and wait until it is in the middle; returns the job and who works on it."""
     job = node.submit("upgrade", PACKAGES)
     node.wait_held(job, b"lab-slow: step 3/")
-    row = until(lambda: (row := node.job_row(job))["phase"] == "commit" and row, "where it stands is told while it prints")
+    row = wait_until(lambda: (row := node.job_row(job))["phase"] == "commit" and row, what="where it stands is told while it prints")
     assert row["state"] == "running"
     assert row["output_bytes"] > 0
     return job, node.processes(job)
@@ -224,6 +225,6 @@ def test_an_order_that_was_listened_to_runs_nothing_again(node: DeployedHost) ->
     assert (node.record(job)["job"], node.record(job)["verb"]) == (job, "upgrade")
     # Neither does the hub hand a job over twice: its output and its end stay as they are.
     node.host.sh("systemctl restart stardust-spider.service")
-    until(lambda: node.job_row(job)["state"] == "succeeded", "the job is as it was")
+    wait_until(lambda: node.job_row(job)["state"] == "succeeded", what="the job is as it was")
     node.wait_online()
     assert node.check_whole(job)

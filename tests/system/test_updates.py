@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.agent_host import AgentHost
 from tests.support.bundles import bundle_of
 from tests.support.deploy_client import Desk, any_host, step_of
-from tests.support.deployed_host import until
+from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
+from tests.support.spider_updates import END_LIMIT_S, end, ended, restart, ship, update
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
-
-
-END_LIMIT_S = 240
 
 
 @pytest.fixture(scope="module")
@@ -28,41 +25,6 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         desk.freshen()
         assert desk.install("root")["state"] == "succeeded"
         yield desk
-
-
-def ship(desk: Desk, bundle: Path) -> None:
-    """Start the hub anew with another version of Spider to give."""
-    desk.hub.end()
-    desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=["--agent-bundle", str(bundle)])
-    desk.hub.launch()
-    restart(desk)  # it would come back by itself, within a minute
-
-
-def restart(desk: Desk) -> None:
-    """Start Spider anew; returns once the new one has a session."""
-    (node,) = desk.nodes()
-    desk.host.sh("systemctl stop stardust-spider.service")
-    until(lambda: desk.hub.node(node["id"])["state"] != "online", "the hub knows that it is gone", END_LIMIT_S)
-    desk.host.sh("systemctl start stardust-spider.service")
-    until(lambda: desk.hub.node(node["id"])["state"] == "online", "the node is online", END_LIMIT_S)
-
-
-def update(desk: Desk) -> Any:
-    (node,) = desk.nodes()
-    reply = desk.hub.local("POST", "/api/v1/agent-updates", {"nodes": [node["id"]]})
-    assert reply.status == 202, reply.body
-    (row,) = reply.json["deployments"]
-    assert (row["kind"], row["node_id"], [step["name"] for step in row["steps"]]) == ("update", node["id"], ["wait", "install", "verify"])
-    return row
-
-
-def end(desk: Desk) -> Any:
-    """Order an update and wait for its end."""
-    return ended(desk, update(desk))
-
-
-def ended(desk: Desk, row: Any) -> Any:
-    return until(lambda: (now := desk.get(row["id"]))["ended_at"] and now, "the update has ended", END_LIMIT_S)
 
 
 def installed(desk: Desk) -> list[str]:
@@ -82,7 +44,7 @@ def refused_by_the_policy(desk: Desk) -> None:
     assert row["error"]["code"] in ("job.policy_verb", "node.policy_refuses")
     desk.host.sh("cp -p /root/policy /etc/stardust/policy.conf")
     restart(desk)
-    until(lambda: "update" in desk.nodes()[0]["policy"]["verbs"], "the hub knows what the owner allows", END_LIMIT_S)
+    wait_until(lambda: "update" in desk.nodes()[0]["policy"]["verbs"], what="the hub knows what the owner allows", limit_s=END_LIMIT_S)
     assert installed(desk) == before
 
 
@@ -95,9 +57,9 @@ def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Pat
     agent.hold_scripts()
     job = desk.hub.local("POST", f"/api/v1/nodes/{node['id']}/jobs", {"action": "upgrade", "packages": ["lab-slow"]})
     assert job.status == 202, job.body
-    until(lambda: b"step 1/" in desk.hub.job_output(job.json["id"]), "the job is in its middle", END_LIMIT_S)
+    wait_until(lambda: b"step 1/" in desk.hub.job_output(job.json["id"]), what="the job is in its middle", limit_s=END_LIMIT_S)
     row = update(desk)
-    until(lambda: step_of(desk.get(row["id"]), "wait")["state"] == "running", "the update waits", END_LIMIT_S)
+    wait_until(lambda: step_of(desk.get(row["id"]), "wait")["state"] == "running", what="the update waits", limit_s=END_LIMIT_S)
     agent.release_scripts()
     row = ended(desk, row)
     done = desk.hub.job(job.json["id"])

@@ -16,8 +16,9 @@ from majortom.deployer import MajorTom
 from spider.clock import SystemClock
 from tests.support import fsdiff
 from tests.support.addresses import any_address
+from tests.support.debian_packages import DOAS, unpack
 from tests.support.deploy_client import any_host
-from tests.system.test_deployer import Notes, Trial, at_once, listening
+from tests.support.deployer_trial import Notes, Trial, at_once, listening
 
 pytestmark = pytest.mark.system
 
@@ -161,32 +162,12 @@ async def test_a_way_in_ends_connected_or_as_before(waying: Waying, way: Way, tm
 PROGRAMS = ("opendoas", "tcsh", "zsh", "zsh-common", "fish", "fish-common", "libpcre2-32-0")
 
 
-def unpack(host: Any, folder: Path, *programs: str) -> None:
-    """Lay programs on a host, unpacked from the packages of this machine's own mirror."""
-    done = subprocess.run(["apt-get", "-q", "download", *programs], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, f"the mirror does not give {', '.join(programs)}: {done.stderr[-400:]}"
-    for deb in sorted(folder.glob("*.deb")):
-        host.run(
-            "/bin/sh",
-            "-euc",
-            "cat > /root/it.deb; dpkg-deb --fsys-tarfile /root/it.deb | tar -x --keep-directory-symlink -C /; rm /root/it.deb",
-            stdin=deb.read_bytes(),
-        )
-    host.sh("ldconfig")
-
-
 @pytest.fixture(scope="module")
 def with_programs(module_host: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The host with doas and with other shells."""
     unpack(module_host, tmp_path_factory.mktemp("packages"), *PROGRAMS)
     return module_host
 
-
-DOAS = (
-    "mv /usr/bin/sudo /usr/bin/sudo.real; echo '{rule}' > /etc/doas.conf; chmod 600 /etc/doas.conf;"
-    " printf 'auth required pam_unix.so\naccount required pam_unix.so\n' > /etc/pam.d/doas"
-)
-"""doas in the place of sudo, with this rule."""
 
 OTHERS = (
     *(Way(f"{shell} as the log-in shell", user="admin", spoil=f"runuser -u admin -- {shell} -c true; " + shell_of("admin", f"/usr/bin/{shell}"), mend=shell_of("admin", "/bin/bash")) for shell in ("tcsh", "zsh", "fish")),

@@ -34,8 +34,8 @@ from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.database import Database
 from spider.wire.ids import new_time_id
-from tests.support.agent import until
 from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
 from tests.support.factories import SCOPE, connect, layout_row, new_deployment, new_event, new_node, pack
 
 DAY_S = 86_400
@@ -130,12 +130,12 @@ async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day
                 clock.advance(BEAT_S)
 
     async with rounds(database, store, clock, probe=probe):
-        await until(lambda: told() == [1])
+        await eventually(lambda: told() == [1])
         for _ in range(3):
             await a_quarter_day()
         assert told() == [1]
         await a_quarter_day()
-        await until(lambda: told() == [1, 1])
+        await eventually(lambda: told() == [1, 1])
 
 
 async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does_not_end_the_rounds(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from spider.ceiling import CEILING_BYTES, Ceiling, resident_bytes
-from tests.unit.spider.clocks import QuickClock, eventually
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 
 
 def test_resident_memory_is_what_the_system_says() -> None:
@@ -24,7 +25,7 @@ async def test_a_process_that_needs_too_much_leaves_in_order_and_no_other(tmp_pa
     statm = tmp_path / "statm"
     statm.write_text(f"99999 {bytes_ // 4096} 3 4 5 6 7\n")
     left = asyncio.Event()
-    clock = QuickClock(1000)
+    clock = RunningClock(1000)
     ceiling = Ceiling(clock, left.set, statm=str(statm))
     task = asyncio.create_task(ceiling.run())
     began = clock.monotonic()

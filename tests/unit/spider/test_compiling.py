@@ -14,9 +14,7 @@ import pytest
 from spider.compiling import start_compiler
 from tests.support.bundles import shipped_bundle
 from tests.support.scripted_hub import ScriptedHub
-from tests.unit.spider.test_agent import agent, bundle
-
-__all__ = ["bundle"]
+from tests.support.spider_process import agent
 
 PYTHONS = [
     "/usr/bin/python3",

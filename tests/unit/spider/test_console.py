@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from spider.console import MOST_NAMED, JobConsole, Wish
 from spider.jobfiles import PROGRESS, REPORT, read_document
 from spider.packages.report import Report
 from spider.terminal import Log, Reporter, Terminal
+from tests.support.eventually import wait_until
 
 
 @pytest.fixture
@@ -28,10 +28,7 @@ def left_behind() -> Iterator[int]:
     """A process that a script of a package has sent away."""
     child = subprocess.Popen(["/bin/sleep", "60"])
     try:
-        ends_at = time.monotonic() + 30
-        while Path(f"/proc/{child.pid}/comm").read_text() != "sleep\n":  # it takes its name a moment after it was started
-            assert time.monotonic() < ends_at
-            time.sleep(0.01)
+        wait_until(lambda: Path(f"/proc/{child.pid}/comm").read_text() == "sleep\n")  # it takes its name a moment after it was started
         yield child.pid
     finally:
         child.kill()

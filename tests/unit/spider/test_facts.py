@@ -20,8 +20,8 @@ from spider.packages.base import Console, Outcome, PackagesUnreadable, Task
 from spider.packages.plan import Planned
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
+from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub
-from tests.unit.spider.clocks import eventually
 
 
 class Wire:

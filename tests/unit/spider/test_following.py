@@ -11,8 +11,8 @@ from spider.packages.plan_file import plan_to_document
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobOutput, JobPlan, JobProgress, Message
 from spider.wire.ids import new_time_id
 from spider.wire.orders import Order
+from tests.support.clock import ManualClock
 from tests.support.fake_launcher import FakeRunner
-from tests.unit.spider.manual_clock import ManualClock
 
 
 def always() -> bool:
@@ -47,7 +47,7 @@ async def test_a_number_that_races_is_told_now_and_then_and_a_phase_at_once(tmp_
     assert followed.told() == [0, 10]
     followed.runner.progress("commit", 11)
     await followed.following.step(always)
-    await followed.clock.advance(PROGRESS_EVERY_S)
+    await followed.clock.elapse(PROGRESS_EVERY_S)
     await followed.following.step(always)
     assert followed.told() == [0, 10, 11], "the last one is told, if later"
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from spider.journal import BURST_LINES, LINES_PER_S, MAX_SOURCE, MAX_TEXT, Journal, Sieve, parse_record
 from spider.wire.frames import LogAck, LogLines, Message
-from tests.unit.spider.clocks import QuickClock, eventually
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 
 
 def record(**fields: object) -> bytes:
@@ -117,7 +118,7 @@ class Host:
 
 
 async def serve(host: Host) -> asyncio.Task[None]:
-    host.journal = Journal("warning", QuickClock(50), host.hear, str(host.program))
+    host.journal = Journal("warning", RunningClock(50), host.hear, str(host.program))
     task = asyncio.create_task(host.journal.run())
     host.journal.joined()
     return task
@@ -189,7 +190,7 @@ async def test_without_a_journal_it_is_said_once(caplog: pytest.LogCaptureFixtur
         host_says.append(message)
         journal.held(LogAck(""))
 
-    journal = Journal("warning", QuickClock(200), hear, program)
+    journal = Journal("warning", RunningClock(200), hear, program)
     task = asyncio.create_task(journal.run())
     journal.joined()
     await eventually(lambda: len(host_says) > 3)
@@ -201,7 +202,7 @@ async def test_without_being_asked_nothing_is_read_or_sent() -> None:
     async def hear(message: Message) -> None:
         raise AssertionError(message)
 
-    journal = Journal("", QuickClock(50), hear, "no-such-program")
+    journal = Journal("", RunningClock(50), hear, "no-such-program")
     task = asyncio.create_task(journal.run())
     journal.joined()
     await asyncio.sleep(0)

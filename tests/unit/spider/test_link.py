@@ -35,8 +35,9 @@ from spider.wire.frames import (
     Updates,
     Watch,
 )
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 from tests.support.scripted_hub import ScriptedHub, other_hub_key
-from tests.unit.spider.clocks import QuickClock, eventually
 
 FACTOR = 20.0
 PULSE = Layout(b"pulse--1", "pulse", 1, ["cpu.total"])
@@ -46,7 +47,7 @@ class Node:
     """A Spider without collectors: the test is its sampler."""
 
     def __init__(self, config: Config, factor: float = FACTOR) -> None:
-        self.clock = QuickClock(factor)
+        self.clock = RunningClock(factor)
         self.outbox = Outbox(self.clock)
         self.waits: list[float] = []
         self.intervals: list[float] = []

@@ -9,8 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from spider import openrc
 from spider.evidence import Wanted, look, runner_lives
 from spider.jobfiles import Run
 from spider.wire.ids import new_time_id
+from tests.support.eventually import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 HANDLER = """
@@ -27,13 +27,6 @@ with socket.socket(fileno=3) as client:
     client.sendall(json.dumps([os.environ["LISTEN_PID"] == str(os.getpid()), os.environ["LISTEN_FDS"]]).encode() + b"\\n")
     client.recv(1)
 """
-
-
-def until(look: Callable[[], object]) -> None:
-    ends_at = time.monotonic() + 30
-    while not look():
-        assert time.monotonic() < ends_at
-        time.sleep(0.02)
 
 
 def host(folder: Path, level: str, *marks: str) -> str:
@@ -84,7 +77,7 @@ def listening(path: Path) -> Iterator[None]:
     words = f"from spider import openrc; import os, sys; openrc.listen({str(path)!r}, os.getuid(), [sys.executable, '-c', {HANDLER!r}])"
     with subprocess.Popen([sys.executable, "-c", words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            until(lambda: path.is_socket() and stat.S_IMODE(path.stat().st_mode) == 0o600 and connects(path))
+            wait_until(lambda: path.is_socket() and stat.S_IMODE(path.stat().st_mode) == 0o600 and connects(path))
             yield
         finally:
             process.kill()
@@ -134,7 +127,7 @@ def test_what_is_detached_goes_on_without_who_started_it(tmp_path: Path) -> None
             int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and cmdline(folder) == b"sleep\x001000.25\0"
         ]
 
-    until(pids)
+    wait_until(pids)
     (pid,) = pids()
     assert os.getsid(pid) == pid
     status, limits = Path(f"/proc/{pid}/status").read_text(), Path(f"/proc/{pid}/limits").read_text()
@@ -156,7 +149,7 @@ def test_without_control_groups_a_job_is_alive_while_its_runner_is(tmp_path: Pat
     (tmp_path / job).mkdir()
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)", "run", job]) as runner:
         (tmp_path / job / "run").write_text(json.dumps({"pid": runner.pid, "boot": "b" * 32, "started_at": 1.0}))
-        until(lambda: look(str(tmp_path), job, Wanted(), lambda _job: None).alive)
+        wait_until(lambda: look(str(tmp_path), job, Wanted(), lambda _job: None).alive)
         (tmp_path / job / "run").write_text(json.dumps({"pid": os.getpid(), "boot": "b" * 32, "started_at": 1.0}))
         assert not look(str(tmp_path), job, Wanted(), lambda _job: None).alive, "its number is another process's by now"
         runner.kill()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from spider.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_TOLD, Outbox
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch, Welcome
+from tests.support.clock import ManualClock
 from tests.support.wire import unpack_rows
-from tests.unit.spider.clocks import ManualClock
 
 PULSE = Layout(b"pulse--1", "pulse", 1, ["cpu.total", "load.1"])
 BREATHE = Layout(b"breathe1", "breathe", 60, ["temperature{sensor=a}"])
@@ -28,7 +28,7 @@ class Bench:
     """An outbox, its clock and a row each second."""
 
     def __init__(self, dice: random.Random | None = None) -> None:
-        self.clock = ManualClock()
+        self.clock = ManualClock(NOW_MS / 1000)
         self.outbox = Outbox(self.clock, dice=dice)
         self.second = 0
 

@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from spider.jobfiles import Result, Stopped, create_once, read_plan, read_progress, read_result, read_run, read_stopped, write_result
 from spider.runner import Cannot, Places, run_job, take_lock
 from spider.wire.ids import new_time_id
+from tests.support.eventually import wait_until
 from tests.support.scripted_job import Scripted
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,11 +45,8 @@ def start(jobs: Path, job: str, script: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "tests.support.scripted_job", str(jobs), job, script], cwd=ROOT, stdout=subprocess.PIPE)
 
 
-def wait_for(path: Path, word: bytes, limit_s: float = 30.0) -> None:
-    ends_at = time.monotonic() + limit_s
-    while not path.exists() or word not in path.read_bytes():
-        assert time.monotonic() < ends_at, f"{word!r} did not come"
-        time.sleep(0.01)
+def wait_for(path: Path, word: bytes) -> None:
+    wait_until(lambda: path.exists() and word in path.read_bytes(), what=f"{word!r} in {path}")
 
 
 def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str) -> None:

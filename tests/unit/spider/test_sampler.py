@@ -20,8 +20,9 @@ from spider.collectors.linux import linux_collectors
 from spider.sampler import EARLY_S, Rhythm, Sampler, layout_of, phase_ms_of
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
+from tests.support.clock import ManualClock, settle
+from tests.support.eventually import eventually
 from tests.support.thread_shortage import no_more_threads
-from tests.unit.spider.manual_clock import ManualClock, settle
 
 START = 1_000_000.0
 
@@ -86,38 +87,32 @@ async def running(clock: ManualClock, sink: Rows, *collectors: Collector, phase_
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what a thread does."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - a thread has no asyncio.Event
-            await asyncio.sleep(0.001)
-
-
 async def test_the_first_pulse_comes_within_the_first_second_or_so() -> None:
     for start, first in ((START, 1), (START + 0.5, 1), (START + 0.79, 1), (START + 0.9, 2)):
         clock, rows = ManualClock(start), Rows()
         async with running(clock, rows, Counter()):
-            await clock.advance(1.25)
+            await clock.elapse(1.25)
             assert rows.seconds()[0] == first
 
 
 async def test_samples_stand_on_whole_seconds_without_drift() -> None:
     clock, rows = ManualClock(START + 0.37), Rows()
     async with running(clock, rows, Counter()):
-        await clock.advance(600, late=0.004)
+        await clock.elapse(600, late=0.004)
         assert rows.seconds() == list(range(1, 601))
 
 
 async def test_a_node_measures_at_its_own_moment_of_the_second_and_says_so() -> None:
     for start, first in ((START, 0), (START + 0.5, 0), (START + 0.6, 1)):
         clock, rows, gauge, counter = ManualClock(start), Rows(), Gauge(), Counter("breathe", ("temperature{sensor=a}",))
+        began = clock.monotonic()
         async with running(clock, rows, gauge, counter, phase_ms=735):
-            await clock.advance(120, late=0.004)
+            await clock.elapse(120, late=0.004)
         pulses = [row.taken_at_ms for layout, row in rows.rows if layout.family == "pulse"]
         assert pulses[1:] == [(int(START) + second) * 1000 + 735 for second in range(len(pulses) - 1)]
         assert len(pulses) in (120, 121), "the one before the first moment, and each since"
         for read_at, taken_at_ms in zip(gauge.read_at[1:], pulses[1:], strict=True):
-            assert abs(start + read_at - taken_at_ms / 1000) < 0.01, "it was measured when it says"
+            assert abs(start + read_at - began - taken_at_ms / 1000) < 0.01, "it was measured when it says"
         breaths = [row.taken_at_ms for layout, row in rows.rows if layout.family == "breathe"]
         assert breaths == [(int(START) + first + second) * 1000 + 735 for second in (0, 60)]
 
@@ -125,11 +120,11 @@ async def test_a_node_measures_at_its_own_moment_of_the_second_and_says_so() -> 
 async def test_a_clock_that_is_set_leaves_a_node_its_moment() -> None:
     clock, rows = ManualClock(START + 0.2), Rows()
     async with running(clock, rows, Gauge(), phase_ms=300):
-        await clock.advance(3)
-        clock.set_wall(START - 1000.5)
-        await clock.advance(3)
-        clock.set_wall(START + 5000.1)
-        await clock.advance(3)
+        await clock.elapse(3)
+        clock.jump(START - 1000.5 - clock.now())
+        await clock.elapse(3)
+        clock.jump(START + 5000.1 - clock.now())
+        await clock.elapse(3)
     times = [row.taken_at_ms for _, row in rows.rows]
     assert len(times) >= 9
     assert {taken_at_ms % 1000 for taken_at_ms in times} == {300}
@@ -149,50 +144,50 @@ async def test_a_level_is_measured_at_once() -> None:
     clock, rows = ManualClock(START + 0.37), Rows()
     async with running(clock, rows, Gauge("breathe", ("temperature{sensor=a}",))):
         assert rows.seconds("breathe") == [0]
-        await clock.advance(130)
+        await clock.elapse(130)
         assert rows.seconds("breathe") == [0, 60, 120]
 
 
 async def test_a_suspended_machine_leaves_a_gap_and_no_burst(caplog: pytest.LogCaptureFixture) -> None:
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge()) as sampler:
-        await clock.advance(2.5)
-        clock.suspend(3600)
+        await clock.elapse(2.5)
+        clock.jump(3600)
         with caplog.at_level(logging.INFO):
-            await clock.advance(3)
+            await clock.elapse(3)
         assert rows.seconds() == [0, 1, 2, 3603, 3604, 3605]
         assert sampler.missed == {"pulse": 3600}
         assert [record.getMessage() for record in caplog.records] == ["samples_missed"]
 
 
 async def test_a_loop_that_was_held_up_skips_what_it_missed() -> None:
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge()):
-        await clock.advance(4.9, late=1.6)
+        await clock.elapse(4.9, late=1.6)
         assert rows.seconds() == [0, 2, 4]
 
 
 async def test_a_clock_that_is_set_back_or_forward_stops_nothing() -> None:
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge(), Gauge("breathe", ("temperature{sensor=a}",))):
-        await clock.advance(2.5)
-        clock.set_wall(START - 1000.25)
-        await clock.advance(3)
+        await clock.elapse(2.5)
+        clock.jump(START - 1000.25 - clock.now())
+        await clock.elapse(3)
         assert rows.seconds()[3:] == [-1000, -999, -998]
-        clock.set_wall(START + 5000.75)
-        await clock.advance(120)
+        clock.jump(START + 5000.75 - clock.now())
+        await clock.elapse(120)
         assert rows.seconds()[6:] == list(range(5001, 5121))
         assert len(rows.seconds("breathe")) in (2, 3, 4)
 
 
 async def test_series_that_change_make_a_new_layout() -> None:
-    clock, rows, gauge = ManualClock(), Rows(), Gauge(names=("load.1", "load.5"))
+    clock, rows, gauge = ManualClock(START), Rows(), Gauge(names=("load.1", "load.5"))
     async with running(clock, rows, gauge, Gauge(names=("load.15",))):
-        await clock.advance(1)
+        await clock.elapse(1)
         gauge.names = ["load.1"]
-        await clock.advance(1)
+        await clock.elapse(1)
         gauge.names = ["load.1", "load.5"]
-        await clock.advance(1)
+        await clock.elapse(1)
     layouts = [layout for layout, _ in rows.rows]
     assert [layout.series for layout in layouts] == [["load.1", "load.5", "load.15"]] * 2 + [
         ["load.1", "load.15"],
@@ -211,22 +206,22 @@ async def test_a_collector_that_fails_gives_nulls_and_says_so_once(caplog: pytes
             raise OSError(5, "Input/output error")
         return 1
 
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge(value=value), Gauge(names=("load.5",))):
-        await clock.advance(1)
+        await clock.elapse(1)
         failing = True
-        await clock.advance(3)
+        await clock.elapse(3)
         failing = False
-        await clock.advance(1)
+        await clock.elapse(1)
     assert [row.values for _, row in rows.rows] == [[1, 7], [1, 7], [None, 7], [None, 7], [None, 7], [1, 7]]
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == ["collector_failed"]
     assert caplog.records[0].facts == {"collector": "Gauge", "why": "OSError: [Errno 5] Input/output error"}  # type: ignore[attr-defined]
 
 
 async def test_a_fault_of_a_collector_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge(value=lambda: 1 // 0), Gauge(names=("load.5",))):
-        await clock.advance(1)
+        await clock.elapse(1)
     assert [row.values for _, row in rows.rows] == [[7], [7]]
     assert caplog.records[0].exc_info is not None
 
@@ -236,17 +231,17 @@ async def test_values_that_do_not_match_their_series_are_not_sent(caplog: pytest
         def read(self, now: float) -> list[int | None]:
             return [1, 2]
 
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Wrong(), Gauge(names=("load.5",))):
-        await clock.advance(1)
+        await clock.elapse(1)
     assert [row.values for _, row in rows.rows] == [[7], [7]]
     assert [record.getMessage() for record in caplog.records] == ["collector_failed"]
 
 
 async def test_a_family_without_series_sends_nothing() -> None:
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge("breathe", ())):
-        await clock.advance(120)
+        await clock.elapse(120)
     assert rows.rows == []
 
 
@@ -257,9 +252,9 @@ async def test_a_blocking_collector_runs_in_a_thread_of_its_own() -> None:
         threads.append(threading.current_thread().name)
         return 5
 
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Aside("breathe", ("temperature{sensor=a}",), value)):
-        await until(lambda: bool(rows.rows))
+        await eventually(lambda: bool(rows.rows))
     assert threads == ["Aside"]
     assert rows.rows[0][1].values == [5]
 
@@ -274,12 +269,12 @@ async def test_a_collector_that_hangs_delays_only_itself(caplog: pytest.LogCaptu
 
     slow = Aside("breathe", ("temperature{sensor=a}",), value)
     quick = Gauge("breathe", ("temperature{sensor=b}",))
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     try:
         async with running(clock, rows, slow, quick, Gauge()):
-            await until(lambda: bool(rows.seconds("breathe")))
+            await eventually(lambda: bool(rows.seconds("breathe")))
             hangs = True
-            await clock.advance(190)
+            await clock.elapse(190)
             breathes = [row.values for layout, row in rows.rows if layout.family == "breathe"]
             assert breathes == [[5, 7], [None, 7], [None, 7], [None, 7]]
             assert rows.seconds() == list(range(191)), "the pulse does not notice"
@@ -287,22 +282,22 @@ async def test_a_collector_that_hangs_delays_only_itself(caplog: pytest.LogCaptu
             assert [record.getMessage() for record in caplog.records] == ["collector_late"]
             hangs = False
             held.set()
-            await until(lambda: not any(thread.name == "Aside" for thread in threading.enumerate()))
-            await clock.advance(51)
-            await until(lambda: len(rows.seconds("breathe")) == 5)
+            await eventually(lambda: not any(thread.name == "Aside" for thread in threading.enumerate()))
+            await clock.elapse(51)
+            await eventually(lambda: len(rows.seconds("breathe")) == 5)
             assert [row.values for layout, row in rows.rows if layout.family == "breathe"][-1] == [5, 7]
     finally:
         held.set()
 
 
 async def test_where_no_thread_can_be_started_nothing_is_measured_and_old_values_are_not_new_ones(caplog: pytest.LogCaptureFixture) -> None:
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Aside("breathe", ("temperature{sensor=a}",)), Gauge("breathe", ("temperature{sensor=b}",))):
-        await until(lambda: len(rows.rows) == 1)
+        await eventually(lambda: len(rows.rows) == 1)
         with no_more_threads():
-            await clock.advance(121)
-        await clock.advance(60)
-        await until(lambda: len(rows.rows) == 4)
+            await clock.elapse(121)
+        await clock.elapse(60)
+        await eventually(lambda: len(rows.rows) == 4)
     assert [row.values for _, row in rows.rows] == [[7, 7], [None, 7], [None, 7], [7, 7]]
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == ["collector_failed"]
     assert caplog.records[0].facts == {"collector": "Aside", "why": "[Errno 11] no thread can be started"}  # type: ignore[attr-defined]
@@ -325,9 +320,9 @@ async def test_without_a_thread_short_work_waits_for_one_that_there_is_or_fails_
 
 
 async def test_a_stopped_sampler_closes_its_collectors() -> None:
-    clock, gauge = ManualClock(), Gauge()
+    clock, gauge = ManualClock(START), Gauge()
     async with running(clock, Rows(), gauge):
-        await clock.advance(1)
+        await clock.elapse(1)
     assert gauge.closed
 
 
@@ -336,14 +331,14 @@ async def test_a_sink_that_fails_ends_the_sampler_aloud() -> None:
         raise RuntimeError("no room")
 
     with pytest.raises(RuntimeError, match="no room"):
-        await Sampler([Gauge(), Gauge("breathe", ("temperature{sensor=a}",))], ManualClock(), sink).run()
+        await Sampler([Gauge(), Gauge("breathe", ("temperature{sensor=a}",))], ManualClock(START), sink).run()
 
 
 async def test_a_series_named_twice_or_too_many_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     many = tuple(f"cpu.core{{core={number}}}" for number in range(MAX_ITEMS))
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, Gauge(names=("load.1", "load.5")), Gauge(names=("load.1",), value=lambda: 8), Gauge(names=many)):
-        await clock.advance(2)
+        await clock.elapse(2)
     layout, row = rows.rows[-1]
     assert layout.series[:3] == ["load.1", "load.5", "cpu.core{core=0}"]
     assert len(layout.series) == len(row.values) == MAX_ITEMS
@@ -352,10 +347,10 @@ async def test_a_series_named_twice_or_too_many_are_left_out(caplog: pytest.LogC
 
 
 async def test_this_machine_gives_a_pulse_and_a_breath() -> None:
-    clock, rows = ManualClock(), Rows()
+    clock, rows = ManualClock(START), Rows()
     async with running(clock, rows, *linux_collectors()), asyncio.timeout(30):
         while not {layout.family for layout, _ in rows.rows} >= {"pulse", "breathe", "cycle"}:
-            await clock.advance(0.05)
+            await clock.elapse(0.05)
             await asyncio.sleep(0.005)  # a first reading beside the loop takes its own time, and the clock has gone on by then
     for layout, row in rows.rows:
         assert len(layout.series) == len(row.values)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from spider.scripts import ScriptEnder, is_script, running_scripts
+from tests.support.eventually import wait_until
 
 
 @pytest.mark.parametrize(
@@ -52,22 +52,19 @@ def test_only_the_script_and_what_it_started_are_ended(tmp_path: Path, trap: str
     manager = f"/bin/sh {script}; echo script: $?; echo manager ends"
     with subprocess.Popen(["/bin/sh", "-c", manager], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         ender = ScriptEnder(process.pid, kill_after_s=0.2 if trap else 15.0)
-        ends_at = time.monotonic() + 60
         sleeper = tmp_path / "sleeper"
-        while len(running_scripts(process.pid)) < 2 or not sleeper.exists() or not sleeper.read_text().endswith("\n"):
-            assert time.monotonic() < ends_at
-            time.sleep(0.01)
-        while process.poll() is None:
-            assert time.monotonic() < ends_at
+        wait_until(lambda: len(running_scripts(process.pid)) >= 2 and sleeper.exists() and sleeper.read_text().endswith("\n"))
+
+        def ended() -> bool:
             ender.look()
-            time.sleep(0.02)
+            return process.poll() is not None
+
+        wait_until(ended)
         assert process.stdout is not None
         out = process.stdout.read()
     assert ender.ended == 2
     assert out.splitlines() == [b"script: " + status, b"manager ends"]
-    while not is_gone(int(sleeper.read_text())):  # a process that ends closes its files first
-        assert time.monotonic() < ends_at
-        time.sleep(0.01)
+    wait_until(lambda: is_gone(int(sleeper.read_text())))  # a process that ends closes its files first
 
 
 def is_gone(pid: int) -> bool:

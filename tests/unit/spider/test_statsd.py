@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from spider.datagrams import Datagrams
 from spider.statsd import FORGET_S, LINES_PER_MINUTE, MAX_NAMES, SCALE, Statsd, parse_line
 from spider.wire.metrics import parse_series
+from tests.support.clock import ManualClock, RunningClock
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
-from tests.unit.spider.clocks import ManualClock, QuickClock, eventually
 
 
 class Bench:
@@ -101,7 +102,7 @@ async def test_it_listens_on_a_socket_of_this_host_and_cleans_up(tmp_path: Path)
     stale = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     stale.bind(str(path))
     stale.close()
-    statsd = Statsd(str(path), QuickClock(10))
+    statsd = Statsd(str(path), RunningClock(10))
     statsd.read(0.0)
     task = asyncio.create_task(statsd.run())
     await eventually(lambda: path.exists() and stat.S_IMODE(path.stat().st_mode) == 0o666)
@@ -116,7 +117,7 @@ async def test_it_listens_on_a_socket_of_this_host_and_cleans_up(tmp_path: Path)
 
 async def test_it_listens_on_a_port_of_loopback_alone() -> None:
     port = free_port()
-    statsd = Statsd(str(port), QuickClock(10))
+    statsd = Statsd(str(port), RunningClock(10))
     task = asyncio.create_task(statsd.run())
     await eventually(lambda: statsd.address() is not None)
     assert statsd.address() == ("127.0.0.1", port)
@@ -127,7 +128,7 @@ async def test_it_listens_on_a_port_of_loopback_alone() -> None:
 async def test_a_place_that_cannot_be_had_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = tmp_path / "file"
     kept.write_text("mine")
-    statsd = Statsd(str(kept), QuickClock(10_000))
+    statsd = Statsd(str(kept), RunningClock(10_000))
     task = asyncio.create_task(statsd.run())
     await eventually(lambda: "statsd_unusable" in caplog.messages)
     await asyncio.sleep(0.05)
@@ -185,7 +186,7 @@ async def test_a_flood_of_datagrams_has_a_bound_and_is_counted_to_the_last(tmp_p
 
 
 async def test_what_a_flood_sends_is_said_with_the_minute_empty_datagrams_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    statsd = Statsd(str(tmp_path / "sock"), QuickClock(10))
+    statsd = Statsd(str(tmp_path / "sock"), RunningClock(10))
     task = asyncio.create_task(statsd.run())
     await eventually((tmp_path / "sock").exists)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:

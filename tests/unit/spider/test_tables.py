@@ -20,7 +20,8 @@ from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Cell, Message, Table, Watch
 from spider.wire.tables import BY_NAME, FAILED, RESEND_S, SUBJECTS, TEXT, check, fill, rows_of
 from tests.support import message_strategies
-from tests.unit.spider.clocks import QuickClock, eventually
+from tests.support.clock import RunningClock
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ class Wire:
 
 @contextlib.asynccontextmanager
 async def running(wire: Wire, *readers: TableReader, clock: Clock | None = None) -> AsyncIterator[Tables]:
-    tables = Tables(readers, clock or QuickClock(factor=1000), wire.send)
+    tables = Tables(readers, clock or RunningClock(factor=1000), wire.send)
     task = asyncio.create_task(tables.run(), name="tables")
     tables.joined()
     try:
@@ -119,7 +120,7 @@ async def test_what_always_moves_is_no_news_but_the_newest_is_sent_with_other_ne
 
 async def test_what_does_not_change_is_told_once_an_hour() -> None:
     wire, reader = Wire(), Reader("timers")
-    clock = QuickClock(factor=20_000)
+    clock = RunningClock(factor=20_000)
     async with running(wire, reader, clock=clock):
         await eventually(lambda: len(wire.said) >= 3)
     moments = [table.taken_at_ms / 1000 for table in wire.said]
@@ -200,7 +201,7 @@ async def test_processes_are_read_all_the_time_and_told_each_minute_while_nobody
             late.append(reader.asked - newest(self))
 
     wire = Noting()
-    async with running(wire, reader, clock=QuickClock(factor=100)):
+    async with running(wire, reader, clock=RunningClock(factor=100)):
         await eventually(lambda: len(wire.said) == 4)
         told = [int(table.cells[0] or 0) for table in wire.said]
     assert max(late) <= 1  # the newest reading, and not one that has waited; the next one may be under way
@@ -210,7 +211,7 @@ async def test_processes_are_read_all_the_time_and_told_each_minute_while_nobody
 
 async def test_whoever_looks_gets_quick_readings_until_the_lease_ends() -> None:
     wire, reader = Wire(), Moving()
-    async with running(wire, reader, clock=QuickClock(factor=100)) as tables:
+    async with running(wire, reader, clock=RunningClock(factor=100)) as tables:
         await eventually(lambda: len(wire.said) == 1 and reader.asked >= 4)
         before = reader.asked
         tables.watch(Watch(["pulse", "processes", "unheard of"], 1, 3600))
@@ -226,7 +227,7 @@ async def test_whoever_looks_gets_quick_readings_until_the_lease_ends() -> None:
 
 async def test_nobody_looks_any_more_after_a_session_ended() -> None:
     wire, reader = Wire(), Moving()
-    async with running(wire, reader, clock=QuickClock(factor=100)) as tables:
+    async with running(wire, reader, clock=RunningClock(factor=100)) as tables:
         tables.watch(Watch(["processes"], 5, 3600))
         await eventually(lambda: len(wire.said) >= 5)
         tables.joined()
@@ -238,7 +239,7 @@ async def test_nobody_looks_any_more_after_a_session_ended() -> None:
 @pytest.mark.parametrize("lease_s", [0, 3600], ids=["nobody looks", "somebody looks"])
 async def test_what_is_dear_to_read_is_read_less_often(lease_s: int) -> None:
     """No subject takes more than a hundredth of a core."""
-    clock = QuickClock(factor=100)
+    clock = RunningClock(factor=100)
     ticks = itertools.count()
     moments: list[float] = []
 

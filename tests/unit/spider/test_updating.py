@@ -3,85 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import subprocess
-import sys
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from spider import updating
 from spider.bundles import Bundles
-from spider.packages.base import Console
-from spider.updating import Places, main, update
+from spider.updating import main, update
 from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
 from tests.support.null_console import NullConsole
-
-
-def bundle_of(version: str, *, starts: bool = True) -> bytes:
-    """The least that `--version` works with."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("__main__.py", f"print('spider {version}')" if starts else "raise SystemExit(3)")
-        archive.writestr("spider/version.py", f'VERSION = "{version}"\n')
-    return packed.getvalue()
-
-
-class Host:
-    """Folders of a node, and systemd as far as an update asks for it: a restart runs what `current` leads to."""
-
-    def __init__(self, folder: Path) -> None:
-        self.places = Places(
-            str(folder / "opt"),
-            str(folder / "state"),
-            str(folder / "var" / "update"),
-            str(folder / "units"),
-            str(folder / "var"),
-            sys.executable,
-        )
-        for name in ("opt/0.1.0", "state", "var", "units"):
-            (folder / name).mkdir(parents=True)
-        self.folder = folder
-        (folder / "opt/0.1.0/spider.pyz").write_bytes(bundle_of("0.1.0"))
-        os.symlink("0.1.0", folder / "opt/current")
-        self.joins = True
-        self.crashes = 0
-        self.timer = "active"
-        self.asked: list[str] = []
-
-    def systemd(self, *words: str) -> str:
-        self.asked.append(" ".join(words))
-        if words[0] == "restart" and (self.joins or self.current == "0.1.0"):
-            (self.folder / "state/joined").write_text(f"{self.folder}/opt/{self.current}/spider.pyz\n")
-        return {"show": f"{self.crashes}\n", "is-active": f"{self.timer}\n"}.get(words[0], "")
-
-    @property
-    def current(self) -> str:
-        return os.readlink(self.folder / "opt/current")
-
-    @property
-    def versions(self) -> list[str]:
-        return sorted(path.name for path in (self.folder / "opt").iterdir() if not path.is_symlink())
-
-    def order(self, bundle: bytes, *, came: bytes | None = None) -> str:
-        """Hand a bundle over and order it; what came of it, as a word."""
-        (self.folder / "state/bundle").write_bytes(bundle if came is None else came)
-        return self.carry_out({"plan": hashlib.sha256(bundle).hexdigest()})
-
-    def carry_out(self, args: Mapping[str, Any]) -> str:
-        """Do as an order says with the bundle that is there; what came of it, as a word."""
-        console: Console = NullConsole()
-        outcome = update(args, console, self.places, self.systemd)
-        return outcome.error_code or outcome.state
-
-    def is_quiet(self) -> bool:
-        """Nothing of an update under way is left."""
-        return not list((self.folder / "units").iterdir()) and not os.path.lexists(self.places.note)
+from tests.support.update_host import Host, bundle_of
 
 
 @pytest.fixture
@@ -93,9 +27,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 def test_a_version_that_comes_to_a_session_stays_and_the_one_before_is_kept(host: Host) -> None:
     assert host.order(bundle_of("0.1.1")) == "succeeded"
     assert (host.current, host.versions, host.is_quiet()) == ("0.1.1", ["0.1.0", "0.1.1"], True)
-    assert host.order(bundle_of("0.1.2")) == "succeeded"
+    newest = bundle_of("0.1.2")
+    assert host.order(newest) == "succeeded"
     assert (host.current, host.versions) == ("0.1.2", ["0.1.1", "0.1.2"])
-    assert host.order(bundle_of("0.1.2")) == "succeeded"  # the very same: nothing is touched
+    assert host.order(newest) == "succeeded"  # the very same: nothing is touched
     assert host.current == "0.1.2"
 
 

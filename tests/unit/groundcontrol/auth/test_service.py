@@ -22,8 +22,8 @@ from groundcontrol.errors import (
     Unauthenticated,
 )
 from groundcontrol.store.sqlite import open_database
-from tests.support.clock import ShiftedClock
-from tests.unit.groundcontrol.auth.conftest import LOCAL, NEW, PASSWORD, PUBLIC, Door
+from tests.support.auth_door import LOCAL, NEW, PASSWORD, PUBLIC, Door
+from tests.support.clock import RunningClock
 
 # -- first start -----------------------------------------------------------------------------
 
@@ -83,7 +83,7 @@ async def test_the_first_start_happens_once(ready: Door) -> None:
 
 @pytest.mark.holds("SAFETY-12")
 async def test_an_emptied_table_of_users_is_no_first_start(tmp_path: Path) -> None:
-    clock = ShiftedClock()
+    clock = RunningClock()
     database = await open_database(tmp_path / "data", clock=clock)
     door = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
     await door.service.first_start("admin", PASSWORD)

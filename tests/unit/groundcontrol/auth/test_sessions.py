@@ -16,7 +16,7 @@ from groundcontrol.errors import (
     Unauthenticated,
     WeakPassword,
 )
-from tests.unit.groundcontrol.auth.conftest import NEW, PASSWORD, PUBLIC, Door
+from tests.support.auth_door import NEW, PASSWORD, PUBLIC, Door
 
 
 async def test_a_token_is_good_until_its_session_ends(ready: Door) -> None:

@@ -13,7 +13,7 @@ from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.errors import BadCredentials
 from groundcontrol.store.sqlite import open_database
-from tests.support.clock import ShiftedClock
+from tests.support.clock import RunningClock
 from tests.support.vault import a_vault
 
 SAMPLES = 40
@@ -22,8 +22,8 @@ WAIT_S = 90_000.0
 
 
 @pytest.fixture
-async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, ShiftedClock]]:
-    clock = ShiftedClock()
+async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, RunningClock]]:
+    clock = RunningClock()
     database = await open_database(tmp_path / "data", clock=clock)
     store = await database.store(audit_key=b"a" * 32, chain="hub")
     service = AuthService(store=store, sealer=a_vault(), bus=LocalBus(), clock=clock, jwt_key=b"j" * 32, pepper=b"p" * 32, issuer="hub")
@@ -34,7 +34,7 @@ async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, ShiftedClock
 
 
 @pytest.mark.holds("S-04")
-async def test_an_unknown_user_is_refused_as_slowly_as_a_known_one(timed: tuple[AuthService, ShiftedClock]) -> None:
+async def test_an_unknown_user_is_refused_as_slowly_as_a_known_one(timed: tuple[AuthService, RunningClock]) -> None:
     service, clock = timed
 
     async def seconds(username: str) -> float:

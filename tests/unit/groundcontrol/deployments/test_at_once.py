@@ -13,8 +13,8 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import NewNode
 from groundcontrol.errors import Conflict
 from spider.wire.ids import new_random_id
+from tests.support.deployment_desk import ADMIN, Desk
 from tests.support.ssh_server import serving
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk
 
 PEOPLE = 6
 KEY = asyncssh.generate_private_key("ssh-ed25519")

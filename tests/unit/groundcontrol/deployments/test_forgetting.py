@@ -22,9 +22,9 @@ from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.store.base import NodeStore
 from spider.clock import SystemClock
+from tests.support.deployment_desk import ADMIN, KEY, Desk, Requests, node_with, trouble
 from tests.support.factories import connect, layout_row, pack
 from tests.support.ssh_server import serving
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, Desk, Requests, node_with, trouble
 
 ODD = "\u202e\x1b[31m" + "A" * 200_000
 
@@ -233,7 +233,8 @@ async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: D
         assert (row.state, (await service.remove(ADMIN, node, None, force=True)).id) == ("running", row.id)
         made.commands.clear()
         assert (await desk.end_of(row.id)).state == "failed"
-        assert (await service.remove(ADMIN, node, None, force=True)).state == "succeeded"
+        again = await service.remove(ADMIN, node, None, force=True)
+        assert (await desk.end_of(again.id)).state == "succeeded"
 
 
 async def test_who_cancels_it_while_the_node_is_deleted_comes_too_late(desk: Desk) -> None:

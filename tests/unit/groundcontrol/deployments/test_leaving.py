@@ -19,7 +19,7 @@ from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreB
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, Hanging, Hasty, Trouble, failing, hanging, node_with, trouble
+from tests.support.deployment_desk import ADMIN, Desk, Hanging, Hasty, Trouble, failing, hanging, node_with, trouble
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
 

@@ -17,8 +17,8 @@ from groundcontrol.domain.nodes import NewNode
 from groundcontrol.errors import BadRequest, Forbidden, IdempotencyMismatch, Unavailable
 from majortom.connect import describe
 from spider.wire.ids import new_random_id
+from tests.support.deployment_desk import ADMIN, VIEWER, Desk
 from tests.support.ssh_server import jumping, serving
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, VIEWER, Desk
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 OTHER = asyncssh.generate_private_key("ssh-ed25519")

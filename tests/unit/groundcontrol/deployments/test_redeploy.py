@@ -23,8 +23,8 @@ from majortom.deployer import MajorTom
 from majortom.install import Installed, PayloadMaker, Wish
 from majortom.probe import Probe
 from spider.wire.ids import new_random_id
+from tests.support.deployment_desk import ADMIN, VIEWER, Desk, Hasty, failing, trouble
 from tests.support.ssh_server import serving
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, VIEWER, Desk, Hasty, failing, trouble
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 Requests = Callable[..., DeploymentRequest]

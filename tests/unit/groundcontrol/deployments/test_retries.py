@@ -23,8 +23,8 @@ from groundcontrol.errors import (
     Conflict,
     CredentialsRequired,
 )
+from tests.support.deployment_desk import ADMIN, KEY, Config, Desk, Requests, node_with
 from tests.support.ssh_server import serving
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, Config, Desk, Requests, node_with
 
 
 async def confirmed(desk: Desk, service: DeploymentService, request: DeploymentRequest) -> Deployment:

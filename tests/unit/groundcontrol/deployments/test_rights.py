@@ -17,8 +17,8 @@ from groundcontrol.domain.nodes import NewNode
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import BadRequest, Conflict, NotFound
 from spider.wire.ids import new_random_id
+from tests.support.deployment_desk import ADMIN, Config, Desk, an_account
 from tests.support.ssh_server import serving
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Config, Desk, an_account
 
 Requests = Callable[..., DeploymentRequest]
 WEB = Grants(tags=("web",))

@@ -39,8 +39,8 @@ from groundcontrol.store.base import AuditEntry
 from majortom.connect import describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
+from tests.support.deployment_desk import ADMIN, KEY, VIEWER, Config, Desk, Hanging, Requests, hanging, node_with
 from tests.support.ssh_server import serving
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, KEY, VIEWER, Config, Desk, Hanging, Requests, hanging, node_with
 
 
 def new_row(node: NodeId | None) -> Deployment:

@@ -19,7 +19,7 @@ from groundcontrol.errors import StoreBusy, StoreError
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
-from tests.unit.groundcontrol.deployments.conftest import ADMIN, Desk, hanging, node_with
+from tests.support.deployment_desk import ADMIN, Desk, hanging, node_with
 
 
 async def at_once(_node: NodeId, _timeout_s: float) -> None:

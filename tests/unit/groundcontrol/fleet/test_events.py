@@ -12,7 +12,7 @@ from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import Conflict, StoreFull
 from groundcontrol.fleet import events
 from groundcontrol.fleet.damage import Damages
-from tests.unit.groundcontrol.fleet.test_lost import NODE, Agent, Hub
+from tests.support.lost_sessions import NODE, Agent, Hub
 
 ONE = cast("Node", Agent(0, NODE).node)
 

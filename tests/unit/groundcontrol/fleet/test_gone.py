@@ -14,7 +14,7 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.errors import StoreFull
 from groundcontrol.fleet.registry import OFFLINE_GRACE_S, SEEN_EVERY_S
 from groundcontrol.fleet.session import AgentSession
-from tests.unit.groundcontrol.fleet.test_lost import Agent, Hub
+from tests.support.lost_sessions import Agent, Hub
 
 FIRST, SECOND, THIRD = (NodeId(name) for name in ("first", "second", "third"))
 

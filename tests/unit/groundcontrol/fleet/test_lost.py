@@ -2,87 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from groundcontrol.bus.base import BusEvent, SessionMoved
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.late import LostRows
-from groundcontrol.domain.log import Event
-from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import HubError
-from groundcontrol.fleet.registry import MOST_UNTOLD, OFFLINE_GRACE_S, Registry
-from groundcontrol.fleet.session import AgentSession
-from groundcontrol.store.base import Store
-from tests.support.clock import ManualClock
-
-NODE = NodeId("node")
-
-
-class Agent:
-    """As much of a session as is asked for what it told."""
-
-    def __init__(self, epoch: int, node: NodeId = NODE) -> None:
-        self.node = SimpleNamespace(id=node, no=1, org=1, name="web-1", version=1)
-        self.session = Session(node, 1, epoch, HubId("hub"), BootId("0f" * 16))
-        self.lost: list[LostRows] = []
-        self.over = False
-        self.verdict = (1001, "")
-        self.room = asyncio.Event()
-        self.silent_s = 0.0
-        self.ahead_rows = 0
-        self.socket = self
-
-    async def close(self, code: int, reason: str) -> None:
-        pass
-
-    def loses(self, number: int, rows: int) -> None:
-        self.lost.append(LostRows(self.session, 0, b"j" * 16, number, None, "pulse", 1_790_000_000_000, 1_790_000_001_000, rows))
-
-
-class Hub:
-    """The registry, and what it wrote into the log."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.told: list[Event] = []
-        self.seen: dict[NodeId, float] = {}
-        self.known = True
-        self.fails: HubError | None = None
-        self.registry = Registry(cast("Store", SimpleNamespace(nodes=self, log=self)), LocalBus(), self.clock, HubId("hub"))
-
-    async def add_event(self, told: Event) -> None:
-        if self.fails is not None:
-            raise self.fails
-        self.told.append(told)
-
-    async def find_node(self, node: NodeId) -> object:
-        return Agent(0, node).node if self.known else None
-
-    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
-        if self.fails is not None:
-            raise self.fails
-        self.seen.update(seen)
-
-    def comes(self, epoch: int) -> Agent:
-        agent = Agent(epoch)
-        assert self.registry.add(cast("AgentSession", agent))
-        return agent
-
-    def goes(self, agent: Agent) -> None:
-        self.registry.leave(cast("AgentSession", agent), 1006)
-
-    async def ticks(self, agent: Agent, times: int = 3) -> None:
-        for _ in range(times):
-            await self.registry._tell_of(cast("AgentSession", agent))
-
-    def losses(self) -> list[object]:
-        return [told.details["rows"] for told in self.told if told.type == "node.samples_lost"]
+from groundcontrol.fleet.registry import MOST_UNTOLD, OFFLINE_GRACE_S
+from tests.support.lost_sessions import Hub
 
 
 @pytest.fixture

@@ -29,8 +29,8 @@ from groundcontrol.store.sqlite import open_database
 from spider.backoff import CLONE_S
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
-from tests.support.agent import until
 from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
 
 HUB = HubId("h" * 26)
 BOOT = BootId("a" * 32)
@@ -427,7 +427,7 @@ async def test_progress_that_cannot_be_is_not_written_again_and_again(bench: Ben
     await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", ""))
     working = asyncio.create_task(bench.runner._receiver.work(cast("AgentSession", agent), inbox))
     async with asyncio.timeout(10):
-        await until(lambda: not inbox.progress)
+        await eventually(lambda: not inbox.progress)
         inbox.close()
         await working
     assert len(asked) == 1

@@ -13,9 +13,9 @@ from groundcontrol.errors import Conflict
 from groundcontrol.store.base import Marks, Store
 from groundcontrol.store.sqlite import Database, hot, open_database
 from spider.wire.ids import new_time_id
-from tests.contract.test_store_history import AT_MS, HOUR_MS, rows_of, window_of
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
+from tests.support.history_rows import AT_MS, HOUR_MS, rows_of, window_of
 
 LAYOUT = layout_row("pulse", ("cpu.total", "load.1"))
 

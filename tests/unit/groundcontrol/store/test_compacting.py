@@ -20,9 +20,9 @@ from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import compacting, hot, open_database, places
 from spider.wire.ids import new_time_id
-from tests.contract.test_store_history import AT_MS, HOUR_MS, rows_of, window_of
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
+from tests.support.history_rows import AT_MS, HOUR_MS, rows_of, window_of
 
 Groups = Sequence[tuple[LayoutRow, Sequence[StoredRow]]]
 

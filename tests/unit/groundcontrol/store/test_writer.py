@@ -22,7 +22,7 @@ from groundcontrol.store.sqlite.reader import Reader
 from groundcontrol.store.sqlite.tx import Rows, Tx
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import SystemClock
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.hub import ROOT
 
 
@@ -302,7 +302,7 @@ async def test_who_reads_holds_up_nobody_and_what_was_shredded_is_folded_in_afte
         assert log_bytes(path)
         assert await writer._thread.run(lambda db: db.execute("PRAGMA busy_timeout").fetchone()[0]) == 60_000
         stranger.execute("ROLLBACK")
-        await until(lambda: not log_bytes(path), 20)
+        await eventually(lambda: not log_bytes(path), 20)
         assert writer.trouble is None
     finally:
         stranger.close()
@@ -316,7 +316,6 @@ from groundcontrol.errors import StoreFull
 from groundcontrol.store.sqlite.connection import open_thread
 from groundcontrol.store.sqlite.writer import Writer
 from spider.clock import SystemClock
-from tests.support.agent import until
 from tests.unit.groundcontrol.store.test_writer import bodies, log_bytes, put, shred
 
 async def main():

@@ -6,7 +6,7 @@ import pytest
 
 from groundcontrol.web.routes import ROOT, ROUTES
 from tests.support.inprocess_hub import ORIGIN, TestHub
-from tests.unit.groundcontrol.web.test_matrix import address, name
+from tests.support.route_matrix import address, name
 
 UNSAFE = [route for route in ROUTES if route.method != "GET" and route.action is not None]
 FOREIGN = {

@@ -17,7 +17,7 @@ from groundcontrol.domain.ids import BootId, HubId
 from groundcontrol.domain.late import LostRows
 from groundcontrol.domain.nodes import Node
 from tests.support.inprocess_hub import ADMIN, TestHub
-from tests.unit.groundcontrol.web.test_history import START, measured
+from tests.support.measured_node import START, measured
 
 
 async def test_every_row_comes_as_a_line(hub: TestHub) -> None:

@@ -11,7 +11,7 @@ from groundcontrol.web.headers import security_headers
 from groundcontrol.web.routes import ROOT, ROUTES
 from groundcontrol.web.static import Page
 from tests.support.inprocess_hub import PASSWORD, TestHub, running
-from tests.unit.groundcontrol.web.test_matrix import address
+from tests.support.route_matrix import address
 
 FIXED = {
     "Content-Security-Policy": (

@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import time
-from typing import Any
 
-import msgpack
 import msgspec
 import pytest
 
 from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.history import Bounds, LayoutRow, StoredPack
-from groundcontrol.domain.ids import BootId, HubId
-from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.history import Bounds
+from groundcontrol.domain.ids import HubId
 from groundcontrol.errors import NotAcceptable
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.store.sqlite.tx import Tx
 from groundcontrol.web.http.history import _FORMS, _WILD, choose_form
-from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
-
-START = int(time.time()) // 60 * 60 - 600  # within what is kept second by second
-
-
-async def measured(hub: TestHub, name: str = "web-1") -> Node:
-    """A node with a minute of samples at 1 s, and a hole of ten seconds in it."""
-    node = await hub.node(name)
-    session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
-    await hub.store.metrics.marks(session)
-    series = ("cpu.total", "disk.read{device=sda}")
-    layout = hashlib.sha256(repr(series).encode()).digest()[:16]
-    await hub.store.metrics.save_layout(session, LayoutRow(layout, "pulse", 1, series))
-    seconds = [second for second in range(60) if not 20 <= second < 30]
-    for seq, second in enumerate(seconds):
-        at = (START + second) * 1000
-        body = msgpack.packb([msgpack.packb([at, [second * 100, None if second < 10 else 7]])])
-        await hub.store.metrics.append([StoredPack(session, 0, seq, layout, at, at, CODING_PLAIN, body)])
-    return node
-
-
-def asked(node: Node, *series: str, **more: object) -> dict[str, Any]:
-    return {"path": f"nodes/{node.id}/history", "params": [*(("metric", name) for name in series), *more.items()]}
+from tests.support.measured_node import START, asked, measured
 
 
 async def test_history_keeps_gaps(hub: TestHub) -> None:

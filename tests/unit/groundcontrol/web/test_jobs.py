@@ -7,21 +7,13 @@ from typing import Any
 import pytest
 
 from groundcontrol.auth.portions import MANY_NODES
-from groundcontrol.domain.ids import BootId, HubId
 from groundcontrol.domain.jobs import ACTIONS, Change, JobEvidence, StopAnswer
-from groundcontrol.domain.nodes import Node, NodeIdentity, NodePolicy
 from groundcontrol.domain.permissions import PERMISSIONS, job_action
 from groundcontrol.domain.scope import Role
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
+from tests.support.measured_node import managed
 from tests.support.printing_node import Printing, tell_plan_and_report
-
-
-async def managed(hub: TestHub) -> Node:
-    """A node whose owner allows everything."""
-    node = await hub.node(new_random_id()[:8])
-    session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
-    return await hub.store.nodes.save_identity(session, NodeIdentity(package_manager="apt"), "0.1.0", NodePolicy("managed"), "no", 1.0)
 
 
 async def test_a_job_is_asked_for_once(hub: TestHub) -> None:

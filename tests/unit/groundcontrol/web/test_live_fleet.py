@@ -20,7 +20,7 @@ from groundcontrol.web.live.feeds import FleetFeed, NodeFeed
 from groundcontrol.web.schema import FleetChange, LiveHello
 from groundcontrol.web.schema.base import Answer
 from groundcontrol.web.server import LIVE
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
 
 
@@ -168,11 +168,11 @@ async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestH
         await read.wait()
         await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=())
         hub.bus.publish(Changed("node", goes.id, 3))
-        await until(lambda: rounds == 1, 10, "the change was not read")
+        await eventually(lambda: rounds == 1, 10, "the change was not read")
         if back:
             await hub.store.nodes.edit_node(ADMIN, goes.id, name=None, tags=("mine",))
             hub.bus.publish(Changed("node", goes.id, 4))
-            await until(lambda: rounds == 2, 10, "the change was not read")
+            await eventually(lambda: rounds == 2, 10, "the change was not read")
         go.set()
         snapshot = await live.expect("snapshot")
         there = {one["id"] for one in snapshot["data"]["nodes"]}

@@ -11,7 +11,7 @@ import pytest
 
 from groundcontrol.web.live import connection
 from groundcontrol.web.server import LIVE
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.inprocess_hub import LiveSocket, TestHub
 
 
@@ -62,4 +62,4 @@ async def test_a_page_leaves_nothing(
         [seen] = [weakref.ref(each) for each in hub.app[LIVE]._connections]
         request = weakref.ref(seen()._socket._req)  # type: ignore[union-attr]  # nothing has ended it yet
         await end(live, hub)
-        await until(lambda: seen() is None and request() is None, 10, "the connection or its request is still there")
+        await eventually(lambda: seen() is None and request() is None, 10, "the connection or its request is still there")

@@ -23,7 +23,7 @@ from groundcontrol.web.live.kept import Kept
 from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES
 from groundcontrol.web.schema import NodeChange, Sample
 from groundcontrol.web.server import LIVE
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.inprocess_hub import Client, LiveSocket, TestHub
 
 
@@ -47,7 +47,7 @@ async def left(hub: TestHub, page: Client, topic: str) -> int:
     async with page.live() as live:
         await live.subscribe(topic)
         seq = (await live.expect("snapshot"))["seq"]
-    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    await eventually(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
     return int(seq)
 
 
@@ -129,8 +129,8 @@ async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile
             async with asyncio.timeout(0.1):
                 await anext(told)
     monkeypatch.setattr(ws_browser, "LINGER_S", 0.0)
-    await until(lambda: not hub.app[LIVE]._feeds, 10, "the topic is still there")
-    await until(lambda: not hub.bus.heard(Topic("node_live", node.id)), 10, "the bus is still listened to")
+    await eventually(lambda: not hub.app[LIVE]._feeds, 10, "the topic is still there")
+    await eventually(lambda: not hub.bus.heard(Topic("node_live", node.id)), 10, "the bus is still listened to")
     async with page.live() as live:
         await live.subscribe(f"node:{node.id}", seq)
         begun = (await live.expect("snapshot"))["seq"]
@@ -144,7 +144,7 @@ async def test_topics_that_nobody_looks_at_are_so_many_at_most(hub: TestHub, mon
         for node in nodes:
             await live.subscribe(f"node:{node.id}")
             await live.expect("snapshot")
-    await until(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
+    await eventually(lambda: hub.app[LIVE].connections == 0, 10, "the connection is still there")
     assert len(hub.app[LIVE]._feeds) == 2
 
 

@@ -20,7 +20,7 @@ from groundcontrol.web.live import connection
 from groundcontrol.web.live.feeds import FleetFeed
 from groundcontrol.web.schema import FleetData
 from groundcontrol.web.server import LIVE
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.inprocess_hub import ADMIN, Client, LiveSocket, TestHub
 
 REASON = "the hub cannot look up now what this page may see: connect again"
@@ -65,10 +65,10 @@ async def test_a_busy_moment_costs_nobody_the_page(
         await live.subscribe(f"node:{node.id}")
         await live.expect("snapshot")
         standing.failing = lambda: StoreBusy("more to read than it can")
-        await until(lambda: "live_rights_unknown" in caplog.text, 10, "a round has not failed")
+        await eventually(lambda: "live_rights_unknown" in caplog.text, 10, "a round has not failed")
         standing.failing = None
         answered = standing.asked
-        await until(lambda: standing.asked >= answered + 3, 10, "it was not asked again")
+        await eventually(lambda: standing.asked >= answered + 3, 10, "it was not asked again")
         hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
         assert (await live.expect("change"))["data"]["latest"]["cpu.total"]["value"] == 1.0
 
@@ -109,7 +109,7 @@ async def test_a_store_that_answers_within_the_second_decides(hub: TestHub, stan
         standing.failing = lambda: StoreBusy("no")
         await hub.store.users.revoke_session(ADMIN, admin.login.id)
         hub.bus.publish(Revoked(admin.login.id, ""))
-        await until(lambda: standing.asked >= 2, 10, "it was not asked again")
+        await eventually(lambda: standing.asked >= 2, 10, "it was not asked again")
         standing.failing = None
         assert await live.closed() == 4401
 
@@ -148,7 +148,7 @@ async def test_a_thing_whose_rights_cannot_be_read_stays_for_a_round(
 
         with monkeypatch.context() as patched:
             patched.setattr(type(hub.store.nodes), "node", busy)
-            await until(lambda: asked >= 1, 10, "it was not asked")
+            await eventually(lambda: asked >= 1, 10, "it was not asked")
         hub.bus.publish(NodeLive(node.id, "pulse", 1.0, {"cpu.total": 1.0}))
         await live.expect("change")
         monkeypatch.setattr(type(hub.store.nodes), "node", busy)
@@ -218,7 +218,7 @@ class Held:
         monkeypatch.setattr(FleetFeed, "snapshot", slow)
 
     async def reach(self, count: int) -> None:
-        await until(lambda: len(self.made) >= count, 10, "the snapshot was not made")
+        await eventually(lambda: len(self.made) >= count, 10, "the snapshot was not made")
 
 
 async def limit(hub: TestHub, viewer: Client, *nodes: Node) -> None:
@@ -263,7 +263,7 @@ async def test_a_snapshot_that_was_begun_with_more_rights_is_never_shown(
         await held.reach(3)
         held.made[2].set()
         assert await shown(live) == ["other"]
-    await until(lambda: all(feed.empty for feed, _ in hub.app[LIVE]._feeds.values()), 10, "somebody is still at a topic")
+    await eventually(lambda: all(feed.empty for feed, _ in hub.app[LIVE]._feeds.values()), 10, "somebody is still at a topic")
 
 
 async def test_what_is_shown_anew_is_not_sent_to_who_has_left(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +293,7 @@ async def test_what_is_shown_anew_is_not_sent_to_who_has_left(hub: TestHub, monk
     held.made[1].set()
     held.made[3].set()
     await joining
-    await until(lambda: ("stays", "snapshot") in told, 10, "it was not shown anew")
+    await eventually(lambda: ("stays", "snapshot") in told, 10, "it was not shown anew")
     gaps = [(key, "gap") for key in ("comes again", "leaves", "has left", "stays")]
     assert sorted(told) == sorted([*gaps, ("is there again", "snapshot"), ("stays", "snapshot")])
     running.cancel()
@@ -364,6 +364,6 @@ async def test_the_answer_to_an_older_question_takes_nothing_back(hub: TestHub, 
         await live.subscribe("fleet")
         await asked.wait()
         await limit(hub, viewer, mine)
-        await until(lambda: page.scope.grants[0].nodes == (mine.id,), 10, "it was not asked again")
+        await eventually(lambda: page.scope.grants[0].nodes == (mine.id,), 10, "it was not asked again")
         go.set()
         assert await shown(live) == ["mine"]

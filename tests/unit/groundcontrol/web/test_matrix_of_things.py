@@ -17,57 +17,16 @@ from groundcontrol.domain.log import Event
 from groundcontrol.domain.permissions import PERMISSIONS
 from groundcontrol.domain.scope import Role
 from groundcontrol.web.live.connection import ACTIONS
-from groundcontrol.web.routes import ROUTES, Route
+from groundcontrol.web.routes import ROUTES
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
 from tests.support.printing_node import tell_plan_and_report
-from tests.unit.groundcontrol.web.test_matrix import name
+from tests.support.resource_matrix import LISTS, THINGS, path_of
+from tests.support.route_matrix import name
 
 Whose = Literal["own", "other", "none"]
 ROLES: tuple[Role, ...] = ("admin", "operator", "viewer")
 
-THINGS: dict[str, tuple[str, object]] = {
-    "DELETE /auth/sessions/{id}": ("session", None),
-    "PATCH /users/{username}": ("user", {"disabled": False}),
-    "POST /users/{username}/password": ("user", None),
-    "DELETE /tokens/{id}": ("token", None),
-    "GET /nodes/{id}": ("node", None),
-    "PATCH /nodes/{id}": ("node", {"name": "renamed"}),
-    "DELETE /nodes/{id}": ("node", None),
-    "GET /nodes/{id}/history": ("node", None),
-    "GET /nodes/{id}/export": ("node", None),
-    "GET /nodes/{id}/tables": ("node", None),
-    "GET /nodes/{id}/packages": ("node", None),
-    "GET /nodes/{id}/logs": ("node", None),
-    "POST /nodes/{id}/approve": ("node", None),
-    "POST /nodes/{id}/reject": ("node", None),
-    "GET /invites/{id}": ("invite", None),
-    "DELETE /invites/{id}": ("invite", None),
-    "POST /deployments/{id}/host-key": ("deployment", {"fingerprint": "SHA256:" + "a" * 43}),
-    "GET /deployments/{id}": ("deployment", None),
-    "POST /deployments/{id}/cancel": ("deployment", None),
-    "POST /deployments/{id}/retry": ("deployment", {}),
-    "POST /nodes/{id}/jobs": ("node", {"action": "check"}),
-    "POST /nodes/{id}/redeploy": ("node", None),
-    "POST /nodes/{id}/rekey": ("node", None),
-    "GET /jobs/{id}": ("job", None),
-    "GET /jobs/{id}/output": ("job", None),
-    "GET /jobs/{id}/plan": ("job", None),
-    "GET /jobs/{id}/report": ("job", None),
-    "POST /jobs/{id}/cancel": ("job", None),
-    "GET /batches/{id}": ("batch", None),
-    "POST /batches/{id}/cancel": ("batch", None),
-}
-"""Route -> what its path names, and a body that fits."""
-LISTS = {
-    "GET /nodes": "nodes",
-    "GET /jobs": "jobs",
-    "GET /batches": "batches",
-    "GET /deployments": "deployments",
-    "GET /events": "events",
-    "GET /invites": "invites",
-}
-"""Lists of things that belong to nodes."""
 OF_PEOPLE = {"GET /auth/sessions", "GET /tokens", "GET /users"}
 """Lists of people's own things, or for admins alone: `test_sessions`, `test_tokens`, `test_users`."""
 WITHOUT_A_THING = {
@@ -156,11 +115,6 @@ class World:
         await self.hub.sql("UPDATE account SET org = 2 WHERE id = ?", foreign.id)
         near = await self.hub.user(f"near-{new_random_id()[:6]}", "viewer")
         self.ids |= {("user", "own"): near.username, ("user", "other"): foreign.username, ("user", "none"): "nobody"}
-
-
-def path_of(route: Route, thing: str) -> str:
-    path = route.path.lstrip("/").replace("{id}", thing).replace("{username}", thing)
-    return path + ("?metric=cpu.total" if path.endswith("/history") else "")
 
 
 @pytest.mark.holds("SAFETY-34")

@@ -16,9 +16,9 @@ from groundcontrol.web.live.connection import ACTIONS
 from groundcontrol.web.routes import ROUTES, Route
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
+from tests.support.measured_node import managed
 from tests.support.printing_node import Printing, tell_plan_and_report
-from tests.unit.groundcontrol.web.test_jobs import managed
-from tests.unit.groundcontrol.web.test_matrix import MATRIX, name
+from tests.support.route_matrix import MATRIX, name
 
 ROLES: tuple[Role, ...] = ("admin", "operator", "viewer")
 KINDS = ("nodes", "jobs", "batches", "deployments")

@@ -13,11 +13,11 @@ from groundcontrol.web.call import AGAIN_S
 from groundcontrol.web.http.jobs import SHORT_OUTPUT_BYTES
 from groundcontrol.web.places import MAX_WAITING_OF_ONE, Places, Room
 from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER, MAX_OUTPUTS_OF_A_USER
-from tests.support.agent import until
+from tests.support.eventually import eventually
 from tests.support.inprocess_hub import TestHub
+from tests.support.measured_node import START, asked, measured
 from tests.support.printing_node import Printing
-from tests.unit.groundcontrol.web.test_history import START, asked, measured
-from tests.unit.groundcontrol.web.test_long_answers import PIECE, PIECES, limit_to_no_node, slow_reader
+from tests.support.slow_reader import PIECE, PIECES, limit_to_no_node, slow_reader
 
 ANNA, BOB, CLEO = UserId("anna"), UserId("bob"), UserId("cleo")
 
@@ -72,7 +72,7 @@ async def test_outputs_at_once_have_an_end_and_who_follows_a_job_goes_on(hub: Te
         assert (await (await hub.logged_in("operator")).get(long)).status == 200
         hub.services.outputs._most = MAX_OUTPUTS_OF_A_USER
         assert (await (await hub.logged_in("operator")).get(long)).status == 503
-    await until(lambda: not hub.services.outputs._taken, 60, "a place is not given back")
+    await eventually(lambda: not hub.services.outputs._taken, 60, "a place is not given back")
     for _ in range(MAX_OUTPUTS_OF_A_USER + 1):
         assert len((await slow.get(long)).body) == SHORT_OUTPUT_BYTES + 1
 
@@ -186,7 +186,7 @@ async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> No
     assert viewer.user is not None
     async with hub.services.histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
         waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
-        await until(lambda: hub.services.histories._waiting, 60, "it does not wait")
+        await eventually(lambda: hub.services.histories._waiting, 60, "it does not wait")
         await limit_to_no_node(hub, viewer)
         hub.clock.shift += AGAIN_S + 0.1
     assert (await waiting).status == 404
@@ -200,9 +200,9 @@ async def test_for_who_has_gone_while_waiting_nothing_is_worked_out(hub: TestHub
     histories = hub.services.histories
     async with histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
         waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
-        await until(lambda: histories._waiting, 60, "it does not wait")
+        await eventually(lambda: histories._waiting, 60, "it does not wait")
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         await asyncio.sleep(0.1)
-    await until(lambda: not histories._taken, 60, "its place is not given back")
+    await eventually(lambda: not histories._taken, 60, "its place is not given back")
     assert read == []

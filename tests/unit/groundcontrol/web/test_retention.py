@@ -10,7 +10,7 @@ from groundcontrol.domain.history import Retention, TierSize
 from groundcontrol.web.http.settings import TYPICAL_BYTES
 from spider.version import VERSION
 from tests.support.inprocess_hub import TestHub
-from tests.unit.groundcontrol.web.test_history import measured
+from tests.support.measured_node import measured
 
 DAY_S = 86_400
 

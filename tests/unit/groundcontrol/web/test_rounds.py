@@ -15,8 +15,8 @@ from groundcontrol.web.rounds import AT_ONCE, ROUND_S, Rounds
 from groundcontrol.web.ws_agent import READ_AHEAD_BYTES, ROUND_BYTES, _Socket
 from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.rfc6455 import OP_BINARY, build_frame
-from tests.support.agent import until
-from tests.unit.groundcontrol.web.test_ws_agent import Ear, met, raw
+from tests.support.agent_socket import Ear, met, raw
+from tests.support.eventually import eventually
 
 
 class Listed(Ear):
@@ -69,7 +69,7 @@ async def test_a_message_in_pieces_and_many_in_one_are_whole_in_rounds_too() -> 
     frames = [build_frame(OP_BINARY, b"~" + bytes([number]) * 300) for number in range(20)]
     async with met(ear.live) as (_door, ws):
         await ws.send_bytes(b"~")
-        await until(ear.in_rounds, 10, "it is not read in rounds")
+        await eventually(ear.in_rounds, 10, "it is not read in rounds")
         data = b"".join(frames)
         for at in range(0, len(data), 700):
             await raw(ws, data[at : at + 700])
@@ -82,7 +82,7 @@ async def test_who_says_much_is_read_by_the_loop_again_and_nothing_is_lost() -> 
     ear = Listed()
     async with met(ear.live) as (_door, ws):
         await ws.send_bytes(b"~")
-        await until(ear.in_rounds, 10, "it is not read in rounds")
+        await eventually(ear.in_rounds, 10, "it is not read in rounds")
         for number in range(40):
             await ws.send_bytes(b"!" + bytes([number]) * (ROUND_BYTES // 8))
         ear.go_on.set()
@@ -102,7 +102,7 @@ async def test_what_waits_is_bounded_though_it_began_in_rounds() -> None:
         assert isinstance(socket, _Socket)
         ear.waits_s = ROUND_S
         await raw(ws, build_frame(OP_BINARY, b"!") + build_frame(OP_BINARY, b"~" * (READ_AHEAD_BYTES + 1)))
-        await until(lambda: socket._waiting_bytes > READ_AHEAD_BYTES, 10, "nothing waits")
+        await eventually(lambda: socket._waiting_bytes > READ_AHEAD_BYTES, 10, "nothing waits")
         assert not ear.in_rounds()
         for _ in range(100):
             await raw(ws, build_frame(OP_BINARY, b"~" * READ_AHEAD_BYTES))
@@ -119,9 +119,9 @@ async def test_a_node_that_says_that_it_goes_is_heard_in_a_round(code: int) -> N
     ear = Listed()
     async with met(ear.live) as (door, ws):
         await ws.send_bytes(b"~")
-        await until(ear.in_rounds, 10, "it is not read in rounds")
+        await eventually(ear.in_rounds, 10, "it is not read in rounds")
         await ws.close(code=code)
-        await until(lambda: bool(door.ended), 10, "not ended")
+        await eventually(lambda: bool(door.ended), 10, "not ended")
         assert isinstance(door.ended[0], SocketClosed)
         assert door.ended[0].code == code
         assert not ear.in_rounds()
@@ -131,20 +131,20 @@ async def test_a_node_that_is_cut_off_in_rounds_is_seen_to_be_gone_and_leaves_no
     ear = Listed()
     async with met(ear.live) as (door, ws):
         await ws.send_bytes(b"~")
-        await until(ear.in_rounds, 10, "it is not read in rounds")
+        await eventually(ear.in_rounds, 10, "it is not read in rounds")
         ear.socket = None
         connection = ws._conn
         assert connection is not None
         assert connection.transport is not None
         connection.transport.abort()
-        await until(lambda: door.seen[0]() is None, 10, "the socket is still there")
+        await eventually(lambda: door.seen[0]() is None, 10, "the socket is still there")
 
 
 async def test_a_session_that_the_hub_ends_in_rounds_hears_the_close_at_once() -> None:
     ear = Listed()
     async with met(ear.live) as (_door, ws):
         await ws.send_bytes(b"~")
-        await until(ear.in_rounds, 10, "it is not read in rounds")
+        await eventually(ear.in_rounds, 10, "it is not read in rounds")
         assert ear.socket is not None
         closing = asyncio.create_task(ear.socket.close(4000, "go"))
         assert (await ws.receive(timeout=10)).data == 4000
@@ -181,7 +181,7 @@ async def test_all_that_have_something_are_read_however_many_and_nobody_else(pip
         os.write(write_end, b"x")
     rounds.remove(pipes[3][0], readers[3])
     rounds.remove(pipes[4][0], readers[5])  # not its own: that descriptor was another's before
-    await until(lambda: len(got) == len(pipes) - 1, 10, "not all were read")
+    await eventually(lambda: len(got) == len(pipes) - 1, 10, "not all were read")
     assert sorted(got) == [number for number in range(len(pipes)) if number != 3]
     await asyncio.sleep(ROUND_S * 3)
     assert len(got) == len(pipes) - 1
@@ -205,7 +205,7 @@ async def test_a_fault_with_one_leaves_the_others_alone(pipes: list[tuple[int, i
         for count in (1, 2):
             os.write(into_first, b"x")
             os.write(into_second, b"x")
-            await until(partial(_so_many, got, count), 10, "the other one was not read")
+            await eventually(partial(_so_many, got, count), 10, "the other one was not read")
     assert [record.getMessage() for record in caplog.records].count("round_failed") == 1
     for pair in pipes:
         for descriptor in pair:

@@ -13,8 +13,8 @@ from groundcontrol.domain.scope import Role
 from groundcontrol.web.routes import ROUTES
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import Client, TestHub
+from tests.support.route_matrix import address, name
 from tests.support.web_users import somebody
-from tests.unit.groundcontrol.web.test_matrix import address, name
 
 
 async def a_token(owner: Client, role: Role = "viewer", **more: object) -> tuple[Client, Any]:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from groundcontrol.web.unread import MAX_UNREAD_BYTES, Unread
 from tests.support.inprocess_hub import TestHub
-from tests.unit.groundcontrol.web.test_long_answers import rest_of, slow_reader
+from tests.support.slow_reader import rest_of, slow_reader
 
 START = int(time.time()) - 40_000
 PART = MAX_UNREAD_BYTES // 4

@@ -11,8 +11,8 @@ from groundcontrol.domain.ids import BootId, HubId, JobId
 from groundcontrol.domain.jobs import ALL_ACTIONS, JobEvidence
 from tests.support.hub import ROOT
 from tests.support.inprocess_hub import TestHub
+from tests.support.measured_node import managed
 from tests.support.printing_node import tell_plan_and_report
-from tests.unit.groundcontrol.web.test_jobs import managed
 
 CELLS = ("curl", "7", "8", "yes", "security", "vim", "9.0", None, None, None)
 

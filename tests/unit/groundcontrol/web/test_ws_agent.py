@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, cast
 
 import aiohttp
 import pytest
-from aiohttp import WSMsgType, test_utils, web
+from aiohttp import WSMsgType, web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,9 +29,8 @@ from spider.wire.rfc6455 import (
     FrameReader,
     build_frame,
 )
-from tests.support.agent import until
-
-Life = Callable[[AgentSocket], Coroutine[Any, Any, None]]
+from tests.support.agent_socket import Door, Ear, Life, met, raw
+from tests.support.eventually import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -40,83 +38,6 @@ def no_search_for_cycles() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-
-
-class Door:
-    """Lets everybody in, and lives a life with each socket."""
-
-    def __init__(self, life: Life) -> None:
-        self._life = life
-        self.seen: list[weakref.ref[AgentSocket]] = []
-        self.ended: list[Exception] = []
-
-    def admit(self, _place: str) -> contextlib.nullcontext[None]:
-        return contextlib.nullcontext()
-
-    async def serve(self, socket: AgentSocket, _address: str, _opening: None) -> None:
-        self.seen.append(weakref.ref(socket))
-        code = 4000
-        try:
-            await self._life(socket)
-        except SocketClosed as error:
-            self.ended.append(SocketClosed(error.code, str(error)))
-        except ProtocolError as error:
-            self.ended.append(ProtocolError(error.reason))
-            code = error.close_code
-        finally:
-            await socket.close(code, "go")
-
-
-@contextlib.asynccontextmanager
-async def met(life: Life) -> AsyncIterator[tuple[Door, aiohttp.ClientWebSocketResponse]]:
-    """A node's socket of a server that lives this life with it."""
-    door = Door(life)
-    app = web.Application()
-    app.add_routes([web.get("/ws", ws_agent.handler(cast("AgentDoor", door), ()))])
-    async with test_utils.TestServer(app) as server, aiohttp.ClientSession() as http:
-        ws = await http.ws_connect(server.make_url("/ws"), protocols=(SUBPROTOCOL,), autoping=False)
-        assert ws.protocol == SUBPROTOCOL
-        yield door, ws
-        await ws.close()
-
-
-class Ear:
-    """Hears messages; each that begins with `!` has to be waited for, one that begins with `?` is wrong."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self.go_on = asyncio.Event()
-        self.waits_s = 0.0
-        self.socket: AgentSocket | None = None
-
-    def __call__(self, message: bytes) -> Coroutine[Any, Any, None] | None:
-        if message.startswith(b"?"):
-            raise ProtocolError("wrong")
-        if message.startswith(b"!"):
-            return self._wait(message)
-        self.heard.append(message)
-        return None
-
-    async def _wait(self, message: bytes) -> None:
-        await self.go_on.wait()
-        self.heard.append(message)
-
-    def patience(self, message: bytes) -> float:
-        return self.waits_s if message.startswith(b"~") else 0.0
-
-    async def live(self, socket: AgentSocket) -> None:
-        await socket.each(self, self.patience)
-
-    async def has(self, count: int) -> None:
-        await until(lambda: len(self.heard) == count, 10, f"heard {self.heard[:10]}")
-
-
-async def raw(ws: aiohttp.ClientWebSocketResponse, data: bytes) -> None:
-    """Put bytes on the wire as they are."""
-    connection = ws._conn
-    assert connection is not None
-    assert connection.transport is not None
-    connection.transport.write(data)
 
 
 async def close_code(ws: aiohttp.ClientWebSocketResponse) -> int | None:
@@ -132,7 +53,7 @@ async def test_a_node_that_never_answers_the_close_leaves_nothing(monkeypatch: p
         pass
 
     async with met(nothing) as (door, _silent):  # it would answer where it reads
-        await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
+        await eventually(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
 
 
 async def cut(ws: aiohttp.ClientWebSocketResponse) -> None:
@@ -166,11 +87,11 @@ async def test_a_session_that_ended_leaves_nothing(end: Callable[[aiohttp.Client
 
     async with met(live) as (door, ws):
         await ws.send_bytes(b"a")
-        await until(lambda: bool(heard), 10, "not heard")
+        await eventually(lambda: bool(heard), 10, "not heard")
         await end(ws)
         with contextlib.suppress(ConnectionError):
             await close_code(ws)
-        await until(lambda: door.seen[0]() is None, 10, "the socket is still there")
+        await eventually(lambda: door.seen[0]() is None, 10, "the socket is still there")
 
 
 async def test_messages_are_heard_in_order_one_after_the_other() -> None:
@@ -192,7 +113,7 @@ async def test_what_waits_behind_a_message_is_bounded_and_none_is_lost() -> None
     async with met(ear.live) as (door, ws):
         await ws.send_bytes(b"!")
         sending = asyncio.create_task(_send_all(ws, [bytes([n]) + bytes(100_000) for n in range(count)]))
-        await until(lambda: cast("Any", door.seen[0]())._paused, 10, "never paused")
+        await eventually(lambda: cast("Any", door.seen[0]())._paused, 10, "never paused")
         await asyncio.sleep(0.2)
         waiting = cast("Any", door.seen[0]())._waiting_bytes
         assert waiting < 1 << 20
@@ -208,7 +129,7 @@ async def test_what_waits_is_bounded_though_there_is_nothing_in_it() -> None:
     async with met(ear.live) as (door, ws):
         await ws.send_bytes(b"!")
         await raw(ws, build_frame(OP_BINARY, b"") * 200_000)
-        await until(lambda: cast("Any", door.seen[0]())._paused, 10, "never paused")
+        await eventually(lambda: cast("Any", door.seen[0]())._paused, 10, "never paused")
         await asyncio.sleep(0.2)
         assert len(cast("Any", door.seen[0]())._messages) < 100_000
         ear.go_on.set()
@@ -220,7 +141,7 @@ async def test_a_node_that_goes_on_and_on_is_not_waited_for(monkeypatch: pytest.
     ear = Ear()
     async with met(ear.live) as (door, ws):
         await raw(ws, build_frame(OP_BINARY, b"?") * (ws_agent.MAX_UNHEARD + 2))
-        await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
+        await eventually(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
 
 
 @pytest.mark.holds("F-20")
@@ -239,7 +160,7 @@ async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent(monkey
         assert connection.transport is not None
         connection.transport.pause_reading()
         await ws.send_bytes(b"go")
-        await until(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
+        await eventually(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
 
 
 async def _send_all(ws: aiohttp.ClientWebSocketResponse, messages: list[bytes]) -> None:
@@ -263,7 +184,7 @@ async def test_what_may_wait_is_heard_in_time_and_before_what_may_not() -> None:
         await ear.has(4)
         ear.waits_s = 30.0
         await _send_all(ws, [b"~" + bytes(9_000)] * 5)  # too much to be kept
-        await until(lambda: len(ear.heard) >= 8, 10, "nothing of it was heard")
+        await eventually(lambda: len(ear.heard) >= 8, 10, "nothing of it was heard")
 
 
 async def test_what_waits_when_the_node_goes_is_still_heard() -> None:
@@ -272,7 +193,7 @@ async def test_what_waits_when_the_node_goes_is_still_heard() -> None:
     async with met(ear.live) as (door, ws):
         await ws.send_bytes(b"~a")
         await ws.close(code=1001)
-        await until(lambda: bool(door.ended), 10, "not ended")
+        await eventually(lambda: bool(door.ended), 10, "not ended")
         assert ear.heard == [b"~a"]
         assert isinstance(door.ended[0], SocketClosed)
         assert door.ended[0].code == 1001
@@ -294,7 +215,7 @@ async def test_a_ping_is_answered_and_a_flood_of_them_ends_the_session() -> None
         answer = await ws.receive(timeout=10)
         assert (answer.type, answer.data) == (WSMsgType.PONG, b"there?")
         await raw(ws, build_frame(OP_PING, b"") * (ws_agent.MAX_CONTROLS + 1))
-        await until(lambda: bool(door.ended), 10, "not ended")
+        await eventually(lambda: bool(door.ended), 10, "not ended")
         assert str(door.ended[0]) == "a flood of pings"
 
 
@@ -322,7 +243,7 @@ async def test_what_is_no_message_ends_the_session_with_its_code(sent: bytes, co
     async with met(live) as (door, ws):
         await raw(ws, sent)
         assert await close_code(ws) == code
-        await until(lambda: bool(door.ended), 10, "not ended")
+        await eventually(lambda: bool(door.ended), 10, "not ended")
         assert ear.heard == []
 
 
@@ -359,7 +280,7 @@ async def test_a_probe_tells_who_is_there(monkeypatch: pytest.MonkeyPatch) -> No
         ping = await ws.receive(timeout=10)
         assert ping.type is WSMsgType.PING
         await ws.pong(ping.data)
-        await until(lambda: len(answers) == 3, 10, "probes hang")
+        await eventually(lambda: len(answers) == 3, 10, "probes hang")
         assert answers == [True, False, False]
 
 
@@ -373,7 +294,7 @@ async def test_a_session_that_is_cancelled_ends() -> None:
             await tasks[0]
 
     async with met(live) as (_door, ws):
-        await until(lambda: bool(tasks), 10, "not begun")
+        await eventually(lambda: bool(tasks), 10, "not begun")
         tasks[0].cancel()
         assert await close_code(ws) == 4000
 
@@ -438,8 +359,8 @@ async def test_what_comes_with_the_end_of_the_handshake_is_heard_first_and_nothi
         await ear.has(len(sent))
         assert ear.heard == sent
         writer.write_eof()  # half of the connection is over: a node has nothing to say any more
-        await until(lambda: bool(door.ended), 10, "it is still there")
-        await until(lambda: door.seen[0]() is None, 10, "the socket is still there")
+        await eventually(lambda: bool(door.ended), 10, "it is still there")
+        await eventually(lambda: door.seen[0]() is None, 10, "the socket is still there")
 
 
 @pytest.mark.parametrize("opened_first", [False, True])
@@ -453,7 +374,7 @@ async def test_what_came_while_nobody_read_is_bounded_and_heard_though_half_of_t
             await reader.readuntil(b"\r\n\r\n")
         writer.write(b"".join(build_frame(OP_BINARY, one) for one in sent))
         writer.write_eof()
-        await until(lambda: bool(door.seen), 10, "nobody came")
+        await eventually(lambda: bool(door.seen), 10, "nobody came")
         await asyncio.sleep(0.2)
         socket = cast("Any", door.seen[0]())
         waiting, heard = socket._waiting_bytes, list(ear.heard)
@@ -463,4 +384,4 @@ async def test_what_came_while_nobody_read_is_bounded_and_heard_though_half_of_t
         assert heard == []
         assert waiting <= ws_agent.READ_AHEAD_BYTES + 2 * MAX_FRAME_BYTES, "the rest of six megabytes waits at the node"
         assert ear.heard == sent
-        await until(lambda: bool(door.ended), 10, "it is still there")
+        await eventually(lambda: bool(door.ended), 10, "it is still there")

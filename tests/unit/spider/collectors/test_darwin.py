@@ -17,8 +17,8 @@ from spider.collectors.base import Collector
 from spider.collectors.darwin import DarwinBreathe, DarwinPulse, Psutil, darwin_collectors, find_psutil, is_card, ticks_of
 from spider.collectors.host import host_collectors
 from spider.wire.metrics import parse_series
+from tests.support.clock import ManualClock
 from tests.support.recordings import read
-from tests.unit.spider.manual_clock import ManualClock
 
 Times = namedtuple("Times", "user nice system idle")
 Stats = namedtuple("Stats", "ctx_switches interrupts soft_interrupts syscalls")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from spider.collectors.timekeeping import Clocks, Timex, ask_kernel, filtered, parse_timex, timesyncd
+from tests.support.clock import ManualClock
 from tests.support.recordings import read, write
-from tests.unit.spider.manual_clock import ManualClock
 
 
 def timex(offset: int, error_us: int, status: int) -> bytes:
@@ -62,7 +62,7 @@ def test_skew_is_told_from_the_hubs_word_on_and_follows_a_clock_that_is_set() ->
     assert read(clocks, clock.monotonic()) == {"clock.synchronised": 1, "clock.error": 1200, "clock.offset": -30}
     heard.append((int(clock.now() * 1000) - 2500, clock.monotonic()))
     assert read(clocks, clock.monotonic())["clock.skew"] == 2500
-    clock.set_wall(clock.now() + 3600)
+    clock.jump(3600)
     assert read(clocks, clock.monotonic())["clock.skew"] == 3_602_500
 
 

@@ -13,7 +13,7 @@ from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.ids import new_random_id
 from spider.wire.x25519 import public_key, shared_secret
 from tests.support import wire_vectors
-from tests.unit.spider.wire.test_wire_doc import words
+from tests.support.wire_vectors import words
 
 FLEET_KEY = bytes(range(32))
 

@@ -16,6 +16,7 @@ from spider.backoff import CLONE_S, NOT_MINE_S
 from spider.sampler import layout_of
 from spider.wire import frames, opening, orders
 from tests.support import wire_vectors
+from tests.support.wire_vectors import words
 
 TEXT = wire_vectors.DOC.read_text()
 GIVEN, THEN = (wire_vectors.read(TEXT, heading) for heading in ("### Given", "### Then"))
@@ -59,21 +60,6 @@ def test_the_vectors_follow_from_the_formulas_without_our_code() -> None:
     assert msgpack.packb(rows) == then["pack_body"]
     order, mac = then["order"][:-32], then["order"][-32:]
     assert hmac.new(then["launch_key"], b"stardust-launch-v1\0" + order, "sha256").digest() == mac
-
-
-def words(annotation: Any) -> str:
-    plain = {int: "int", str: "text", bytes: "bytes"}.get(annotation)
-    if plain:
-        return plain
-    return (
-        str(annotation)
-        .replace("typing.", "")
-        .replace("Optional[int]", "int or nil")
-        .replace("List[", "list of ")
-        .replace("Union[str, int, NoneType]", "text or int or nil")
-        .replace("]", "")
-        .replace("str", "text")
-    )
 
 
 @pytest.mark.parametrize(("kind", "cls"), [*frames.KINDS_TO_NODE.items(), *frames.KINDS_TO_HUB.items()])

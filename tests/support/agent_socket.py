@@ -1,0 +1,98 @@
+"""The hub's end of a node's WebSocket, without the rest of the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, cast
+
+import aiohttp
+from aiohttp import test_utils, web
+
+from groundcontrol.fleet.door import AgentDoor
+from groundcontrol.fleet.ports import AgentSocket, SocketClosed
+from groundcontrol.web import ws_agent
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import SUBPROTOCOL
+from tests.support.eventually import eventually
+
+Life = Callable[[AgentSocket], Coroutine[Any, Any, None]]
+
+
+class Door:
+    """Lets everybody in, and lives a life with each socket."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self.seen: list[weakref.ref[AgentSocket]] = []
+        self.ended: list[Exception] = []
+
+    def admit(self, _place: str) -> contextlib.nullcontext[None]:
+        return contextlib.nullcontext()
+
+    async def serve(self, socket: AgentSocket, _address: str, _opening: None) -> None:
+        self.seen.append(weakref.ref(socket))
+        code = 4000
+        try:
+            await self._life(socket)
+        except SocketClosed as error:
+            self.ended.append(SocketClosed(error.code, str(error)))
+        except ProtocolError as error:
+            self.ended.append(ProtocolError(error.reason))
+            code = error.close_code
+        finally:
+            await socket.close(code, "go")
+
+
+@contextlib.asynccontextmanager
+async def met(life: Life) -> AsyncIterator[tuple[Door, aiohttp.ClientWebSocketResponse]]:
+    """A node's socket of a server that lives this life with it."""
+    door = Door(life)
+    app = web.Application()
+    app.add_routes([web.get("/ws", ws_agent.handler(cast("AgentDoor", door), ()))])
+    async with test_utils.TestServer(app) as server, aiohttp.ClientSession() as http:
+        ws = await http.ws_connect(server.make_url("/ws"), protocols=(SUBPROTOCOL,), autoping=False)
+        assert ws.protocol == SUBPROTOCOL
+        yield door, ws
+        await ws.close()
+
+
+class Ear:
+    """Hears messages; each that begins with `!` has to be waited for, one that begins with `?` is wrong."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.go_on = asyncio.Event()
+        self.waits_s = 0.0
+        self.socket: AgentSocket | None = None
+
+    def __call__(self, message: bytes) -> Coroutine[Any, Any, None] | None:
+        if message.startswith(b"?"):
+            raise ProtocolError("wrong")
+        if message.startswith(b"!"):
+            return self._wait(message)
+        self.heard.append(message)
+        return None
+
+    async def _wait(self, message: bytes) -> None:
+        await self.go_on.wait()
+        self.heard.append(message)
+
+    def patience(self, message: bytes) -> float:
+        return self.waits_s if message.startswith(b"~") else 0.0
+
+    async def live(self, socket: AgentSocket) -> None:
+        await socket.each(self, self.patience)
+
+    async def has(self, count: int) -> None:
+        await eventually(lambda: len(self.heard) == count, 10, f"heard {self.heard[:10]}")
+
+
+async def raw(ws: aiohttp.ClientWebSocketResponse, data: bytes) -> None:
+    """Put bytes on the wire as they are."""
+    connection = ws._conn
+    assert connection is not None
+    assert connection.transport is not None
+    connection.transport.write(data)

@@ -1,0 +1,195 @@
+"""The deployments service on a real store, bus and vault, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
+
+import asyncssh
+
+from groundcontrol.bus.base import Topic
+from groundcontrol.bus.local import LocalBus
+from groundcontrol.deployments import credentials
+from groundcontrol.deployments.leaving import Ways
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.domain.deployments import Deployment, DeploymentRequest, HostKey
+from groundcontrol.domain.ids import DeploymentId, NodeId, UserId
+from groundcontrol.domain.nodes import NewNode, NodeIdentity, NodePolicy, Session
+from groundcontrol.domain.scope import Actor, Role, Scope
+from groundcontrol.domain.users import User
+from groundcontrol.errors import StoreFull
+from groundcontrol.jobs.service import JobService
+from groundcontrol.jobs.wishes import check_policy
+from groundcontrol.store.base import Store
+from groundcontrol.vault import Vault
+from majortom.connect import Limits, describe
+from spider.clock import SystemClock
+from spider.wire.ids import new_random_id
+
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+
+
+Requests = Callable[..., DeploymentRequest]
+
+
+ADMIN = Scope(Actor("user", "u1", "admin", "admin"), 1)
+
+
+VIEWER = Scope(Actor("user", "u2", "eve", "viewer"), 1)
+
+
+def an_account(id_: str, username: str, role: Role) -> User:
+    """Whoever is asked about again when a deployment comes to its turn has to be known."""
+    return User(
+        id=UserId(id_), org=1, username=username, role=role, password_hash="x", password_version=1, must_change_password=False,
+        disabled=False, created_at=1.0,
+    )  # fmt: skip
+
+
+class Config(NamedTuple):
+    """What the service asks of the hub's settings."""
+
+    node_url: str = "ws://127.0.0.1:8933/ws"
+    server_url: str | None = None
+    tls_pin: str | None = None
+    loopback_only: bool = True
+
+
+class Desk:
+    """The service with what is around it."""
+
+    def __init__(self, store: Store, bus: LocalBus, vault: Vault, bundle: bytes) -> None:
+        self.store = store
+        self.bus = bus
+        self.vault = vault
+        self.bundle = bundle
+        self.closed: list[NodeId] = []
+        self.here: set[NodeId] = set()
+        """Nodes that have a live session."""
+        self.config = Config()
+        self.service = self.make(self.config)
+
+    def make(self, config: Config) -> DeploymentService:
+        orders = JobService(self.store, self.bus, SystemClock(), 10)
+        limits = Limits(connect_s=5, login_s=5, verify_s=1)
+        return DeploymentService(
+            config=config, store=self.store, bus=self.bus, vault=self.vault, clock=SystemClock(), bundle=self.bundle,
+            wait_online=self._never, close=self._close, limits=limits,
+            ways=Ways(orders.keep_up, check_policy, self.here.__contains__),
+        )  # fmt: skip
+
+    async def _never(self, _node: NodeId, timeout_s: float) -> None:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.Event().wait()
+
+    def _close(self, node: NodeId, _code: int, _reason: str) -> Awaitable[None]:
+        self.closed.append(node)
+        return asyncio.sleep(0)
+
+    async def tell_policy(self, session: Session, mode: str, verbs: tuple[str, ...]) -> None:
+        """A node says what its owner allows."""
+        await self.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy(mode, verbs), "no", 1.0)
+
+    async def until(self, deployment: DeploymentId, reached: Callable[[Deployment], bool]) -> Deployment:
+        """Wait for a state of a row, by what the bus tells of it."""
+        topic = Topic("changed", f"deployment:{deployment}")
+        async with asyncio.timeout(30), self.bus.subscribe(topic, limit=100, policy="ordered") as events:
+            row = await self.store.deployments.deployment(ADMIN, deployment)
+            while not reached(row):
+                await anext(events)
+                row = await self.store.deployments.deployment(ADMIN, deployment)
+        return row
+
+    async def end_of(self, deployment: DeploymentId) -> Deployment:
+        return await self.until(deployment, lambda row: row.ended_at is not None)
+
+    @contextlib.asynccontextmanager
+    async def running(self, service: DeploymentService | None = None) -> AsyncIterator[DeploymentService]:
+        """Run a service as the hub does."""
+        mine = service or self.service
+        task = asyncio.create_task(mine.run())
+        try:
+            async with asyncio.timeout(30):
+                while not mine.ready:  # noqa: ASYNC110  # a few turns of the loop
+                    await asyncio.sleep(0)
+            yield mine
+        finally:
+            await mine.close()
+            await task
+
+
+class Hasty(SystemClock):
+    """A clock whose pauses are none."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+class Trouble:
+    """A store part some of whose commands fail for a while."""
+
+    def __init__(self, part: object, *commands: str) -> None:
+        self._part = part
+        self.commands = set(commands)
+        self.error: Exception = StoreFull("no space is left")
+        self.failed = 0
+
+    def __getattr__(self, name: str) -> object:
+        if name not in self.commands:
+            return getattr(self._part, name)
+
+        async def fail(*_given: object, **_more: object) -> None:
+            self.failed += 1
+            raise self.error
+
+        return fail
+
+
+class Hanging:
+    """A store part some of whose commands do not come back before `answers` is set, as over a disk that hangs."""
+
+    def __init__(self, part: object, *commands: str) -> None:
+        self._part = part
+        self.commands = set(commands)
+        self.reached = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    def __getattr__(self, name: str) -> object:
+        if name not in self.commands:
+            return getattr(self._part, name)
+
+        async def hang(*given: object, **more: object) -> object:
+            self.reached.set()
+            await self.answers.wait()
+            return await getattr(self._part, name)(*given, **more)
+
+        return hang
+
+
+def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
+    """Make these commands of a part of the store fail, until `commands` is cleared."""
+    made = Trouble(getattr(desk.store, part), *commands)
+    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
+    return made
+
+
+def hanging(desk: Desk, part: str, *commands: str) -> Hanging:
+    """Make these commands of a part of the store hang."""
+    made = Hanging(getattr(desk.store, part), *commands)
+    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
+    return made
+
+
+async def failing(made: Trouble, times: int = 1) -> None:
+    async with asyncio.timeout(30):
+        while made.failed < times:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def node_with(desk: Desk, request: DeploymentRequest | None, name: str = "web-1") -> NodeId:
+    node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), name, "127.0.0.1"))
+    if request is not None:
+        await credentials.keep(desk.store.secrets, desk.vault, ADMIN, node.id, request, HostKey(*describe(KEY)))
+    return node.id

@@ -1,0 +1,47 @@
+"""Updates of Spider on lab hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.deploy_client import Desk
+from tests.support.eventually import wait_until
+from tests.support.hub import HubProcess
+
+END_LIMIT_S = 240
+
+
+def ship(desk: Desk, bundle: Path) -> None:
+    """Start the hub anew with another version of Spider to give."""
+    desk.hub.end()
+    desk.hub = HubProcess(desk.hub.folder, port=desk.hub.port, args=["--agent-bundle", str(bundle)])
+    desk.hub.launch()
+    restart(desk)  # it would come back by itself, within a minute
+
+
+def restart(desk: Desk) -> None:
+    """Start Spider anew; returns once the new one has a session."""
+    (node,) = desk.nodes()
+    desk.host.sh("systemctl stop stardust-spider.service")
+    wait_until(lambda: desk.hub.node(node["id"])["state"] != "online", what="the hub knows that it is gone", limit_s=END_LIMIT_S)
+    desk.host.sh("systemctl start stardust-spider.service")
+    wait_until(lambda: desk.hub.node(node["id"])["state"] == "online", what="the node is online", limit_s=END_LIMIT_S)
+
+
+def update(desk: Desk) -> Any:
+    (node,) = desk.nodes()
+    reply = desk.hub.local("POST", "/api/v1/agent-updates", {"nodes": [node["id"]]})
+    assert reply.status == 202, reply.body
+    (row,) = reply.json["deployments"]
+    assert (row["kind"], row["node_id"], [step["name"] for step in row["steps"]]) == ("update", node["id"], ["wait", "install", "verify"])
+    return row
+
+
+def end(desk: Desk) -> Any:
+    """Order an update and wait for its end."""
+    return ended(desk, update(desk))
+
+
+def ended(desk: Desk, row: Any) -> Any:
+    return wait_until(lambda: (now := desk.get(row["id"]))["ended_at"] and now, what="the update has ended", limit_s=END_LIMIT_S)
