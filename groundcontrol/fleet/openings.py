@@ -22,8 +22,9 @@ PATIENCE_S: Final = 1.0
 class Opening:
     """One socket, from its request until its proof counts. A newcomer may end it before that."""
 
-    def __init__(self, place: str, waits_since: float = 0.0) -> None:
+    def __init__(self, place: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
         self.place = place
+        self._hello_timeout_s = hello_timeout_s
         self.waits_since = waits_since
         """When the hub began to wait for the peer's next message."""
         self.spoke = False
@@ -38,7 +39,7 @@ class Opening:
         """Limit the time of the first message."""
         self._limit = limit
         self._began = asyncio.get_running_loop().time()
-        self._end_at(self._began if self.displaced else self._began + HELLO_TIMEOUT_S)
+        self._end_at(self._began if self.displaced else self._began + self._hello_timeout_s)
 
     def first_message(self, now: float = 0.0) -> None:
         """It is here: the rest of the opening has the rest of the time."""

@@ -71,11 +71,12 @@ class Quota:
 class Quotas:
     """Those of all nodes: who comes back has not got a new one."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_kept: int = MOST_KEPT) -> None:
         self._of: dict[NodeId, Quota] = {}
+        self._most_kept = most_kept
 
     def of(self, node: NodeId, now: float) -> Quota:
         """The node's."""
-        if len(self._of) >= MOST_KEPT:
+        if len(self._of) >= self._most_kept:
             self._of = {one: quota for one, quota in self._of.items() if now - quota.at < KEPT_S}
         return self._of.setdefault(node, Quota(now))

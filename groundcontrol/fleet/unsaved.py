@@ -27,10 +27,11 @@ Save = Callable[[], Awaitable[None]]
 class Unsaved:
     """What waits for the store, one after the other, and never more than the newest of each kind."""
 
-    __slots__ = ("_clock", "_tried", "_waiting")
+    __slots__ = ("_clock", "_patience_s", "_tried", "_waiting")
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         self._clock = clock
+        self._patience_s = patience_s
         self._waiting: dict[str, Save] = {}
         self._tried: asyncio.Event | None = None
         """None: nothing waits."""
@@ -46,7 +47,7 @@ class Unsaved:
         tried = self._tried = asyncio.Event()
         beside.create_task(self._save_all(tried), name="saving")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 await tried.wait()
 
     async def _save_all(self, tried: asyncio.Event) -> None:

@@ -122,12 +122,10 @@ def test_a_place_is_given_back_once() -> None:
     assert len(hub.openings) == 0
 
 
-async def test_a_hello_has_a_short_time_and_the_rest_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openings, "HELLO_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(openings, "OPENING_TIMEOUT_S", 60.0)
+async def test_a_hello_has_a_short_time_and_the_rest_the_whole() -> None:
     with pytest.raises(TimeoutError):
-        await live(Opening("192.0.2.1"), 60)
-    await live(Opening("192.0.2.1"), 0.1, speaks=True)
+        await live(Opening("192.0.2.1", hello_timeout_s=0.05), 60)
+    await live(Opening("192.0.2.1", hello_timeout_s=0.05), 0.1, speaks=True)
 
 
 @pytest.mark.parametrize("begun", [True, False])

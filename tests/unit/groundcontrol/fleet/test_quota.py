@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.fleet import quota as quotas
 from groundcontrol.fleet.quota import BURST_S, BYTES_PER_S, FRAMES_PER_S, STORED_BYTES, STORED_BYTES_PER_S, Quota, Quotas
 
 
@@ -56,9 +55,8 @@ def test_who_comes_back_has_not_got_a_new_one() -> None:
     assert every.of(NodeId("b"), 10.0) is not first
 
 
-def test_quotas_of_nodes_that_were_long_away_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotas, "MOST_KEPT", 2)
-    every = Quotas()
+def test_quotas_of_nodes_that_were_long_away_are_forgotten() -> None:
+    every = Quotas(most_kept=2)
     first, second = every.of(NodeId("a"), 0.0), every.of(NodeId("b"), 0.0)
     second.spend(80_000.0, 1.0, 1)
     every.of(NodeId("c"), 90_000.0)

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from groundcontrol.errors import Fenced, StoreBusy, StoreError, StoreFull, StoreReadOnly
-from groundcontrol.fleet import unsaved
 from groundcontrol.fleet.unsaved import RETRY_S, Save, Unsaved
 from tests.support.agent import layout_of, pack_of
 from tests.support.clock import ManualClock
@@ -56,10 +55,9 @@ async def test_of_what_the_store_refuses_the_newest_of_each_kind_is_saved_when_i
         assert place.saved == ["facts 99", "table 99", "facts 100"], "at once again"
 
 
-async def test_what_is_said_while_its_kind_is_being_saved_is_saved_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsaved, "PATIENCE_S", 0.01)
+async def test_what_is_said_while_its_kind_is_being_saved_is_saved_after_it() -> None:
     place = Place()
-    waiting = Unsaved(ManualClock())
+    waiting = Unsaved(ManualClock(), patience_s=0.01)
     async with asyncio.TaskGroup() as beside:
         place.open.clear()
         await waiting.save(beside, "facts", place.of("first"))
@@ -70,14 +68,13 @@ async def test_what_is_said_while_its_kind_is_being_saved_is_saved_after_it(monk
     assert place.saved == ["first", "third"]
 
 
-async def test_what_is_refused_for_good_is_raised_and_nobody_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsaved, "PATIENCE_S", 10)
+async def test_what_is_refused_for_good_is_raised_and_nobody_goes_on() -> None:
     place = Place()
     place.fails = Fenced("over")
     went_on = False
     with pytest.RaisesGroup(Fenced):
         async with asyncio.TaskGroup() as beside:
-            await Unsaved(ManualClock()).save(beside, "facts", place.of("facts"))
+            await Unsaved(ManualClock(), patience_s=10).save(beside, "facts", place.of("facts"))
             went_on = True
     assert not went_on
 
