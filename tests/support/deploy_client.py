@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from typing import Any, Self
 
 from tests.support import fsdiff
-from tests.support import lab as labs
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
-from tests.support.lab import Host
+from tests.support.lab import Host, named_host
 
 END_LIMIT_S = 90.0
 SUDO = "lab-admin-pw"
@@ -135,10 +133,7 @@ class Desk:
 
 def any_host(own: Callable[[], Host]) -> Host:
     """The host that STARDUST_LAB_HOST names in the lab of LAB_DIR, else one of the tests' own."""
-    name = os.environ.get("STARDUST_LAB_HOST")
-    if name is None:
-        return own()
-    return Host(next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == name))
+    return named_host() or own()
 
 
 def step_of(row: Any, name: str) -> Any:

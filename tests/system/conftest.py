@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support import lab as labs
 from tests.support.agent_host import AgentHost
+from tests.support.deploy_client import Desk, any_host
+from tests.support.hub import HubProcess
 from tests.support.lab import named_host
 
 
@@ -36,3 +40,18 @@ def agent(bare_host: labs.Host) -> AgentHost:
     agent = AgentHost(bare_host)
     agent.install()
     return agent
+
+
+@pytest.fixture(scope="module")
+def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A hub for a module, which a test may kill, and a host to deploy to."""
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    with Desk(HubProcess(tmp_path_factory.mktemp("desk") / "hub", faults=["killable"]), host) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(shared_desk: Desk) -> Desk:
+    """The module's hub and host, with the host as it was at first."""
+    shared_desk.freshen()
+    return shared_desk

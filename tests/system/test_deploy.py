@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,12 @@ import pytest
 
 from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS
 from spider.agent import FIRST_S
-from tests.support.deploy_client import END_LIMIT_S, SUDO, Desk, Look, any_host, failed, seconds, step_of, succeeded
+from tests.support.deploy_client import END_LIMIT_S, SUDO, Desk, Look, failed, seconds, step_of, succeeded
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import ROOT
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module")
-def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    with Desk(HubProcess(tmp_path_factory.mktemp("deploy") / "hub"), host) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.freshen()
-    return shared_desk
 
 
 @pytest.mark.holds("SAFETY-60", "S-57")

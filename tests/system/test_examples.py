@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.deploy_client import Desk, Look, any_host
-from tests.support.hub import HubProcess
+from tests.support.deploy_client import Desk, Look
 from tests.support.join_host import filled, invited, until_online
 from tests.support.lab import Host
 
@@ -27,19 +25,6 @@ cloud_final_modules: [scripts-user]
 """
 """What of cloud-init the example needs: its other modules would change keys and accounts of a host that is no fresh image."""
 STAGES = ("init --local", "init", "modules --mode=config", "modules --mode=final")
-
-
-@pytest.fixture(scope="module")
-def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    with Desk(HubProcess(tmp_path_factory.mktemp("examples") / "hub"), host) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.freshen()
-    return shared_desk
 
 
 def first_start(host: Host, user_data: str) -> str:

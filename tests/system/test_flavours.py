@@ -35,12 +35,6 @@ def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     labs.lab("down", facts["name"])
 
 
-@pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.freshen()
-    return shared_desk
-
-
 def test_a_server_of_each_kind_is_connected_and_then_as_before(desk: Desk) -> None:
     look = Look(desk)
     row = succeeded(desk.install("admin", sudo_password=SUDO))

@@ -17,7 +17,7 @@ import pytest
 from groundcontrol.deployments.joining import LOST_S
 from spider.wire.joining import read_invite
 from tests.support.debian_packages import DOAS, unpack
-from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host
+from tests.support.deploy_client import END_LIMIT_S, Desk, Look
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.join_host import filled, invited, until_online
@@ -25,19 +25,6 @@ from tests.support.lab import Host
 from tests.support.tls_proxy import TlsProxy
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module")
-def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    with Desk(HubProcess(tmp_path_factory.mktemp("joining") / "hub"), host) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.freshen()
-    return shared_desk
 
 
 def off_again(desk: Desk, node: str) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import http.client
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from groundcontrol import failpoints
 from groundcontrol.domain.deployments import REMOVE_STEPS
-from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host
+from tests.support.deploy_client import END_LIMIT_S, Desk, Look
 from tests.support.eventually import wait_until
-from tests.support.hub import HubProcess
 from tests.support.hub_faults import set_fault
 
 pytestmark = pytest.mark.system
@@ -23,20 +21,6 @@ STEP_PLACES = [f"step.{step}.{place}" for step in REMOVE_STEPS for place in ("be
 QUICK = ("leave.order.post", "leave.wipe.pre")
 NOT_TOLD = ("leave.row.post", "leave.order.pre")
 """Nothing was ordered: the removal fails, and the node is there as before."""
-
-
-@pytest.fixture(scope="module")
-def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    hub = HubProcess(tmp_path_factory.mktemp("leaving") / "hub", faults=["killable"])
-    with Desk(hub, host) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.freshen()
-    return shared_desk
 
 
 def ask(desk: Desk, node: str) -> int:

@@ -47,12 +47,6 @@ def shared_desk(openrc_host: labs.Host, tmp_path_factory: pytest.TempPathFactory
         yield desk
 
 
-@pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.freshen()
-    return shared_desk
-
-
 def watched(desk: Desk, user: str = "root", **given: Any) -> Any:
     """Install for watching only."""
     row = desk.install(user, policy="monitor", **given)

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from groundcontrol.domain.deployments import INSTALL_STEPS
 from spider.wire.ids import new_random_id
-from tests.support.deploy_client import END_LIMIT_S, Desk, Look, any_host, step_of, told
+from tests.support.deploy_client import END_LIMIT_S, Desk, Look, step_of, told
 from tests.support.eventually import wait_until
-from tests.support.hub import HubProcess
 from tests.support.hub_faults import set_fault
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module")
-def shared_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
-    hub = HubProcess(tmp_path_factory.mktemp("redeploy") / "hub", faults=["killable"])
-    with Desk(hub, host) as desk:
-        yield desk
-
-
-@pytest.fixture
-def desk(shared_desk: Desk) -> Desk:
-    shared_desk.freshen()
-    return shared_desk
 
 
 def installed(desk: Desk, **given: Any) -> str:
