@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Paged, type Page } from "../core/paged";
-import { keepPages, keptPages } from "../state/router";
+import { keepPages, keptPages } from "../state/lengths";
 import { ApiError } from "../state/types";
 
 interface Shown<T, P extends Page<T>> {

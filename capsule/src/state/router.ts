@@ -1,4 +1,4 @@
-/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled, and how long its lists were, is kept beside it. */
+/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled is kept beside it, and how long its lists were (`lengths.ts`). */
 
 import { signal } from "@preact/signals";
 
@@ -9,7 +9,6 @@ export interface Place {
 
 const SETTLE_MS = 150;
 const PATIENCE_MS = 3000;
-const MOST_PAGES = 10;
 
 /** What stands beside a step of the history. */
 interface Left {
@@ -20,7 +19,7 @@ interface Left {
   pages?: Readonly<Record<string, number>>;
 }
 
-const left = (): Left => (history.state as Left | null) ?? {};
+export const left = (): Left => (history.state as Left | null) ?? {};
 
 const read = (): Place => ({ path: location.pathname, query: new URLSearchParams(location.search) });
 
@@ -36,13 +35,6 @@ const keep = (): void => {
   clearTimeout(settling);
   history.replaceState({ ...left(), y: scrollY, step }, "");
 };
-
-/** How many pages of this list are read at first: as many as when it was left. */
-export const keptPages = (list: string): number => Math.min(left().pages?.[list] ?? 1, MOST_PAGES);
-
-export function keepPages(list: string, pages: number): void {
-  if (pages !== keptPages(list)) history.replaceState({ ...left(), pages: { ...left().pages, [list]: pages } }, "");
-}
 
 /** Goes to where this page was left, as soon as it is long enough, unless somebody scrolls meanwhile. */
 function aim(): void {
