@@ -53,6 +53,7 @@ export type LiveMessage =
   | ["snapshot", TopicMessage]
   | ["change", TopicMessage]
   | ["gap", GapMessage]
+  | ["rights", Nothing]
   | ["error", ErrorMessage]
   | ["pong", Nothing];
 """

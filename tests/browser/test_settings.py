@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.accounts import (
@@ -22,7 +22,7 @@ from tests.support.page.accounts import (
     switch_on,
 )
 from tests.support.page.gate import DESKTOP, PATIENCE_MS
-from tests.support.page.waits import forgotten
+from tests.support.page.waits import forgotten, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -269,18 +269,26 @@ def test_a_role_taken_away_is_gone_from_the_page_at_once(page: Page, hub: HubPro
 def test_a_role_that_changes_by_itself_reaches_the_open_page_in_both_directions(
     page: Page, hub: HubProcess, other: Callable[[], Page]
 ) -> None:
+    """The first change falls between the answer that lets somebody in and the live socket that tells of changes."""
     sign_in(page, hub)
     settings(page, "Users")
     password = add_user(page, "linus", "Operator")
     linus = other()
+    held: list[tuple[Route, APIResponse]] = []
+    linus.route("**/auth/password", lambda route: held.append((route, route.fetch())))
     choose_password(linus, hub, "linus", password)
-    for role, buttons in (("Viewer", 0), ("Operator", 1)):
+    until(linus, lambda: len(held))
+    for role, buttons in (("Viewer", 0), ("Operator", 1), ("Viewer", 0)):
         page.get_by_role("button", name="Actions for linus").click()
         page.get_by_role("menuitem", name="Role and nodes…").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("radio", name=role).check()
         dialog.get_by_role("button", name="Save").click()
         expect(page.get_by_role("row").filter(has_text="linus")).to_contain_text(role)
+        for route, answer in held:
+            route.fulfill(response=answer)
+        held.clear()
+        expect(linus.get_by_role("banner")).to_be_visible(timeout=ENDED_LIMIT_MS)
         expect(linus.get_by_role("banner").get_by_role("button", name="Add node")).to_have_count(buttons, timeout=ENDED_LIMIT_MS)
 
 

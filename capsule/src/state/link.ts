@@ -5,7 +5,7 @@ import { Connection, type LinkState, type Topic } from "../wire/connection";
 import { ROOT } from "../wire/http";
 import { hubNow, now, setHubTime, tick } from "./clock";
 import { onFrame } from "./frames";
-import { phase, stillSignedIn, suspect, user } from "./session";
+import { phase, reread, stillSignedIn, user } from "./session";
 
 /** So long after the loss it is told: three seconds, less what drawing takes. */
 const BANNER_S = 2.9;
@@ -47,10 +47,11 @@ const connection = new Connection(
     hubStarted = hello.started_at;
     connections.value += 1;
     if (builtAs && hello.build && hello.build !== builtAs) newerBuild.value = true;
+    void reread(); // what is known of the account is older than this socket, which tells of changes from now on only
   },
   stillSignedIn,
   undefined,
-  suspect,
+  reread,
 );
 
 /** When anything came last (hub time), whether the link stands or not. */

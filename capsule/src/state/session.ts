@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/backoff";
+import { doubts } from "./doubt";
 import { t } from "../core/say";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
@@ -33,7 +34,7 @@ let typedPassword = "";
 let enrolling = false;
 let renewing: Promise<boolean | ApiError> | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
-/** Questions about who this is, and the one whose answer is shown. */
+/** Questions about who this is, numbered as they are put, and the one whose answer is shown. */
 let asked = 0;
 let taken = 0;
 /** Grows as somebody comes or goes: a renewal that was asked for before then is of a session that is over. */
@@ -51,7 +52,9 @@ function mark(on: boolean): void {
   document.cookie = `${LEAVING}=${+on}; Path=/; SameSite=Strict${SECURE ? "; Secure" : ""}${on ? "" : "; Max-Age=0"}`;
 }
 
+/** The answer to a question that something newer has overtaken (a log-in, its end, a later answer) changes nothing. What an act has made of the session always counts. */
 function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking = ++asked): void {
+  if (asking < taken) return;
   // Another tab has changed hands: nothing that this one holds is the next one's.
   if (user.value && user.value.username !== who.username) return location.reload();
   taken = asking;
@@ -66,12 +69,10 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking
   timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
 }
 
-/** Who this is, asked anew. The answer to a question that something newer has overtaken (a log-in, its end, a later answer) changes nothing. */
+/** Who this is, asked anew. */
 async function askWho(): Promise<void> {
-  const mine = ++asked;
-  const answer = await call<MeView>("GET", "auth/me", { always: true });
-  if (mine < taken) return;
-  enter(answer, mine);
+  const asking = ++asked;
+  enter(await call<MeView>("GET", "auth/me", { always: true }), asking);
 }
 
 function leave(why: string, to: Phase = "login"): void {
@@ -93,52 +94,48 @@ function leave(why: string, to: Phase = "login"): void {
   if (!why) go("/", { replace: true });
 }
 
-/** One renewal at a time; false = the session is over. A hub that is away ends nothing: then why it could not be asked. */
-export function renew(): Promise<boolean | ApiError> {
+async function askRenewal(): Promise<boolean | ApiError> {
   const mine = turn;
-  renewing ??= call<LoginView>("POST", "auth/refresh", { renews: false })
-    .then((answer) => {
-      if (mine === turn) enter(answer);
-      return user.peek() !== null;
-    })
-    .catch((error: unknown) => {
-      if (mine !== turn) return user.peek() !== null;
-      if (!(error instanceof ApiError)) throw error;
-      if (error.status === 401 || error.status === 403) {
-        leave(t`Your session ended. Sign in again to continue.`);
-        return false;
-      }
-      clearTimeout(timer);
-      // Where nobody is in yet, who asks for the session asks again.
-      if (user.peek()) timer = setTimeout(() => void renew(), SOONEST_S * 1000);
-      return error;
-    })
-    .finally(() => {
-      renewing = null;
-    });
-  return renewing;
-}
-
-/** What this account is and may do, asked anew. */
-export async function reread(): Promise<void> {
+  const asking = ++asked;
   try {
-    await askWho();
+    const answer = await call<LoginView>("POST", "auth/refresh", { renews: false });
+    if (mine === turn) enter(answer, asking);
+    return user.peek() !== null;
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error; // over, or away: both are told elsewhere
+    if (mine !== turn) return user.peek() !== null;
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401 || error.status === 403) {
+      leave(t`Your session ended. Sign in again to continue.`);
+      return false;
+    }
+    clearTimeout(timer);
+    // Where nobody is in yet, who asks for the session asks again.
+    if (user.peek()) timer = setTimeout(() => void renew(), SOONEST_S * 1000);
+    return error;
   }
 }
 
-let reading: Promise<void> | null = null;
-
-/** It may have changed, as a refusal says, or a gap: however many say so, it is asked once. */
-export function suspect(): void {
-  reading ??= reread().finally(() => {
-    reading = null;
+/** One renewal at a time; false = the session is over. A hub that is away ends nothing: then why it could not be asked. */
+export function renew(): Promise<boolean | ApiError> {
+  renewing ??= askRenewal().finally(() => {
+    renewing = null;
   });
+  return renewing;
 }
 
+/** What this account is and may do, asked anew: something says that it may have changed. */
+export const reread = doubts(async () => {
+  try {
+    if (user.peek()) await askWho();
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return false;
+  }
+});
+
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && phase.peek() === "ready") suspect();
+  if (!document.hidden) void reread();
 });
 
 /** The recovery codes are kept: on to the page. */
@@ -147,7 +144,7 @@ export function enrolled(): Promise<void> {
   return reread();
 }
 
-setHooks({ csrf: () => csrf, renew, refused: suspect, ended: () => ended });
+setHooks({ csrf: () => csrf, renew, refused: reread, ended: () => ended });
 addEventListener("unhandledrejection", (event) => {
   if (event.reason === OVER) event.preventDefault();
 });
@@ -186,15 +183,18 @@ export async function resume(): Promise<void> {
   }
 }
 
-/** Before a new live socket: false when the session is over, or something else comes first. A role changed meanwhile is known from here on. */
-export async function stillSignedIn(): Promise<boolean> {
-  try {
-    await askWho();
-    return phase.value === "ready";
-  } catch (error) {
-    return !(error instanceof ApiError && error.status === 401);
-  }
+/** What an act has made of the session. A question that was put after it may have been answered before: it is put once more. */
+function enterAnew(answer: LoginView): void {
+  turn += 1;
+  enter(answer);
+  void reread();
 }
+
+/** Before a new live socket: false when the session is over, or something else comes first. A hub that is away is for the socket to find. */
+export const stillSignedIn = (): Promise<boolean> => {
+  const ready = (): boolean => phase.value === "ready";
+  return askWho().then(ready, ready);
+};
 
 export async function logIn(username: string, password: string, { setupCode, code }: { setupCode?: string; code?: string }): Promise<void> {
   const answer = await call<LoginView>("POST", "auth/login", {
@@ -203,8 +203,7 @@ export async function logIn(username: string, password: string, { setupCode, cod
   });
   typedPassword = answer.user.must_change_password ? password : "";
   mark(false);
-  turn += 1;
-  enter(answer);
+  enterAnew(answer);
 }
 
 export const knowsCurrentPassword = (): boolean => typedPassword !== "";
@@ -212,8 +211,7 @@ export const knowsCurrentPassword = (): boolean => typedPassword !== "";
 export async function changePassword(current: string, next: string): Promise<void> {
   const answer = await call<LoginView>("POST", "auth/password", { body: { current: current || typedPassword, new: next } });
   typedPassword = "";
-  turn += 1;
-  enter(answer);
+  enterAnew(answer);
 }
 
 /** Asked until the hub has said that the session is over. Before that nothing of it is shown any more, and nobody comes back into it. */

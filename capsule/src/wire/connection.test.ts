@@ -35,7 +35,7 @@ interface Rig {
   hello(hub?: string): End;
 }
 
-function rig(mayConnect = async (): Promise<boolean> => true): Rig {
+function rig(mayConnect = async (): Promise<boolean> => true, onRights = (): void => undefined): Rig {
   const ends: End[] = [];
   const states: LinkState[] = [];
   const around: Surroundings = {
@@ -47,7 +47,7 @@ function rig(mayConnect = async (): Promise<boolean> => true): Rig {
     now: () => 0,
     random: () => 0.999,
   };
-  const connection = new Connection("ws://x", (state) => states.push(state), () => undefined, mayConnect, around);
+  const connection = new Connection("ws://x", (state) => states.push(state), () => undefined, mayConnect, around, onRights);
   return {
     connection,
     ends,
@@ -230,6 +230,17 @@ test("a hub that falls silent is asked, then given up", () => {
   } finally {
     mock.timers.reset();
   }
+});
+
+test("a change of rights is passed on, and leaves what is followed alone", () => {
+  let heard = 0;
+  const { connection, hello } = rig(undefined, () => (heard += 1));
+  connection.subscribe("fleet", listener([]));
+  connection.start();
+  const end = hello();
+  end.say(["rights", {}]);
+  assert.deepEqual([heard, end.sent], [1, [["subscribe", { topic: "fleet" }]]]);
+  connection.stop();
 });
 
 test("what is not MessagePack ends the socket, not the page", () => {

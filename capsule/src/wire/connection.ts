@@ -68,8 +68,8 @@ export class Connection {
     /** Called before each new attempt after a loss; false = not now. Who finds the session over stops the connection. */
     readonly mayConnect: () => Promise<boolean>,
     readonly around: Surroundings = browser,
-    /** What is shown is no longer whole: the page was too slow, or may see other things than before. */
-    readonly onGap: () => void = () => undefined,
+    /** What this account may do or see may have changed. */
+    readonly onRights: () => void = () => undefined,
   ) {}
 
   start(): void {
@@ -140,16 +140,14 @@ export class Connection {
     switch (message[0]) {
       case "hello":
         this.#listen(socket);
-        this.#hello(message[1]);
-        return;
+        return this.#hello(message[1]);
       case "snapshot":
       case "change":
-        this.#data(message[0], message[1]);
-        return;
+        return this.#data(message[0], message[1]);
       case "gap":
-        this.onGap();
-        this.#again(message[1]);
-        return;
+        return this.#again(message[1]);
+      case "rights":
+        return this.onRights();
       case "error":
         this.#watches.get(message[1].topic)?.topic.refused?.(message[1]);
     }

@@ -117,7 +117,7 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
       const renewed = renewable && failure.code === "auth.required" && (await hooks.renew());
       check(); // asked again, it would be asked by who is in now
       if (renewed === true) return ask(false);
-      if (CHANGED.includes(failure.code)) hooks.refused();
+      if (!always && CHANGED.includes(failure.code)) hooks.refused();
       throw renewed || failure;
     }
     if (response.status === 204) return undefined as T;

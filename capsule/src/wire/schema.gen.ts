@@ -1213,6 +1213,7 @@ export type LiveMessage =
   | ["snapshot", TopicMessage]
   | ["change", TopicMessage]
   | ["gap", GapMessage]
+  | ["rights", Nothing]
   | ["error", ErrorMessage]
   | ["pong", Nothing];
 

@@ -238,10 +238,11 @@ class Connection:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._check.wait()
-            at_once = self._check.is_set() or (ends is not None and ends <= self._services.clock.now())
+            changed = self._check.is_set()
+            at_once = changed or (ends is not None and ends <= self._services.clock.now())
             self._check.clear()
             try:
-                await self._renew_rights()
+                await self._renew_rights(changed=changed)
                 unsure = False
             except StoreError as exc:
                 event(log, "live_rights_unknown", logging.WARNING, code=exc.code)
@@ -250,9 +251,10 @@ class Connection:
                     raise _End(CLOSE_TRY_AGAIN, "the hub cannot look up now what this page may see: connect again") from exc
                 unsure = True
 
-    async def _renew_rights(self) -> None:
+    async def _renew_rights(self, *, changed: bool = False) -> None:
         """Ask who this is now; topics that are not granted any more end, and those that show less or more start anew.
 
+        Args:   changed: the rights were changed. The page hears it even if they read as before: it may have asked between two changes.
         Raises: StoreError: the store did not say, of all or of some topics.
         """
         self._asked += 1
@@ -265,8 +267,9 @@ class Connection:
         before = self.scope
         if asked > self._answered:  # else who asked later, beside this, has heard what is newer
             self._answered, self._caller = asked, caller
-        # Of a role alone no topic may show more or less, but the page asks who this is when one starts anew.
-        anew = (self.scope.grants, self.scope.actor.role) != (before.grants, before.actor.role)
+        if changed or (self.scope.grants, self.scope.actor.role) != (before.grants, before.actor.role):
+            self.put(encode("rights", schema.Nothing()))
+        anew = self.scope.grants != before.grants
         topics = sorted(self._topics, key=_is_of_all)
         for topic in topics if anew else ():
             if _is_of_all(topic):

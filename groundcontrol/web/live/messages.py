@@ -11,7 +11,7 @@ from groundcontrol.web import schema
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-def encode(kind: Literal["hello", "snapshot", "change", "gap", "error", "pong"], body: schema.Answer) -> bytes:
+def encode(kind: Literal["hello", "snapshot", "change", "gap", "rights", "error", "pong"], body: schema.Answer) -> bytes:
     """`[kind, body]`."""
     return _ENCODER.encode((kind, body))
 

@@ -303,6 +303,7 @@ async def test_a_lower_role_loses_its_topics_at_once(hub: TestHub, monkeypatch: 
         await live.expect("snapshot")
         await hub.sql("UPDATE account SET role = 'viewer' WHERE id = ?", admin.user.id)
         hub.bus.publish(Revoked("", admin.user.id))
+        await live.expect("rights")
         error = await live.expect("error")
         assert (error["code"], error["topic"]) == ("auth.forbidden", "events")
         await live.subscribe("events")

@@ -161,6 +161,7 @@ async def test_numbers_of_other_rights_are_none_of_these(hub: TestHub) -> None:
         fewer = (await some.expect("snapshot"))["seq"]
         await hub.sql("UPDATE account SET grants = NULL WHERE id = ?", part.user.id)
         hub.bus.publish(Revoked("", part.user.id))
+        await some.expect("rights")
         assert await some.expect("gap") == {"topic": "fleet"}
         assert (await some.expect("snapshot"))["seq"] == seq
         await some.subscribe("fleet", fewer)

@@ -174,6 +174,7 @@ async def test_no_topic_goes_on_as_it_was_while_another_is_shown_anew(hub: TestH
         monkeypatch.setattr(FleetFeed, "snapshot", slow)
         await hub.sql("UPDATE account SET grants = ? WHERE id = ?", f'{{"nodes": ["{mine.id}"], "tags": []}}', viewer.user.id)
         hub.bus.publish(Revoked("", viewer.user.id))
+        await live.expect("rights")
         error = await live.expect("error")
         assert (error["code"], error["topic"]) == ("not_found", f"node:{other.id}")
         assert await live.expect("gap") == {"topic": "fleet"}
@@ -184,18 +185,48 @@ async def test_no_topic_goes_on_as_it_was_while_another_is_shown_anew(hub: TestH
         await live.expect("snapshot")
 
 
-async def test_a_role_that_changes_alone_is_told_by_a_new_beginning(hub: TestHub) -> None:
-    """Nothing more or less is shown then, but a page knows by it to ask who this is."""
+async def test_who_follows_nothing_hears_that_the_role_has_changed(hub: TestHub) -> None:
+    viewer = await hub.logged_in("viewer")
+    assert viewer.user is not None
+    async with viewer.live() as live:
+        for role in ("operator", "viewer"):
+            await hub.sql("UPDATE account SET role = ? WHERE id = ?", role, viewer.user.id)
+            hub.bus.publish(Revoked("", viewer.user.id))
+            assert await live.expect("rights") == {}
+
+
+async def test_a_role_that_changes_leaves_what_is_followed_alone(hub: TestHub) -> None:
+    """A role by itself shows no more and no less of a topic."""
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
     async with viewer.live() as live:
         await live.subscribe("fleet")
         await live.expect("snapshot")
-        for role in ("operator", "viewer"):
-            await hub.sql("UPDATE account SET role = ? WHERE id = ?", role, viewer.user.id)
-            hub.bus.publish(Revoked("", viewer.user.id))
-            assert await live.expect("gap") == {"topic": "fleet"}
-            await live.expect("snapshot")
+        await hub.sql("UPDATE account SET role = 'operator' WHERE id = ?", viewer.user.id)
+        hub.bus.publish(Revoked("", viewer.user.id))
+        await live.expect("rights")
+        await live.send("ping", {})
+        await live.expect("pong")
+
+
+async def test_a_change_of_which_no_message_came_is_told_once_it_is_found(hub: TestHub) -> None:
+    """By the first subscription, when nothing is followed yet."""
+    viewer = await hub.logged_in("viewer")
+    assert viewer.user is not None
+    async with viewer.live() as live:
+        await hub.sql("UPDATE account SET role = 'operator' WHERE id = ?", viewer.user.id)
+        await live.subscribe("fleet")
+        await live.expect("rights")
+        await live.expect("snapshot")
+
+
+async def test_rights_that_were_changed_and_changed_back_are_told_as_well(hub: TestHub) -> None:
+    """The page may have asked in between: the socket does not know what it was answered."""
+    viewer = await hub.logged_in("viewer")
+    assert viewer.user is not None
+    async with viewer.live() as live:
+        hub.bus.publish(Revoked("", viewer.user.id))
+        await live.expect("rights")
 
 
 class Held:
@@ -247,6 +278,7 @@ async def test_a_snapshot_that_was_begun_with_more_rights_is_never_shown(
         await live.subscribe("fleet")
         await held.reach(1)
         await limit(hub, viewer, mine)
+        await live.expect("rights")
         assert await live.expect("gap") == {"topic": "fleet"}
         await held.reach(2)
         held.made[1].set()
@@ -259,6 +291,7 @@ async def test_a_snapshot_that_was_begun_with_more_rights_is_never_shown(
         assert [node["id"] for node in (await live.expect("change"))["data"]["nodes"]] == [mine.id]
 
         await limit(hub, viewer, other)
+        await live.expect("rights")
         assert await live.expect("gap") == {"topic": "fleet"}, "it is known still what is followed"
         await held.reach(3)
         held.made[2].set()
@@ -334,6 +367,7 @@ async def test_rights_that_go_while_a_thing_is_looked_up_do_not_count(hub: TestH
         await live.subscribe(f"node:{other.id}")
         await found.wait()
         await limit(hub, viewer, mine)
+        await live.expect("rights")
         assert await live.expect("gap") == {"topic": "fleet"}
         assert await shown(live) == ["mine"]
         go.set()
@@ -366,4 +400,5 @@ async def test_the_answer_to_an_older_question_takes_nothing_back(hub: TestHub, 
         await limit(hub, viewer, mine)
         await eventually(lambda: page.scope.grants[0].nodes == (mine.id,), 10, "it was not asked again")
         go.set()
+        await live.expect("rights")
         assert await shown(live) == ["mine"]

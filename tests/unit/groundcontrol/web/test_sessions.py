@@ -118,6 +118,7 @@ async def test_a_demotion_reaches_an_open_socket(hub: TestHub) -> None:
         node = await hub.node()
         body = {"role": "viewer", "grants": {"nodes": [node.id]}}
         assert (await boss.request("PATCH", f"users/{admin.user.username}", body)).status == 200
+        await live.expect("rights")
         await live.expect("gap")
         assert [one["id"] for one in (await live.expect("snapshot"))["data"]["nodes"]] == [node.id]
     assert (await admin.get("users")).code == "auth.forbidden"
