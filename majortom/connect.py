@@ -21,6 +21,9 @@ from majortom.questions import Questions
 
 _RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
+SHARED_S: Final = 60.0
+"""So long the answer of a jump host serves others: a batch of servers begins within it."""
+
 AddressRule = Callable[[str], str | None]
 """Given an IP address: why it is not deployed to, or None."""
 
@@ -55,6 +58,8 @@ class Reached(NamedTuple):
     warning: str
     via: str = ""
     """The address of the jump host."""
+    asked: bool = True
+    """False: the key is the one that is known, and the log-in itself shows whether the server still has it."""
 
 
 class Connector:
@@ -65,6 +70,7 @@ class Connector:
         self._rule = rule
         self._slots: dict[str, _Slot] = {}
         self._at_work: set[tuple[str, int]] = set()
+        self._asking: dict[tuple[str, int], _Asking] = {}
         self.keys = OpenKeys()
 
     @contextlib.contextmanager
@@ -94,46 +100,70 @@ class Connector:
             if not slot.users:
                 self._slots.pop(address, None)
 
-    async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "") -> Reached:
+    async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "", *, through: bool = False) -> Reached:
         """Find the server and get its host key; nothing is authenticated.
 
-        A server has several keys: where one is known or expected, that one is asked for before any other is shown.
+        A server has several keys: where one is expected, that one is looked for before any other is shown. A server whose key is known is not
+        asked, since an sshd penalises addresses that connect and do not log in.
         Args:   tunnel: the jump host's connection, over which the server is reached; `via` is the jump host's address.
+                through: it is a jump host, which many ask for at the same time: they share the answer.
         Raises: DeployError: `connect` step codes.
         """
-        host = target.host
+        host, port = target.host, target.port
         if tunnel is not None:
             if is_address(host) and (why := self._rule(host)):
                 raise failure("target_not_allowed", "connect", host=host, why=why)
+            if target.pinned is not None:
+                return Reached(host, target.pinned, "", via, asked=False)
             async with self._slot(f"{via}>{host}"):  # the jump host knows its names, and nobody else may
                 await _ask(target)
-                return (await self._known_or_first(target, host, tunnel))._replace(via=via)
+                return (await self._first_or_expected(target, host, tunnel))._replace(via=via)
         addresses = await self._resolve(host)
         for why in filter(None, map(self._rule, addresses)):
             raise failure("target_not_allowed", "connect", host=host, why=why)
+        if target.pinned is not None and len(addresses) == 1:
+            return Reached(addresses[0], target.pinned, "", asked=False)
         last: DeployError | None = None
         for address in addresses:
             try:
-                async with self._slot(address):
-                    await _ask(target)
-                    return await self._known_or_first(target, address, None)
+                if through:
+                    async with self._asked_lately((address, port)) as asking:
+                        if asking.reached is None or not _confirms(target, asking.reached):
+                            asking.reached = await self._ask_for_key(target, address)
+                            asking.at = asyncio.get_running_loop().time()
+                        return asking.reached
+                return await self._ask_for_key(target, address)
             except DeployError as exc:
                 last = last or exc
         raise last or failure("host_unknown", "connect", host=host)
 
-    async def _known_or_first(self, target: Target, address: str, tunnel: Tunnel | None) -> Reached:
+    async def _ask_for_key(self, target: Target, address: str) -> Reached:
+        async with self._slot(address):
+            await _ask(target)
+            return await self._first_or_expected(target, address, None)
+
+    @contextlib.asynccontextmanager
+    async def _asked_lately(self, place: tuple[str, int]) -> AsyncIterator[_Asking]:
+        """What a jump host showed in the last minute; one asks, and the others wait for it."""
+        now = asyncio.get_running_loop().time()
+        for other, asking in list(self._asking.items()):
+            if asking.at + SHARED_S < now and not asking.lock.locked():
+                del self._asking[other]
+        asking = self._asking.setdefault(place, _Asking(asyncio.Lock(), now))
+        async with asking.lock:
+            yield asking
+
+    async def _first_or_expected(self, target: Target, address: str, tunnel: Tunnel | None) -> Reached:
         host, port = target.host, target.port
-        if target.pinned is not None:
-            with contextlib.suppress(DeployError):  # whatever it is, asking for any key says it again
-                return await self._host_key(host, address, port, _algs(target.pinned.type), tunnel)
-        first = await self._host_key(host, address, port, HOST_KEY_ALGS, tunnel)
-        if target.pinned is None and target.expected_fingerprint:
-            for kind in dict.fromkeys(_type_of(alg) for alg in HOST_KEY_ALGS):
-                if kind == first.key.type or same_fingerprint(target.expected_fingerprint, first.key.fingerprint):
-                    continue
+        algs = HOST_KEY_ALGS if target.pinned is None else _algs_from(target.pinned.type)
+        first = await self._host_key(host, address, port, algs, tunnel)
+        if _confirms(target, first):
+            return first
+        for kind in dict.fromkeys(_type_of(alg) for alg in HOST_KEY_ALGS):
+            if kind != first.key.type:
                 with contextlib.suppress(DeployError):
                     other = await self._host_key(host, address, port, _algs(kind), tunnel)
-                    if same_fingerprint(target.expected_fingerprint, other.key.fingerprint):
+                    if _confirms(target, other):
                         return other
         return first
 
@@ -178,13 +208,14 @@ class Connector:
         """
         host, port = target.host, target.port
         pin = asyncssh.import_public_key(reached.key.public)
-        algs = _algs(reached.key.type)
+        algs = _algs_from(reached.key.type)
         async with contextlib.AsyncExitStack() as place:
             await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
             await _ask(target)
             opening = Opening(host, port, algs)
             questions = Questions(target.username, key, target.password)
-            with _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, pin=reached.key):
+            told = _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, reached=reached)
+            with _first_met(reached, opening), told:
                 async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
                     connection = await asyncssh.connect(
                         reached.address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
@@ -207,12 +238,44 @@ class Connector:
                     connection.abort()
 
 
+@contextlib.contextmanager
+def _first_met(reached: Reached, opening: Opening) -> Iterator[None]:
+    """A server that nobody has asked before is reached by the log-in, or not."""
+    try:
+        yield
+    except DeployError as exc:
+        if reached.asked or opening.version:
+            raise
+        raise DeployError(exc.code, exc.message, "connect") from None
+
+
 def _algs(kind: str) -> Sequence[str]:
     return _RSA_ALGS if kind == "ssh-rsa" else (kind,)
 
 
+def _algs_from(kind: str) -> Sequence[str]:
+    """All kinds, this one first: a server that has it shows it, and another one shows what it has instead."""
+    return (*_algs(kind), *(alg for alg in HOST_KEY_ALGS if alg not in _algs(kind)))
+
+
+def _confirms(target: Target, reached: Reached) -> bool:
+    """Whether nothing else is expected of this server than what it shows."""
+    if target.pinned is not None or not target.expected_fingerprint:
+        return True
+    return same_fingerprint(target.expected_fingerprint, reached.key.fingerprint)
+
+
 def _type_of(alg: str) -> str:
     return "ssh-rsa" if alg in _RSA_ALGS else alg
+
+
+class _Asking:
+    """The key that a jump host has shown, and when."""
+
+    def __init__(self, lock: asyncio.Lock, at: float) -> None:
+        self.lock = lock
+        self.at = at
+        self.reached: Reached | None = None
 
 
 class _Slot:
@@ -241,7 +304,7 @@ def _translated(
     opening: Opening,
     *,
     questions: Questions | None = None,
-    pin: HostKey | None = None,
+    reached: Reached | None = None,
 ) -> Iterator[None]:
     try:
         yield
@@ -249,11 +312,16 @@ def _translated(
         if opening.is_foreign:
             raise opening.refusal(step) from None
         raise failure(
-            "connect_timeout" if step == "connect" else "login_timeout", step, host=host, port=port, seconds=f"{seconds:g}"
+            "connect_timeout" if step == "connect" or not opening.version else "login_timeout",
+            step,
+            host=host,
+            port=port,
+            seconds=f"{seconds:g}",
         ) from None
     except asyncssh.HostKeyNotVerifiable:
-        known = pin.fingerprint if pin else "the confirmed one"
-        raise failure("host_key_changed", "host_key", host=host, shown="another one", known=known) from None
+        known = reached.key.fingerprint if reached else "the confirmed one"
+        shown = (questions and questions.shown) or "another one"
+        raise failure("host_key_changed", "host_key", host=host, shown=shown, known=known) from None
     except asyncssh.ChannelOpenError as exc:
         raise failure("jump_failed", step, host=host, port=port, why=one_line(str(exc)) or "without a reason") from None
     except asyncssh.PermissionDenied as exc:

@@ -34,6 +34,12 @@ class Questions(asyncssh.SSHClient):
         """What it asked for that was not given."""
         self._expired = False
         self._answered = ""
+        self.shown = ""
+        """The fingerprint of a host key that is not the confirmed one."""
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002  # of the interface
+        self.shown = key.get_fingerprint()
+        return False
 
     def public_key_auth_requested(self) -> KeyPairListArg | None:
         key, self._key = self._key, None

@@ -81,7 +81,8 @@ async def find_way(connector: Connector, target: Target, steps: Steps, restart: 
                 jump = await stack.enter_async_context(_over(connector, target.jump, jump_key, steps, restart))
                 closing.append(f"over {target.jump.host}, {jump.way.reached.key.type} {jump.way.reached.key.fingerprint}")
             reached = await connector.reach(target, jump and jump.tunnel, jump.way.reached.address if jump else "")
-            closing.append(f"{reached.address} port {target.port} answers")
+            answers = "answers" if reached.asked else "is logged in to by its known key"
+            closing.append(f"{reached.address} port {target.port} {answers}")
         async with steps.step("host_key") as closing:
             closing.append(f"{reached.key.type} {reached.key.fingerprint}")
             await _know(target, reached, steps, restart, reached.key)
@@ -122,7 +123,7 @@ async def _at_jump(target: Target, work: Awaitable[T]) -> T:
 @contextlib.asynccontextmanager
 async def _over(connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, restart: Restart) -> AsyncIterator[Jump]:
     """Log in to the jump host by the same rules as to any server; nothing runs there, and one connection goes through."""
-    reached = await _at_jump(target, connector.reach(target))
+    reached = await _at_jump(target, connector.reach(target, through=True))
     await _at_jump(target, _know(target, reached, steps, restart, reached.key._replace(host=target.host)))
     way = Way(target, reached, key)
     async with contextlib.AsyncExitStack() as stack:

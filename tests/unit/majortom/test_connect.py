@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from majortom.connect import Connector, Limits, Reached, check_host_key, describ
 from majortom.keys import LoadedKey, load_key
 from majortom.opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Offer, check_offer
 from tests.support.addresses import any_address
+from tests.support.ports import free_port
 from tests.support.ssh_server import serving
 
 ED25519 = asyncssh.generate_private_key("ssh-ed25519")
@@ -30,6 +32,38 @@ def target(port: int, **given: object) -> Target:
         "sudo_password": None, "pinned": None, "expected_fingerprint": None,
     }  # fmt: skip
     return Target(**{**fields, **given})  # type: ignore[arg-type]  # named as they are
+
+
+@contextlib.asynccontextmanager
+async def counting(port: int) -> AsyncIterator[tuple[int, list[str]]]:
+    """Another port of the same server, which counts connections."""
+    seen: list[str] = []
+    at_work: set[asyncio.Task[None]] = set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append("connection")
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        at_work.update(asyncio.ensure_future(pass_on(*ways)) for ways in ((reader, back), (there, writer)))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], seen
+    finally:
+        server.close()
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+        await asyncio.sleep(0)  # aborted transports close their sockets in the next turn of the loop
 
 
 def connector() -> Connector:
@@ -135,14 +169,38 @@ async def test_the_pinned_kind_of_key_is_asked_for_first() -> None:
 
 
 async def test_a_server_that_lost_the_pinned_kind_of_key_has_changed() -> None:
-    async with serving(ED25519) as (port, _):
-        where = target(port, pinned=describe(ECDSA))
-        reached = await connector().reach(where)
-        with pytest.raises(DeployError) as caught:
-            check_host_key(where, reached)
-    assert caught.value.code == "host_key_changed"
-    assert ED25519.get_fingerprint() in caught.value.message
-    assert ECDSA.get_fingerprint() in caught.value.message
+    async with serving(ED25519) as (port, seen):
+        where = target(port, pinned=describe(ECDSA), password=Secret("right"))
+        error = await login_error(where, await connector().reach(where), None)
+    assert (error.code, error.step) == ("host_key_changed", "host_key")
+    assert ED25519.get_fingerprint() in error.message
+    assert ECDSA.get_fingerprint() in error.message
+    assert seen == []
+
+
+async def test_a_server_whose_key_is_known_is_logged_in_to_by_one_connection() -> None:
+    async with serving(ED25519, ECDSA) as (port, seen), counting(port) as (front, connections):
+        await reach_and_log_in(target(front, pinned=describe(ECDSA), password=Secret("right")))
+    assert seen == ["begin admin", "password admin"]
+    assert len(connections) == 1
+
+
+async def test_a_known_server_that_is_away_is_not_reached() -> None:
+    where = target(free_port(), pinned=describe(ECDSA), password=Secret("right"))
+    error = await login_error(where, await connector().reach(where), None)
+    assert (error.code, error.step) == ("port_closed", "connect")
+
+
+async def test_a_batch_asks_its_jump_host_once() -> None:
+    ask = connector()
+    async with serving(ED25519, ECDSA) as (port, _), counting(port) as (front, connections):
+        reached = await asyncio.gather(*(ask.reach(target(front), through=True) for _ in range(32)))
+        assert {one.key for one in reached} == {describe(ED25519)}
+        assert len(connections) == 1
+        other = await ask.reach(target(front, expected_fingerprint=ECDSA.get_fingerprint()), through=True)
+        assert other.key == describe(ECDSA)
+        await ask.reach(target(front))
+    assert len(connections) > 3
 
 
 async def test_a_fingerprint_of_any_of_the_server_s_keys_confirms_it() -> None:

@@ -1,0 +1,66 @@
+"""An sshd of OpenSSH 9.8 or newer as it comes, which penalises addresses that connect and do not log in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from majortom.base import DeployError, Secret, Target
+from majortom.connect import Connector, Limits
+from majortom.session import Steps, enter, find_way
+from tests.support import lab as labs
+from tests.support.addresses import any_address
+from tests.support.lab import Host
+from tests.support.ssh_server import Person, no_limit
+from tests.support.sshd import sshd
+
+pytestmark = pytest.mark.system
+
+LIMITS = Limits(connect_s=30, login_s=60)
+
+
+@pytest.fixture(scope="module")
+def jump_host(request: pytest.FixtureRequest) -> Host:
+    request.getfixturevalue("lab_hosts")
+    [host] = labs.up(debian_new=1)
+    version = host.run("/usr/sbin/sshd", "-V").stderr.removeprefix("OpenSSH_").split("p", maxsplit=1)[0]
+    assert tuple(map(int, version.split("."))) >= (9, 8)
+    return host
+
+
+async def log_in(connector: Connector, target: Target) -> None:
+    steps = Steps(Person())
+    async with find_way(connector, target, steps, no_limit) as way, enter(connector, way, steps, LIMITS):
+        pass
+
+
+def targets(jump: Target, behind: Host, ports: list[int]) -> list[Target]:
+    key = Secret(behind.private_key())
+    return [Target(behind.address, port, "root", key, None, None, None, None, None, jump=jump) for port in ports]
+
+
+@pytest.mark.parametrize("servers", [8, pytest.param(32, marks=pytest.mark.slow)])
+async def test_a_batch_of_servers_goes_through_one_jump_host_as_it_comes(jump_host: Host, lab_hosts: list[Host], servers: int) -> None:
+    """The servers behind it are sshds on ports of one host, whose own penalties are another test's."""
+    jump = Target(jump_host.address, jump_host.port, "root", Secret(jump_host.private_key()), None, None, None, None, None)
+    connector = Connector(LIMITS, any_address)
+    with contextlib.ExitStack() as stack:
+        ports = [await asyncio.to_thread(stack.enter_context, sshd(lab_hosts[0])) for _ in range(servers)]
+        ends = await asyncio.gather(*(log_in(connector, one) for one in targets(jump, lab_hosts[0], ports)), return_exceptions=True)
+    assert [str(end) for end in ends if end is not None] == []
+
+
+async def test_an_address_that_is_penalised_is_told_when_to_come_back(jump_host: Host) -> None:
+    with contextlib.ExitStack() as stack:
+        port = await asyncio.to_thread(stack.enter_context, sshd(jump_host, "PerSourcePenalties authfail:600", "UsePAM yes"))
+        wrong = Target(jump_host.address, port, "admin", None, None, Secret("wrong"), None, None, None)
+        codes = []
+        for _ in range(3):
+            with pytest.raises(DeployError) as caught:
+                await log_in(Connector(LIMITS, any_address), wrong)
+            codes.append(caught.value.code)
+    assert codes[0] == "password_rejected"
+    assert codes[-1] == "ssh_refused"
+    assert "(Not allowed at this time): it may limit connections; try again in ten minutes." in caught.value.message
