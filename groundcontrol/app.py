@@ -64,6 +64,7 @@ from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import ws_agent
 from groundcontrol.web.control import SOCKET_NAME, listen
+from groundcontrol.web.costs import Costs
 from groundcontrol.web.http import health, local
 from groundcontrol.web.http import invites as invites_http
 from groundcontrol.web.server import GATE, LIVE, build_app, make_runner
@@ -277,7 +278,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     lag = LoopLag(keeper)
     services = Services(
         config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=Damages(registry.events), jobs=orders,
-        deployments=deployments, updates=updates, invites=invites, auth=auth, hub_id=hub, build=VERSION,
+        deployments=deployments, updates=updates, invites=invites, auth=auth, hub_id=hub, build=VERSION, costs=Costs(clock),
     )  # fmt: skip
     facts = HubFacts(hub, config.node_url, VERSION)
     janitor = Janitor(

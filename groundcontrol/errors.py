@@ -108,6 +108,12 @@ class HeadersTooLarge(HubError):
     code = "request.headers_too_large"
 
 
+class TooManyRequests(HubError):
+    """This user has asked for something dear too often; `Retry-After` says when to repeat."""
+
+    code = "request.too_many"
+
+
 class UnsupportedType(HubError):
     """The request body is not of a type that this call takes."""
 

@@ -17,7 +17,9 @@ import msgspec
 from aiohttp import web
 
 from groundcontrol.web.routes import ROOT
-from tests.support.attack_tools import addresses, attackers, figure, hashes, meanwhile, try_password
+from spider.wire.frames import LogAck, Table
+from tests.support.agent import IDENTITY, QUESTION, agents
+from tests.support.attack_tools import addresses, ask, attackers, figure, hashes, meanwhile, try_password
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.inprocess_hub import running
 
@@ -25,6 +27,9 @@ CALLS = 3000
 WARM_UP = 300
 GUESSES = 500
 SLOW_SOCKETS = 600
+DEAR_NODES = 150
+UPDATES = 600
+DEAR_CALLS = 32
 REVOCATIONS = 20
 
 Results = list[dict[str, object]]
@@ -137,7 +142,10 @@ async def _storm(name: str, hub: HubProcess, attack: contextlib.AbstractAsyncCon
 
 
 async def storms() -> Results:
-    """A good log-in while 500 bad ones come at once, and while 600 sockets trickle: beside the same log-in in peace."""
+    """A good log-in while 500 bad ones come at once, while 600 sockets trickle, and while one user asks 32 times for what every node has told.
+
+    Each beside the same log-in in peace.
+    """
     results: Results = []
     with tempfile.TemporaryDirectory() as folder:
         with HubProcess(Path(folder) / "guessed") as hub:
@@ -147,7 +155,26 @@ async def storms() -> Results:
         with HubProcess(Path(folder) / "slow") as hub:
             async with attackers(hub, ["127.0.0.2"]) as [owner]:
                 results += await _storm("slow_sockets_600", hub, _trickling(hub), owner)
+        with HubProcess(Path(folder) / "dear") as hub:
+            token = await _fleet_with_updates(hub)
+            async with attackers(hub, ["127.0.0.2", "127.0.0.3"]) as [owner, viewer]:
+                path = f"{ROOT}/updates/nodes?package=package-7"
+                calls = [ask(viewer, "GET", path, Authorization=f"Bearer {token}") for _ in range(DEAR_CALLS)]
+                results += await _storm("dear_calls_32", hub, meanwhile(calls), owner)
     return results
+
+
+async def _fleet_with_updates(hub: HubProcess) -> str:
+    """Nodes that have told long tables. Returns: the token of a session that may read them."""
+    cells = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
+    columns = ["package", "installed", "candidate", "security", "repository"]
+    nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(DEAR_NODES)))
+    for node in nodes:
+        async with agents(hub, node) as [agent]:
+            await agent.join()
+            await agent.say(IDENTITY, Table("updates", int(time.time() * 1000), UPDATES, columns, list(cells)), QUESTION)
+            await agent.expect(LogAck)
+    return (await asyncio.to_thread(hub.login)).token
 
 
 @contextlib.asynccontextmanager

@@ -96,12 +96,12 @@ def row_of(table: FactTable, package: str) -> Row | None:
 class Tally:
     """Adds up one node after the other."""
 
-    def __init__(self, search: str = "", *, security_only: bool = False) -> None:
-        self._search = search
-        self._security_only = security_only
+    def __init__(self) -> None:
         self._lines: Counter[tuple[Cell, ...]] = Counter()
         """Package, candidate, security and repository, as they were told: nodes."""
         self.told = 0
+        self.silent = 0
+        """Nodes without a list."""
         self.cut = 0
         self.oldest_at: float | None = None
 
@@ -112,12 +112,12 @@ class Tally:
         self.oldest_at = table.taken_at if self.oldest_at is None else min(self.oldest_at, table.taken_at)
         self._lines.update(zip(*(_column(table, name) for name in _COLUMNS if name != "installed"), strict=True))
 
-    def packages(self) -> list[PackageUpdate]:
+    def packages(self, search: str = "", *, security_only: bool = False) -> list[PackageUpdate]:
         """Security first, then what is on most nodes, then by name."""
         found: dict[str, dict[tuple[str, Tri, str], int]] = {}
         for (name, after, told, repository), nodes in self._lines.items():
             package, security = str(name or ""), _tri(told)
-            if self._search in package and (security == "yes" or not self._security_only):
+            if search in package and (security == "yes" or not security_only):
                 counts = found.setdefault(package, {})
                 key = (str(after or ""), security, str(repository or ""))
                 counts[key] = counts.get(key, 0) + nodes

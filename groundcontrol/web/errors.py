@@ -33,6 +33,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.BadRequest: 400,
     errors.TooLarge: 413,
     errors.HeadersTooLarge: 431,
+    errors.TooManyRequests: 429,
     errors.UnsupportedType: 415,
     errors.NotAcceptable: 406,
     errors.MethodNotAllowed: 405,

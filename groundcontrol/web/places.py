@@ -46,12 +46,13 @@ class Places:
 class Room:
     """So much room; who finds too little of it waits for a while, and users have their turns one after the other."""
 
-    def __init__(self, what: str, most: int, most_of_one: int, patience_s: float) -> None:
-        """`what`: what is the matter where there is none, and what to do."""
+    def __init__(self, what: str, most: int, most_of_one: int, patience_s: float, most_waiting: int = MAX_WAITING_OF_ONE) -> None:
+        """`what`: what is the matter where there is none, and what to do. `most_waiting`: how many of one may wait."""
         self._what = what
         self._most = most
         self._most_of_one = most_of_one
         self._patience_s = patience_s
+        self._most_waiting = most_waiting
         self._taken: Counter[UserId | None] = Counter()
         self._waiting: dict[UserId | None, dict[asyncio.Future[None], int]] = {}
         """Who has been let in for the longest ago comes first."""
@@ -63,7 +64,7 @@ class Room:
         Raises: Unavailable: there was none for too long, or too much of this user waits for it already.
         """
         own = self._waiting.setdefault(who, {})
-        if len(own) >= MAX_WAITING_OF_ONE:
+        if len(own) >= self._most_waiting:
             raise self._refused()
         turn = asyncio.get_running_loop().create_future()
         own[turn] = size

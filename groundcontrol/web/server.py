@@ -14,6 +14,7 @@ from aiohttp.typedefs import Middleware
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.web import openapi
 from groundcontrol.web.body import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
+from groundcontrol.web.costs import Costs
 from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.gate import Gate
 from groundcontrol.web.headers import HeaderWriter, security_headers
@@ -49,7 +50,7 @@ def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | 
     app = web.Application(middlewares=[_answer_errors(shown)], client_max_size=MAX_BODY_BYTES)
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS] = services, gate, live, headers
     for route in (*ROUTES, *routes):
-        app.router.add_route(route.method, ROOT + route.path, _handle(gate, route))
+        app.router.add_route(route.method, ROOT + route.path, _handle(gate, services.costs, route))
     app.router.add_route("GET", ROOT + "/openapi.json", _describe(openapi.encoded()))
     app.router.add_route("GET", ROOT + "/live", live.handle)
     app.on_response_prepare.append(headers)
@@ -62,18 +63,20 @@ def make_runner(app: web.Application) -> HubRunner:
     return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies)
 
 
-def _handle(gate: Gate, route: Route) -> Handle:
+def _handle(gate: Gate, costs: Costs, route: Route) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         call = await gate.admit(
             request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, local=route.local
         )
         if route.body is None:
-            answer = await route.handler(call)
+            async with costs.take(route.cost, None if call.known is None else call.user_id):
+                answer = await route.handler(call)
         else:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
             body = await read_body(request, route.body, optional=route.optional_body, limit=limit)
             call = await gate.admit_again(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
-            answer = await route.handler(call, body)
+            async with costs.take(route.cost, None if call.known is None else call.user_id):
+                answer = await route.handler(call, body)
         if isinstance(answer, web.StreamResponse):
             return answer
         if answer is None:

@@ -20,6 +20,7 @@ from groundcontrol.domain.scope import Scope
 from groundcontrol.domain.server_lists import Format, Reading
 from groundcontrol.domain.summary import Brief
 from groundcontrol.store.base import Store
+from groundcontrol.web.costs import Costs
 from groundcontrol.web.places import Places, Room
 from spider.clock import Clock
 
@@ -142,6 +143,7 @@ class Services:
     hub_id: HubId
     build: str
     """Of the hub; the page has its own."""
+    costs: Costs
     exports: Places = field(default_factory=lambda: Places("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER))
     outputs: Places = field(default_factory=lambda: Places("outputs of jobs", MAX_OUTPUTS, MAX_OUTPUTS_OF_A_USER))
     histories: Room = field(

@@ -47,6 +47,7 @@ from groundcontrol.fleet.facts import Facts
 from groundcontrol.jobs.service import JobService
 from groundcontrol.store.base import AuditEntry, Store
 from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.web.costs import Costs
 from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import LIVE, build_app, make_runner
 from groundcontrol.web.services import Services
@@ -314,6 +315,7 @@ class TestHub:
             auth=self.auth,
             hub_id=HubId(new_time_id()),
             build="test",
+            costs=Costs(clock),
         )
         self.app = build_app(self.services, page=page)
         self.server = _Server(self.app, skip_url_asserts=True)

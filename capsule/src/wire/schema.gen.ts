@@ -1616,6 +1616,7 @@ export type ErrorCode =
   | "request.method_not_allowed"
   | "request.not_acceptable"
   | "request.too_large"
+  | "request.too_many"
   | "request.unsupported_type"
   | "store.busy"
   | "store.damaged"

@@ -65,29 +65,39 @@ log = logging.getLogger(__name__)
 CONTROL_NAME: Final = "stardust.db"
 _OLDEST: Final = (3, 37, 0)
 """STRICT tables."""
+URGENT: Final = 1
+"""Connections for what nobody may hold up: each query there is a look-up of a few rows."""
 _LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
 """Of a hub that has had both databases open, once."""
 
 
 class _File:
-    """One database file: its one writing connection, and those that read."""
+    """One database file: its one writing connection, and those that read.
 
-    def __init__(self, path: Path, writer: Writer, reader: Reader) -> None:
+    `urgent` is for what nobody may hold up: log-ins, rights, the health of the hub and the openings of nodes.
+    """
+
+    def __init__(self, path: Path, writer: Writer, reader: Reader, urgent: Reader) -> None:
         self.path = path
         self.writer = writer
         self.reader = reader
+        self.urgent = urgent
 
     @classmethod
     async def open(cls, path: Path, kind: Kind, clock: Clock) -> _File:
         await asyncio.to_thread(make_private_file, path)
         thread: Thread | None = None
+        reader: Reader | None = None
         try:
             await asyncio.to_thread(_make_if_blank, path, kind)
             left = kind.wipe and size(path.with_name(path.name + "-wal")) > 0
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
+            urgent = await Reader.open(path, URGENT)
         except BaseException as exc:
+            if reader is not None:
+                await reader.close()
             if thread is not None:
                 await thread.close()
             if isinstance(exc, sqlite3.Error):
@@ -95,13 +105,14 @@ class _File:
             if isinstance(exc, StoreError):
                 raise _refusal(path, exc) from exc
             raise
-        return cls(path, Writer(thread, path.name, clock, shredding=left), reader)
+        return cls(path, Writer(thread, path.name, clock, shredding=left), reader, urgent)
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Returns: False: its disk hangs, and the writing thread with it."""
-        if not await self.writer.close(fold=await self.reader.close(), limit_s=limit_s):
+        idle = await asyncio.gather(self.reader.close(), self.urgent.close())
+        if not await self.writer.close(fold=all(idle), limit_s=limit_s):
             return False
-        if self.reader.damaged or self.writer.damaged:
+        if self.reader.damaged or self.urgent.damaged or self.writer.damaged:
             await asyncio.to_thread(suspect, self.path)
         return True
 
@@ -131,15 +142,15 @@ class Database:
 
         Args: chain: names this process's audit chain (its hub id). earlier_audit_keys: rows from before rotations verify with these.
         """
-        writer, reader = self._control.writer, self._control.reader
+        writer, reader, urgent = self._control.writer, self._control.reader, self._control.urgent
         audit = Chain(audit_key, chain)
         metrics = SqliteMetrics(self._samples.writer, self._samples.reader)
-        nodes = SqliteNodes(writer, reader, audit, metrics, self._clock)
-        jobs = SqliteJobs(writer, reader, audit)
+        nodes = SqliteNodes(writer, reader, urgent, audit, metrics, self._clock)
+        jobs = SqliteJobs(writer, reader, urgent, audit)
         await nodes.sweep()
         return Store(
             hubs=SqliteHubs(writer),
-            sessions=SqliteSessions(writer, reader, audit, self._clock),
+            sessions=SqliteSessions(writer, urgent, audit, self._clock),
             nodes=nodes,
             facts=SqliteFacts(writer, reader),
             metrics=metrics,
@@ -148,12 +159,12 @@ class Database:
             batches=SqliteBatches(writer, reader, audit, jobs),
             deployments=SqliteDeployments(writer, reader, audit),
             secrets=SqliteSecrets(writer, reader, audit),
-            users=SqliteUsers(writer, reader, audit, self._clock),
+            users=SqliteUsers(writer, urgent, audit, self._clock),
             log=SqliteLog(writer, reader, audit, (audit_key, *earlier_audit_keys)),
-            people=SqlitePeople(writer, reader, audit, self._clock),
+            people=SqlitePeople(writer, urgent, audit, self._clock),
             preferences=SqlitePreferences(writer, reader, audit),
             factors=SqliteFactors(writer, audit),
-            tokens=SqliteApiTokens(writer, reader, audit, self._clock),
+            tokens=SqliteApiTokens(writer, urgent, audit, self._clock),
             retention=SqliteRetention(writer, reader, audit),
             recovery=SqliteRecovery(writer, reader, audit),
             invites=SqliteInvites(writer, reader, audit),
@@ -174,7 +185,7 @@ class Database:
     @property
     def broken(self) -> bool:
         """An input/output error was seen: nothing is acknowledged any more; end the process and start anew."""
-        return any(file.writer.broken or file.reader.broken for file in (self._control, self._samples))
+        return any(file.writer.broken or file.reader.broken or file.urgent.broken for file in (self._control, self._samples))
 
     @property
     def trouble(self) -> StoreError | None:
@@ -205,6 +216,7 @@ class Database:
             try:
                 await file.writer.shrink()
                 await file.reader.shrink()
+                await file.urgent.shrink()
             except sqlite3.Error as exc:
                 raise translate(exc, file.path.name) from exc
 

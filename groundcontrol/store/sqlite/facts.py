@@ -15,7 +15,7 @@ from groundcontrol.domain.facts import Cell, FactTable, InstalledPackage, Packag
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import Scope
-from groundcontrol.domain.updates import NodeUpdate, NodeUpdateList, UpdateList
+from groundcontrol.domain.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
 from groundcontrol.errors import NotFound, StoreError
 from groundcontrol.store.sqlite.cursors import check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import admitted, grant_values
@@ -39,6 +39,8 @@ class SqliteFacts:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self._tallies: dict[bytes, Tally] = {}
+        """By what they were made of: which nodes, and which table of each. The newest ones."""
 
     async def save_table(self, session: Session, table: FactTable) -> None:
         columns, cells = to_json(table.columns), zlib.compress(to_json(table.cells).encode())
@@ -115,26 +117,38 @@ class SqliteFacts:
         after = None if cursor is None else tuple(read_cursor(cursor, kind, scope.org, int, int, str))
 
         def read(rows: Rows) -> UpdateList:
-            tally, silent = updates.Tally(search, security_only=security_only), 0
-            for _, _, table in _told(rows, scope, updates.SUBJECT):
-                if table is None:
-                    silent += 1
-                else:
-                    tally.add(table)
-            found = tally.packages()
+            tally = self._tally(rows, scope)
+            found = tally.packages(search, security_only=security_only)
             rest = [one for one in found if after is None or updates.sort_key(one) > after]
             return UpdateList(
                 items=tuple(rest[:size]),
                 total=len(found),
                 security=sum(1 for one in found if one.security == "yes"),
                 told=tally.told,
-                silent=silent,
+                silent=tally.silent,
                 cut=tally.cut,
                 oldest_at=tally.oldest_at,
                 next=make_cursor(kind, scope.org, *updates.sort_key(rest[size - 1])) if len(rest) > size else None,
             )
 
         return await self._reader.run(read)
+
+    def _tally(self, rows: Rows, scope: Scope) -> Tally:
+        """That of all nodes that the caller may see: the last one, as long as no table has changed and no node has come or gone."""
+        made_of = rows.all(_MADE_OF + admitted(scope) + " ORDER BY node.no", updates.SUBJECT, scope.org, *grant_values(scope))
+        key = hashlib.sha256(repr([tuple(row) for row in made_of]).encode()).digest()
+        found = self._tallies.get(key)
+        if found is None:
+            found = Tally()
+            for _, _, table in _told(rows, scope, updates.SUBJECT):
+                if table is None:
+                    found.silent += 1
+                else:
+                    found.add(table)
+            while len(self._tallies) >= _TALLIES:
+                self._tallies.pop(next(iter(self._tallies), b""), None)  # another thread may be as far
+            self._tallies[key] = found
+        return found
 
     async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
         size = check_limit(limit)
@@ -159,6 +173,14 @@ _TOLD: Final = (
     "SELECT node.no, node.id, told.taken_at, told.total, told.columns, told.cells FROM node"
     " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
 )
+
+
+_MADE_OF: Final = (
+    "SELECT node.no, told.taken_at, told.total, length(told.columns), length(told.cells) FROM node"
+    " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
+)
+"""Without reading what is in the tables."""
+_TALLIES: Final = 8
 
 
 def _told(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, FactTable | None]]:

@@ -53,9 +53,10 @@ _NOT_ALLOWED: Final = (
 class SqliteJobs:
     """`JobStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain) -> None:
         self._writer = writer
         self._reader = reader
+        self._urgent = urgent
         self._chain = chain
         self._digests = output.Digests()
 
@@ -180,7 +181,7 @@ class SqliteJobs:
 
     async def _unfinished(self, ids: Sequence[JobId], node: NodeId) -> list[sqlite3.Row]:
         where = "WHERE job.id IN (SELECT value FROM json_each(?)) AND node.id = ?"
-        found = await self._reader.run(lambda rows: select(rows, where, json.dumps(list(ids)), node))
+        found = await self._urgent.run(lambda rows: select(rows, where, json.dumps(list(ids)), node))
         return [row for row in found if not is_finished(row)]
 
     async def any_open(self) -> bool:

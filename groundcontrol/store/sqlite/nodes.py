@@ -45,9 +45,10 @@ def fold(name: str) -> str:
 class SqliteNodes:
     """`NodeStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, metrics: MetricStore, clock: Clock) -> None:
+    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, metrics: MetricStore, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
+        self._urgent = urgent
         self._chain = chain
         self._metrics = metrics
         self._clock = clock
@@ -83,7 +84,7 @@ class SqliteNodes:
         return Page(items, make_cursor("nodes", scope.org, items[-1].no) if len(found) > size else None)
 
     async def find_node(self, node: NodeId) -> Node | None:
-        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM node WHERE id = ?", node))
+        row = await self._urgent.run(lambda rows: rows.one("SELECT * FROM node WHERE id = ?", node))
         return None if row is None else _to_node(row)
 
     async def id_of(self, no: int) -> NodeId | None:

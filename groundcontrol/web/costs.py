@@ -1,0 +1,94 @@
+"""What a call costs the hub, and how much of it one user gets. Each row of the route table declares its class."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import AsyncIterator
+from typing import Final, Literal, NamedTuple
+
+from groundcontrol.domain.ids import UserId
+from groundcontrol.errors import TooManyRequests
+from groundcontrol.web.places import Room
+from spider.clock import Clock
+
+Cost = Literal["small", "page", "scan", "fleet", "history"]
+"""small: the same whatever is stored. page: a page of rows. scan: rows until enough match. fleet: every node's table.
+history: samples of a time; its handlers limit values, exports and outputs themselves (`web/places.py`).
+"""
+
+
+class Limit(NamedTuple):
+    at_once: int
+    """Calls at work, of everybody: fewer than the reading connections of the database where each keeps one busy for long."""
+    at_once_of_a_user: int
+    waiting_of_a_user: int
+    """More than these are refused immediately."""
+    burst: int
+    """Calls of a user without a pause."""
+    a_second: float
+    """And from then on."""
+
+
+LIMITS: Final[dict[Cost, Limit]] = {
+    "page": Limit(at_once=16, at_once_of_a_user=4, waiting_of_a_user=64, burst=2000, a_second=50.0),
+    "scan": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=32, burst=600, a_second=20.0),
+    "fleet": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
+}
+PATIENCE_S: Final = 10.0
+"""Less than the fifteen seconds of a page."""
+
+
+class Costs:
+    """Places for calls that cost more than nothing, by class and user."""
+
+    def __init__(self, clock: Clock, limits: dict[Cost, Limit] = LIMITS) -> None:
+        self._rooms = {
+            cost: Room(
+                f"more of these calls ({cost}) are under way than this hub does at the same time; repeat later",
+                limit.at_once, limit.at_once_of_a_user, PATIENCE_S, limit.waiting_of_a_user,
+            )
+            for cost, limit in limits.items()
+        }  # fmt: skip
+        self._budgets = {cost: _Budget(clock, limit.burst, limit.a_second) for cost, limit in limits.items()}
+
+    @contextlib.asynccontextmanager
+    async def take(self, cost: Cost, who: UserId | None) -> AsyncIterator[None]:
+        """Hold a place for one call; users have their turns one after the other. `who`: None: the local socket, which has no budget.
+
+        Raises: TooManyRequests: this user has asked too often. Unavailable: there was no place for too long, or too many wait for one.
+        """
+        room = self._rooms.get(cost)
+        if room is None:
+            yield
+            return
+        if who is not None:
+            self._budgets[cost].spend(who)
+        async with room.take(who, 1):
+            yield
+
+
+class _Budget:
+    """So many calls of each user, given back with time."""
+
+    def __init__(self, clock: Clock, burst: int, a_second: float) -> None:
+        self._clock = clock
+        self._burst = burst
+        self._a_second = a_second
+        self._spent: dict[UserId, tuple[float, float]] = {}
+        """How much, and when that was so. Who has nothing left to be given back is not remembered."""
+
+    def spend(self, who: UserId) -> None:
+        """Raises: TooManyRequests."""
+        now = self._clock.monotonic()
+        for user in [user for user in self._spent if not self._left(user, now)]:
+            del self._spent[user]
+        spent = self._left(who, now) + 1
+        if spent > self._burst:
+            wait_s = math.ceil((spent - self._burst) / self._a_second)
+            raise TooManyRequests(f"this user has asked for this too often; repeat in {wait_s} seconds", retry_after_s=wait_s)
+        self._spent[who] = spent, now
+
+    def _left(self, who: UserId, now: float) -> float:
+        spent, at = self._spent.get(who, (0.0, now))
+        return max(0.0, spent - (now - at) * self._a_second)

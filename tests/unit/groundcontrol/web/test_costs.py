@@ -1,0 +1,139 @@
+"""What a call costs, and that nobody's dear calls keep others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundcontrol.domain.ids import UserId
+from groundcontrol.errors import TooManyRequests, Unavailable
+from groundcontrol.store.sqlite.reader import POOL_SIZE
+from groundcontrol.web.costs import LIMITS, Costs
+from groundcontrol.web.routes import LIMIT, ROUTES
+from tests.support.agent import until
+from tests.support.clock import ManualClock
+from tests.support.inprocess_hub import Client, TestHub
+
+ANNA, BEN = UserId("anna"), UserId("ben")
+
+
+def test_every_list_declares_what_it_costs() -> None:
+    """Whatever has pages grows with what is stored."""
+    assert [route.path for route in ROUTES if LIMIT in route.query and route.cost == "small" and route.path != "/metrics"] == []
+
+
+def test_the_documents_name_every_call_that_costs_more_than_nothing() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "performance.md").read_text()
+    assert [
+        route.path for route in ROUTES if route.cost != "small" and f"`GET {route.path.removeprefix('/')}` | {route.cost} |" not in text
+    ] == []
+
+
+def test_dear_calls_leave_a_reading_connection_to_others() -> None:
+    assert LIMITS["fleet"].at_once < POOL_SIZE
+
+
+async def test_a_user_has_a_budget_that_comes_back() -> None:
+    clock = ManualClock()
+    costs = Costs(clock)
+    limit = LIMITS["fleet"]
+
+    async def call(who: UserId | None) -> None:
+        async with costs.take("fleet", who):
+            pass
+
+    for _ in range(limit.burst):
+        await call(ANNA)
+    with pytest.raises(TooManyRequests) as refused:
+        await call(ANNA)
+    assert refused.value.detail["retry_after_s"] == 1
+    await call(BEN)
+    for _ in range(limit.burst + 1):
+        await call(None)
+    clock.advance(1.0)
+    await call(ANNA)
+    await call(ANNA)
+    with pytest.raises(TooManyRequests):
+        await call(ANNA)
+    clock.advance(limit.burst / limit.a_second)
+    for _ in range(limit.burst):
+        await call(ANNA)
+
+
+async def test_what_costs_nothing_has_no_limit() -> None:
+    costs = Costs(ManualClock())
+    async with asyncio.TaskGroup() as group:
+        for _ in range(1000):
+            group.create_task(costs.take("small", ANNA).__aenter__())
+
+
+class Slow:
+    """A store whose dear query takes until it is let go."""
+
+    def __init__(self, hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at_work = self.most = 0
+        self.go = asyncio.Event()
+        real = hub.store.facts.updates
+
+        async def updates(*args: Any, **more: Any) -> Any:
+            self.at_work += 1
+            self.most = max(self.most, self.at_work)
+            try:
+                await self.go.wait()
+                return await real(*args, **more)
+            finally:
+                self.at_work -= 1
+
+        monkeypatch.setattr(hub.store.facts, "updates", updates)
+
+
+@pytest.mark.holds("S-27")
+async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, ben = await hub.logged_in("viewer"), await hub.logged_in("viewer")
+    slow, limit = Slow(hub, monkeypatch), LIMITS["fleet"]
+
+    async def ask(client: Client) -> tuple[int, str]:
+        answer = await client.get("updates")
+        return answer.status, answer.headers.get("Retry-After", "")
+
+    asked = [asyncio.create_task(ask(anna)) for _ in range(33)]
+    refused = 33 - limit.at_once_of_a_user - limit.waiting_of_a_user
+    await until(lambda: sum(task.done() for task in asked) >= refused and slow.at_work > 0, 20, "the first calls are not at work")
+    other = asyncio.create_task(ask(ben))
+    await until(lambda: slow.at_work == 2, 20, "another user waits for the first one")
+    assert (await anna.get("nodes")).status == 200
+    slow.go.set()
+    told = await asyncio.gather(*asked)
+    assert sorted(told) == [(200, "")] * (33 - refused) + [(503, "10")] * refused
+    assert await other == (200, "")
+    assert slow.most == limit.at_once
+
+
+@pytest.mark.holds("S-27")
+async def test_log_in_rights_health_and_openings_have_a_reader_of_their_own(hub: TestHub) -> None:
+    """While every other connection of the database is busy."""
+    admin, node = await hub.logged_in(), await hub.node()
+    free = threading.Event()
+    busy = [asyncio.create_task(hub.database._control.reader.run(lambda _rows: free.wait(60))) for _ in range(POOL_SIZE)]
+    try:
+        async with asyncio.timeout(5):
+            assert (await admin.get("auth/me")).status == 200
+            assert (await hub.anonymous().post("auth/login", {"username": "nobody", "password": "wrong"})).status == 401
+            assert await hub.store.users.initialised_at() is None
+            assert await hub.store.nodes.find_node(node.id) is not None
+            assert await hub.store.jobs.held([], node.id) == {}
+    finally:
+        free.set()
+        await asyncio.gather(*busy)
+
+
+async def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.web.costs.PATIENCE_S", 0.05)
+    costs = Costs(ManualClock())
+    async with costs.take("fleet", ANNA):
+        with pytest.raises(Unavailable):
+            await costs.take("fleet", ANNA).__aenter__()
