@@ -14,8 +14,8 @@ from groundcontrol.errors import TooManyRequests, Unavailable
 from groundcontrol.store.sqlite.reader import POOL_SIZE
 from groundcontrol.web.costs import LIMITS, Costs
 from groundcontrol.web.routes import LIMIT, ROUTES
-from tests.support.agent import until
 from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
 from tests.support.inprocess_hub import Client, TestHub
 
 ANNA, BEN = UserId("anna"), UserId("ben")
@@ -102,9 +102,9 @@ async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(
 
     asked = [asyncio.create_task(ask(anna)) for _ in range(33)]
     refused = 33 - limit.at_once_of_a_user - limit.waiting_of_a_user
-    await until(lambda: sum(task.done() for task in asked) >= refused and slow.at_work > 0, 20, "the first calls are not at work")
+    await eventually(lambda: sum(task.done() for task in asked) >= refused and slow.at_work > 0, 20, "the first calls are not at work")
     other = asyncio.create_task(ask(ben))
-    await until(lambda: slow.at_work == 2, 20, "another user waits for the first one")
+    await eventually(lambda: slow.at_work == 2, 20, "another user waits for the first one")
     assert (await anna.get("nodes")).status == 200
     slow.go.set()
     told = await asyncio.gather(*asked)
