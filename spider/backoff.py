@@ -9,6 +9,10 @@ BASE_S = 1.0
 CAP_S = 60.0
 HEALTHY_S = 60.0
 """A session that lasted this long starts the count anew."""
+RETURN_S = 60.0
+RETURN_LEAST_S = 3.0
+RETURN_CAP_S = 5.0
+"""For so long after such a session no wait is longer than this: most hubs that go away are back within a minute."""
 LEAST_INTERVAL_S = 1.0
 """Between the starts of two attempts."""
 NOT_MINE_S = 600.0
@@ -23,6 +27,8 @@ class Backoff:
     def __init__(self, dice: Optional[random.Random] = None) -> None:
         self._dice = dice or random.Random()
         self._failures = 0
+        self._away_s = RETURN_S
+        """Since a session that lasted; a node that has never had one does not hurry."""
 
     def after(self, attempt_s: float, healthy_s: float, code: int = 0, reason: str = "", retry_after_s: Optional[float] = None) -> float:
         """How long to wait now.
@@ -33,14 +39,25 @@ class Backoff:
         """
         if healthy_s >= HEALTHY_S:
             self._failures = 0
-        limit = min(CAP_S, BASE_S * 2.0 ** min(self._failures, 16))
-        self._failures += 1
+            self._away_s = 0.0
+        else:
+            self._away_s += attempt_s
+        wait = self._wait(attempt_s, code, reason, retry_after_s)
+        self._away_s += wait
+        return wait
+
+    def _wait(self, attempt_s: float, code: int, reason: str, retry_after_s: Optional[float]) -> float:
+        least, limit = 0.0, min(CAP_S, BASE_S * 2.0 ** min(self._failures, 16))
+        if limit > RETURN_CAP_S and self._away_s < RETURN_S:  # the count goes on after that minute
+            least, limit = RETURN_LEAST_S, RETURN_CAP_S  # the first waits have spread the fleet; shorter ones would double its attempts
+        else:
+            self._failures += 1
         if code in _STRANGE:
             return _STRANGE[code]
         if code == CLOSE_GOING_AWAY and reason.isascii() and reason.isdigit() and len(reason) <= 9:
             wait = self._dice.uniform(0, min(int(reason) / 1000, LONGEST_S))
         else:
-            wait = self._dice.uniform(0, limit)
+            wait = self._dice.uniform(least, limit)
         if retry_after_s is not None:
             wait = min(retry_after_s, LONGEST_S) + self._dice.uniform(0, limit)
         return max(wait, LEAST_INTERVAL_S - attempt_s)

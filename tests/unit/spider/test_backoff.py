@@ -35,6 +35,27 @@ def test_a_healthy_minute_starts_the_count_anew() -> None:
     assert backoff.after(60.0, healthy_s=59.9) <= 2.0
 
 
+@pytest.mark.holds("SAFETY-88", "F-30")
+def test_a_node_that_was_connected_dials_within_five_seconds_for_a_minute_and_then_backs_off() -> None:
+    for seed in range(200):
+        backoff = Backoff(random.Random(seed))
+        later: list[float] = []
+        at, healthy_s = 0.0, 120.0
+        while len(later) < 6:
+            wait = backoff.after(0.1, healthy_s)
+            assert at >= 60.0 or 0.9 <= wait <= 5.0
+            if at >= 60.0:
+                later.append(wait)
+            at, healthy_s = at + wait + 0.1, 0.0
+        assert all(wait <= limit for wait, limit in zip(later, (8, 16, 32, 60, 60, 60), strict=True))
+        assert max(later) > 8
+
+
+def test_a_node_that_has_never_been_connected_does_not_hurry() -> None:
+    backoff = Backoff(random.Random(3))
+    assert max(backoff.after(0.1, 0.0) for _ in range(12)) > 20
+
+
 @pytest.mark.parametrize(("code", "seconds"), [(4401, 600), (4403, 600), (4409, 300)])
 def test_a_hub_that_does_not_want_this_node_is_left_alone(code: int, seconds: float) -> None:
     assert Backoff().after(1.0, 0.0, code) == seconds
