@@ -6,14 +6,14 @@ import hashlib
 import json
 from typing import Any, NamedTuple, TypeVar
 
-from tests.support.agent_host import JOBS, AgentHost
+from tests.support.agent_host import JOBS, PATIENCE_S, AgentHost
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
 
 SUDO = "lab-admin-pw"
 GATE = "/run/lab-gate-is-open"
-GATE_LIMIT_S = 150
+GATE_LIMIT_S = 480
 _REPOSITORY = "/srv/lab-repo/apt/main"
 _STARTED = "/var/lib/stardust/started"
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class DeployedHost(AgentHost):
             row = self.call("GET", path)
             return None if row["state"] in passing else row
 
-        return wait_until(look, what=f"{path} is past {passing}", limit_s=90)
+        return wait_until(look, what=f"{path} is past {passing}")
 
     def submit(self, action: str, packages: list[str] | None = None) -> str:
         """Ask for a job; returns its id."""
@@ -82,7 +82,7 @@ class DeployedHost(AgentHost):
         assert reply.status == 200, reply.body
         return reply.body
 
-    def wait_held(self, job: str, text: bytes, limit_s: float = 60.0) -> bytes:
+    def wait_held(self, job: str, text: bytes, limit_s: float = PATIENCE_S) -> bytes:
         """Wait until the hub holds this piece of output; returns all it holds."""
 
         def look() -> bytes:
@@ -94,7 +94,7 @@ class DeployedHost(AgentHost):
     def wait_online(self) -> None:
         wait_until(lambda: self.call("GET", f"nodes/{self.node}")["state"] == "online", what="the node is online")
 
-    def wait_row(self, job: str, limit_s: float = 60.0) -> Any:
+    def wait_row(self, job: str, limit_s: float = PATIENCE_S) -> Any:
         """Wait until the hub knows how a job ended."""
 
         def look() -> Any:
@@ -123,18 +123,18 @@ class DeployedHost(AgentHost):
                printf 'Filename: ./%s\\nSize: %s\\nSHA256: %s\\n' $deb $(stat -c %s $deb) $(sha256sum $deb | cut -d' ' -f1); }} >> Packages
             sed -i '/^SHA256:/,$d' Release
             printf 'SHA256:\\n %s %s Packages\\n' $(sha256sum Packages | cut -d' ' -f1) $(stat -c %s Packages) >> Release
-            rm -f /etc/apt/sources.list.d/debian.sources; apt-get -q update >/dev/null
+            apt-get -q update >/dev/null
             """
         )
 
     def offer_gate(self) -> None:
-        """Offer lab-gate: configured after lab-slow, it prints a numbered line 20 times a second until `open_gate`."""
+        """Offer lab-gate: configured after lab-slow, it prints a numbered line up to 50 times a second until `open_gate`."""
         self.offer(
             "lab-gate",
             f"""#!/bin/sh
 set -e
 tick=0
-until [ -e {GATE} ] || [ $tick -ge {GATE_LIMIT_S * 20} ]; do tick=$((tick + 1)); echo "lab-gate: tick $tick"; sleep 0.05; done
+until [ -e {GATE} ] || [ $tick -ge {GATE_LIMIT_S * 50} ]; do tick=$((tick + 1)); echo "lab-gate: tick $tick"; sleep 0.02; done
 echo "lab-gate: passed after $tick"
 """,
             depends="lab-slow (>= 2.0)",

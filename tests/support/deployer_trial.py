@@ -51,6 +51,7 @@ class Trial:
         self.host = host
         self.url = url
         self.notes = Notes()
+        self.clean = False
         self.install_python = False
         self.policy = "managed"
         self.major = MajorTom(SystemClock(), any_address, Limits(verify_s=2, undo_s=60))
@@ -74,6 +75,11 @@ class Trial:
 
     async def look(self, *, packages: bool = False) -> dict[str, str]:
         return await asyncio.to_thread(fsdiff.look, lambda script: self.host.sh(script, check=False), packages=packages)
+
+    async def check_as(self, before: dict[str, str]) -> None:
+        """The host is what it was: so it serves the next test as it is."""
+        assert fsdiff.difference(before, await self.look()) == []
+        self.clean = True
 
     async def sh(self, script: str) -> str:
         return await asyncio.to_thread(self.host.sh, script, check=False)

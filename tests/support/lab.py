@@ -11,16 +11,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "scripts/lab"
 PROGRAM = (sys.executable, "-I", "-S", str(LAB))
 """The lab by the interpreter that is here anyway: to look for one may take longer than the call."""
 NETS = "/run/lock"
-BUILD_LIMIT_S = 900
+BUILD_LIMIT_S = 1800
 COMMAND_LIMIT_S = 300
 
 
@@ -163,6 +166,23 @@ def up(**flavours: int) -> list[Host]:
     words = [f"{name.replace('_', '-')}={count}" for name, count in flavours.items()]
     answer = json.loads(lab("up", *words, timeout_s=BUILD_LIMIT_S))
     return [Host(facts) for facts in (answer if isinstance(answer, list) else answer["nodes"])]
+
+
+@contextlib.contextmanager
+def one(flavour: str) -> Iterator[Host]:
+    """A fresh host of this flavour."""
+    reason = unavailable()
+    if reason:
+        pytest.fail(f"this test needs lab hosts, and {reason}")
+    [host] = up(**{flavour: 1})
+    yield host
+    lab("down", host.name)
+
+
+def build(*flavours: str) -> subprocess.Popen[bytes]:
+    """Begin to build the trees of these flavours, one after the other. Who needs one meanwhile waits for it, or builds it."""
+    argv = [*PROGRAM, "build", *flavours]
+    return subprocess.Popen(argv, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def down() -> None:

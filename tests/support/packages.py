@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import pytest
 
 from tests.support.agent_host import AgentHost
 from tests.support.lab import Host
 
-COMMIT_LIMIT_S = 120.0
+COMMIT_LIMIT_S = 300.0
 
 
 class Flavour(NamedTuple):
@@ -111,6 +114,12 @@ def shown(parts: list[dict[str, Any]]) -> Shown | None:
         )
     first = by_part[0]
     return Shown(first["digest"], steps, kept, first["download_bytes"], first["installed_bytes"], first["reboot"], first["reboot_why"])
+
+
+def for_flavours(fixture: str, flavours: Sequence[str], quick: Sequence[str]) -> pytest.MarkDecorator:
+    """A test for every one of these flavours, which is a long one on those that are not quick."""
+    params = [pytest.param(flavour, marks=[] if flavour in quick else [pytest.mark.slow]) for flavour in flavours]
+    return pytest.mark.parametrize(fixture, params, indirect=True, scope="module")
 
 
 class PackageHost(AgentHost):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,58 @@ from tests.support.agent_host import AgentHost
 from tests.support.deploy_client import Desk, any_host
 from tests.support.hub import HubProcess
 from tests.support.lab import named_host
+
+LONGEST = (
+    "test_packages_apt.py",
+    "test_deploy.py",
+    "test_packages_rpm.py",
+    "test_openrc.py",
+    "test_redeploy.py",
+    "test_jobs_on_a_host.py",
+    "test_packages_pacman.py",
+    "test_reboot_and_durability.py",
+    "test_flavours.py",
+    "test_install_python.py",
+)
+"""These files begin first. Two that need `debian` alone lead: the trees of the others may have to be built meanwhile."""
+LIMIT_S = 600
+"""Of a test on hosts."""
+BUILDING = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def flavours_of(item: pytest.Item) -> list[str]:
+    """The kinds of host, other than `debian`, on which a test is run."""
+    of_module = getattr(getattr(item, "module", None), "FLAVOUR", None)
+    given = getattr(item, "callspec", None)
+    named = [*given.params.values()] if given else []
+    return [name for name in (of_module, *named) if isinstance(name, str) and name in labs.program().FLAVOURS and name != "debian"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take long begin first, so that short ones are left for the end. Each test has time for a busy machine."""
+    for item in items:
+        if item.get_closest_marker("system") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
+    place = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begin to build the trees that are missing, in the order in which they are wanted; one of the processes does it for all."""
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0" or labs.unavailable():
+        return
+    run = [item for item in session.items if item.get_closest_marker("system") and not item.get_closest_marker("skip")]
+    wanted = dict.fromkeys(name for item in run for name in flavours_of(item))
+    if wanted:
+        session.stash[BUILDING] = labs.build(*wanted)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    building = session.stash.get(BUILDING, None)
+    if building is not None:
+        building.terminate()
+        building.wait()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
@@ -13,7 +12,10 @@ from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.deployer_trial import Notes, Trial, at_once, listening, nobody_comes
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.system
+
+
+FLAVOUR = "debian-nopython"
 
 
 class Manager(NamedTuple):
@@ -118,18 +120,43 @@ def manager(request: pytest.FixtureRequest) -> Manager:
 
 
 @pytest.fixture
+async def bare_trial() -> AsyncIterator[Trial]:
+    """On a host without any python."""
+    with labs.one(FLAVOUR) as host:
+        async with listening() as url:
+            yield Trial(host, url)
+
+
+async def test_a_server_without_python_gets_it_only_when_that_was_agreed_and_loses_it_with_a_failure(bare_trial: Trial) -> None:
+    before = await bare_trial.look(packages=True)
+    with pytest.raises(DeployError, match="install_python") as caught:
+        await bare_trial.install(at_once)
+    assert (caught.value.code, caught.value.step) == ("no_python3", "probe")
+    assert fsdiff.difference(before, await bare_trial.look(packages=True)) == []
+
+    bare_trial.install_python = True
+    packages = await bare_trial.sh("dpkg-query -W")
+    with pytest.raises(DeployError) as caught:
+        await bare_trial.install(nobody_comes)
+    assert caught.value.code == "no_session"
+    assert await bare_trial.sh("dpkg-query -W") == packages
+    assert fsdiff.difference(before, await bare_trial.look(packages=True)) == []
+
+    await bare_trial.install(at_once)
+    assert "3." in await bare_trial.sh("python3 --version")
+    notes = Notes()
+    await bare_trial.major.remove(bare_trial.target(), notes)
+    assert any("python3 was installed for Stardust and stays" in line for line in notes.lines)
+    left = fsdiff.difference(before, await bare_trial.look(packages=True))
+    assert [line for line in left if "stardust" in line.lower()] == []
+
+
+@pytest.fixture
 def flavoured_host(manager: Manager) -> Iterator[labs.Host]:
     """A host without any python3, and with a repository that has one."""
-    reason = labs.unavailable()
-    if reason:
-        pytest.fail(f"this test needs lab hosts, and {reason}")
-    labs.up(**{manager.flavour.replace("-", "_"): 1})
-    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == manager.flavour)
-    host = labs.Host(facts)
-    host.reset()
-    host.sh(HIDE + manager.prepare)
-    yield host
-    labs.lab("down", host.name)
+    with labs.one(manager.flavour) as host:
+        host.sh(HIDE + manager.prepare)
+        yield host
 
 
 @pytest.fixture
@@ -140,6 +167,7 @@ async def python_trial(flavoured_host: labs.Host) -> AsyncIterator[Trial]:
         yield trial
 
 
+@pytest.mark.slow
 async def test_python_comes_by_each_package_manager_and_goes_with_a_failure(python_trial: Trial, manager: Manager) -> None:
     before, packages = await python_trial.look(), await python_trial.sh(manager.listed)
     assert "lab-python-base" in packages

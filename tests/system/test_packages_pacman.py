@@ -14,7 +14,8 @@ from tests.support.agent_host import JOBS, OUT
 from tests.support.lab import named_host
 from tests.support.packages import PackageHost
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.system
+FLAVOUR = "arch-like"
 LAB_PACKAGES = {"lab-conf", "lab-dep", "lab-hello", "lab-kernel", "lab-sec", "lab-slow", "lab-svc"}
 HELD = {"lab-fail", "lab-hang", "lab-post"}
 
@@ -26,13 +27,8 @@ def arch_host() -> Iterator[labs.Host]:
     if named is not None:
         yield named
         return
-    reason = labs.unavailable()
-    if reason:
-        pytest.fail(f"this test needs lab hosts, and {reason}")
-    labs.up(arch_like=1)
-    name = next(facts["name"] for facts in json.loads(labs.lab("list")) if facts["flavour"] == "arch-like")
-    yield labs.Host(next(facts for facts in json.loads(labs.lab("list")) if facts["name"] == name))
-    labs.lab("down", name)
+    with labs.one(FLAVOUR) as host:
+        yield host
 
 
 @pytest.fixture
@@ -363,7 +359,7 @@ def test_a_killed_runner_is_an_interruption_and_its_pacman_ends_its_work(arch: P
     arch.wait(f"grep -q 'step 1/' {JOBS}/{job}/log")
     runner = json.loads(arch.host.read(f"{JOBS}/{job}/run"))["pid"]
     arch.host.sh(f"kill -KILL {runner}")
-    arch.wait(f"grep -q 'runner was killed' {OUT}/{job}.progress", 20)
+    arch.wait(f"grep -q 'runner was killed' {OUT}/{job}.progress")
     assert arch.hand_in(arch.seal("check")[1])["why"] == "busy"
     arch.release_scripts()
     ended = arch.wait_ended(job)

@@ -11,10 +11,10 @@ import pytest
 
 from tests.support import lab as labs
 from tests.support.agent_host import JOBS, OUT
-from tests.support.packages import PackageHost, Step
+from tests.support.packages import PackageHost, Step, for_flavours
 from tests.support.slow_repository import SlowRepository
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.system
 
 FLAVOURS = ("fedora-like", "dnf5-like", "suse-like")
 COUNT = (
@@ -59,8 +59,7 @@ AS_SPIDER = (
 
 def quick_on(*quick: str) -> pytest.MarkDecorator:
     """A test for every flavour, which is among the quick ones on some of them alone: there are few seconds for each."""
-    params = [pytest.param(flavour, marks=[] if flavour in quick else [pytest.mark.slow]) for flavour in FLAVOURS]
-    return pytest.mark.parametrize("rpm_host", params, indirect=True, scope="module")
+    return for_flavours("rpm_host", FLAVOURS, quick)
 
 
 def updates(agent: PackageHost) -> tuple[str, int, int]:
@@ -85,14 +84,8 @@ def repositories(agent: PackageHost) -> str:
 @pytest.fixture(scope="module", params=FLAVOURS)
 def rpm_host(request: pytest.FixtureRequest) -> Iterator[tuple[labs.Host, str]]:
     """A host of each flavour, one after the other."""
-    flavour = request.param
-    reason = labs.unavailable()
-    if reason:
-        pytest.fail(f"this test needs lab hosts, and {reason}")
-    labs.up(**{flavour.replace("-", "_"): 1})
-    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == flavour)
-    yield labs.Host(facts), flavour
-    labs.lab("down", facts["name"])
+    with labs.one(request.param) as host:
+        yield host, request.param
 
 
 @pytest.fixture
@@ -311,9 +304,13 @@ def test_two_versions_of_a_package_are_found_and_repaired(agent: PackageHost) ->
 @quick_on("suse-like")
 def test_a_job_waits_for_another_program_and_says_for_which(agent: PackageHost) -> None:
     program = {"dnf": "dnf -y", "dnf5": "dnf5 -y", "zypper": "zypper --non-interactive"}[agent.flavour.manager]
-    agent.host.sh(f"systemd-run -q --unit=other {program} update lab-slow")
+    agent.hold_scripts()
+    agent.host.sh(f"systemd-run -q --unit=other --setenv=SYSTEMD_PAGER=cat {program} update lab-slow")
     agent.wait("pgrep -f rpm-tmp")
-    done = agent.perform("upgrade", "lab-hello")
+    job = agent.order("upgrade", agent.args(["lab-hello"]))
+    agent.wait(f"grep -q waiting_lock {OUT}/{job}.progress")
+    agent.release_scripts()
+    done = agent.finish(job)
     assert (done.state, done.changes) == ("succeeded", {"lab-hello": ("1.0-1.lab", "2.0-1.lab")}), done
     waits = [line["text"] for line in done.progress if line["phase"] == "waiting_lock"]
     assert any(re.search(rf"waiting for {agent.flavour.manager} \(process \d+\)", text) for text in waits), done.progress

@@ -16,7 +16,7 @@ from spider.wire.tables import BY_NAME
 from tests.support import lab as labs
 from tests.support.bundles import shipped_bundle
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 UNIT = labs.ROOT / "majortom/units/stardust-spider.service"
 LEFT_OUT = ("Type=", "ExecStart=", "User=", "Group=", "SupplementaryGroups=", "Restart", "StateDirectory", "Environment=", "WantedBy=")
@@ -59,19 +59,12 @@ systemctl start again busy far.timer
 @pytest.fixture(scope="module", params=["debian-old", "debian-new"])
 def host(request: pytest.FixtureRequest) -> Iterator[labs.Host]:
     """A host with a failed unit, one that will be tried again, a busy one, a timer, and somebody logged in."""
-    reason = labs.unavailable()
-    if reason:
-        pytest.fail(f"this test needs lab hosts, and {reason}")
-    labs.up(**{request.param.replace("-", "_"): 1})
-    facts = next(facts for facts in json.loads(labs.lab("list")) if facts["flavour"] == request.param)
-    host = labs.Host(facts)
-    host.reset()
-    host.run("/bin/sh", "-euc", "base64 -d > /srv/spider.pyz", stdin=base64.b64encode(shipped_bundle()).decode())
-    host.run("/bin/sh", "-euc", "cat > /srv/look.py", stdin=LOOK)
-    host.sh(UNITS)
-    with logged_in(host):
-        yield host
-    labs.lab("down", facts["name"])
+    with labs.one(request.param) as host:
+        host.run("/bin/sh", "-euc", "base64 -d > /srv/spider.pyz", stdin=base64.b64encode(shipped_bundle()).decode())
+        host.run("/bin/sh", "-euc", "cat > /srv/look.py", stdin=LOOK)
+        host.sh(UNITS)
+        with logged_in(host):
+            yield host
 
 
 @contextlib.contextmanager
