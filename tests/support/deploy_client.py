@@ -11,7 +11,7 @@ from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.lab import Host, named_host
 
-END_LIMIT_S = 90.0
+END_LIMIT_S = 240.0
 SUDO = "lab-admin-pw"
 
 

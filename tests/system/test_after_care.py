@@ -9,7 +9,7 @@ import pytest
 from tests.support.lab import named_host
 from tests.support.packages import PackageHost
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.system
 
 MAPPER = """set -e
 mkdir -p /usr/local/lib/lab; cp /usr/lib/x86_64-linux-gnu/libz.so.1 /usr/local/lib/lab/libmapped.so

@@ -9,7 +9,7 @@ import pytest
 from tests.support.agent_host import VERSION_DIR, AgentHost
 from tests.support.bundles import shipped_bundle
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 SLEEPS = "sleep 1003.5"
 # No environment, a session of its own, no parent; a second one below such a one, whose parent is ended before it; and one that stays in reach.

@@ -23,12 +23,11 @@ pytestmark = pytest.mark.system
     ("user", "given"),
     [
         ("root", {}),
-        ("admin", {"sudo_password": SUDO}),
         ("admin", {"sudo_password": SUDO, "key": "id_encrypted", "passphrase": "lab-passphrase"}),
         ("admin", {"private_key": None, "password": SUDO}),
         ("ops", {"sudo_password": "never-asked-for"}),
     ],
-    ids=["root", "sudo", "passphrase", "password", "nopasswd"],
+    ids=["root", "passphrase", "password", "nopasswd"],
 )
 def test_installing_and_removing_leaves_nothing(desk: Desk, user: str, given: dict[str, Any], record_property: Any) -> None:
     look = Look(desk)
@@ -87,7 +86,16 @@ def test_who_swaps_files_in_a_folder_like_ours_makes_root_write_to_none(desk: De
     desk.host.sh("systemctl stop exchanger")
 
 
-def test_what_stands_on_the_server_is_what_the_contract_says(desk: Desk) -> None:
+LABELLER = """#!/bin/sh
+systemctl is-active --quiet stardust-spider.service && echo too-late >>/run/labelled
+for path; do [ ! -e "$path" ] || find "$path" -name '*stardust*' -o -path '*/stardust/*' >>/run/labelled; done
+"""
+
+
+def test_what_stands_on_the_server_is_what_the_contract_says_and_has_its_labels_before_it_is_started(desk: Desk) -> None:
+    """Labels where SELinux is: a copy may have the label of where it came from."""
+    desk.spoil("true")
+    desk.host.run("/bin/sh", "-c", "cat >/usr/sbin/restorecon; chmod 0755 /usr/sbin/restorecon", stdin=LABELLER)
     row = succeeded(desk.install("root"))
     listing = desk.host.sh(
         "cd /; stat -c '%a %U:%G %F %n' opt/stardust opt/stardust/* opt/stardust/current/spider.pyz usr/local/sbin/* etc/stardust etc/stardust/*"
@@ -123,19 +131,6 @@ def test_what_stands_on_the_server_is_what_the_contract_says(desk: Desk) -> None
     assert f"id = {row['node_id']}" in desk.host.sh("cat /etc/stardust/spider.conf")
     assert desk.host.sh("systemctl is-enabled stardust-spider.service stardust-launcher.socket").split() == ["enabled", "enabled"]
     assert desk.host.sh("getent passwd stardust").strip().endswith(":/var/lib/stardust:/usr/sbin/nologin")
-
-
-LABELLER = """#!/bin/sh
-systemctl is-active --quiet stardust-spider.service && echo too-late >>/run/labelled
-for path; do [ ! -e "$path" ] || find "$path" -name '*stardust*' -o -path '*/stardust/*' >>/run/labelled; done
-"""
-
-
-def test_all_that_is_put_on_a_server_gets_its_labels_before_it_is_started(desk: Desk) -> None:
-    """Where SELinux is: a copy may have the label of where it came from."""
-    desk.host.run("/bin/sh", "-c", "cat >/usr/sbin/restorecon; chmod 0755 /usr/sbin/restorecon", stdin=LABELLER)
-    desk.spoil("true")
-    succeeded(desk.install("root"))
     labelled = set(desk.host.sh("cat /run/labelled").split())
     placed = desk.host.sh(
         "find /opt/stardust /etc/stardust /etc/systemd/system/stardust-* /var/lib/stardust/started /var/lib/stardust/jobs -maxdepth 2"
@@ -309,7 +304,13 @@ def test_a_server_with_a_running_job_is_not_taken_apart(desk: Desk) -> None:
     look.check_unchanged()
 
 
-@pytest.mark.parametrize("step", ["upload", "install", "start", "verify"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(step, marks=() if step in ("install", "verify") else pytest.mark.slow)
+        for step in ("upload", "install", "start", "verify")
+    ],
+)
 def test_a_hub_that_is_killed_leaves_what_a_retry_clears_away(desk: Desk, step: str) -> None:
     look = Look(desk)
     wishes: dict[str, Any] = {"policy": "monitor", "keep_credentials": False, "tags": ["edge"]}
@@ -387,7 +388,9 @@ def test_who_owns_the_server_is_told_what_its_spider_is(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("spoil", "mend", "says"),
     [
-        ("printf '#!/bin/sh\\n' >/usr/local/sbin/stardust-spider", "true", "is somebody else's and stays"),
+        pytest.param(
+            "printf '#!/bin/sh\\n' >/usr/local/sbin/stardust-spider", "true", "is somebody else's and stays", marks=pytest.mark.slow
+        ),
         ("ln -s /opt/of-somebody-else /usr/local/sbin/stardust-spider", "true", "is somebody else's and stays"),
         ("mount --bind /usr /usr; mount -o remount,bind,ro /usr", "umount -l /usr", "cannot be made"),
     ],

@@ -12,7 +12,7 @@ import pytest
 from spider.wire.orders import MAGIC
 from tests.support.agent_host import JOBS, LAUNCH_KEY, AgentHost
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture

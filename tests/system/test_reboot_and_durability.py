@@ -16,7 +16,7 @@ from tests.support.eventually import wait_until
 from tests.support.packages import PackageHost
 from tests.support.ports import free_port
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(500)]
+pytestmark = pytest.mark.system
 
 GONE_UNIT = """[Unit]
 Description=Runs in one boot only
@@ -70,7 +70,7 @@ def test_a_reboot_is_proved_by_the_next_boot_and_what_is_missing_is_told(agent: 
     job = agent.order("reboot")
     agent.wait_for_boot_after(boot)
     agent.host.sh("systemctl kill -s KILL stardust-spider.service")  # nothing of it is kept in memory alone
-    done = agent.finish(job, 200)
+    done = agent.finish(job)
     assert (done.state, done.exit_code, done.error_code, done.changes) == ("succeeded", 0, "", {}), done
     assert b"The server is asked to reboot." in done.output
     assert done.report is not None
@@ -130,7 +130,7 @@ def trace_of(agent: PackageHost, path: Path) -> subprocess.Popen[bytes]:
 def test_the_record_is_durable_before_the_job_and_the_job_s_start_before_anything_is_run(agent: PackageHost, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     with trace_of(agent, trace) as process:
-        done = agent.perform("upgrade", "lab-hello", limit_s=200)
+        done = agent.perform("upgrade", "lab-hello")
         process.terminate()
         process.wait(60)
     assert done.state == "succeeded", done
@@ -169,7 +169,7 @@ def test_spider_may_die_at_any_moment_of_a_long_upgrade(agent: PackageHost, kill
     another = 'until pid=$(systemctl show -p MainPID --value stardust-spider.service); test "$pid" != 0 -a "$pid" != "$last"; do sleep 0.05; done; last=$pid'
     script = "".join(f"{another}; sleep {pause}; kill -KILL $pid\n" for pause in pauses)
     agent.host.sh(f"set -e; last=0\n{script}")
-    done = agent.finish(job, 60 + 4 * kills)
+    done = agent.finish(job)
     assert (done.state, done.error_code, done.changes) == ("succeeded", "", {"lab-long": ("1.0", "2.0")}), done
     assert [int(step) for step in re.findall(rb"lab-long: step (\d+)\r", done.output)] == list(range(1, kills * 20 + 1))
     assert agent.host.sh(f"cat {JOBS}/{job}/run") == runner

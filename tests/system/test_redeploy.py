@@ -145,7 +145,7 @@ while touch /var/lib/stardust/started/fill/$at 2>/dev/null; do at=$((at + 1)); d
 
 
 @pytest.mark.holds("F-23")
-@pytest.mark.parametrize("free", [0, 1])
+@pytest.mark.parametrize("free", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_what_cannot_be_begun_on_a_disk_that_has_filled_leaves_all_as_it_was_and_says_so(desk: Desk, free: int) -> None:
     node = installed(desk)
     desk.spoil(FULL + f"[ {free} = 0 ] || rm /var/lib/stardust/started/fill/0")

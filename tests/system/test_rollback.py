@@ -78,7 +78,7 @@ systemctl --no-block reboot
 
 @pytest.mark.holds("SAFETY-68", "F-22")
 @pytest.mark.slow
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("step", ["upload", "install", "verify"])
 async def test_a_server_that_reboots_in_the_middle_takes_everything_back_after_it(cutting: Cutting, step: str) -> None:
     """Its quick sibling is the cut above: the same timer, without a boot between."""

@@ -14,7 +14,7 @@ from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
 from tests.support.spider_updates import END_LIMIT_S, end, ended, restart, ship, update
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
