@@ -316,7 +316,7 @@ def kill_supervisor(desk: Desk, service: str) -> str:
     pid = desk.host.sh(f"cat /run/{service}.pid").strip()
     assert "supervise-daemo" in desk.host.sh(f"cat /proc/{pid}/comm")
     desk.host.sh(f"kill -KILL {pid}")
-    assert programs(desk) == RUNNING, "what it watched over goes on alone"
+    wait_until(lambda: programs(desk) == RUNNING, what="what it watched over goes on alone, and no count of updates runs beside it")
     return pid
 
 
