@@ -1,9 +1,10 @@
-"""Sources without what only people and checkers read: comments, docstrings and functions' types go, every line keeps its number."""
+"""Sources without what only people and checkers read: comments, docstrings and types go, every line keeps its number."""
 
 from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 
 Cut = tuple[int, int, int, int, str]
@@ -11,7 +12,9 @@ Cut = tuple[int, int, int, int, str]
 
 
 def lean_source(source: bytes) -> bytes:
-    """Take comments, docstrings and the types of functions out of a module. Tracebacks name the same lines as before.
+    """Take comments, docstrings and types out of a module, and the imports of `typing` that only types needed.
+
+    Tracebacks name the same lines as before.
 
     The types of a class's fields stay: they are what a dataclass is made of.
 
@@ -19,11 +22,16 @@ def lean_source(source: bytes) -> bytes:
     """
     lines = source.decode("utf-8").splitlines(keepends=True)
     tree = ast.parse(source)
+    text = _cut(lines, [*_texts(tree), *_types(tree, lines), *_variables(tree)])
+    return _without_comments(_cut(text.splitlines(keepends=True), _imports(ast.parse(text)))).encode()
+
+
+def _cut(lines: list[str], cuts: list[Cut]) -> str:
     # From the end backwards, so that what comes before keeps its place. Columns of `ast` count bytes of UTF-8.
-    for first, column, last, end, instead in sorted([*_texts(tree), *_types(tree, lines)], reverse=True):
+    for first, column, last, end, instead in sorted(cuts, reverse=True):
         head, tail = lines[first - 1].encode()[:column].decode(), lines[last - 1].encode()[end:].decode()
         lines[first - 1 : last] = [f"{head}{instead}{tail}", *["\n"] * (last - first)]
-    return _without_comments("".join(lines)).encode()
+    return "".join(lines)
 
 
 def lean_script(source: bytes) -> bytes:
@@ -57,6 +65,31 @@ def _types(tree: ast.AST, lines: list[str]) -> list[Cut]:
             for arg in [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
             if arg is not None and arg.annotation is not None
         ]
+    return cuts
+
+
+def _variables(tree: ast.AST) -> list[Cut]:
+    """Types of variables that have a value, but for a class's fields."""
+    fields = {id(statement) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for statement in node.body}
+    return [
+        (*_end(node.target), *_end(node.annotation), "")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and node.value is not None and node.simple and id(node) not in fields
+    ]
+
+
+def _imports(tree: ast.Module) -> list[Cut]:
+    """Imports of `typing` of which not every name is used any more. A string may be a type that somebody reads: its words are names."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            used.update(re.findall(r"\w+", node.value))
+    cuts: list[Cut] = []
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "typing":
+            kept = [alias.name for alias in node.names if (alias.asname or alias.name) in used or alias.asname]
+            text = f"from typing import {', '.join(kept)}" if kept else "pass"
+            cuts.append((node.lineno, node.col_offset, *_end(node), text))
     return cuts
 
 

@@ -15,11 +15,17 @@ SOURCES = sorted((ROOT / "spider").rglob("*.py"))
 
 
 def positions(tree: ast.AST) -> list[tuple[str, int]]:
-    """Every node but texts that do nothing, with its line."""
+    """Every node but texts that do nothing and imports of types, with its line. A variable is the same with its type and without."""
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Pass) or (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found.append((f"{list(map(ast.dump, targets))} = {ast.dump(node.value)}", node.lineno))
+            continue
+        if (
+            isinstance(node, ast.Pass)
+            or (isinstance(node, ast.ImportFrom) and node.module == "typing")
+            or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str))
         ):
             continue
         if isinstance(node, ast.stmt):
@@ -65,4 +71,15 @@ def test_the_types_of_functions_go_and_those_of_fields_stay() -> None:
     lean = lean_source(source)
     assert lean == (
         b"class A:\n    kept: int = 1\n\n    async def f(self, a, /, b = {}, *rest, c = [], **more): return (lambda: a)()\n\n\n"
+    )
+
+
+def test_the_types_of_variables_go_with_the_imports_that_only_they_needed() -> None:
+    source = (
+        b"from typing import (\n    Dict,\n    List,\n    NamedTuple,\n)\nfrom typing import Optional\n\n"
+        b"a: Dict[str, int] = {}\nclass B(NamedTuple):\n    c: 'List[int]'\n    d: int = 1\n\ndef f():\n    e: Optional[int] = None; g: int\n"
+    )
+    assert lean_source(source) == (
+        b"from typing import List, NamedTuple\n\n\n\n\npass\n\n"
+        b"a = {}\nclass B(NamedTuple):\n    c: 'List[int]'\n    d: int = 1\n\ndef f():\n    e = None; g: int\n"
     )
