@@ -28,7 +28,10 @@ OLD_INDEX_MIN = 10 * 365 * 24 * 60
 """apk refreshes an index older than four hours by itself; with this age a plan and its run have the same one."""
 REFRESH_LIMITS_S = {"refresh": 900.0}
 COMMIT_LIMITS_S = {"plan": 600.0, "waiting_lock": LOCK_LIMIT_S + 60.0, "download": 4 * 3600.0}
-APK_ENVIRONMENT: Dict[str, str] = dict(ENVIRONMENT)
+CONFIGS = ("/etc/apk/config", "/lib/apk/config")
+"""Of apk 3; only the first that is there is read."""
+APK_ENVIRONMENT: Dict[str, str] = {**ENVIRONMENT, "APK_CONFIG": os.devnull}
+"""apk 3 takes its own settings from nowhere: what of them stays is an argument of every call."""
 
 _NOW = StopRule("now", "nothing has been changed yet", (signal.SIGINT, signal.SIGTERM))
 _TOO_LATE = StopRule("too_late", "apk is changing packages, and what an interruption leaves of them is not known")
@@ -94,6 +97,17 @@ def _read(path: str) -> str:
         raise PackagesUnreadable(f"{path}: {exc.strerror}") from exc
 
 
+def apk(*words: str) -> Tuple[str, ...]:
+    """A call of apk, with what of its settings is the administrator's own."""
+    for path in CONFIGS:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return ("apk", *apk_text.kept_options(file.read()), *words)
+        except OSError:  # noqa: PERF203  # the next one counts
+            continue
+    return ("apk", *words)
+
+
 def _explain(answer: Output) -> str:
     lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
     return " · ".join(line[:300] for line in lines[:4]) or f"exit status {answer.rc}"
@@ -152,14 +166,14 @@ class Apk:
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Names of real packages alone: `apk search` prints `name-version` of what matches."""
-        answer = ask(["apk", "search", "--exact", *packages], APK_ENVIRONMENT)
+        answer = ask(apk("search", "--exact", *packages), APK_ENVIRONMENT)
         known = {apk_text.split_name(line.strip())[0] for line in answer.out.splitlines()}
         return [name for name in packages if name not in known]
 
     def protected(self, packages: Sequence[str]) -> List[str]:
         """What the system and Spider stand on, and every kernel."""
         needed = set(_NEEDED)
-        answer = ask(["apk", "info", "--quiet", "--who-owns", os.path.realpath(sys.executable)], APK_ENVIRONMENT)
+        answer = ask(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
         needed.update(apk_text.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence with it
         return [name for name in packages if name in needed or _KERNEL.match(name)]
 
@@ -176,7 +190,7 @@ class Apk:
         return self._plan(steps, ask_kept=verb in ("upgrade", "full-upgrade"))
 
     def _steps(self, verb: str, packages: Sequence[str]) -> List[apk_text.Step]:
-        words = ["apk", "--cache-max-age", str(OLD_INDEX_MIN), "--simulate", *self._words(verb, packages)]
+        words = apk("--cache-max-age", str(OLD_INDEX_MIN), "--simulate", *self._words(verb, packages))
         answer = ask(words, APK_ENVIRONMENT, limit_s=300.0)
         if answer.rc:
             code = next((code for word, code in _CODES if word in answer.err), "job.package_manager")
@@ -197,7 +211,7 @@ class Apk:
         return Plan(steps, self._kept(steps) if ask_kept else (), -1, None, *reboot)
 
     def _kept(self, steps: Sequence[Planned]) -> Tuple[Kept, ...]:
-        answer = ask(["apk", "list", "--upgradable"], APK_ENVIRONMENT)
+        answer = ask(apk("list", "--upgradable"), APK_ENVIRONMENT)
         _, pinned = apk_text.parse_world(_read(WORLD))
         changing = {step.package for step in steps}
         left = {name: version for name, version in apk_text.parse_upgradable(answer.out).items() if name not in changing}
@@ -205,13 +219,13 @@ class Apk:
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:  # noqa: ARG002  # part of the interface
         if verb == "refresh":
-            return [Command(("apk", "--wait", str(LOCK_LIMIT_S), "update"), "refresh", REFRESH_LIMITS_S)]
+            return [Command(apk("--wait", str(LOCK_LIMIT_S), "update"), "refresh", REFRESH_LIMITS_S)]
         if verb == "clean":
-            return [Command(("apk", "cache", "clean"), stoppable=False)]
+            return [Command(apk("cache", "clean"), stoppable=False)]
         options = ["--wait", str(LOCK_LIMIT_S), "--cache-max-age", str(OLD_INDEX_MIN), "--progress-fd", "{fd}"]
         if self._version() >= 3:
             options.append("--no-interactive")
-        commit = Command(("apk", *options, *(["fix"] if verb == "repair" else self._words(verb, packages))), "commit", COMMIT_LIMITS_S)
+        commit = Command(apk(*options, *(["fix"] if verb == "repair" else self._words(verb, packages))), "commit", COMMIT_LIMITS_S)
         again = Again(lambda: self._plan(self._steps(verb, packages), ask_kept=False))
         return [commit] if verb == "repair" else [again, commit]
 

@@ -34,6 +34,29 @@ class Step(NamedTuple):
     after: str
 
 
+_NEUTRALISED = frozenset(
+    {
+        *("interactive", "no-interactive", "quiet", "verbose", "progress", "no-progress", "progress-fd", "legacy-info", "no-legacy-info"),
+        *("simulate", "update-cache", "cache-max-age", "force", "force-broken-world", "purge", "wait", "no-network", "print-arch", "help"),
+        *("version", "root", "no-scripts"),
+    }
+)
+"""Options that change what is printed, asked or done at all."""
+
+
+def kept_options(config: str) -> List[str]:
+    """What of `/etc/apk/config` is the administrator's own: where packages come from, what is trusted, where they are kept.
+
+    Source: apk(8): one long option a line, its value behind it.
+    """
+    kept: List[str] = []
+    for line in config.splitlines():
+        name, _, value = line.strip().partition(" ")
+        if name and not name.startswith("#") and name not in _NEUTRALISED:
+            kept += ["--" + name, *([value.strip()] if value.strip() else [])]
+    return kept
+
+
 def parse_database(text: str) -> Dict[str, Package]:
     """Read `lib/apk/db/installed`.
 

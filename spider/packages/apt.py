@@ -8,7 +8,8 @@ import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.packages import apt_text
-from spider.packages.apt_plan import apt_cache, asked, plan_of
+from spider.packages.apt_calls import DPKG_OPTIONS, apt_get, apt_mark
+from spider.packages.apt_plan import asked, asked_cache, plan_of
 from spider.packages.backend import PHASES_BEFORE_COMMIT, STOP_NOW, Call, Command, Failure, Lock, Reader, Reboot, Work
 from spider.packages.base import ENVIRONMENT, Console, PackagesUnreadable, ask
 from spider.packages.gating import Gate
@@ -36,13 +37,10 @@ APT_ENVIRONMENT: Dict[str, str] = {
     "APT_LISTBUGS_FRONTEND": "none",
     "NEEDRESTART_SUSPEND": "1",
 }
-_KEEP_CONFFILES = ("--force-confdef", "--force-confold")
 # The driver waits for the lock, and works out the plan anew when somebody had it: apt-get must not wait in between.
 COMMIT_OPTIONS = (
-    *(word for option in _KEEP_CONFFILES for word in ("-o", f"Dpkg::Options::={option}")),
+    *(word for option in DPKG_OPTIONS for word in ("-o", f"Dpkg::Options::={option}")),
     "-o", "DPkg::Lock::Timeout=0",
-    "-o", "Dpkg::Progress-Fancy=0",
-    "-o", "APT::Color=0",
     "-o", "APT::Status-Fd={fd}",
 )  # fmt: skip
 _HOOK_WORD = "exec"
@@ -167,7 +165,7 @@ class Apt:
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""
-        known = set(apt_cache(["pkgnames"], APT_ENVIRONMENT).split())
+        known = set(asked_cache(["pkgnames"], APT_ENVIRONMENT).split())
         foreign = set(ask(["dpkg", "--print-foreign-architectures"], APT_ENVIRONMENT).out.split())
 
         def is_known(name: str) -> bool:
@@ -199,14 +197,14 @@ class Apt:
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
         if verb == "refresh":
-            argv = ("apt-get", "-q", "-o", "APT::Color=0", "-o", "APT::Status-Fd={fd}", "update")
+            argv = apt_get("-o", "APT::Status-Fd={fd}", "update")
             return [Command(argv, "refresh", REFRESH_LIMITS_S, signals=(signal.SIGINT, signal.SIGTERM))]
         if verb in ("hold", "unhold"):
-            return [Command(("apt-mark", verb, "--", *packages), stoppable=False)]
+            return [Command(apt_mark(verb, "--", *packages), stoppable=False)]
         if verb == "clean":
-            return [Command(("apt-get", "-q", "clean"), stoppable=False)]
+            return [Command(apt_get("clean"), stoppable=False)]
         if verb == "repair":
-            configure = Command(("dpkg", *_KEEP_CONFFILES, "--configure", "-a"), needs=False, stoppable=False)
+            configure = Command(("dpkg", *DPKG_OPTIONS, "--configure", "-a"), needs=False, stoppable=False)
             return [configure, self._commit("--no-remove", "-f", "install")._replace(stop_rule=self._stop_rule_of_the_rest)]
         options = () if plan.removals else ("--no-remove",)
         commit = self._commit(*self._hook(), *options, *asked(verb, packages, plan))
@@ -226,16 +224,16 @@ class Apt:
 
     @staticmethod
     def _commit(*words: str) -> Command:
-        return Command(("apt-get", "-y", "-q", *COMMIT_OPTIONS, *words), "plan", COMMIT_LIMITS_S)
+        return Command(apt_get("-y", *COMMIT_OPTIONS, *words), "plan", COMMIT_LIMITS_S)
 
     @staticmethod
     def _marks(verb: str, packages: Sequence[str], plan: Plan) -> List[Work]:
         """apt-get takes a package that is named for wanted by a person; what came as a dependency stays one."""
         if verb not in ("upgrade", "security-upgrade") or (verb == "upgrade" and not packages):
             return []
-        automatic = set(ask(["apt-mark", "showauto"], APT_ENVIRONMENT).out.split())
+        automatic = set(ask(apt_mark("showauto"), APT_ENVIRONMENT).out.split())
         names = [step.package for step in plan.upgrades if step.package in automatic]
-        return [Command(("apt-mark", "-qq", "auto", "--", *names), "check", always=True, stoppable=False)] if names else []
+        return [Command(apt_mark("-o", "quiet=2", "auto", "--", *names), "check", always=True, stoppable=False)] if names else []
 
     def reader(self, verb: str, console: Console) -> AptReader:
         return AptReader(verb, console)

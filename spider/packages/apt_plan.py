@@ -5,6 +5,7 @@ import subprocess
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from spider.packages import apt_text
+from spider.packages.apt_calls import apt_cache, apt_get
 from spider.packages.backend import Trouble
 from spider.packages.base import Output, PackagesUnreadable, ask
 from spider.packages.plan import NO, YES, Inventory, Kept, Plan, Planned
@@ -79,7 +80,7 @@ def _run_all(calls: Sequence[Sequence[str]], env: Mapping[str, str]) -> List[Out
 
 
 def _simulation(call: Sequence[str]) -> Tuple[str, ...]:
-    return ("apt-get", "-s", *OPTIONS_NO_LOCK, *call)
+    return apt_get("-s", *OPTIONS_NO_LOCK, *call)
 
 
 def _understood(answer: Output) -> _Asked:
@@ -102,12 +103,12 @@ def _understood(answer: Output) -> _Asked:
         raise PackagesUnreadable(f"apt-get's plan: {exc}") from exc
 
 
-def apt_cache(call: Sequence[str], env: Mapping[str, str]) -> str:
+def asked_cache(call: Sequence[str], env: Mapping[str, str]) -> str:
     """Ask apt-cache.
 
     Raises: PackagesUnreadable.
     """
-    answer = ask(["apt-cache", *call], env)
+    answer = ask(apt_cache(*call), env)
     if answer.rc:
         raise PackagesUnreadable(f"apt-cache {call[0]}: exit status {answer.rc}: {answer.err.strip()[:300]}")
     return answer.out
@@ -117,7 +118,7 @@ def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_text.
     found: Dict[str, apt_text.Versions] = {}
     rest = list(names)
     while rest:
-        found.update(apt_text.parse_policy(apt_cache(["policy", "--", *rest[:MOST_NAMES]], env)))
+        found.update(apt_text.parse_policy(asked_cache(["policy", "--", *rest[:MOST_NAMES]], env)))
         rest = rest[MOST_NAMES:]
     return found
 
@@ -150,7 +151,7 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     call = words("upgrade" if verb == "security-upgrade" else verb, packages)
     calls = [_simulation(call)]
     if not brief:
-        calls += [("apt-get", "--print-uris", "-y", *OPTIONS_NO_LOCK, *call), ("apt-cache", "policy")]
+        calls += [apt_get("--print-uris", "-y", *OPTIONS_NO_LOCK, *call), apt_cache("policy")]
     answers = _run_all(calls, env)
     found = _understood(answers[0])
     if brief:

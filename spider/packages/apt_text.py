@@ -16,6 +16,8 @@ _FETCH_FAILED = re.compile(
     r"^[WE]: (?:Failed to fetch \S|The repository '|Some index files failed|Release file for |An error occurred during the signature "
     r"|GPG error: |Signature verification failed|Skipping acquire of configured file|Repository '.*changed its)"
 )
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?\Z")
+"""Source: Debian Policy 5.6.1, and an architecture behind it."""
 _KEPT_BACK = "The following packages have been kept back"
 _PHASED = "The following upgrades have been deferred due to phasing"
 _URI = re.compile(r"^'(?P<uri>[^']+)' \S+ (?P<size>\d+)(?: |$)")
@@ -109,12 +111,12 @@ class Told(NamedTuple):
 
 
 def parse_told(text: str) -> Told:
-    """Read the lists of packages that are kept back, and of those that are deferred by phasing."""
+    """Read the lists of packages that are kept back, and of those that are deferred by phasing. What else stands there is no name."""
     blocks: Dict[str, List[str]] = {}
     heading = ""
     for line in text.split("\n"):
         if line.startswith("  ") and heading:
-            blocks[heading] += line.split()
+            blocks[heading] += [word for word in line.split() if _NAME.match(word)]
             continue
         heading = next((known for known in (_KEPT_BACK, _PHASED) if line.startswith(known)), "")
         if heading:

@@ -59,7 +59,14 @@ class DnfFamily(RpmBackend):
     """Locks that are a process's number in a file."""
     lock_files: Tuple[str, ...] = ()
     """Locks that the kernel keeps."""
-    quiet_plan: Tuple[str, ...] = ("--assumeno",)
+    neutral: Tuple[str, ...] = ("--setopt=color=never", "--setopt=defaultyes=0")
+    """Options of every call, so that the settings change neither what is read nor what is done."""
+    loud: Tuple[str, ...] = ("--setopt=debuglevel=2", "--setopt=errorlevel=3", "--setopt=rpmverbosity=info")
+    """The same, of calls whose plan or progress is read. Not beside `-q`, which they would undo."""
+    sure: Tuple[str, ...] = ("-y", "--setopt=assumeno=0")
+    """Options of what changes something; the settings may say no to everything."""
+    online: Tuple[str, ...] = ("--setopt=cacheonly=0",)
+    """Options of what may use the network."""
     ignore_holds: Tuple[str, ...] = ()
     """Options with which nothing is excluded or locked."""
     side_by_side = False
@@ -119,7 +126,11 @@ class DnfFamily(RpmBackend):
 
     def ask(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
         """Ask the manager something on the metadata that are there."""
-        return ask([self.program, "-C", *words], self.environment, limit_s)
+        return ask([self.program, *self.neutral, "-C", *words], self.environment, limit_s)
+
+    def command(self, *words: str, online: bool = False) -> Tuple[str, ...]:
+        """A call that changes something."""
+        return (self.program, *self.neutral, *self.loud, *(self.online if online else ("-C",)), *self.sure, *words)
 
     def repositories(self) -> List[Repository]:
         """The enabled repositories and what is known of each."""
@@ -238,7 +249,7 @@ class DnfFamily(RpmBackend):
 
     def table(self, words: Sequence[str]) -> Table:
         """The plan as the manager prints it."""
-        answer = self.ask(*self.quiet_plan, *words)
+        answer = self.ask("--assumeno", *self.loud, *words)
         unmatched = dnf_text.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
             raise Trouble("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
@@ -365,23 +376,23 @@ class DnfFamily(RpmBackend):
         self._steps = plan.steps
         self._began_at = time.time()
         if verb == "refresh":
-            return [Command((self.program, "-y", *self.refresh_words()), "refresh", REFRESH_LIMITS_S)]
+            return [Command(self.command(*self.refresh_words(), online=True), "refresh", REFRESH_LIMITS_S)]
         if verb == "clean":
-            return [Command((self.program, "-C", "-y", "clean", "packages"), "commit")]
+            return [Command(self.command("clean", "packages"), "commit")]
         if verb == "hold":
-            return [Command((self.program, "-C", "versionlock", "add", *packages), "commit")]
+            return [Command(self.command("versionlock", "add", *packages), "commit")]
         if verb == "unhold":
-            return [Command((self.program, "-C", "versionlock", "delete", *packages), "commit")]
+            return [Command(self.command("versionlock", "delete", *packages), "commit")]
         if verb == "repair":
-            return [*self.repair_commands(), Command((self.program, "-C", *self.check_words()), "check")]
+            return [*self.repair_commands(), Command(self.command(*self.check_words()), "check")]
         words = self.words(verb, packages)
         only = self.only(plan)
         work: List[Work] = [
             Again(lambda: self.steps_again(verb, packages)),
-            Command((self.program, "-C", "-y", *only, *words), "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
+            Command(self.command(*only, *words), "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
         ]
         if any(step.after for step in plan.steps):
-            fetch = (self.program, "-y", *self.keep_metadata, *only, words[0], "--downloadonly", *words[1:])
+            fetch = self.command(*self.keep_metadata, *only, words[0], "--downloadonly", *words[1:], online=True)
             work.insert(0, Command(fetch, "download", DOWNLOAD_LIMITS_S))
         return work
 

@@ -3,10 +3,10 @@
 import glob
 import os
 import tempfile
-from typing import ClassVar, Dict, List, Sequence, Tuple
+from typing import ClassVar, Dict, List, Mapping, Sequence, Tuple
 
 from spider.packages import dnf_text
-from spider.packages.base import PackagesUnreadable, ask
+from spider.packages.base import ENVIRONMENT, PackagesUnreadable, ask
 from spider.packages.dnf import PLAN_LIMIT_S, QUERY, Beside, DnfFamily, lines_of, plugin_setting
 from spider.packages.dnf_text import Advisory
 from spider.packages.rpm_text import Package
@@ -26,7 +26,10 @@ class Dnf4(DnfFamily):
     """dnf 4 as a backend."""
 
     name = "dnf"
+    environment: Mapping[str, str] = {**ENVIRONMENT, "DNF_DISABLE_ALIASES": "1"}
+    """An alias may give any word another meaning."""
     cache_dir = "/var/cache/dnf"
+    neutral = (*DnfFamily.neutral, "--setopt=strict=1", "--setopt=destdir=")
     pid_files: Tuple[str, ...] = (
         "/var/lib/dnf/rpmdb_lock.pid",
         "/run/dnf/rpmdb_lock.pid",
@@ -90,7 +93,7 @@ class Dnf4(DnfFamily):
                 self._share_cache(folder)
                 options = ("-C", "-q", *self.ignore_holds, f"--setopt=cachedir={folder}")
                 told = "\n".join([*lines, "exit\n"])
-                answer = ask([self.program, *options, "shell"], self.environment, PLAN_LIMIT_S, told)
+                answer = ask([self.program, *self.neutral, *options, "shell"], self.environment, PLAN_LIMIT_S, told)
             if answer.rc or answer.err.strip():
                 raise PackagesUnreadable(self._told(answer))
             listed, found = dnf_text.parse_shell(answer.out)

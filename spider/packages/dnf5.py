@@ -56,6 +56,9 @@ class Dnf5(DnfFamily):
     name = "dnf5"
     cache_dir = "/var/cache/libdnf5"
     cache_option = "system_cachedir"
+    neutral = (*DnfFamily.neutral, "--setopt=skip_broken=0", "--setopt=skip_unavailable=0")
+    online = ("--setopt=cacheonly=none", "--setopt=optional_metadata_types=comps,updateinfo")
+    """What says which updates are for security is loaded, too."""
     repo_folders = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
     repo_overrides = ("/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d")
     lock_files = ("/run/dnf/rpmtransaction.lock", "/var/lib/dnf/system-repo.lock")
@@ -79,7 +82,7 @@ class Dnf5(DnfFamily):
         if os.geteuid() == 0:
             return super().ask(*words, limit_s=limit_s)
         with tempfile.TemporaryDirectory(prefix="stardust-dnf5-") as home:
-            return ask([self.program, "-C", *words], {**self.environment, "HOME": home}, limit_s)
+            return ask([self.program, *self.neutral, "-C", *words], {**self.environment, "HOME": home}, limit_s)
 
     def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         """What resolves as much as can be resolved: what cannot is told with its reason."""

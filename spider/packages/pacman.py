@@ -98,6 +98,11 @@ _CANNOT = {
 }
 
 
+def pacman(*words: str) -> Tuple[str, ...]:
+    """A call of pacman. Of its settings only colours change what is read: it asks nothing, and what is listed is asked for by a format."""
+    return ("pacman", "--color", "never", "--noconfirm", *words)
+
+
 def _is_of_an_earlier_boot(path: str) -> bool:
     """Whoever made the file is gone for certain then, whatever can be seen of processes."""
     try:
@@ -208,7 +213,7 @@ class Pacman:
     # -- what there is -------------------------------------------------------------------------
 
     def _installed(self) -> Dict[str, str]:
-        answer = ask(["pacman", "-Q", "--color", "never"], PACMAN_ENVIRONMENT)
+        answer = ask(pacman("-Q"), PACMAN_ENVIRONMENT)
         if answer.rc and (answer.err.strip() or answer.out):
             raise PackagesUnreadable(f"pacman -Q: {_explain(answer)}")
         try:
@@ -223,7 +228,7 @@ class Pacman:
         ignored, groups = settings.all_of("IgnorePkg"), settings.all_of("IgnoreGroup")
         of_groups: Set[str] = set()
         if groups:
-            told = ask(["pacman", "-Qgq", *groups], PACMAN_ENVIRONMENT)  # status 1: nothing of a group is installed
+            told = ask(pacman("-Qgq", *groups), PACMAN_ENVIRONMENT)  # status 1: nothing of a group is installed
             of_groups.update(told.out.split())
         return {
             name: Installed(version, held=name in of_groups or any(fnmatch.fnmatchcase(name, one) for one in ignored))
@@ -269,7 +274,7 @@ class Pacman:
         """Those that pacman.conf holds, what Spider runs on, and the running kernel."""
         needed = set(_NEEDED) | set(_settings().all_of("HoldPkg"))
         for path in (os.path.realpath(sys.executable), os.__file__, f"/usr/lib/modules/{os.uname().release}"):
-            needed.update(ask(["pacman", "-Qoq", path], PACMAN_ENVIRONMENT).out.split())  # status 1: it has no owner
+            needed.update(ask(pacman("-Qoq", path), PACMAN_ENVIRONMENT).out.split())  # status 1: it has no owner
         return [name for name in packages if name in needed]
 
     # -- plans ---------------------------------------------------------------------------------
@@ -279,7 +284,7 @@ class Pacman:
 
         Raises: Trouble: a repository was never fetched. PackagesUnreadable.
         """
-        answer = ask(["pacman", *words, "--dbpath", self._databases(), "--color", "never"], PACMAN_ENVIRONMENT, limit_s=300.0)
+        answer = ask(pacman(*words, "--dbpath", self._databases()), PACMAN_ENVIRONMENT, limit_s=300.0)
         missing = _NO_DATABASE.findall(answer.err)
         if answer.rc and "could not find database" in answer.err:  # of a plan: the name is not told
             missing = [name for name in _settings().repositories if not os.path.exists(f"{self._databases()}/sync/{name}.db")] or [
@@ -294,7 +299,7 @@ class Pacman:
 
         Raises: Trouble; PackagesUnreadable.
         """
-        answer = self._ask(*words, "--print", "--print-format", PRINT_FORMAT, "--noconfirm")
+        answer = self._ask(*words, "--print", "--print-format", PRINT_FORMAT)
         if answer.rc:
             code = next((code for word, code in _CODES if word in answer.err + answer.out), "job.package_manager")
             raise Trouble(code, _explain(answer))
@@ -344,7 +349,7 @@ class Pacman:
             return {}  # there are none: the plan says so
 
     def _orphans(self) -> List[str]:
-        return ask(["pacman", "-Qdtq"], PACMAN_ENVIRONMENT).out.split()  # status 1: there are none
+        return ask(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: there are none
 
     @staticmethod
     def _removal(targets: Sequence[Target]) -> Plan:
@@ -412,11 +417,11 @@ class Pacman:
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
         if verb == "refresh":
-            argv = ("pacman", "-Sy", "--noconfirm", "--dbpath", self._own, "--logfile", "/dev/null")
+            argv = pacman("-Sy", "--dbpath", self._own, "--logfile", "/dev/null")
             return [Call("The lists go to Stardust's own copy.", self._make_copy), Command(argv, "refresh", REFRESH_LIMITS_S)]
         if verb == "clean":
             paccache = "/usr/bin/paccache"
-            return [Command((paccache, "-rk2") if os.path.exists(paccache) else ("pacman", "-Sc", "--noconfirm"), stoppable=False)]
+            return [Command((paccache, "-rk2") if os.path.exists(paccache) else pacman("-Sc"), stoppable=False)]
         if verb == "repair":  # pacman itself has nothing for it: what else is broken is told again
             lock = self._left_lock()
             let_go = Call(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
@@ -449,7 +454,7 @@ class Pacman:
 
     @staticmethod
     def _commit(operation: str, *words: str) -> Command:
-        return Command(("pacman", operation, "--noconfirm", *words), "plan", COMMIT_LIMITS_S)
+        return Command(pacman(operation, *words), "plan", COMMIT_LIMITS_S)
 
     def _make_copy(self) -> None:
         """Make the copy's folders. pacman fetches as another user, who must get through."""

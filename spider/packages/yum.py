@@ -29,6 +29,8 @@ class Yum(DnfFamily):
     settings = "/etc/yum.conf"
     repo_folders = ("/etc/yum.repos.d", "/etc/yum/repos.d")
     cache_dir = "/var/cache/yum"
+    neutral = ("--color=never",)
+    loud = ("-d", "2", "-e", "2")
     pid_files: Tuple[str, ...] = ("/var/run/yum.pid",)
     ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
     keep_metadata = ("--setopt=metadata_expire=never",)
@@ -93,8 +95,8 @@ class Yum(DnfFamily):
         """yum has no --refresh: what it has is declared old first."""
         if verb == "refresh":
             return [
-                Command((self.program, "-q", "clean", "expire-cache"), "refresh", REFRESH_LIMITS_S),
-                Command((self.program, "-y", "makecache", "fast"), "refresh", REFRESH_LIMITS_S),
+                Command((self.program, *self.neutral, "-q", "clean", "expire-cache"), "refresh", REFRESH_LIMITS_S),
+                Command(self.command("makecache", "fast", online=True), "refresh", REFRESH_LIMITS_S),
             ]
         return super().work(verb, packages, plan)
 

@@ -36,6 +36,7 @@ PATCHES_AT_ONCE = 200
 LOCK_WAIT_S = 300
 ROLLING = ("opensuse-tumbleweed", "opensuse-slowroll")
 """Where `dup` is the only upgrade there is."""
+CHOSEN = ("update", "--no-force-resolution")
 REBOOT_DUE, RENEWED, LEFT_OUT, SCRIPT_FAILED = 102, 103, 106, 107
 _PATCH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:+~-]*\Z")
 _CODES = (
@@ -77,19 +78,20 @@ class Zypper(RpmBackend):
     def __init__(self, machine: str = "", distribution: str = "") -> None:
         super().__init__(machine)
         rolling = (distribution or os_id()) in ROLLING
-        update: Tuple[str, ...] = ("dup", "--no-allow-vendor-change") if rolling else ("update",)
+        update: Tuple[str, ...] = ("dup", "--no-allow-vendor-change") if rolling else CHOSEN
         full: Tuple[str, ...] = update if rolling else ("update", "--force-resolution")
         self._words: Dict[str, Tuple[str, ...]] = {
             "upgrade": update,
             "full-upgrade": full,
-            "security-upgrade": ("patch", "--category", "security"),
-            "install": ("install",),
-            "remove": ("remove",),
+            "security-upgrade": ("patch", "--no-force-resolution", "--category", "security"),
+            "install": ("install", "--no-force-resolution"),
+            "remove": ("remove", "--force-resolution"),
         }
         self._patch_wants_reboot = False
 
-    before: ClassVar[Tuple[str, ...]] = ("zypper", "--non-interactive", "--non-interactive-include-reboot-patches", "--no-refresh")
-    """Without the third, a security patch that wants a reboot is left out in silence."""
+    neutral: ClassVar[Tuple[str, ...]] = ("zypper", "--no-color", "--non-interactive", "--non-interactive-include-reboot-patches")
+    """Every call begins with these, whatever zypper.conf says. Without the last, a security patch that wants a reboot is left out in silence."""
+    before: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
 
     def ask(self, *words: str) -> Output:
         """Ask zypper something on the metadata that are there."""
@@ -97,7 +99,7 @@ class Zypper(RpmBackend):
 
     def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         """zypper's words for a verb; chosen packages are never a distribution upgrade."""
-        words = ("update",) if packages and verb in ("upgrade", "full-upgrade") else self._words[verb]
+        words = CHOSEN if packages and verb in ("upgrade", "full-upgrade") else self._words[verb]
         return (*words, *packages)
 
     # -- looking -------------------------------------------------------------------------------
@@ -332,22 +334,22 @@ class Zypper(RpmBackend):
         """The commands of a verb."""
         self._steps = plan.steps
         self._began_at = time.time()
-        plain = ("zypper", "--non-interactive", "--no-refresh")
         if verb == "refresh":
-            return [Command(("zypper", "--non-interactive", "refresh"), "refresh", REFRESH_LIMITS_S)]
+            return [Command((*self.neutral, "refresh"), "refresh", REFRESH_LIMITS_S)]
         if verb == "clean":
-            return [Command((*plain, "clean"), "commit")]
+            return [Command((*self.before, "clean"), "commit")]
         if verb in ("hold", "unhold"):
-            return [Command((*plain, "addlock" if verb == "hold" else "removelock", "--", *packages), "commit")]
+            return [Command((*self.before, "addlock" if verb == "hold" else "removelock", "--", *packages), "commit")]
         if verb == "repair":
-            return [*self.repair_commands(), Command((*plain, "verify", "--dry-run"), "check")]
+            return [*self.repair_commands(), Command((*self.before, "verify", "--no-force-resolution", "--dry-run"), "check")]
         words = self.words(verb, packages)
         head, names = words[: len(words) - len(packages)], (("--", *packages) if packages else ())
         # What is installed was agreed to once; what is new is for a person to agree to, and fails here when it asks for that.
         sure: Tuple[str, ...] = ("--auto-agree-with-licenses",) if verb.endswith("upgrade") else ()
+        install: Tuple[str, ...] = () if verb == "remove" else ("--download", "in-advance")  # zypp.conf may say that nothing is installed
         work: List[Work] = [
             Again(lambda: self.steps_again(verb, packages)),
-            Command((*self.before, *head, *sure, *names), "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
+            Command((*self.before, *head, *install, *sure, *names), "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
         ]
         if any(step.after for step in plan.steps):
             fetch = (*self.before, *head, *sure, "--download-only", *names)

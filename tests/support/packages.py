@@ -31,6 +31,18 @@ class Flavour(NamedTuple):
     """What stands behind the name of a package in plans."""
 
 
+COUNTING = (
+    "sed -e 's#^ExecStart=.*#ExecStart=/usr/bin/python3 -I -B /opt/stardust/count.py#' -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d'"
+    " /etc/systemd/system/stardust-spider.service > /run/systemd/system/count.service; rm -f /root/count.*;"
+    "printf '[Service]\\nStandardOutput=file:/root/count.out\\nStandardError=file:/root/count.err\\n' >> /run/systemd/system/count.service;"
+    "systemctl daemon-reload; systemctl start count.service || true"
+)
+AS_SPIDER = (
+    "import json, sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\n"
+    "from spider.packages.detect import telling_manager\n"
+    "manager = telling_manager()\n"
+    "print(json.dumps([*manager.available_updates(), manager.name, *{step.repository for step in manager.newer}]))\n"
+)
 _DPKG = "dpkg-query -W -f='${{db:Status-Abbrev}}${{Version}}' {package} 2>/dev/null | sed -n 's/^[ih]i //p'"
 _RPM = "rpm -q --qf '%{{VERSION}}' {package} 2>/dev/null | grep -v 'not installed' || true"
 FLAVOURS = {
@@ -140,6 +152,13 @@ class PackageHost(AgentHost):
     def unhold(self, package: str) -> None:
         """Let a package be changed, past Stardust."""
         self.host.sh(self.flavour.unhold.format(package=package))
+
+    def counted(self) -> list[Any]:
+        """What Spider counts in a unit that has all restrictions of its own: total, security, when checked (ms), manager, repositories."""
+        self.put("/opt/stardust/count.py", AS_SPIDER.encode())
+        self.host.sh(COUNTING)
+        found: list[Any] = json.loads(self.host.sh("cat /root/count.out; tail -n 1 /root/count.err"))
+        return found
 
     def meanwhile(self, program: str, when: str, change: str) -> None:
         """Let the world change directly before a program is run with words that match a pattern of the shell, once."""

@@ -92,13 +92,13 @@ def test_everything_is_upgraded_as_shown_and_looked_after(arch: PackageHost) -> 
 
 def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(arch: PackageHost) -> None:
     wanted = arch.plan("upgrade")
-    arch.meanwhile("pacman", '*" -Su --noconfirm"*', "sed -i 's/ lab-post//' /etc/pacman.conf")
+    arch.meanwhile("pacman", '*" -Su --hookdir"*', "sed -i 's/ lab-post//' /etc/pacman.conf")
     done = arch.perform("upgrade", plan=wanted.digest)
     assert (done.state, done.error_code, done.changes) == ("failed", "job.plan_changed", {}), done
     assert "lab-post\r\n    shown: unchanged\r\n    now:   1.0-1 -> 2.0-1" in done.output.decode()
     assert not arch.host.sh("ls /var/lib/pacman/db.lck 2>/dev/null || true")
     wanted = arch.plan("remove", "lab-hello")
-    arch.meanwhile("pacman", '*" -R --noconfirm"*', "true")
+    arch.meanwhile("pacman", '*" -R --hookdir"*', "true")
     assert arch.perform("remove", "lab-hello", plan=wanted.digest).changes == {"lab-hello": ("1.0-1", "")}
 
 

@@ -183,7 +183,7 @@ def test_what_becomes_another_upgrade_after_it_was_compared_is_not_run(agent: Pa
     assert "commit" not in done.phases
     # In the one moment that is left no other package can come with dnf, and with zypper it is told.
     agent.host.sh(hold)
-    agent.meanwhile(program, {"zypper": '*" update --auto-agree-with-licenses "'}.get(program, '*" -C -y "*'), unhold)
+    agent.meanwhile(program, {"zypper": '*" --download in-advance "*'}.get(program, '*" -C -y "*'), unhold)
     done = agent.perform("upgrade", plan=seen.digest)
     assert done.state == "succeeded", done
     assert done.report is not None

@@ -150,7 +150,7 @@ def test_the_record_is_durable_before_the_job_and_the_job_s_start_before_anythin
     runner = place(rf'execve\("/usr/bin/python3", .*"run", "{job}"', asked)
     begun = place(rf"fsync\(\d+</var/lib/stardust/jobs/{job}/run>", runner)
     begun_named = place(rf"fsync\(\d+</var/lib/stardust/jobs/{job}>", begun)
-    changed = place(r'execve\(.*"(?:/usr/bin/)?apt-get", \["apt-get", "-y"|execve\("/usr/bin/apt-get", \["apt-get", "-y"', begun_named)
+    changed = place(r'execve\("[^"]*/dpkg", \[.*"--(?:unpack|configure)"', begun_named)
     result = place(rf"fsync\(\d+</var/lib/stardust/jobs/{job}/result\.tmp>", changed)
     place(rf'rename\w*\(.*"/var/lib/stardust/jobs/{job}/result\.tmp", .*"/var/lib/stardust/jobs/{job}/result"', result)
     log = place(rf"fsync\(\d+</var/lib/stardust/jobs/{job}/log>", changed)

@@ -1,0 +1,69 @@
+"""What stands in a manager's settings changes neither what is read nor what is run: every call carries its neutral options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from spider.packages import apk, apk_text, apt, apt_text, pacman
+from spider.packages.apt_calls import NEUTRAL
+from spider.packages.backend import Backend, Command
+from spider.packages.dnf4 import Dnf4
+from spider.packages.dnf5 import Dnf5
+from spider.packages.plan import Plan, Planned
+from spider.packages.yum import Yum
+from spider.packages.zypper import Zypper
+
+PLAN = Plan((Planned("lab-sec", "1.0-1", "1.1-1", "yes", "lab"),))
+VERBS = ("refresh", "clean", "upgrade", "full-upgrade", "security-upgrade", "install", "remove", "hold", "unhold")
+KEPT = "The following packages have been kept back:\n"
+
+
+def calls(backend: Backend, verb: str) -> list[Sequence[str]]:
+    packages = ("lab-sec",) if verb in ("install", "remove", "hold", "unhold") else ()
+    plan = Plan((Planned("lab-sec", "1.1-1", ""),)) if verb == "remove" else PLAN
+    return [piece.argv for piece in backend.work(verb, packages, plan) if isinstance(piece, Command)]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_call_of_the_rpm_family_is_neutral_and_sure(verb: str) -> None:
+    for backend in (Dnf4("dnf", "x86_64"), Dnf5("dnf5", "x86_64"), Yum("x86_64")):
+        for argv in calls(backend, verb):
+            assert argv[1 : 1 + len(backend.neutral)] == backend.neutral
+            assert "-q" in argv or {*backend.loud, *backend.sure} <= set(argv)
+            assert ("-C" in argv) != (set(backend.online) <= set(argv)) or "expire-cache" in argv
+    for argv in calls(Zypper("x86_64", "opensuse-leap"), verb):
+        assert argv[: len(Zypper.neutral)] == Zypper.neutral
+        if verb.endswith("upgrade") or verb == "install":
+            assert "--download-only" in argv or argv[argv.index("--download") + 1] == "in-advance"
+
+
+def test_every_call_of_apt_pacman_and_apk_is_neutral(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "ask", lambda *_words, **_more: pytest.fail("nothing is asked"))
+    for verb in ("refresh", "clean", "install", "remove", "hold", "unhold", "repair"):
+        for argv in calls(apt.Apt(), verb):
+            options = [word for place, word in enumerate(argv) if argv[place - 1] == "-o"]
+            assert argv[0] == "dpkg" or options[: len(NEUTRAL)] == [f"{name}={value}" for name, value in NEUTRAL.items()]
+            if argv[0] == "dpkg" or any(word.startswith("Dpkg::Options") for word in options):
+                forces = [word.rpartition("=")[2] for word in (argv if argv[0] == "dpkg" else options) if "force-conf" in word]
+                assert forces == ["--no-force-confnew", "--no-force-confask", "--force-confdef", "--force-confold"]
+    for argv in [*calls(pacman.Pacman(), "refresh"), pacman.pacman("-Q")]:
+        assert argv[:4] == ("pacman", "--color", "never", "--noconfirm")
+    assert apk.APK_ENVIRONMENT["APK_CONFIG"] == "/dev/null"
+
+
+def test_what_of_apk_s_settings_is_the_administrator_s_stays() -> None:
+    config = (
+        "quiet\nverbose\ninteractive\nsimulate\nno-network\n# allow-untrusted\n\ncache-dir /srv/cache\ntimeout 120\nforce-refresh\nwait 3\n"
+    )
+    assert apk_text.kept_options(config) == ["--cache-dir", "/srv/cache", "--timeout", "120", "--force-refresh"]
+
+
+def test_words_that_are_no_names_are_no_packages_that_are_kept_back() -> None:
+    shown = (
+        KEPT
+        + "   lab-fail (1.0 => 2.0)\n   libc6:i386 (2.36-9+deb12u1 => 2.36-9+deb12u2)\n   \x1b[1mg++-12\x1b[0m (12 => 13)\n0 upgraded\n"
+    )
+    assert apt_text.parse_told(shown).kept_back == ("lab-fail", "libc6:i386")
+    assert apt_text.parse_told(KEPT + "  g++ lab-hang\n").kept_back == ("g++", "lab-hang")
