@@ -27,6 +27,7 @@ from groundcontrol.vault import Vault
 from majortom.connect import Limits, describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
+from tests.support.eventually import eventually
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 
@@ -183,9 +184,7 @@ def hanging(desk: Desk, part: str, *commands: str) -> Hanging:
 
 
 async def failing(made: Trouble, times: int = 1) -> None:
-    async with asyncio.timeout(30):
-        while made.failed < times:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await eventually(lambda: made.failed >= times)
 
 
 async def node_with(desk: Desk, request: DeploymentRequest | None, name: str = "web-1") -> NodeId:

@@ -169,12 +169,9 @@ def segments(node: Node) -> list[Path]:
 
 
 async def come_back(node: Node, hub: ModelHub) -> None:
-    """A new process finds what the disk has left, and tells all of it."""
+    """A new process finds what the disk has left, and sends all of it."""
     node.start()
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
 
 
 def flip(path: Path, place: float) -> None:
@@ -189,7 +186,7 @@ def said(caplog: pytest.LogCaptureFixture, what: str) -> list[dict[str, object]]
     return [record.facts for record in caplog.records if record.getMessage() == what]  # type: ignore[attr-defined]
 
 
-async def come_back_from_memory(node: Node, hub: ModelHub) -> None:
+async def reconnect(node: Node, hub: ModelHub) -> None:
     """The hub is there again, and the process is the same."""
     node.outbox.resume(hub.welcome(node.boot))
     await node.drain(hub)

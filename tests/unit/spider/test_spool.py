@@ -23,7 +23,7 @@ from spider.spoolfiles import SEGMENT_S
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from tests.support.invariants import check_samples
-from tests.support.spool_peers import ModelHub, Node, come_back, come_back_from_memory, said, segments
+from tests.support.spool_peers import ModelHub, Node, come_back, reconnect, said, segments
 from tests.support.thread_shortage import no_more_threads
 
 
@@ -58,10 +58,7 @@ async def test_an_hour_away_comes_back_whole_the_newest_first(tmp_path: Path) ->
     first = next(message for message in iter(node.outbox.take, None) if isinstance(message, Pack))
     assert first.stream == STREAM_LIVE
     node.outbox.suspend()
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
     assert segments(node) == []
@@ -197,10 +194,7 @@ async def test_a_disk_that_could_not_be_used_at_the_start_is_used_when_it_can_be
     assert [*usable, node.spool.usable] == [False, True]
     assert len(said(caplog, "spool_recovered")) == 1
     assert len(segments(node)) == 2
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
 
@@ -222,10 +216,7 @@ async def test_a_full_disk_is_said_once_and_memory_goes_on(tmp_path: Path, caplo
     assert node.outbox.pending()[0] >= 300
     await node.away(75)
     assert "spool_recovered" in [record.getMessage() for record in caplog.records]
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
 
@@ -248,10 +239,7 @@ async def test_without_a_good_folder_it_goes_on_in_memory_and_says_so_once(
     await node.away(1000)
     await node.spool.finish()
     assert [record.getMessage() for record in caplog.records].count("spool_unusable") == 1
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert sum(hole.rows for hole in hub.holes) >= 380
     await other.spool.finish()
@@ -269,7 +257,7 @@ async def test_where_no_thread_can_be_started_samples_wait_in_memory(
     assert [record.getMessage() for record in caplog.records] == ["spool_failed" if begun else "spool_unusable"]
     await node.away(100)
     assert caplog.messages[-1] == "spool_recovered"
-    await come_back_from_memory(node, hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
 
@@ -289,10 +277,7 @@ async def test_losses_of_memory_are_told_once_though_the_answer_is_lost(tmp_path
             node.outbox.acked(ack)
     assert any(isinstance(message, Gap) for message in said)
     node.outbox.suspend()
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
 
 
@@ -386,10 +371,7 @@ async def one_life(seed: int, folder: Path) -> None:
             node.start()
     if connected:
         node.outbox.suspend()
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert segments(node) == []
     node.kill()

@@ -18,7 +18,7 @@ from spider.parcels import Closed
 from spider.spoolfiles import SEGMENT_BYTES, Folder, Segment
 from spider.spoolrecords import Pending
 from tests.support.invariants import check_samples
-from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, come_back, come_back_from_memory, flip, said, segments
+from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, come_back, flip, reconnect, said, segments
 
 
 @pytest.mark.parametrize("place", [0.0, 0.001, 0.1, 0.5, 0.9])
@@ -107,10 +107,7 @@ async def test_damage_while_it_runs_is_told_too(tmp_path: Path, caplog: pytest.L
     while len(segments(node)) < 2:
         await node.away(300)
     flip(segments(node)[0], 0.5)
-    node.outbox.resume(hub.welcome(node.boot))
-    await node.drain(hub)
-    node.outbox.flush()
-    await node.drain(hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert len(said(caplog, "spool_damaged")) == 1
 
@@ -187,7 +184,7 @@ async def test_an_entry_that_can_be_read_again_is_sent_without_a_new_start(
     (tmp_path / "kept").rename(path)
     await node.away(300)
     assert [facts["segment"] for facts in said(caplog, "spool_readable")] == [path.name]
-    await come_back_from_memory(node, hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
     assert segments(node) == []
@@ -216,7 +213,7 @@ async def test_an_entry_of_which_the_rest_has_gone_already_is_delivered_when_it_
         node.spool.suspend()
         await node.away(120)
         assert [facts["segment"] for facts in said(caplog, "spool_readable")] == [path.name]
-        await come_back_from_memory(node, hub)
+        await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
     assert segments(node) == []
@@ -238,9 +235,9 @@ async def test_a_segment_that_fails_to_be_read_while_it_is_sent_comes_in_the_nex
         return take_out(folder, segment)
 
     monkeypatch.setattr(Folder, "take_out", once)
-    await come_back_from_memory(node, hub)
+    await reconnect(node, hub)
     assert [path.name for path in segments(node)] == failed
-    await come_back_from_memory(node, hub)
+    await reconnect(node, hub)
     check_samples(node.journal, hub.samples, hub.holes)
     assert hub.holes == []
     assert segments(node) == []

@@ -20,6 +20,7 @@ from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, Desk, Hanging, Hasty, Trouble, failing, hanging, node_with, trouble
+from tests.support.eventually import eventually
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
 
@@ -339,9 +340,7 @@ async def test_a_farewell_ends_a_removal_that_nothing_follows_any_more(desk: Des
         leaving._tools = leaving._tools._replace(clock=Hasty())
         made.commands.add("save_deployment")
         await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
-        async with asyncio.timeout(30):
-            while leaving.running(node.id):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not leaving.running(node.id))
         assert made.failed == 5
         made.commands.clear()
         assert (await desk.store.deployments.deployment(ADMIN, row.id)).state == "running"
@@ -503,9 +502,7 @@ async def test_an_end_that_our_own_code_cannot_save_leaves_it_to_the_next_start(
         row = await service.remove(SYSTEM, node.id, None, force=False)
         made.commands.add("save_deployment")
         await node.take()
-        async with asyncio.timeout(30):
-            while service._leaving.running(node.id):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not service._leaving.running(node.id))
     made.commands.clear()
     assert [record.getMessage() for record in caplog.records][-2:] == ["removal_crashed", "deployment_end_not_saved"]
     async with desk.running(desk.make(desk.config)):

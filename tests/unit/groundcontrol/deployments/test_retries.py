@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import replace
 from typing import Any
@@ -24,6 +23,7 @@ from groundcontrol.errors import (
     CredentialsRequired,
 )
 from tests.support.deployment_desk import ADMIN, KEY, Config, Desk, Requests, node_with
+from tests.support.eventually import eventually
 from tests.support.ssh_server import serving
 
 
@@ -92,9 +92,7 @@ async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(
         rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
         for row in rows:
             await desk.end_of(row.id)
-        async with asyncio.timeout(30):
-            while len(service._known) or service._active:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await eventually(lambda: not len(service._known) and not service._active)
         with pytest.raises(CredentialsRequired):
             await service.retry(ADMIN, rows[0].id, None)
 

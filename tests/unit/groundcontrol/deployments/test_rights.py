@@ -18,6 +18,7 @@ from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import BadRequest, Conflict, NotFound
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, Config, Desk, an_account
+from tests.support.eventually import eventually
 from tests.support.ssh_server import serving
 
 Requests = Callable[..., DeploymentRequest]
@@ -71,9 +72,7 @@ async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(
         first, second = await service.install_many(
             operator, [request_to(port, name="a", tags=("web",)), request_to(other, name="b", tags=("web",))], None
         )
-        async with asyncio.timeout(30):
-            while not (dialled.is_set() or dialled_too.is_set()):  # noqa: ASYNC110  # which comes first is not said
-                await asyncio.sleep(0.01)
+        await eventually(lambda: dialled.is_set() or dialled_too.is_set())  # which comes first is not said
         late = dialled_too
         if late.is_set():
             first, second, late = second, first, dialled

@@ -20,6 +20,7 @@ from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, Desk, hanging, node_with
+from tests.support.eventually import eventually
 
 
 async def at_once(_node: NodeId, _timeout_s: float) -> None:
@@ -98,8 +99,7 @@ async def test_who_calls_an_update_off_in_the_moment_of_its_turn_ends_nothing_el
         rows = await service.begin(ADMIN, [session.node], 1, 1)
         async with asyncio.timeout(30):
             await other.wait()
-            while service._running:  # noqa: ASYNC110  # a few turns of the loop
-                await asyncio.sleep(0.01)
+        await eventually(lambda: not service._running)
         assert (await desk.store.deployments.deployment(ADMIN, rows[0].id)).state == "cancelled"
 
 

@@ -17,6 +17,7 @@ from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Marks, MetricStore
 from spider.wire.frames import CODING_PLAIN, STREAM_BACKFILL, STREAM_LIVE
 from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
 
 
 class Agent:
@@ -112,9 +113,7 @@ async def test_a_full_disk_is_not_over_because_everybody_who_waited_has_gone(cap
     gone, stays = Agent("gone", [0]), Agent("stays", [0])
     for agent, resumed in ((gone, False), (stays, True)):
         assert ingest.offer(cast("AgentSession", agent), agent.pack(7)) is None
-        async with asyncio.timeout(30):
-            while ingest.health != "full" or not clock._sleepers:  # noqa: ASYNC110  # it was refused, and waits
-                await asyncio.sleep(0.01)
+        await eventually(lambda: ingest.health == "full" and clock._sleepers)  # it was refused, and waits
         if resumed:
             metrics.fails = None
         else:
