@@ -9,10 +9,10 @@ import pytest
 
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import open_database
 from tests.support.clock import ManualClock
 from tests.support.lossy_bus import LossyBus
 from tests.support.store_backend import Backend
+from tests.support.store_files import open_new
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture(params=["sqlite"])
 async def backend(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Backend]:
-    made = Backend(lambda: open_database(tmp_path / "data", clock=clock), clock)
+    made = Backend(lambda: open_new(tmp_path / "data", clock=clock), clock)
     await made.open()
     yield made
     await made.database.close()

@@ -46,7 +46,7 @@ from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.facts import Facts
 from groundcontrol.jobs.service import JobService
 from groundcontrol.store.base import AuditEntry, Store
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite import Database
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import LIVE, build_app, make_runner
@@ -56,6 +56,7 @@ from majortom.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import RunningClock
 from tests.support.openapi import Description
+from tests.support.store_files import open_new
 from tests.support.vault import a_vault
 
 ORIGIN = "https://hub.example"
@@ -430,7 +431,7 @@ async def running(folder: Path, *, config: Config | None = None, page: Page | No
     clock = RunningClock()
     config = config or a_config(folder)
     async with contextlib.AsyncExitStack() as stack:
-        database = await open_database(folder / "data", clock=clock)
+        database = await open_new(folder / "data", clock=clock)
         stack.push_async_callback(database.close)
         store = await database.store(audit_key=KEY, chain="test-hub")
         hub = TestHub(database, store, clock, config, page or Page({}, {}, ""))

@@ -31,18 +31,18 @@ from groundcontrol.janitor import (
     bounds_of,
 )
 from groundcontrol.store.base import HubFacts, Store
-from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.database import Database
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 from tests.support.factories import SCOPE, connect, layout_row, new_deployment, new_event, new_node, pack
+from tests.support.store_files import open_new
 
 DAY_S = 86_400
 
 
 async def opened(tmp_path: Path, clock: ManualClock) -> tuple[Database, Store]:
-    database = await open_database(tmp_path / "data", clock=clock)
+    database = await open_new(tmp_path / "data", clock=clock)
     return database, await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
 
 

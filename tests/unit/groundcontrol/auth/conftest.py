@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.store.sqlite import open_database
 from tests.support.auth_door import PASSWORD, Door
 from tests.support.clock import RunningClock
+from tests.support.store_files import open_new
 
 
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     """No user yet."""
     clock = RunningClock()
-    database = await open_database(tmp_path / "data", clock=clock)
+    database = await open_new(tmp_path / "data", clock=clock)
     made = Door(await database.store(audit_key=b"a" * 32, chain="hub"), clock)
     yield made
     made.service.close()

@@ -14,11 +14,11 @@ from groundcontrol.bus.local import LocalBus
 from groundcontrol.domain.deployments import DeploymentRequest
 from groundcontrol.domain.ids import HubId
 from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.store.sqlite import open_database
 from groundcontrol.vault import LEAST_ROUNDS, Vault, create_keyring
 from spider.clock import SystemClock
 from tests.support.bundles import shipped_bundle
 from tests.support.deployment_desk import ADMIN, Desk, an_account
+from tests.support.store_files import open_new
 
 SECRET = "kR7-vault-of-the-tests-41"
 
@@ -36,7 +36,7 @@ def vault() -> Vault:
 @pytest.fixture
 async def desk(tmp_path: Path, bundle: bytes, vault: Vault) -> AsyncIterator[Desk]:
     clock = SystemClock()
-    database = await open_database(tmp_path / "data", clock=clock)
+    database = await open_new(tmp_path / "data", clock=clock)
     try:
         hub = HubId("h" * 26)
         store = await database.store(audit_key=vault.audit_key, chain=hub)

@@ -25,12 +25,12 @@ from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.jobs.upkeep import MAX_GENERATION
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import open_database
 from spider.backoff import CLONE_S
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
+from tests.support.store_files import open_new
 
 HUB = HubId("h" * 26)
 BOOT = BootId("a" * 32)
@@ -90,7 +90,7 @@ class Bench:
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """An empty store with one node."""
     clock = ManualClock()
-    database = await open_database(tmp_path / "data", clock=clock)
+    database = await open_new(tmp_path / "data", clock=clock)
     try:
         made = Bench(await database.store(audit_key=bytes(32), chain=HUB), clock)
         await made.store.nodes.create_node(SYSTEM, NewNode(made.node, "web-1", "192.0.2.1"))

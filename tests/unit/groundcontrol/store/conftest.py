@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite import Database
 from spider.clock import SystemClock
+from tests.support.store_files import open_new
 from tests.support.writer_program import AUDIT_KEY
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await open_database(tmp_path, clock=SystemClock())
+    database = await open_new(tmp_path, clock=SystemClock())
     try:
         yield database
     finally:
