@@ -27,7 +27,7 @@ from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.frames import STREAM_BACKFILL
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
-from tests.support.command import stardust
+from tests.support.command import command, stardust
 from tests.support.eventually import eventually
 from tests.support.faults import working
 from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
@@ -340,8 +340,8 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def backing_up(folder: Path, target: Path, said: str) -> Iterator[subprocess.Popen[str]]:
     """A backup that has come to this."""
     env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder)}
-    command = [sys.executable, "-m", "groundcontrol", "backup", str(target)]
-    with subprocess.Popen(command, cwd="/", env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
+    argv = [sys.executable, "-m", "groundcontrol", "backup", str(target)]
+    with subprocess.Popen(argv, cwd="/", env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         try:
             for line in running.stderr:
@@ -406,7 +406,6 @@ def test_a_disk_that_is_too_small_leaves_nothing_behind(hub: HubProcess, tmp_pat
 
 
 RESTORE_PLACES = [name for name in failpoints.NAMES if name.startswith("restore.")]
-KILLED_AT = "import sys; from groundcontrol import failpoints; failpoints.arm(sys.argv.pop(1), 1); from groundcontrol.cli.main import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
@@ -427,10 +426,7 @@ def test_a_restore_that_is_killed_was_not_begun_or_is_finished_by_the_next_start
     file, _ = kept
     folder = tmp_path / "data"
     shutil.copytree(lived_in, folder, ignore=shutil.ignore_patterns("*.sock", "hub.pid"))
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED_AT, place, "restore", str(file), "--replace", "--data-dir", str(folder)],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **WITH_SECRET}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    killed = command(folder, "restore", str(file), "--replace", env=WITH_SECRET, faults=[f"killed-at={place}"])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     begun = place not in ("restore.samples.ready", "restore.control.placed")
     told = stardust(folder, "doctor", env=WITH_SECRET, status=1 if begun else 0).stdout
@@ -454,9 +450,8 @@ def test_a_restore_that_was_killed_can_be_done_again(kept: tuple[Path, dict[str,
     file, _ = kept
     folder = tmp_path / "data"
     shutil.copytree(lived_in, folder, ignore=shutil.ignore_patterns("*.sock", "hub.pid"))
-    command = [sys.executable, "-c", KILLED_AT, "restore.samples.placed", "restore", str(file), "--replace", "--data-dir", str(folder)]
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **WITH_SECRET}
-    assert subprocess.run(command, env=env, capture_output=True, timeout=60, check=False).returncode == -signal.SIGKILL
+    killed = command(folder, "restore", str(file), "--replace", env=WITH_SECRET, faults=["killed-at=restore.samples.placed"])
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     again = stardust(folder, "restore", str(file), "--replace", env=WITH_SECRET)
     assert "finishing an earlier restore" in again.stderr
     stardust(folder, "audit", "verify", env=WITH_SECRET)

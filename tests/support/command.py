@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.support.hub import ROOT, SECRET, HubProcess
+from tests.support.fork_server import FORK_SERVER
+from tests.support.hub import PROGRAM, ROOT, SECRET, HubProcess
 
 WITH_SECRET: Mapping[str, str] = {"STARDUST_SECRET": SECRET}
 """An environment with the secret of the tests' hubs."""
@@ -21,13 +22,18 @@ def command(
     given: str = "",
     env: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
-    python: str = sys.executable,
+    python: str = "",
+    faults: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run the command with a data folder, which may be in memory, and without the environment of the tests.
 
+    It runs as `tests.support.hub_program`, which reads the keyrings of the tests' hubs, and starts by fork.
+
     Args:
         given: its standard input.
-        prefix: put before the command.
+        prefix: put before the command, which is not forked then.
+        python: an interpreter that runs the product as it is.
+        faults: names of `hub_program.FAULTS`.
     """
     usual = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -35,14 +41,19 @@ def command(
         "STARDUST_DATA_DIR": str(folder),
         "STARDUST_ALLOW_VOLATILE": "yes",
     }
+    argv = [word for fault in faults for word in ("--fault", fault)]
+    argv += [*words, "--data-dir", str(folder)] if faults else words
+    if not prefix and not python:
+        return FORK_SERVER.run(argv, env=usual | dict(env or {}), cwd=Path("/"), given=given, limit_s=LIMIT_S)
+    program = [python, "-m", "groundcontrol"] if python else [sys.executable, "-m", PROGRAM]
     return subprocess.run(
-        [*prefix, python, "-m", "groundcontrol", *words],
+        [*prefix, *program, *argv],
         cwd="/", env=usual | dict(env or {}), input=given, capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
 
 
 def stardust(
-    folder: Path, *words: str, given: str = "", status: int = 0, env: Mapping[str, str] | None = None, python: str = sys.executable
+    folder: Path, *words: str, given: str = "", status: int = 0, env: Mapping[str, str] | None = None, python: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """As `command`; it must end with this status, and without a traceback."""
     done = command(folder, *words, given=given, env=env, python=python)

@@ -1,11 +1,11 @@
-"""Starts hubs by fork from a process that has imported them already.
+"""Starts hubs and commands by fork from a process that has imported them already.
 
 A hub takes 1.2 s of processor time to start; two thirds of it are imports. A run of the tests starts some hundred hubs.
 The fork server imports once for each test process. Each hub is still a process of its own, with its own arguments,
 environment, folder and session.
 
 The server is `python -m tests.support.fork_server FD`. FD is its end of a socket pair; each request is one JSON object with
-two descriptors: the child's output, and a pipe that gets its wait status as one line when it ends.
+four descriptors: the child's input, output and error output, and a pipe that gets its wait status as one line when it ends.
 """
 
 from __future__ import annotations
@@ -87,21 +87,50 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> ForkedProcess:
-        """Run `tests.support.hub_program` with these arguments in a child."""
+        """Run `tests.support.hub_program` with these arguments in a child, without input and with one output."""
         output_read, output_write = os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            pid, status = self._fork(argv, env, cwd, (nothing, output_write, output_write))
+        finally:
+            os.close(nothing)
+            os.close(output_write)
+        return ForkedProcess(pid, argv, os.fdopen(output_read, "rb"), status)
+
+    def run(
+        self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, given: str, limit_s: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it with this input to its end, as `subprocess.run` does. Raises: subprocess.TimeoutExpired."""
+        with contextlib.ExitStack() as files:
+            stdin, stdout, stderr = (files.enter_context(os.fdopen(os.memfd_create(name), "r+b")) for name in ("in", "out", "err"))
+            stdin.write(given.encode())
+            stdin.seek(0)
+            pid, status = self._fork(argv, env, cwd, (stdin.fileno(), stdout.fileno(), stderr.fileno()))
+            child = ForkedProcess(pid, argv, stdout, status)
+            try:
+                code = child.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                raise
+            stdout.seek(0)
+            stderr.seek(0)
+            return subprocess.CompletedProcess(list(argv), code, stdout.read().decode(), stderr.read().decode())
+
+    def _fork(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, standard: tuple[int, int, int]) -> tuple[int, int]:
+        """Returns: the child's process id, and the pipe for its wait status."""
         status_read, status_write = os.pipe()
         request = json.dumps(Request(argv=list(argv), env=dict(env), cwd=str(cwd))).encode()
         with self._lock:
             if self._socket is None:
                 self._launch()
             assert self._socket is not None
-            socket.send_fds(self._socket, [request], [output_write, status_write])
+            socket.send_fds(self._socket, [request], [*standard, status_write])
             answer = self._socket.recv(64)
-        os.close(output_write)
         os.close(status_write)
         if not answer:
             raise RuntimeError("the fork server has ended")
-        return ForkedProcess(int(answer), argv, os.fdopen(output_read, "rb"), status_read)
+        return int(answer), status_read
 
     def _launch(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -116,16 +145,17 @@ class ForkServer:
 FORK_SERVER = ForkServer()
 
 
-def _child(request: Request, output: int, main: Callable[[Sequence[str]], int]) -> int:
+def _child(request: Request, standard: Sequence[int], main: Callable[[Sequence[str]], int]) -> int:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for number, given in enumerate(standard):
+        os.dup2(given, number)
     os.closerange(3, 256)
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)))
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), write_through=True)
     sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), write_through=True)
     sys.argv = ["hub", *request["argv"]]
@@ -163,19 +193,20 @@ def serve(fd: int) -> None:
             _reap(statuses)
         if link not in ready:
             continue
-        data, fds, _, _ = socket.recv_fds(link, REQUEST_BYTES, 2)
+        data, fds, _, _ = socket.recv_fds(link, REQUEST_BYTES, 4)
         if not data:
             break
-        output, status = fds
+        *standard, status = fds
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                code = _child(json.loads(data), output, main)
+                code = _child(json.loads(data), standard, main)
             finally:
                 os._exit(code)
         statuses[pid] = status
-        os.close(output)
+        for one in standard:
+            os.close(one)
         link.send(str(pid).encode())
     for pid in statuses:
         os.kill(pid, signal.SIGKILL)

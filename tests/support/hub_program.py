@@ -90,6 +90,11 @@ def _killable(file: Path, _value: str) -> OnSignal:
     return arm
 
 
+def _killed_at(_file: Path, value: str) -> None:
+    """The process is killed when it reaches the failpoint VALUE for the first time."""
+    failpoints.arm(value, 1)
+
+
 def _busy_readers(file: Path, _value: str) -> OnSignal:
     """SIGUSR1 makes every reading connection busy for ever. The file appears when all are busy.
 
@@ -173,6 +178,7 @@ FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "clock": _clock,
     "frozen-clock": _frozen_clock,
     "killable": _killable,
+    "killed-at": _killed_at,
     "busy-readers": _busy_readers,
     "stalled-disk": _stalled_disk,
     "object-count": _object_count,
