@@ -12,7 +12,6 @@ import pty
 import select
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +24,8 @@ from spider.wire.errors import NotProven
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_HOST
 from spider.wire.ids import new_random_id
 from spider.wire.joining import JoinEnded, join_key, masked, read_invite, write_invite
-from tests.support.hub import ROOT, HubProcess
+from tests.support.command import command
+from tests.support.hub import HubProcess
 from tests.support.join_client import Sent, Visitor, knock, made
 
 
@@ -228,12 +228,8 @@ async def test_the_command_line_makes_lists_and_ends_invites_and_decides_who_is_
     hub: HubProcess, client: aiohttp.ClientSession
 ) -> None:
     async def stardust(*words: str) -> tuple[int, str, str]:
-        program = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "groundcontrol", *words, "--data-dir", str(hub.folder), cwd=ROOT,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await asyncio.wait_for(program.communicate(), 60)
-        return program.returncode or 0, out.decode(), err.decode()
+        done = await asyncio.to_thread(command, hub.folder, *words)
+        return done.returncode, done.stdout, done.stderr
 
     status, out, _ = await stardust("invite", "--organisation", "--name", "cloud", "--uses", "2", "--json")
     assert status == 0

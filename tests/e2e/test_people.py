@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,8 @@ from typing import Any
 import pytest
 
 from groundcontrol.auth import totp
-from tests.support.command import said_by, serve
-from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess, Login, Reply
+from tests.support.command import said_by, serve, stardust
+from tests.support.hub import PASSWORD, SECRET, HubProcess, Login, Reply
 from tests.support.second_factor import API, call, enrol
 
 
@@ -52,15 +50,12 @@ def test_the_command_manages_people(hub: HubProcess) -> None:
     assert {row["actor"] for row in rows if row["action"].startswith("user.edit")} == {f"local:{os.getuid()}"}
 
 
-def test_a_program_comes_in_with_a_token_from_the_command(hub: HubProcess) -> None:
+def test_a_program_comes_in_with_a_token_from_the_command(hub: HubProcess, tmp_path: Path) -> None:
     token = said_by(hub, "token", "new", "backup", "--days", "7").strip()
     listed: Any = json.loads(said_by(hub, "token", "list", "--json"))["tokens"][0]
-    words = [sys.executable, "-m", "groundcontrol", "nodes", "--json", "--url", f"http://127.0.0.1:{hub.port}"]
-    environment = {**os.environ, "STARDUST_TOKEN": token, "PYTHONPATH": str(ROOT)}
 
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    stardust(tmp_path, "nodes", "--json", "--url", hub.url, env={"STARDUST_TOKEN": token})
 
-    assert done.returncode == 0, done.stderr
     assert hub.request("GET", f"{API}/users", token=token).status == 403
     hub.slay()
     hub.launch()
