@@ -9,6 +9,7 @@ import random
 import shutil
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +22,9 @@ from tests.support.command import command
 from tests.support.hub import PASSWORD, SECRET, Enrolled, HubProcess
 
 KILLS = 3
+KINDS = {"node.edit", "node.create", "job.create"}
+"""Acts that are answered before the first kill."""
+KINDS_LIMIT_S = 60.0
 
 
 def stardust(folder: Path, *words: str, status: int = 0, given: str = "", secret: bool = True) -> str:
@@ -151,6 +155,10 @@ class Acts:
         self._seed = seed
         self._lock = threading.Lock()
 
+    def kinds(self) -> set[str]:
+        with self._lock:
+            return {act.split()[0] for act in self.done}
+
     def work(self, worker: int) -> None:
         """Act until the hub is gone."""
         chance = random.Random(self._seed * 100 + worker)
@@ -213,6 +221,10 @@ def test_everything_that_was_answered_has_its_row_after_a_kill(tmp_path: Path, k
             people = [threading.Thread(target=acts.work, args=(worker,), name=f"person-{worker}") for worker in range(4)]
             for person in people:
                 person.start()
+            deadline = time.monotonic() + KINDS_LIMIT_S
+            while kill == 0 and not acts.kinds() >= KINDS:  # on a busy machine an act takes seconds
+                assert time.monotonic() < deadline, acts.kinds()
+                time.sleep(0.01)
             people[0].join(chance.uniform(0.1, 1.0))  # the moment of the kill is the point of this test
             hub.slay()
             for person in people:
@@ -224,6 +236,4 @@ def test_everything_that_was_answered_has_its_row_after_a_kill(tmp_path: Path, k
     assert "holds" in stardust(hub.folder, "audit", "verify")
     missing = done - rows_of(hub.folder)
     assert not missing
-    kinds = {act.split()[0] for act in done}
-    print(f"{done.total()} acts of {sorted(kinds)} over {kills} kills")
-    assert {"node.edit", "node.create", "job.create"} <= kinds
+    print(f"{done.total()} acts over {kills} kills")
