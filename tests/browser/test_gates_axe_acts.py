@@ -7,12 +7,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.test_gates_axe import sweep
-from tests.browser.test_gates_axe_states import alone, answered, dialog_by, into_palette
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, password_step, switch_on
 from tests.support.page.fleets import NAMES, Fleet
 from tests.support.page.gate import Gate, Screen, at, gate
+from tests.support.page.screens import alone, answered, dialog_by, into_palette, sweep
 from tests.support.stage import wait_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -139,7 +138,7 @@ def test_dialogs_of_people_and_their_access_break_no_rule(browser: Browser, hub:
     made = hub.local("POST", "/api/v1/users", {"username": "ada", "role": "operator"}).json
     with gate(browser, hub) as seen:
         seen.sign_in()
-        found = sweep(seen, [("the key of a second factor", keys_and_codes)], every=True)
+        found = sweep(seen, [("the key of a second factor", keys_and_codes)], every=every)
         seen.open("/settings/account")
         switch_on(seen.page)
         screens: list[Screen] = [
@@ -156,9 +155,9 @@ def test_dialogs_of_people_and_their_access_break_no_rule(browser: Browser, hub:
     with gate(browser, hub) as seen:
         password_step(seen.page, hub, "ada", made["password"])
         expect(seen.page.get_by_label("Repeat password", exact=True)).to_be_visible()
-        found += sweep(seen, [("a password to choose", lambda _: None)], every=True)
+        found += sweep(seen, [("a password to choose", lambda _: None)], every=every)
     with gate(browser, hub) as seen:
         choose_password(seen.page, hub, "ada", made["password"])
         expect(seen.page.get_by_role("heading", name="Set up a second factor")).to_be_visible()
-        found += sweep(seen, [("a second factor that is required", lambda _: None)], every=True)
+        found += sweep(seen, [("a second factor that is required", lambda _: None)], every=every)
     assert not found, "\n".join(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -105,95 +106,97 @@ def on_phone(seen: Gate, width: int = PHONE["width"]) -> Page:
     return seen.page
 
 
-@pytest.mark.parametrize("width", [320, 390])
-def test_the_selection_stands_above_the_tabs_and_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+def test_the_selection_stands_above_the_tabs_and_within_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
-        page = on_phone(seen, width)
-        for name in ("web-01", "web-02", "db-02"):
-            page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
-        bar = page.get_by_role("region", name="Selection")
-        expect(bar.get_by_text("3 nodes selected")).to_be_visible()
-        for name in ("Upgrade…", "Run…", "Compare", "Tag…", "Remove…", "Clear"):
-            button = bar.get_by_role("button", name=name, exact=True)
-            assert inside(page, button), (name, button.bounding_box())
-        until(page, lambda: beside(page), lambda points: points <= 0)
-        below = page.get_by_role("navigation", name="Main, phone").bounding_box()
-        box = bar.bounding_box()
-        assert box is not None
-        assert below is not None
-        assert abs(box["y"] + box["height"] - below["y"]) <= 1, (box, below)
-        page.get_by_role("button", name="Clear", exact=True).click()
-        expect(bar).to_have_count(0)
+        for width in (320, 390):
+            page = on_phone(seen, width)
+            for name in ("web-01", "web-02", "db-02"):
+                page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+            bar = page.get_by_role("region", name="Selection")
+            expect(bar.get_by_text("3 nodes selected")).to_be_visible()
+            for name in ("Upgrade…", "Run…", "Compare", "Tag…", "Remove…", "Clear"):
+                button = bar.get_by_role("button", name=name, exact=True)
+                assert inside(page, button), (name, button.bounding_box())
+            until(page, partial(beside, page), lambda points: points <= 0)
+            below = page.get_by_role("navigation", name="Main, phone").bounding_box()
+            box = bar.bounding_box()
+            assert box is not None
+            assert below is not None
+            assert abs(box["y"] + box["height"] - below["y"]) <= 1, (box, below)
+            page.get_by_role("button", name="Clear", exact=True).click()
+            expect(bar).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [375, 390, 761, 1100, 1240])
-def test_no_figure_of_a_large_fleet_leaves_its_place(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+def test_no_figure_of_a_large_fleet_leaves_its_place(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
-        page = on_phone(seen, width)
-        expect(page.locator(".vitals .value").nth(2)).to_contain_text("of")
-        expect(page.locator(".vitals .states > *").last).to_be_attached()
-        left = page.locator(".vitals").evaluate(FULL)
-        assert min(left) >= 4, left
+        for width in (375, 390, 761, 1100, 1240):
+            page = on_phone(seen, width)
+            seen.open("/")
+            expect(page.locator(".vitals .value").nth(2)).to_contain_text("of")
+            expect(page.locator(".vitals .states > *").last).to_be_attached()
+            left = page.locator(".vitals").evaluate(FULL)
+            assert min(left) >= 4, left
 
 
-@pytest.mark.parametrize("width", [390, 1440])
-def test_the_states_are_large_enough_to_be_pressed(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+def test_the_states_are_large_enough_to_be_pressed(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
-        link = on_phone(seen, width).locator(".states a").first
-        expect(link).to_be_visible()
-        assert link.evaluate(TALL) >= 23
+        for width in (390, 1440):
+            link = on_phone(seen, width).locator(".states a").first
+            expect(link).to_be_visible()
+            assert link.evaluate(TALL) >= 23
 
 
-@pytest.mark.parametrize("width", [800, 1440])
-def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+def test_a_note_leaves_free_what_can_be_done_with_the_selected(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
-        page = on_phone(seen, width)
-        page.get_by_role("checkbox", name="Select web-01", exact=True).check()
-        bar = page.get_by_role("region", name="Selection")
-        bar.get_by_role("button", name="Tag…").click()
-        tag = page.get_by_role("dialog").get_by_role("textbox")
-        tag.fill("noted")
-        tag.press("Enter")
-        page.get_by_role("dialog").get_by_role("button", name=re.compile("^Change")).click()
-        note = page.get_by_role("region", name="Notifications").get_by_role("status")
-        expect(note).to_be_visible()
-        above, below = note.bounding_box(), bar.bounding_box()
-        assert above is not None
-        assert below is not None
-        assert above["y"] + above["height"] <= below["y"], (above, below)
-        assert beside(page) <= 0
-        note.get_by_role("button", name="Undo").click()
-        expect(page.get_by_text("Tag change undone on 1 node")).to_be_visible()
+        for width in (800, 1440):
+            page = on_phone(seen, width)
+            seen.open("/")
+            page.get_by_role("checkbox", name="Select web-01", exact=True).check()
+            bar = page.get_by_role("region", name="Selection")
+            bar.get_by_role("button", name="Tag…").click()
+            tag = page.get_by_role("dialog").get_by_role("textbox")
+            tag.fill("noted")
+            tag.press("Enter")
+            page.get_by_role("dialog").get_by_role("button", name=re.compile("^Change")).click()
+            note = page.get_by_role("region", name="Notifications").get_by_role("status")
+            expect(note).to_be_visible()
+            above, below = note.bounding_box(), bar.bounding_box()
+            assert above is not None
+            assert below is not None
+            assert above["y"] + above["height"] <= below["y"], (above, below)
+            assert beside(page) <= 0
+            note.get_by_role("button", name="Undo").click()
+            expect(page.get_by_text("Tag change undone on 1 node")).to_be_visible()
 
 
 LONGEST_VIEW = "x" * 60
 
 
-@pytest.mark.parametrize("width", [320, 1440])
-def test_a_note_about_a_long_name_keeps_it_within(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+def test_a_note_about_a_long_name_keeps_it_within(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
-        page = seen.page
-        seen.open("/?group=tag")
-        page.get_by_role("button", name="Save view…").click()
-        page.get_by_role("dialog", name="Saved views").get_by_label("Name").fill(LONGEST_VIEW)
-        page.keyboard.press("Enter")
-        note = page.get_by_role("region", name="Notifications").get_by_role("status")
-        expect(note).to_contain_text(f"“{LONGEST_VIEW}” was saved")
-        note.get_by_role("button", name="Dismiss").focus()  # it stays meanwhile
-        on_phone(seen, width)
-        until(page, lambda: note.evaluate(OUTSIDE), lambda found: not found)
-        title = note.locator("b")
-        assert title.evaluate("(title) => title.parentElement.scrollWidth <= title.parentElement.clientWidth")
-        assert inside(page, note)
-        page.set_viewport_size({"width": 1440, "height": 900})
-        page.get_by_role("button", name="Save view…").click()
-        page.get_by_role("button", name=f"Remove {LONGEST_VIEW}").click()
-        expect(page.get_by_role("button", name=f"Remove {LONGEST_VIEW}")).to_have_count(0)
+        for width in (320, 1440):
+            page = seen.page
+            seen.open("/?group=tag")
+            page.get_by_role("button", name="Save view…").click()
+            page.get_by_role("dialog", name="Saved views").get_by_label("Name").fill(LONGEST_VIEW)
+            page.keyboard.press("Enter")
+            note = page.get_by_role("region", name="Notifications").get_by_role("status")
+            expect(note).to_contain_text(f"“{LONGEST_VIEW}” was saved")
+            note.get_by_role("button", name="Dismiss").focus()  # it stays meanwhile
+            on_phone(seen, width)
+            until(page, partial(note.evaluate, OUTSIDE), operator.not_)
+            title = note.locator("b")
+            assert title.evaluate("(title) => title.parentElement.scrollWidth <= title.parentElement.clientWidth")
+            assert inside(page, note)
+            page.set_viewport_size({"width": 1440, "height": 900})
+            page.get_by_role("button", name="Save view…").click()
+            page.get_by_role("button", name=f"Remove {LONGEST_VIEW}").click()
+            expect(page.get_by_role("button", name=f"Remove {LONGEST_VIEW}")).to_have_count(0)
 
 
 def test_a_note_leaves_free_what_is_said_of_a_lost_hub(browser: Browser, tmp_path: Path) -> None:
@@ -276,7 +279,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
         groups.select_option(label="No groups")
         order.select_option(label="CPU")
         expect(names).to_have_count(len(LIVING))
-        until(page, lambda: beside(page), lambda points: points <= 0)
+        until(page, partial(beside, page), lambda points: points <= 0)
 
         names.first.dispatch_event("touchstart")
         before = names.all_inner_texts()
@@ -294,8 +297,7 @@ def test_a_phone_orders_and_groups_its_cards(browser: Browser, hub: HubProcess, 
 UNBROKEN_TAG = "x" * 64
 
 
-@pytest.mark.parametrize("width", [320, 390])
-def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     paths = [f"/api/v1/nodes/{stage.ids[name]}" for name in ("db-01", "db-02")]
     before = [hub.local("GET", path).json["tags"] for path in paths]
     for path in paths:
@@ -303,37 +305,38 @@ def test_a_group_with_a_long_name_is_no_wider_than_the_screen(browser: Browser, 
     try:
         with gate(browser, hub) as seen:
             seen.sign_in()
-            page = on_phone(seen, width)
-            seen.open("/?group=tag")
-            head = page.locator(".group-head").filter(has_text=UNBROKEN_TAG)
-            expect(head).to_contain_text("CPU")
-            until(page, lambda: beside(page), lambda points: points <= 0)
-            for part in (head, head.locator(".end"), page.locator(".node-card").last):
-                assert inside(page, part), part.bounding_box()
-            name = head.locator(".cut")
-            assert name.evaluate("(name) => name.scrollWidth > name.clientWidth && name.clientWidth > innerWidth / 4")
-            other = page.locator(".group-head").filter(has_not_text=UNBROKEN_TAG).first.locator(".cut")
-            assert other.evaluate("(name) => name.scrollWidth <= name.clientWidth"), "a short name is not shortened"
+            for width in (320, 390):
+                page = on_phone(seen, width)
+                seen.open("/?group=tag")
+                head = page.locator(".group-head").filter(has_text=UNBROKEN_TAG)
+                expect(head).to_contain_text("CPU")
+                until(page, partial(beside, page), lambda points: points <= 0)
+                for part in (head, head.locator(".end"), page.locator(".node-card").last):
+                    assert inside(page, part), part.bounding_box()
+                name = head.locator(".cut")
+                assert name.evaluate("(name) => name.scrollWidth > name.clientWidth && name.clientWidth > innerWidth / 4")
+                other = page.locator(".group-head").filter(has_not_text=UNBROKEN_TAG).first.locator(".cut")
+                assert other.evaluate("(name) => name.scrollWidth <= name.clientWidth"), "a short name is not shortened"
     finally:
         for path, tags in zip(paths, before, strict=True):
             assert hub.local("PATCH", path, {"tags": tags}).status == 200
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage, scheme: str) -> None:
+def test_a_button_under_the_pointer_can_be_read(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     with gate(browser, hub) as seen:
         seen.sign_in()
-        seen.look(Look(scheme, {"width": 1440, "height": 900}))
-        seen.open(f"/n/{stage.ids['db-01']}/settings")
-        page = seen.page
-        page.get_by_role("button", name="Remove node").first.click()
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_role("textbox").last.fill("db-01")
-        under_pointer(page, dialog.get_by_role("button", name=re.compile("Remove")).last)
-        dialog.get_by_role("button", name="Cancel").click()
-        page.get_by_label("Name in Stardust").fill("db-one")
-        under_pointer(page, page.get_by_role("button", name="Save", exact=True))
-        under_pointer(page, page.get_by_role("button", name="Add node", exact=True).first)
+        for scheme in ("dark", "light"):
+            seen.look(Look(scheme, {"width": 1440, "height": 900}))
+            seen.open(f"/n/{stage.ids['db-01']}/settings")
+            page = seen.page
+            page.get_by_role("button", name="Remove node").first.click()
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_role("textbox").last.fill("db-01")
+            under_pointer(page, dialog.get_by_role("button", name=re.compile("Remove")).last)
+            dialog.get_by_role("button", name="Cancel").click()
+            page.get_by_label("Name in Stardust").fill("db-one")
+            under_pointer(page, page.get_by_role("button", name="Save", exact=True))
+            under_pointer(page, page.get_by_role("button", name="Add node", exact=True).first)
 
 
 def test_the_first_run_offers_both_ways(browser: Browser, tmp_path: Path) -> None:
@@ -352,25 +355,25 @@ def test_the_first_run_offers_both_ways(browser: Browser, tmp_path: Path) -> Non
 LONGEST_TAG = "a-tag-of-sixty-four-characters-which-is-all-that-one-may-have".ljust(64, "0")
 
 
-@pytest.mark.parametrize("width", [320, 390])
-def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: HubProcess, stage: Stage, width: int) -> None:
+def test_a_tag_is_shortened_and_not_the_page_made_wider(browser: Browser, hub: HubProcess, stage: Stage) -> None:
     path = f"/api/v1/nodes/{stage.ids['db-01']}"
     before = hub.local("GET", path).json["tags"]
     assert hub.local("PATCH", path, {"tags": ["prod", LONGEST_TAG]}).status == 200
     try:
         with gate(browser, hub) as seen:
             seen.sign_in()
-            page = on_phone(seen, width)
-            for part, shortened in ((f"/n/{stage.ids['db-01']}", True), (f"/n/{stage.ids['db-01']}/settings", False)):
-                seen.open(part)
-                tag = page.locator(".tag" if shortened else ".tag.tall").filter(has_text=LONGEST_TAG)
-                expect(tag).to_be_visible()
-                assert inside(page, tag), tag.bounding_box()
-                if shortened:
-                    expect(tag).to_have_attribute("title", LONGEST_TAG)
-                until(page, lambda: beside(page), lambda points: points <= 0)
-                cut = tag.evaluate("(tag) => tag.scrollWidth > tag.clientWidth && getComputedStyle(tag).textOverflow")
-                assert cut == ("ellipsis" if shortened else False), cut
+            for width in (320, 390):
+                page = on_phone(seen, width)
+                for part, shortened in ((f"/n/{stage.ids['db-01']}", True), (f"/n/{stage.ids['db-01']}/settings", False)):
+                    seen.open(part)
+                    tag = page.locator(".tag" if shortened else ".tag.tall").filter(has_text=LONGEST_TAG)
+                    expect(tag).to_be_visible()
+                    assert inside(page, tag), tag.bounding_box()
+                    if shortened:
+                        expect(tag).to_have_attribute("title", LONGEST_TAG)
+                    until(page, partial(beside, page), lambda points: points <= 0)
+                    cut = tag.evaluate("(tag) => tag.scrollWidth > tag.clientWidth && getComputedStyle(tag).textOverflow")
+                    assert cut == ("ellipsis" if shortened else False), cut
     finally:
         hub.local("PATCH", path, {"tags": before})
 
@@ -486,8 +489,7 @@ def test_in_forced_colours_what_is_chosen_can_be_told(browser: Browser, hub: Hub
         assert knob != track, (knob, track)
 
 
-@pytest.mark.parametrize("width", [390, 800])
-def test_a_long_name_leaves_room_for_what_was_done(browser: Browser, tmp_path: Path, width: int) -> None:
+def test_a_long_name_leaves_room_for_what_was_done(browser: Browser, tmp_path: Path) -> None:
     name = "w" * LONGEST_NAME
     with HubProcess(tmp_path / "hub") as own, gate(browser, own) as seen:
         [node] = own.enrol(name)
@@ -495,16 +497,17 @@ def test_a_long_name_leaves_room_for_what_was_done(browser: Browser, tmp_path: P
         body = {"host": "127.0.0.1", "port": free_port(), "username": "ada", "name": f"{name[1:]}x", "password": "wrong"}
         assert own.local("POST", "/api/v1/deployments", body).status == 202
         seen.sign_in()
-        page = on_phone(seen, width)
-        for path, table in (("/jobs", "Jobs"), ("/jobs?of=deployments", "Deployments")):
-            seen.open(path)
-            row = page.get_by_role("table", name=table).get_by_role("row").filter(has_text="www")
-            expect(row).to_be_visible()
-            for cell in (row.get_by_role("rowheader"), row.get_by_role("cell").nth(2)):
-                box = cell.bounding_box()
-                assert box is not None
-                assert box["width"] >= width / 5, (table, box)
+        for width in (390, 800):
+            page = on_phone(seen, width)
+            for path, table in (("/jobs", "Jobs"), ("/jobs?of=deployments", "Deployments")):
+                seen.open(path)
+                row = page.get_by_role("table", name=table).get_by_role("row").filter(has_text="www")
+                expect(row).to_be_visible()
+                for cell in (row.get_by_role("rowheader"), row.get_by_role("cell").nth(2)):
+                    box = cell.bounding_box()
+                    assert box is not None
+                    assert box["width"] >= width / 5, (table, box)
+                assert beside(page) <= 0
+            seen.open("/events")
+            expect(page.get_by_role("table", name="Events").get_by_role("row").filter(has_text="www")).to_be_visible()
             assert beside(page) <= 0
-        seen.open("/events")
-        expect(page.get_by_role("table", name="Events").get_by_role("row").filter(has_text="www")).to_be_visible()
-        assert beside(page) <= 0

@@ -89,6 +89,7 @@ class Gate:
         self.page.on("console", lambda said: self._heard(said.type, said.text, words))
         self.page.on("pageerror", lambda error: self.faults.append(f"page: {error}"))
         self._cdp = context.new_cdp_session(self.page)
+        self._has_axe = False
 
     def _heard(self, kind: str, text: str, expected: tuple[str, ...]) -> None:
         if kind == "error" and not any(word in text for word in expected):
@@ -112,6 +113,12 @@ class Gate:
         found = self._cdp.send("Runtime.evaluate", asked)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def load_axe(self) -> None:
+        """Let every screen from here on begin with axe: the browser then keeps its text, which is long."""
+        if not self._has_axe:
+            self._has_axe = True
+            self.page.add_init_script(axe_source())
 
     def axe(self) -> list[str]:
         """What axe finds on the screen as it stands."""

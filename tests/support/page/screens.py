@@ -1,0 +1,508 @@
+"""Every screen of a full fleet, every state that comes and goes, and how one gets there."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+
+from playwright.sync_api import Error, Locator, Page, Route, expect
+
+from tests.support.hub import PASSWORD, HubProcess
+from tests.support.page.accounts import NEXT_PASSWORD, password_step
+from tests.support.page.answers import OLDER, Wire
+from tests.support.page.deployments import trusted
+from tests.support.page.gate import LOOKS, Gate, Look, Screen, at, by_button
+from tests.support.page.words import Reader
+from tests.support.ssh_server import SshServerThread
+from tests.support.stage import Stage
+
+NODE_TABS = ("", "/measures", "/processes", "/hardware", "/services", "/packages", "/jobs", "/logs", "/events", "/settings")
+SETTINGS_TABS = ("account", "users", "tokens", "joining", "history", "audit", "hub", "appearance")
+Go = Callable[[Gate], None]
+
+
+def looks(name: str, *, every: bool) -> tuple[Look, ...]:
+    """In which of the four looks a screen is seen: in one that its name picks, or in every one with `--slow`."""
+    return LOOKS if every else (LOOKS[zlib.crc32(name.encode()) % len(LOOKS)],)
+
+
+def sweep(seen: Gate, screens: list[Screen], *, every: bool, reader: Reader | None = None) -> list[str]:
+    """Visit all screens and return what axe found, with where. The reader notes what each screen shows, wide and narrow."""
+    found = []
+    seen.load_axe()
+    for name, go in screens:
+        seen.look(LOOKS[0])
+        try:
+            go(seen)
+        except (Error, AssertionError) as error:
+            found.append(f"{name}: cannot be reached: {str(error)[:400]}")
+            continue
+        if reader is not None:
+            reader.read(name)
+        for look in looks(name, every=every):
+            seen.look(look)
+            found += [f"{name} ({look}): {violation}" for violation in seen.axe()]
+        if reader is not None:
+            seen.look(LOOKS[1])
+            reader.read(f"{name}, on a phone")
+        found += [f"{name}: refused {refusal}" for refusal in seen.refused()]
+    return found
+
+
+def select_some(seen: Gate) -> None:
+    seen.open("/")
+    for name in ("web-01", "web-02"):
+        seen.page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+
+
+def order_for_some(seen: Gate) -> None:
+    select_some(seen)
+    seen.page.get_by_role("region", name="Selection").get_by_role("button", name="Run…").click()
+    expect(seen.page.get_by_role("dialog")).to_be_visible()
+
+
+def on_some(button: str) -> Callable[[Gate], None]:
+    def go(seen: Gate) -> None:
+        select_some(seen)
+        seen.page.get_by_role("region", name="Selection").get_by_role("button", name=button).click()
+        expect(seen.page.get_by_role("dialog")).to_be_visible()
+
+    return go
+
+
+def plan_an_upgrade(node: str) -> Screen:
+    def go(seen: Gate) -> None:
+        seen.open(f"/n/{node}")
+        seen.page.get_by_role("button", name="Upgrade").first.click()
+        seen.page.get_by_role("menuitem", name="Upgrade packages…").click()
+        expect(seen.page.get_by_role("table", name="Planned changes")).to_be_visible()
+
+    return "plan of an upgrade", go
+
+
+def as_table(node: str) -> Callable[[Gate], None]:
+    def go(seen: Gate) -> None:
+        seen.open(f"/n/{node}")
+        seen.page.get_by_role("figure", name="CPU").first.hover()
+        seen.page.keyboard.press("v")
+        expect(seen.page.get_by_role("region", name="CPU as table")).to_be_visible()
+
+    return go
+
+
+def menu_of_upgrades(node: str) -> Screen:
+    def go(seen: Gate) -> None:
+        seen.open(f"/n/{node}")
+        seen.page.get_by_role("button", name="Upgrade").first.click()
+        expect(seen.page.get_by_role("menu")).to_be_visible()
+
+    return "menu of upgrades", go
+
+
+def by_keys(path: str, *keys: str) -> Screen:
+    def go(seen: Gate) -> None:
+        seen.open(path)
+        for key in keys:
+            seen.page.keyboard.press(key)
+        expect(seen.page.get_by_role("dialog")).to_be_visible()
+
+    return " ".join(keys), go
+
+
+def unreachable_server(seen: Gate) -> None:
+    """A deployment that fails at its first step."""
+    seen.open("/")
+    seen.page.get_by_role("button", name="Add node").first.click()
+    dialog = seen.page.get_by_role("dialog")
+    dialog.get_by_label("Host name or IP").fill("127.0.0.1")
+    dialog.get_by_label("Port").fill("9")
+    dialog.get_by_label("SSH user").fill("root")
+    dialog.get_by_role("button", name="Paste key").click()
+    dialog.get_by_label("Private key text").fill("-----BEGIN OPENSSH PRIVATE KEY-----\nnone\n-----END OPENSSH PRIVATE KEY-----")
+
+
+def one_line(seen: Gate) -> None:
+    """A server that joins by itself."""
+    seen.open("/")
+    seen.page.get_by_role("button", name="Add node").first.click()
+    seen.page.get_by_role("radio", name="One-line command").click()
+
+
+def of_the_node(stage: Stage) -> list[Screen]:
+    busy, gone, quiet, new, watched = (stage.ids[name] for name in ("db-01", "backup-hel", "build-02", "lab-07", "edge-hel"))
+    return [
+        *((f"node{tab}", at(f"/n/{busy}{tab}")) for tab in NODE_TABS),
+        ("node, 24 h", at(f"/n/{busy}?range=24h")),
+        ("node, as a table", as_table(busy)),
+        ("offline node", at(f"/n/{gone}")),
+        ("stale node", at(f"/n/{quiet}")),
+        ("node that never came", at(f"/n/{new}")),
+        ("node that is only watched", at(f"/n/{watched}")),
+        ("no such node", at("/n/00000000000000000000000000")),
+        menu_of_upgrades(busy),
+        plan_an_upgrade(busy),
+        ("removal", by_button(f"/n/{gone}/settings", "Remove")),
+    ]
+
+
+def wrong_filter(seen: Gate) -> None:
+    seen.open("/?q=cpu>x")
+    expect(seen.page.locator("#search-says")).not_to_have_text("cpu>x")  # which stands there until the words come
+
+
+def of_the_fleet(stage: Stage) -> list[Screen]:
+    return [
+        ("fleet", at("/")),
+        ("comparison", at(f"/compare?nodes={','.join(stage.ids[name] for name in ('web-01', 'web-02'))}")),
+        ("cards", at("/?view=cards")),
+        ("no match", at("/?q=nothing-fits")),
+        ("a filter that is wrong", wrong_filter),
+        ("filtered and sorted", at("/?q=tag%3Aprod&sort=-cpu")),
+        ("groups", at("/?group=tag&closed=prod")),
+        ("groups by state", at("/?group=state")),
+        ("groups of cards", at("/?group=tag&view=cards")),
+        ("selection", select_some),
+        ("order for some", order_for_some),
+        ("tags of some", on_some("Tag…")),
+        ("removal of some", on_some("Remove…")),
+        ("saved views", by_button("/?group=tag", "Save view…")),
+        by_keys("/", "Control+k"),
+        by_keys("/", "?"),
+        ("add node", by_button("/", "Add node")),
+        ("add node, filled", unreachable_server),
+        ("add node by a command", one_line),
+    ]
+
+
+def first_update(seen: Gate) -> None:
+    seen.open("/updates")
+    seen.page.get_by_role("table", name="Packages").locator("[role=row][aria-rowindex='2']").click()
+    expect(seen.page.get_by_role("button", name="Upgrade it on")).to_be_visible()
+
+
+def of_the_rest(jobs: dict[str, str]) -> list[Screen]:
+    return [
+        ("jobs", at("/jobs")),
+        ("deployments", at("/jobs?of=deployments")),
+        ("updates", at("/updates")),
+        *((f"job that {state}", at(f"/jobs/{jobs[state]}")) for state in ("succeeded", "failed", "running")),
+        ("order for many", at(f"/batches/{jobs['batch']}")),
+        ("jobs, none that match", at("/jobs?state=open&action=hold&by=me")),
+        ("updates", first_update),
+        ("updates by node", at("/updates?by=node")),
+        ("updates, none that match", at("/updates?q=nothing-fits")),
+        ("events", at("/events")),
+        ("events, none that match", at("/events?q=nothing-fits&severity=error")),
+        *((f"settings, {tab}", at(f"/settings/{tab}")) for tab in SETTINGS_TABS),
+        ("change of the password", by_button("/settings/account", "Change password…")),
+        ("second factor", by_button("/settings/account", "Set up…")),
+        ("new user", by_button("/settings/users", "Add user")),
+        ("new token", by_button("/settings/tokens", "New token")),
+        ("no such page", at("/nowhere")),
+    ]
+
+
+def expect_sign_in(page: Page, hub: HubProcess) -> None:
+    page.goto(hub.url)
+    expect(page.get_by_role("heading", name=re.compile("Sign in"))).to_be_visible()
+
+
+def wrong_password(seen: Gate) -> None:
+    seen.page.goto(seen.hub.url)
+    seen.page.get_by_label("User name").fill("admin")
+    seen.page.get_by_label("Password", exact=True).fill("not this one")
+    seen.page.get_by_role("button", name="Sign in").click()
+    expect(seen.page.get_by_role("alert")).to_be_visible()
+
+
+def first_password(seen: Gate) -> None:
+    seen.page.goto(seen.hub.url)
+    seen.page.get_by_label("User name").fill("admin")
+    seen.page.get_by_label("Password", exact=True).fill("admin")
+    seen.page.get_by_role("button", name="Sign in").click()
+    expect(seen.page.get_by_label("Repeat password", exact=True)).to_be_visible()
+
+
+def no_nodes_yet(seen: Gate) -> None:
+    seen.page.get_by_label("New password", exact=True).fill(PASSWORD)
+    seen.page.get_by_label("Repeat password", exact=True).fill(PASSWORD)
+    seen.page.keyboard.press("Enter")
+    expect(seen.page.get_by_text("No nodes yet")).to_be_visible()
+
+
+WAY_IN: list[Screen] = [
+    ("log-in", lambda seen: expect_sign_in(seen.page, seen.hub)),
+    ("log-in, wrong", wrong_password),
+    ("first password", first_password),
+    ("no nodes yet", no_nodes_yet),
+    ("no jobs yet", at("/jobs")),
+    ("no deployments yet", at("/jobs?of=deployments")),
+    ("events of an empty hub", at("/events")),
+]
+
+
+def refused_at_the_door(seen: Gate) -> None:
+    trusted(seen)
+    expect(seen.page.locator(".failure").get_by_role("textbox", name="SSH password")).to_be_visible()
+
+
+def another_key(end: SshServerThread) -> Callable[[Gate], None]:
+    def go(seen: Gate) -> None:
+        end.another_key()
+        seen.page.locator(".failure").get_by_role("textbox", name="SSH password").fill("another")
+        seen.page.locator(".failure").get_by_role("button", name="Retry").click()
+        expect(seen.page.locator(".failure")).to_contain_text("somebody is in between")
+
+    return go
+
+
+def second_factor_asked(seen: Gate) -> None:
+    password_step(seen.page, seen.hub, "alan", NEXT_PASSWORD)
+    expect(seen.page.get_by_label("6-digit code")).to_be_focused()
+
+
+def recovery_code_asked(seen: Gate) -> None:
+    seen.page.get_by_role("button", name="Use a recovery code").click()
+    expect(seen.page.get_by_label("Recovery code")).to_be_visible()
+
+
+def newer_build(seen: Gate) -> None:
+    seen.page.add_init_script(OLDER)
+    seen.open("/")
+    expect(seen.page.get_by_text("A new version of this page is ready")).to_be_visible()
+
+
+def dialog_by(path: str, *names: str | re.Pattern[str]) -> Go:
+    """Behind buttons and entries of menus; a dialog stands at the end."""
+
+    def go(seen: Gate) -> None:
+        seen.open(path)
+        for name in names:
+            button = seen.page.get_by_role("button", name=name).or_(seen.page.get_by_role("menuitem", name=name))
+            button.locator("visible=true").first.click()
+        expect(seen.page.get_by_role("dialog")).to_be_visible()
+
+    return go
+
+
+def menu_by(path: str, name: str) -> Go:
+    def go(seen: Gate) -> None:
+        seen.open(path)
+        seen.page.get_by_role("button", name=name).locator("visible=true").first.click()
+        expect(seen.page.get_by_role("menu")).to_be_visible()
+
+    return go
+
+
+def answered(pattern: str, path: str, status: int, code: str, seen_as: str) -> Go:
+    """The hub refuses what the screen asks for."""
+
+    def refuse(route: Route) -> None:
+        problem = {"type": "", "title": "", "status": status, "detail": "The database is locked.", "code": code, "instance": "req-7f31c"}
+        route.fulfill(status=status, content_type="application/problem+json", json=problem)
+
+    def go(seen: Gate) -> None:
+        seen.page.route(re.compile(pattern), refuse)
+        seen.page.goto(seen.hub.url + path)
+        expect(seen.page.get_by_text(seen_as).first).to_be_visible()
+
+    return go
+
+
+def waits(pattern: str, path: str) -> Go:
+    """The hub takes its time: after a moment there is the form of what will come."""
+
+    def go(seen: Gate) -> None:
+        seen.page.route(re.compile(pattern), lambda _: None)
+        seen.page.goto(seen.hub.url + path)
+        expect(seen.page.locator(".skeleton").first).to_be_visible()
+
+    return go
+
+
+def into_palette(page: Page, text: str) -> None:
+    """Typed once the palette takes it: it is fetched when it is first asked for."""
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Search or run a command")).to_be_focused()
+    page.keyboard.type(text)
+
+
+def palette(text: str) -> Go:
+    def go(seen: Gate) -> None:
+        seen.open("/")
+        into_palette(seen.page, text)
+        expect(seen.page.get_by_role("option").or_(seen.page.get_by_text("Nothing found")).first).to_be_visible()
+
+    return go
+
+
+def told(seen: Gate) -> None:
+    """A note with a way back, after a view was removed."""
+    seen.open("/?group=tag")
+    seen.page.get_by_role("button", name="Save view…").click()
+    seen.page.get_by_role("dialog").get_by_label("Name").fill("By tag")
+    seen.page.keyboard.press("Enter")
+    expect(seen.page.get_by_role("link", name="By tag")).to_be_attached()
+    into_palette(seen.page, "Saved views")
+    seen.page.keyboard.press("Enter")
+    seen.page.get_by_role("button", name="Remove By tag").click()
+    expect(seen.page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+def hovered(node: str) -> Go:
+    def go(seen: Gate) -> None:
+        seen.open(f"/n/{node}")
+        seen.page.get_by_role("figure", name="CPU chart").locator(".u-over").hover()
+
+    return go
+
+
+def plain_text(job: str) -> Go:
+    def go(seen: Gate) -> None:
+        seen.open(f"/jobs/{job}")
+        expect(seen.page.locator(".xterm-rows")).to_contain_text("exim4")
+        seen.page.get_by_label("Search in output").fill("setting")
+        seen.page.get_by_role("button", name="View as plain text").click()
+        expect(seen.page.get_by_role("log", name=re.compile("plain text"))).to_contain_text("exim4")
+        for folded in seen.page.locator("summary").all():
+            folded.click()
+
+    return go
+
+
+def limited_user(seen: Gate) -> None:
+    dialog_by("/settings/users", "Actions for grace", "Role and nodes…")(seen)
+    dialog = seen.page.get_by_role("dialog")
+    dialog.get_by_role("radiogroup", name="Nodes").get_by_role("radio", name="Only some").click()
+    expect(dialog.get_by_label("Nodes by name")).to_be_visible()
+
+
+def token_made(seen: Gate) -> None:
+    dialog_by("/settings/tokens", "New token")(seen)
+    seen.page.get_by_role("dialog").get_by_label("Name").fill("a script")
+    seen.page.get_by_role("button", name="Create token").click()
+    expect(seen.page.get_by_role("group", name="Token")).to_be_visible()
+
+
+def wrong_retention(seen: Gate) -> None:
+    seen.open("/settings/history")
+    form = seen.page.get_by_role("region", name="History")
+    form.get_by_label("Per second").fill("40 d")
+    expect(form.get_by_text("At least as long as for the finer samples above.")).to_be_visible()
+
+
+def shorter_retention(seen: Gate) -> None:
+    seen.open("/settings/history")
+    form = seen.page.get_by_role("region", name="History")
+    form.get_by_label("Per second").fill("12 h")
+    expect(form.get_by_text("Older samples are deleted.")).to_be_visible()
+
+
+def retention_asked_about(seen: Gate) -> None:
+    shorter_retention(seen)
+    seen.page.get_by_label("Per second").press("Enter")
+    expect(seen.page.get_by_role("dialog", name="Delete older samples")).to_be_visible()
+
+
+def empty_form(seen: Gate) -> None:
+    dialog_by("/", "Add node")(seen)
+    seen.page.get_by_role("button", name="Connect").click()
+    expect(seen.page.locator("[aria-invalid=true]").first).to_be_visible()
+
+
+def change_refused(status: int, code: str, seen_as: Callable[[Page], Locator]) -> Go:
+    def go(seen: Gate) -> None:
+        answered(r"/auth/password$", "/settings/account", status, code, "Change password…")(seen)
+        seen.page.get_by_role("button", name="Change password…").click()
+        dialog = seen.page.get_by_role("dialog")
+        dialog.get_by_label("Current password", exact=True).fill(PASSWORD)
+        for label in ("New password", "Repeat password"):
+            dialog.get_by_label(label, exact=True).fill("far beyond the pale blue dot")
+        dialog.get_by_role("button", name="Change password").click()
+        expect(seen_as(seen.page)).to_be_visible()
+
+    return go
+
+
+def refusal(page: Page) -> Locator:
+    return page.get_by_role("dialog").get_by_role("alert").first
+
+
+def question(page: Page) -> Locator:
+    return page.get_by_role("dialog", name="Confirm your identity")
+
+
+def alone(screens: list[Screen]) -> list[Screen]:
+    """Each begins with a hub that answers again."""
+
+    def after(go: Go) -> Go:
+        def begin(seen: Gate) -> None:
+            seen.page.unroute_all()
+            go(seen)
+
+        return begin
+
+    return [(name, after(go)) for name, go in screens]
+
+
+def of_the_page(stage: Stage, jobs: dict[str, str]) -> list[Screen]:
+    node, offline = f"/n/{stage.ids['db-01']}", f"/n/{stage.ids['backup-hel']}"
+    return [
+        ("palette with what it found", palette("web")),
+        ("palette with nothing", palette("zzzz")),
+        ("a note with a way back", told),
+        ("menu of groups", menu_by("/", "Group: none")),
+        ("menu of a chart", menu_by(node, "CPU, more")),
+        ("chart under the pointer", hovered(stage.ids["db-01"])),
+        ("window of time", dialog_by(node, "Choose a time range")),
+        ("packages to remove", dialog_by(node, "Upgrade", "Remove…")),
+        ("deploy again", dialog_by(f"{offline}/settings", "Deploy again…")),
+        ("output as text", plain_text(jobs["failed"])),
+        ("form with faults", empty_form),
+        ("menu of a user", menu_by("/settings/users", "Actions for grace")),
+        ("role and nodes of a user", limited_user),
+        ("password of a user", dialog_by("/settings/users", "Actions for grace", "Reset password…")),
+        ("user disabled", dialog_by("/settings/users", "Actions for grace", "Disable…")),
+        ("token, shown once", token_made),
+        ("organisation secret", dialog_by("/settings/joining", "New organisation secret")),
+        ("retention that cannot be", wrong_retention),
+        ("retention that deletes", shorter_retention),
+        ("retention that deletes, asked about", retention_asked_about),
+        ("a refusal in a dialog", change_refused(500, "internal", refusal)),
+        ("the password once more", change_refused(403, "auth.step_up_required", question)),
+        ("jobs that cannot be read", answered(r"/api/v1/jobs\?", "/jobs", 500, "internal", "The jobs could not be read")),
+        ("history that cannot be read", answered(r"/history\?", f"{node}?range=24h", 500, "internal", "History could not be read.")),
+        ("jobs that are waited for", waits(r"/api/v1/jobs\?", "/jobs")),
+        ("users that are waited for", waits(r"/api/v1/users", "/settings/users")),
+    ]
+
+
+def account_on_a_phone(seen: Gate) -> None:
+    seen.open("/")
+    seen.look(LOOKS[1])
+    seen.page.get_by_role("button", name="Account").click()
+    expect(seen.page.get_by_role("menu")).to_be_visible()
+
+
+def locked(seen: Gate) -> None:
+    def shut(route: Route) -> None:
+        problem = {"type": "", "title": "", "status": 429, "detail": "Too many attempts.", "code": "auth.locked", "instance": ""}
+        route.fulfill(status=429, headers={"retry-after": "90"}, content_type="application/problem+json", json=problem)
+
+    seen.page.route("**/auth/login", shut)
+    password_step(seen.page, seen.hub, "admin", "guess")
+    expect(seen.page.get_by_role("alert")).to_contain_text(re.compile(r"\d+\s(s|min)"))
+
+
+def lost(page: Page, path: str) -> Go:
+    wire = Wire(page)
+
+    def go(seen: Gate) -> None:
+        wire.mend()
+        seen.open(path)
+        expect(page.get_by_text("Live · 1 s")).to_be_attached()
+        wire.lose()
+        expect(page.get_by_text("No connection to Ground Control")).to_be_visible()
+
+    return go
