@@ -218,7 +218,7 @@ def left_behind(difference: list[str], upgraded: set[str]) -> list[str]:
 
 
 @pytest.mark.holds("J-3", "J-10", "J-11")
-@pytest.mark.parametrize("user", SSH_USERS)
+@pytest.mark.parametrize("user", ["admin", pytest.param("root", marks=pytest.mark.slow)])
 def test_a_first_server_from_log_in_to_removal(page: Page, fresh_hub: HubProcess, host: Host, user: str) -> None:
     name = f"first-{user}"
     agent = AgentHost(host)  # what the hold below needs is there before and after
