@@ -25,6 +25,7 @@ from typing import Any
 
 from groundcontrol import app, failpoints, vault
 from groundcontrol.cli import main as cli
+from groundcontrol.cli import rotate_secret
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.store.sqlite.reader import POOL_SIZE
 from groundcontrol.store.sqlite.tx import Rows
@@ -211,6 +212,7 @@ def main(argv: Sequence[str]) -> int:
     warnings.filterwarnings("ignore", message="Warning: bcrypt.kdf", category=UserWarning)
     _replace(vault, "LEAST_ROUNDS", 1)
     _replace(app, "open_vault", partial(vault.open_vault, rounds=1))
+    _replace(rotate_secret, "prepare_rotation", partial(vault.prepare_rotation, rounds=1))
     if faults:
         _install(faults, Path(words[words.index("--data-dir") + 1]))
     return cli.main(words)
