@@ -23,6 +23,7 @@ from groundcontrol.domain.ids import InviteId, NodeId
 from groundcontrol.domain.invites import Invite
 from groundcontrol.domain.nodes import NewNode, Node
 from groundcontrol.domain.scope import SYSTEM, Scope
+from groundcontrol.domain.sparse import Sparse
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.fleet.door import Refused
 from groundcontrol.fleet.ports import AgentSocket, SocketClosed
@@ -99,6 +100,7 @@ class Joining:
         self._place_of = place_of
         """What attempts from an address are counted under."""
         self._at_once = 0
+        self._sparse = Sparse()
         self._seen: dict[NodeId, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -127,7 +129,8 @@ class Joining:
         limit, window_s = REGISTRATIONS
         wait_s = await self.store.users.reserve_attempt({f"register:{self._place_of(address)}:{int(window_s)}": (limit, window_s)}, now)
         if wait_s > 0 or self._at_once >= MAX_AT_ONCE:
-            event(log, "join_limited", logging.WARNING, address=address)
+            if (left_out := self._sparse.left_out("join_limited", self._place_of(address), self.clock.monotonic())) is not None:
+                event(log, "join_limited", logging.WARNING, address=address, left_out=left_out)
             raise Refused(CLOSE_GOING_AWAY, str(int(max(wait_s, 1.0) * 1000)))
         opening = await asyncio.to_thread(HubJoin, first, os.urandom(32), int(now * 1000), self.fleet_id)
         hello = opening.hello

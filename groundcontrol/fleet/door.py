@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from groundcontrol.bus.base import Changed
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node
+from groundcontrol.domain.sparse import Sparse
 from groundcontrol.domain.texts import clean
 from groundcontrol.errors import Conflict, Fenced, NotFound, StoreError, Unavailable
 from groundcontrol.fleet.codec import CODEC
@@ -98,6 +99,7 @@ class AgentDoor:
         self._hosts = hosts
         self._pack_s = pack_s
         self._openings = Openings(with_.clock)
+        self._sparse = Sparse()
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
         self._clones_told: dict[NodeId, float] = {}
         self.draining = False
@@ -159,7 +161,9 @@ class AgentDoor:
                 event(log, "join_closed", address=address, code=code, reason=reason)
             elif agent is None:
                 self.refused["displaced" if opening.displaced else str(code)] += 1
-                event(log, "agent_refused", logging.INFO, address=address, code=code, reason=reason)
+                left_out = self._sparse.left_out("agent_refused", opening.place, self._with.clock.monotonic())
+                if left_out is not None:
+                    event(log, "agent_refused", logging.INFO, address=address, code=code, reason=reason, left_out=left_out)
             else:
                 await self._left(agent, code, reason)
             await socket.close(code, reason, linger=opening.spoke)
@@ -185,6 +189,9 @@ class AgentDoor:
             await self._registry.events.adopted(node, address)
         if node is None or not known:  # a random key was guessed: it never is
             raise Refused(CLOSE_UNKNOWN, "unknown")
+        wait_s = self._with.quotas.of(node.id, self._with.clock.monotonic()).open(self._with.clock.monotonic())
+        if wait_s > 0:
+            raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
         if hello.host not in self._hosts:
             event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
             raise Refused(CLOSE_HOST, "host")

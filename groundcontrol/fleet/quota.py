@@ -26,15 +26,19 @@ STORED_BYTES_PER_S: Final = 16.0 * 1024
 HOUR_BYTES: Final = 1024.0
 """What each further hour of a pack counts for: it lies for itself, later in a chunk of each tier that names all series, and four kilobytes may
 reach over 600 hours."""
+OPENINGS: Final = 100.0
+"""Sessions that a node may open without a pause: each costs commits, and may leave a line in the log, an event or a row of the audit log."""
+OPENINGS_PER_S: Final = 1 / 3
+"""The same in the long run."""
 MOST_KEPT: Final = 10_000
 KEPT_S: Final = 86_400.0
 """A quota that nothing was taken from for a day is full again, and need not be remembered."""
 
 
 class Quota:
-    """Three token buckets of a node: frames, bytes, and bytes that are stored."""
+    """Token buckets of a node: frames, bytes, bytes that are stored, and openings."""
 
-    __slots__ = ("_bytes", "_frames", "_stored", "at", "throttled_s")
+    __slots__ = ("_bytes", "_frames", "_opened_at", "_openings", "_stored", "at", "throttled_s")
 
     def __init__(self, now: float) -> None:
         self.at = now
@@ -42,8 +46,22 @@ class Quota:
         self._frames = FRAMES_PER_S * BURST_S
         self._bytes = BYTES_PER_S * BURST_S
         self._stored = STORED_BYTES
+        self._openings = OPENINGS
+        self._opened_at = now
         self.throttled_s = 0.0
         """How long this node was made to wait, in all."""
+
+    def open(self, now: float) -> float:
+        """Count an opening.
+
+        Returns: seconds until it may be repeated; 0.0: it goes on, and nearly always does.
+        """
+        self._openings = min(self._openings + (now - self._opened_at) * OPENINGS_PER_S, OPENINGS)
+        self._opened_at = now
+        if self._openings < 1.0:
+            return (1.0 - self._openings) / OPENINGS_PER_S
+        self._openings -= 1.0
+        return 0.0
 
     def store(self, size: int, rows: int = 1, reach_ms: int = 0) -> None:
         """Count bytes that will be stored, of so many rows that lie so far apart; what comes next waits for them."""

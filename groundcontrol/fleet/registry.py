@@ -79,6 +79,7 @@ class Registry:
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._gone: dict[NodeId, _Gone] = {}
         self._told_offline: set[NodeId] = set()
+        self._told_pending: set[NodeId] = set()
         self._unsaved: dict[NodeId, float] = {}
         """When nodes were seen last as they came or left, which the store did not take then."""
         self._closing: set[asyncio.Task[None]] = set()
@@ -282,8 +283,9 @@ class Registry:
         except PASSING:
             self._unsaved[node.id] = now  # with those of others: no reason to send away who has just come in
         away = node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S
-        if node.pending or node.id in self._told_offline or away:
+        if away or node.id in self._told_offline or (node.pending and node.id not in self._told_pending):
             self._told_offline.discard(node.id)
+            self._told_pending.add(node.id)  # one that never says what it is would be an event each time
             await self.events.online(node, agent.address, agent.hello.version)
         self._bus.publish(Changed("node", node.id, node.version))
 

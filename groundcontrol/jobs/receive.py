@@ -14,6 +14,7 @@ from groundcontrol.domain.ids import JobId
 from groundcontrol.domain.jobs import START_LIMIT_S, TERMINAL, Job, JobError, JobEvidence, JobState, NewJob, StopAnswer, Wish, may_move
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import SYSTEM, Actor
+from groundcontrol.domain.sparse import Sparse
 from groundcontrol.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
 from groundcontrol.fleet.ports import JobMessage, WantedJobs
 from groundcontrol.fleet.session import AgentSession
@@ -47,6 +48,7 @@ class Receiver:
         self._bus = bus
         self._clock = clock
         self._dispatch = dispatch
+        self._sparse = Sparse()
         self._short: Counter[JobId] = Counter()
         """How often a job was said to have ended while output was missing."""
         self.output_bytes = 0
@@ -132,8 +134,11 @@ class Receiver:
                     inbox.own.add(job_id)
                     return True
         event(log, "job_not_of_this_node", logging.WARNING, node=agent.node.id)
-        actor = Actor("node", agent.node.id, f"node:{agent.node.id}", "viewer", agent.address)
-        await self._store.log.add_audit(AuditEntry(actor, "job.evidence", f"job:{job_id[:26]}", "refused"), self._clock.now())
+        left_out = self._sparse.left_out("job.evidence", agent.node.id, self._clock.monotonic())
+        if left_out is not None:  # the audit log is kept for ever: a node does not fill it
+            actor = Actor("node", agent.node.id, f"node:{agent.node.id}", "viewer", agent.address)
+            entry = AuditEntry(actor, "job.evidence", f"job:{job_id[:26]}", "refused", {"left_out": left_out} if left_out else {})
+            await self._store.log.add_audit(entry, self._clock.now())
         raise ProtocolError("a job that is not of this node")
 
     async def _output(self, agent: AgentSession, inbox: Inbox, message: JobOutput) -> None:

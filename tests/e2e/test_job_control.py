@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.fleet.quota import OPENINGS, OPENINGS_PER_S
 from spider.wire.frames import (
+    CLOSE_GOING_AWAY,
     CLOSE_PROTOCOL,
     JobAck,
     JobAnswer,
@@ -256,6 +258,32 @@ async def test_nobody_speaks_of_a_foreign_job(shared_hub: HubProcess, agent: Tes
     assert (job["state"], job["output_bytes"], job["plan_digest"], job["has_report"]) == ("queued", 0, None, False)
     rows = (await shared_hub.call("GET", "/api/v1/audit")).json["audit"]
     assert any(row["action"] == "job.evidence" and foreign in row["target"] for row in rows)
+
+
+@pytest.mark.holds("S-44", "S-48")
+async def test_a_node_that_lies_again_and_again_fills_neither_the_audit_log_nor_the_events(shared_hub: HubProcess) -> None:
+    """It opens sessions as fast as it can, and speaks of another's job in each."""
+    liar, other = await asyncio.to_thread(shared_hub.enrol, f"node-{next(SPELL)}", f"node-{next(SPELL)}")
+    foreign = (await order(shared_hub, other))["id"]
+    closed: list[int | None] = []
+    began = time.monotonic()
+    while CLOSE_GOING_AWAY not in closed and time.monotonic() - began < 60 and len(closed) < 2 * OPENINGS:
+        async with agents(shared_hub, liar) as [agent]:
+            try:
+                await agent.join()
+                await agent.say(progress(foreign))
+                closed.append((await agent.wait_closed()).code)
+            except AgentClosed as exc:
+                closed.append(exc.code)
+    assert set(closed) <= {CLOSE_PROTOCOL, CLOSE_GOING_AWAY}
+    assert CLOSE_GOING_AWAY in closed or len(closed) < OPENINGS + 60 * OPENINGS_PER_S, "who has opened too many is sent away for a while"
+    assert len(closed) > 10
+    rows = [row for row in (await shared_hub.call("GET", "/api/v1/audit?limit=500")).json["audit"] if liar.node_id in row["actor"]]
+    assert 1 <= len([row for row in rows if row["action"] == "job.evidence"]) <= 5, "one a minute"
+    events = (await shared_hub.call("GET", f"/api/v1/events?node={liar.node_id}&limit=500")).json["events"]
+    assert len(events) <= 3, events
+    lines = [line for line in shared_hub.lines if "agent_refused" in line]
+    assert len(lines) <= 5, "one a minute and address"
 
 
 NONSENSE: dict[str, Any] = {

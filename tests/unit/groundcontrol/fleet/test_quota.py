@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.fleet.quota import BURST_S, BYTES_PER_S, FRAMES_PER_S, STORED_BYTES, STORED_BYTES_PER_S, Quota, Quotas
+from groundcontrol.fleet.quota import (
+    BURST_S,
+    BYTES_PER_S,
+    FRAMES_PER_S,
+    OPENINGS,
+    OPENINGS_PER_S,
+    STORED_BYTES,
+    STORED_BYTES_PER_S,
+    Quota,
+    Quotas,
+)
 
 
 def test_an_ordinary_node_never_waits() -> None:
@@ -73,3 +83,14 @@ def test_over_any_time_no_more_than_the_share_and_the_burst_goes_through(steps: 
         now += quota.spend(now, frames, size)
         spent += frames
         assert spent <= FRAMES_PER_S * (now + BURST_S) + 100
+
+
+@pytest.mark.holds("S-48")
+def test_a_node_opens_no_more_sessions_than_one_that_only_has_a_bad_link() -> None:
+    """Each may leave a line, an event or a row of the audit log."""
+    quota, opened = Quota(0.0), 0
+    for tenth in range(36_000):
+        opened += quota.open(tenth / 10) == 0.0
+    assert opened == pytest.approx(OPENINGS + 3600 * OPENINGS_PER_S, abs=2)
+    steady = Quota(0.0)
+    assert not any(steady.open(4.0 * number) for number in range(1000))
