@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import lab as labs
+from tests.support.fork_server import FORK_SERVER
 
 LONG_BYTES = 8
 SLOW = "slow: run with --slow"
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # Quick tests first: a mistake shows early. Browser tests last: their driver's event loop goes on until the process ends.
     order = {"unit": 0, "fuzz": 1, "contract": 2, "e2e": 3, "system": 4, "browser": 5}
     items.sort(key=lambda item: order.get(item.path.relative_to(config.rootpath / "tests").parts[0], 0))
+
+
+def pytest_sessionfinish() -> None:
+    """End the process that starts hubs for this one."""
+    FORK_SERVER.close()
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
