@@ -11,7 +11,7 @@ from pathlib import Path
 
 from majortom.lean import lean_script, lean_source
 
-MAX_BUNDLE_BYTES = 300_000
+MAX_BUNDLE_BYTES = 350_000
 _SHEBANG = b"#!/usr/bin/python3\n"
 _MAIN = b"""import os
 import sys

@@ -45,6 +45,8 @@ class Wish(NamedTuple):
     """Whether an installation with this node id, found on the server, may be replaced: the hub does not know the node any more."""
     node: str = ""
     """The node that is deployed again, in the place of whatever Spider is there; empty: a new one."""
+    proxy: str = ""
+    """`http://host:port`, through which the server shall dial."""
     stopped: Callable[[], Awaitable[None]] | None = None
     """Told once the Spider that is replaced has been stopped: every session from here on is the new one's."""
 
@@ -179,7 +181,7 @@ class Installation:
             await self.steps.detail("Spider came back; the server closes the installation by itself within some minutes")
 
     async def _probe(self, login: Login) -> Probe:
-        words = [self._wish.hub_url, "pinned" if self._wish.tls_pinned else "trusted"]
+        words = [self._wish.hub_url, "pinned" if self._wish.tls_pinned else "trusted", self._wish.proxy]
         answer = await shell.run(login, shell.script("probe.sh"), words, self.steps.now, self._limits.step_s)
         return parse_probe(answer.lines, self.steps.now)
 

@@ -33,6 +33,8 @@ class Existing(NamedTuple):
     group: str = ""
     jobs: int = 0
     """Job units that are at work."""
+    proxy: str = ""
+    """Through which it dials its hub."""
     policy: str = ""
     """The mode of its policy.conf; empty: there is none that can be read."""
 
@@ -63,6 +65,8 @@ class Probe(NamedTuple):
     reach: str
     """`ok`, why Ground Control cannot be reached from there, or empty: not tried."""
     existing: Existing
+    proxy: str = ""
+    """What an invite names to dial the hub through."""
     closed: tuple[str, str] | None = None
     """A folder that Spider's account may not pass, or a program that it may not run, and its mode."""
     openrc: str = ""
@@ -111,6 +115,7 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
             python_incomplete=facts.get("python_incomplete", ""),
             reach=facts.get("reach", ""),
             existing=_existing(facts),
+            proxy=facts.get("proxy", ""),
             closed=_closed(facts.get("closed", "")),
             openrc=_openrc(facts.get("openrc", "")),
             openrc_runlevel=facts.get("openrc_runlevel", ""),
@@ -128,6 +133,7 @@ def _existing(facts: dict[str, str]) -> Existing:
         fleet=facts.get("existing_fleet", ""),
         user=facts.get("user", ""),
         group=facts.get("group", ""),
+        proxy=facts.get("existing_proxy", ""),
         jobs=_number(facts.get("jobs", "")),
         policy=facts.get("existing_policy", ""),
     )

@@ -15,13 +15,13 @@ from spider.wire.proof import KEY_BYTES
 EXIT_CONFIG = 78
 _MAX_CONF_BYTES = 64 * 1024
 _SECTIONS = {
-    "hub": {"url", "fleet", "tls_pin"},
+    "hub": {"url", "fleet", "tls_pin", "proxy"},
     "node": {"id", "generation", "name"},
     "spool": {"hours", "mebibytes"},
     "logs": {"journal"},
     "statsd": {"listen"},
 }
-_OPTIONAL = {"tls_pin", "name", "hours", "mebibytes", "journal", "listen"}
+_OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen"}
 SPOOL_HOURS = 72
 SPOOL_MEBIBYTES = 64
 """The most that samples may take on disk while the hub is away; spider.conf may lower both, and 0 keeps them in memory."""
@@ -30,6 +30,9 @@ LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info")
 _URL = re.compile(
     r"(?P<scheme>wss?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?\Z",
     re.IGNORECASE | re.ASCII,
+)
+_PROXY = re.compile(
+    r"http://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9.-]{0,252})):(?P<port>[0-9]{1,5})/?\Z", re.IGNORECASE | re.ASCII
 )
 _LOOPBACK = re.compile(r"localhost|127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]")
 _STATSD = re.compile(r"(?:off|[1-9][0-9]{0,4}|/[!-~]{1,100})\Z")
@@ -56,6 +59,14 @@ class Url(NamedTuple):
     path: str
     authority: str
     """As dialled: lower case, default port left out."""
+
+
+class Proxy(NamedTuple):
+    """An HTTP proxy on the way to the hub."""
+
+    host: str
+    """Without brackets."""
+    port: int
 
 
 class Flag(NamedTuple):
@@ -117,6 +128,7 @@ class Config:
     """Of `spider.conf`, where that is a path."""
     metrics_dir: str = ""
     """Folder of programs that print numbers; empty = none is run."""
+    proxy: Optional[Proxy] = None
     units: int = 0
     """The edition of the unit files that started this; 0 = not known."""
 
@@ -152,6 +164,7 @@ class Config:
             url=parse_url(conf["url"]),
             fleet=conf["fleet"],
             tls_pin=bytes.fromhex(conf["tls_pin"]) if conf.get("tls_pin") else None,
+            proxy=parse_proxy(conf["proxy"]) if conf.get("proxy") else None,
             node=conf["id"],
             generation=int(conf["generation"]),
             name=conf.get("name", ""),
@@ -217,6 +230,17 @@ def parse_url(text: str) -> Url:
     return Url(secure, host.strip("[]"), port, match.group("path") or "/ws", authority)
 
 
+def parse_proxy(text: str) -> Proxy:
+    """Read the address of an HTTP proxy. A user name and a password have no place in it, since spider.conf is no secret.
+
+    Raises: ValueError: not `http://host:port`.
+    """
+    match = _PROXY.match(text)
+    if match is None or not 0 < int(match.group("port")) < 65536:
+        raise ValueError("http://host:port is expected (ASCII, without user name)")
+    return Proxy(match.group("host").strip("[]"), int(match.group("port")))
+
+
 def parse_conf(text: str) -> Dict[str, str]:
     """Read the text of spider.conf into one table of its keys, all of them checked.
 
@@ -246,6 +270,11 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
             parse_url(values["url"])
         except ValueError as error:
             faults.append(f"url: {error}")
+    if values.get("proxy"):
+        try:
+            parse_proxy(values["proxy"])
+        except ValueError as error:
+            faults.append(f"proxy: {error}")
     faults += [f"{key}: 26 characters of an id are expected" for key in ("fleet", "id") if key in values and not is_id(values[key])]
     generation = values.get("generation", "1")
     if not re.match(r"[1-9][0-9]{0,9}\Z", generation) or int(generation) >= 1 << 32:

@@ -18,7 +18,7 @@ import sys
 import time
 from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
-from spider.config import Url, parse_url
+from spider.config import Proxy, Url, parse_proxy, parse_url
 from spider.limit import within
 from spider.version import VERSION
 from spider.websocket import Closed, WebSocket, WebSocketError, connect
@@ -150,7 +150,7 @@ async def join(invite: Invite, scripts: Scripts) -> None:
     """
     if invite.expires_at <= time.time() - 3600:  # clocks differ; the hub's decides
         raise Failed("this invite is over: make a new one")
-    lines = await _probe(scripts)
+    lines = [*await _probe(scripts), *([f"proxy={invite.proxy}"] if invite.proxy else [])]
     socket, url = await _dial(invite)
     visit = _Visit(socket, scripts)
     try:
@@ -195,10 +195,14 @@ async def _probe(scripts: Scripts) -> List[str]:
 
 async def _dial(invite: Invite) -> Tuple[WebSocket, Url]:
     why = Failed("the invite names no address")
+    try:
+        proxy: Optional[Proxy] = parse_proxy(invite.proxy) if invite.proxy else None
+    except ValueError as error:
+        raise Failed(f"the proxy that the invite names: {error}") from error
     for text in invite.urls:
         try:
             url = parse_url(text)
-            return await connect(url, SUBPROTOCOL, f"stardust-join/{VERSION}", invite.tls_pin), url
+            return await connect(url, SUBPROTOCOL, f"stardust-join/{VERSION}", invite.tls_pin, proxy), url
         except (ValueError, WebSocketError) as error:  # noqa: PERF203 - the next address may do
             why = Failed(f"the hub at {text} is not reached: {error}")
     raise why

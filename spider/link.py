@@ -154,7 +154,7 @@ class HubLink:
     async def _attempt(self) -> _Ended:
         config = self._config
         try:
-            socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin)
+            socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
         except HandshakeRefused as error:
             event(log, "hub_refused", logging.WARNING, host=config.url.authority, why=str(error))
             return _Ended(retry_after_s=error.retry_after_s)

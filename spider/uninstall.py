@@ -121,7 +121,7 @@ async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None
     Args:   sent: gets `why` once it went out in a proven session.
     Raises: OSError, WebSocketError, ProtocolError, asyncio.TimeoutError: it could not be told.
     """
-    socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin)
+    socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
     clock = SystemClock()
     try:
         opening = NodeOpening(

@@ -8,10 +8,11 @@ import asyncio
 import base64
 import hashlib
 import os
+import socket
 from collections import deque
 from typing import TYPE_CHECKING, Deque, Dict, Optional, Tuple
 
-from spider.config import Url
+from spider.config import Proxy, Url
 from spider.limit import within
 from spider.wire.proof import same
 from spider.wire.rfc6455 import (
@@ -308,28 +309,68 @@ class WebSocket:
         return self._over
 
 
-async def connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes] = None, timeout_s: float = CONNECT_TIMEOUT_S) -> WebSocket:
-    """Look the name up, connect, verify, and shake hands.
+async def connect(
+    url: Url, subprotocol: str, agent: str, pin: Optional[bytes] = None, proxy: Optional[Proxy] = None, timeout_s: float = CONNECT_TIMEOUT_S
+) -> WebSocket:
+    """Look the name up, connect, through an HTTP proxy if there is one, verify, and shake hands.
 
     Raises: WebSocketError (HandshakeRefused when something answered that is no WebSocket).
     """
     try:
-        return await within(timeout_s, _connect(url, subprotocol, agent, pin), drop=WebSocket.drop)
+        return await within(timeout_s, _connect(url, subprotocol, agent, pin, proxy), drop=WebSocket.drop)
     except asyncio.TimeoutError as error:
         raise WebSocketError(f"{url.authority} did not answer within {timeout_s:.0f} s") from error
 
 
-async def _connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes]) -> WebSocket:
+async def _through(proxy: Proxy, url: Url) -> socket.socket:
+    """A connection to the hub that an HTTP proxy has made (CONNECT). The proxy looks the hub's name up.
+
+    Raises: OSError, WebSocketError.
+    """
+    loop = asyncio.get_event_loop()
+    where = f"the proxy {proxy.host}:{proxy.port}"
+    failed = OSError(f"{where} has no address")
+    for family, kind, number, _, address in await loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, number)
+        try:
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+            host = f"[{url.host}]" if ":" in url.host else url.host
+            await loop.sock_sendall(sock, f"CONNECT {host}:{url.port} HTTP/1.1\r\nHost: {host}:{url.port}\r\n\r\n".encode("ascii"))
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                data = await loop.sock_recv(sock, 1024)
+                head += data
+                if not data or len(head) > MAX_HEAD_BYTES:
+                    raise WebSocketError(f"{where} closed the connection before it answered")
+            words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+            if len(words) < 2 or not words[0].startswith("HTTP/1.") or not (words[1].isascii() and words[1].isdigit()):
+                raise WebSocketError(f"what answers at {where[4:]} is no HTTP proxy")
+            if not words[1].startswith("2"):
+                why = "asks for a password, which is not supported" if words[1] == "407" else f"answered {words[1][:3]}"
+                raise WebSocketError(f"{where} {why}")
+        except OSError as error:
+            sock.close()
+            failed = OSError(f"{where}: {error}")
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failed
+
+
+async def _connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes], proxy: Optional[Proxy]) -> WebSocket:
     context = _tls_context(pin) if url.secure else None
+    name = url.host if context else None
     try:
-        reader, writer = await asyncio.open_connection(
-            url.host,
-            url.port,
-            ssl=context,
-            server_hostname=url.host if context else None,
-            limit=MAX_HEAD_BYTES,
-            happy_eyeballs_delay=0.25,
-        )
+        if proxy is not None:
+            sock = await _through(proxy, url)
+            reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES)
+        else:
+            reader, writer = await asyncio.open_connection(
+                url.host, url.port, ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES, happy_eyeballs_delay=0.25
+            )
     except (OSError, ValueError) as error:  # ssl's errors are OSErrors; a name that cannot be encoded is a ValueError
         raise WebSocketError(f"{url.authority} cannot be reached: {error}") from error
     try:

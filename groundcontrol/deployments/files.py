@@ -11,10 +11,11 @@ from groundcontrol.domain.nodes import Node
 from majortom.bundle import BundleError
 
 
-def spider_conf(node: Node, url: str, fleet: str, tls_pin: str | None = None) -> str:
+def spider_conf(node: Node, url: str, fleet: str, tls_pin: str | None = None, proxy: str | None = None) -> str:
     """Write `spider.conf` of this node."""
+    way = f"proxy = {proxy}\n" if proxy else ""
     pin = f"tls_pin = {tls_pin}\n" if tls_pin else ""
-    return f"[hub]\nurl = {url}\nfleet = {fleet}\n{pin}\n[node]\nid = {node.id}\ngeneration = {node.generation}\nname = {node.name}\n"
+    return f"[hub]\nurl = {url}\nfleet = {fleet}\n{pin}{way}\n[node]\nid = {node.id}\ngeneration = {node.generation}\nname = {node.name}\n"
 
 
 def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:

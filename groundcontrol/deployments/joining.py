@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, TypeVar
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import policy_conf, spider_conf
+from groundcontrol.deployments.requests import proxy_of
 from groundcontrol.deployments.targets import HubAddress
 from groundcontrol.deployments.work import Spider
 from groundcontrol.domain.ids import InviteId, NodeId
@@ -290,7 +291,7 @@ class _Visit:
         payload = Payload(
             version=joining.spider.version,
             bundle=joining.spider.bundle,
-            spider_conf=spider_conf(node, joining.hub.node_url, joining.fleet_id, joining.hub.tls_pin),
+            spider_conf=spider_conf(node, joining.hub.node_url, joining.fleet_id, joining.hub.tls_pin, proxy_of(probe.proxy)),
             policy_conf=policy_conf(self._invite.policy),
             session_key=Secret(session_key.hex()),
             launch_key=Secret(launch_key.hex()),

@@ -42,6 +42,8 @@ ANY_OF: Final = ("private_key", "password")
 MAX_CERTIFICATE_CHARS: Final = 16 * 1024
 MAX_HOST_CHARS: Final = 253
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?")
+_PROXY: Final = re.compile(r"http://(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):[0-9]{1,5}")
+"""As `spider.conf` takes it."""
 _NUMBER_LAST: Final = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
 """What the system's resolver takes for an IPv4 address, in old forms too: `10.1` is 10.0.0.1."""
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
@@ -62,6 +64,8 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
         jump = replace(request.jump, host=ascii_host(_bare(request.jump.host)))
         request = replace(request, jump=jump)
         _check_way(jump, request.username if jump.username is None else jump.username, "jump.")
+    if request.proxy is not None:
+        request = replace(request, proxy=check_proxy(request.proxy))
     name = typed if request.name is None else request.name.strip()
     if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
@@ -104,6 +108,22 @@ def _check_key(text: str | None, prefix: str) -> None:
     except DeployError as exc:
         if exc.code in _AT_ONCE:
             raise BadRequest(exc.message, field=f"{prefix}private_key", reason=exc.code) from None
+
+
+def check_proxy(text: str) -> str | None:
+    """Returns: the address of a proxy, trimmed; None: none was named.
+
+    Raises: BadRequest.
+    """
+    text = text.strip().rstrip("/")
+    if text and not proxy_of(text):
+        raise BadRequest("proxy must be http://host:port, without a user name", field="proxy")
+    return text or None
+
+
+def proxy_of(text: str) -> str:
+    """What a server says of its proxy, where that can be one; else nothing."""
+    return text if _PROXY.fullmatch(text) and 0 < int(text.rpartition(":")[2]) < 65536 else ""
 
 
 def ascii_host(text: str) -> str:

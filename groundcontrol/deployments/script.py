@@ -24,10 +24,13 @@ class Invitations:
         """`install.sh`."""
         self.script_sha256 = hashlib.sha256(script).hexdigest()
 
-    def text(self, invite: Invite) -> str:
-        """The invite itself, with its secret: for its maker, once."""
+    def text(self, invite: Invite, proxy: str = "") -> str:
+        """The invite itself, with its secret: for its maker, once.
+
+        Args: proxy: `http://host:port`, through which the server dials.
+        """
         secret = invite_secret(self._fleet_key, invite.id)
-        return write_invite(InviteText(self._urls, self._fleet_id, self._tls_pin, invite.id, secret, int(invite.expires_at)))
+        return write_invite(InviteText(self._urls, self._fleet_id, self._tls_pin, invite.id, secret, int(invite.expires_at), proxy))
 
 
 def install_script() -> bytes:

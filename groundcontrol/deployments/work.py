@@ -15,7 +15,7 @@ from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import Progress
-from groundcontrol.deployments.requests import target_of
+from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.targets import HubAddress
 from groundcontrol.deployments.turns import Turn
 from groundcontrol.domain.deployments import Deployment, DeploymentError, DeploymentRequest, HostKey
@@ -169,6 +169,7 @@ class Work:
             fleet=tools.vault.fleet_id,
             install_python=request.install_python,
             replaceable=self._forgotten,
+            proxy=request.proxy or "",
             node=(self._node or "") if request.again else "",
             stopped=self._stopped,
         )
@@ -216,18 +217,19 @@ class Work:
             raise failure("hub_failed", "probe", why="the node was removed meanwhile")
         there, request = probe.existing, self.request
         if request.own_policy and there.policy and there.fleet in ("", self._tools.vault.fleet_id):
-            return self._files(node, policy_conf(there.policy))._replace(own_policy=True)
+            return self._files(node, policy_conf(there.policy), there.proxy)._replace(own_policy=True)
         if request.own_policy and node.policy is not None:
-            return self._files(node, policy_conf(node.policy.mode, node.policy.verbs))
-        return self._files(node, policy_conf(request.policy))
+            return self._files(node, policy_conf(node.policy.mode, node.policy.verbs), there.proxy)
+        return self._files(node, policy_conf(request.policy), there.proxy)
 
-    def _files(self, node: Node, policy: str) -> Payload:
-        tools = self._tools
+    def _files(self, node: Node, policy: str, before: str = "") -> Payload:
+        """Args: before: the proxy that the server's Spider uses so far."""
+        tools, before = self._tools, proxy_of(before)
         keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
         return Payload(
             version=tools.spider.version,
             bundle=tools.spider.bundle,
-            spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id, tools.hub.tls_pin),
+            spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id, tools.hub.tls_pin, self.request.proxy or before),
             policy_conf=policy,
             session_key=Secret(keys.session.hex()),
             launch_key=Secret(keys.launch.hex()),

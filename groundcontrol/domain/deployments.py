@@ -89,6 +89,8 @@ class Wishes(NamedTuple):
     """What the server's owner allows stays; `policy` is for where nothing is known of that."""
     forced: bool = False
     """A removal that asks nothing of the server, which is gone."""
+    proxy: str | None = None
+    """Through which the node dials the hub: `http://host:port`."""
     earlier: Earlier | None = None
     """No wish: it comes with trying again."""
 
@@ -173,6 +175,7 @@ class DeploymentRequest:
     again: bool = False
     own_policy: bool = False
     forced: bool = False
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +195,7 @@ class DeploymentOverrides:
     host_key: str | None = None
     keep_credentials: bool | None = None
     install_python: bool | None = None
+    proxy: str | None = None
     policy: PolicyName | None = None
     jump: JumpRequest | None = None
     direct: bool = False

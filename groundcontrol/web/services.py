@@ -95,7 +95,7 @@ class Invitations(Protocol):
     """`install.sh`."""
     script_sha256: str
 
-    def text(self, invite: Invite) -> str:
+    def text(self, invite: Invite, proxy: str = "") -> str:
         """The invite with its secret, for its maker alone."""
         ...
 

@@ -1,4 +1,4 @@
-# Looks at a server and changes nothing. Run by `sh -s`; arguments: the address of Ground Control, or nothing.
+# Looks at a server and changes nothing. Run by `sh -s`; arguments: the address of Ground Control, `pinned` or not, and a proxy; or nothing.
 # Prints lines `name=value`; the last one is `ok`.
 
 say() { printf '%s=%s\n' "$1" "$2"; }
@@ -43,13 +43,28 @@ from urllib.parse import urlsplit
 url = urlsplit(sys.argv[1])
 secure = url.scheme == "wss"
 try:
-    connection = socket.create_connection((url.hostname, url.port or (443 if secure else 80)), timeout=5)
+    port = url.port or (443 if secure else 80)
+    proxy = urlsplit(sys.argv[3]) if sys.argv[3] else None
+    at = (proxy.hostname, proxy.port) if proxy else (url.hostname, port)
+    connection = socket.create_connection(at, timeout=5)
+    if proxy:
+        there = ("[%s]:%d" if ":" in url.hostname else "%s:%d") % (url.hostname, port)
+        connection.sendall(("CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (there, there)).encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and len(head) < 16384:
+            data = connection.recv(1024)
+            if not data:
+                break
+            head += data
+        if head[9:10] != b"2" or not head.startswith(b"HTTP/1."):
+            print("the proxy answered %s" % (head[9:12].decode("latin-1") or "nothing"))
+            sys.exit()
     if secure and sys.argv[2] != "pinned":
         connection = ssl.create_default_context().wrap_socket(connection, server_hostname=url.hostname)
     connection.close()
     print("ok")
 except socket.gaierror:
-    print("the name %s cannot be resolved there" % url.hostname)
+    print("the name %s cannot be resolved there" % at[0])
 except ssl.SSLCertVerificationError as exc:
     print("its certificate is not trusted there: %s" % exc.verify_message)
 except ssl.SSLError:
@@ -58,7 +73,7 @@ except socket.timeout:
     print("no answer within 5 seconds")
 except OSError as exc:
     print((exc.strerror or "network error").lower())
-' "$1" "$2" 2>/dev/null || printf '%s\n' 'python3 failed'
+' "$1" "$2" "$3" 2>/dev/null || printf '%s\n' 'python3 failed'
 }
 
 free_space() {
@@ -104,7 +119,7 @@ look_for_ours() {
         say journal "$journal"
     fi
     if [ -f /etc/stardust/spider.conf ]; then
-        sed -n 's/^ *\(id\|fleet\) *= *\([0-9a-hjkmnp-tv-z]\{26\}\) *$/existing_\1=\2/p' /etc/stardust/spider.conf
+        sed -n 's/^ *\(id\|fleet\) *= *\([0-9a-hjkmnp-tv-z]\{26\}\) *$/existing_\1=\2/p; s/^ *proxy *= *\(http:[!-~]*\) *$/existing_proxy=\1/p' /etc/stardust/spider.conf
     fi
     sed -n 's/^ *mode *= *\(monitor\|readonly\|managed\) *$/existing_policy=\1/p' /etc/stardust/policy.conf 2>/dev/null
     say user "$(getent passwd stardust)"
@@ -150,8 +165,8 @@ main() {
     look_for_ours
     look_for_python
     look_for_closed
-    if [ -n "$1" ] && [ -n "$python" ]; then say reach "$(reach "$1" "$2")"; fi
+    if [ -n "$1" ] && [ -n "$python" ]; then say reach "$(reach "$1" "$2" "${3:-$(sed -n 's/^ *proxy *= *//p' /etc/stardust/spider.conf 2>/dev/null)}")"; fi
     printf 'ok\n'
 }
-main "${1-}" "${2-}" </dev/null
+main "${1-}" "${2-}" "${3-}" </dev/null
 exit $?

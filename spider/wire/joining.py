@@ -40,6 +40,8 @@ class Invite(NamedTuple):
     secret: bytes
     expires_at: int
     """Unix seconds."""
+    proxy: str = ""
+    """`http://host:port`, through which the node dials; empty: none."""
 
     def __repr__(self) -> str:
         return f"Invite({self.id}, ***)"
@@ -47,7 +49,9 @@ class Invite(NamedTuple):
 
 def write_invite(invite: Invite) -> str:
     """The text that a person carries to the node."""
-    body = [invite.urls, from_text(invite.fleet), invite.tls_pin, from_text(invite.id), invite.secret, invite.expires_at]
+    body: List[object] = [invite.urls, from_text(invite.fleet), invite.tls_pin, from_text(invite.id), invite.secret, invite.expires_at]
+    if invite.proxy:
+        body.append(invite.proxy)
     return PREFIX + base64.urlsafe_b64encode(pack(body)).decode().rstrip("=")
 
 
@@ -64,9 +68,10 @@ def read_invite(text: str) -> Invite:
         parts = unpack(base64.b64decode(plain + "=" * (-len(plain) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ProtocolError, ValueError):
         raise ValueError("the invite is damaged: copy all of it") from None
-    if type(parts) is not list or len(parts) != 6:
+    if type(parts) is not list or len(parts) not in (6, 7):
         raise ValueError("the invite is damaged: copy all of it")
-    urls, fleet, pin, name, secret, expires_at = parts
+    urls, fleet, pin, name, secret, expires_at = parts[:6]
+    proxy = parts[6] if len(parts) > 6 else ""
     right = (
         type(urls) is list
         and 0 < len(urls) <= MAX_URLS
@@ -76,10 +81,12 @@ def read_invite(text: str) -> Invite:
         and (pin is None or (type(pin) is bytes and len(pin) == 32))
         and type(expires_at) is int
         and 0 < expires_at < 1 << 40
+        and type(proxy) is str
+        and len(proxy) <= 300
     )
     if not right:
         raise ValueError("the invite is damaged, or of a newer Stardust")
-    return Invite(urls, to_text(fleet), pin, to_text(name), secret, expires_at)
+    return Invite(urls, to_text(fleet), pin, to_text(name), secret, expires_at, proxy)
 
 
 def invite_secret(fleet_key: bytes, invite: str) -> bytes:

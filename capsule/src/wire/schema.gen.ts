@@ -128,6 +128,8 @@ export interface DeploymentBody {
   /** The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`). */
   certificate?: string | null;
   jump?: JumpBody | null;
+  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). */
+  proxy?: string | null;
 }
 
 export interface DeploymentErrorView {
@@ -273,6 +275,7 @@ export interface ManyDeploymentsBody {
   install_python?: boolean;
   policy?: "monitor" | "readonly" | "managed";
   jump?: JumpBody | null;
+  proxy?: string | null;
 }
 
 /** A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself. */
@@ -305,6 +308,8 @@ export interface RetryBody {
   install_python?: boolean | null;
   policy?: "monitor" | "readonly" | "managed" | null;
   certificate?: string | null;
+  /** Empty: none any more. */
+  proxy?: string | null;
   /** Left out: as before. null: without a jump host, which is another server, since an address may mean another one there. */
   jump?: JumpBody | null;
 }
@@ -457,6 +462,8 @@ export interface InviteBody {
   name?: string;
   tags?: string[];
   policy?: "monitor" | "readonly" | "managed";
+  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). It stands in the invite alone. */
+  proxy?: string;
   /** Of an organisation secret: how many nodes may come with it, 1 to 1000 (100). */
   uses?: number | null;
   /** Of an organisation secret: 1 to 90 (7). An invite for one node is good for five minutes. */

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from groundcontrol.bus.base import Changed
+from groundcontrol.deployments.requests import check_proxy
 from groundcontrol.domain.ids import InviteId
 from groundcontrol.domain.invites import INVITE_S, LONGEST_DAYS, MOST_USES, Invite
 from groundcontrol.domain.permissions import authorize, check_new_tags
@@ -41,6 +42,7 @@ async def create_invite(call: Call, body: schema.InviteBody) -> schema.NewInvite
     name = checked_name(body.name) if body.name.strip() else ""
     tags = checked_tags(body.tags)
     check_new_tags(call.scope, tags)
+    proxy = check_proxy(body.proxy) or ""
     services, scope = call.services, call.scope
     now = services.clock.now()
     expires_at = float(int(now + (days * 86_400.0 if many else INVITE_S)))
@@ -51,11 +53,11 @@ async def create_invite(call: Call, body: schema.InviteBody) -> schema.NewInvite
             uses, 0, None, scope.actor.name, now, expires_at, None,
         ),
     )  # fmt: skip
-    text = services.invites.text(invite)
+    text = services.invites.text(invite, proxy)
     return schema.NewInviteView(
         invite=text,
-        command=command(services, text),
-        line=line(services),
+        command=command(services, text, proxy),
+        line=line(services, proxy),
         expires_at=expires_at,
         installer=installer(services),
         this_machine_only=services.config.server_url is None,
@@ -128,32 +130,33 @@ def installer(services: Services) -> schema.InstallerView:
     return schema.InstallerView(url=f"{min(services.config.origins)}/install.sh", sha256=services.invites.script_sha256)
 
 
-def command(services: Services, invite: str) -> str:
+def command(services: Services, invite: str, proxy: str) -> str:
     """What is pasted into a shell of the server: the script is fetched, compared, and given the invite by standard input.
 
     The invite stands in no argument and no environment; bash, which would write the lines to its history, is told to leave them out. The blank
     at the beginning says the same to a zsh with HIST_IGNORE_SPACE, to which all that is pasted at once is one entry. For others there is `line`.
     """
-    return f' [ -z "$BASH" ] || set +o history\n({_fetched(services)}) <<\'EOF\'; r=$?; [ -z "$BASH" ] || set -o history; (exit $r)\n{invite}\nEOF\n'
+    return f' [ -z "$BASH" ] || set +o history\n({_fetched(services, proxy)}) <<\'EOF\'; r=$?; [ -z "$BASH" ] || set -o history; (exit $r)\n{invite}\nEOF\n'
 
 
-def line(services: Services) -> str:
+def line(services: Services, proxy: str) -> str:
     """The same for a shell that keeps what it is given, whatever one does: it asks for the invite without showing it.
 
     What is pasted at once is one entry to most of them, which goes to the history before any of it has run. In single quotes, and without
     such in it, it is the same to every shell. Where no terminal is, the invite is read from standard input.
     """
-    return f"sh -c '{_fetched(services)}'"
+    return f"sh -c '{_fetched(services, proxy)}'"
 
 
-def _fetched(services: Services) -> str:
+def _fetched(services: Services, proxy: str) -> str:
     """The script is fetched, compared and run. Whether it is right the checksum says alone, so that a hub of its own certificate needs no more."""
     pin, script = services.config.tls_pin, installer(services)
     known = f" -k --pinnedpubkey sha256//{base64.b64encode(bytes.fromhex(pin)).decode()}" if pin else ""
     unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pin else ""
     fetch = f'import urllib.request; {unsigned}urllib.request.urlretrieve(\\"{script.url}\\", \\"install.sh\\")'
+    by = f"http_proxy={proxy} https_proxy={proxy} " if proxy else ""
     return (
-        f'd=$(mktemp -d) && cd "$d" && {{ curl -fsS{known} -o install.sh {script.url} 2>/dev/null || python3 -c "{fetch}"; }}'
+        f'd=$(mktemp -d) && cd "$d" && {{ {by}curl -fsS{known} -o install.sh {script.url} 2>/dev/null || {by}python3 -c "{fetch}"; }}'
         f' && echo "{script.sha256}  install.sh" | sha256sum -c - && $([ "$(id -u)" = 0 ] || command -v sudo || command -v doas) sh install.sh;'
         ' r=$?; cd /; rm -rf "$d"; exit $r'
     )

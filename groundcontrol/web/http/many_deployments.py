@@ -17,7 +17,7 @@ from groundcontrol.web.http.deployments import check_key_size, jump_of
 from spider.wire.ids import is_id
 
 OF_ALL: Final = (
-    "private_key", "passphrase", "password", "sudo_password", "certificate", "keep_credentials", "install_python", "policy",
+    "private_key", "passphrase", "password", "sudo_password", "certificate", "keep_credentials", "install_python", "policy", "proxy",
 )  # fmt: skip
 OF_A_JUMP: Final = ("username", "private_key", "passphrase", "password", "certificate", "host_key")
 

@@ -47,6 +47,8 @@ class DeploymentBody(Body):
     certificate: Secret | None = None
     """The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`)."""
     jump: JumpBody | None = None
+    proxy: Line | None = None
+    """`http://host:port`, through which the server dials this hub (HTTP CONNECT)."""
 
 
 class RetryBody(Body):
@@ -66,6 +68,8 @@ class RetryBody(Body):
     install_python: bool | None = None
     policy: Literal["monitor", "readonly", "managed"] | None = None
     certificate: Secret | None = None
+    proxy: Line | None = None
+    """Empty: none any more."""
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Left out: as before. null: without a jump host, which is another server, since an address may mean another one there."""
 
@@ -111,6 +115,7 @@ class ManyDeploymentsBody(Body):
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
     jump: JumpBody | None = None
+    proxy: Line | None = None
 
 
 class ServerListBody(Body):

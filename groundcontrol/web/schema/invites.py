@@ -17,6 +17,8 @@ class InviteBody(Body):
     """Of the node; of an organisation secret what it is for."""
     tags: list[str] = msgspec.field(default_factory=list)
     policy: Literal["monitor", "readonly", "managed"] = "managed"
+    proxy: str = ""
+    """`http://host:port`, through which the server dials this hub (HTTP CONNECT). It stands in the invite alone."""
     uses: int | None = None
     """Of an organisation secret: how many nodes may come with it, 1 to 1000 (100)."""
     days: int | None = None

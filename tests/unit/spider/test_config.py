@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.config import FLAGS, USAGE, Config, ConfigError, parse_conf, parse_flags, parse_url
+from spider.config import FLAGS, USAGE, Config, ConfigError, parse_conf, parse_flags, parse_proxy, parse_url
 from spider.wire import ids
 
 NODE, FLEET = ids.new_random_id(), ids.new_random_id()
@@ -189,3 +189,23 @@ def test_a_refused_start_exits_78_with_plain_lines(tmp_path: Path) -> None:
 def test_the_version_and_the_help_are_said() -> None:
     assert spider("--version").stdout.startswith("spider ")
     assert spider("--help").stdout == USAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("http://proxy.example:3128", ("proxy.example", 3128)),
+        ("http://[2001:db8::1]:8080/", ("2001:db8::1", 8080)),
+        ("http://me:secret@proxy.example:3128", None),
+        ("https://proxy.example:3128", None),
+        ("http://proxy.example", None),
+        ("http://proxy.example:70000", None),
+    ],
+)
+def test_a_proxy_is_an_address_and_a_port(text: str, proxy: tuple[str, int] | None) -> None:
+    if proxy is not None:
+        assert parse_proxy(text) == proxy
+        return
+    with pytest.raises(ValueError, match="http://host:port is expected") as caught:
+        parse_proxy(text)
+    assert "secret" not in str(caught.value)

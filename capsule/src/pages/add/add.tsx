@@ -210,6 +210,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
             />
             <TagsField label={t`Tags`} tags={entries.tags} wrong={wrong.tags ?? ""} onTags={(tags) => change({ tags })} />
           </div>
+          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
         </div>
         <Foot status={sending ? SENT : t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>

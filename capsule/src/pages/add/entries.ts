@@ -18,6 +18,7 @@ export interface Entries {
   installPython: boolean;
   policy: NonNullable<DeploymentBody["policy"]>;
   certificate: string;
+  proxy: string;
   jump: JumpEntries | null;
 }
 
@@ -37,7 +38,7 @@ export interface JumpEntries {
 export const NO_JUMP: JumpEntries = { host: "", port: "22", username: "", by: "same", password: "", key: "", keyName: "", passphrase: "" };
 
 export const NO_ENTRIES: Entries = {
-  host: "", port: "22", username: "", name: "", tags: [], key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", jump: null,
+  host: "", port: "22", username: "", name: "", tags: [], key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", proxy: "", jump: null,
 }; // prettier-ignore
 
 /** A list of servers, and what is the same for all of them. It is no place for secrets, but somebody may paste one. */
@@ -54,9 +55,10 @@ export interface CommandEntries {
   name: string;
   tags: readonly string[];
   policy: "managed" | "readonly" | "monitor";
+  proxy: string;
 }
 
-export const NO_COMMAND: CommandEntries = { name: "", tags: [], policy: "managed" };
+export const NO_COMMAND: CommandEntries = { name: "", tags: [], policy: "managed", proxy: "" };
 
 /** Whether two of them say the same. */
 export const same = (typed: object, before: object): boolean => JSON.stringify(typed) === JSON.stringify(before);
@@ -124,6 +126,7 @@ export function bodyOf(entries: Entries): DeploymentBody {
     keep_credentials: entries.keep,
     install_python: entries.installPython,
     policy: entries.policy,
+    ...(entries.proxy.trim() ? { proxy: entries.proxy.trim() } : {}),
     jump: jumpBody(entries.jump),
   };
 }

@@ -165,6 +165,7 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
               {t`Install Python where there is none`}
             </Check>
           </div>
+          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
         </div>
         <Foot status={sending ? SENT : hindered || t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending} disabled={!ready}>
@@ -178,11 +179,11 @@ export function Many({ onMethod, onAnew, onClose }: Props): VNode {
 
 /** What the hub is asked: of each server what its line says, of all what the form says. */
 function manyBody(servers: readonly ListedServerView[], entries: Entries): ManyDeploymentsBody {
-  const { private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, jump } = bodyOf(entries);
+  const { private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = bodyOf(entries);
   return {
     servers: servers.map(({ host, port, username, name, tags: own, host_key, jump: through }) => ({ host, port, username, name, tags: own, host_key, ...(through ? { jump: through } : {}) })),
     ...(entries.username.trim() ? { username: entries.username.trim() } : {}),
-    private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, jump,
+    private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, ...(proxy ? { proxy } : {}), jump,
   } as ManyDeploymentsBody; // prettier-ignore
 }
 

@@ -48,7 +48,7 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
     void give({
       what: t`One-line command`,
       failed: t`One-line command: not created`,
-      send: () => makeInvite({ name: wish.name.trim(), tags: [...wish.tags], policy: wish.policy }),
+      send: () => makeInvite({ name: wish.name.trim(), tags: [...wish.tags], policy: wish.policy, ...(wish.proxy.trim() ? { proxy: wish.proxy.trim() } : {}) }),
       taken: (invite) => {
         settle();
         setMade(invite);
@@ -90,6 +90,7 @@ export function OneLine({ onMethod, onAnew, onClose }: Props): VNode {
             />
             <TagsField label={t`Tags`} tags={wish.tags} onTags={(tags) => change({ tags })} />
           </div>
+          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={wish.proxy} onText={(proxy) => change({ proxy })} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
         </div>
         <Foot status={sending ? t`Sent, waiting for the answer.` : t`The command works once, within five minutes.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>

@@ -1,0 +1,89 @@
+"""Servers that reach their hub through an HTTP proxy only: a real tinyproxy, a real host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bundles import bundle_of
+from tests.support.deploy_client import Desk, Look, any_host, told
+from tests.support.http_proxy import HttpProxy, http_proxy
+from tests.support.hub import HubProcess
+from tests.support.join_host import invited, until_online
+from tests.support.ports import free_port
+from tests.support.spider_updates import end, ship
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture(scope="module")
+def module_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    host = any_host(lambda: request.getfixturevalue("lab_hosts")[0])
+    with Desk(HubProcess(tmp_path_factory.mktemp("proxied") / "hub"), host) as desk:
+        yield desk
+
+
+@pytest.fixture
+def desk(module_desk: Desk) -> Desk:
+    module_desk.freshen()
+    return module_desk
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[HttpProxy]:
+    with http_proxy(tmp_path) as one:
+        yield one
+
+
+def test_a_server_is_deployed_to_updates_itself_and_is_removed_through_the_proxy(desk: Desk, proxy: HttpProxy, tmp_path: Path) -> None:
+    look = Look(desk)
+    row = desk.install("root", proxy=proxy.url)
+    assert row["state"] == "succeeded", told(row)
+    assert f"proxy = {proxy.url}\n" in desk.host.sh("cat /etc/stardust/spider.conf")
+    assert proxy.connects() >= 2  # of the probe and of the session
+    before = proxy.connects()
+    (tmp_path / "bundle").mkdir()
+    ship(desk, bundle_of(tmp_path / "bundle", "0.1.1"))
+    updated = end(desk)
+    assert updated["state"] == "succeeded", told(updated)
+    assert desk.nodes()[0]["agent_version"] == "0.1.1"
+    assert proxy.connects() >= before + 2  # of the restart and of the new version
+    removed = desk.remove(row["node_id"])
+    assert removed["state"] == "succeeded", told(removed)
+    look.check_unchanged()
+
+
+def test_a_server_joins_and_leaves_through_the_proxy(desk: Desk, proxy: HttpProxy) -> None:
+    look = Look(desk)
+    made = invited(desk.hub, proxy=proxy.url)
+    assert f"https_proxy={proxy.url}" in made["command"]
+    done = desk.host.run("sh", stdin=made["command"], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (node,) = desk.nodes()
+    until_online(desk.hub, node["id"])
+    assert f"proxy = {proxy.url}\n" in desk.host.sh("cat /etc/stardust/spider.conf")
+    assert proxy.connects() >= 2
+    before = proxy.connects()
+    desk.host.run("/opt/stardust/stardust-spider", "uninstall")
+    assert desk.nodes() == []
+    assert proxy.connects() > before  # of the farewell
+    look.check_unchanged()
+
+
+def test_a_proxy_that_does_not_answer_is_named(desk: Desk) -> None:
+    look = Look(desk)
+    row = desk.install("root", proxy=f"http://127.0.0.1:{free_port()}")
+    assert (row["error"]["code"], row["error"]["step"]) == ("hub_unreachable", "probe"), told(row)
+    look.check_unchanged()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["http://me:secret@proxy.example:3128", "socks5://proxy.example:1080", "proxy.example:3128", "http://proxy.example"]
+)
+def test_an_address_that_is_no_proxy_is_refused(module_desk: Desk, wrong: str) -> None:
+    for path, body in (("deployments", module_desk.body("root", proxy=wrong)), ("invites", {"proxy": wrong})):
+        reply = module_desk.hub.local("POST", f"/api/v1/{path}", body)
+        assert (reply.status, reply.json["facts"]["field"]) == (400, "proxy"), reply.body
+        assert b"secret" not in reply.body
