@@ -12,7 +12,7 @@ from playwright.sync_api import TimeoutError as TooLate
 
 from tests.support.hub import HubProcess
 from tests.support.page.gate import PHONE, Gate, gate
-from tests.support.stage import Stage
+from tests.support.stage import CALM_S, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -64,7 +64,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 @pytest.fixture(scope="module")
 def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=("web-01", "web-02", "web-03", "db-01", "edge-ams")) as made:
+    with Stage(hub, only=("web-01", "web-02", "web-03", "db-01", "edge-ams"), every_s=CALM_S) as made:
         yield made
 
 

@@ -15,7 +15,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.gate import HUB_AWAY, LOOKS, PHONE, Gate, Look, gate
 from tests.support.page.waits import try_now, until
 from tests.support.ports import free_port
-from tests.support.stage import Stage, order
+from tests.support.stage import CALM_S, Stage, order
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -79,7 +79,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 @pytest.fixture(scope="module")
 def stage(hub: HubProcess) -> Iterator[Stage]:
-    with Stage(hub, only=LIVING) as made:
+    with Stage(hub, only=LIVING, every_s=CALM_S) as made:
         yield made
 
 

@@ -60,6 +60,8 @@ PACK_ROWS = 300
 KEPT_PACKS = 600
 """Of how many packs is known what they held, for a hub that comes back without the last of them."""
 LIMIT_S = 30.0
+CALM_S = 3.0
+"""How often nodes speak where nobody waits for their next value: less than the time after which what they said is old."""
 
 
 class Star(NamedTuple):
@@ -255,7 +257,8 @@ def identity(star: Star, at: float) -> Identity:
 class Stage(PlayedNodes):
     """Plays every star that ever comes, until `with` ends; `ready` when the hub has all of it."""
 
-    def __init__(self, hub: HubProcess, *, frozen: bool = False, only: Iterable[str] = ()) -> None:
+    def __init__(self, hub: HubProcess, *, frozen: bool = False, only: Iterable[str] = (), every_s: float = 1.0) -> None:
+        """every_s: how often a node says what it has measured each second."""
         names = tuple(only) or tuple(BY_STAR)
         enrolled = hub.enrol(*names)
         self.ids = {node.name: node.node_id for node in enrolled}
@@ -272,6 +275,7 @@ class Stage(PlayedNodes):
             event.set()
         self._steady: dict[str, float] = {}
         self._frozen = frozen
+        self._every_s = every_s
         self._count = len(self._nodes)
         self.orders: list[tuple[str, Order]] = []
         for name in names:
@@ -366,10 +370,10 @@ class Stage(PlayedNodes):
             ticking.cancel()
 
     async def _tick(self, agent: TestAgent, star: Star) -> None:
-        """A row each second where time goes on, a heartbeat where it stands."""
+        """Rows of each second where time goes on, a heartbeat where it stands."""
         pulse = layout_of("pulse", 1, series_of(star)["pulse"])
         while True:
-            await asyncio.sleep(1.0 - time.time() % 1.0)
+            await asyncio.sleep(self._every_s - time.time() % self._every_s)
             if agent.link is None or star.name not in self._sent:
                 continue
             if not self._present[star.name].is_set():
@@ -501,5 +505,5 @@ def frozen_hub(folder: Path) -> HubProcess:
 
 def staged(folder: Path) -> Iterator[tuple[HubProcess, Stage, dict[str, str]]]:
     """For a fixture: a hub whose time goes on, all nodes, and the jobs."""
-    with HubProcess(folder) as hub, Stage(hub) as stage:
+    with HubProcess(folder) as hub, Stage(hub, every_s=CALM_S) as stage:
         yield hub, stage, play_jobs(hub, stage)
