@@ -24,7 +24,7 @@ SERIES = [
 LAYOUT = layout_of("pulse", 1, SERIES)
 DISKS = layout_of("breathe", 60, ["filesystem.size{mount=/srv}", "filesystem.used{mount=/srv}"])
 BEFORE, HOLE = 4, 6
-"""Seconds of samples, then of none; more samples follow."""
+"""Seconds of samples, then of none, when the node comes; more samples follow."""
 HELD_S = 12
 WINDOW_S = 300
 """What is seen live: so far back the hole may lie by the time that a busy machine looks for it."""
@@ -62,7 +62,7 @@ class Measuring(PlayedNodes):
 
 
 class Large(Measuring):
-    """A node of many parts, which is silent for some seconds, and does what it is ordered."""
+    """A node of many parts, which was silent for some seconds before it came, and does what it is ordered."""
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled], *, full: bool = False) -> None:
         super().__init__(hub, nodes)
@@ -73,12 +73,14 @@ class Large(Measuring):
         if self.full:
             coding, body = pack_rows([Row(int(time.time() * 1000), [100 << 30, 96 << 30])])
             await agent.say(DISKS, Pack(STREAM_LIVE, 0, DISKS.layout, coding, body))
-        for turn in range(600):
-            coding, body = pack_rows([Row(int(time.time() * 1000), [value(series, turn) for series in SERIES])])
+        now = time.time()
+        past = [Row(int((now - HOLE - BEFORE + turn) * 1000), [value(series, turn) for series in SERIES]) for turn in range(BEFORE + 1)]
+        await agent.say(Pack(STREAM_LIVE, int(self.full), LAYOUT.layout, *pack_rows(past)))
+        for turn in range(1, 600):
+            coding, body = pack_rows([Row(int(time.time() * 1000), [value(series, BEFORE + turn) for series in SERIES])])
             await agent.say(Pack(STREAM_LIVE, turn + self.full, LAYOUT.layout, coding, body))
-            await asyncio.sleep(HOLE if turn == BEFORE else 1)
-            if turn > BEFORE:
-                self.speaks_again.set()
+            self.speaks_again.set()
+            await asyncio.sleep(1)
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         if isinstance(told, JobStart):
