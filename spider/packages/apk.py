@@ -164,6 +164,10 @@ class Apk:
                 continue
         return newest
 
+    def missing(self) -> List[str]:
+        """By what apk warns of when it lists."""
+        return apk_text.parse_unopened(ask(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
+
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Names of real packages alone: `apk search` prints `name-version` of what matches."""
         answer = ask(apk("search", "--exact", *packages), APK_ENVIRONMENT)

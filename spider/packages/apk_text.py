@@ -11,6 +11,7 @@ _BAR = re.compile(r"\A(?: {0,2}\d{1,3}% [\u2588 ]*)+")
 _UPGRADABLE = re.compile(r"(\S+) \S+ \{[^}]*\} \(.*\) \[upgradable from: (\S+)\]\Z")
 _VERSION_AT = re.compile(r"-(?=[0-9][^-]*-r[0-9]+\Z)")
 _UNREACHED = re.compile(r"(\d+) unavailable, (\d+) stale")
+_UNOPENED = re.compile(r"^WARNING: (?:updating and )?opening (?:from cache )?(\S+): ", re.MULTILINE)
 _WORLD = re.compile(r"([^=<>~@!\s]+)([=<>~]+\S+)?(?:@\S+)?\Z")
 
 
@@ -140,6 +141,11 @@ def unreached(text: str) -> int:
     """How many repositories `apk update` could not refresh, as it counts them; 0 = none, or it does not count."""
     match = _UNREACHED.search(text)
     return int(match.group(1)) + int(match.group(2)) if match else 0
+
+
+def parse_unopened(text: str) -> List[str]:
+    """Read from what apk warns of which repositories' indexes it has not."""
+    return list(dict.fromkeys(_UNOPENED.findall(text)))
 
 
 def parse_progress(line: str) -> Optional[int]:

@@ -94,6 +94,20 @@ def lists_refreshed_at() -> float:
     return newest
 
 
+def _is_there(target: apt_text.Target) -> bool:
+    """Whether a list is there, packed or not, or the repository has none."""
+    if os.path.exists(target.file) or any(os.path.exists(path) for path in glob.glob(glob.escape(target.file) + ".*")):
+        return True
+    base = target.file[: -len(target.key)]  # `/` of the key is `_` in the name, nothing else is changed
+    for name in ("InRelease", "Release"):
+        try:
+            with open(base + name, encoding="utf-8", errors="replace") as file:
+                return not apt_text.has_list(file.read(), target)
+        except OSError:  # noqa: PERF203  # the other one, or none
+            continue
+    return False
+
+
 class AptReader(Reader):
     """Follows apt-get and dpkg."""
 
@@ -162,6 +176,14 @@ class Apt:
 
     def lists_refreshed_at(self) -> float:
         return lists_refreshed_at()
+
+    def missing(self) -> List[str]:
+        """By the lists that apt-get itself expects."""
+        words = ("indextargets", "--no-release-info", "--format", apt_text.TARGET_FORMAT, "Created-By: Packages")
+        answer = ask(apt_get(*words), APT_ENVIRONMENT)
+        if answer.rc:
+            raise PackagesUnreadable(f"apt-get indextargets: exit status {answer.rc}: {answer.err.strip()[:300]}")
+        return list(dict.fromkeys(one.repository for one in apt_text.parse_targets(answer.out) if not _is_there(one)))
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""

@@ -18,6 +18,9 @@ _FETCH_FAILED = re.compile(
 )
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?\Z")
 """Source: Debian Policy 5.6.1, and an architecture behind it."""
+_LISTED = re.compile(r"^ [0-9a-f]{32,} +(?P<size>\d+) (?P<name>\S+)$", re.MULTILINE)
+_NO_SUPPORT_FOR_ALL = re.compile(r"^No-Support-for-Architecture-all: Packages$", re.MULTILINE)
+_PACKED = (".gz", ".xz", ".bz2", ".lzma", ".lz4", ".zst")
 _KEPT_BACK = "The following packages have been kept back"
 _PHASED = "The following upgrades have been deferred due to phasing"
 _URI = re.compile(r"^'(?P<uri>[^']+)' \S+ (?P<size>\d+)(?: |$)")
@@ -40,6 +43,35 @@ class Status(NamedTuple):
     package: str
     text: str
     error: bool
+
+
+class Target(NamedTuple):
+    """One list of packages that apt expects."""
+
+    repository: str
+    file: str
+    """Where it is kept, when it is not packed."""
+    key: str
+    """Its name in the repository's Release file."""
+    architecture: str
+
+
+TARGET_FORMAT = "$(SITE) $(RELEASE)\t$(FILENAME)\t$(METAKEY)\t$(ARCHITECTURE)"
+
+
+def parse_targets(text: str) -> List[Target]:
+    """Read `apt-get indextargets --no-release-info --format TARGET_FORMAT`."""
+    return [Target(*fields) for fields in (line.split("\t") for line in text.split("\n")) if len(fields) == 4]
+
+
+def has_list(release: str, target: Target) -> bool:
+    """Whether a Release file says that the repository has something in this list, so that apt fetches it."""
+    if target.architecture == "all" and _NO_SUPPORT_FOR_ALL.search(release):
+        return False
+    return any(
+        match["size"].strip("0") and match["name"].partition(target.key)[::2] in (("", ""), *(("", end) for end in _PACKED))
+        for match in _LISTED.finditer(release)
+    )
 
 
 def parse_inventory(text: str) -> Inventory:

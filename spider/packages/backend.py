@@ -181,6 +181,13 @@ class Backend(Protocol):
         which the driver looks at itself."""
         ...
 
+    def missing(self) -> List[str]:
+        """Repositories of which this host has no list, or not a whole one; as any user.
+
+        Raises: PackagesUnreadable.
+        """
+        ...
+
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Those of `packages` that are no package names, exactly, in the manager's lists (for `install`).
 

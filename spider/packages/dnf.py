@@ -140,6 +140,10 @@ class DnfFamily(RpmBackend):
         """The age of the oldest metadata."""
         return rpm_repos.refreshed_at(self.repositories())
 
+    def missing(self) -> List[str]:
+        """Those without metadata."""
+        return rpm_repos.missing(self.repositories())
+
     def excluded_patterns(self) -> List[str]:
         """What the settings keep from changing."""
         return rpm_repos.excluded(self.settings, self.repo_folders)
@@ -226,10 +230,6 @@ class DnfFamily(RpmBackend):
         inventory = self.inventory_of(now)
         table, secure, beside = self._gather(verb, packages, inventory, repositories)
         steps, replaced = self.steps_of(table.rows, inventory, secure, repositories)
-        nothing = not steps and verb not in ("remove", "autoremove", "install")
-        if nothing and rpm_repos.missing(repositories):
-            text = f"nothing is known of {named(rpm_repos.missing(repositories))}, so it cannot be said that there is nothing to do: refresh first"
-            raise Trouble("job.repository_stale", text)
         kept = self._kept(verb, packages, table, inventory, secure, () if packages else beside.newer)
         reboot, why = self.reboot_expected(steps)
         more = (
@@ -341,17 +341,13 @@ class DnfFamily(RpmBackend):
         """Count, as any user."""
         repositories = self._need_lists_readable()
         newer = self.upgrades()
-        gone = rpm_repos.missing(repositories)
-        if not newer and gone:
-            raise PackagesUnreadable(f"nothing is known of {named(gone)}")
         secure = None
         if any(one.advisories for one in repositories):
             with contextlib.suppress(PackagesUnreadable):  # that it is not known is what is told then
                 secure = dnf_text.secured(self.advisories())
         self.newer = self._newer(newer, secure)
         security = -1 if secure is None else sum(step.security == YES for step in self.newer)
-        at = 0.0 if gone else rpm_repos.refreshed_at(repositories)
-        return Updates(len(newer), security, int(at * 1000))
+        return Updates(len(newer), security, int(rpm_repos.refreshed_at(repositories) * 1000))
 
     def _newer(self, packages: Sequence[Package], secure: Optional[Collection[Tuple[str, str]]]) -> List[Planned]:
         installed = self.inventory()

@@ -1,10 +1,11 @@
 """Every verb, performed the same way on every package manager: check, plan, show, compare, do, look what became of it."""
 
+import contextlib
 import os
 import time
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from spider.jobfiles import JOBS_DIR, REFRESHED
+from spider.jobfiles import JOBS_DIR, REFRESHED, REFUSED
 from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Again, Backend, Call, Command, Failure, Trouble
 from spider.packages.base import Console, Outcome, PackagesUnreadable, Task
 from spider.packages.checks import (
@@ -29,6 +30,8 @@ from spider.wire.frames import Updates
 
 LISTS_LOCK_RHYTHM_S = 5.0
 OLD_LISTS_S = 7 * 86400
+MAX_REFUSED = 1000
+"""Of the text why a refresh failed."""
 
 
 class Driver:
@@ -50,9 +53,17 @@ class Driver:
         return sorted((name, one.version) for name, one in self._backend.inventory().items() if one.held)
 
     def available_updates(self) -> Updates:
-        """Count what could be upgraded."""
-        updates = self._backend.available_updates()
-        return updates._replace(checked_at_ms=max(updates.checked_at_ms, int(self._marked_at() * 1000)) if updates.checked_at_ms else 0)
+        """Count what could be upgraded. Where something is not known, nothing is said of when it was checked."""
+        incomplete = self._incomplete()
+        try:
+            updates = self._backend.available_updates()
+        except PackagesUnreadable:
+            if not incomplete:
+                raise
+            return Updates(-1, -1, 0)
+        if incomplete or not updates.checked_at_ms:
+            return updates._replace(checked_at_ms=0)
+        return updates._replace(checked_at_ms=max(updates.checked_at_ms, int(self._marked_at() * 1000)))
 
     def perform(self, task: Task, console: Console) -> Outcome:
         """Carry out one verb."""
@@ -119,8 +130,8 @@ class Driver:
             console.reported(Report(notes=notes))
         if outcome.state == "succeeded":
             console.progress("check", 100)
-            if verb == "refresh":
-                self._mark_refreshed()
+        if verb == "refresh":
+            self._mark(outcome)
         return outcome
 
     def _after_act(self, task: Task, runs: Sequence[Ran], before: Inventory) -> Outcome:
@@ -150,13 +161,16 @@ class Driver:
         if not refreshed_at:
             raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first")
         inventory = self._backend.inventory()
-        full = self._backend.simulate("full-upgrade", ())
+        full = self._simulate("full-upgrade", ())
         safe = full if self._backend.cannot("upgrade", ()) else self._backend.simulate("upgrade", ())
         check_stop(console)
         age_s = max(0.0, time.time() - refreshed_at)
         console.say(f"The package lists were refreshed {_age(age_s)} ago.{' Refresh them: they are old.' if age_s > OLD_LISTS_S else ''}")
         counts = f"{len(full.upgrades)} packages can be upgraded, {_security_words(full)}."
         console.say(counts)
+        incomplete = self._incomplete()
+        if incomplete:
+            console.say(f"There may be more: {incomplete}. Refresh the package lists.")
         console.say("")
         show_plan(console, "upgrade would do:", safe)
         show_plan(console, "full-upgrade would do besides:", full, known=safe)
@@ -176,7 +190,7 @@ class Driver:
             raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing can be planned: refresh them first")
         inventory = self._backend.inventory()
         check_names(self._backend, task.target, task.packages, inventory)
-        plan = self._backend.simulate(task.target, task.packages)
+        plan = self._simulate(task.target, task.packages)
         check_stop(console)
         _make_known(plan, console)
         show_plan(console, f"{task.target} would do:", plan)
@@ -187,6 +201,35 @@ class Driver:
         check_order(self._backend, inventory, task.packages if task.target == "remove" else ())  # the plan is shown all the same
         console.progress("check", 100, "", f"{len(plan.steps)} packages would change")
         return Outcome("succeeded", 0, 0, ())
+
+    def _simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        """A plan; an empty one only if everything is known that the manager should know.
+
+        Raises: Trouble; PackagesUnreadable.
+        """
+        plan = self._backend.simulate(verb, packages)
+        incomplete = "" if plan.steps or not verb.endswith("upgrade") else self._incomplete()
+        if incomplete:
+            raise Trouble(
+                "job.repository_stale", f"it cannot be said that there is nothing to do: {incomplete}; refresh the package lists first"
+            )
+        return plan
+
+    def _incomplete(self) -> str:
+        """What is not known of the repositories; empty = everything is.
+
+        Raises: PackagesUnreadable.
+        """
+        missing = self._backend.missing()
+        if missing:
+            return f"nothing is known of {named(missing)}"
+        try:
+            with open(os.path.join(self._jobs, REFUSED), encoding="utf-8", errors="replace") as file:
+                return f"the last refresh failed ({file.read(MAX_REFUSED)})"
+        except FileNotFoundError:
+            return ""
+        except OSError:  # Spider itself need not be able to read why
+            return "the last refresh failed"
 
     # -- changing ------------------------------------------------------------------------------
 
@@ -223,7 +266,7 @@ class Driver:
         before = self._ready(task, console)
         if wait_for_lock(self._backend, console):
             before = self._ready(task, console)
-        plan = self._backend.simulate(task.verb, task.packages)
+        plan = self._simulate(task.verb, task.packages)
         _make_known(plan, console)
         self._compare(task, plan, console)
         check_removals(self._backend, task.verb, plan, shown=bool(task.plan))
@@ -355,7 +398,7 @@ class Driver:
         failure: Optional[Failure] = None if ended.rc is None else self._backend.failure(verb, ended, reader)
         return Ran(command, ended, reader, failure)
 
-    # -- the mark of a refresh -------------------------------------------------------------------
+    # -- the marks of a refresh -------------------------------------------------------------------
 
     def _marked_at(self) -> float:
         try:
@@ -363,10 +406,18 @@ class Driver:
         except OSError:
             return 0.0
 
-    def _mark_refreshed(self) -> None:
-        path = os.path.join(self._jobs, REFRESHED)
-        with open(path, "ab"):
-            os.utime(path)
+    def _mark(self, outcome: Outcome) -> None:
+        """Remember what became of a refresh. One that was stopped or had to wait too long asked nobody."""
+        refused = os.path.join(self._jobs, REFUSED)
+        if outcome.state == "succeeded":
+            path = os.path.join(self._jobs, REFRESHED)
+            with open(path, "ab"):
+                os.utime(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(refused)
+        elif outcome.state == "failed" and outcome.error_code != "job.lock_busy":
+            with open(refused, "w", encoding="utf-8", errors="replace") as file:
+                file.write(outcome.error_text)
 
 
 def _make_known(plan: Plan, console: Console) -> None:

@@ -265,6 +265,11 @@ class Pacman:
     def lists_refreshed_at(self) -> float:
         return max(_newest(self._own + "/sync"), _newest(self._system + "/sync"))
 
+    def missing(self) -> List[str]:
+        """Those without a list."""
+        folder = self._databases() + "/sync"
+        return [name for name in self._read_settings().repositories if not os.path.exists(f"{folder}/{name}.db")]
+
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Names of real packages alone: no groups, no provided names."""
         known = set(self._ask("-Slq").out.split())

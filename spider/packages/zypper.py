@@ -123,6 +123,10 @@ class Zypper(RpmBackend):
         """The age of the oldest metadata."""
         return rpm_repos.refreshed_at(self.repositories())
 
+    def missing(self) -> List[str]:
+        """Those without metadata."""
+        return rpm_repos.missing(self.repositories())
+
     def held(self, packages: Sequence[Package]) -> Set[str]:
         """What is locked."""
         try:
@@ -171,11 +175,6 @@ class Zypper(RpmBackend):
             summary = plan.result()
             updates = listed.result() if listed is not None else []
         steps, replaced = self._steps_of(verb, summary, inventory, updates, patched, repositories)
-        if not steps and verb.endswith("upgrade") and rpm_repos.missing(repositories):
-            gone = named(rpm_repos.missing(repositories))
-            raise Trouble(
-                "job.repository_stale", f"nothing is known of {gone}, so it cannot be said that there is nothing to do: refresh first"
-            )
         kept = self._kept(verb, packages, summary, inventory, updates, patched)
         reboot, why = self._reboot(summary, steps, restarts=restarts)
         return Plan(tuple(steps), tuple(kept), summary.download_bytes, summary.installed_bytes, reboot, why, tuple(replaced))
@@ -311,9 +310,6 @@ class Zypper(RpmBackend):
         except Trouble as trouble:
             raise PackagesUnreadable(trouble.text) from trouble
         newer = self.updates()
-        gone = rpm_repos.missing(repositories)
-        if not newer and gone:
-            raise PackagesUnreadable(f"nothing is known of {named(gone)}")
         security = -1
         patched = self.needed(repositories, installed(self.environment)).cures if any(one.advisories for one in repositories) else None
         self.newer = [
@@ -325,8 +321,7 @@ class Zypper(RpmBackend):
         ]
         if patched is not None:
             security = sum(step.security == YES for step in self.newer)
-        at = 0.0 if gone else rpm_repos.refreshed_at(repositories)
-        return Updates(len(newer), security, int(at * 1000))
+        return Updates(len(newer), security, int(rpm_repos.refreshed_at(repositories) * 1000))
 
     # -- doing ---------------------------------------------------------------------------------
 

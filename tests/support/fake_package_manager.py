@@ -33,6 +33,8 @@ class FakePackageManager:
         self.locks = 0
         """For so many questions somebody has the lock."""
         self.refusal = ""
+        self.gone: list[str] = []
+        """Repositories of which nothing is known."""
         self.ran: list[tuple[str, tuple[str, ...]]] = []
         for step in plan.steps:
             if step.before:
@@ -55,6 +57,9 @@ class FakePackageManager:
 
     def lists_refreshed_at(self) -> float:
         return 1.0
+
+    def missing(self) -> list[str]:
+        return self.gone
 
     def unknown(self, packages: Sequence[str]) -> list[str]:
         return [name for name in packages if name not in {step.package for step in self.plan.steps}]

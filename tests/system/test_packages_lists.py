@@ -39,8 +39,8 @@ MANAGERS = {
         Manager(
             "debian",
             "apt-mark -q hold 'lab-*' >/dev/null",
-            "rm /var/lib/apt/lists/*debian.org*",
-            "rm -f /etc/apt/sources.list /etc/apt/sources.list.d/debian*",
+            "rm /var/lib/apt/lists/*apt_security*; echo 'deb http://127.0.0.1:9/dead bookworm main' >/etc/apt/sources.list.d/dead.list",
+            "rm /etc/apt/sources.list.d/dead.list; apt-get -q update >/dev/null",
             f"sed -i 's/^Label: .*/Label: Another/' {REPO}/apt/main/Release",
             "apt-get -q update --allow-releaseinfo-change >/dev/null",
         ),
@@ -106,7 +106,8 @@ def test_nothing_to_do_is_said_of_what_is_known_alone(managed: tuple[PackageHost
         assert (unknown.state, unknown.changes) == ("failed", {}), unknown
         # pacman itself makes no plan without a list
         assert unknown.error_code == ("job.lists_missing" if manager.flavour == "arch-like" else "job.repository_stale"), unknown
-        assert ("deb.debian.org" if manager.flavour == "debian" else "dead") in unknown.error_text, unknown
+        assert "dead" in unknown.error_text, unknown
+        assert manager.flavour != "debian" or "apt/security" in unknown.error_text, unknown
     total, _, checked_at, *_ = agent.counted()
     assert (total in (0, -1), checked_at) == (True, 0)
 
@@ -120,7 +121,11 @@ def test_nothing_to_do_is_said_of_what_is_known_alone(managed: tuple[PackageHost
     refused = agent.perform("refresh")
     assert refused.state == "failed", refused
     stale = agent.perform("check")
-    assert (stale.state, stale.error_code) == ("failed", "job.repository_stale"), stale
+    # zypper forgets what it had of a repository that it cannot read any more, and here there is no other
+    assert (stale.state, stale.error_code) == (
+        "failed",
+        "job.lists_missing" if manager.flavour == "suse-like" else "job.repository_stale",
+    ), stale
     assert agent.counted()[2] == 0
 
     agent.host.sh(manager.accepted)

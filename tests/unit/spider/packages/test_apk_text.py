@@ -156,3 +156,10 @@ def test_any_text_is_borne(line: str) -> None:
             parse(line)
         except ValueError:
             continue
+
+
+def test_repositories_that_apk_does_not_open_are_named() -> None:
+    dead = "WARNING: opening from cache http://127.0.0.1:9/x/x86_64/APKINDEX.tar.gz: No such file or directory\n"
+    assert apk_text.parse_unopened(dead + dead) == ["http://127.0.0.1:9/x/x86_64/APKINDEX.tar.gz"]
+    assert apk_text.parse_unopened("WARNING: updating and opening /srv/x: Connection refused\n") == ["/srv/x"]
+    assert apk_text.parse_unopened("WARNING: something else\n") == []

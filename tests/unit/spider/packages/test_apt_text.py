@@ -221,3 +221,25 @@ def test_lines_come_off_a_terminal_as_a_person_sees_them() -> None:
     assert "6 upgraded, 1 newly installed, 0 to remove and 17 not upgraded." in seen
     assert any(line.startswith("(Reading database ... ") and "currently installed" in line for line in seen)
     assert not any("\x1b" in line or "\r" in line for line in seen)
+
+
+def test_a_list_that_apt_expects_is_one_that_its_repository_has() -> None:
+    told = "http://a/debian bookworm\t/lists/a_main_binary-amd64_Packages\tmain/binary-amd64/Packages\tamd64\nnoise\n"
+    [target] = apt_text.parse_targets(told)
+    assert target == apt_text.Target(
+        "http://a/debian bookworm", "/lists/a_main_binary-amd64_Packages", "main/binary-amd64/Packages", "amd64"
+    )
+    digest = "0" * 64
+    for size, name, has in (
+        ("12", "main/binary-amd64/Packages", True),
+        ("12", "main/binary-amd64/Packages.xz", True),
+        ("0", "main/binary-amd64/Packages", False),
+        ("12", "main/binary-i386/Packages", False),
+        ("12", "contrib/main/binary-amd64/Packages", False),
+        ("12", "main/binary-amd64/Packages.diff/Index", False),
+    ):
+        assert apt_text.has_list(f"Origin: x\nSHA256:\n {digest} {size:>8} {name}\n", target) is has, name
+    both = target._replace(key="main/binary-all/Packages", architecture="all")
+    listed = f"SHA256:\n {digest} 12 main/binary-all/Packages\n"
+    assert apt_text.has_list(listed, both)
+    assert not apt_text.has_list("No-Support-for-Architecture-all: Packages\n" + listed, both)

@@ -291,3 +291,35 @@ def test_a_long_report_is_cut_and_says_so() -> None:
     assert message.notes == ["a note", "5 more configuration files are not listed.", "300 more services are not listed."]
     assert report_from_document(json.loads(json.dumps(report_to_document(report)))) == report
     assert report_from_document({"reboot": 1}) is None
+
+
+def test_nothing_to_do_is_said_only_when_everything_is_known(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Plan())
+    driver = Driver(stage.paper, jobs_dir=str(stage.jobs))
+    assert stage.run("upgrade").state == "succeeded"
+    assert driver.available_updates().checked_at_ms > 0
+    stage.paper.gone = ["dead"]
+    for verb, args in (("check", {}), ("plan", {"for": "upgrade"}), ("upgrade", {}), ("full-upgrade", {}), ("security-upgrade", {})):
+        result = stage.run(verb, args)
+        assert (result.state, result.error_code) == ("failed", "job.repository_stale"), verb
+        assert "dead" in result.error_text
+    assert driver.available_updates() == (0, 0, 0)
+    stage.paper.plan = UPGRADE
+    assert stage.run("check").state == "succeeded"
+    assert "There may be more: nothing is known of dead." in stage.log
+    assert driver.available_updates() == (2, 0, 0)
+
+
+def test_a_refused_refresh_stays_marked_until_one_goes_through(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Plan())
+    driver = Driver(stage.paper, jobs_dir=str(stage.jobs))
+    stage.paper.script = "echo 'E: the Label changed'; exit 1"
+    assert stage.run("refresh").state == "failed"
+    for _ in range(2):
+        stale = stage.run("upgrade")
+        assert (stale.error_code, "the Label changed" in stale.error_text) == ("job.repository_stale", True), stale
+        assert driver.available_updates().checked_at_ms == 0
+    stage.paper.script = "true"
+    assert stage.run("refresh").state == "succeeded"
+    assert stage.run("upgrade").state == "succeeded"
+    assert driver.available_updates().checked_at_ms > 0
