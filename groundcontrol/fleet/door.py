@@ -189,9 +189,6 @@ class AgentDoor:
             await self._registry.events.adopted(node, address)
         if node is None or not known:  # a random key was guessed: it never is
             raise Refused(CLOSE_UNKNOWN, "unknown")
-        wait_s = self._with.quotas.of(node.id, self._with.clock.monotonic()).open(self._with.clock.monotonic())
-        if wait_s > 0:
-            raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
         if hello.host not in self._hosts:
             event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
             raise Refused(CLOSE_HOST, "host")
@@ -200,7 +197,10 @@ class AgentDoor:
                 self.joins.seen(node.id)
             raise Refused(CLOSE_GOING_AWAY, str(WAITING_MS))
         async with self._locks.setdefault(node.id, asyncio.Lock()):
-            await self._refuse_clone(node, hello, address)
+            await self._refuse_clone(node, hello, address)  # first: a clone must not use up what its node may open
+            now = self._with.clock.monotonic()
+            if (wait_s := self._with.quotas.of(node.id, now).open(now)) > 0:
+                raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
             if hello.generation > node.generation:
                 node = await self._with.store.nodes.renew_keys(node.id, hello.generation)
                 self._registry.trust(node.id)
