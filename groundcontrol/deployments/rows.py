@@ -78,14 +78,17 @@ def step_done(deployment: Deployment, name: str, detail: str, at: float) -> Depl
 
 
 def ended(deployment: Deployment, state: DeploymentState, at: float, error: DeploymentError | None = None) -> Deployment:
-    """Close it: a running step has failed with it, what was not begun is skipped."""
+    """Close it. The step that the error names has failed, and so has a running one; a step that has not begun is skipped.
+
+    The error may name an earlier step than the running one: a server whose key is pinned shows another key only at the log-in.
+    """
     steps = []
     for step in deployment.steps:
         match step.state:
+            case _ if error is not None and step.name == error.step:
+                steps.append(step._replace(state="failed", started_at=step.started_at or at, ended_at=at))
             case "running":
                 steps.append(step._replace(state="done" if state == "succeeded" else "failed", ended_at=at))
-            case "waiting" if error is not None and step.name == error.step:
-                steps.append(step._replace(state="failed", started_at=at, ended_at=at))
             case "waiting":
                 steps.append(step._replace(state="skipped"))
             case _:
