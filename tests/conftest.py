@@ -13,6 +13,13 @@ from tests.support import lab as labs
 from tests.support.fork_server import FORK_SERVER
 
 LONG_BYTES = 8
+FOLDERS = ("unit", "fuzz", "contract", "e2e", "system", "browser")
+"""Quick tests first: a mistake shows early. Browser tests last: their driver's event loop goes on until the process ends."""
+LONGEST = (
+    "test_checks", "test_packages_apt", "test_deploy", "test_packages_rpm", "test_openrc", "test_redeploy", "test_jobs_on_a_host",
+    "test_attacks_log_in", "test_faults_crowd", "test_backup", "test_lift_off", "test_gates_axe", "test_every_step", "test_settings",
+)  # fmt: skip
+"""Files that take longest. They begin first in their folder, so that short ones are left for the end of a lane."""
 SLOW = "slow: run with --slow"
 
 # How long an example takes says how busy the machine is, not whether it holds; a test as a whole has its time limit.
@@ -36,9 +43,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=SLOW))
         if item.get_closest_marker("system") and no_lab and not os.environ.get("CI"):
             item.add_marker(pytest.mark.skip(reason=no_lab))
-    # Quick tests first: a mistake shows early. Browser tests last: their driver's event loop goes on until the process ends.
-    order = {"unit": 0, "fuzz": 1, "contract": 2, "e2e": 3, "system": 4, "browser": 5}
-    items.sort(key=lambda item: order.get(item.path.relative_to(config.rootpath / "tests").parts[0], 0))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[int, int]:
+    folder, name = item.path.relative_to(item.config.rootpath / "tests").parts[0], item.path.stem
+    return FOLDERS.index(folder) if folder in FOLDERS else -1, LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
 
 def pytest_sessionfinish() -> None:

@@ -14,19 +14,6 @@ from tests.support.deploy_client import Desk, any_host
 from tests.support.hub import HubProcess
 from tests.support.lab import named_host
 
-LONGEST = (
-    "test_packages_apt.py",
-    "test_deploy.py",
-    "test_packages_rpm.py",
-    "test_openrc.py",
-    "test_redeploy.py",
-    "test_jobs_on_a_host.py",
-    "test_packages_pacman.py",
-    "test_reboot_and_durability.py",
-    "test_flavours.py",
-    "test_install_python.py",
-)
-"""These files begin first. Two that need `debian` alone lead: the trees of the others may have to be built meanwhile."""
 LIMIT_S = 600
 """Of a test on hosts."""
 BUILDING = pytest.StashKey[subprocess.Popen[bytes]]()
@@ -42,12 +29,10 @@ def flavours_of(item: pytest.Item) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take long begin first, so that short ones are left for the end. Each test has time for a busy machine."""
+    """Each test has time for a busy machine."""
     for item in items:
         if item.get_closest_marker("system") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LIMIT_S))
-    place = {name: at for at, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
