@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import threading
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
@@ -9,11 +10,16 @@ from spider.collectors.base import LARGEST, MAX_FILE_BYTES, label
 from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
+MAX_PLACES = 64
+"""At how many places one file system is looked for."""
 MAX_LABEL = 200
 LIMIT_S = 1.0
 """How long one file system may take to answer."""
 MOST_STUCK = 8
 """How many may hang at once before no more are asked."""
+
+NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
+"""A single file is mounted, it was unmounted meanwhile, or its owner shows it to nobody else: not measured."""
 
 _IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
 """Read-only images (snaps, CDs): always full."""
@@ -123,15 +129,17 @@ def parse_filesystems(data: bytes) -> Set[str]:
     return {line.strip() for line in data.decode("utf-8", "replace").split("\n") if line[:1] == "\t" and line.strip()}
 
 
-def choose(mounts: List[Mount], on_disks: Set[str]) -> List[Mount]:
-    """The file systems to report: each once, by the place where the whole of it is mounted, the shortest of several.
+def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
+    """The file systems to report, each once, with the places where it is mounted.
+
+    Returns: the best place of each first: where the whole of it is mounted, the shortest of several.
 
     Those on disks, those that other machines serve, a /tmp in memory, and whatever is at `/`. Other memory (tmpfs) is counted as
     memory; images are always full. A mount that another one hides is left out, as is one below /dev, /proc, /run (but /run/media)
     and /sys.
     """
     visible = {mount.point: mount for mount in mounts}
-    best: Dict[str, Mount] = {}
+    found: Dict[str, List[Mount]] = {}
     for mount in visible.values():
         point = mount.point
         if point != "/":
@@ -140,23 +148,30 @@ def choose(mounts: List[Mount], on_disks: Set[str]) -> List[Mount]:
                 continue
             if (point + "/").startswith(("/dev/", "/proc/", "/run/", "/sys/")) and not point.startswith("/run/media/"):
                 continue
-        known = best.get(mount.device)
-        if known is None or _rank(mount) < _rank(known):
-            best[mount.device] = mount
-    return sorted(best.values(), key=lambda mount: mount.point)
+        found.setdefault(mount.device, []).append(mount)
+    chosen = [sorted(places, key=_rank)[:MAX_PLACES] for places in found.values()]
+    return sorted(chosen, key=lambda places: places[0].point)
 
 
 def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
     return mount.point != "/", mount.root != "/", len(mount.point), mount.point
 
 
-def reachable(mount: Mount, own: List[Mount]) -> Optional[str]:
-    """Where this process sees that file system: its sandbox may show another one at the same place. None: nowhere."""
-    visible = {found.point: found.device for found in own}
-    if visible.get(mount.point) == mount.device:
-        return mount.point
-    places = [point for point, device in visible.items() if device == mount.device]
-    return min(places, key=lambda point: (len(point), point)) if places else None
+def points_of(own: List[Mount]) -> Dict[str, List[str]]:
+    """The places of each device that no other mount hides, the shortest first."""
+    found: Dict[str, List[str]] = {}
+    for point, device in {mount.point: mount.device for mount in own}.items():
+        found.setdefault(device, []).append(point)
+    return {device: sorted(points, key=lambda point: (len(point), point)) for device, points in found.items()}
+
+
+def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
+    """Where this process sees that file system: its sandbox may show another one at the same place. Empty: nowhere.
+
+    Args: own: what `points_of` gives for this process.
+    """
+    points = own.get(mount.device, [])
+    return [mount.point] if mount.point in points else points[:MAX_PLACES]
 
 
 def label_of(point: str) -> str:
@@ -173,30 +188,55 @@ def measure(path: str) -> Usage:
     Raises: OSError: it does not answer, or what is mounted is a single file.
     Source: statvfs(3).
     """
-    if not os.path.isdir(path):
+    if not stat.S_ISDIR(os.stat(path).st_mode):
         raise NotADirectoryError(f"{path} is not a directory")
-    stat = os.statvfs(path)
-    size = stat.f_blocks * stat.f_frsize
-    used = max(0, stat.f_blocks - stat.f_bfree) * stat.f_frsize
+    told = os.statvfs(path)
+    size = told.f_blocks * told.f_frsize
+    used = max(0, told.f_blocks - told.f_bfree) * told.f_frsize
     if size > LARGEST:
         raise OSError(f"{path} says that it is larger than any disk")
-    inodes = round(10000 * max(0, stat.f_files - stat.f_ffree) / stat.f_files) if stat.f_files else None
-    free = min(size, stat.f_bavail * stat.f_frsize)
-    return Usage(size, used, inodes, free, min(LARGEST, stat.f_ffree), bool(stat.f_flag & os.ST_RDONLY))
+    inodes = round(10000 * max(0, told.f_files - told.f_ffree) / told.f_files) if told.f_files else None
+    free = min(size, told.f_bavail * told.f_frsize)
+    return Usage(size, used, inodes, free, min(LARGEST, told.f_ffree), bool(told.f_flag & os.ST_RDONLY))
+
+
+Place = Tuple[Mount, List[str]]
+"""A mount, and where this process sees its file system."""
+
+
+def measure_first(places: List[Place]) -> Tuple[Mount, Optional[Usage]]:
+    """Ask a file system at the first of its places that is a folder.
+
+    A container has single files (/etc/hosts) bound from the disk that also holds its volumes, often at shorter paths.
+
+    Returns: that mount; None with it: this process sees its file system nowhere.
+    Raises:  OSError: it does not answer. NotADirectoryError, FileNotFoundError, PermissionError: none of its places is a folder
+             that this process may look at.
+    """
+    passed: OSError = NotADirectoryError("nothing of it is mounted")
+    for mount, paths in places:
+        if not paths:
+            return mount, None
+        for path in paths:
+            try:
+                return mount, measure(path)
+            except NOT_THERE as error:  # noqa: PERF203 - rarely more than one place is asked
+                passed = error
+    raise passed
 
 
 class _Question(threading.Thread):
     """Asks one file system; a daemon, since a dead disk may keep it for ever."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, places: List[Place]) -> None:
         super().__init__(name="statvfs", daemon=True)
-        self.path = path
-        self.usage: Optional[Usage] = None
+        self._places = places
+        self.answer: Optional[Tuple[Mount, Optional[Usage]]] = None
         self.error: Optional[OSError] = None
 
     def run(self) -> None:
         try:
-            self.usage = measure(self.path)
+            self.answer = measure_first(self._places)
         except OSError as error:
             self.error = error
 
@@ -217,7 +257,8 @@ class Filesystems:
         self._proc = proc
         self._limit_s = limit_s
         self._stuck: Dict[str, _Question] = {}
-        self._with_inodes: Dict[str, bool] = {}
+        self._known: Dict[str, Tuple[str, bool]] = {}
+        """The name of each device that answered, and whether it has a fixed number of inodes."""
         self._series: List[str] = []
 
     def series(self) -> List[str]:
@@ -225,58 +266,57 @@ class Filesystems:
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         found: Dict[str, Optional[int]] = {}
-        known: Dict[str, bool] = {}
-        for mount, path in self._mounts():
-            usage: Optional[Usage] = None
+        before, self._known = self._known, {}
+        for places in self._places():
+            answer: Optional[Tuple[Mount, Optional[Usage]]] = None
             try:
-                usage = self._ask(path) if path is not None else None
-            except NotADirectoryError:
+                answer = self._ask(places)
+            except NOT_THERE:
                 continue
-            except PermissionError:
-                if mount.kind.startswith("fuse"):  # its owner shows it to nobody else: not measured
-                    continue
             except OSError:  # it answered with an error: null, as for one that does not answer
-                usage = None
+                answer = None
+            device = places[0][0].device
+            point, with_inodes = before.get(device, (places[0][0].point, False))
+            mount, usage = answer or (next((mount for mount, _ in places if mount.point == point), places[0][0]), None)
             if usage is not None:
-                known[mount.point] = usage.inodes_used is not None
-            elif mount.point in self._with_inodes:
-                known[mount.point] = self._with_inodes[mount.point]
+                with_inodes = usage.inodes_used is not None
+            self._known[device] = mount.point, with_inodes
             values: Dict[str, Optional[int]] = {"size": None, "used": None, "free": None, "readonly": int(mount.readonly)}
-            if known.get(mount.point):
+            if with_inodes:
                 values.update(inodes_used=None, inodes_free=None)
             if usage is not None:
-                told = {"size": usage.size, "used": usage.used, "free": usage.free}
-                values.update(told)
+                values.update(size=usage.size, used=usage.used, free=usage.free)
                 if usage.inodes_used is not None:
                     values.update(inodes_used=usage.inodes_used, inodes_free=usage.inodes_free)
             text = label_of(mount.point)
             found.update((series_name(f"filesystem.{part}", "mount", text), value) for part, value in values.items())
-        self._with_inodes = known
         self._series = list(found)
         return list(found.values())
 
-    def _mounts(self) -> List[Tuple[Mount, Optional[str]]]:
+    def _places(self) -> List[List[Place]]:
         on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
         try:
             every = parse_mountinfo(_read(self._proc + "/1/mountinfo"))
         except OSError:  # hidepid: nearly all is read-only in the sandbox of Spider's own unit, which says nothing of the host
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
-        return [(mount, reachable(mount, own)) for mount in choose(every, on_disks)[:MAX_MOUNTS]]
+        points = points_of(own)
+        return [[(mount, reachable(mount, points)) for mount in places] for places in choose(every, on_disks)[:MAX_MOUNTS]]
 
-    def _ask(self, path: str) -> Optional[Usage]:
+    def _ask(self, places: List[Place]) -> Optional[Tuple[Mount, Optional[Usage]]]:
+        device = places[0][0].device
         self._stuck = {stuck: asked for stuck, asked in self._stuck.items() if asked.is_alive()}
-        if path in self._stuck or len(self._stuck) >= MOST_STUCK:
+        if device in self._stuck or len(self._stuck) >= MOST_STUCK:
             return None
-        question = _Question(path)
+        question = _Question(places)
         question.start()
         question.join(self._limit_s)
         if question.is_alive():
-            self._stuck[path] = question
+            self._stuck[device] = question
             return None
         if question.error is not None:
             raise question.error
-        return question.usage
+        return question.answer
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from spider.collectors.filesystems import Filesystems, Mount, choose, measure, parse_filesystems, parse_mountinfo, reachable
+from spider.collectors.filesystems import Filesystems, Mount, choose, measure, parse_filesystems, parse_mountinfo, points_of, reachable
 from spider.wire.metrics import parse_series
 from tests.support.recordings import captured, read, write
 
@@ -17,6 +18,11 @@ ON_DISKS = parse_filesystems(captured("machine", "filesystems"))
 
 def mounts(origin: str, name: str) -> list[Mount]:
     return parse_mountinfo(captured(origin, name))
+
+
+def chosen_of(found: list[Mount], on_disks: set[str] = ON_DISKS) -> list[str]:
+    """By the best place of each."""
+    return [places[0].point for places in choose(found, on_disks)]
 
 
 def test_kinds_on_disks_are_told_by_the_kernel() -> None:
@@ -35,7 +41,7 @@ def test_kinds_on_disks_are_told_by_the_kernel() -> None:
     ],
 )
 def test_real_file_systems_are_chosen_once(origin: str, name: str, chosen: list[str]) -> None:
-    assert [mount.point for mount in choose(mounts(origin, name), ON_DISKS)] == chosen
+    assert chosen_of(mounts(origin, name)) == chosen
 
 
 def test_escaped_paths_are_paths_again() -> None:
@@ -47,15 +53,15 @@ def test_escaped_paths_are_paths_again() -> None:
 def test_a_sandbox_is_seen_through() -> None:
     """/home would be a tmpfs's figures in the unit's own namespace."""
     own, real = mounts("nspawn-sandbox", "self_mountinfo"), mounts("nspawn-sandbox", "1_mountinfo")
-    assert reachable(choose(real, ON_DISKS)[0], own) == "/"
-    assert reachable(Mount("8:2", "/", "/home", "ext4"), own) is None
+    assert reachable(choose(real, ON_DISKS)[0][0], points_of(own)) == ["/"]
+    assert reachable(Mount("8:2", "/", "/home", "ext4"), points_of(own)) == []
 
 
 def test_a_file_system_hidden_at_its_place_is_asked_at_another() -> None:
     own = mounts("loop-mounts", "self_mountinfo")
-    disk = choose(mounts("loop-mounts", "1_mountinfo"), ON_DISKS)[1]
+    disk = choose(mounts("loop-mounts", "1_mountinfo"), ON_DISKS)[1][0]
     assert disk.point == "/mnt/data disk"
-    assert reachable(disk, own) == "/mnt/bind"
+    assert reachable(disk, points_of(own)) == ["/mnt/bind", "/tmp/cap/fmount"], "the second is a single file"
 
 
 @pytest.mark.parametrize("kind", ["fuse.lxcfs", "fuse.portal", "tmpfs", "autofs", "overlay", "nsfs", "squashfs", "iso9660", "erofs"])
@@ -65,12 +71,12 @@ def test_what_is_not_on_a_disk_or_always_full_is_left_out(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "ceph", "9p", "virtiofs", "fuse.sshfs", "fuse.mergerfs"])
 def test_what_another_machine_serves_is_chosen(kind: str) -> None:
-    assert [mount.point for mount in choose([Mount("0:9", "/", "/srv", kind)], ON_DISKS)] == ["/srv"]
+    assert chosen_of([Mount("0:9", "/", "/srv", kind)]) == ["/srv"]
 
 
 def test_of_memory_only_tmp_is_chosen() -> None:
     found = [Mount(f"0:{number}", "/", point, "tmpfs") for number, point in enumerate(("/dev/shm", "/run", "/tmp", "/var/lib/x"))]
-    assert [mount.point for mount in choose(found, ON_DISKS)] == ["/tmp"]
+    assert chosen_of(found) == ["/tmp"]
 
 
 @pytest.mark.parametrize(
@@ -98,8 +104,7 @@ def test_pools_and_subvolumes_and_a_stick_are_chosen() -> None:
         Mount("8:33", "/@data", "/data", "btrfs"),
         Mount("8:49", "/", "/run/other", "ext4"),
     ]
-    points = [mount.point for mount in choose(found, ON_DISKS | {"vfat"})]
-    assert points == ["/", "/data", "/run/media/me/stick", "/tank/a", "/tank/b"]
+    assert chosen_of(found, ON_DISKS | {"vfat"}) == ["/", "/data", "/run/media/me/stick", "/tank/a", "/tank/b"]
 
 
 @pytest.mark.parametrize("text", [b"1 2 3\n", b"36 35 98:0 / /mnt rw master:1 ext3 /dev/root rw\n", b"\xff - \xff\n"])
@@ -131,6 +136,33 @@ def test_a_mounted_file_is_left_out_and_a_missing_place_is_null(tmp_path: Path) 
     assert f"filesystem.inodes_used{{mount={tmp_path}/disk}}" in values
     assert values[f"filesystem.readonly{{mount={tmp_path}/disk}}"] == 0
     assert not [name for name in values if "/file}" in name or "/gone}" in name]
+
+
+def test_files_bound_into_a_container_do_not_hide_the_folder_of_their_disk(tmp_path: Path) -> None:
+    """As Docker binds them: /etc/hosts and others from the disk that also holds the volume at a longer path."""
+    write(tmp_path, {"etc/hosts": "", "etc/hostname": "", "var/lib/postgresql/data/PG_VERSION": ""})
+    points = ("etc/hosts", "etc/hostname", "var/lib/postgresql/data")
+    lines = "".join(f"1 1 8:1 /docker/{number} {tmp_path}/{point} rw - ext4 d rw\n" for number, point in enumerate(points))
+    values = read(proc_of(tmp_path, lines), 0.0)
+    size = os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
+    assert values[f"filesystem.size{{mount={tmp_path}/var/lib/postgresql/data}}"] == size
+    assert not [name for name in values if "/etc/" in name]
+
+
+def test_a_share_that_answers_with_an_error_is_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one whose daemon has died: neither stat nor statvfs is answered."""
+    real = os.stat
+
+    def stat(path: str, *args: object, **named: object) -> os.stat_result:
+        if str(path).endswith("/share"):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected", path)
+        return real(path, *args, **named)  # type: ignore[arg-type]
+
+    found = proc_of(tmp_path, f"1 1 0:9 / {tmp_path}/share rw - fuse.sshfs d rw\n")
+    monkeypatch.setattr(os, "stat", stat)
+    values = read(found, 0.0)
+    monkeypatch.undo()
+    assert values[f"filesystem.used{{mount={tmp_path}/share}}"] is None
 
 
 def test_without_process_1_the_own_mounts_are_read(tmp_path: Path) -> None:
