@@ -21,7 +21,10 @@ SUMMARY_SUMS: Final = ("disk.read", "disk.written", "network.received", "network
 """Labelled metrics that a summary holds once, under their bare name: the sum over all devices, or all interfaces but `lo`."""
 
 SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.used")
-"""A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`."""
+"""A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`.
+
+Where none could be measured it is `/`, with null: one that never was is the fullest of nothing.
+"""
 
 SUMMARY_HIGHEST: Final = ("disk.busy", "filesystem.inodes_used", "temperature")
 """A summary holds one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor."""
@@ -120,7 +123,9 @@ class Summary:
         self._plain = cast("tuple[tuple[str, int, int], ...]", (*plain, *alone))  # plain tuples are taken apart faster than named ones
         self._sums = tuple((metric, found[0].scale, tuple(place.at for place in found)) for metric, found in summed if len(found) > 1)
         size, used = SUMMARY_FULLEST
-        self._mounts = tuple(_Mount(place, places.get(size + place.name.removeprefix(used))) for place in sorted(labelled[used]))
+        self._mounts = tuple(
+            _Mount(place, places.get(size + place.name.removeprefix(used))) for place in sorted(labelled[used], key=_root_first)
+        )
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
     def read(self, values: Values, taken_at: float) -> Brief:
@@ -138,6 +143,11 @@ class Summary:
             highest = places[0] if len(places) == 1 else max(places, key=lambda place: _rank(values[place.at]))
             found[highest.name] = Shown(_scaled(highest, values), taken_at)
         return Brief(found)
+
+
+def _root_first(place: _Place) -> tuple[bool, _Place]:
+    """Of equals, and of those that could not be measured, the first one is shown."""
+    return not place.name.endswith("{mount=/}"), place
 
 
 def _scaled(place: _Place, values: Values) -> float | None:

@@ -11,7 +11,7 @@ from spider.clock import Clock
 from spider.collectors.base import MAX_LABELLED, Collector, label, per_second, per_second_fine
 from spider.collectors.cpu import CpuTicks, busy_percent, shares
 from spider.collectors.disk import mean_wait
-from spider.collectors.filesystems import MAX_MOUNTS, measure
+from spider.collectors.filesystems import MAX_MOUNTS, Mount, Questions, Usage
 from spider.collectors.timekeeping import Clocks, HubTime
 from spider.wire.metrics import series_name
 
@@ -165,6 +165,7 @@ class DarwinBreathe:
         self._psutil = psutil
         self._clock = clock
         self._marks = _Marks()
+        self._questions = Questions()
         self._series: List[str] = []
 
     def series(self) -> List[str]:
@@ -179,9 +180,16 @@ class DarwinBreathe:
         stats = self._psutil.cpu_stats()
         found["kernel.context_switches"] = self._marks.rate("switches", int(stats.ctx_switches))
         found["kernel.interrupts"] = self._marks.rate("interrupts", int(stats.interrupts))
-        for part in list(self._psutil.disk_partitions())[:MAX_MOUNTS]:
-            if part.fstype in _FILE_SYSTEMS and not str(part.mountpoint).startswith(_SYSTEM_VOLUMES):
-                found.update(_file_system(str(part.mountpoint), "ro" in str(part.opts).split(",")))
+        mounts = [
+            Mount("", "/", str(part.mountpoint), str(part.fstype), "ro" in str(part.opts).split(","))
+            for part in list(self._psutil.disk_partitions())[:MAX_MOUNTS]
+            if part.fstype in _FILE_SYSTEMS and not str(part.mountpoint).startswith(_SYSTEM_VOLUMES)
+        ]
+        asked = self._questions.ask({mount.point: [(mount, [mount.point])] for mount in mounts})
+        for mount in mounts:
+            question = asked.get(mount.point)
+            usage = question.answer[1] if question is not None and question.answer is not None else None
+            found.update(_file_system(mount, usage))
         states = self._psutil.net_if_stats()
         for name, io in sorted((self._psutil.net_io_counters(pernic=True) or {}).items())[:MAX_LABELLED]:
             if is_card(name):
@@ -199,17 +207,13 @@ class DarwinBreathe:
         """Nothing is kept open."""
 
 
-def _file_system(point: str, readonly: bool) -> Dict[str, Optional[int]]:
-    values: Dict[str, Optional[int]] = {"size": None, "used": None, "free": None, "readonly": int(readonly)}
-    try:
-        usage = measure(point)
-    except OSError:  # it is there, and does not answer
-        pass
-    else:
+def _file_system(mount: Mount, usage: Optional[Usage]) -> Dict[str, Optional[int]]:
+    values: Dict[str, Optional[int]] = {"size": None, "used": None, "free": None, "readonly": int(mount.readonly)}
+    if usage is not None:  # else it is there, and does not answer
         values.update(size=usage.size, used=usage.used, free=usage.free)
         if usage.inodes_used is not None:
             values.update(inodes_used=usage.inodes_used, inodes_free=usage.inodes_free)
-    return {series_name("filesystem." + part, "mount", label(point)): value for part, value in values.items()}
+    return {series_name("filesystem." + part, "mount", label(mount.point)): value for part, value in values.items()}
 
 
 def find_psutil() -> Optional[Psutil]:

@@ -4,8 +4,10 @@ import hashlib
 import os
 import stat
 import threading
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+import time
+from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
+from spider.aside import NoThread
 from spider.collectors.base import LARGEST, MAX_FILE_BYTES, label
 from spider.wire.metrics import series_name
 
@@ -14,9 +16,11 @@ MAX_PLACES = 64
 """At how many places one file system is looked for."""
 MAX_LABEL = 200
 LIMIT_S = 1.0
-"""How long one file system may take to answer."""
-MOST_STUCK = 8
-"""How many may hang at once before no more are asked."""
+"""How long a file system may take to answer."""
+SHORT = 0.05
+"""For what part of that a local one is waited for before the next one is asked."""
+MOST_OUT = 16
+"""How many remote ones may owe an answer before no more of them are asked: each keeps a thread."""
 
 NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
 """A single file is mounted, it was unmounted meanwhile, or its owner shows it to nobody else: not measured."""
@@ -48,7 +52,7 @@ _REMOTE = frozenset(
         *("fuse.s3fs", "fuse.rclone"),
     )
 )
-"""Served by another machine. They may hang when that one is gone: see `Filesystems`."""
+"""Served by another machine. They may hang when that one is gone: see `Questions`."""
 _MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - names to compare with; nothing is written there
 """Where a file system in memory is reported, too: programs stop when it is full."""
 
@@ -225,12 +229,18 @@ def measure_first(places: List[Place]) -> Tuple[Mount, Optional[Usage]]:
     raise passed
 
 
-class _Question(threading.Thread):
-    """Asks one file system; a daemon, since a dead disk may keep it for ever."""
+def is_remote(kind: str) -> bool:
+    """Whether another machine or a program answers for a file system, and may never do so."""
+    return kind in _REMOTE or kind.startswith("fuse.")
 
-    def __init__(self, places: List[Place]) -> None:
+
+class _Question(threading.Thread):
+    """Asks one file system; a daemon, since a dead one may keep it for ever."""
+
+    def __init__(self, places: List[Place], ended: Callable[[], None]) -> None:
         super().__init__(name="statvfs", daemon=True)
         self._places = places
+        self._ended = ended
         self.answer: Optional[Tuple[Mount, Optional[Usage]]] = None
         self.error: Optional[OSError] = None
 
@@ -239,6 +249,58 @@ class _Question(threading.Thread):
             self.answer = measure_first(self._places)
         except OSError as error:
             self.error = error
+        finally:
+            self._ended()
+
+
+class Questions:
+    """Asks many file systems, each in a thread of its own, and waits for all of them together.
+
+    One that does not answer in time is not asked again until it did. Local ones are asked first, and whatever remote ones do;
+    of those only so many may be out at the same time.
+    """
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
+        self._out: Dict[str, _Question] = {}
+        self._room = threading.BoundedSemaphore(MOST_OUT)
+
+    def ask(self, wanted: Dict[str, List[Place]]) -> Dict[str, _Question]:
+        """Args:    wanted: the places of each file system, by a name of it that stays.
+        Returns: those that have answered, or failed, by the same name.
+        Raises:  NoThread: no more can be asked now.
+        """
+        self._out = {name: question for name, question in self._out.items() if question.is_alive()}
+        asked: Dict[str, _Question] = {}
+        remote: List[str] = []
+        for name, places in wanted.items():
+            if name in self._out:
+                continue
+            if is_remote(places[0][0].kind):
+                remote.append(name)
+            else:
+                asked[name] = _begin(places, lambda: None)
+                asked[name].join(self._limit_s * SHORT)
+        ends_at = time.monotonic() + self._limit_s
+        for name in remote:
+            if not self._room.acquire(timeout=max(0.0, ends_at - time.monotonic())):
+                break
+            asked[name] = _begin(wanted[name], self._room.release)
+        for name, question in asked.items():
+            question.join(max(0.0, ends_at - time.monotonic()))
+            if question.is_alive():
+                self._out[name] = question
+        return {name: question for name, question in asked.items() if name not in self._out}
+
+
+def _begin(places: List[Place], ended: Callable[[], None]) -> _Question:
+    question = _Question(places, ended)
+    try:
+        question.start()
+    except RuntimeError as error:
+        ended()
+        raise NoThread from error
+    return question
 
 
 class Filesystems:
@@ -255,8 +317,7 @@ class Filesystems:
 
     def __init__(self, proc: str = "/proc", limit_s: float = LIMIT_S) -> None:
         self._proc = proc
-        self._limit_s = limit_s
-        self._stuck: Dict[str, _Question] = {}
+        self._questions = Questions(limit_s)
         self._known: Dict[str, Tuple[str, bool]] = {}
         """The name of each device that answered, and whether it has a fixed number of inodes."""
         self._series: List[str] = []
@@ -267,15 +328,13 @@ class Filesystems:
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         found: Dict[str, Optional[int]] = {}
         before, self._known = self._known, {}
-        for places in self._places():
-            answer: Optional[Tuple[Mount, Optional[Usage]]] = None
-            try:
-                answer = self._ask(places)
-            except NOT_THERE:
+        wanted = self._wanted()
+        asked = self._questions.ask(wanted)
+        for device, places in wanted.items():
+            question = asked.get(device)
+            if question is not None and isinstance(question.error, NOT_THERE):
                 continue
-            except OSError:  # it answered with an error: null, as for one that does not answer
-                answer = None
-            device = places[0][0].device
+            answer = question.answer if question is not None else None  # one that failed is null, as one that does not answer
             point, with_inodes = before.get(device, (places[0][0].point, False))
             mount, usage = answer or (next((mount for mount, _ in places if mount.point == point), places[0][0]), None)
             if usage is not None:
@@ -293,7 +352,8 @@ class Filesystems:
         self._series = list(found)
         return list(found.values())
 
-    def _places(self) -> List[List[Place]]:
+    def _wanted(self) -> Dict[str, List[Place]]:
+        """The places of each device."""
         on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
         try:
@@ -301,22 +361,8 @@ class Filesystems:
         except OSError:  # hidepid: nearly all is read-only in the sandbox of Spider's own unit, which says nothing of the host
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
         points = points_of(own)
-        return [[(mount, reachable(mount, points)) for mount in places] for places in choose(every, on_disks)[:MAX_MOUNTS]]
-
-    def _ask(self, places: List[Place]) -> Optional[Tuple[Mount, Optional[Usage]]]:
-        device = places[0][0].device
-        self._stuck = {stuck: asked for stuck, asked in self._stuck.items() if asked.is_alive()}
-        if device in self._stuck or len(self._stuck) >= MOST_STUCK:
-            return None
-        question = _Question(places)
-        question.start()
-        question.join(self._limit_s)
-        if question.is_alive():
-            self._stuck[device] = question
-            return None
-        if question.error is not None:
-            raise question.error
-        return question.answer
+        chosen = choose(every, on_disks)[:MAX_MOUNTS]
+        return {places[0].device: [(mount, reachable(mount, points)) for mount in places] for places in chosen}
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -1587,7 +1587,11 @@ export const SUMMARY_SERIES = ["cpu.total", "load.1", "memory.total", "memory.us
 /** Labelled metrics that a summary holds once, under their bare name: the sum over all devices, or all interfaces but `lo`. */
 export const SUMMARY_SUMS = ["disk.read", "disk.written", "network.received", "network.sent"] as const;
 
-/** A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`. */
+/**
+ * A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`.
+ *
+ * Where none could be measured it is `/`, with null: one that never was is the fullest of nothing.
+ */
 export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.used"] as const;
 
 /** A summary holds one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor. */

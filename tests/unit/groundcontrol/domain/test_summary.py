@@ -68,7 +68,7 @@ def plain(values: Named) -> dict[str, float | None]:
         if parts:
             found[metric] = sum(measured) if measured else None
     if of("filesystem.used"):
-        fullest = max(of("filesystem.used"), key=share)
+        fullest = max(sorted(of("filesystem.used"), key=lambda name: name != "filesystem.used{mount=/}"), key=share)
         mount = fullest.removeprefix("filesystem.used")
         found |= {metric + mount: latest[metric + mount] for metric in SUMMARY_FULLEST if metric + mount in latest}
     for metric in SUMMARY_HIGHEST:
@@ -98,6 +98,15 @@ def test_what_could_not_be_measured_is_null_and_never_zero() -> None:
     shown = summary({"disk.read{device=sda}": None, "temperature{sensor=a}": None, "cpu.total": None})
 
     assert shown == {"disk.read": None, "temperature{sensor=a}": None, "cpu.total": None}
+
+
+def test_a_mount_that_was_never_measured_is_not_the_fullest() -> None:
+    """A dead share stands before `/` by its name; neither it nor a null of it is the disk of a node."""
+    dead: Named = {"filesystem.used{mount=/mnt/dead}": None, "filesystem.size{mount=/mnt/dead}": None}
+    root: Named = {"filesystem.size{mount=/}": 100, "filesystem.used{mount=/}": 1}
+
+    assert summary({**dead, **root}) == root
+    assert summary({**dead, **dict.fromkeys(root)}) == dict.fromkeys(root)
 
 
 def test_nothing_known_is_nothing_shown() -> None:
