@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 import threading
 import time
@@ -12,6 +13,7 @@ from spider.collectors.base import LARGEST, MAX_FILE_BYTES, label
 from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
+"""How many file systems are reported."""
 MAX_PLACES = 64
 """At how many places one file system is looked for."""
 MAX_LABEL = 200
@@ -53,6 +55,11 @@ _REMOTE = frozenset(
     )
 )
 """Served by another machine. They may hang when that one is gone: see `Questions`."""
+_OF_CONTAINERS = re.compile(
+    r"/var/(?:lib|snap)/(?:kubelet|docker|containerd|containers|rancher|k0s|lxc|lxd|incus|machines|microk8s)/"
+    r"|/.+/\.local/share/(?:docker|containers)/"
+)
+"""Below these are volumes and layers of containers, hundreds on some hosts."""
 _MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - names to compare with; nothing is written there
 """Where a file system in memory is reported, too: programs stop when it is full."""
 
@@ -133,6 +140,11 @@ def parse_filesystems(data: bytes) -> Set[str]:
     return {line.strip() for line in data.decode("utf-8", "replace").split("\n") if line[:1] == "\t" and line.strip()}
 
 
+def is_remote(kind: str) -> bool:
+    """Whether another machine or a program answers for a file system, and may never do so."""
+    return kind in _REMOTE or kind.startswith("fuse.")
+
+
 def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
     """The file systems to report, each once, with the places where it is mounted.
 
@@ -159,6 +171,20 @@ def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
 
 def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
     return mount.point != "/", mount.root != "/", len(mount.point), mount.point
+
+
+def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
+    """Of too many file systems those to report: `/`, then local ones, remote ones, and those of containers, short paths first.
+
+    Args: found: what `choose` gives; the order stays.
+    """
+    kept = {places[0] for places in sorted(found, key=lambda places: _weight(places[0]))[:most]}
+    return [places for places in found if places[0] in kept]
+
+
+def _weight(mount: Mount) -> Tuple[bool, bool, bool, int, int, str]:
+    point = mount.point
+    return point != "/", _OF_CONTAINERS.match(point) is not None, is_remote(mount.kind), point.count("/"), len(point), point
 
 
 def points_of(own: List[Mount]) -> Dict[str, List[str]]:
@@ -227,11 +253,6 @@ def measure_first(places: List[Place]) -> Tuple[Mount, Optional[Usage]]:
             except NOT_THERE as error:  # noqa: PERF203 - rarely more than one place is asked
                 passed = error
     raise passed
-
-
-def is_remote(kind: str) -> bool:
-    """Whether another machine or a program answers for a file system, and may never do so."""
-    return kind in _REMOTE or kind.startswith("fuse.")
 
 
 class _Question(threading.Thread):
@@ -304,7 +325,8 @@ def _begin(places: List[Place], ended: Callable[[], None]) -> _Question:
 
 
 class Filesystems:
-    """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1.
+    """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1;
+    left_out: how many more there are, where there are too many.
 
     Which mounts there are, and whether they may be written, is read from the mount namespace of process 1 where that may be
     read: Spider's own shows the sandbox of its unit, in which nearly all is read-only. A file system that does not answer in
@@ -328,7 +350,7 @@ class Filesystems:
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         found: Dict[str, Optional[int]] = {}
         before, self._known = self._known, {}
-        wanted = self._wanted()
+        wanted, left_out = self._wanted()
         asked = self._questions.ask(wanted)
         for device, places in wanted.items():
             question = asked.get(device)
@@ -349,11 +371,13 @@ class Filesystems:
                     values.update(inodes_used=usage.inodes_used, inodes_free=usage.inodes_free)
             text = label_of(mount.point)
             found.update((series_name(f"filesystem.{part}", "mount", text), value) for part, value in values.items())
+        if left_out:
+            found["filesystem.left_out"] = left_out
         self._series = list(found)
         return list(found.values())
 
-    def _wanted(self) -> Dict[str, List[Place]]:
-        """The places of each device."""
+    def _wanted(self) -> Tuple[Dict[str, List[Place]], int]:
+        """The places of each device to report, and how many devices are left out."""
         on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
         try:
@@ -361,8 +385,10 @@ class Filesystems:
         except OSError:  # hidepid: nearly all is read-only in the sandbox of Spider's own unit, which says nothing of the host
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
         points = points_of(own)
-        chosen = choose(every, on_disks)[:MAX_MOUNTS]
-        return {places[0].device: [(mount, reachable(mount, points)) for mount in places] for places in chosen}
+        chosen = choose(every, on_disks)
+        kept = most_important(chosen, MAX_MOUNTS)
+        wanted = {places[0].device: [(mount, reachable(mount, points)) for mount in places] for places in kept}
+        return wanted, len(chosen) - len(kept)
 
     def close(self) -> None:
         """Nothing is kept open."""

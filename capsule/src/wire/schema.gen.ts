@@ -1304,6 +1304,7 @@ export const METRICS: readonly MetricView[] = [
   {"name": "filesystem.inodes_used", "unit": "percent", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
   {"name": "filesystem.inodes_free", "unit": "inodes", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
   {"name": "filesystem.readonly", "unit": "flag", "rhythm": 60, "kind": "gauge", "labels": ["mount"]},
+  {"name": "filesystem.left_out", "unit": "file systems", "rhythm": 60, "kind": "gauge", "labels": []},
   {"name": "network.received", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["interface"]},
   {"name": "network.sent", "unit": "bytes/s", "rhythm": 1, "kind": "gauge", "labels": ["interface"]},
   {"name": "network.packets_received", "unit": "packets/s", "rhythm": 1, "kind": "gauge", "labels": ["interface"]},
@@ -1484,6 +1485,7 @@ export type MetricName =
   | "filesystem.inodes_used"
   | "filesystem.inodes_free"
   | "filesystem.readonly"
+  | "filesystem.left_out"
   | "network.received"
   | "network.sent"
   | "network.packets_received"

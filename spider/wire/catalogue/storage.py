@@ -53,4 +53,5 @@ METRICS: List[Metric] = [
         about="1: nothing can be written, by mount or after an error",
         source="mountinfo, statvfs(3)",
     ),
+    breathe("filesystem.left_out", "file systems", 1, about="that are not reported, where there are more than 128", source="mountinfo"),
 ]

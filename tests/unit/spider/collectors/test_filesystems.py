@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.filesystems import Filesystems, Mount, choose, measure, parse_filesystems, parse_mountinfo, points_of, reachable
+from spider.collectors.filesystems import (
+    Filesystems,
+    Mount,
+    choose,
+    measure,
+    most_important,
+    parse_filesystems,
+    parse_mountinfo,
+    points_of,
+    reachable,
+)
 from spider.wire.metrics import parse_series
 from tests.support.recordings import captured, read, write
 
@@ -105,6 +115,18 @@ def test_pools_and_subvolumes_and_a_stick_are_chosen() -> None:
         Mount("8:49", "/", "/run/other", "ext4"),
     ]
     assert chosen_of(found, ON_DISKS | {"vfat"}) == ["/", "/data", "/run/media/me/stick", "/tank/a", "/tank/b"]
+
+
+def test_of_too_many_those_of_containers_are_left_out_first() -> None:
+    wanted = ["/", "/srv", "/var/log", "/var/lib/docker", "/data/a/b/c/d", "/mnt/share", "/var/lib/kubelet/pods/a"]
+    late = ["/var/lib/kubelet/pods/a/volumes/csi/b/mount", "/home/me/.local/share/containers/storage/volumes/a/_data"]
+    points = [*late, *reversed(wanted), *(f"/var/lib/docker/volumes/v{number:03}/_data" for number in range(300))]
+    kinds = {"/mnt/share": "nfs4"}
+    found = choose([Mount(f"8:{at}", "/", point, kinds.get(point, "ext4")) for at, point in enumerate(points)], ON_DISKS)
+
+    assert [places[0].point for places in most_important(found, len(wanted))] == sorted(wanted)
+    assert [places[0].point for places in most_important(found, len(wanted) - 2)] == sorted(wanted[:-2])
+    assert most_important(found, len(points)) == found
 
 
 @pytest.mark.parametrize("text", [b"1 2 3\n", b"36 35 98:0 / /mnt rw master:1 ext3 /dev/root rw\n", b"\xff - \xff\n"])

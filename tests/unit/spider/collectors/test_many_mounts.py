@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from spider.collectors.filesystems import MAX_MOUNTS
 from tests.support.mount_namespace import apart
 
 pytestmark = [
@@ -17,6 +18,7 @@ pytestmark = [
 HOST = """
 import os, time
 from spider.collectors.filesystems import Filesystems
+from spider.collectors.filesystems import MAX_MOUNTS
 from tests.support.mount_namespace import dead_share, mount
 
 proc, volumes, shares = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -46,17 +48,22 @@ print(json.dumps({"took_s": took_s, "readings": readings}))
 """
 
 
-def test_dead_shares_cost_nobody_else_a_value(tmp_path: Path) -> None:
-    """`/`, `/var/log` and a share that answers are measured beside twelve that never do, by the first reading on."""
+def test_volumes_and_dead_shares_cost_nobody_else_a_value(tmp_path: Path) -> None:
+    """`/`, `/var/log` and a share that answers are measured beside 300 volumes and twelve dead shares, from the first reading on."""
     (tmp_path / "self").mkdir()
     (tmp_path / "filesystems").write_text("\ttmpfs\n\toverlay\n\text4\n")
-    told = apart("mount --make-rprivate /", HOST, str(tmp_path), "20", "12")
+    told = apart("mount --make-rprivate /", HOST, str(tmp_path), "300", "12")
 
     for values in told["readings"]:
-        for point in ("/", "/var/log", "/var/lib", "/mnt/alive", "/var/lib/docker/volumes/v7/_data"):
+        for point in ("/", "/var/log", "/var/lib", "/mnt/alive"):
             assert values[f"filesystem.used{{mount={point}}}"] is not None, point
-        shares = {name: value for name, value in values.items() if name.startswith("filesystem.used{mount=/mnt/") and "alive" not in name}
-        assert len(shares) == 12
-        assert set(shares.values()) == {None}
+        used = [name for name in values if name.startswith("filesystem.used{mount=")]
+        shares = {values[name] for name in used if name.startswith("filesystem.used{mount=/mnt/") and "alive" not in name}
+        assert shares == {None}
+        assert sum(name.startswith("filesystem.used{mount=/mnt/") for name in used) == 13
         assert values["filesystem.readonly{mount=/mnt/00}"] == 0
+        volumes = [values[name] for name in used if "/docker/" in name]
+        assert MAX_MOUNTS - 8 <= len(used) <= MAX_MOUNTS, "single files of the host's own may stand among them"
+        assert None not in volumes
+        assert values["filesystem.left_out"] == 300 - len(volumes)
     assert max(told["took_s"]) < 5, "the other values of the minute wait for these, 10 s at most"
