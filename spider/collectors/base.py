@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import List, Optional, Protocol, Sequence
+from typing import Iterable, List, Optional, Protocol, Sequence, Tuple
 
 from spider.wire.text import UNSEEN
 
@@ -112,30 +112,65 @@ class MaybeFile(KernelFile):
         return data
 
 
+def gained(later: int, earlier: int) -> Optional[int]:
+    """By how much a counter rose; None when it went back: it was reset, wrapped, or fell below zero (then it is near 2**64)."""
+    return later - earlier if 0 <= later - earlier <= LARGEST else None
+
+
 def per_second(later: int, earlier: int, elapsed_s: float) -> Optional[int]:
-    """The rate of a counter; None when it went back (reset or wrapped), or no time has passed."""
-    if later < earlier or elapsed_s <= 0:
-        return None
-    rate = round((later - earlier) / elapsed_s)
-    return rate if rate <= LARGEST else None
+    """The rate of a counter; None when it went back, or no time has passed."""
+    return per_second_fine(later, earlier, elapsed_s, 1)
 
 
 def per_second_fine(later: int, earlier: int, elapsed_s: float, scale: int) -> Optional[int]:
     """As `per_second`, times `scale`, for what is counted more rarely than once a second."""
-    if later < earlier or elapsed_s <= 0:
+    rise = gained(later, earlier)
+    if rise is None or elapsed_s <= 0:
         return None
-    rate = round((later - earlier) * scale / elapsed_s)
-    return rate if rate <= LARGEST else None
+    return level(round(rise * scale / elapsed_s))
+
+
+def per_second_of_all(pairs: Iterable[Tuple[int, int]], elapsed_s: float, scale: int = 1) -> Optional[int]:
+    """The rate of a sum; one counter that went back spoils it, so that there is none.
+
+    Args: pairs: each counter later and earlier.
+    """
+    total = 0
+    for later, earlier in pairs:
+        rise = gained(later, earlier)
+        if rise is None:
+            return None
+        total += rise
+    return per_second_fine(total, 0, elapsed_s, scale)
+
+
+def level(value: int) -> Optional[int]:
+    """A number that is reported as it stands; None: the kernel took it below zero, or it is larger than any value on the wire."""
+    return value if 0 <= value <= LARGEST else None
+
+
+def counters(fields: Sequence[bytes]) -> List[int]:
+    """Read fields of which differences are taken (`gained`).
+
+    A counter from which the kernel took more than it had stays below zero, or near 2**64, until the host is booted anew; it counts on
+    from there, and the others of the same file are right.
+
+    Raises: ValueError: one of them is not a number of 64 bits.
+    """
+    values = [int(field) for field in fields]
+    if values and (min(values) < -LARGEST - 1 or max(values) > 2 * LARGEST + 1):
+        raise ValueError("a counter is out of range")
+    return values
 
 
 def numbers(fields: Sequence[bytes]) -> List[int]:
-    """Read fields that are counters of a kernel.
+    """Read fields that are reported as they stand.
 
     Raises: ValueError: one of them is not a number from 0 to 2**63 - 1.
     """
     values = [int(field) for field in fields]
     if values and (min(values) < 0 or max(values) > LARGEST):
-        raise ValueError("a counter is out of range")
+        raise ValueError("a number is out of range")
     return values
 
 

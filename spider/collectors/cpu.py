@@ -1,10 +1,12 @@
 """How busy the processors were over the last interval, and what the scheduler did meanwhile: all of /proc/stat."""
 
+import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import KernelFile, numbers, per_second
+from spider.collectors.base import LARGEST, KernelFile, counters, level, per_second
 from spider.wire.metrics import series_name
 
+HERTZ = os.sysconf("SC_CLK_TCK")
 MAX_CORES = 1024
 FEW_TICKS = 500
 MAX_DETAILED = 256
@@ -77,7 +79,7 @@ def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
         if line[:3] != b"cpu":
             continue
         fields = line.split(None, 11)
-        ticks = numbers(fields[1:11])
+        ticks = counters(fields[1:11])
         if len(ticks) < 8:
             raise ValueError("a cpu line of /proc/stat is too short")
         found = CpuTicks(*ticks[:8])._replace(guest=sum(ticks[8:]))
@@ -107,15 +109,39 @@ def _number_after(data: bytes, name: bytes) -> Optional[int]:
     at += len(name)
     end = data.find(b"\n", at)
     fields = data[at : end if end >= 0 else len(data)][:40].split(None, 1)
-    return numbers(fields[:1])[0] if fields else None
+    return counters(fields[:1])[0] if fields else None
 
 
-def shares(later: CpuTicks, earlier: CpuTicks) -> Optional[CpuShares]:
+def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]]:
+    """Ticks of each state between two readings.
+
+    Iowait may go back (proc_stat(5)), and idle with it: what a sleeping core waits for is known when it wakes, and the kernel moves that
+    time from the one to the other (kernel/time/tick-sched.c). So the two are taken together.
+
+    Returns: None: a state went back, or more ticks than that have passed; no share of such a time is true.
+    """
+    found = [after - before for after, before in zip(later, earlier)]
+    rested = found[3] + found[4]
+    found[4] = min(rested, max(0, found[4]))
+    found[3] = rested - found[4]
+    return found if min(found) >= 0 and max(found) <= most else None
+
+
+def most_ticks(elapsed_s: float) -> int:
+    """More of them than this cannot pass on one core: a reading that is late has twice the time and a second."""
+    return round((2 * elapsed_s + 1) * HERTZ)
+
+
+def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[CpuShares]:
     """What the time between two readings went into.
 
-    A field that went back (iowait does, proc_stat(5)) counts as standing still. None: no tick has passed.
+    Args:    most: ticks that can have passed.
+    Returns: None: no tick has passed, more than can have, or a counter went back.
     """
-    user, nice, system, idle, iowait, irq, softirq, steal, guest = [max(0, after - before) for after, before in zip(later, earlier)]
+    found = _passed(later, earlier, most)
+    if found is None:
+        return None
+    user, nice, system, idle, iowait, irq, softirq, steal, guest = found
     busy = user + nice + system + irq + softirq + steal
     whole = busy + idle + iowait
     if not whole:
@@ -125,13 +151,13 @@ def shares(later: CpuTicks, earlier: CpuTicks) -> Optional[CpuShares]:
     return CpuShares(*[step * round(10000 * part / whole / step) for part in parts])
 
 
-def busy_percent(later: CpuTicks, earlier: CpuTicks) -> Optional[int]:
+def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[int]:
     """The first of `shares` for one core, in whole percent: a tick of 10 ms is no finer."""
-    idle = max(0, later[3] - earlier[3]) + max(0, later[4] - earlier[4])
-    busy = sum(later[:3]) + sum(later[5:8]) - sum(earlier[:3]) - sum(earlier[5:8])
-    if busy < 0 or not busy + idle:
+    found = _passed(later, earlier, most)
+    whole = sum(found[:8]) if found is not None else 0
+    if found is None or not whole:
         return None
-    return round(100 * busy / (busy + idle))
+    return round(100 * (whole - found[3] - found[4]) / whole)
 
 
 class Cpu:
@@ -147,6 +173,7 @@ class Cpu:
     def __init__(self, proc: str = "/proc") -> None:
         self._file = KernelFile(proc + "/stat")
         self._before: Optional[Tuple[CpuTicks, Dict[int, CpuTicks]]] = None
+        self._before_at = 0.0
         self._cores: List[int] = []
         self._known: List[bool] = []
         self._series: List[str] = []
@@ -154,7 +181,7 @@ class Cpu:
     def series(self) -> List[str]:
         return self._series
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a share of ticks needs no clock
+    def read(self, now: float) -> List[Optional[int]]:
         data = self._file.read()
         total, cores = parse_stat(data)
         levels = parse_activity(data)[3:]
@@ -166,13 +193,14 @@ class Cpu:
             self._series += [series_name("cpu.core", "core", str(core)) for core in present]
             self._series += [name for name, there in zip(_LEVELS, known) if there]
         before_total, before_cores = self._before or (total, cores)
-        self._before = (total, cores)
+        most = most_ticks(now - self._before_at)
+        self._before, self._before_at = (total, cores), now
         values: List[Optional[int]] = []
-        values.extend(shares(total, before_total) or (None,) * len(_PARTS))
+        values.extend(shares(total, before_total, most * (len(cores) or MAX_CORES)) or (None,) * len(_PARTS))
         for core in present:
             earlier = before_cores.get(core)
-            values.append(busy_percent(cores[core], earlier) if earlier else None)
-        values.extend(level for level in levels if level is not None)
+            values.append(busy_percent(cores[core], earlier, most) if earlier else None)
+        values.extend(level(value) for value in levels if value is not None)
         return values
 
     def close(self) -> None:
@@ -209,7 +237,7 @@ class CoresAndScheduler:
         self._series = [series_name("cpu.core_" + part, "core", str(core)) for core in present for part in _CORE_PARTS]
         values: List[Optional[int]] = []
         for core in present:
-            found = shares(cores[core], before[core])
+            found = shares(cores[core], before[core], most_ticks(elapsed_s))
             if found is None:
                 values.extend((None,) * len(_CORE_PARTS))
             else:

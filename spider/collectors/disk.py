@@ -2,7 +2,7 @@
 
 from typing import Dict, List, NamedTuple, Optional, Set
 
-from spider.collectors.base import LARGEST, MAX_LABELLED, KernelFile, label, numbers, per_second
+from spider.collectors.base import LARGEST, MAX_LABELLED, KernelFile, counters, gained, label, per_second
 from spider.collectors.blocks import NOT_REPORTED, Block, describe_block, is_empty, kind_by_name, volume_labels
 from spider.wire.metrics import series_name
 
@@ -60,7 +60,7 @@ def parse_diskstats(data: bytes, skip: Optional[Set[bytes]] = None) -> Dict[str,
             raise ValueError("a line of /proc/diskstats is too short")
         if skip and fields[2] in skip:
             continue
-        reads, _, sectors_read, read_ms, writes, _, sectors_written, write_ms, _, busy_ms, queue_ms = numbers(fields[3:14])
+        reads, _, sectors_read, read_ms, writes, _, sectors_written, write_ms, _, busy_ms, queue_ms = counters(fields[3:14])
         found[fields[2].decode("utf-8", "replace")] = DiskCounters(
             reads, sectors_read * SECTOR_BYTES, read_ms, writes, sectors_written * SECTOR_BYTES, write_ms, busy_ms, queue_ms
         )
@@ -78,29 +78,31 @@ def whole_disks(every: Dict[str, DiskCounters]) -> List[str]:
     return sorted(name for name in names if _used(every[name]) and not is_part(name, names))
 
 
-def _used(counters: DiskCounters) -> bool:
-    return bool(counters.reads or counters.writes)
+def _used(disk: DiskCounters) -> bool:
+    return bool(disk.reads or disk.writes)
 
 
 def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
     """Hundredths of a percent of the time, rounded to tens: the counter is of milliseconds. None when it went back."""
-    if later_ms < earlier_ms or elapsed_s <= 0:
+    rise_ms = gained(later_ms, earlier_ms)
+    if rise_ms is None or elapsed_s <= 0:
         return None
-    return min(10000, 10 * round((later_ms - earlier_ms) / elapsed_s))
+    return min(10000, 10 * round(rise_ms / elapsed_s))
 
 
 def mean_wait(ended: int, took_ms: int) -> Optional[int]:
     """Hundredths of a millisecond for each request that ended; 0 when none did, as iostat(1) has it; None: a counter went back."""
-    if ended < 0 or took_ms < 0:
+    if min(ended, took_ms) < 0 or max(ended, took_ms) > LARGEST:
         return None
     return min(LARGEST, round(100 * took_ms / ended)) if ended else 0
 
 
 def mean_queue(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
     """Hundredths of a request; None when the counter went back."""
-    if later_ms < earlier_ms or elapsed_s <= 0:
+    rise_ms = gained(later_ms, earlier_ms)
+    if rise_ms is None or elapsed_s <= 0:
         return None
-    return min(LARGEST, round((later_ms - earlier_ms) / elapsed_s / 10))
+    return min(LARGEST, round(rise_ms / elapsed_s / 10))
 
 
 class Disks:
@@ -128,7 +130,7 @@ class Disks:
 
     def read(self, now: float) -> List[Optional[int]]:
         disks = parse_diskstats(self._file.read(), self._skip)
-        seen = [name for name, counters in disks.items() if _used(counters)]
+        seen = [name for name, disk in disks.items() if _used(disk)]
         if seen != self._seen:
             self._seen = seen
             self._chosen = whole_disks(disks)[:MAX_LABELLED]
@@ -189,19 +191,19 @@ class Volumes:
         values: List[Optional[int]] = []
         for name in labels:
             later, earlier = every[name], before[name]
-            ended = later.reads - earlier.reads + later.writes - earlier.writes
-            took_ms = later.read_ms - earlier.read_ms + later.write_ms - earlier.write_ms
+            ended = later.reads - earlier.reads, later.writes - earlier.writes
+            took_ms = later.read_ms - earlier.read_ms, later.write_ms - earlier.write_ms
             values.append(per_second(later.read_bytes, earlier.read_bytes, elapsed_s))
             values.append(per_second(later.written_bytes, earlier.written_bytes, elapsed_s))
             values.append(busy_share(later.busy_ms, earlier.busy_ms, elapsed_s))
-            values.append(mean_wait(ended, took_ms))
+            values.append(mean_wait(sum(ended), sum(took_ms)) if min(*ended, *took_ms) >= 0 else None)
         return values
 
     def _volumes(self, every: Dict[str, DiskCounters]) -> Dict[str, Block]:
         disks = {name for name in every if kind_by_name(name) == "disk"}
         found: Dict[str, Block] = {}
-        for name, counters in every.items():
-            if len(found) < MAX_VOLUMES and _used(counters) and kind_by_name(name) not in NOT_REPORTED and not is_empty(name, self._sys):
+        for name, disk in every.items():
+            if len(found) < MAX_VOLUMES and _used(disk) and kind_by_name(name) not in NOT_REPORTED and not is_empty(name, self._sys):
                 block = describe_block(name, self._sys)
                 if block.kind == "disk" and is_part(name, disks):
                     block = Block("partition", name)

@@ -2,7 +2,7 @@
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import LARGEST, KernelFile, MaybeFile, listed, numbers, per_second, read_text
+from spider.collectors.base import LARGEST, KernelFile, MaybeFile, counters, level, listed, numbers, per_second, read_text
 
 PAGE_BYTES = 4096
 """Of most machines; `Paging` asks its own."""
@@ -199,14 +199,14 @@ class MemoryDetails:
     def read(self, now: float) -> List[Optional[int]]:
         found: Dict[str, Optional[int]] = {**parse_details(self._file.read()), **read_huge_pages(self._sys)}
         told = self._vmstat.read_if_there()
-        counters = parse_vmstat(told) if told is not None else {}
-        if b"pgmajfault" in counters:
-            faults = counters[b"pgmajfault"]
+        counts = parse_vmstat(told) if told is not None else {}
+        if b"pgmajfault" in counts:
+            faults = counts[b"pgmajfault"]
             if self._faults is not None:
                 found["memory.major_faults"] = per_second(faults, self._faults[0], now - self._faults[1])
             self._faults = faults, now
-        if b"oom_kill" in counters:
-            found["memory.oom_kills"] = counters[b"oom_kill"]
+        if b"oom_kill" in counts:
+            found["memory.oom_kills"] = level(counts[b"oom_kill"])
         self._series = list(found)
         return list(found.values())
 
@@ -230,7 +230,7 @@ def parse_vmstat(data: bytes) -> Dict[bytes, int]:
         if at >= 0:
             start = at + len(name) + 2
             end = data.find(b"\n", start)
-            found[name] = numbers([data[start : end if end >= 0 else len(data)]])[0]
+            found[name] = counters([data[start : end if end >= 0 else len(data)]])[0]
     return found
 
 

@@ -4,7 +4,17 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional
 
-from spider.collectors.base import LARGEST, MAX_LABELLED, KernelFile, label, numbers, per_second, per_second_fine, read_text
+from spider.collectors.base import (
+    LARGEST,
+    MAX_LABELLED,
+    KernelFile,
+    counters,
+    label,
+    per_second,
+    per_second_fine,
+    per_second_of_all,
+    read_text,
+)
 from spider.wire.metrics import series_name
 
 MAX_FOLDED = 24
@@ -72,10 +82,10 @@ def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
         fields = rest.split(None, 12)
         if len(fields) < 12:
             raise ValueError("a line of /proc/net/dev is too short")
-        counters = numbers(fields[:4] + fields[8:12])
+        values = counters(fields[:4] + fields[8:12])
         text = name.strip().decode("utf-8", "replace")
         if text != "lo":
-            found[text] = InterfaceCounters(*counters)
+            found[text] = InterfaceCounters(*values)
     return found
 
 
@@ -149,17 +159,17 @@ class Networks:
         return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
-        counters = parse_net_dev(self._file.read())
+        present = parse_net_dev(self._file.read())
         before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = counters, now
-        self._interfaces.look(list(counters), now)
+        self._before, self._before_at = present, now
+        self._interfaces.look(list(present), now)
         names = [name for name in self._interfaces.chosen if name in before]
         if names != self._names:
             self._names = names
             self._series = [series_name(f"network.{part}", "interface", label(name)) for name in names for part in _PULSE_PARTS]
         values: List[Optional[int]] = []
         for name in names:
-            later, earlier = counters[name], before[name]
+            later, earlier = present[name], before[name]
             values.append(per_second(later.received, earlier.received, elapsed_s))
             values.append(per_second(later.sent, earlier.sent, elapsed_s))
             values.append(per_second(later.packets_received, earlier.packets_received, elapsed_s))
@@ -193,40 +203,40 @@ class NetworkFaults:
         return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
-        counters = parse_net_dev(self._file.read())
+        present = parse_net_dev(self._file.read())
         before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = counters, now
-        self._interfaces.look(list(counters), now)
+        self._before, self._before_at = present, now
+        self._interfaces.look(list(present), now)
         found: Dict[str, Optional[int]] = {}
         for name in self._interfaces.chosen:
             text = label(name)
             if name in before:
-                later, earlier = counters[name], before[name]
+                later, earlier = present[name], before[name]
                 for part in _FAULTS:
                     rate = per_second_fine(getattr(later, part), getattr(earlier, part), elapsed_s, 1000)
                     found[series_name("network." + part, "interface", text)] = rate
             state = read_text(f"{self._sys}/class/net/{name}/operstate", 32)
             if state in _STATES:
                 found[series_name("network.up", "interface", text)] = _STATES[state]
-        found.update(self._folded(counters, before, elapsed_s))
+        found.update(self._folded(present, before, elapsed_s))
         self._series = list(found)
         return list(found.values())
 
     def _folded(
-        self, counters: Dict[str, InterfaceCounters], before: Dict[str, InterfaceCounters], elapsed_s: float
+        self, present: Dict[str, InterfaceCounters], before: Dict[str, InterfaceCounters], elapsed_s: float
     ) -> Dict[str, Optional[int]]:
         groups: Dict[str, List[str]] = {}
         for name, kind in self._interfaces.kinds.items():
-            if name not in self._interfaces.chosen and name in counters:
+            if name not in self._interfaces.chosen and name in present:
                 groups.setdefault(folded_kind(name, kind), []).append(name)
         found: Dict[str, Optional[int]] = {}
         for word in sorted(groups)[:MAX_FOLDED]:
-            # One that went back or is new since the last minute has no difference: it is left out of this sum.
-            pairs = [(counters[name], before[name]) for name in groups[word] if name in before]
-            received = sum(max(0, later.received - earlier.received) for later, earlier in pairs)
-            sent = sum(max(0, later.sent - earlier.sent) for later, earlier in pairs)
-            found[series_name("network.folded_received", "kind", word)] = per_second(received, 0, elapsed_s) if pairs else None
-            found[series_name("network.folded_sent", "kind", word)] = per_second(sent, 0, elapsed_s) if pairs else None
+            # One that is new since the last minute has no difference: it is left out of this sum.
+            pairs = [(present[name], before[name]) for name in groups[word] if name in before]
+            received = per_second_of_all(((later.received, earlier.received) for later, earlier in pairs), elapsed_s)
+            sent = per_second_of_all(((later.sent, earlier.sent) for later, earlier in pairs), elapsed_s)
+            found[series_name("network.folded_received", "kind", word)] = received if pairs else None
+            found[series_name("network.folded_sent", "kind", word)] = sent if pairs else None
             found[series_name("network.folded_interfaces", "kind", word)] = len(groups[word])
         return found
 

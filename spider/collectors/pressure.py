@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Optional, Tuple
 
-from spider.collectors.base import MaybeFile, numbers
+from spider.collectors.base import MaybeFile, counters, gained
 
 _FILES: Dict[str, Tuple[str, ...]] = {"cpu": ("some",), "memory": ("some", "full"), "io": ("some", "full"), "irq": ("full",)}
 """`full` of cpu means nothing for a whole system (the kernel writes 0), and irq has no other."""
@@ -22,15 +22,16 @@ def parse_pressure(data: bytes) -> Dict[str, int]:
         head, mark, total = line.partition(b" total=")
         if not mark:
             raise ValueError("a line of /proc/pressure has no total")
-        found[head.split(b" ", 1)[0].decode("ascii", "replace")] = numbers([total])[0]
+        found[head.split(b" ", 1)[0].decode("ascii", "replace")] = counters([total])[0]
     return found
 
 
 def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[int]:
     """Tenths of a percent of the time; None when the counter went back. The kernel settles it a little late, so at most all."""
-    if later_us < earlier_us or elapsed_s <= 0:
+    rise_us = gained(later_us, earlier_us)
+    if rise_us is None or elapsed_s <= 0:
         return None
-    return min(1000, round((later_us - earlier_us) / elapsed_s / 1000))
+    return min(1000, round(rise_us / elapsed_s / 1000))
 
 
 class Pressure:

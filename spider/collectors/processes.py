@@ -6,7 +6,7 @@ from heapq import heappush, heapreplace
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.collectors.argv import command_line
-from spider.collectors.base import LARGEST, read_text
+from spider.collectors.base import LARGEST, per_second, read_text
 from spider.collectors.tabular import Reading, plain
 from spider.collectors.users import UserNames
 from spider.wire.frames import Cell
@@ -110,6 +110,7 @@ class Processes:
         self._top = top
         self._mark_s = mark_s
         self._hertz = os.sysconf("SC_CLK_TCK")
+        self._cores = os.cpu_count() or 1
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._wall = wall
         self._booted_at = self._boot()
@@ -123,15 +124,17 @@ class Processes:
         """When this host was booted, by its clock of now; lxcfs shows another uptime, but no other clock."""
         return round(self._wall() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
 
-    def _scan(self) -> List[Tuple[int, int, Stat]]:
+    def _scan(self, elapsed_s: float = 0.0) -> List[Tuple[int, int, Stat]]:
         """Look at every process once; those that end meanwhile are left out. What is kept of all of them is one number for each.
 
+        Args:    elapsed_s: time since the scan before.
         Returns: CPU time since the scan before, id and stat of those that have used the most of it and of those that use the most memory, in
-                 the order of the table.
+                 the order of the table. A CPU time of -1: its counter went back, or rose by more than can have passed.
         Raises:  OSError, ValueError: there is no /proc to speak of, or it hides what others run (hidepid): the few that are left would pass
                  for all of them.
         """
         before, marks = self._marks, {}
+        most = (2 * elapsed_s + 1) * self._hertz * self._cores
         by_cpu: List[Tuple[int, int, int, bytes]] = []
         by_memory: List[Tuple[int, int, int, bytes]] = []
         for entry in os.listdir(self._proc):
@@ -144,7 +147,7 @@ class Processes:
             try:
                 data = os.read(fd, _STAT_BYTES)
                 fields = data[data.rindex(b")") + 2 :].split(b" ", 22)
-                ticks, started, pages = int(fields[11]) + int(fields[12]), int(fields[19]), int(fields[21])
+                ticks, started, pages = (int(fields[11]) + int(fields[12])) & _TICKS, int(fields[19]), int(fields[21])
             except (OSError, ValueError, IndexError):  # it ended while it was read
                 continue
             finally:
@@ -152,6 +155,7 @@ class Processes:
             pid = int(entry)
             mark = before.get(pid, 0)
             used = ticks - (mark & _TICKS) if mark >> _TICK_BITS == started else ticks
+            used = used if 0 <= used <= most else -1
             marks[pid] = started << _TICK_BITS | ticks
             self._keep(by_cpu, (used, pages, -pid, data))
             self._keep(by_memory, (pages, -pid, used, data))
@@ -180,8 +184,8 @@ class Processes:
         booted_at = self._boot()
         if abs(booted_at - self._booted_at) > SAME_BOOT_S:  # the clock was wrong, as on boards without one that runs on while they are off
             self._booted_at = booted_at
-        top = self._scan()
         elapsed_s = now - self._scanned_at
+        top = self._scan(elapsed_s)
         self._scanned_at = now
         rows = [self._row(pid, stat, used, elapsed_s, now) for used, pid, stat in top]
         shown = {(pid, stat.started) for _, pid, stat in top}
@@ -204,7 +208,7 @@ class Processes:
             known.user or None,
             STATES.get(stat.state, "unknown"),
             stat.threads,
-            min(LARGEST, max(0, round(used * 10000 / self._hertz / elapsed_s))) if elapsed_s > 0 else None,
+            min(LARGEST, round(used * 10000 / self._hertz / elapsed_s)) if used >= 0 and elapsed_s > 0 else None,
             stat.pages * self._page,
             read,
             written,
@@ -233,4 +237,4 @@ class Processes:
         if before is None or now <= before.at:
             return None, None
         elapsed_s = now - before.at
-        return max(0, round((moved.read - before.read) / elapsed_s)), max(0, round((moved.written - before.written) / elapsed_s))
+        return per_second(moved.read, before.read, elapsed_s), per_second(moved.written, before.written, elapsed_s)

@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Optional, Tuple
 
-from spider.collectors.base import KernelFile, MaybeFile, numbers, per_second_fine
+from spider.collectors.base import KernelFile, MaybeFile, counters, level, numbers, per_second_of_all
 from spider.collectors.memory import PAGE_BYTES
 from spider.collectors.tcp import parse_sockstat
 
@@ -49,8 +49,7 @@ def parse_snmp(data: bytes, wanted: Tuple[bytes, ...]) -> Dict[str, int]:
         if len(values) != len(titles[group]):
             raise ValueError("a line of numbers does not fit its titles")
         for name, value in zip(titles.pop(group), values):
-            if not value.startswith(b"-"):  # MaxConn is -1 where there is no limit
-                found[f"{group.decode()}.{name.decode('ascii', 'replace')}"] = numbers([value])[0]
+            found[f"{group.decode()}.{name.decode('ascii', 'replace')}"] = counters([value])[0]
     return found
 
 
@@ -65,7 +64,7 @@ def parse_snmp6(data: bytes) -> Dict[str, int]:
             fields = line.split()
             if len(fields) != 2:
                 raise ValueError("a line of /proc/net/snmp6 has not two fields")
-            found[fields[0].decode("ascii", "replace")] = numbers(fields[1:])[0]
+            found[fields[0].decode("ascii", "replace")] = counters(fields[1:])[0]
     return found
 
 
@@ -95,24 +94,17 @@ class Protocols:
         self._before, self._before_at = found, now
         names: List[str] = []
         values: List[Optional[int]] = []
-        for metric, counters, scale in _TCP:
-            there = [name for name in counters if name in found and name in before]
+        for metric, summed, scale in _TCP:
+            there = [name for name in summed if name in found and name in before]
             if there:
                 names.append(metric)
-                values.append(_rate([(found[name], before[name]) for name in there], elapsed_s, scale))
+                values.append(per_second_of_all([(found[name], before[name]) for name in there], elapsed_s, scale))
         self._series = names
         return values
 
     def close(self) -> None:
         for file in (self._snmp, self._netstat, self._snmp6):
             file.close()
-
-
-def _rate(pairs: List[Tuple[int, int]], elapsed_s: float, scale: int) -> Optional[int]:
-    """One that went back spoils the sum, so that there is none."""
-    if any(later < earlier for later, earlier in pairs):
-        return None
-    return per_second_fine(sum(later for later, _ in pairs), sum(earlier for _, earlier in pairs), elapsed_s, scale)
 
 
 class Sockets:
@@ -138,11 +130,11 @@ class Sockets:
         tcp, udp, udp6 = parse_sockstat(data, b"TCP"), parse_sockstat(data, b"UDP"), parse_sockstat(data6, b"UDP6")
         found: Dict[str, Optional[int]] = {}
         if "inuse" in udp:
-            found["udp.sockets"] = udp["inuse"] + udp6.get("inuse", 0)
+            found["udp.sockets"] = level(udp["inuse"] + udp6.get("inuse", 0))
         if "orphan" in tcp:
-            found["tcp.orphans"] = tcp["orphan"]
+            found["tcp.orphans"] = level(tcp["orphan"])
         if "mem" in tcp:
-            found["tcp.memory"] = tcp["mem"] * self._page_bytes
+            found["tcp.memory"] = level(tcp["mem"] * self._page_bytes)
         used, limit = self._tracked.read_if_there(), self._limit.read_if_there()
         if used is not None and limit is not None:
             found["conntrack.used"], found["conntrack.limit"] = numbers([used.strip(), limit.strip()])

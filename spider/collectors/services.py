@@ -3,7 +3,7 @@
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from spider.collectors.base import LARGEST, label, read_text
+from spider.collectors.base import LARGEST, gained, label, read_text
 from spider.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups, passing
 from spider.collectors.engines import Names
 from spider.wire.metrics import series_name
@@ -241,6 +241,5 @@ def _rates(later: Usage, earlier: Usage, elapsed_s: float) -> Tuple[Optional[int
 
 
 def _rate(later: Optional[int], earlier: Optional[int], divisor: float) -> Optional[int]:
-    if later is None or earlier is None or later < earlier or divisor <= 0:
-        return None
-    return min(LARGEST, round((later - earlier) / divisor))
+    rise = gained(later, earlier) if later is not None and earlier is not None else None
+    return min(LARGEST, round(rise / divisor)) if rise is not None and divisor > 0 else None

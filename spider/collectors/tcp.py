@@ -4,7 +4,7 @@ import struct
 import time
 from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
-from spider.collectors.base import KernelFile, numbers
+from spider.collectors.base import KernelFile, counters, level
 from spider.collectors.netlink import NETLINK_SOCK_DIAG, Netlink, parse_attributes
 
 STATES: Dict[int, str] = {
@@ -50,7 +50,7 @@ def parse_sockstat(data: bytes, name: bytes) -> Dict[str, int]:
             if len(fields) % 2:
                 raise ValueError("a line of sockstat has a name without a number")
             names = [field.decode("ascii", "replace") for field in fields[::2]]
-            return dict(zip(names, numbers(fields[1::2])))
+            return dict(zip(names, counters(fields[1::2])))
     return {}
 
 
@@ -111,6 +111,8 @@ class Tcp:
     def read(self, now: float) -> List[Optional[int]]:
         totals = parse_sockstat(self._totals.read(), b"TCP")
         inuse, time_wait = totals.get("inuse", 0) + self._inuse6(), totals.get("tw", 0)
+        if level(inuse) is None or level(time_wait) is None:
+            raise ValueError("a number of sockets is out of range")
         failed = False
         if now >= self._next_scan:
             failed = not self._scan(now)

@@ -16,7 +16,7 @@ STATES = {1: 15_000, 8: 4_000, 10: 900, 2: 100}
 
 def stat(cores: int, second: int) -> str:
     """proc_stat(5)."""
-    dice = random.Random(second)
+    dice = random.Random(cores)  # the same each second: no counter goes back
     rows = [[second * 100 * share // 100 + dice.randrange(3) for share in (30, 1, 10, 50, 2, 0, 3, 1, 0, 0)] for _ in range(cores)]
     total = [sum(column) for column in zip(*rows, strict=True)]
     lines = [f"cpu  {' '.join(map(str, total))}"]

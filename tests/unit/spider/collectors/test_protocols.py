@@ -18,7 +18,7 @@ def test_the_machine_is_read_by_value() -> None:
     found = parse_snmp(captured(MACHINE, "net/snmp"), (b"Tcp", b"Udp"))
     titles, values = (line.split()[1:] for line in captured(MACHINE, "net/snmp").decode().splitlines() if line.startswith("Tcp:"))
     for title, value in zip(titles, values, strict=True):
-        assert found.get(f"Tcp.{title}") == (int(value) if int(value) >= 0 else None)
+        assert found[f"Tcp.{title}"] == int(value)
     assert "Ip.InReceives" not in found
     assert {"TcpExt.ListenOverflows", "TcpExt.ListenDrops"} <= set(parse_snmp(captured(MACHINE, "net/netstat"), (b"TcpExt",)))
 
