@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,8 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.eventually import wait_until
+from tests.support.hub import ROOT
 from tests.support.ports import free_port
 
+PROGRAM = ROOT / ".cache/debian/tinyproxy-bin/usr/bin/tinyproxy"
 START_LIMIT_S = 30
 
 
@@ -33,7 +34,7 @@ def http_proxy(folder: Path) -> Iterator[HttpProxy]:
 
     Args: folder: an empty one.
     """
-    program = shutil.which("tinyproxy") or _unpacked(folder)
+    assert PROGRAM.exists(), f"{PROGRAM} is missing; scripts/test unpacks it"
     port, log = free_port(), folder / "log"
     lines = [
         f"Port {port}",
@@ -45,22 +46,14 @@ def http_proxy(folder: Path) -> Iterator[HttpProxy]:
         "MaxClients 50",
     ]
     (folder / "conf").write_text("".join(f"{line}\n" for line in lines))
-    with subprocess.Popen([program, "-d", "-c", str(folder / "conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(
+        [str(PROGRAM), "-d", "-c", str(folder / "conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as running:
         try:
             wait_until(lambda: _listens(port), START_LIMIT_S, "the proxy listens")
             yield HttpProxy(f"http://127.0.0.1:{port}", log)
         finally:
             running.terminate()
-
-
-def _unpacked(folder: Path) -> str:
-    done = subprocess.run(
-        ["apt-get", "-q", "download", "tinyproxy-bin"], cwd=folder, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, f"the mirror does not give tinyproxy-bin: {done.stderr[-400:]}"
-    (package,) = folder.glob("*.deb")
-    subprocess.run(["dpkg", "-x", str(package), str(folder / "root")], check=True, timeout=60)
-    return str(folder / "root/usr/bin/tinyproxy")
 
 
 def _listens(port: int) -> bool:
