@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 LIMIT_S: Final = 3600.0
 END_LIMIT_S: Final = 30.0
 PROCESSES: Final = 2
+COUNTS: Final = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 NO_TESTS: Final = 5
 """The exit status of pytest when its arguments choose no test of this lane."""
 
@@ -61,25 +62,26 @@ def run(lane: Lane, arguments: Sequence[str]) -> None:
     limit = threading.Timer(LIMIT_S, end, [lane])
     limit.start()
     assert lane.process.stdout is not None
-    last = ""
+    counts = ""
     with lane.process.stdout as output:
         for raw in output:
             line = raw.decode(errors="replace").rstrip("\n")
-            last = line.strip("= ") or last
+            counts = line if COUNTS.search(line) and " in " in line else counts
             print(f"{lane.name:7} | {line}", flush=True)
     _, status, used = os.wait4(lane.process.pid, 0)
     limit.cancel()
     lane.process.returncode = lane.status = os.waitstatus_to_exitcode(status)
     lane.wall_s, lane.processor_s = time.monotonic() - started_at, used.ru_utime + used.ru_stime
-    lane.counts.update({word.removesuffix("s"): int(count) for count, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", last)})
+    lane.counts.update({word.removesuffix("s"): int(count) for count, word in COUNTS.findall(counts)})
     if lane.status == NO_TESTS and arguments:
         lane.status = 0
 
 
-def run_chain(chain: Sequence[Lane], arguments: Sequence[str]) -> None:
-    """Run these lanes one after another."""
+def run_chain(chain: Sequence[Lane], arguments: Sequence[str], stopping: threading.Event) -> None:
+    """Run these lanes one after another, unless the run is stopping."""
     for lane in chain:
-        run(lane, arguments)
+        if not stopping.is_set():
+            run(lane, arguments)
 
 
 def end(lane: Lane) -> None:
@@ -87,7 +89,9 @@ def end(lane: Lane) -> None:
     if lane.process is None or lane.process.returncode is not None:
         return
     os.killpg(lane.process.pid, signal.SIGINT)
-    threading.Timer(END_LIMIT_S, kill, [lane]).start()
+    killing = threading.Timer(END_LIMIT_S, kill, [lane])
+    killing.daemon = True
+    killing.start()
 
 
 def kill(lane: Lane) -> None:
@@ -110,10 +114,10 @@ def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
         count = lane.counts
         count["failed"] += count.pop("error", 0)
         total += count
-        over = "  over its budget" if lane.wall_s > 60 * lane.budget_min else "" if lane.status == 0 else f"  exit status {lane.status}"
+        notes = ["over its budget"] * (lane.wall_s > 60 * lane.budget_min) + [f"exit status {lane.status}"] * (lane.status != 0)
         print(
             f"{lane.name:10}{count['passed']:8}{count['failed']:8}{count['skipped']:8}"
-            f"{lane.wall_s / 60:9.1f}{lane.budget_min:8}{lane.processor_s:13.0f}{over}"
+            f"{lane.wall_s / 60:9.1f}{lane.budget_min:8}{lane.processor_s:13.0f}  {', '.join(notes)}".rstrip()
         )
     print(
         f"{'machine':34}{wall_s / 60:9.1f}{'':8}{machine_s:13.0f}\n\n{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped",
@@ -121,24 +125,37 @@ def report(done: Sequence[Lane], wall_s: float, machine_s: float) -> None:
     )
 
 
+def interrupt(_number: int, _frame: object) -> None:
+    """SIGTERM ends a run as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Returns 0 when every lane passed, else 1."""
+    """Returns 0 when every lane passed, 5 when no test ran, 130 when the run was stopped, else 1."""
     chains = lanes()
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, interrupt)
     started_at, busy_before_s = time.monotonic(), busy_s()
-    threads = [threading.Thread(target=run_chain, args=(chain, arguments), name=chain[0].name) for chain in chains]
+    threads = [threading.Thread(target=run_chain, args=(chain, arguments, stopping), name=chain[0].name) for chain in chains]
     for thread in threads:
         thread.start()
     try:
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
+        stopping.set()
         for chain in chains:
             for lane in chain:
                 end(lane)
-        return 130
+        for thread in threads:
+            thread.join()
     done = [lane for chain in chains for lane in chain]
     report(done, time.monotonic() - started_at, busy_s() - busy_before_s)
-    return 0 if all(lane.status == 0 for lane in done) else 1
+    if stopping.is_set():
+        return 130
+    if not all(lane.status == 0 for lane in done):
+        return 1
+    return 0 if any(lane.counts["passed"] for lane in done) else NO_TESTS
 
 
 if __name__ == "__main__":

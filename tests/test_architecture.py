@@ -95,15 +95,10 @@ def test_nothing_dangerous_is_used() -> None:
     assert not found
 
 
-IMPORT_EACH_OTHER = ROOT / "tests/browser"
-"""Its tests still import each other."""
-
-
 def test_tests_import_helpers_only_from_their_support() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {node.module}"
         for path in tracked("tests/*.py")
-        if not path.is_relative_to(IMPORT_EACH_OTHER)
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.level or re.match(r"tests(?!\.support\b)", node.module or ""))
     ]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.support.fork_server import FORK_SERVER
+from tests.support.fork_server import FORK_SERVER, concerns_python
 from tests.support.hub import PROGRAM, ROOT, SECRET, HubProcess
 
 WITH_SECRET: Mapping[str, str] = {"STARDUST_SECRET": SECRET}
@@ -32,6 +32,7 @@ def command(
     Args:
         given: its standard input.
         prefix: put before the command, which is not forked then.
+        env: with a variable of Python in it, the command is not forked either.
         python: an interpreter that runs the product as it is.
         faults: names of `hub_program.FAULTS`.
     """
@@ -43,7 +44,7 @@ def command(
     }
     argv = [word for fault in faults for word in ("--fault", fault)]
     argv += [*words, "--data-dir", str(folder)] if faults else words
-    if not prefix and not python:
+    if not prefix and not python and not concerns_python(env or {}):
         return FORK_SERVER.run(argv, env=usual | dict(env or {}), cwd=Path("/"), given=given, limit_s=LIMIT_S)
     program = [python, "-m", "groundcontrol"] if python else [sys.executable, "-m", PROGRAM]
     return subprocess.run(

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypedDict
@@ -79,6 +80,11 @@ class ForkedProcess:
             return self.returncode
 
 
+def concerns_python(env: Mapping[str, str]) -> bool:
+    """Whether the interpreter reads a variable of this environment when it starts: a forked child would never see it."""
+    return any(name.startswith("PYTHON") for name in env)
+
+
 class ForkServer:
     """The client's side: one server for each test process, started on first use."""
 
@@ -122,13 +128,19 @@ class ForkServer:
         """Returns: the child's process id, and the pipe for its wait status."""
         status_read, status_write = os.pipe()
         request = json.dumps(Request(argv=list(argv), env=dict(env), cwd=str(cwd))).encode()
-        with self._lock:
-            if self._socket is None:
-                self._launch()
-            assert self._socket is not None
-            socket.send_fds(self._socket, [request], [*standard, status_write])
-            answer = self._socket.recv(64)
-        os.close(status_write)
+        try:
+            with self._lock:
+                if self._socket is None:
+                    self._launch()
+                assert self._socket is not None
+                try:
+                    socket.send_fds(self._socket, [request], [*standard, status_write])
+                    answer = self._socket.recv(64)
+                except BaseException:  # a time limit of the test: the answer that is left would be taken for the next one
+                    self.close()
+                    raise
+        finally:
+            os.close(status_write)
         if not answer:
             raise RuntimeError("the fork server has ended")
         return int(answer), status_read
@@ -165,13 +177,19 @@ def _child(request: Request, standard: Sequence[int], main: Callable[[Sequence[s
     os.environ.update(request["env"])
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)))
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w"), write_through=True)
-    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), write_through=True)
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), errors="backslashreplace", write_through=True)
     sys.argv = ["hub", *request["argv"]]
     time.tzset()
     try:
         status: object = main(request["argv"])
     except SystemExit as ended:
         status = ended.code
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+    except BaseException:  # as the interpreter does it
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # a program whose threads go on does not end
     atexit._run_exitfuncs()  # what measures coverage writes its file here
     return status if isinstance(status, int) else 0 if status is None else 1
 
@@ -192,6 +210,18 @@ def serve(fd: int) -> None:
     statuses: dict[int, int] = {}
     gc.collect()
     gc.freeze()
+    try:
+        _answer(link, woken, statuses, main)
+    except ConnectionError:  # the test process was killed
+        pass
+    finally:
+        for pid in statuses:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _answer(link: socket.socket, woken: int, statuses: dict[int, int], main: Callable[[Sequence[str]], int]) -> None:
+    """Fork a child for each request; returns when the other end closes. `statuses`: the children and their pipes."""
     while True:
         waiting: list[Any] = [link, woken]
         ready, _, _ = select.select(waiting, [], [])
@@ -216,9 +246,6 @@ def serve(fd: int) -> None:
         for one in standard:
             os.close(one)
         link.send(str(pid).encode())
-    for pid in statuses:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def _reap(statuses: dict[int, int]) -> None:
@@ -227,7 +254,8 @@ def _reap(statuses: dict[int, int]) -> None:
         if pid == 0:
             return
         status = statuses.pop(pid)
-        os.write(status, f"{raw}\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # nobody waits for it
+            os.write(status, f"{raw}\n".encode())
         os.close(status)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tests.support.fork_server import FORK_SERVER, ForkedProcess
+from tests.support.fork_server import FORK_SERVER, ForkedProcess, concerns_python
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +95,7 @@ class HubProcess:
         prefix: put before the command, as `nice` is.
         faults: names of `hub_program.FAULTS`, each with `=VALUE` where it takes one.
         forked: start it by the fork server, which saves its imports. False: for tests of the program's own memory, command line or
-            environment. With a prefix, and outside pytest, it is never forked.
+            environment. With a prefix or a variable of Python (`PYTHONPATH`), and outside pytest, it is never forked.
         args, env: added to the command line and the environment.
         port: 0 = any free one, kept over restarts.
         default_admin: admin/admin, as on a real first start.
@@ -105,7 +105,7 @@ class HubProcess:
         self._args = list(args)
         self._prefix = list(prefix)
         self._faults = [word for fault in faults for word in ("--fault", fault)]
-        self._forked = forked and not prefix and "PYTEST_VERSION" in os.environ
+        self._forked = forked and not prefix and not concerns_python(env or {}) and "PYTEST_VERSION" in os.environ
         self.view = folder
         """The data folder as this process sees it."""
         self._env = {key: value for key, value in os.environ.items() if not key.startswith("STARDUST_")}

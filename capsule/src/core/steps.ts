@@ -78,6 +78,7 @@ const FIXES: Record<string, FixField> = {
   connect_timeout: "host",
   port_closed: "port",
   not_ssh: "port",
+  ssh_refused: "port",
   key_unreadable: "private_key",
   key_is_public: "private_key",
   key_putty: "private_key",

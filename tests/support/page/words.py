@@ -56,7 +56,7 @@ def even(text: str) -> str:
 
 
 ID = re.compile(r"[0-9a-z]{26}")
-EXAMPLES = frozenset({"BEGIN OPENSSH PRIVATE KEY"})
+EXAMPLES = frozenset({"BEGIN OPENSSH PRIVATE KEY", "http://proxy.example:3128"})
 """Of what may be entered."""
 
 SHOWN = """() => {
