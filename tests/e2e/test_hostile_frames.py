@@ -41,7 +41,7 @@ from spider.wire.frames import (
 )
 from spider.wire.ids import new_time_id
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, TestAgent, agents, layout_of, pack_of
-from tests.support.hub import HubProcess
+from tests.support.hub import Enrolled, HubProcess
 from tests.support.invariants import check_databases, held_samples
 from tests.support.message_strategies import examples, near_payload
 
@@ -350,11 +350,19 @@ async def check_bystanders(hub: HubProcess, others: Bystanders, began: float) ->
     await asyncio.to_thread(check_databases, hub.folder)
 
 
+FRAMES_OF_A_NODE = 50
+"""Of those that are fuzzed."""
+
+
 @pytest.mark.holds("SAFETY-87", "S-25", "S-48", "F-20")
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("frames", [3000, pytest.param(200_000, marks=pytest.mark.slow)])
 async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProcess, frames: int) -> None:
-    nodes = await asyncio.to_thread(hub.enrol, *(f"fuzz-{number}" for number in range(4)))
+    names = [f"fuzz-{number}" for number in range(frames // FRAMES_OF_A_NODE)]
+    nodes: list[Enrolled] = []
+    for first in range(0, len(names), 100):
+        nodes += await asyncio.to_thread(hub.enrol, *names[first : first + 100])
+    waiting = iter(nodes)
     kinds = {kind: cls for kind, cls in KINDS_TO_HUB.items() if cls is not Farewell}  # a good one ends the node, as it should
     right = examples(kinds)
     right |= {CODES[Layout]: layout_of(), CODES[Pack]: pack_of(0)}
@@ -362,14 +370,14 @@ async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProces
     left, began = frames, time.time()
     bomb = bomb_of(BOMB_BYTES)
 
-    async def session(agent: TestAgent, dice: random.Random) -> None:
-        """Send fuzzed frames until the hub has had enough of them."""
+    async def session(agent: TestAgent, dice: random.Random, due: int) -> int:
+        """Send fuzzed frames until the hub has had enough of them, or none is due. Returns how many are due then."""
         nonlocal left
         await agent.join()
         await agent.say(layout_of())
         try:
-            while left > 0:
-                left -= 1
+            while left > 0 and due > 0:
+                left, due = left - 1, due - 1
                 payload = near_payload(dice, kinds, right) if dice.random() < 0.98 else msgpack.packb([CODES[Pack], bomb])
                 with contextlib.suppress(ConnectionError):  # closed meanwhile
                     await agent.raw(tagged(agent, payload) if dice.random() < 0.9 else payload + dice.randbytes(16))
@@ -377,17 +385,20 @@ async def test_thousands_of_fuzzed_frames_cost_their_senders_only(hub: HubProces
                 await agent.expect(LogAck, 60)
         except AgentClosed as closed:
             codes[closed.code] += 1
+        return due
 
     async def fuzz(index: int) -> None:
         dice = random.Random(index)
-        while left > 0:
-            async with agents(hub, nodes[index]) as [agent]:
-                await session(agent, dice)
+        for node in waiting:  # each opens a few sessions: the hub lets a node open a hundred without a pause
+            due = FRAMES_OF_A_NODE
+            while due > 0:
+                async with agents(hub, node) as [agent]:
+                    due = await session(agent, dice, due)
 
     async with bystanders(hub) as others:
         await others.go_on()
         before = resident_bytes(hub)
-        await asyncio.gather(*map(fuzz, range(len(nodes))))
+        await asyncio.gather(*map(fuzz, range(4)))
         grown = resident_bytes(hub) - before
         print(f"{frames} frames: {dict(codes)}, {grown / 1e6:.1f} MB more, slowest answer {others.slowest_s:.2f} s")
     await check_bystanders(hub, others, began)
