@@ -22,6 +22,9 @@ _LISTED = re.compile(r"^ [0-9a-f]{32,} +(?P<size>\d+) (?P<name>\S+)$", re.MULTIL
 _NO_SUPPORT_FOR_ALL = re.compile(r"^No-Support-for-Architecture-all: Packages$", re.MULTILINE)
 _PACKED = (".gz", ".xz", ".bz2", ".lzma", ".lz4", ".zst")
 _KEPT_BACK = "The following packages have been kept back"
+_ARCHITECTURES = re.compile(r"^Architectures:(?P<names>.*)$", re.MULTILINE)
+_ARCHITECTURE = re.compile(r"^[a-z0-9-]+$")
+"""Of a flat repository apt says `$(ARCHITECTURE)`."""
 _PHASED = "The following upgrades have been deferred due to phasing"
 _URI = re.compile(r"^'(?P<uri>[^']+)' \S+ (?P<size>\d+)(?: |$)")
 _AFTER = re.compile(
@@ -65,7 +68,14 @@ def parse_targets(text: str) -> List[Target]:
 
 
 def has_list(release: str, target: Target) -> bool:
-    """Whether a Release file says that the repository has something in this list, so that apt fetches it."""
+    """Whether a Release file says that the repository has something in this list, so that apt fetches it.
+
+    apt fetches nothing for an architecture that the file does not name: Debian's security archive lists `binary-all` files, and
+    its `Architectures` are without `all`.
+    """
+    named = _ARCHITECTURES.search(release)
+    if named is not None and _ARCHITECTURE.search(target.architecture) and target.architecture not in named["names"].split():
+        return False
     if target.architecture == "all" and _NO_SUPPORT_FOR_ALL.search(release):
         return False
     return any(

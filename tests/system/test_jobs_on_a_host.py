@@ -171,14 +171,14 @@ def test_updates_are_counted_inside_the_sandbox_without_privileges(bare_host: Ho
     assert told["security"] == sum("-security" in line for line in upgrades) > 0
     lists = float(agent.host.sh("stat -c %Y /var/lib/apt/lists"))
     assert abs(told["checked_at_ms"] / 1000 - lists) < 2
-    # A refresh that reaches nobody is no refresh.
+    # A refresh that reaches nobody is no refresh: the lists are incomplete until one goes through.
     agent.host.sh("sed -i -E s,https?://[^/]+,http://127.0.0.9:9, /etc/apt/sources.list.d/debian.sources")
     assert agent.wait_ended(agent.order("refresh"), 120)["error_code"] == "job.repository_stale"
     assert agent.host.run("test", "-e", f"{JOBS}/.refreshed", check=False).returncode == 1
     agent.host.sh("systemctl restart stardust-spider.service")
     agent.wait(f"test $(wc -l < {OUT}/updates) -ge 2")
     again = json.loads(agent.host.read(f"{OUT}/updates").splitlines()[-1])
-    assert again["checked_at_ms"] == told["checked_at_ms"]
+    assert again["checked_at_ms"] == 0
 
 
 @pytest.mark.holds("F-12")

@@ -243,3 +243,5 @@ def test_a_list_that_apt_expects_is_one_that_its_repository_has() -> None:
     listed = f"SHA256:\n {digest} 12 main/binary-all/Packages\n"
     assert apt_text.has_list(listed, both)
     assert not apt_text.has_list("No-Support-for-Architecture-all: Packages\n" + listed, both)
+    assert not apt_text.has_list("Architectures: amd64 arm64\n" + listed, both)
+    assert apt_text.has_list("Architectures: all amd64\n" + listed, both)
