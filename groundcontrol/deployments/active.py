@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from groundcontrol.deployments.known import Known
+from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.stopping import stop_all
 from groundcontrol.deployments.work import Work
 from groundcontrol.domain.deployments import Deployment
@@ -16,9 +17,6 @@ from groundcontrol.errors import Unavailable
 from spider.logs import event
 
 log = logging.getLogger(__name__)
-
-MAX_ACTIVE: Final = 256
-"""Deployments that are open: of them `turns.AT_ONCE` are at work, the others wait for their turn or for a person."""
 
 
 class Begun(NamedTuple):
@@ -34,8 +32,9 @@ class Active(Mapping[DeploymentId, Begun]):
     Args: known: remembers what those were given that fail.
     """
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, limits: ServiceLimits) -> None:
         self._known = known
+        self._limits = limits
         self._begun: dict[DeploymentId, Begun] = {}
 
     def __getitem__(self, deployment: DeploymentId) -> Begun:
@@ -60,8 +59,8 @@ class Active(Mapping[DeploymentId, Begun]):
 
         Raises: Unavailable.
         """
-        if len(self) + wanted > MAX_ACTIVE:
-            raise Unavailable(f"{len(self)} deployments are open, and at most {MAX_ACTIVE} can be: wait until some have ended")
+        if len(self) + wanted > self._limits.open:
+            raise Unavailable(f"{len(self)} deployments are open, and at most {self._limits.open} can be: wait until some have ended")
 
     def begin(self, group: asyncio.TaskGroup, work: Work) -> Begun:
         """Carry this out, as a task of the group."""
@@ -88,4 +87,4 @@ class Active(Mapping[DeploymentId, Begun]):
         """The hub goes: each takes back what it has begun, within the limits of `stopping`."""
         for begun in self._begun.values():
             begun.work.stopping = True
-        await stop_all([begun.task for begun in self._begun.values()])
+        await stop_all([begun.task for begun in self._begun.values()], self._limits.stop_s)

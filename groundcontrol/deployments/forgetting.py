@@ -22,8 +22,6 @@ LEFT_BEHIND: Final = (
     " /usr/local/sbin/stardust-spider and the user stardust are still there; stardust-spider uninstall there, or adding it again and removing it,"
     " clears them away"
 )
-FORGET_WAIT_S: Final = 5.0
-"""So long who forgets a node waits for its end; the samples of one that was here for a year may take longer."""
 
 
 class Forgetting(Work):
@@ -34,9 +32,9 @@ class Forgetting(Work):
         await wipe(self._tools, self._scope, self.progress, self._said)
 
 
-async def soon_over(begun: Begun) -> Deployment:
+async def soon_over(begun: Begun, limit_s: float) -> Deployment:
     """What asks nothing of a server is over at once, as a rule: so its end is the answer."""
-    await asyncio.wait([begun.task], timeout=FORGET_WAIT_S)
+    await asyncio.wait([begun.task], timeout=limit_s)
     return begun.work.progress.row
 
 

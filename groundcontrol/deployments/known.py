@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from groundcontrol.deployments import credentials
 from groundcontrol.deployments.requests import CREDENTIALS, asked_before, wishes_of
@@ -19,11 +19,6 @@ from majortom.connect import same_fingerprint
 from spider.logs import event
 
 log = logging.getLogger(__name__)
-
-REMEMBER_S: Final = 900.0
-"""How long the fields of a deployment that failed stay in memory for a retry."""
-MAX_REMEMBERED: Final = 256
-"""As many as can be open."""
 
 
 class _Remembered(NamedTuple):
@@ -101,7 +96,7 @@ class Known:
         """Keep what a try was given that failed."""
         progress = work.progress
         pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned
-        until = self._tools.clock.monotonic() + REMEMBER_S
+        until = self._tools.clock.monotonic() + self._tools.limits.remember_s
         self._remembered[progress.row.id] = _Remembered(work.known(), pinned, until)
         self._drop_old()
         if self._dropping is None:
@@ -133,6 +128,6 @@ class Known:
         now = self._tools.clock.monotonic()
         while self._remembered:
             oldest = next(iter(self._remembered))
-            if len(self._remembered) <= MAX_REMEMBERED and self._remembered[oldest].until > now:
+            if len(self._remembered) <= self._tools.limits.remembered and self._remembered[oldest].until > now:
                 return
             del self._remembered[oldest]

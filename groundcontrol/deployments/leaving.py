@@ -31,8 +31,6 @@ from spider.logs import event
 from spider.wire.ids import is_id
 
 POLL_S: Final = 0.2
-LIMIT_S: Final = 300.0
-"""How long root on the node has, from its taking of the order to its farewell."""
 ORDERS_SEEN: Final = 50
 """Jobs of a node among which an order is looked for; it was the last thing that the hub before this one gave."""
 _ORDERED: Final = "job "
@@ -67,20 +65,16 @@ def by_ssh(row: Deployment) -> Deployment:
 
 
 class Leaving:
-    """Owns every removal through a live session.
+    """Owns every removal through a live session."""
 
-    Args: limit_s: for what root does on the node.
-    """
-
-    def __init__(self, tools: Tools, ways: Ways, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, tools: Tools, ways: Ways) -> None:
         self._tools = tools
         self._ways = ways
-        self._limit_s = limit_s
         self._active: dict[NodeId, Progress] = {}
         self._left: dict[NodeId, str] = {}
         """What a farewell has told as left there."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking = WriteLock()
+        self._asking = WriteLock(tools.limits.patience_s)
         """Two who ask at once get the same removal."""
         self.ready = asyncio.Event()
         """What an earlier start of the hub left is known."""
@@ -111,7 +105,7 @@ class Leaving:
 
     async def close(self) -> None:
         """Stop following; the next start goes on with it."""
-        left = await stop_all(self._tasks)
+        left = await stop_all(self._tasks, self._tools.limits.stop_s)
         if left:
             event(log, "removals_not_stopped", logging.WARNING, removals=left)
 
@@ -308,7 +302,7 @@ class Leaving:
                     with contextlib.suppress(NotFound):  # forgotten between the two
                         job = await tools.store.jobs.job(SYSTEM._replace(org=progress.row.org), job_id)
                         if ends_at is None and job.state not in ("queued", "dispatched"):
-                            ends_at = tools.clock.monotonic() + self._limit_s
+                            ends_at = tools.clock.monotonic() + tools.limits.leave_s
                         await self._look(progress, job, ends_at)
                 failing = False
             except StoreError as exc:
@@ -329,7 +323,7 @@ class Leaving:
             message = job.error.message if job.error else f"the order was {job.state}"
             raise DeployError(job.error.code if job.error else f"job.{job.state}", message, begun)
         if ends_at is not None and self._tools.clock.monotonic() > ends_at:
-            raise failure("no_farewell", "uninstall", name=progress.row.name, minutes=f"{self._limit_s / 60:.0f}")
+            raise failure("no_farewell", "uninstall", name=progress.row.name, minutes=f"{self._tools.limits.leave_s / 60:.0f}")
         if _job_of(progress.row) is None:
             await _note(progress, job.id)
         if ends_at is not None:

@@ -11,7 +11,7 @@ from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.turns import Turn
-from groundcontrol.deployments.writelock import WriteLock
+from groundcontrol.deployments.writelock import PATIENCE_S, WriteLock
 from groundcontrol.domain.deployments import Deployment, HostKey
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import HubError
@@ -28,15 +28,16 @@ class Progress:
     """Major Tom's `Reporter`, over one row. The row is written by this object alone while the deployment runs."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, scope: Scope, deployment: Deployment, confirm_limit_s: float = CONFIRM_LIMIT_S
-    ) -> None:
+        self, store: Store, bus: Bus, clock: Clock, scope: Scope, deployment: Deployment, *, confirm_limit_s: float = CONFIRM_LIMIT_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:  # fmt: skip
         self._store = store
         self._bus = bus
         self._clock = clock
         self._scope = scope._replace(grants=())
         """In the name of who asked, but without a limit to some nodes: what runs is brought to its end, whatever is re-tagged meanwhile."""
         self._confirm_limit_s = confirm_limit_s
-        self._writing = WriteLock()
+        self._writing = WriteLock(patience_s)
         self._confirmed: asyncio.Future[bool] | None = None
         self.row = deployment
         self.turn: Turn | None = None

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from groundcontrol.bus.base import Bus
 from groundcontrol.deployments import rows
-from groundcontrol.deployments.active import MAX_ACTIVE, Active, Begun
+from groundcontrol.deployments.active import Active, Begun
 from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.files import bundle_version
 from groundcontrol.deployments.forgetting import Forgetting, forget_who_left, soon_over
@@ -18,6 +18,7 @@ from groundcontrol.deployments.given import check_given
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.known import Known
 from groundcontrol.deployments.leaving import Leaving, Ways, by_ssh, is_live
+from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.lists.reading import read_list
 from groundcontrol.deployments.many import check_many, refused_many, with_what_is_known
 from groundcontrol.deployments.occupied import Occupied
@@ -34,9 +35,8 @@ from groundcontrol.deployments.requests import (
     same_server,
     wishes_of,
 )
-from groundcontrol.deployments.stopping import LAST_LIMIT_S, STOP_LIMIT_S, TIMES
+from groundcontrol.deployments.stopping import LAST_LIMIT_S, TIMES
 from groundcontrol.deployments.targets import HubAddress, check_target, refusal
-from groundcontrol.deployments.turns import AT_ONCE
 from groundcontrol.deployments.work import (
     CloseSession,
     Spider,
@@ -63,7 +63,6 @@ from groundcontrol.domain.server_lists import Format, Reading
 from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, Unavailable
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Store
-from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
@@ -85,16 +84,16 @@ class DeploymentService:
 
     def __init__(
         self, *, config: HubAddress, store: Store, bus: Bus, vault: Vault, clock: Clock, bundle: bytes,
-        wait_online: WaitOnline, close: CloseSession, ways: Ways, limits: Limits = Limits(),  # noqa: B008  # immutable
+        wait_online: WaitOnline, close: CloseSession, ways: Ways, limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # immutable
     ) -> None:  # fmt: skip
-        major = MajorTom(clock, lambda address: refusal(config, address), limits)
-        places = asyncio.Semaphore(AT_ONCE)
-        self._tools = Tools(store, bus, vault, clock, wait_online, close, config, major, Spider(bundle_version(bundle), bundle), places)
+        major = MajorTom(clock, lambda address: refusal(config, address), limits.ssh)
+        spider, places = Spider(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
+        self._tools = Tools(store, bus, vault, clock, wait_online, close, config, major, spider, limits, places)
         self._leaving = Leaving(self._tools, ways)
         self._known = Known(self._tools)
-        self._active = Active(self._known)
+        self._active = Active(self._known, limits)
         self._occupied = Occupied(store, self._active.rows)
-        self._ordering = WriteLock()
+        self._ordering = WriteLock(limits.patience_s)
         """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
@@ -132,10 +131,10 @@ class DeploymentService:
         return self._group is not None and not self._closing.is_set()
 
     async def close(self) -> None:
-        """Have `run` end every deployment: each takes back what it has begun, within STOP_LIMIT_S."""
+        """Have `run` end every deployment: each takes back what it has begun, within `limits.stop_s`."""
         self._closing.set()
         with contextlib.suppress(TimeoutError):  # the next start closes what is open still
-            async with asyncio.timeout(STOP_LIMIT_S + TIMES * LAST_LIMIT_S):
+            async with asyncio.timeout(self._tools.limits.stop_s + TIMES * LAST_LIMIT_S):
                 await self._closed.wait()
 
     # -- asking ------------------------------------------------------------------------------
@@ -294,7 +293,7 @@ class DeploymentService:
             wanted = asked_for(scope, replace(place, forced=True), tools.clock.now(), kind="remove", node=node)
             row = await tools.store.deployments.create_deployment(scope, wanted)
             begun = self._begin(scope, row, place, None)
-        return await soon_over(begun)
+        return await soon_over(begun, tools.limits.forget_wait_s)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
         """The removal of this node that runs already; with `force` one by SSH only.
@@ -344,8 +343,9 @@ class DeploymentService:
         Raises: Forbidden, BadRequest, StoreError.
         """
         authorize(scope, "deployment.control")
-        if not 1 <= len(confirmed) <= MAX_ACTIVE:
-            raise BadRequest(f"host_keys names 1 to {MAX_ACTIVE} deployments", field="host_keys")
+        most = self._tools.limits.open
+        if not 1 <= len(confirmed) <= most:
+            raise BadRequest(f"host_keys names 1 to {most} deployments", field="host_keys")
         return await confirm_each(confirmed, lambda deployment, fingerprint: self.confirm_host_key(scope, deployment, fingerprint))
 
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
@@ -440,7 +440,7 @@ class DeploymentService:
                 )
             )
             begun = self._begin(scope, row, before, None)
-        return await soon_over(begun)
+        return await soon_over(begun, tools.limits.forget_wait_s)
 
     async def _again_through_session(self, scope: Scope, node: Node, row: Deployment) -> Deployment:
         why = self._leaving.hindrance(node)

@@ -6,20 +6,18 @@ import asyncio
 from collections.abc import Collection
 from typing import Final
 
-STOP_LIMIT_S: Final = 6.0
-"""For what a task does when it is cancelled. The hub has ten seconds for all of its end."""
 LAST_LIMIT_S: Final = 0.25
 """After it is cancelled once more."""
 TIMES: Final = 3
 """The first ends what it does, the second the saving of its end, the third the waiting for what is being written at that moment."""
 
 
-async def stop_all(tasks: Collection[asyncio.Task[None]]) -> int:
-    """Cancel them all, and those again that are not over by then.
+async def stop_all(tasks: Collection[asyncio.Task[None]], limit_s: float) -> int:
+    """Cancel them all, and those again that are not over within the limit.
 
     Returns: how many did not end.
     """
-    for wait_s in (STOP_LIMIT_S, *[LAST_LIMIT_S] * (TIMES - 1)):
+    for wait_s in (limit_s, *[LAST_LIMIT_S] * (TIMES - 1)):
         tasks = [task for task in tasks if not task.done()]
         for task in tasks:
             task.cancel()

@@ -6,10 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Final
-
-AT_ONCE: Final = 16
-"""Log-ins, uploads and installations at once: more only share the hub's one core, and make each of them slower."""
 
 
 class Turn:

@@ -18,7 +18,7 @@ from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.deployments import rows
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import bundle_version
-from groundcontrol.deployments.writelock import WriteLock
+from groundcontrol.deployments.writelock import PATIENCE_S, WriteLock
 from groundcontrol.domain.deployments import UPDATE_STEPS, Deployment, DeploymentError, Wishes
 from groundcontrol.domain.ids import DeploymentId, JobId, NodeId
 from groundcontrol.domain.jobs import TERMINAL, Job, Wish
@@ -71,7 +71,10 @@ class _Line:
 class UpdateService:
     """Owns every update that runs; `run` is its life."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
+        patience_s: float = PATIENCE_S,
+    ) -> None:  # fmt: skip
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -81,7 +84,7 @@ class UpdateService:
         self._digest = hashlib.sha256(bundle).hexdigest()
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[NodeId, Deployment] = {}
-        self._ordering = WriteLock()
+        self._ordering = WriteLock(patience_s)
         """Held from the look at what runs until that which is ordered runs itself: two who order at once make no two updates of one node."""
         self._called_off: set[DeploymentId] = set()
         self.ready = asyncio.Event()

@@ -14,6 +14,7 @@ from groundcontrol.deployments import credentials, rows
 from groundcontrol.deployments.credentials import Vault
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.files import policy_conf, spider_conf
+from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.targets import HubAddress
@@ -80,8 +81,9 @@ class Tools(NamedTuple):
     hub: HubAddress
     major: MajorTom
     spider: Spider
+    limits: ServiceLimits
     places: asyncio.Semaphore
-    """Of those at work (`turns.AT_ONCE`)."""
+    """Of those at work (`limits.at_once`)."""
 
 
 class Work:

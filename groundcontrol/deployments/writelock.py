@@ -14,10 +14,14 @@ PATIENCE_S: Final = 10.0
 
 
 class WriteLock(asyncio.Lock):
-    """Held over something that is written to the store. `async with lock` waits for as long as it takes, `lock.in_time()` does not."""
+    """Held over something that is written to the store. `async with lock` waits for as long as it takes, `lock.in_time()` does not.
 
-    def __init__(self) -> None:
+    Args: patience_s: how long somebody may hold it before requests are refused.
+    """
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
         super().__init__()
+        self._patience_s = patience_s
         self._since = 0.0
         """When it was taken last; seconds of the loop."""
 
@@ -29,17 +33,17 @@ class WriteLock(asyncio.Lock):
 
     @contextlib.asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
-        """Hold it for a request, which is refused as soon as somebody has held it for PATIENCE_S.
+        """Hold it for a request, which is refused as soon as somebody has held it for `patience_s`.
 
         Raises: StoreBusy: nothing was done.
         """
         since = self._since if self.locked() else asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(since + PATIENCE_S):
+            async with asyncio.timeout_at(since + self._patience_s):
                 await self.acquire()
         except TimeoutError:
             raise StoreBusy(
-                f"what was ordered before this has not been written down for {PATIENCE_S:g} s or longer; try again later"
+                f"what was ordered before this has not been written down for {self._patience_s:g} s or longer; try again later"
             ) from None
         try:
             yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import asyncssh
@@ -13,9 +13,11 @@ from groundcontrol.bus.base import Topic
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.deployments import credentials
 from groundcontrol.deployments.leaving import Ways
+from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.domain.deployments import Deployment, DeploymentRequest, HostKey
 from groundcontrol.domain.ids import DeploymentId, NodeId, UserId
+from groundcontrol.domain.log import Event
 from groundcontrol.domain.nodes import NewNode, NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import Actor, Role, Scope
 from groundcontrol.domain.users import User
@@ -30,6 +32,7 @@ from spider.wire.ids import new_random_id
 from tests.support.eventually import eventually
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
+LIMITS = ServiceLimits(ssh=Limits(connect_s=5, login_s=5, verify_s=1))
 
 
 Requests = Callable[..., DeploymentRequest]
@@ -72,9 +75,8 @@ class Desk:
         self.config = Config()
         self.service = self.make(self.config)
 
-    def make(self, config: Config) -> DeploymentService:
+    def make(self, config: Config, limits: ServiceLimits = LIMITS) -> DeploymentService:
         orders = JobService(self.store, self.bus, SystemClock(), 10)
-        limits = Limits(connect_s=5, login_s=5, verify_s=1)
         return DeploymentService(
             config=config, store=self.store, bus=self.bus, vault=self.vault, clock=SystemClock(), bundle=self.bundle,
             wait_online=self._never, close=self._close, limits=limits,
@@ -102,6 +104,15 @@ class Desk:
                 await anext(events)
                 row = await self.store.deployments.deployment(ADMIN, deployment)
         return row
+
+    async def events(self, *kinds: str) -> Sequence[Event]:
+        """Wait until events of these kinds are written, which is just after the row; returns the last of all kinds."""
+        async with asyncio.timeout(30), self.bus.subscribe(Topic("changed"), limit=100, policy="ordered") as changes:
+            while True:
+                events = (await self.store.log.events(ADMIN, 10)).items
+                if set(kinds) <= {event.type for event in events}:
+                    return events
+                await anext(changes)
 
     async def end_of(self, deployment: DeploymentId) -> Deployment:
         return await self.until(deployment, lambda row: row.ended_at is not None)

@@ -22,7 +22,7 @@ from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.store.base import NodeStore
 from spider.clock import SystemClock
-from tests.support.deployment_desk import ADMIN, KEY, Desk, Requests, node_with, trouble
+from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Desk, Requests, node_with, trouble
 from tests.support.factories import connect, layout_row, pack
 from tests.support.ssh_server import serving
 
@@ -206,13 +206,12 @@ async def test_it_is_not_tried_again_beside_a_removal_by_ssh(desk: Desk, request
             assert caught.value.detail == {"deployment": by_ssh.id}
 
 
-async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.forgetting.FORGET_WAIT_S", 0.5)
+async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(desk: Desk) -> None:
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
     desk.store = desk.store._replace(nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
     made = trouble(desk, "deployments")
-    async with desk.running(desk.make(desk.config)) as service:
+    async with desk.running(desk.make(desk.config, LIMITS._replace(forget_wait_s=0.5))) as service:
         asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
         await between.deleting.wait()
         made.commands.add("save_deployment")
@@ -224,11 +223,10 @@ async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(des
     assert (row.state, row.steps[-1].state, row.steps[-1].detail) == ("succeeded", "done", LEFT_BEHIND)
 
 
-async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.forgetting.FORGET_WAIT_S", 0.1)
+async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: Desk) -> None:
     node = await node_with(desk, None)
     made = trouble(desk, "deployments", "save_deployment")
-    async with desk.running(desk.make(desk.config)) as service:
+    async with desk.running(desk.make(desk.config, LIMITS._replace(forget_wait_s=0.1))) as service:
         row = await service.remove(ADMIN, node, None, force=True)
         assert (row.state, (await service.remove(ADMIN, node, None, force=True)).id) == ("running", row.id)
         made.commands.clear()

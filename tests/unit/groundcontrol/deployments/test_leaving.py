@@ -19,7 +19,7 @@ from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreB
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.service import JobService
 from spider.clock import SystemClock
-from tests.support.deployment_desk import ADMIN, Desk, Hanging, Hasty, Trouble, failing, hanging, node_with, trouble
+from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hanging, Hasty, Trouble, failing, hanging, node_with, trouble
 from tests.support.eventually import eventually
 
 OPEN: tuple[JobState, ...] = ("queued", "dispatched", "accepted", "running")
@@ -63,21 +63,8 @@ async def played(desk: Desk, name: str = "web-1") -> Played:
     return Played(desk, node, await desk.store.sessions.claim(node, BootId("0" * 32), HubId("h" * 26)))
 
 
-async def told(desk: Desk, *kinds: str) -> set[str]:
-    """Wait until there are events of these kinds, which are written just after the row; returns all kinds."""
-    async with asyncio.timeout(30):
-        while not set(kinds) <= (types := {event.type for event in (await desk.store.log.events(ADMIN, 10)).items}):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    return types
-
-
 def states(row: Deployment) -> dict[str, str]:
     return {step.name: step.state for step in row.steps}
-
-
-def limit_to(service: DeploymentService, limit_s: float) -> None:
-    leaving: Leaving = service._leaving
-    leaving._limit_s = limit_s
 
 
 async def test_the_farewell_ends_it_and_the_node_is_forgotten(desk: Desk) -> None:
@@ -93,7 +80,7 @@ async def test_the_farewell_ends_it_and_the_node_is_forgotten(desk: Desk) -> Non
         await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")
         await node.farewell(service)
         row = await desk.end_of(row.id)
-        await told(desk, "node.uninstalled", "deployment.succeeded")
+        await desk.events("node.uninstalled", "deployment.succeeded")
     assert row.state == "succeeded", row
     assert set(states(row).values()) == {"done"}
     assert desk.closed == [node.id] * len(desk.closed)
@@ -146,8 +133,7 @@ async def test_a_refusal_of_the_node_is_the_deployment_s_own(desk: Desk, state: 
 
 async def test_a_node_that_never_says_farewell_stays_and_the_sentence_says_what_to_do(desk: Desk) -> None:
     node = await played(desk)
-    async with desk.running() as service:
-        limit_to(service, 0.3)
+    async with desk.running(desk.make(desk.config, LIMITS._replace(leave_s=0.3))) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
         job = await node.take()
         await node.end(job.id, "succeeded")
@@ -174,7 +160,8 @@ async def test_what_could_not_be_taken_off_is_told_and_the_node_stays(desk: Desk
         assert (row.error.code, row.error.step) == ("uninstall_failed", "verify")
         assert "/opt/stardust" in row.error.message
         assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
-        assert "node.uninstalled" not in await told(desk, "node.uninstall_incomplete", "deployment.failed")
+        events = await desk.events("node.uninstall_incomplete", "deployment.failed")
+        assert "node.uninstalled" not in [event.type for event in events]
 
 
 async def test_force_in_the_middle_forgets_and_claims_nothing(desk: Desk) -> None:
@@ -412,8 +399,7 @@ async def test_an_order_whose_number_could_not_be_written_down_is_followed(desk:
 
 async def test_after_no_farewell_credentials_remove_it_though_the_order_is_still_open(desk: Desk) -> None:
     node = await played(desk)
-    async with desk.running() as service:
-        limit_to(service, 0.3)
+    async with desk.running(desk.make(desk.config, LIMITS._replace(leave_s=0.3))) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
         await node.take()
         assert (await desk.end_of(row.id)).state == "failed"
@@ -443,7 +429,7 @@ async def test_an_error_in_our_own_code_ends_it_and_it_can_be_tried_again(desk: 
         assert (row.state, row.error.code, row.error.step) == ("failed", "hub_failed", "connect")
         made.commands.clear()
         await JobService(desk.store, desk.bus, SystemClock(), 10).cancel(SYSTEM, (await node.job()).id)
-        await told(desk, "deployment.failed")
+        await desk.events("deployment.failed")
         again = await service.retry(SYSTEM, row.id, None)
         assert again.state == "running"
         await node.take()
@@ -510,12 +496,11 @@ async def test_an_end_that_our_own_code_cannot_save_leaves_it_to_the_next_start(
         assert (await desk.until(row.id, lambda row: states(row)["uninstall"] == "running")).id == row.id
 
 
-async def test_behind_an_order_that_hangs_others_are_refused_but_a_farewell_is_heard(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_behind_an_order_that_hangs_others_are_refused_but_a_farewell_is_heard(desk: Desk) -> None:
     """Root says it once; whoever orders can do so again."""
-    monkeypatch.setattr("groundcontrol.deployments.writelock.PATIENCE_S", 0.2)
     node, other = await played(desk), await played(desk, "web-2")
     made = hanging(desk, "deployments")
-    async with asyncio.timeout(30), desk.running(desk.make(desk.config)) as service:
+    async with asyncio.timeout(30), desk.running(desk.make(desk.config, LIMITS._replace(patience_s=0.2))) as service:
         left = await service.remove(SYSTEM, other.id, None, force=False)
         await other.take()
         await desk.until(left.id, lambda row: states(row)["uninstall"] == "running")
@@ -535,13 +520,12 @@ async def test_behind_an_order_that_hangs_others_are_refused_but_a_farewell_is_h
         assert (await desk.end_of(left.id)).state == "succeeded"
 
 
-async def test_a_store_that_hangs_does_not_hold_up_the_end_of_the_hub(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.stopping.STOP_LIMIT_S", 0.2)
+async def test_a_store_that_hangs_does_not_hold_up_the_end_of_the_hub(desk: Desk) -> None:
     node = await played(desk)
     made = Hanging(desk.store.deployments)
     desk.store = desk.store._replace(deployments=made)  # type: ignore[arg-type]  # it stands for any part
     async with asyncio.timeout(10):
-        async with desk.running(desk.make(desk.config)) as service:
+        async with desk.running(desk.make(desk.config, LIMITS._replace(stop_s=0.2))) as service:
             await service.remove(SYSTEM, node.id, None, force=False)
             made.commands.add("save_deployment")
             await node.take()

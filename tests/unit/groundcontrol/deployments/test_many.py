@@ -17,7 +17,7 @@ from groundcontrol.domain.nodes import NewNode
 from groundcontrol.errors import BadRequest, Forbidden, IdempotencyMismatch, Unavailable
 from majortom.connect import describe
 from spider.wire.ids import new_random_id
-from tests.support.deployment_desk import ADMIN, VIEWER, Desk
+from tests.support.deployment_desk import ADMIN, LIMITS, VIEWER, Desk
 from tests.support.ssh_server import jumping, serving
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -78,18 +78,17 @@ async def test_where_one_cannot_be_taken_nothing_is_begun(desk: Desk, request_to
             await service.install_many(VIEWER, wanted, None)
 
 
-async def test_more_than_fit_are_refused_together(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.active.MAX_ACTIVE", 2)
-    async with desk.running() as service:
+async def test_more_than_fit_are_refused_together(desk: Desk, request_to: Requests) -> None:
+    async with desk.running(desk.make(desk.config, LIMITS._replace(open=2))) as service:
         with pytest.raises(Unavailable):
             await service.install_many(ADMIN, [request_to(port, name=f"n{port}") for port in (22, 23, 24)], None)
         assert not (await desk.store.deployments.deployments(ADMIN, 10)).items
 
 
-async def test_a_repeat_takes_no_place(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_repeat_takes_no_place(desk: Desk, request_to: Requests) -> None:
     """Whoever lost the answer asks again with the same key, and the hub is full with what was begun for it."""
-    monkeypatch.setattr("groundcontrol.deployments.active.MAX_ACTIVE", 2)
-    async with serving(KEY) as (one, _), serving(OTHER) as (two, _), desk.running() as service:
+    small = desk.make(desk.config, LIMITS._replace(open=2))
+    async with serving(KEY) as (one, _), serving(OTHER) as (two, _), desk.running(small) as service:
         wanted = [request_to(one, name="a"), request_to(two, name="b")]
         made = await service.install_many(ADMIN, wanted, "k-1")
         assert [row.id for row in await service.install_many(ADMIN, wanted, "k-1")] == [row.id for row in made]
@@ -97,10 +96,9 @@ async def test_a_repeat_takes_no_place(desk: Desk, request_to: Requests, monkeyp
             await service.install_many(ADMIN, [request_to(22, name="c")], "k-2")
 
 
-async def test_who_waits_for_a_person_holds_nobody_up(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_for_a_person_holds_nobody_up(desk: Desk, request_to: Requests) -> None:
     """One at work at a time: all the same every fingerprint comes to be shown."""
-    monkeypatch.setattr("groundcontrol.deployments.service.AT_ONCE", 1)
-    service = desk.make(desk.config)
+    service = desk.make(desk.config, LIMITS._replace(at_once=1))
     async with contextlib.AsyncExitStack() as stack:
         ports = [(await stack.enter_async_context(serving(KEY)))[0] for _ in range(4)]
         await stack.enter_async_context(desk.running(service))

@@ -22,7 +22,7 @@ from groundcontrol.errors import (
     Conflict,
     CredentialsRequired,
 )
-from tests.support.deployment_desk import ADMIN, KEY, Config, Desk, Requests, node_with
+from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Config, Desk, Requests, node_with
 from tests.support.eventually import eventually
 from tests.support.ssh_server import serving
 
@@ -84,11 +84,8 @@ WISHES: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(
-    desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.known.REMEMBER_S", 0.3)
-    async with desk.running() as service:
+async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(desk: Desk, request_to: Requests, closed_port: int) -> None:
+    async with desk.running(desk.make(desk.config, LIMITS._replace(remember_s=0.3))) as service:
         rows = [await service.install(ADMIN, request_to(closed_port, host=f"127.0.0.{n}"), None) for n in (1, 2)]
         for row in rows:
             await desk.end_of(row.id)
@@ -98,19 +95,16 @@ async def test_what_was_given_is_forgotten_in_time_though_nobody_asks(
 
 
 @pytest.mark.parametrize("lost", ["restart", "time", "room"])
-async def test_a_retry_does_what_was_asked_at_first(
-    desk: Desk, request_to: Requests, closed_port: int, monkeypatch: pytest.MonkeyPatch, lost: str
-) -> None:
+async def test_a_retry_does_what_was_asked_at_first(desk: Desk, request_to: Requests, closed_port: int, lost: str) -> None:
     """Also when the hub was started anew, or the fields have left its memory: only the secrets are given again."""
-    monkeypatch.setattr("groundcontrol.deployments.known.REMEMBER_S", 0.0 if lost == "time" else 900.0)
-    monkeypatch.setattr("groundcontrol.deployments.known.MAX_REMEMBERED", 0 if lost == "room" else 64)
+    limits = LIMITS._replace(remember_s=0.0 if lost == "time" else 900.0, remembered=0 if lost == "room" else 64)
     asked = request_to(closed_port, username="ops", sudo_password="s", **WISHES)
-    async with desk.running() as service:
+    async with desk.running(desk.make(desk.config, limits)) as service:
         row = await desk.end_of((await service.install(ADMIN, asked, None)).id)
         if lost != "restart":
             await given_again(desk, service, row, asked)
     if lost == "restart":
-        async with desk.running(desk.make(Config())) as service:
+        async with desk.running(desk.make(desk.config, limits)) as service:
             await given_again(desk, service, row, asked)
 
 

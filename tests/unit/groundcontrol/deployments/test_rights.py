@@ -17,7 +17,7 @@ from groundcontrol.domain.nodes import NewNode
 from groundcontrol.domain.scope import Actor, Grants, Scope
 from groundcontrol.errors import BadRequest, Conflict, NotFound
 from spider.wire.ids import new_random_id
-from tests.support.deployment_desk import ADMIN, Config, Desk, an_account
+from tests.support.deployment_desk import ADMIN, LIMITS, Desk, an_account
 from tests.support.eventually import eventually
 from tests.support.ssh_server import serving
 
@@ -60,15 +60,11 @@ CHANGES: dict[str, Change] = {
 @pytest.mark.parametrize("queue", ["turns", "slots of an address"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 async def test_what_waits_for_its_turn_is_not_begun_for_who_may_not_any_more(
-    desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch, change: Change, queue: str
+    desk: Desk, request_to: Requests, change: Change, queue: str
 ) -> None:
-    if queue == "turns":
-        monkeypatch.setattr("groundcontrol.deployments.service.AT_ONCE", 1)
+    limits = LIMITS._replace(at_once=1) if queue == "turns" else LIMITS._replace(ssh=LIMITS.ssh._replace(at_once=1))
     operator = await an_operator(desk)
-    async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(desk.make(Config())) as service:
-        if queue != "turns":
-            connector = service._tools.major._connector
-            monkeypatch.setattr(connector, "_limits", connector._limits._replace(at_once=1))
+    async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(desk.make(desk.config, limits)) as service:
         first, second = await service.install_many(
             operator, [request_to(port, name="a", tags=("web",)), request_to(other, name="b", tags=("web",))], None
         )
@@ -98,10 +94,9 @@ async def test_who_may_not_any_more_is_not_logged_in_when_the_host_key_is_confir
     assert "not logged in" in ended.error.message
 
 
-async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.service.AT_ONCE", 1)
-    operator = await an_operator(desk)
-    async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(desk.make(Config())) as service:
+async def test_who_still_may_gets_it_done(desk: Desk, request_to: Requests) -> None:
+    operator, one_by_one = await an_operator(desk), desk.make(desk.config, LIMITS._replace(at_once=1))
+    async with silent() as (port, dialled), silent() as (other, dialled_too), desk.running(one_by_one) as service:
         first, _ = await service.install_many(operator, [request_to(port, name="a"), request_to(other, name="b", tags=("web",))], None)
         async with asyncio.timeout(30):
             await dialled.wait()

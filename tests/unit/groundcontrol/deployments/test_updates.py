@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.deployments.updates import UpdateService, WaitOnline
+from groundcontrol.deployments.writelock import PATIENCE_S
 from groundcontrol.domain.deployments import Deployment
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.jobs import JobEvidence
@@ -34,10 +35,10 @@ async def away(_node: NodeId, timeout_s: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def updating(desk: Desk, online: WaitOnline = at_once) -> AsyncIterator[UpdateService]:
+async def updating(desk: Desk, online: WaitOnline = at_once, patience_s: float = PATIENCE_S) -> AsyncIterator[UpdateService]:
     """The service; whatever happens to one update, it has to be alive at the end."""
     orders = JobService(desk.store, desk.bus, SystemClock(), 10)
-    service = UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.keep_up, online)
+    service = UpdateService(desk.store, desk.bus, SystemClock(), desk.bundle, orders.keep_up, online, patience_s)
     life = asyncio.create_task(service.run())
     try:
         await service.ready.wait()
@@ -158,11 +159,10 @@ async def test_an_update_that_ends_while_others_are_ordered_beside_it_is_told_al
         assert [(await asking)[0].id, (await asking)[1].node_id] == [row.id, other]
 
 
-async def test_over_a_disk_that_hangs_who_orders_behind_another_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.writelock.PATIENCE_S", 0.2)
+async def test_over_a_disk_that_hangs_who_orders_behind_another_is_refused(desk: Desk) -> None:
     one, other = [await node_with(desk, None, name) for name in ("web-1", "web-2")]
     disk = hanging(desk, "deployments", "create_deployments")
-    async with updating(desk, away) as service:
+    async with updating(desk, away, patience_s=0.2) as service:
         asking = asyncio.create_task(service.begin(ADMIN, [one], 1, 1))
         await disk.reached.wait()
         async with asyncio.timeout(30):

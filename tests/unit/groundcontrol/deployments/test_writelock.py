@@ -9,31 +9,36 @@ import pytest
 from groundcontrol.deployments.writelock import PATIENCE_S, WriteLock
 from groundcontrol.errors import StoreBusy
 from groundcontrol.store.sqlite.writer import STALL_S
+from tests.support.clock import settle
 
 
 def test_nobody_is_refused_before_the_store_would_refuse() -> None:
     assert PATIENCE_S == STALL_S
 
 
-async def test_who_comes_late_is_refused_at_once_and_who_can_wait_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.deployments.writelock.PATIENCE_S", 0.3)
-    lock, loop = WriteLock(), asyncio.get_running_loop()
+async def test_who_comes_late_is_refused_at_once_and_who_can_wait_gets_it() -> None:
+    lock, loop = WriteLock(patience_s=0.3), asyncio.get_running_loop()
 
     async def patient() -> None:
         async with lock:
             pass
 
+    async def in_time() -> None:
+        async with lock.in_time():
+            pass
+
     async with asyncio.timeout(30):
+        began = loop.time()
         async with lock:
             waiting = asyncio.create_task(patient())
-            began = loop.time()
             with pytest.raises(StoreBusy):
-                await lock.in_time().__aenter__()
-            assert loop.time() - began >= 0.25
-            began = loop.time()
+                await in_time()
+            assert loop.time() - began >= 0.29
+            late = asyncio.create_task(in_time())
+            await settle()
+            assert late.done()  # after a few turns of the loop, and so without waiting
             with pytest.raises(StoreBusy):
-                await lock.in_time().__aenter__()
-            assert loop.time() - began < 0.25
+                await late
             assert not waiting.done()
         await waiting
         async with lock.in_time():
