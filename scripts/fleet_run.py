@@ -8,6 +8,7 @@ import configparser
 import contextlib
 import fcntl
 import gc
+import itertools
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -265,7 +266,10 @@ def hub_url(state: Path) -> str:
 
 
 async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], str]:
-    """Make what is missing of `count` simulated nodes, also what somebody has removed in the page; their keys stay in the state folder."""
+    """Make what is missing of `count` simulated nodes, also what somebody has removed in the page; their keys stay in the state folder.
+
+    A name that another node has is passed over. The hub makes all of the nodes or none.
+    """
     book = state / "fleet.json"
     written: list[dict[str, str | int]] = json.loads(book.read_text()) if book.exists() else []
     socket = state / "control.sock"
@@ -273,11 +277,11 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], st
         raise FleetError("no hub is running in this checkout; start it with scripts/run")
     connector = aiohttp.UnixConnector(str(socket))
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as http:
-        there = await _ids(http)
+        there = await _nodes(http)
         known = [node for node in written if node["node_id"] in there]
-        taken = {node["name"] for node in known}
-        planned = (f"{ROLES[n % len(ROLES)]}-{n // len(ROLES) + 1:02}" for n in range(count))
-        names = [name for name in planned if name not in taken][: max(0, count - len(known))]
+        names, passed = new_names(count - len(known), {str(node["name"]) for node in known}, {name.casefold() for name in there.values()})
+        if passed:
+            print(f"other nodes of this hub are called {', '.join(passed)}; the fleet passes over these names", file=sys.stderr)
         if names:
             async with http.post("http://hub/api/v1/local/enrol", json={"names": names, "simulated": True}) as answer:
                 text = await answer.text()
@@ -291,16 +295,29 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], st
     return known[:count], hub_url(state)
 
 
-async def _ids(http: aiohttp.ClientSession) -> set[str]:
-    """The nodes that the hub knows."""
-    found: set[str] = set()
+def new_names(missing: int, own: Collection[str], taken: Collection[str]) -> tuple[list[str], list[str]]:
+    """So many names that nobody has, and those that were passed over because another node has them."""
+    names: list[str] = []
+    passed: list[str] = []
+    for n in itertools.count():
+        if len(names) >= missing:
+            break
+        name = f"{ROLES[n % len(ROLES)]}-{n // len(ROLES) + 1:02}"
+        if name not in own:
+            (passed if name in taken else names).append(name)
+    return names, passed
+
+
+async def _nodes(http: aiohttp.ClientSession) -> dict[str, str]:
+    """The nodes that the hub knows, with their names."""
+    found: dict[str, str] = {}
     asked = {"limit": "500"}
     while True:
         async with http.get("http://hub/api/v1/nodes", params=asked) as answer:
             if answer.status >= 300:
                 raise FleetError(f"the hub refused: {(await answer.text())[:300]}")
             page = json.loads(await answer.text())
-        found |= {node["id"] for node in page["nodes"]}
+        found |= {node["id"]: node["name"] for node in page["nodes"]}
         if not page["next"]:
             return found
         asked["cursor"] = page["next"]

@@ -30,9 +30,9 @@ class Enrolled(NamedTuple):
 async def enrol(
     nodes: NodeStore, bus: Bus, fleet_key: bytes, scope: Scope, names: Sequence[str], *, address: str, simulated: bool
 ) -> list[Enrolled]:
-    """Create a node for each name.
+    """Create a node for each name, or none at all.
 
-    Raises: BadRequest: no names, too many, one that is no name, or one twice; Conflict: one is taken (those before it exist).
+    Raises: BadRequest: no names, too many, one that is no name, or one twice; Conflict: one is taken.
     """
     if not 0 < len(names) <= MAX_NAMES:
         raise BadRequest(f"give 1 to {MAX_NAMES} names", field="names")
@@ -43,9 +43,9 @@ async def enrol(
         raise BadRequest("a name stands twice in the list", field="names")
     if clean(address) != address or not address:
         raise BadRequest("the address is not one", field="address")
+    wanted = [NewNode(NodeId(new_random_id()), name, address, simulated=simulated) for name in names]
     made = []
-    for name in names:
-        node = await nodes.create_node(scope, NewNode(NodeId(new_random_id()), name, address, simulated=simulated))
+    for node in await nodes.create_nodes(scope, wanted):
         keys = node_keys(fleet_key, node.id, node.generation)
         made.append(Enrolled(node, keys.session, keys.launch))
         bus.publish(Changed("node", node.id, node.version))

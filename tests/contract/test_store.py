@@ -57,6 +57,18 @@ async def test_of_twenty_makers_of_one_name_one_wins(store: Store) -> None:
     assert len((await store.nodes.nodes(SCOPE, 100)).items) == 1
 
 
+async def test_of_twenty_makers_of_many_nodes_one_makes_all_and_the_others_none(store: Store) -> None:
+    lists = [[new_node(f"own-{maker}"), new_node("wanted-by-all")] for maker in range(20)]
+    results = await asyncio.gather(*(store.nodes.create_nodes(SCOPE, lists[maker]) for maker in range(20)), return_exceptions=True)
+    [won] = [maker for maker, result in enumerate(results) if not isinstance(result, BaseException)]
+    assert all(isinstance(result, Conflict) for maker, result in enumerate(results) if maker != won)
+    there = (await store.nodes.nodes(SCOPE, 100)).items
+    assert [node.name for node in there] == [f"own-{won}", "wanted-by-all"]
+    assert there == results[won]
+    assert await twice(lambda: store.nodes.create_nodes(SCOPE, lists[won])) == there
+    assert len(await audited(store)) == 2
+
+
 @pytest.mark.holds("SAFETY-33")
 async def test_another_organisation_sees_and_touches_nothing(store: Store) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())

@@ -78,6 +78,7 @@ ELSEWHERE: Final = {
     "metrics.compact": "test_store_history.py::test_twenty_that_compact_the_same_hour_move_it_once",
     "metrics.merge": "test_store_history.py::test_twenty_that_merge_the_same_span_do_it_once",
     "nodes.create_node": "test_store.py::test_of_twenty_makers_of_one_name_one_wins",
+    "nodes.create_nodes": "test_store.py::test_of_twenty_makers_of_many_nodes_one_makes_all_and_the_others_none",
     "people.create_user": "test_store_access.py::test_of_twenty_users_of_one_name_one_is_made",
     "secrets.create_keyring": "test_store_users.py::test_the_first_keyring_wins_together_with_its_fleet_key",
     "sessions.claim": "test_store.py::test_of_twenty_claims_each_has_its_own_epoch_and_the_last_owns",

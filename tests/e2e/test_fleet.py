@@ -118,3 +118,20 @@ def test_servers_that_were_removed_in_the_page_come_anew_and_the_others_stay(tmp
         assert set(second) == {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}
         assert fleet(5) == second
         assert set(fleet(3)) < set(second)
+
+
+def test_a_name_that_another_node_has_is_passed_over_and_leaves_no_node_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        (hub.folder / "agent").mkdir(exist_ok=True)
+        (hub.folder / "agent/spider.conf").write_text(f"[hub]\nurl = {hub.ws_url}\n")
+        first = asyncio.run(enrol(hub.folder, 3))[0]
+        [other] = hub.enrol(str(first[1]["name"]).replace("-01", "-02").upper())
+        before = {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]}
+        refused = hub.local("POST", "/api/v1/local/enrol", {"names": ["free", other.name], "simulated": True})
+        assert refused.status == 409
+        assert {node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]} == before, "all of them or none"
+        nodes = asyncio.run(enrol(hub.folder, 30))[0]
+        assert {str(node["node_id"]) for node in nodes} | {other.node_id} == {
+            node["id"] for node in hub.local("GET", "/api/v1/nodes").json["nodes"]
+        }
+        assert other.name.lower() in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -54,19 +54,22 @@ class SqliteNodes:
         self._clock = clock
 
     async def create_node(self, scope: Scope, node: NewNode) -> Node:
-        def command(tx: Tx) -> Node:
-            made = digest(scope.org, node)  # first: it refuses text that not every database holds
-            known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
-            if known is not None and known["made"] == made:
-                return _to_node(known)
-            if known is not None or tx.one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
-                raise Conflict(f"the node id {node.id} was used before")
-            _refuse_taken_name(tx, scope, node.id, node.name)
-            insert_node(tx, scope, node)
-            self._chain.write(tx, scope, "node.create", node.id, {"name": node.name, "address": node.address})
-            return load_node(tx, scope, node.id)
+        return (await self.create_nodes(scope, [node]))[0]
 
-        return await self._writer.run(command)
+    async def create_nodes(self, scope: Scope, nodes: Sequence[NewNode]) -> list[Node]:
+        return await self._writer.run(lambda tx: [self._create(tx, scope, node) for node in nodes])
+
+    def _create(self, tx: Tx, scope: Scope, node: NewNode) -> Node:
+        made = digest(scope.org, node)  # first: it refuses text that not every database holds
+        known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
+        if known is not None and known["made"] == made:
+            return _to_node(known)
+        if known is not None or tx.one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
+            raise Conflict(f"the node id {node.id} was used before")
+        _refuse_taken_name(tx, scope, node.id, node.name)
+        insert_node(tx, scope, node)
+        self._chain.write(tx, scope, "node.create", node.id, {"name": node.name, "address": node.address})
+        return load_node(tx, scope, node.id)
 
     async def node(self, scope: Scope, node: NodeId) -> Node:
         return await self._reader.run(lambda rows: load_node(rows, scope, node))
