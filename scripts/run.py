@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import errno
 import fcntl
 import io
 import json
@@ -15,23 +17,58 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 
+from groundcontrol.config import Config
+from groundcontrol.errors import ConfigError
 from majortom.bundle import read_bundle
 
 HUB_START_LIMIT_S = 30.0
 STOP_LIMIT_S = 12.0
 SPIDER_POLICY = "[policy]\nversion = 1\nmode = monitor\n"
 AGENT_FILES = ("spider.pyz", "spider.conf", "spider.key", "policy.conf", "node.json", "spider")
+PASSED_FLAGS = ("bind", "port", "server_url")
+OWN_VARIABLES = ("STARDUST_SECRET", "STARDUST_SECRET_FILE", "STARDUST_DATA_DIR", "STARDUST_PORT", "STARDUST_CONFIG")
+"""Not passed on to the hub: this script sets them, or reads them itself."""
+RESTART_PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Before each new start of a process that ended; after the last of them it is not started again."""
+STEADY_S: Final = 60.0
+"""A process that ran for this long begins with the first pause again."""
+EXIT_CONFIG: Final = 78
+"""The process refuses its settings: another start would refuse them too."""
+MOST_LOG_BYTES: Final = 10 << 20
+LOG_LOOK_S: Final = 10.0
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
 """As in Spider's unit: what is free goes back to the system."""
 
 
 class RunError(Exception):
-    """It cannot be started; the text says why and what to do."""
+    """It cannot be started, or ended; the text says why and what to do."""
+
+    def __init__(self, text: str, status: int = 1) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Restarts:
+    """Decides whether and when a process that ended is started again."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+
+    def pause_s(self, status: int | None, ran_s: float) -> float | None:
+        """The pause before the next start. None: there is none."""
+        if ran_s >= STEADY_S:
+            self._in_a_row = 0
+        if status == EXIT_CONFIG or self._in_a_row >= len(RESTART_PAUSES_S):
+            return None
+        self._in_a_row += 1
+        return RESTART_PAUSES_S[self._in_a_row - 1]
 
 
 def write(path: Path, text: str | bytes, mode: int = 0o600) -> None:
@@ -44,29 +81,40 @@ def write(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     fresh.rename(path)
 
 
-def check_port(port: int) -> None:
-    """Raise RunError when something listens there."""
-    with socket.socket() as probe:
+def check_port(config: Config) -> None:
+    """Raise RunError when something listens there, or nothing can."""
+    with socket.socket(socket.AF_INET6 if ":" in config.bind else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
+            probe.bind((config.bind, config.port))
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                raise RunError(f"the hub cannot listen on {config.bind}, port {config.port}: {exc.strerror}") from None
             raise RunError(
-                f"port {port} is taken by another program; set STARDUST_PORT to a free one, or scripts/stop an older start"
+                f"port {config.port} is taken by another program; set STARDUST_PORT to a free one, or scripts/stop an older start"
             ) from None
+
+
+def shorten_log(path: Path) -> None:
+    """Move a log of more than MOST_LOG_BYTES aside. Its writer keeps it open for appending, so the file is copied and emptied."""
+    if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
+        write(path.with_name(path.name + ".1"), path.read_bytes())
+        os.truncate(path, 0)
 
 
 class Runner:
     """The processes of one start, ended in order."""
 
-    def __init__(self, state: Path, port: int) -> None:
-        self.state, self.port = state, port
+    def __init__(self, state: Path) -> None:
+        self.state = state
         self.agent = state / "agent"
         """What is Spider's, which runs as another user: a folder of its own in the hub's, which others cannot enter."""
         self.hub: asyncio.subprocess.Process | None = None
         self.spider: asyncio.subprocess.Process | None = None
         self.stopping = asyncio.Event()
         self._lock = -1
+        self._env: dict[str, str] = {}
+        self._words: list[str] = []
 
     def prepare(self) -> bool:
         """Make the state folder and take it; returns whether this is the first start."""
@@ -87,33 +135,53 @@ class Runner:
                 (self.state / name).rename(self.agent / name)
         return first
 
+    def settle(self, flags: Sequence[str], environ: Mapping[str, str]) -> Config:
+        """What the hub is started with, read as the hub reads it.
+
+        Raises: RunError: it would refuse these settings.
+        """
+        self._env = {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
+        self._env["STARDUST_ALLOW_VOLATILE"] = "yes"  # to try it out, a checkout may lie anywhere
+        self._env["STARDUST_SECRET_FILE"] = str(self.state / "secret")
+        port = environ.get("STARDUST_PORT") or "8933"
+        self._words = ["--data-dir", str(self.state), "--log-format", "json", "--port", port, *flags]
+        try:
+            config = Config.from_env(dict(self._env), self._words)
+        except ConfigError as exc:
+            raise RunError(str(exc).replace("--port is", "STARDUST_PORT is") if "--port" not in flags else str(exc), EXIT_CONFIG) from None
+        if config.port == 0:
+            raise RunError("give a port from 1 to 65535: the Spider of this machine dials it", EXIT_CONFIG)
+        return config
+
     async def start_hub(self) -> None:
         """Start Ground Control and wait until it answers."""
-        env = {key: value for key, value in os.environ.items() if not key.startswith("STARDUST_")}
-        for name in ("STARDUST_ADMIN_USER", "STARDUST_ADMIN_PASS"):
-            if name in os.environ:
-                env[name] = os.environ[name]
-        env["STARDUST_ALLOW_VOLATILE"] = "yes"  # to try it out, a checkout may lie anywhere
-        env["STARDUST_SECRET_FILE"] = str(self.state / "secret")
-        with self.log_file("hub.log") as log:
-            self.hub = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "groundcontrol", "serve", "--port", str(self.port), "--data-dir", str(self.state), "--log-format", "json",
-                env=env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+        hub = await self.launch_hub()
         deadline = time.monotonic() + HUB_START_LIMIT_S
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.state / "control.sock"))) as http:
             while time.monotonic() < deadline:
-                if self.hub.returncode is not None:
-                    raise RunError(f"Ground Control did not start: {self.last_line('hub.log')}")
+                if hub.returncode is not None:
+                    raise RunError(
+                        f"Ground Control did not start: {self.last_line('hub.log')}", hub.returncode if hub.returncode > 0 else 1
+                    )
                 with contextlib.suppress(aiohttp.ClientError, OSError):
-                    async with http.get(f"http://127.0.0.1:{self.port}/healthz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
-                        if answer.status == 200:
+                    async with http.get("http://hub/healthz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
+                        if answer.status == HTTPStatus.OK:
                             return
                 await asyncio.sleep(0.05)
         raise RunError(f"Ground Control did not answer within {HUB_START_LIMIT_S:.0f} s; see .stardust/hub.log")
 
+    async def launch_hub(self) -> asyncio.subprocess.Process:
+        """Start Ground Control."""
+        with self.log_file("hub.log") as log:
+            self.hub = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "groundcontrol", "serve", *self._words,
+                env=self._env, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        return self.hub
+
     def log_file(self, name: str) -> io.FileIO:
         """A log to append to, for its owner alone: the hub's holds the setup code."""
+        shorten_log(self.state / name)
         file = io.FileIO(os.open(self.state / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a")
         os.fchmod(file.fileno(), 0o600)  # one of an earlier version
         return file
@@ -152,18 +220,19 @@ class Runner:
         write(self.agent / "node.json", json.dumps({key: node[key] for key in ("node_id", "name", "generation", "fleet_id")}))
         write(key, bytes.fromhex(node["session_key"]))
 
-    def spider_conf(self) -> str:
-        """Spider's settings; the port may be another at each start."""
+    def spider_conf(self, config: Config) -> str:
+        """Spider's settings; the hub may be elsewhere at each start."""
         node = json.loads((self.agent / "node.json").read_text())
+        pin = f"tls_pin = {config.tls_pin}\n" if config.tls_pin else ""
         return (
-            f"[hub]\nurl = ws://127.0.0.1:{self.port}/ws\nfleet = {node['fleet_id']}\n\n"
+            f"[hub]\nurl = {config.node_url}\nfleet = {node['fleet_id']}\n{pin}\n"
             f"[node]\nid = {node['node_id']}\ngeneration = {node['generation']}\nname = {node['name']}\n"
         )
 
-    async def start_spider(self) -> None:
+    async def start_spider(self, config: Config) -> asyncio.subprocess.Process:
         """Start Spider, without rights when this is root: its files are handed over as open descriptors."""
         write(self.agent / "spider.pyz", read_bundle(), 0o644)
-        write(self.agent / "spider.conf", self.spider_conf(), 0o644)
+        write(self.agent / "spider.conf", self.spider_conf(config), 0o644)
         own = self.agent / "spider"  # its own folder, where samples wait while the hub is away
         own.mkdir(mode=0o700, exist_ok=True)
         who: dict[str, object] = {}
@@ -187,36 +256,61 @@ class Runner:
             for fd in fds:
                 os.close(fd)
         write(self.state / "spider.pid", f"{self.spider.pid}\n")
+        return self.spider
 
-    async def supervise(self) -> None:
-        """Keep Spider running until the hub ends or somebody asks to stop."""
-        assert self.hub is not None
-        ended = asyncio.create_task(self.hub.wait(), name="hub")
-        stop = asyncio.create_task(self.stopping.wait(), name="stop")
+    async def supervise(self, config: Config) -> None:
+        """Keep both running until somebody stops them, or the hub cannot go on. Raises: RunError: that."""
+        tasks = [
+            asyncio.create_task(part, name=name)
+            for name, part in (
+                ("hub", self.keep_hub()), ("spider", self.keep_spider(config)), ("logs", self.keep_logs()), ("stop", self.stopping.wait()),
+            )
+        ]  # fmt: skip
         try:
-            while not stop.done():
-                assert self.spider is not None
-                spider = asyncio.create_task(self.spider.wait(), name="spider")
-                await asyncio.wait({ended, stop, spider}, return_when=asyncio.FIRST_COMPLETED)
-                if ended.done() and not stop.done():
-                    raise RunError(
-                        f"Ground Control ended by itself ({how_it_ended(self.hub.returncode)}); the last it said: {self.last_line('hub.log')}"
-                    )
-                if spider.done() and not stop.done():
-                    print(
-                        f"Spider ended (exit status {self.spider.returncode}) and is started again; see .stardust/spider.log",
-                        file=sys.stderr,
-                    )
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(2):
-                            await self.stopping.wait()
-                    if not self.stopping.is_set():
-                        await self.start_spider()
-                else:
-                    spider.cancel()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            ended.cancel()
-            stop.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def keep_hub(self) -> None:
+        """Start the hub again each time that it died; return once somebody stopped it by itself. Raises: RunError: it is given up."""
+        assert self.hub is not None
+        hub, restarts, started_at = self.hub, Restarts(), time.monotonic()
+        while await hub.wait() != 0:
+            how = f"Ground Control ended by itself ({how_it_ended(hub.returncode)}); the last it said: {self.last_line('hub.log')}"
+            pause_s = restarts.pause_s(hub.returncode, time.monotonic() - started_at)
+            if pause_s is None:
+                raise RunError(how, EXIT_CONFIG if hub.returncode == EXIT_CONFIG else 1)
+            print(f"{how}\nGround Control is started again in {pause_s:.0f} s.", file=sys.stderr, flush=True)
+            await asyncio.sleep(pause_s)
+            hub, started_at = await self.launch_hub(), time.monotonic()
+        print("Ground Control was stopped.", file=sys.stderr)
+
+    async def keep_spider(self, config: Config) -> None:
+        """Start Spider again each time that it ended; the hub goes on without one that is given up."""
+        assert self.spider is not None
+        spider, restarts, started_at = self.spider, Restarts(), time.monotonic()
+        while True:
+            await spider.wait()
+            how = f"Spider ended ({how_it_ended(spider.returncode)}); see .stardust/spider.log."
+            pause_s = restarts.pause_s(spider.returncode, time.monotonic() - started_at)
+            if pause_s is None:
+                print(f"{how} It is not started again before the next scripts/run.", file=sys.stderr, flush=True)
+                await self.stopping.wait()
+                return
+            print(f"{how} It is started again in {pause_s:.0f} s.", file=sys.stderr, flush=True)
+            await asyncio.sleep(pause_s)
+            spider, started_at = await self.start_spider(config), time.monotonic()
+
+    async def keep_logs(self) -> None:
+        """Hold the logs to their size, until cancelled."""
+        while True:
+            await asyncio.sleep(LOG_LOOK_S)
+            for name in ("hub.log", "spider.log"):
+                shorten_log(self.state / name)
 
     async def stop(self) -> None:
         """End Spider, then the hub; nothing is left."""
@@ -241,18 +335,23 @@ def how_it_ended(status: int | None) -> str:
     return f"killed by {signal.Signals(-status).name}" if status is not None and status < 0 else f"exit status {status}"
 
 
-def welcome(state: Path, port: int, first: bool) -> str:
+def welcome(state: Path, config: Config, first: bool) -> str:
     """What a person needs to know now."""
-    user, password = os.environ.get("STARDUST_ADMIN_USER", "admin"), os.environ.get("STARDUST_ADMIN_PASS")
-    login = f"{user} / {'the password of STARDUST_ADMIN_PASS' if password else 'admin'} (you choose a new password at the first log-in)"
+    login = (
+        f"{config.admin_user} / {'admin' if config.admin_pass is None else 'the password of STARDUST_ADMIN_PASS'}"
+        " (you choose a new password at the first log-in)"
+    )
+    port = config.port
     try:
         machine = os.environ.get("SSH_CONNECTION", "").split()[2]
     except IndexError:
         machine = socket.gethostname()
+    address = f"http://localhost:{port}" if config.server_url is None else next(iter(config.origins))
+    afar = f"  from afar     ssh -L {port}:localhost:{port} {pwd.getpwuid(os.geteuid()).pw_name}@{machine}"
     lines = [
         "",
-        f"  Stardust      http://localhost:{port}",
-        f"  from afar     ssh -L {port}:localhost:{port} {pwd.getpwuid(os.geteuid()).pw_name}@{machine}",
+        f"  Stardust      {address}",
+        *([afar] if config.server_url is None else []),
         f"  log in        {login}" if first else "  log in        as before",
         f"  data          {state}",
         "  stop          Ctrl-C (or scripts/stop); scripts/reset starts from nothing",
@@ -261,37 +360,45 @@ def welcome(state: Path, port: int, first: bool) -> str:
     return "\n".join(lines)
 
 
-async def run(state: Path, port: int) -> None:
+async def run(state: Path, flags: Sequence[str]) -> None:
     """Start, say so, wait, stop."""
-    runner = Runner(state, port)
+    runner = Runner(state)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, runner.stopping.set)
-    check_port(port)
     first = runner.prepare()
     try:
+        config = runner.settle(flags, os.environ)
+        check_port(config)
         await runner.start_hub()
         await runner.enrol()
-        await runner.start_spider()
-        print(welcome(state, port, first), flush=True)
-        await runner.supervise()
+        await runner.start_spider(config)
+        print(welcome(state, config, first), flush=True)
+        await runner.supervise(config)
         print("Stopping …", file=sys.stderr)
     finally:
         await runner.stop()
 
 
+def flags_of(argv: Sequence[str]) -> list[str]:
+    """The command line of the hub; exits with 2 and a sentence when it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/run", allow_abbrev=False, usage="scripts/run [--bind ADDRESS] [--port PORT] [--server-url URL]"
+    )
+    for name in PASSED_FLAGS:
+        parser.add_argument("--" + name.replace("_", "-"), default=None)
+    given = vars(parser.parse_args(argv))
+    return [word for name in PASSED_FLAGS if given[name] is not None for word in ("--" + name.replace("_", "-"), given[name])]
+
+
 def main() -> int:
     """Entry point of scripts/run."""
-    state = Path(sys.argv[1])
-    text = os.environ.get("STARDUST_PORT", "8933")
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        print(f"scripts/run: STARDUST_PORT is {text!r}, but a port is a number from 1 to 65535", file=sys.stderr)
-        return 78
     try:
-        asyncio.run(run(state, int(text)))
+        asyncio.run(run(Path(sys.argv[1]), flags_of(sys.argv[2:])))
     except RunError as exc:
-        print(f"scripts/run: {exc}", file=sys.stderr)
-        return 1
+        for line in str(exc).splitlines():
+            print(f"scripts/run: {line}", file=sys.stderr)
+        return exc.status
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from scripts.run import MOST_LOG_BYTES
 from spider.packages.base import PackagesUnreadable
 from spider.packages.detect import telling_manager
 from tests.support.eventually import eventually, wait_until
@@ -25,10 +26,15 @@ START_LIMIT_S = 60
 pytestmark = pytest.mark.timeout(180)
 
 
-def start(state: Path, port: int) -> subprocess.Popen[str]:
-    env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1")
+def start(state: Path, port: int, *flags: str, **variables: str) -> subprocess.Popen[str]:
+    env = dict(os.environ, STARDUST_PORT=str(port), PYTHONUNBUFFERED="1", **variables)
     return subprocess.Popen(
-        [sys.executable, "scripts/run.py", str(state)], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "scripts/run.py", str(state), *flags],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -210,12 +216,54 @@ def test_what_an_earlier_version_left_lying_open_is_put_right(started: tuple[sub
         again.communicate(timeout=START_LIMIT_S)
 
 
-def test_a_hub_that_was_killed_is_told_as_killed_and_takes_its_agent_with_it(tmp_path: Path) -> None:
+def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_not(tmp_path: Path) -> None:
+    state, port = tmp_path / ".stardust", free_port()
+    state.mkdir()
+    (state / "hub.log").write_bytes(b"x" * (MOST_LOG_BYTES + 1))
+    hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
+    flags = ("--port", str(port), "--bind", "127.0.0.1", "--server-url", f"ws://localhost:{port}/ws")
+    process = start(
+        state, free_port(), *flags, STARDUST_KEEP_SECONDS_HOURS="7", STARDUST_SECRET="not the hub's own", STARDUST_CONFIG="/none"
+    )
+    try:
+        assert f"http://localhost:{port}\n" in said(process, "stop")
+        assert (state / "hub.log").stat().st_size < MOST_LOG_BYTES < (state / "hub.log.1").stat().st_size
+        assert hub.local("GET", "/api/v1/settings").json["retention"][0]["kept_s"] == 7 * 3600
+        assert f"url = ws://localhost:{port}/ws\n" in (state / "agent/spider.conf").read_text()
+        spider = (state / "spider.pid").read_text()
+        os.kill(int((state / "hub.pid").read_text()), signal.SIGKILL)
+        assert "Ground Control ended by itself (killed by SIGKILL); the last it said: " in said(process, "is started again in 1 s")
+
+        def online() -> bool:
+            try:
+                return any(node["state"] == "online" for node in hub.local("GET", "/api/v1/nodes").json["nodes"])
+            except OSError:
+                return False
+
+        wait_until(online, START_LIMIT_S, lambda: log_of(state))
+        assert (state / "spider.pid").read_text() == spider, "the Spider went on"
+        (state / "stardust.toml").write_text("colour = 7\n")
+        os.kill(int((state / "hub.pid").read_text()), signal.SIGKILL)
+        told, _ = process.communicate(timeout=START_LIMIT_S)
+        assert process.returncode == 78
+        assert "is started again in 2 s" in told
+        assert "there is no setting 'colour'" in told.splitlines()[-1]
+        assert processes_of(state) == []
+        again = start(state, port)
+        assert "there is no setting 'colour'" in again.communicate(timeout=START_LIMIT_S)[0]
+        assert again.returncode == 78
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=START_LIMIT_S)
+
+
+def test_a_hub_that_somebody_stopped_is_not_started_again(tmp_path: Path) -> None:
     state = tmp_path / ".stardust"
     process = start(state, free_port())
     said(process, "stop")
-    os.kill(int((state / "hub.pid").read_text()), signal.SIGKILL)
+    os.kill(int((state / "hub.pid").read_text()), signal.SIGTERM)
     told, _ = process.communicate(timeout=START_LIMIT_S)
-    assert process.returncode == 1
-    assert "Ground Control ended by itself (killed by SIGKILL); the last it said: " in told
+    assert process.returncode == 0
+    assert "Ground Control was stopped." in told
     assert processes_of(state) == []
