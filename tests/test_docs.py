@@ -10,9 +10,10 @@ import pytest
 
 from groundcontrol.errors import HubError
 from groundcontrol.jobs.evidence import _WORDS as JOB_WORDS
+from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.connection import ACTIONS, MAX_TOPICS
 from groundcontrol.web.live.feeds import KEPT_BYTES, KEPT_FLEET_BYTES, RECENT_EVENTS
-from groundcontrol.web.live.kept import FIRST_BELOW, KEPT_MOST
+from groundcontrol.web.live.kept import FIRST_BELOW
 from majortom.errors import MESSAGES
 from scripts.bench import BENCHES, LONG
 from tests.support.promises import PAGES, carried, promised, rows_of
@@ -121,7 +122,7 @@ def test_the_page_of_the_live_socket_names_every_topic_and_what_is_kept() -> Non
     rows = [row for row in rows_of("live.md") if row[0].startswith("`")]
     assert {row[0].strip("`").partition(":")[0]: row[1].strip("`") for row in rows} == ACTIONS
     text = (ROOT / "docs" / "live.md").read_text()
-    kept = f"({KEPT_MOST:,} changes, {KEPT_BYTES >> 10} KiB, or {KEPT_FLEET_BYTES >> 20} MiB of `fleet`)"
+    kept = f"({LiveLimits().kept_most:,} changes, {KEPT_BYTES >> 10} KiB, or {KEPT_FLEET_BYTES >> 20} MiB of `fleet`)"
     assert all(said in text for said in (kept, f"{MAX_TOPICS} topics at most", f"2<sup>{FIRST_BELOW.bit_length() - 1}</sup>"))
 
 

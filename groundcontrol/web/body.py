@@ -14,7 +14,6 @@ from groundcontrol.errors import BadRequest, TooLarge, UnsupportedType
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_PUBLIC_BYTES: Final = 16 << 10
 """Of those whom nobody knows yet: a log-in is small, and many at once must stay so."""
-BODY_TIMEOUT_S: Final = 10.0
 
 B = TypeVar("B", bound=msgspec.Struct)
 
@@ -28,10 +27,12 @@ def check_size(request: web.Request, limit: int = MAX_BODY_BYTES) -> None:
         raise TooLarge(f"the request body is larger than {limit} bytes", limit_bytes=limit)
 
 
-async def read_body(request: web.Request, kind: type[B], *, optional: bool = False, limit: int = MAX_BODY_BYTES) -> B | None:
+async def read_body(
+    request: web.Request, kind: type[B], *, optional: bool = False, limit: int = MAX_BODY_BYTES, timeout_s: float
+) -> B | None:
     """Read and check a JSON body.
 
-    Args:   optional: an empty body gives None; limit: the most bytes it may have.
+    Args:   optional: an empty body gives None; limit: the most bytes it may have; timeout_s: for it to arrive.
     Raises: TooLarge, UnsupportedType, BadRequest (the text names the field).
     """
     if not request.can_read_body and optional:
@@ -39,7 +40,7 @@ async def read_body(request: web.Request, kind: type[B], *, optional: bool = Fal
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise UnsupportedType("the request body must not be compressed")
     check_size(request, limit)
-    data = await _read(request, limit)
+    data = await _read(request, limit, timeout_s)
     if not data and optional:
         return None
     if request.content_type != "application/json":
@@ -54,18 +55,18 @@ async def read_body(request: web.Request, kind: type[B], *, optional: bool = Fal
     return body
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
+async def _read(request: web.Request, limit: int, timeout_s: float) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             async for part in request.content.iter_any():
                 size += len(part)
                 if size > limit:
                     raise TooLarge(f"the request body is larger than {limit} bytes", limit_bytes=limit)
                 parts.append(part)
     except TimeoutError as exc:
-        raise BadRequest(f"the request body did not arrive within {BODY_TIMEOUT_S:g} seconds") from exc
+        raise BadRequest(f"the request body did not arrive within {timeout_s:g} seconds") from exc
     except web.RequestPayloadError as exc:
         raise BadRequest("the request body is broken") from exc
     return b"".join(parts)

@@ -42,11 +42,11 @@ PATIENCE_S: Final = 10.0
 class Costs:
     """Places for calls that cost more than nothing, by class and user."""
 
-    def __init__(self, clock: Clock, limits: dict[Cost, Limit] = LIMITS) -> None:
+    def __init__(self, clock: Clock, limits: dict[Cost, Limit] = LIMITS, patience_s: float = PATIENCE_S) -> None:
         self._rooms = {
             cost: Room(
                 f"more of these calls ({cost}) are under way than this hub does at the same time; repeat later",
-                limit.at_once, limit.at_once_of_a_user, PATIENCE_S, limit.waiting_of_a_user,
+                limit.at_once, limit.at_once_of_a_user, patience_s, limit.waiting_of_a_user,
             )
             for cost, limit in limits.items()
         }  # fmt: skip

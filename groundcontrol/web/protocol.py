@@ -15,6 +15,7 @@ from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, HeadersTooLarge, HubError, TooLarge
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.headers import HeaderWriter
+from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.peer import is_one_of
 from groundcontrol.web.unread import Unread
 from spider.logs import event
@@ -25,8 +26,6 @@ MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 MAX_HEAD_BYTES: Final = 64 * 1024
 """All of them, and what of the next request is read meanwhile: a stranger's head lies in memory until it is whole."""
-HEADERS_TIMEOUT_S: Final = 10.0
-"""For the first request of a connection to be there, and for each later one from its first byte on."""
 MAX_SILENT: Final = 512
 """Connections that have not asked for anything yet; with one more the oldest of them goes, so that silence keeps nobody out."""
 MAX_IDLE: Final = 512
@@ -35,8 +34,6 @@ MAX_IDLE_OF_AN_ADDRESS: Final = 32
 has six. Named proxies are bounded by the first figure alone."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
-UNREAD_TIMEOUT_S: Final = 60.0
-"""How long a peer may take nothing of what waits for it: what it has asked for lies in memory until then."""
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +51,9 @@ class _Bare(web.Response):
 class _Crowd:
     """Every connection, oldest first. One that speaks WebSocket is busy with one long request, so it is neither silent nor idle."""
 
-    def __init__(self, proxies: Sequence[Network]) -> None:
+    def __init__(self, proxies: Sequence[Network], limits: WebLimits) -> None:
         self._proxies = proxies
+        self.limits = limits
         self._fresh: dict[_Connection, None] = {}
         """Those of the last seconds, that may not have asked for anything."""
         self._all: dict[_Connection, None] = {}
@@ -131,7 +129,7 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.place = self._crowd.place_of(transport)
-        self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self.drop_silent)
+        self._deadline = asyncio.get_running_loop().call_later(self._crowd.limits.headers_s, self.drop_silent)
         self._crowd.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -157,12 +155,12 @@ class _Connection(web.RequestHandler):
             if self._head_bytes > MAX_HEAD_BYTES and self.transport is not None:
                 self.transport.abort()
         if idle and self._deadline is None:
-            self._deadline = asyncio.get_running_loop().call_later(HEADERS_TIMEOUT_S, self.drop_idle)
+            self._deadline = asyncio.get_running_loop().call_later(self._crowd.limits.headers_s, self.drop_idle)
 
     def pause_writing(self) -> None:
         super().pause_writing()
         if self.transport is not None:
-            self._unread = asyncio.get_running_loop().call_later(UNREAD_TIMEOUT_S, self.drop_unread)
+            self._unread = asyncio.get_running_loop().call_later(self._crowd.limits.unread_s, self.drop_unread)
             if self._payload_parser is None:  # what waits for a page or a node is bounded where it is sent
                 self._crowd.unread.add(self)
 
@@ -301,7 +299,7 @@ def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
 class HubRunner(web.AppRunner):
     """Runs the application with the hub's limits. A request body is never inflated: that would happen before anybody logged in."""
 
-    def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network]) -> None:
+    def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
         super().__init__(
             app,
             handle_signals=False,
@@ -314,7 +312,7 @@ class HubRunner(web.AppRunner):
             max_headers=MAX_HEADERS,
         )
         self._header_writer = headers
-        self._crowd = _Crowd(proxies)
+        self._crowd = _Crowd(proxies, limits)
 
     @property
     def unread_cut(self) -> int:

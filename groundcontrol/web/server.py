@@ -18,6 +18,7 @@ from groundcontrol.web.costs import Costs
 from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.gate import Gate
 from groundcontrol.web.headers import HeaderWriter, security_headers
+from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.protocol import HubRunner
 from groundcontrol.web.routes import ROOT, ROUTES, Route
 from groundcontrol.web.services import Services
@@ -31,11 +32,14 @@ SERVICES: Final = web.AppKey("services", Services)
 GATE: Final = web.AppKey("gate", Gate)
 LIVE: Final = web.AppKey("live", Live)
 HEADERS: Final = web.AppKey("headers", HeaderWriter)
+LIMITS: Final = web.AppKey("limits", WebLimits)
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | None = None) -> web.Application:
+def build_app(
+    services: Services, *, routes: Sequence[Route] = (), page: Page | None = None, limits: WebLimits | None = None
+) -> web.Application:
     """Make the application; handlers that guard themselves (`/ws`, `/healthz`) may be added to it, and `make_runner` serves it.
 
     `app[LIVE].run()` is the caller's to run beside it: where that ends, nobody hears of a revocation any more, and the hub has to end.
@@ -43,14 +47,15 @@ def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | 
     Args: routes: more rows of the REST table, admitted by the same gate (the local-only calls).
           page: the built Capsule; None: the one that is shipped. Reads files, so call this before the loop serves.
     """
+    limits = limits or WebLimits()
     shown = Page.load() if page is None else page
     gate = Gate(services)
-    live = Live(services, gate, page_build=shown.build or services.build)
+    live = Live(services, gate, page_build=shown.build or services.build, limits=limits.live)
     headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.secure))
     app = web.Application(middlewares=[_answer_errors(shown)], client_max_size=MAX_BODY_BYTES)
-    app[SERVICES], app[GATE], app[LIVE], app[HEADERS] = services, gate, live, headers
+    app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
     for route in (*ROUTES, *routes):
-        app.router.add_route(route.method, ROOT + route.path, _handle(gate, services.costs, route))
+        app.router.add_route(route.method, ROOT + route.path, _handle(gate, services.costs, route, limits.body_s))
     app.router.add_route("GET", ROOT + "/openapi.json", _describe(openapi.encoded()))
     app.router.add_route("GET", ROOT + "/live", live.handle)
     app.on_response_prepare.append(headers)
@@ -60,10 +65,10 @@ def build_app(services: Services, *, routes: Sequence[Route] = (), page: Page | 
 
 def make_runner(app: web.Application) -> HubRunner:
     """What serves the application, with the hub's limits."""
-    return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies)
+    return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies, app[LIMITS])
 
 
-def _handle(gate: Gate, costs: Costs, route: Route) -> Handle:
+def _handle(gate: Gate, costs: Costs, route: Route, body_s: float) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         call = await gate.admit(
             request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, local=route.local
@@ -73,7 +78,7 @@ def _handle(gate: Gate, costs: Costs, route: Route) -> Handle:
                 answer = await route.handler(call)
         else:
             limit = MAX_PUBLIC_BYTES if route.action is None else MAX_BODY_BYTES
-            body = await read_body(request, route.body, optional=route.optional_body, limit=limit)
+            body = await read_body(request, route.body, optional=route.optional_body, limit=limit, timeout_s=body_s)
             call = await gate.admit_again(call, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up)
             async with costs.take(route.cost, None if call.known is None else call.user_id):
                 answer = await route.handler(call, body)

@@ -25,14 +25,15 @@ class Holder(Protocol):
 class Unread:
     """Everybody for whom something waits, whoever has for the longest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
+        self.most_bytes = most_bytes
         self._holders: dict[Holder, None] = {}
 
     def add(self, one: Holder) -> None:
         """Count one in. With too much in all, whoever has most of it loses what has waited for the longest."""
         self._holders[one] = None
         sizes = {holder: holder.unread_bytes for holder in self._holders}
-        while len(sizes) > 1 and sum(sizes.values()) > MAX_UNREAD_BYTES:
+        while len(sizes) > 1 and sum(sizes.values()) > self.most_bytes:
             of: Counter[str] = Counter()
             for holder, size in sizes.items():
                 of[holder.whose] += size

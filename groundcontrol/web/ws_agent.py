@@ -65,7 +65,9 @@ DRAIN_BYTES: Final = 64 * 1024
 _ONE_BINARY: Final = 0x80 | OP_BINARY
 
 
-def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def handler(
+    door: AgentDoor, trusted: Sequence[Network], close_wait_s: float = CLOSE_WAIT_S
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `GET /ws`.
 
     It raises CrossSite: the request has an Origin; BadRequest: no WebSocket, or not our subprotocol; Unavailable: too many at once.
@@ -95,7 +97,7 @@ def handler(door: AgentDoor, trusted: Sequence[Network]) -> Callable[[web.Reques
             transport = request.transport
             if writer is None or transport is None:
                 raise ConnectionResetError("the connection is gone")
-            socket = _Socket(transport, writer, together, rounds)
+            socket = _Socket(transport, writer, together, rounds, close_wait_s)
             request.protocol.set_parser(cast("Any", socket))  # as aiohttp's own WebSocketReader is
             transport.set_protocol(_Straight(socket, request.protocol))
             socket.hold()
@@ -150,12 +152,15 @@ def _none(_message: bytes) -> float:
 class _Socket:
     """An `AgentSocket`, and what aiohttp gives the bytes of its connection to."""
 
-    def __init__(self, transport: asyncio.Transport, writer: AbstractStreamWriter, together: Together, rounds: Rounds) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, writer: AbstractStreamWriter, together: Together, rounds: Rounds, close_wait_s: float
+    ) -> None:
         self._transport = transport
         self._descriptor: int = transport.get_extra_info("socket").fileno()
         self._writer = writer
         self._together = together
         self._rounds = rounds
+        self._close_wait_s = close_wait_s
         self._in_rounds = False
         """Whether it is read in rounds, and not by the loop."""
         self._frames = FrameReader(MAX_FRAME_BYTES, masked=True)
@@ -423,11 +428,11 @@ class _Socket:
                 self._resume()  # what was sent meanwhile, unread, would make the end a reset, which overtakes the close frame
             if linger:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_WAIT_S):
+                    async with asyncio.timeout(self._close_wait_s):
                         await self._heard_out.wait()
             self._transport.close()
             if self._transport.get_write_buffer_size():  # who takes nothing would be waited for as long as it likes
-                asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self._transport.abort)
+                asyncio.get_running_loop().call_later(self._close_wait_s, self._transport.abort)
         forget(self._over)
 
     @property

@@ -17,9 +17,9 @@ from groundcontrol.domain.scope import Grants, Scope
 from groundcontrol.errors import BadRequest, HubError, NotFound, Unavailable
 from groundcontrol.web import schema
 from groundcontrol.web.gate import Gate, bearer_token
-from groundcontrol.web.live.connection import CLOSE_GOING_AWAY, CLOSE_LIMIT_S, Connection
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.connection import CLOSE_GOING_AWAY, Connection
 from groundcontrol.web.live.feeds import DeploymentFeed, EventsFeed, Feed, FleetFeed, JobsFeed, NodeFeed
-from groundcontrol.web.live.outgoing import PATIENCE_S
 from groundcontrol.web.origin import check_socket_origin
 from groundcontrol.web.services import Services
 from spider.logs import event
@@ -27,16 +27,10 @@ from spider.logs import event
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_CONNECTIONS: Final = 512
 MAX_OF_A_USER: Final = 32
-MAX_OF_AN_ADDRESS: Final = 128
-"""Of pages at once: nobody takes the live page from the others, by one account or by many behind one address."""
+"""Of pages at once: nobody takes the live page from the others by one account. `LiveLimits` bounds those of one address."""
 HEARTBEAT_S: Final = 20.0
-INTEREST_EVERY_S: Final = 5.0
 INTEREST_TTL_S: Final = 30.0
 """How long nodes go on sending each second after the last look; telling a node again costs the hub a frame."""
-LINGER_S: Final = 15.0
-"""How long a topic goes on whose last page was cut off: it may come back, and then wants what it missed. Looked at with each word of interest."""
-LINGER_MOST: Final = 64
-"""Topics at once that go on like that; with more of them they end."""
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +46,9 @@ def _place(scope: Scope, topic: str) -> _Place:
 class Live:
     """All browsers of one hub."""
 
-    def __init__(self, services: Services, gate: Gate, *, page_build: str, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, services: Services, gate: Gate, *, page_build: str, limits: LiveLimits) -> None:
         self.services = services
-        self.patience_s = patience_s
+        self.limits = limits
         self._gate = gate
         self._build = page_build
         self._started_at = services.clock.now()
@@ -85,7 +79,7 @@ class Live:
         for connection in list(self._connections):
             connection.end(CLOSE_GOING_AWAY, "the hub is stopping")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2 * CLOSE_LIMIT_S):
+            async with asyncio.timeout(2 * self.limits.close_s):
                 await self._empty.wait()
 
     @property
@@ -99,11 +93,11 @@ class Live:
             check_socket_origin(request, self.services.config.origins)
         self._check_room(call.caller)
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=CLOSE_LIMIT_S, writer_limit=MAX_FRAME_BYTES
+            heartbeat=HEARTBEAT_S, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=self.limits.close_s, writer_limit=MAX_FRAME_BYTES
         )
         if not socket.can_prepare(request):
             raise BadRequest("this address speaks WebSocket only")
-        connection = Connection(self.services, self, socket, request.transport, call.caller, self.patience_s)
+        connection = Connection(self.services, self, socket, request.transport, call.caller, self.limits)
         self._connections.add(connection)  # before anything is waited for: many at once are counted, too
         self._empty.clear()
         try:
@@ -126,8 +120,9 @@ class Live:
         if sum(other.user == caller.user.id for other in self._connections) >= MAX_OF_A_USER:
             raise Unavailable(f"{MAX_OF_A_USER} pages of this user are open already; close some")
         address = limit_key(caller.scope.actor.address)
-        if sum(limit_key(other.scope.actor.address) == address for other in self._connections) >= MAX_OF_AN_ADDRESS:
-            raise Unavailable(f"{MAX_OF_AN_ADDRESS} pages are open from this address already; close some")
+        most = self.limits.of_an_address
+        if sum(limit_key(other.scope.actor.address) == address for other in self._connections) >= most:
+            raise Unavailable(f"{most} pages are open from this address already; close some")
 
     def _hello(self, caller: Caller) -> schema.LiveHello:
         now = self.services.clock.now()
@@ -169,7 +164,7 @@ class Live:
         feed.leave(connection)
         if not feed.empty:
             return
-        if back and not feed.over and len(self._left) < LINGER_MOST:
+        if back and not feed.over and len(self._left) < self.limits.linger_most:
             self._left[place] = self.services.clock.monotonic()
         else:
             self._drop(place)
@@ -191,15 +186,15 @@ class Live:
         feed: Feed
         match kind:
             case "fleet":
-                feed = FleetFeed(self.services, org, scope.grants)
+                feed = FleetFeed(self.services, org, scope.grants, limits=self.limits)
             case "events":
-                feed = EventsFeed(self.services, org, scope.grants)
+                feed = EventsFeed(self.services, org, scope.grants, limits=self.limits)
             case "jobs":
-                feed = JobsFeed(self.services, org, scope.grants)
+                feed = JobsFeed(self.services, org, scope.grants, limits=self.limits)
             case "node":
-                feed = NodeFeed(self.services, org, NodeId(key))
+                feed = NodeFeed(self.services, org, NodeId(key), limits=self.limits)
             case "deployment":
-                feed = DeploymentFeed(self.services, org, DeploymentId(key))
+                feed = DeploymentFeed(self.services, org, DeploymentId(key), limits=self.limits)
             case _:
                 raise NotFound("there is no such topic")
         task = self._group.create_task(self._guard(feed), name=f"live {topic}")
@@ -222,8 +217,8 @@ class Live:
 
     async def _beat(self) -> None:
         while True:
-            await self.services.clock.sleep(INTEREST_EVERY_S)
+            await self.services.clock.sleep(self.limits.interest_every_s)
             now = self.services.clock.monotonic()
-            for place in [place for place, since in self._left.items() if now - since >= LINGER_S]:
+            for place in [place for place, since in self._left.items() if now - since >= self.limits.linger_s]:
                 self._drop(place)
             self._interest(*(feed for place, (feed, _) in self._feeds.items() if place not in self._left))

@@ -13,7 +13,7 @@ from aiohttp import test_utils, web
 
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.ports import AgentSocket, SocketClosed
-from groundcontrol.web import ws_agent
+from groundcontrol.web.ws_agent import CLOSE_WAIT_S, handler
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import SUBPROTOCOL
 from tests.support.eventually import eventually
@@ -47,11 +47,11 @@ class Door:
 
 
 @contextlib.asynccontextmanager
-async def met(life: Life) -> AsyncIterator[tuple[Door, aiohttp.ClientWebSocketResponse]]:
+async def met(life: Life, close_wait_s: float = CLOSE_WAIT_S) -> AsyncIterator[tuple[Door, aiohttp.ClientWebSocketResponse]]:
     """A node's socket of a server that lives this life with it."""
     door = Door(life)
     app = web.Application()
-    app.add_routes([web.get("/ws", ws_agent.handler(cast("AgentDoor", door), ()))])
+    app.add_routes([web.get("/ws", handler(cast("AgentDoor", door), (), close_wait_s))])
     async with test_utils.TestServer(app) as server, aiohttp.ClientSession() as http:
         ws = await http.ws_connect(server.make_url("/ws"), protocols=(SUBPROTOCOL,), autoping=False)
         assert ws.protocol == SUBPROTOCOL

@@ -48,6 +48,7 @@ from groundcontrol.jobs.service import JobService
 from groundcontrol.store.base import AuditEntry, Store
 from groundcontrol.store.sqlite import Database
 from groundcontrol.web.costs import Costs
+from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import LIVE, build_app, make_runner
 from groundcontrol.web.services import Services
@@ -284,7 +285,9 @@ class TestHub:
 
     __test__ = False
 
-    def __init__(self, database: Database, store: Store, clock: RunningClock, config: Config, page: Page | None) -> None:
+    def __init__(
+        self, database: Database, store: Store, clock: RunningClock, config: Config, page: Page | None, limits: WebLimits | None = None
+    ) -> None:
         self.database = database
         self.store = store
         self.clock = clock
@@ -318,7 +321,7 @@ class TestHub:
             build="test",
             costs=Costs(clock),
         )
-        self.app = build_app(self.services, page=page)
+        self.app = build_app(self.services, page=page, limits=limits)
         self.server = _Server(self.app, skip_url_asserts=True)
         self.description = Description({"paths": {}})
         self.sessions: list[aiohttp.ClientSession] = []
@@ -426,7 +429,9 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, *, config: Config | None = None, page: Page | None = None) -> AsyncIterator[TestHub]:
+async def running(
+    folder: Path, *, config: Config | None = None, page: Page | None = None, limits: WebLimits | None = None
+) -> AsyncIterator[TestHub]:
     """A hub for the length of a test."""
     clock = RunningClock()
     config = config or a_config(folder)
@@ -434,7 +439,7 @@ async def running(folder: Path, *, config: Config | None = None, page: Page | No
         database = await open_new(folder / "data", clock=clock)
         stack.push_async_callback(database.close)
         store = await database.store(audit_key=KEY, chain="test-hub")
-        hub = TestHub(database, store, clock, config, page or Page({}, {}, ""))
+        hub = TestHub(database, store, clock, config, page or Page({}, {}, ""), limits)
         stack.callback(hub.auth.close)
         live = asyncio.create_task(hub.app[LIVE].run(), name="live")
         stack.push_async_callback(_end, live)

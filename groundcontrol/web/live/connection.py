@@ -30,6 +30,7 @@ from groundcontrol.errors import (
 from groundcontrol.web import schema
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.letting_go import forget, let_go
+from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.job_stream import JobStream
 from groundcontrol.web.live.messages import encode
 from groundcontrol.web.live.outgoing import Outgoing, TooSlow
@@ -37,11 +38,7 @@ from groundcontrol.web.services import Services
 from spider.logs import event
 
 MAX_TOPICS: Final = 64
-RECHECK_S: Final = 10.0
-RIGHTS_LIMIT_S: Final = 0.8
-"""How long the store may take to say what somebody may, so that a page goes within a second of a revocation, whatever the store does."""
 ASK_AGAIN_S: Final = 0.1
-CLOSE_LIMIT_S: Final = 1.0
 FLUSH_LIMIT_S: Final = 5.0
 """How long the last words may lie in the system's buffers."""
 CLOSE_GOING_AWAY: Final = 1001
@@ -88,10 +85,10 @@ class _End(Exception):
 
 
 @contextlib.asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
+async def _in_time(limit_s: float) -> AsyncIterator[None]:
     """What is read of somebody's rights. Raises: StoreBusy: it took too long."""
     try:
-        async with asyncio.timeout(RIGHTS_LIMIT_S):
+        async with asyncio.timeout(limit_s):
             yield
     except TimeoutError as exc:
         raise StoreBusy("the database has more to read than it can") from exc
@@ -115,14 +112,15 @@ class Connection:
         socket: web.WebSocketResponse,
         transport: asyncio.Transport | None,
         caller: Caller,
-        patience_s: float,
+        limits: LiveLimits,
     ) -> None:
         self._services = services
         self._feeds = feeds
         self._socket = socket
         self._transport = transport
         self._caller = caller
-        self._outgoing = Outgoing(services.clock, patience_s=patience_s)
+        self._limits = limits
+        self._outgoing = Outgoing(services.clock, patience_s=limits.patience_s)
         self._topics: dict[str, Callable[[bool], None]] = {}
         """Topic -> what ends it; True: it may be asked for again soon."""
         self._group: asyncio.TaskGroup | None = None
@@ -194,7 +192,7 @@ class Connection:
     async def _close(self, code: int, reason: str, topics: list[str]) -> None:
         """Say why and go; what the browser does not fetch within seconds is given up."""
         try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
+            async with asyncio.timeout(self._limits.close_s):
                 for topic in topics if code == CLOSE_TOO_SLOW else ():
                     await self._socket.send_bytes(encode("gap", schema.GapMessage(topic=topic)))
                 await self._socket.close(code=code, message=reason.encode())
@@ -234,7 +232,9 @@ class Connection:
         unsure = False
         while True:
             ends = ends_at(self._caller)
-            wait = RECHECK_S if ends is None else max(0.0, min(RECHECK_S, ends - self._services.clock.now()))
+            wait = self._limits.recheck_s
+            if ends is not None:
+                wait = max(0.0, min(wait, ends - self._services.clock.now()))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._check.wait()
@@ -282,7 +282,7 @@ class Connection:
 
         Raises: StoreError; and as `AuthService.recheck`.
         """
-        async with _in_time():
+        async with _in_time(self._limits.rights_s):
             while True:
                 try:
                     return await self._services.auth.recheck(self._caller)
@@ -295,7 +295,7 @@ class Connection:
         try:
             authorize(self.scope, ACTIONS.get(kind, "audit.read"))
             if self.scope.grants or anew:
-                async with _in_time():
+                async with _in_time(self._limits.rights_s):
                     await self._check_resource(kind, key)
             if anew and not key:
                 self.put(encode("gap", schema.GapMessage(topic=topic)))

@@ -21,25 +21,21 @@ from groundcontrol.errors import HubError, NotFound, Unavailable
 from groundcontrol.web import schema, views
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.http.nodes import full_view, in_a_list, kept_credentials
+from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.kept import Kept
 from groundcontrol.web.live.messages import encode, topic_message
 from groundcontrol.web.services import Services
 from spider.logs import event
 
-EARLY_MOST: Final = 1024
-"""Changes that wait for a page's snapshot; with more of them it is told that something is missing, and asks anew."""
 KEPT_BYTES: Final = 32 << 10
 """Of changes, for who comes back. All topics of a page together are less than what may wait for it (`outgoing.MAX_QUEUED_BYTES`)."""
 KEPT_FLEET_BYTES: Final = 1 << 20
 """The same of `fleet`: about a snapshot of a thousand nodes, which is sent where more was missed."""
-FACTS_EVERY_S: Final = 1.0
-"""Each node of which more than a value changed is read from the store: at most this often."""
 RECENT_EVENTS: Final = 50
 RECENT_JOBS: Final = 50
 PAGE: Final = 500
 NOT_TO_ALL: Final = -1
 """The version of a job that only who came later was shown."""
-RETRY_S: Final = 1.0
 NEWEST: Final = ("cpu.total", "load.1")
 """Told of each second whatever their values: by the first that there is, a page knows that a node is there."""
 
@@ -51,17 +47,18 @@ Deliver = Callable[[bytes], None]
 class _Seat:
     """One browser at a feed. Until it has its snapshot, changes wait for it."""
 
-    __slots__ = ("deliver", "early", "missed")
+    __slots__ = ("deliver", "early", "early_most", "missed")
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, early_most: int) -> None:
         self.deliver = deliver
+        self.early_most = early_most
         self.early: list[bytes] | None = []
         self.missed = False
 
     def take(self, message: bytes) -> None:
         if self.early is None:
             self.deliver(message)
-        elif len(self.early) < EARLY_MOST:
+        elif len(self.early) < self.early_most:
             self.early.append(message)
         else:
             self.missed = True
@@ -74,11 +71,12 @@ class Feed(ABC):
     limit: ClassVar[int] = 256
     kept_bytes: ClassVar[int] = KEPT_BYTES
 
-    def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = ()) -> None:
+    def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         self.services = services
+        self.limits = limits
         self.topic = topic
         self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
-        self._kept = Kept(self.kept_bytes)
+        self._kept = Kept(limits.kept_most, self.kept_bytes)
         self._seats: dict[object, _Seat] = {}
         self._listening = asyncio.Event()
         self.over = False
@@ -114,7 +112,7 @@ class Feed(ABC):
         Args:   after: the number of the last change that was taken; where those since are known they come in the place of a snapshot.
         Raises: HubError: there is nothing to show.
         """
-        seat = self._seats[key] = _Seat(deliver)
+        seat = self._seats[key] = _Seat(deliver, self.limits.early_most)
         try:
             await self._listening.wait()
             if not self._sits(key, seat):
@@ -203,15 +201,15 @@ class Feed(ABC):
                     return
                 except HubError as exc:
                     event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
-                    await self.services.clock.sleep(RETRY_S)
+                    await self.services.clock.sleep(self.limits.retry_s)
                     self._lose()
 
 
 class NodeFeed(Feed):
     """`node:<id>`: every row as it arrives."""
 
-    def __init__(self, services: Services, org: int, node: NodeId) -> None:
-        super().__init__(services, org, f"node:{node}")
+    def __init__(self, services: Services, org: int, node: NodeId, *, limits: LiveLimits) -> None:
+        super().__init__(services, org, f"node:{node}", limits=limits)
         self._node = node
 
     def topics(self) -> tuple[Topic, ...]:
@@ -243,8 +241,8 @@ class NodeFeed(Feed):
 class DeploymentFeed(Feed):
     """`deployment:<id>`."""
 
-    def __init__(self, services: Services, org: int, deployment: DeploymentId) -> None:
-        super().__init__(services, org, f"deployment:{deployment}")
+    def __init__(self, services: Services, org: int, deployment: DeploymentId, *, limits: LiveLimits) -> None:
+        super().__init__(services, org, f"deployment:{deployment}", limits=limits)
         self._deployment = deployment
 
     def topics(self) -> tuple[Topic, ...]:
@@ -260,8 +258,8 @@ class DeploymentFeed(Feed):
 class EventsFeed(Feed):
     """`events`."""
 
-    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
-        super().__init__(services, org, "events", grants)
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+        super().__init__(services, org, "events", grants, limits=limits)
         self._shown: set[EventId] | None = None
         """What everybody has; who comes later may have more. None: nobody has anything."""
 
@@ -299,8 +297,8 @@ class JobsFeed(Feed):
     policy = "latest"
     limit = 20_000
 
-    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
-        super().__init__(services, org, "jobs", grants)
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+        super().__init__(services, org, "jobs", grants, limits=limits)
         self._told: dict[JobId, int] | None = None
         """The version that everybody has, or `NOT_TO_ALL`; None: nobody has any."""
         self._at_work: set[JobId] = set()
@@ -343,7 +341,7 @@ class JobsFeed(Feed):
             else:
                 if change.jobs or change.gone:
                     self.emit(change)
-            await self.services.clock.sleep(FACTS_EVERY_S)
+            await self.services.clock.sleep(self.limits.facts_every_s)
 
     async def _change(self) -> schema.JobsChange:
         jobs = await self.services.store.jobs.current(self.scope, RECENT_JOBS, sorted(self._at_work))
@@ -362,8 +360,8 @@ class FleetFeed(Feed):
     limit = 20_000
     kept_bytes = KEPT_FLEET_BYTES
 
-    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = ()) -> None:
-        super().__init__(services, org, "fleet", grants)
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+        super().__init__(services, org, "fleet", grants, limits=limits)
         self._known: set[NodeId] = set()
         self._making = 0
         """Snapshots that are being made, which may take several pages."""
@@ -463,7 +461,7 @@ class FleetFeed(Feed):
             else:
                 if change.nodes or change.removed:
                     self.emit(change)
-            await self.services.clock.sleep(FACTS_EVERY_S)
+            await self.services.clock.sleep(self.limits.facts_every_s)
 
     async def _change(self, facts: set[NodeId]) -> schema.FleetChange:
         services = self.services

@@ -7,8 +7,6 @@ import secrets
 from collections import deque
 from typing import Final
 
-KEPT_MOST: Final = 1024
-"""Changes of one topic; of a thousand nodes there are some thirty a second."""
 FIRST_BELOW: Final = 1 << 52
 """Numbers begin below this: a page's are exact up to twice as much."""
 
@@ -19,9 +17,10 @@ class Kept:
     The first number is drawn by lot: one of another feed (ended meanwhile, of other rights, of another start of the hub) is none of these.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most: int, most_bytes: int) -> None:
         self.seq = secrets.randbelow(FIRST_BELOW)
         """Of the newest change."""
+        self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
         self._changes: deque[bytes] = deque()
@@ -31,7 +30,7 @@ class Kept:
         self.seq += 1
         self._changes.append(change)
         self._bytes += len(change)
-        while self._bytes > self._most_bytes or len(self._changes) > KEPT_MOST:
+        while self._bytes > self._most_bytes or len(self._changes) > self._most:
             self._bytes -= len(self._changes.popleft())
 
     def lose(self) -> None:

@@ -8,11 +8,13 @@ import gzip
 import resource
 import socket
 import zlib
+from pathlib import Path
 
 import pytest
 
+from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.protocol import HubRunner
-from tests.support.inprocess_hub import TestHub
+from tests.support.inprocess_hub import TestHub, running
 
 LOGIN = "auth/login"
 
@@ -90,39 +92,39 @@ async def test_the_text_names_the_field_and_never_holds_a_secret(hub: TestHub) -
     assert b"47110815" not in answer.body
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.web.body.BODY_TIMEOUT_S", 0.05)
-    reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
-    writer.write(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
-    async with asyncio.timeout(30):
-        assert (await reader.readline()).startswith(b"HTTP/1.1 400")
-    writer.close()
-    await writer.wait_closed()
+async def test_a_body_that_does_not_come_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=WebLimits(body_s=0.05)) as hub:
+        reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
+        writer.write(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        async with asyncio.timeout(30):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+        writer.close()
+        await writer.wait_closed()
 
 
-async def test_a_connection_that_says_nothing_is_dropped(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.web.protocol.HEADERS_TIMEOUT_S", 0.05)
-    reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
-    writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
-    async with asyncio.timeout(30):
-        with contextlib.suppress(ConnectionResetError):
-            assert await reader.read() == b""
-    writer.close()
+async def test_a_connection_that_says_nothing_is_dropped(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=WebLimits(headers_s=0.05)) as hub:
+        reader, writer = await asyncio.open_connection(hub.server.host, hub.server.port)
+        writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
+        async with asyncio.timeout(30):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
 
 
-async def test_who_asks_and_never_reads_is_dropped(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.web.protocol.UNREAD_TIMEOUT_S", 0.05)
-    assert isinstance(hub.server.runner, HubRunner)
-    assert hub.server.runner.server is not None
-    loop, dropped = asyncio.get_running_loop(), asyncio.Event()
-    served = hub.server.runner.server.connection_lost
-    monkeypatch.setattr(hub.server.runner.server, "connection_lost", lambda *words: (served(*words), loop.call_soon(dropped.set)))
-    with socket.create_connection((hub.server.host, hub.server.port)) as greedy:
-        greedy.settimeout(30)
-        await asyncio.to_thread(greedy.sendall, b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
-        async with asyncio.timeout(60):
-            await dropped.wait()
-    assert hub.server.runner.unread_cut == 1
+async def test_who_asks_and_never_reads_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path, limits=WebLimits(unread_s=0.05)) as hub:
+        assert isinstance(hub.server.runner, HubRunner)
+        assert hub.server.runner.server is not None
+        loop, dropped = asyncio.get_running_loop(), asyncio.Event()
+        served = hub.server.runner.server.connection_lost
+        monkeypatch.setattr(hub.server.runner.server, "connection_lost", lambda *words: (served(*words), loop.call_soon(dropped.set)))
+        with socket.create_connection((hub.server.host, hub.server.port)) as greedy:
+            greedy.settimeout(30)
+            await asyncio.to_thread(greedy.sendall, b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+            async with asyncio.timeout(60):
+                await dropped.wait()
+        assert hub.server.runner.unread_cut == 1
 
 
 @pytest.mark.holds("SAFETY-31", "SAFETY-63")

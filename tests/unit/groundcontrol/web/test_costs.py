@@ -132,8 +132,7 @@ async def test_log_in_rights_health_and_openings_have_a_reader_of_their_own(hub:
 
 
 async def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.web.costs.PATIENCE_S", 0.05)
-    costs = Costs(ManualClock())
+    costs = Costs(ManualClock(), patience_s=0.05)
     async with costs.take("fleet", ANNA):
         with pytest.raises(Unavailable):
             await costs.take("fleet", ANNA).__aenter__()

@@ -13,7 +13,7 @@ import pytest
 
 from groundcontrol.bus.base import Changed, NodeLive, Revoked
 from groundcontrol.errors import StoreBusy
-from groundcontrol.web.live import feeds
+from groundcontrol.web.limits import LiveLimits, WebLimits
 from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.server import LIVE
 from spider.wire.ids import new_random_id
@@ -68,9 +68,9 @@ async def test_a_program_with_a_token_needs_no_origin(hub: TestHub) -> None:
 
 
 @pytest.mark.holds("S-28")
-async def test_one_address_takes_the_live_page_from_nobody_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.web.ws_browser.MAX_OF_AN_ADDRESS", 2)
-    async with running(tmp_path, config=a_config(tmp_path, proxies="127.0.0.1")) as hub, contextlib.AsyncExitStack() as stack:
+async def test_one_address_takes_the_live_page_from_nobody_elsewhere(tmp_path: Path) -> None:
+    config, limits = a_config(tmp_path, proxies="127.0.0.1"), WebLimits(live=LiveLimits(of_an_address=2))
+    async with running(tmp_path, config=config, limits=limits) as hub, contextlib.AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context((await hub.logged_in("viewer")).live(**{"X-Forwarded-For": "2001:db8::1"}))
         another = await hub.logged_in("viewer")
@@ -214,6 +214,7 @@ async def test_what_the_bus_lost_is_shown_anew(hub: TestHub) -> None:
 
 
 async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_goes_on(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.app[LIVE].limits = LiveLimits(retry_s=0.0)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")
@@ -222,7 +223,6 @@ async def test_a_page_that_could_not_be_shown_all_anew_is_told_so_and_goes_on(hu
         async def busy(_feed: NodeFeed) -> None:
             raise StoreBusy("more to read than it can")
 
-        monkeypatch.setattr(feeds, "RETRY_S", 0.0)
         with monkeypatch.context() as patched:
             patched.setattr(NodeFeed, "snapshot", busy)
             for reader in hub.bus.readers_of(NodeLive(node.id, "pulse", 0.0, {})):

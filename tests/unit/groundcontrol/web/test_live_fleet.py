@@ -15,7 +15,7 @@ from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import StoreBusy
 from groundcontrol.store.base import Page
-from groundcontrol.web.live import feeds
+from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.feeds import FleetFeed, NodeFeed
 from groundcontrol.web.schema import FleetChange, LiveHello
 from groundcontrol.web.schema.base import Answer
@@ -139,7 +139,7 @@ async def test_a_removed_node_is_told_also_where_another_could_not_be_read_with_
 @pytest.mark.parametrize("back", [False, True])
 async def test_a_node_that_goes_while_a_snapshot_is_made_is_not_in_it(hub: TestHub, monkeypatch: pytest.MonkeyPatch, back: bool) -> None:
     """As between two pages of a large fleet. Who may see it again before the end is shown it all the same."""
-    monkeypatch.setattr(feeds, "FACTS_EVERY_S", 0.05)
+    hub.app[LIVE].limits = LiveLimits(facts_every_s=0.05)
     goes, stays = await hub.node("a"), await hub.node("b")
     viewer = await hub.logged_in("viewer")
     assert viewer.user is not None
@@ -198,7 +198,7 @@ async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
 
 async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
     node = await hub.node()
-    feed = NodeFeed(hub.services, 1, node.id)
+    feed = NodeFeed(hub.services, 1, node.id, limits=LiveLimits())
     seats: list[asyncio.Queue[bytes]] = [asyncio.Queue(), asyncio.Queue(), asyncio.Queue()]
     running = asyncio.create_task(feed.run(), name="feed")
     for seat in seats:
@@ -213,9 +213,8 @@ async def test_a_change_is_encoded_once_for_all_that_look(hub: TestHub) -> None:
 
 
 async def test_a_page_whose_snapshot_takes_too_long_is_told_that_it_misses_something(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.web.live.feeds.EARLY_MOST", 3)
     node = await hub.node()
-    feed = NodeFeed(hub.services, 1, node.id)
+    feed = NodeFeed(hub.services, 1, node.id, limits=LiveLimits(early_most=3))
     running = asyncio.create_task(feed.run(), name="feed")
     kinds: list[str] = []
     go_on = asyncio.Event()

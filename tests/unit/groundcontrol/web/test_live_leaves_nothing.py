@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from groundcontrol.web.live import connection
+from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.server import LIVE
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import LiveSocket, TestHub
@@ -50,11 +50,8 @@ async def _silent(_live: LiveSocket, hub: TestHub) -> None:
 
 @pytest.mark.parametrize("end", [_closed, _torn, _nonsense, _sent_away, _silent])
 @pytest.mark.parametrize("topic", ["fleet", "nothing"])
-async def test_a_page_leaves_nothing(
-    hub: TestHub, end: Callable[[LiveSocket, TestHub], Awaitable[None]], topic: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "CLOSE_LIMIT_S", 0.2)
-    monkeypatch.setattr("groundcontrol.web.ws_browser.CLOSE_LIMIT_S", 0.2)
+async def test_a_page_leaves_nothing(hub: TestHub, end: Callable[[LiveSocket, TestHub], Awaitable[None]], topic: str) -> None:
+    hub.app[LIVE].limits = LiveLimits(close_s=0.2)
     page = await hub.logged_in()
     async with page.live() as live:
         await live.subscribe(topic)

@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,8 +16,8 @@ import pytest
 from groundcontrol.bus.base import NodeLive, NodesFresh, Revoked, Topic
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import StoreBusy
-from groundcontrol.web import ws_browser
-from groundcontrol.web.live import feeds, kept
+from groundcontrol.web.limits import LiveLimits, WebLimits
+from groundcontrol.web.live import feeds
 from groundcontrol.web.live.connection import MAX_TOPICS
 from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.live.kept import Kept
@@ -24,7 +25,7 @@ from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES
 from groundcontrol.web.schema import NodeChange, Sample
 from groundcontrol.web.server import LIVE
 from tests.support.eventually import eventually
-from tests.support.inprocess_hub import Client, LiveSocket, TestHub
+from tests.support.inprocess_hub import Client, LiveSocket, TestHub, running
 
 
 async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:
@@ -117,8 +118,12 @@ async def test_what_changes_while_nobody_is_there_is_sent_to_who_comes_back(hub:
         ]
 
 
-async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_browser, "INTEREST_EVERY_S", 0.02)
+async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile(tmp_path: Path) -> None:
+    async with running(tmp_path, limits=WebLimits(live=LiveLimits(interest_every_s=0.02))) as hub:
+        await _nobody_comes_back(hub)
+
+
+async def _nobody_comes_back(hub: TestHub) -> None:
     node = await hub.node()
     page = await hub.logged_in()
     seq = await left(hub, page, f"node:{node.id}")
@@ -128,7 +133,7 @@ async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await anext(told)
-    monkeypatch.setattr(ws_browser, "LINGER_S", 0.0)
+    hub.app[LIVE].limits = LiveLimits(interest_every_s=0.02, linger_s=0.0)
     await eventually(lambda: not hub.app[LIVE]._feeds, 10, "the topic is still there")
     await eventually(lambda: not hub.bus.heard(Topic("node_live", node.id)), 10, "the bus is still listened to")
     async with page.live() as live:
@@ -137,8 +142,8 @@ async def test_a_topic_that_nobody_comes_back_to_ends_and_asks_no_node_meanwhile
         assert begun != seq, "numbers of a topic that has ended are none of those of the next"
 
 
-async def test_topics_that_nobody_looks_at_are_so_many_at_most(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_browser, "LINGER_MOST", 2)
+async def test_topics_that_nobody_looks_at_are_so_many_at_most(hub: TestHub) -> None:
+    hub.app[LIVE].limits = LiveLimits(linger_most=2)
     nodes = [await hub.node(f"n{number}") for number in range(4)]
     async with (await hub.logged_in()).live() as live:
         for node in nodes:
@@ -185,7 +190,7 @@ async def test_what_the_bus_lost_is_never_stepped_over(hub: TestHub) -> None:
 
 
 async def test_what_could_not_be_read_is_never_stepped_over(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "RETRY_S", 0.0)
+    hub.app[LIVE].limits = LiveLimits(retry_s=0.0)
     node = await hub.node()
     topic = f"node:{node.id}"
 
@@ -254,7 +259,7 @@ class Follower:
 async def counting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[NodeFeed, list[int]]]:
     """A feed whose snapshot is every number that was told."""
     told: list[int] = []
-    feed = NodeFeed(hub.services, 1, (await hub.node()).id)
+    feed = NodeFeed(hub.services, 1, (await hub.node()).id, limits=LiveLimits(kept_most=4))
 
     async def snapshot() -> Any:
         found = {"values": list(told)}  # what is read is of the moment in which the reading begins
@@ -272,7 +277,6 @@ async def counting(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 @pytest.mark.parametrize("seed", range(5))
 async def test_whoever_comes_and_goes_has_each_change_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     random.seed(seed)
-    monkeypatch.setattr(kept, "KEPT_MOST", 4)
     joined = 0
     followers = [Follower() for _ in range(8)]
     async with counting(hub, monkeypatch) as (feed, told), asyncio.TaskGroup() as group:
@@ -296,8 +300,7 @@ async def test_whoever_comes_and_goes_has_each_change_once(hub: TestHub, monkeyp
 
 
 def test_what_is_kept_is_bounded_by_number_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "KEPT_MOST", 3)
-    ring = Kept(most_bytes=10)
+    ring = Kept(most=3, most_bytes=10)
     begun = ring.seq
     assert (ring.since(begun), ring.since(begun - 1), ring.since(begun + 1)) == ([], None, None)
     changes = [b"a", b"b", b"c", b"d"]

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from groundcontrol.bus.base import NodeLive
+from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES, ROOM_BYTES, Outgoing, TooSlow
 from groundcontrol.web.server import LIVE
 from tests.support.clock import ManualClock
@@ -96,7 +97,7 @@ async def test_a_stream_that_can_wait_waits_for_room() -> None:
 
 
 async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_goes_on(hub: TestHub) -> None:
-    hub.app[LIVE].patience_s = 0.3
+    hub.app[LIVE].limits = LiveLimits(patience_s=0.3)
     node = await hub.node()
     slow, fast = await hub.logged_in(), await hub.logged_in()
     async with slow.live() as stuck, fast.live() as live:
@@ -128,7 +129,7 @@ async def test_a_browser_that_reads_nothing_is_told_and_closed_and_another_goes_
 
 async def test_a_browser_that_was_away_finds_the_gap_and_the_reason(hub: TestHub) -> None:
     """It stops reading for a moment only: what the hub said last still reaches it."""
-    hub.app[LIVE].patience_s = 0.2
+    hub.app[LIVE].limits = LiveLimits(patience_s=0.2)
     node = await hub.node()
     async with (await hub.logged_in()).live() as live:
         await live.subscribe(f"node:{node.id}")

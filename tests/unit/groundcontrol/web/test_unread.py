@@ -10,6 +10,7 @@ import time
 import pytest
 from aiohttp import web
 
+from groundcontrol.web.protocol import HubRunner
 from groundcontrol.web.unread import MAX_UNREAD_BYTES, Unread
 from tests.support.inprocess_hub import TestHub
 from tests.support.slow_reader import rest_of, slow_reader
@@ -55,14 +56,14 @@ def test_what_was_taken_counts_no_more_and_a_single_one_is_never_cut() -> None:
 
 
 @pytest.mark.holds("S-28")
-async def test_long_answers_that_nobody_takes_are_cut_and_those_of_others_are_not(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_answers_that_nobody_takes_are_cut_and_those_of_others_are_not(hub: TestHub) -> None:
     viewer, operator = await hub.logged_in("viewer", cookie=False), await hub.logged_in("operator", cookie=False)
     node = await hub.node("web-1")
     series = "&".join(f"metric=cpu.core%7Bcore={core}%7D" for core in range(50))
     path = f"nodes/{node.id}/history?{series}&points=4000&from={START}&to={START + 3999}"
     whole = len((await viewer.get(path)).body)
-    monkeypatch.setattr("groundcontrol.web.unread.MAX_UNREAD_BYTES", 3 * whole)
-    assert hub.server.runner is not None
+    assert isinstance(hub.server.runner, HubRunner)
+    hub.server.runner._crowd.unread.most_bytes = 3 * whole
     [site] = hub.server.runner.sites
     assert isinstance(site._server, asyncio.Server)
     site._server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # or the network takes it all

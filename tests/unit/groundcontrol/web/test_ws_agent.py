@@ -46,13 +46,11 @@ async def close_code(ws: aiohttp.ClientWebSocketResponse) -> int | None:
     return ws.close_code
 
 
-async def test_a_node_that_never_answers_the_close_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 0.2)
-
+async def test_a_node_that_never_answers_the_close_leaves_nothing() -> None:
     async def nothing(_socket: AgentSocket) -> None:
         pass
 
-    async with met(nothing) as (door, _silent):  # it would answer where it reads
+    async with met(nothing, close_wait_s=0.2) as (door, _silent):  # it would answer where it reads
         await eventually(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
 
 
@@ -94,13 +92,17 @@ async def test_a_session_that_ended_leaves_nothing(end: Callable[[aiohttp.Client
         await eventually(lambda: door.seen[0]() is None, 10, "the socket is still there")
 
 
+async def waiting(door: Door, count: int) -> None:
+    """Wait until so many messages have arrived and are not given to the session yet."""
+    await eventually(lambda: bool(door.seen) and len(cast("Any", door.seen[0]())._messages) == count, 10, "they do not wait")
+
+
 async def test_messages_are_heard_in_order_one_after_the_other() -> None:
     ear = Ear()
-    async with met(ear.live) as (_door, ws):
+    async with met(ear.live) as (door, ws):
         for message in (b"a", b"!b", b"c", b"d"):
             await ws.send_bytes(message)
-        await ear.has(1)
-        await asyncio.sleep(0.1)
+        await waiting(door, 2)
         assert ear.heard == [b"a"]  # the second is in work
         ear.go_on.set()
         await ear.has(4)
@@ -136,25 +138,22 @@ async def test_what_waits_is_bounded_though_there_is_nothing_in_it() -> None:
         await ear.has(200_001)
 
 
-async def test_a_node_that_goes_on_and_on_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 60.0)
+async def test_a_node_that_goes_on_and_on_is_not_waited_for() -> None:
     ear = Ear()
-    async with met(ear.live) as (door, ws):
+    async with met(ear.live, close_wait_s=60.0) as (door, ws):
         await raw(ws, build_frame(OP_BINARY, b"?") * (ws_agent.MAX_UNHEARD + 2))
         await eventually(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
 
 
 @pytest.mark.holds("F-20")
-async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 0.2)
-
+async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent() -> None:
     async def tell(socket: AgentSocket) -> None:
         await socket.receive()
         while socket.backlog < 20_000:
             await socket.send(bytes(10_000))
             await asyncio.sleep(0)
 
-    async with met(tell) as (door, ws):
+    async with met(tell, close_wait_s=0.2) as (door, ws):
         connection = ws._conn
         assert connection is not None
         assert connection.transport is not None
@@ -171,10 +170,10 @@ async def _send_all(ws: aiohttp.ClientWebSocketResponse, messages: list[bytes]) 
 async def test_what_may_wait_is_heard_in_time_and_before_what_may_not() -> None:
     ear = Ear()
     ear.waits_s = 30.0
-    async with met(ear.live) as (_door, ws):
+    async with met(ear.live) as (door, ws):
         await ws.send_bytes(b"~a")
         await ws.send_bytes(b"~b")
-        await asyncio.sleep(0.1)
+        await waiting(door, 2)
         assert ear.heard == []
         await ws.send_bytes(b"c")
         await ear.has(3)
@@ -263,8 +262,7 @@ async def test_a_close_is_heard_though_much_is_on_its_way() -> None:
         await sending
 
 
-async def test_a_probe_tells_who_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ws_agent, "CLOSE_WAIT_S", 0.2)
+async def test_a_probe_tells_who_is_there() -> None:
     answers: list[bool] = []
 
     async def live(socket: AgentSocket) -> None:
@@ -276,7 +274,7 @@ async def test_a_probe_tells_who_is_there(monkeypatch: pytest.MonkeyPatch) -> No
         with contextlib.suppress(SocketClosed):
             await reading
 
-    async with met(live) as (_door, ws):
+    async with met(live, close_wait_s=0.2) as (_door, ws):
         ping = await ws.receive(timeout=10)
         assert ping.type is WSMsgType.PING
         await ws.pong(ping.data)
