@@ -20,7 +20,11 @@ from groundcontrol.web.control import SOCKET_NAME, short_path
 from spider.wire.ids import is_id
 
 DEFAULT_FOLDER: Final = ".stardust"
+CONTROL_NAME: Final = "stardust.db"
 TIMEOUT_S: Final = 30.0
+STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S)
+"""Of an answer of any length: each part of it has this long."""
+PIECE_BYTES: Final = 64 << 10
 UNREACHABLE: Final = "hub.unreachable"
 LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
@@ -92,7 +96,13 @@ class Hub:
             await self._http.close()
 
     def _no_hub(self) -> CliError:
-        text = f"no hub runs with the data folder {self._folder}: start one with `stardust serve`, or name its --data-dir"
+        """Where a hub has been, a second one is the wrong remedy."""
+        if os.path.exists(self._folder / CONTROL_NAME):
+            text = f"no hub answers in the data folder {self._folder}: it is stopped or starting; look at its log, and start it the way it was started before"
+        else:
+            text = (
+                f"no hub has run with the data folder {self._folder}: name the right one with --data-dir (`stardust serve` makes a new hub)"
+            )
         return CliError(text, UNREACHABLE)
 
     def _denied(self, exc: OSError) -> CliError:
@@ -107,9 +117,9 @@ class Hub:
         """Ask for JSON."""
         return await self._call("GET", path, params=dict(params or {}))
 
-    async def post(self, path: str, body: object) -> Any:
+    async def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Any:
         """Send JSON; None: no body."""
-        return await self._call("POST", path, **({} if body is None else {"json": body}))
+        return await self._call("POST", path, headers=headers, **({} if body is None else {"json": body}))
 
     async def patch(self, path: str, body: object) -> Any:
         """Send JSON that changes something."""
@@ -125,11 +135,12 @@ class Hub:
         async with self._request("GET", "/healthz") as answer:
             return answer.status, await _json(answer)
 
-    async def raw(self, path: str, params: Mapping[str, str]) -> bytes:
-        """Bytes, as they are."""
-        async with self._request("GET", "/api/v1" + path, params=dict(params)) as answer:
+    async def pieces(self, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """Bytes, as they are and as they come."""
+        async with self._request("GET", "/api/v1" + path, params=dict(params), timeout=STREAM_TIMEOUT) as answer:
             await self._check(answer)
-            return await answer.read()
+            async for piece in answer.content.iter_chunked(PIECE_BYTES):
+                yield piece
 
     async def every(self, path: str, name: str, params: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
         """Every item of a list, page by page."""
@@ -154,12 +165,12 @@ class Hub:
         try:
             async with self._http.request(method, path, **kwargs) as answer:
                 yield answer
-        except (aiohttp.ClientConnectionError, ConnectionError, FileNotFoundError) as exc:
-            if self._url is None and getattr(exc, "errno", None) == errno.ECONNREFUSED:
-                raise self._no_hub() from exc  # it was killed, and its socket is left
+        except (aiohttp.ClientError, ConnectionError, FileNotFoundError) as exc:
+            if self._url is None and getattr(exc, "errno", None) in (errno.ECONNREFUSED, errno.ENOENT):
+                raise self._no_hub() from exc  # it was killed and its socket is left, or it has just taken the socket away
             if self._url is None and getattr(exc, "errno", None) == errno.EACCES:
                 raise self._denied(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._folder / SOCKET_NAME))) from exc
-            raise CliError(f"no hub answers at {self._where}: {exc}", UNREACHABLE) from exc
+            raise CliError(f"no hub answers at {self._where}: {str(exc) or type(exc).__name__}", UNREACHABLE) from exc
         except TimeoutError as exc:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from groundcontrol.cli.client import CliError, NotYours
+from groundcontrol.cli.client import CONTROL_NAME, CliError, NotYours
 from groundcontrol.cli.rights import reason
 from groundcontrol.config import Config
 from groundcontrol.datadir import PID_NAME
@@ -22,7 +22,6 @@ from groundcontrol.store.sqlite.files import LOCK_NAME
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import Vault, open_existing_vault
 
-CONTROL_NAME: Final = "stardust.db"
 _NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], Path(__file__).resolve().parents[1])
 """Where modules still come from while a command runs: of Python, of the packages that this wants, of the program itself."""
 

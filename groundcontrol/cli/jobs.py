@@ -1,4 +1,4 @@
-"""`stardust jobs`: the latest jobs, or all about one."""
+"""`stardust jobs`: the latest jobs, or all about one; `jobs follow` shows one that goes on to its end."""
 
 from __future__ import annotations
 
@@ -8,23 +8,68 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from groundcontrol.cli.client import Hub, shown
+from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.client import node_of as find_node
-from groundcontrol.cli.options import count
-from groundcontrol.cli.run import plan_text, report
+from groundcontrol.cli.options import UsageError, count
+from groundcontrol.cli.run import follow_batch, follow_job, plan_text, report
 from groundcontrol.cli.table import MISSING, moment, table
+from groundcontrol.cli.watch import Watch, deployment_line, end_of_deployment
+from spider.wire.ids import is_id
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("job", nargs="?", help="all about this one (its id)")
+    parser.usage = "stardust jobs [--node NODE] [--limit LIMIT] | JOB | follow ID"
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="JOB | follow ID",
+        help="all about this job; or follow the job, batch or deployment of this id to its end, with all that it has printed",
+    )
     parser.add_argument("--node", help="only those of this node (name or id)")
     parser.add_argument("--limit", type=count, default=20, help="how many [20]")
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List them, newest first; or show one with its plan and its report."""
+    """List them, newest first; show one with its plan and its report; or follow one."""
+    words = args.words
+    if words[:1] == ["follow"]:
+        if len(words) != 2:
+            raise UsageError("jobs: follow takes one id, of a job, a batch or a deployment")
+        async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+            return await _follow(hub, watch, words[1], as_json=args.json)
+    if len(words) > 1:
+        raise UsageError("jobs: name one job, or leave it out for a list")
     async with Hub(args) as hub:
-        return await (_one(hub, args) if args.job else _list(hub, args))
+        return await (_one(hub, args, words[0]) if words else _list(hub, args))
+
+
+async def _follow(hub: Hub, watch: Watch, wanted: str, *, as_json: bool) -> int:
+    """Exit status as of the command that ordered it."""
+    nothing = CliError("there is neither a job nor a batch nor a deployment of this id; `stardust jobs` lists jobs", "not_found")
+    if not is_id(wanted):
+        raise nothing
+    job = await _found(hub, f"/jobs/{wanted}")
+    if job is not None:
+        return await follow_job(watch, job, as_json=as_json)
+    batch = await _found(hub, f"/batches/{wanted}")
+    if batch is not None:
+        names = {node["id"]: node["name"] async for node in hub.every("/nodes", "nodes")}
+        return await follow_batch(watch, batch, names, as_json=as_json)
+    row = await _found(hub, f"/deployments/{wanted}")
+    if row is None:
+        raise nothing
+    row = await end_of_deployment(watch, row)
+    print(json.dumps(row) if as_json else shown(deployment_line(row)))
+    return 0 if row["state"] == "succeeded" else 1
+
+
+async def _found(hub: Hub, path: str) -> Any | None:
+    try:
+        return await hub.get(path)
+    except CliError as exc:
+        if exc.code != "not_found":
+            raise
+        return None
 
 
 async def _list(hub: Hub, args: argparse.Namespace) -> int:
@@ -54,11 +99,11 @@ def where(job: Mapping[str, Any]) -> str:
     return " ".join(["phase", *(part for part in told if part)])
 
 
-async def _one(hub: Hub, args: argparse.Namespace) -> int:
-    job = await hub.get(f"/jobs/{args.job}")
+async def _one(hub: Hub, args: argparse.Namespace, wanted: str) -> int:
+    job = await hub.get(f"/jobs/{wanted}")
     if args.json:
         for what, there in (("plan", job["plan_digest"]), ("report", job["has_report"])):
-            job[f"{what}_told"] = await hub.get(f"/jobs/{args.job}/{what}") if there else None
+            job[f"{what}_told"] = await hub.get(f"/jobs/{wanted}/{what}") if there else None
         print(json.dumps(job))
         return 0
     node = await hub.get(f"/nodes/{job['node_id']}")
@@ -76,7 +121,7 @@ async def _one(hub: Hub, args: argparse.Namespace) -> int:
         print(shown(f"stop: {job['stop']['state']}, by {job['stop']['by']} {job['stop']['why']}").rstrip())
     print(f"output: {job['output_bytes']} bytes held of {job['output_total_bytes']}")
     if job["plan_digest"] and job["action"] != "plan":
-        print(plan_text(await hub.get(f"/jobs/{args.job}/plan")))
+        print(plan_text(await hub.get(f"/jobs/{wanted}/plan")))
     sys.stdout.flush()
     await report(hub, job)
     return 0

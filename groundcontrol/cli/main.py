@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from groundcontrol.cli.client import CliError
+from groundcontrol.cli.client import UNREACHABLE, CliError
 from groundcontrol.cli.options import UsageError, complain, wants_json
 from groundcontrol.cli.rights import described
 from groundcontrol.cli.verbs import Verb, find, module_of, parser_of
@@ -18,13 +18,14 @@ from spider.version import VERSION
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_NO_HUB: Final = 4
 EXIT_INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point.
 
-    Returns: the exit status: 0 done, 1 it failed, 2 the command was wrong, 78 the hub must not start like this.
+    Returns: the exit status, as `options.EXIT_STATUS` lists them; 78: the hub must not start like this.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0] in ("-V", "--version"):
@@ -66,7 +67,7 @@ def _run(verb: Verb, words: Sequence[str], *, as_json: bool) -> int:
         return EXIT_USAGE
     except (CliError, HubError) as exc:
         tell(exc.code, str(exc))
-        return EXIT_FAILED
+        return EXIT_NO_HUB if exc.code == UNREACHABLE else EXIT_FAILED
     except ConfigError as exc:
         tell("config.invalid", str(exc))
         return EXIT_FAILED

@@ -13,6 +13,10 @@ from typing import Any, Final, NoReturn
 from groundcontrol.cli.client import DEFAULT_FOLDER
 
 MAX_COUNT: Final = 500
+EXIT_STATUS: Final = (
+    "Exit status: 0 done; 1 it failed or was refused, also a job that was ordered; 2 the command is wrong;"
+    " 4 no hub answers, or it went away and did not come back: what was ordered may go on; 130 Ctrl-C."
+)
 
 
 class UsageError(Exception):
@@ -71,7 +75,7 @@ def add_acts(parser: argparse.ArgumentParser) -> Any:
 
 def add_act(acts: Any, name: str, *, help: str, description: str | None = None) -> argparse.ArgumentParser:  # noqa: A002  # argparse's own word
     """One act of a verb."""
-    parser: argparse.ArgumentParser = acts.add_parser(name, help=help, description=description or help)
+    parser: argparse.ArgumentParser = acts.add_parser(name, help=help, description=description or help, epilog=EXIT_STATUS)
     add_json(parser, behind=True)
     add_place(parser, behind=True)
     return parser

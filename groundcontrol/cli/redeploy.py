@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.watch import Watch, end_of_deployment
 
-POLL_S: Final = 0.5
 MAX_KEY_BYTES: Final = 16 << 10
 MAX_LINE_CHARS: Final = 1024
 _SECRETS: Final = {
@@ -38,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forget-credentials", action="store_true", help="keep none: what is kept to log in there is shredded once it is connected again"
     )
-    parser.add_argument("--no-wait", action="store_true", help="order it and return at once")
+    parser.add_argument("--no-wait", action="store_true", help="order it, print the id of the deployment, and do not wait for its end")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -48,18 +47,15 @@ async def run(args: argparse.Namespace) -> int:
     body |= {"keep_credentials": False} if args.forget_credentials else {}
     body |= {"private_key": _key(Path(args.key))} if args.key else {}
     body |= {name: _secret(about) for name, about in _SECRETS.items() if getattr(args, name)}
-    async with Hub(args) as hub:
+    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
         node = await node_of(hub, args.node)
         row = await hub.post(f"/nodes/{node['id']}/redeploy", body)
-        while not args.no_wait and row["ended_at"] is None:
-            if row["state"] == "awaiting_host_key":
-                row = await _stop(hub, row)
-            await asyncio.sleep(POLL_S)
-            row = await hub.get(f"/deployments/{row['id']}")
+        if not args.no_wait:
+            row = await end_of_deployment(watch, row, refuse_unknown_host=True)
     if args.json:
         print(json.dumps(row))
     elif args.no_wait:
-        print(f"ordered: deployment {row['id']}")
+        print(row["id"])
     else:
         why = f": {row['error']['message']}" if row["error"] else ""
         print(
@@ -68,16 +64,6 @@ async def run(args: argparse.Namespace) -> int:
             )
         )
     return 0 if args.no_wait or row["state"] == "succeeded" else 1
-
-
-async def _stop(hub: Hub, row: Any) -> Any:
-    """A host key that nobody knows is compared by a person: not at the end of a wait here."""
-    key = row["host_key"]
-    await hub.post(f"/deployments/{row['id']}/cancel", None)
-    raise CliError(
-        shown(f"{key['host']} shows a host key that is not known, {key['fingerprint']}: compare it there, then give it with --host-key"),
-        "host_key_unconfirmed",
-    )
 
 
 def _key(path: Path) -> str:

@@ -7,17 +7,17 @@ import asyncio
 import json
 import re
 import sys
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from groundcontrol.cli.client import CliError, Hub, is_meant, node_of, shown
 from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.table import MISSING, table
 from groundcontrol.cli.terminal import Cleaner
+from groundcontrol.cli.watch import Watch
 from groundcontrol.domain.jobs import ACTIONS, PLANNED, TAKE_PACKAGES, TERMINAL
 
 POLL_S: Final = 0.25
-BUSY_S: Final = 2.0
-"""Before output is asked for again of a hub that sends as many as it can."""
 BATCH_POLL_S: Final = 1.0
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--for", dest="for_action", choices=PLANNED, help="of a plan: what it is made for [upgrade]")
     parser.add_argument("--plan", metavar="DIGEST", help="do it only if the plan is still this one")
     parser.add_argument("--reboot", action="store_true", help="after an upgrade that succeeded, reboot if that is due")
-    parser.add_argument("--no-wait", action="store_true", help="order it and return at once")
+    parser.add_argument("--no-wait", action="store_true", help="order it, print the id of the job or batch, and do not wait for its end")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -50,12 +50,12 @@ async def run(args: argparse.Namespace) -> int:
     if packages and (takes := wish.get("for", args.action)) not in TAKE_PACKAGES:
         raise CliError(f"{takes} takes no packages: leave them out; more nodes are named with --node", "request.invalid")
     wish |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
-    async with Hub(args) as hub:
+    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
         if packages and not args.json:
             await _tell_mistaken(hub, packages)
         if len(named) == 1 and not args.tag:
-            return await _one(hub, args, await node_of(hub, named[0]), wish)
-        return await _many(hub, args, named, wish)
+            return await _one(watch, args, await node_of(hub, named[0]), wish)
+        return await _many(watch, args, await _chosen(hub, named, args.tag), wish)
 
 
 async def _tell_mistaken(hub: Hub, packages: list[str]) -> None:
@@ -69,17 +69,25 @@ async def _tell_mistaken(hub: Hub, packages: list[str]) -> None:
 # -- one node ----------------------------------------------------------------------------------------
 
 
-async def _one(hub: Hub, args: argparse.Namespace, node: Any, wish: dict[str, object]) -> int:
-    job = await hub.post(f"/nodes/{node['id']}/jobs", wish)
+async def _one(watch: Watch, args: argparse.Namespace, node: Any, wish: dict[str, object]) -> int:
+    job = await watch.order(f"/nodes/{node['id']}/jobs", wish)
     if not args.json:
         tell_ordered(job, node)
-    if not args.no_wait:
-        job = await _follow(hub, job, show=not args.json)
-    if args.json:
+    if args.no_wait:
+        print(json.dumps(job) if args.json else job["id"])
+        return 0
+    return await follow_job(watch, job, as_json=args.json)
+
+
+async def follow_job(watch: Watch, job: Any, *, as_json: bool) -> int:
+    """Show a job to its end. Returns: the exit status of the command."""
+    watch.follows(job["id"])
+    job = await _end_of(watch, job, show=not as_json)
+    if as_json:
         print(json.dumps(job))
-    elif not args.no_wait:
-        await report(hub, job)
-    return 0 if args.no_wait or job["state"] == "succeeded" else 1
+    else:
+        await report(watch, job)
+    return 0 if job["state"] == "succeeded" else 1
 
 
 def tell_ordered(job: Any, node: Any) -> None:
@@ -89,28 +97,25 @@ def tell_ordered(job: Any, node: Any) -> None:
     print(f"job {job['id']}: {job['action']} on {name}{waiting}", file=sys.stderr)
 
 
-async def _follow(hub: Hub, job: Any, *, show: bool) -> Any:
+async def _end_of(watch: Watch, job: Any, *, show: bool) -> Any:
     offset, cleaner, said, ends_open = 0, Cleaner(), None, False
+
+    def take(piece: bytes) -> None:
+        nonlocal ends_open
+        text = cleaner.feed(piece)
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        seen = COLOUR.sub("", text)
+        ends_open = not seen.endswith("\n") if seen else ends_open
+
     while True:
-        job = await hub.get(f"/jobs/{job['id']}")
+        job = await watch.get(f"/jobs/{job['id']}")
         if show and job["state"] not in TERMINAL and (job["state"], job["phase"], job["stop"]) != said:
             said = (job["state"], job["phase"], job["stop"])
             if job["phase"] == "waiting_lock" or job["stop"]:
                 print(f"[{_standing(job)}]", file=sys.stderr)
         if show and job["output_bytes"] > offset:
-            try:
-                part = await hub.raw(f"/jobs/{job['id']}/output", {"offset": str(offset)})
-            except CliError as exc:
-                if exc.code != "unavailable":
-                    raise
-                await asyncio.sleep(BUSY_S)  # so many outputs are read already
-                continue
-            offset += len(part)
-            text = cleaner.feed(part)
-            sys.stdout.write(text)
-            sys.stdout.flush()
-            seen = COLOUR.sub("", text)
-            ends_open = not seen.endswith("\n") if seen else ends_open
+            offset = await watch.pieces(f"/jobs/{job['id']}/output", offset, take)
         elif job["state"] in TERMINAL:
             if ends_open:  # what is said of the job begins on a line of its own
                 print(flush=True)
@@ -124,7 +129,13 @@ def _standing(job: Any) -> str:
     return shown(f"{job['phase'] or job['state']}{stop}{': ' + job['note'] if job['note'] else ''}")
 
 
-async def report(hub: Hub, job: Any) -> None:
+class Reads(Protocol):
+    """A hub, or one that is watched over its restarts."""
+
+    async def get(self, path: str) -> Any: ...
+
+
+async def report(hub: Reads, job: Any) -> None:
     """What a job that is over did and left, on standard error."""
     if job["action"] == "plan" and job["plan_digest"]:
         print(plan_text(await hub.get(f"/jobs/{job['id']}/plan")))
@@ -178,30 +189,35 @@ def report_lines(report: Any) -> list[str]:
 # -- many nodes --------------------------------------------------------------------------------------
 
 
-async def _many(hub: Hub, args: argparse.Namespace, named: list[str], wish: dict[str, object]) -> int:
-    names = await _chosen(hub, named, args.tag)
-    batch = await hub.post("/jobs", {**wish, "nodes": list(names)})
+async def _many(watch: Watch, args: argparse.Namespace, names: dict[str, str], wish: dict[str, object]) -> int:
+    batch = await watch.order("/jobs", {**wish, "nodes": list(names)})
     if not args.json:
         print(f"batch {batch['id']}: {args.action} on {len(names)} nodes", file=sys.stderr)
         for refused in batch["refused"]:
             print(f"  {shown(names.get(refused['node_id'], refused['node_id']))}: refused: {shown(refused['message'])}", file=sys.stderr)
+    if args.no_wait:
+        print(json.dumps(batch) if args.json else batch["id"])
+        return 0
+    return await follow_batch(watch, batch, names, as_json=args.json)
+
+
+async def follow_batch(watch: Watch, batch: Any, names: Mapping[str, str], *, as_json: bool) -> int:
+    """Show the jobs of a batch to their ends. Returns: the exit status of the command."""
+    watch.follows(batch["id"])
     told: dict[str, str] = {}
-    while not args.no_wait:
-        batch = await hub.get(f"/batches/{batch['id']}")
+    while True:
+        batch = await watch.get(f"/batches/{batch['id']}")
         for job in batch["jobs"]:
-            if not args.json and told.get(job["id"]) != job["state"]:
+            if not as_json and told.get(job["id"]) != job["state"]:
                 told[job["id"]] = job["state"]
                 why = f": {shown(job['error']['message'])}" if job["error"] else ""
-                print(f"  {shown(names[job['node_id']])}: {job['state']}{why}", file=sys.stderr)
+                print(f"  {shown(names.get(job['node_id'], job['node_id']))}: {job['state']}{why}", file=sys.stderr)
         if batch["state"] == "done":
             break
         await asyncio.sleep(BATCH_POLL_S)
-    if args.json:
-        print(json.dumps(batch))
-    elif not args.no_wait:
-        print(batch_table(batch, names))
+    print(json.dumps(batch) if as_json else batch_table(batch, names))
     failed = any(job["state"] != "succeeded" for job in batch["jobs"]) or bool(batch["refused"])
-    return 1 if failed and not args.no_wait else 0
+    return 1 if failed else 0
 
 
 async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]:
@@ -224,7 +240,7 @@ async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]
     return chosen
 
 
-def batch_table(batch: Any, names: dict[str, str]) -> str:
+def batch_table(batch: Any, names: Mapping[str, str]) -> str:
     """What became of each node."""
     rows = [
         [

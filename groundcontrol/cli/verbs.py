@@ -7,7 +7,7 @@ import importlib
 from typing import Final, NamedTuple, Protocol, cast
 
 from groundcontrol.cli.client import DEFAULT_FOLDER
-from groundcontrol.cli.options import Parser, add_json, add_place
+from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_place
 
 
 class Verb(NamedTuple):
@@ -23,7 +23,7 @@ VERBS: Final = (
     Verb("invite", ("i",), "let a server join by one command, or many by an organisation secret"),
     Verb("register", (), "join this machine to a hub, with an invite on standard input"),
     Verb("run", ("r",), "run a package job on a node, or on many, and watch it"),
-    Verb("jobs", ("j",), "the latest jobs, or all about one"),
+    Verb("jobs", ("j",), "the latest jobs, or all about one; follow one that goes on"),
     Verb("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
     Verb("logs", ("l",), "the latest events"),
     Verb("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),
@@ -67,7 +67,7 @@ def parser_of(verb: Verb) -> argparse.ArgumentParser:
         from groundcontrol.settings import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
 
         return serve_parser()
-    parser = Parser(prog=f"stardust {verb.name}", description=verb.about)
+    parser = Parser(prog=f"stardust {verb.name}", description=verb.about, epilog=EXIT_STATUS)
     add_json(parser)
     if verb.name != "help":
         add_place(parser)
@@ -86,6 +86,7 @@ def overview() -> str:
         "from elsewhere with --url https://hub and a token in STARDUST_TOKEN.\n"
         "Every verb has --help, and --json for programs: the answer on standard output; an error as one object on standard error,\n"
         '{"error": {"code": …, "message": …}}, with the exit status it has without --json.\n'
+        f"{EXIT_STATUS}\n"
     )
 
 

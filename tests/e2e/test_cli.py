@@ -7,14 +7,18 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from spider.wire.frames import JobDone, JobOutput, JobStart
+from spider.wire.ids import is_id
 from spider.wire.joining import read_invite
 from tests.support.agent import TestAgent, agents
 from tests.support.command import command, said_by
-from tests.support.hub import PASSWORD, SECRET, HubProcess
+from tests.support.hub import PASSWORD, PROGRAM, ROOT, SECRET, HubProcess
 from tests.support.job_messages import LINE, ended
 
 LIMIT_S = 60
@@ -133,6 +137,77 @@ def test_who_names_a_second_node_where_packages_stand_is_told_how_nodes_are_name
     assert "upgrade on cli-mail" in ordered
 
 
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+async def test_a_job_is_followed_over_a_restart_of_the_hub(how: str, tmp_path: Path) -> None:
+    """Every byte is shown once, and the command ends as the job does."""
+    output = b"".join(b"line %06d of a long upgrade\r\n" % number for number in range(9000))
+    half = len(output) // 2
+    with HubProcess(tmp_path / "hub") as hub:
+        [node] = await asyncio.to_thread(hub.enrol, "web-1")
+        argv = [sys.executable, "-m", PROGRAM, "run", "upgrade", "web-1", "--data-dir", str(hub.folder)]
+        async with agents(hub, node) as [agent]:
+            await agent.join()
+            run = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+            try:
+                start = await agent.expect(JobStart, LIMIT_S)
+                for at in range(0, half, 32_768):
+                    await agent.say(JobOutput(start.job, at, 0, output[at : min(half, at + 32_768)]))
+                assert run.stdout is not None
+                async with asyncio.timeout(LIMIT_S):
+                    shown = await run.stdout.readexactly(half - 20_000)
+                await (hub.kill() if how == "killed" else hub.stop())
+                status = await asyncio.to_thread(command, hub.folder, "status")
+                assert (status.returncode, run.returncode) == (4, None)
+                await hub.start()
+            except BaseException:
+                run.kill()
+                raise
+        async with agents(hub, node) as [agent]:
+            agent.known_jobs = [start.job]
+            await agent.join()
+            held = len(await asyncio.to_thread(hub.job_output, start.job))
+            for at in range(held, len(output), 32_768):
+                await agent.say(JobOutput(start.job, at, 0, output[at : at + 32_768]))
+            await agent.say(ended(start.job, output))
+            await agent.expect(JobDone, LIMIT_S)
+            async with asyncio.timeout(LIMIT_S):
+                rest, told = await run.communicate()
+            assert (run.returncode, shown + rest) == (0, output), told
+        assert b"trying again for up to 10 min" in told
+        assert b"the hub answers again" in told
+        again = await asyncio.to_thread(command, hub.folder, "jobs", "follow", start.job)
+        assert (again.returncode, again.stdout.encode()) == (0, output), again.stderr
+
+
+async def test_what_was_ordered_without_waiting_can_be_followed_later(shared_hub: HubProcess) -> None:
+    [node] = await asyncio.to_thread(shared_hub.enrol, "cli-later")
+
+    async def run(*words: str) -> tuple[int, Any, Any]:
+        return await asyncio.to_thread(stardust, shared_hub, *words)
+
+    ordered = []
+    for nodes in (["cli-later"], ["--node", "cli-later", "--node", node.node_id, "--node", node.node_id]):
+        done = await asyncio.to_thread(command, shared_hub.folder, "run", "check", *nodes, "--no-wait")
+        assert done.returncode == 0, done
+        assert is_id(done.stdout.removesuffix("\n")), "the id alone, for $(…)"
+        assert done.stderr, "what is told to a person stands apart"
+        ordered.append(done.stdout.strip())
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        for _ in ordered:
+            start = await agent.expect(JobStart, LIMIT_S)
+            await agent.say(JobOutput(start.job, 0, 0, LINE), ended(start.job, LINE, state="failed", exit_code=1))
+            await agent.expect(JobDone, LIMIT_S)
+    job, batch = ordered
+    status, followed, nothing = await run("jobs", "follow", job)
+    assert (status, followed["id"], followed["state"], nothing) == (1, job, "failed", None)
+    status, followed, nothing = await run("jobs", "follow", batch)
+    assert (status, followed["id"], followed["counts"], nothing) == (1, batch, {"failed": 1}, None)
+    for unknown in ("nothing", node.node_id):
+        status, _, told = await run("jobs", "follow", unknown)
+        assert (status, told["error"]["code"]) == (1, "not_found")
+
+
 async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, tmp_path: Path) -> None:
     [node] = await asyncio.to_thread(shared_hub.enrol, "cli-again")
     status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again")
@@ -157,8 +232,9 @@ def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_
         hub.slay()
         assert (hub.folder / "control.sock").exists()
         ended = command(hub.folder, "status")
-        assert ended.returncode == 1
-        assert ended.stderr.startswith(f"stardust: no hub runs with the data folder {hub.folder}: start one with `stardust serve`")
+        assert ended.returncode == 4
+        assert ended.stderr.startswith(f"stardust: no hub answers in the data folder {hub.folder}: it is stopped or starting;")
+        assert "stardust serve" not in ended.stderr, "a second hub is not the remedy"
 
 
 def test_the_command_tells_of_hub_and_nodes(hub: HubProcess) -> None:
@@ -189,7 +265,7 @@ def test_a_password_that_was_lost_is_reset_on_the_hubs_machine(hub: HubProcess) 
 def test_without_a_hub_the_command_says_so(tmp_path: Path) -> None:
     nobody = HubProcess(tmp_path / "none")
     for verb in ("status", "nodes", "jobs", "logs"):
-        told = said_by(nobody, verb, status=1)
+        told = said_by(nobody, verb, status=4)
         assert "no hub" in told
         assert "Traceback" not in told
     assert "no verb" in said_by(nobody, "launch", status=2)

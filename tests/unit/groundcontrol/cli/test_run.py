@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import pytest
 
-from groundcontrol.cli import run
-from groundcontrol.cli.client import CliError, Hub
+from groundcontrol.cli import run, watch
+from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.nodes import updates_text
+from groundcontrol.cli.watch import Watch
 
 STOP = {"state": "too_late", "by": "me", "why": "it is at its last step"}
 PLAN: dict[str, Any] = {
@@ -25,17 +26,29 @@ class Told:
     def __init__(self, *answers: dict[str, Any], output: bytes = b"") -> None:
         self._answers = list(answers)
         self._output = output
-        self.busy = 0
-        """How many times output is refused, since others read as much as the hub sends."""
+        self.refusals: list[CliError] = []
+        """Each answers one question for output, or ends the answer after its first byte where it is `CUT`."""
 
     async def get(self, _path: str) -> dict[str, Any]:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
-    async def raw(self, _path: str, params: dict[str, str]) -> bytes:
-        if self.busy:
-            self.busy -= 1
-            raise CliError("64 outputs are under way already", "unavailable")
-        return self._output[int(params["offset"]) :]
+    async def pieces(self, _path: str, params: dict[str, str]) -> AsyncIterator[bytes]:
+        offset = int(params["offset"])
+        if self.refusals:
+            refusal = self.refusals.pop(0)
+            if refusal is CUT:
+                yield self._output[offset : offset + 1]
+            raise refusal
+        yield self._output[offset:]
+
+
+CUT = CliError("no hub answers: the connection broke", UNREACHABLE)
+BUSY = CliError("64 outputs are under way already", "unavailable")
+
+
+async def followed(hub: Told) -> dict[str, Any]:
+    ended: dict[str, Any] = await run._end_of(Watch(cast("Hub", hub), quiet=True), job("queued", "", 0), show=True)
+    return ended
 
 
 def job(state: str, phase: str, size: int, stop: dict[str, str] | None = None) -> dict[str, Any]:
@@ -55,25 +68,26 @@ def job(state: str, phase: str, size: int, stop: dict[str, str] | None = None) -
 )
 async def test_what_is_said_of_a_job_begins_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str], output: bytes, shown: str) -> None:
     hub = Told(job("running", "commit", 0), job("running", "commit", len(output)), job("succeeded", "check", len(output)), output=output)
-    ended = await run._follow(cast("Hub", hub), job("queued", "", 0), show=True)
+    ended = await followed(hub)
     assert ended["state"] == "succeeded"
     assert capsys.readouterr().out == shown
 
 
-async def test_output_that_a_busy_hub_refuses_is_asked_for_again(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("refusals", [[BUSY, BUSY], [CUT, CUT], [CUT, BUSY, CUT, CUT]])
+async def test_output_that_is_refused_or_cut_is_asked_for_again_from_where_it_ended(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refusals: list[CliError]
 ) -> None:
-    monkeypatch.setattr(run, "BUSY_S", 0.0)
+    monkeypatch.setattr(watch, "RETRY_S", 0.0)
     hub = Told(job("running", "commit", 5), job("succeeded", "check", 5), output=b"done\n")
-    hub.busy = 2
-    ended = await run._follow(cast("Hub", hub), job("queued", "", 0), show=True)
-    assert (ended["state"], hub.busy) == ("succeeded", 0)
+    hub.refusals = list(refusals)
+    ended = await followed(hub)
+    assert (ended["state"], hub.refusals) == ("succeeded", [])
     assert capsys.readouterr().out == "done\n"
 
 
 async def test_what_became_of_a_stop_is_said_once_and_not_of_a_job_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
     hub = Told(*([job("running", "commit", 0, STOP)] * 2), job("running", "check", 0, STOP), job("succeeded", "check", 0, STOP))
-    await run._follow(cast("Hub", hub), job("queued", "", 0), show=True)
+    await followed(hub)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["[commit, stop: too_late]", "[check, stop: too_late]"]
 

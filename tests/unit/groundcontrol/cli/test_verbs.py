@@ -20,6 +20,8 @@ LIMIT_S = 60
 ANSWER_WITHOUT_A_HUB = ("help", "secret new", "doctor")
 OF_ITS_OWN_PROCESS = ("serve", "rotate-secret")
 """They change limits and environment of the process."""
+OTHER_ENDS = ("serve", "register")
+"""They become the hub, or an installer, whose exit status is theirs."""
 
 
 class Command(NamedTuple):
@@ -110,6 +112,9 @@ def test_every_command_has_help(console: Console, command: Command) -> None:
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith(f"usage: stardust {command.name}")
     assert "--json" in done.out
+    assert (
+        "4 no hub answers" in " ".join(done.out.split()) or command.name not in (verb.name for verb in VERBS) or command.name in OTHER_ENDS
+    )
 
 
 @every_command
@@ -120,8 +125,8 @@ def test_every_command_speaks_json(console: Console, command: Command) -> None:
         assert json.loads(done.out)
         return
     assert done.out == ""
-    assert done.status == (78 if command.name == "serve" else 1)
     assert done.error["code"] in ("hub.unreachable", "config.invalid", "command.failed")
+    assert done.status == (78 if command.name == "serve" else 4 if done.error["code"] == "hub.unreachable" else 1)
     assert done.error["message"]
 
 

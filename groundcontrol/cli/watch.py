@@ -1,0 +1,139 @@
+"""Following what was ordered although the hub is restarted meanwhile: reads are repeated for a bounded time, so nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from groundcontrol.cli.client import UNREACHABLE, CliError, Hub, shown
+from spider.wire.ids import new_time_id
+
+RECONNECT_S: Final = 600.0
+"""How long a hub may be away. An update that rewrites its database takes minutes."""
+RETRY_S: Final = 1.0
+POLL_S: Final = 0.5
+REMIND_S: Final = 60.0
+PASSING: Final = frozenset({UNREACHABLE, "unavailable", "store.busy", "store.down"})
+"""Codes of failures that end by themselves: the hub is away, starts or stops, or its database does not answer."""
+T = TypeVar("T")
+
+
+class Watch:
+    """Reads of a hub on behalf of a command that waits. Progress stands on standard error, unless that is kept for a program."""
+
+    def __init__(self, hub: Hub, *, quiet: bool) -> None:
+        self._hub = hub
+        self._quiet = quiet
+        self._ordered = ""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None) -> None:
+        if kind is asyncio.CancelledError and self._ordered:  # Ctrl-C ends the command, never the job
+            self._say(f"it goes on without this command; {self._way_back()}")
+
+    def follows(self, ordered: str) -> None:
+        """Note the id of what was ordered, for the way back to it."""
+        self._ordered = ordered
+
+    async def order(self, path: str, body: object) -> Any:
+        """Order something once, although the answer may be lost: the hub knows a repeated order by its Idempotency-Key."""
+        headers = {"Idempotency-Key": new_time_id()}
+        return await self._repeat(lambda: self._hub.post(path, body, headers))
+
+    async def post(self, path: str) -> Any:
+        """Ask for something that may be asked for twice."""
+        return await self._repeat(lambda: self._hub.post(path, None))
+
+    async def get(self, path: str) -> Any:
+        """Ask for JSON, again while the hub is away.
+
+        Raises: CliError: it stayed away, or refused.
+        """
+        return await self._repeat(lambda: self._hub.get(path))
+
+    async def pieces(self, path: str, offset: int, take: Callable[[bytes], None]) -> int:
+        """Hand the bytes from an offset on to `take`, each once, although the connection may break between any two of them.
+
+        Returns: the offset behind the last one.
+        Raises:  CliError: the hub stayed away, or refused.
+        """
+
+        async def ask() -> int:
+            nonlocal offset
+            async for piece in self._hub.pieces(path, {"offset": str(offset)}):
+                take(piece)
+                offset += len(piece)
+            return offset
+
+        return await self._repeat(ask, lambda: offset)
+
+    async def _repeat(self, ask: Callable[[], Awaitable[T]], progress: Callable[[], object] = lambda: None) -> T:
+        lost_at = said_at = 0.0
+        seen = progress()
+        while True:
+            try:
+                answer = await ask()
+            except CliError as exc:
+                now = time.monotonic()
+                if exc.code not in PASSING:
+                    raise
+                if progress() != seen:
+                    seen, lost_at = progress(), 0.0
+                if not lost_at:
+                    lost_at = said_at = now
+                    self._say(f"{exc}; trying again for up to {RECONNECT_S / 60:.0f} min …")
+                elif now - lost_at >= RECONNECT_S:
+                    raise CliError(
+                        f"{exc}; gave up after {RECONNECT_S / 60:.0f} min. What was ordered may go on: {self._way_back()}", UNREACHABLE
+                    ) from exc
+                elif now - said_at >= REMIND_S:
+                    said_at = now
+                    self._say(f"still no answer; trying for {(RECONNECT_S - now + lost_at) / 60:.0f} min more …")
+            else:
+                if lost_at:
+                    self._say("the hub answers again")
+                return answer
+            await asyncio.sleep(RETRY_S)
+
+    def _way_back(self) -> str:
+        if not self._ordered:
+            return "look with: stardust jobs"
+        return f"follow it again with: stardust jobs follow {self._ordered}"
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            print(f"stardust: {text}", file=sys.stderr, flush=True)
+
+
+async def end_of_deployment(watch: Watch, row: Any, *, refuse_unknown_host: bool = False) -> Any:
+    """Wait until a deployment is over.
+
+    Args:   refuse_unknown_host: a host key that nobody knows ends it: a person compares it, not at the end of a wait here.
+    Raises: CliError: it has asked for a host key to be confirmed, and was cancelled.
+    """
+    watch.follows(row["id"])
+    while row["ended_at"] is None:
+        if refuse_unknown_host and row["state"] == "awaiting_host_key":
+            key = row["host_key"]
+            await watch.post(f"/deployments/{row['id']}/cancel")
+            raise CliError(
+                shown(
+                    f"{key['host']} shows a host key that is not known, {key['fingerprint']}: compare it there, then give it with --host-key"
+                ),
+                "host_key_unconfirmed",
+            )
+        await asyncio.sleep(POLL_S)
+        row = await watch.get(f"/deployments/{row['id']}")
+    return row
+
+
+def deployment_line(row: Any) -> str:
+    """What became of it."""
+    why = f": {row['error']['message']}" if row["error"] else ""
+    return f"{row['name']}  {row['state']}{why}"
