@@ -83,7 +83,7 @@ async def _verify(args: argparse.Namespace) -> int:
     config = need(read_settings(args))
     become_owner(config.data_dir)
     async with await Inspection.open(config.control_db) as inspection:
-        vault = await open_vault_of(config, inspection)
+        vault = await open_vault_of(config.secret, inspection)
         fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys), known)
         heads = () if fault is not None else await inspection.audit_heads()
     if args.json:

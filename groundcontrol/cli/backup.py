@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -54,8 +55,7 @@ async def run(args: argparse.Namespace) -> int:
     in_folder = await asyncio.to_thread(target.is_dir)
     if args.keep is not None and not in_folder:
         raise CliError(f"--keep goes with a folder, and {target} is none")
-    if in_folder:
-        target /= time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + ENDING
+    target = named(target)
     try:
         found = settings.control_db.is_file()
     except OSError as exc:
@@ -67,7 +67,7 @@ async def run(args: argparse.Namespace) -> int:
         raise CliError("a restore was cut short, so the databases may not belong together: start the hub, which finishes it first")
 
     tell = progress(as_json=args.json)
-    fleet = await _fleet(settings.control_db)
+    fleet = await fleet_in(settings.control_db)
     ending, caught = backup.Ending(), list[int]()
     _end_at_signals(ending, caught)
     try:
@@ -103,7 +103,20 @@ def _end_at_signals(ending: backup.Ending, caught: list[int]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, end, number)
 
 
-async def _fleet(control: Path) -> str:
+def named(target: Path) -> Path:
+    """The file to write. In a folder it is named by the time."""
+    return target / (time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + ENDING) if target.is_dir() else target
+
+
+def check_target(file: Path) -> None:
+    """Raises: CliError: a backup cannot be written there, so that it is better not to begin."""
+    if file.exists():
+        raise CliError(f"{file} is there already: a backup never replaces another file; nothing was changed")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise CliError(f"the user {os.geteuid()}, who owns the data folder, cannot write to {file.parent}; nothing was changed")
+
+
+async def fleet_in(control: Path) -> str:
     """Whose backup this is; nothing where the keyring does not say it: then the backup is made, and no other one removed for it."""
     async with await Inspection.open(control) as inspection:
         try:

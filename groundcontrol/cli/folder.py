@@ -14,7 +14,7 @@ import aiohttp
 
 from groundcontrol.cli.client import CONTROL_NAME, CliError, NotYours
 from groundcontrol.cli.rights import reason
-from groundcontrol.config import Config
+from groundcontrol.config import Config, Secret
 from groundcontrol.datadir import PID_NAME
 from groundcontrol.errors import ConfigError, VaultError
 from groundcontrol.mounts import mount_of
@@ -166,12 +166,12 @@ def told_pid(folder: Path) -> str:
         return ""
 
 
-async def open_vault_of(config: Config, inspection: Inspection) -> Vault:
-    """Open the vault with the configured secret.
+async def open_vault_of(secret: Secret, inspection: Inspection) -> Vault:
+    """Open the vault with a secret.
 
     Raises: ConfigError: it does not open; the text says why.
     """
     try:
-        return await open_existing_vault(config.secret.reveal(), inspection.secrets)
+        return await open_existing_vault(secret.reveal(), inspection.secrets)
     except VaultError as exc:
         raise ConfigError(f"the vault in {inspection.path} does not open: {exc.message}") from exc

@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +16,8 @@ from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, open_vault_of, read_settings
 from groundcontrol.cli.options import add_settings, file_path, progress
 from groundcontrol.cli.table import moment
-from groundcontrol.config import Config
+from groundcontrol.cli.typed import given_secret
+from groundcontrol.config import Config, Secret
 from groundcontrol.datadir import check_folders
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.errors import ConfigError
@@ -25,25 +28,37 @@ from groundcontrol.store.sqlite.files import check_names, lock_folders, make_pri
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.replacing import WORK, finish, is_unfinished, replace
 from groundcontrol.store.sqlite.restored import Settled
-from groundcontrol.vault import Vault
+from groundcontrol.vault import Vault, open_existing_vault, prepare_rotation
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
+
+Asker = Callable[[str], Secret | None]
+"""Gives the secret of the time of the backup, for this reason; None: nobody can be asked."""
 
 
 class Done(NamedTuple):
     manifest: Manifest
     settled: Settled
+    resealed: bool
+    """Whether it was sealed under an old secret, and is under the hub's now."""
     aside: list[Path]
     """What was there before."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Make a data folder from a backup, while no hub runs on it. The secret must be the one that the hub had when the backup was made"
-        " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential). No job is begun again, and everybody logs in anew."
+        "Make a data folder from a backup, while no hub runs on it. The secret is the one that the hub is started with afterwards"
+        " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential). A backup from before a rotation needs the old secret as well: it is"
+        " sealed anew under the hub's own. No job is begun again, and everybody logs in anew."
     )
     parser.add_argument("file", type=file_path, metavar="FILE", help="what `stardust backup` has made")
     parser.add_argument("--replace", action="store_true", help="put it in the place of a database that is there; that one is kept aside")
+    parser.add_argument(
+        "--old-secret-file",
+        default=None,
+        metavar="FILE",
+        help="read the secret of the hub at the time of the backup from here (else it is asked for)",
+    )
     add_settings(parser)
 
 
@@ -52,6 +67,7 @@ async def run(args: argparse.Namespace) -> int:
     only_here(args, "a backup is restored")
     harden()
     config = need(read_settings(args))
+    ask = _asker(args)
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
     _check_readable(args.file)
@@ -72,12 +88,27 @@ async def run(args: argparse.Namespace) -> int:
         if config.control_db.exists() and not args.replace:
             raise CliError(f"{config.control_db} is there already: with --replace it is kept aside, and the backup takes its place")
         with tempfile.TemporaryDirectory(prefix=WORK, dir=config.control_db.parent) as work:
-            done = await _restore(config, args.file, Path(work), Scope(actor, DEFAULT_ORG), tell)
+            done = await _restore(config, ask, args.file, Path(work), Scope(actor, DEFAULT_ORG), tell)
     finally:
         for lock in locks:
             lock.release()
     print(json.dumps(_facts(done)) if args.json else _told(done, config))
     return 0
+
+
+def _asker(args: argparse.Namespace) -> Asker:
+    """A file is read now, while this may still be root."""
+    if args.old_secret_file is not None:
+        old = given_secret(args.old_secret_file, "old secret")
+        return lambda _why: old
+
+    def ask(why: str) -> Secret | None:
+        if args.json or not sys.stdin.isatty():
+            return None
+        print(f"stardust: {why}", file=sys.stderr)
+        return given_secret(None, "old secret")
+
+    return ask
 
 
 def _check_readable(file: Path) -> None:
@@ -91,29 +122,50 @@ def _check_readable(file: Path) -> None:
     raise CliError(f"{file} cannot be read by the user {os.geteuid()}, who owns the data folder: {remedy}")
 
 
-async def _restore(config: Config, source: Path, folder: Path, scope: Scope, tell: backup.Told) -> Done:
+async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, tell: backup.Told) -> Done:
     manifest = await asyncio.to_thread(backup.unpack, source, folder, tell)
     control = folder / "control.db"
     os.rename(folder / "samples.db", samples_beside(control))
     tell("opening the vault and verifying the audit log")
-    vault = await _prove(config, control, manifest)
+    vault, own = await _prove(config, ask, control, manifest)
+    if not own:
+        tell("sealing everything anew under the hub's secret")
+        vault = await _reseal(folder, control, vault, config.secret, scope)
     tell("closing what holds no more")
     settled = await _settle(folder, control, vault, scope, manifest)
-    return Done(manifest, settled, await asyncio.to_thread(replace, control, config.control_db))
+    return Done(manifest, settled, not own, await asyncio.to_thread(replace, control, config.control_db))
 
 
-async def _prove(config: Config, control: Path, manifest: Manifest) -> Vault:
+async def _prove(config: Config, ask: Asker, control: Path, manifest: Manifest) -> tuple[Vault, bool]:
+    """The vault of the backup, and whether the hub's own secret opens it."""
     async with await Inspection.open(control) as inspection:
         try:
-            vault = await open_vault_of(config, inspection)
+            vault, own = await open_vault_of(config.secret, inspection), True
         except ConfigError as exc:
-            raise ConfigError(
-                f"this backup opens with another secret, the one of the hub when it was made ({moment(manifest.made_at)})"
-            ) from exc
+            another = f"this backup opens with another secret, the one of the hub when it was made ({moment(manifest.made_at)})"
+            old = ask(another)
+            if old is None:
+                raise ConfigError(f"{another}: give that one with --old-secret-file") from exc
+            try:
+                vault, own = await open_vault_of(old, inspection), False
+            except ConfigError:
+                raise ConfigError(f"{another}, and the old secret that was given is not that one") from None
         fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys), manifest.audit_heads)
     if fault is not None:
         raise ConfigError(f"the audit log in this backup does not hold: {shown(fault)}")
-    return vault
+    return vault, own
+
+
+async def _reseal(folder: Path, control: Path, old: Vault, secret: Secret, scope: Scope) -> Vault:
+    """Rotate the copies to the hub's secret, as `stardust rotate-secret` does."""
+    database = await open_database(folder, clock=SystemClock(), control=control)
+    try:
+        keyring = await database.secrets.keyring()
+        assert keyring is not None
+        await database.secrets.rotate(scope, keyring, await prepare_rotation(old, secret.reveal()), new_time_id())
+        return await open_existing_vault(secret.reveal(), database.secrets)
+    finally:
+        await database.close()
 
 
 async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manifest: Manifest) -> Settled:
@@ -129,7 +181,12 @@ async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manif
 
 
 def _facts(done: Done) -> dict[str, object]:
-    return {"made_at": done.manifest.made_at, **done.settled._asdict(), "aside": [str(path) for path in done.aside]}
+    return {
+        "made_at": done.manifest.made_at,
+        **done.settled._asdict(),
+        "resealed": done.resealed,
+        "aside": [str(path) for path in done.aside],
+    }
 
 
 def _told(done: Done, config: Config) -> str:
@@ -141,5 +198,7 @@ def _told(done: Done, config: Config) -> str:
         "Samples and jobs that came after the backup are gone from this hub, but for what nodes have not handed over yet.",
         f"{settled.tokens} API tokens hold, also those that were revoked after the backup: look through them (stardust token list).",
     ]
+    if done.resealed:
+        lines.append("Everything was sealed anew under the hub's secret; the backup itself still opens only with the old one.")
     lines += [f"What was there before is {shown(str(path))}" for path in done.aside]
     return "\n".join([*lines, "Start the hub."])

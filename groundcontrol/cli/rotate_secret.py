@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import getpass
+import asyncio
 import json
 import os
 import sys
@@ -12,21 +12,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from groundcontrol.cli.backup import check_target, fleet_in, named
 from groundcontrol.cli.client import CliError, shown
 from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, read_settings
-from groundcontrol.cli.options import add_settings
+from groundcontrol.cli.options import add_settings, file_path, progress
+from groundcontrol.cli.typed import answered, given_secret
 from groundcontrol.config import Config, Secret
 from groundcontrol.datadir import check_folders
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.errors import ConfigError
 from groundcontrol.lifecycle import harden
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.store.sqlite import Database, backup, open_database
 from groundcontrol.store.sqlite.inspection import Inspection, KeptCredential, copy_database
 from groundcontrol.vault import check_secret, open_existing_vault, prepare_rotation
 from spider.clock import SystemClock
+from spider.version import VERSION
 from spider.wire.ids import new_time_id
 
-_LIMIT_BYTES = 4096
+_BACKUPS = (
+    "Backups made before a rotation open only with the old secret. Keep it as long as you keep them (stardust restore"
+    " --old-secret-file), or make a new backup after the rotation."
+)
 
 
 class Done(NamedTuple):
@@ -44,6 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " (STARDUST_SECRET_FILE, STARDUST_SECRET or a systemd credential), the new one from standard input."
     )
     parser.add_argument("--new-secret-file", default=None, metavar="FILE", help="read the new secret from here, not from standard input")
+    parser.add_argument(
+        "--backup", type=file_path, default=None, metavar="FILE|DIR", help="make a new backup afterwards, as `stardust backup` does"
+    )
+    parser.add_argument("--yes", action="store_true", help="ask nothing; without a terminal nothing is asked either")
     add_settings(parser)
 
 
@@ -53,18 +63,53 @@ async def run(args: argparse.Namespace) -> int:
     harden()
     config = need(read_settings(args))
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
-    new = _checked(_new_secret(args.new_secret_file))
+    new = given_secret(args.new_secret_file, "new secret", twice=True)
     if new.reveal() == check_secret(config.secret.reveal()):
         raise CliError("the new secret is the old one; make another with: stardust secret new")
     become_owner(config.data_dir)
+    check(config)
+    asks = sys.stdin.isatty() and not args.json and not args.yes
+    target: Path | None = args.backup
+    if not args.json:
+        print(_BACKUPS, file=sys.stderr)
+    if asks and answered("Rotate the secret? [y/N]").lower() not in ("y", "yes"):
+        raise CliError("nothing was changed")
+    if asks and target is None:
+        answer = answered("A folder or file for a new backup after it (empty: none):")
+        target = file_path(answer) if answer else None
+    if target is not None:
+        target = named(target)
+        check_target(target)
     done = await rotate(config, new, Scope(actor, DEFAULT_ORG))
+    if target is not None:
+        await _back_up(config, target, as_json=args.json)
     if args.json:
-        print(json.dumps({"rotated": done is not None, **({} if done is None else _facts(done))}))
-    elif done is None:
-        print("The new secret opens this data folder already; nothing was changed. Start the hub with it.")
+        facts = {"rotated": done is not None, **({} if done is None else _facts(done))}
+        print(json.dumps(facts if target is None else facts | {"backup": str(target)}))
     else:
-        print(_told(done))
+        print("The new secret opens this data folder already; nothing was changed. Start the hub with it." if done is None else _told(done))
+        if target is not None:
+            print(f"A backup that opens with the new secret: {shown(str(target))}")
     return 0
+
+
+async def _back_up(config: Config, target: Path, *, as_json: bool) -> None:
+    """Raises: CliError: there is no backup; the rotation stays."""
+    try:
+        fleet = await fleet_in(config.control_db)
+        await asyncio.to_thread(backup.make, config.control_db, target, VERSION, progress(as_json=as_json), fleet=fleet)
+    except ConfigError as exc:
+        raise CliError(f"the secret was rotated, start the hub with the new one, but {exc}") from exc
+
+
+def check(config: Config) -> None:
+    """Raises: ConfigError: in one sentence why nothing can be rotated here."""
+    if not config.control_db.is_file():
+        raise ConfigError(f"there is no database {config.control_db}: nothing to rotate")
+    check_folders(config.data_dir, config.control_db.parent, volatile=True)
+    holder = lock_holder(config.data_dir)
+    if holder is not None:
+        raise ConfigError(f"a hub is running on the folder {config.data_dir} (process {holder}): stop it first")
 
 
 async def rotate(config: Config, new: Secret, scope: Scope) -> Done | None:
@@ -73,12 +118,6 @@ async def rotate(config: Config, new: Secret, scope: Scope) -> Done | None:
     Returns: None: it was done before.
     Raises:  ConfigError, HubError: in one sentence why nothing was changed.
     """
-    if not config.control_db.is_file():
-        raise ConfigError(f"there is no database {config.control_db}: nothing to rotate")
-    check_folders(config.data_dir, config.control_db.parent, volatile=True)
-    holder = lock_holder(config.data_dir)
-    if holder is not None:
-        raise ConfigError(f"a hub is running on the folder {config.data_dir} (process {holder}): stop it first")
     database = await open_database(config.data_dir, clock=SystemClock(), control=config.control_db)
     try:
         return await _rotate(database, config, new, scope)
@@ -107,34 +146,6 @@ async def _rotate(database: Database, config: Config, new: Secret, scope: Scope)
         return Done(records, copy, await inspection.kept_credentials())
 
 
-def _new_secret(file: str | None) -> str:
-    """Where the new secret comes from: a file, a pipe, or a person."""
-    if file is None and sys.stdin.isatty():
-        text = getpass.getpass("new secret: ")
-        if getpass.getpass("once more: ") != text:
-            raise CliError("the two are not the same; nothing was changed")
-        return text
-    try:
-        with open(0 if file is None else file, "rb", closefd=file is not None) as source:
-            raw = source.read(_LIMIT_BYTES + 1)
-        if len(raw) > _LIMIT_BYTES:
-            raise CliError(f"the new secret is longer than {_LIMIT_BYTES} bytes")
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise CliError("the new secret is not a UTF-8 text") from None
-    except OSError as exc:
-        raise CliError(f"the new secret cannot be read from {file or 'standard input'}: {exc.strerror}") from exc
-
-
-def _checked(text: str) -> Secret:
-    try:
-        return Secret(check_secret(text.removesuffix("\n").removesuffix("\r")))
-    except ConfigError as exc:
-        raise CliError(
-            str(exc).replace("STARDUST_SECRET is not set", "no new secret was given").replace("STARDUST_SECRET", "the new secret")
-        ) from None
-
-
 def _facts(done: Done) -> dict[str, object]:
     return {"records": done.records, "copy": str(done.copy), "credentials": [kept._asdict() for kept in done.credentials]}
 
@@ -142,6 +153,7 @@ def _facts(done: Done) -> dict[str, object]:
 def _told(done: Done) -> str:
     lines = [
         f"Sealed anew: {done.records} value{'' if done.records == 1 else 's'}. Every log-in session has ended. The old secret opens nothing here any more.",
+        _BACKUPS,
         "Next: put the new secret where the hub reads it (STARDUST_SECRET_FILE, or the file of LoadCredential=), then start the hub.",
         f"The database of before is {done.copy}; it opens with the old secret: delete it once the hub runs.",
         "",

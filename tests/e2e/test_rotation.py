@@ -26,7 +26,7 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.command import stardust
 from tests.support.factories import new_node
-from tests.support.hub import PASSWORD, ROOT, SECRET, HubProcess
+from tests.support.hub import PASSWORD, PROGRAM, ROOT, SECRET, HubProcess
 from tests.support.keys import first_vault, vault_of
 
 NEW_SECRET = "Yt5-pQ8rWz1-nM4kLc7-"
@@ -114,6 +114,72 @@ def test_secrets_come_from_files_as_well(tmp_path: Path) -> None:
         folder, "rotate-secret", "--new-secret-file", str(tmp_path / "none"), env={"STARDUST_SECRET_FILE": str(new)}, status=1
     )
     assert "No such file" in missing.stderr
+
+
+def typing(folder: Path, *words: str, typed: dict[str, str], env: dict[str, str]) -> tuple[int, str]:
+    """Run the command on a terminal of its own, where somebody answers each of these questions. Returns its status and what it wrote."""
+    ours, theirs = os.openpty()
+    usual = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "STARDUST_DATA_DIR": str(folder), "STARDUST_ALLOW_VOLATILE": "yes"}
+    said = b""
+    with subprocess.Popen(
+        [sys.executable, "-m", PROGRAM, *words], cwd="/", env=usual | env, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        assert process.stdout is not None
+        for question, answer in typed.items():
+            while not said.endswith(question.encode() + b" ") and (more := process.stdout.read(1)):
+                said += more
+            os.write(ours, answer.encode() + b"\n")
+        rest, _ = process.communicate(timeout=LIMIT_S)
+    os.close(ours)
+    return process.returncode, (said + rest).decode()
+
+
+@pytest.mark.timeout(900)
+def test_a_backup_of_before_a_rotation_is_restored_with_the_old_secret(tmp_path: Path) -> None:
+    old, new = {"STARDUST_SECRET": SECRET}, {"STARDUST_SECRET": NEW_SECRET}
+    file, old_file, new_file, copies = (tmp_path / name for name in ("before.stardust-backup", "old", "new", "copies"))
+    old_file.write_text(SECRET + "\n")
+    new_file.write_text(NEW_SECRET + "\n")
+    copies.mkdir()
+    with HubProcess(tmp_path / "hub") as hub:
+        [node] = hub.enrol("web-1")
+        stardust(hub.folder, "backup", str(file))
+    journal = tmp_path / "journal"
+    journal.write_text(hub.output)
+
+    warning = "Backups made before a rotation open only with the old secret."
+    rotate = ("rotate-secret", "--new-secret-file", str(new_file))
+    status, said = typing(hub.folder, *rotate, typed={"[y/N]": ""}, env=old)
+    assert (status, said.count(warning)) == (1, 1)
+    assert said.index(warning) < said.index("Rotate the secret? [y/N]") < said.index("nothing was changed")
+    taken = stardust(hub.folder, *rotate, "--backup", str(file), env=old, status=1)
+    assert "never replaces another file; nothing was changed" in taken.stderr
+    status, said = typing(hub.folder, *rotate, typed={"[y/N]": "y", "(empty: none):": str(copies)}, env=old)
+    assert status == 0, said
+    [after] = copies.iterdir()
+    assert f"A backup that opens with the new secret: {after}" in said
+
+    fresh = tmp_path / "fresh"
+    refused = stardust(fresh, "restore", str(file), env=new, status=1)
+    assert "give that one with --old-secret-file" in refused.stderr
+    wrong = stardust(fresh, "restore", str(file), "--old-secret-file", "/dev/stdin", given="another-" + SECRET, env=new, status=1)
+    assert "the old secret that was given is not that one" in wrong.stderr
+    assert list(fresh.iterdir()) in ([], [fresh / "hub.lock"])
+    done = stardust(fresh, "restore", str(file), "--old-secret-file", str(old_file), env=new)
+    assert "sealed anew" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
+    with HubProcess(fresh, secret=NEW_SECRET) as restored:
+        restored.login(password=PASSWORD)
+        assert restored.node(node.node_id)["name"] == "web-1"
+        [other] = restored.enrol("web-2")
+        assert other.fleet_id == node.fleet_id
+        assert "in place" in stardust(fresh, "audit", "verify", "--head", str(journal), env=new).stdout
+    status, said = typing(tmp_path / "typed", "restore", str(file), typed={"old secret:": SECRET}, env=new)
+    assert status == 0, said
+    assert SECRET not in said
+    assert json.loads(stardust(tmp_path / "own", "restore", str(after), "--json", env=new).stdout)["resealed"] is False
 
 
 def everybodys_python() -> str | None:
