@@ -29,11 +29,20 @@ from groundcontrol.store.sqlite.writer import Writer
 BATCH_PACKS: Final = 1000
 """Most packs that go into chunks at once: an hour in packs of ten seconds, or a quarter of one that is watched."""
 PAGE_PACKS: Final = 50
-BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Packs that are read at once are no longer than this, and one page."""
-MOST_VALUES: Final = 2_000_000
-"""Values that are moved or merged at once: an hour of 550 series a second. Each takes up to fifty bytes then, and a few kilobytes of a pack may
-hold a quarter of a million: what one node says is not to take the memory of all."""
+
+
+class Memory(NamedTuple):
+    """What one move or merge may hold."""
+
+    batch_bytes: int = 8 * 1024 * 1024
+    """Packs that are read at the same time are no longer than this, and one page."""
+    values: int = 2_000_000
+    """Values that are moved or merged together: an hour of 550 series a second. Each takes up to fifty bytes then, and a few kilobytes of a
+    pack may hold a quarter of a million: what one node says is not to take the memory of all."""
+
+
+MEMORY: Final = Memory()
+
 SLOW_S: Final = 60
 """Rhythms from which on a family is slow."""
 LEAST_MERGED: Final = 12
@@ -74,15 +83,15 @@ async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
     return await reader.run(query)
 
 
-async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool) -> Moved:
+async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool, memory: Memory = MEMORY) -> Moved:
     """Move what the hot table has of this node and hour into chunks.
 
     Args: slow: also families of which there are few rows in an hour.
     """
-    sound, made, aside = await _sound_packs(reader, no, hour, slow=slow)
+    sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound and await reader.run(lambda rows: hot.has_arrived(rows, no, hour)):  # since somebody asked for `hot_hours`
         await writer.run(hot.settle)
-        sound, made, aside = await _sound_packs(reader, no, hour, slow=slow)
+        sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound:
         return Moved(0, aside)
     try:
@@ -94,25 +103,25 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
     return Moved(len(sound), aside)
 
 
-async def _sound_packs(reader: Reader, no: int, hour: int, *, slow: bool) -> tuple[list[sqlite3.Row], list[Made], int]:
+async def _sound_packs(reader: Reader, no: int, hour: int, *, slow: bool, memory: Memory) -> tuple[list[sqlite3.Row], list[Made], int]:
     """Returns: packs that go at once, the chunks of their rows, and how many before and among them cannot be read."""
     place: Place | None = hot.START
     sound: list[sqlite3.Row] = []
     made: list[Made] = []
     aside = 0
     while place is not None and not sound:  # as many damaged ones as a batch holds are not the end of an hour
-        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place))
-        sound, damaged, made = await asyncio.to_thread(_encode, batch)
+        batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place, most_bytes=memory.batch_bytes))
+        sound, damaged, made = await asyncio.to_thread(_encode, batch, memory.values)
         aside += damaged
         place = batch.next
     return sound, made, aside
 
 
-def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place) -> _Batch:
+def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place, most_bytes: int) -> _Batch:
     found: list[sqlite3.Row] = []
     more: Place | None = after
     size = 0
-    while more is not None and len(found) < BATCH_PACKS and size < BATCH_BYTES:
+    while more is not None and len(found) < BATCH_PACKS and size < most_bytes:
         page = hot.settled(rows, no, hour, more, PAGE_PACKS)
         more = Place(*(page[-1][name] for name in Place._fields)) if len(page) == PAGE_PACKS else None
         size += sum(len(pack["body"]) for pack in page)
@@ -129,7 +138,7 @@ def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place) -> _Batch
     return _Batch(layouts, found, known, more)
 
 
-def _encode(batch: _Batch) -> tuple[list[sqlite3.Row], int, list[Made]]:
+def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, list[Made]]:
     """Returns: packs that can be read, as many as go at once; how many could not; and the chunks of their rows."""
     sound: list[sqlite3.Row] = []
     groups: dict[bytes, list[StoredRow]] = {}
@@ -146,7 +155,7 @@ def _encode(batch: _Batch) -> tuple[list[sqlite3.Row], int, list[Made]]:
         sound.append(pack)
         groups.setdefault(pack["layout"], []).extend(taken)
         values += len(taken) * len(layout.series)
-        if values >= MOST_VALUES:
+        if values >= most_values:
             break
     known = {family: _sound(bodies) for family, bodies in batch.known.items()}
     return sound, damaged, compaction.make_chunks([(batch.layouts[key], taken) for key, taken in groups.items()], known)
@@ -179,7 +188,7 @@ async def dues(reader: Reader) -> list[Due]:
     return [Due(*row) for row in found]
 
 
-async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool) -> bool:
+async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, memory: Memory = MEMORY) -> bool:
     """Make one chunk of the parts of a span.
 
     Args:    everything: for a span that is over. Else what is already as long as all shorter parts together stays as it is, so
@@ -194,7 +203,7 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool) -
         return False
     if not everything:
         found = _short(found)
-    found, samples, body = await asyncio.to_thread(_merge, due, found)
+    found, samples, body = await asyncio.to_thread(_merge, due, found, memory.values)
     if len(found) < 2:
         await writer.run(lambda tx: _leave(tx, due))
         return False
@@ -232,23 +241,23 @@ def _leave(tx: Tx, due: Due) -> None:
     tx.do(sql, due.tier, due.no, due.span, due.family, due.parts)
 
 
-def _merge(due: Due, found: Sequence[Body]) -> tuple[list[Body], int, bytes]:
+def _merge(due: Due, found: Sequence[Body], most_values: int) -> tuple[list[Body], int, bytes]:
     """Returns: the parts that go into one chunk, its samples, and the chunk."""
     tier = TIERS[due.tier]
     try:
-        taken = _at_once(tier, found)
+        taken = _at_once(tier, found, most_values)
         return (taken, *compaction.merge(tier, [part.body for part in taken])) if len(taken) > 1 else (taken, 0, b"")
     except ValueError as exc:
         raise StoreDamaged("a stored chunk cannot be read") from exc
 
 
-def _at_once(tier: Tier, found: Sequence[Body]) -> list[Body]:
+def _at_once(tier: Tier, found: Sequence[Body], most_values: int) -> list[Body]:
     """The smallest of them, as many as can be held."""
     taken: list[Body] = []
     values = 0
     for size, part in sorted((compaction.size(tier, part.body), part) for part in found):
         values += size
-        if values > MOST_VALUES:
+        if values > most_values:
             break
         taken.append(part)
     return sorted(taken)

@@ -25,10 +25,11 @@ class Fresh(Generic[V]):
     a role taken away, finds it so in the next request. Nothing says which commit matters, so that none can be forgotten.
     """
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, most: int = MOST) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock
+        self._most = most
         self._known: dict[Value, V] = {}
         self._edition = -1
         self._since = 0.0
@@ -46,6 +47,6 @@ class Fresh(Generic[V]):
         if found is None:
             row = await self._reader.one(sql, value)
             found = None if row is None else read(row)
-            if found is not None and len(known) < MOST:
+            if found is not None and len(known) < self._most:
                 known[value] = found
         return found

@@ -31,7 +31,8 @@ class _Stretch(NamedTuple):
 class Stretches:
     """Of one store, which is the only one that moves anything in its files."""
 
-    def __init__(self) -> None:
+    def __init__(self, move_limit_s: float = MOVE_LIMIT_S) -> None:
+        self._move_limit_s = move_limit_s
         self._read: list[_Stretch] = []
         self._moved: dict[asyncio.Event, _Stretch] = {}
 
@@ -45,7 +46,7 @@ class Stretches:
         self._read.append(wanted)  # at once: a move that comes after this one does not begin
         try:
             try:
-                async with asyncio.timeout(MOVE_LIMIT_S):
+                async with asyncio.timeout(self._move_limit_s):
                     for over, stretch in list(self._moved.items()):
                         if stretch.meets(wanted):
                             await over.wait()

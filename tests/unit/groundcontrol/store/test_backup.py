@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from groundcontrol.errors import ConfigError
-from groundcontrol.store.sqlite import backup, migrate, open_database
+from groundcontrol.store.sqlite import backup, open_database
 from groundcontrol.store.sqlite.backup import COPIES, MANIFEST
 from groundcontrol.store.sqlite.files import sync as durable
+from groundcontrol.store.sqlite.migrate import CHECK_LIMIT_BYTES, CONTROL
 from spider.clock import SystemClock
 
 FLIPS = 150
@@ -60,9 +61,8 @@ async def test_another_byte_anywhere_is_refused_in_a_line_or_changes_nothing(tmp
     assert refused > FLIPS / 2
 
 
-async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp_path: Path) -> None:
     good = await made_in(tmp_path)
-    monkeypatch.setattr(migrate, "CHECK_LIMIT_BYTES", 0)
     unpacked(good, tmp_path / "whole")
     with zipfile.ZipFile(good) as source:
         held = {name: bytearray(source.read(name)) for name in source.namelist()}
@@ -77,6 +77,10 @@ async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp
             target.writestr(name, bytes(content))
     with pytest.raises(ConfigError, match="damaged"):
         unpacked(tmp_path / "damaged", tmp_path / "broken")
+    copy = tmp_path / "broken" / "control.db"
+    os.truncate(copy, CHECK_LIMIT_BYTES + 4096)  # a hole, behind the pages that the database has
+    with pytest.raises(ConfigError, match="damaged"):
+        backup._check_copy(copy, CONTROL, backup.Content(**manifest["files"]["control.db"]))
 
 
 async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.tiers import Tier
 from groundcontrol.history.window import WindowBuilder
 from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import compacting, hot, open_database, places
+from groundcontrol.store.sqlite import Database, compacting, hot, open_database, places
+from groundcontrol.store.sqlite.compacting import Memory
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
@@ -42,17 +43,23 @@ def packs_of(session: Session) -> list[StoredPack]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    clock = ManualClock()
-    database = await open_database(tmp_path / "data", clock=clock)
-    yield await database.store(audit_key=bytes(32), chain=new_time_id(clock.now()))
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await open_database(tmp_path / "data", clock=ManualClock())
+    yield database
     await database.close()
 
 
+@pytest.fixture
+async def store(database: Database) -> Store:
+    return await database.store(audit_key=bytes(32), chain=new_time_id(ManualClock().now()))
+
+
 @pytest.mark.holds("F-33")
-async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     most = 400
-    monkeypatch.setattr(compacting, "MOST_VALUES", most)
+    files, memory = (database._samples.reader, database._samples.writer), Memory(values=most)
     held: list[int] = []
     make, merge = compaction.make_chunks, compaction.merge
 
@@ -72,25 +79,25 @@ async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(store: St
     before = await rows_of(store, session)
     moved = 0
     while hours := await store.metrics.hot_hours():
-        moved += (await store.metrics.compact(hours[0].no, AT_MS // HOUR_MS)).packs
+        moved += (await compacting.compact(*files, hours[0].no, AT_MS // HOUR_MS, slow=True, memory=memory)).packs
     assert moved == PACKS
     assert await rows_of(store, session) == before
     for _round in range(PACKS):
         for due in await store.metrics.dues():
-            await store.metrics.merge(due)
+            await compacting.merge(*files, due, everything=True, memory=memory)
     assert await store.metrics.dues() == [], "what cannot be one chunk is left alone"
     assert await rows_of(store, session) == before
     assert len(held) > PACKS * ROWS * 2 // most
     assert max(held) <= most + ROWS * 2
 
 
-async def test_packs_are_read_in_pages_of_some_bytes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compacting, "BATCH_BYTES", 1)
+async def test_packs_are_read_in_pages_of_some_bytes(store: Store, database: Database) -> None:
+    files, memory = (database._samples.reader, database._samples.writer), Memory(batch_bytes=1)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
     await store.metrics.save_layout(session, LAYOUT)
     rows: list[tuple[int, list[int | None]]] = [(AT_MS, [1, 2])]
     await store.metrics.append([StoredPack(session, 0, seq, LAYOUT.layout, AT_MS, AT_MS, 1, pack_body(rows)) for seq in range(PACKS)])
-    moved = [(await store.metrics.compact(session.no, AT_MS // HOUR_MS)).packs for _ in range(4)]
+    moved = [(await compacting.compact(*files, session.no, AT_MS // HOUR_MS, slow=True, memory=memory)).packs for _ in range(4)]
     assert moved == [50, 50, 30, 0]
 
 

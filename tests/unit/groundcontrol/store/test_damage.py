@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.errors import ConfigError, StoreDown
-from groundcontrol.store.sqlite import migrate, open_database
+from groundcontrol.store.sqlite import open_database
+from groundcontrol.store.sqlite.migrate import CHECK_LIMIT_BYTES
 from tests.support.factories import SCOPE, new_node
 from tests.support.store_files import CLOCK, edit, open_and_close
 
@@ -74,18 +76,17 @@ async def test_a_damaged_page_is_found_at_the_start(tmp_path: Path) -> None:
         await open_database(tmp_path / "data", clock=CLOCK)
 
 
-async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_large_file_in_which_a_hub_came_upon_damage_is_read_through_at_the_next_start(tmp_path: Path) -> None:
     await open_and_close(tmp_path / "data")
     path = tmp_path / "data" / "stardust-samples.db"
     whole = path.read_bytes()
     with closing(sqlite3.connect(path)) as db:
         [page] = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'chunk_1m'").fetchone()
     path.write_bytes(whole[: (page - 1) * 16384] + b"\x5a" * 16384 + whole[page * 16384 :])
-    monkeypatch.setattr(migrate, "CHECK_LIMIT_BYTES", 0)
+    os.truncate(path, CHECK_LIMIT_BYTES + 16384)  # a hole, behind the pages that the database has
     await open_and_close(tmp_path / "data")  # too large to be read through at each start
 
+    os.truncate(path, CHECK_LIMIT_BYTES + 16384)  # a hub that ends takes the hole away
     database = await open_database(tmp_path / "data", clock=CLOCK)
     with pytest.raises(StoreDown, match="damaged"):
         await database._samples.reader.run(lambda rows: rows.all("SELECT * FROM chunk_1m"))

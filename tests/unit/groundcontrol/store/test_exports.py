@@ -242,9 +242,8 @@ async def test_a_store_that_is_closed_waits_for_no_span_that_somebody_reads(data
         await reading
 
 
-async def test_who_reads_does_not_wait_for_ever_for_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.store.sqlite.stretches.MOVE_LIMIT_S", 0.01)
-    stretches = Stretches()
+async def test_who_reads_does_not_wait_for_ever_for_a_move() -> None:
+    stretches = Stretches(move_limit_s=0.01)
     with stretches.moving(1, 4, 6), pytest.raises(StoreBusy):
         async with stretches.reading(1, 5, 5):
             pass

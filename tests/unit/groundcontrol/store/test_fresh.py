@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.store.sqlite import fresh
 from groundcontrol.store.sqlite.connection import open_thread
 from groundcontrol.store.sqlite.fresh import LONGEST_S, Fresh
 from groundcontrol.store.sqlite.reader import Reader
@@ -119,11 +118,11 @@ async def test_what_somebody_else_writes_into_the_file_counts_a_second_later(ben
     assert await bench.ask() == "viewer"
 
 
-async def test_what_there_is_not_is_not_held_and_what_is_held_has_a_bound(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_there_is_not_is_not_held_and_what_is_held_has_a_bound(bench: Bench) -> None:
     for _ in range(3):
         assert await bench.ask("nobody") is None
     assert bench.reader.asked == 3
-    monkeypatch.setattr(fresh, "MOST", 1)
+    bench.fresh = Fresh(bench.writer, bench.reader, bench.clock, most=1)
     for _ in range(2):
         assert [await bench.ask(), await bench.ask("bob")] == ["admin", "viewer"]
     assert bench.reader.asked == 6
