@@ -56,16 +56,15 @@ async def test_what_would_be_refused_again_holds_nothing_up() -> None:
     assert [kind for kind, _ in told(hub)] == ["node.online"]
 
 
-async def test_so_many_wait_and_of_more_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_so_many_wait_and_of_more_the_newest() -> None:
     hub = Hub()
-    monkeypatch.setattr(events, "MOST_WAITING", 3)
     hub.fails = StoreFull("no space")
-    for _ in range(5):
+    for _ in range(events.MOST_WAITING + 2):
         hub.clock.advance(1)
         await hub.registry.events.cloned(ONE, "127.0.0.1")
     hub.fails = None
-    await hub.registry.events.tell_waiting()
-    assert [at for _, at in told(hub)] == [hub.clock.now() - 2, hub.clock.now() - 1, hub.clock.now()]
+    await hub.registry.events.close(30)
+    assert [at - hub.clock.now() for _, at in told(hub)] == list(range(1 - events.MOST_WAITING, 1))
 
 
 async def test_what_still_waits_at_the_end_is_told_as_far_as_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
