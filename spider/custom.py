@@ -117,7 +117,7 @@ class _Run:
         self.output += chunk
         return bool(chunk) and len(self.output) <= MAX_OUTPUT_BYTES
 
-    def end(self, deadline: float) -> str:
+    def end(self, deadline: float, limit_s: float) -> str:
         """Wait for its end, or make one; those of its children go with it that stayed in its session. Returns: what was wrong."""
         assert self.process.stdout is not None
         self.process.stdout.close()
@@ -127,7 +127,7 @@ class _Run:
             os.killpg(self.process.pid, signal.SIGKILL)  # its own number is still its own: it was not waited for yet
         status = self.process.wait()
         if not ended and len(self.output) <= MAX_OUTPUT_BYTES:
-            return f"not done within {LIMIT_S:.0f} s"
+            return f"not done within {limit_s:.0f} s"
         if len(self.output) > MAX_OUTPUT_BYTES:
             return f"more than {MAX_OUTPUT_BYTES} bytes"
         return f"ended with status {status}" if status else ""
@@ -150,9 +150,10 @@ class Programs:
     counts = False
     blocking = True
 
-    def __init__(self, folder: str, owner: int = 0) -> None:
+    def __init__(self, folder: str, owner: int = 0, limit_s: float = LIMIT_S) -> None:
         self._folder = folder
         self._owner = owner
+        self._limit_s = limit_s
         self._series: List[str] = []
         self._unseen: Dict[str, int] = {}
         """Names that are kept, and for how many runs they were not printed."""
@@ -205,7 +206,7 @@ class Programs:
 
     def _run_all(self, faults: Set[Tuple[str, str]]) -> List[Tuple[str, bytes, str]]:
         runs: List[_Run] = []
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + self._limit_s
         with selectors.DefaultSelector() as selector:
             try:
                 for run in self._start_all(faults):
@@ -219,7 +220,7 @@ class Programs:
                             selector.unregister(key.fileobj)
                     left_s = deadline - time.monotonic()
             finally:
-                ended = [(run.name, run.output, run.end(deadline)) for run in runs]
+                ended = [(run.name, run.output, run.end(deadline, self._limit_s)) for run in runs]
                 if runs:
                     self._clear(faults)
         return ended

@@ -98,6 +98,7 @@ class Tables:
         send: Callable[[Message], Awaitable[None]],
         first_s: float = FIRST_S,
         spent: Callable[[], float] = time.thread_time,
+        read_limit_s: float = READ_LIMIT_S,
     ) -> None:
         """Args: send: raises ConnectionError where there is no session, writes the message before it first waits. spent: CPU seconds of the
         thread that asks."""
@@ -105,6 +106,7 @@ class Tables:
         self._send = send
         self._first_s = first_s
         self._spent = spent
+        self._read_limit_s = read_limit_s
         self._sources = {reader.subject: _Source(reader) for reader in readers}
         self._session = 0
         self._pending: Set[str] = set()
@@ -190,9 +192,9 @@ class Tables:
         elif not source.out.done():
             return
         out = source.out
-        await self._first({out}, READ_LIMIT_S)
+        await self._first({out}, self._read_limit_s)
         if not out.done():
-            self._fail(source, f"no answer within {READ_LIMIT_S:.0f} s", expected=True)
+            self._fail(source, f"no answer within {self._read_limit_s:.0f} s", expected=True)
             return
         source.out = None
         source.plan(now)  # anew: now it is known what it costs

@@ -63,7 +63,7 @@ class Said(NamedTuple):
     left: List[str]
 
 
-def run_script(script: bytes, action: str, *, holds_lock: bool = False) -> Said:
+def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s: float = SCRIPT_LIMIT_S) -> Said:
     """Run one action of the script that installs and removes.
 
     Args: holds_lock: it is this process that holds the lock of this node's jobs, and no job.
@@ -74,7 +74,7 @@ def run_script(script: bytes, action: str, *, holds_lock: bool = False) -> Said:
             input=script,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=SCRIPT_LIMIT_S,
+            timeout=limit_s,
             check=False,
             env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STARDUST_HOLDS_LOCK": "yes" if holds_lock else ""},
         )
@@ -146,15 +146,15 @@ async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None
             await socket.close(CLOSE_UNKNOWN, "uninstalled")
 
 
-def _config() -> Optional[Config]:
+def _config(conf: str = CONF, session_key: str = SESSION_KEY) -> Optional[Config]:
     """What Spider reads at its start; its key belongs to its user, so root hands a copy of it over. None: not readable."""
     try:
-        generation = node_of(read_trusted(CONF, os.geteuid()).decode("utf-8"))[1]
-        key = read_trusted(key_file(SESSION_KEY, generation), pwd.getpwnam("stardust").pw_uid, private=True)
+        generation = node_of(read_trusted(conf, os.geteuid()).decode("utf-8"))[1]
+        key = read_trusted(key_file(session_key, generation), pwd.getpwnam("stardust").pw_uid, private=True)
         fd = os.memfd_create("key")
         os.fchmod(fd, 0o600)
         os.write(fd, key)
-        return Config.from_env(os.environ, ["--config", CONF, "--key", f"fd:{fd}"])  # which closes it
+        return Config.from_env(os.environ, ["--config", conf, "--key", f"fd:{fd}"])  # which closes it
     except (ConfigError, Untrusted, KeyError, OSError, ValueError):
         return None
 
@@ -236,8 +236,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     return _leave(script, config, ordered=ordered)
 
 
-def _leave(script: bytes, config: Optional[Config], *, ordered: bool) -> int:
-    said = take_off(partial(run_script, script, holds_lock=ordered), ORDERED_WAIT_S if ordered else 0.0)
+def _leave(script: bytes, config: Optional[Config], *, ordered: bool, wait_s: float = ORDERED_WAIT_S) -> int:
+    said = take_off(partial(run_script, script, holds_lock=ordered), wait_s if ordered else 0.0)
     for note in said.notes:
         _say(note)
     if not said.ok:

@@ -53,7 +53,7 @@ class Cannot(Exception):
 
 
 class Places(NamedTuple):
-    """Where Spider lives."""
+    """Where Spider lives, and what an update can expect there."""
 
     opt: str = "/opt/stardust"
     state: str = "/var/lib/stardust/spider"
@@ -65,6 +65,7 @@ class Places(NamedTuple):
     """The interpreter of the job's unit, which need not be the system's own."""
     timers: bool = True
     """Whether there are timers; else a service waits."""
+    prove_limit_s: float = PROVE_LIMIT_S
 
 
 def systemctl(*words: str) -> str:
@@ -293,7 +294,7 @@ def _joined(places: Places) -> str:
 
 def _proven(places: Places, new: str, systemd: Systemctl) -> str:
     """Wait until the new version has a session; why it has none, or empty."""
-    ends_at = time.monotonic() + PROVE_LIMIT_S
+    ends_at = time.monotonic() + places.prove_limit_s
     while time.monotonic() < ends_at:
         if _joined(places) == new:
             return ""
@@ -301,7 +302,7 @@ def _proven(places: Places, new: str, systemd: Systemctl) -> str:
         if crashes.isdigit() and int(crashes) >= CRASHES:
             return "does not stay up"
         time.sleep(LOOK_EVERY_S)
-    return f"had no session with the hub within {PROVE_LIMIT_S:.0f} s"
+    return f"had no session with the hub within {places.prove_limit_s:.0f} s"
 
 
 def _go_back(places: Places, old: str, new: str, systemd: Systemctl) -> None:

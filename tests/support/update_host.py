@@ -36,6 +36,7 @@ class Host:
             str(folder / "units"),
             str(folder / "var"),
             sys.executable,
+            prove_limit_s=1.0,
         )
         for name in ("opt/0.1.0", "state", "var", "units"):
             (folder / name).mkdir(parents=True)

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider import custom
-from spider.custom import MAX_NAMES, Programs, parse_output
+from spider.custom import LIMIT_S, MAX_NAMES, Programs, parse_output
 from spider.leftovers import foreign_children
 from spider.wire.metrics import parse_series
 
@@ -42,8 +41,8 @@ def write(folder: Path) -> Write:
     return make
 
 
-def read(folder: Path) -> dict[str, int | None]:
-    programs = Programs(str(folder), os.geteuid())
+def read(folder: Path, limit_s: float = LIMIT_S) -> dict[str, int | None]:
+    programs = Programs(str(folder), os.geteuid(), limit_s)
     values = programs.read(0.0)
     return dict(zip(programs.series(), values, strict=True))
 
@@ -108,14 +107,13 @@ def test_without_a_folder_nothing_is_said(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.messages == []
 
 
-def test_a_program_that_hangs_or_floods_ends_with_its_children(folder: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(custom, "LIMIT_S", 3.0)
+def test_a_program_that_hangs_or_floods_ends_with_its_children(folder: Path, write: Write) -> None:
     sleeps = f"1000.{os.getpid()}"  # no other test's
     write(f"#!/bin/sh\necho 'x 1'\nsleep {sleeps} &\nwait\n", "hangs")
     write("#!/bin/sh\nexec yes\n", "floods")
     write("#!/bin/sh\necho 'good 1'\n", "quick")
     began = time.monotonic()
-    assert read(folder) == {"custom{name=good}": 1000}
+    assert read(folder, limit_s=3.0) == {"custom{name=good}": 1000}
     assert time.monotonic() - began < 30
     left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if f"sleep\0{sleeps}\0".encode() in _read(path)]
     assert left == []

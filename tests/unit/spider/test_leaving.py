@@ -85,9 +85,8 @@ def test_other_words_are_refused(bundle: Path, words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (64, "uninstall takes no arguments\n")
 
 
-def test_a_script_that_does_not_end_is_an_error_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uninstall, "SCRIPT_LIMIT_S", 0.05)
-    assert run_script(b"exec sleep 60", "remove") == Said(False, "remove took too long", [], [])
+def test_a_script_that_does_not_end_is_an_error_like_any_other() -> None:
+    assert run_script(b"exec sleep 60", "remove", limit_s=0.05) == Said(False, "remove took too long", [], [])
 
 
 @pytest.mark.parametrize(("failed", "told"), [("remove", "remove took too long"), ("search", "search took too long"), ("stop", None)])
@@ -105,10 +104,9 @@ def test_one_that_was_ordered_tells_the_hub_where_it_failed(monkeypatch: pytest.
         heard.append((why, left))
         return ""
 
-    monkeypatch.setattr(uninstall, "ORDERED_WAIT_S", 0.0)
     monkeypatch.setattr(uninstall, "run_script", run)
     monkeypatch.setattr(uninstall, "_tell", tell)
-    assert uninstall._leave(b"", None, ordered=True) == (uninstall.EXIT_BUSY if told is None else uninstall.EXIT_LEFT)
+    assert uninstall._leave(b"", None, ordered=True, wait_s=0.0) == (uninstall.EXIT_BUSY if told is None else uninstall.EXIT_LEFT)
     assert heard == ([] if told is None else [(uninstall.BY_ORDER, told)])
     assert held == {True}, "where there is no systemd the script tells a job by the lock, which is ours here"
     heard.clear()
@@ -125,9 +123,7 @@ def test_the_key_is_the_one_that_spider_itself_would_use(tmp_path: Path, monkeyp
     for path, content in files:
         path.write_bytes(content)
         path.chmod(0o600)
-    monkeypatch.setattr(uninstall, "CONF", str(conf), raising=False)
-    monkeypatch.setattr(uninstall, "SESSION_KEY", str(key))
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: pwd.getpwuid(os.geteuid()))
-    config = uninstall._config()
+    config = uninstall._config(str(conf), str(key))
     assert config is not None
     assert (config.generation, config.key) == (2, b"2" * 32)

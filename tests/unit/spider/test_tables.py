@@ -23,11 +23,8 @@ from tests.support import message_strategies
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the quick clock a thread that has to wait for a processor would be one that hangs."""
-    monkeypatch.setattr("spider.tables.READ_LIMIT_S", 1e6)
+PATIENT_S = 1e6
+"""By the quick clock a thread that has to wait for a processor would be one that hangs."""
 
 
 class Reader:
@@ -71,8 +68,8 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def running(wire: Wire, *readers: TableReader, clock: Clock | None = None) -> AsyncIterator[Tables]:
-    tables = Tables(readers, clock or RunningClock(factor=1000), wire.send)
+async def running(wire: Wire, *readers: TableReader, clock: Clock | None = None, read_limit_s: float = PATIENT_S) -> AsyncIterator[Tables]:
+    tables = Tables(readers, clock or RunningClock(factor=1000), wire.send, read_limit_s=read_limit_s)
     task = asyncio.create_task(tables.run(), name="tables")
     tables.joined()
     try:
@@ -155,12 +152,11 @@ async def test_a_reading_that_fails_is_told_once_and_costs_the_others_nothing(tr
 
 
 @pytest.mark.holds("S-49")
-async def test_a_reader_that_hangs_keeps_the_others_waiting_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spider.tables.READ_LIMIT_S", READ_LIMIT_S)
+async def test_a_reader_that_hangs_keeps_the_others_waiting_once() -> None:
     wire, stuck, good = Wire(), Reader("listening"), Reader("users")
     stuck.hold = threading.Event()
     try:
-        async with running(wire, stuck, good):
+        async with running(wire, stuck, good, read_limit_s=READ_LIMIT_S):
             await eventually(lambda: [table.total for table in wire.of("listening")] == [FAILED])
             await asked_again(good, 6)
             assert stuck.asked == 1
@@ -243,13 +239,16 @@ async def test_what_is_dear_to_read_is_read_less_often(lease_s: int) -> None:
     ticks = itertools.count()
     moments: list[float] = []
 
+    def spent() -> float:
+        return next(ticks) * 0.2  # seconds of CPU from one question to the next
+
     class Dear(Moving):
         def read(self, now: float) -> Reading | None:
             moments.append(now)
             return super().read(now)
 
     wire, reader = Wire(), Dear()
-    tables = Tables([reader], clock, wire.send, spent=lambda: next(ticks) * 0.2)  # 0.2 s of CPU from one question to the next
+    tables = Tables([reader], clock, wire.send, spent=spent, read_limit_s=PATIENT_S)
     task = asyncio.create_task(tables.run(), name="tables")
     tables.joined()
     tables.watch(Watch(["processes"], 5, lease_s))

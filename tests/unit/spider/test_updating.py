@@ -19,8 +19,7 @@ from tests.support.update_host import Host, bundle_of
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(updating, "PROVE_LIMIT_S", 1.0)
+def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 

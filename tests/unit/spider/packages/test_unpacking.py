@@ -7,7 +7,6 @@ import random
 
 import pytest
 
-from spider.packages import unpacking
 from spider.packages.unpacking import unpacked
 
 TEXTS = [b"", b"a", b"list\n" * 300_000, random.Random(1).randbytes(100_000)]  # bytes that do not pack
@@ -30,8 +29,7 @@ def test_what_is_damaged_cut_or_in_parts_is_not_taken(content: bytes) -> None:
         unpacked(content)
 
 
-def test_what_becomes_too_large_is_left_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MAX_BYTES", 1_000_000)
-    assert len(unpacked(gzip.compress(bytes(999_999)))) == 999_999
+def test_what_becomes_too_large_is_left_before_it_fills_the_memory() -> None:
+    assert len(unpacked(gzip.compress(bytes(999_999)), max_bytes=1_000_000)) == 999_999
     with pytest.raises(ValueError, match="too large"):
-        unpacked(gzip.compress(bytes(2_000_000)))
+        unpacked(gzip.compress(bytes(2_000_000)), max_bytes=1_000_000)
