@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from spider.logs import event
+from spider.trusted import clear
 from spider.upkeep import MAX_BUNDLE_BYTES
 from spider.wire.frames import Bundle
 
@@ -36,6 +37,8 @@ class Bundles:
             event(log, "bundle_part_dropped", logging.WARNING, offset=message.offset, have=self._have)
             return
         try:
+            if message.offset == 0:
+                clear(self._path + ".new")
             with open(self._path + ".new", "wb" if message.offset == 0 else "ab") as file:
                 file.write(message.data)
             self._have = end
@@ -45,6 +48,7 @@ class Bundles:
             if self._hash.digest() != message.digest:
                 event(log, "bundle_damaged", logging.WARNING, bytes=end)
                 return
+            clear(self._path)
             os.replace(self._path + ".new", self._path)
             event(log, "bundle_came", bytes=end)
         except OSError as exc:
@@ -60,6 +64,8 @@ def tell_joined(folder: str) -> None:
     """Note for root, who may just have put this version in place, that it has a session with the hub."""
     path = os.path.join(folder, JOINED)
     with contextlib.suppress(OSError):  # without the note an update is taken back, which says so
+        clear(path + ".new")
         with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(own_place() + "\n")
+        clear(path)
         os.replace(path + ".new", path)

@@ -1,11 +1,14 @@
-"""Reading files that only their owner may have written."""
+"""Files that only their owner may have written, and root's dealings with a folder that somebody else may write to."""
 
 import os
 import re
 import stat
+import time
+from typing import Optional
 
 MAX_BYTES = 64 * 1024
-
+CLEAR_LIMIT_S = 20.0
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _DESCRIPTOR = re.compile(r"fd:(\d{1,4})\Z")
 
@@ -50,3 +53,65 @@ def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
         raise Untrusted(f"{path}: larger than {MAX_BYTES} bytes")
     finally:
         os.close(fd)
+
+
+def read_hostile(path: str, limit: int) -> Optional[bytes]:
+    """The first bytes of a plain file, wherever its folder's owner may have put something else. None: there is none.
+
+    The folder itself must lie where only root can swap it.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        with open(fd, "rb", closefd=False) as file:
+            return file.read(limit)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def clear(path: str) -> None:
+    """Remove whatever the owner of a folder has left at `path`: a file, a link, a pipe, or a folder with all that is in it.
+
+    A folder is emptied level by level: what lies deeper is moved up and then removed. So no depth is too much, and a link that is put in the way
+    meanwhile leads nowhere.
+
+    Raises: OSError: it cannot be removed, or it is filled as fast as it is emptied.
+    """
+    until = time.monotonic() + CLEAR_LIMIT_S
+    try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return
+        top = os.open(path, _FOLDER)
+    except FileNotFoundError:
+        return
+    try:
+        names = os.listdir(top)
+        while names:
+            for name in names:
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{path}: it is not empty after {CLEAR_LIMIT_S:.0f} s")
+                _remove(top, name)
+            names = os.listdir(top)
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+def _remove(top: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=top)
+    except IsADirectoryError:
+        below = os.open(name, _FOLDER, dir_fd=top)
+        try:
+            for entry in os.listdir(below):
+                os.rename(entry, os.urandom(12).hex(), src_dir_fd=below, dst_dir_fd=top)
+        finally:
+            os.close(below)
+        os.rmdir(name, dir_fd=top)

@@ -14,7 +14,6 @@ import logging
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from spider import logs, openrc
 from spider.bundles import BUNDLE, JOINED
 from spider.jobfiles import create_once, sync_folder
 from spider.packages.base import Console, Outcome
+from spider.trusted import clear, read_hostile
 from spider.upkeep import MAX_BUNDLE_BYTES
 
 PROVE_LIMIT_S = 60.0
@@ -163,17 +163,24 @@ class _alone:  # noqa: N801  # used like the functions of contextlib
 
 
 def _take(places: Places, digest: str) -> bytes:
-    """The bundle that the hub sent, read once; whoever writes in that folder is not trusted."""
+    """The bundle that the hub sent, read once; whoever writes in that folder is not trusted. One that will not do is removed: the next has room."""
     path = os.path.join(places.state, BUNDLE)
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as exc:
-        raise Cannot("job.bundle_missing", f"the new version has not come to this node: {exc.strerror}") from exc
-    with open(fd, "rb") as file:
-        bundle = file.read(MAX_BUNDLE_BYTES + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    if hashlib.sha256(bundle).hexdigest() != digest:
-        raise Cannot("job.bundle_damaged", "the new version that came is not the one that was ordered: nothing was changed")
-    return bundle
+    bundle = read_hostile(path, MAX_BUNDLE_BYTES + 1)
+    if bundle is not None and hashlib.sha256(bundle).hexdigest() == digest:
+        return bundle
+    _clear(path)
+    if bundle is None:
+        raise Cannot("job.bundle_missing", "the new version has not come to this node: try again")
+    raise Cannot("job.bundle_damaged", "the new version that came is not the one that was ordered: nothing was changed")
+
+
+def _clear(path: str) -> None:
+    """Make room for a file of Spider's user, and for the one that it is written as."""
+    for name in (path, path + ".new"):
+        try:
+            clear(name)
+        except OSError as exc:  # noqa: PERF203  # four names at most
+            logs.event(_log, "not_cleared", level=logging.WARNING, path=name, why=str(exc))
 
 
 def version_of(bundle: bytes) -> str:
@@ -269,9 +276,8 @@ def _disarm(places: Places, systemd: Systemctl) -> None:
 
 
 def _switch(places: Places, name: str, systemd: Systemctl) -> None:
-    joined, link = os.path.join(places.state, JOINED), os.path.join(places.opt, "current")
-    if os.path.lexists(joined):
-        os.unlink(joined)
+    link = os.path.join(places.opt, "current")
+    _clear(os.path.join(places.state, JOINED))
     if os.path.lexists(link + ".new"):
         os.unlink(link + ".new")
     os.symlink(name, link + ".new")
@@ -283,12 +289,7 @@ def _switch(places: Places, name: str, systemd: Systemctl) -> None:
 
 def _joined(places: Places) -> str:
     """Which folder the version has that had a session last, as Spider's user says; empty = none."""
-    try:
-        fd = os.open(os.path.join(places.state, JOINED), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    with open(fd, "rb") as file:
-        text = file.read(4096) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    text = read_hostile(os.path.join(places.state, JOINED), 4096) or b""
     return os.path.basename(os.path.dirname(text.decode("utf-8", "replace").strip()))
 
 

@@ -494,16 +494,17 @@ remove() {
         systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1
         systemctl stop 'system-stardust\x2dlauncher.slice' 'system-stardust\x2djob.slice' >/dev/null 2>&1
     fi
+    # An account that somebody else made is left alone; ours is known by the journal or by its home. Its programs end before root walks through
+    # their folders: not every rm notices a folder that becomes a link meanwhile.
+    case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
+    [ "$ours" = no ] || end_programs
     burn "$ETC"
     burn "$VAR/staging"
     rm -rf -- /run/stardust /run/stardust-spider "$OPT"
     drop_links
     forget_before
     find "$VAR" -mindepth 1 -maxdepth 1 ! -name installed ! -name rollback -exec rm -rf -- {} + 2>/dev/null
-    # An account that somebody else made is left alone; ours is known by the journal or by its home.
-    case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
     if [ "$ours" = yes ]; then
-        end_programs
         if getent passwd stardust >/dev/null; then userdel stardust >/dev/null 2>&1; fi
         if getent group stardust >/dev/null; then groupdel stardust >/dev/null 2>&1; fi
     fi

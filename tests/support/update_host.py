@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,17 @@ class Host:
         (folder / "opt/0.1.0/spider.pyz").write_bytes(bundle_of("0.1.0"))
         os.symlink("0.1.0", folder / "opt/current")
         self.joins = True
+        self.announces: Callable[[], None] | None = None
+        """What the started version does about its session, in the place of saying that it has one."""
         self.crashes = 0
         self.timer = "active"
         self.asked: list[str] = []
 
     def systemd(self, *words: str) -> str:
         self.asked.append(" ".join(words))
-        if words[0] == "restart" and (self.joins or self.current == "0.1.0"):
+        if words[0] == "restart" and self.announces is not None:
+            self.announces()
+        elif words[0] == "restart" and (self.joins or self.current == "0.1.0"):
             (self.folder / "state/joined").write_text(f"{self.folder}/opt/{self.current}/spider.pyz\n")
         return {"show": f"{self.crashes}\n", "is-active": f"{self.timer}\n"}.get(words[0], "")
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from spider import updating
-from spider.bundles import Bundles
+from spider import bundles, updating
+from spider.bundles import Bundles, tell_joined
 from spider.updating import main, update
 from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
 from tests.support.null_console import NullConsole
@@ -19,8 +21,9 @@ from tests.support.update_host import Host, bundle_of
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(tmp_path)
+def host(tmp_path: Path) -> Iterator[Host]:
+    yield Host(tmp_path)
+    subprocess.run(["rm", "-rf", tmp_path / "state"], check=True)  # pytest cannot remove a folder this deep
 
 
 def test_a_version_that_comes_to_a_session_stays_and_the_one_before_is_kept(host: Host) -> None:
@@ -76,10 +79,97 @@ def test_a_link_or_nothing_in_the_place_of_the_bundle_is_refused(host: Host) -> 
     os.symlink(host.folder / "elsewhere", host.folder / "state/bundle")
     wanted = {"plan": hashlib.sha256(bundle).hexdigest()}
     assert update(wanted, NullConsole(), host.places, host.systemd).error_code == "job.bundle_missing"
-    os.unlink(host.folder / "state/bundle")
+    assert not os.path.lexists(host.folder / "state/bundle")
     os.mkfifo(host.folder / "state/bundle")
-    assert update(wanted, NullConsole(), host.places, host.systemd).error_code == "job.bundle_damaged"
+    assert update(wanted, NullConsole(), host.places, host.systemd).error_code == "job.bundle_missing"
     assert (host.current, host.asked) == ("0.1.0", [])
+
+
+def _deep(path: Path) -> None:
+    """A folder that no path leads to the end of."""
+    path.mkdir()
+    start = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(path)
+        for _ in range(1100):
+            os.mkdir("down")
+            os.chdir("down")
+        Path("end").touch()
+    finally:
+        os.fchdir(start)
+        os.close(start)
+
+
+def _full(path: Path) -> None:
+    (path / "below").mkdir(parents=True)
+    (path / "below" / "file").write_text("x")
+    (path / "below" / "out").symlink_to(path.parent.parent / "opt")
+    os.mkfifo(path / "pipe")
+    (path / "below").chmod(0)
+
+
+def _file(path: Path) -> None:
+    path.write_text("not what is expected")
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+LEFT: dict[str, Callable[[Path], None]] = {
+    "file": _file,
+    "unreadable file": lambda path: path.touch(0),
+    "link": lambda path: path.symlink_to(path.parent.parent / "opt/0.1.0/spider.pyz"),
+    "link to nothing": lambda path: path.symlink_to("nowhere"),
+    "link to a folder": lambda path: path.symlink_to(path.parent.parent / "opt"),
+    "pipe": os.mkfifo,
+    "socket": _socket,
+    "folder": Path.mkdir,
+    "full folder": _full,
+}
+
+
+@pytest.mark.holds("S-36", "S-49")
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        *((name, left) for name in ("bundle", "joined") for left in LEFT),
+        *((name, left) for name in ("bundle.new", "joined.new") for left in ("link", "full folder")),
+        ("joined", "deep folder"),
+    ],
+)
+def test_whatever_spider_s_user_leaves_there_the_next_update_goes_through(
+    host: Host, name: str, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Spider that was taken over may leave anything at the paths that root uses in its folder."""
+    (_deep if left == "deep folder" else LEFT[left])(host.folder / "state" / name)
+    elsewhere = host.folder / "opt/0.1.0/spider.pyz"
+    before = elsewhere.read_bytes()
+    bundle = bundle_of("0.1.1")
+    digest = hashlib.sha256(bundle).digest()
+    if os.geteuid() == 0 or left != "full folder":  # whoever is not root cannot look into that one
+        Bundles(str(host.folder / "state")).heard(Bundle(digest, 0, len(bundle), bundle))
+    monkeypatch.setattr(bundles, "own_place", lambda: f"{host.folder}/opt/{host.current}/spider.pyz")
+    host.announces = lambda: tell_joined(str(host.folder / "state"))
+    became = host.carry_out({"plan": digest.hex()})
+    if became == "job.bundle_missing" and name.startswith("bundle"):  # the way is clear by now
+        Bundles(str(host.folder / "state")).heard(Bundle(digest, 0, len(bundle), bundle))
+        became = host.carry_out({"plan": digest.hex()})
+    assert became == "succeeded"
+    assert (host.current, host.versions, host.is_quiet()) == ("0.1.1", ["0.1.0", "0.1.1"], True)
+    assert elsewhere.read_bytes() == before  # what a link leads to is left alone
+    assert sorted(path.name for path in (host.folder / "state").iterdir()) == ["bundle", "joined"]
+
+
+@pytest.mark.parametrize("left", ["link", "pipe", "folder"])
+def test_a_note_of_a_session_that_is_none_takes_the_version_back(host: Host, left: str) -> None:
+    def put() -> None:
+        LEFT[left](host.folder / "state/joined")
+
+    host.announces = put
+    assert host.order(bundle_of("0.1.1")) == "job.update_taken_back"
+    assert (host.current, host.versions, host.is_quiet()) == ("0.1.0", ["0.1.0"], True)
 
 
 @pytest.mark.parametrize("bundle", [bundle_of("0.1.1", starts=False), bundle_of("../0.1"), b"no zip at all"])
