@@ -25,9 +25,10 @@ T = TypeVar("T")
 class Watch:
     """Reads of a hub on behalf of a command that waits. Progress stands on standard error, unless that is kept for a program."""
 
-    def __init__(self, hub: Hub, *, quiet: bool) -> None:
+    def __init__(self, hub: Hub, *, quiet: bool, retry_s: float = RETRY_S) -> None:
         self._hub = hub
         self._quiet = quiet
+        self._retry_s = retry_s
         self._ordered = ""
 
     async def __aenter__(self) -> Self:
@@ -99,7 +100,7 @@ class Watch:
                 if lost_at:
                     self._say("the hub answers again")
                 return answer
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(self._retry_s)
 
     def _way_back(self) -> str:
         if not self._ordered:

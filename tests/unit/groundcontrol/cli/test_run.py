@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.cli import run, watch
+from groundcontrol.cli import run
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.nodes import updates_text
 from groundcontrol.cli.watch import Watch
@@ -47,7 +47,7 @@ BUSY = CliError("64 outputs are under way already", "unavailable")
 
 
 async def followed(hub: Told) -> dict[str, Any]:
-    ended: dict[str, Any] = await run._end_of(Watch(cast("Hub", hub), quiet=True), job("queued", "", 0), show=True)
+    ended: dict[str, Any] = await run._end_of(Watch(cast("Hub", hub), quiet=True, retry_s=0.0), job("queued", "", 0), show=True)
     return ended
 
 
@@ -75,9 +75,8 @@ async def test_what_is_said_of_a_job_begins_on_a_line_of_its_own(capsys: pytest.
 
 @pytest.mark.parametrize("refusals", [[BUSY, BUSY], [CUT, CUT], [CUT, BUSY, CUT, CUT]])
 async def test_output_that_is_refused_or_cut_is_asked_for_again_from_where_it_ended(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refusals: list[CliError]
+    capsys: pytest.CaptureFixture[str], refusals: list[CliError]
 ) -> None:
-    monkeypatch.setattr(watch, "RETRY_S", 0.0)
     hub = Told(job("running", "commit", 5), job("succeeded", "check", 5), output=b"done\n")
     hub.refusals = list(refusals)
     ended = await followed(hub)
