@@ -33,7 +33,7 @@ Results = list[dict[str, object]]
 class _Crowd:
     """A registry and what its nodes say, without sockets."""
 
-    def __init__(self, trace: list[Trace]) -> None:
+    def __init__(self, trace: list[Trace], nodes: int) -> None:
         self.registry = Registry(cast("Store", None), LocalBus(), SystemClock(), HubId("bench"))
         self._trace = trace
         self._layouts = [_known(one.layout.layout, one.layout.family, tuple(one.layout.series)) for one in trace]
@@ -48,7 +48,7 @@ class _Crowd:
                     live=Topic("node_live", node),
                 ),
             )
-            for at in range(NODES)
+            for at in range(nodes)
         ]
         for agent in self._agents:
             self.registry.add(agent)
@@ -74,10 +74,10 @@ def _ms(act: Callable[..., object]) -> float:
     return (time.process_time() - began) * 1000
 
 
-def latest_1000() -> Results:
+def latest_1000(count: int = NODES, rounds: int = ROUNDS) -> Results:
     """In turn: everything of every node; what a list shows when all rows are new, as the live socket and as REST send it; the same asked a
     second time; what the rows themselves cost. Medians, processor time."""
-    crowd = _Crowd(traces())
+    crowd = _Crowd(traces(), count)
     registry, nodes = crowd.registry, crowd.names()
     asked: dict[str, Callable[[], object]] = {
         "packed": lambda: [packed_summary(registry.summary(node)) for node in nodes],
@@ -86,7 +86,7 @@ def latest_1000() -> Results:
         "json_again": lambda: [summary(registry.summary(node, written=True)) for node in nodes],
     }
     took: dict[str, list[float]] = {name: [] for name in ("everything", "arrival", *asked)}
-    for second in range(ROUNDS):
+    for second in range(rounds):
         took["arrival"].append(_ms(lambda at=second: crowd.speak(at)))
         took["everything"].append(_ms(lambda: [samples(registry.latest(node)) for node in nodes]))
         for name, ask in asked.items():

@@ -95,9 +95,9 @@ def check_port(config: Config) -> None:
             ) from None
 
 
-def shorten_log(path: Path) -> None:
-    """Move a log of more than MOST_LOG_BYTES aside. Its writer keeps it open for appending, so the file is copied and emptied."""
-    if path.exists() and path.stat().st_size > MOST_LOG_BYTES:
+def shorten_log(path: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
+    """Move a log of more than `most_bytes` aside. Its writer keeps it open for appending, so the file is copied and emptied."""
+    if path.exists() and path.stat().st_size > most_bytes:
         write(path.with_name(path.name + ".1"), path.read_bytes())
         os.truncate(path, 0)
 

@@ -27,13 +27,13 @@ BUILD_LIMIT_S = 1800
 COMMAND_LIMIT_S = 300
 
 
-def claim(first: str) -> tuple[str, int]:
+def claim(first: str, folder: str = NETS) -> tuple[str, int]:
     """Addresses that no other lab of this machine has, `first` or some after it, and what holds them: a locked file."""
     *start, third = first.split(".")
-    os.makedirs(NETS, exist_ok=True)
+    os.makedirs(folder, exist_ok=True)
     for number in range(int(third), 256):
         net = ".".join((*start, str(number)))
-        file = os.open(f"{NETS}/stardust-lab-{net}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(f"{folder}/stardust-lab-{net}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not _listens(net):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from scripts import bench_latest
 
 
-def test_what_lists_show_is_measured_beside_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_latest, "NODES", 3)
-    monkeypatch.setattr(bench_latest, "ROUNDS", 2)
-    found = {str(line["name"]): line for line in bench_latest.latest_1000()}
+def test_what_lists_show_is_measured_beside_everything() -> None:
+    found = {str(line["name"]): line for line in bench_latest.latest_1000(count=3, rounds=2)}
     assert set(found) == {f"live.latest_1000.{name}" for name in ("arrival", "packed", "packed_again", "json", "json_again")}
     assert all(float(str(line["versus"])) > 0 for line in found.values())

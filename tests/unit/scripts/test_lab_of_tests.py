@@ -12,23 +12,22 @@ from tests.support import lab as labs
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has asked for no lab yet, on a machine where nobody has one."""
-    monkeypatch.setattr(labs, "NETS", str(tmp_path))
     monkeypatch.setattr(labs, "claimed", lambda: ("127.0.9", -1))
     for name in ("LAB_DIR", "LAB_NET", "LAB_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_addresses_that_another_lab_holds_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, held = labs.claim("127.0.60")
-    second, other = labs.claim("127.0.60")
+def test_addresses_that_another_lab_holds_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, held = labs.claim("127.0.60", str(tmp_path))
+    second, other = labs.claim("127.0.60", str(tmp_path))
     assert int(second.rpartition(".")[2]) > int(first.rpartition(".")[2]) >= 60
     os.close(held)
-    again, last = labs.claim("127.0.60")
+    again, last = labs.claim("127.0.60", str(tmp_path))
     assert again == first
     monkeypatch.setattr(labs, "_listens", lambda net: net == "127.0.250")
-    free, unlisted = labs.claim("127.0.250")
+    free, unlisted = labs.claim("127.0.250", str(tmp_path))
     assert free == "127.0.251"
     for file in (other, last, unlisted):
         os.close(file)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
-from scripts import run
 from scripts.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, shorten_log
 
 
@@ -27,15 +24,14 @@ def test_one_that_refuses_its_settings_is_not_started_again() -> None:
     assert Restarts().pause_s(EXIT_CONFIG, 2 * STEADY_S) is None
 
 
-def test_a_long_log_is_moved_aside_under_its_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "MOST_LOG_BYTES", 100)
+def test_a_long_log_is_moved_aside_under_its_writer(tmp_path: Path) -> None:
     log = tmp_path / "hub.log"
-    shorten_log(log)
+    shorten_log(log, most_bytes=100)
     with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as writer:
         for text in ("first " * 20, "second " * 20, "third"):
             writer.write(text)
             writer.flush()
-            shorten_log(log)
+            shorten_log(log, most_bytes=100)
     assert log.read_text() == "third"
     aside = tmp_path / "hub.log.1"
     assert aside.read_text() == "second " * 20
