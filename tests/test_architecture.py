@@ -103,3 +103,21 @@ def test_tests_import_helpers_only_from_their_support() -> None:
         if isinstance(node, ast.ImportFrom) and (node.level or re.match(r"tests(?!\.support\b)", node.module or ""))
     ]
     assert not found
+
+
+CONSTANT = re.compile(
+    r"""(?:setattr|patch|patch\.object)\(\s*(?:[^"',]+,\s*)?["'](?:[\w.]+\.)?_?[A-Z][A-Z0-9_]+["']|^\s+[\w.]+\.[A-Z][A-Z0-9_]+ = """,
+    re.MULTILINE,
+)
+"""A test that changes a constant, where it should give an argument."""
+
+
+def test_tests_change_no_constants() -> None:
+    assert CONSTANT.search('monkeypatch.setattr(\n        module, "LIMIT_S", 1.0)')
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in tracked("tests/*.py")
+        if path != Path(__file__)
+        for match in CONSTANT.finditer(path.read_text())
+    ]
+    assert not found

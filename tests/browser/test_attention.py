@@ -150,11 +150,8 @@ def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(br
             expect(page.get_by_role("button", name=act)).to_be_enabled()
 
 
-def test_charts_of_a_node_that_has_measured_before_do_not_wait_for_its_first_samples(
-    browser: Browser, hub: HubProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tests.support.stage.QUIET_S", 400)  # more than a live chart shows
-    with Stage(hub, only=("build-02",)) as stage, gate(browser, hub) as seen:
+def test_charts_of_a_node_that_has_measured_before_do_not_wait_for_its_first_samples(browser: Browser, hub: HubProcess) -> None:
+    with Stage(hub, only=("build-02",), quiet_s=400) as stage, gate(browser, hub) as seen:  # longer than a live chart shows
         page = seen.page
         seen.sign_in()
         seen.open(f"/n/{stage.ids['build-02']}")

@@ -257,8 +257,11 @@ def identity(star: Star, at: float) -> Identity:
 class Stage(PlayedNodes):
     """Plays every star that ever comes, until `with` ends; `ready` when the hub has all of it."""
 
-    def __init__(self, hub: HubProcess, *, frozen: bool = False, only: Iterable[str] = (), every_s: float = 1.0) -> None:
-        """every_s: how often a node says what it has measured each second."""
+    def __init__(
+        self, hub: HubProcess, *, frozen: bool = False, only: Iterable[str] = (), every_s: float = 1.0, quiet_s: int = QUIET_S
+    ) -> None:
+        """every_s: how often a node says what it has measured each second; quiet_s: how long the one that is quiet has said nothing."""
+        self._quiet_s = quiet_s
         names = tuple(only) or tuple(BY_STAR)
         enrolled = hub.enrol(*names)
         self.ids = {node.name: node.node_id for node in enrolled}
@@ -314,7 +317,7 @@ class Stage(PlayedNodes):
             await self._greet_again(agent, node)
             return
         star, now = BY_STAR[node.name], self.now()
-        until_s = int(now) if star.mood != "quiet" else int(now) - QUIET_S
+        until_s = int(now) if star.mood != "quiet" else int(now) - self._quiet_s
         await agent.say(identity(star, now), Updates(*star.updates, int((now - 1260) * 1000)))
         seq = agent.acked[STREAM_LIVE] + 1
         sent = {seq - 1: until_s}
