@@ -59,6 +59,8 @@ class Finding(NamedTuple):
 
 def settings_findings(settings: Settings) -> Iterator[Finding]:
     """Whether a hub would start with what this command sees."""
+    if settings.unit is not None:
+        yield Finding("settings", "ok", f"these are the settings of the installed service ({settings.unit})")
     for fault in settings.faults:
         yield Finding("settings", "problem", fault, "the hub does not start before this is put right")
     if settings.config is not None and settings.secret_given:

@@ -10,11 +10,13 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from groundcontrol.cli import installed
+from groundcontrol.cli.installed import SERVICE, Installed, find_installed
 from groundcontrol.cli.rights import reason, user_name
 from groundcontrol.web.control import SOCKET_NAME, short_path
 from spider.wire.ids import is_id
@@ -63,12 +65,43 @@ def check_url(url: str) -> None:
         raise CliError(f"--url {url}: a token is only sent over https:// (http:// to this machine)")
 
 
+class Place(NamedTuple):
+    """Where the hub of this machine has its data."""
+
+    folder: Path
+    service: Installed | None
+    """The installed service whose data folder this is; of another hub its settings would be wrong."""
+    elsewhere: Installed | None
+    """The installed service, where this is not its data folder."""
+
+
+def place_of(args: argparse.Namespace) -> Place:
+    """The data folder: by flag, else the environment, else the installed service, else `.stardust`.
+
+    Raises: CliError: the service's settings cannot be read, and nothing else says where it is.
+    """
+    service = find_installed(installed.ROOT)
+    given = args.data_dir or os.environ.get("STARDUST_DATA_DIR")
+    if given or service is None:
+        folder = Path(given or DEFAULT_FOLDER)
+        own = service is not None and service.data_dir is not None and folder.absolute() == service.data_dir
+        return Place(folder, service, None) if own else Place(folder, None, service)
+    if service.data_dir is None:
+        raise CliError(
+            "\n".join(
+                (*service.faults, f"so the data folder of the service {SERVICE} is not known: run this as root, or name it with --data-dir")
+            )
+        )
+    return Place(service.data_dir, service, None)
+
+
 class Hub:
     """An open way to one hub."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._url: str | None = args.url
-        self._folder = Path(args.data_dir)
+        self._place = Place(Path(DEFAULT_FOLDER), None, None) if args.url is not None else place_of(args)
+        self._folder = self._place.folder
         self._http: aiohttp.ClientSession | None = None
         self._where = self._url or str(self._folder)
 
@@ -96,14 +129,17 @@ class Hub:
             await self._http.close()
 
     def _no_hub(self) -> CliError:
-        """Where a hub has been, a second one is the wrong remedy."""
-        if os.path.exists(self._folder / CONTROL_NAME):
-            text = f"no hub answers in the data folder {self._folder}: it is stopped or starting; look at its log, and start it the way it was started before"
+        """Where a hub has been, or one is installed, a second one is the wrong remedy."""
+        service, elsewhere = self._place.service, self._place.elsewhere
+        if service is not None:
+            what = f"the service {SERVICE} is stopped or starting: look with `systemctl status {SERVICE}` and `journalctl -u {SERVICE}`"
+        elif os.path.exists(self._folder / CONTROL_NAME):
+            what = "it is stopped or starting: look at its log, and start it the way it was started before"
+        elif elsewhere is not None and elsewhere.data_dir is not None:
+            what = f"no hub has run there; the service {SERVICE} has {elsewhere.data_dir}: leave --data-dir and STARDUST_DATA_DIR out"
         else:
-            text = (
-                f"no hub has run with the data folder {self._folder}: name the right one with --data-dir (`stardust serve` makes a new hub)"
-            )
-        return CliError(text, UNREACHABLE)
+            what = "no hub has run there: name the right folder with --data-dir (`stardust serve` makes a new hub)"
+        return CliError(f"no hub answers in the data folder {self._folder}: {what}", UNREACHABLE)
 
     def _denied(self, exc: OSError) -> CliError:
         """Nothing can be said of a hub that may well run there."""

@@ -15,7 +15,7 @@ from typing import Final
 from groundcontrol.cli import checkup
 from groundcontrol.cli.checkup import Finding
 from groundcontrol.cli.client import CliError, Hub, NotYours, shown
-from groundcontrol.cli.folder import Settings, become_owner, only_here, read_settings
+from groundcontrol.cli.folder import Settings, become_owner, given_settings, only_here, read_settings
 from groundcontrol.cli.options import add_settings
 from groundcontrol.cli.rights import described
 from groundcontrol.config import Config
@@ -32,8 +32,9 @@ _ORDER: Final = ("ok", "warning", "problem")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Look at the hub of this data folder and say what is wrong and what to do. Give it the settings and the secret of the hub"
-        " (STARDUST_SECRET_FILE): without the secret, the keyring and the audit log are not checked."
+        "Look at the hub of this data folder and say what is wrong and what to do. Settings and secret are those of the installed service,"
+        " as far as flags and the environment (STARDUST_SECRET_FILE) say nothing else; without the secret, the keyring and the audit log"
+        " are not checked."
     )
     add_settings(parser)
 
@@ -54,9 +55,11 @@ async def run(args: argparse.Namespace) -> int:
 
 async def examine(args: argparse.Namespace) -> list[Finding]:
     """Every check that can be made from here."""
-    secret_file = os.environ.get("STARDUST_SECRET_FILE")
-    findings = await _look("secret", lambda: checkup.secret_file_finding(Path(secret_file))) if secret_file else []
+    findings: list[Finding] = []
     try:
+        secret_file = given_settings(args)[1].get("STARDUST_SECRET_FILE")
+        if secret_file:
+            findings = await _look("secret", lambda: checkup.secret_file_finding(Path(secret_file)))
         settings = read_settings(args)
     except NotYours as exc:
         return [*findings, Finding("folder", "problem", exc.found, exc.remedy)]

@@ -12,16 +12,19 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from groundcontrol.cli.client import CONTROL_NAME, CliError, NotYours
+from groundcontrol.cli.client import CONTROL_NAME, CliError, NotYours, Place, place_of
 from groundcontrol.cli.rights import reason
 from groundcontrol.config import Config, Secret
 from groundcontrol.datadir import PID_NAME
 from groundcontrol.errors import ConfigError, VaultError
 from groundcontrol.mounts import mount_of
+from groundcontrol.settings import SETTINGS
 from groundcontrol.store.sqlite.files import LOCK_NAME
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.vault import Vault, open_existing_vault
 
+RUN_SCRIPT_KEEPS: Final = "secret"
+"""The file of the data folder in which `scripts/run` keeps the secret."""
 _NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], Path(__file__).resolve().parents[1])
 """Where modules still come from while a command runs: of Python, of the packages that this wants, of the program itself."""
 
@@ -36,6 +39,8 @@ class Settings(NamedTuple):
     """False: `config.secret` stands in for one that this command was not given."""
     data_dir: Path
     control_db: Path
+    unit: Path | None = None
+    """Of the installed service whose settings these are."""
 
 
 def only_here(args: argparse.Namespace, what: str) -> None:
@@ -44,29 +49,54 @@ def only_here(args: argparse.Namespace, what: str) -> None:
         raise CliError(f"{what} on the hub's own machine only, without --url")
 
 
-def read_settings(args: argparse.Namespace) -> Settings:
-    """Read what the hub reads: flags, environment, file, credentials. Secrets are taken out of the environment.
+def given_settings(args: argparse.Namespace) -> tuple[Place, dict[str, str]]:
+    """Where the hub's data is, and the environment that a hub there is started with; what this command was given goes first.
 
-    Raises: NotYours: who asks may not read the data folder.
+    Raises: CliError: that cannot be found out.
     """
-    given = _secret_given(os.environ)
+    place = place_of(args)
+    environ = {} if place.service is None else dict(place.service.environ)
+    for item in SETTINGS:
+        if item.kind == "secret" and _given(item.name, os.environ):  # then none of the service's ways to it counts
+            for name in (item.env, f"{item.env}_FILE"):
+                environ.pop(name, None)
+    environ |= {name: value for name, value in os.environ.items() if value or name not in environ}
+    kept = place.folder / RUN_SCRIPT_KEEPS
+    if not _given("secret", environ) and os.path.isfile(kept):
+        environ["STARDUST_SECRET_FILE"] = str(kept)
+    return place, environ
+
+
+def _is_secret(name: str) -> bool:
+    return any(item.kind == "secret" and name in (item.env, f"{item.env}_FILE") for item in SETTINGS)
+
+
+def read_settings(args: argparse.Namespace) -> Settings:
+    """Read what the hub reads: flags, environment, installed service, file, credentials. Secrets are taken out of the environment.
+
+    Raises: NotYours: who asks may not read the data folder; CliError: where it is cannot be found out.
+    """
+    place, environ = given_settings(args)
+    for name in filter(_is_secret, list(os.environ)):
+        del os.environ[name]
+    given = _given("secret", environ)
     if not given:
-        os.environ["STARDUST_SECRET"] = secrets.token_urlsafe(32)
-    argv = ["--data-dir", args.data_dir]
+        environ["STARDUST_SECRET"] = secrets.token_urlsafe(32)
+    argv = ["--data-dir", str(place.folder)]
     for flag in ("db", "config"):
         value = getattr(args, flag)
         argv += [] if value is None else [f"--{flag}", value]
     config: Config | None = None
-    faults: tuple[str, ...] = ()
+    faults: tuple[str, ...] = () if place.service is None else place.service.faults
     try:
-        config = Config.from_env(os.environ, argv)
+        config = None if faults else Config.from_env(environ, argv)
     except ConfigError as exc:
         faults = tuple(str(exc).splitlines())
-    folder = Path(args.data_dir).absolute() if config is None else config.data_dir
+    folder = place.folder.absolute() if config is None else config.data_dir
     fallback = Path(args.db).absolute() if args.db else folder / CONTROL_NAME
     control = fallback if config is None else config.control_db
     _check_rights(folder, control)
-    return Settings(config, faults, given, folder, control)
+    return Settings(config, faults, given, folder, control, None if place.service is None else place.service.unit)
 
 
 def _check_rights(folder: Path, control: Path) -> None:
@@ -92,12 +122,14 @@ def need(settings: Settings, *, secret: bool = True) -> Config:
     return settings.config
 
 
-def _secret_given(environ: Mapping[str, str]) -> bool:
-    if environ.get("STARDUST_SECRET") or environ.get("STARDUST_SECRET_FILE"):
+def _given(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether a secret is given, in one of the ways there are."""
+    variable = f"STARDUST_{name.upper()}"
+    if environ.get(variable) or environ.get(f"{variable}_FILE"):
         return True
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     try:
-        return bool(credentials) and (Path(credentials or "") / "secret").exists()
+        return bool(credentials) and (Path(credentials or "") / name).exists()
     except OSError:  # reading the settings says what is the matter
         return True
 

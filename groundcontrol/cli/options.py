@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,13 +44,12 @@ def add_json(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
 
 def add_place(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
     """The flags that say where the hub is."""
-    folder = os.environ.get("STARDUST_DATA_DIR") or DEFAULT_FOLDER
     place = parser.add_argument_group("where the hub is")
     place.add_argument(
         "--data-dir",
-        default=argparse.SUPPRESS if behind else folder,
+        default=argparse.SUPPRESS if behind else None,
         metavar="DIR",
-        help=f"data folder of the hub on this machine [{folder.replace('%', '%%')}]",
+        help=f"data folder of the hub on this machine [STARDUST_DATA_DIR, else that of the installed service, else {DEFAULT_FOLDER}]",
     )
     place.add_argument(
         "--url",

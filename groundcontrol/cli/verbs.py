@@ -82,7 +82,7 @@ def overview() -> str:
     return (
         f"usage: stardust VERB [OPTION ...]\n\n{verbs}\n\n"
         "On the hub's machine it speaks through control.sock in the data folder"
-        f" (--data-dir, STARDUST_DATA_DIR, or {DEFAULT_FOLDER});\n"
+        f" (--data-dir, STARDUST_DATA_DIR, that of\nthe installed service, or {DEFAULT_FOLDER});"
         "from elsewhere with --url https://hub and a token in STARDUST_TOKEN.\n"
         "Every verb has --help, and --json for programs: the answer on standard output; an error as one object on standard error,\n"
         '{"error": {"code": …, "message": …}}, with the exit status it has without --json.\n'

@@ -233,7 +233,7 @@ def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_
         assert (hub.folder / "control.sock").exists()
         ended = command(hub.folder, "status")
         assert ended.returncode == 4
-        assert ended.stderr.startswith(f"stardust: no hub answers in the data folder {hub.folder}: it is stopped or starting;")
+        assert ended.stderr.startswith(f"stardust: no hub answers in the data folder {hub.folder}: it is stopped or starting:")
         assert "stardust serve" not in ended.stderr, "a second hub is not the remedy"
 
 

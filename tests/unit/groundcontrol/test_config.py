@@ -179,12 +179,12 @@ def test_a_password_of_nothing_but_a_line_end_is_none_that_stands_for_the_defaul
 
 _AS_NOBODY = """
 import os, sys
-from groundcontrol.cli.folder import _secret_given
+from groundcontrol.cli.folder import _given
 from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 closed = sys.argv[1]
-assert _secret_given({"CREDENTIALS_DIRECTORY": closed})
+assert _given("secret", {"CREDENTIALS_DIRECTORY": closed})
 try:
     Config.from_env(
         {"CREDENTIALS_DIRECTORY": closed, "STARDUST_AGENT_BUNDLE": closed + "/spider.pyz", "STARDUST_DB": closed + "/hub.db"},

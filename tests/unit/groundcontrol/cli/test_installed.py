@@ -1,0 +1,185 @@
+"""The settings of the installed service: a verb on the hub's machine finds what the unit says, and what is said nearer goes first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.cli import installed
+from groundcontrol.cli.client import CliError, Hub, place_of
+from groundcontrol.cli.folder import read_settings
+from groundcontrol.cli.installed import Installed, find_installed
+from groundcontrol.cli.main import main
+from tests.support.hub import ROOT, SECRET
+
+UNIT = (ROOT / "docs" / "examples" / "stardust-hub.service").read_text()
+TOML = 'server_url = "wss://stardust.example.org/ws"\ntrusted_proxies = ["127.0.0.1"]\n'
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a machine on which the hub was installed as docs/install.md says."""
+    for name in [name for name in os.environ if name.startswith("STARDUST_")]:
+        monkeypatch.delenv(name)
+    root = tmp_path / "machine"
+    for name in ("etc/systemd/system", "etc/stardust-hub", "var/lib"):
+        (root / name).mkdir(parents=True)
+    (root / "var/lib/stardust-hub").mkdir(mode=0o700)
+    (root / "etc/systemd/system/stardust-hub.service").write_text(UNIT)
+    secret = root / "etc/stardust-hub/secret"
+    secret.write_text(f"{SECRET}\n")
+    secret.chmod(0o400)
+    (root / "etc/stardust-hub/stardust.toml").write_text(TOML)
+    monkeypatch.setattr(installed, "ROOT", root)
+    monkeypatch.chdir(tmp_path)
+    return root
+
+
+def words(**given: str) -> argparse.Namespace:
+    return argparse.Namespace(**{"data_dir": None, "url": None, "db": None, "config": None, **given})
+
+
+def found(root: Path) -> Installed:
+    service = find_installed(root)
+    assert service is not None
+    return service
+
+
+def drop_in(root: Path, text: str, name: str = "50-here.conf", folder: str = "etc") -> None:
+    place = root / folder / "systemd/system/stardust-hub.service.d"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / name).write_text(text)
+
+
+def test_the_unit_of_the_documents_says_everything_that_a_verb_wants(machine: Path) -> None:
+    settings = read_settings(words())
+    assert settings.config is not None, settings.faults
+    assert settings.config.data_dir == machine / "var/lib/stardust-hub"
+    assert settings.config.server_url == "wss://stardust.example.org/ws"
+    assert (settings.secret_given, settings.config.secret.reveal()) == (True, SECRET)
+    assert settings.unit == machine / "etc/systemd/system/stardust-hub.service"
+
+
+def test_the_doctor_of_the_first_log_in_needs_no_more_words(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It said that no --server-url is set, which is false, and that no secret was given."""
+    main(["doctor", "--json"])
+    told = json.loads(capsys.readouterr().out)["checks"]
+    texts = [check["text"] for check in told]
+    assert not any("--server-url" in text or "no secret" in text for text in texts), texts
+    assert f"only its owner can read {machine}/etc/stardust-hub/secret" in texts
+    assert "STARDUST_SECRET_FILE" not in os.environ, "nothing of the service's settings goes to programs that this starts"
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("[Service]\nExecStart=\nExecStart=/x/stardust serve --data-dir=/srv/hub\n", "srv/hub"),
+        (
+            "[Service]\nExecStart=\nExecStart=-/x/python3 -m groundcontrol serve \\\n  # a comment\n  --port 9000 --data-dir /srv/hub\n",
+            "srv/hub",
+        ),
+        ("[Service]\nEnvironment=HUB=/srv/hub\nExecStart=/x/stardust serve --data-dir ${HUB}\n", "srv/hub"),
+        ('[Service]\nEnvironment=A=1 "STARDUST_DATA_DIR=/srv/my hub"\nExecStart=/x/stardust serve\n', "srv/my hub"),
+        ("[Service]\nEnvironment=STARDUST_DATA_DIR=%S/hub\nExecStart=/x/stardust serve\n", "var/lib/hub"),
+        ("[Service]\nEnvironmentFile=-/etc/stardust-hub/environment\nExecStart=/x/stardust serve\n", "srv/of file"),
+        ("[Service]\nExecStart=/x/stardust serve --config /etc/stardust-hub/other.toml\n", "srv/of toml"),
+        ("[Service]\nWorkingDirectory=/srv\nExecStart=/x/stardust serve\n", "srv/.stardust"),
+        ("[Unit]\nExecStart=/x/stardust serve --data-dir /srv/wrong\n", "var/lib/stardust-hub"),
+    ],
+)
+def test_a_unit_says_where_the_data_is_in_each_of_the_ways_there_are(machine: Path, text: str, folder: str) -> None:
+    if "EnvironmentFile" in text:  # it goes before Environment=
+        (machine / "etc/stardust-hub/environment").write_text('# of the hub\nSTARDUST_DATA_DIR="/srv/of file"\n')
+    (machine / "etc/stardust-hub/other.toml").write_text('data_dir = "/srv/of toml"\n')
+    drop_in(machine, text)
+    assert found(machine).data_dir == machine / folder
+
+
+def test_the_administrators_drop_in_counts_before_the_packages(machine: Path) -> None:
+    for place, port in (("usr/lib", 1001), ("etc", 1002)):
+        drop_in(machine, f"[Service]\nExecStart=/x/stardust serve --data-dir /srv/hub --port {port}\n", folder=place)
+    assert found(machine).environ["STARDUST_PORT"] == "1002"
+
+
+def test_a_secret_is_found_by_its_file_and_shows_itself_nowhere(machine: Path) -> None:
+    drop_in(machine, "[Service]\nEnvironment=STARDUST_SECRET_FILE=%d/secret STARDUST_METRICS_TOKEN=not-to-be-shown-at-all\n")
+    service = found(machine)
+    assert service.environ["STARDUST_SECRET_FILE"] == str(machine / "etc/stardust-hub/secret")
+    assert "not-to-be-shown" not in repr(service)
+
+
+def test_a_flag_goes_before_the_environment_and_that_before_the_service(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_service = machine / "var/lib/stardust-hub"
+    assert place_of(words()).folder == of_service
+    other = tmp_path / "other.toml"
+    other.write_text('server_url = "wss://other.example.org/ws"\n')
+    monkeypatch.setenv("STARDUST_CONFIG", str(other))
+    monkeypatch.setenv("STARDUST_SECRET", "another secret of sixteen")
+    settings = read_settings(words())
+    assert settings.config is not None, settings.faults
+    assert (settings.config.data_dir, settings.config.server_url) == (of_service, "wss://other.example.org/ws")
+    assert settings.config.secret.reveal() == "another secret of sixteen"
+    settings = read_settings(words(config=str(machine / "etc/stardust-hub/stardust.toml")))
+    assert settings.config is not None, settings.faults
+    assert settings.config.server_url == "wss://stardust.example.org/ws"
+    monkeypatch.setenv("STARDUST_DATA_DIR", str(tmp_path / "environment"))
+    assert place_of(words()).folder == tmp_path / "environment"
+    assert place_of(words(data_dir=str(tmp_path / "flag"))).folder == tmp_path / "flag"
+
+
+def test_the_settings_of_the_service_are_not_those_of_another_hub(machine: Path, tmp_path: Path) -> None:
+    settings = read_settings(words(data_dir=str(tmp_path / "another")))
+    assert settings.config is not None, settings.faults
+    assert (settings.config.server_url, settings.secret_given, settings.unit) == (None, False, None)
+    named = read_settings(words(data_dir=str(machine / "var/lib/stardust-hub")))
+    assert (named.secret_given, named.unit is None) == (True, False)
+
+
+def test_a_hub_of_the_run_script_keeps_its_secret_in_its_folder(machine: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkout" / ".stardust"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "secret").write_text(SECRET)
+    settings = read_settings(words(data_dir=str(folder)))
+    assert (settings.secret_given, settings.faults) == (True, ())
+
+
+def test_without_a_service_the_folder_is_the_default_one(machine: Path) -> None:
+    (machine / "etc/systemd/system/stardust-hub.service").write_text("[Service]\nExecStart=/usr/bin/podman run stardust\n")
+    assert place_of(words()).folder == Path(".stardust")
+    (machine / "etc/systemd/system/stardust-hub.service").unlink()
+    assert place_of(words()).folder == Path(".stardust")
+
+
+def test_settings_that_cannot_be_read_are_named(machine: Path) -> None:
+    (machine / "etc/stardust-hub/environment").mkdir()  # of root, too, it cannot be read
+    settings = read_settings(words())
+    assert settings.config is None
+    [fault] = settings.faults
+    assert str(machine / "etc/stardust-hub/environment") in fault
+    drop_in(machine, "[Service]\nExecStart=/x/stardust serve\n")
+    with pytest.raises(CliError, match="run this as root, or name it with --data-dir"):
+        place_of(words())
+
+
+def no_hub(args: argparse.Namespace) -> str:
+    return str(Hub(args)._no_hub())
+
+
+def test_where_no_hub_answers_nobody_is_sent_to_start_a_second_one(machine: Path, tmp_path: Path) -> None:
+    assert "the service stardust-hub is stopped or starting: look with `systemctl status stardust-hub`" in no_hub(words())
+    there = no_hub(words(data_dir=str(tmp_path / "nowhere")))
+    assert f"the service stardust-hub has {machine}/var/lib/stardust-hub" in there
+    used = tmp_path / "used"
+    used.mkdir()
+    (used / "stardust.db").touch()
+    assert "start it the way it was started before" in no_hub(words(data_dir=str(used)))
+    for text in (no_hub(words()), there, no_hub(words(data_dir=str(used)))):
+        assert "stardust serve" not in text
+    (machine / "etc/systemd/system/stardust-hub.service").unlink()
+    assert "stardust serve" in no_hub(words())
