@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 LIMIT_S = 120.0
@@ -40,6 +40,19 @@ async def eventually(read: Callable[[], T], limit_s: float = LIMIT_S, what: What
         if time.monotonic() > ends_at:
             raise _too_late(limit_s, what)
         await asyncio.sleep(POLL_S)
+    return found
+
+
+async def ask_until(ask: Callable[[], Awaitable[T]], limit_s: float = LIMIT_S, what: What = "", *, poll_s: float = POLL_S) -> T:
+    """As `eventually`, for what has to be awaited.
+
+    Raises: TimeoutError.
+    """
+    ends_at = time.monotonic() + limit_s
+    while not (found := await ask()):
+        if time.monotonic() > ends_at:
+            raise _too_late(limit_s, what)
+        await asyncio.sleep(poll_s)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite.database import Database
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
-from tests.support.eventually import eventually
+from tests.support.eventually import ask_until, eventually
 from tests.support.factories import SCOPE, connect, layout_row, new_deployment, new_event, new_node, pack
 from tests.support.store_files import open_new
 
@@ -107,6 +107,17 @@ def test_each_tier_has_its_bound_and_the_future_one() -> None:
 
 
 @pytest.mark.holds("SAFETY-71", "S-34")
+async def advance_until(clock: ManualClock, reached: Callable[[], bool], step_s: float = BEAT_S) -> None:
+    """Let one round after the other begin."""
+
+    async def look() -> bool:
+        if clock._sleepers:  # it has gone round
+            clock.advance(step_s)
+        return reached()
+
+    await ask_until(look, poll_s=0.005)
+
+
 async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
     clock, probes = ManualClock(), list[float]()
@@ -124,10 +135,7 @@ async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day
     async def a_quarter_day() -> None:
         clock.advance(HEADS_EVERY_S / 4)
         before = len(probes)
-        async with asyncio.timeout(30):
-            while len(probes) == before:
-                await asyncio.sleep(0.01)
-                clock.advance(BEAT_S)
+        await advance_until(clock, lambda: len(probes) > before)
 
     async with rounds(database, store, clock, probe=probe):
         await eventually(lambda: told() == [1])
@@ -151,11 +159,7 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
 
     began = clock.monotonic()
     async with rounds(database, store, clock, probe=probe, shrink=shrink, collect=lambda: searched.append(clock.monotonic())):
-        async with asyncio.timeout(30):
-            while len(given) < 11:
-                await asyncio.sleep(0.01)
-                if clock._sleepers:  # it has gone round
-                    clock.advance(SHRINK_EVERY_S / 2)
+        await advance_until(clock, lambda: len(given) == 11, SHRINK_EVERY_S / 2)
         assert [(at - began) / SHRINK_EVERY_S for at in given] == list(range(1, 12))
         assert [(at - began) / COLLECT_EVERY_S for at in searched] == [1]
         assert len(beats) == 11  # the rest of the rounds went on
@@ -179,10 +183,7 @@ async def test_what_only_a_probe_comes_upon_is_told_once_when_it_begins_and_once
         return probes[min(probed, len(probes)) - 1][0]
 
     async with rounds(database, store, clock, trouble=lambda: probes[min(max(probed, 1), len(probes)) - 1][1], probe=probe):
-        async with asyncio.timeout(30):
-            while probed <= len(probes):
-                await asyncio.sleep(0.01)
-                clock.advance(BEAT_S)
+        await advance_until(clock, lambda: probed > len(probes))
     told = [(record.getMessage(), vars(record)["facts"]) for record in caplog.records if record.getMessage().startswith("database_")]
     began = ("database_in_trouble", {"code": "store.busy", "reason": "too many wait"})
     assert told == [began, began, ("database_recovered", {})]
@@ -201,9 +202,11 @@ async def test_samples_of_deleted_nodes_that_were_left_behind_go_without_a_new_s
     other.close()
     assert await store.metrics.latest(session.no)
     async with rounds(database, store, clock):
-        async with asyncio.timeout(30):
-            while await store.metrics.latest(session.no):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+
+        async def gone() -> bool:
+            return not await store.metrics.latest(session.no)
+
+        await ask_until(gone)
 
 
 @pytest.mark.parametrize(
@@ -225,10 +228,7 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
 
     async with rounds(database, store, clock, outvoted=vote, onward=Onward(clock).now):
         clock.jump(jump)
-        async with asyncio.timeout(30):
-            while len(asked) < 3:
-                await asyncio.sleep(0.01)
-                clock.advance(60.0)
+        await advance_until(clock, lambda: len(asked) >= 3, 60.0)
         assert asked[-1] - asked[0] >= EXPIRE_EVERY_S
         assert bool(await store.metrics.latest(session.no)) is (outvoted is not False or jump < 0)
 
@@ -242,8 +242,10 @@ async def test_events_and_deployments_go_with_the_jobs_of_their_time(tmp_path: P
     for at in (old, young):
         await store.deployments.create_deployment(SCOPE, new_deployment(at)._replace(state="failed", ended_at=at + 1))
     async with rounds(database, store, clock):
-        async with asyncio.timeout(30):
-            while (await store.log.events(SCOPE, 10)).items != [kept]:
-                await asyncio.sleep(0.01)
-                clock.advance(BEAT_S)
+
+        async def told() -> bool:
+            clock.advance(BEAT_S)
+            return (await store.log.events(SCOPE, 10)).items == [kept]
+
+        await ask_until(told, poll_s=0.005)
         assert [one.created_at for one in (await store.deployments.deployments(SCOPE, 10)).items] == [young]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from groundcontrol.domain.scope import Role
 from spider.wire.ids import new_random_id
+from tests.support.eventually import ask_until
 from tests.support.inprocess_hub import TestHub
 
 
@@ -82,12 +84,13 @@ async def test_after_a_canary_that_failed_nothing_more_is_begun(hub: TestHub) ->
     async with serving(hub):
         wave = await operator.post("agent-updates", {"nodes": [node.id for node in nodes], "canaries": 1, "at_once": 2})
         assert wave.status == 202
-        async with asyncio.timeout(30):
-            while True:
-                rows = {row["name"]: row for row in (await operator.get("deployments")).json["deployments"]}
-                if all(row["ended_at"] for row in rows.values()):
-                    break
-                await asyncio.sleep(0.02)
+
+        async def ended() -> dict[str, Any] | None:
+            rows = {row["name"]: row for row in (await operator.get("deployments")).json["deployments"]}
+            return rows if all(row["ended_at"] for row in rows.values()) else None
+
+        rows = await ask_until(ended)
+        assert rows is not None
     assert rows["web-0"]["state"] == "failed"
     assert rows["web-0"]["error"]["code"] == "node.offline"
     assert {rows[f"web-{number}"]["state"] for number in (1, 2, 3)} == {"cancelled"}
