@@ -20,14 +20,24 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 from spider import logs, openrc
 from spider.arguments import STOP, good_arguments
 from spider.cgroups import busy_jobs, job_processes, unit_name
-from spider.jobfiles import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, sync_folder
+from spider.jobfiles import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, read_document, sync_folder, write_document
 from spider.jobfiles import STOP as JOB_STOP
 from spider.keyfiles import key_file, node_of
 from spider.policy import POLICY_PATH, PolicyRefused, read_policy
 from spider.trusted import Untrusted, read_trusted
 from spider.upkeep import REKEY
 from spider.wire.ids import is_id
-from spider.wire.orders import HEAD_BYTES, Order, OrderError, check_order, frame_length, order_body, parse_order
+from spider.wire.orders import (
+    HEAD_BYTES,
+    Order,
+    OrderError,
+    check_order,
+    frame_length,
+    issue_time,
+    latest_known,
+    order_body,
+    parse_order,
+)
 
 CONNECTION_FD = 3
 FRAME_DEADLINE_S = 5.0
@@ -35,6 +45,8 @@ START_DEADLINE_S = 15.0
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
 FILLING_VERBS = ("refresh", "upgrade", "full-upgrade", "security-upgrade", "install", "repair")
+LATEST = ".latest"
+"""Beside the records: the latest time of issue of the orders that were taken."""
 KEPT_JOBS = 32
 """Ended jobs whose files stay; what is older is removed when a new one starts."""
 _log = logging.getLogger("spider.launcher")
@@ -44,7 +56,8 @@ class Answer(NamedTuple):
     """What the client is told. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
 
     slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
-    no-such-job (to a stop: it was not begun and never will be), ended (to a stop) · replay (the id is used up) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
+    no-such-job (to a stop: it was not begun and never will be), ended (to a stop) · replay (the id is used up) ·
+    outdated (an order that was issued later has been taken; the id is not used up) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
     not-started (the unit could not be started) · starting (accepted; systemd has the start queued) · no-key.
     """
 
@@ -195,6 +208,11 @@ def _use_up(order: Order, places: Places, now: float, boot: str, body: bytes) ->
     create_once(os.path.join(places.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
 
 
+def _latest(places: Places) -> int:
+    found = read_document(places.started, LATEST)
+    return 0 if found is None else int(found["at"])
+
+
 def _was_stopped_first(order: Order, places: Places) -> bool:
     """Whether a stop has used up the id before the job could begin."""
     with open(os.path.join(places.started, order.job), "rb") as file:
@@ -208,11 +226,17 @@ def _was_stopped_first(order: Order, places: Places) -> bool:
 def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, unit: Unit) -> Answer:
     """Its files come first, then the record, which uses up the id and is durable before the unit is asked for.
 
+    An order that was issued before one that was taken is refused: whoever carries orders may have kept it back, and set the clock to its time.
+    A stop is not: it ends what the policy let run.
+
     So whoever dies on the way leaves either an id that can be given again, with files that nobody runs, or a record with the files
     by which Spider tells that the job never began: never a record alone, of which nothing could be told.
     """
     if os.path.lexists(os.path.join(places.started, order.job)):
         raise Refused("replay")  # while this one waited for the lock: its files are in use
+    latest = _latest(places)
+    if issue_time(order) < latest:
+        raise Refused("outdated")
     folder = os.path.join(places.jobs, order.job)
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o750)
@@ -220,6 +244,8 @@ def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, uni
         os.unlink(os.path.join(folder, PLAN))  # of a launcher that died here: it may be a part of one
     create_once(os.path.join(folder, PLAN), body, 0o640)
     sync_folder(places.jobs)
+    if latest_known(order, now) > latest:
+        write_document(places.started, LATEST, {"at": latest_known(order, now)}, durable=True)
     try:
         _use_up(order, places, now, boot, body)
     except FileExistsError:
@@ -350,4 +376,26 @@ def main(argv: Optional[List[str]] = None) -> int:
             prune(JOBS_DIR)
         except OSError as exc:
             logs.event(_log, "prune_failed", level=logging.WARNING, why=str(exc))
+    return 0
+
+
+def orders(argv: Optional[List[str]] = None, places: Optional[Places] = None) -> int:
+    """`stardust-spider orders reset`: forget when the latest order was issued. For root, after both clocks ran ahead. Returns the exit status."""
+    if argv != ["reset"]:
+        sys.stderr.write("usage: stardust-spider orders reset\n")
+        return 64
+    where = places or Places()
+    if os.geteuid() != where.owner:
+        sys.stderr.write("orders is root's: run it with sudo\n")
+        return 77
+    try:
+        os.unlink(os.path.join(where.started, LATEST))
+        sync_folder(where.started)
+    except FileNotFoundError:
+        sys.stdout.write("No time of an order is kept here.\n")
+        return 0
+    except OSError as exc:
+        sys.stderr.write(f"the time of the latest order is still kept: {exc}\n")
+        return 1
+    sys.stdout.write("The time of the latest order is forgotten: the next order sets it anew.\n")
     return 0

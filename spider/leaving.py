@@ -16,7 +16,18 @@ START_LIMIT_S = 30.0
 COMMAND = "/opt/stardust/stardust-spider"
 """By which root takes Spider off by hand."""
 
+_NEWEST_WORD = b" orders "
+
 _log = logging.getLogger("spider.leaving")
+
+
+def is_command_new(path: str = COMMAND) -> bool:
+    """Whether root's command knows all the words that this version has."""
+    try:
+        with open(path, "rb") as file:
+            return _NEWEST_WORD in file.read(4096)
+    except OSError:
+        return False
 
 
 def argv_of(job: str, boot: str) -> List[str]:

@@ -30,12 +30,13 @@ from spider.wire.frames import (
     Watch,
     Welcome,
 )
+from spider.wire.orders import ORDER_TIME
 from spider.wire.rfc6455 import CODE_AWAY
 from spider.wire.session import Link, NodeOpening
 
 TICK_S = 1.0
 FINISH_POLL_S = 0.02
-FEATURES: Sequence[str] = ()
+FEATURES: Sequence[str] = (ORDER_TIME,)
 NOT_MINE = "this hub is not mine, or has forgotten me"
 
 log = logging.getLogger(__name__)

@@ -211,8 +211,8 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
 
 
 def _give_command() -> None:
-    """Where an older version was installed, and an update put this one in its place, root has no command yet to take Spider off with."""
-    if os.path.lexists(leaving.COMMAND):
+    """Where an older version was installed, and an update put this one in its place, root's command is missing or knows fewer words."""
+    if leaving.is_command_new():
         return
     from spider import uninstall  # noqa: PLC0415 - once in the life of an installation
 

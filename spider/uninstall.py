@@ -24,7 +24,7 @@ from spider.clock import SystemClock
 from spider.config import Config, ConfigError
 from spider.jobfiles import JOBS_DIR
 from spider.keyfiles import key_file, node_of
-from spider.leaving import COMMAND
+from spider.leaving import is_command_new
 from spider.limit import within
 from spider.runner import Cannot, take_lock
 from spider.trusted import Untrusted, read_trusted
@@ -94,8 +94,8 @@ def carried() -> Optional[bytes]:
 
 
 def give_command() -> str:
-    """Give root the command `stardust-spider` where the version that was installed here knew of none. Returns why not; empty: it is there."""
-    script = None if os.path.lexists(COMMAND) else carried()
+    """Give root the command `stardust-spider` where the version that was installed here knew of none, or of fewer words. Returns why not; empty: it is there."""
+    script = None if is_command_new() else carried()
     try:
         return "" if script is None else run_script(script, "command").error
     except OSError as exc:

@@ -36,6 +36,7 @@ from spider.wire.frames import (
     Welcome,
 )
 from spider.wire.joining import is_join
+from spider.wire.orders import ORDER_TIME
 from spider.wire.proof import NONCE_BYTES, node_keys
 from spider.wire.session import Hello, HubOpening, Link
 
@@ -47,7 +48,7 @@ PROBE_S: Final = 3.0
 CLONE_EVENT_EVERY_S: Final = 60.0
 WAITING_MS: Final = 15_000
 """A node that waits for approval comes back after a random part of this."""
-FEATURES: Final = ()
+FEATURES: Final = (ORDER_TIME,)
 """What this hub can do beyond the first version of the protocol."""
 
 

@@ -30,7 +30,7 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import JobStart
 from spider.wire.ids import new_time_id
-from spider.wire.orders import MAX_LIFE_S, Order, seal_order
+from spider.wire.orders import MAX_LIFE_S, ORDER_TIME, Order, seal_order
 from spider.wire.proof import node_keys
 
 log = logging.getLogger(__name__)
@@ -192,7 +192,8 @@ class Dispatch:
             return
         for part in self._upkeep.parts(agent, job):
             await agent.tell(part)
-        order = Order(job.node_id, generation, job.id, job.action, args, issued, expires)
+        at = int(self._clock.now()) if ORDER_TIME in agent.hello.features else None
+        order = Order(job.node_id, generation, job.id, job.action, args, issued, expires, at)
         frame = seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)
         event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
         self._unanswered[job.id] += 1

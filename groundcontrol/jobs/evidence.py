@@ -16,7 +16,7 @@ MAX_NOTE: Final = 300
 MAX_LOST_BYTES: Final = 1 << 53
 CLOCK_SLACK_S: Final = 120.0
 
-RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable"})
+RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable", "outdated"})
 """Refusals that pass; the job's id is not used up by them."""
 CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
 """Refusals that come from clocks that differ."""
@@ -32,6 +32,8 @@ _WORDS: Final = {
     "expired": "the clocks of hub and node differ too much",
     "too-early": "the clocks of hub and node differ too much",
     "too-long": "the clocks of hub and node differ too much",
+    "outdated": "the node has taken an order that was issued later than this one: the clock of the hub, or of the node, ran ahead before "
+    "(root can end this there: `stardust-spider orders reset`)",
     "no-space": "there is not enough room on the node's disk to begin",
     "not-started": "the server could not start the job (its unit; under OpenRC its runner)",
     "no-key": "the node has no launch key: it was installed to look, not to act",

@@ -3,7 +3,7 @@
 #   python MANAGER                         install python3 with the server's package manager
 #   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
-#   command                                give root the command `stardust-spider`, where an older version has installed none
+#   command                                give root the command `stardust-spider`, where an older version has installed none, or one with fewer words
 #   status                                 which hub, what it may do, and whether Spider is connected, for the one who owns the server
 #   finish                                 the installation stands: close the journal, and disarm
 #   rollback [SECONDS]                     what the armed timer runs: take back what is not finished; OpenRC has no timers, so it waits itself
@@ -307,11 +307,12 @@ install_spider() {
 # The program lies below /opt, since /usr may be read-only; there the link is left out. What else stands in the link's place is somebody's.
 give_command() {
     python=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p; s/^command="\{0,1\}\([^" ]*\).*/\1/p' "$UNITS/${UNIT_FILES%% *}" | head -n 1)
-    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
+    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | orders | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
         '-h | --help) status=0 ;;' '*) status=64; exec >&2 ;;' 'esac' "cat <<'END'" \
-        'usage: stardust-spider [--help | --version | status | uninstall]' \
-        '  status     which hub this server reports to, what that may do here, and whether it is connected' \
-        '  uninstall  take Stardust off this server, and tell its hub' END 'exit $status' >"$COMMAND.new" &&
+        'usage: stardust-spider [--help | --version | status | orders reset | uninstall]' \
+        '  status        which hub this server reports to, what that may do here, and whether it is connected' \
+        '  orders reset  forget when the latest order was issued: for a server that refuses every order as outdated, since clocks ran ahead' \
+        '  uninstall     take Stardust off this server, and tell its hub' END 'exit $status' >"$COMMAND.new" &&
         chmod 0755 "$COMMAND.new" && mv -- "$COMMAND.new" "$COMMAND" || die install_failed "$OPT cannot be written"
     for link in $LINKS; do
         [ -d "${link%/*}" ] || continue
@@ -599,7 +600,7 @@ main() {
     finish) finish ;;
     diagnose) diagnose ;;
     status) status ;;
-    command) if recorded complete && [ ! -e "$COMMAND" ]; then give_command; fi ;;
+    command) if recorded complete && ! grep -qs ' orders ' "$COMMAND"; then give_command; fi ;;
     stop) stop_units ;;
     remove) remove removal ;;
     rollback) rollback ;;

@@ -43,6 +43,14 @@ def new_random_id() -> str:
     return to_text(os.urandom(16))
 
 
+def made_at(text: str) -> int:
+    """What the clock of its maker showed, Unix seconds.
+
+    Args: text: an id of `new_time_id`.
+    """
+    return int.from_bytes(from_text(text)[:6], "big") // 1000
+
+
 def new_time_id(now: "float | None" = None) -> str:
     """For jobs, deployments, events: UUIDv7 (RFC 9562), so that texts sort by what the clock showed.
 

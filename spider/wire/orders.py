@@ -5,9 +5,9 @@
 
 import json
 import struct
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from spider.wire.ids import is_id
+from spider.wire.ids import is_id, made_at
 from spider.wire.proof import mac, same
 
 MAGIC = b"SDL1"
@@ -18,7 +18,11 @@ MAX_BODY_BYTES = 16384
 MAX_LIFE_S = 600
 MAX_SKEW_S = 60
 """How far in the future an order may have been issued, by the node's clock."""
+MAX_WAIT_S = 86_400 + MAX_LIFE_S
+"""How long after its job was made an order may be issued."""
 ORDER_VERSION = 1
+ORDER_TIME = "order-time"
+"""The feature of a node whose launcher knows `Order.at`."""
 
 _LABEL = b"stardust-launch-v1\0"
 _KEYS = {"v", "node", "gen", "job", "verb", "args", "iat", "exp"}
@@ -33,8 +37,10 @@ class Order(NamedTuple):
     verb: str
     args: Dict[str, Any]
     iat: int
-    """Issued at, Unix seconds."""
+    """Issued at, Unix seconds by the node's clock, as far as the hub knows it."""
     exp: int
+    at: Optional[int] = None
+    """Issued at by the hub's own clock; None: by a hub that does not say, or for a node that did not ask."""
 
 
 class OrderError(Exception):
@@ -54,6 +60,8 @@ def seal_order(launch_key: bytes, order: Order) -> bytes:
     Raises: ValueError: longer than MAX_BODY_BYTES.
     """
     fields = dict(order._asdict(), v=ORDER_VERSION)
+    if order.at is None:
+        del fields["at"]
     body = json.dumps(fields, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode("utf-8")
     if len(body) > MAX_BODY_BYTES:
         raise ValueError("an order this long cannot be sent")
@@ -107,12 +115,12 @@ def parse_order(body: bytes) -> Order:
         fields = json.loads(body.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise OrderError("bad-json") from error
-    if type(fields) is not dict or set(fields) != _KEYS:
+    if type(fields) is not dict or set(fields) - {"at"} != _KEYS:
         raise OrderError("bad-fields")
     version = fields.pop("v")
     order = Order(**fields)
     texts = (order.node, order.job, order.verb)
-    numbers = (version, order.gen, order.iat, order.exp)  # True is an int to isinstance, so types are compared
+    numbers = (version, order.gen, order.iat, order.exp, fields.get("at", 0))  # True is an int to isinstance, so types are compared
     if any(type(text) is not str for text in texts) or any(type(number) is not int for number in numbers) or type(order.args) is not dict:
         raise OrderError("bad-fields")
     if version != ORDER_VERSION:
@@ -138,3 +146,19 @@ def check_order(order: Order, node: str, generation: int, now: float) -> None:
         raise OrderError("too-early")
     if not is_id(order.job):
         raise OrderError("bad-job")
+
+
+def issue_time(order: Order) -> int:
+    """When the hub issued an order, by the hub's clock: what it says, or what its job's id and `iat` say together."""
+    if order.at is not None:
+        return order.at
+    made = made_at(order.job)
+    return order.iat if made <= order.iat <= made + MAX_WAIT_S else made
+
+
+def latest_known(order: Order, now: float) -> int:
+    """A time that the hub's clock had certainly reached, and the node's as well, when this order was taken.
+
+    Neither clock alone, however wrong, makes it later than the truth.
+    """
+    return min(made_at(order.job) if order.at is None else order.at, int(now) + MAX_SKEW_S)

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spider import launcher
 from spider.jobfiles import read_plan
-from spider.launcher import Places, Refused, Unit, check_args, decide, prune, receive_frame, serve
+from spider.launcher import Places, Refused, Unit, check_args, decide, orders, prune, receive_frame, serve
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.orders import MAGIC, Order, OrderError, seal_order
 
@@ -109,6 +110,85 @@ def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(
         assert put_to(places, wish, systemd) == ("accepted", "")
         assert put_to(places, wish, systemd) == ("refused", "replay")
     assert len(systemd.started) == 2
+
+
+YEARS = 4 * 365 * 86_400
+NOW = 1_795_000_000
+
+
+def issued(at: int, *, node_clock: int | None = None, said: bool = True, verb: str = "check", job: str = "") -> Order:
+    """An order that the hub issues at this time of its own clock, for a node whose clock it knows."""
+    iat = at if node_clock is None else node_clock
+    return order(job=job or new_time_id(at), iat=iat, exp=iat + 600, at=at if said else None, verb=verb)
+
+
+def put_at(places: Places, now: int, what: Order) -> tuple[str, str]:
+    answer, _ = decide(seal_order(KEY, what), places, now, BOOT, Systemd().unit)
+    return answer.answer, answer.why
+
+
+@pytest.mark.holds("SAFETY-55", "S-42")
+@pytest.mark.parametrize("said", [True, False], ids=["a hub that says its time", "an older hub"])
+def test_an_order_that_was_kept_back_never_runs_after_a_later_one(places: Places, said: bool) -> None:
+    kept, later = issued(NOW, said=said), issued(NOW + 3600, said=said)
+    assert put_at(places, NOW + 3600, later) == ("accepted", "")
+    assert put_at(places, NOW + 5, kept) == ("refused", "outdated")  # the clock was set back
+    assert not os.path.lexists(os.path.join(places.started, kept.job))  # its id is not used up
+    assert put_at(places, NOW + 3600, issued(NOW + 3600, said=said)) == ("accepted", "")  # an equal time is not earlier
+
+
+@pytest.mark.holds("S-42")
+def test_an_order_for_a_time_that_the_node_s_clock_never_showed_is_kept_back_for_nothing(places: Places) -> None:
+    """A Spider that was taken over may lie about the node's clock, and gets an order for the time that it names."""
+    for said in (True, False):
+        postdated = issued(NOW, node_clock=NOW + YEARS, said=said)
+        assert put_at(places, NOW + 60, issued(NOW + 60)) == ("accepted", "")
+        assert put_at(places, NOW + YEARS + 1, postdated) == ("refused", "outdated")
+
+
+@pytest.mark.holds("SAFETY-84", "S-42")
+@pytest.mark.parametrize("said", [True, False], ids=["a hub that says its time", "an older hub"])
+def test_a_clock_that_ran_ahead_and_was_corrected_locks_nobody_out(places: Places, said: bool) -> None:
+    ahead = NOW + YEARS
+    assert put_at(places, ahead, issued(NOW, node_clock=ahead, said=said)) == ("accepted", "")  # the node's
+    assert put_at(places, NOW + 1, issued(NOW + 1, said=said)) == ("accepted", "")
+    assert put_at(places, NOW + 2, issued(ahead, node_clock=NOW + 2, said=said)) == ("accepted", "")  # the hub's
+    assert put_at(places, NOW + 70, issued(NOW + 70, said=said)) == ("accepted", "")
+    assert put_at(places, 0, issued(NOW + 80, node_clock=0, said=said)) == ("accepted", "")  # the node's is at its beginning
+    assert put_at(places, ahead, issued(ahead, said=said)) == ("accepted", "")  # both, and nothing here can tell
+    assert put_at(places, NOW + 90, issued(NOW + 90, said=said)) == ("refused", "outdated")
+
+
+def test_root_lets_a_node_take_orders_again_after_both_clocks_ran_ahead(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    assert put_at(places, NOW + YEARS, issued(NOW + YEARS)) == ("accepted", "")
+    assert put_at(places, NOW, issued(NOW)) == ("refused", "outdated")
+    assert orders(["reset", "now"], places) == orders(None, places) == 64
+    assert orders(["reset"], places._replace(owner=os.geteuid() + 1)) == 77
+    assert orders(["reset"], places) == 0
+    assert put_at(places, NOW, issued(NOW)) == ("accepted", "")
+    assert orders(["reset"], places) == orders(["reset"], places) == 0
+    assert "No time" in capsys.readouterr().out
+
+
+def test_a_stop_is_taken_whenever_it_was_issued(places: Places) -> None:
+    first = issued(NOW)
+    assert put_at(places, NOW, first) == ("accepted", "")
+    assert put_at(places, NOW + 60, issued(NOW + 60)) == ("accepted", "")
+    assert put_at(places, NOW, issued(NOW, verb="stop", job=first.job)) == ("accepted", "")
+
+
+def test_the_time_of_the_latest_order_is_durable_before_the_id_is_used_up(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    wish = issued(NOW)
+    with monkeypatch.context() as patched:
+        patched.setattr(launcher, "_use_up", lambda *_: os.abort())
+        child = os.fork()
+        if child == 0:
+            put_at(places, NOW, wish)
+        assert os.waitpid(child, 0)[1]
+    assert put_at(places, NOW, issued(NOW - 1)) == ("refused", "outdated")
+    assert put_at(places, NOW, wish) == ("accepted", "")
+    Path(places.started, ".latest").write_text('{"at": "soon"}')  # what is damaged allows nothing
+    assert put_at(places, NOW, issued(NOW + 1))[0] == "error"
 
 
 @pytest.mark.holds("F-04")
@@ -214,7 +294,7 @@ def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(places: Places
     assert put_to(places, wish._replace(verb="stop", args={"force": True}), systemd) == ("accepted", "")
     assert (folder / "force").exists()
     assert len(systemd.started) == 1
-    assert os.listdir(places.started) == [wish.job]
+    assert sorted(os.listdir(places.started)) == [".latest", wish.job]
     (folder / "result").touch()
     assert put_to(places, stop, systemd) == ("refused", "ended")
 

@@ -28,9 +28,12 @@ from groundcontrol.store.base import Store
 from spider.backoff import CLONE_S
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
+from spider.wire.orders import ORDER_TIME, issue_time
+from spider.wire.proof import node_keys
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 from tests.support.store_files import open_new
+from tests.support.wire import open_order
 
 HUB = HubId("h" * 26)
 BOOT = BootId("a" * 32)
@@ -42,6 +45,7 @@ STRANGER = Scope(Actor("user", "s", "stranger", "admin"), 2)
 class Hello(NamedTuple):
     known_jobs: Sequence[str]
     generation: int
+    features: Sequence[str] = ()
 
 
 class Listener(NamedTuple):
@@ -162,6 +166,34 @@ async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> 
     registry.trust(bench.node)
     await dispatch._stop()
     assert [type(frame) for frame in agent.told] == [JobStop]
+
+
+@pytest.mark.holds("S-42")
+async def test_an_order_says_the_hub_s_own_time_to_nodes_that_know_it(bench: Bench) -> None:
+    job, session = await bench.dispatched()
+    node = await bench.store.nodes.node(SYSTEM, bench.node)
+    key = node_keys(FLEET_KEY, bench.node, 1).launch
+    for features, at in (((), None), ((ORDER_TIME,), int(bench.clock.now()))):
+        agent = Listener(node, session, Hello((), 1, features), [])
+        await bench.runner._dispatch.send(cast("AgentSession", agent), job, 3600.0)
+        [start] = agent.told
+        assert isinstance(start, JobStart)
+        told = open_order(key, start.order)
+        assert (told.at, told.iat) == (at, int(bench.clock.now() + 3600))
+        assert issue_time(told) <= int(bench.clock.now()) + 3600
+
+
+async def test_an_outdated_order_is_sent_again_and_says_why_when_its_time_is_over(bench: Bench) -> None:
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    inbox = Inbox()
+    await inbox.put(JobAnswer(job.id, "refused", "outdated", 0))
+    inbox.close()
+    await bench.runner._receiver.work(cast("AgentSession", agent), inbox)
+    assert await bench.state(job) == ("dispatched", "")
+    bench.clock.advance(START_LIMIT_S + 1)
+    await bench.runner._dispatch._expire()
+    assert await bench.state(job) == ("expired", "job.outdated")
 
 
 async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
