@@ -16,7 +16,7 @@ from groundcontrol.web.live.feeds import KEPT_BYTES, KEPT_FLEET_BYTES, RECENT_EV
 from groundcontrol.web.live.kept import FIRST_BELOW
 from majortom.errors import MESSAGES
 from scripts.bench import BENCHES, LONG
-from tests.support.promises import PAGES, carried, promised, rows_of
+from tests.support.promises import PAGES, Holder, carried, holders, promised, rows_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
@@ -65,6 +65,37 @@ def test_every_id_of_a_page_is_carried_by_a_test_and_every_id_of_a_test_is_on_a_
     held = {name for kind in PAGES for name, rows in promised(kind).items() if not all("not held: " in row for row in rows)}
     assert held - set(carried()) == set(), "nothing holds these"
     assert set(carried()) - held == set(), "no page promises these"
+
+
+HOLDS = '@pytest.mark.holds("F-01", "F-02")'
+
+
+def test_each_id_of_a_test_is_carried_by_it() -> None:
+    module = f"pytestmark = [pytest.mark.system, pytest.mark.slow]\n{HOLDS}\ndef test_it(): pass\n"
+    assert holders(module, "x.py") == [
+        ("F-01", Holder("x.py", "test_it", only_slow=True)),
+        ("F-02", Holder("x.py", "test_it", only_slow=True)),
+    ]
+    assert holders(f'@pytest.mark.skipif(True, reason="here")\n{HOLDS}\nasync def test_it(): pass\n', "x.py") != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"{HOLDS}\ndef helper(): pass",
+        f"{HOLDS}\n@pytest.mark.skip\ndef test_it(): pass",
+        f'{HOLDS}\n@pytest.mark.xfail(reason="later")\ndef test_it(): pass',
+        f'pytestmark = pytest.mark.skip(reason="later")\n{HOLDS}\ndef test_it(): pass',
+        f"class TestIt:\n    {HOLDS}\n    def test_it(self): pass",
+        f"{HOLDS}\nclass TestIt: pass",
+        f"pytestmark = {HOLDS[1:]}\ndef test_it(): pass",
+        f'@pytest.mark.parametrize("a", [pytest.param(1, marks={HOLDS[1:]})])\ndef test_it(a): pass',
+    ],
+    ids=["no test", "skipped", "fails", "skipped module", "in a class", "a class", "a module", "a parameter"],
+)
+def test_an_id_that_no_test_carries_is_refused(source: str) -> None:
+    with pytest.raises(ValueError, match="no test that runs"):
+        holders(source, "x.py")
 
 
 def test_every_attack_is_tried_against_a_running_hub_a_browser_or_a_host() -> None:

@@ -6,7 +6,7 @@ import ast
 import functools
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"SAFETY": "rules.md", "S": "threat-model.md", "F": "faults.md", "J": "journeys.md"}
@@ -39,24 +39,47 @@ def promised(kind: str) -> dict[str, list[str]]:
 
 @functools.cache
 def carried() -> dict[str, list[Holder]]:
-    """The ids that tests carry (`@pytest.mark.holds("S-05")`), each with its tests. Reads the sources and imports none."""
+    """The ids that tests carry (`@pytest.mark.holds("S-05")`), each with its tests. Reads the sources and imports none.
+
+    Raises: ValueError: an id stands where no test carries it.
+    """
     found: dict[str, list[Holder]] = {}
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("*.py")):
         source = path.read_text()
-        if "mark.holds(" not in source:
-            continue
-        module = ast.parse(source)
-        slow_file = any(
-            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark" and "pytest.mark.slow" in ast.unparse(node.value)
-            for node in module.body
-        )
-        for function in module.body:
-            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                continue
-            slow = slow_file or any(ast.unparse(mark) == "pytest.mark.slow" for mark in function.decorator_list)
-            test = Holder(str(path.relative_to(ROOT)), function.name, slow)
-            for mark in function.decorator_list:
-                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.holds":
-                    for name in mark.args:
-                        found.setdefault(str(ast.literal_eval(name)), []).append(test)
+        if "mark.holds(" in source:
+            for name, test in holders(source, str(path.relative_to(ROOT))):
+                found.setdefault(name, []).append(test)
     return found
+
+
+def holders(source: str, file: str) -> list[tuple[str, Holder]]:
+    """The ids in a file, each with its test. Ids stand in the decorators of test functions of a module, and nowhere else.
+
+    Raises: ValueError: one stands elsewhere, or at a test that is always skipped.
+    """
+    module = ast.parse(source)
+    of_module = [
+        ast.unparse(mark)
+        for node in module.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+        for mark in (node.value.elts if isinstance(node.value, ast.List) else [node.value])
+    ]
+    calls = {id(node): node for node in ast.walk(module) if _is_holds(node)}
+    found = []
+    for function in module.body:
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) or not function.name.startswith("test_"):
+            continue
+        marks = [*of_module, *(ast.unparse(mark) for mark in function.decorator_list)]
+        if any(re.match(r"pytest\.mark\.(?:skip|xfail)\b", mark) for mark in marks):
+            continue
+        test = Holder(file, function.name, "pytest.mark.slow" in marks)
+        for mark in function.decorator_list:
+            if isinstance(mark, ast.Call) and calls.pop(id(mark), None) is not None:
+                found += [(str(ast.literal_eval(name)), test) for name in mark.args]
+    if calls:
+        raise ValueError(f"{file}: no test that runs carries the ids of lines {sorted(node.lineno for node in calls.values())}")
+    return found
+
+
+def _is_holds(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.holds")

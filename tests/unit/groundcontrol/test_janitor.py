@@ -106,7 +106,6 @@ def test_each_tier_has_its_bound_and_the_future_one() -> None:
     assert bounds.future == 1e9 + AHEAD_S
 
 
-@pytest.mark.holds("SAFETY-71", "S-34")
 async def advance_until(clock: ManualClock, reached: Callable[[], bool], step_s: float = BEAT_S) -> None:
     """Let one round after the other begin."""
 
@@ -118,6 +117,7 @@ async def advance_until(clock: ManualClock, reached: Callable[[], bool], step_s:
     await ask_until(look, poll_s=0.005)
 
 
+@pytest.mark.holds("SAFETY-71", "S-34")
 async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was told outlives a database that somebody cuts, or puts an old copy of in its place."""
     clock, probes = ManualClock(), list[float]()
