@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from groundcontrol.cli import installed
 from groundcontrol.cli.installed import SERVICE, Installed, find_installed
 from groundcontrol.cli.rights import reason, user_name
 from groundcontrol.web.control import SOCKET_NAME, short_path
@@ -80,7 +79,7 @@ def place_of(args: argparse.Namespace) -> Place:
 
     Raises: CliError: the service's settings cannot be read, and nothing else says where it is.
     """
-    service = find_installed(installed.ROOT)
+    service = find_installed()
     given = args.data_dir or os.environ.get("STARDUST_DATA_DIR")
     if given or service is None:
         folder = Path(given or DEFAULT_FOLDER)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.cli import installed
 from groundcontrol.cli.client import CliError, Hub, place_of
 from groundcontrol.cli.folder import read_settings
 from groundcontrol.cli.installed import Installed, find_installed
@@ -34,7 +33,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     secret.write_text(f"{SECRET}\n")
     secret.chmod(0o400)
     (root / "etc/stardust-hub/stardust.toml").write_text(TOML)
-    monkeypatch.setattr(installed, "ROOT", root)
+    monkeypatch.setattr("groundcontrol.cli.client.find_installed", lambda: find_installed(root))
     monkeypatch.chdir(tmp_path)
     return root
 
