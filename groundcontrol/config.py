@@ -19,6 +19,7 @@ from groundcontrol.domain.users import TOTP_RULES, TotpRule
 from groundcontrol.errors import ConfigError
 from groundcontrol.settings import SETTINGS, Setting, serve_parser
 from groundcontrol.vault import check_secret
+from spider.wire.certificates import read_pins
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -70,7 +71,7 @@ class Config:
     agent_bundle: Path | None
     server_url: str | None
     tls_pin: str | None
-    """64 hex digits; None: the certificate is signed by an authority that nodes know."""
+    """64 hex digits, or several such with commas between; None: the certificate is signed by an authority that nodes know."""
     log_format: str
     trusted_proxies: tuple[Network, ...]
     jobs_at_once: int
@@ -447,10 +448,13 @@ class _Reader:
         text, where = self._raw["tls_pin"]
         if not text:
             return None
-        pin = text.replace(":", "").lower()
-        if not re.fullmatch(r"[0-9a-f]{64}", pin):
-            self._faults.append(f"{where} is {text[:80]!r}, but must be the 64 hex digits of a SHA-256; docs/install.md says how to get it")
-        elif server_url is None or not server_url.startswith("wss://"):
+        pin = ", ".join(re.split(r"[\s,]+", text.replace(":", "").lower().strip()))
+        try:
+            read_pins(pin)
+        except ValueError as exc:
+            self._faults.append(f"{where} is {text[:80]!r}, but {exc}; docs/install.md says how to get it")
+            return pin
+        if server_url is None or not server_url.startswith("wss://"):
             self._faults.append(f"{where} names the key of a TLS address, but --server-url names none: give it as wss://host/ws")
         return pin
 

@@ -45,7 +45,8 @@ SETTINGS: Final = (
         "tls_pin",
         "text",
         "",
-        "SHA-256 (64 hex digits) of the public key at --server-url, where no authority has signed its certificate: nodes know the hub by it",
+        "SHA-256 (64 hex digits) of the public key at --server-url, where no authority has signed its certificate: nodes know the hub by it;"
+        " several, with commas between, while one key follows another",
         ("--tls-pin",),
     ),
     Setting("log_format", "choice", "auto", "auto = text on a terminal, else JSON", ("--log-format",), ("auto", "json", "text")),

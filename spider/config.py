@@ -9,6 +9,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 from spider.ini import read_ini
 from spider.keyfiles import key_file
 from spider.version import VERSION
+from spider.wire.certificates import read_pins
 from spider.wire.ids import is_id
 from spider.wire.proof import KEY_BYTES
 
@@ -106,7 +107,7 @@ class Config:
     url: Url
     fleet: str
     tls_pin: Optional[bytes]
-    """SHA-256 of the public key (SubjectPublicKeyInfo) of a hub whose certificate no authority has signed."""
+    """SHA-256 of the public key (SubjectPublicKeyInfo) of a hub whose certificate no authority has signed; of several keys, one behind the other."""
     node: str
     generation: int
     name: str
@@ -163,7 +164,7 @@ class Config:
         return cls(
             url=parse_url(conf["url"]),
             fleet=conf["fleet"],
-            tls_pin=bytes.fromhex(conf["tls_pin"]) if conf.get("tls_pin") else None,
+            tls_pin=read_pins(conf["tls_pin"]) if conf.get("tls_pin") else None,
             proxy=parse_proxy(conf["proxy"]) if conf.get("proxy") else None,
             node=conf["id"],
             generation=int(conf["generation"]),
@@ -279,8 +280,11 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
     generation = values.get("generation", "1")
     if not re.match(r"[1-9][0-9]{0,9}\Z", generation) or int(generation) >= 1 << 32:
         faults.append("generation: a number from 1 on is expected")
-    if values.get("tls_pin") and not re.match(r"[0-9a-f]{64}\Z", values["tls_pin"]):
-        faults.append("tls_pin: 64 hex digits are expected (SHA-256 of the hub's public key)")
+    if values.get("tls_pin"):
+        try:
+            read_pins(values["tls_pin"])
+        except ValueError as error:
+            faults.append(f"tls_pin: {error}")
     for key, most in (("hours", SPOOL_HOURS), ("mebibytes", SPOOL_MEBIBYTES)):
         if key in values and not (re.match(r"[0-9]{1,4}\Z", values[key]) and int(values[key]) <= most):
             faults.append(f"{key}: a number from 0 to {most} is expected")

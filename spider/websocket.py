@@ -6,7 +6,6 @@ and what the server may not send ends the connection with the code that the RFC 
 
 import asyncio
 import base64
-import hashlib
 import os
 import socket
 from collections import deque
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Deque, Dict, Optional, Tuple
 
 from spider.config import Proxy, Url
 from spider.limit import within
+from spider.wire.certificates import is_pinned, untrusted
 from spider.wire.proof import same
 from spider.wire.rfc6455 import (
     CODE_ABNORMAL,
@@ -121,39 +121,6 @@ def _seconds(text: str) -> Optional[float]:
 # -- TLS -------------------------------------------------------------------------------------------
 
 
-def public_key_info(certificate: bytes) -> bytes:
-    """The SubjectPublicKeyInfo inside an X.509 certificate (DER).
-
-    Raises: ValueError: not a certificate.
-    """
-    whole, _ = _der(certificate, 0)
-    tbs, _ = _der(whole, 0)
-    at = 0
-    if tbs[:1] == b"\xa0":  # the version, when it is not v1
-        _, at = _der(tbs, at)
-    for _field in ("serial number", "signature algorithm", "issuer", "validity", "subject"):
-        _, at = _der(tbs, at)
-    _, end = _der(tbs, at)
-    return tbs[at:end]
-
-
-def _der(data: bytes, at: int) -> Tuple[bytes, int]:
-    """The content of the DER value at an offset, and where it ends."""
-    head = data[at : at + 2]
-    if len(head) < 2:
-        raise ValueError("truncated")
-    size, start = head[1], at + 2
-    if size >= 0x80:
-        width = size & 0x7F
-        size = int.from_bytes(data[start : start + width], "big")
-        start += width
-        if not 0 < width <= 4:
-            raise ValueError("an odd length")
-    if start + size > len(data):
-        raise ValueError("truncated")
-    return data[start : start + size], start + size
-
-
 def _small_buffers() -> None:
     """Have asyncio read TLS by 32 KiB: from Python 3.11 on it keeps 256 KiB for each connection, more than any frame of a hub."""
     from asyncio import sslproto  # noqa: PLC0415 - imports ssl
@@ -176,14 +143,33 @@ def _tls_context(pin: Optional[bytes]) -> "ssl.SSLContext":
 
 
 def _check_pin(writer: asyncio.StreamWriter, pin: bytes) -> None:
-    connection = writer.get_extra_info("ssl_object")
-    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
     try:
-        seen = hashlib.sha256(public_key_info(certificate or b"")).digest()
+        pinned = is_pinned(_certificate(writer), pin)
     except ValueError as error:
         raise WebSocketError("the hub's certificate cannot be read") from error
-    if not same(seen, pin):
-        raise WebSocketError("the hub's key is not the one that is pinned in spider.conf")
+    if not pinned:
+        raise WebSocketError("the hub's key is not the one that is pinned in spider.conf, nor one of those where there are several")
+
+
+def _certificate(writer: asyncio.StreamWriter) -> bytes:
+    connection = writer.get_extra_info("ssl_object")
+    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    return certificate or b""
+
+
+async def _refused(url: Url, proxy: Optional[Proxy], error: OSError) -> WebSocketError:
+    """Say of a certificate that was not trusted whose it is. For that it is fetched once more; nothing is sent there."""
+    why = str(getattr(error, "verify_message", "") or error)
+    try:
+        _, writer = await _open(url, proxy, _tls_context(b""))
+    except (OSError, ValueError, WebSocketError):
+        return WebSocketError(f"{url.authority} cannot be reached: its certificate is not trusted here: {why}")
+    told = untrusted(_certificate(writer), why)
+    writer.transport.abort()
+    return WebSocketError(
+        f"{url.authority} cannot be reached: {told}. If this is the hub's, add its authority to those that this server trusts,"
+        " or pin its key: tls_pin in spider.conf, --tls-pin of the hub"
+    )
 
 
 # -- the connection --------------------------------------------------------------------------------
@@ -360,18 +346,22 @@ async def _through(proxy: Proxy, url: Url) -> socket.socket:
     raise failed
 
 
+async def _open(url: Url, proxy: Optional[Proxy], context: Optional["ssl.SSLContext"]) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    name = url.host if context else None
+    if proxy is not None:
+        return await asyncio.open_connection(sock=await _through(proxy, url), ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES)
+    return await asyncio.open_connection(
+        url.host, url.port, ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES, happy_eyeballs_delay=0.25
+    )
+
+
 async def _connect(url: Url, subprotocol: str, agent: str, pin: Optional[bytes], proxy: Optional[Proxy]) -> WebSocket:
     context = _tls_context(pin) if url.secure else None
-    name = url.host if context else None
     try:
-        if proxy is not None:
-            sock = await _through(proxy, url)
-            reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES)
-        else:
-            reader, writer = await asyncio.open_connection(
-                url.host, url.port, ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES, happy_eyeballs_delay=0.25
-            )
+        reader, writer = await _open(url, proxy, context)
     except (OSError, ValueError) as error:  # ssl's errors are OSErrors; a name that cannot be encoded is a ValueError
+        if isinstance(error, OSError) and getattr(error, "verify_code", None) is not None:
+            raise await _refused(url, proxy, error) from error
         raise WebSocketError(f"{url.authority} cannot be reached: {error}") from error
     try:
         if pin is not None and context is not None:

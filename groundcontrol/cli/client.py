@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +21,7 @@ import aiohttp
 from groundcontrol.cli.installed import SERVICE, Installed, find_installed
 from groundcontrol.cli.rights import reason, user_name
 from groundcontrol.web.control import SOCKET_NAME, short_path
+from spider.wire.certificates import PIN_BYTES, is_pinned, public_key_info, read_pins, untrusted
 from spider.wire.ids import is_id
 
 DEFAULT_FOLDER: Final = ".stardust"
@@ -27,6 +31,7 @@ STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S
 """Of an answer of any length: each part of it has this long."""
 PIECE_BYTES: Final = 64 << 10
 UNREACHABLE: Final = "hub.unreachable"
+UNTRUSTED: Final = "hub.untrusted"
 LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
@@ -39,13 +44,21 @@ class CliError(Exception):
         self.code = code
 
 
-class NotYours(CliError):
+class NotReadable(CliError):
+    """Whoever has asked may not read what the answer stands in."""
+
+    def __init__(self, found: str, remedy: str = "run this as root") -> None:
+        self.found = found
+        self.remedy = remedy
+        super().__init__(f"{found}: {remedy}")
+
+
+class NotYours(NotReadable):
     """Another user than the data folder's owner has asked."""
 
     def __init__(self, folder: Path, owner: int) -> None:
-        self.found = f"{folder} is the data folder of the user {user_name(owner)}"
-        self.remedy = "run this as root" + (f" or as {user_name(owner)}" if owner else "")
-        super().__init__(f"{self.found}: {self.remedy}")
+        remedy = "run this as root" + (f" or as {user_name(owner)}" if owner else "")
+        super().__init__(f"{folder} is the data folder of the user {user_name(owner)}", remedy)
 
 
 def check_url(url: str) -> None:
@@ -77,7 +90,7 @@ class Place(NamedTuple):
 def place_of(args: argparse.Namespace) -> Place:
     """The data folder: by flag, else the environment, else the installed service, else `.stardust`.
 
-    Raises: CliError: the service's settings cannot be read, and nothing else says where it is.
+    Raises: NotReadable: the service's settings cannot be read, and nothing else says where it is.
     """
     service = find_installed()
     given = args.data_dir or os.environ.get("STARDUST_DATA_DIR")
@@ -86,11 +99,8 @@ def place_of(args: argparse.Namespace) -> Place:
         own = service is not None and service.data_dir is not None and folder.absolute() == service.data_dir
         return Place(folder, service, None) if own else Place(folder, None, service)
     if service.data_dir is None:
-        raise CliError(
-            "\n".join(
-                (*service.faults, f"so the data folder of the service {SERVICE} is not known: run this as root, or name it with --data-dir")
-            )
-        )
+        found = f"where the service {SERVICE} has its data is not known ({'; '.join(service.faults)})"
+        raise NotReadable(found, "run this as root, or name the folder with --data-dir")
     return Place(service.data_dir, service, None)
 
 
@@ -101,6 +111,8 @@ class Hub:
         self._url: str | None = args.url
         self._place = Place(Path(DEFAULT_FOLDER), None, None) if args.url is not None else place_of(args)
         self._folder = self._place.folder
+        self._tls_ca: str | None = args.tls_ca
+        self._tls_pin: str | None = args.tls_pin
         self._http: aiohttp.ClientSession | None = None
         self._where = self._url or str(self._folder)
 
@@ -111,8 +123,12 @@ class Hub:
             token = os.environ.get("STARDUST_TOKEN", "")
             if not token:
                 raise CliError("--url wants a token in STARDUST_TOKEN")
-            self._http = aiohttp.ClientSession(self._url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout)
+            connector = aiohttp.TCPConnector(ssl=_trusted(self._tls_ca, self._tls_pin))
+            headers = {"Authorization": f"Bearer {token}"}
+            self._http = aiohttp.ClientSession(self._url, headers=headers, timeout=timeout, connector=connector)
             return self
+        if self._tls_ca or self._tls_pin:
+            raise CliError("--tls-ca and --tls-pin belong to --url")
         path = self._folder / SOCKET_NAME
         try:
             path.stat()
@@ -200,6 +216,8 @@ class Hub:
         try:
             async with self._http.request(method, path, **kwargs) as answer:
                 yield answer
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch) as exc:
+            raise await self._untrusted(exc) from exc
         except (aiohttp.ClientError, ConnectionError, FileNotFoundError) as exc:
             if self._url is None and getattr(exc, "errno", None) in (errno.ECONNREFUSED, errno.ENOENT):
                 raise self._no_hub() from exc  # it was killed and its socket is left, or it has just taken the socket away
@@ -209,6 +227,20 @@ class Hub:
         except TimeoutError as exc:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
 
+    async def _untrusted(self, exc: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> CliError:
+        """Of a certificate that was refused: whose it is. For that it is fetched once more; nothing is sent there."""
+        if isinstance(exc, aiohttp.ServerFingerprintMismatch):
+            return CliError(f"the key of {self._where} has the SHA-256 {exc.got.hex()}, which is not one of --tls-pin", UNTRUSTED)
+        error = exc.certificate_error
+        why = str(getattr(error, "verify_message", "") or error)
+        try:
+            pem = await asyncio.to_thread(ssl.get_server_certificate, (exc.host, exc.port or 443), timeout=TIMEOUT_S)
+            told = untrusted(ssl.PEM_cert_to_DER_cert(pem), why)
+        except (OSError, ValueError):
+            told = f"its certificate is not trusted here: {why}"
+        remedy = "if it is your hub's, name its authority with --tls-ca FILE, or the SHA-256 of its key with --tls-pin"
+        return CliError(f"{self._where}: {shown(told)}; {remedy}", UNTRUSTED)
+
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status < 400:
             return
@@ -217,6 +249,47 @@ class Hub:
             raise CliError(shown(str(problem["detail"])), shown(str(problem["code"])))
         except (ValueError, KeyError, TypeError):
             raise CliError(f"the hub at {self._where} answered with status {answer.status}", UNREACHABLE) from None
+
+
+class _KeyPin(aiohttp.Fingerprint):
+    """Trusts public keys instead of authorities. aiohttp asks once the connection stands, before anything is sent."""
+
+    def __init__(self, pins: bytes) -> None:
+        super().__init__(pins[:PIN_BYTES])
+        self._pins = pins
+
+    def check(self, transport: asyncio.Transport) -> None:
+        """Raises: ServerFingerprintMismatch: another key has answered."""
+        connection = transport.get_extra_info("ssl_object")
+        if connection is None:
+            return  # http:// to this machine
+        certificate = connection.getpeercert(binary_form=True) or b""
+        host, port = transport.get_extra_info("peername")[:2]
+        try:
+            if is_pinned(certificate, self._pins):
+                return
+            seen = hashlib.sha256(public_key_info(certificate)).digest()
+        except ValueError:
+            seen = b""
+        raise aiohttp.ServerFingerprintMismatch(self._pins, seen, host, port)
+
+
+def _trusted(ca: str | None, pin: str | None) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
+    """What the hub's certificate is compared with.
+
+    Raises: CliError: it cannot be.
+    """
+    if pin is not None:
+        try:
+            return _KeyPin(read_pins(pin.replace(":", "").lower()))
+        except ValueError as exc:
+            raise CliError(f"--tls-pin: {exc}") from exc
+    if ca is not None:
+        try:
+            return ssl.create_default_context(cafile=ca)
+        except OSError as exc:  # ssl's errors are of these, too
+            raise CliError(f"--tls-ca: {ca} cannot be used: {exc.strerror or exc}") from exc
+    return True
 
 
 class _LocalConnector(aiohttp.UnixConnector):

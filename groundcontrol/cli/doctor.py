@@ -14,7 +14,7 @@ from typing import Final
 
 from groundcontrol.cli import checkup
 from groundcontrol.cli.checkup import Finding
-from groundcontrol.cli.client import CliError, Hub, NotYours, shown
+from groundcontrol.cli.client import CliError, Hub, NotReadable, NotYours, shown
 from groundcontrol.cli.folder import Settings, become_owner, given_settings, only_here, read_settings
 from groundcontrol.cli.options import add_settings
 from groundcontrol.cli.rights import described
@@ -55,14 +55,12 @@ async def run(args: argparse.Namespace) -> int:
 
 async def examine(args: argparse.Namespace) -> list[Finding]:
     """Every check that can be made from here."""
-    findings: list[Finding] = []
     try:
         secret_file = given_settings(args)[1].get("STARDUST_SECRET_FILE")
-        if secret_file:
-            findings = await _look("secret", lambda: checkup.secret_file_finding(Path(secret_file)))
         settings = read_settings(args)
-    except NotYours as exc:
-        return [*findings, Finding("folder", "problem", exc.found, exc.remedy)]
+    except NotReadable as exc:
+        return [Finding("folder" if isinstance(exc, NotYours) else "settings", "problem", exc.found, exc.remedy)]
+    findings = await _look("secret", lambda: checkup.secret_file_finding(Path(secret_file))) if secret_file else []
     config, folder, control = settings.config, settings.data_dir, settings.control_db
     findings += await _look("settings", lambda: checkup.settings_findings(settings))
     findings += await _look("sqlite", checkup.sqlite_finding)

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from groundcontrol.cli.client import CONTROL_NAME, CliError, NotYours, Place, place_of
+from groundcontrol.cli.client import CONTROL_NAME, CliError, NotReadable, NotYours, Place, place_of
+from groundcontrol.cli.installed import SERVICE
 from groundcontrol.cli.rights import reason
 from groundcontrol.config import Config, Secret
 from groundcontrol.datadir import PID_NAME
@@ -52,7 +53,7 @@ def only_here(args: argparse.Namespace, what: str) -> None:
 def given_settings(args: argparse.Namespace) -> tuple[Place, dict[str, str]]:
     """Where the hub's data is, and the environment that a hub there is started with; what this command was given goes first.
 
-    Raises: CliError: that cannot be found out.
+    Raises: NotReadable: that cannot be found out.
     """
     place = place_of(args)
     environ = {} if place.service is None else dict(place.service.environ)
@@ -74,9 +75,17 @@ def _is_secret(name: str) -> bool:
 def read_settings(args: argparse.Namespace) -> Settings:
     """Read what the hub reads: flags, environment, installed service, file, credentials. Secrets are taken out of the environment.
 
-    Raises: NotYours: who asks may not read the data folder; CliError: where it is cannot be found out.
+    Raises: NotReadable: who asks may not read the data folder, or what the installed service is started with.
     """
     place, environ = given_settings(args)
+    service = place.service
+    if service is not None:
+        _check_rights(place.folder, place.folder / CONTROL_NAME)
+        secret_file = environ.get("STARDUST_SECRET_FILE", "")
+        of_service = secret_file == service.environ.get("STARDUST_SECRET_FILE") and os.path.exists(secret_file)
+        unread = f"{secret_file}: Permission denied" if of_service and not os.access(secret_file, os.R_OK) else "; ".join(service.faults)
+        if unread:
+            raise NotReadable(f"the settings of the installed service {SERVICE} cannot be read ({unread})")
     for name in filter(_is_secret, list(os.environ)):
         del os.environ[name]
     given = _given("secret", environ)
@@ -87,16 +96,16 @@ def read_settings(args: argparse.Namespace) -> Settings:
         value = getattr(args, flag)
         argv += [] if value is None else [f"--{flag}", value]
     config: Config | None = None
-    faults: tuple[str, ...] = () if place.service is None else place.service.faults
+    faults: tuple[str, ...] = ()
     try:
-        config = None if faults else Config.from_env(environ, argv)
+        config = Config.from_env(environ, argv)
     except ConfigError as exc:
         faults = tuple(str(exc).splitlines())
     folder = place.folder.absolute() if config is None else config.data_dir
     fallback = Path(args.db).absolute() if args.db else folder / CONTROL_NAME
     control = fallback if config is None else config.control_db
     _check_rights(folder, control)
-    return Settings(config, faults, given, folder, control, None if place.service is None else place.service.unit)
+    return Settings(config, faults, given, folder, control, None if service is None else service.unit)
 
 
 def _check_rights(folder: Path, control: Path) -> None:

@@ -57,6 +57,19 @@ def add_place(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
         metavar="URL",
         help="https://… of a hub elsewhere; the token stands in STARDUST_TOKEN",
     )
+    trust = place.add_mutually_exclusive_group()
+    trust.add_argument(
+        "--tls-ca",
+        default=argparse.SUPPRESS if behind else None,
+        metavar="FILE",
+        help="of --url: the authority (PEM) that signed its certificate, where this system does not trust it",
+    )
+    trust.add_argument(
+        "--tls-pin",
+        default=argparse.SUPPRESS if behind else None,
+        metavar="SHA256",
+        help="of --url: the public key that answers there, where no authority has signed it; several with commas between",
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:

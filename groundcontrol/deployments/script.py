@@ -8,6 +8,7 @@ from importlib import resources
 
 from groundcontrol.domain.invites import Invite
 from majortom.bundle import BundleError, read_joiner
+from spider.wire.certificates import read_pins
 from spider.wire.joining import Invite as InviteText
 from spider.wire.joining import invite_secret, write_invite
 
@@ -19,7 +20,7 @@ class Invitations:
         self._urls = urls
         self._fleet_id = fleet_id
         self._fleet_key = fleet_key
-        self._tls_pin = bytes.fromhex(tls_pin) if tls_pin else None
+        self._tls_pin = read_pins(tls_pin) if tls_pin else None
         self.script = script
         """`install.sh`."""
         self.script_sha256 = hashlib.sha256(script).hexdigest()

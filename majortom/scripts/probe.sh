@@ -66,7 +66,7 @@ try:
 except socket.gaierror:
     print("the name %s cannot be resolved there" % at[0])
 except ssl.SSLCertVerificationError as exc:
-    print("its certificate is not trusted there: %s" % exc.verify_message)
+    print("its certificate is not trusted there (%s): add its authority to those of the server, or start the hub with --tls-pin" % exc.verify_message)
 except ssl.SSLError:
     print("what answers there does not speak TLS")
 except socket.timeout:

@@ -9,6 +9,7 @@ import binascii
 from typing import Dict, List, NamedTuple, Optional, Tuple, Type, cast
 
 from spider.wire import proof
+from spider.wire.certificates import MAX_PINS, PIN_BYTES
 from spider.wire.codec import Codec, Shape, decoder, encoder, pack, unpack
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import CLOSE_UNKNOWN, Heartbeat, Message
@@ -20,6 +21,7 @@ from spider.wire.x25519 import public_key, shared_secret
 PREFIX = "stardust1."
 MAX_INVITE_CHARS = 2048
 MAX_URLS = 8
+PIN_SIZES = range(PIN_BYTES, (MAX_PINS + 1) * PIN_BYTES, PIN_BYTES)
 MAX_FACTS = 16
 MAX_PART_BYTES = 128 * 1024
 """The most of a file that one `JoinPart` carries."""
@@ -35,7 +37,7 @@ class Invite(NamedTuple):
     """Where the hub is, as a node dials it."""
     fleet: str
     tls_pin: Optional[bytes]
-    """SHA-256 of the public key of a hub whose certificate no authority has signed."""
+    """SHA-256 of the public key of a hub whose certificate no authority has signed; of several keys, one behind the other."""
     id: str
     secret: bytes
     expires_at: int
@@ -78,7 +80,7 @@ def read_invite(text: str) -> Invite:
         and all(type(url) is str and len(url) <= 300 for url in urls)
         and all(type(part) is bytes for part in (fleet, name, secret))
         and (len(fleet), len(name), len(secret)) == (16, 16, proof.KEY_BYTES)
-        and (pin is None or (type(pin) is bytes and len(pin) == 32))
+        and (pin is None or (type(pin) is bytes and len(pin) in PIN_SIZES))
         and type(expires_at) is int
         and 0 < expires_at < 1 << 40
         and type(proxy) is str

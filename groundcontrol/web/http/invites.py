@@ -22,6 +22,7 @@ from spider.wire.ids import new_random_id
 
 USES: Final = 100
 DAYS: Final = 7
+HELP: Final = "Where its certificate is not trusted: add its authority to those of this server, or start the hub with --tls-pin."
 
 
 async def create_invite(call: Call, body: schema.InviteBody) -> schema.NewInviteView:
@@ -149,14 +150,19 @@ def line(services: Services, proxy: str) -> str:
 
 
 def _fetched(services: Services, proxy: str) -> str:
-    """The script is fetched, compared and run. Whether it is right the checksum says alone, so that a hub of its own certificate needs no more."""
-    pin, script = services.config.tls_pin, installer(services)
-    known = f" -k --pinnedpubkey sha256//{base64.b64encode(bytes.fromhex(pin)).decode()}" if pin else ""
-    unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pin else ""
+    """The script is fetched, compared and run. Whether it is right the checksum says alone, so that a hub of its own certificate needs no more.
+
+    Where neither curl nor Python gets it, a line says what to do about a certificate that is not trusted: the usual cause on a first server.
+    """
+    script = installer(services)
+    pins = [bytes.fromhex(pin) for pin in (services.config.tls_pin or "").split(", ") if pin]
+    known = f' -k --pinnedpubkey "{";".join("sha256//" + base64.b64encode(pin).decode() for pin in pins)}"' if pins else ""
+    unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pins else ""
     fetch = f'import urllib.request; {unsigned}urllib.request.urlretrieve(\\"{script.url}\\", \\"install.sh\\")'
     by = f"http_proxy={proxy} https_proxy={proxy} " if proxy else ""
     return (
-        f'd=$(mktemp -d) && cd "$d" && {{ {by}curl -fsS{known} -o install.sh {script.url} 2>/dev/null || {by}python3 -c "{fetch}"; }}'
+        f'd=$(mktemp -d) && cd "$d" && {{ {by}curl -fsS{known} -o install.sh {script.url} 2>/dev/null || {by}python3 -c "{fetch}" ||'
+        f' {{ echo "install.sh was not fetched from {script.url}. {HELP}" >&2; false; }}; }}'
         f' && echo "{script.sha256}  install.sh" | sha256sum -c - && $([ "$(id -u)" = 0 ] || command -v sudo || command -v doas) sh install.sh;'
         ' r=$?; cd /; rm -rf "$d"; exit $r'
     )

@@ -222,6 +222,20 @@ def test_a_short_secret_is_told_with_the_place_that_it_came_from(tmp_path: Path)
     assert f"the credential metrics_token ({tmp_path}/metrics_token) {short}" in lines[0]
 
 
+def test_one_key_is_pinned_or_several(tmp_path: Path) -> None:
+    one, two = "ab" * 32, "cd" * 32
+    for text, pins in (
+        (one, one),
+        (f"{one},{two}", f"{one}, {two}"),
+        (f" {one.upper()} {two}\n", f"{one}, {two}"),
+        ("ab:" * 31 + "ab", one),
+    ):
+        assert config(tmp_path, STARDUST_SERVER_URL="wss://hub.example/ws", STARDUST_TLS_PIN=text).tls_pin == pins
+    for wrong in ("ab", f"{one}{two}", ",".join([one] * 5)):
+        with pytest.raises(ConfigError, match=r"STARDUST_TLS_PIN is .* 64 hex digits"):
+            config(tmp_path, STARDUST_SERVER_URL="wss://hub.example/ws", STARDUST_TLS_PIN=wrong)
+
+
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(SECRET)

@@ -50,6 +50,8 @@ def test_everything_is_read_and_the_key_does_not_show(files: dict[str, Path]) ->
     assert config.url == (True, "hub.example", 443, "/ws", "hub.example")
     assert (config.node, config.fleet, config.generation, config.name, config.boot) == (NODE, FLEET, 3, "web 3", BOOT)
     assert config.tls_pin == b"\xab" * 32
+    several = CONF.replace("ab" * 32, f"{'ab' * 32}, {'cd' * 32}")
+    assert parse_conf(several)["tls_pin"] == f"{'ab' * 32}, {'cd' * 32}"
     assert config.key == b"k" * 32
     assert "kkk" not in repr(config)
 

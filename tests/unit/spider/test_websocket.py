@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import random
 import socket
 import ssl
@@ -14,10 +13,6 @@ from pathlib import Path
 
 import aiohttp.web
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
@@ -206,47 +201,23 @@ async def test_the_server_is_told_why_we_leave() -> None:
 @SERVERS
 async def test_a_pinned_key_opens_a_hub_that_no_authority_has_signed(server: Server, certificate: Certificate) -> None:
     async with server(certificate.context) as port:
-        socket = await connect(at(port, secure=True), SUBPROTOCOL, AGENT, certificate.pin)
-        await socket.send(b"x" * 200_000)
-        assert await socket.receive() == b"x" * 200_000
-        await socket.close()
+        for pins in (certificate.pin, bytes(32) + certificate.pin):  # the second: one key follows another
+            socket = await connect(at(port, secure=True), SUBPROTOCOL, AGENT, pins)
+            await socket.send(b"x" * 200_000)
+            assert await socket.receive() == b"x" * 200_000
+            await socket.close()
 
 
 @pytest.mark.holds("SAFETY-44", "S-47")
 async def test_a_self_signed_hub_is_refused_without_a_pin_and_with_a_wrong_one(certificate: Certificate) -> None:
     async with websockets_server(certificate.context) as port:
-        with pytest.raises(WebSocketError, match=r"self.signed"):
+        with pytest.raises(WebSocketError, match=r"self.signed") as refused:
             await connect(at(port, secure=True), SUBPROTOCOL, AGENT)
-        with pytest.raises(WebSocketError, match="pinned"):
-            await connect(at(port, secure=True), SUBPROTOCOL, AGENT, b"\x00" * 32)
-
-
-def test_the_public_key_is_found_in_a_certificate(certificate: Certificate) -> None:
-    assert websocket.public_key_info(certificate.der) == certificate.spki
-
-
-@given(st.binary(max_size=200), st.integers(0, 600), st.integers(0, 255))
-def test_a_broken_certificate_is_a_value_error_and_nothing_else(junk: bytes, where: int, value: int) -> None:
-    wrong = bytearray(_SAMPLE.der)
-    wrong[where % len(wrong)] = value
-    for data in (junk, bytes(wrong), _SAMPLE.der[:where]):
-        with contextlib.suppress(ValueError):
-            websocket.public_key_info(data)
-
-
-class _Sample:
-    """Any certificate of this machine's own making."""
-
-    def __init__(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x" * 60)])
-        now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-        made = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(1)).sign(key, hashes.SHA256())
-        self.der = made.public_bytes(serialization.Encoding.DER)
-
-
-_SAMPLE = _Sample()
+        for word in ("issued by 'hub'", certificate.pin.hex(), "tls_pin", "add its authority"):
+            assert word in str(refused.value), "a person must know whose certificate it is, and what to do"
+        for pins in (bytes(32), bytes(64)):
+            with pytest.raises(WebSocketError, match="pinned"):
+                await connect(at(port, secure=True), SUBPROTOCOL, AGENT, pins)
 
 
 # -- servers that break the rules ------------------------------------------------------------------

@@ -166,7 +166,7 @@ def test_the_lock_of_another_program_on_another_disk_is_not_taken_for_this_folde
 async def test_of_a_folder_that_is_a_file_nothing_else_is_said(tmp_path: Path) -> None:
     file = tmp_path / "passwd"
     file.touch(mode=0o600)
-    asked = argparse.Namespace(data_dir=str(file), json=False, url=None, db=None, config=None)
+    asked = argparse.Namespace(data_dir=str(file), json=False, url=None, db=None, config=None, tls_ca=None, tls_pin=None)
     found = await doctor.examine(asked)
     assert [finding.text for finding in found if finding.check in ("folder", "hub", "database")] == [f"{file} is not a folder"]
     assert not [finding for finding in found if "chown" in finding.remedy]
@@ -322,7 +322,7 @@ async def test_a_check_that_fails_is_a_finding_and_the_others_go_on(folder: Path
     harm(folder, "INSERT OR REPLACE INTO fact VALUES ('clock_accepted', CAST('[1' AS BLOB))")
     harm(folder, "UPDATE node SET identity = 'z' || substr(identity, 2)")
     monkeypatch.setenv("STARDUST_SECRET", SECRET)
-    args = argparse.Namespace(data_dir=str(folder), db=None, config=None, url=None)
+    args = argparse.Namespace(data_dir=str(folder), db=None, config=None, url=None, tls_ca=None, tls_pin=None)
 
     found = {finding.check: finding.state for finding in await doctor.examine(args)}
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
 import pytest
 
-from groundcontrol.cli.client import CliError, check_url, is_meant
+from groundcontrol.cli.client import UNTRUSTED, CliError, Hub, check_url, is_meant
 from spider.wire.ids import new_random_id
+from tests.support.certificates import Certificate
+
+TOKEN = "not-for-strangers"
 
 
 @pytest.mark.parametrize(
@@ -48,3 +58,72 @@ def test_an_id_stands_for_its_node_alone() -> None:
     assert is_meant(ours, "web-1")
     assert not is_meant(posing, theirs["id"])
     assert not is_meant(ours, "db-1")
+
+
+class Door(NamedTuple):
+    """A TLS server, and what it was told."""
+
+    url: str
+    heard: bytearray
+    certificate: Certificate
+    file: Path
+
+
+@pytest.fixture
+async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+    monkeypatch.setenv("STARDUST_TOKEN", TOKEN)
+    certificate, heard = Certificate(tmp_path), bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            heard.extend(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n\r\n{"nodes": []}')
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=certificate.context)
+    async with server:
+        yield Door(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", heard, certificate, tmp_path / "hub.pem")
+
+
+async def asked(door: Door, *, ca: str | None = None, pin: str | None = None) -> object:
+    args = argparse.Namespace(url=door.url, data_dir=None, tls_ca=ca, tls_pin=pin)
+    async with Hub(args) as hub:
+        return await hub.get("/nodes")
+
+
+async def test_a_hub_that_no_authority_has_signed_is_trusted_by_its_authority_or_its_key(door: Door) -> None:
+    pin = door.certificate.pin.hex()
+    for ca, pins in ((str(door.file), None), (None, pin), (None, f"{'00' * 32}, {pin.upper()}")):
+        door.heard.clear()
+        assert await asked(door, ca=ca, pin=pins) == {"nodes": []}
+        assert TOKEN.encode() in door.heard
+
+
+async def test_who_is_not_trusted_hears_no_token_and_the_person_learns_whose_certificate_it_is(door: Door, tmp_path: Path) -> None:
+    with pytest.raises(CliError, match="issued by 'hub'") as refused:
+        await asked(door)
+    assert refused.value.code == UNTRUSTED
+    for word in ("self-signed", door.certificate.pin.hex(), "--tls-ca", "--tls-pin"):
+        assert word in str(refused.value)
+    with pytest.raises(CliError, match="not one of --tls-pin") as refused:
+        await asked(door, pin="00" * 32)
+    assert (refused.value.code, door.certificate.pin.hex() in str(refused.value)) == (UNTRUSTED, True)
+    with pytest.raises(CliError, match="issued by 'hub'"):
+        await asked(door, ca=str(Path(_another_authority(tmp_path))))
+    assert not door.heard
+
+
+def _another_authority(folder: Path) -> Path:
+    other = folder / "other"
+    other.mkdir()
+    Certificate(other)
+    return other / "hub.pem"
+
+
+@pytest.mark.parametrize(
+    ("ca", "pin", "told"), [(None, "12:34", "--tls-pin: 64 hex digits"), ("/none.pem", None, "--tls-ca: /none.pem cannot be used")]
+)
+async def test_a_trust_that_cannot_be_is_told(door: Door, ca: str | None, pin: str | None, told: str) -> None:
+    with pytest.raises(CliError, match=told):
+        await asked(door, ca=ca, pin=pin)

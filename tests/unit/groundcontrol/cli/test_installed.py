@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.cli.client import CliError, Hub, place_of
+from groundcontrol.cli.client import Hub, NotReadable, place_of
 from groundcontrol.cli.folder import read_settings
 from groundcontrol.cli.installed import Installed, find_installed
 from groundcontrol.cli.main import main
@@ -39,7 +39,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def words(**given: str) -> argparse.Namespace:
-    return argparse.Namespace(**{"data_dir": None, "url": None, "db": None, "config": None, **given})
+    return argparse.Namespace(**{"data_dir": None, "url": None, "db": None, "config": None, "tls_ca": None, "tls_pin": None, **given})
 
 
 def found(root: Path) -> Installed:
@@ -155,15 +155,22 @@ def test_without_a_service_the_folder_is_the_default_one(machine: Path) -> None:
     assert place_of(words()).folder == Path(".stardust")
 
 
-def test_settings_that_cannot_be_read_are_named(machine: Path) -> None:
-    (machine / "etc/stardust-hub/environment").mkdir()  # of root, too, it cannot be read
-    settings = read_settings(words())
-    assert settings.config is None
-    [fault] = settings.faults
-    assert str(machine / "etc/stardust-hub/environment") in fault
+def test_settings_that_cannot_be_read_are_named(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (machine / "etc/stardust-hub/environment").mkdir()  # not even root can read it
+    with pytest.raises(NotReadable, match=rf"{machine}/etc/stardust-hub/environment.*run this as root"):
+        read_settings(words())
+    assert main(["doctor", "--json"]) == 1
+    [finding] = json.loads(capsys.readouterr().out)["checks"]
+    assert (finding["check"], finding["remedy"]) == ("settings", "run this as root")
     drop_in(machine, "[Service]\nExecStart=/x/stardust serve\n")
-    with pytest.raises(CliError, match="run this as root, or name it with --data-dir"):
+    with pytest.raises(NotReadable, match="run this as root, or name the folder with --data-dir"):
         place_of(words())
+
+
+def test_the_owner_of_the_data_alone_is_told_that_the_secret_is_roots(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundcontrol.cli.folder.os.access", lambda _path, _mode: False)  # as another user than root
+    with pytest.raises(NotReadable, match=rf"{machine}/etc/stardust-hub/secret: Permission denied\): run this as root"):
+        read_settings(words())
 
 
 def no_hub(args: argparse.Namespace) -> str:

@@ -51,7 +51,7 @@ def test_keys_that_give_nothing_away_are_refused(public: bytes) -> None:
 
 
 def test_an_invite_is_read_as_it_was_written_and_shows_no_secret() -> None:
-    for pin in (None, os.urandom(32)):
+    for pin in (None, os.urandom(32), os.urandom(4 * 32)):
         invite = an_invite(tls_pin=pin)
         text = joining.write_invite(invite)
         assert joining.read_invite(f"  {text}\n") == invite

@@ -1,0 +1,102 @@
+"""What both ends read of an X.509 certificate (DER): its public key, which a pin names, and who issued it, which a person is told."""
+
+import hashlib
+from typing import List, Tuple
+
+from spider.wire.proof import same
+
+PIN_BYTES = 32
+MAX_PINS = 4
+"""A key and its successors; each makes an invite 43 characters longer."""
+_MAX_NAME_CHARS = 100
+_NAMES = {b"\x55\x04\x03": 0, b"\x55\x04\x0a": 1}
+"""Of a name, the common name (2.5.4.3) and the organisation (2.5.4.10), in the order in which they are shown."""
+_ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
+
+
+def is_pinned(certificate: bytes, pins: bytes) -> bool:
+    """Whether the key of a certificate is one of those that are pinned: each the SHA-256 of a public key, one behind the other.
+
+    Raises: ValueError: not a certificate.
+    """
+    seen = hashlib.sha256(public_key_info(certificate)).digest()
+    return any(same(seen, pins[at : at + PIN_BYTES]) for at in range(0, len(pins), PIN_BYTES))
+
+
+def read_pins(text: str) -> bytes:
+    """Read one pin or several, with commas between.
+
+    Raises: ValueError: not 64 hex digits each, or more than `MAX_PINS`.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > MAX_PINS or any(len(part) != 2 * PIN_BYTES or set(part) - set("0123456789abcdef") for part in parts):
+        raise ValueError(f"64 hex digits are expected (SHA-256 of the hub's public key), or up to {MAX_PINS} such with commas between")
+    return bytes.fromhex("".join(parts))
+
+
+def public_key_info(certificate: bytes) -> bytes:
+    """The SubjectPublicKeyInfo inside a certificate.
+
+    Raises: ValueError: not a certificate.
+    """
+    tbs, at = _behind(certificate, 5)
+    _, end = _der(tbs, at)
+    return tbs[at:end]
+
+
+def issuer_of(certificate: bytes) -> str:
+    """Who issued a certificate, by common name and organisation; empty: it does not say. The words are a stranger's, made harmless.
+
+    Raises: ValueError: not a certificate.
+    """
+    tbs, at = _behind(certificate, 2)
+    name, _ = _der(tbs, at)
+    found: List[Tuple[int, str]] = []
+    at = 0
+    while at < len(name):
+        pairs, at = _der(name, at)
+        pair, _ = _der(pairs, 0)
+        kind, value = _der(pair, 0)
+        text, _ = _der(pair, value)
+        if kind in _NAMES and pair[value] in _ENCODINGS:
+            plain = text.decode(_ENCODINGS[pair[value]], "replace")
+            found.append((_NAMES[kind], "".join(char for char in plain if char.isprintable())[:_MAX_NAME_CHARS]))
+    return ", ".join(text for _, text in sorted(found)[: len(_NAMES)])
+
+
+def untrusted(certificate: bytes, why: str) -> str:
+    """The sentence for a person: who issued the certificate that was refused, and its key, to be compared."""
+    try:
+        issuer, pin = issuer_of(certificate), hashlib.sha256(public_key_info(certificate)).hexdigest()
+    except ValueError:
+        return f"its certificate is not trusted here: {why}"
+    return f"its certificate is not trusted here: {why}. It was issued by {issuer or 'nobody by name'!r}; the SHA-256 of its public key is {pin}"
+
+
+def _behind(certificate: bytes, fields: int) -> Tuple[bytes, int]:
+    """What a certificate signs, and where it goes on behind so many of: serial number, signature algorithm, issuer, validity, subject."""
+    whole, _ = _der(certificate, 0)
+    tbs, _ = _der(whole, 0)
+    at = 0
+    if tbs[:1] == b"\xa0":  # the version, when it is not v1
+        _, at = _der(tbs, at)
+    for _field in range(fields):
+        _, at = _der(tbs, at)
+    return tbs, at
+
+
+def _der(data: bytes, at: int) -> Tuple[bytes, int]:
+    """The content of the DER value at an offset, and where it ends."""
+    head = data[at : at + 2]
+    if len(head) < 2:
+        raise ValueError("truncated")
+    size, start = head[1], at + 2
+    if size >= 0x80:
+        width = size & 0x7F
+        size = int.from_bytes(data[start : start + width], "big")
+        start += width
+        if not 0 < width <= 4:
+            raise ValueError("an odd length")
+    if start + size > len(data):
+        raise ValueError("truncated")
+    return data[start : start + size], start + size

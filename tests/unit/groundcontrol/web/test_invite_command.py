@@ -1,0 +1,31 @@
+"""The line that is pasted on a new server, run by a real shell: what it says where the hub's certificate or the hub itself is not what it should be."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from groundcontrol.web.http import invites
+from groundcontrol.web.services import Services
+from tests.support.ports import free_port
+
+
+def services(port: int, tls_pin: str | None) -> Services:
+    config = SimpleNamespace(tls_pin=tls_pin, origins=frozenset({f"https://127.0.0.1:{port}"}))
+    return cast("Services", cast("Any", SimpleNamespace(config=config, invites=SimpleNamespace(script_sha256="0" * 64))))
+
+
+@pytest.mark.parametrize("pins", [[], ["ab" * 32], ["ab" * 32, "cd" * 32]])
+def test_a_script_that_is_not_fetched_says_what_to_do(pins: list[str]) -> None:
+    made = services(free_port(), ", ".join(pins) or None)
+    for text in (invites.command(made, "stardust1.x", ""), invites.line(made, "")):
+        for pin in pins:
+            assert "sha256//" + base64.b64encode(bytes.fromhex(pin)).decode() in text
+        assert ("--pinnedpubkey" in text, "_create_unverified_context" in text) == (bool(pins), bool(pins))
+        done = subprocess.run(["sh"], input=text, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode != 0
+        assert invites.HELP in done.stderr
