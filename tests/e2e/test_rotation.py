@@ -11,7 +11,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +24,7 @@ from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.command import stardust
+from tests.support.eventually import wait_until
 from tests.support.factories import new_node
 from tests.support.hub import PASSWORD, PROGRAM, ROOT, SECRET, HubProcess
 from tests.support.keys import first_vault, vault_of
@@ -288,10 +288,7 @@ def kill_the_command(folder: Path, old: str, new: str, chance: random.Random) ->
         process.stdin.close()
         if chance.random() < 0.3:
             return kill_within(process, chance.uniform(0.0, 3.0))
-        deadline = time.monotonic() + LIMIT_S
-        while process.poll() is None and not list(folder.glob("*.before-rotation-*")):
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        wait_until(lambda: process.poll() is not None or list(folder.glob("*.before-rotation-*")), LIMIT_S, poll_s=0.001)
         return kill_within(process, chance.uniform(0.0, 0.25))
 
 

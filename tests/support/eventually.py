@@ -15,7 +15,7 @@ T = TypeVar("T")
 What = str | Callable[[], str]
 
 
-def wait_until(read: Callable[[], T], limit_s: float = LIMIT_S, what: What = "") -> T:
+def wait_until(read: Callable[[], T], limit_s: float = LIMIT_S, what: What = "", *, poll_s: float = POLL_S) -> T:
     """Read until the result is true, and return it.
 
     Args: what: describes a failure; a function is called only then.
@@ -26,7 +26,7 @@ def wait_until(read: Callable[[], T], limit_s: float = LIMIT_S, what: What = "")
     while not (found := read()):
         if time.monotonic() > ends_at:
             raise _too_late(limit_s, what)
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     return found
 
 

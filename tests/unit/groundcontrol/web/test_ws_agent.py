@@ -160,6 +160,7 @@ async def test_a_node_that_takes_nothing_is_not_kept_for_what_it_was_sent() -> N
         connection.transport.pause_reading()
         await ws.send_bytes(b"go")
         await eventually(lambda: bool(door.seen) and door.seen[0]() is None, 30, "the socket is still there")
+        connection.transport.abort()  # a close would wait ten seconds for an answer that nobody reads
 
 
 async def _send_all(ws: aiohttp.ClientWebSocketResponse, messages: list[bytes]) -> None:
