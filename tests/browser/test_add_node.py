@@ -14,7 +14,7 @@ from tests.support.page.accounts import choose_password
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import SUDO, asked_for_its_key, held_back, listed, opened, said, trusted
 from tests.support.page.gate import DESKTOP, LOOKS, PHONE, Look, gate
-from tests.support.page.waits import forgotten, until
+from tests.support.page.waits import forgotten, settle, until
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
 
@@ -332,7 +332,7 @@ def test_one_that_could_not_be_read_closes_no_other_dialog(browser: Browser, hub
         for late in (first, second):
             with page.expect_event("requestfinished", lambda request: "/deployments/" in request.url):
                 late.fulfill(status=503, json={"code": "unavailable", "detail": "It is busy."})
-        page.wait_for_timeout(200)
+        settle(page)
         expect(other).to_be_visible()
         expect(page.get_by_text("It is busy.")).to_have_count(0)
         page.keyboard.press("Escape")

@@ -11,7 +11,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.answers import Held
 from tests.support.page.deployments import asked_for_its_key, held_back, trusted
 from tests.support.page.gate import LOOKS, gate
-from tests.support.page.waits import until
+from tests.support.page.waits import settle, until
 from tests.support.ports import free_port
 from tests.support.ssh_server import SshServerThread
 
@@ -163,7 +163,7 @@ def nobody_answers(page: Page, told: Locator) -> None:
     page.route("**/*", lambda route: route.abort())
     with page.expect_event("requestfailed"):
         told.get_by_role("button", name="Try again").click()
-    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
+    settle(page)
     expect(page.get_by_role("link", name="Fleet").locator("visible=true").first).to_be_visible()
     expect(told).to_be_in_viewport()
     page.unroute("**/*")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.support.hub import HubProcess
 from tests.support.page.accounts import sign_in
-from tests.support.page.waits import until
+from tests.support.page.waits import settle, until
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -94,7 +94,7 @@ def test_single_keys_that_are_off_choose_no_range_turn_no_chart_and_copy_nothing
             if on:
                 expect(copied).to_be_visible()
             else:
-                page.wait_for_timeout(500)
+                settle(page)
                 expect(copied).to_have_count(0)
             page.keyboard.press("Escape")
             expect(dialog).to_have_count(0)

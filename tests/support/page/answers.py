@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import APIResponse, Page, Route, WebSocketRoute
 
-from tests.support.page.waits import until
+from tests.support.page.waits import settle, until
 
 
 class Kept:
@@ -57,7 +57,7 @@ class Held:
         with self._page.expect_response(self._pattern) as late:
             route.fulfill(response=answer)
         late.value.finished()
-        self._page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
+        settle(self._page)
 
 
 OLDER = """

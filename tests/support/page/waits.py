@@ -28,6 +28,11 @@ def until(page: Page, read: Callable[[], T], good: Callable[[T], object] = bool,
         page.wait_for_timeout(BETWEEN_MS)
 
 
+def settle(page: Page) -> None:
+    """Let the page draw what it makes of what it was given, by its own timers: they are as late as the page is. Not where its clock is a test's."""
+    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 100))")
+
+
 def try_now(page: Page) -> None:
     """Let the page ask for its link at once, where it does not have it again already by itself."""
     page.get_by_role("button", name="Try now").evaluate_all("(found) => found[0]?.click()")
