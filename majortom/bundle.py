@@ -10,6 +10,7 @@ from importlib import resources, util
 from pathlib import Path
 
 from majortom.lean import lean_script, lean_source
+from spider.version import version_in
 
 MAX_BUNDLE_BYTES = 350_000
 _SHEBANG = b"#!/usr/bin/python3\n"
@@ -98,6 +99,7 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
     files = {"__main__.py": main}
     for name in modules:
         files[f"spider/{name}"] = lean_source((spider / name).read_bytes())
+    files["spider/version.py"] = f'VERSION = "{version_in(str(spider))}"\n'.encode()  # a node reads it in a bundle before that runs
     files["spider/node.sh"] = lean_script((resources.files("majortom") / "scripts" / "node.sh").read_bytes())
     for name in _MSGPACK:
         files[f"msgpack/{name}"] = lean_source((msgpack / name).read_bytes())

@@ -17,8 +17,10 @@ from typing import Final, Literal, NamedTuple
 from groundcontrol.auth.moment import BEHIND_S
 from groundcontrol.cli.folder import Settings, lock_holder, told_pid
 from groundcontrol.cli.rights import user_name
+from groundcontrol.cli.table import UPDATE_OUTDATED, named_agents
 from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.datadir import check_folder, check_local, is_volatile
+from groundcontrol.deployments.files import bundle_version
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError
 from groundcontrol.store.sqlite.backup import check_known
@@ -408,6 +410,20 @@ async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding
         "warning",
         "; ".join(told),
         "stardust redeploy brings them those of this release; a Spider that somebody started by hand, as scripts/run does, needs none",
+    )
+
+
+async def agents_finding(inspection: Inspection, config: Config | None) -> Finding:
+    """Whether nodes run another Spider than the one that this hub ships."""
+    try:
+        shipped = bundle_version(read_bundle(None if config is None else config.agent_bundle))
+    except (BundleError, OSError):
+        return Finding("agents", "warning", "which Spider this hub ships is not known", "see the check of the bundle")
+    outdated = await inspection.outdated_agents(shipped)
+    if not outdated:
+        return Finding("agents", "ok", f"every node that has connected runs Spider {shipped}, as this hub ships it")
+    return Finding(
+        "agents", "warning", f"this hub ships Spider {shipped}, and other versions run on {named_agents(outdated)}", UPDATE_OUTDATED
     )
 
 

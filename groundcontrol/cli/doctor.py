@@ -135,6 +135,7 @@ async def _inside(settings: Settings) -> list[Finding]:
         findings += await _look("clock", lambda: checkup.clock_finding(inspection, time.time()))
         findings += await _look("password", lambda: checkup.password_finding(inspection))
         findings += await _look("units", lambda: checkup.units_finding(inspection))
+        findings += await _look("agents", lambda: checkup.agents_finding(inspection, settings.config))
         return findings
 
 

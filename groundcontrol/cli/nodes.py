@@ -41,10 +41,10 @@ async def run(args: argparse.Namespace) -> int:
             [
                 node["name"], "waiting" if node["waiting"] else node["state"], node["address"], percent(latest.get("cpu.total")), figure(latest.get("load.1")),
                 ratio(latest.get("memory.used"), latest.get("memory.total")), updates_text(node["updates"]), node["identity"]["os_name"] or MISSING,
-                age(node["last_seen_at"]), node["id"],
+                agent_text(node), age(node["last_seen_at"]), node["id"],
             ]
         )  # fmt: skip
-    print(table(("NAME", "STATE", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SEEN", "ID"), rows))
+    print(table(("NAME", "STATE", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SPIDER", "SEEN", "ID"), rows))
     return 0
 
 
@@ -52,6 +52,11 @@ def updates_text(updates: Mapping[str, Any]) -> str:
     """How many there are, and how many of them for security; not every manager tells."""
     secure = MISSING if updates["security"] is None else updates["security"]
     return MISSING if updates["total"] is None else f"{updates['total']} ({secure})"
+
+
+def agent_text(node: Mapping[str, Any]) -> str:
+    """The version of its Spider, marked where the hub ships another one."""
+    return f"{node['agent_version'] or MISSING}{' (outdated)' if node['agent'] == 'outdated' else ''}"
 
 
 async def _decide(args: argparse.Namespace) -> int:

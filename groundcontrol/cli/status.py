@@ -6,7 +6,8 @@ import argparse
 import json
 from collections import Counter
 
-from groundcontrol.cli.client import CliError, Hub
+from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.table import UPDATE_OUTDATED, named_agents
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
@@ -18,18 +19,21 @@ async def run(args: argparse.Namespace) -> int:
     unknown = ""
     states: Counter[str] = Counter()
     security = 0
+    outdated: list[tuple[str, str]] = []
     async with Hub(args) as hub:
         status, health = await hub.health()
         try:
             async for node in hub.every("/nodes", "nodes"):
                 states[node["state"]] += 1
                 security += node["updates"]["security"] or 0
+                outdated += [(node["name"], node["agent_version"])] if node["agent"] == "outdated" else []
         except CliError as exc:
             if status == 200:
                 raise
             unknown = str(exc)
     nodes = None if unknown else {state: states[state] for state in ("online", "offline", "pending")}
     facts = {"health": health, "nodes": nodes, "security_updates": None if unknown else security}
+    facts["outdated_agents"] = None if unknown else dict(outdated)
     if args.json:
         print(json.dumps(facts))
     else:
@@ -40,4 +44,6 @@ async def run(args: argparse.Namespace) -> int:
             print(f"nodes: {states['online']} online, {states['offline']} offline, {states['pending']} pending")
         if security and not unknown:
             print(f"security updates waiting: {security}")
+        if outdated and not unknown:
+            print(shown(f"another Spider than this hub ships: {named_agents(outdated)}; {UPDATE_OUTDATED} replaces it"))
     return 0 if status == 200 else 1

@@ -9,6 +9,8 @@ from typing import Any
 from groundcontrol.cli.client import shown
 
 MISSING = "-"
+UPDATE_OUTDATED = "stardust update --outdated"
+_MOST_NAMED = 5
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -49,3 +51,9 @@ def age(at: float | None) -> str:
 def moment(at: float | None) -> str:
     """Local date and time."""
     return MISSING if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def named_agents(outdated: Sequence[tuple[str, str]]) -> str:
+    """The first nodes of a list, each with its version."""
+    more = f" and {len(outdated) - _MOST_NAMED} more" if len(outdated) > _MOST_NAMED else ""
+    return ", ".join(f"{name} ({version})" for name, version in outdated[:_MOST_NAMED]) + more

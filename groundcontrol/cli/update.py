@@ -13,6 +13,7 @@ from groundcontrol.cli.watch import Watch, deployment_line, end_of_deployment
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("nodes", nargs="*", metavar="NODE", help="name or id; the first ones are the canaries")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="every node with this tag; may be repeated")
+    parser.add_argument("--outdated", action="store_true", help="every connected node that runs another version than the hub ships")
     parser.add_argument("--canaries", type=int, default=1, metavar="N", help="so many first; the others once these are connected [1]")
     parser.add_argument("--at-once", type=int, default=5, metavar="N", help="so many at a time [5]")
     parser.add_argument("--no-wait", action="store_true", help="order it, print the ids of the deployments, and do not wait for their ends")
@@ -24,8 +25,18 @@ async def run(args: argparse.Namespace) -> int:
         chosen = [(await node_of(hub, name))["id"] for name in args.nodes]
         if args.tag:
             chosen += [node["id"] async for node in hub.every("/nodes", "nodes") if set(args.tag) & set(node["tags"])]
+        if args.outdated:
+            found, left = await _outdated(hub)
+            chosen += found
+            if left:
+                print(shown(f"stardust: left out: {', '.join(left)}"), file=sys.stderr)
+            if not chosen:
+                print(
+                    json.dumps({"deployments": []}) if args.json else "No node can be updated." if left else "Every node runs this version."
+                )
+                return 1 if left else 0
         if not chosen:
-            raise CliError("name nodes, or their tag with --tag")
+            raise CliError("name nodes, or their tag with --tag, or give --outdated")
         asked = {"nodes": list(dict.fromkeys(chosen)), "canaries": args.canaries, "at_once": args.at_once}
         rows = (await hub.post("/agent-updates", asked))["deployments"]
         if not args.json:
@@ -38,3 +49,19 @@ async def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"deployments": rows}))
     return 0 if args.no_wait or all(row["state"] == "succeeded" for row in rows) else 1
+
+
+async def _outdated(hub: Hub) -> tuple[list[str], list[str]]:
+    """The nodes that run another version and can be updated now, and why each of the others cannot."""
+    found, left = [], []
+    async for node in hub.every("/nodes", "nodes"):
+        policy = node["policy"] or {"mode": "", "verbs": []}
+        if node["agent"] != "outdated":
+            continue
+        if node["state"] != "online":
+            left.append(f"{node['name']} (not connected)")
+        elif policy["mode"] != "managed" or (policy["verbs"] and "update" not in policy["verbs"]):
+            left.append(f"{node['name']} (its policy refuses updates)")
+        else:
+            found.append(node["id"])
+    return found, left

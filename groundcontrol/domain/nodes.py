@@ -39,6 +39,13 @@ def units_state(units: int, current: int = UNITS) -> Literal["current", "older",
     return "older" if units < current else "current"
 
 
+def agent_state(version: str, shipped: str) -> Literal["current", "outdated", "unknown"]:
+    """How a node's Spider compares with the one that the hub ships, which an update brings, be it newer or not."""
+    if not version:
+        return "unknown"
+    return "current" if version == shipped else "outdated"
+
+
 class NodeUpdates(NamedTuple):
     """Packages that could be upgraded. `None` = not known."""
 

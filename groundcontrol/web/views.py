@@ -12,7 +12,7 @@ from groundcontrol.domain.facts import Cell, FactTable
 from groundcontrol.domain.ids import SessionId
 from groundcontrol.domain.jobs import Batch, Job
 from groundcontrol.domain.log import AuditRow, Event
-from groundcontrol.domain.nodes import Node, NodeIdentity, units_state
+from groundcontrol.domain.nodes import Node, NodeIdentity, agent_state, units_state
 from groundcontrol.domain.plans import Plan, Report
 from groundcontrol.domain.scope import Grants
 from groundcontrol.domain.server_lists import Reading
@@ -112,7 +112,14 @@ def token_view(token: ApiToken) -> schema.ApiTokenView:
 
 
 def node_view(
-    node: Node, latest: dict[str, schema.Sample], *, online: bool, last_seen_at: float | None, credentials_kept: bool, skew_s: float | None
+    node: Node,
+    latest: dict[str, schema.Sample],
+    *,
+    shipped: str,
+    online: bool,
+    last_seen_at: float | None,
+    credentials_kept: bool,
+    skew_s: float | None,
 ) -> schema.NodeView:
     identity = node.identity
     policy = node.policy
@@ -134,6 +141,7 @@ def node_view(
         simulated=node.simulated,
         waiting=node.waiting,
         units=units_state(identity.units),
+        agent=agent_state(node.agent_version, shipped),
         clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # to the second: lists tell of what has changed
     )
 

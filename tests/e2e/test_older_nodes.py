@@ -21,6 +21,7 @@ from spider.wire.frames import (
     Welcome,
 )
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of
+from tests.support.command import stardust
 from tests.support.eventually import eventually
 from tests.support.hub import HubProcess
 from tests.support.invariants import Journal, check_databases, check_samples, held_samples, told_holes
@@ -63,6 +64,10 @@ async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: H
         await agent.say(IDENTITY._replace(agent_version="0.0.9", policy_verbs=VERBS), layout_of(), *packs)
         await agent.wait_acked(1)
         await eventually(lambda: hub.node(node.node_id)["policy"])
+        assert hub.node(node.node_id)["agent"] == "outdated"
+        told = await asyncio.to_thread(stardust, hub.folder, "status")
+        assert "two-releases-behind (0.0.9); stardust update --outdated replaces it" in told.stdout
+        assert "0.0.9 (outdated)" in (await asyncio.to_thread(stardust, hub.folder, "nodes")).stdout
         job = await order(hub, node)
         start = await agent.expect(JobStart)
         assert open_order(node.launch_key, start.order).verb == "upgrade"
@@ -79,6 +84,8 @@ async def test_a_node_of_an_older_release_still_reports_and_finishes_jobs(hub: H
         await eventually(lambda: hub.local("GET", f"/api/v1/deployments/{row['id']}").json["ended_at"])
         row = (await hub.call("GET", f"/api/v1/deployments/{row['id']}")).json
         assert (row["state"], row["error"]["code"]) == ("failed", "node.policy_refuses")
+        done_again = await asyncio.to_thread(stardust, hub.folder, "update", "--outdated", status=1)
+        assert "left out: two-releases-behind (its policy refuses updates)" in done_again.stderr
         assert heard_before(pack([45, list(Bundle(b"", 0, 1, b"x"))])) is None
     check_samples(journal, await held_samples(hub.folder, {"pulse": "load.1"}, at - 10, at + 60), told_holes(hub.folder))
     check_acknowledged(hub.folder, NodeSide(job["id"], 1, LINE, len(LINE)))

@@ -30,6 +30,7 @@ from spider.wire.frames import (
     Welcome,
 )
 from spider.wire.session import Link, NodeOpening
+from tests.support.bundles import shipped_version
 from tests.support.hub import ROOT, Enrolled, HubProcess
 
 M = TypeVar("M")
@@ -53,7 +54,7 @@ def pack_of(seq: int, *, at: float | None = None, rows: int = 1, stream: int = S
 
 IDENTITY = Identity(
     "web-1", "0" * 32, "debian", "Debian GNU/Linux 12", "12", "6.1.0", "x86_64", "kvm", "AMD EPYC", 4, 8 << 30, "apt", "Etc/UTC",
-    1_790_000_000_000, ["192.0.2.1"], "0.1.0", "managed", list(VERBS), "no",
+    1_790_000_000_000, ["192.0.2.1"], shipped_version(), "managed", list(VERBS), "no",
 )  # fmt: skip
 
 

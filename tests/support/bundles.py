@@ -6,7 +6,8 @@ import functools
 import shutil
 from pathlib import Path
 
-from majortom.bundle import build_bundle
+from groundcontrol.deployments.files import bundle_version
+from majortom.bundle import build_bundle, read_bundle
 from tests.support.hub import ROOT
 
 
@@ -16,6 +17,12 @@ def shipped_bundle() -> bytes:
     return build_bundle()
 
 
+@functools.cache
+def shipped_version() -> str:
+    """The version of Spider that a hub ships which was given no other bundle."""
+    return bundle_version(read_bundle())
+
+
 def bundle_of(folder: Path, version: str, *, fault: str = "") -> Path:
     """Build the sources as they are under another version; returns where the bundle is.
 
@@ -23,7 +30,7 @@ def bundle_of(folder: Path, version: str, *, fault: str = "") -> Path:
     """
     sources = folder / f"spider-{version}"
     shutil.copytree(ROOT / "spider", sources, ignore=shutil.ignore_patterns("__pycache__"))
-    (sources / "version.py").write_text(f'VERSION = "{version}"\n')
+    (sources / "VERSION").write_text(version)
     if fault:
         agent = sources / "agent.py"
         agent.write_text(f"{agent.read_text()}\n{fault}\n")

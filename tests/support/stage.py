@@ -44,6 +44,7 @@ from spider.wire.metrics import parse_series
 from spider.wire.orders import Order
 from spider.wire.tables import BY_NAME
 from tests.support.agent import AgentClosed, TestAgent, layout_of
+from tests.support.bundles import bundle_of, shipped_version
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
 from tests.support.played import PlayedNodes
@@ -51,6 +52,8 @@ from tests.support.wire import open_order
 
 FROZEN_AT = 1_789_646_400
 """2026-09-17 12:00:00 UTC, a Thursday: where the clocks of a frozen stage stand."""
+FROZEN_VERSION = "0.1.0"
+"""Of the Spiders of a frozen stage."""
 GIB = 2**30
 PAST_S = 900
 QUIET_S = 90
@@ -243,13 +246,13 @@ UPDATES = (
 )  # fmt: skip
 
 
-def identity(star: Star, at: float) -> Identity:
+def identity(star: Star, at: float, spider: str) -> Identity:
     """What it says of itself."""
     system, title, version, manager = star.system
     mode = "monitor" if star.mood == "watched" else "managed"
     return Identity(
         star.name, hashlib.md5(star.name.encode(), usedforsecurity=False).hexdigest(), system, title, version, "6.1.0-38-amd64", "x86_64", "kvm", "AMD EPYC 9354",
-        star.cores, star.memory, manager, "Europe/Berlin", int((at - star.up_days * 86_400) * 1000), ["192.0.2.17", "2001:db8::17"], "0.1.0",
+        star.cores, star.memory, manager, "Europe/Berlin", int((at - star.up_days * 86_400) * 1000), ["192.0.2.17", "2001:db8::17"], spider,
         mode, list(VERBS) if mode == "managed" else [], star.reboot,
     )  # fmt: skip
 
@@ -278,6 +281,7 @@ class Stage(PlayedNodes):
             event.set()
         self._steady: dict[str, float] = {}
         self._frozen = frozen
+        self._version = FROZEN_VERSION if frozen else shipped_version()
         self._every_s = every_s
         self._count = len(self._nodes)
         self.orders: list[tuple[str, Order]] = []
@@ -318,7 +322,7 @@ class Stage(PlayedNodes):
             return
         star, now = BY_STAR[node.name], self.now()
         until_s = int(now) if star.mood != "quiet" else int(now) - self._quiet_s
-        await agent.say(identity(star, now), Updates(*star.updates, int((now - 1260) * 1000)))
+        await agent.say(identity(star, now, self._version), Updates(*star.updates, int((now - 1260) * 1000)))
         seq = agent.acked[STREAM_LIVE] + 1
         sent = {seq - 1: until_s}
         for family, rhythm_s in (("breathe", 60), ("pulse", 1)):
@@ -356,7 +360,7 @@ class Stage(PlayedNodes):
         held = agent.acked[STREAM_LIVE]
         self._sent[node.name] = {held: sent.get(held, int(self.now()))}
         await agent.say(
-            identity(star, self.now()),
+            identity(star, self.now(), self._version),
             *(layout_of(family, rhythm_s, series_of(star)[family]) for family, rhythm_s in (("breathe", 60), ("pulse", 1))),
         )
 
@@ -502,8 +506,8 @@ def wait_told_of_who_left(hub: HubProcess, stage: Stage) -> None:
 
 
 def frozen_hub(folder: Path) -> HubProcess:
-    """A hub whose wall clock stands at the frozen moment."""
-    return HubProcess(folder, faults=[f"frozen-clock={FROZEN_AT}"])
+    """A hub whose wall clock stands at the frozen moment, and which ships a Spider whose version stands."""
+    return HubProcess(folder, args=["--agent-bundle", str(bundle_of(folder.parent, FROZEN_VERSION))], faults=[f"frozen-clock={FROZEN_AT}"])
 
 
 def staged(folder: Path) -> Iterator[tuple[HubProcess, Stage, dict[str, str]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.agent_host import AgentHost
-from tests.support.bundles import bundle_of
+from tests.support.bundles import bundle_of, shipped_version
 from tests.support.deploy_client import Desk, any_host, step_of
 from tests.support.eventually import wait_until
 from tests.support.hub import HubProcess
@@ -68,7 +68,7 @@ def test_a_new_version_waits_for_the_job_and_is_proven(desk: Desk, tmp_path: Pat
     assert step_of(row, "install")["started_at"] >= done["ended_at"] - 1
     (node,) = desk.nodes()
     assert (node["agent_version"], node["state"]) == ("0.1.1", "online")
-    assert installed(desk) == ["0.1.1", "/opt/stardust/0.1.0/", "/opt/stardust/0.1.1/", "/opt/stardust/current/", "0"]
+    assert installed(desk) == ["0.1.1", f"/opt/stardust/{shipped_version()}/", "/opt/stardust/0.1.1/", "/opt/stardust/current/", "0"]
     again = end(desk)
     assert again["state"] == "succeeded"  # it runs this very version: nothing is restarted
 

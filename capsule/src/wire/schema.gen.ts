@@ -1010,6 +1010,8 @@ export interface NodeView {
   waiting: boolean;
   /** Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again. */
   units: "current" | "older" | "unknown";
+  /** Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces. */
+  agent: "current" | "outdated" | "unknown";
   /** By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected. */
   clock_skew_seconds: number | null;
 }

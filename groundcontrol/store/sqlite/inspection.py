@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from groundcontrol.domain.history import LayoutRow
 from groundcontrol.domain.log import AuditHead, AuditRow
-from groundcontrol.domain.nodes import NodeIdentity, units_state
+from groundcontrol.domain.nodes import NodeIdentity, agent_state, units_state
 from groundcontrol.errors import ConfigError, StoreError
 from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.stats import StatChunk
@@ -138,6 +138,13 @@ class Inspection:
         )
         states = [(row["name"], units_state(_units(row["identity"]), current)) for row in found]
         return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
+
+    async def outdated_agents(self, shipped: str) -> list[tuple[str, str]]:
+        """The names of nodes whose Spider is another version than this one, with theirs."""
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT name, agent_version FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
+        )
+        return [(row["name"], row["agent_version"]) for row in found if agent_state(row["agent_version"], shipped) == "outdated"]
 
     async def node_names(self, numbers: Iterable[int]) -> dict[int, str]:
         """The names of these nodes, of those that are known."""

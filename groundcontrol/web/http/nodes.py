@@ -96,6 +96,7 @@ def as_it_is(services: Services, node: Node, latest: dict[str, schema.Sample], *
     return views.node_view(
         node,
         latest,
+        shipped=services.updates.version,
         online=here.online(node.id),
         last_seen_at=here.last_seen(node),
         credentials_kept=credentials_kept,

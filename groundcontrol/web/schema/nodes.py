@@ -64,6 +64,8 @@ class NodeView(Answer):
     """For somebody's approval: it came with an organisation secret."""
     units: Literal["current", "older", "unknown"]
     """Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again."""
+    agent: Literal["current", "outdated", "unknown"]
+    """Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces."""
     clock_skew_seconds: float | None
     """By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected."""
 

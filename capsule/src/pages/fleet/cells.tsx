@@ -46,7 +46,7 @@ export function Also({ row }: { row: Row }): VNode {
     return <span class="also cut accent">{job.progress_percent === null ? what : `${what} ${job.progress_percent}%`}</span>;
   }
   if (standing === "stale" && facts.at !== null) return <span class="also cut">{t`${age(now.value - facts.at)} old`}</span>;
-  return <span class="also cut">{node.address}</span>;
+  return <span class="also cut">{node.agent === "outdated" ? t`${node.address} · Spider ${node.agent_version}` : node.address}</span>;
 }
 
 /** A cell with a share beside its meter, or beside what `shown` is. Called instead of made parts of, as all that every row has each second: a part costs more than what it shows. */

@@ -191,7 +191,11 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
               {skew > 0 ? t`clock ${age(skew)} ahead` : t`clock ${age(-skew)} behind`}
             </span>
           )}
-          {view.agent_version && <span>{t`Spider ${view.agent_version}`}</span>}
+          {view.agent_version && (
+            <span class={view.agent === "outdated" ? "warn" : ""} title={view.agent === "outdated" ? t`This hub ships another version` : undefined}>
+              {t`Spider ${view.agent_version}`}
+            </span>
+          )}
         </div>
       </div>
       {mayAct.value && (

@@ -42,6 +42,7 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
         {watching
           ? t`This server was set up for monitoring only: its agent runs no jobs. Its owner can change that in policy.conf, in /etc/stardust where Spider was installed; deploying it again adds what jobs need.`
           : t`Version ${view.agent_version || t`not known`}.`}
+        {!watching && view.agent === "outdated" && <> {t`This hub ships another version, which an update installs.`}</>}
         {!watching && isAdmin.value && <> {t`Replacing its keys locks out anyone else who has the current ones.`}</>}
       </p>
       <div class="row wrap">

@@ -18,11 +18,13 @@ from groundcontrol.cli import checkup, doctor
 from groundcontrol.cli.checkup import Finding
 from groundcontrol.cli.folder import Settings, flock_holders, lock_holder
 from groundcontrol.config import Config
+from groundcontrol.deployments.files import bundle_version
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.history.rows import RowTable, encode_rows
 from groundcontrol.store.sqlite import open_database
 from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.places import place_of
+from majortom.bundle import read_bundle
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.factories import layout_row, new_node, new_user, pack_body
@@ -300,6 +302,18 @@ async def test_nodes_with_unit_files_of_an_older_release_are_named(folder: Path)
             harm(folder, f"UPDATE node SET {apart} = 1")
             assert (await checkup.units_finding(inspection, 1)).state == "ok"
             harm(folder, f"UPDATE node SET {apart} = 0")
+
+
+async def test_nodes_that_run_another_spider_than_the_hub_ships_are_named_with_their_version(folder: Path) -> None:
+    harm(folder, "UPDATE node SET pending = 0, simulated = 0, agent_version = '0.0.9'")
+    async with await Inspection.open(folder / "stardust.db") as inspection:
+        found = await checkup.agents_finding(inspection, None)
+        assert (found.state, found.remedy) == ("warning", "stardust update --outdated")
+        assert "web-1 (0.0.9)" in found.text
+        harm(folder, f"UPDATE node SET agent_version = '{bundle_version(read_bundle())}'")
+        assert (await checkup.agents_finding(inspection, None)).state == "ok"
+        harm(folder, "UPDATE node SET agent_version = ''")
+        assert (await checkup.agents_finding(inspection, None)).state == "ok", "it has not connected yet"
 
 
 async def test_a_record_that_cannot_be_read_is_named_by_table_row_and_node(folder: Path) -> None:

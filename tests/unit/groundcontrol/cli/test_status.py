@@ -12,7 +12,10 @@ import pytest
 from groundcontrol.cli import status
 from groundcontrol.cli.client import CliError
 
-NODES = [{"state": "online", "updates": {"security": 3}}, {"state": "offline", "updates": {"security": None}}]
+NODES = [
+    {"name": "web-1", "state": "online", "updates": {"security": 3}, "agent": "outdated", "agent_version": "0.9"},
+    {"name": "web-2", "state": "offline", "updates": {"security": None}, "agent": "current", "agent_version": "1.0"},
+]
 
 
 class FailingHub:
@@ -52,4 +55,7 @@ async def test_nodes_are_counted_or_said_not_to_be_known(
     told = json.loads(capsys.readouterr().out)
     assert (told["nodes"], told["security_updates"]) == (nodes, security)
     assert await status.run(argparse.Namespace(json=False, reads=reads)) == 1
-    assert capsys.readouterr().out.splitlines()[:2] == ["Ground Control 1.0: failing (the database takes nothing)", line]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["Ground Control 1.0: failing (the database takes nothing)", line]
+    named = "another Spider than this hub ships: web-1 (0.9); stardust update --outdated replaces it"
+    assert (told["outdated_agents"], named in lines) == (({"web-1": "0.9"}, True) if reads else (None, False))

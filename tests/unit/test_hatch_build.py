@@ -1,0 +1,68 @@
+"""The version of a source tree: another one for each build that differs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hatch_build import version, write_version
+from majortom.bundle import build_bundle
+from spider.version import RELEASE
+from tests.support.bundles import bundle_of
+from tests.support.hub import ROOT
+
+
+def git(tree: Path, *words: str) -> None:
+    argv = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false", "-C", str(tree), *words]
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A source tree without git."""
+    made = tmp_path / "tree"
+    (made / "spider").mkdir(parents=True)
+    (made / "spider/version.py").write_bytes((ROOT / "spider/version.py").read_bytes())
+    return made
+
+
+def test_each_commit_and_each_change_has_a_version_of_its_own(tree: Path) -> None:
+    git(tree, "init", "-q")
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "one")
+    first = version(tree)
+    assert re.fullmatch(rf"{re.escape(RELEASE)}\.dev1\+g[0-9a-f]{{8}}", first)
+    (tree / "spider/version.py").write_text((tree / "spider/version.py").read_text() + "# one\n")
+    changed = version(tree)
+    assert re.fullmatch(rf"{re.escape(first)}\.d[0-9a-f]{{6}}", changed)
+    (tree / "spider/version.py").write_text((tree / "spider/version.py").read_text() + "# two\n")
+    assert version(tree) not in (first, changed)
+    git(tree, "commit", "-qam", "two")
+    assert version(tree).startswith(f"{RELEASE}.dev2+g")
+    git(tree, "tag", f"v{RELEASE}")
+    assert version(tree) == RELEASE
+
+
+def test_a_tree_without_git_says_so_and_an_sdist_keeps_its_version(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert version(tree) == f"{RELEASE}.dev0+nogit"
+    assert "The commit of this source tree is not known (it has no .git)" in capsys.readouterr().err
+    (tree / ".git").mkdir()  # which is no repository
+    assert version(tree) == f"{RELEASE}.dev0+nogit"
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert version(tree) == f"{RELEASE}.dev0+nogit"
+    assert "No such file or directory: 'git'" in capsys.readouterr().err
+    (tree / "spider/VERSION").write_text("9.8.7.dev6+g12345678\n")
+    (tree / "PKG-INFO").touch()
+    write_version(tree)
+    assert (tree / "spider/VERSION").read_text() == "9.8.7.dev6+g12345678\n"
+
+
+def test_a_bundle_of_another_version_is_another_bundle(tmp_path: Path) -> None:
+    first, second = (bundle_of(tmp_path, text).read_bytes() for text in ("0.1.0.dev1+g12345678", "0.1.0.dev2+g87654321"))
+    assert first != second
+    assert build_bundle(tmp_path / "spider-0.1.0.dev1+g12345678") == first
