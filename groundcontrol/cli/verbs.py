@@ -37,6 +37,7 @@ VERBS: Final = (
     Verb("restore", (), "a data folder from a backup, while the hub is stopped"),
     Verb("doctor", ("d",), "what is wrong with this hub, and what to do"),
     Verb("secret", (), "make a secret for a hub"),
+    Verb("example", (), "print the units, proxy configurations and other files that go with a hub"),
     Verb("recovery", (), "the printed key that brings all nodes back to a hub that was built anew"),
     Verb("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
     Verb("help", ("h",), "this list, or the help of a verb"),

@@ -1,4 +1,4 @@
-"""Caddy and nginx as Debian has them, in front of a hub: the files of docs/examples with other names, ports and paths."""
+"""Caddy and nginx as Debian has them, in front of a hub: the files of groundcontrol/examples with other names, ports and paths."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.hub import ROOT, HubProcess
 from tests.support.ports import free_port
 
 DOORS: Final = ("caddy", "nginx")
-_EXAMPLES: Final = ROOT / "docs/examples"
+_EXAMPLES: Final = ROOT / "groundcontrol/examples"
 _PROGRAMS: Final = {"caddy": ROOT / ".cache/debian/caddy/usr/bin/caddy", "nginx": ROOT / ".cache/debian/nginx/usr/sbin/nginx"}
 _NAME: Final = "localhost"
 _LIMIT_S: Final = 20.0

@@ -8,7 +8,7 @@ from tests.support.deploy_client import END_LIMIT_S
 from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess
 
-EXAMPLES = ROOT / "docs/examples/joining"
+EXAMPLES = ROOT / "groundcontrol/examples"
 
 
 def invited(hub: HubProcess, **body: Any) -> Any:

@@ -15,7 +15,7 @@ from groundcontrol.cli.installed import Installed, find_installed
 from groundcontrol.cli.main import main
 from tests.support.hub import ROOT, SECRET
 
-UNIT = (ROOT / "docs" / "examples" / "stardust-hub.service").read_text()
+UNIT = (ROOT / "groundcontrol" / "examples" / "stardust-hub.service").read_text()
 TOML = 'server_url = "wss://stardust.example.org/ws"\ntrusted_proxies = ["127.0.0.1"]\n'
 
 

@@ -17,7 +17,7 @@ from groundcontrol.cli.main import main
 from groundcontrol.cli.verbs import VERBS, parser_of
 
 LIMIT_S = 60
-ANSWER_WITHOUT_A_HUB = ("help", "secret new", "doctor")
+ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor")
 OF_ITS_OWN_PROCESS = ("serve", "rotate-secret")
 """They change limits and environment of the process."""
 OTHER_ENDS = ("serve", "register")

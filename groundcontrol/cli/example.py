@@ -1,0 +1,43 @@
+"""`stardust example`: the files that an installation needs around the hub, as they are shipped with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from importlib import resources
+from typing import Final
+
+from groundcontrol.cli.client import CliError
+from groundcontrol.cli.table import table
+
+ABOUT: Final = {
+    "Caddyfile": "a TLS proxy in front of the hub: Caddy",
+    "nginx.conf": "a TLS proxy in front of the hub: nginx",
+    "stardust-hub.service": "the hub as a service of systemd",
+    "stardust-hub-backup.service": "a backup of that hub",
+    "stardust-hub-backup.timer": "when that backup is made",
+    "ansible.yaml": "many servers join the hub, by Ansible",
+    "cloud-init.yaml": "a new server joins the hub, by cloud-init",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print an example file, for instance: stardust example stardust-hub.service > /etc/systemd/system/stardust-hub.service"
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the file to print; without it the files are listed")
+
+
+async def run(args: argparse.Namespace) -> int:
+    """List the files, or print one as it is."""
+    if args.name is None:
+        print(json.dumps({"examples": ABOUT}) if args.json else table(("NAME", "WHAT FOR"), list(ABOUT.items())))
+        return 0
+    if args.name not in ABOUT:
+        raise CliError(f"there is no example {args.name!r}; `stardust example` lists them")
+    text = resources.files("groundcontrol").joinpath("examples", args.name).read_text(encoding="utf-8")
+    if args.json:
+        print(json.dumps({"name": args.name, "text": text}))
+    else:
+        print(text, end="")
+    return 0

@@ -1,0 +1,71 @@
+"""A wheel, built and installed as docs/install.md says: what it carries, and that a newer one takes the place of an older one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.cli.example import ABOUT
+from tests.support.hub import ROOT
+
+LIMIT_S = 240
+BUILT = ("groundcontrol/web/static",)
+"""What npm has made here: it is not made again."""
+
+
+def run(*argv: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def git(tree: Path, *words: str) -> str:
+    return run("git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false", "-C", tree, *words)
+
+
+def wheel(tree: Path, folder: Path) -> Path:
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-index", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, tree)
+    [made] = folder.iterdir()
+    return made
+
+
+@pytest.mark.timeout(600)
+def test_a_wheel_carries_what_an_installation_needs_and_a_newer_one_takes_its_place(tmp_path: Path) -> None:
+    tree = tmp_path / "checkout"
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if name and (ROOT / name).exists():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
+    for name in BUILT:
+        shutil.copytree(ROOT / name, tree / name)
+    git(tree, "init", "-q")
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "one")
+    first = wheel(tree, tmp_path / "first")
+    (tree / "README.md").write_text("another\n")
+    git(tree, "commit", "-qam", "two")
+    second = wheel(tree, tmp_path / "second")
+    assert (".dev1+g" in first.name, ".dev2+g" in second.name) == (True, True)
+
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": sysconfig.get_path("purelib")}  # the packages of the lock file
+    for made in (first, second):
+        run(sys.executable, "-m", "pip", "--python", venv / "bin/python", "install", "-q", "--no-deps", "--no-index", made)
+        version = made.name.split("-")[1]
+        assert run(venv / "bin/stardust", "--version", cwd=tmp_path, env=env) == f"stardust {version}\n"
+        bundle = next(venv.glob("lib/*/site-packages/majortom/spider.pyz"))
+        assert run(sys.executable, "-I", "-S", bundle, "--version") == f"spider {version}\n"
+    for name in ABOUT:
+        printed = run(venv / "bin/stardust", "example", name, cwd=tmp_path, env=env)
+        assert printed == (ROOT / "groundcontrol/examples" / name).read_text()
+
+
+def test_every_example_is_listed() -> None:
+    assert {path.name for path in (ROOT / "groundcontrol/examples").iterdir()} == set(ABOUT)
