@@ -30,6 +30,10 @@ def main(argv: Optional[List[str]] = None) -> NoReturn:
         from spider import uninstall  # noqa: PLC0415
 
         sys.exit(uninstall.main(words[1:]))
+    if words[:1] == ["keys"]:
+        from spider import rekeying  # noqa: PLC0415
+
+        sys.exit(rekeying.main(words[1:]))
     if words[:1] == ["orders"]:
         from spider import launcher  # noqa: PLC0415
 

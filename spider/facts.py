@@ -148,7 +148,7 @@ class Facts:
         except PolicyRefused as error:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
-        return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.verbs, self._config.units)
+        return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.told, self._config.units)
 
     async def _read_updates(self, manager: Telling) -> float:
         """Returns: when to read them again, in seconds."""

@@ -44,7 +44,8 @@ class Desk:
         if not self._policy_path:
             return ""
         try:
-            return "policy-monitor" if read_policy(self._policy_path, self._policy_owner).mode == "monitor" else ""
+            policy = read_policy(self._policy_path, self._policy_owner)
+            return "policy-monitor" if policy.mode == "monitor" and not policy.verbs else ""
         except PolicyRefused:
             return "policy-invalid"
 

@@ -25,7 +25,6 @@ from spider.jobfiles import STOP as JOB_STOP
 from spider.keyfiles import key_file, node_of
 from spider.policy import POLICY_PATH, PolicyRefused, read_policy
 from spider.trusted import Untrusted, read_trusted
-from spider.upkeep import REKEY
 from spider.wire.ids import is_id
 from spider.wire.orders import (
     HEAD_BYTES,
@@ -310,7 +309,7 @@ def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> T
         if order.verb == STOP:
             return _stop(order, body, places, now, boot), order
         try:
-            refusal = None if order.verb == REKEY else read_policy(places.policy, places.owner).refusal(order.verb)
+            refusal = read_policy(places.policy, places.owner).refusal(order.verb)
         except PolicyRefused as exc:
             logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
             refusal = "policy-invalid"

@@ -16,7 +16,7 @@ START_LIMIT_S = 30.0
 COMMAND = "/opt/stardust/stardust-spider"
 """By which root takes Spider off by hand."""
 
-_NEWEST_WORD = b" orders "
+_NEWEST_WORD = b" keys "
 
 _log = logging.getLogger("spider.leaving")
 

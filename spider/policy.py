@@ -8,6 +8,8 @@ verbs = refresh, check, upgrade
 ```
 
 `monitor`: no verb at all. `readonly`: verbs that change nothing that is installed. `managed`: every verb, or those in `verbs`.
+`rekey = yes` or `no` says whether the hub may replace this node's keys; without it, it may where the mode is `managed`. It is no word of `verbs`, and
+nothing but the owner's hand writes it: a Spider that does not know a word refuses the file.
 Whatever is not understood completely is refused as a whole: a misspelt restriction must never be read as none.
 """
 
@@ -15,6 +17,7 @@ from typing import FrozenSet, NamedTuple, Optional, Tuple
 
 from spider.ini import read_ini
 from spider.trusted import Untrusted, read_trusted
+from spider.upkeep import REKEY
 
 POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
@@ -24,9 +27,9 @@ NAMING_VERBS: FrozenSet[str] = frozenset({"install", "remove", "hold", "unhold"}
 """Those that need names of packages; `upgrade` may have some."""
 VERBS: Tuple[str, ...] = ("refresh", "check", "plan", *PLANNED_VERBS, "hold", "unhold", "clean", "repair", "reboot", "update", "uninstall")
 """Every verb there is, named as the actions of the REST interface. `update` brings a new version of
-Spider, `uninstall` takes it off this server. To stop a job is none: what may run may be stopped; nor is `rekey`, which changes Spider's own keys and gives nobody more."""
+Spider, `uninstall` takes it off this server. To stop a job is none: what may run may be stopped; nor is `rekey`, which has a line of its own."""
 READONLY_VERBS: FrozenSet[str] = frozenset({"refresh", "check", "plan"})
-_KEYS = frozenset({"version", "mode", "verbs"})
+_KEYS = frozenset({"version", "mode", "verbs", "rekey"})
 
 
 class PolicyRefused(Exception):
@@ -38,7 +41,13 @@ class Policy(NamedTuple):
 
     mode: str
     verbs: Tuple[str, ...]
-    """The verbs that may run, in the order of `VERBS`."""
+    """The verbs that may run, in the order of `VERBS`; then `rekey`."""
+
+    @property
+    def told(self) -> Tuple[str, ...]:
+        """What a hub hears. It may write that into a policy file for a Spider that knows no `rekey`: so it hears the word only where the mode alone
+        would not allow it, and the owner has written it already."""
+        return tuple(verb for verb in self.verbs if verb != REKEY or self.mode != "managed")
 
     def refusal(self, verb: str) -> Optional[str]:
         """Why `verb` may not run, as a word of the launcher's answer; None: it may."""
@@ -73,7 +82,10 @@ def parse_policy(text: str) -> Policy:
         if set(listed) - set(VERBS):
             raise PolicyRefused(f"unknown verb {sorted(set(listed) - set(VERBS))[0]!r}")
         allowed = allowed & frozenset(listed)
-    return Policy(mode, tuple(verb for verb in VERBS if verb in allowed))
+    rekey = section.get("rekey", "yes" if mode == "managed" else "no")
+    if rekey not in ("yes", "no"):
+        raise PolicyRefused("rekey is yes or no")
+    return Policy(mode, tuple(verb for verb in VERBS if verb in allowed) + ((REKEY,) if rekey == "yes" else ()))
 
 
 def read_policy(path: str = POLICY_PATH, owner: int = 0) -> Policy:

@@ -38,6 +38,7 @@ from spider.packages.base import Outcome, PackageManager, Task
 from spider.packages.detect import package_manager
 from spider.policy import VERBS
 from spider.terminal import Log, Reporter, Terminal
+from spider.trusted import Untrusted
 from spider.upkeep import REKEY, UNINSTALL, UPDATE
 from spider.wire.ids import is_id
 
@@ -221,6 +222,14 @@ def _give_command() -> None:
         logs.event(_log, "command_not_given", level=logging.WARNING, why=why)
 
 
+def _forget_keys(job: str) -> None:
+    """Former keys go after their time."""
+    try:
+        rekeying.forget_expired(rekeying.Places(), job)
+    except (OSError, Untrusted, ValueError) as exc:
+        logs.event(_log, "former_keys_stay", level=logging.WARNING, why=str(exc))
+
+
 def main(argv: Optional[List[str]] = None) -> int:
     """`spider.pyz run JOB`, the program of `stardust-job@JOB.service`."""
     logs.set_up(style="json")
@@ -231,6 +240,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     outlive_signals()
     logs.bind(job=words[0])
     _give_command()
+    _forget_keys(words[0])
     try:
         result = run_job(words[0], package_manager(), os.environ.get("STARDUST_BOOT", ""))
     except Cannot as exc:

@@ -21,8 +21,9 @@ def spider_conf(node: Node, url: str, fleet: str, tls_pin: str | None = None, pr
 def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
     """Write the first `policy.conf`; from then on it is its owner's.
 
-    Args: verbs: what alone is allowed, where not everything is that the mode allows.
+    Args: verbs: what alone is allowed, where not everything is that the mode allows. `rekey` is left out: in the file it is none of them.
     """
+    verbs = [verb for verb in verbs if verb != "rekey"]
     return (
         "# What Ground Control may do on this server. Root's file: the hub cannot change it.\n"
         "# mode = monitor: watch only. readonly: refresh and check, too. managed: everything, or the verbs listed in\n"

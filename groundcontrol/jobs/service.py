@@ -52,18 +52,13 @@ class JobService:
         return job
 
     async def keep_up(self, scope: Scope, node_id: NodeId, wish: Wish, idempotency_key: str | None = None) -> Job:
-        """Create a job that keeps Spider itself up, or takes it off: `update` to the bundle of a digest, `uninstall`, or `rekey`, which no policy
-        restricts.
+        """Create a job that keeps Spider itself up, or takes it off: `update` to the bundle of a digest, `uninstall`, or `rekey`.
 
-        Raises: NotFound, Forbidden, PolicyRefuses, Conflict: keys can be changed where there is a launcher; IdempotencyMismatch,
-                StoreError.
+        Raises: NotFound, Forbidden, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
         node = await self._store.nodes.node(scope, node_id)
         authorize(scope, job_action(wish.action), node)
-        if wish.action != "rekey":
-            check_policy(node, wish)
-        elif node.policy is not None and node.policy.mode == "monitor":
-            raise Conflict(f"the node {node.name} was installed for monitoring only and runs no jobs: deploy it again for new keys")
+        check_policy(node, wish)
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
         job = await self._store.jobs.create_job(scope, made, idempotency_key)

@@ -80,6 +80,11 @@ def _check_policy(node: Node, action: str) -> None:
     policy = node.policy
     if policy is None:
         return
+    how = ""
+    if action == "rekey":
+        if policy.mode == "managed" or action in policy.verbs:
+            return  # where the mode is managed, the node does not say whether it allows it
+        how = "; `rekey = yes` there allows it"
     match policy.mode:
         case "monitor":
             why = "it is in monitor mode, which allows no jobs"
@@ -92,7 +97,7 @@ def _check_policy(node: Node, action: str) -> None:
         case _:
             return
     raise PolicyRefuses(
-        f"{node.name} does not allow {action}: {why}; its owner decides that on the node, in policy.conf (in /etc/stardust where Spider was installed)",
+        f"{node.name} does not allow {action}: {why}; its owner decides that on the node, in policy.conf (in /etc/stardust where Spider was installed){how}",
         mode=policy.mode,
         verbs=list(policy.verbs),
     )

@@ -307,10 +307,12 @@ install_spider() {
 # The program lies below /opt, since /usr may be read-only; there the link is left out. What else stands in the link's place is somebody's.
 give_command() {
     python=$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p; s/^command="\{0,1\}\([^" ]*\).*/\1/p' "$UNITS/${UNIT_FILES%% *}" | head -n 1)
-    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | orders | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
+    printf '%s\n' '#!/bin/sh' 'case ${1-} in' "uninstall | status | keys | orders | --version) exec ${python:-/usr/bin/python3} -I -B $OPT/current/spider.pyz \"\$@\" ;;" \
         '-h | --help) status=0 ;;' '*) status=64; exec >&2 ;;' 'esac' "cat <<'END'" \
-        'usage: stardust-spider [--help | --version | status | orders reset | uninstall]' \
+        'usage: stardust-spider [--help | --version | status | keys [restore [GENERATION]] | orders reset | uninstall]' \
         '  status        which hub this server reports to, what that may do here, and whether it is connected' \
+        '  keys          which generation of keys is in use, and which former ones are kept' \
+        '  keys restore  use a former pair of keys again: for a server that its hub does not know any more, after new keys that were not wanted' \
         '  orders reset  forget when the latest order was issued: for a server that refuses every order as outdated, since clocks ran ahead' \
         '  uninstall     take Stardust off this server, and tell its hub' END 'exit $status' >"$COMMAND.new" &&
         chmod 0755 "$COMMAND.new" && mv -- "$COMMAND.new" "$COMMAND" || die install_failed "$OPT cannot be written"
@@ -341,7 +343,7 @@ place() {
 burn() {
     [ -d "$1" ] && [ ! -L "$1" ] || return 0
     if [ "$(stat -c %u "$1")" = 0 ]; then
-        for key in "$1/session.key" "$1/launch.key"; do
+        for key in "$1/session.key" "$1/launch.key" "$1/former.keys"; do
             [ -f "$key" ] && [ ! -L "$key" ] && command -v shred >/dev/null 2>&1 && shred -u -n 1 -- "$key"
         done
     fi
@@ -600,7 +602,7 @@ main() {
     finish) finish ;;
     diagnose) diagnose ;;
     status) status ;;
-    command) if recorded complete && ! grep -qs ' orders ' "$COMMAND"; then give_command; fi ;;
+    command) if recorded complete && ! grep -qs ' keys ' "$COMMAND"; then give_command; fi ;;
     stop) stop_units ;;
     remove) remove removal ;;
     rollback) rollback ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import sqlite3
 import time
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from spider.rekeying import Places, rekey
+from spider.rekeying import Places, main, rekey
 from spider.wire.errors import NotProven
 from spider.wire.frames import CLOSE_CLONE, JobAnswer, JobStart
+from spider.wire.ids import new_time_id
 from spider.wire.orders import Order
 from spider.wire.proof import rekey_mask
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents
@@ -25,7 +27,7 @@ from tests.support.job_messages import ended, job_is, order
 from tests.support.null_console import NullConsole
 from tests.support.wire import open_order
 
-STEPS = ("keys", "conf.new", "conf", "session.key", "launch.key")
+STEPS = ("former", "keys", "conf.new", "conf", "session.key", "launch.key")
 KILLED = 7
 AWAY_S = 400 * 86_400.0
 
@@ -101,17 +103,46 @@ async def test_a_node_comes_back_whatever_step_of_a_re_key_was_the_last(hub: Hub
             assert became == ("failed" if step else "succeeded"), (step, spider.log)
             await asyncio.to_thread(spider.slay)
             await eventually(lambda: hub.node(node.node_id)["state"] == "offline", 40)
-            generation += step not in STEPS[:2]
+            generation += step not in STEPS[:3]
     spider.launch()
     try:
         await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, spider.log)
     finally:
         spider.close()
     assert generation_of(hub, node) == generation
-    assert sorted(path.name for path in spider.folder.iterdir() if ".key" in path.name) == ["launch.key", "session.key"]
+    assert sorted(path.name for path in spider.folder.iterdir() if ".key" in path.name) == ["former.keys", "launch.key", "session.key"]
     async with agents(hub, node) as [old]:  # the keys of the first generation
         with pytest.raises(NotProven):
             await old.join()
+
+
+@pytest.mark.holds("SAFETY-50", "S-60")
+async def test_root_brings_a_node_back_that_a_hub_in_foreign_hands_has_cut_off(hub: HubProcess, tmp_path: Path) -> None:
+    """Whoever has the hub for a minute has the launch keys, and can send keys that nobody will ever know."""
+    [node] = hub.enrol("cut-off")
+    spider = SpiderProcess(tmp_path / "spider", hub, node)
+    (spider.folder / "launch.key").write_bytes(node.launch_key)
+    (spider.folder / "launch.key").chmod(0o600)
+    spider.launch()
+    try:
+        await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, spider.log)
+        places, forged, job = Places(str(spider.folder), os.geteuid()), os.urandom(64), new_time_id()
+        masked = bytes(left ^ right for left, right in zip(forged, rekey_mask(node.launch_key, job), strict=True))
+        args = {"generation": 2, "keys": masked.hex(), "digest": hashlib.sha256(forged).hexdigest()}
+        assert rekey(job, args, NullConsole(), places).state == "succeeded"
+        assert spider.process is not None
+        await asyncio.to_thread(spider.process.wait, 30)  # it sees the other keys, and ends to be started with them
+        spider.launch()
+        await eventually(lambda: "hub_not_proven" in spider.log, 30, spider.log)
+        await eventually(lambda: hub.node(node.node_id)["state"] == "offline", 60)
+
+        assert await asyncio.to_thread(main, ["restore"], places, str(spider.jobs)) == 0
+        await asyncio.to_thread(spider.process.wait, 30)  # although it would have tried again in ten minutes only
+        spider.launch()
+        await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, spider.log)
+    finally:
+        spider.close()
+    assert generation_of(hub, node) == 1
 
 
 async def new_keys(agent: TestAgent, start: JobStart) -> Enrolled:

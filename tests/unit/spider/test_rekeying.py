@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,7 +12,8 @@ import pytest
 
 from spider.config import Config
 from spider.keyfiles import key_file, node_of
-from spider.rekeying import Places, rekey
+from spider.rekeying import KEPT_S, MOST_KEPT, Places, forget_expired, main, rekey, restore
+from spider.runner import take_lock
 from spider.trusted import read_trusted
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.proof import NodeKeys, node_keys, rekey_mask
@@ -19,7 +21,8 @@ from tests.support.null_console import NullConsole
 
 FLEET = bytes(range(32))
 NODE, FLEET_ID = new_random_id(), new_random_id()
-STEPS = ("keys", "conf.new", "conf", "session.key", "launch.key")
+STEPS = ("former", "keys", "conf.new", "conf", "session.key", "launch.key")
+FILES = ["former.keys", "launch.key", "session.key", "spider.conf"]
 
 
 @pytest.fixture
@@ -45,9 +48,9 @@ def held(etc: Path) -> tuple[int, NodeKeys]:
     return generation, NodeKeys(config.key, launch)
 
 
-def order(etc: Path, generation: int) -> tuple[str, dict[str, object]]:
-    """What the hub asks of a node of the generation before."""
-    job, new = new_time_id(), node_keys(FLEET, NODE, generation)
+def order(etc: Path, generation: int, new: NodeKeys | None = None) -> tuple[str, dict[str, object]]:
+    """What the hub asks of a node of the generation before. Args: new: keys that are not the fleet's."""
+    job, new = new_time_id(), new or node_keys(FLEET, NODE, generation)
     present = held(etc)[1].launch
     masked = bytes(left ^ right for left, right in zip(new.session + new.launch, rekey_mask(present, job), strict=True))
     return job, {"generation": generation, "keys": masked.hex(), "digest": hashlib.sha256(new.session + new.launch).hexdigest()}
@@ -77,14 +80,16 @@ def _child(job: str, args: dict[str, object], etc: Path, die_at: str) -> int:
 def test_new_keys_take_the_place_of_the_old(etc: Path) -> None:
     assert carry_out(etc, 2) == "done"
     assert held(etc) == (2, node_keys(FLEET, NODE, 2))
-    assert sorted(path.name for path in etc.iterdir()) == ["launch.key", "session.key", "spider.conf"]
+    assert sorted(path.name for path in etc.iterdir()) == FILES
     assert {path.name: path.stat().st_mode & 0o777 for path in etc.iterdir()} == {
+        "former.keys": 0o600,
         "launch.key": 0o600,
         "session.key": 0o600,
         "spider.conf": 0o644,
     }
     assert (etc / "spider.conf").read_text().endswith("generation = 2\nname = generation = 7\n")
-    assert carry_out(etc, 2) == "failed"  # it never goes back, nor stays
+    for other in (1, 2, 4, 100):  # it never goes back, stays or leaps
+        assert carry_out(etc, other) == "failed"
     assert held(etc)[0] == 2
 
 
@@ -93,16 +98,121 @@ def test_new_keys_take_the_place_of_the_old(etc: Path) -> None:
 def test_at_every_instant_one_pair_of_keys_is_complete(etc: Path, step: str) -> None:
     assert carry_out(etc, 2, step) == "killed"
     generation, keys = held(etc)
-    assert generation == (1 if STEPS.index(step) < 2 else 2)
+    assert generation == (1 if STEPS.index(step) < 3 else 2)
     assert keys == node_keys(FLEET, NODE, generation)
     assert carry_out(etc, generation + 1) == "done"  # and the next order goes through
     assert held(etc) == (generation + 1, node_keys(FLEET, NODE, generation + 1))
-    assert sorted(path.name for path in etc.iterdir()) == ["launch.key", "session.key", "spider.conf"]
+    assert sorted(path.name for path in etc.iterdir()) == FILES
 
 
 def test_keys_that_do_not_open_are_never_put_in_place(etc: Path) -> None:
     _, args = order(etc, 2)
-    assert (
-        rekey(new_time_id(), args, NullConsole(), Places(str(etc), os.geteuid())).error_code == "job.rekey_failed"
-    )  # masked for another order
+    assert rekey(new_time_id(), args, NullConsole(), places(etc)).error_code == "job.rekey_failed"  # masked for another order
     assert held(etc) == (1, node_keys(FLEET, NODE, 1))
+
+
+def places(etc: Path) -> Places:
+    return Places(str(etc), os.geteuid())
+
+
+def take_over(etc: Path) -> None:
+    """What whoever has the hub can do who wants that it never sees the node again."""
+    generation = held(etc)[0] + 1
+    job, args = order(etc, generation, NodeKeys(os.urandom(32), os.urandom(32)))
+    assert rekey(job, args, NullConsole(), places(etc)).state == "succeeded"
+    assert held(etc)[1] != node_keys(FLEET, NODE, generation)
+
+
+@pytest.mark.holds("SAFETY-50", "S-60")
+@pytest.mark.parametrize("times", [1, 3])
+def test_root_takes_back_keys_that_a_hub_in_foreign_hands_has_sent(etc: Path, times: int, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(times):  # again and again, so that the right ones would be forgotten
+        take_over(etc)
+    bad = held(etc)
+    for _ in range(times):
+        assert main(["restore"], places(etc), str(etc / "jobs")) == 0
+    assert held(etc) == (1, node_keys(FLEET, NODE, 1))
+    assert f"keys restore {2}" in capsys.readouterr().out
+    assert main([], places(etc)) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(" until")[0] for line in told] == [
+        "generation 1 is in use",
+        *(f"generation {n} is kept" for n in range(2, times + 2)),
+    ]
+    assert main(["restore"], places(etc), str(etc / "jobs")) == 1  # there is nothing before it
+    assert "kept are those of 2" in capsys.readouterr().err
+    assert restore(places(etc), times + 1)  # if that was a mistake
+    assert held(etc) == bad
+    assert restore(places(etc), 1)
+    assert carry_out(etc, 2) == "done"  # and the hub's own next ones go through
+    assert held(etc) == (2, node_keys(FLEET, NODE, 2))
+
+
+@pytest.mark.holds("SAFETY-50", "F-26")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_restoration_that_is_cut_off_leaves_a_complete_pair_and_can_be_done_again(etc: Path, step: str) -> None:
+    take_over(etc)
+    bad, good = held(etc), (1, node_keys(FLEET, NODE, 1))
+
+    def reached(at: str) -> None:
+        if at == step:
+            os._exit(7)
+
+    child = os.fork()
+    if child == 0:
+        restore(places(etc), reached=reached)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert held(etc) == (bad if STEPS.index(step) < 3 else good)
+    if held(etc) == bad:
+        restore(places(etc))
+    assert held(etc) == good
+    restore(places(etc), 2)
+    assert held(etc) == bad
+    assert sorted(path.name for path in etc.iterdir()) == FILES
+
+
+def test_no_number_of_orders_pushes_a_former_pair_out(etc: Path) -> None:
+    for _ in range(MOST_KEPT):
+        take_over(etc)
+    job, args = order(etc, held(etc)[0] + 1)
+    refused = rekey(job, args, NullConsole(), places(etc))
+    assert (refused.error_code, "within seven days" in refused.error_text) == ("job.rekey_failed", True)
+    restore(places(etc), 1)
+    assert held(etc) == (1, node_keys(FLEET, NODE, 1))
+
+
+def test_former_keys_go_after_seven_days_by_both_clocks(etc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_over(etc)
+    old = (etc / "former.keys").read_bytes()
+    os.link(etc / "former.keys", etc / "elsewhere")
+    now = time.time()
+    late = now + KEPT_S + 60
+    forget_expired(places(etc), new_time_id(late))  # the hub alone says so
+    assert (etc / "former.keys").read_bytes() == old
+    monkeypatch.setattr(time, "time", lambda: late)
+    forget_expired(places(etc), new_time_id(now))  # this node's clock alone
+    assert (etc / "former.keys").read_bytes() == old
+    with pytest.raises(ValueError, match="more than seven days ago"):
+        restore(places(etc))
+    forget_expired(places(etc), new_time_id(late))
+    assert not (etc / "former.keys").exists()
+    assert (etc / "elsewhere").stat().st_size == len(old)
+    assert (etc / "elsewhere").read_bytes() != old  # its bytes are overwritten
+
+
+def test_the_command_is_root_s_and_waits_for_jobs(etc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    take_over(etc)
+    bad, jobs = held(etc), tmp_path / "jobs"
+    jobs.mkdir()
+    assert [main(words, places(etc), str(jobs)) for words in (["back"], ["restore", "x"], ["restore", "1", "2"])] == [64, 64, 64]
+    assert main(["restore"], Places(str(etc), os.geteuid() + 1), str(jobs)) == 77
+    lock = take_lock(str(jobs))
+    assert main(["restore"], places(etc), str(jobs), 0.0) == 75
+    os.close(lock)
+    (etc / "former.keys").chmod(0o644)
+    assert main(["restore"], places(etc), str(jobs)) == 1
+    assert held(etc) == bad
+    (etc / "former.keys").chmod(0o600)
+    assert main(["restore", "1"], places(etc), str(jobs)) == 0
+    assert "lets others in" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { policyRefusal } from "../../core/batch";
 import { t } from "../../core/say";
 import { actionWord } from "../../core/words";
 import { show } from "../../state/dialogs";
@@ -16,6 +17,7 @@ import { isUnheard, whyNot } from "../many/sending";
 export function Upkeep({ view }: { view: NodeView }): VNode {
   const [busy, setBusy] = useState(false);
   const watching = view.policy?.mode === "monitor";
+  const keysRefused = policyRefusal(view.policy, "rekey");
   const run = async (act: () => Promise<void>): Promise<void> => {
     setBusy(true);
     try {
@@ -50,7 +52,7 @@ export function Upkeep({ view }: { view: NodeView }): VNode {
           {t`Update agent`}
         </Button>
         {isAdmin.value && (
-          <Button disabled={watching || busy} onClick={() => void run(rekey)}>
+          <Button disabled={keysRefused !== "" || busy} more={{ title: keysRefused || undefined }} onClick={() => void run(rekey)}>
             {t`Replace keys…`}
           </Button>
         )}

@@ -39,8 +39,20 @@ async def test_a_re_key_is_a_job_of_the_admin_s(hub: TestHub) -> None:
     roles: tuple[Role, Role] = ("operator", "viewer")
     for role in roles:
         assert (await (await hub.logged_in(role)).post(f"nodes/{node.id}/rekey")).status == 403
-    await hub.sql("UPDATE node SET policy = ? WHERE id = ?", MONITOR, node.id)
-    assert (await admin.post(f"nodes/{node.id}/rekey")).json["code"] == "conflict"
+    for policy, status in (
+        (MONITOR, 409),
+        ('{"mode": "readonly", "verbs": ["refresh", "check", "plan"]}', 409),
+        ('{"mode": "invalid", "verbs": []}', 409),
+        ('{"mode": "readonly", "verbs": ["refresh", "check", "plan", "rekey"]}', 202),
+        ('{"mode": "managed", "verbs": ["check"]}', 202),  # it does not say: the node decides
+    ):
+        await hub.sql("UPDATE node SET policy = ? WHERE id = ?", policy, node.id)
+        answer = await admin.post(f"nodes/{node.id}/rekey")
+        assert answer.status == status, policy
+        if status == 409:
+            assert answer.json["code"] == "node.policy_refuses"
+            assert "web-1" in answer.json["detail"]
+            assert "rekey = yes" in answer.json["detail"]
     assert (await admin.post(f"nodes/{new_random_id()}/rekey")).status == 404
     # Neither is a job that anybody orders as one.
     for action in ("update", "rekey"):
