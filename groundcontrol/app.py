@@ -58,6 +58,7 @@ from groundcontrol.lifecycle import (
     share_the_interpreter,
     trim_memory,
 )
+from groundcontrol.refusals import Refusals
 from groundcontrol.settings import SETTINGS
 from groundcontrol.store.base import HubFacts, Store
 from groundcontrol.store.sqlite import Database, open_database
@@ -88,6 +89,7 @@ DRAIN_LIMIT_S: Final = 8.0
 FLUSH_LIMIT_S: Final = 3.0
 WEB_LIMIT_S: Final = 3.0
 HEADS_LIMIT_S: Final = 0.5
+REFUSALS_LIMIT_S: Final = 1.0
 END_LIMIT_S: Final = 9.5
 """When a disk that hangs is left to itself, counted from the signal."""
 
@@ -105,6 +107,7 @@ class Parts:
     database: Database
     store: Store
     bus: LocalBus
+    refusals: Refusals
     registry: Registry
     ingest: Ingest
     watching: Watching
@@ -223,8 +226,9 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     hub = HubId(new_time_id(clock.now()))
     store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
+    refusals = Refusals(store.log, clock)
     auth = AuthService(
-        store=store, bus=bus, clock=clock, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper, issuer=vault.fleet_id,
+        store=store, bus=bus, clock=clock, refusals=refusals, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper, issuer=vault.fleet_id,
         least_totp=config.require_totp,
     )  # fmt: skip
     code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
@@ -241,14 +245,14 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     registry = Registry(store, bus, clock, hub)
     ingest = Ingest(store.metrics, clock)
     watching = Watching(registry, bus, clock)
-    jobs = JobRunner(store, bus, clock, registry, vault.fleet_key, config.jobs_at_once, bundle)
+    jobs = JobRunner(store, bus, clock, registry, refusals, vault.fleet_key, config.jobs_at_once, bundle)
     orders = JobService(store, bus, clock, config.jobs_at_once)
     deployments = DeploymentService(
         config=config, store=store, bus=bus, vault=vault, clock=clock, bundle=bundle, wait_online=registry.wait_online, close=registry.close,
         ways=Ways(orders.keep_up, check_policy, registry.online),
     )  # fmt: skip
     updates = UpdateService(store, bus, clock, bundle, orders.keep_up, registry.wait_online)
-    tables = Facts(store, bus, clock)
+    tables = Facts(store, bus, clock, registry.events)
     onward = Onward(clock, await database.latest())
     together = Collaborators(
         store,
@@ -263,9 +267,9 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         registry.end,
         deployments.said_farewell,
     )
-    door = AgentDoor(together, registry, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds)
+    door = AgentDoor(together, registry, refusals, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds)
     joining = Joining(
-        store=store, bus=bus, clock=clock, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, hub=config, hosts=config.agent_hosts,
+        store=store, bus=bus, clock=clock, refusals=refusals, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, hub=config, hosts=config.agent_hosts,
         spider=Spider(bundle_version(bundle), bundle), place_of=limit_key, wait_online=registry.wait_online, close=registry.close,
     )  # fmt: skip
     door.joins = joining
@@ -303,7 +307,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         ]
     )
     return Parts(
-        config, clock, database, store, bus, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, runner
+        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, runner
     )  # fmt: skip
 
 
@@ -320,6 +324,7 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
             for name, work in (
                 ("ingest", parts.ingest.run()),
                 ("registry", parts.registry.run()),
+                ("refusals", parts.refusals.run()),
                 ("recall", parts.registry.recall()),
                 ("watching", parts.watching.run()),
                 ("jobs", parts.jobs.run()),
@@ -386,6 +391,7 @@ async def _drain_agents(parts: Parts) -> None:
     if not await parts.ingest.flush(FLUSH_LIMIT_S):
         event(log, "drain_unflushed", logging.WARNING)  # never acknowledged, so the nodes still have it
     await parts.registry.events.close(FLUSH_LIMIT_S)
+    await parts.refusals.close(REFUSALS_LIMIT_S)
 
 
 def _trouble(door: AgentDoor, database: Database) -> str:

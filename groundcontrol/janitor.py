@@ -33,6 +33,8 @@ COLLECT_EVERY_S: Final = 600.0
 are emptied with it."""
 KEEP_JOBS_S: Final = 400 * 86_400.0
 """For so long it is known what was ever done to a node, with all that it printed; events and deployments are kept as long."""
+KEEP_REFUSALS_S: Final = 90 * 86_400.0
+"""The audit log keeps the summary of each minute for good."""
 AHEAD_S: Final = 2 * 86_400.0
 """How far in the future a sample's time may lie: clocks of nodes are wrong, and what they say of 2090 must go too."""
 STEADY_S: Final = 3600.0
@@ -189,6 +191,8 @@ class Janitor:
             event(log, "deployments_expired", deployments=forgotten)
         while forgotten := await self._store.log.expire_events(self._clock.now() - KEEP_JOBS_S):
             event(log, "events_expired", events=forgotten)
+        while forgotten := await self._store.log.expire_refusals(self._clock.now() - KEEP_REFUSALS_S):
+            event(log, "refusals_expired", refusals=forgotten)
 
     async def may_compact(self) -> bool:
         """Whether it is this hub that moves samples into chunks now."""

@@ -7,6 +7,7 @@ import logging
 from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.auth import recovery, totp
+from groundcontrol.auth.addresses import limit_key
 from groundcontrol.auth.limits import LONGEST_WAIT_S, Attempt, Way, everything_of, second_factor_attempt
 from groundcontrol.auth.places import Places
 from groundcontrol.auth.sessions import Caller, next_expiry
@@ -15,7 +16,8 @@ from groundcontrol.domain.scope import Actor, Scope
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.domain.users import LoginSession, User
 from groundcontrol.errors import Conflict, NotFound, TooManyAttempts, TotpWrong, VaultError
-from groundcontrol.store.base import AuditEntry, Store
+from groundcontrol.refusals import Refusals
+from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
 
@@ -43,8 +45,9 @@ class NewFactor(NamedTuple):
 class SecondFactor:
     """Seeds are sealed in the vault, codes work once, and every try is counted before it is made."""
 
-    def __init__(self, *, store: Store, bus: Bus, clock: Clock, sealer: Sealer, pepper: bytes, places: Places) -> None:
+    def __init__(self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: Places) -> None:
         self._store = store
+        self._refusals = refusals
         self._bus = bus
         self._clock = clock
         self._sealer = sealer
@@ -60,9 +63,8 @@ class SecondFactor:
         good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
         if not good:
             actor = Actor("user", user.id, user.username, user.role, address)
-            entry = AuditEntry(actor, "auth.second_factor", f"user:{user.id}", "refused")
-            await self._store.log.add_audit(entry, self._clock.now())
-            event(log, "second_factor_refused", logging.WARNING, user=user.username, address=address)
+            if await self._refusals.note(actor, "auth.second_factor", "code", target=f"user:{user.id}", place=limit_key(address)):
+                event(log, "second_factor_refused", logging.WARNING, user=user.username, address=address)
             raise TotpWrong(_WRONG)
         await self._store.users.clear_attempts(attempt.returned)
 

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from groundcontrol.auth.addresses import is_loopback, is_private
+from groundcontrol.auth.addresses import is_loopback, is_private, limit_key
 from groundcontrol.auth.api_tokens import PREFIX, ApiTokens
 from groundcontrol.auth.devices import Devices
 from groundcontrol.auth.limits import LONGEST_WAIT_S, Attempt, Way, everything_of, failures_of, login_attempt, name_key, proof_attempt
@@ -53,6 +53,7 @@ from groundcontrol.errors import (
     Unauthenticated,
     WeakPassword,
 )
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import AuditEntry, Store
 from spider.clock import Clock
 from spider.logs import event
@@ -81,6 +82,7 @@ class AuthService:
         store: Store,
         bus: Bus,
         clock: Clock,
+        refusals: Refusals,
         sealer: Sealer,
         jwt_key: bytes,
         pepper: bytes,
@@ -94,7 +96,7 @@ class AuthService:
         """
         self._users = store.users
         self._standings = store.people
-        self._audit = store.log
+        self._refusals = refusals
         self._least_totp = least_totp
         self._bus = bus
         self._clock = clock
@@ -107,7 +109,7 @@ class AuthService:
         self.passwords = Passwords(pepper)
         self._places = Places(store.users, pepper)
         self._devices = Devices(pepper)
-        self.factors = SecondFactor(store=store, bus=bus, clock=clock, sealer=sealer, pepper=pepper, places=self._places)
+        self.factors = SecondFactor(store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, places=self._places)
         self.people = People(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
         self.programs = ApiTokens(tokens=store.tokens, bus=bus, hold=self.hold, clock=clock, least_totp=least_totp)
 
@@ -452,9 +454,9 @@ class AuthService:
     async def _refused(self, user: User | None, username: str, address: str, why: str) -> None:
         name = user.username if user is not None else "unknown"
         actor = Actor("user", user.id if user is not None else "", name, "viewer", address)
-        entry = AuditEntry(actor, "auth.login", f"user:{user.id}" if user is not None else "user:unknown", "refused", {"why": why})
-        await self._audit.add_audit(entry, self._clock.now())
-        event(log, "login_refused", logging.WARNING, user=username[:64] if user is not None else "unknown", address=address, why=why)
+        target = f"user:{user.id}" if user is not None else "user:unknown"
+        if await self._refusals.note(actor, "auth.login", why, target=target, place=limit_key(address)):
+            event(log, "login_refused", logging.WARNING, user=username[:64] if user is not None else "unknown", address=address, why=why)
 
     def _issued(self, session: LoginSession, user: User, refresh: str, *, must_enrol: bool = False) -> Issued:
         token, expires_at = self._tokens.issue(

@@ -59,7 +59,7 @@ async def _list(args: argparse.Namespace) -> int:
             found = list(reversed((await hub.get("/audit", {"limit": str(args.limit)}))["audit"]))
     else:
         async with await _open(args) as inspection:
-            found = [row_object(row) async for row in inspection.audit_rows(newest=args.limit)]
+            found = [row_object(row) for row in await inspection.newest_audit(args.limit)]
     if args.json:
         print(_json({"audit": found}))
         return 0

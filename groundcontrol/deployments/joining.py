@@ -23,11 +23,11 @@ from groundcontrol.deployments.work import Spider
 from groundcontrol.domain.ids import InviteId, NodeId
 from groundcontrol.domain.invites import Invite
 from groundcontrol.domain.nodes import NewNode, Node
-from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.domain.sparse import Sparse
+from groundcontrol.domain.scope import SYSTEM, Scope, node_actor
 from groundcontrol.errors import HubError, NotFound
 from groundcontrol.fleet.door import Refused
 from groundcontrol.fleet.ports import AgentSocket, SocketClosed
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import Store
 from majortom.base import DeployError, Payload, Secret
 from majortom.errors import one_line
@@ -85,7 +85,7 @@ class Joining:
     """Each joining lives as long as its connection; what must outlive one is owned by `run`."""
 
     def __init__(
-        self, *, store: Store, bus: Bus, clock: Clock, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
+        self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
         spider: Spider, place_of: Callable[[str], str], wait_online: Callable[[NodeId, float], Awaitable[None]], close: Callable[[NodeId, int, str], Awaitable[None]],
     ) -> None:  # fmt: skip
         self.store = store
@@ -101,7 +101,7 @@ class Joining:
         self._place_of = place_of
         """What attempts from an address are counted under."""
         self._at_once = 0
-        self._sparse = Sparse()
+        self._refusals = refusals
         self._seen: dict[NodeId, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -130,8 +130,8 @@ class Joining:
         limit, window_s = REGISTRATIONS
         wait_s = await self.store.users.reserve_attempt({f"register:{self._place_of(address)}:{int(window_s)}": (limit, window_s)}, now)
         if wait_s > 0 or self._at_once >= MAX_AT_ONCE:
-            if (left_out := self._sparse.left_out("join_limited", self._place_of(address), self.clock.monotonic())) is not None:
-                event(log, "join_limited", logging.WARNING, address=address, left_out=left_out)
+            if await self._refusals.note(node_actor("", address), "node.join", "too_many", place=self._place_of(address)):
+                event(log, "join_limited", logging.WARNING, address=address)
             raise Refused(CLOSE_GOING_AWAY, str(int(max(wait_s, 1.0) * 1000)))
         opening = await asyncio.to_thread(HubJoin, first, os.urandom(32), int(now * 1000), self.fleet_id)
         hello = opening.hello
@@ -143,7 +143,8 @@ class Joining:
         if invite is None:  # a random key was guessed: it never is
             raise Refused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:
-            event(log, "join_wrong_host", logging.WARNING, invite=invite.id, host=one_line(hello.host, 100), address=address)
+            if self._refusals.first_line("join_wrong_host", self._place_of(address)):
+                event(log, "join_wrong_host", logging.WARNING, invite=invite.id, host=one_line(hello.host, 100), address=address)
             raise Refused(CLOSE_HOST, "host")
         return Opened(socket, joined, invite, address)
 

@@ -9,6 +9,7 @@ JobId = NewType("JobId", str)
 BatchId = NewType("BatchId", str)
 DeploymentId = NewType("DeploymentId", str)
 EventId = NewType("EventId", str)
+RefusalId = NewType("RefusalId", str)
 UserId = NewType("UserId", str)
 SessionId = NewType("SessionId", str)
 """A person's log-in session, not an agent's."""

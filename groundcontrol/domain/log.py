@@ -1,10 +1,11 @@
-"""What happened: events for people, audit rows for proof."""
+"""What happened: events for people, audit rows for proof, refusals beside them."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from groundcontrol.domain.ids import EventId, NodeId
+from groundcontrol.domain.ids import EventId, NodeId, RefusalId
+from groundcontrol.domain.scope import Actor
 
 Severity = Literal["info", "warning", "error"]
 EventSource = Literal["agent", "hub", "api"]
@@ -44,6 +45,7 @@ class AuditHead(NamedTuple):
 
 class AuditRow(NamedTuple):
     chain: str
+    """Empty for a refusal, which is in no chain."""
     n: int
     at: float
     actor: str
@@ -57,3 +59,19 @@ class AuditRow(NamedTuple):
     """Redacted: never a secret."""
     prev: bytes
     hash: bytes
+
+
+class Refusal(NamedTuple):
+    """Something that a node or a stranger was refused within a minute, and how often."""
+
+    id: RefusalId
+    actor: Actor
+    """A node or an account, if the hub knows which; else its id is empty. The address is the first one."""
+    action: str
+    """What was tried: `auth.login`, `agent.open` …"""
+    why: str
+    target: str
+    """Of the first one."""
+    at: float
+    last_at: float
+    times: int

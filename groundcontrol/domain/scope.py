@@ -28,6 +28,11 @@ class Actor(NamedTuple):
     """Where a request came from; empty = not by network."""
 
 
+def node_actor(node: str, address: str = "") -> Actor:
+    """A node as the one who acts; an empty id: nobody knows yet which node it is."""
+    return Actor("node", node, f"node:{node}" if node else "unknown", "viewer", address)
+
+
 class Grants(NamedTuple):
     """A limit to some nodes: those of these ids or of any of these tags. Two empty ones admit nothing."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from groundcontrol.bus.base import Changed
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.sparse import Sparse
+from groundcontrol.domain.scope import node_actor
 from groundcontrol.domain.texts import clean
 from groundcontrol.errors import Conflict, Fenced, NotFound, StoreError, Unavailable
 from groundcontrol.fleet.codec import CODEC
@@ -25,6 +25,7 @@ from groundcontrol.fleet.openings import Opening, Openings
 from groundcontrol.fleet.ports import AgentSocket, Collaborators, SocketClosed
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession
+from groundcontrol.refusals import Refusals
 from spider.logs import event
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import (
@@ -48,6 +49,8 @@ PROBE_S: Final = 3.0
 CLONE_EVENT_EVERY_S: Final = 60.0
 WAITING_MS: Final = 15_000
 """A node that waits for approval comes back after a random part of this."""
+WHY_REFUSED: Final = {CLOSE_PROTOCOL: "protocol", CLOSE_UNKNOWN: "unknown_key", CLOSE_HOST: "wrong_host", CLOSE_CLONE: "clone"}
+"""What a refusal is called, by the code that closes the socket. What only has to wait is not refused."""
 FEATURES: Final = (ORDER_TIME,)
 """What this hub can do beyond the first version of the protocol."""
 
@@ -84,6 +87,7 @@ class AgentDoor:
         self,
         with_: Collaborators,
         registry: Registry,
+        refusals: Refusals,
         watching: Watching,
         hub: HubId,
         fleet_id: str,
@@ -100,7 +104,7 @@ class AgentDoor:
         self._hosts = hosts
         self._pack_s = pack_s
         self._openings = Openings(with_.clock)
-        self._sparse = Sparse()
+        self._refusals = refusals
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
         self._clones_told: dict[NodeId, float] = {}
         self.draining = False
@@ -137,7 +141,7 @@ class AgentDoor:
         """See one socket through: opening, session, end. Whatever the peer does ends only this."""
         code, reason = CLOSE_INTERNAL, "internal"
         agent: AgentSession | None = None
-        joined = False
+        joined = closed_by_peer = False
         try:
             async with asyncio.timeout(None) as limit:
                 opening.begin(limit)
@@ -155,6 +159,7 @@ class AgentDoor:
                 code, reason = await self.joins.serve(joining)
         except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
             ended_here = agent is not None and agent.over and isinstance(exc, SocketClosed)  # what follows of that says nothing of its own
+            closed_by_peer = isinstance(exc, SocketClosed) and not ended_here
             code, reason = agent.verdict if agent is not None and ended_here else _verdict(exc, address, opening)
         finally:
             self._openings.leave(opening)
@@ -162,12 +167,22 @@ class AgentDoor:
                 event(log, "join_closed", address=address, code=code, reason=reason)
             elif agent is None:
                 self.refused["displaced" if opening.displaced else str(code)] += 1
-                left_out = self._sparse.left_out("agent_refused", opening.place, self._with.clock.monotonic())
-                if left_out is not None:
-                    event(log, "agent_refused", logging.INFO, address=address, code=code, reason=reason, left_out=left_out)
+                why = "displaced" if opening.displaced else "" if closed_by_peer else WHY_REFUSED.get(code, "")
+                await self._refused(opening, address, code, reason, why)
             else:
                 await self._left(agent, code, reason)
+                if not closed_by_peer and code in WHY_REFUSED:
+                    await self._refusals.note(node_actor(agent.node.id, address), "agent.session", WHY_REFUSED[code])
             await socket.close(code, reason, linger=opening.spoke)
+
+    async def _refused(self, opening: Opening, address: str, code: int, reason: str, why: str) -> None:
+        """Tell of an opening that ended. `why`: empty: nobody refused it, so that only the log names it."""
+        if why:
+            first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, place=opening.place)
+        else:
+            first = self._refusals.first_line("agent_refused", opening.node or opening.place)
+        if first:
+            event(log, "agent_refused", logging.INFO, node=opening.node, address=address, code=code, reason=reason)
 
     async def _open(self, socket: AgentSocket, first: bytes, address: str, place: Opening) -> AgentSession:
         now_ms = int(self._with.clock.now() * 1000)
@@ -190,8 +205,10 @@ class AgentDoor:
             await self._registry.events.adopted(node, address)
         if node is None or not known:  # a random key was guessed: it never is
             raise Refused(CLOSE_UNKNOWN, "unknown")
+        place.node = node.id
         if hello.host not in self._hosts:
-            event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
+            if self._refusals.first_line("agent_wrong_host", node.id):
+                event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
             raise Refused(CLOSE_HOST, "host")
         if node.waiting:
             if self.joins is not None:
@@ -201,6 +218,7 @@ class AgentDoor:
             await self._refuse_clone(node, hello, address)  # first: a clone must not use up what its node may open
             now = self._with.clock.monotonic()
             if (wait_s := self._with.quotas.of(node.id, now).open(now)) > 0:
+                await self._refusals.note(node_actor(node.id, address), "agent.open", "too_many_sessions")
                 raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
             if hello.generation > node.generation:
                 node = await self._with.store.nodes.renew_keys(node.id, hello.generation)

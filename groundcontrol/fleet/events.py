@@ -8,13 +8,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed
 from groundcontrol.domain.history import Damage
-from groundcontrol.domain.ids import EventId
+from groundcontrol.domain.ids import EventId, NodeId
 from groundcontrol.domain.late import LostRows
-from groundcontrol.domain.log import Event, Severity
+from groundcontrol.domain.log import Event, EventSource, Severity
 from groundcontrol.domain.nodes import Node
 from groundcontrol.errors import HubError, StoreError
 from groundcontrol.fleet.skew import in_words
@@ -29,6 +29,18 @@ MOST_WAITING: Final = 1000
 """Events that wait for the store; the newest ones are kept."""
 AT_ONCE: Final = 50
 """Of these so many are told in one go: each is a commit, and what else is told waits behind it."""
+EVERY_S: Final = 60.0
+"""A node causes one event of a type in this time. What follows sooner is told together with the next one: everybody reads these."""
+MOST_NAMED: Final = 20
+"""Packages that an event names."""
+
+
+class _Packages(NamedTuple):
+    """Changes of a node's packages that no event has told yet."""
+
+    node: Node
+    number: int
+    named: Sequence[str]
 
 
 class NodeEvents:
@@ -39,6 +51,8 @@ class NodeEvents:
         self._bus = bus
         self._clock = clock
         self._waiting: deque[Event] = deque()
+        self._told_at: dict[tuple[str, NodeId], float] = {}
+        self._packages: dict[NodeId, _Packages] = {}
 
     async def online(self, node: Node, address: str, version: str) -> None:
         """It is back, or here for the first time."""
@@ -62,8 +76,13 @@ class NodeEvents:
         text = f"the clock of {node.name} is more than a day ahead; its samples are not stored until it is set right"
         await self._tell("node.clock_ahead", "warning", node, text, {"rows": rows})
 
+    def may_tell(self, kind: str, node: NodeId) -> bool:
+        """Whether the node's last event of this kind is old enough for another one."""
+        return self._clock.monotonic() - self._told_at.get((kind, node), -EVERY_S) >= EVERY_S
+
     async def clock_moved(self, node: Node, skew_s: float, wrong: bool) -> None:
         """Its clock has become wrong, or right again: what it measures is stored by its own time."""
+        self._note("clock", node)
         facts: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
         if wrong:
             text = f"the clock of {node.name} is {in_words(skew_s)} this hub's; what it measures is stored under that time"
@@ -73,6 +92,7 @@ class NodeEvents:
 
     async def samples_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
         """One event for all that it has lost, when it has told the last of it for now; what it said again counts once."""
+        self._note("samples_lost", node)
         told = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
         families: dict[str, int] = {}
         for lost in told:
@@ -85,6 +105,23 @@ class NodeEvents:
         text = f"{count}{more} that {node.name} kept for the hub are lost"
         await self._tell("node.samples_lost", "warning", node, text, facts)
 
+    async def packages_changed(self, node: Node, count: int, named: Sequence[str]) -> None:
+        """So many packages were changed, among them those that are named."""
+        before = self._packages.pop(node.id, None)
+        if before is not None:
+            count, named = before.number + count, sorted({*before.named, *named})
+        self._packages[node.id] = _Packages(node, count, named[:MOST_NAMED])
+        await self._tell_packages()
+
+    async def _tell_packages(self, *, all_of_them: bool = False) -> None:
+        for node, count, named in list(self._packages.values()):
+            if all_of_them or self.may_tell("packages", node.id):
+                del self._packages[node.id]
+                self._note("packages", node)
+                event(log, "packages_changed", node=node.id, count=count)
+                text = f"{count} package{'' if count == 1 else 's'} changed on {node.name}"
+                await self._tell("node.packages_changed", "info", node, text, {"count": count, "packages": list(named)}, "agent")
+
     async def history_damaged(self, node: Node, damage: Damage) -> None:
         """Samples of it that are stored cannot be read any more."""
         since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(edge)) for edge in (damage.start, damage.end))
@@ -92,7 +129,11 @@ class NodeEvents:
         await self._tell("node.history_damaged", "error", node, text, dict(damage._asdict()))
 
     async def tell_waiting(self) -> None:
-        """Tell some of what waits, the oldest first, as far as the store takes it."""
+        """Tell some of what waits, the oldest first, as far as the store takes it; then what has waited for its minute."""
+        await self._tell_some()
+        await self._tell_packages()
+
+    async def _tell_some(self) -> None:
         for _ in range(min(AT_ONCE, len(self._waiting))):
             told = self._waiting.popleft()  # taken out before: what is one too many meanwhile is another one
             try:
@@ -113,16 +154,25 @@ class NodeEvents:
         """Tell what still waits; what the store does not take by then stands in the log of the hub alone."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
+                await self._tell_packages(all_of_them=True)
                 left = 0
                 while left != (left := len(self._waiting)):
-                    await self.tell_waiting()
+                    await self._tell_some()
         for lost in self._waiting:
             event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id, at=lost.at, text=lost.message)
         self._waiting.clear()
 
-    async def _tell(self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object]) -> None:
+    def _note(self, kind: str, node: Node) -> None:
+        now = self._clock.monotonic()
+        if len(self._told_at) >= MOST_WAITING:
+            self._told_at = {key: at for key, at in self._told_at.items() if now - at < EVERY_S}
+        self._told_at[kind, node.id] = now
+
+    async def _tell(
+        self, kind: str, severity: Severity, node: Node, message: str, details: dict[str, object], source: EventSource = "hub"
+    ) -> None:
         at = self._clock.now()
-        told = Event(EventId(new_time_id(at)), node.org, kind, severity, "hub", at, node.id, message, details)
+        told = Event(EventId(new_time_id(at)), node.org, kind, severity, source, at, node.id, message, details)
         begins = not self._waiting
         if not begins or not await self._write(told):
             if begins:

@@ -9,17 +9,15 @@ from typing import Final, NamedTuple
 
 from groundcontrol.bus.base import Bus, Changed, NodeTable
 from groundcontrol.domain.facts import FactTable, PackageChanges
-from groundcontrol.domain.ids import EventId, NodeId
-from groundcontrol.domain.log import Event
+from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.texts import clean
+from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Store
 from spider.clock import Clock
-from spider.logs import event
 from spider.wire import tables
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import InstalledPackages, PackagesHeld, Table
-from spider.wire.ids import new_time_id
 from spider.wire.tables import Subject
 
 log = logging.getLogger(__name__)
@@ -43,8 +41,9 @@ class _Held(NamedTuple):
 class Facts:
     """The newest facts of each node of this hub."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+    def __init__(self, store: Store, bus: Bus, clock: Clock, events: NodeEvents) -> None:
         self._store = store
+        self._events = events
         self._bus = bus
         self._clock = clock
         self._held: dict[NodeId, dict[str, _Held]] = {}
@@ -109,23 +108,8 @@ class Facts:
             raise ProtocolError("packages that do not lead to their digest")
         await agent.tell(PackagesHeld(state.digest))
         if state.changed:
-            await self._tell_changed(agent, changes, state.changed)
+            await self._events.packages_changed(agent.node, state.changed, sorted(changes.versions) if changes.since else [])
         self._bus.publish(Changed("node", agent.node.id, agent.node.version))
-
-    async def _tell_changed(self, agent: AgentSession, changes: PackageChanges, count: int) -> None:
-        node, at = agent.node, self._clock.now()
-        named = sorted(changes.versions)[:20] if changes.since else []
-        told = Event(
-            EventId(new_time_id(at)), node.org, "node.packages_changed", "info", "agent", at, node.id,
-            f"{count} package{'' if count == 1 else 's'} changed on {node.name}", {"count": count, "packages": named},
-        )  # fmt: skip
-
-        async def save() -> None:
-            await self._store.log.add_event(told)
-            event(log, "packages_changed", node=node.id, count=count)
-            self._bus.publish(Changed("event", told.id, 1))
-
-        await agent.save("packages changed", save)
 
 
 def _follows(so_far: PackageChanges, message: InstalledPackages) -> bool:

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from typing import Final
 
+from groundcontrol.domain.ids import NodeId
 from groundcontrol.errors import Unavailable
 from spider.clock import Clock
 from spider.wire.frames import OPENING_TIMEOUT_S
@@ -31,6 +32,8 @@ class Opening:
         """Whether the peer has sent its first message."""
         self.proven = False
         """Whether the peer has proven a key: from here on only the hub is waited for, and no newcomer ends it."""
+        self.node: NodeId | None = None
+        """Which node it is, as soon as that is proven."""
         self.displaced = False
         self._limit: asyncio.Timeout | None = None
         self._began = 0.0

@@ -428,10 +428,10 @@ class Registry:
             if agent.ahead_rows and self._clock.monotonic() - self._ahead_told.get(agent.node.id, -AHEAD_EVERY_S) >= AHEAD_EVERY_S:
                 self._ahead_told[agent.node.id] = self._clock.monotonic()
                 await self.events.clock_ahead(agent.node, agent.ahead_rows)
-            if (skew := self._skews.news(agent.node.id)) is not None:
+            if self.events.may_tell("clock", agent.node.id) and (skew := self._skews.news(agent.node.id)) is not None:
                 await self.events.clock_moved(agent.node, *skew)
                 self._bus.publish(Changed("node", agent.node.id, agent.node.version))
-            if agent.lost:
+            if agent.lost and (self.events.may_tell("samples_lost", agent.node.id) or len(agent.lost) > MOST_UNTOLD):
                 if agent.lost[-1] is self._lost_seen.pop(agent, None) or len(agent.lost) > MOST_UNTOLD:
                     told, agent.lost = agent.lost, []
                     await self.events.samples_lost(agent.node, told)

@@ -13,8 +13,7 @@ from groundcontrol.bus.base import Bus, Changed, JobOutputArrived
 from groundcontrol.domain.ids import JobId
 from groundcontrol.domain.jobs import START_LIMIT_S, TERMINAL, Job, JobError, JobEvidence, JobState, NewJob, StopAnswer, Wish, may_move
 from groundcontrol.domain.nodes import Session
-from groundcontrol.domain.scope import SYSTEM, Actor
-from groundcontrol.domain.sparse import Sparse
+from groundcontrol.domain.scope import SYSTEM, node_actor
 from groundcontrol.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
 from groundcontrol.fleet.ports import JobMessage, WantedJobs
 from groundcontrol.fleet.session import AgentSession
@@ -22,7 +21,8 @@ from groundcontrol.jobs.dispatch import Dispatch, Refusal
 from groundcontrol.jobs.evidence import CLOCK, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
 from groundcontrol.jobs.foresight import read_plan, read_report
 from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
-from groundcontrol.store.base import AuditEntry, Store
+from groundcontrol.refusals import Refusals
+from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
@@ -43,12 +43,12 @@ CLOSE_INTERNAL: Final = 1011
 class Receiver:
     """Works off what each node says, in its order; one node's trouble is its own."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: Dispatch) -> None:
+    def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: Dispatch, refusals: Refusals) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
         self._dispatch = dispatch
-        self._sparse = Sparse()
+        self._refusals = refusals
         self._short: Counter[JobId] = Counter()
         """How often a job was said to have ended while output was missing."""
         self.output_bytes = 0
@@ -81,10 +81,12 @@ class Receiver:
             except ProtocolError as exc:
                 await agent.end(exc.close_code, exc.reason)
             except Conflict as exc:  # output or an end of a job that was never handed over, or was closed without it
-                event(log, "job_message_refused", logging.WARNING, node=agent.node.id, why=str(exc))
+                if await self._refuse(agent, "impossible", message.job if message else ""):
+                    event(log, "job_message_refused", logging.WARNING, node=agent.node.id, why=str(exc))
                 await agent.end(CLOSE_PROTOCOL, "a job that cannot be there")
             except HubError as exc:
-                event(log, "job_message_dropped", logging.WARNING, node=agent.node.id, error=exc.code)
+                if await self._refuse(agent, exc.code, message.job if message else ""):
+                    event(log, "job_message_dropped", logging.WARNING, node=agent.node.id, error=exc.code)
             except Exception:  # the boundary: a fault of ours with one node's job leaves the others alone
                 event(log, "job_message_failed", logging.ERROR, node=agent.node.id, exc_info=True)
                 await agent.end(CLOSE_INTERNAL, "internal")
@@ -133,13 +135,13 @@ class Receiver:
                 if job.node_id == agent.node.id:
                     inbox.own.add(job_id)
                     return True
-        event(log, "job_not_of_this_node", logging.WARNING, node=agent.node.id)
-        left_out = self._sparse.left_out("job.evidence", agent.node.id, self._clock.monotonic())
-        if left_out is not None:  # the audit log is kept for ever: a node does not fill it
-            actor = Actor("node", agent.node.id, f"node:{agent.node.id}", "viewer", agent.address)
-            entry = AuditEntry(actor, "job.evidence", f"job:{job_id[:26]}", "refused", {"left_out": left_out} if left_out else {})
-            await self._store.log.add_audit(entry, self._clock.now())
+        if await self._refuse(agent, "not_of_this_node", job_id):
+            event(log, "job_not_of_this_node", logging.WARNING, node=agent.node.id)
         raise ProtocolError("a job that is not of this node")
+
+    async def _refuse(self, agent: AgentSession, why: str, job_id: str) -> bool:
+        """Returns: whether the log needs a line."""
+        return await self._refusals.note(node_actor(agent.node.id, agent.address), "job.evidence", why, target=f"job:{job_id[:26]}")
 
     async def _output(self, agent: AgentSession, inbox: Inbox, message: JobOutput) -> None:
         if message.offset < 0 or message.offset + len(message.data) > MAX_OUTPUT_BYTES:

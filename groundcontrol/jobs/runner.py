@@ -13,6 +13,7 @@ from groundcontrol.fleet.session import AgentSession
 from groundcontrol.jobs.dispatch import Dispatch
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.receive import Receiver
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 
@@ -20,9 +21,11 @@ from spider.clock import Clock
 class JobRunner:
     """The way of every job of this hub's nodes; a `fleet.ports.JobSink`."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes, at_once: int, bundle: bytes) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, registry: Registry, refusals: Refusals, fleet_key: bytes, at_once: int, bundle: bytes
+    ) -> None:
         self._dispatch = Dispatch(store, bus, clock, registry, fleet_key, at_once, bundle)
-        self._receiver = Receiver(store, bus, clock, self._dispatch)
+        self._receiver = Receiver(store, bus, clock, self._dispatch, refusals)
         self._inboxes: dict[AgentSession, Inbox] = {}
         self._group: asyncio.TaskGroup | None = None
 

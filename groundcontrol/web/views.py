@@ -344,6 +344,7 @@ def event_view(event: Event) -> schema.EventView:
 
 def audit_view(row: AuditRow) -> schema.AuditView:
     return schema.AuditView(
+        chain=row.chain,
         n=row.n,
         at=row.at,
         actor=row.actor,

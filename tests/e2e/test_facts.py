@@ -66,6 +66,24 @@ async def test_packages_come_in_parts_and_then_as_differences(shared_hub: HubPro
         assert await again.expect(PackagesHeld) == PackagesHeld(digest_of(newer))
 
 
+@pytest.mark.holds("S-48")
+async def test_a_node_that_changes_its_packages_all_the_time_is_one_event_a_minute(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol("restless")
+    state = {"bash": "0"}
+    async with agents(shared_hub, node) as [agent]:
+        await agent.join()
+        await agent.expect(PackagesHeld)
+        await agent.say(*messages("", digest_of(state), sorted(state.items())))
+        await agent.expect(PackagesHeld)
+        for turn in range(1, 21):
+            since, state = digest_of(state), {"bash": str(turn)}
+            await agent.say(InstalledPackages(since, digest_of(state), 0, 1, ["bash"], [str(turn)]))
+            assert await agent.expect(PackagesHeld) == PackagesHeld(digest_of(state))
+        path = f"/api/v1/events?node={node.node_id}&type=node.packages_changed"
+        events = (await asyncio.to_thread(shared_hub.local, "GET", path)).json["events"]
+        assert 1 <= len(events) <= 2, "twenty changes within a second or two"
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -279,7 +279,10 @@ async def test_a_node_that_lies_again_and_again_fills_neither_the_audit_log_nor_
     assert CLOSE_GOING_AWAY in closed or len(closed) < OPENINGS + 60 * OPENINGS_PER_S, "who has opened too many is sent away for a while"
     assert len(closed) > 10
     rows = [row for row in (await shared_hub.call("GET", "/api/v1/audit?limit=500")).json["audit"] if liar.node_id in row["actor"]]
-    assert 1 <= len([row for row in rows if row["action"] == "job.evidence"]) <= 5, "one a minute"
+    rows = [row for row in rows if row["result"] == "refused"]
+    assert {row["action"] for row in rows} == {"job.evidence", "agent.session", *({"agent.open"} if CLOSE_GOING_AWAY in closed else ())}
+    assert len([row for row in rows if row["action"] == "job.evidence"]) <= 5, "one a minute"
+    assert [row for row in rows if row["chain"]] == [], "of these, only summaries stand in the audit log itself"
     events = (await shared_hub.call("GET", f"/api/v1/events?node={liar.node_id}&limit=500")).json["events"]
     assert len(events) <= 3, events
     lines = [line for line in shared_hub.lines if "agent_refused" in line]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from groundcontrol.auth.service import AuthService
 from groundcontrol.auth.sessions import Caller, Issued
 from groundcontrol.bus.local import LocalBus
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import Store
 from tests.support.clock import RunningClock
 from tests.support.vault import a_vault
@@ -28,6 +29,7 @@ class Door:
         self.store, self.clock, self.bus = store, clock, LocalBus()
         self.service = AuthService(
             store=store,
+            refusals=Refusals(store.log, clock),
             sealer=a_vault(),
             bus=self.bus,
             clock=clock,

@@ -11,10 +11,23 @@ import msgpack
 
 from groundcontrol.domain.deployments import Deployment, Step
 from groundcontrol.domain.history import LayoutRow, StoredPack
-from groundcontrol.domain.ids import BatchId, BootId, DeploymentId, EventId, HubId, InviteId, JobId, NodeId, SessionId, TokenId, UserId
+from groundcontrol.domain.ids import (
+    BatchId,
+    BootId,
+    DeploymentId,
+    EventId,
+    HubId,
+    InviteId,
+    JobId,
+    NodeId,
+    RefusalId,
+    SessionId,
+    TokenId,
+    UserId,
+)
 from groundcontrol.domain.invites import Invite
 from groundcontrol.domain.jobs import Job, JobAction, NewBatch, NewJob, Refused, Wish
-from groundcontrol.domain.log import Event
+from groundcontrol.domain.log import Event, Refusal
 from groundcontrol.domain.nodes import NewNode, Session
 from groundcontrol.domain.scope import Actor, Scope
 from groundcontrol.domain.secrets import SealedRecord
@@ -125,6 +138,11 @@ def new_deployment(at: float, host: str = "192.0.2.1", name: str = "web-1") -> D
 
 def new_event(at: float, node: NodeId | None = None) -> Event:
     return Event(EventId(new_time_id(at)), 1, "node.online", "info", "hub", at, node, "web-1 is online", {"epoch": 1})
+
+
+def new_refusal(at: float, address: str = "192.0.2.1", times: int = 1) -> Refusal:
+    actor = Actor("user", "", "unknown", "viewer", address)
+    return Refusal(RefusalId(new_time_id(at)), actor, "auth.login", "password", "user:unknown", at, at, times)
 
 
 async def twice(act: Callable[[], Awaitable[T]]) -> T:

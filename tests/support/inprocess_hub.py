@@ -45,6 +45,7 @@ from groundcontrol.fleet.damage import Damages
 from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.facts import Facts
 from groundcontrol.jobs.service import JobService
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import AuditEntry, Store
 from groundcontrol.store.sqlite import Database
 from groundcontrol.web.costs import Costs
@@ -295,10 +296,10 @@ class TestHub:
         self.bus = LocalBus()
         self.nodes = PlayedNodes()
         self.owned = False
-        self.facts = Facts(store, self.bus, clock)
+        self.facts = Facts(store, self.bus, clock, NodeEvents(store, self.bus, clock))
         self.deployer = PlayedDeployer(store)
         self.auth = AuthService(
-            store=store, bus=self.bus, clock=clock, sealer=a_vault(), jwt_key=KEY, pepper=PEPPER, issuer="test-hub",
+            store=store, bus=self.bus, clock=clock, refusals=Refusals(store.log, clock), sealer=a_vault(), jwt_key=KEY, pepper=PEPPER, issuer="test-hub",
             least_totp=config.require_totp,
         )  # fmt: skip
         self.updates = UpdateService(store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).keep_up, never_online)

@@ -109,7 +109,7 @@ class Rows:
 
     async def written(self) -> tuple[str, ...]:
         """In the order of their chain: a clock that was set tells another."""
-        rows = sorted((row.n, row.action) for row in (await self._store.log.audit(SCOPE, 1000)).items)
+        rows = sorted((row.n, row.action) for row in (await self._store.log.audit(SCOPE, 1000)).items if row.chain)
         return tuple(action for n, action in rows if n > self._before)
 
 

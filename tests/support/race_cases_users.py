@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from groundcontrol.domain.ids import SessionId
+from groundcontrol.domain.ids import RefusalId, SessionId
+from groundcontrol.domain.log import Refusal
 from groundcontrol.domain.preferences import Preferences, SavedView
 from groundcontrol.domain.scope import Actor, Grants
 from groundcontrol.domain.secrets import SealedRecord
 from groundcontrol.domain.users import TOTP_RULES, LoginSession, User
 from groundcontrol.errors import Conflict, NotFound
-from groundcontrol.store.base import AuditEntry
 from groundcontrol.store.sqlite.api_tokens import MOST_LIVE
-from tests.support.factories import ADMIN, CODES, SCOPE, a_token, logged_in, login, seed
+from tests.support.factories import CODES, SCOPE, a_token, logged_in, login, new_refusal, seed
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
 
 CASES = Cases()
@@ -371,11 +371,45 @@ async def _shred_credentials(ground: Ground) -> Race:
 # -- the audit log ---------------------------------------------------------------------------------------------
 
 
-@CASES.of("log.add_audit")
-async def _add_audit(ground: Ground) -> Race:
-    """An act that changes nothing else: each time it was tried counts."""
-    entry = AuditEntry(ADMIN, "auth.login", "eve", "refused")
-    return Race(lambda: ground.store.log.add_audit(entry, ground.now), ground.store.log.verify_audit, None, ("auth.login",), each=True)
+def refused(ground: Ground, times: int = 3) -> Refusal:
+    return new_refusal(ground.now, times=times)._replace(id=RefusalId("r" * 26))
+
+
+async def refusals(ground: Ground) -> list[object]:
+    return [row.detail for row in (await ground.store.log.audit(SCOPE, 100)).items if not row.chain]
+
+
+@CASES.of("log.save_refusals")
+async def _save_refusals(ground: Ground) -> Race:
+    """The highest count of a row stands, in whatever order the counts come."""
+    store = ground.store
+    rivals = Rivals(
+        "most",
+        lambda at: store.log.save_refusals([refused(ground, at + 2)]),
+        lambda at: [{"why": "password", "count": at + 2, "last_at": ground.now}],
+        writes=False,
+    )
+    after = [{"why": "password", "count": 3, "last_at": ground.now}]
+    return Race(lambda: store.log.save_refusals([refused(ground)]), lambda: refusals(ground), after, rivals=rivals)
+
+
+@CASES.of("log.sum_refusals")
+async def _sum_refusals(ground: Ground) -> Race:
+    """Each refusal stands in one summary."""
+    await ground.store.log.save_refusals([refused(ground)])
+
+    async def held() -> object:
+        return [row.detail["auth.login"] for row in (await ground.store.log.audit(SCOPE, 100)).items if row.action == "refusal.summary"]
+
+    return Race(ground.store.log.sum_refusals, held, [3], ("refusal.summary",))
+
+
+@CASES.of("log.expire_refusals")
+async def _expire_refusals(ground: Ground) -> Race:
+    store = ground.store
+    await store.log.save_refusals([new_refusal(ground.now - 1), new_refusal(ground.now, times=2)])
+    after = [{"why": "password", "count": 2, "last_at": ground.now}]
+    return Race(lambda: store.log.expire_refusals(ground.now), lambda: refusals(ground), after, alone=(1, 0))
 
 
 @CASES.of("log.accept_clock")

@@ -36,6 +36,8 @@ const AUDIT_WORDS: Readonly<Record<string, string>> = {
   "auth.second_factor_on": t`Second factor switched on`,
   "auth.session_end": t`Session ended`,
   "auth.step_up": t`Password confirmed`,
+  "agent.open": t`Node connection`,
+  "agent.session": t`Node session`,
   "batch.create": t`Bulk job created`,
   "clock.accept": t`Hub clock accepted`,
   "credential.save": t`SSH credentials stored`,
@@ -75,6 +77,7 @@ const AUDIT_WORDS: Readonly<Record<string, string>> = {
   "preferences.edit": t`Preferences changed`,
   "recovery.end": t`Fleet recovery ended`,
   "recovery.print": t`Recovery key printed`,
+  "refusal.summary": t`Refusals summarised`,
   "settings.edit": t`Settings changed`,
   "token.create": t`API token created`,
   "token.revoke": t`API token revoked`,
@@ -104,6 +107,8 @@ export const auditFits = (row: AuditRowLike, { actor, action }: AuditFilter): bo
 const ID = /^[0-9a-z]{26}$/;
 /** As much as tells two of them apart; the whole one stands in a title. */
 export const shortId = (id: string): string => `…${id.slice(-6)}`;
+/** What no other row has: each process of the hub numbers its own chain, and refusals are numbered apart. */
+export const auditKey = ({ chain, n }: { chain: string; n: number }): string => `${chain}:${n}`;
 /** Without the kind that some rows write before it. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
 

@@ -875,6 +875,8 @@ export interface AuditPageView {
 }
 
 export interface AuditView {
+  /** Empty for a refusal: it is in no chain, and `n` is its own number. */
+  chain: string;
   n: number;
   at: number;
   actor: string;

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.log import AuditHead, AuditRow, Event, EventFilter
+from groundcontrol.domain.log import AuditHead, AuditRow, Event, EventFilter, Refusal
 from groundcontrol.domain.scope import Scope
-from groundcontrol.store.base.entries import AuditEntry, Page
+from groundcontrol.store.base.entries import Page
 
 
 class LogStore(Protocol):
@@ -23,11 +23,22 @@ class LogStore(Protocol):
         """Forget some events of before then. Returns how many; call again until 0."""
         ...
 
-    async def add_audit(self, entry: AuditEntry, at: float) -> None:
-        """For acts that change nothing else (a refused log-in, a denied request)."""
+    async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
+        """Keep refusals by their id; of one that is there already the count and the last time grow. Only the newest rows are kept."""
         ...
 
-    async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]: ...
+    async def sum_refusals(self) -> None:
+        """Write one audit row about the refusals that no such row names yet; none, if there is nothing to sum up."""
+        ...
+
+    async def expire_refusals(self, before: float) -> int:
+        """Remove some refusals of before then. Returns how many; call again until 0."""
+        ...
+
+    async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
+        """Rows of the audit log and refusals, as they were written, the last one first."""
+        ...
+
     async def last_audit_at(self) -> float | None:
         """The latest time of any row since the clock was last accepted; None: there is no row."""
         ...

@@ -16,8 +16,9 @@ import msgspec
 
 from groundcontrol.domain.log import AuditHead, AuditRow
 from groundcontrol.domain.nodes import Session
-from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Actor, Scope
+from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Scope, node_actor
 from groundcontrol.domain.texts import is_visible
+from groundcontrol.store.sqlite.cursors import BEHIND_ALL
 from groundcontrol.store.sqlite.records import decoded, object_from_json, object_or_damage
 from groundcontrol.store.sqlite.tx import Rows, Tx
 
@@ -31,7 +32,7 @@ _mark: Final = msgspec.json.Decoder(tuple[str, int])
 
 def node_scope(session: Session, org: int) -> Scope:
     """Who acts when a node's message changes something."""
-    return Scope(Actor("node", session.node, f"node:{session.node}", "viewer"), org)
+    return Scope(node_actor(session.node), org)
 
 
 class Chain:
@@ -57,8 +58,8 @@ class Chain:
     ) -> bytes:
         actor = scope.actor
         row = (
-            *(self._name, n, scope.org, tx.now, _plain(actor.id), _plain(actor.name), _plain(actor.address)),
-            *(action, _plain(target), result, msgspec.json.encode(_clean(detail), order="sorted").decode()),
+            *(self._name, n, scope.org, tx.now, plain(actor.id), plain(actor.name), plain(actor.address)),
+            *(action, plain(target), result, msgspec.json.encode(_clean(detail), order="sorted").decode()),
         )
         mac = _mac(self._key, prev, row)
         tx.do("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row, prev, mac)
@@ -176,6 +177,30 @@ def mark_clock(tx: Tx) -> None:
     tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
 
 
+_ROWS: Final = "SELECT rowid AS place, 0 AS no, chain, n, at, actor, address, action, target, result, detail, prev, hash FROM audit"
+_REFUSALS: Final = (
+    "SELECT after_audit AS place, no, '' AS chain, no AS n, at, actor, address, action, target, 'refused' AS result,"
+    " CASE count WHEN 1 THEN json_object('why', why) ELSE json_object('why', why, 'count', count, 'last_at', last_at) END AS detail,"
+    " x'' AS prev, x'' AS hash FROM refusal"
+)
+
+
+def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), org: int | None = None) -> list[sqlite3.Row]:
+    """The newest rows of the log and the refusals between them, the last one first.
+
+    Args: before: `place` and `no` of the row that the list goes on after.
+          org: None: those of every organisation.
+    """
+    place, no = before
+    owned, owner = ("", ()) if org is None else (" AND org = ?", (org,))
+    sql = f"{_ROWS} WHERE rowid < ?{owned} ORDER BY rowid DESC LIMIT ?"
+    found = rows.all(sql, min(place + (no > 0), BEHIND_ALL), *owner, limit)
+    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refusal'") is not None:  # a database of before has none
+        sql = f"{_REFUSALS} WHERE (after_audit, no) < (?, ?){owned} ORDER BY after_audit DESC, no DESC LIMIT ?"
+        found += rows.all(sql, place, no, *owner, limit)
+    return sorted(found, key=lambda row: (row["place"], row["no"]), reverse=True)[:limit]
+
+
 def to_audit_row(row: sqlite3.Row) -> AuditRow:
     """A row as the domain knows it."""
     return AuditRow(
@@ -185,7 +210,7 @@ def to_audit_row(row: sqlite3.Row) -> AuditRow:
     )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Make a text safe to show on a terminal: what is not printable becomes its escape."""
     short = text[:_TEXT_LIMIT]
     return short if is_visible(short) else "".join(c if is_visible(c) else c.encode("unicode_escape").decode() for c in short)
@@ -194,12 +219,24 @@ def _plain(text: str) -> str:
 def _clean(value: object) -> object:
     """Detail without secrets and without characters that a terminal obeys."""
     if isinstance(value, Mapping):
-        return {_plain(str(k)): "***" if any(word in str(k).lower() for word in _SECRETS) else _clean(v) for k, v in value.items()}
+        return {plain(str(k)): "***" if any(word in str(k).lower() for word in _SECRETS) else _clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_clean(item) for item in value]
     if value is None or isinstance(value, bool | float | int):
         return value
-    return _plain(str(value))
+    return plain(str(value))
 
 
-__all__ = ["DEFAULT_ORG", "Chain", "check_heads", "heads", "last_at", "mark_clock", "node_scope", "to_audit_row", "verify"]
+__all__ = [
+    "DEFAULT_ORG",
+    "Chain",
+    "check_heads",
+    "heads",
+    "last_at",
+    "listed",
+    "mark_clock",
+    "node_scope",
+    "plain",
+    "to_audit_row",
+    "verify",
+]

@@ -15,7 +15,7 @@ from groundcontrol.errors import ConfigError, StoreError
 from groundcontrol.history.rows import RowChunk
 from groundcontrol.history.stats import StatChunk
 from groundcontrol.history.tiers import SECONDS, TIERS, Tier
-from groundcontrol.store.sqlite.audit import check_heads, heads, last_at, to_audit_row, verify
+from groundcontrol.store.sqlite.audit import check_heads, heads, last_at, listed, to_audit_row, verify
 from groundcontrol.store.sqlite.backup import samples_beside
 from groundcontrol.store.sqlite.connection import open_thread, translate
 from groundcontrol.store.sqlite.files import sync
@@ -97,15 +97,9 @@ class Inspection:
             raise ConfigError(f"{self.path} is not a control database of Stardust")
         return Schema(version, len(migrations(CONTROL)))
 
-    async def audit_rows(self, *, newest: int | None = None) -> AsyncIterator[AuditRow]:
-        """Rows of every organisation, as they were written, the first one first.
-
-        Args: newest: only so many, the latest.
-        """
+    async def audit_rows(self) -> AsyncIterator[AuditRow]:
+        """Rows of every organisation, as they were written, the first one first."""
         after = -1
-        if newest is not None:
-            edge = await self._reader.run(lambda rows: rows.one("SELECT rowid FROM audit ORDER BY rowid DESC LIMIT 1 OFFSET ?", newest))
-            after = after if edge is None else edge["rowid"]
         while found := await self._page(after):
             for row in found:
                 yield _readable(row)
@@ -114,6 +108,10 @@ class Inspection:
     async def _page(self, after: int) -> list[sqlite3.Row]:
         sql = "SELECT rowid, * FROM audit WHERE rowid > ? ORDER BY rowid LIMIT ?"
         return await self._reader.run(lambda rows: rows.all(sql, after, _PAGE))
+
+    async def newest_audit(self, limit: int) -> list[AuditRow]:
+        """The newest rows and the refusals between them, in the order in which they were written."""
+        return [_readable(row) for row in reversed(await self._reader.run(lambda rows: listed(rows, limit)))]
 
     async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
         """As `LogStore.verify_audit`; then each head of `known` must be there as it was."""

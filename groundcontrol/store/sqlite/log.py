@@ -1,4 +1,4 @@
-"""Events for people, and the reading side of the audit log."""
+"""Events for people, refusals, and the reading side of the audit log."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.domain.ids import EventId, NodeId
-from groundcontrol.domain.log import AuditHead, AuditRow, Event, EventFilter
-from groundcontrol.domain.scope import DEFAULT_ORG, Scope
-from groundcontrol.store.base import AuditEntry, Page
+from groundcontrol.domain.log import AuditHead, AuditRow, Event, EventFilter, Refusal
+from groundcontrol.domain.scope import DEFAULT_ORG, SYSTEM, Scope
+from groundcontrol.store.base import Page
 from groundcontrol.store.sqlite.ageing import first_id, of_old
-from groundcontrol.store.sqlite.audit import Chain, heads, last_at, mark_clock, to_audit_row, verify
+from groundcontrol.store.sqlite.audit import Chain, heads, last_at, listed, mark_clock, plain, to_audit_row, verify
 from groundcontrol.store.sqlite.cursors import BEHIND_ALL, check_limit, make_cursor, read_cursor
 from groundcontrol.store.sqlite.grants import grant_values, of_granted
 from groundcontrol.store.sqlite.reader import Reader
@@ -21,17 +21,22 @@ from groundcontrol.store.sqlite.writer import Writer
 
 _EVENT: Final = "SELECT * FROM event "
 _EXPIRE_AT_ONCE: Final = 1000
+MOST_REFUSALS: Final = 100_000
+"""Of refusals only the newest are kept: who causes many of them must not fill the disk."""
 
 
 class SqliteLog:
     """`LogStore`."""
 
-    def __init__(self, writer: Writer, reader: Reader, chain: Chain, audit_keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, chain: Chain, audit_keys: Sequence[bytes], most_refusals: int = MOST_REFUSALS
+    ) -> None:
         """`audit_keys`: today's, then those of before."""
         self._writer = writer
         self._reader = reader
         self._chain = chain
         self._audit_keys = audit_keys
+        self._most_refusals = most_refusals
 
     async def add_event(self, event: Event) -> None:
         def command(tx: Tx) -> None:
@@ -68,25 +73,46 @@ class SqliteLog:
         sql = f"DELETE FROM event WHERE no IN ({of_old('event')} LIMIT ?)"  # noqa: S608  words of our own
         return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_AT_ONCE))
 
-    async def add_audit(self, entry: AuditEntry, at: float) -> None:
-        """The row carries the store's own time; `at` is kept in its detail when it differs by more than a second."""
-
+    async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
         def command(tx: Tx) -> None:
-            detail = dict(entry.detail) if abs(tx.now - at) <= 1.0 else {**entry.detail, "at": at}
-            self._chain.write(tx, Scope(entry.actor, DEFAULT_ORG), entry.action, entry.target, detail, entry.result)
+            newest = tx.all("SELECT max(rowid) AS newest FROM audit")[0]["newest"] or 0
+            for one in refusals:
+                tx.do(
+                    "INSERT INTO refusal (org, id, after_audit, at, last_at, count, summed, actor_id, actor, address, node_id, action, why, target)"
+                    " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (org, id) DO UPDATE SET count = max(count, excluded.count), last_at = max(last_at, excluded.last_at)",
+                    *(DEFAULT_ORG, one.id, newest, one.at, one.last_at, one.times),
+                    *(plain(one.actor.id), plain(one.actor.name), plain(one.actor.address)),
+                    one.actor.id if one.actor.kind == "node" and one.actor.id else None,
+                    *(one.action, plain(one.why), plain(one.target)),
+                )
+            tx.do("DELETE FROM refusal WHERE no <= (SELECT max(no) FROM refusal) - ?", self._most_refusals)
 
         await self._writer.run(command)
 
+    async def sum_refusals(self) -> None:
+        def command(tx: Tx) -> None:
+            new = "FROM refusal WHERE count > summed"
+            kinds = tx.all(f"SELECT action, sum(count - summed) AS count, min(at) AS first, max(last_at) AS last {new} GROUP BY action")
+            if not kinds:
+                return
+            detail: dict[str, object] = {row["action"]: row["count"] for row in kinds}
+            detail |= {"since_at": min(row["first"] for row in kinds), "until_at": max(row["last"] for row in kinds)}
+            self._chain.write(tx, SYSTEM, "refusal.summary", "hub", detail)
+            tx.do("UPDATE refusal SET summed = count WHERE count > summed")
+
+        await self._writer.run(command)
+
+    async def expire_refusals(self, before: float) -> int:
+        sql = f"DELETE FROM refusal WHERE no IN ({of_old('refusal')} LIMIT ?)"  # noqa: S608  words of our own
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), _EXPIRE_AT_ONCE))
+
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
         size = check_limit(limit)
-        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "audit", scope.org, int)[0]
-        found = await self._reader.run(
-            lambda rows: rows.all(
-                "SELECT rowid, * FROM audit WHERE org = ? AND rowid < ? ORDER BY rowid DESC LIMIT ?", *(scope.org, before, size + 1)
-            )
-        )
+        place, no = (BEHIND_ALL, 0) if cursor is None else map(int, read_cursor(cursor, "audit", scope.org, int, int))
+        found = await self._reader.run(lambda rows: listed(rows, size + 1, (place, no), scope.org))
         items = [to_audit_row(row) for row in found[:size]]
-        more = make_cursor("audit", scope.org, found[size - 1]["rowid"]) if len(found) > size else None
+        more = make_cursor("audit", scope.org, found[size - 1]["place"], found[size - 1]["no"]) if len(found) > size else None
         return Page(items, more)
 
     async def last_audit_at(self) -> float | None:

@@ -24,6 +24,8 @@ class EventsView(Answer):
 
 
 class AuditView(Answer):
+    chain: str
+    """Empty for a refusal: it is in no chain, and `n` is its own number."""
     n: int
     at: float
     actor: str

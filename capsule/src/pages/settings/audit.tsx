@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { auditCsv, auditDetail, auditNames, auditOutcome, auditWord, bareId, shortId, type AuditFilter } from "../../core/audit";
+import { auditCsv, auditDetail, auditKey, auditNames, auditOutcome, auditWord, bareId, shortId, type AuditFilter } from "../../core/audit";
 import { t } from "../../core/say";
 import { moment } from "../../core/time";
 import { actionWord } from "../../core/words";
@@ -40,7 +40,7 @@ export function AuditPage(): VNode {
       setRead((before) => (cursor ? before : 0) + found.read);
       return { items: found.rows, next: found.next };
     },
-    (row) => String(row.n),
+    auditKey,
     JSON.stringify(filter),
   );
   const filtered = filter.actor !== "" || filter.action !== "";
@@ -49,7 +49,7 @@ export function AuditPage(): VNode {
       <div class="section-head">
         <div class="grow">
           <h2>{t`Audit`}</h2>
-          <p class="t3 meta">{t`Every change and who made it, chained so that a missing or altered row is detected.`}</p>
+          <p class="t3 meta">{t`Every change and who made it, chained so that a missing or altered row is detected. What servers and strangers were refused stands between the rows, counted by the minute.`}</p>
         </div>
         <Export filter={filter} />
       </div>
@@ -131,7 +131,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
       <GridHead labels={[t`Result`, t`Action`, t`Target`, t`Actor`, t`Address`, t`Time`]} unseen={[t`Result`]} />
       {rows.map((row) => (
-        <Row key={row.n} row={row} nameOf={nameOf} />
+        <Row key={auditKey(row)} row={row} nameOf={nameOf} />
       ))}
     </div>
   );

@@ -12,6 +12,7 @@ import pytest
 from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.errors import BadCredentials
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.sqlite import open_database
 from tests.support.clock import RunningClock
 from tests.support.vault import a_vault
@@ -26,7 +27,10 @@ async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, RunningClock
     clock = RunningClock()
     database = await open_database(tmp_path / "data", clock=clock)
     store = await database.store(audit_key=b"a" * 32, chain="hub")
-    service = AuthService(store=store, sealer=a_vault(), bus=LocalBus(), clock=clock, jwt_key=b"j" * 32, pepper=b"p" * 32, issuer="hub")
+    service = AuthService(
+        store=store, refusals=Refusals(store.log, clock), sealer=a_vault(), bus=LocalBus(), clock=clock, jwt_key=b"j" * 32, pepper=b"p" * 32,
+        issuer="hub",
+    )  # fmt: skip
     await service.first_start("admin", "three green sparrows")
     yield service, clock
     service.close()

@@ -109,3 +109,33 @@ async def test_a_loss_that_is_told_while_the_disk_is_full_ends_no_session() -> N
     hub.fails = None
     await hub.registry.events.tell_waiting()
     assert hub.losses() == [{"pulse": 5}]
+
+
+@pytest.mark.holds("S-48")
+async def test_a_node_that_changes_its_packages_all_the_time_is_one_event_a_minute() -> None:
+    """Twenty a second filled everybody's events."""
+    hub = Hub()
+    for second in range(120):
+        for at in range(20):
+            await hub.registry.events.packages_changed(ONE, 1, [f"p{second}-{at}"])
+        hub.clock.advance(1)
+        await hub.registry.events.tell_waiting()
+    await hub.registry.events.close(1.0)
+    told = [one.details for one in hub.told]
+    assert [one["count"] for one in told] == [1, 60 * 20 - 1, 60 * 20]
+    assert all(len(cast("list[str]", one["packages"])) <= events.MOST_NAMED for one in told)
+    assert {(one.type, one.node_id, one.source) for one in hub.told} == {("node.packages_changed", NODE, "agent")}
+
+
+@pytest.mark.holds("S-48")
+async def test_a_node_that_says_each_second_what_it_lost_or_what_time_it_has_is_one_event_a_minute() -> None:
+    hub = Hub()
+    agent = hub.comes(1)
+    for second in range(180):
+        agent.loses(second // 2, 7)
+        hub.registry._skews._news[NODE] = (100.0, second % 2 == 0)
+        await hub.ticks(agent)
+        hub.clock.advance(1)
+    assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) >= 7 * 60
+    assert len(hub.losses()) == 3
+    assert len([one for one in hub.told if one.type.startswith("node.clock_")]) == 3

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from groundcontrol.bus.base import BusEvent, SessionMoved
+from groundcontrol.fleet.events import EVERY_S
 from groundcontrol.fleet.registry import MOST_UNTOLD, OFFLINE_GRACE_S
 from tests.support.lost_sessions import Hub
 
@@ -39,6 +40,9 @@ async def test_a_loss_is_told_once_when_nothing_is_added_to_it(hub: Hub) -> None
     assert hub.losses() == [{"pulse": 12}]
     agent.loses(3, 1)
     await hub.ticks(agent)
+    assert hub.losses() == [{"pulse": 12}]
+    hub.clock.advance(EVERY_S)
+    await hub.ticks(agent)
     assert hub.losses() == [{"pulse": 12}, {"pulse": 1}]
 
 
@@ -50,6 +54,7 @@ async def test_who_always_has_another_loss_to_tell_is_told_of_in_parts_and_takes
             agent.loses(number, 1)
         await hub.ticks(agent, 1)
         assert len(agent.lost) <= MOST_UNTOLD
+    hub.clock.advance(EVERY_S)
     await hub.ticks(agent)
     assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) == number
 

@@ -24,6 +24,7 @@ from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S
 from groundcontrol.jobs.runner import JobRunner
 from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.jobs.upkeep import MAX_GENERATION
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import Store
 from spider.backoff import CLONE_S
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
@@ -68,7 +69,9 @@ class Bench:
         self.clock = clock
         self.bus = LocalBus()
         self.service = JobService(store, self.bus, clock, 2)
-        self.runner = JobRunner(store, self.bus, clock, Registry(store, self.bus, clock, HUB), FLEET_KEY, 2, b"no bundle")
+        self.runner = JobRunner(
+            store, self.bus, clock, Registry(store, self.bus, clock, HUB), Refusals(store.log, clock), FLEET_KEY, 2, b"no bundle"
+        )
         self.node = NodeId(new_random_id())
 
     async def session(self) -> Session:

@@ -18,7 +18,7 @@ from groundcontrol.domain.nodes import NodeIdentity, NodePolicy, Session
 from groundcontrol.domain.scope import Grants
 from groundcontrol.errors import StoreError
 from groundcontrol.history.window import WindowBuilder
-from groundcontrol.store.base import AuditEntry, Store
+from groundcontrol.store.base import Store
 from groundcontrol.store.sqlite import Database
 from groundcontrol.store.sqlite.job_rows import DAMAGED
 from groundcontrol.store.sqlite.recorded import COLUMNS, damaged_records
@@ -129,7 +129,7 @@ async def test_an_event_and_a_row_of_the_audit_log_that_are_damaged_hide_no_othe
     told = [new_event(now), new_event(now + 1)]
     for event in told:
         await store.log.add_event(event)
-    await store.log.add_audit(AuditEntry(SCOPE.actor, "test.row", "x", detail={"a": 1}), now)
+    await store.nodes.create_node(SCOPE, new_node())
     await database._control.writer.run(lambda tx: tx.do("UPDATE event SET details = 'z' WHERE id = ?", told[0].id))
     await database._control.writer.run(lambda tx: tx.do("UPDATE audit SET detail = 'z'"))
 

@@ -16,7 +16,11 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.domain.scope import SYSTEM
+from groundcontrol.store.sqlite.audit import Chain
+from groundcontrol.store.sqlite.inspection import Inspection
 from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, Migration, bring_up, damaged, migrations
+from groundcontrol.store.sqlite.tx import Tx
 
 KINDS = {"control": CONTROL, "samples": SAMPLES}
 _KILLED = """
@@ -201,3 +205,21 @@ def test_of_copies_the_newest_that_is_whole_is_named(tmp_path: Path, left: int |
     assert str(damaged(path)) == f"the database {path} is damaged: restore a backup; the newest copy is {good}"
     good.unlink()
     assert str(damaged(path)) == f"the database {path} is damaged: restore a backup"
+
+
+@pytest.mark.holds("SAFETY-9", "S-34")
+async def test_the_audit_log_of_a_database_from_before_refusals_is_listed_and_holds_before_and_after_its_update(tmp_path: Path) -> None:
+    path = tmp_path / "stardust.db"
+    key = bytes(32)
+    with closing(opened(path)) as db:
+        db.row_factory = sqlite3.Row
+        bring_up(db, path, CONTROL, [step for step in migrations(CONTROL) if step.no < 16])
+        for at in range(3):
+            Chain(key, f"hub-{at}").write(Tx(db, 1_790_000_000.0 + at), SYSTEM, "node.create", f"n{at}")
+    for _ in range(2):
+        async with await Inspection.open(path) as inspection:
+            assert [row.target for row in await inspection.newest_audit(100) if row.action == "node.create"] == ["n0", "n1", "n2"]
+            assert await inspection.verify_audit([key]) is None
+        with closing(opened(path)) as db:
+            bring_up(db, path, CONTROL, migrations(CONTROL))
+            assert db.execute("SELECT count(*) FROM refusal").fetchone() == (0,)

@@ -96,6 +96,17 @@ async def test_too_many_log_ins_are_told_when_to_come_back(hub: TestHub) -> None
     assert 1 <= int(answer.headers["Retry-After"]) <= 61
 
 
+@pytest.mark.holds("S-48")
+async def test_wrong_passwords_of_one_address_are_one_row_a_minute_and_in_no_chain(hub: TestHub) -> None:
+    await hub.auth.first_start("admin", PASSWORD)
+    for _ in range(3):
+        await hub.anonymous().post("auth/login", {"username": "admin", "password": "wrong"})
+
+    rows = [row for row in (await (await hub.logged_in()).get("audit")).json["audit"] if row["result"] == "refused"]
+
+    assert [(row["action"], row.get("chain"), row["detail"]["why"]) for row in rows] == [("auth.login", "", "password")]
+
+
 async def test_the_default_password_opens_three_calls(hub: TestHub) -> None:
     code = await hub.auth.first_start("admin", None)
 

@@ -1,0 +1,126 @@
+"""The first of a kind and cause is written immediately, the others of its minute as a count."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from groundcontrol.domain.log import Refusal
+from groundcontrol.domain.scope import Actor, node_actor
+from groundcontrol.errors import StoreFull
+from groundcontrol.refusals import MOST_CAUSES, MOST_UNSAVED, OTHERS, WINDOW_S, Refusals
+from groundcontrol.store.base import LogStore
+from tests.support.clock import ManualClock
+
+NODE = node_actor("n" * 26, "192.0.2.1")
+
+
+class Kept:
+    """A store of refusals that can be full."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.calls = 0
+        self.rows: dict[str, Refusal] = {}
+        self.summed: list[int] = []
+
+    async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
+        self.calls += 1
+        if self.full:
+            raise StoreFull("no space")
+        self.rows.update((one.id, one) for one in refusals)
+
+    async def sum_refusals(self) -> None:
+        self.summed.append(sum(one.times for one in self.rows.values()))
+
+    @property
+    def found(self) -> list[tuple[str, str, str, int]]:
+        return [(one.actor.name, one.action, one.why, one.times) for one in self.rows.values()]
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def refusals(kept: Kept, clock: ManualClock) -> Refusals:
+    return Refusals(cast("LogStore", kept), clock)
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [record.__dict__ | {"event": record.getMessage()} for record in caplog.records]
+
+
+@pytest.mark.holds("S-48")
+async def test_a_row_and_two_lines_a_minute_however_often(
+    refusals: Refusals, kept: Kept, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for minute in range(2):
+        first = [await refusals.note(NODE, "agent.open", "wrong_host", place=f"10.0.0.{at}") for at in range(740)]
+        assert first == [True] + [False] * 739, "a node counts as itself, from wherever it comes"
+        assert kept.found[-1] == (NODE.name, "agent.open", "wrong_host", 1), "immediately"
+        clock.advance(WINDOW_S)
+        await refusals.flush()
+        assert kept.found[-1] == (NODE.name, "agent.open", "wrong_host", 740)
+        assert len(kept.found) == minute + 1
+        assert kept.calls == 2 * (minute + 1)
+    assert kept.summed == [740, 1480]
+    assert [line["event"] for line in lines(caplog)] == ["refused_again"] * 2
+    await refusals.flush()
+    assert (kept.calls, len(kept.summed)) == (4, 2), "a quiet minute writes nothing"
+
+
+@pytest.mark.holds("S-48")
+async def test_addresses_kinds_and_accounts_are_counted_apart(refusals: Refusals, kept: Kept) -> None:
+    user = Actor("user", "u" * 26, "ada", "viewer", "2001:db8::1")
+    assert await refusals.note(user, "auth.login", "password", place="2001:db8::/64")
+    assert await refusals.note(user, "auth.login", "proof", place="2001:db8::/64")
+    assert not await refusals.note(user._replace(address="2001:db8::2"), "auth.login", "proof", place="2001:db8::/64")
+    assert await refusals.note(node_actor("", "192.0.2.1"), "agent.open", "protocol", place="192.0.2.1")
+    assert await refusals.note(node_actor("", "192.0.2.2"), "agent.open", "protocol", place="192.0.2.2")
+    assert len(kept.rows) == 4
+
+
+@pytest.mark.holds("S-48")
+async def test_a_crowd_of_addresses_shares_a_row_and_hides_no_account(
+    refusals: Refusals, kept: Kept, caplog: pytest.LogCaptureFixture
+) -> None:
+    for at in range(10 * MOST_CAUSES):
+        await refusals.note(node_actor("", f"10.0.{at >> 8}.{at & 255}"), "agent.open", "protocol", place=str(at))
+        refusals.first_line("agent_refused", str(at))
+    assert await refusals.note(Actor("user", "u" * 26, "ada", "viewer", "192.0.2.1"), "auth.login", "password", place="192.0.2.1")
+    await refusals.flush()
+    assert len(kept.rows) == MOST_CAUSES + 2
+    assert (OTHERS, "agent.open", OTHERS, 9 * MOST_CAUSES) in kept.found
+    assert ("ada", "auth.login", "password", 1) in kept.found
+    assert len(caplog.records) <= 2 * (MOST_CAUSES + 1)
+
+
+async def test_what_the_store_does_not_take_is_saved_later(refusals: Refusals, kept: Kept, clock: ManualClock) -> None:
+    kept.full = True
+    assert await refusals.note(NODE, "agent.open", "clone"), "nobody is refused otherwise because of that"
+    await refusals.flush()
+    assert kept.rows == {}
+    for at in range(MOST_UNSAVED):
+        await refusals.note(node_actor(f"{at:026}"), "agent.session", "protocol")
+        if at % MOST_CAUSES == 0:
+            await refusals.flush()
+    kept.full = False
+    await refusals.close(1.0)
+    assert 1 < len(kept.rows) <= MOST_UNSAVED
+    assert len(kept.summed) == 1
+
+
+async def test_a_hub_that_starts_sums_up_what_the_one_before_left(refusals: Refusals, kept: Kept) -> None:
+    await refusals.flush()
+    assert len(kept.summed) == 1
