@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from groundcontrol.domain.facts import FactTable
@@ -13,6 +15,7 @@ from groundcontrol.domain.scope import Grants
 from groundcontrol.domain.updates import Candidate, NodeUpdate
 from groundcontrol.errors import BadRequest, NotFound
 from groundcontrol.store.base import Store
+from groundcontrol.store.sqlite import facts as sqlite_facts
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_event, new_job, new_node, new_user
 
@@ -72,6 +75,37 @@ async def test_one_package_names_its_nodes_and_who_holds_it(store: Store) -> Non
     assert rest.items == (NodeUpdate(second, "9.0", "9.1", "unknown", "", held=False),)
     assert (page.total, rest.next) == (2, None)
     assert (await store.facts.updates_of(SCOPE, "emacs", 1)).total == 0
+
+
+@pytest.mark.holds("S-27")
+async def test_the_nodes_of_a_package_are_read_again_only_after_a_change(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = await a_fleet(store)
+    decoded = 0
+    real = sqlite_facts._told
+
+    def count(*given: Any) -> Any:
+        nonlocal decoded
+        decoded += 1
+        return real(*given)
+
+    monkeypatch.setattr(sqlite_facts, "_told", count)
+    first = await store.facts.updates_of(SCOPE, "vim", 1)
+    assert decoded == 2
+    assert [(await store.facts.updates_of(SCOPE, "vim", 1)), (await store.facts.updates_of(SCOPE, "vim", 1, first.next)).total] == [
+        first,
+        2,
+    ]
+    assert decoded == 2, "each node's tables are decoded once"
+    assert (await store.facts.updates_of(STRANGER, "vim", 10)).total == 0
+    limited = SCOPE._replace(grants=(Grants((nodes[1],)),))
+    assert [one.node for one in (await store.facts.updates_of(limited, "vim", 10)).items] == [nodes[1]]
+    session = await connect(store, nodes[0])
+    await store.facts.save_table(session, FactTable("held", 6.0, 0, ("package",), ()))
+    assert [one.held for one in (await store.facts.updates_of(SCOPE, "vim", 10)).items] == [False, False]
+    for number in range(100):
+        await store.facts.updates_of(SCOPE, f"p{number}", 10)
+    kept = cast("sqlite_facts.SqliteFacts", store.facts)._nodes_of._kept
+    assert len(kept) == sqlite_facts._PACKAGES
 
 
 async def test_updates_of_others_are_neither_listed_nor_counted(store: Store) -> None:

@@ -74,7 +74,8 @@ _LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
 class _File:
     """One database file: its one writing connection, and those that read.
 
-    `urgent` is for what nobody may hold up: log-ins, rights, the health of the hub and the openings of nodes.
+    `urgent` is for what nobody may hold up: log-ins, rights, the health of the hub and the openings of nodes. Samples have none of these, so
+    that it is the same reader there.
     """
 
     def __init__(self, path: Path, writer: Writer, reader: Reader, urgent: Reader) -> None:
@@ -94,7 +95,7 @@ class _File:
             thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
             await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
             reader = await Reader.open(path)
-            urgent = await Reader.open(path, URGENT)
+            urgent = await Reader.open(path, URGENT) if kind is CONTROL else reader
         except BaseException as exc:
             if reader is not None:
                 await reader.close()
@@ -109,7 +110,7 @@ class _File:
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
         """Returns: False: its disk hangs, and the writing thread with it."""
-        idle = await asyncio.gather(self.reader.close(), self.urgent.close())
+        idle = await asyncio.gather(*(reader.close() for reader in {self.reader, self.urgent}))
         if not await self.writer.close(fold=all(idle), limit_s=limit_s):
             return False
         if self.reader.damaged or self.urgent.damaged or self.writer.damaged:
@@ -215,8 +216,8 @@ class Database:
         for file in (self._control, self._samples):
             try:
                 await file.writer.shrink()
-                await file.reader.shrink()
-                await file.urgent.shrink()
+                for reader in {file.reader, file.urgent}:
+                    await reader.shrink()
             except sqlite3.Error as exc:
                 raise translate(exc, file.path.name) from exc
 

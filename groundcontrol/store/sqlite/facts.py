@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import zlib
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -39,8 +39,8 @@ class SqliteFacts:
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
-        self._tallies: dict[bytes, Tally] = {}
-        """By what they were made of: which nodes, and which table of each. The newest ones."""
+        self._tallies = _Answers[Tally](_TALLIES)
+        self._nodes_of = _Answers[list[tuple[int, NodeUpdate]]](_PACKAGES)
 
     async def save_table(self, session: Session, table: FactTable) -> None:
         columns, cells = to_json(table.columns), zlib.compress(to_json(table.cells).encode())
@@ -135,20 +135,7 @@ class SqliteFacts:
 
     def _tally(self, rows: Rows, scope: Scope) -> Tally:
         """That of all nodes that the caller may see: the last one, as long as no table has changed and no node has come or gone."""
-        made_of = rows.all(_MADE_OF + admitted(scope) + " ORDER BY node.no", updates.SUBJECT, scope.org, *grant_values(scope))
-        key = hashlib.sha256(repr([tuple(row) for row in made_of]).encode()).digest()
-        found = self._tallies.get(key)
-        if found is None:
-            found = Tally()
-            for _, _, table in _told(rows, scope, updates.SUBJECT):
-                if table is None:
-                    found.silent += 1
-                else:
-                    found.add(table)
-            while len(self._tallies) >= _TALLIES:
-                self._tallies.pop(next(iter(self._tallies), b""), None)  # another thread may be as far
-            self._tallies[key] = found
-        return found
+        return self._tallies.get(_made_of(rows, scope, updates.SUBJECT), lambda: _tally(rows, scope))
 
     async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
         size = check_limit(limit)
@@ -156,12 +143,8 @@ class SqliteFacts:
         after = 0 if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
 
         def read(rows: Rows) -> NodeUpdateList:
-            held = {node for node, _, table in _told(rows, scope, updates.HELD) if table and package in _first_cells(table)}
-            found = [
-                (no, NodeUpdate(node, row.before, row.after, row.security, row.repository, node in held))
-                for node, no, table in _told(rows, scope, updates.SUBJECT)
-                if table and (row := updates.row_of(table, package))
-            ]
+            made_of = _made_of(rows, scope, updates.HELD, updates.SUBJECT)
+            found = self._nodes_of.get(made_of + digest(package), lambda: _nodes_of(rows, scope, package))
             rest = [(no, one) for no, one in found if no > int(after)]
             more = make_cursor(kind, scope.org, rest[size - 1][0]) if len(rest) > size else None
             return NodeUpdateList(tuple(one for _, one in rest[:size]), len(found), more)
@@ -181,6 +164,52 @@ _MADE_OF: Final = (
 )
 """Without reading what is in the tables."""
 _TALLIES: Final = 8
+_PACKAGES: Final = 16
+"""For one package there is an entry for each node that has an update of it."""
+_V = TypeVar("_V")
+
+
+class _Answers(Generic[_V]):
+    """The newest answers, by what they were made of. Threads of readers share them: two of them may make the same answer."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[bytes, _V] = {}
+
+    def get(self, made_of: bytes, make: Callable[[], _V]) -> _V:
+        found = self._kept.get(made_of)
+        if found is None:
+            found = make()
+            while len(self._kept) >= self._most:
+                self._kept.pop(next(iter(self._kept), b""), None)  # another thread may be as far
+            self._kept[made_of] = found
+        return found
+
+
+def _made_of(rows: Rows, scope: Scope, *subjects: str) -> bytes:
+    """Names the tables of all nodes that the caller may see: another name means that one has changed, or that a node has come or gone."""
+    sql = _MADE_OF + admitted(scope) + " ORDER BY node.no"
+    found = [tuple(row) for subject in subjects for row in rows.all(sql, subject, scope.org, *grant_values(scope))]
+    return hashlib.sha256(repr(found).encode()).digest()
+
+
+def _tally(rows: Rows, scope: Scope) -> Tally:
+    tally = Tally()
+    for _, _, table in _told(rows, scope, updates.SUBJECT):
+        if table is None:
+            tally.silent += 1
+        else:
+            tally.add(table)
+    return tally
+
+
+def _nodes_of(rows: Rows, scope: Scope, package: str) -> list[tuple[int, NodeUpdate]]:
+    held = {node for node, _, table in _told(rows, scope, updates.HELD) if table and package in _first_cells(table)}
+    return [
+        (no, NodeUpdate(node, row.before, row.after, row.security, row.repository, node in held))
+        for node, no, table in _told(rows, scope, updates.SUBJECT)
+        if table and (row := updates.row_of(table, package))
+    ]
 
 
 def _told(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, FactTable | None]]:

@@ -28,6 +28,7 @@ from groundcontrol.errors import (
     Unauthenticated,
 )
 from groundcontrol.web import schema
+from groundcontrol.web.costs import Cost
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.letting_go import forget, let_go
 from groundcontrol.web.limits import LiveLimits
@@ -56,6 +57,8 @@ ACTIONS: Final[dict[str, Action]] = {
     "jobs": "job.read",
 }
 """Kind of topic -> what is asked of `authorize`."""
+COSTS: Final[dict[str, Cost]] = {"fleet": "fleet", "node": "page", "job": "small", "deployment": "small", "events": "page", "jobs": "page"}
+"""Kind of topic -> what the first message costs that a page asks for; one that rights have changed is sent without. The output of a job has limits of its own."""
 _TOPIC: Final = re.compile(r"(?:(fleet|events|jobs)|(node|job|deployment):([0-7][0-9a-hjkmnp-tv-z]{25}))\Z")
 
 Act = Callable[[Any], Awaitable[None]]
@@ -357,6 +360,10 @@ class Connection:
         self._stop(body.topic, back=True)
         if len(self._topics) >= MAX_TOPICS:
             raise BadRequest(f"one page follows at most {MAX_TOPICS} topics")
+        async with self._services.costs.take(COSTS[kind], self.user):
+            await self._begin(body, kind, key)
+
+    async def _begin(self, body: schema.SubscribeBody, kind: str, key: str) -> None:
         caller = None
         while caller is not self._caller:  # the rights may have become others while the store was asked
             caller = self._caller

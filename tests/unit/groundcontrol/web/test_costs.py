@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from groundcontrol.domain.ids import UserId
 from groundcontrol.errors import TooManyRequests, Unavailable
 from groundcontrol.store.sqlite.reader import POOL_SIZE
 from groundcontrol.web.costs import LIMITS, Costs
+from groundcontrol.web.live.connection import ACTIONS, COSTS
+from groundcontrol.web.live.feeds import FleetFeed
 from groundcontrol.web.routes import LIMIT, ROUTES
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
@@ -111,6 +114,44 @@ async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(
     assert sorted(told) == [(200, "")] * (33 - refused) + [(503, "10")] * refused
     assert await other == (200, "")
     assert slow.most == limit.at_once
+
+
+@pytest.mark.holds("S-27")
+async def test_first_messages_of_live_topics_have_the_limits_of_calls(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One user asks for the whole fleet on eight sockets."""
+    at_work = most = 0
+    real = FleetFeed.snapshot
+
+    async def snapshot(feed: FleetFeed) -> Any:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        try:
+            await asyncio.sleep(0.02)
+            return await real(feed)
+        finally:
+            at_work -= 1
+
+    monkeypatch.setattr(FleetFeed, "snapshot", snapshot)
+    anna = await hub.logged_in("viewer")
+    async with contextlib.AsyncExitStack() as sockets:
+        pages = [await sockets.enter_async_context(anna.live()) for _ in range(8)]
+        for page in pages:
+            await page.subscribe("fleet")
+        for page in pages:
+            await page.expect("snapshot")
+        assert most == LIMITS["fleet"].at_once_of_a_user
+        for _ in range(LIMITS["fleet"].burst):
+            await pages[0].subscribe("fleet")
+        told = [await pages[0].next() for _ in range(LIMITS["fleet"].burst)]
+        refused = [body["code"] for kind, body in told if kind == "error"]
+        assert set(refused) == {"request.too_many"}
+        await pages[0].subscribe("events")
+        await pages[0].expect("snapshot")
+
+
+def test_each_live_topic_declares_what_it_costs() -> None:
+    assert set(COSTS) == set(ACTIONS)
 
 
 @pytest.mark.holds("S-27")
