@@ -242,7 +242,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         bundle = await asyncio.to_thread(read_bundle, config.agent_bundle)
     except BundleError as exc:
         raise ConfigError(str(exc)) from exc
-    registry = Registry(store, bus, clock, hub)
+    registry = Registry(store, bus, clock, hub, await store.sessions.left_online(hub))
     ingest = Ingest(store.metrics, clock)
     watching = Watching(registry, bus, clock)
     jobs = JobRunner(store, bus, clock, registry, refusals, vault.fleet_key, config.jobs_at_once, bundle)

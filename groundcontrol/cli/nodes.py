@@ -39,13 +39,17 @@ async def run(args: argparse.Namespace) -> int:
         latest = node["latest"]
         rows.append(
             [
-                node["name"], "waiting" if node["waiting"] else node["state"], node["address"], percent(latest.get("cpu.total")), figure(latest.get("load.1")),
+                node["name"], _state(node), node["address"], percent(latest.get("cpu.total")), figure(latest.get("load.1")),
                 ratio(latest.get("memory.used"), latest.get("memory.total")), updates_text(node["updates"]), node["identity"]["os_name"] or MISSING,
                 agent_text(node), age(node["last_seen_at"]), node["id"],
             ]
         )  # fmt: skip
     print(table(("NAME", "STATE", "ADDRESS", "CPU", "LOAD", "MEM", "UPDATES (SEC)", "SYSTEM", "SPIDER", "SEEN", "ID"), rows))
     return 0
+
+
+def _state(node: Mapping[str, Any]) -> str:
+    return "waiting" if node["waiting"] else "reconnecting" if node.get("reconnecting") else str(node["state"])
 
 
 def updates_text(updates: Mapping[str, Any]) -> str:

@@ -24,14 +24,14 @@ async def run(args: argparse.Namespace) -> int:
         status, health = await hub.health()
         try:
             async for node in hub.every("/nodes", "nodes"):
-                states[node["state"]] += 1
+                states["reconnecting" if node.get("reconnecting") else node["state"]] += 1
                 security += node["updates"]["security"] or 0
                 outdated += [(node["name"], node["agent_version"])] if node["agent"] == "outdated" else []
         except CliError as exc:
             if status == 200:
                 raise
             unknown = str(exc)
-    nodes = None if unknown else {state: states[state] for state in ("online", "offline", "pending")}
+    nodes = None if unknown else {state: states[state] for state in ("online", "reconnecting", "offline", "pending")}
     facts = {"health": health, "nodes": nodes, "security_updates": None if unknown else security}
     facts["outdated_agents"] = None if unknown else dict(outdated)
     if args.json:
@@ -41,7 +41,8 @@ async def run(args: argparse.Namespace) -> int:
         if unknown:
             print(f"nodes: not known ({unknown})")
         else:
-            print(f"nodes: {states['online']} online, {states['offline']} offline, {states['pending']} pending")
+            back = f"{states['reconnecting']} reconnecting, " if states["reconnecting"] else ""
+            print(f"nodes: {states['online']} online, {back}{states['offline']} offline, {states['pending']} pending")
         if security and not unknown:
             print(f"security updates waiting: {security}")
         if outdated and not unknown:

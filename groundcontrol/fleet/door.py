@@ -280,7 +280,7 @@ class AgentDoor:
         event(
             log, "agent_gone", node=agent.node.id, node_name=agent.node.name, code=code, reason=reason, frames=agent.frames, seconds=seconds
         )
-        if away:
+        if away and not self.draining:  # the next hub awaits those that are here to the end
             with contextlib.suppress(StoreError):  # the row is replaced by the next claim anyway
                 await self._with.store.sessions.release(agent.session)
 

@@ -45,6 +45,8 @@ MOST_UNTOLD: Final = 1000
 """Losses of a node that wait for the last one to be told: one that always has another is told of in parts."""
 OFFLINE_GRACE_S: Final = 10.0
 """A node that is back within this time was never worth an event (its state is shown at once all the same)."""
+RECONNECT_S: Final = 120.0
+"""For so long after the hub's start a node that was online before is not offline yet: the hub was away, and the node waits before it dials again."""
 RETURNED_AFTER_S: Final = 90.0
 """A node that a fresh hub sees again after less than this was not away: the hub was."""
 AHEAD_EVERY_S: Final = 6 * 3600.0
@@ -68,7 +70,14 @@ class _Gone(NamedTuple):
 class Registry:
     """The live sessions of this hub, by node: at most one each."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, hub: HubId) -> None:
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, hub: HubId, awaited: Collection[NodeId] = (), reconnect_s: float = RECONNECT_S
+    ) -> None:
+        """`awaited`: nodes that were online when the hub before this one ended."""
+        self._awaited = set(awaited)
+        """Of those: which have not been here yet, until they are offline."""
+        self._started = clock.monotonic()
+        self._reconnect_s = reconnect_s
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -105,6 +114,10 @@ class Registry:
     def online(self, node: NodeId) -> bool:
         """Whether the node has a live session here."""
         return node in self._agents
+
+    def reconnecting(self, node: NodeId) -> bool:
+        """Whether the node was online when the hub before this one ended, and may still come back to this one."""
+        return node in self._awaited and node not in self._agents
 
     def current(self, node: NodeId) -> Session | None:
         """The node's live session."""
@@ -205,6 +218,7 @@ class Registry:
         if code == CLOSE_UNKNOWN:
             self._latest.pop(node, None)
             self._gone.pop(node, None)
+            self._awaited.discard(node)
             self._suspected.pop(node, None)
             self._skews.forget(node)
         if agent is not None:
@@ -247,6 +261,7 @@ class Registry:
         if self._agents.get(node) is not agent:
             return False
         del self._agents[node]
+        self._awaited.discard(node)
         if agent.lost:
             self._untold[node], agent.lost = agent.lost, []
         self._gone[node] = _Gone(
@@ -282,7 +297,9 @@ class Registry:
             await self._store.nodes.save_seen({node.id: now})
         except PASSING:
             self._unsaved[node.id] = now  # with those of others: no reason to send away who has just come in
-        away = node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S
+        returns = node.id in self._awaited  # the hub was away, not the node
+        self._awaited.discard(node.id)
+        away = not returns and (node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S)
         if away or node.id in self._told_offline or (node.pending and node.id not in self._told_pending):
             self._told_offline.discard(node.id)
             self._told_pending.add(node.id)  # one that never says what it is would be an event each time
@@ -416,6 +433,8 @@ class Registry:
                     await self._tell_of(agent)
             try:
                 await self.events.tell_waiting()
+                if self._awaited and self._clock.monotonic() - self._started >= self._reconnect_s:
+                    await self._stop_awaiting()
                 await self._tell_gone()
                 if self._clock.monotonic() - seen_at >= SEEN_EVERY_S:
                     seen_at = self._clock.monotonic()
@@ -439,6 +458,16 @@ class Registry:
                     self._lost_seen[agent] = agent.lost[-1]
         except Exception:  # the boundary, likewise
             self._end_failed(agent)
+
+    async def _stop_awaiting(self) -> None:
+        """From now on a node that did not come back to this hub is offline, and an event says so."""
+        for node in list(self._awaited):
+            found = await self._store.nodes.find_node(node)
+            if node in self._awaited and node not in self._agents:
+                self._awaited.discard(node)
+                if found is not None:
+                    self._gone[node] = _Gone(self._started, found.last_seen_at or 0.0, "restarted")
+        await self._store.sessions.release_dead(self._hub)
 
     async def _tell_gone(self) -> None:
         now = self._clock.monotonic()

@@ -29,6 +29,10 @@ class Presence(Protocol):
     """Who is connected and what they said last (`fleet.registry`)."""
 
     def online(self, node: NodeId) -> bool: ...
+    def reconnecting(self, node: NodeId) -> bool:
+        """Whether it is not known yet if the node comes back to a hub that has just started."""
+        ...
+
     def last_seen(self, node: Node) -> float | None:
         """When it was last heard of; of a node that is online, now or nearly so."""
         ...

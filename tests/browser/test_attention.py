@@ -128,13 +128,17 @@ def test_a_server_that_did_not_come_back_to_a_hub_that_was_restarted_says_so(bro
             away = stage.ids["db-01"]
             hub.end()
         hub.launch()
-        page.reload()
-        lost = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="db-01")
-        expect(lost).to_contain_text("Not back since Ground Control restarted")
-        expect(silent).to_contain_text("Closed the connection itself")  # it had left before
         seen.open(f"/n/{away}")
-        banner = page.get_by_role("status").filter(has_text="db-01 is offline.")
-        expect(banner).to_contain_text(re.compile(r"Ground Control was restarted at \d\d:\d\d, and the node has not come back since\."))
+        expect(page.get_by_role("status").filter(has_text="db-01 is reconnecting.")).to_contain_text("The hub was started a moment ago.")
+        hub.end()
+        with HubProcess(hub.folder, port=hub.port, faults=("reconnect=1",)):
+            seen.open("/")
+            lost = page.get_by_role("region", name="Needs attention").get_by_role("link").filter(has_text="db-01")
+            expect(lost).to_contain_text("Not back since Ground Control restarted", timeout=30_000)
+            expect(silent).to_contain_text("Closed the connection itself")  # it had left before
+            seen.open(f"/n/{away}")
+            banner = page.get_by_role("status").filter(has_text="db-01 is offline.")
+            expect(banner).to_contain_text(re.compile(r"Ground Control was restarted at \d\d:\d\d, and the node has not come back since\."))
 
 
 def test_a_server_that_never_came_is_not_called_live_and_its_way_out_is_named(browser: Browser, hub: HubProcess) -> None:

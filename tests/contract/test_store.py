@@ -259,7 +259,9 @@ async def test_everything_is_there_after_a_restart(backend: Backend) -> None:
     await backend.store.metrics.append([pack(session, 0, layout_row(), 1_790_000_000_000)])
     store = await backend.reopen()
     assert (await store.nodes.node(SCOPE, node.id)).name == node.name
-    assert await store.sessions.owner(node.id) is None  # no hub of before is alive
+    owner = await store.sessions.owner(node.id)
+    assert owner is not None
+    assert not owner.hub_alive, "no hub of before is alive"
     after = await connect(store, node.id)
     assert after.epoch == session.epoch + 1
     assert (await store.metrics.marks(after)).live == 0

@@ -52,7 +52,7 @@ READS: Final = {
     "recovery": ("adopt_until",),
     "retention": ("retention",),
     "secrets": ("credentials", "keyring", "secret", "secrets"),
-    "sessions": ("owner",),
+    "sessions": ("left_online", "owner"),
     "tokens": ("token", "token_standing", "tokens"),
     "users": ("count_users", "initialised_at", "knock", "login_session", "setup_code_hash", "user", "user_by_name"),
 }

@@ -240,7 +240,7 @@ def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_
 def test_the_command_tells_of_hub_and_nodes(hub: HubProcess) -> None:
     hub.enrol("web-1", "web-2")
     assert "ok" in said_by(hub, "status")
-    assert json.loads(said_by(hub, "s", "--json"))["nodes"] == {"online": 0, "offline": 0, "pending": 2}
+    assert json.loads(said_by(hub, "s", "--json"))["nodes"] == {"online": 0, "reconnecting": 0, "offline": 0, "pending": 2}
     listed = said_by(hub, "nodes")
     assert "web-1" in listed
     assert "pending" in listed

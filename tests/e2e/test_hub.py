@@ -288,7 +288,7 @@ async def test_a_full_disk_stops_acknowledgements_and_is_over_by_itself(small_hu
         health = (await asyncio.to_thread(hub.request, "GET", "/healthz")).json
         assert (health["status"], health["database"]) == ("failing", False)
         told = await asyncio.to_thread(command, hub.view, "status", "--json")
-        assert (told.returncode, json.loads(told.stdout)["nodes"]) == (1, {"online": 1, "offline": 0, "pending": 0})
+        assert (told.returncode, json.loads(told.stdout)["nodes"]) == (1, {"online": 1, "reconnecting": 0, "offline": 0, "pending": 0})
         held = agent.acked[0]
         assert held < sent
         filler.unlink()

@@ -26,6 +26,7 @@ from typing import Any
 from groundcontrol import app, failpoints, vault
 from groundcontrol.cli import main as cli
 from groundcontrol.cli import rotate_secret
+from groundcontrol.fleet.registry import Registry
 from groundcontrol.store.sqlite import Database, open_database
 from groundcontrol.store.sqlite.reader import POOL_SIZE
 from groundcontrol.store.sqlite.tx import Rows
@@ -77,6 +78,11 @@ def _frozen_clock(_file: Path, value: str) -> None:
             return at
 
     _replace(app, "SystemClock", FrozenClock)
+
+
+def _reconnect(_file: Path, value: str) -> None:
+    """A node that was online before this hub may come back for VALUE seconds until it is offline."""
+    _replace(app, "Registry", partial(Registry, reconnect_s=float(value)))
 
 
 def _killable(file: Path, _value: str) -> OnSignal:
@@ -178,6 +184,7 @@ def _no_revocations(file: Path, _value: str) -> None:
 FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "clock": _clock,
     "frozen-clock": _frozen_clock,
+    "reconnect": _reconnect,
     "killable": _killable,
     "killed-at": _killed_at,
     "busy-readers": _busy_readers,

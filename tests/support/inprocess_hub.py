@@ -74,12 +74,16 @@ class PlayedNodes:
 
     def __init__(self) -> None:
         self.connected: set[NodeId] = set()
+        self.awaited: set[NodeId] = set()
         self.heard: dict[NodeId, float] = {}
         self.values: dict[NodeId, dict[str, tuple[float | None, float]]] = {}
         self.ahead: dict[NodeId, float] = {}
 
     def online(self, node: NodeId) -> bool:
         return node in self.connected
+
+    def reconnecting(self, node: NodeId) -> bool:
+        return node in self.awaited
 
     def last_seen(self, node: Node) -> float | None:
         return self.heard.get(node.id, node.last_seen_at)

@@ -6,7 +6,7 @@ import hashlib
 
 from groundcontrol.domain.facts import FactTable
 from groundcontrol.domain.history import Bounds, LayoutRow, Retention, RetentionChange
-from groundcontrol.domain.ids import NodeId
+from groundcontrol.domain.ids import HubId, NodeId
 from groundcontrol.domain.invites import MOST_OPEN, Invite
 from groundcontrol.domain.jobs import JobEvidence
 from groundcontrol.domain.loglines import LogBatch, LogLine
@@ -68,6 +68,17 @@ async def _beat(ground: Ground) -> Race:
 async def _release(ground: Ground) -> Race:
     session = await ground.session()
     return Race(lambda: ground.store.sessions.release(session), lambda: ground.store.sessions.owner(session.node), None)
+
+
+@CASES.of("sessions.release_dead")
+async def _release_dead(ground: Ground) -> Race:
+    sessions, own = ground.store.sessions, HubId("another")
+    await ground.session()
+
+    async def held() -> object:
+        return await sessions.left_online(own)
+
+    return Race(lambda: sessions.release_dead(own), held, frozenset())
 
 
 @CASES.of("sessions.release: of one that is not the current one")

@@ -92,6 +92,8 @@ test("standing: worst first, stale after five seconds, offline as the hub says",
   assert.equal(at({ "cpu.total": sample(93) }, 106), "stale");
   assert.equal(at({ "cpu.total": sample(93) }, 106, "offline"), "off");
   assert.equal(at({ "cpu.total": sample(null) }), "ok");
+  const back: NodeLike = { ...node({ "cpu.total": sample(10) }, "offline"), reconnecting: true };
+  assert.equal(standingOf(back, factsOf(back), 100), "stale");
 });
 
 test("no updates by lists that are old or missing are a worry, and not knowing is none", () => {

@@ -14,6 +14,7 @@ export interface UpdatesLike {
 
 export interface NodeLike {
   state: "pending" | "online" | "offline";
+  reconnecting?: boolean;
   latest: Readonly<Record<string, SampleLike>>;
   identity: { cpu_cores: number };
   last_seen_at: number | null;
@@ -111,7 +112,8 @@ export const levelsOf = (facts: Facts, cpu: Level): Record<"disk" | "inodes" | "
 /** `cpu`: how much of a worry the CPU is by now, where more is known than the newest second. */
 export function standingOf(node: NodeLike, facts: Facts, now: number, cpu: Level = cpuLevel(facts.cpu)): Standing {
   if (node.state === "pending") return "wait";
-  if (node.state === "offline") return "off";
+  // The hub has just been started: whether it is offline is not known yet.
+  if (node.state === "offline") return node.reconnecting ? "stale" : "off";
   if (facts.at !== null && now - facts.at > STALE_S) return "stale";
   const levels = Object.values(levelsOf(facts, cpu));
   return levels.includes("crit") ? "crit" : levels.includes("warn") || listsAreOld(node.updates, now) ? "warn" : "ok";

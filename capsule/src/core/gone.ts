@@ -10,7 +10,7 @@ interface EventLike {
 /** As many events as the hub tells of first: fewer are all there are. */
 const RECENT_EVENTS = 50;
 
-/** No event's word. */
+/** The event says so too, two minutes after the start. */
 export const RESTARTED = "restarted";
 
 /**

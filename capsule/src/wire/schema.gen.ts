@@ -996,6 +996,8 @@ export interface NodeView {
   name: string;
   address: string;
   state: "pending" | "online" | "offline";
+  /** Not connected, but it was when the hub last ended, and the hub was started less than two minutes ago: whether it is offline is not known yet. */
+  reconnecting: boolean;
   tags: string[];
   identity: IdentityView;
   /** By series name; in lists only a summary. */

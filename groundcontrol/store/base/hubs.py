@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from groundcontrol.domain.ids import BootId, HubId, NodeId
@@ -36,4 +36,12 @@ class SessionStore(Protocol):
     async def owner(self, node: NodeId) -> Owner | None: ...
     async def release(self, session: Session) -> None:
         """Give the node up; nothing happens unless the session is the current one."""
+        ...
+
+    async def left_online(self, hub: HubId) -> Collection[NodeId]:
+        """The nodes whose session was not given up when their hub ended. `hub`: the one that asks."""
+        ...
+
+    async def release_dead(self, hub: HubId) -> None:
+        """Give these up too."""
         ...

@@ -265,7 +265,6 @@ def _forget_dead_hubs(tx: Tx) -> None:
     """The folder's lock proves that no hub of before is alive."""
     tx.do("DELETE FROM hub")
     tx.do("UPDATE lease SET until = 0")
-    tx.do("UPDATE node_session SET hub = NULL")
     _note_latest(tx)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 from groundcontrol.domain.ids import BootId, HubId, NodeId
 from groundcontrol.domain.nodes import Owner, Session
@@ -63,6 +64,10 @@ class SqliteHubs:
         return await self._writer.run(command)
 
 
+_DEAD: Final = "s.hub <> ? AND NOT EXISTS (SELECT 1 FROM hub WHERE hub.id = s.hub AND hub.alive_until > ?)"
+"""Of a session: its hub has ended without giving it up."""
+
+
 class SqliteSessions:
     """`SessionStore`."""
 
@@ -103,6 +108,14 @@ class SqliteSessions:
             return Owner(session, row["alive_until"] > self._clock.now())
 
         return await self._reader.run(query)
+
+    async def left_online(self, hub: HubId) -> Collection[NodeId]:
+        sql = f"SELECT node.id FROM node_session AS s JOIN node ON node.no = s.node WHERE {_DEAD}"  # noqa: S608  words of our own
+        found = await self._reader.run(lambda rows: rows.all(sql, hub, self._clock.now()))
+        return frozenset(NodeId(row["id"]) for row in found)
+
+    async def release_dead(self, hub: HubId) -> None:
+        await self._writer.run(lambda tx: tx.do(f"UPDATE node_session AS s SET hub = NULL WHERE {_DEAD}", hub, tx.now))  # noqa: S608  likewise
 
     async def release(self, session: Session) -> None:
         def command(tx: Tx) -> None:

@@ -98,6 +98,7 @@ def as_it_is(services: Services, node: Node, latest: dict[str, schema.Sample], *
         latest,
         shipped=services.updates.version,
         online=here.online(node.id),
+        reconnecting=here.reconnecting(node.id),
         last_seen_at=here.last_seen(node),
         credentials_kept=credentials_kept,
         skew_s=here.skew(node.id),

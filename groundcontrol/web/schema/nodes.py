@@ -48,6 +48,8 @@ class NodeView(Answer):
     name: str
     address: str
     state: Literal["pending", "online", "offline"]
+    reconnecting: bool
+    """Not connected, but it was when the hub last ended, and the hub was started less than two minutes ago: whether it is offline is not known yet."""
     tags: list[str]
     identity: IdentityView
     latest: dict[str, Sample]

@@ -230,6 +230,13 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
       </Banner>
     );
   }
+  if (view.reconnecting) {
+    return (
+      <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>
+        <b>{t`${view.name} is reconnecting.`}</b> <span class="plain">{t`The hub was started a moment ago. The values below are the last ones known.`}</span>
+      </Banner>
+    );
+  }
   // Without a link the page cannot know; its own banner says so.
   if (standing === "stale" && at !== undefined && lostSince.value === null) {
     return (

@@ -13,8 +13,8 @@ from groundcontrol.cli import status
 from groundcontrol.cli.client import CliError
 
 NODES = [
-    {"name": "web-1", "state": "online", "updates": {"security": 3}, "agent": "outdated", "agent_version": "0.9"},
-    {"name": "web-2", "state": "offline", "updates": {"security": None}, "agent": "current", "agent_version": "1.0"},
+    {"name": "web-1", "state": "online", "reconnecting": False, "updates": {"security": 3}, "agent": "outdated", "agent_version": "0.9"},
+    {"name": "web-2", "state": "offline", "reconnecting": False, "updates": {"security": None}, "agent": "current", "agent_version": "1.0"},
 ]
 
 
@@ -43,7 +43,7 @@ class FailingHub:
 @pytest.mark.parametrize(
     ("reads", "nodes", "security", "line"),
     [
-        (True, {"online": 1, "offline": 1, "pending": 0}, 3, "nodes: 1 online, 1 offline, 0 pending"),
+        (True, {"online": 1, "reconnecting": 0, "offline": 1, "pending": 0}, 3, "nodes: 1 online, 1 offline, 0 pending"),
         (False, None, None, "nodes: not known (the database stardust.db failed)"),
     ],
 )
