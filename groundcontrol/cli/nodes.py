@@ -66,17 +66,19 @@ def agent_text(node: Mapping[str, Any]) -> str:
 async def _decide(args: argparse.Namespace) -> int:
     if not args.node:
         raise UsageError(f"nodes: name the nodes to {args.act}; `stardust nodes --state pending` lists them")
-    done = []
+    chosen: dict[str, Any] = {}
     async with Hub(args) as hub:
         known = [node async for node in hub.every("/nodes", "nodes")]
         for word in args.node:
             found = [node for node in known if word in (node["id"], node["name"])]
             if not found:
-                raise CliError(f"there is no node {shown(word)}")
+                raise CliError(f"there is no node {shown(word)}; nothing was done")
             if not found[0]["waiting"]:
-                raise CliError(f"{shown(found[0]['name'])} does not wait for approval")
-            await hub.post(f"/nodes/{found[0]['id']}/{args.act}", None)
-            done.append(found[0])
+                raise CliError(f"{shown(found[0]['name'])} does not wait for approval; nothing was done")
+            chosen[found[0]["id"]] = found[0]
+        for node_id in chosen:
+            await hub.post(f"/nodes/{node_id}/{args.act}", None)
+    done = chosen.values()
     if args.json:
         print(json.dumps({"nodes": [node["id"] for node in done], "act": args.act}))
     else:
