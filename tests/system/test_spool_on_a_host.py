@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.agent_host import VERSION_DIR, AgentHost
 from tests.support.bundles import shipped_bundle
-from tests.support.eventually import eventually
+from tests.support.eventually import ask_until, eventually
 from tests.support.hub import HubProcess
 from tests.support.invariants import Sample, check_databases, held_samples, told_holes
 
@@ -75,14 +75,10 @@ async def test_samples_and_log_lines_outlive_stops_kills_and_a_reboot_while_the_
     with HubProcess(tmp_path / "hub", env={"STARDUST_KEEP_SECONDS_HOURS": "48"}) as hub:
         node = await install(agent, hub)
 
-        async def held(count: int) -> None:
-            for _ in range(600):
-                if len(await seconds(hub)) >= count:
-                    return
-                await asyncio.sleep(0.2)
-            raise AssertionError(sh("journalctl -u stardust-spider --no-pager | tail -40"))
+        async def some_are_held() -> bool:
+            return len(await seconds(hub)) >= 10
 
-        await held(10)
+        await ask_until(some_are_held, what=lambda: sh("journalctl -u stardust-spider --no-pager | tail -40"), poll_s=0.2)
         cursor = sh("journalctl -o json --no-pager -q -n 1 --output-fields=MESSAGE").strip()
         sh("logger -p user.warning 'first: disk sda is warm'; logger -p user.info 'not for the hub'")
         await eventually(lambda: "first: disk sda is warm" in log_lines(hub, node))
@@ -107,12 +103,10 @@ async def test_samples_and_log_lines_outlive_stops_kills_and_a_reboot_while_the_
         await hub.start()
 
         async def whole() -> bool:
-            return bool(await seconds(hub)) and sh(f"ls {SPOOL} | grep -c -e seg -e out || true").strip() == "0"
+            found = await seconds(hub)
+            return bool(found) and found[-1] > up + 3 and sh(f"ls {SPOOL} | grep -c -e seg -e out || true").strip() == "0"
 
-        for _ in range(300):
-            if await whole() and (await seconds(hub))[-1] > up + 3:
-                break
-            await asyncio.sleep(0.2)
+        await ask_until(whole, poll_s=0.2)
         times = await seconds(hub)
         print(
             f"{len(times)} seconds; restart at {restarted - away:.0f}, kill at {killed - away:.0f}, reboot {rebooting - away:.0f} to {up - away:.0f}"
@@ -128,11 +122,10 @@ async def test_samples_and_log_lines_outlive_stops_kills_and_a_reboot_while_the_
         assert [line for line in lines if line.startswith(("first", "second", "third"))] == [
             "first: disk sda is warm", "second: said while nobody listened", "third: after the reboot",
         ]  # fmt: skip
-        for _ in range(400):
-            own = [sample.value for sample in await pulses(hub) if sample.family == "custom"]
-            if own:
-                break
-            await asyncio.sleep(0.2)
-        assert set(own) == {12_000}
+
+        async def own() -> set[Any]:
+            return {sample.value for sample in await pulses(hub) if sample.family == "custom"}
+
+        assert await ask_until(own, poll_s=0.2) == {12_000}
         assert "spool" not in sh("journalctl -u stardust-spider --no-pager -o cat | grep -e unusable -e failed || true")
     check_databases(hub.folder)
