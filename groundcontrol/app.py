@@ -18,6 +18,7 @@ import uvloop
 from aiohttp import web
 
 from groundcontrol.auth.addresses import limit_key
+from groundcontrol.auth.passwords import Passwords
 from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.compactor import Compactor
@@ -228,8 +229,8 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     bus = LocalBus()
     refusals = Refusals(store.log, clock)
     auth = AuthService(
-        store=store, bus=bus, clock=clock, refusals=refusals, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper, issuer=vault.fleet_id,
-        least_totp=config.require_totp,
+        store=store, bus=bus, clock=clock, refusals=refusals, sealer=vault, jwt_key=vault.jwt_key, pepper=vault.pepper,
+        passwords=Passwords(vault.pepper), issuer=vault.fleet_id, least_totp=config.require_totp,
     )  # fmt: skip
     code = await auth.first_start(config.admin_user, None if config.admin_pass is None else config.admin_pass.reveal())
     if code is not None:

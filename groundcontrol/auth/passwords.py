@@ -19,8 +19,8 @@ from groundcontrol.errors import Unavailable, WeakPassword
 
 MIN_CHARS: Final = 12
 MAX_CHARS: Final = 1024
-MEMORY_KIB: Final = 19_456
-TIME_COST: Final = 2
+HASHER: Final = argon2.PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1, type=argon2.Type.ID)
+"""What the hub hashes with. The memory is in KiB."""
 HASH_THREADS: Final = 2
 QUEUE_LIMIT: Final = 16
 """Beside the two at work; more are refused at once, so that a burst costs neither memory nor patience."""
@@ -66,11 +66,9 @@ def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> N
 class Passwords:
     """Hashes and verifies; never more than HASH_THREADS at a time, never more than QUEUE_LIMIT waiting."""
 
-    def __init__(self, pepper: bytes, *, memory_kib: int = MEMORY_KIB, time_cost: int = TIME_COST) -> None:
-        if memory_kib < MEMORY_KIB or time_cost < TIME_COST:
-            raise ValueError("argon2id parameters below the floor")
+    def __init__(self, pepper: bytes, hasher: argon2.PasswordHasher = HASHER) -> None:
         self._pepper = pepper
-        self._hasher = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=1, type=argon2.Type.ID)
+        self._hasher = hasher
         self._pool = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="argon2")
         self._admitted = 0
         self._nobody: str | None = None

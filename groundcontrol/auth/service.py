@@ -86,6 +86,7 @@ class AuthService:
         sealer: Sealer,
         jwt_key: bytes,
         pepper: bytes,
+        passwords: Passwords,
         issuer: str,
         words: tuple[str, ...] = (),
         least_totp: TotpRule = "none",
@@ -106,7 +107,7 @@ class AuthService:
         self._refreshes: dict[bytes, _Refresh] = {}
         self._portions = Portions(clock)
         self.hold = ClockHold(store.log, clock)
-        self.passwords = Passwords(pepper)
+        self.passwords = passwords
         self._places = Places(store.users, pepper)
         self._devices = Devices(pepper)
         self.factors = SecondFactor(store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, places=self._places)

@@ -11,6 +11,7 @@ import re
 import sqlite3
 import statistics
 import time
+from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -37,6 +38,13 @@ HASHES_A_SECOND = 200
 """More than two threads can do."""
 LAG_LIMIT_S = 5.0
 """Tells a loop that stood still from one that was busy; the figure that was measured is printed."""
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A fresh hub, whose passwords cost what they cost in a user's hub."""
+    with HubProcess(tmp_path / "hub", faults=["usual-passwords"]) as made:
+        yield made
 
 
 @pytest.mark.holds("SAFETY-14", "S-02")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from groundcontrol.auth.passwords import Passwords
 from groundcontrol.auth.service import AuthService
 from groundcontrol.auth.sessions import Caller, Issued
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import Store
 from tests.support.clock import RunningClock
+from tests.support.quick_hasher import QUICK_HASHER
 from tests.support.vault import a_vault
 
 PASSWORD = "three green sparrows"
@@ -35,6 +37,7 @@ class Door:
             clock=clock,
             jwt_key=b"j" * 32,
             pepper=b"p" * 32,
+            passwords=Passwords(b"p" * 32, QUICK_HASHER),
             issuer="hub",
             words=("orion",),
         )

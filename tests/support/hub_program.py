@@ -1,7 +1,7 @@
 """The hub of the tests, with faults: `python -m tests.support.hub_program [--fault NAME[=VALUE]]… serve --data-dir … …`.
 
-Each hub makes its keyring with one round. With the usual rounds, deriving the key takes most of the processor time of a start, and the
-tests start hundreds of hubs. The keyring records the rounds, so later starts use the same number.
+Each hub makes its keyring with one round, and hashes passwords in microseconds. With the usual cost, keys and passwords take most of the
+processor time of a start, and the tests start hundreds of hubs. The keyring records the rounds, so later starts use the same number.
 
 A test and a fault communicate through the file `DATA_DIR.NAME`, and through SIGUSR1 where the table says so.
 """
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from groundcontrol import app, failpoints, vault
+from groundcontrol.auth.passwords import Passwords
 from groundcontrol.cli import main as cli
 from groundcontrol.cli import rotate_secret
 from groundcontrol.fleet.registry import Registry
@@ -34,6 +35,7 @@ from groundcontrol.store.sqlite.writer import Writer
 from groundcontrol.web.ws_browser import Live
 from spider.clock import SystemClock
 from tests.support.hub_faults import fault_file
+from tests.support.quick_hasher import QUICK_HASHER
 
 OnSignal = Callable[[], None]
 """Runs in the main thread at each SIGUSR1."""
@@ -181,6 +183,11 @@ def _no_revocations(file: Path, _value: str) -> None:
     _replace(Live, "_revocations", fail)
 
 
+def _usual_passwords(_file: Path, _value: str) -> None:
+    """No fault: passwords cost what they cost in a user's hub."""
+    _replace(app, "Passwords", Passwords)
+
+
 FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "clock": _clock,
     "frozen-clock": _frozen_clock,
@@ -191,6 +198,7 @@ FAULTS: dict[str, Callable[[Path, str], OnSignal | None]] = {
     "stalled-disk": _stalled_disk,
     "object-count": _object_count,
     "no-revocations": _no_revocations,
+    "usual-passwords": _usual_passwords,
 }
 
 
@@ -218,6 +226,7 @@ def main(argv: Sequence[str]) -> int:
         words = words[2:]
     warnings.filterwarnings("ignore", message="Warning: bcrypt.kdf", category=UserWarning)
     _replace(vault, "LEAST_ROUNDS", 1)
+    _replace(app, "Passwords", partial(Passwords, hasher=QUICK_HASHER))
     _replace(app, "open_vault", partial(vault.open_vault, rounds=1))
     _replace(rotate_secret, "prepare_rotation", partial(vault.prepare_rotation, rounds=1))
     if faults:

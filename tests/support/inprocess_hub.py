@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 from aiohttp import test_utils, web
 
+from groundcontrol.auth.passwords import Passwords
 from groundcontrol.auth.service import AuthService
 from groundcontrol.auth.sessions import new_session
 from groundcontrol.bus.local import LocalBus
@@ -58,6 +59,7 @@ from majortom.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import RunningClock
 from tests.support.openapi import Description
+from tests.support.quick_hasher import QUICK_HASHER
 from tests.support.store_files import open_new
 from tests.support.vault import a_vault
 
@@ -303,8 +305,8 @@ class TestHub:
         self.facts = Facts(store, self.bus, clock, NodeEvents(store, self.bus, clock))
         self.deployer = PlayedDeployer(store)
         self.auth = AuthService(
-            store=store, bus=self.bus, clock=clock, refusals=Refusals(store.log, clock), sealer=a_vault(), jwt_key=KEY, pepper=PEPPER, issuer="test-hub",
-            least_totp=config.require_totp,
+            store=store, bus=self.bus, clock=clock, refusals=Refusals(store.log, clock), sealer=a_vault(), jwt_key=KEY, pepper=PEPPER,
+            passwords=Passwords(PEPPER, QUICK_HASHER), issuer="test-hub", least_totp=config.require_totp,
         )  # fmt: skip
         self.updates = UpdateService(store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).keep_up, never_online)
         self.services = Services(

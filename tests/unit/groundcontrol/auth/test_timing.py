@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.auth.passwords import Passwords
 from groundcontrol.auth.service import AuthService
 from groundcontrol.bus.local import LocalBus
 from groundcontrol.errors import BadCredentials
@@ -29,6 +30,7 @@ async def timed(tmp_path: Path) -> AsyncIterator[tuple[AuthService, RunningClock
     store = await database.store(audit_key=b"a" * 32, chain="hub")
     service = AuthService(
         store=store, refusals=Refusals(store.log, clock), sealer=a_vault(), bus=LocalBus(), clock=clock, jwt_key=b"j" * 32, pepper=b"p" * 32,
+        passwords=Passwords(b"p" * 32),
         issuer="hub",
     )  # fmt: skip
     await service.first_start("admin", "three green sparrows")
