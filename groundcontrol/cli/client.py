@@ -176,10 +176,9 @@ class Hub:
         """Send JSON that changes something."""
         return await self._call("PATCH", path, json=body)
 
-    async def delete(self, path: str) -> None:
-        """Remove something that answers with nothing."""
-        async with self._request("DELETE", "/api/v1" + path) as answer:
-            await self._check(answer)
+    async def delete(self, path: str, body: object = None, params: Mapping[str, str] | None = None) -> Any:
+        """Remove something; None: it answers with nothing."""
+        return await self._call("DELETE", path, params=dict(params or {}), **({} if body is None else {"json": body}))
 
     async def health(self) -> tuple[int, Any]:
         """What /healthz says, with its status."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from groundcontrol.cli.client import UNREACHABLE, CliError
-from groundcontrol.cli.options import UsageError, complain, wants_json
+from groundcontrol.cli.options import UsageError, complain, parse, wants_json
 from groundcontrol.cli.rights import described
 from groundcontrol.cli.verbs import Verb, find, module_of, parser_of
 from groundcontrol.errors import ConfigError, HubError
@@ -57,7 +57,7 @@ def _serve(words: Sequence[str], *, as_json: bool) -> int:
 def _run(verb: Verb, words: Sequence[str], *, as_json: bool) -> int:
     tell = partial(complain, as_json=as_json)
     try:
-        args = parser_of(verb).parse_args(list(words))
+        args = parse(parser_of(verb), list(words))
         with asyncio.Runner() as runner:
             return runner.run(module_of(verb).run(args))
     except UsageError as exc:

@@ -7,24 +7,34 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from groundcontrol.cli import removal
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.table import MISSING, age, figure, percent, ratio, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("act", nargs="?", choices=("list", "approve", "reject"), default="list", help="[list]")
-    parser.add_argument("node", nargs="*", help="name or id of nodes that wait for approval")
+    parser.add_argument("act", nargs="?", choices=("list", "approve", "reject", "remove"), default="list", help="[list]")
+    parser.add_argument("node", nargs="*", help="name or id: of nodes that wait for approval, or that are to be removed")
     parser.add_argument("--state", choices=("online", "offline", "pending"), help="only these")
     parser.add_argument("--tag", help="only those with this tag")
+    removal.add_arguments(parser)
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List them, or let in and turn away those that wait."""
+    """List them, let in and turn away those that wait, or remove some."""
+    if args.act != "list" and (args.state or args.tag):
+        raise UsageError(f"nodes: --state and --tag belong to the list; name the nodes to {args.act}")
+    if args.act != "list" and not args.node:
+        raise UsageError(f"nodes: name the nodes to {args.act}; `stardust nodes` lists them")
+    if args.act == "remove":
+        return await removal.remove(args)
+    if removal.is_given(args):
+        raise UsageError("nodes: these flags belong to remove")
     if args.act != "list":
         return await _decide(args)
     if args.node:
-        raise UsageError("nodes: names belong to approve and reject")
+        raise UsageError("nodes: names belong to approve, reject and remove")
     async with Hub(args) as hub:
         nodes = [
             node
@@ -64,8 +74,6 @@ def agent_text(node: Mapping[str, Any]) -> str:
 
 
 async def _decide(args: argparse.Namespace) -> int:
-    if not args.node:
-        raise UsageError(f"nodes: name the nodes to {args.act}; `stardust nodes --state pending` lists them")
     chosen: dict[str, Any] = {}
     async with Hub(args) as hub:
         known = [node async for node in hub.every("/nodes", "nodes")]

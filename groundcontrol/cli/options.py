@@ -36,6 +36,15 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog.removeprefix('stardust ')}: {message}", self.format_usage())
 
 
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Read the words of a verb. Flags may stand between names (`remove --yes web-1`), which argparse allows where there are no acts.
+
+    Raises: UsageError.
+    """
+    has_acts = any(isinstance(action, argparse._SubParsersAction) for action in parser._actions)  # noqa: SLF001  # it offers no other way
+    return parser.parse_args(words) if has_acts else parser.parse_intermixed_args(words)
+
+
 def add_json(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
     """`--json`. What stands before an act may stand `behind` it too, and does not undo the other there."""
     default = argparse.SUPPRESS if behind else False

@@ -19,7 +19,7 @@ class Verb(NamedTuple):
 VERBS: Final = (
     Verb("serve", (), "run Ground Control, the hub"),
     Verb("status", ("s",), "how the hub is, and how many nodes it sees"),
-    Verb("nodes", ("n",), "the servers of the fleet; approve or reject those that wait"),
+    Verb("nodes", ("n",), "the servers of the fleet; approve or reject those that wait, remove one"),
     Verb("invite", ("i",), "let a server join by one command, or many by an organisation secret"),
     Verb("register", (), "join this machine to a hub, with an invite on standard input"),
     Verb("run", ("r",), "run a package job on a node, or on many, and watch it"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import pty
 import shlex
 import subprocess
 import sys
@@ -225,6 +227,52 @@ async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, t
     )
     status, answer, told = await asyncio.to_thread(stardust, shared_hub, "redeploy", "cli-again", "--key", str(tmp_path / "none"))
     assert (status, answer, told["error"]["code"]) == (1, None, "command.failed")
+
+
+def typed(hub: HubProcess, *words: str, answer: bytes) -> tuple[int, str]:
+    """Run the command on a terminal, and answer its question. Returns: its status, and all that stood there."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(sys.executable, [sys.executable, "-m", PROGRAM, *words, "--data-dir", str(hub.folder)])
+    shown = b""
+    with open(terminal, "r+b", buffering=0) as screen, contextlib.suppress(OSError):  # EIO: the command has ended
+        while piece := screen.read(4096):
+            shown += piece
+            if b"Type yes" in piece:
+                screen.write(answer)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_a_node_is_removed_by_one_command_that_asks_before(shared_hub: HubProcess) -> None:
+    nodes = shared_hub.enrol("cli-gone-a", "cli-gone-b", "cli-gone-c")
+
+    def left() -> set[str]:
+        return {node["name"] for node in shared_hub.local("GET", "/api/v1/nodes").json["nodes"] if node["name"].startswith("cli-gone-")}
+
+    for words, told in (
+        (("remove", "cli-gone-a", "--forget"), "without one give --yes"),
+        (("remove", "--yes"), "name the nodes to remove"),
+        (("remove", "cli-gone-a", "--yes", "--forget", "--username", "root"), "takes nothing to log in with"),
+        (("remove", "cli-gone-a", "cli-gone-b", "--yes", "--username", "root"), "one node at a time"),
+        (("remove", "--tag", "x", "cli-gone-a", "--yes"), "--state and --tag belong to the list"),
+        (("list", "--forget"), "belong to remove"),
+    ):
+        status, answer, error = stardust(shared_hub, "nodes", *words)
+        assert (status, answer, error["error"]["code"]) == (2, None, "command.usage"), words
+        assert told in error["error"]["message"]
+    status, _, error = stardust(shared_hub, "nodes", "remove", "cli-gone-a", "--yes")
+    assert (status, error["error"]["code"]) == (1, "credentials_required"), "its server is not said to be clean when nobody was there"
+    assert "--forget" in error["error"]["message"]
+    status, screen = typed(shared_hub, "nodes", "remove", "cli-gone-a", "--forget", answer=b"no\n")
+    assert (status, "nothing was removed" in screen, left()) == (1, True, {"cli-gone-a", "cli-gone-b", "cli-gone-c"})
+    assert "what is on its server stays there" in screen
+    status, screen = typed(shared_hub, "nodes", "remove", "cli-gone-a", "--forget", answer=b"yes\n")
+    assert (status, left()) == (0, {"cli-gone-b", "cli-gone-c"}), screen
+    assert "cli-gone-a: forgotten" in screen
+    status, answer, error = stardust(shared_hub, "nodes", "remove", "cli-gone-b", nodes[2].node_id, "--forget", "--yes")
+    assert (status, error, left()) == (0, None, set())
+    assert [(row["kind"], row["forced"], row["state"]) for row in answer["deployments"]] == [("remove", True, "succeeded")] * 2
 
 
 def test_a_hub_that_was_killed_is_said_not_to_run_though_its_socket_is_left(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import AsyncIterator
 from typing import Any, Self, cast
 
@@ -10,7 +9,9 @@ import pytest
 
 from groundcontrol.cli import nodes
 from groundcontrol.cli.client import CliError, Hub
+from groundcontrol.cli.options import parse
 from groundcontrol.cli.update import _outdated
+from groundcontrol.cli.verbs import find, parser_of
 
 
 class FleetHub:
@@ -51,7 +52,9 @@ async def test_all_that_are_named_are_approved_or_none(monkeypatch: pytest.Monke
 
     posted: list[str] = []
     monkeypatch.setattr(nodes, "Hub", lambda _args: Waiting(posted))
-    args = argparse.Namespace(act="approve", node=names, json=False)
+    verb = find("nodes")
+    assert verb is not None
+    args = parse(parser_of(verb), ["approve", *names])
     if asked:
         assert await nodes.run(args) == 0
     else:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from groundcontrol.cli.main import main
-from groundcontrol.cli.verbs import VERBS, parser_of
+from groundcontrol.cli.options import parse
+from groundcontrol.cli.verbs import VERBS, find, parser_of
 
 LIMIT_S = 60
 ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor")
@@ -173,6 +174,23 @@ def test_help_in_json_names_every_verb(capsys: pytest.CaptureFixture[str]) -> No
     for verb in VERBS:
         assert main(["help", verb.name, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["verbs"] == [{**verb._asdict(), "aliases": list(verb.aliases)}]
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("nodes", ["remove", "--yes", "web-1"]),
+        ("jobs", ["follow", "--json", "01m8a2mqvjf8jv3af86w2ef84b"]),
+        ("run", ["upgrade", "--json", "web-1", "--no-wait", "nginx"]),
+        ("update", ["--json", "web-1", "--canaries", "2", "web-2"]),
+    ],
+)
+def test_flags_may_stand_between_names(verb: str, words: list[str]) -> None:
+    meant = find(verb)
+    assert meant is not None
+    flags = [word for word in words if word.startswith("--") or word == "2"]
+    sorted_out = [word for word in words if word not in flags] + flags
+    assert parse(parser_of(meant), words) == parse(parser_of(meant), sorted_out)
 
 
 @pytest.mark.parametrize("word", ["--data-dir", "--data-dir=/srv/hub", "--url"])

@@ -1,0 +1,68 @@
+"""How a server is logged in to, for the verbs that reach one over SSH: where it is not what is kept."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from groundcontrol.cli.client import CliError
+
+MAX_KEY_BYTES: Final = 16 << 10
+MAX_LINE_CHARS: Final = 1024
+_PLAIN: Final = ("host", "port", "username", "host_key")
+_SECRETS: Final = {
+    "passphrase": "passphrase of the key",
+    "password": "SSH password",
+    "sudo_password": "sudo password",
+}
+
+
+def has_login(args: argparse.Namespace) -> bool:
+    """Whether one of the flags was given; nothing is asked for yet."""
+    return any(getattr(args, name) for name in (*_PLAIN, *_SECRETS, "key"))
+
+
+def add_login(parser: argparse._ActionsContainer) -> None:
+    """The flags that say where a server is and what opens it; a secret is never one of them."""
+    parser.add_argument("--host", metavar="HOST", help="where the server is now; nothing that is kept is sent to another one")
+    parser.add_argument("--port", type=int, metavar="PORT", help="of sshd")
+    parser.add_argument("--username", metavar="USER", help="who logs in")
+    parser.add_argument("--key", metavar="FILE", help="the private key")
+    for name, about in _SECRETS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", action="store_true", help=f"ask for the {about}, or read it as a line of standard input"
+        )
+    parser.add_argument("--host-key", metavar="SHA256:…", help="the fingerprint of the server's host key, where it is another one by now")
+
+
+def login_body(args: argparse.Namespace) -> dict[str, Any]:
+    """The part of a body that those flags make; empty without them.
+
+    Raises: CliError: a key or a secret cannot be read.
+    """
+    body: dict[str, Any] = {name: getattr(args, name) for name in _PLAIN if getattr(args, name) is not None}
+    body |= {"private_key": _key(Path(args.key))} if args.key else {}
+    return body | {name: _secret(about) for name, about in _SECRETS.items() if getattr(args, name)}
+
+
+def _key(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_KEY_BYTES + 1)
+    except OSError as exc:
+        raise CliError(f"{path} cannot be read: {exc.strerror}") from exc
+    if len(data) > MAX_KEY_BYTES:
+        raise CliError(f"{path} is larger than {MAX_KEY_BYTES} bytes: that is no key")
+    return data.decode("utf-8", "replace")
+
+
+def _secret(about: str) -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{about} (not shown): ")
+    line = sys.stdin.readline(MAX_LINE_CHARS + 2)
+    if not line:
+        raise CliError(f"standard input has no line for the {about}")
+    return line.rstrip("\r\n")

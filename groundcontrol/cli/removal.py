@@ -1,0 +1,94 @@
+"""`stardust nodes remove`: takes Spider off servers and forgets their nodes, or only forgets them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.login import add_login, has_login, login_body
+from groundcontrol.cli.options import UsageError
+from groundcontrol.cli.watch import Watch, end_of_deployment
+
+
+def is_given(args: argparse.Namespace) -> bool:
+    """Whether one of the flags below was given, which mean nothing to other acts."""
+    return args.forget or args.yes or args.no_wait or has_login(args)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("remove", "takes Spider off the server, then forgets the node and its history, for good")
+    group.add_argument("--yes", action="store_true", help="do not ask; needed where no terminal is")
+    group.add_argument("--forget", action="store_true", help="only forget the node: its server is not contacted, and keeps what is on it")
+    group.add_argument("--no-wait", action="store_true", help="order it, print the ids of the deployments, and do not wait for their ends")
+    add_login(group)
+
+
+async def remove(args: argparse.Namespace) -> int:
+    """Exit status 0 when every node is removed."""
+    if not args.yes and not sys.stdin.isatty():
+        raise UsageError("nodes: remove asks on a terminal before it removes anything; without one give --yes")
+    if args.forget and has_login(args):
+        raise UsageError("nodes: --forget contacts no server, so it takes nothing to log in with")
+    if len(args.node) > 1 and has_login(args):
+        raise UsageError("nodes: what opens a server is given for one node at a time")
+    rows = []
+    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+        nodes = list({node["id"]: node for node in [await node_of(hub, word) for word in args.node]}.values())
+        if not args.yes and not _confirmed(nodes, args, given=has_login(args)):
+            raise CliError("nothing was removed")
+        body = login_body(args) or None
+        for node in nodes:
+            row = await _ordered(hub, node, body, forget=args.forget)
+            if not args.no_wait:
+                row = await end_of_deployment(watch, row, refuse_unknown_host=True)
+            rows.append(row)
+            if not args.json:
+                print(row["id"] if args.no_wait else shown(_sentence(node, row)))
+    if args.json:
+        print(json.dumps({"deployments": rows}))
+    return 0 if args.no_wait or all(row["state"] == "succeeded" for row in rows) else 1
+
+
+async def _ordered(hub: Hub, node: Any, body: object, *, forget: bool) -> Any:
+    try:
+        return await hub.delete(f"/nodes/{node['id']}", body, {"force": "true"} if forget else {})
+    except CliError as exc:
+        if exc.code != "credentials_required":
+            raise
+        raise CliError(
+            f"{exc} (here: --username with --key or --password, or --forget; root on the server can run `stardust-spider uninstall`)",
+            exc.code,
+        ) from exc
+
+
+def _confirmed(nodes: list[Any], args: argparse.Namespace, *, given: bool) -> bool:
+    """Ask the person who typed it, on standard error: what stands on standard output is the answer."""
+    for node in nodes:
+        print(
+            shown(f"{node['name']} ({node['address'] or 'no address'}, {node['state']}): {_way(node, args, given=given)}"), file=sys.stderr
+        )
+    print("Its history is removed as well, for good. Type yes to go on: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip() == "yes"
+
+
+def _way(node: Any, args: argparse.Namespace, *, given: bool) -> str:
+    if args.forget:
+        return "it is forgotten; what is on its server stays there"
+    if given or node["credentials_kept"]:
+        return f"Spider is taken off its server over SSH, with {'what you give' if given else 'the credentials that are kept'}"
+    if node["state"] == "online":
+        return "Spider is taken off its server through the node's own connection"
+    return "it is not connected and no credentials are kept: the hub will ask for them, or for --forget"
+
+
+def _sentence(node: Any, row: Any) -> str:
+    if row["state"] != "succeeded":
+        why = f": {row['error']['message']}" if row["error"] else ""
+        return f"{node['name']}: it was not removed, the deployment has {row['state']}{why}"
+    notes = [step["detail"] for step in row["steps"] if step["detail"]]
+    if row["forced"]:
+        return f"{node['name']}: forgotten. {notes[-1] if notes else 'What is on its server stays there: stardust-spider uninstall takes it off'}"
+    return f"{node['name']}: removed, and Spider is off its server{'; ' + notes[-1] if notes else ''}"
