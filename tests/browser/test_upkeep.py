@@ -13,6 +13,7 @@ from tests.support.hub import HubProcess
 from tests.support.page.accounts import choose_password, sign_in
 from tests.support.page.answers import Kept
 from tests.support.page.deployments import opened
+from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -41,6 +42,16 @@ def test_the_agent_is_updated_and_given_new_keys_from_its_page(page: Page, hub: 
         assert "rekey" in [job["action"] for job in hub.local("GET", "/api/v1/jobs").json["jobs"]]
     finally:
         spider.close()
+
+
+def test_a_node_that_runs_another_spider_than_the_hub_ships_is_marked_with_its_version(page: Page, hub: HubProcess) -> None:
+    with Stage(hub, only=("web-01",), spider="0.0.9") as stage:
+        sign_in(page, hub)
+        expect(page.locator("[data-node]").filter(has_text="web-01")).to_contain_text("127.0.0.1 · Spider 0.0.9")
+        page.goto(f"{hub.url}/n/{stage.ids['web-01']}/settings")
+        expect(page.get_by_title("This hub ships another version")).to_have_text("Spider 0.0.9")
+        agent = page.get_by_role("region", name="Agent", exact=True)
+        expect(agent).to_contain_text("Version 0.0.9. This hub ships another version, which an update installs.")
 
 
 def test_who_cannot_replace_the_keys_reads_nothing_of_it(page: Page, hub: HubProcess) -> None:

@@ -261,9 +261,22 @@ class Stage(PlayedNodes):
     """Plays every star that ever comes, until `with` ends; `ready` when the hub has all of it."""
 
     def __init__(
-        self, hub: HubProcess, *, frozen: bool = False, only: Iterable[str] = (), every_s: float = 1.0, quiet_s: int = QUIET_S
+        self,
+        hub: HubProcess,
+        *,
+        frozen: bool = False,
+        only: Iterable[str] = (),
+        every_s: float = 1.0,
+        quiet_s: int = QUIET_S,
+        spider: str = "",
     ) -> None:
-        """every_s: how often a node says what it has measured each second; quiet_s: how long the one that is quiet has said nothing."""
+        """Make the nodes.
+
+        Args:
+            every_s: how often a node says what it has measured each second.
+            quiet_s: how long the one that is quiet has said nothing.
+            spider: the version of their Spiders; that which the hub ships when not given.
+        """
         self._quiet_s = quiet_s
         names = tuple(only) or tuple(BY_STAR)
         enrolled = hub.enrol(*names)
@@ -281,7 +294,7 @@ class Stage(PlayedNodes):
             event.set()
         self._steady: dict[str, float] = {}
         self._frozen = frozen
-        self._version = FROZEN_VERSION if frozen else shipped_version()
+        self._version = spider or (FROZEN_VERSION if frozen else shipped_version())
         self._every_s = every_s
         self._count = len(self._nodes)
         self.orders: list[tuple[str, Order]] = []

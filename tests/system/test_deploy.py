@@ -378,7 +378,7 @@ def test_who_owns_the_server_is_told_what_its_spider_is(desk: Desk) -> None:
     assert told == [f"version    {version}", f"hub        {url}", "policy     readonly", "state      connected"]
     for words, status in (("--help", 0), ("", 64), ("launch", 64), ("run", 64)):
         said = desk.host.run("stardust-spider", *words.split(), check=False)
-        assert (said.returncode, "uninstall  take Stardust off" in (said.stderr if status else said.stdout)) == (status, True)
+        assert (said.returncode, "take Stardust off this server" in (said.stderr if status else said.stdout)) == (status, True)
     desk.host.sh("systemctl stop stardust-spider.service")
     assert desk.host.run("stardust-spider", "status").stdout.splitlines()[-1] == "state      Spider does not run"
     succeeded(desk.remove(row["node_id"]))
