@@ -273,6 +273,7 @@ def test_every_key_does_what_the_list_says(browser: Browser, hub: HubProcess) ->
         expect(title).to_have_text("web-01")
         page.go_back()
         expect(title).to_be_focused()  # as on each page that is come to; a row that has the focus before would lose it
+        expect(rows).to_have_count(3)
         press("j")
         expect(rows.nth(1)).to_be_focused()
         rows.nth(2).focus()
