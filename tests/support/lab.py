@@ -62,7 +62,7 @@ def environment() -> dict[str, str]:
     if "LAB_DIR" in env:
         env["LAB_DIR"] += f"-{number}" if number else ""
     else:
-        env["LAB_DIR"] = str(ROOT / ".cache/lab" / env["LAB_NET"])
+        env["LAB_DIR"] = str(Path(env.get("PYTEST_DEBUG_TEMPROOT") or ROOT / ".cache") / "stardust-lab" / env["LAB_NET"])
     env.setdefault("LAB_CACHE", str(Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stardust/lab"))
     return env
 
