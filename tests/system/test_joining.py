@@ -225,16 +225,15 @@ def test_a_hub_of_its_own_certificate_is_known_by_the_pin_alone(desk: Desk, tmp_
     look = Look(desk)
     with TlsProxy(tmp_path / "tls") as front:
         url = f"wss://127.0.0.1:{front.port}/ws"
-        hub = HubProcess(
-            tmp_path / "hub", args=["--server-url", url, "--tls-pin", front.pin], env={"STARDUST_TRUSTED_PROXIES": "127.0.0.1"}
-        )
+        pins = f"{'00' * 32}, {front.pin}"  # a key that is not used yet, and the one that answers
+        hub = HubProcess(tmp_path / "hub", args=["--server-url", url, "--tls-pin", pins], env={"STARDUST_TRUSTED_PROXIES": "127.0.0.1"})
         with hub:
             front.hub_port = hub.port
             made = invited(hub, name="pinned")
-            assert read_invite(made["invite"]).tls_pin == bytes.fromhex(front.pin)
+            assert read_invite(made["invite"]).tls_pin == bytes(32) + bytes.fromhex(front.pin)
             done = joined(desk.host, made)
             assert "connected" in done.stdout, done.stdout + done.stderr
-            assert f"tls_pin = {front.pin}" in desk.host.sh("cat /etc/stardust/spider.conf")
+            assert f"tls_pin = {pins}" in desk.host.sh("cat /etc/stardust/spider.conf")
             (node,) = hub.local("GET", "/api/v1/nodes").json["nodes"]
             assert node["state"] == "online"
             front.__exit__()
