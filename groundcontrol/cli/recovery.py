@@ -10,7 +10,7 @@ import time
 from typing import Final
 
 from groundcontrol.cli.client import CliError, Hub
-from groundcontrol.cli.folder import need, only_here, read_settings
+from groundcontrol.cli.folder import become_owner, need, only_here, read_settings
 from groundcontrol.cli.options import add_act, add_acts, add_settings
 from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError
@@ -65,7 +65,10 @@ async def _restore(args: argparse.Namespace) -> int:
         raise CliError("--days is 1 to 400")
     if config.control_db.exists():
         raise ConfigError(f"there is a database {config.control_db} already: a fleet is restored into a new data folder; nothing was done")
-    await _begin(config, _typed(), args.days)
+    recovery = _typed()
+    if config.data_dir.exists():
+        become_owner(config.data_dir)
+    await _begin(config, recovery, args.days)
     if args.json:
         print(json.dumps({"restored": str(config.data_dir), "adopts_for_days": args.days}))
     else:

@@ -20,9 +20,9 @@ import pytest
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite import open_database
-from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault
+from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault, recovery_text
 from spider.clock import SystemClock
-from spider.wire.ids import new_time_id
+from spider.wire.ids import new_random_id, new_time_id
 from tests.support.command import stardust
 from tests.support.eventually import wait_until
 from tests.support.factories import new_node
@@ -216,6 +216,12 @@ def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> 
     stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python)
     stardust(folder, "audit", "verify", env=env | {"STARDUST_SECRET": NEW_SECRET}, python=python)
     assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {65534}
+    anew = own_path / "anew"  # as the service leaves it, and a person empties it
+    anew.mkdir(mode=0o700)
+    os.chown(anew, 65534, 65534)
+    key = recovery_text(os.urandom(32), new_random_id())
+    stardust(anew, "recovery", "restore", given=key, env=env | {"STARDUST_SECRET": SECRET}, python=python)
+    assert {path.stat().st_uid for path in (anew, *anew.iterdir())} == {65534}
 
 
 # -- F-29 ------------------------------------------------------------------------------------------------
