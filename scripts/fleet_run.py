@@ -40,6 +40,7 @@ from spider.spool import Spool
 from spider.spoolfiles import Folder
 from spider.tables import Tables
 from spider.websocket import WebSocket, WebSocketError, connect
+from spider.wire.certificates import read_pins
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import STREAM_LIVE, SUBPROTOCOL, Gap, Late, Layout, Message, Pack, PackagesHeld, Updates, Watch
 from spider.wire.ids import from_text
@@ -74,6 +75,14 @@ class Wishes(NamedTuple):
     """Servers that send what no Spider sends."""
     come_within_s: float = 0.0
     """The time over which they come; each sends its packs from then on."""
+
+
+class Address(NamedTuple):
+    """Where the hub is."""
+
+    url: str
+    tls_pin: bytes | None
+    """Of its keys, where no authority has signed its certificate."""
 
 
 class Stamps:
@@ -114,7 +123,7 @@ class StampedOutbox(Outbox):
 class Server:
     """One made-up server, whole."""
 
-    def __init__(self, node: dict[str, str | int], url: str, state: Path, sockets: Path, stamps: Stamps | None = None) -> None:
+    def __init__(self, node: dict[str, str | int], hub: Address, state: Path, sockets: Path, stamps: Stamps | None = None) -> None:
         self.host = Host(str(node["name"]))
         clock = SystemClock()
         folder = state / "fleet" / str(node["node_id"])
@@ -127,7 +136,7 @@ class Server:
             policy.write_text("[policy]\nversion = 1\nmode = managed\n")
         boot = os.urandom(16).hex()
         self.config = Config(
-            url=parse_url(url), fleet=str(node["fleet_id"]), tls_pin=None, node=str(node["node_id"]), generation=int(node["generation"]),
+            url=parse_url(hub.url), fleet=str(node["fleet_id"]), tls_pin=hub.tls_pin, node=str(node["node_id"]), generation=int(node["generation"]),
             name=self.host.name, boot=boot, policy_path=str(policy), state_dir=str(folder), jobs_dir=str(folder / "jobs"),
             launcher_path=str(sockets / str(node["node_id"])), key=bytes.fromhex(str(node["session_key"])),
         )  # fmt: skip
@@ -215,17 +224,17 @@ class Server:
 class Hostile:
     """A server with the right key and no manners."""
 
-    def __init__(self, node: dict[str, str | int], url: str) -> None:
+    def __init__(self, node: dict[str, str | int], hub: Address) -> None:
         self.name = str(node["name"])
         self._node = node
-        self._url = parse_url(url)
+        self._url, self._pin = parse_url(hub.url), hub.tls_pin
         self._dice = random.Random(self.name)
 
     async def run(self) -> None:
         """Come, say what nobody says, be sent away, come back; until cancelled."""
         while True:
             with contextlib.suppress(OSError, WebSocketError, ProtocolError, SessionOver, TimeoutError):
-                socket = await connect(self._url, SUBPROTOCOL, "stardust-fleet/hostile", None)
+                socket = await connect(self._url, SUBPROTOCOL, "stardust-fleet/hostile", self._pin)
                 try:
                     async with asyncio.timeout(20):
                         await self._misbehave(socket)
@@ -257,15 +266,16 @@ class Hostile:
         return self._dice.choice((raw, good, good[:-1], good + b"x"))
 
 
-def hub_url(state: Path) -> str:
+def hub_address(state: Path) -> Address:
     """Where the hub of this start listens: what its own Spider was told."""
     conf = configparser.ConfigParser(interpolation=None)
     if not conf.read(state / "agent/spider.conf"):
         raise FleetError("scripts/run has not finished its start; try again")
-    return conf["hub"]["url"]
+    pins = conf["hub"].get("tls_pin")
+    return Address(conf["hub"]["url"], read_pins(pins) if pins else None)
 
 
-async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], str]:
+async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], Address]:
     """Make what is missing of `count` simulated nodes, also what somebody has removed in the page; their keys stay in the state folder.
 
     A name that another node has is passed over. The hub makes all of the nodes or none.
@@ -292,7 +302,7 @@ async def enrol(state: Path, count: int) -> tuple[list[dict[str, str | int]], st
         if known != written:
             book.touch(mode=0o600)
             book.write_text(json.dumps(known))
-    return known[:count], hub_url(state)
+    return known[:count], hub_address(state)
 
 
 def new_names(missing: int, own: Collection[str], taken: Collection[str]) -> tuple[list[str], list[str]]:
@@ -375,7 +385,7 @@ def alone(state: Path) -> Iterator[None]:
 
 async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None) -> None:
     """Enrol, connect a few at a time, wait for the end."""
-    nodes, url = await enrol(state, count)
+    nodes, hub = await enrol(state, count)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -385,8 +395,8 @@ async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None
     folder.chmod(0o700)
     sockets = tempfile.TemporaryDirectory(prefix="stardust-fleet-")  # paths of sockets are short
     stamps = Stamps() if noted is not None else None
-    servers = [Server(node, url, state, Path(sockets.name), stamps) for node in nodes[wishes.hostile :]]
-    living: list[Server | Hostile] = [*servers, *(Hostile(node, url) for node in nodes[: wishes.hostile])]
+    servers = [Server(node, hub, state, Path(sockets.name), stamps) for node in nodes[wishes.hostile :]]
+    living: list[Server | Hostile] = [*servers, *(Hostile(node, hub) for node in nodes[: wishes.hostile])]
     tasks: list[asyncio.Task[None]] = []
     try:
         for one in living:
@@ -398,7 +408,7 @@ async def run(state: Path, count: int, wishes: Wishes, noted: Path | None = None
             tasks.append(asyncio.create_task(stir(servers, wishes), name="stir"))
         gc.freeze()  # a search for cycles among a thousand servers would hold them all up
         gc.set_threshold(*COLLECT_AFTER)
-        print(f"{len(living)} simulated servers against {urlsplit(url).netloc}; Ctrl-C ends them", flush=True)
+        print(f"{len(living)} simulated servers against {urlsplit(hub.url).netloc}; Ctrl-C ends them", flush=True)
         waiting = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {waiting}:
