@@ -80,10 +80,10 @@ def _rekey(job: str, args: Mapping[str, Any], places: Places, reached: Callable[
     keys = bytes(left ^ right for left, right in zip(masked, rekey_mask(used.launch, job)))
     if hashlib.sha256(keys).hexdigest() != args["digest"]:
         raise ValueError("the new keys do not open with the key of this node")
-    kept = {number: pair for number, pair in _former(places).items() if number < generation and now - pair.at <= KEPT_S}
+    kept = [pair for pair in _unexpired(_former(places), job) if pair.generation < generation]
     if len(kept) >= MOST_KEPT:
         raise ValueError(f"they were changed {MOST_KEPT} times within seven days; if that is right, root removes {places.etc}/{FORMER}")
-    _keep(places, [*kept.values(), used._replace(at=now)])
+    _keep(places, [*kept, used._replace(at=now)])
     reached("former")
     _switch(places, text, generation, Pair(wanted, keys[:KEY_BYTES], keys[KEY_BYTES:], now), reached)
     return f"The keys of generation {wanted} are in place; Spider comes back with them."
@@ -111,14 +111,20 @@ def restore(places: Places, wanted: Optional[int] = None, reached: Callable[[str
 
 
 def forget_expired(places: Places, job: str) -> None:
-    """Remove the pairs that were kept for seven days, both by this node's clock and by that of the hub which made this job.
+    """Remove the pairs that were kept for seven days, by this node's clock and by that of the hub which made this job.
 
     Raises: OSError, Untrusted, ValueError.
     """
-    now, former = min(time.time(), made_at(job)), _former(places)
-    kept = [pair for pair in former.values() if now - pair.at <= KEPT_S]
+    former = _former(places)
+    kept = _unexpired(former, job)
     if len(kept) < len(former):
         _keep(places, kept)
+
+
+def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
+    """Neither a wrong clock of this node alone nor a hub's word alone ends the time of a pair."""
+    now = min(time.time(), made_at(job))
+    return [pair for pair in former.values() if now - pair.at <= KEPT_S]
 
 
 def _conf(places: Places) -> Tuple[str, int]:

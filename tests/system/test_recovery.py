@@ -78,6 +78,12 @@ def test_a_hub_that_was_built_anew_has_its_servers_again_with_nobody_s_help(lab_
         for node in nodes:
             assert job(hub, f"{node}/jobs", {"action": "check"})["state"] == "succeeded"
         rekey(hub, nodes[1])
+        kept = [line.partition(" until ")[0] for line in hosts[1].sh("stardust-spider keys").splitlines()]
+        assert kept == ["generation 2 is in use", "generation 1 is kept"]
+        assert hosts[1].sh("stat -c '%a %U' /etc/stardust/former.keys /var/lib/stardust/started").split("\n")[:2] == [
+            "600 root",
+            "700 root",
+        ]
         for desk, look, node in zip(desks, looks, nodes, strict=True):
             removed = desk.remove(node)  # nothing is known of any log-in: by its own connection
             assert removed["state"] == "succeeded", told(removed)
