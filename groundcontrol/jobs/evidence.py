@@ -44,7 +44,7 @@ _WORDS: Final = {
     "policy-invalid": "the node's policy file is not valid",
     "policy-monitor": "the node's policy is monitor: it runs no jobs",
     "policy-readonly": "the node's policy is readonly: it only refreshes, checks and plans",
-    "policy-verb": "the node's policy does not list this action",
+    "policy-verb": "the node's policy does not allow this action",
     "replay": "the node took this job before and has no trace of it: it may have run, or never begun",
 }
 _ENDS: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "unknown"})

@@ -116,10 +116,10 @@ async def test_a_refusal_of_the_node_is_the_deployment_s_own(desk: Desk, state: 
     async with desk.running() as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
         job = await node.job()
-        error = JobError("job.policy_verb", "the node's policy does not list this action")
+        error = JobError("job.policy_verb", "the node's policy does not allow this action")
         await desk.store.jobs.advance(job.id, state, SYSTEM, JobEvidence(ended_at=1.0, error=error))
         row = await desk.end_of(row.id)
-        assert row.error == ("job.policy_verb", "the node's policy does not list this action", "connect")
+        assert row.error == ("job.policy_verb", "the node's policy does not allow this action", "connect")
         assert (await desk.store.nodes.node(ADMIN, node.id)).id == node.id
         again = await service.retry(SYSTEM, row.id, None)
         assert (again.id, again.state) == (row.id, "running")
