@@ -312,6 +312,40 @@ async def test_sockets_that_say_nothing_keep_no_node_out(shared_hub: HubProcess)
     assert ended_for_others >= codes - {CLOSE_PROTOCOL}
 
 
+@pytest.mark.holds("S-48")
+async def test_refused_openings_and_frames_are_one_row_for_each_cause_and_two_lines(shared_hub: HubProcess) -> None:
+    [node] = shared_hub.enrol(name())
+    place = "127.0.9.48"
+    async with attackers(shared_hub, [place]) as [stranger]:
+        for _ in range(5):
+            async with stranger.ws_connect("/ws", protocols=(SUBPROTOCOL,)) as ws:
+                await ws.send_bytes(b"nonsense")
+                await ws.receive()
+    for _ in range(3):
+        async with agents(shared_hub, node) as [agent]:
+            agent.host = "elsewhere.example"
+            with pytest.raises(AgentClosed):
+                await agent.join()
+    for _ in range(3):
+        async with agents(shared_hub, node) as [agent]:
+            await agent.join()
+            await agent.raw(b"nonsense")
+            await agent.wait_closed()
+
+    def refused() -> set[tuple[str, str, str]]:
+        rows = shared_hub.local("GET", "/api/v1/audit?limit=500").json["audit"]
+        ours = [row for row in rows if row["address"] == place or node.node_id in row["actor"]]
+        found = [(row["actor"], row["action"], row["detail"]["why"]) for row in ours if row["result"] == "refused"]
+        assert len(found) <= 2 * len(set(found)), "one a minute, and this may have taken the end of one"
+        return set(found)
+
+    of_node = f"node:{node.node_id}"
+    expected = {("unknown", "agent.open", "protocol"), (of_node, "agent.open", "wrong_host"), (of_node, "agent.session", "protocol")}
+    await eventually(lambda: refused() == expected, 10, "not all of them are written")
+    lines = [line for line in shared_hub.lines if place in line or (node.node_id in line and "agent_wrong_host" in line)]
+    assert len(lines) <= 8, lines
+
+
 # -- hostile frames --------------------------------------------------------------------------------------
 
 
