@@ -283,7 +283,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     lag = LoopLag(keeper)
     services = Services(
         config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=Damages(registry.events), jobs=orders,
-        deployments=deployments, updates=updates, invites=invites, auth=auth, hub_id=hub, build=VERSION, costs=Costs(clock),
+        deployments=deployments, updates=updates, invites=invites, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock),
     )  # fmt: skip
     facts = HubFacts(hub, config.node_url, VERSION)
     janitor = Janitor(

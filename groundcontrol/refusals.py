@@ -102,10 +102,19 @@ class Refusals:
         for one in counted:
             if one.count > 1:
                 by = one.first.actor
-                event(log, "refused_again", action=one.first.action, why=one.first.why, by=by.name, address=by.address, count=one.count)
+                event(
+                    log,
+                    "refused_again",
+                    logging.WARNING,
+                    action=one.first.action,
+                    why=one.first.why,
+                    by=by.name,
+                    address=by.address,
+                    count=one.count,
+                )
         for (kind, cause), count in lines.items():
             if count > 1:
-                event(log, "repeated", what=kind, cause=cause, count=count)
+                event(log, "repeated", logging.WARNING, what=kind, cause=cause, count=count)
         self._unsaved += [one.refusal(now) for one in counted if one.count > one.saved]
         del self._unsaved[:-MOST_UNSAVED]
         if not (self._unsaved or self._to_sum):

@@ -86,14 +86,14 @@ def live_error(error: HubError, topic: str = "") -> ErrorMessage:
     return ErrorMessage(code=problem.code, message=problem.detail, topic=topic)
 
 
-def problem_response(error: HubError, kind: type[web.Response] = web.Response, **facts: str) -> web.Response:
+def problem_response(error: HubError, kind: type[web.Response] = web.Response, *, logged: bool = True, **facts: str) -> web.Response:
     """An answer of RFC 9457. Faults of the hub go to its log, with `facts` and the traceback of what is being handled.
 
-    Being too busy is no fault: a crowd that is turned away must not fill the log and hold the loop up with it.
+    `logged`: False: the log has a line about this already. Being too busy is no fault: a crowd that is turned away must not fill the log and hold the loop up with it.
     """
     instance = f"urn:stardust:answer:{new_time_id()}"
     problem = problem_of(error, instance)
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and type(error) is not errors.Unavailable:
+    if logged and problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and type(error) is not errors.Unavailable:
         level = logging.ERROR if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.WARNING
         crashed = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and sys.exc_info()[0] is not None
         event(log, "request_failed", level, exc_info=crashed, instance=instance, code=error.code, message=error.message, **facts)

@@ -11,7 +11,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from groundcontrol.errors import HubError, NotFound
+from groundcontrol.errors import HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
+from groundcontrol.refusals import Refusals
 from groundcontrol.web import openapi
 from groundcontrol.web.body import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
 from groundcontrol.web.costs import Costs
@@ -34,6 +35,9 @@ LIVE: Final = web.AppKey("live", Live)
 HEADERS: Final = web.AppKey("headers", HeaderWriter)
 LIMITS: Final = web.AppKey("limits", WebLimits)
 
+_TROUBLE: Final = (StoreFull, StoreReadOnly, StoreBusy, StoreDown)
+"""The answer says all of it, and whoever asks causes it as long as it lasts: the log has it once a minute for each call."""
+
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -52,7 +56,7 @@ def build_app(
     gate = Gate(services)
     live = Live(services, gate, page_build=shown.build or services.build, limits=limits.live)
     headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.secure))
-    app = web.Application(middlewares=[_answer_errors(shown)], client_max_size=MAX_BODY_BYTES)
+    app = web.Application(middlewares=[_answer_errors(shown, services.refusals)], client_max_size=MAX_BODY_BYTES)
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
     for route in (*ROUTES, *routes):
         app.router.add_route(route.method, ROOT + route.path, _handle(gate, services.costs, route, limits.body_s))
@@ -98,29 +102,29 @@ def _describe(description: bytes) -> Handle:
     return describe
 
 
-def _answer_errors(page: Page) -> Middleware:
+def _answer_errors(page: Page, refusals: Refusals) -> Middleware:
     @web.middleware
     async def answer_errors(request: web.Request, handler: Handle) -> web.StreamResponse:
         try:
             return await handler(request)
         except HubError as exc:
-            return _refuse(request, exc)
+            return _refuse(request, exc, refusals)
         except web.HTTPException as exc:
             if exc.status == 404 and request.method in ("GET", "HEAD") and not _is_ours(request.path):
                 return _page_answer(page, request)
-            response = _refuse(request, from_http(exc))
+            response = _refuse(request, from_http(exc), refusals)
             if "Allow" in exc.headers:
                 response.headers["Allow"] = exc.headers["Allow"]
             return response
         except ConnectionError:
             raise
         except Exception:
-            return _refuse(request, HubError("a handler crashed"))
+            return _refuse(request, HubError("a handler crashed"), refusals)
 
     return answer_errors
 
 
-def _refuse(request: web.Request, error: HubError) -> web.StreamResponse:
+def _refuse(request: web.Request, error: HubError, refusals: Refusals) -> web.StreamResponse:
     """Answer an error; where the answer has begun already, cut it off instead, and say in the log why."""
     if request.writer.output_size > 0:
         event(
@@ -137,7 +141,9 @@ def _refuse(request: web.Request, error: HubError) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionResetError("the answer had begun") from error
-    return problem_response(error, method=request.method, route=_route_of(request))
+    route = _route_of(request)
+    logged = not isinstance(error, _TROUBLE) or refusals.first_line(f"request_failed {error.code}", f"{request.method} {route}")
+    return problem_response(error, logged=logged, method=request.method, route=route)
 
 
 def _is_ours(path: str) -> bool:

@@ -19,6 +19,7 @@ from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
 from groundcontrol.domain.server_lists import Format, Reading
 from groundcontrol.domain.summary import Brief
+from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import Store
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.places import Places, Room
@@ -144,6 +145,7 @@ class Services:
     invites: Invitations
     updates: Updates
     auth: AuthService
+    refusals: Refusals
     hub_id: HubId
     build: str
     """Of the hub; the page has its own."""

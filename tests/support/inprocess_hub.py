@@ -304,8 +304,9 @@ class TestHub:
         self.owned = False
         self.facts = Facts(store, self.bus, clock, NodeEvents(store, self.bus, clock))
         self.deployer = PlayedDeployer(store)
+        self.refusals = Refusals(store.log, clock)
         self.auth = AuthService(
-            store=store, bus=self.bus, clock=clock, refusals=Refusals(store.log, clock), sealer=a_vault(), jwt_key=KEY, pepper=PEPPER,
+            store=store, bus=self.bus, clock=clock, refusals=self.refusals, sealer=a_vault(), jwt_key=KEY, pepper=PEPPER,
             passwords=Passwords(PEPPER, QUICK_HASHER), issuer="test-hub", least_totp=config.require_totp,
         )  # fmt: skip
         self.updates = UpdateService(store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).keep_up, never_online)
@@ -324,6 +325,7 @@ class TestHub:
             ),
             updates=self.updates,
             auth=self.auth,
+            refusals=self.refusals,
             hub_id=HubId(new_time_id()),
             build="test",
             costs=Costs(clock),

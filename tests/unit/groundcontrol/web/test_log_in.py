@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from groundcontrol.errors import StoreFull
 from tests.support.inprocess_hub import PASSWORD, Client, TestHub, a_config, running
 from tests.support.web_users import somebody
 
@@ -105,6 +106,21 @@ async def test_wrong_passwords_of_one_address_are_one_row_a_minute_and_in_no_cha
     rows = [row for row in (await (await hub.logged_in()).get("audit")).json["audit"] if row["result"] == "refused"]
 
     assert [(row["action"], row.get("chain"), row["detail"]["why"]) for row in rows] == [("auth.login", "", "password")]
+
+
+@pytest.mark.holds("S-48")
+async def test_strangers_do_not_fill_the_log_while_the_disk_is_full(
+    hub: TestHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(*_given: object) -> float:
+        raise StoreFull("no space is left")
+
+    monkeypatch.setattr(hub.store.users, "reserve_attempt", full)
+    for _ in range(20):
+        assert (await hub.anonymous().post("auth/login", {"username": "admin", "password": "wrong"})).status == 507
+    await hub.refusals.flush()
+    assert [record.getMessage() for record in caplog.records] == ["request_failed", "repeated"]
+    assert caplog.records[1].__dict__["facts"]["count"] == 20
 
 
 async def test_the_default_password_opens_three_calls(hub: TestHub) -> None:
