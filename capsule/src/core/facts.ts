@@ -82,7 +82,7 @@ export function factsOf({ latest }: Pick<NodeLike, "latest">, before?: Facts): F
       newest = at;
     } else if (name.startsWith("temperature{")) {
       if (!heat && value !== null && value > (facts.temperature ?? -Infinity)) facts.temperature = value;
-    } else if (name.startsWith("network.") && labelOf(name) !== "lo") {
+    } else if (labelOf(name) !== "lo") {
       if (!received && name.startsWith("network.received{")) facts.received = plus(facts.received, value);
       if (!sent && name.startsWith("network.sent{")) facts.sent = plus(facts.sent, value);
     }
