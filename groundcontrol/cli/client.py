@@ -45,7 +45,7 @@ class CliError(Exception):
 
 
 class NotReadable(CliError):
-    """Whoever has asked may not read what the answer stands in."""
+    """This user may not read a file that the answer depends on."""
 
     def __init__(self, found: str, remedy: str = "run this as root") -> None:
         self.found = found

@@ -1,4 +1,4 @@
-"""What both ends read of an X.509 certificate (DER): its public key, which a pin names, and who issued it, which a person is told."""
+"""What both ends read of an X.509 certificate (DER): its public key, which a pin names, and its issuer, which messages name."""
 
 import hashlib
 from typing import List, Tuple

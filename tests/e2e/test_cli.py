@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -192,7 +193,7 @@ async def test_what_was_ordered_without_waiting_can_be_followed_later(shared_hub
         done = await asyncio.to_thread(command, shared_hub.folder, "run", "check", *nodes, "--no-wait")
         assert done.returncode == 0, done
         assert is_id(done.stdout.removesuffix("\n")), "the id alone, for $(…)"
-        assert done.stderr, "what is told to a person stands apart"
+        assert done.stderr, "progress stands apart"
         ordered.append(done.stdout.strip())
     async with agents(shared_hub, node) as [agent]:
         await agent.join()
@@ -208,6 +209,21 @@ async def test_what_was_ordered_without_waiting_can_be_followed_later(shared_hub
     for unknown in ("nothing", node.node_id):
         status, _, told = await run("jobs", "follow", unknown)
         assert (status, told["error"]["code"]) == (1, "not_found")
+
+
+async def test_ctrl_c_ends_the_command_and_says_how_to_follow_the_job_again(shared_hub: HubProcess) -> None:
+    await asyncio.to_thread(shared_hub.enrol, "cli-left")
+    argv = [sys.executable, "-m", PROGRAM, "run", "check", "cli-left", "--data-dir", str(shared_hub.folder)]
+    run = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert run.stderr is not None
+    async with asyncio.timeout(LIMIT_S):
+        ordered = (await run.stderr.readline()).decode()
+        run.send_signal(signal.SIGINT)
+        _, told = await run.communicate()
+    job = ordered.removeprefix("job ").partition(":")[0]
+    assert run.returncode == 130
+    assert told.decode() == f"stardust: it goes on without this command; follow it again with: stardust jobs follow {job}\n"
+    assert (await asyncio.to_thread(shared_hub.job, job))["state"] == "queued"
 
 
 async def test_a_node_is_deployed_again_by_one_command(shared_hub: HubProcess, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_an_id_stands_for_its_node_alone() -> None:
 
 
 class Door(NamedTuple):
-    """A TLS server, and what it was told."""
+    """A TLS server, and the requests that it has received."""
 
     url: str
     heard: bytearray
