@@ -17,8 +17,8 @@ RECONNECT_S: Final = 600.0
 RETRY_S: Final = 1.0
 POLL_S: Final = 0.5
 REMIND_S: Final = 60.0
-PASSING: Final = frozenset({UNREACHABLE, "unavailable", "store.busy", "store.down"})
-"""Codes of failures that end by themselves: the hub is away, starts or stops, or its database does not answer."""
+PASSING: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "store.busy", "store.down"})
+"""Codes of failures that end by themselves: the hub is away, starts, stops or is asked too often, or its database does not answer."""
 T = TypeVar("T")
 
 
