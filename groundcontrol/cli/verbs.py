@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import textwrap
 from typing import Final, NamedTuple, Protocol, cast
 
 from groundcontrol.cli.client import DEFAULT_FOLDER
 from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_place
+
+WIDTH: Final = 120
+"""Of the lines of the overview."""
 
 
 class Verb(NamedTuple):
@@ -83,11 +87,11 @@ def overview() -> str:
     return (
         f"usage: stardust VERB [OPTION ...]\n\n{verbs}\n\n"
         "On the hub's machine it speaks through control.sock in the data folder"
-        f" (--data-dir, STARDUST_DATA_DIR, that of\nthe installed service, or {DEFAULT_FOLDER});"
+        f" (--data-dir, STARDUST_DATA_DIR, that\nof the installed service, or {DEFAULT_FOLDER}); "
         "from elsewhere with --url https://hub and a token in STARDUST_TOKEN.\n"
         "Every verb has --help, and --json for programs: the answer on standard output; an error as one object on standard error,\n"
         '{"error": {"code": …, "message": …}}, with the exit status it has without --json.\n'
-        f"{EXIT_STATUS}\n"
+        f"{textwrap.fill(EXIT_STATUS, WIDTH)}\n"
     )
 
 
