@@ -84,6 +84,13 @@ def test_a_hub_that_was_built_anew_has_its_servers_again_with_nobody_s_help(lab_
             "600 root",
             "700 root",
         ]
+        assert "forgotten" in hosts[0].sh("stardust-spider orders reset")
+        assert "generation 1 are in use" in hosts[0].sh("stardust-spider keys restore")
+        wait_until(
+            lambda: hub.node(nodes[0])["state"] == "offline", what="the hub has seen later keys, and takes no former ones", limit_s=90
+        )
+        hosts[0].sh("stardust-spider keys restore 2")
+        wait_until(lambda: hub.node(nodes[0])["state"] == "online", what="it is back with the later ones", limit_s=90)
         for desk, look, node in zip(desks, looks, nodes, strict=True):
             removed = desk.remove(node)  # nothing is known of any log-in: by its own connection
             assert removed["state"] == "succeeded", told(removed)
