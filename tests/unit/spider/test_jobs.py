@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from spider.clock import SystemClock
+from spider.handing import Desk
 from spider.jobfiles import read_result
 from spider.jobs import Jobs
 from spider.launcher import Places, Unit, serve
@@ -448,6 +449,8 @@ async def test_a_node_that_only_watches_says_so_by_itself(node: Node, tmp_path: 
             await hub.until(partial(len, hub.answers))
         assert (hub.answers[0].answer, hub.answers[0].why) == ("refused", why)
     assert node.runners == []
+    node.set_policy("[policy]\nversion = 1\nmode = monitor\nrekey = yes\n")  # then the launcher is asked
+    assert Desk(str(node.socket), SystemClock(), node.policy, os.geteuid()).refusal() == ""
 
 
 @pytest.mark.holds("F-03")

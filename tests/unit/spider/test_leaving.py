@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from spider import uninstall
-from spider.leaving import argv_of, hand_over
+from spider.leaving import argv_of, hand_over, is_command_new
 from spider.packages.base import Outcome
 from spider.uninstall import Said, insist, run_script, take_off
 from spider.wire.ids import new_time_id
@@ -20,11 +20,22 @@ from tests.support.bundles import shipped_bundle
 from tests.support.null_console import NullConsole
 
 JOB, BOOT = new_time_id(), "b" * 32
+ROOT = Path(__file__).parents[3]
 
 
 class Stopped(NullConsole):
     def stop_wanted(self) -> bool:
         return True
+
+
+def test_root_s_command_is_renewed_where_it_knows_fewer_words(tmp_path: Path) -> None:
+    command, script = tmp_path / "stardust-spider", (ROOT / "majortom/scripts/node.sh").read_text()
+    assert not is_command_new(str(command))
+    command.write_text("#!/bin/sh\ncase ${1-} in\nuninstall | status | --version) exec python3 ;;\n")
+    assert not is_command_new(str(command))
+    command.write_text(script.partition("give_command() {")[2].partition("\n}\n")[0])  # as this version writes it
+    assert is_command_new(str(command))
+    assert " ! grep -qs ' keys ' \"$COMMAND\"" in script
 
 
 def test_the_job_ends_well_once_systemd_has_the_unit() -> None:
