@@ -22,6 +22,7 @@ from scripts.bench_many import many
 from scripts.bench_return import spread
 from scripts.bench_spider import hours, spider_figures
 from scripts.bench_start import start
+from scripts.bench_storms import storms
 from scripts.bench_threads import beside_a_thread
 from scripts.bench_unit import unit_rss
 from scripts.bench_updates import updates
@@ -59,7 +60,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "deploy.first_second": first_second,
     "deploy.many": many,
     "access.request_overhead": lambda: uvloop.run(bench_access.request_overhead()),  # as the hub
-    "access.storms": lambda: asyncio.run(bench_access.storms()),
+    "access.storms": lambda: asyncio.run(storms()),
     "access.revocation": lambda: asyncio.run(bench_access.revocation()),
     "job.output": lambda: asyncio.run(bench_jobs.output()),
     "job.line": lambda: asyncio.run(bench_jobs.line()),

@@ -1,35 +1,26 @@
-"""access.*: what checking a request costs, what a storm at the log-in does to everybody else, and how soon a revoked session is gone."""
+"""access.*: what checking a request costs, and how soon a revoked session is gone. The storms are in `bench_storms.py`."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
 from groundcontrol.web.routes import ROOT
-from spider.wire.frames import LogAck, Table
-from tests.support.agent import IDENTITY, QUESTION, agents
-from tests.support.attack_tools import addresses, ask, attackers, figure, hashes, meanwhile, try_password
+from tests.support.attack_tools import attackers, try_password
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.inprocess_hub import running
 
 CALLS = 3000
 WARM_UP = 300
-GUESSES = 500
-SLOW_SOCKETS = 600
-DEAR_NODES = 150
-UPDATES = 600
-DEAR_CALLS = 32
 REVOCATIONS = 20
 
 Results = list[dict[str, object]]
@@ -119,77 +110,6 @@ async def request_overhead() -> Results:
         for us, how in ((held, ""), (anew, ".anew"))
         for name, beside in (("session", "empty"), ("token", "empty"), ("whole", "bare"))
     ]
-
-
-async def _storm(name: str, hub: HubProcess, attack: contextlib.AbstractAsyncContextManager[Any], owner: aiohttp.ClientSession) -> Results:
-    calm = (await try_password(owner, "admin", PASSWORD)).seconds
-    before = await asyncio.to_thread(hashes, hub)
-    async with attack:
-        during = (await try_password(owner, "admin", PASSWORD)).seconds
-    spent = await asyncio.to_thread(hashes, hub) - before - 1
-    lag_ms = await asyncio.to_thread(figure, hub, "loop_lag_seconds_max") * 1000
-    return [
-        {
-            "name": f"access.{name}.good_log_in",
-            "value": round(during * 1000),
-            "unit": "ms",
-            "versus": round(calm * 1000),
-            "ratio": round(during / calm, 2),
-        },
-        {"name": f"access.{name}.hashes", "value": spent, "unit": "hashes"},
-        {"name": f"access.{name}.loop_lag", "value": round(lag_ms), "unit": "ms"},
-    ]
-
-
-async def storms() -> Results:
-    """A good log-in while 500 bad ones come at once, while 600 sockets trickle, and while one user asks 32 times for what every node has told.
-
-    Each beside the same log-in in peace.
-    """
-    results: Results = []
-    with tempfile.TemporaryDirectory() as folder:
-        with HubProcess(Path(folder) / "guessed") as hub:
-            async with attackers(hub, ["127.0.0.2", *addresses(100)]) as [owner, *crowd]:
-                guesses = [try_password(crowd[number % 100], f"user-{number}", "a guess") for number in range(GUESSES)]
-                results += await _storm("storm_of_500", hub, meanwhile(guesses), owner)
-        with HubProcess(Path(folder) / "slow") as hub:
-            async with attackers(hub, ["127.0.0.2"]) as [owner]:
-                results += await _storm("slow_sockets_600", hub, _trickling(hub), owner)
-        with HubProcess(Path(folder) / "dear") as hub:
-            token = await _fleet_with_updates(hub)
-            async with attackers(hub, ["127.0.0.2", "127.0.0.3"]) as [owner, viewer]:
-                path = f"{ROOT}/updates/nodes?package=package-7"
-                calls = [ask(viewer, "GET", path, Authorization=f"Bearer {token}") for _ in range(DEAR_CALLS)]
-                results += await _storm("dear_calls_32", hub, meanwhile(calls), owner)
-    return results
-
-
-async def _fleet_with_updates(hub: HubProcess) -> str:
-    """Nodes that have told long tables. Returns: the token of a session that may read them."""
-    cells = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
-    columns = ["package", "installed", "candidate", "security", "repository"]
-    nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(DEAR_NODES)))
-    for node in nodes:
-        async with agents(hub, node) as [agent]:
-            await agent.join()
-            await agent.say(IDENTITY, Table("updates", int(time.time() * 1000), UPDATES, columns, list(cells)), QUESTION)
-            await agent.expect(LogAck)
-    return (await asyncio.to_thread(hub.login)).token
-
-
-@contextlib.asynccontextmanager
-async def _trickling(hub: HubProcess) -> Any:
-    """Sockets that begin a request and never end it, from many addresses."""
-    begun: list[socket.socket] = []
-    try:
-        for number in range(SLOW_SOCKETS):
-            one = socket.create_connection(("127.0.0.1", hub.port), timeout=10, source_address=(f"127.0.5.{number % 200 + 1}", 0))
-            one.sendall(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n")
-            begun.append(one)
-        yield
-    finally:
-        for one in begun:
-            one.close()
 
 
 async def revocation() -> Results:

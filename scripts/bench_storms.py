@@ -1,0 +1,288 @@
+"""access.storms: what attacks on a hub do to everybody else, each beside the same hub at rest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+
+from groundcontrol.web.routes import ROOT
+from spider.inventory import digest_of
+from spider.wire.frames import SUBPROTOCOL, InstalledPackages, JobProgress, LogAck, Table
+from tests.support.agent import IDENTITY, QUESTION, AgentClosed, agents
+from tests.support.attack_tools import addresses, ask, attackers, figure, hashes, meanwhile, try_password
+from tests.support.hub import PASSWORD, Enrolled, HubProcess
+
+GUESSES = 500
+SLOW_SOCKETS = 600
+DEAR_NODES = 150
+UPDATES = 600
+DEAR_CALLS = 33
+SILENT_SOCKETS = 64
+JOINING = 30
+HOSTILE_S = 10.0
+REPORTS = 20
+"""In each session of the node that lies."""
+POLL_S = 0.05
+
+Results = list[dict[str, object]]
+
+
+def _line(name: str, value: float, unit: str, versus: float | None = None) -> dict[str, object]:
+    line: dict[str, object] = {"name": f"access.{name}", "value": round(value, 1), "unit": unit}
+    if versus is not None:
+        line |= {"versus": round(versus, 1)} | ({"ratio": round(value / versus, 2)} if versus else {})
+    return line
+
+
+async def _storm(name: str, hub: HubProcess, attack: contextlib.AbstractAsyncContextManager[Any], owner: aiohttp.ClientSession) -> Results:
+    calm = (await try_password(owner, "admin", PASSWORD)).seconds
+    before = await asyncio.to_thread(hashes, hub)
+    async with attack:
+        during = (await try_password(owner, "admin", PASSWORD)).seconds
+    spent = await asyncio.to_thread(hashes, hub) - before - 1
+    lag_ms = await asyncio.to_thread(figure, hub, "loop_lag_seconds_max") * 1000
+    return [
+        {
+            "name": f"access.{name}.good_log_in",
+            "value": round(during * 1000),
+            "unit": "ms",
+            "versus": round(calm * 1000),
+            "ratio": round(during / calm, 2),
+        },
+        {"name": f"access.{name}.hashes", "value": spent, "unit": "hashes"},
+        {"name": f"access.{name}.loop_lag", "value": round(lag_ms), "unit": "ms"},
+    ]
+
+
+async def storms() -> Results:
+    """Attacks at the log-in, by a viewer, at the nodes' door and by a node, each beside the same hub at rest."""
+    results: Results = []
+    with tempfile.TemporaryDirectory() as folder:
+        with HubProcess(Path(folder) / "guessed") as hub:
+            async with attackers(hub, ["127.0.0.2", *addresses(100)]) as [owner, *crowd]:
+                guesses = [try_password(crowd[number % 100], f"user-{number}", "a guess") for number in range(GUESSES)]
+                results += await _storm("storm_of_500", hub, meanwhile(guesses), owner)
+        with HubProcess(Path(folder) / "slow") as hub:
+            async with attackers(hub, ["127.0.0.2"]) as [owner]:
+                results += await _storm("slow_sockets_600", hub, _trickling(hub), owner)
+        with HubProcess(Path(folder) / "dear") as hub:
+            results += await _dear_calls(hub)
+        with HubProcess(Path(folder) / "silent") as hub:
+            results += await _silent_sockets(hub)
+        with HubProcess(Path(folder) / "hostile") as hub:
+            results += await _hostile_nodes(hub)
+    return results
+
+
+class _Asked(NamedTuple):
+    """What a good user and a monitor get, in milliseconds."""
+
+    log_in: float
+    health: float
+
+
+async def _ask_in_peace_or_not(owner: aiohttp.ClientSession) -> _Asked:
+    health = await ask(owner, "GET", "/healthz")
+    log_in = await try_password(owner, "admin", PASSWORD)
+    assert (health.status, log_in.status) == (200, 200)
+    return _Asked(log_in.seconds * 1000, health.seconds * 1000)
+
+
+async def _dear_calls(hub: HubProcess) -> Results:
+    """One user asks 33 times at the same moment what each node has told, about another package each time."""
+    token = await _fleet_with_updates(hub)
+    async with attackers(hub, ["127.0.0.2", "127.0.0.3"]) as [owner, viewer]:
+
+        def call(number: int) -> Awaitable[Any]:
+            return ask(viewer, "GET", f"{ROOT}/updates/nodes?package=package-{number}", Authorization=f"Bearer {token}")
+
+        alone = await call(DEAR_CALLS)
+        calm = await _ask_in_peace_or_not(owner)
+        async with meanwhile([call(number) for number in range(DEAR_CALLS)]) as attack:
+            await asyncio.sleep(POLL_S)
+            during = await _ask_in_peace_or_not(owner)
+        answers = await attack
+    statuses = Counter(answer.status for answer in answers)
+    assert set(statuses) <= {200, 503}, statuses
+    refused = [answer.seconds * 1000 for answer in answers if answer.status == 503]
+    name = f"dear_calls_{DEAR_CALLS}"
+    return [
+        _line(f"{name}.good_log_in", during.log_in, "ms", calm.log_in),
+        _line(f"{name}.healthz", during.health, "ms", calm.health),
+        _line(f"{name}.answered", statuses[200], "calls", DEAR_CALLS),
+        _line(f"{name}.slowest_answer", max(answer.seconds for answer in answers) * 1000, "ms", alone.seconds * 1000),
+        _line(f"{name}.slowest_refusal", max(refused, default=0.0), "ms"),
+    ]
+
+
+async def _silent_sockets(hub: HubProcess) -> Results:
+    """Nodes open sessions one after the other, while four addresses hold as many openings as there are, and open each anew as it ends."""
+    nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(2 * JOINING)))
+    async with attackers(hub, addresses(4)) as strangers, contextlib.AsyncExitStack() as stack:
+        calm, _ = await _open_sessions(hub, nodes[:JOINING])
+        opened: Counter[str] = Counter()
+        attack = await stack.enter_async_context(asyncio.TaskGroup())
+        silent = [attack.create_task(_stay_silent(strangers[number % 4], opened)) for number in range(SILENT_SOCKETS)]
+        await asyncio.sleep(1.0)
+        during, tries = await _open_sessions(hub, nodes[JOINING:])
+        for task in silent:
+            task.cancel()
+    name = f"silent_sockets_{SILENT_SOCKETS}"
+    return [
+        _line(f"{name}.session", statistics.median(during), "ms", statistics.median(calm)),
+        _line(f"{name}.slowest_session", max(during), "ms", max(calm)),
+        _line(f"{name}.tries", tries, "openings", JOINING),
+        _line(f"{name}.silent", opened["sockets"], "sockets"),
+    ]
+
+
+async def _stay_silent(http: aiohttp.ClientSession, opened: Counter[str]) -> None:
+    while True:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with http.ws_connect("/ws", protocols=(SUBPROTOCOL,)) as ws:
+                opened["sockets"] += 1
+                await ws.receive()
+        await asyncio.sleep(POLL_S)
+
+
+async def _open_sessions(hub: HubProcess, nodes: Sequence[Enrolled]) -> tuple[list[float], int]:
+    """Returns: milliseconds of each node until its welcome, with the tries that were refused; and how many tries there were."""
+    taken, tries = [], 0
+    for node in nodes:
+        began = time.perf_counter()
+        while True:
+            tries += 1
+            async with agents(hub, node) as [agent]:
+                try:
+                    await agent.join()
+                except (AgentClosed, aiohttp.ClientError):
+                    await asyncio.sleep(POLL_S)
+                    continue
+                taken.append((time.perf_counter() - began) * 1000)
+                break
+    return taken, tries
+
+
+class _Written(NamedTuple):
+    """What a hub has written so far."""
+
+    audit: int
+    refusals: int
+    events: int
+    lines: int
+
+    def since(self, before: _Written) -> _Written:
+        return _Written(*(now - then for now, then in zip(self, before, strict=True)))
+
+
+def _written(hub: HubProcess) -> _Written:
+    with contextlib.closing(sqlite3.connect(f"file:{hub.folder / 'stardust.db'}?mode=ro", uri=True)) as db:
+        audit, refusals, events = (db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("audit", "refusal", "event"))
+    return _Written(audit, refusals, events, len(hub.lines))
+
+
+async def _hostile_nodes(hub: HubProcess) -> Results:
+    """One node opens sessions without a pause and speaks of another's job in each, one tells of other packages all the time, and a stranger
+    opens sockets and says nonsense. The control is the same hub for the same time, with the three at rest.
+    """
+    liar, restless, other = await asyncio.to_thread(hub.enrol, "liar", "restless", "other")
+    job = (await hub.call("POST", f"{ROOT}/nodes/{other.node_id}/jobs", {"action": "check"})).json["id"]
+    async with attackers(hub, ["127.0.0.2"]) as [owner]:
+        await _open_sessions(hub, [liar, restless])
+        before = await asyncio.to_thread(_written, hub)
+        calm = await _ask_in_peace_or_not(owner)
+        await asyncio.sleep(HOSTILE_S)
+        at_rest = (await asyncio.to_thread(_written, hub)).since(before)
+        sent: Counter[str] = Counter()
+        until = time.monotonic() + HOSTILE_S
+        async with asyncio.TaskGroup() as attack:
+            attack.create_task(_lie(hub, liar, job, sent, until))
+            attack.create_task(_change_packages(hub, restless, sent, until))
+            attack.create_task(_talk_nonsense(owner, sent, until))
+            await asyncio.sleep(HOSTILE_S / 2)
+            during = await _ask_in_peace_or_not(owner)
+    lines_before_the_end = len(hub.lines)
+    await asyncio.to_thread(hub.end)  # stores the counts of the minute, and its summary
+    written = (await asyncio.to_thread(_written, hub)).since(before).since(at_rest)
+    return [
+        _line("hostile_nodes.good_log_in", during.log_in, "ms", calm.log_in),
+        _line("hostile_nodes.healthz", during.health, "ms", calm.health),
+        *(_line(f"hostile_nodes.{what.replace(' ', '_')}", count / HOSTILE_S, "1/s") for what, count in sorted(sent.items())),
+        _line("hostile_nodes.audit_rows", written.audit, "rows", at_rest.audit),
+        _line("hostile_nodes.refusals", written.refusals, "rows", at_rest.refusals),
+        _line("hostile_nodes.events", written.events, "events", at_rest.events),
+        _line("hostile_nodes.log_lines", lines_before_the_end - before.lines, "lines", at_rest.lines),
+    ]
+
+
+async def _lie(hub: HubProcess, node: Enrolled, job: str, sent: Counter[str], until: float) -> None:
+    while time.monotonic() < until:
+        sent["openings of a node"] += 1
+        async with agents(hub, node) as [agent]:
+            with contextlib.suppress(AgentClosed, aiohttp.ClientError):
+                await agent.join()
+                for _ in range(REPORTS):
+                    await agent.say(JobProgress(job, int(time.time() * 1000), "commit", 40, "curl", ""))
+                    sent["reports of another job"] += 1
+                await agent.wait_closed()
+
+
+async def _talk_nonsense(http: aiohttp.ClientSession, sent: Counter[str], until: float) -> None:
+    while time.monotonic() < until:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with http.ws_connect("/ws", protocols=(SUBPROTOCOL,)) as ws:
+                sent["openings of a stranger"] += 1
+                await ws.send_bytes(b"nonsense")
+                await ws.receive()
+
+
+async def _change_packages(hub: HubProcess, node: Enrolled, sent: Counter[str], until: float) -> None:
+    state, turn = {"bash": "0"}, 0
+    async with agents(hub, node) as [agent]:
+        await agent.join()
+        await agent.say(InstalledPackages("", digest_of(state), 0, 1, ["bash"], ["0"]))
+        while time.monotonic() < until:
+            turn += 1
+            since, state = digest_of(state), {"bash": str(turn)}
+            await agent.say(InstalledPackages(since, digest_of(state), 0, 1, ["bash"], [str(turn)]))
+            await agent.hear()
+            sent["changes of packages"] += 1
+
+
+async def _fleet_with_updates(hub: HubProcess) -> str:
+    """Nodes that have told long tables. Returns: the token of a session that may read them."""
+    cells = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
+    columns = ["package", "installed", "candidate", "security", "repository"]
+    nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(DEAR_NODES)))
+    for node in nodes:
+        async with agents(hub, node) as [agent]:
+            await agent.join()
+            await agent.say(IDENTITY, Table("updates", int(time.time() * 1000), UPDATES, columns, list(cells)), QUESTION)
+            await agent.expect(LogAck)
+    return (await asyncio.to_thread(hub.login)).token
+
+
+@contextlib.asynccontextmanager
+async def _trickling(hub: HubProcess) -> Any:
+    """Sockets that begin a request and never end it, from many addresses."""
+    begun: list[socket.socket] = []
+    try:
+        for number in range(SLOW_SOCKETS):
+            one = socket.create_connection(("127.0.0.1", hub.port), timeout=10, source_address=(f"127.0.5.{number % 200 + 1}", 0))
+            one.sendall(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n")
+            begun.append(one)
+        yield
+    finally:
+        for one in begun:
+            one.close()
