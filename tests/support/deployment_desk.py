@@ -124,8 +124,8 @@ class Desk:
         task = asyncio.create_task(mine.run())
         try:
             async with asyncio.timeout(30):
-                while not mine.ready:  # noqa: ASYNC110  # a few turns of the loop
-                    await asyncio.sleep(0)
+                while not mine.ready:  # noqa: ASYNC110  # it reads the store first, on a thread
+                    await asyncio.sleep(0.001)
             yield mine
         finally:
             await mine.close()

@@ -35,6 +35,7 @@ def test_addresses_that_another_lab_holds_are_passed_over(tmp_path: Path, monkey
 
 def test_labs_are_as_separate_as_their_addresses_and_share_the_trees_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("PYTEST_DEBUG_TEMPROOT", raising=False)
     own = labs.environment()
     assert own["LAB_NET"] in own["LAB_DIR"]
     assert Path(own["LAB_DIR"]).is_relative_to(labs.ROOT)

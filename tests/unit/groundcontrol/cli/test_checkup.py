@@ -106,11 +106,9 @@ def test_who_may_read_the_secret(tmp_path: Path, mode: int, state: str) -> None:
 
 
 @pytest.mark.parametrize(("allowed", "state"), [(True, "warning"), (False, "problem")])
-def test_what_lies_in_memory_is_a_problem_unless_that_is_wanted(folder: Path, allowed: bool, state: str) -> None:
+def test_what_lies_in_memory_is_a_problem_unless_that_is_wanted(disk_path: Path, allowed: bool, state: str) -> None:
     memory = Path("/dev/shm")  # the one that every Linux has
-    found = list(checkup.lasting_findings(memory, folder, allowed=allowed)) + list(
-        checkup.lasting_findings(folder.parent, memory, allowed=allowed)
-    )
+    found = [*checkup.lasting_findings(memory, disk_path, allowed=allowed), *checkup.lasting_findings(disk_path, memory, allowed=allowed)]
     about = [finding for finding in found if str(memory) in finding.text]
     assert [finding.state for finding in about] == [state, state]
 
