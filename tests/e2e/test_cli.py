@@ -161,6 +161,9 @@ async def test_a_job_is_followed_over_a_restart_of_the_hub(how: str, tmp_path: P
                 await (hub.kill() if how == "killed" else hub.stop())
                 status = await asyncio.to_thread(command, hub.folder, "status")
                 assert (status.returncode, run.returncode) == (4, None)
+                assert run.stderr is not None
+                async with asyncio.timeout(LIMIT_S):
+                    await run.stderr.readuntil(b"trying again for up to 10 min")
                 await hub.start()
             except BaseException:
                 run.kill()
@@ -176,7 +179,6 @@ async def test_a_job_is_followed_over_a_restart_of_the_hub(how: str, tmp_path: P
             async with asyncio.timeout(LIMIT_S):
                 rest, told = await run.communicate()
             assert (run.returncode, shown + rest) == (0, output), told
-        assert b"trying again for up to 10 min" in told
         assert b"the hub answers again" in told
         again = await asyncio.to_thread(command, hub.folder, "jobs", "follow", start.job)
         assert (again.returncode, again.stdout.encode()) == (0, output), again.stderr
