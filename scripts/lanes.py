@@ -1,6 +1,6 @@
 """Runs the tests of the whole tree in lanes, two at a time, and reports the time and the budget of each lane.
 
-A lane is one pytest with two processes. Hosts and hubs mostly wait, checks and browsers mostly compute: so the two chains below keep
+A lane is one pytest. Checks and browsers mostly compute: two processes. Hosts and hubs mostly wait: three. So the two chains below keep
 two cores busy without one lane slowing another down. A lane over its budget is named, and does not fail: the machine may be busy.
 """
 
@@ -22,7 +22,6 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 LIMIT_S: Final = 3600.0
 END_LIMIT_S: Final = 30.0
-PROCESSES: Final = 2
 COUNTS: Final = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 NO_TESTS: Final = 5
 """The exit status of pytest when its arguments choose no test of this lane."""
@@ -34,6 +33,7 @@ class Lane:
 
     name: str
     budget_min: int
+    processes: int
     paths: tuple[str, ...]
     status: int = -1
     wall_s: float = 0.0
@@ -46,15 +46,15 @@ def lanes() -> tuple[list[Lane], list[Lane]]:
     """Two chains; each runs its lanes in this order."""
     checks = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
     return (
-        [Lane("unit", 3, (*checks, "tests/unit", "tests/fuzz", "tests/contract")), Lane("browser", 6, ("tests/browser",))],
-        [Lane("hosts", 6, ("tests/system",)), Lane("e2e", 4, ("tests/e2e",))],
+        [Lane("unit", 3, 2, (*checks, "tests/unit", "tests/fuzz", "tests/contract")), Lane("browser", 6, 2, ("tests/browser",))],
+        [Lane("hosts", 6, 3, ("tests/system",)), Lane("e2e", 4, 3, ("tests/e2e",))],
     )
 
 
 def run(lane: Lane, arguments: Sequence[str]) -> None:
     """Run one lane; its output is passed on line by line behind its name."""
     command = [
-        sys.executable, "-m", "pytest", "-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder",
+        sys.executable, "-m", "pytest", "-n", str(lane.processes), "--dist", "loadfile", "--no-loadscope-reorder",
         "-o", f"cache_dir=.pytest_cache/{lane.name}", *arguments, *lane.paths,
     ]  # fmt: skip
     started_at = time.monotonic()

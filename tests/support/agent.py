@@ -199,7 +199,7 @@ async def agents(hub: HubProcess, *nodes: Enrolled) -> AsyncIterator[list[TestAg
 
 
 class SpiderProcess:
-    """The real Spider, from its sources, watching the machine that the tests run on."""
+    """The real Spider, from its sources, watching the machine that the tests run on, but for its package manager."""
 
     def __init__(
         self, folder: Path, hub: HubProcess, node: Enrolled, *, policy: str = "managed", boot: str = BOOT,
@@ -232,7 +232,7 @@ class SpiderProcess:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-B", "-m", "spider", "--config", where["spider.conf"], "--key", where["session.key"],
+                    sys.executable, "-B", "-m", "tests.support.spider_program", "--config", where["spider.conf"], "--key", where["session.key"],
                     "--policy", where["policy.conf"], "--state", where["state"], "--jobs", where["jobs"], "--launcher", where["launcher.sock"],
                 ],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,

@@ -137,6 +137,7 @@ class SshServerThread:
         self._server.close()
         await self._server.wait_closed()
         self._server = None
+        await asyncio.sleep(0.05)  # a connection that was accepted just now is not in the set yet
         while self._inside:
             conn = self._inside.pop()
             conn.abort()

@@ -1,0 +1,22 @@
+"""Spider without a package manager: asking that of the machine takes seconds of processor time at each start.
+
+Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_is_told_its_updates` ask real ones.
+"""
+
+from __future__ import annotations
+
+from spider import __main__ as program
+from spider import watching
+from spider.packages.apart import Apart
+
+
+class NoManager(Apart):
+    """A host without a package manager."""
+
+    def available_updates(self) -> None:
+        return None
+
+
+if __name__ == "__main__":
+    watching.__dict__["Apart"] = NoManager
+    program.main()
