@@ -306,7 +306,7 @@ def _kernel_boot() -> str:
 def _read(where: str, *, private: bool) -> bytes:
     """Read a small file of this user or of root that nobody else can write (or, private, read); `fd:N` is closed afterwards."""
     if where.startswith("fd:"):
-        if not where[3:].isdigit():
+        if not (where[3:].isascii() and where[3:].isdigit()):
             raise ValueError("fd:N is expected, with the number of an open descriptor")
         handle = int(where[3:])
     else:

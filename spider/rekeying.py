@@ -30,6 +30,7 @@ MOST_KEPT = 8
 LOCK_LIMIT_S = 5.0
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_NOT_ROOT = 1, 64, 75, 77
 _USAGE = "usage: stardust-spider keys [restore [GENERATION]]\n"
+_NUMBER = re.compile(r"[0-9]{1,10}\Z")
 _GENERATION = re.compile(r"(?m)^([ \t]*generation[ \t]*=[ \t]*)([0-9]+)([ \t]*)$")
 
 
@@ -47,7 +48,9 @@ class Pair(NamedTuple):
     session: bytes
     launch: bytes
     at: float
-    """When it was replaced, Unix seconds."""
+    """When it was replaced, Unix seconds by this node's clock."""
+    made: Optional[float] = None
+    """The same by the hub's clock, as far as the first order since then says it; None: there has been none."""
 
 
 def _nothing(_step: str) -> None:
@@ -83,25 +86,26 @@ def _rekey(job: str, args: Mapping[str, Any], places: Places, reached: Callable[
     kept = [pair for pair in _unexpired(_former(places), job) if pair.generation < generation]
     if len(kept) >= MOST_KEPT:
         raise ValueError(f"they were changed {MOST_KEPT} times within seven days; if that is right, root removes {places.etc}/{FORMER}")
-    _keep(places, [*kept, used._replace(at=now)])
+    _keep(places, [*kept, used._replace(at=now, made=float(made_at(job)))])
     reached("former")
     _switch(places, text, generation, Pair(wanted, keys[:KEY_BYTES], keys[KEY_BYTES:], now), reached)
     return f"The keys of generation {wanted} are in place; Spider comes back with them."
 
 
 def restore(places: Places, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
-    """Go back to a former pair: that of a generation, or the latest one before the present. The present pair is kept in its turn.
+    """Go back to a former pair: that of a generation, or the latest one before the present. The present pair is kept in its turn, and the
+    seven days of all of them begin anew: root may still have to find out which pair is the right one.
 
     Raises: OSError, Untrusted, ValueError: nothing was changed.
     """
     (text, generation), now, former = _conf(places), time.time(), _former(places)
-    there = [number for number, pair in former.items() if number != generation and now - pair.at <= KEPT_S]
+    there = [number for number in former if number != generation]
     fitting = [number for number in there if number == wanted or (wanted is None and number < generation)]
     if not fitting:
         others = f" (kept are those of {', '.join(map(str, sorted(there)))})" if there else ""
-        raise ValueError(f"no such keys are kept here, or they were replaced more than seven days ago{others}")
+        raise ValueError(f"no such keys are kept here{others}")
     pair, used = former[max(fitting)], _in_use(places, generation)
-    _keep(places, {**former, generation: used._replace(at=now)}.values())
+    _keep(places, [one._replace(at=now, made=None) for one in {**former, generation: used}.values()])
     reached("former")
     _switch(places, text, generation, pair, reached)
     return (
@@ -111,20 +115,26 @@ def restore(places: Places, wanted: Optional[int] = None, reached: Callable[[str
 
 
 def forget_expired(places: Places, job: str) -> None:
-    """Remove the pairs that were kept for seven days, by this node's clock and by that of the hub which made this job.
+    """Remove the pairs that were kept for seven days, by this node's clock and by that of the hub which made this job. Call it under the lock
+    of this node's jobs.
 
     Raises: OSError, Untrusted, ValueError.
     """
     former = _former(places)
     kept = _unexpired(former, job)
-    if len(kept) < len(former):
+    if kept != list(former.values()):
         _keep(places, kept)
 
 
 def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
-    """Neither a wrong clock of this node alone nor a hub's word alone ends the time of a pair."""
-    now = min(time.time(), made_at(job))
-    return [pair for pair in former.values() if now - pair.at <= KEPT_S]
+    """The pairs that were replaced less than seven days ago, by this node's clock or by the hub's. Each clock counts for itself.
+
+    So neither a wrong clock of this node alone nor a hub's word alone ends the time of a pair. A time that lies in the future comes from a
+    clock that was wrong: it counts from now, so that nothing is kept for years.
+    """
+    now, made = time.time(), float(made_at(job))
+    pairs = [(pair, min(pair.at, now), made if pair.made is None else min(pair.made, made)) for pair in former.values()]
+    return [pair._replace(at=at, made=since) for pair, at, since in pairs if min(now - at, made - since) <= KEPT_S]
 
 
 def _conf(places: Places) -> Tuple[str, int]:
@@ -147,7 +157,7 @@ def _former(places: Places) -> Dict[int, Pair]:
         return {}
     try:
         found = json.loads(read_trusted(path, places.owner, private=True))
-        pairs = [Pair(int(row[0]), bytes.fromhex(row[1]), bytes.fromhex(row[2]), float(row[3])) for row in found]
+        pairs = [Pair(int(row[0]), bytes.fromhex(row[1]), bytes.fromhex(row[2]), float(row[3]), row[4] and float(row[4])) for row in found]
     except (ValueError, TypeError, IndexError) as exc:
         raise ValueError(f"{path} is damaged: {exc}") from exc
     return {pair.generation: pair for pair in pairs}
@@ -156,7 +166,7 @@ def _former(places: Places) -> Dict[int, Pair]:
 def _keep(places: Places, pairs: Iterable[Pair]) -> None:
     """Write down, durably, what is kept; the bytes of before are overwritten."""
     path = os.path.join(places.etc, FORMER)
-    rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at] for pair in pairs]
+    rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at, pair.made] for pair in pairs]
     before = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if os.path.lexists(path) else -1
     try:
         if os.path.lexists(path + ".new"):
@@ -215,7 +225,7 @@ def _clear(etc: str, generation: int) -> None:
     """Remove keys that an earlier run left beside those in use."""
     for name in os.listdir(etc):
         stem, dot, number = name.rpartition(".")
-        if dot and stem in ("session.key", "launch.key") and number.isdigit() and int(number) != generation:
+        if dot and stem in ("session.key", "launch.key") and _NUMBER.match(number) and int(number) != generation:
             _burn(os.path.join(etc, name))
             os.unlink(os.path.join(etc, name))
 
@@ -252,7 +262,7 @@ def _told(places: Places) -> str:
     lines = [f"generation {generation} is in use"]
     for number, pair in sorted(former.items()):
         if number != generation:
-            until = time.strftime("%Y-%m-%d %H:%M", time.localtime(pair.at + KEPT_S))
+            until = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(pair.at, time.time()) + KEPT_S))
             lines.append(f"generation {number} is kept until {until}")
     return "\n".join(lines)
 
@@ -260,7 +270,7 @@ def _told(places: Places) -> str:
 def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, jobs: str = JOBS_DIR, wait_s: float = LOCK_LIMIT_S) -> int:
     """`stardust-spider keys [restore [GENERATION]]`, for root. Returns the exit status."""
     words, where = argv or [], places or Places()
-    if words and (words[0] != "restore" or len(words) > 2 or not "".join(words[1:] or ["1"]).isdigit()):
+    if words and (words[0] != "restore" or len(words) > 2 or not all(map(_NUMBER.match, words[1:]))):
         sys.stderr.write(_USAGE)
         return EXIT_USAGE
     if os.geteuid() != where.owner:

@@ -171,6 +171,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
     if plan is None or plan.job != job:
         raise Cannot("there is no such order")
     lock = take_lock(jobs)
+    _forget_keys(job)
     started_at = _begin(folder, boot)
     before = reboot.look() if plan.verb == "reboot" else None
     log = Log(os.path.join(folder, LOG))
@@ -240,7 +241,6 @@ def main(argv: Optional[List[str]] = None) -> int:
     outlive_signals()
     logs.bind(job=words[0])
     _give_command()
-    _forget_keys(words[0])
     try:
         result = run_job(words[0], package_manager(), os.environ.get("STARDUST_BOOT", ""))
     except Cannot as exc:

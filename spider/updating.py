@@ -345,7 +345,7 @@ def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, syst
     """`spider.pyz rollback [SECONDS]`, of the version before, started by the timer; where there are none it waits itself."""
     logs.set_up(style="json")
     words = argv or []
-    if words and (len(words) > 1 or not words[0].isdigit()):
+    if words and (len(words) > 1 or not (words[0].isascii() and words[0].isdigit())):
         return 64
     time.sleep(int(words[0]) if words else 0)
     own_places, own_systemd = here()

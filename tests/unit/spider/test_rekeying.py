@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from pathlib import Path
@@ -48,9 +49,9 @@ def held(etc: Path) -> tuple[int, NodeKeys]:
     return generation, NodeKeys(config.key, launch)
 
 
-def order(etc: Path, generation: int, new: NodeKeys | None = None) -> tuple[str, dict[str, object]]:
+def order(etc: Path, generation: int, new: NodeKeys | None = None, at: float | None = None) -> tuple[str, dict[str, object]]:
     """What the hub asks of a node of the generation before. Args: new: keys that are not the fleet's."""
-    job, new = new_time_id(), new or node_keys(FLEET, NODE, generation)
+    job, new = new_time_id(at), new or node_keys(FLEET, NODE, generation)
     present = held(etc)[1].launch
     masked = bytes(left ^ right for left, right in zip(new.session + new.launch, rekey_mask(present, job), strict=True))
     return job, {"generation": generation, "keys": masked.hex(), "digest": hashlib.sha256(new.session + new.launch).hexdigest()}
@@ -191,14 +192,102 @@ def test_former_keys_go_after_seven_days_by_both_clocks(etc: Path, monkeypatch: 
     forget_expired(places(etc), new_time_id(late))  # the hub alone says so
     assert (etc / "former.keys").read_bytes() == old
     monkeypatch.setattr(time, "time", lambda: late)
-    forget_expired(places(etc), new_time_id(now))  # this node's clock alone
+    forget_expired(places(etc), new_time_id(now + 60))  # this node's clock alone
     assert (etc / "former.keys").read_bytes() == old
-    with pytest.raises(ValueError, match="more than seven days ago"):
-        restore(places(etc))
     forget_expired(places(etc), new_time_id(late))
     assert not (etc / "former.keys").exists()
     assert (etc / "elsewhere").stat().st_size == len(old)
     assert (etc / "elsewhere").read_bytes() != old  # its bytes are overwritten
+    with pytest.raises(ValueError, match="no such keys are kept here"):
+        restore(places(etc))
+
+
+WRONG_S = [pytest.param(-20 * 365 * 86_400.0, id="behind"), pytest.param(4 * 365 * 86_400.0, id="ahead")]
+NOW = time.time()
+DAY_S = 86_400.0
+
+
+def kept(etc: Path) -> list[int]:
+    path = etc / "former.keys"
+    return sorted(row[0] for row in json.loads(path.read_bytes())) if path.exists() else []
+
+
+@pytest.mark.holds("SAFETY-50", "S-60")
+@pytest.mark.parametrize("wrong_s", WRONG_S)
+def test_a_clock_that_was_wrong_at_new_keys_neither_ends_nor_lengthens_the_time_of_the_former(
+    etc: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+) -> None:
+    clock = [NOW + wrong_s]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    _renew(etc, 2, NOW)
+    for day in (0, 1, 6):  # corrected
+        clock[0] = NOW + day * DAY_S
+        forget_expired(places(etc), new_time_id(clock[0]))
+        assert kept(etc) == [1]
+    clock[0] = NOW + 7 * DAY_S + 60
+    forget_expired(places(etc), new_time_id(clock[0]))
+    assert kept(etc) == []
+
+
+@pytest.mark.holds("SAFETY-50", "S-60")
+@pytest.mark.parametrize("wrong_s", WRONG_S)
+def test_a_clock_that_was_wrong_at_a_restoration_leaves_seven_days_to_go_forward_again(
+    etc: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+) -> None:
+    clock = [NOW]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    _renew(etc, 2, NOW)
+    clock[0] = NOW + wrong_s
+    assert restore(places(etc))
+    clock[0] = NOW + 6 * DAY_S
+    for at in (clock[0], clock[0] + 6 * DAY_S):
+        clock[0] = at
+        forget_expired(places(etc), new_time_id(at))
+        assert 2 in kept(etc)
+    assert restore(places(etc), 2)
+    assert held(etc)[0] == 2
+    assert restore(places(etc), 1)
+    for days in (0, 8):
+        clock[0] += days * DAY_S
+        forget_expired(places(etc), new_time_id(clock[0]))
+    assert kept(etc) == []
+
+
+@pytest.mark.holds("SAFETY-50", "S-60")
+@pytest.mark.parametrize("wrong_s", WRONG_S)
+def test_what_a_hub_says_of_the_time_alone_neither_ends_nor_lengthens_that_of_former_keys(
+    etc: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+) -> None:
+    clock = [NOW]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    _renew(etc, 2, NOW + wrong_s)
+    clock[0] = NOW + 6 * DAY_S
+    forget_expired(places(etc), new_time_id(clock[0]))
+    assert kept(etc) == [1]
+    clock[0] += 7 * DAY_S + 60
+    forget_expired(places(etc), new_time_id(clock[0]))
+    assert kept(etc) == []
+
+
+@pytest.mark.parametrize("wrong_s", WRONG_S)
+def test_pairs_of_a_time_when_the_clock_was_wrong_do_not_forbid_new_keys_for_years(
+    etc: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+) -> None:
+    clock = [NOW + wrong_s]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    for generation in range(2, 2 + MOST_KEPT):
+        _renew(etc, generation, NOW)
+    for days, state in ((1, "failed"), (9, "succeeded")):
+        clock[0] = NOW + days * DAY_S
+        job, args = order(etc, 2 + MOST_KEPT, at=clock[0])
+        forget_expired(places(etc), job)
+        assert rekey(job, args, NullConsole(), places(etc)).state == state
+
+
+def _renew(etc: Path, generation: int, at: float) -> None:
+    """Args: at: when the hub made the order, as it says."""
+    job, args = order(etc, generation, at=at)
+    assert rekey(job, args, NullConsole(), places(etc)).state == "succeeded"
 
 
 def test_the_command_is_root_s_and_waits_for_jobs(etc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,6 +295,8 @@ def test_the_command_is_root_s_and_waits_for_jobs(etc: Path, tmp_path: Path, cap
     bad, jobs = held(etc), tmp_path / "jobs"
     jobs.mkdir()
     assert [main(words, places(etc), str(jobs)) for words in (["back"], ["restore", "x"], ["restore", "1", "2"])] == [64, 64, 64]
+    assert [main(["restore", word], places(etc), str(jobs)) for word in ("²", "\u0661", "", "1" * 5000)] == [64] * 4
+    (etc / "session.key.²").write_bytes(b"somebody's")
     assert main(["restore"], Places(str(etc), os.geteuid() + 1), str(jobs)) == 77
     lock = take_lock(str(jobs))
     assert main(["restore"], places(etc), str(jobs), 0.0) == 75
