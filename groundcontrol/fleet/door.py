@@ -196,16 +196,19 @@ class AgentDoor:
         known = adopting or (node is not None and hello.generation >= node.generation)
         await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
         link = opening.auth(await socket.receive())
-        place.proven = known
+        if not known:  # a random key was guessed: it never is
+            raise Refused(CLOSE_UNKNOWN, "unknown")
+        place.node = NodeId(hello.node)
+        await self._charge(place.node, address)
+        self._openings.await_turn(place)
         if adopting and hello.host in self._hosts:
             try:
                 node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
             except Conflict:  # it was removed from this hub
                 raise Refused(CLOSE_UNKNOWN, "unknown") from None
             await self._registry.events.adopted(node, address)
-        if node is None or not known:  # a random key was guessed: it never is
+        if node is None:
             raise Refused(CLOSE_UNKNOWN, "unknown")
-        place.node = node.id
         if hello.host not in self._hosts:
             if self._refusals.first_line("agent_wrong_host", node.id):
                 event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
@@ -215,16 +218,19 @@ class AgentDoor:
                 self.joins.seen(node.id)
             raise Refused(CLOSE_GOING_AWAY, str(WAITING_MS))
         async with self._locks.setdefault(node.id, asyncio.Lock()):
-            await self._refuse_clone(node, hello, address)  # first: a clone must not use up what its node may open
-            now = self._with.clock.monotonic()
-            if (wait_s := self._with.quotas.of(node.id, now).open(now)) > 0:
-                await self._refusals.note(node_actor(node.id, address), "agent.open", "too_many_sessions")
-                raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
+            await self._refuse_clone(node, hello, address)
             if hello.generation > node.generation:
                 node = await self._with.store.nodes.renew_keys(node.id, hello.generation)
                 self._registry.trust(node.id)
                 self._with.bus.publish(Changed("node", node.id, node.version))
             return await self._welcome(node, hello, link, socket, address)
+
+    async def _charge(self, node: NodeId, address: str) -> None:
+        """Count an opening for its node, before anything of it has to wait."""
+        now = self._with.clock.monotonic()
+        if (wait_s := self._with.quotas.of(node, now).open(now)) > 0:
+            await self._refusals.note(node_actor(node, address), "agent.open", "too_many_sessions")
+            raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
 
     async def _refuse_clone(self, node: Node, hello: Hello, address: str) -> None:
         first = self._registry.agent(node.id)
@@ -232,6 +238,7 @@ class AgentDoor:
             return
         self._registry.suspect(node.id)
         now = self._with.clock.monotonic()
+        self._with.quotas.of(node.id, now).give_back()  # a clone must not use up what its node may open
         if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
             self._clones_told[node.id] = now
             await self._registry.events.cloned(node, address)

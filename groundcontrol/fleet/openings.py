@@ -1,4 +1,4 @@
-"""Sockets of nodes that have not proven a key yet: how many there may be, and which one ends when there are too many."""
+"""Sockets of nodes that have no session yet: how many there may be, and which one ends when there are too many."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ class Opening:
         """When the hub began to wait for the peer's next message."""
         self.spoke = False
         """Whether the peer has sent its first message."""
-        self.proven = False
-        """Whether the peer has proven a key: from here on only the hub is waited for, and no newcomer ends it."""
         self.node: NodeId | None = None
-        """Which node it is, as soon as that is proven."""
+        """Which node it is, as soon as that is proven: from here on only the hub is waited for, and no other newcomer ends it."""
         self.displaced = False
         self._limit: asyncio.Timeout | None = None
         self._began = 0.0
@@ -65,7 +63,8 @@ class Openings:
     """All of them. When all places are taken, a newcomer ends the opening that has kept the hub waiting longest.
 
     While each is younger than a second, the address that has most of them pays, with its oldest that has said nothing. So neither silence
-    nor hellos without a proof keep other addresses out, and a crowd of nodes does not end its own openings.
+    nor hellos without a proof keep other addresses out, and a crowd of nodes does not end its own openings. Who has proven a key loses its place
+    only to a newer opening of the same node.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -91,6 +90,11 @@ class Openings:
         self._of[place] += 1
         return opening
 
+    def await_turn(self, opening: Opening) -> None:
+        """Let a proven opening wait for its node: an older one of the same node ends for it, so that a key holds one place at most."""
+        for older in [one for one in self._all if one.node == opening.node and one is not opening]:
+            self._end(older)
+
     def leave(self, opening: Opening) -> None:
         """Give its place back."""
         if opening in self._all:
@@ -107,9 +111,11 @@ class Openings:
         return 1, -self._of[opening.place], opening.spoke, opening.waits_since
 
     def _displace(self, candidates: list[Opening]) -> None:
-        candidates = [one for one in candidates if not one.proven]
+        candidates = [one for one in candidates if one.node is None]
         if not candidates:
             raise Unavailable("too many agents are connecting at this moment; come back later", retry_after_s=random.randint(2, 8))
-        victim = min(candidates, key=self._order)
-        self.leave(victim)
-        victim.displace()
+        self._end(min(candidates, key=self._order))
+
+    def _end(self, opening: Opening) -> None:
+        self.leave(opening)
+        opening.displace()

@@ -63,6 +63,10 @@ class Quota:
         self._openings -= 1.0
         return 0.0
 
+    def give_back(self) -> None:
+        """Take an opening back: it was not the node's own."""
+        self._openings = min(self._openings + 1.0, OPENINGS)
+
     def store(self, size: int, rows: int = 1, reach_ms: int = 0) -> None:
         """Count bytes that will be stored, of so many rows that lie so far apart; what comes next waits for them."""
         if size:

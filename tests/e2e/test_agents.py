@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import json
 import os
 import random
 import time
@@ -310,6 +313,35 @@ async def test_sockets_that_say_nothing_keep_no_node_out(shared_hub: HubProcess)
     ended_for_others = {CLOSE_GOING_AWAY, aiohttp.WSCloseCode.ABNORMAL_CLOSURE}  # the second: this client has read too late
     assert CLOSE_PROTOCOL in codes, "the last end by their time"
     assert ended_for_others >= codes - {CLOSE_PROTOCOL}
+
+
+@pytest.mark.holds("SAFETY-52", "S-28")
+async def test_one_node_that_proves_itself_again_and_again_keeps_no_other_out(shared_hub: HubProcess) -> None:
+    """Its first session answers no ping, so that each of its openings waits for a probe, from five addresses."""
+    bad, good = shared_hub.enrol(name(), name())
+    boots = itertools.count()
+
+    async def prove(http: aiohttp.ClientSession) -> None:
+        while True:
+            agent = TestAgent(shared_hub, bad, http, f"{next(boots):032x}")
+            with contextlib.suppress(AgentClosed, aiohttp.ClientError):
+                await agent.join()
+                await asyncio.sleep(60)  # deaf as well
+            await agent.close()
+            await asyncio.sleep(0.05)
+
+    async with agents(shared_hub, bad) as [deaf], attackers(shared_hub, addresses(5)) as strangers, asyncio.TaskGroup() as attack:
+        await deaf.join()
+        proving = [attack.create_task(prove(http)) for http in strangers for _ in range(20)]
+        await asyncio.sleep(2.0)
+        for _ in range(5):
+            async with agents(shared_hub, good) as [agent]:
+                await agent.join()
+        for task in proving:
+            task.cancel()
+    rows = (await shared_hub.call("GET", "/api/v1/audit?limit=500")).json["audit"]
+    rows = [row for row in rows if row["action"] == "agent.open" and bad.node_id in row["actor"]]
+    assert "too_many_sessions" in json.dumps(rows), "each of them counts for its node"
 
 
 @pytest.mark.holds("S-48")

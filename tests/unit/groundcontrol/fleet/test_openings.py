@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from groundcontrol.domain.ids import NodeId
 from groundcontrol.errors import Unavailable
 from groundcontrol.fleet import openings
 from groundcontrol.fleet.openings import MAX_OPENINGS, MAX_OPENINGS_OF_A_PLACE, Opening, Openings
@@ -105,11 +106,29 @@ def test_hellos_without_a_proof_keep_no_other_address_out(age_s: float) -> None:
 def test_who_has_proven_a_key_loses_its_place_to_nobody() -> None:
     hub = Hub()
     for number in range(4):
-        for one in hub.spoken(16, f"198.51.100.{number}"):
-            one.proven = True
+        for at, one in enumerate(hub.spoken(16, f"198.51.100.{number}")):
+            one.node = NodeId(f"node-{number}-{at}")
+            hub.openings.await_turn(one)
     hub.clock.advance(5.0)
     with pytest.raises(Unavailable):
         hub.openings.enter("192.0.2.1")
+
+
+@pytest.mark.holds("S-28")
+def test_one_key_holds_one_place_which_its_newest_opening_has() -> None:
+    hub = Hub()
+    [other] = hub.spoken(1, "192.0.2.1")
+    other.node = NodeId("good")
+    hub.openings.await_turn(other)
+    waiting = []
+    for number in range(200):
+        [one] = hub.spoken(1, f"198.51.100.{number % 5}")
+        one.node = NodeId("bad")
+        hub.openings.await_turn(one)
+        waiting.append(one)
+    assert [one.displaced for one in waiting] == [True] * 199 + [False]
+    assert not other.displaced
+    assert len(hub.openings) == 2
 
 
 def test_a_place_is_given_back_once() -> None:
