@@ -246,16 +246,19 @@ class Receiver:
             self._bus.publish(Changed("job", job.id, job.version))
             return
         before = self._dispatch.refused(job_id)
-        event(log, "job_refused", logging.WARNING, job=job_id, node=agent.node.id, answer=message.answer[:20], why=why[:80])
+        if self._refusals.first_line("job_refused", job_id):
+            event(log, "job_refused", logging.WARNING, job=job_id, node=agent.node.id, answer=message.answer[:20], why=why[:80])
         if job.stop is not None and self._dispatch.never_started(job_id, why) and job_id not in agent.hello.known_jobs:
             await self._refused_for_good(agent, job, "cancelled", None)  # and it is not sent again: it never ran
         elif why in RETRY:
             self._dispatch.send_later(job_id, Refusal(why, message.answer, before.skew_s if before else 0.0))
         elif why in CLOCK and (before is None or before.why not in CLOCK):
             skew_s = message.clock_ms / 1000 - self._clock.now()
-            event(log, "node_clock_differs", logging.WARNING, node=agent.node.id, skew_s=round(skew_s, 1))
+            if self._refusals.first_line("node_clock_differs", agent.node.id):
+                event(log, "node_clock_differs", logging.WARNING, node=agent.node.id, skew_s=round(skew_s, 1))
             self._dispatch.send_later(job_id, Refusal(why, message.answer, skew_s))
-            await self._dispatch.send(agent, job, skew_s)
+            if before is None:  # else a node with another reason each time would set the pace
+                await self._dispatch.send(agent, job, skew_s)
         else:
             await self._refused_for_good(agent, job, "unknown" if why == "replay" else "failed", refusal(message.answer, why))
 

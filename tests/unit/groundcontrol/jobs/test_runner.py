@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -197,6 +198,23 @@ async def test_an_outdated_order_is_sent_again_and_says_why_when_its_time_is_ove
     bench.clock.advance(START_LIMIT_S + 1)
     await bench.runner._dispatch._expire()
     assert await bench.state(job) == ("expired", "job.outdated")
+
+
+@pytest.mark.holds("S-48")
+async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither of the lines in the log, nor of the orders."""
+    caplog.set_level(logging.INFO)
+    job, session = await bench.dispatched()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    inbox = Inbox()
+    working = asyncio.create_task(bench.runner._receiver.work(cast("AgentSession", agent), inbox))
+    for number in range(40):
+        await inbox.put(JobAnswer(job.id, "refused", "busy" if number % 2 else "expired", 0))
+    inbox.close()
+    await working
+    assert await bench.state(job) == ("dispatched", "")
+    assert sorted(record.getMessage() for record in caplog.records) == ["job_refused", "job_sent", "node_clock_differs"]
+    assert [type(frame) for frame in agent.told] == [JobStart]
 
 
 async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
