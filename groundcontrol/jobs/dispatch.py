@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed, JobPoke, Topic
-from groundcontrol.domain.ids import EventId, JobId
+from groundcontrol.domain.ids import EventId, JobId, NodeId
 from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobFilter, JobState
 from groundcontrol.domain.log import Event, Severity
 from groundcontrol.domain.nodes import Session
@@ -20,7 +20,7 @@ from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.errors import Conflict, HubError, NotFound
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.jobs.evidence import NEVER_BEGUN, NEVER_STARTED, refusal
+from groundcontrol.jobs.evidence import NEVER_BEGUN, NEVER_STARTED, NOT_BACK, refusal
 from groundcontrol.jobs.stops import Stops
 from groundcontrol.jobs.upkeep import Upkeep
 from groundcontrol.jobs.wishes import order_args
@@ -40,6 +40,8 @@ POKES: Final = 1024
 RETRY_EVERY_S: Final = 5.0
 REKEYS_LOOKED_AT: Final = 20
 CLONED: Final = "a second machine shows the keys of this node, so nothing is run there until it has new ones (stardust rekey)"
+KEYS_CHANGE_S: Final = 120.0
+"""For so long after the end of a `rekey` a node may still be in the session of its former keys. It comes back within some seconds."""
 UNANSWERED_S: Final = 60.0
 """After its time is up, a job that was handed over and never answered is given this much longer."""
 
@@ -51,6 +53,16 @@ class Refusal(NamedTuple):
     answer: str
     skew_s: float
     """How far the node's clock is ahead, where that was the reason."""
+
+
+class _NewKeys(NamedTuple):
+    """The order for new keys that a node was handed last."""
+
+    job: JobId
+    epoch: int
+    """Of the session by which it went."""
+    done_at: float | None
+    """When the node said there that it has them, by the monotonic clock."""
 
 
 class _Again(NamedTuple):
@@ -78,6 +90,8 @@ class Dispatch:
         """Orders on their way, or in work at the node. Only while there are none does the last refusal say how things stand."""
         self._held: dict[JobId, float] = {}
         """Handed over by the books, and not sent because of a second machine -> how far the node's clock is ahead."""
+        self._new_keys: dict[NodeId, _NewKeys] = {}
+        """Of nodes that have not come back since."""
         self._stops = Stops(store, clock, registry, fleet_key)
         self.ended = 0
 
@@ -125,7 +139,8 @@ class Dispatch:
             await self.tell_ended(job)
 
     async def _take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session] | None = None) -> None:
-        all_of_them = self._registry.sessions() if sessions is None else sessions
+        some = self._registry.sessions() if sessions is None else sessions
+        all_of_them = [session for session in some if not self._left_behind(session)]
         chosen = [session for session in all_of_them if not self._registry.suspected(session.node)]
         if len(chosen) < len(all_of_them):
             await self._take_new_keys([session for session in all_of_them if self._registry.suspected(session.node)])
@@ -143,6 +158,19 @@ class Dispatch:
             if queued:
                 await self._send_taken(await self._store.jobs.take([job.id for job in queued], [session], self._clock.now(), self._at_once))
 
+    def keys_changed(self, session: Session, job: JobId) -> None:
+        """The node says that it has new keys. Its launcher takes no order under the former ones, so jobs wait for its next session."""
+        keys = self._new_keys.get(session.node)
+        if keys is not None and (keys.job, keys.epoch) == (job, session.epoch):
+            self._new_keys[session.node] = keys._replace(done_at=self._clock.monotonic())
+
+    def _left_behind(self, session: Session) -> bool:
+        """Whether the node has replaced the keys of this session."""
+        keys = self._new_keys.get(session.node)
+        if keys is None or keys.done_at is None or keys.epoch != session.epoch:
+            return False
+        return self._clock.monotonic() - keys.done_at < KEYS_CHANGE_S
+
     async def _send_taken(self, taken: Sequence[Taken]) -> None:
         for job, session in taken:
             self._bus.publish(Changed("job", job.id, job.version))
@@ -159,6 +187,7 @@ class Dispatch:
 
     async def joined(self, agent: AgentSession) -> None:
         """A node is back: hand over again what it never saw, and name what it has lost."""
+        self._new_keys.pop(agent.node.id, None)
         known = set(agent.hello.known_jobs)
         for job in await self._store.jobs.undispatched(agent.session):
             if job.id not in known:
@@ -173,9 +202,10 @@ class Dispatch:
     async def send(self, agent: AgentSession, job: Job, skew_s: float = 0.0) -> None:
         """Seal an order and hand it to the node; its time is that of the node's clock.
 
-        While a second machine passes for the node, only new keys are; what is held back here comes when that is over.
+        While a second machine passes for the node, only new keys are, and while it comes back with new keys, nothing is. What is held back
+        here is sent when that is over.
         """
-        if job.action != "rekey" and self._registry.suspected(job.node_id):
+        if self._left_behind(agent.session) or (job.action != "rekey" and self._registry.suspected(job.node_id)):
             self._held[job.id] = skew_s
             return
         self._held.pop(job.id, None)
@@ -197,6 +227,8 @@ class Dispatch:
         frame = seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)
         event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
         self._unanswered[job.id] += 1
+        if job.action == "rekey":
+            self._new_keys[job.node_id] = _NewKeys(job.id, agent.session.epoch, None)
         await agent.tell(JobStart(job.id, frame))
         failpoints.reach("job.send.post")
 
@@ -279,7 +311,10 @@ class Dispatch:
         for job in await self._store.jobs.overdue(now):
             again = self._again.get(job.id)
             if job.state == "queued":
-                why = CLONED if self._registry.suspected(job.node_id) else "the node was not connected, or busy, for 10 minutes"
+                session = self._registry.current(job.node_id)
+                left_behind = session is not None and self._left_behind(session)
+                cloned = self._registry.suspected(job.node_id)
+                why = NOT_BACK if left_behind else CLONED if cloned else "the node was not connected, or busy, for 10 minutes"
                 await self._close(job, "expired", JobError("job.expired", f"{why}: nothing was done"))
             elif again is not None and not self._unanswered[job.id]:
                 self.settled(job.id)

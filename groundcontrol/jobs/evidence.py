@@ -16,7 +16,9 @@ MAX_NOTE: Final = 300
 MAX_LOST_BYTES: Final = 1 << 53
 CLOCK_SLACK_S: Final = 120.0
 
-RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable", "outdated"})
+KEYS_CHANGE: Final = "keys-change"
+"""What `bad-mac` means while the node changes its keys: the order was sealed for the former ones."""
+RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable", "outdated", KEYS_CHANGE})
 """Refusals that pass; the job's id is not used up by them."""
 CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
 """Refusals that come from clocks that differ."""
@@ -25,6 +27,7 @@ NEVER_BEGUN: Final = frozenset({"no-such-job"})
 NEVER_STARTED: Final = (RETRY | CLOCK) - {"unreachable"}
 """After these, the job was not begun by the order that they answer."""
 
+NOT_BACK: Final = "the node has changed its keys and has not come back with the new ones"
 _WORDS: Final = {
     "busy": "another job runs on the node",
     "host-stopping": "the server is shutting down",
@@ -38,6 +41,7 @@ _WORDS: Final = {
     "not-started": "the server could not start the job (its unit; under OpenRC its runner)",
     "no-key": "the node has no launch key: it was installed to look, not to act",
     "bad-mac": "the node's launch key is not the hub's: deploy the node again",
+    KEYS_CHANGE: NOT_BACK,
     "wrong-generation": "the node's launch key is of another generation: deploy the node again",
     "wrong-node": "the node's launcher is set up for another node: deploy the node again",
     "bad-args": "the node does not accept these packages",

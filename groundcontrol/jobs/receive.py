@@ -11,14 +11,26 @@ from typing import Final
 from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed, JobOutputArrived
 from groundcontrol.domain.ids import JobId
-from groundcontrol.domain.jobs import START_LIMIT_S, TERMINAL, Job, JobError, JobEvidence, JobState, NewJob, StopAnswer, Wish, may_move
+from groundcontrol.domain.jobs import (
+    START_LIMIT_S,
+    TERMINAL,
+    Job,
+    JobError,
+    JobEvidence,
+    JobFilter,
+    JobState,
+    NewJob,
+    StopAnswer,
+    Wish,
+    may_move,
+)
 from groundcontrol.domain.nodes import Session
 from groundcontrol.domain.scope import SYSTEM, node_actor
 from groundcontrol.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
 from groundcontrol.fleet.ports import JobMessage, WantedJobs
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.jobs.dispatch import Dispatch, Refusal
-from groundcontrol.jobs.evidence import CLOCK, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
+from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, Dispatch, Refusal
+from groundcontrol.jobs.evidence import CLOCK, KEYS_CHANGE, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
 from groundcontrol.jobs.foresight import read_plan, read_report
 from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
 from groundcontrol.refusals import Refusals
@@ -232,6 +244,8 @@ class Receiver:
         job_id = JobId(message.job)
         job = await self._store.jobs.job(SYSTEM, job_id)
         why = "unreachable" if message.answer == "unreachable" else message.why
+        if why == "bad-mac" and await self._changes_keys(job):
+            why = KEYS_CHANGE
         if why not in NEVER_BEGUN:
             self._dispatch.answered(job_id)
         if job.state != "dispatched":
@@ -261,6 +275,15 @@ class Receiver:
                 await self._dispatch.send(agent, job, skew_s)
         else:
             await self._refused_for_good(agent, job, "unknown" if why == "replay" else "failed", refusal(message.answer, why))
+
+    async def _changes_keys(self, job: Job) -> bool:
+        """Whether the node of this job replaces its keys, or did so a moment ago: by the books, so that a restart of this hub changes nothing."""
+        since = self._clock.now() - KEYS_CHANGE_S
+        newest = (await self._store.jobs.jobs(SYSTEM, 2, None, job.node_id, JobFilter((), "rekey"))).items
+        return any(
+            one.state in ("accepted", "running") or (one.id != job.id and one.ended_at is not None and one.ended_at > since)
+            for one in newest
+        )
 
     async def _refused_for_good(self, agent: AgentSession, job: Job, state: JobState, error: JobError | None) -> None:
         self._dispatch.settled(job.id)
@@ -300,6 +323,8 @@ class Receiver:
                 raise
         else:
             await self._dispatch.tell_ended(job)
+        if job.action == "rekey" and verdict.state == "succeeded":
+            self._dispatch.keys_changed(agent.session, job_id)
         for memory in (inbox.own, inbox.begun):
             memory.discard(job_id)
         inbox.ends.pop(job_id, None)

@@ -19,7 +19,7 @@ from groundcontrol.domain.scope import SYSTEM, Actor, Scope
 from groundcontrol.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
 from groundcontrol.fleet.registry import SUSPECT_S, Registry
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.jobs.dispatch import UNANSWERED_S, Refusal
+from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, UNANSWERED_S, Refusal
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S
 from groundcontrol.jobs.runner import JobRunner
@@ -296,6 +296,94 @@ async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_
         inbox.close()
         await bench.runner._receiver.work(cast("AgentSession", agent), inbox)
         assert agent.started == jobs[:at], said
+
+
+async def hear(bench: Bench, agent: Talker, *words: JobAnswer | JobEnded) -> None:
+    inbox = Inbox()
+    for said in words:
+        await inbox.put(said)
+    inbox.close()
+    await bench.runner._receiver.work(cast("AgentSession", agent), inbox)
+
+
+async def renewing(bench: Bench) -> tuple[Job, Talker]:
+    """A node that was handed an order for new keys."""
+    rekey, session = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey")), await bench.session()
+    agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
+    bench.runner._dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.runner._dispatch._take(None, [session])
+    assert agent.started == [rekey.id]
+    return rekey, agent
+
+
+@pytest.mark.holds("SAFETY-50")
+async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(bench: Bench) -> None:
+    dispatch = bench.runner._dispatch
+    rekey, agent = await renewing(bench)
+    waiting = await bench.order()
+    await hear(bench, agent, JobAnswer(rekey.id, "accepted", "", 0), over(rekey.id))
+    assert await bench.state(rekey) == ("succeeded", "")
+    later = await bench.order()
+    await dispatch._take(None)
+    assert agent.started == [rekey.id]
+    assert [await bench.state(job) for job in (waiting, later)] == [("queued", "")] * 2
+    again = Talker(agent.node, await bench.session())  # with the new keys
+    again.hello = Hello((), 2)
+    dispatch._registry._agents[bench.node] = cast("AgentSession", again)
+    await dispatch.joined(cast("AgentSession", again))
+    assert again.started == [waiting.id]
+    await hear(bench, again, over(waiting.id))
+    assert again.started == [waiting.id, later.id]
+
+
+@pytest.mark.holds("SAFETY-50")
+async def test_a_node_that_does_not_come_back_with_its_new_keys_is_asked_again_after_a_while(bench: Bench) -> None:
+    dispatch = bench.runner._dispatch
+    rekey, agent = await renewing(bench)
+    job = await bench.order()
+    await hear(bench, agent, over(rekey.id))
+    bench.clock.advance(KEYS_CHANGE_S - 1)
+    await dispatch._take(None)
+    assert agent.started == [rekey.id]
+    bench.clock.advance(2)
+    await dispatch._take(None)
+    assert agent.started == [rekey.id, job.id]
+
+
+@pytest.mark.holds("SAFETY-50")
+@pytest.mark.parametrize("end", ["succeeded", "failed", "interrupted"])
+async def test_an_order_under_keys_that_were_just_replaced_is_sent_again(bench: Bench, end: str) -> None:
+    """The hub was started again meanwhile, or what carried the order out was killed after it had put the keys in place."""
+    rekey, agent = await renewing(bench)
+    await hear(bench, agent, over(rekey.id)._replace(state=end))
+    bench.runner._dispatch._new_keys.clear()
+    job = await bench.order()
+    await bench.runner._dispatch._take(None)
+    await hear(bench, agent, JobAnswer(job.id, "refused", "bad-mac", 0))
+    assert await bench.state(job) == ("dispatched", "")
+    again = Talker(agent.node, await bench.session())
+    again.hello = Hello((), 2)
+    await bench.runner._dispatch.joined(cast("AgentSession", again))
+    assert again.started == [job.id]
+    bench.clock.advance(KEYS_CHANGE_S + 1)
+    await hear(bench, again, JobAnswer(job.id, "refused", "bad-mac", 0))  # then it is the truth
+    assert await bench.state(job) == ("failed", "job.bad_mac")
+
+
+async def test_an_order_for_new_keys_that_does_not_open_is_refused_for_good(bench: Bench) -> None:
+    rekey, agent = await renewing(bench)
+    await hear(bench, agent, JobAnswer(rekey.id, "refused", "bad-mac", 0))
+    assert await bench.state(rekey) == ("failed", "job.bad_mac")
+
+
+async def test_a_wish_to_stop_that_comes_when_the_keys_are_replaced_is_not_refused_for_a_false_reason(bench: Bench) -> None:
+    rekey, agent = await renewing(bench)
+    await hear(bench, agent, JobAnswer(rekey.id, "accepted", "", 0))
+    await bench.service.cancel(SYSTEM, rekey.id)
+    await hear(bench, agent, JobAnswer(rekey.id, "refused", "bad-mac", 0))
+    stop = (await bench.store.jobs.job(SYSTEM, rekey.id)).stop
+    assert stop is not None
+    assert (stop.state, stop.why) == ("asked", "")
 
 
 async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:
