@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,14 @@ _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs",
 """File systems over a network: SQLite's write-ahead log needs shared memory, and none of them keeps a lock reliably."""
 
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs"})
+
+
+def user_name(uid: int) -> str:
+    """By name, where the user has one."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def is_volatile(path: Path) -> bool:

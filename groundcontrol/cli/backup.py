@@ -16,6 +16,7 @@ from groundcontrol.cli.folder import become_owner, only_here, read_settings
 from groundcontrol.cli.options import add_settings, complain, count, file_path, progress
 from groundcontrol.cli.rights import reason
 from groundcontrol.cli.table import moment
+from groundcontrol.datadir import user_name
 from groundcontrol.errors import ConfigError, HubError
 from groundcontrol.store.sqlite import backup
 from groundcontrol.store.sqlite.inspection import Inspection
@@ -113,7 +114,7 @@ def check_target(file: Path) -> None:
     if file.exists():
         raise CliError(f"{file} is there already: a backup never replaces another file; nothing was changed")
     if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise CliError(f"the user {os.geteuid()}, who owns the data folder, cannot write to {file.parent}; nothing was changed")
+        raise CliError(f"the user {user_name(os.geteuid())}, who owns the data folder, cannot write to {file.parent}; nothing was changed")
 
 
 async def fleet_in(control: Path) -> str:

@@ -16,10 +16,9 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.auth.moment import BEHIND_S
 from groundcontrol.cli.folder import Settings, lock_holder, told_pid
-from groundcontrol.cli.rights import user_name
 from groundcontrol.cli.table import UPDATE_OUTDATED, named_agents
 from groundcontrol.config import Config, is_loopback_name
-from groundcontrol.datadir import check_folder, check_local, is_volatile
+from groundcontrol.datadir import check_folder, check_local, is_volatile, user_name
 from groundcontrol.deployments.files import bundle_version
 from groundcontrol.domain.nodes import UNITS
 from groundcontrol.errors import ConfigError, HubError, VaultError

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from groundcontrol.cli.installed import SERVICE, Installed, find_installed
-from groundcontrol.cli.rights import reason, user_name
+from groundcontrol.cli.rights import reason
+from groundcontrol.datadir import user_name
 from groundcontrol.web.control import SOCKET_NAME, short_path
 from spider.wire.certificates import PIN_BYTES, is_pinned, public_key_info, read_pins, untrusted
 from spider.wire.ids import is_id

@@ -16,7 +16,7 @@ from groundcontrol.cli.client import CONTROL_NAME, CliError, NotReadable, NotYou
 from groundcontrol.cli.installed import SERVICE
 from groundcontrol.cli.rights import reason
 from groundcontrol.config import Config, Secret
-from groundcontrol.datadir import PID_NAME
+from groundcontrol.datadir import PID_NAME, user_name
 from groundcontrol.errors import ConfigError, VaultError
 from groundcontrol.mounts import mount_of
 from groundcontrol.settings import SETTINGS
@@ -158,7 +158,9 @@ def become_owner(folder: Path) -> None:
         os.setuid(found.st_uid)
         for path in (folder, *_NEEDED):
             if not os.access(path, os.R_OK | os.X_OK):
-                raise CliError(f"{path} cannot be read by the user {found.st_uid}, who owns the data folder, so nothing was done")
+                raise CliError(
+                    f"{path} cannot be read by the user {user_name(found.st_uid)}, who owns the data folder, so nothing was done"
+                )
 
 
 def lock_holder(folder: Path) -> int | None:

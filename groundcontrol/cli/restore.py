@@ -18,7 +18,7 @@ from groundcontrol.cli.options import add_settings, file_path, progress
 from groundcontrol.cli.table import moment
 from groundcontrol.cli.typed import given_secret
 from groundcontrol.config import Config, Secret
-from groundcontrol.datadir import check_folders
+from groundcontrol.datadir import check_folders, user_name
 from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.errors import ConfigError
 from groundcontrol.lifecycle import harden
@@ -116,10 +116,10 @@ def _check_readable(file: Path) -> None:
     try:
         if not file.exists() or os.access(file, os.R_OK):
             return
-        remedy = f"chown {os.geteuid()} {file}"
+        remedy = f"chown {user_name(os.geteuid())} {file}"
     except PermissionError:
         remedy = "put it where this user may read it"
-    raise CliError(f"{file} cannot be read by the user {os.geteuid()}, who owns the data folder: {remedy}")
+    raise CliError(f"{file} cannot be read by the user {user_name(os.geteuid())}, who owns the data folder: {remedy}")
 
 
 async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, tell: backup.Told) -> Done:

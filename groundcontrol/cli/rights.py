@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
 
-
-def user_name(uid: int) -> str:
-    """By name, where the user has one."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+from groundcontrol.datadir import user_name
 
 
 def reason(exc: OSError) -> str:

@@ -78,10 +78,10 @@ async def run(args: argparse.Namespace) -> int:
         answer = answered("A folder or file for a new backup after it (empty: none):")
         target = file_path(answer) if answer else None
     if target is not None:
-        target = named(target)
-        check_target(target)
+        check_target(named(target))
     done = await rotate(config, new, Scope(actor, DEFAULT_ORG))
     if target is not None:
+        target = named(target)  # by the time of what is in it: a rotation takes seconds
         await _back_up(config, target, as_json=args.json)
     if args.json:
         facts = {"rotated": done is not None, **({} if done is None else _facts(done))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import json
 import os
 import random
@@ -11,12 +12,14 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from groundcontrol.datadir import user_name
 from groundcontrol.domain.scope import SYSTEM
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite import open_database
@@ -136,6 +139,10 @@ def typing(folder: Path, *words: str, typed: dict[str, str], env: dict[str, str]
     return process.returncode, (said + rest).decode()
 
 
+def named_at(backup: Path) -> int:
+    return calendar.timegm(time.strptime(backup.name.partition(".")[0], "%Y%m%d-%H%M%S"))
+
+
 @pytest.mark.timeout(900)
 def test_a_backup_of_before_a_rotation_is_restored_with_the_old_secret(tmp_path: Path) -> None:
     old, new = {"STARDUST_SECRET": SECRET}, {"STARDUST_SECRET": NEW_SECRET}
@@ -160,6 +167,8 @@ def test_a_backup_of_before_a_rotation_is_restored_with_the_old_secret(tmp_path:
     assert status == 0, said
     [after] = copies.iterdir()
     assert f"A backup that opens with the new secret: {after}" in said
+    [copy] = hub.folder.glob("stardust.db.before-rotation-*")
+    assert named_at(after) >= int(copy.stat().st_mtime), "it is named by a time at which its contents were others"
 
     fresh = tmp_path / "fresh"
     refused = stardust(fresh, "restore", str(file), env=new, status=1)
@@ -209,7 +218,7 @@ def test_root_leaves_everything_with_the_owner_of_the_folder(own_path: Path) -> 
     assert python is not None
     env = {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))])}
     refused = stardust(folder, "rotate-secret", given=NEW_SECRET, env=env | {"STARDUST_SECRET": SECRET}, python=python, status=1)
-    assert "cannot be read by the user 65534" in refused.stderr
+    assert f"cannot be read by the user {user_name(65534)}" in refused.stderr
     if any(not folder.stat().st_mode & 0o001 for folder in (ROOT, *ROOT.parents)):
         return  # the program itself cannot be read either, which is refused in the same way
     own_path.chmod(0o755)

@@ -24,6 +24,7 @@ from typing import IO, Final
 
 import msgspec
 
+from groundcontrol.datadir import user_name
 from groundcontrol.domain.log import AuditHead
 from groundcontrol.errors import ConfigError
 from groundcontrol.store.sqlite.audit import heads
@@ -137,7 +138,7 @@ def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = 
         if isinstance(exc, OSError):
             text = f"no backup was made: {target.parent}: {exc.strerror}"
             if isinstance(exc, PermissionError):  # who called as root is root no more
-                text += f": the user {os.geteuid()}, who owns the data folder, has to be able to read and write there"
+                text += f": the user {user_name(os.geteuid())}, who owns the data folder, has to be able to read and write there"
             raise ConfigError(text) from exc
         raise
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
-from groundcontrol.cli.rights import user_name
+from groundcontrol.datadir import user_name
 from groundcontrol.store.sqlite import open_database
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
@@ -55,6 +55,7 @@ _VERBS = (
 )  # fmt: skip
 
 
+STRANGER = user_name(65534)
 PYTHON, PACKAGES = Path(os.__file__).parent, Path(aiohttp.__file__).parents[1]
 
 
@@ -140,7 +141,7 @@ def test_the_doctor_names_the_file_that_the_owner_of_the_folder_may_not_read(str
     os.chown(strangers / "stardust.db", 0, 0)
     [told] = as_stranger(strangers, "doctor --json")
     found = [one for one in json.loads(told.out)["checks"] if one["state"] == "problem"]
-    assert {one["text"] for one in found} >= {f"the user {user_name(65534)} may not read {strangers}/stardust.db"}, found
+    assert {one["text"] for one in found} >= {f"the user {STRANGER} may not read {strangers}/stardust.db"}, found
     assert not [one for one in found if "restore" in one["remedy"]], found
 
 
@@ -153,7 +154,7 @@ def test_a_backup_goes_where_the_owner_of_the_folder_may_write(strangers: Path) 
     error = json.loads(closed.err)["error"]
     assert (error["code"], error["message"]) == (
         "config.invalid",
-        f"no backup was made: {target}: Permission denied: the user 65534, who owns the data folder, has to be able to read and write there",
+        f"no backup was made: {target}: Permission denied: the user {STRANGER}, who owns the data folder, has to be able to read and write there",
     )
     assert "File name too long" in json.loads(long.err)["error"]["message"]
 
@@ -170,7 +171,7 @@ def test_root_is_told_of_a_python_that_the_owner_of_the_folder_cannot_read(stran
     told = command(strangers, verb, *[str(strangers / "kept.stardust-backup")] * (verb == "backup"), env=env)
     assert told.returncode == 1, told
     said = (told.stdout if verb == "doctor" else told.stderr).splitlines()
-    [line] = [line for line in said if "cannot be read by the user 65534, who owns the data folder, so nothing was done" in line]
+    [line] = [line for line in said if f"cannot be read by the user {STRANGER}, who owns the data folder, so nothing was done" in line]
     assert f"{roots}/lib/{PYTHON.name} " in line or not _open_to_all(PYTHON)
     assert "Traceback" not in told.stderr
     assert "LookupError" not in told.stdout
@@ -189,11 +190,11 @@ def test_root_is_told_to_let_the_owner_of_the_folder_read_the_backup(strangers: 
     closed = strangers.parent / "roots"
     closed.mkdir(mode=0o700)
     shutil.copy(file, closed)
-    for path, remedy in ((file, f"chown 65534 {file}"), (closed / file.name, "put it where this user may read it")):
+    for path, remedy in ((file, f"chown {STRANGER} {file}"), (closed / file.name, "put it where this user may read it")):
         [told] = as_stranger(strangers, f"restore {path} --replace --json", user=0)
         assert told.status == 1, told
         message = json.loads(told.err)["error"]["message"]
         if not all(_open_to_all(needed) for needed in (PYTHON, PACKAGES, ROOT)):
-            assert "cannot be read by the user 65534" in message  # nor can the program itself, which is told first
+            assert f"cannot be read by the user {STRANGER}" in message  # nor can the program itself, which is told first
             continue
-        assert message == f"{path} cannot be read by the user 65534, who owns the data folder: {remedy}"
+        assert message == f"{path} cannot be read by the user {STRANGER}, who owns the data folder: {remedy}"
