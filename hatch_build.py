@@ -40,7 +40,8 @@ def version(root: Path = ROOT) -> str:
     try:
         if not (root / ".git").exists():
             raise OSError("it has no .git")
-        commit, count, changed = _git(root, "rev-parse", "HEAD"), _git(root, "rev-list", "--count", "HEAD"), _git(root, "diff", "HEAD")
+        commit, count = _git(root, "rev-parse", "HEAD"), _git(root, "rev-list", "--count", "HEAD")
+        changed = _git(root, "diff", "HEAD") + _untracked(root)
         tags = _git(root, "tag", "--points-at", "HEAD").decode().split()
     except (OSError, subprocess.CalledProcessError) as exc:
         why = exc.stderr.decode(errors="replace").strip() if isinstance(exc, subprocess.CalledProcessError) else exc
@@ -60,6 +61,22 @@ def _git(root: Path, *words: str) -> bytes:
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     argv = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(root), *words]
     return subprocess.run(argv, env=env, capture_output=True, check=True).stdout
+
+
+def _untracked(root: Path) -> bytes:
+    """The names and digests of the files that git neither tracks nor ignores: a wheel carries them as well."""
+    found = b""
+    for name in sorted(filter(None, _git(root, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0"))):
+        path = os.path.join(os.fsencode(root), name)
+        if os.path.islink(path):
+            digest = hashlib.sha256(os.readlink(path)).digest()
+        elif os.path.isfile(path):
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+        else:  # another repository, a socket, or a file that has just gone
+            digest = b""
+        found += name + b"\0" + digest
+    return found
 
 
 def write_version(root: Path) -> None:

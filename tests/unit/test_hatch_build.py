@@ -42,9 +42,18 @@ def test_each_commit_and_each_change_has_a_version_of_its_own(tree: Path) -> Non
     (tree / "spider/version.py").write_text((tree / "spider/version.py").read_text() + "# two\n")
     assert version(tree) not in (first, changed)
     git(tree, "commit", "-qam", "two")
-    assert version(tree).startswith(f"{RELEASE}.dev2+g")
+    second = version(tree)
+    assert re.fullmatch(rf"{re.escape(RELEASE)}\.dev2\+g[0-9a-f]{{8}}", second)
     git(tree, "tag", f"v{RELEASE}")
     assert version(tree) == RELEASE
+    (tree / ".git/info/exclude").write_text("*.log\n")
+    (tree / "build.log").touch()
+    assert version(tree) == RELEASE, "what git ignores is in no wheel"
+    (tree / "spider/new.py").touch()
+    added = version(tree)
+    assert re.fullmatch(rf"{re.escape(second)}\.d[0-9a-f]{{6}}", added), "a new file that git does not know yet"
+    (tree / "spider/new.py").write_text("# one\n")
+    assert version(tree) not in (RELEASE, second, added)
 
 
 def test_a_tree_without_git_says_so_and_an_sdist_keeps_its_version(
