@@ -17,16 +17,16 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import aiohttp
 
 from groundcontrol.config import Config
 from groundcontrol.errors import ConfigError
-from majortom.bundle import read_bundle
+from majortom.bundle import BundleError, read_bundle
 
 HUB_START_LIMIT_S = 30.0
 STOP_LIMIT_S = 12.0
@@ -75,10 +75,30 @@ def write(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     """Write a whole file at once, with its mode from the first moment."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(text.encode() if isinstance(text, str) else text)
-    fresh.chmod(mode)
-    fresh.rename(path)
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
+        fresh.chmod(mode)
+        fresh.rename(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)  # half a file takes room on a disk that is full
+        raise
+
+
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print for the person at the terminal, to standard error by default.
+
+    The terminal may be gone, or the output may be a file on a full disk: this ends nothing.
+    """
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr if file is None else file, flush=True)
+
+
+def reason_of(exc: Exception) -> str:
+    """What an error says to a person, without its number."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return f"{exc.strerror} ({exc.filename})" if exc.filename else exc.strerror
+    return str(exc) or type(exc).__name__
 
 
 def check_port(config: Config) -> None:
@@ -95,11 +115,35 @@ def check_port(config: Config) -> None:
             ) from None
 
 
-def shorten_log(path: Path, most_bytes: int = MOST_LOG_BYTES) -> None:
-    """Move a log of more than `most_bytes` aside. Its writer keeps it open for appending, so the file is copied and emptied."""
-    if path.exists() and path.stat().st_size > most_bytes:
-        write(path.with_name(path.name + ".1"), path.read_bytes())
-        os.truncate(path, 0)
+def shorten_log(path: Path, most_bytes: int = MOST_LOG_BYTES) -> str:
+    """Move a log of more than `most_bytes` aside. Its writer keeps it open for appending, so the file is copied and emptied.
+
+    A full disk has no room for the copy; the log is emptied without one. Returns: what went wrong, or nothing.
+    """
+    fault = ""
+    try:
+        if path.exists() and path.stat().st_size > most_bytes:
+            try:
+                write(path.with_name(path.name + ".1"), path.read_bytes())
+            except OSError as exc:
+                fault = f"{path.name} is emptied without a copy: {reason_of(exc)}."
+            os.truncate(path, 0)
+    except OSError as exc:
+        fault = f"{path.name} cannot be held to its size: {reason_of(exc)}."
+    return fault
+
+
+async def start_again(
+    name: str, start: Callable[[], Awaitable[asyncio.subprocess.Process]], pause_s: float, later_s: float = RESTART_PAUSES_S[-1]
+) -> asyncio.subprocess.Process:
+    """Start a process after a pause. Where the system refuses that, for instance on a full disk, try until it succeeds."""
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            return await start()
+        except (OSError, BundleError) as exc:
+            pause_s = later_s
+            say(f"{name} cannot be started: {reason_of(exc)}. The next try is in {pause_s:.0f} s.")
 
 
 class Runner:
@@ -115,6 +159,8 @@ class Runner:
         self._lock = -1
         self._env: dict[str, str] = {}
         self._words: list[str] = []
+        self._log_faults: dict[str, str] = {}
+        """What was said last of a log that cannot be shortened."""
 
     def prepare(self) -> bool:
         """Make the state folder and take it; returns whether this is the first start."""
@@ -181,19 +227,33 @@ class Runner:
 
     def log_file(self, name: str) -> io.FileIO:
         """A log to append to, for its owner alone: the hub's holds the setup code."""
-        shorten_log(self.state / name)
+        self.shorten(name)
         file = io.FileIO(os.open(self.state / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a")
         os.fchmod(file.fileno(), 0o600)  # one of an earlier version
         return file
 
+    def shorten(self, name: str, most_bytes: int = MOST_LOG_BYTES) -> None:
+        """Hold a log to its size, and say once what stands in the way."""
+        fault = shorten_log(self.state / name, most_bytes)
+        if fault and fault != self._log_faults.get(name):
+            say(fault)
+        self._log_faults[name] = fault
+
     def last_line(self, name: str) -> str:
         """The last line of a log: what the program said when it ended."""
-        lines = (self.state / name).read_text(errors="replace").strip().splitlines()
         try:
-            facts = json.loads(lines[-1]) if lines else {"event": "it said nothing"}
+            lines = (self.state / name).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        except OSError as exc:
+            return f"{name} cannot be read: {reason_of(exc)}"
+        try:
+            facts = json.loads(lines[-1])
         except ValueError:
             return lines[-1]
-        return f"{facts.pop('event')} " + " ".join(f"{key}={value}" for key, value in facts.items() if key not in {"at", "level", "logger"})
+        if not isinstance(facts, dict):
+            return lines[-1]
+        return f"{facts.pop('event', '')} " + " ".join(
+            f"{key}={value}" for key, value in facts.items() if key not in {"at", "level", "logger"}
+        )
 
     async def enrol(self) -> None:
         """Make a node for this machine by the hub's local socket: once, and anew where it was removed since."""
@@ -205,7 +265,7 @@ class Runner:
                 async with http.get(f"http://hub/api/v1/nodes/{node['node_id']}") as answer:
                     if answer.status != HTTPStatus.NOT_FOUND:
                         return
-                print(f"{node['name']} was removed from the fleet; this machine is watched anew.", file=sys.stderr)
+                say(f"{node['name']} was removed from the fleet; this machine is watched anew.")
                 key.unlink()
                 shutil.rmtree(self.agent / "spider", ignore_errors=True)  # what it had measured as the node that is gone
             body = {"names": [socket.gethostname() or "this-machine"], "address": "127.0.0.1"}
@@ -255,7 +315,10 @@ class Runner:
         finally:
             for fd in fds:
                 os.close(fd)
-        write(self.state / "spider.pid", f"{self.spider.pid}\n")
+        try:
+            write(self.state / "spider.pid", f"{self.spider.pid}\n")
+        except OSError as exc:  # scripts/run ends this Spider without it
+            say(f"Spider runs, but scripts/stop cannot find it by itself: {reason_of(exc)}.")
         return self.spider
 
     async def supervise(self, config: Config) -> None:
@@ -284,10 +347,9 @@ class Runner:
             pause_s = restarts.pause_s(hub.returncode, time.monotonic() - started_at)
             if pause_s is None:
                 raise RunError(how, EXIT_CONFIG if hub.returncode == EXIT_CONFIG else 1)
-            print(f"{how}\nGround Control is started again in {pause_s:.0f} s.", file=sys.stderr, flush=True)
-            await asyncio.sleep(pause_s)
-            hub, started_at = await self.launch_hub(), time.monotonic()
-        print("Ground Control was stopped.", file=sys.stderr)
+            say(f"{how}\nGround Control is started again in {pause_s:.0f} s.")
+            hub, started_at = await start_again("Ground Control", self.launch_hub, pause_s), time.monotonic()
+        say("Ground Control was stopped.")
 
     async def keep_spider(self, config: Config) -> None:
         """Start Spider again each time that it ended; the hub goes on without one that is given up."""
@@ -298,19 +360,18 @@ class Runner:
             how = f"Spider ended ({how_it_ended(spider.returncode)}); see .stardust/spider.log."
             pause_s = restarts.pause_s(spider.returncode, time.monotonic() - started_at)
             if pause_s is None:
-                print(f"{how} It is not started again before the next scripts/run.", file=sys.stderr, flush=True)
+                say(f"{how} It is not started again before the next scripts/run.")
                 await self.stopping.wait()
                 return
-            print(f"{how} It is started again in {pause_s:.0f} s.", file=sys.stderr, flush=True)
-            await asyncio.sleep(pause_s)
-            spider, started_at = await self.start_spider(config), time.monotonic()
+            say(f"{how} It is started again in {pause_s:.0f} s.")
+            spider, started_at = await start_again("Spider", lambda: self.start_spider(config), pause_s), time.monotonic()
 
     async def keep_logs(self) -> None:
         """Hold the logs to their size, until cancelled."""
         while True:
             await asyncio.sleep(LOG_LOOK_S)
             for name in ("hub.log", "spider.log"):
-                shorten_log(self.state / name)
+                self.shorten(name)
 
     async def stop(self) -> None:
         """End Spider, then the hub; nothing is left."""
@@ -321,7 +382,7 @@ class Runner:
                     async with asyncio.timeout(STOP_LIMIT_S):
                         await process.wait()
                 except TimeoutError:
-                    print(f"{name} did not stop within {STOP_LIMIT_S:.0f} s and was killed", file=sys.stderr)
+                    say(f"{name} did not stop within {STOP_LIMIT_S:.0f} s and was killed")
                     process.kill()
                     await process.wait()
             if process is not None:
@@ -373,9 +434,9 @@ async def run(state: Path, flags: Sequence[str]) -> None:
         await runner.start_hub()
         await runner.enrol()
         await runner.start_spider(config)
-        print(welcome(state, config, first), flush=True)
+        say(welcome(state, config, first), sys.stdout)
         await runner.supervise(config)
-        print("Stopping …", file=sys.stderr)
+        say("Stopping …")
     finally:
         await runner.stop()
 
@@ -396,9 +457,11 @@ def main() -> int:
     try:
         asyncio.run(run(Path(sys.argv[1]), flags_of(sys.argv[2:])))
     except RunError as exc:
-        for line in str(exc).splitlines():
-            print(f"scripts/run: {line}", file=sys.stderr)
+        say("\n".join(f"scripts/run: {line}" for line in str(exc).splitlines()))
         return exc.status
+    except (OSError, aiohttp.ClientError, BundleError) as exc:
+        say(f"scripts/run: {reason_of(exc)}")
+        return 1
     return 0
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
+import sys
 from pathlib import Path
 
-from scripts.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, shorten_log
+import pytest
+
+from scripts.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, Runner, shorten_log, start_again
+from tests.support.faults import small_disk
 
 
 def test_a_process_that_dies_again_and_again_is_given_up() -> None:
@@ -36,3 +42,41 @@ def test_a_long_log_is_moved_aside_under_its_writer(tmp_path: Path) -> None:
     aside = tmp_path / "hub.log.1"
     assert aside.read_text() == "second " * 20
     assert aside.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk_empties_a_long_log_without_a_copy_and_says_so_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        log, text = disk.view / "hub.log", "x" * 300_000
+        log.write_text(text)
+        disk.fill()
+        assert shorten_log(log, most_bytes=100_000) == "hub.log is emptied without a copy: No space left on device."
+        assert {path.name for path in disk.view.iterdir()} == {"hub.log", "filler"}
+        assert log.read_text() == ""
+        log.write_text(text)
+        disk.remount("ro")
+        runner = Runner(disk.view)
+        for _ in range(2):
+            runner.shorten("hub.log", most_bytes=100_000)
+        said = capsys.readouterr().err.splitlines()
+        assert len(said) == 1
+        assert said[0].startswith("hub.log cannot be held to its size: Read-only file system (")
+        disk.remount("rw")
+        (disk.view / "filler").unlink()
+        runner.shorten("hub.log", most_bytes=100_000)
+        assert (disk.view / "hub.log.1").read_text() == text
+
+
+async def test_a_start_that_the_system_refuses_is_tried_until_it_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    refusals = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "spider.pyz.new"), OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))]
+
+    async def start() -> asyncio.subprocess.Process:
+        if refusals:
+            raise refusals.pop(0)
+        return await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+
+    process = await start_again("Spider", start, 0, later_s=0)
+    assert await process.wait() == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "Spider cannot be started: No space left on device (spider.pyz.new). The next try is in 0 s.",
+        "Spider cannot be started: Resource temporarily unavailable. The next try is in 0 s.",
+    ]
