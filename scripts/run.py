@@ -20,7 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 import aiohttp
 
@@ -41,6 +41,8 @@ STEADY_S: Final = 60.0
 """A process that ran for this long begins with the first pause again."""
 EXIT_CONFIG: Final = 78
 """The process refuses its settings: another start would refuse them too."""
+MOST_NAMES: Final = 100
+"""Tried for this machine's node, where other nodes have the names before."""
 MOST_LOG_BYTES: Final = 10 << 20
 LOG_LOOK_S: Final = 10.0
 MALLOC = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
@@ -53,6 +55,14 @@ class RunError(Exception):
     def __init__(self, text: str, status: int = 1) -> None:
         super().__init__(text)
         self.status = status
+
+
+def detail_of(text: str) -> str:
+    """The sentence in a refusal of the hub."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:300] or "it said nothing"
 
 
 class Restarts:
@@ -162,8 +172,8 @@ class Runner:
         self._log_faults: dict[str, str] = {}
         """What was said last of a log that cannot be shortened."""
 
-    def prepare(self) -> bool:
-        """Make the state folder and take it; returns whether this is the first start."""
+    def prepare(self) -> None:
+        """Make the state folder and take it."""
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.state.chmod(0o700)
         self._lock = os.open(self.state / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -171,15 +181,13 @@ class Runner:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError("scripts/run is running already in this checkout; scripts/stop ends it") from None
-        first = not (self.state / "secret").exists()
-        if first:
+        if not (self.state / "secret").exists():
             write(self.state / "secret", secrets.token_urlsafe(32) + "\n")
         write(self.state / "run.pid", f"{os.getpid()}\n")
         self.agent.mkdir(mode=0o700, exist_ok=True)
         for name in AGENT_FILES:  # of an earlier version, which kept them beside the hub's own
             if (self.state / name).exists() and not (self.agent / name).exists():
                 (self.state / name).rename(self.agent / name)
-        return first
 
     def settle(self, flags: Sequence[str], environ: Mapping[str, str]) -> Config:
         """What the hub is started with, read as the hub reads it.
@@ -255,30 +263,58 @@ class Runner:
             f"{key}={value}" for key, value in facts.items() if key not in {"at", "level", "logger"}
         )
 
-    async def enrol(self) -> None:
-        """Make a node for this machine by the hub's local socket: once, and anew where it was removed since."""
-        key = self.agent / "spider.key"
+    def local_session(self) -> aiohttp.ClientSession:
+        """A session by the hub's local socket, as its owner."""
         connector = aiohttp.UnixConnector(str(self.state / "control.sock"))
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as http:
+        return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10))
+
+    async def first_admin(self) -> dict[str, Any]:
+        """The account that the hub made at its first start, or the oldest that is left."""
+        async with self.local_session() as http, http.get("http://hub/api/v1/users", params={"limit": "1"}) as answer:
+            text = await answer.text()
+            if answer.status != HTTPStatus.OK:
+                raise RunError(f"the hub does not list its users: {detail_of(text)}")
+        found: dict[str, Any] = json.loads(text)["users"][0]
+        return found
+
+    async def enrol(self) -> None:
+        """Make a node for this machine by the hub's local socket: once, and anew where it was removed since.
+
+        Raises: RunError: the hub refuses.
+        """
+        key = self.agent / "spider.key"
+        async with self.local_session() as http:
             if key.exists():
                 node = json.loads((self.agent / "node.json").read_text())
                 async with http.get(f"http://hub/api/v1/nodes/{node['node_id']}") as answer:
                     if answer.status != HTTPStatus.NOT_FOUND:
                         return
                 say(f"{node['name']} was removed from the fleet; this machine is watched anew.")
-                key.unlink()
-                shutil.rmtree(self.agent / "spider", ignore_errors=True)  # what it had measured as the node that is gone
-            body = {"names": [socket.gethostname() or "this-machine"], "address": "127.0.0.1"}
-            async with http.post("http://hub/api/v1/local/enrol", json=body) as answer:
-                text = await answer.text()
-                if answer.status >= 300:
-                    raise RunError(f"this machine could not be enrolled: {text[:300]}")
-        enrolled = json.loads(text)
-        node = enrolled["nodes"][0]
+            node = await self.make_node(http)
+        key.unlink(missing_ok=True)
+        shutil.rmtree(self.agent / "spider", ignore_errors=True)  # what it had measured as the node that is gone
         if not (self.agent / "policy.conf").exists():
             write(self.agent / "policy.conf", SPIDER_POLICY, 0o644)
-        write(self.agent / "node.json", json.dumps({key: node[key] for key in ("node_id", "name", "generation", "fleet_id")}))
+        write(self.agent / "node.json", json.dumps({name: node[name] for name in ("node_id", "name", "generation", "fleet_id")}))
         write(key, bytes.fromhex(node["session_key"]))
+
+    async def make_node(self, http: aiohttp.ClientSession) -> dict[str, Any]:
+        """A new node, named after this machine; where another node has that name, with a number.
+
+        Raises: RunError: the hub refuses.
+        """
+        wanted = socket.gethostname() or "this-machine"
+        for name in (wanted, *(f"{wanted}-{number}" for number in range(2, MOST_NAMES + 1))):
+            async with http.post("http://hub/api/v1/local/enrol", json={"names": [name], "address": "127.0.0.1"}) as answer:
+                text, status = await answer.text(), answer.status
+            if status == HTTPStatus.CREATED:
+                if name != wanted:
+                    say(f"Another node is named {wanted}, so this machine is named {name}.")
+                made: dict[str, Any] = json.loads(text)["nodes"][0]
+                return made
+            if status != HTTPStatus.CONFLICT:
+                break
+        raise RunError(f"the hub made no node for this machine: {detail_of(text)}")
 
     def spider_conf(self, config: Config) -> str:
         """Spider's settings; the hub may be elsewhere at each start."""
@@ -322,11 +358,12 @@ class Runner:
         return self.spider
 
     async def supervise(self, config: Config) -> None:
-        """Keep both running until somebody stops them, or the hub cannot go on. Raises: RunError: that."""
+        """Keep what was started running until somebody stops it, or the hub cannot go on. Raises: RunError: that."""
         tasks = [
             asyncio.create_task(part, name=name)
             for name, part in (
-                ("hub", self.keep_hub()), ("spider", self.keep_spider(config)), ("logs", self.keep_logs()), ("stop", self.stopping.wait()),
+                ("hub", self.keep_hub()), ("logs", self.keep_logs()), ("stop", self.stopping.wait()),
+                *([("spider", self.keep_spider(config, self.spider))] if self.spider is not None else []),
             )
         ]  # fmt: skip
         try:
@@ -351,10 +388,9 @@ class Runner:
             hub, started_at = await start_again("Ground Control", self.launch_hub, pause_s), time.monotonic()
         say("Ground Control was stopped.")
 
-    async def keep_spider(self, config: Config) -> None:
+    async def keep_spider(self, config: Config, spider: asyncio.subprocess.Process) -> None:
         """Start Spider again each time that it ended; the hub goes on without one that is given up."""
-        assert self.spider is not None
-        spider, restarts, started_at = self.spider, Restarts(), time.monotonic()
+        restarts, started_at = Restarts(), time.monotonic()
         while True:
             await spider.wait()
             how = f"Spider ended ({how_it_ended(spider.returncode)}); see .stardust/spider.log."
@@ -396,12 +432,18 @@ def how_it_ended(status: int | None) -> str:
     return f"killed by {signal.Signals(-status).name}" if status is not None and status < 0 else f"exit status {status}"
 
 
-def welcome(state: Path, config: Config, first: bool) -> str:
-    """What a person needs to know now."""
-    login = (
-        f"{config.admin_user} / {'admin' if config.admin_pass is None else 'the password of STARDUST_ADMIN_PASS'}"
-        " (you choose a new password at the first log-in)"
+def login_of(config: Config, admin: Mapping[str, Any]) -> str:
+    """With what to log in, as long as the first admin has not yet."""
+    if admin["last_seen_at"] is not None or not (admin["must_change_password"] or config.admin_pass):
+        return "as before"
+    password = "admin" if config.admin_pass is None else "the password of STARDUST_ADMIN_PASS"
+    return f"{admin['username']} / {password}" + (
+        " (you choose a new password at the first log-in)" if admin["must_change_password"] else ""
     )
+
+
+def welcome(state: Path, config: Config, login: str) -> str:
+    """What a person needs to know now."""
     port = config.port
     try:
         machine = os.environ.get("SSH_CONNECTION", "").split()[2]
@@ -413,7 +455,7 @@ def welcome(state: Path, config: Config, first: bool) -> str:
         "",
         f"  Stardust      {address}",
         *([afar] if config.server_url is None else []),
-        f"  log in        {login}" if first else "  log in        as before",
+        f"  log in        {login}",
         f"  data          {state}",
         "  stop          Ctrl-C (or scripts/stop); scripts/reset starts from nothing",
         "",
@@ -427,14 +469,17 @@ async def run(state: Path, flags: Sequence[str]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, runner.stopping.set)
-    first = runner.prepare()
+    runner.prepare()
     try:
         config = runner.settle(flags, os.environ)
         check_port(config)
         await runner.start_hub()
-        await runner.enrol()
-        await runner.start_spider(config)
-        say(welcome(state, config, first), sys.stdout)
+        try:
+            await runner.enrol()
+            await runner.start_spider(config)
+        except (RunError, OSError, aiohttp.ClientError, BundleError) as exc:
+            say(f"No Spider watches this machine: {reason_of(exc)}. The next scripts/run tries again.")
+        say(welcome(state, config, login_of(config, await runner.first_admin())), sys.stdout)
         await runner.supervise(config)
         say("Stopping …")
     finally:

@@ -166,9 +166,12 @@ def test_ctrl_c_leaves_no_process(started: tuple[subprocess.Popen[str], Path, in
     assert "spool_unusable" not in (state / "spider.log").read_text()
 
 
-def test_a_machine_that_was_removed_is_watched_anew_at_the_next_start(tmp_path: Path) -> None:
+def test_a_machine_that_was_removed_is_watched_anew_also_where_another_node_has_its_name(tmp_path: Path) -> None:
     state, port = tmp_path / ".stardust", free_port()
     hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
+    refused = start(state, port, "--port", "abc")
+    assert "'abc'" in refused.communicate(timeout=START_LIMIT_S)[0]
+    assert refused.returncode == 78
 
     def nodes() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = hub.local("GET", "/api/v1/nodes").json["nodes"]
@@ -176,22 +179,25 @@ def test_a_machine_that_was_removed_is_watched_anew_at_the_next_start(tmp_path: 
 
     first = start(state, port)
     try:
-        said(first, "stop")
+        assert "log in        admin / admin (" in said(first, "stop"), "the start that was refused made no user"
         [node] = nodes()
         policy = "[policy]\nversion = 1\nmode = readonly\n"
         (state / "agent" / "policy.conf").write_text(policy)
         assert hub.local("DELETE", f"/api/v1/nodes/{node['id']}?force=true").status < 300
-        assert nodes() == []
+        [other] = hub.enrol(node["name"].upper())
     finally:
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=START_LIMIT_S)
     again = start(state, port)
     try:
-        assert f"{node['name']} was removed from the fleet; this machine is watched anew." in said(again, "stop")
-        wait_until(lambda: nodes()[0]["policy"] is not None, START_LIMIT_S, lambda: log_of(state))
-        anew = nodes()[0]
-        assert (anew["name"], anew["policy"]["mode"]) == (node["name"], "readonly")
-        assert anew["id"] != node["id"]
+        told = said(again, "stop")
+        assert f"{node['name']} was removed from the fleet; this machine is watched anew." in told
+        assert f"Another node is named {node['name']}, so this machine is named {node['name']}-2." in told
+        [anew_id] = {found["id"] for found in nodes()} - {other.node_id}
+        wait_until(lambda: hub.node(anew_id)["policy"] is not None, START_LIMIT_S, lambda: log_of(state))
+        anew = hub.node(anew_id)
+        assert (anew["name"], anew["policy"]["mode"]) == (f"{node['name']}-2", "readonly")
+        assert anew_id != node["id"]
     finally:
         again.send_signal(signal.SIGINT)
         again.communicate(timeout=START_LIMIT_S)

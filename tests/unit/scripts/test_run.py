@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, Runner, shorten_log, start_again
+from groundcontrol.config import Config
+from scripts.run import EXIT_CONFIG, RESTART_PAUSES_S, STEADY_S, Restarts, Runner, detail_of, login_of, shorten_log, start_again
 from tests.support.faults import small_disk
 
 
@@ -80,3 +81,24 @@ async def test_a_start_that_the_system_refuses_is_tried_until_it_succeeds(capsys
         "Spider cannot be started: No space left on device (spider.pyz.new). The next try is in 0 s.",
         "Spider cannot be started: Resource temporarily unavailable. The next try is in 0 s.",
     ]
+
+
+def test_the_first_log_in_is_shown_until_it_is_made(tmp_path: Path) -> None:
+    def shown(seen: float | None, *, must_change: bool, password: str = "") -> str:
+        environ = {"STARDUST_SECRET": "only-for-this-test-0123456789", "STARDUST_ADMIN_PASS": password}
+        config = Config.from_env(environ, ["--data-dir", str(tmp_path)])
+        return login_of(config, {"username": "root", "last_seen_at": seen, "must_change_password": must_change})
+
+    assert shown(None, must_change=True) == "root / admin (you choose a new password at the first log-in)"
+    weak = "root / the password of STARDUST_ADMIN_PASS (you choose a new password at the first log-in)"
+    assert shown(None, must_change=True, password="short") == weak
+    assert shown(None, must_change=False, password="long enough for this") == "root / the password of STARDUST_ADMIN_PASS"
+    assert shown(1.0, must_change=True) == shown(1.0, must_change=False, password="long enough for this") == "as before"
+    assert shown(None, must_change=False) == "as before", "its log-in is older than what the hub keeps of log-ins"
+
+
+def test_a_refusal_is_the_sentence_in_it() -> None:
+    assert detail_of('{"status": 400, "detail": "a name has 1 to 255 printable characters"}') == "a name has 1 to 255 printable characters"
+    assert detail_of("Bad Gateway\n") == "Bad Gateway"
+    assert detail_of("[]") == "[]"
+    assert detail_of("") == "it said nothing"
