@@ -103,7 +103,7 @@ class TooLarge(HubError):
 
 
 class HeadersTooLarge(HubError):
-    """A header of the request is larger than allowed, as are cookies of many neighbours on one host name."""
+    """The request has too many headers, or one that is too large, as are cookies of many neighbours on one host name."""
 
     code = "request.headers_too_large"
 

@@ -24,6 +24,8 @@ MAX_LINE_BYTES: Final = 8190
 MAX_HEADER_BYTES: Final = 32 * 1024
 """One of them: browsers send a host name's cookies of all ports, and a neighbour may have many."""
 MAX_HEADERS: Final = 100
+TOO_MANY_HEADERS: Final = "Too many headers received"
+"""How the library says it: its error has no kind of its own."""
 MAX_HEAD_BYTES: Final = 64 * 1024
 """All of them, and what of the next request is read meanwhile: a stranger's head lies in memory until it is whole."""
 MAX_SILENT: Final = 512
@@ -251,6 +253,8 @@ class _Connection(web.RequestHandler):
                 " many cookies; delete them in the browser, or give the hub a host name of its own",
                 limit_bytes=MAX_HEADER_BYTES,
             )
+        elif exc is not None and str(exc).endswith(TOO_MANY_HEADERS):
+            error = HeadersTooLarge(f"this request has more than {MAX_HEADERS} headers", limit=MAX_HEADERS)
         elif isinstance(exc, LineTooLong):
             error = BadRequest(f"the first line of this request has more than {MAX_LINE_BYTES} bytes")
         elif status < 500:

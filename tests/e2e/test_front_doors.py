@@ -99,3 +99,18 @@ def test_a_person_is_known_by_the_own_address_and_not_by_what_the_request_claims
     finally:
         connection.close()
     assert [session["address"] for session in sessions if session["current"]] == [CLIENT]
+
+
+@pytest.mark.parametrize(("cookie_bytes", "status", "code"), [(32_000, 401, "auth.required"), (33_000, 431, "request.headers_too_large")])
+def test_the_hub_itself_says_what_is_wrong_with_cookies_of_neighbours(front: Front, cookie_bytes: int, status: int, code: str) -> None:
+    _, door = front
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("localhost", door.port, timeout=60, context=context)
+    try:
+        connection.request("GET", "/api/v1/nodes", headers={"Cookie": "neighbour=" + "x" * (cookie_bytes - 10)})
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    assert (answer.status, json.loads(body)["code"]) == (status, code)

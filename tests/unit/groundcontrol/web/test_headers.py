@@ -138,6 +138,16 @@ async def test_cookies_of_neighbours_on_the_same_host_name_may_be_many(hub: Test
         assert b"other servers on this host name" in body
 
 
+@pytest.mark.parametrize(("headers", "status"), [(90, 200), (120, 431)])
+async def test_too_many_headers_are_refused_with_the_cause(hub: TestHub, headers: int, status: int) -> None:
+    more = b"".join(b"X-%d: a\r\n" % number for number in range(headers))
+    got, body = await send(hub, b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + more + b"\r\n")
+    assert got == status, body
+    if status == 431:
+        assert b"request.headers_too_large" in body
+        assert b"more than 100 headers" in body
+
+
 async def test_an_address_that_is_too_long_says_so(hub: TestHub) -> None:
     status, body = await send(hub, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (status, b"first line" in body) == (400, True)
