@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from typing import Final
+import time
+from typing import Any, Final
 
 from groundcontrol.cli.client import Hub, node_of, shown
 from groundcontrol.cli.run import tell_ordered
@@ -13,6 +14,8 @@ from groundcontrol.cli.watch import Watch
 from groundcontrol.domain.jobs import TERMINAL
 
 POLL_S: Final = 0.25
+BACK_LIMIT_S: Final = 90.0
+"""How long a node may take to come back with its new keys."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 when the node has its new keys."""
+    """Exit status 0 when the node is back with its new keys."""
     async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
         node = await node_of(hub, args.node)
         job = await watch.order(f"/nodes/{node['id']}/rekey", None)
@@ -31,11 +34,31 @@ async def run(args: argparse.Namespace) -> int:
         while not args.no_wait and job["state"] not in TERMINAL:
             await asyncio.sleep(POLL_S)
             job = await watch.get(f"/jobs/{job['id']}")
+        back = not args.no_wait and job["state"] == "succeeded" and await _is_back(watch, node)
     if args.json:
         print(json.dumps(job))
     elif args.no_wait:
         print(job["id"])
     else:
-        why = f": {job['error']['message']}" if job["error"] else ""
-        print(shown(f"{node['name']}: {'it has new keys' if job['state'] == 'succeeded' else 'the job is ' + job['state']}{why}"))
-    return 0 if args.no_wait or job["state"] == "succeeded" else 1
+        print(shown(f"{node['name']}: {_told(job, back=back)}"))
+    return 0 if args.no_wait or back else 1
+
+
+def _told(job: Any, *, back: bool) -> str:
+    if job["state"] != "succeeded":
+        return f"the job is {job['state']}" + (f": {job['error']['message']}" if job["error"] else "")
+    if back:
+        return "it is back with its new keys"
+    return f"it has new keys, but has not come back with them for {BACK_LIMIT_S:.0f} s; see the log of Spider there"
+
+
+async def _is_back(watch: Watch, node: Any) -> bool:
+    """Wait until the node has proven the next generation of its keys; orders under the former ones are not sent meanwhile."""
+    ends_at = time.monotonic() + BACK_LIMIT_S
+    while True:
+        now = await watch.get(f"/nodes/{node['id']}")
+        if now["keys_generation"] > node["keys_generation"] and now["state"] == "online":
+            return True
+        if time.monotonic() >= ends_at:
+            return False
+        await asyncio.sleep(POLL_S)

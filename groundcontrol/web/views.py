@@ -145,6 +145,7 @@ def node_view(
         units=units_state(identity.units),
         agent=agent_state(node.agent_version, shipped),
         clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # to the second: lists tell of what has changed
+        keys_generation=node.generation,
     )
 
 

@@ -1018,6 +1018,8 @@ export interface NodeView {
   agent: "current" | "outdated" | "unknown";
   /** By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected. */
   clock_skew_seconds: number | null;
+  /** Which generation of its keys it has proven last; `rekey` gives it the next one. */
+  keys_generation: number;
 }
 
 export interface PolicyView {

@@ -70,6 +70,8 @@ class NodeView(Answer):
     """Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces."""
     clock_skew_seconds: float | None
     """By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected."""
+    keys_generation: int
+    """Which generation of its keys it has proven last; `rekey` gives it the next one."""
 
 
 class NodesView(Answer):
