@@ -13,7 +13,7 @@ import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.packages import apk_text
-from spider.packages.backend import PHASES_BEFORE_COMMIT, Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work
+from spider.packages.backend import PHASES_BEFORE_COMMIT, Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
 from spider.packages.locks import flock_holder, record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, Installed, Inventory, Kept, Plan, Planned
@@ -23,6 +23,7 @@ from spider.wire.frames import Updates
 DATABASES = ("/lib/apk/db", "/usr/lib/apk/db")
 WORLD = "/etc/apk/world"
 INDEXES = ("/var/cache/apk/APKINDEX.*", "/etc/apk/cache/APKINDEX.*")
+REPOSITORIES = ("/etc/apk/repositories", "/etc/apk/repositories.d/*.list", "/lib/apk/repositories.d/*.list")
 LOCK_LIMIT_S = 300
 OLD_INDEX_MIN = 10 * 365 * 24 * 60
 """apk refreshes an index older than four hours by itself; with this age a plan and its run have the same one."""
@@ -108,6 +109,19 @@ def apk(*words: str) -> Tuple[str, ...]:
     return ("apk", *words)
 
 
+def _repositories() -> List[str]:
+    """What apk's settings and the files of repositories name.
+
+    Raises: PackagesUnreadable.
+    """
+    options = apk()
+    named = [value for option, value in zip(options, options[1:]) if option == "--repository"]
+    files = [value for option, value in zip(options, options[1:]) if option == "--repositories-file"]
+    for path in files or [path for pattern in REPOSITORIES for path in glob.glob(pattern)]:
+        named += apk_text.parse_repositories(_read(path))
+    return named
+
+
 def _explain(answer: Output) -> str:
     lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
     return " · ".join(line[:300] for line in lines[:4]) or f"exit status {answer.rc}"
@@ -166,6 +180,7 @@ class Apk:
 
     def missing(self) -> List[str]:
         """By what apk warns of when it lists."""
+        need_repositories(_repositories())
         return apk_text.parse_unopened(ask(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
 
     def unknown(self, packages: Sequence[str]) -> List[str]:

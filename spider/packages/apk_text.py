@@ -58,6 +58,15 @@ def kept_options(config: str) -> List[str]:
     return kept
 
 
+def parse_repositories(text: str) -> List[str]:
+    """Read `/etc/apk/repositories` and its like: the lines that name a repository.
+
+    Source: apk-repositories(5): `#` begins a comment, and `set` a variable of apk 3.
+    """
+    lines = [line.split() for line in text.splitlines()]
+    return [words[-1] for words in lines if words and not words[0].startswith("#") and words[0] != "set"]
+
+
 def parse_database(text: str) -> Dict[str, Package]:
     """Read `lib/apk/db/installed`.
 

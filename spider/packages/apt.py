@@ -10,7 +10,18 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from spider.packages import apt_text
 from spider.packages.apt_calls import DPKG_OPTIONS, apt_get, apt_mark
 from spider.packages.apt_plan import asked, asked_cache, plan_of
-from spider.packages.backend import PHASES_BEFORE_COMMIT, STOP_NOW, Call, Command, Failure, Lock, Reader, Reboot, Work
+from spider.packages.backend import (
+    PHASES_BEFORE_COMMIT,
+    STOP_NOW,
+    Call,
+    Command,
+    Failure,
+    Lock,
+    Reader,
+    Reboot,
+    Work,
+    need_repositories,
+)
 from spider.packages.base import ENVIRONMENT, Console, PackagesUnreadable, ask
 from spider.packages.gating import Gate
 from spider.packages.locks import record_lock_holder
@@ -18,10 +29,8 @@ from spider.packages.plan import UNKNOWN, YES, Inventory, Plan, Planned
 from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
-DPKG_STATUS = "/var/lib/dpkg/status"
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
 DPKG_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
-LISTS = "/var/lib/apt/lists"
 SUCCESS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
 REBOOT_REQUIRED = ("/run/reboot-required", "/var/run/reboot-required")
 
@@ -76,17 +85,32 @@ def read_inventory() -> Inventory:
     return apt_text.parse_inventory(answer.out)
 
 
+def _targets() -> List[apt_text.Target]:
+    """The lists of packages that apt-get itself expects: none where no repository is enabled, or where the settings want no lists.
+
+    Raises: PackagesUnreadable.
+    """
+    words = ("indextargets", "--no-release-info", "--format", apt_text.TARGET_FORMAT, "Created-By: Packages")
+    answer = ask(apt_get(*words), APT_ENVIRONMENT)
+    if answer.rc:
+        raise PackagesUnreadable(f"apt-get indextargets: exit status {answer.rc}: {answer.err.strip()[:300]}")
+    return apt_text.parse_targets(answer.out)
+
+
 def lists_refreshed_at() -> float:
     """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
     The newer of apt's `update-success-stamp`, where something writes it, and the folder of the lists, into which apt renames
     what it fetched. Tried on apt 2.6: a run that reached nobody leaves that folder alone, but touches `lists/partial` and
     rebuilds `pkgcache.bin`; the lists themselves carry the servers' times. So those three are not looked at.
+
+    Raises: PackagesUnreadable.
     """
     newest = 0.0
-    if not glob.glob(os.path.join(LISTS, "*Packages*")):
+    targets = _targets()
+    if not any(map(_is_there, targets)):
         return newest
-    for path in (LISTS, SUCCESS_STAMP):
+    for path in (os.path.dirname(targets[0].file), SUCCESS_STAMP):  # all are in `Dir::State::lists`
         try:
             newest = max(newest, os.stat(path).st_mtime)
         except OSError:  # noqa: PERF203  # not there: the other tells
@@ -179,11 +203,7 @@ class Apt:
 
     def missing(self) -> List[str]:
         """By the lists that apt-get itself expects."""
-        words = ("indextargets", "--no-release-info", "--format", apt_text.TARGET_FORMAT, "Created-By: Packages")
-        answer = ask(apt_get(*words), APT_ENVIRONMENT)
-        if answer.rc:
-            raise PackagesUnreadable(f"apt-get indextargets: exit status {answer.rc}: {answer.err.strip()[:300]}")
-        return list(dict.fromkeys(one.repository for one in apt_text.parse_targets(answer.out) if not _is_there(one)))
+        return list(dict.fromkeys(one.repository for one in need_repositories(_targets()) if not _is_there(one)))
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""
@@ -215,6 +235,9 @@ class Apt:
         return [name for name in packages if name.partition(":")[0] in needed]
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        self.cache_dir = (
+            apt_text.parse_folder(ask(("apt-config", "shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out) or self.cache_dir
+        )
         return plan_of(verb, packages, read_inventory(), APT_ENVIRONMENT)
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
@@ -263,7 +286,7 @@ class Apt:
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
         """One repository that could not be reached makes a refresh a failure, whatever apt-get's status."""
         if verb == "refresh":
-            if ended.rc and reader.lock is not None and reader.lock.file.startswith(LISTS):
+            if ended.rc and reader.lock is not None:
                 return Failure("job.lock_busy", f"gave up {reader.lock}")
             stale = [line for line in reader.troubles if apt_text.is_stale_repository(line)]
             if stale:

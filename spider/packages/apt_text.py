@@ -1,6 +1,7 @@
 """What apt and dpkg print, read: pure functions over their texts."""
 
 import re
+import shlex
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.packages.backend import Lock
@@ -65,6 +66,15 @@ TARGET_FORMAT = "$(SITE) $(RELEASE)\t$(FILENAME)\t$(METAKEY)\t$(ARCHITECTURE)"
 def parse_targets(text: str) -> List[Target]:
     """Read `apt-get indextargets --no-release-info --format TARGET_FORMAT`."""
     return [Target(*fields) for fields in (line.split("\t") for line in text.split("\n")) if len(fields) == 4]
+
+
+def parse_folder(text: str) -> str:
+    """Read `apt-config shell NAME KEY/d`; empty = there is none."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return ""
+    return words[0].partition("=")[2].rstrip("/") if words else ""
 
 
 def has_list(release: str, target: Target) -> bool:

@@ -7,7 +7,7 @@ unit; `inventory`, `simulate`, `lists_refreshed_at` and `available_updates` also
 
 import re
 import signal
-from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
 from spider.packages.base import Console
 from spider.packages.plan import UNKNOWN, Inventory, Plan, Planned
@@ -27,6 +27,23 @@ class Trouble(Exception):
         super().__init__(text)
         self.code = code
         self.text = text
+
+
+_T = TypeVar("_T")
+
+
+def need_repositories(enabled: Sequence[_T]) -> Sequence[_T]:
+    """Without a repository nothing is known of updates: "0 updates" would be a lie.
+
+    Args:    enabled: the enabled repositories, or the lists that are expected of them.
+    Returns: the same.
+    Raises:  Trouble: there are none.
+    """
+    if not enabled:
+        raise Trouble(
+            "job.lists_missing", "no repository is enabled on this node, so nothing is known of updates: enable one, then refresh"
+        )
+    return enabled
 
 
 class Lock(NamedTuple):
@@ -178,13 +195,16 @@ class Backend(Protocol):
 
     def lists_refreshed_at(self) -> float:
         """When the package lists were last refreshed, Unix seconds; 0 = never or unknown. May leave out `jobs/.refreshed`,
-        which the driver looks at itself."""
+        which the driver looks at itself.
+
+        Raises: PackagesUnreadable.
+        """
         ...
 
     def missing(self) -> List[str]:
         """Repositories of which this host has no list, or not a whole one; as any user.
 
-        Raises: PackagesUnreadable.
+        Raises: PackagesUnreadable. Trouble: no repository is enabled (`need_repositories`).
         """
         ...
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from spider.packages import dnf_text, rpm, rpm_repos, rpm_text
-from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work
+from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
 from spider.packages.base import Console, Output, PackagesUnreadable, ask
 from spider.packages.checks import named
 from spider.packages.dnf_reader import DnfReader, code_of
@@ -142,7 +142,7 @@ class DnfFamily(RpmBackend):
 
     def missing(self) -> List[str]:
         """Those without metadata."""
-        return rpm_repos.missing(self.repositories())
+        return rpm_repos.missing(need_repositories(self.repositories()))
 
     def excluded_patterns(self) -> List[str]:
         """What the settings keep from changing."""
@@ -211,16 +211,12 @@ class DnfFamily(RpmBackend):
         errors = [line for line in lines if line.startswith(("Error", "Failed", "Problem", "- nothing", "No match", "filesystem error"))]
         return " · ".join((errors or lines)[:4])[:800] or f"{self.name}: exit status {answer.rc}"
 
-    def _need_lists(self) -> List[Repository]:
+    def _need_lists(self) -> Sequence[Repository]:
         """Nothing is 'up to date' where nothing is known.
 
         Raises: Trouble.
         """
-        repositories = self.repositories()
-        if not any(one.refreshed_at for one in repositories):
-            why = "no repository is enabled" if not repositories else "no repository was ever loaded"
-            raise Trouble("job.lists_missing", f"{why} on this node, so nothing is known of updates: refresh first")
-        return repositories
+        return rpm_repos.need_lists(self.repositories())
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         """What would be done, with what stays and why."""
@@ -359,7 +355,7 @@ class DnfFamily(RpmBackend):
             told.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
         return told
 
-    def _need_lists_readable(self) -> List[Repository]:
+    def _need_lists_readable(self) -> Sequence[Repository]:
         try:
             return self._need_lists()
         except Trouble as trouble:

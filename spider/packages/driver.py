@@ -54,7 +54,10 @@ class Driver:
 
     def available_updates(self) -> Updates:
         """Count what could be upgraded. Where something is not known, nothing is said of when it was checked."""
-        incomplete = self._incomplete()
+        try:
+            incomplete = self._incomplete()
+        except Trouble as trouble:
+            raise PackagesUnreadable(trouble.text) from trouble
         try:
             updates = self._backend.available_updates()
         except PackagesUnreadable:
@@ -131,6 +134,8 @@ class Driver:
         if outcome.state == "succeeded":
             console.progress("check", 100)
         if verb == "refresh":
+            if outcome.state == "succeeded":
+                self._backend.missing()  # raises where no repository is enabled: nothing was refreshed
             self._mark(outcome)
         return outcome
 
@@ -157,9 +162,7 @@ class Driver:
 
     def _check(self, console: Console) -> Outcome:
         console.progress("plan")
-        refreshed_at = max(self._backend.lists_refreshed_at(), self._marked_at())
-        if not refreshed_at:
-            raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first")
+        refreshed_at = self._refreshed_at()
         inventory = self._backend.inventory()
         full = self._simulate("full-upgrade", ())
         safe = full if self._backend.cannot("upgrade", ()) else self._backend.simulate("upgrade", ())
@@ -186,8 +189,7 @@ class Driver:
 
     def _plan(self, task: Task, console: Console) -> Outcome:
         console.progress("plan")
-        if not max(self._backend.lists_refreshed_at(), self._marked_at()):
-            raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing can be planned: refresh them first")
+        self._refreshed_at()
         inventory = self._backend.inventory()
         check_names(self._backend, task.target, task.packages, inventory)
         plan = self._simulate(task.target, task.packages)
@@ -215,10 +217,21 @@ class Driver:
             )
         return plan
 
+    def _refreshed_at(self) -> float:
+        """When the package lists were last refreshed.
+
+        Raises: Trouble: never. PackagesUnreadable.
+        """
+        refreshed_at = max(self._backend.lists_refreshed_at(), self._marked_at())
+        if not refreshed_at:
+            self._backend.missing()  # raises where no repository is enabled: a refresh cannot help there
+            raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first")
+        return refreshed_at
+
     def _incomplete(self) -> str:
         """What is not known of the repositories; empty = everything is.
 
-        Raises: PackagesUnreadable.
+        Raises: PackagesUnreadable. Trouble: no repository is enabled.
         """
         missing = self._backend.missing()
         if missing:

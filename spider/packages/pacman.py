@@ -22,7 +22,7 @@ from spider.collectors.base import read_text
 from spider.collectors.identity import parse_uptime
 from spider.collectors.virtualization import detect_container
 from spider.packages import pacman_lists, pacman_text
-from spider.packages.backend import PHASES_BEFORE_COMMIT, Call, Command, Failure, Lock, Reader, Reboot, Trouble, Work
+from spider.packages.backend import PHASES_BEFORE_COMMIT, Call, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
 from spider.packages.gate import hash_lists
 from spider.packages.gating import Gate
@@ -268,7 +268,8 @@ class Pacman:
     def missing(self) -> List[str]:
         """Those without a list."""
         folder = self._databases() + "/sync"
-        return [name for name in self._read_settings().repositories if not os.path.exists(f"{folder}/{name}.db")]
+        enabled = need_repositories(self._read_settings().repositories)
+        return [name for name in enabled if not os.path.exists(f"{folder}/{name}.db")]
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Names of real packages alone: no groups, no provided names."""

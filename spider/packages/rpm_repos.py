@@ -10,7 +10,7 @@ import os
 import re
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from spider.packages.backend import Trouble
+from spider.packages.backend import Trouble, need_repositories
 
 _FALSE = ("0", "false", "no", "off")
 _UPDATEINFO = b'type="updateinfo"'
@@ -121,6 +121,16 @@ def refreshed_at(repositories: Iterable[Repository]) -> float:
 def missing(repositories: Iterable[Repository]) -> List[str]:
     """Repositories that are enabled and of which nothing is known."""
     return [one.name for one in repositories if not one.refreshed_at]
+
+
+def need_lists(repositories: Sequence[Repository]) -> Sequence[Repository]:
+    """Nothing is 'up to date' where nothing is known.
+
+    Raises: Trouble.
+    """
+    if not any(one.refreshed_at for one in need_repositories(repositories)):
+        raise Trouble("job.lists_missing", "no repository was ever loaded on this node, so nothing is known of updates: refresh first")
+    return repositories
 
 
 def check_tells_security(verb: str, repositories: Iterable[Repository]) -> None:

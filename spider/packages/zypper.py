@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from spider.packages import rpm, rpm_repos, rpm_text, zypper_text
-from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work
+from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
 from spider.packages.checks import named
 from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
@@ -125,7 +125,7 @@ class Zypper(RpmBackend):
 
     def missing(self) -> List[str]:
         """Those without metadata."""
-        return rpm_repos.missing(self.repositories())
+        return rpm_repos.missing(need_repositories(self.repositories()))
 
     def held(self, packages: Sequence[Package]) -> Set[str]:
         """What is locked."""
@@ -155,12 +155,8 @@ class Zypper(RpmBackend):
             raise PackagesUnreadable(f"zypper: {exc}") from exc
         return [name for name in packages if name not in sound or name not in there]
 
-    def _need_lists(self) -> List[Repository]:
-        repositories = self.repositories()
-        if not any(one.refreshed_at for one in repositories):
-            why = "no repository is enabled" if not repositories else "no repository was ever loaded"
-            raise Trouble("job.lists_missing", f"{why} on this node, so nothing is known of updates: refresh first")
-        return repositories
+    def _need_lists(self) -> Sequence[Repository]:
+        return rpm_repos.need_lists(self.repositories())
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         """What would be done, with what stays and why."""

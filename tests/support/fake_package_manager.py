@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spider.packages.backend import STOP_AFTER_PACKAGE, STOP_NOW, Again, Command, Failure, Lock, Reader, Reboot, Work
+from spider.packages.backend import STOP_AFTER_PACKAGE, STOP_NOW, Again, Command, Failure, Lock, Reader, Reboot, Work, need_repositories
 from spider.packages.base import Console
 from spider.packages.plan import Installed, Inventory, Plan, Planned
 from spider.terminal import Ended, StopRule
@@ -35,6 +35,7 @@ class FakePackageManager:
         self.refusal = ""
         self.gone: list[str] = []
         """Repositories of which nothing is known."""
+        self.repositories = ["main"]
         self.ran: list[tuple[str, tuple[str, ...]]] = []
         for step in plan.steps:
             if step.before:
@@ -56,9 +57,10 @@ class FakePackageManager:
         return Lock("/lock", "7", "other") if self.locks >= 0 else None
 
     def lists_refreshed_at(self) -> float:
-        return 1.0
+        return 1.0 if self.repositories else 0.0
 
     def missing(self) -> list[str]:
+        need_repositories(self.repositories)
         return self.gone
 
     def unknown(self, packages: Sequence[str]) -> list[str]:

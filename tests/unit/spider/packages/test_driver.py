@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from spider.jobfiles import Result, create_once, read_document
+from spider.jobfiles import REFRESHED, Result, create_once, read_document
 from spider.packages.backend import Trouble
+from spider.packages.base import PackagesUnreadable
 from spider.packages.checks import check_room, wait_for_lock
 from spider.packages.driver import Driver
 from spider.packages.plan import Kept, Plan, Planned
@@ -308,6 +309,22 @@ def test_nothing_to_do_is_said_only_when_everything_is_known(tmp_path: Path) -> 
     assert stage.run("check").state == "succeeded"
     assert "There may be more: nothing is known of dead." in stage.log
     assert driver.available_updates() == (2, 0, 0)
+
+
+def test_without_a_repository_nothing_is_said_to_be_up_to_date(tmp_path: Path) -> None:
+    """Not even after a refresh that had nothing to fetch: its status is 0."""
+    stage = Stage(tmp_path, Plan())
+    driver = Driver(stage.paper, jobs_dir=str(stage.jobs))
+    assert stage.run("refresh").state == "succeeded"
+    stage.paper.repositories = []
+    for _ in ("with the mark of that refresh", "without it"):
+        for verb, args in (("check", {}), ("plan", {"for": "upgrade"}), ("upgrade", {}), ("security-upgrade", {}), ("refresh", {})):
+            result = stage.run(verb, args)
+            assert (result.state, result.error_code) == ("failed", "job.lists_missing"), verb
+            assert "no repository is enabled" in result.error_text
+        with pytest.raises(PackagesUnreadable, match="no repository is enabled"):
+            driver.available_updates()
+        (stage.jobs / REFRESHED).unlink(missing_ok=True)
 
 
 def test_a_refused_refresh_stays_marked_until_one_goes_through(tmp_path: Path) -> None:

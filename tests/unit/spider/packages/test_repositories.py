@@ -1,0 +1,94 @@
+"""A host on which no repository is enabled, and one whose lists are at another place, by what each manager says there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from spider.packages import apk, apk_text, apt, apt_text, pacman, rpm_repos
+from spider.packages.backend import Backend, Trouble
+from spider.packages.base import Output
+from spider.packages.dnf4 import Dnf4
+from spider.packages.dnf5 import Dnf5
+from spider.packages.pacman_text import parse_settings
+from spider.packages.yum import Yum
+from spider.packages.zypper import Zypper
+
+LIST = "http://deb.example.org/debian bookworm\t{folder}/deb.example.org_main_binary-amd64_Packages\tmain/binary-amd64/Packages\tamd64\n"
+
+
+def say(monkeypatch: pytest.MonkeyPatch, module: object, out: str) -> None:
+    """Let every question of a module be answered so."""
+
+    def ask(_argv: Sequence[str], *_more: object, **_options: object) -> Output:
+        return Output(0, out, "")
+
+    monkeypatch.setattr(module, "ask", ask)
+
+
+def without_repository(backend: Backend) -> None:
+    with pytest.raises(Trouble, match="no repository is enabled") as told:
+        backend.missing()
+    assert told.value.code == "job.lists_missing"
+
+
+def test_apt_that_expects_no_list_has_no_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same answer for no source, for `Enabled: no` and for `Acquire::IndexTargets::deb::Packages::DefaultEnabled "false"`."""
+    say(monkeypatch, apt, "")
+    without_repository(apt.Apt())
+    assert apt.Apt().lists_refreshed_at() == 0.0
+    say(monkeypatch, apt, LIST.format(folder=tmp_path))
+    assert apt.Apt().missing() == ["http://deb.example.org/debian bookworm"]
+    assert apt.Apt().lists_refreshed_at() == 0.0
+
+
+def test_the_lists_of_apt_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    say(monkeypatch, apt, LIST.format(folder=tmp_path))
+    monkeypatch.setattr(apt, "SUCCESS_STAMP", str(tmp_path / "none"))
+    (tmp_path / "deb.example.org_main_binary-amd64_Packages.lz4").touch()
+    os.utime(tmp_path, (1000.0, 1000.0))
+    assert apt.Apt().lists_refreshed_at() == 1000.0
+    assert apt.Apt().missing() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "folder"),
+    [("FOLDER='/srv/archives/'\n", "/srv/archives"), ("FOLDER='/srv/a b'\\''c/'\n", "/srv/a b'c"), ("", ""), ("FOLDER='", "")],
+)
+def test_a_folder_is_read_as_apt_config_writes_it(said: str, folder: str) -> None:
+    assert apt_text.parse_folder(said) == folder
+
+
+def test_pacman_without_a_section_has_no_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacman, "_settings", lambda: parse_settings("[options]\nDBPath = /var/lib/pacman/\n"))
+    without_repository(pacman.Pacman())
+
+
+def test_apk_without_a_line_has_no_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    say(monkeypatch, apk, "")
+    named, more, config = tmp_path / "repositories", tmp_path / "more.list", tmp_path / "config"
+    monkeypatch.setattr(apk, "REPOSITORIES", (str(named), str(tmp_path / "*.list")))
+    monkeypatch.setattr(apk, "CONFIGS", (str(config),))
+    without_repository(apk.Apk())
+    named.write_text("#http://mirror.example.org/main\n\nset mirror=http://mirror.example.org\n")
+    without_repository(apk.Apk())
+    more.write_text("@edge http://mirror.example.org/edge\n")
+    assert apk.Apk().missing() == []
+    config.write_text(f"repositories-file {named}\n")
+    without_repository(apk.Apk())
+    config.write_text("repository http://mirror.example.org/main\n")
+    more.unlink()
+    assert apk.Apk().missing() == []
+    assert apk_text.parse_repositories("http://a/main\n@edge http://b/edge\n") == ["http://a/main", "http://b/edge"]
+
+
+@pytest.mark.parametrize("backend", [Dnf4("dnf", "x86_64"), Dnf5("dnf5", "x86_64"), Yum("x86_64"), Zypper("x86_64", "opensuse-leap")])
+def test_the_rpm_family_without_an_enabled_section_has_no_repository(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpm_repos, "enabled", lambda *_folders, **_more: [])
+    without_repository(backend)
+    for verb in ("upgrade", "full-upgrade", "install"):
+        with pytest.raises(Trouble, match="no repository is enabled"):
+            backend.simulate(verb, ())
