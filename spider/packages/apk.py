@@ -109,15 +109,15 @@ def apk(*words: str) -> Tuple[str, ...]:
     return ("apk", *words)
 
 
-def _repositories() -> List[str]:
+def enabled_repositories(options: Sequence[str], patterns: Sequence[str] = REPOSITORIES) -> List[str]:
     """What apk's settings and the files of repositories name.
 
+    Args:   options: those of a call of apk. patterns: of the files that apk reads by itself.
     Raises: PackagesUnreadable.
     """
-    options = apk()
     named = [value for option, value in zip(options, options[1:]) if option == "--repository"]
     files = [value for option, value in zip(options, options[1:]) if option == "--repositories-file"]
-    for path in files or [path for pattern in REPOSITORIES for path in glob.glob(pattern)]:
+    for path in files or [path for pattern in patterns for path in glob.glob(pattern)]:
         named += apk_text.parse_repositories(_read(path))
     return named
 
@@ -180,7 +180,7 @@ class Apk:
 
     def missing(self) -> List[str]:
         """By what apk warns of when it lists."""
-        need_repositories(_repositories())
+        need_repositories(enabled_repositories(apk()))
         return apk_text.parse_unopened(ask(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
 
     def unknown(self, packages: Sequence[str]) -> List[str]:

@@ -97,7 +97,7 @@ def _targets() -> List[apt_text.Target]:
     return apt_text.parse_targets(answer.out)
 
 
-def lists_refreshed_at() -> float:
+def lists_refreshed_at(stamp: str = SUCCESS_STAMP) -> float:
     """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
     The newer of apt's `update-success-stamp`, where something writes it, and the folder of the lists, into which apt renames
@@ -110,7 +110,7 @@ def lists_refreshed_at() -> float:
     targets = _targets()
     if not any(map(_is_there, targets)):
         return newest
-    for path in (os.path.dirname(targets[0].file), SUCCESS_STAMP):  # all are in `Dir::State::lists`
+    for path in (os.path.dirname(targets[0].file), stamp):  # all are in `Dir::State::lists`
         try:
             newest = max(newest, os.stat(path).st_mtime)
         except OSError:  # noqa: PERF203  # not there: the other tells

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages import apk, apk_text, apt, apt_text, pacman, rpm_repos
+from spider.packages import apk, apt, apt_text, pacman, rpm_repos
 from spider.packages.backend import Backend, Trouble
 from spider.packages.base import Output
 from spider.packages.dnf4 import Dnf4
@@ -47,10 +47,9 @@ def test_apt_that_expects_no_list_has_no_repository(monkeypatch: pytest.MonkeyPa
 
 def test_the_lists_of_apt_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     say(monkeypatch, apt, LIST.format(folder=tmp_path))
-    monkeypatch.setattr(apt, "SUCCESS_STAMP", str(tmp_path / "none"))
     (tmp_path / "deb.example.org_main_binary-amd64_Packages.lz4").touch()
     os.utime(tmp_path, (1000.0, 1000.0))
-    assert apt.Apt().lists_refreshed_at() == 1000.0
+    assert apt.lists_refreshed_at(str(tmp_path / "none")) == 1000.0
     assert apt.Apt().missing() == []
 
 
@@ -69,20 +68,19 @@ def test_pacman_without_a_section_has_no_repository(monkeypatch: pytest.MonkeyPa
 
 def test_apk_without_a_line_has_no_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     say(monkeypatch, apk, "")
-    named, more, config = tmp_path / "repositories", tmp_path / "more.list", tmp_path / "config"
-    monkeypatch.setattr(apk, "REPOSITORIES", (str(named), str(tmp_path / "*.list")))
-    monkeypatch.setattr(apk, "CONFIGS", (str(config),))
+    monkeypatch.setattr(apk, "enabled_repositories", lambda _options: [])
     without_repository(apk.Apk())
-    named.write_text("#http://mirror.example.org/main\n\nset mirror=http://mirror.example.org\n")
-    without_repository(apk.Apk())
-    more.write_text("@edge http://mirror.example.org/edge\n")
-    assert apk.Apk().missing() == []
-    config.write_text(f"repositories-file {named}\n")
-    without_repository(apk.Apk())
-    config.write_text("repository http://mirror.example.org/main\n")
-    more.unlink()
-    assert apk.Apk().missing() == []
-    assert apk_text.parse_repositories("http://a/main\n@edge http://b/edge\n") == ["http://a/main", "http://b/edge"]
+    monkeypatch.undo()
+
+    named, more = tmp_path / "repositories", tmp_path / "more.list"
+    patterns = (str(named), str(tmp_path / "*.list"))
+    assert apk.enabled_repositories((), patterns) == []
+    named.write_text("#http://a.example.org/main\n\nset mirror=http://a.example.org\n")
+    assert apk.enabled_repositories((), patterns) == []
+    more.write_text("@edge http://b.example.org/edge\nhttp://b.example.org/main\n")
+    assert apk.enabled_repositories((), patterns) == ["http://b.example.org/edge", "http://b.example.org/main"]
+    assert apk.enabled_repositories(("--repositories-file", str(named)), patterns) == []
+    assert apk.enabled_repositories(("--repository", "http://c.example.org/main"), patterns[:1]) == ["http://c.example.org/main"]
 
 
 @pytest.mark.parametrize("backend", [Dnf4("dnf", "x86_64"), Dnf5("dnf5", "x86_64"), Yum("x86_64"), Zypper("x86_64", "opensuse-leap")])
