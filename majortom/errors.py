@@ -91,7 +91,7 @@ MESSAGES: Final[dict[str, str]] = {
     "hub_stopped": "Ground Control was stopped {how_far}.",
     # -- the way there -------------------------------------------------------------------
     "connection_lost": "The connection to the server was lost: try again.",
-    "max_sessions": "The SSH server allows no further session on one connection ({why}): set MaxSessions in its sshd_config to 2 or more.",
+    "max_sessions": "The SSH server allows no further session on one connection ({why}): set MaxSessions in its sshd_config to 1 or more.",
     "interrupted": "The deployment was stopped before its end.",
     "step_timeout": "The step took longer than {seconds} seconds: look at the load of the server and try again.",
     "deadline": "The deployment took longer than {minutes} minutes: look at the load of the server and try again.",

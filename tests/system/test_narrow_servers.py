@@ -44,7 +44,7 @@ def test_no_session_at_all_is_named(desk: Desk) -> None:
     with sshd(desk.host, "MaxSessions 0") as port:
         row = desk.install("root", port=port)
     assert (row["error"]["code"], row["error"]["step"]) == ("max_sessions", "authenticate"), told(row)
-    assert "MaxSessions" in row["error"]["message"]
+    assert "set MaxSessions in its sshd_config to 1 or more" in row["error"]["message"]
     look.check_unchanged()
 
 
