@@ -326,14 +326,14 @@ def _translated(
         raise failure("jump_failed", step, host=host, port=port, why=one_line(str(exc)) or "without a reason") from None
     except asyncssh.PermissionDenied as exc:
         raise (questions.denied() if questions else opening.refusal(step, str(exc))) from None
-    except (asyncssh.ProtocolError, asyncssh.ProtocolNotSupported):
-        raise failure("not_ssh", step, host=host, port=port) from None
     except asyncssh.DisconnectError as exc:
+        if not opening.version and isinstance(exc, asyncssh.ProtocolError):
+            raise failure("not_ssh", step, host=host, port=port) from None
         if "timeout" in str(exc).lower():
             raise failure("login_timeout", step, seconds=f"{seconds:g}") from None
-        raise opening.refusal(step, str(exc)) from None
+        raise (questions and questions.broken_off(str(exc))) or opening.refusal(step, str(exc)) from None
     except (ConnectionResetError, BrokenPipeError):
-        raise opening.refusal(step, "connection reset") from None
+        raise (questions and questions.broken_off("connection reset")) or opening.refusal(step, "connection reset") from None
     except ConnectionRefusedError:
         raise failure("port_closed", step, host=host, port=port) from None
     except OSError as exc:

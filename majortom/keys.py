@@ -51,11 +51,6 @@ class LoadedKey(NamedTuple):
     """One sentence for people, or empty."""
     certificate: asyncssh.SSHCertificate | None = None
 
-    @property
-    def pair(self) -> asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]:
-        """What is offered to a server."""
-        return self.key if self.certificate is None else (self.key, self.certificate)
-
 
 def read_header(text: str) -> KeyHeader:
     """Say what kind of key file this is, in microseconds and without the passphrase.

@@ -40,6 +40,8 @@ _KEXINIT: Final = 20
 _COOKIE_BYTES: Final = 16
 _OTHER_PROTOCOLS: Final = re.compile(r"HTTP/|<|[1-5]\d\d[ -]|\+OK|\* |RFB |AMQP")
 """How servers that are no SSH servers begin: web, mail, news, FTP, remote desktops, queues."""
+_VERSIONS: Final = ("SSH-2.0-", "SSH-1.99-")
+"""Versions of the protocol that are spoken here; 1.99 stands for 2.0 beside an older one."""
 _PENALTY: Final = re.compile(r"not allowed at this time", re.IGNORECASE)
 """What OpenSSH says to an address that it penalises, for ten minutes at most by default."""
 
@@ -143,6 +145,8 @@ class Opening:
             return self.error
         if self.is_foreign:
             return failure("not_ssh", step, host=self._host, port=self._port)
+        if self.version and not self.version.startswith(_VERSIONS):
+            return failure("no_common_algorithm", step, host=self._host, what="version of the protocol", offered=self.version)
         why = why if self.version else self.line or "before it said that it is one"
         when = "ten minutes" if _PENALTY.search(why) else "a minute"
         return failure("ssh_refused", step, host=self._host, why=why or "without a reason", when=when)

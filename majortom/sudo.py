@@ -38,10 +38,15 @@ _REFUSALS: Final = (
     (r"(sudo|doas)\S{0,3}: (no such file|command not found|not found)", "no_sudo"),
     (r"not in the sudoers|may not run sudo|not allowed to (execute|run)", "not_in_sudoers"),
     (r"must have a tty|no tty present", "sudo_requires_tty"),
+    (r"password (is |has )?expired", "password_expired"),
     (r"incorrect password|authentication fail|no password was provided|try again", "sudo_password_wrong"),
     (r"a password is required|a terminal is required", "sudo_password_required"),
 )
 """What sudo prints (with LC_ALL=C) -> the code."""
+_EXPIRED: Final = re.compile(r"password has expired|password change required", re.IGNORECASE)
+"""What an sshd prints in the place of a command, as long as a new password has to be set."""
+_NOLOGIN_STATUS: Final = 254
+"""How an sshd without PAM ends a session while /etc/nologin is there; it prints that file first."""
 
 
 class Words(NamedTuple):
@@ -192,17 +197,27 @@ class Dialogue:
         """Say why the call ended before its script could be sent."""
         text = self.errors
         if not self._by:
-            why = one_line(text or self._out.decode(errors="replace")) or f"exit status {exit_status}"
-            return failure("no_shell", "authenticate", user=self._user, why=why)
+            return self._no_shell(text, exit_status)
         if exit_status == 127:
             return failure("no_sudo", "become_root", user=self._user)
         if self._by != "sudo":
             return self._doas_never(text or self._out.decode(errors="replace"), exit_status)
         for pattern, code in _REFUSALS:
             if re.search(pattern, text, re.IGNORECASE):
-                return self._password_error(code) if code == "sudo_password_wrong" else failure(code, "become_root", user=self._user)
+                why = one_line(text)
+                return (
+                    self._password_error(code) if code == "sudo_password_wrong" else failure(code, "become_root", user=self._user, why=why)
+                )
         lines = [line for line in text.splitlines() if line.strip()]
         return failure("sudo_failed", "become_root", why=one_line(lines[-1]) if lines else f"exit status {exit_status}")
+
+    def _no_shell(self, text: str, exit_status: int | None) -> DeployError:
+        why = one_line(text or self._out.decode(errors="replace")) or f"exit status {exit_status}"
+        if _EXPIRED.search(text):
+            return failure("password_expired", "authenticate", user=self._user, why=why)
+        if exit_status == _NOLOGIN_STATUS:
+            return failure("account_refused", "authenticate", user=self._user, given="key or password", why=why)
+        return failure("no_shell", "authenticate", user=self._user, why=why)
 
     def _doas_never(self, text: str, exit_status: int | None) -> DeployError:
         if re.search(r"authori[sz]ation required|authentication required|a tty is required", text, re.IGNORECASE):

@@ -44,11 +44,11 @@ class Watcher(asyncssh.SSHServer):
 
 
 @contextlib.asynccontextmanager
-async def serving(*keys: asyncssh.SSHKey, **options: object) -> AsyncIterator[tuple[int, list[str]]]:
+async def serving(*keys: asyncssh.SSHKey, kind: type[Watcher] = Watcher, **options: object) -> AsyncIterator[tuple[int, list[str]]]:
     """Listen on a free port of 127.0.0.1; gives the port and what was tried."""
     seen: list[str] = []
     server = await asyncssh.listen(
-        "127.0.0.1", 0, server_factory=lambda: Watcher(seen), server_host_keys=list(keys), allow_scp=False, sftp_factory=None,
+        "127.0.0.1", 0, server_factory=lambda: kind(seen), server_host_keys=list(keys), allow_scp=False, sftp_factory=None,
         **options,
     )  # fmt: skip
     try:
@@ -56,6 +56,58 @@ async def serving(*keys: asyncssh.SSHKey, **options: object) -> AsyncIterator[tu
     finally:
         server.close()
         await server.wait_closed()
+
+
+class Impatient(Watcher):
+    """Hangs up at the first failure, as an sshd with `MaxAuthTries 1` does."""
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        raise asyncssh.ProtocolError("Too many authentication failures")
+
+    def validate_password(self, username: str, password: str) -> bool:
+        raise asyncssh.ProtocolError("Too many authentication failures")
+
+
+class Barring(Watcher):
+    """Takes the key or the password, says why the account is not let in, and hangs up, as an sshd with PAM does."""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._probed = False
+
+    def begin_auth(self, username: str) -> bool:
+        self._connection.send_auth_banner("For authorized use only.\n")
+        return super().begin_auth(username)
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        if self._probed:
+            self._bar()
+        self._probed = True
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        self._bar()
+        return False
+
+    def _bar(self) -> None:
+        self._connection.send_auth_banner("Down for work.\n")
+        self._connection.abort()
+
+
+class Closed(Watcher):
+    """Takes neither keys nor passwords."""
+
+    def public_key_auth_supported(self) -> bool:
+        return False
+
+    def password_auth_supported(self) -> bool:
+        return False
+
+    def kbdint_auth_supported(self) -> bool:
+        return False
+
+    def host_based_auth_supported(self) -> bool:
+        return True
 
 
 class Bastion(Watcher):

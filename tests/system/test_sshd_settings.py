@@ -97,7 +97,7 @@ async def test_a_server_that_is_full_is_quoted(server: Host) -> None:
 
 @pytest.mark.parametrize(
     ("methods", "asks"),
-    [("publickey,keyboard-interactive", "Password:"), ("publickey,password", "a password"), ("publickey,hostbased", "another method")],
+    [("publickey,keyboard-interactive", "Password:"), ("publickey,password", "a password"), ("publickey,publickey", "another method")],
 )
 async def test_a_second_factor_is_named(server: Host, methods: str, asks: str) -> None:
     """PAM's stack here asks for a password as it would for a code."""
@@ -116,6 +116,22 @@ async def test_a_password_behind_a_key_is_given(server: Host) -> None:
     assert answer.of("uid") == ["0"]
 
 
+async def test_why_a_log_in_is_ended_is_named(server: Host) -> None:
+    async with running(server, "MaxAuthTries 1") as target:
+        assert (await refused(target._replace(private_key=Secret(server.private_key("id_stranger"))))).code == "key_rejected"
+    async with running(
+        server, "UsePAM yes", "GSSAPIAuthentication yes", "Match User root", "AuthenticationMethods gssapi-with-mic"
+    ) as target:
+        assert (await refused(target)).code == "method_off"
+        await asyncio.to_thread(server.sh, "echo down for work > /run/nologin")
+        try:
+            error = await refused(target._replace(username="ops"))
+        finally:
+            await asyncio.to_thread(server.sh, "rm /run/nologin")
+    assert error.code == "account_refused"
+    assert "(down for work)" in error.message
+
+
 async def test_a_password_that_has_expired_is_named(server: Host) -> None:
     await asyncio.to_thread(server.sh, "chage -d 0 ops")
     try:
@@ -123,6 +139,8 @@ async def test_a_password_that_has_expired_is_named(server: Host) -> None:
             server, "UsePAM yes", "KbdInteractiveAuthentication yes", "AuthenticationMethods keyboard-interactive"
         ) as target:
             error = await refused(target._replace(username="ops", private_key=None, password=Secret("lab-ops-pw")))
+        async with running(server, "UsePAM yes") as target:
+            by_key = await refused(target._replace(username="ops"))
     finally:
         await asyncio.to_thread(server.sh, "chage -d $(date +%F) ops")
-    assert error.code == "password_expired"
+    assert (error.code, by_key.code) == ("password_expired", "password_expired")

@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -18,7 +19,7 @@ from majortom.keys import LoadedKey, load_key
 from majortom.opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Offer, check_offer
 from tests.support.addresses import any_address
 from tests.support.ports import free_port
-from tests.support.ssh_server import serving
+from tests.support.ssh_server import Barring, Closed, Impatient, Watcher, serving
 
 ED25519 = asyncssh.generate_private_key("ssh-ed25519")
 OTHER = asyncssh.generate_private_key("ssh-ed25519")
@@ -126,6 +127,25 @@ async def test_a_wrong_password_is_named() -> None:
     assert "canary" not in error.message
 
 
+@pytest.mark.parametrize(
+    ("kind", "code", "says"),
+    [
+        (Impatient, "{}_rejected", "let admin in with this {}"),
+        (Barring, "account_refused", "the {} (Down for work.)"),
+        (Closed, "method_off", "takes no {} from admin"),
+    ],
+)
+@pytest.mark.parametrize("given", ["key", "password"])
+async def test_why_a_server_ends_the_log_in_is_named(kind: type[Watcher], code: str, says: str, given: str) -> None:
+    async with serving(ED25519, kind=kind) as (port, _):
+        reached = await connector().reach(target(port))
+        key = await user_key() if given == "key" else None
+        error = await login_error(target(port, password=None if key else Secret("canary")), reached, key)
+    assert (error.code, error.step) == (code.format(given), "authenticate")
+    assert says.format(given) in error.message
+    assert "canary" not in error.message
+
+
 @pytest.mark.holds("SAFETY-64", "S-58")
 async def test_neither_ssh_agent_nor_ssh_config_of_the_hub_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     agent_calls: list[bytes] = []
@@ -224,7 +244,7 @@ async def test_a_fingerprint_of_any_of_the_server_s_keys_confirms_it() -> None:
         ({"encryption_algs": ["aes256-ctr"], "mac_algs": ["hmac-sha1"]}, "MAC"),
     ],
 )
-async def test_a_server_with_weak_methods_only_is_refused(weak: dict[str, list[str]], what: str) -> None:
+async def test_a_server_with_weak_methods_only_is_refused(weak: dict[str, Any], what: str) -> None:
     async with serving(ED25519, **weak) as (port, seen):
         with pytest.raises(DeployError) as caught:
             await reach_and_log_in(target(port, password=Secret("right")))
@@ -235,7 +255,7 @@ async def test_a_server_with_weak_methods_only_is_refused(weak: dict[str, list[s
 
 @pytest.mark.holds("SAFETY-62")
 async def test_a_hardened_server_is_logged_in_to() -> None:
-    methods = {"encryption_algs": ["aes256-ctr", "aes192-ctr"], "mac_algs": ["hmac-sha2-512", "hmac-sha2-256"]}
+    methods: dict[str, Any] = {"encryption_algs": ["aes256-ctr", "aes192-ctr"], "mac_algs": ["hmac-sha2-512", "hmac-sha2-256"]}
     async with serving(ED25519, **methods) as (port, seen):
         await reach_and_log_in(target(port, password=Secret("right")))
     assert seen == ["begin admin", "password admin"]

@@ -131,6 +131,14 @@ async def test_a_server_that_hangs_up_is_quoted(lines: list[bytes], sentence: st
     assert len(heard) == 1  # a second connection to find out why would cost the next one's welcome
 
 
+async def test_a_server_that_speaks_the_first_version_alone_is_said_to_be_old() -> None:
+    async with saying(says(b"SSH-1.5-Cisco-1.25\r\n")) as (port, _):
+        with pytest.raises(DeployError) as caught:
+            await Connector(LIMITS, any_address).reach(target(port))
+    assert caught.value.code == "no_common_algorithm"
+    assert "only SSH-1.5-Cisco-1.25:" in caught.value.message
+
+
 @pytest.mark.parametrize(
     "greeting",
     [

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import asyncssh
 import pytest
 
 from majortom.base import Secret
+from majortom.keys import LoadedKey, load_key
 from majortom.questions import Questions
+
+
+class Going:
+    """A connection whose server offers these methods next."""
+
+    def __init__(self, *methods: str) -> None:
+        self._methods = methods
+
+    def get_server_auth_methods(self) -> list[str]:
+        return list(self._methods)
+
+
+def offering(*methods: str) -> Questions:
+    """Questions to a server that takes a password and then offers these methods."""
+    questions = Questions("root", None, Secret("canary"))
+    questions.connection_made(cast("asyncssh.SSHClientConnection", Going(*methods)))
+    assert questions.password_auth_requested() == "canary"
+    return questions
+
+
+async def new_key() -> LoadedKey:
+    return await load_key(Secret(asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()), None)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +50,7 @@ def test_a_password_answers_one_question_for_it_and_no_other(prompts: list[str],
     questions = Questions("root", None, Secret("canary"))
     assert questions.kbdint_auth_requested() == ""
     answers = [questions.kbdint_challenge_received("", "", "", [(prompt, False)]) for prompt in prompts]
+    assert questions.kbdint_auth_requested() is None
     error = questions.denied()
     assert (error.code, error.step) == (code, "authenticate")
     assert says in error.message
@@ -36,3 +63,57 @@ def test_a_password_that_is_to_be_changed_has_expired() -> None:
     assert questions.password_auth_requested() == "canary"
     questions.password_change_requested("Your password has expired.", "")
     assert questions.denied().code == "password_expired"
+
+
+async def test_a_key_that_the_server_knows_and_a_second_one_that_it_wants() -> None:
+    questions = Questions("root", await new_key(), None)
+    offered = questions.public_key_auth_requested()
+    assert isinstance(offered, list)
+    assert isinstance(offered[0], asyncssh.SSHKeyPair)
+    offered[0].sign(b"what the server asks to sign")
+    assert questions.public_key_auth_requested() is None
+    error = questions.denied()
+    assert error.code == "second_factor"
+    assert "more than the key (another method)" in error.message
+
+
+async def test_a_right_key_and_a_wrong_password_behind_it() -> None:
+    questions = Questions("root", await new_key(), Secret("canary"))
+    offered = questions.public_key_auth_requested()
+    assert isinstance(offered, list)
+    assert isinstance(offered[0], asyncssh.SSHKeyPair)
+    offered[0].sign(b"what the server asks to sign")
+    assert questions.password_auth_requested() == "canary"
+    assert questions.password_auth_requested() is None
+    assert questions.denied().code == "password_rejected"
+
+
+def test_what_a_server_wants_behind_a_right_password_is_asked_for() -> None:
+    questions = offering("keyboard-interactive")
+    assert questions.kbdint_auth_requested() == ""
+    assert questions.kbdint_challenge_received("", "", "", [("Verification code: ", False)]) is None
+    assert "more than the password (Verification code:)" in questions.denied().message
+
+
+def test_a_wrong_password_is_offered_the_same_method_again() -> None:
+    questions = offering("keyboard-interactive", "password")
+    assert questions.kbdint_auth_requested() is None
+    assert questions.password_auth_requested() is None
+    assert questions.denied().code == "password_rejected"
+
+
+def test_a_method_that_is_unknown_here_behind_a_right_password() -> None:
+    assert offering().denied().code == "second_factor"
+
+
+def test_what_pam_says_behind_a_right_answer_is_quoted() -> None:
+    """As an OpenSSH 9.2 did that asks by keyboard-interactive for the password of an account that has expired."""
+    questions = Questions("root", None, Secret("canary"))
+    assert questions.kbdint_auth_requested() == ""
+    assert questions.kbdint_challenge_received("", "", "", [("Password: ", False)]) == ["canary"]
+    said = "Your account has expired; please contact your system administrator.\n"
+    assert questions.kbdint_challenge_received("", said, "", []) == []
+    assert questions.kbdint_auth_requested() is None
+    error = questions.denied()
+    assert error.code == "account_refused"
+    assert f"({said.strip()})" in error.message

@@ -73,6 +73,7 @@ def test_the_prompt_of_sudo_rs_is_understood() -> None:
         (b"Sorry, user admin may not run sudo on node2.\n", 1, "not_in_sudoers"),
         (b"sudo: sorry, you must have a tty to run sudo\n", 1, "sudo_requires_tty"),
         (b"sudo: a password is required\n", 1, "sudo_password_required"),
+        (b"sudo: Account or password is expired, reset your password and try again\n", 1, "password_expired"),
         (b"sudo: 1 incorrect password attempt\n", 1, "sudo_password_wrong"),
         (b"sudo: /etc/sudoers is world writable\nsudo: no valid sudoers sources found, quitting\n", 1, "sudo_failed"),
         (b"", 1, "sudo_failed"),
@@ -89,6 +90,21 @@ def test_an_account_without_a_shell_is_named() -> None:
     talk.feed_out(b"This account is currently not available.\n")
     assert code(talk.never_ready(1)) == "no_shell"
     assert "not available" in talk.never_ready(1).message
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "expected"),
+    [
+        (b"WARNING: Your password has expired.\nPassword change required but no TTY available.\n", 1, "password_expired"),
+        (b"down for work\n", 254, "account_refused"),
+    ],
+)
+def test_an_account_that_is_not_let_in_now_is_named(said: bytes, status: int, expected: str) -> None:
+    """As the sshd of Debian 12 says it in the place of a command."""
+    talk = dialogue(sudo=False)
+    talk.feed_err(said)
+    assert code(talk.never_ready(status)) == expected
+    assert said.decode().splitlines()[0] in talk.never_ready(status).message
 
 
 def test_a_shell_that_talks_without_end_is_stopped() -> None:
