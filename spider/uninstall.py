@@ -26,6 +26,7 @@ from spider.jobfiles import JOBS_DIR
 from spider.keyfiles import key_file, node_of
 from spider.leaving import is_command_new
 from spider.limit import within
+from spider.policy import POLICY_PATH, PolicyRefused, read_policy
 from spider.runner import Cannot, take_lock
 from spider.trusted import Untrusted, read_trusted
 from spider.version import VERSION
@@ -110,9 +111,17 @@ def status(argv: Optional[List[str]] = None) -> int:
         return 64 if argv else EXIT_LEFT
     _say(f"version    {VERSION}")
     said = run_script(script, "status")
-    for note in said.notes:
+    for note in (*said.notes[:1], f"policy     {_policy()}", *said.notes[1:]):
         _say(note)
     return 0 if said.ok else EXIT_LEFT
+
+
+def _policy(path: str = POLICY_PATH, owner: int = 0) -> str:
+    """What the owner allows, as the launcher reads it."""
+    try:
+        return read_policy(path, owner).mode
+    except PolicyRefused as exc:
+        return f"not valid, so no job runs here: {exc}"
 
 
 async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None:

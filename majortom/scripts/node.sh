@@ -4,7 +4,7 @@
 #   install UPLOAD SHA256 VERSION LAUNCHER copy what was uploaded into its places (LAUNCHER: yes or no)
 #   start LAUNCHER                         enable and start the units
 #   command                                give root the command `stardust-spider`, where an older version has installed none, or one with fewer words
-#   status                                 which hub, what it may do, and whether Spider is connected, for the one who owns the server
+#   status                                 which hub, and whether Spider is connected, for the one who owns the server
 #   finish                                 the installation stands: close the journal, and disarm
 #   rollback [SECONDS]                     what the armed timer runs: take back what is not finished; OpenRC has no timers, so it waits itself
 #   diagnose                               why no session came: state and last log lines
@@ -400,7 +400,6 @@ state() {
 
 status() {
     note "hub        $(sed -n 's/^ *url *= *//p' "$ETC/spider.conf")"
-    note "policy     $(sed -n 's/^ *mode *= *//p' "$ETC/policy.conf")"
     if ! active; then found='Spider does not run'
     else
         case $(last_event) in *session_open*) found=connected ;; '') found='Spider runs' ;; *) found='Spider runs, and is not connected' ;; esac

@@ -7,6 +7,7 @@ import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,35 @@ def test_root_s_command_is_renewed_where_it_knows_fewer_words(tmp_path: Path) ->
     command.write_text(script.partition("give_command() {")[2].partition("\n}\n")[0])  # as this version writes it
     assert is_command_new(str(command))
     assert " ! grep -qs ' keys ' \"$COMMAND\"" in script
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("mode = managed", "managed"),
+        ("mode = readonly\nrekey = yes", "readonly"),
+        ("mode = managed\nrekey = maybe", "not valid, so no job runs here: rekey is yes or no"),
+        ("mode = managed\nverbs = upgrade, rekey", "not valid, so no job runs here: unknown verb 'rekey'"),
+        ("mode = managed\nmode = managed", "not valid, so no job runs here: "),
+        (None, "not valid, so no job runs here: "),
+    ],
+)
+def test_the_owner_is_told_the_policy_as_the_launcher_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: str | None, told: str
+) -> None:
+    path = tmp_path / "policy.conf"
+    if lines is not None:
+        path.write_text(f"[policy]\nversion = 1\n{lines}\n")
+    read = partial(uninstall._policy, str(path), os.geteuid())
+    monkeypatch.setattr(uninstall, "_policy", read)
+    script = (ROOT / "majortom/scripts/node.sh").read_bytes().replace(b"ETC=/etc/stardust", f"ETC={tmp_path}".encode())
+    monkeypatch.setattr(uninstall, "carried", lambda: script)
+    (tmp_path / "spider.conf").write_text("[hub]\nurl = wss://h/ws\n")
+    assert uninstall.status() == 0
+    printed = [line.split(None, 1) for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in printed] == ["version", "hub", "policy", "state"]
+    assert printed[1][1] == "wss://h/ws"
+    assert printed[2][1].startswith(told) if told.endswith(" ") else printed[2][1] == told
 
 
 def test_the_job_ends_well_once_systemd_has_the_unit() -> None:
