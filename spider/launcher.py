@@ -56,7 +56,7 @@ class Answer(NamedTuple):
 
     slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
     no-such-job (to a stop: it was not begun and never will be), ended (to a stop) · replay (the id is used up) ·
-    outdated (an order that was issued later has been taken; the id is not used up) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
+    outdated (an order that was issued later has been taken; the id is not used up) · latest-damaged (when that was cannot be read) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
     not-started (the unit could not be started) · starting (accepted; systemd has the start queued) · no-key.
     """
 
@@ -208,8 +208,16 @@ def _use_up(order: Order, places: Places, now: float, boot: str, body: bytes) ->
 
 
 def _latest(places: Places) -> int:
-    found = read_document(places.started, LATEST)
-    return 0 if found is None else int(found["at"])
+    """When the latest order that was taken had been issued; 0: none was.
+
+    Raises: Refused: the file is damaged. Taken for none, it would let orders through that were kept back.
+    """
+    if not os.path.lexists(os.path.join(places.started, LATEST)):
+        return 0
+    at = (read_document(places.started, LATEST) or {}).get("at")
+    if type(at) is not int or at < 0:
+        raise Refused("latest-damaged")
+    return at
 
 
 def _was_stopped_first(order: Order, places: Places) -> bool:

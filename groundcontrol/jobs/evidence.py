@@ -37,6 +37,8 @@ _WORDS: Final = {
     "too-long": "the clocks of hub and node differ too much",
     "outdated": "the node has taken an order that was issued later than this one: the clock of the hub, or of the node, ran ahead before "
     "(root can end this there: `stardust-spider orders reset`)",
+    "latest-damaged": "the node cannot read when its latest order was issued, so it takes none until root resets that there: "
+    "`stardust-spider orders reset`",
     "no-space": "there is not enough room on the node's disk to begin",
     "not-started": "the server could not start the job (its unit; under OpenRC its runner)",
     "no-key": "the node has no launch key: it was installed to look, not to act",

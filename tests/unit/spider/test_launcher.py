@@ -202,8 +202,18 @@ def test_the_time_of_the_latest_order_is_durable_before_the_id_is_used_up(places
         assert os.waitpid(child, 0)[1]
     assert put_at(places, NOW, issued(NOW - 1)) == ("refused", "outdated")
     assert put_at(places, NOW, wish) == ("accepted", "")
-    Path(places.started, ".latest").write_text('{"at": "soon"}')  # what is damaged allows nothing
-    assert put_at(places, NOW, issued(NOW + 1))[0] == "error"
+
+
+@pytest.mark.parametrize(
+    "content", ['{"at": "soon"}', '{"at": null}', '{"at": -5}', '{"at": true}', '{"at": 1.5}', "{}", "[]", '{"at": 1', "", "\0"]
+)
+def test_a_damaged_time_of_the_latest_order_allows_nothing_until_root_resets_it(places: Places, content: str) -> None:
+    path = Path(places.started, ".latest")
+    path.write_text(content)
+    assert put_at(places, NOW, issued(NOW)) == ("refused", "latest-damaged")
+    assert path.read_text() == content
+    assert orders(["reset"], places) == 0
+    assert put_at(places, NOW, issued(NOW)) == ("accepted", "")
 
 
 @pytest.mark.holds("F-04")

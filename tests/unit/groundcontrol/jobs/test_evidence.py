@@ -82,3 +82,9 @@ def test_progress_is_a_known_phase_and_a_share_or_nothing(phase: str, percent: i
 
 def test_what_a_node_may_say_of_an_end_is_final_or_open_to_the_truth() -> None:
     assert {"succeeded", "failed", "interrupted", "unknown"} <= TERMINAL
+
+
+def test_where_root_has_to_reset_the_time_of_the_latest_order_the_reason_names_the_command() -> None:
+    for why in ("outdated", "latest-damaged"):
+        told = refusal("refused", why)
+        assert (told.code, "`stardust-spider orders reset`" in told.message) == (f"job.{why.replace('-', '_')}", True)
