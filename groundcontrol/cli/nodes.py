@@ -9,6 +9,7 @@ from typing import Any
 
 from groundcontrol.cli import removal
 from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.each import each_node
 from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.table import MISSING, age, figure, percent, ratio, table
 
@@ -84,12 +85,18 @@ async def _decide(args: argparse.Namespace) -> int:
             if not found[0]["waiting"]:
                 raise CliError(f"{shown(found[0]['name'])} does not wait for approval; nothing was done")
             chosen[found[0]["id"]] = found[0]
-        for node_id in chosen:
-            await hub.post(f"/nodes/{node_id}/{args.act}", None)
-    done = chosen.values()
-    if args.json:
-        print(json.dumps({"nodes": [node["id"] for node in done], "act": args.act}))
-    else:
-        for node in done:
-            print(f"{shown(node['name'])} is in" if args.act == "approve" else f"{shown(node['name'])} was turned away")
-    return 0
+        done: list[str] = []
+        refused: list[dict[str, str]] = []
+
+        async def one(node: Any) -> None:
+            await hub.post(f"/nodes/{node['id']}/{args.act}", None)
+            done.append(node["id"])
+            if not args.json:
+                print(f"{shown(node['name'])} is in" if args.act == "approve" else f"{shown(node['name'])} was turned away", flush=True)
+
+        try:
+            await each_node(list(chosen.values()), one, refused, quiet=args.json)
+        finally:
+            if args.json and (done or refused):
+                print(json.dumps({"nodes": done, "act": args.act, "refused": refused}))
+    return 1 if refused else 0

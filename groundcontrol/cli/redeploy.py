@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from groundcontrol.cli.client import Hub, node_of, shown
 from groundcontrol.cli.login import add_login, login_body
@@ -28,7 +29,11 @@ async def run(args: argparse.Namespace) -> int:
     body |= {"keep_credentials": False} if args.forget_credentials else {}
     async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
         node = await node_of(hub, args.node)
-        row = await hub.post(f"/nodes/{node['id']}/redeploy", body)
+
+        async def ask() -> list[Any]:
+            return [await hub.post(f"/nodes/{node['id']}/redeploy", body)]
+
+        [row] = await watch.begin("install", [node["id"]], ask)
         if not args.no_wait:
             row = await end_of_deployment(watch, row, refuse_unknown_host=True)
     if args.json:

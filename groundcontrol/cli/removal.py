@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
+from groundcontrol.cli.each import each_node
 from groundcontrol.cli.login import add_login, has_login, login_body
 from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.watch import Watch, end_of_deployment
@@ -34,27 +35,37 @@ async def remove(args: argparse.Namespace) -> int:
         raise UsageError("nodes: --forget contacts no server, so it takes nothing to log in with")
     if len(args.node) > 1 and has_login(args):
         raise UsageError("nodes: what opens a server is given for one node at a time")
-    rows = []
+    rows: dict[str, Any] = {}
+    refused: list[dict[str, str]] = []
     async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
         nodes = list({node["id"]: node for node in [await node_of(hub, word) for word in args.node]}.values())
         if not args.yes and not _confirmed(nodes, args, given=has_login(args)):
             raise CliError("nothing was removed")
         body = login_body(args) or None
-        for node in nodes:
-            row = await _ordered(hub, node, body, forget=args.forget)
+
+        async def one(node: Any) -> None:
+            row = rows[node["id"]] = await _ordered(hub, watch, node, body, forget=args.forget)
             if not args.no_wait:
-                row = await end_of_deployment(watch, row, refuse_unknown_host=True)
-            rows.append(row)
+                row = rows[node["id"]] = await end_of_deployment(watch, row, refuse_unknown_host=True)
             if not args.json:
-                print(row["id"] if args.no_wait else shown(_sentence(node, row)))
-    if args.json:
-        print(json.dumps({"deployments": rows}))
-    return 0 if args.no_wait or all(row["state"] == "succeeded" for row in rows) else 1
+                print(row["id"] if args.no_wait else shown(_sentence(node, row)), flush=True)
+
+        try:
+            await each_node(nodes, one, refused, quiet=args.json)
+        finally:  # also where the hub is away, or the person ends it: what was removed is removed
+            for one_refused in refused:
+                rows.pop(one_refused["node_id"], None)  # it has asked for a host key, and was cancelled
+            if args.json and (rows or refused):
+                print(json.dumps({"deployments": list(rows.values()), "refused": refused}))
+    return 0 if not refused and (args.no_wait or all(row["state"] == "succeeded" for row in rows.values())) else 1
 
 
-async def _ordered(hub: Hub, node: Any, body: object, *, forget: bool) -> Any:
+async def _ordered(hub: Hub, watch: Watch, node: Any, body: object, *, forget: bool) -> Any:
+    async def ask() -> list[Any]:
+        return [await hub.delete(f"/nodes/{node['id']}", body, {"force": "true"} if forget else {})]
+
     try:
-        return await hub.delete(f"/nodes/{node['id']}", body, {"force": "true"} if forget else {})
+        [row] = await watch.begin("remove", [node["id"]], ask)
     except CliError as exc:
         if exc.code != "credentials_required":
             raise
@@ -62,6 +73,7 @@ async def _ordered(hub: Hub, node: Any, body: object, *, forget: bool) -> Any:
             f"{exc} (here: --username with --key or --password, or --forget; root on the server can run `stardust-spider uninstall`)",
             exc.code,
         ) from exc
+    return row
 
 
 def _confirmed(nodes: list[Any], args: argparse.Namespace, *, given: bool) -> bool:

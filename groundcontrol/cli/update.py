@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.watch import Watch, deployment_line, end_of_deployment
@@ -37,8 +38,13 @@ async def run(args: argparse.Namespace) -> int:
                 return 1 if left else 0
         if not chosen:
             raise CliError("name nodes, or their tag with --tag, or give --outdated")
-        asked = {"nodes": list(dict.fromkeys(chosen)), "canaries": args.canaries, "at_once": args.at_once}
-        rows = (await hub.post("/agent-updates", asked))["deployments"]
+        nodes = list(dict.fromkeys(chosen))
+
+        async def ask() -> list[Any]:
+            asked = {"nodes": nodes, "canaries": args.canaries, "at_once": args.at_once}
+            return list((await hub.post("/agent-updates", asked))["deployments"])
+
+        rows = await watch.begin("update", nodes, ask)
         if not args.json:
             print(f"{len(rows)} ordered", file=sys.stderr)
         for at, row in enumerate(rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -46,6 +46,39 @@ class Watch:
         """Order something once, although the answer may be lost: the hub knows a repeated order by its Idempotency-Key."""
         headers = {"Idempotency-Key": new_time_id()}
         return await self._repeat(lambda: self._hub.post(path, body, headers))
+
+    async def begin(self, kind: str, nodes: Sequence[str], ask: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        """Begin deployments of nodes once, although the answer may be lost: before they are asked for again, the hub's list is read, and what was
+        begun meanwhile is followed. Such orders have no Idempotency-Key.
+
+        Args:    kind: of the deployments.
+                 ask: orders them; gives them, one for each node.
+        """
+        self._ordered = ""  # else the way back would lead to what was ordered before
+        newest = (await self._repeat(lambda: self._hub.get("/deployments", {"limit": "1"})))["deployments"]
+        before = newest[0]["id"] if newest else None
+        lost = False
+
+        async def once() -> list[Any]:
+            nonlocal lost
+            if lost and (begun := await self._begun_since(before, kind, nodes)):
+                return begun
+            lost = True
+            return await ask()
+
+        return await self._repeat(once)
+
+    async def _begun_since(self, before: str | None, kind: str, nodes: Sequence[str]) -> list[Any]:
+        """The newest deployments of these nodes, if one of them is newer than `before`; nodes that were at it already keep an older one."""
+        found: dict[str, Any] = {}
+        async for row in self._hub.every("/deployments", "deployments"):
+            if row["id"] == before and not found:
+                break
+            if row["kind"] == kind and row["node_id"] in nodes:
+                found.setdefault(row["node_id"], row)
+                if len(found) == len(nodes):
+                    break
+        return [found[node] for node in nodes if node in found]
 
     async def post(self, path: str) -> Any:
         """Ask for something that may be asked for twice."""

@@ -282,6 +282,9 @@ def test_a_node_is_removed_by_one_command_that_asks_before(shared_hub: HubProces
     status, _, error = stardust(shared_hub, "nodes", "remove", "cli-gone-a", "--yes")
     assert (status, error["error"]["code"]) == (1, "credentials_required"), "its server is not said to be clean when nobody was there"
     assert "--forget" in error["error"]["message"]
+    status, answer, error = stardust(shared_hub, "nodes", "remove", "cli-gone-a", "cli-gone-b", "--yes")
+    assert (status, error, answer["deployments"]) == (1, None, [])
+    assert [(one["node_id"], one["code"]) for one in answer["refused"]] == [(node.node_id, "credentials_required") for node in nodes[:2]]
     status, screen = typed(shared_hub, "nodes", "remove", "cli-gone-a", "--forget", answer=b"no\n")
     assert (status, "nothing was removed" in screen, left()) == (1, True, {"cli-gone-a", "cli-gone-b", "cli-gone-c"})
     assert "what is on its server stays there" in screen

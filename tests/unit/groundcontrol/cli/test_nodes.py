@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import AsyncIterator
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import pytest
 
-from groundcontrol.cli import nodes
-from groundcontrol.cli.client import CliError, Hub
+from groundcontrol.cli import nodes, removal
+from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.options import parse
 from groundcontrol.cli.update import _outdated
 from groundcontrol.cli.verbs import find, parser_of
+from tests.support.waiting_clock import WaitingClock
 
 
 class FleetHub:
@@ -38,6 +41,7 @@ class FleetHub:
 
 def node(name: str, *, waiting: bool = False, state: str = "online", agent: str = "outdated", policy: object = None) -> dict[str, Any]:
     return {
+        "address": "", "credentials_kept": False,
         "id": name, "name": name, "waiting": waiting, "state": state, "agent": agent,
         "policy": policy or {"mode": "managed", "verbs": []},
     }  # fmt: skip
@@ -61,6 +65,92 @@ async def test_all_that_are_named_are_approved_or_none(monkeypatch: pytest.Monke
         with pytest.raises(CliError, match="nothing was done"):
             await nodes.run(args)
     assert posted == asked
+
+
+class Removing(FleetHub):
+    """Refuses some of its nodes."""
+
+    fleet: tuple[dict[str, Any], ...] = (node("a", state="offline"), node("b"), node("c"))
+    refuses: ClassVar[dict[str, CliError]] = {"b": CliError("b is being deployed", "conflict")}
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.rows: dict[str, Any] = {}
+
+    async def every(self, path: str, _name: str) -> AsyncIterator[Any]:
+        for row in self.fleet if path == "/nodes" else reversed(self.rows.values()):
+            yield row
+
+    async def get(self, path: str, _params: object = None) -> Any:
+        ident = path.rpartition("/")[2]
+        return self.rows[ident] | {"state": "succeeded", "ended_at": 1.0} if ident in self.rows else {"deployments": []}
+
+    async def delete(self, path: str, _body: object, _params: object) -> Any:
+        ident = path.rpartition("/")[2]
+        self.asked.append(ident)
+        if ident in self.refuses:
+            raise self.refuses[ident]
+        self.rows[ident] = {
+            "id": ident, "kind": "remove", "node_id": ident, "state": "running", "ended_at": None, "error": None, "steps": [], "forced": True,
+        }  # fmt: skip
+        return self.rows[ident]
+
+    async def post(self, path: str, _body: object) -> None:
+        await self.delete(path.rpartition("/")[0], None, None)
+
+
+def words_of(*words: str) -> argparse.Namespace:
+    verb = find("nodes")
+    assert verb is not None
+    return parse(parser_of(verb), list(words))
+
+
+@pytest.mark.parametrize("wait", [(), ("--no-wait",)])
+async def test_a_node_that_is_refused_hides_none_that_was_removed(
+    wait: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for as_json in (True, False):
+        hub = Removing()
+        monkeypatch.setattr(removal, "Hub", lambda _args, hub=hub: hub)
+        assert await nodes.run(words_of("remove", "a", "b", "c", "--yes", *wait, *["--json"] * as_json)) == 1
+        assert hub.asked == ["a", "b", "c"]
+        told = capsys.readouterr()
+        if as_json:
+            answer = json.loads(told.out)
+            assert [(row["node_id"], row["state"]) for row in answer["deployments"]] == [
+                ("a", "running" if wait else "succeeded"), ("c", "running" if wait else "succeeded"),
+            ]  # fmt: skip
+            assert answer["refused"] == [{"node_id": "b", "code": "conflict", "message": "b is being deployed"}]
+        else:
+            assert [line[:1] for line in told.out.splitlines()] == ["a", "c"]
+            assert told.err == "b: refused: b is being deployed\n"
+
+
+async def test_a_hub_that_goes_away_after_the_first_node_is_told_with_what_was_removed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Leaving(Removing):
+        refuses: ClassVar[dict[str, CliError]] = {"b": CliError("no hub answers", UNREACHABLE)}
+
+    monkeypatch.setattr(removal, "Hub", lambda _args: Leaving())
+    WaitingClock(monkeypatch)
+    with pytest.raises(CliError, match=r"^b: no hub answers.*; not asked for: c$") as caught:
+        await nodes.run(words_of("remove", "a", "b", "c", "--yes", "--json"))
+    assert caught.value.code == UNREACHABLE
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["node_id"] for row in answer["deployments"]] == ["a"]
+
+
+async def test_a_node_that_is_refused_hides_none_that_was_turned_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Waiting(Removing):
+        fleet = tuple(node(name, waiting=True) for name in "abc")
+
+    monkeypatch.setattr(nodes, "Hub", lambda _args: Waiting())
+    assert await nodes.run(words_of("reject", "a", "b", "c", "--json")) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["nodes"], [one["node_id"] for one in answer["refused"]]) == (["a", "c"], ["b"])
 
 
 async def test_outdated_nodes_that_can_be_updated_now_are_chosen_and_the_others_named() -> None:

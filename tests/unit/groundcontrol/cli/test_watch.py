@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from groundcontrol.cli import watch
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.watch import Watch
+from tests.support.waiting_clock import WaitingClock
 
 AWAY = CliError("no hub answers in the data folder /srv/hub", UNREACHABLE)
 
@@ -30,16 +32,35 @@ class Restarting:
         return await self.get(path)
 
 
-class Clock:
-    """Time that passes by waiting alone."""
+class Deploying(Restarting):
+    """Loses the answers to its first orders: they are begun all the same, where `begins` says so."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr("groundcontrol.cli.watch.time.monotonic", lambda: self.now)
-        monkeypatch.setattr("groundcontrol.cli.watch.asyncio.sleep", self._sleep)
+    def __init__(self, *before: dict[str, Any], lost: int, begins: bool) -> None:
+        super().__init__()
+        self.rows = list(before)
+        self.asked = 0
+        self._lost = lost
+        self._begins = begins
 
-    async def _sleep(self, seconds: float) -> None:
-        self.now += seconds
+    async def get(self, path: str, params: dict[str, str] | None = None) -> Any:
+        assert (path, params) == ("/deployments", {"limit": "1"})
+        return {"deployments": self.rows[:1]}
+
+    async def every(self, _path: str, _name: str) -> AsyncIterator[Any]:
+        for row in self.rows:
+            yield row
+
+    async def order(self) -> list[Any]:
+        self.asked += 1
+        if self.asked > self._lost or self._begins:
+            self.rows.insert(0, row(f"new{self.asked}", "web-1", "update"))
+        if self.asked <= self._lost:
+            raise AWAY
+        return [self.rows[0]]
+
+
+def row(ident: str, node: str, kind: str) -> dict[str, Any]:
+    return {"id": ident, "node_id": node, "kind": kind}
 
 
 def watching(hub: Restarting, *, quiet: bool = False) -> Watch:
@@ -52,7 +73,7 @@ def watching(hub: Restarting, *, quiet: bool = False) -> Watch:
 async def test_a_hub_that_is_away_is_asked_again_and_the_person_is_told(
     code: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Clock(monkeypatch)
+    WaitingClock(monkeypatch)
     answer: Any = await watching(Restarting(*[CliError("it is away", code)] * 3)).get("/jobs/0123")
     assert answer == "answer"
     told = capsys.readouterr()
@@ -63,7 +84,7 @@ async def test_a_hub_that_is_away_is_asked_again_and_the_person_is_told(
 async def test_a_hub_that_stays_away_is_given_up_after_a_bounded_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clock = Clock(monkeypatch)
+    clock = WaitingClock(monkeypatch)
     with pytest.raises(CliError, match="stardust jobs follow 0123") as caught:
         await watching(Restarting(*[AWAY] * 10_000)).get("/jobs/0123")
     assert caught.value.code == UNREACHABLE
@@ -73,7 +94,7 @@ async def test_a_hub_that_stays_away_is_given_up_after_a_bounded_time(
 
 
 async def test_what_the_hub_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    Clock(monkeypatch)
+    WaitingClock(monkeypatch)
     hub = Restarting(CliError("there is no such job", "not_found"))
     with pytest.raises(CliError, match="no such job"):
         await watching(hub).get("/jobs/0123")
@@ -82,9 +103,35 @@ async def test_what_the_hub_refuses_is_not_asked_again(monkeypatch: pytest.Monke
 async def test_an_order_whose_answer_was_lost_is_repeated_as_the_same_order(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Clock(monkeypatch)
+    WaitingClock(monkeypatch)
     hub = Restarting(AWAY, AWAY)
     assert await watching(hub, quiet=True).order("/nodes/0/jobs", {}) == "answer"
     assert len(hub.keys) == 3
     assert len(set(hub.keys)) == 1
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("nodes", [["web-1"], ["web-1", "at-it"]])
+async def test_a_deployment_whose_answer_was_lost_is_followed_and_not_begun_twice(
+    nodes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    WaitingClock(monkeypatch)
+    at_it = row("older", "at-it", "update")
+    hub = Deploying(row("last", "web-1", "install"), at_it, row("first", "web-1", "update"), lost=1, begins=True)
+    found = await watching(hub).begin("update", nodes, hub.order)
+    assert (hub.asked, found) == (1, [row("new1", "web-1", "update"), at_it][: len(nodes)])
+
+
+async def test_a_deployment_that_the_hub_never_heard_of_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of before is none that was begun now."""
+    WaitingClock(monkeypatch)
+    hub = Deploying(row("last", "web-1", "update"), lost=3, begins=False)
+    found = await watching(hub).begin("update", ["web-1"], hub.order)
+    assert (hub.asked, found) == (4, [row("new4", "web-1", "update")])
+
+
+async def test_a_hub_that_goes_away_at_the_next_order_names_no_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    WaitingClock(monkeypatch)
+    hub = Deploying(lost=10_000, begins=False)
+    with pytest.raises(CliError, match=r"look with: stardust jobs$"):
+        await watching(hub).begin("remove", ["web-1"], hub.order)

@@ -1,0 +1,30 @@
+"""One act on each of several nodes: the refusal of one hides nothing of what was done with the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from groundcontrol.cli.client import UNREACHABLE, CliError, shown
+
+
+async def each_node(nodes: Sequence[Any], act: Callable[[Any], Awaitable[None]], refused: list[dict[str, str]], *, quiet: bool) -> None:
+    """Go through the nodes, and on after one that is refused.
+
+    Args:   refused: gets the nodes that are refused, as a batch of jobs lists them.
+            quiet: they are not named on standard error: a program reads the list.
+    Raises: CliError: the hub is away, or has refused the only node.
+    """
+    for at, node in enumerate(nodes):
+        try:
+            await act(node)
+        except CliError as exc:
+            if len(nodes) == 1:
+                raise
+            if exc.code == UNREACHABLE:
+                left = ", ".join(shown(later["name"]) for later in nodes[at + 1 :])
+                raise CliError(f"{shown(node['name'])}: {exc}{f'; not asked for: {left}' if left else ''}", exc.code) from exc
+            refused.append({"node_id": node["id"], "code": exc.code, "message": str(exc)})
+            if not quiet:
+                print(f"{shown(node['name'])}: refused: {exc}", file=sys.stderr, flush=True)
