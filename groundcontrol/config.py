@@ -21,10 +21,12 @@ from groundcontrol.settings import SETTINGS, Setting, serve_parser
 from groundcontrol.vault import check_secret
 from spider.wire.certificates import read_pins
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_SECRET_BYTES: Final = 4096
 """Of a file that a secret is read from."""
+_LOOPBACK: Final[Mapping[int, Address]] = {4: ipaddress.IPv4Address("127.0.0.1"), 6: ipaddress.IPv6Address("::1")}
 WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
 """A network with a shorter prefix trusts half the internet: a wildcard by another name."""
 
@@ -105,24 +107,42 @@ class Config:
         return ipaddress.ip_address(self.bind).is_loopback
 
     @property
+    def local_host(self) -> str:
+        """The address under which this machine reaches the hub's port, as it stands in a URL."""
+        address = ipaddress.ip_address(self.bind)
+        if address.is_unspecified:
+            address = _LOOPBACK[address.version]
+        return f"[{address}]" if address.version == 6 else str(address)
+
+    @property
+    def local_node_url(self) -> str | None:
+        """Where a node on this machine finds this hub without a proxy. None: ws:// is not for the address that the hub listens on."""
+        return f"ws://{self._on_port(self.local_host)}/ws" if is_loopback_name(self.local_host.strip("[]")) else None
+
+    @property
     def node_url(self) -> str:
         """Where nodes find this hub."""
-        return self.server_url or f"ws://127.0.0.1:{self.port}/ws"
+        return self.server_url or f"ws://{self._on_port(self.local_host)}/ws"
 
     @property
     def origins(self) -> frozenset[str]:
         """The web origins of the page; no other may use a cookie."""
         if self.server_url is None:
-            return frozenset(f"http://{name}{'' if self.port == 80 else f':{self.port}'}" for name in ("localhost", "127.0.0.1"))
+            names = {self.local_host, "localhost"} if self.local_host in ("127.0.0.1", "[::1]") else {self.local_host}
+            return frozenset(f"http://{self._on_port(name)}" for name in names)
         scheme, authority = _authority(self.server_url)
         return frozenset({f"{'https' if scheme == 'wss' else 'http'}://{authority}"})
 
     @property
     def agent_hosts(self) -> frozenset[str]:
         """What a node may have dialled to get here: anything else is being relayed."""
-        if self.server_url is not None:
-            return frozenset({_authority(self.server_url)[1]})
-        return frozenset(f"{name}{'' if self.port == 80 else f':{self.port}'}" for name in ("localhost", "127.0.0.1", "[::1]"))
+        if self.server_url is None:  # a tunnel may end at any name of a node's own machine
+            return frozenset(self._on_port(name) for name in {self.local_host, "localhost", "127.0.0.1", "[::1]"})
+        local = () if self.local_node_url is None else (self._on_port(self.local_host),)
+        return frozenset({_authority(self.server_url)[1], *local})
+
+    def _on_port(self, name: str) -> str:
+        return name if self.port == 80 else f"{name}:{self.port}"
 
     @property
     def secure(self) -> bool:

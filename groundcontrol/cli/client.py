@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from groundcontrol.auth.addresses import is_loopback
 from groundcontrol.cli.installed import SERVICE, Installed, find_installed
 from groundcontrol.cli.rights import reason
 from groundcontrol.datadir import user_name
@@ -33,7 +34,6 @@ STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S
 PIECE_BYTES: Final = 64 << 10
 UNREACHABLE: Final = "hub.unreachable"
 UNTRUSTED: Final = "hub.untrusted"
-LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 
@@ -74,7 +74,7 @@ def check_url(url: str) -> None:
         raise CliError(f"--url is not an address: {exc}") from exc
     if not host or port == 0 or parts.username is not None or parts.query or parts.fragment or parts.path.strip("/"):
         raise CliError("--url is https://host or https://host:port, without anything before or behind")
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOCAL_HOSTS):
+    if parts.scheme != "https" and not (parts.scheme == "http" and (host == "localhost" or is_loopback(host))):
         raise CliError(f"--url {url}: a token is only sent over https:// (http:// to this machine)")
 
 

@@ -320,12 +320,12 @@ def test_an_unknown_flag_is_refused(tmp_path: Path) -> None:
     ("url", "origins", "hosts"),
     [
         ("", {"http://localhost:8933", "http://127.0.0.1:8933"}, {"localhost:8933", "127.0.0.1:8933", "[::1]:8933"}),
-        ("wss://Hub.Example.com/ws", {"https://hub.example.com"}, {"hub.example.com"}),
-        ("wss://hub.example.com:443/ws", {"https://hub.example.com"}, {"hub.example.com"}),
-        ("wss://hub.example.com:8443/ws", {"https://hub.example.com:8443"}, {"hub.example.com:8443"}),
+        ("wss://Hub.Example.com/ws", {"https://hub.example.com"}, {"hub.example.com", "127.0.0.1:8933"}),
+        ("wss://hub.example.com:443/ws", {"https://hub.example.com"}, {"hub.example.com", "127.0.0.1:8933"}),
+        ("wss://hub.example.com:8443/ws", {"https://hub.example.com:8443"}, {"hub.example.com:8443", "127.0.0.1:8933"}),
         ("ws://127.0.0.1:8933/ws", {"http://127.0.0.1:8933"}, {"127.0.0.1:8933"}),
-        ("ws://localhost/ws", {"http://localhost"}, {"localhost"}),
-        ("wss://[2001:db8::1]/ws", {"https://[2001:db8::1]"}, {"[2001:db8::1]"}),
+        ("ws://localhost/ws", {"http://localhost"}, {"localhost", "127.0.0.1:8933"}),
+        ("wss://[2001:db8::1]/ws", {"https://[2001:db8::1]"}, {"[2001:db8::1]", "127.0.0.1:8933"}),
     ],
 )
 def test_origin_and_host_follow_from_the_server_url(tmp_path: Path, url: str, origins: set[str], hosts: set[str]) -> None:
@@ -333,6 +333,32 @@ def test_origin_and_host_follow_from_the_server_url(tmp_path: Path, url: str, or
     assert made.origins == origins
     assert made.agent_hosts == hosts
     assert made.secure == url.startswith("wss")
+
+
+@pytest.mark.parametrize(
+    ("bind", "url", "origins"),
+    [
+        ("127.0.0.1", "ws://127.0.0.1:8933/ws", {"http://127.0.0.1:8933", "http://localhost:8933"}),
+        ("localhost", "ws://127.0.0.1:8933/ws", {"http://127.0.0.1:8933", "http://localhost:8933"}),
+        ("127.0.0.9", "ws://127.0.0.9:8933/ws", {"http://127.0.0.9:8933"}),
+        ("::1", "ws://[::1]:8933/ws", {"http://[::1]:8933", "http://localhost:8933"}),
+    ],
+)
+def test_the_hub_is_found_where_it_listens(tmp_path: Path, bind: str, url: str, origins: set[str]) -> None:
+    made = config(tmp_path, "--bind", bind)
+    assert made.node_url == made.local_node_url == url
+    assert made.origins == origins
+    assert url.split("/")[2] in made.agent_hosts
+
+
+@pytest.mark.parametrize(
+    ("bind", "local"), [("0.0.0.0", "ws://127.0.0.1:8933/ws"), ("::", "ws://[::1]:8933/ws"), ("10.0.0.5", None), ("2001:db8::5", None)]
+)
+def test_a_node_beside_the_hub_needs_no_proxy_where_the_hub_listens_on_loopback_too(tmp_path: Path, bind: str, local: str | None) -> None:
+    made = config(tmp_path, "--bind", bind, "--server-url", "wss://hub.example.com/ws", STARDUST_TRUSTED_PROXIES="10.0.0.1")
+    assert made.node_url == "wss://hub.example.com/ws"
+    assert made.local_node_url == local
+    assert made.agent_hosts == ({"hub.example.com"} if local is None else {"hub.example.com", local.split("/")[2]})
 
 
 def test_port_zero_becomes_the_one_that_the_system_chose(tmp_path: Path) -> None:

@@ -20,7 +20,14 @@ TOKEN = "not-for-strangers"
 
 @pytest.mark.parametrize(
     "url",
-    ["https://hub.example", "https://hub.example:8443/", "http://127.0.0.1:8933", "http://localhost:8933", "http://[::1]:8933"],
+    [
+        "https://hub.example",
+        "https://hub.example:8443/",
+        "http://127.0.0.1:8933",
+        "http://127.0.0.9:8933",
+        "http://localhost:8933",
+        "http://[::1]:8933",
+    ],
 )
 def test_a_token_goes_by_tls_or_within_this_machine(url: str) -> None:
     check_url(url)
