@@ -317,11 +317,15 @@ class Runner:
         raise RunError(f"the hub made no node for this machine: {detail_of(text)}")
 
     def spider_conf(self, config: Config) -> str:
-        """Spider's settings; the hub may be elsewhere at each start."""
+        """Spider's settings; the hub may be elsewhere at each start.
+
+        A proxy and its certificate may be wrong, so this machine is watched without them where it can be.
+        """
         node = json.loads((self.agent / "node.json").read_text())
-        pin = f"tls_pin = {config.tls_pin}\n" if config.tls_pin else ""
+        url = config.local_node_url or config.node_url
+        pin = f"tls_pin = {config.tls_pin}\n" if config.tls_pin and url == config.node_url else ""
         return (
-            f"[hub]\nurl = {config.node_url}\nfleet = {node['fleet_id']}\n{pin}\n"
+            f"[hub]\nurl = {url}\nfleet = {node['fleet_id']}\n{pin}\n"
             f"[node]\nid = {node['node_id']}\ngeneration = {node['generation']}\nname = {node['name']}\n"
         )
 
@@ -449,8 +453,10 @@ def welcome(state: Path, config: Config, login: str) -> str:
         machine = os.environ.get("SSH_CONNECTION", "").split()[2]
     except IndexError:
         machine = socket.gethostname()
-    address = f"http://localhost:{port}" if config.server_url is None else next(iter(config.origins))
-    afar = f"  from afar     ssh -L {port}:localhost:{port} {pwd.getpwuid(os.geteuid()).pw_name}@{machine}"
+    host = "localhost" if config.local_host == "127.0.0.1" else config.local_host
+    address = f"http://{host}:{port}" if config.server_url is None else next(iter(config.origins))
+    here = str(port) if host == "localhost" else f"{host}:{port}"  # the address must be the same at the other end
+    afar = f"  from afar     ssh -L {here}:{host}:{port} {pwd.getpwuid(os.geteuid()).pw_name}@{machine}"
     lines = [
         "",
         f"  Stardust      {address}",

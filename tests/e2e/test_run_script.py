@@ -188,9 +188,11 @@ def test_a_machine_that_was_removed_is_watched_anew_also_where_another_node_has_
     finally:
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=START_LIMIT_S)
-    again = start(state, port)
+    again = start(state, port, "--bind", "127.0.0.9")
     try:
         told = said(again, "stop")
+        assert f"  Stardust      http://127.0.0.9:{port}\n" in told
+        assert f"ssh -L 127.0.0.9:{port}:127.0.0.9:{port} " in told
         assert f"{node['name']} was removed from the fleet; this machine is watched anew." in told
         assert f"Another node is named {node['name']}, so this machine is named {node['name']}-2." in told
         [anew_id] = {found["id"] for found in nodes()} - {other.node_id}
@@ -228,15 +230,14 @@ def test_a_hub_that_died_is_started_again_and_one_that_refuses_its_settings_is_n
     state.mkdir()
     (state / "hub.log").write_bytes(b"x" * (MOST_LOG_BYTES + 1))
     hub = HubProcess(state, port=port)  # which scripts/run starts: asked by its socket alone
-    flags = ("--port", str(port), "--bind", "127.0.0.1", "--server-url", f"ws://localhost:{port}/ws")
+    flags = ("--port", str(port), "--bind", "127.0.0.1", "--server-url", "wss://stardust.example/ws")  # no proxy is there
     process = start(
         state, free_port(), *flags, STARDUST_KEEP_SECONDS_HOURS="7", STARDUST_SECRET="not the hub's own", STARDUST_CONFIG="/none"
     )
     try:
-        assert f"http://localhost:{port}\n" in said(process, "stop")
+        assert "  Stardust      https://stardust.example\n" in said(process, "stop")
         assert (state / "hub.log").stat().st_size < MOST_LOG_BYTES < (state / "hub.log.1").stat().st_size
         assert hub.local("GET", "/api/v1/settings").json["retention"][0]["kept_s"] == 7 * 3600
-        assert f"url = ws://localhost:{port}/ws\n" in (state / "agent/spider.conf").read_text()
         spider = (state / "spider.pid").read_text()
         os.kill(int((state / "hub.pid").read_text()), signal.SIGKILL)
         assert "Ground Control ended by itself (killed by SIGKILL); the last it said: " in said(process, "is started again in 1 s")
