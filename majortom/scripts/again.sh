@@ -40,6 +40,7 @@ aside() {
     watched
     recorded 'again begun' && ! recorded 'again laid' || die rolled_back
     stop_units
+    end_ours # what is laid aside is removed when the new Spider runs: by then no program may hold a folder of it
     mkdir -p -m 0700 "$OLD_ETC.units" || die install_failed "$OLD_ETC.units cannot be made"
     if [ -e "$ETC" ]; then mv -T -- "$ETC" "$OLD_ETC" || die install_failed "$ETC cannot be moved"; fi
     if [ -e "$OPT" ]; then mv -T -- "$OPT" "$OLD_OPT" || die install_failed "$OPT cannot be moved"; fi
@@ -81,6 +82,7 @@ rc_start() { rc_quiet rc-service "$1" start || { rc_quiet rc-service "$1" zap &&
 # Whatever of this was done before is found done.
 bring_back() {
     stop_units
+    end_ours
     if recorded 'again laid'; then
         for unit in $UNIT_FILES; do rm -f -- "$UNITS/$unit" "$UNITS"/*.target.wants/"$unit"; done
         burn "$ETC"

@@ -462,7 +462,6 @@ remove() {
     parents='' ours=no taken=''
     if [ -f "$JOURNAL" ]; then
         parents=$(sed -n 's/^parent //p' "$JOURNAL")
-        recorded 'user stardust' && ours=yes
         taken=$(sed -n 's/^package //p' "$JOURNAL")
     fi
     if [ "$why" = undo ] && recorded 'again begun'; then
@@ -496,10 +495,7 @@ remove() {
         systemctl reset-failed 'stardust-spider.service' 'stardust-launcher*' 'stardust-job@*' >/dev/null 2>&1
         systemctl stop 'system-stardust\x2dlauncher.slice' 'system-stardust\x2djob.slice' >/dev/null 2>&1
     fi
-    # An account that somebody else made is left alone; ours is known by the journal or by its home. Its programs end before root walks through
-    # their folders: not every rm notices a folder that becomes a link meanwhile.
-    case $(getent passwd stardust) in *:"$VAR":*) ours=yes ;; '') ;; *) [ "$ours" = yes ] || note 'the user stardust is not ours and stays' ;; esac
-    [ "$ours" = no ] || end_programs
+    if end_ours; then ours=yes; elif getent passwd stardust >/dev/null; then note 'the user stardust is not ours and stays'; fi
     burn "$ETC"
     burn "$VAR/staging"
     rm -rf -- /run/stardust /run/stardust-spider "$OPT"
@@ -518,6 +514,14 @@ remove() {
     rm -rf -- "$VAR"
     sweep_uploads
     if [ "$why" = undo ]; then search; fi
+}
+
+# An account that somebody else made is left alone; ours is known by the journal or by its home. Its programs end before root walks through
+# their folders: not every rm notices a folder that becomes a link meanwhile.
+end_ours() {
+    recorded 'user stardust' || case $(getent passwd stardust) in *:"$VAR":*) ;; *) return 1 ;; esac
+    end_programs
+    return 0
 }
 
 # What a service leaves to end by itself keeps its account, and the account's number may be another one's some day.
