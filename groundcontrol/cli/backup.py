@@ -113,6 +113,8 @@ def check_target(file: Path) -> None:
     """Raises: CliError: a backup cannot be written there, so that it is better not to begin."""
     if file.exists():
         raise CliError(f"{file} is there already: a backup never replaces another file; nothing was changed")
+    if not file.parent.is_dir():
+        raise CliError(f"there is no folder {file.parent} for a backup; nothing was changed")
     if not os.access(file.parent, os.W_OK | os.X_OK):
         raise CliError(f"the user {user_name(os.geteuid())}, who owns the data folder, cannot write to {file.parent}; nothing was changed")
 

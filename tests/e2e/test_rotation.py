@@ -163,6 +163,8 @@ def test_a_backup_of_before_a_rotation_is_restored_with_the_old_secret(tmp_path:
     assert said.index(warning) < said.index("Rotate the secret? [y/N]") < said.index("nothing was changed")
     taken = stardust(hub.folder, *rotate, "--backup", str(file), env=old, status=1)
     assert "never replaces another file; nothing was changed" in taken.stderr
+    nowhere = stardust(hub.folder, *rotate, "--backup", str(tmp_path / "none" / "file"), env=old, status=1)
+    assert f"there is no folder {tmp_path / 'none'} for a backup; nothing was changed" in nowhere.stderr
     status, said = typing(hub.folder, *rotate, typed={"[y/N]": "y", "(empty: none):": str(copies)}, env=old)
     assert status == 0, said
     [after] = copies.iterdir()
