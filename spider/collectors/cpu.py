@@ -61,7 +61,8 @@ class CpuShares(NamedTuple):
     nice: int
     irq: int
     softirq: int
-    guest: int
+    guest: Optional[int]
+    """None: it went back, or more of it than can have passed. It is no part of the whole, so the others are known."""
 
 
 def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
@@ -113,14 +114,14 @@ def _number_after(data: bytes, name: bytes) -> Optional[int]:
 
 
 def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]]:
-    """Ticks of each state between two readings.
+    """Ticks of each state of the whole between two readings: all but guest, which is inside others.
 
     Iowait may go back (proc_stat(5)), and idle with it: what a sleeping core waits for is known when it wakes, and the kernel moves that
     time from the one to the other (kernel/time/tick-sched.c). So the two are taken together.
 
     Returns: None: a state went back, or more ticks than that have passed; no share of such a time is true.
     """
-    found = [after - before for after, before in zip(later, earlier)]
+    found = [after - before for after, before in zip(later[:8], earlier[:8])]
     rested = found[3] + found[4]
     found[4] = min(rested, max(0, found[4]))
     found[3] = rested - found[4]
@@ -141,20 +142,22 @@ def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[
     found = _passed(later, earlier, most)
     if found is None:
         return None
-    user, nice, system, idle, iowait, irq, softirq, steal, guest = found
+    user, nice, system, idle, iowait, irq, softirq, steal = found
     busy = user + nice + system + irq + softirq + steal
     whole = busy + idle + iowait
     if not whole:
         return None
+    guest = later.guest - earlier.guest
     parts = (busy, user + nice, system + irq + softirq, iowait, steal, nice, irq, softirq, min(guest, whole))
     step = 50 if whole < FEW_TICKS else 10
-    return CpuShares(*[step * round(10000 * part / whole / step) for part in parts])
+    told = CpuShares(*[step * round(10000 * part / whole / step) for part in parts])
+    return told if 0 <= guest <= most else told._replace(guest=None)
 
 
 def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[int]:
     """The first of `shares` for one core, in whole percent: a tick of 10 ms is no finer."""
     found = _passed(later, earlier, most)
-    whole = sum(found[:8]) if found is not None else 0
+    whole = sum(found) if found is not None else 0
     if found is None or not whole:
         return None
     return round(100 * (whole - found[3] - found[4]) / whole)
@@ -238,10 +241,8 @@ class CoresAndScheduler:
         values: List[Optional[int]] = []
         for core in present:
             found = shares(cores[core], before[core], most_ticks(elapsed_s))
-            if found is None:
-                values.extend((None,) * len(_CORE_PARTS))
-            else:
-                values.extend(getattr(found, part) // 10 for part in _CORE_PARTS)
+            parts = [getattr(found, part, None) for part in _CORE_PARTS]
+            values.extend(None if part is None else part // 10 for part in parts)
         for name, later, earlier in zip(_RATES, did, before_did):
             if later is not None and earlier is not None:
                 self._series.append(name)

@@ -14,15 +14,17 @@ from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
 """How many file systems are reported."""
-MAX_PLACES = 64
-"""At how many places one file system is looked for."""
+MAX_PLACES = 1024
+"""At how many places one file system is looked for: a host of containers binds hundreds of its files."""
+CROWD = 16
+"""Mounts side by side below one folder are a crowd when there are more of them than this."""
 MAX_LABEL = 200
 LIMIT_S = 1.0
 """How long a file system may take to answer."""
 SHORT = 0.05
 """For what part of that a local one is waited for before the next one is asked."""
-MOST_OUT = 16
-"""How many remote ones may owe an answer before no more of them are asked: each keeps a thread."""
+MOST_OUT = 32
+"""How many remote ones may owe an answer before no more of them are asked. Each keeps a thread, and Spider's unit may have 64 tasks."""
 
 NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
 """A single file is mounted, it was unmounted meanwhile, or its owner shows it to nobody else: not measured."""
@@ -174,17 +176,39 @@ def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
 
 
 def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
-    """Of too many file systems those to report: `/`, then local ones, remote ones, and those of containers, short paths first.
+    """Of too many file systems those to report: `/`, then local and remote ones, those of a crowd, and those of containers.
+
+    Short paths come first. A folder with hundreds of mounts so leaves room for the mounts of others.
 
     Args: found: what `choose` gives; the order stays.
     """
-    kept = {places[0] for places in sorted(found, key=lambda places: _weight(places[0]))[:most]}
+    if len(found) <= most:
+        return found
+    crowded = crowds([places[0].point for places in found])
+
+    def weight(places: List[Mount]) -> Tuple[bool, bool, bool, bool, int, int, str]:
+        kind, point = places[0].kind, places[0].point
+        of_containers = _OF_CONTAINERS.match(point) is not None
+        return point != "/", of_containers, point in crowded, is_remote(kind), point.count("/"), len(point), point
+
+    kept = {places[0] for places in sorted(found, key=weight)[:most]}
     return [places for places in found if places[0] in kept]
 
 
-def _weight(mount: Mount) -> Tuple[bool, bool, bool, int, int, str]:
-    point = mount.point
-    return point != "/", _OF_CONTAINERS.match(point) is not None, is_remote(mount.kind), point.count("/"), len(point), point
+def crowds(points: List[str]) -> Set[str]:
+    """Those of `points` that stand, or whose folders stand, beside more than `CROWD` others below one folder.
+
+    What stands directly at `/` is beside each other alone: all paths begin there.
+    """
+    beside: Dict[str, Set[str]] = {}
+    below: Dict[str, List[str]] = {}
+    for point in points:
+        parts = point.split("/")
+        for at in range(1 if len(parts) == 2 else 2, len(parts)):
+            folder = "/".join(parts[:at])
+            beside.setdefault(folder, set()).add(parts[at])
+            below.setdefault(folder, []).append(point)
+    return {point for folder, names in beside.items() if len(names) > CROWD for point in below[folder]}
 
 
 def points_of(own: List[Mount]) -> Dict[str, List[str]]:
@@ -192,7 +216,7 @@ def points_of(own: List[Mount]) -> Dict[str, List[str]]:
     found: Dict[str, List[str]] = {}
     for point, device in {mount.point: mount.device for mount in own}.items():
         found.setdefault(device, []).append(point)
-    return {device: sorted(points, key=lambda point: (len(point), point)) for device, points in found.items()}
+    return {device: sorted(points, key=lambda point: (len(point), point))[:MAX_PLACES] for device, points in found.items()}
 
 
 def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
@@ -201,7 +225,7 @@ def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
     Args: own: what `points_of` gives for this process.
     """
     points = own.get(mount.device, [])
-    return [mount.point] if mount.point in points else points[:MAX_PLACES]
+    return [mount.point] if mount.point in points else points
 
 
 def label_of(point: str) -> str:
@@ -244,13 +268,17 @@ def measure_first(places: List[Place]) -> Tuple[Mount, Optional[Usage]]:
              that this process may look at.
     """
     passed: OSError = NotADirectoryError("nothing of it is mounted")
+    asked: Set[str] = set()
     for mount, paths in places:
         if not paths:
             return mount, None
         for path in paths:
+            if path in asked:
+                continue
+            asked.add(path)
             try:
                 return mount, measure(path)
-            except NOT_THERE as error:  # noqa: PERF203 - rarely more than one place is asked
+            except NOT_THERE as error:
                 passed = error
     raise passed
 
@@ -278,12 +306,13 @@ class Questions:
     """Asks many file systems, each in a thread of its own, and waits for all of them together.
 
     One that does not answer in time is not asked again until it did. Local ones are asked first, and whatever remote ones do;
-    of those only so many may be out at the same time.
+    of those only so many may be out at the same time, and those that answered the last time are asked first.
     """
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
         self._out: Dict[str, _Question] = {}
+        self._answered: Set[str] = set()
         self._room = threading.BoundedSemaphore(MOST_OUT)
 
     def ask(self, wanted: Dict[str, List[Place]]) -> Dict[str, _Question]:
@@ -303,7 +332,7 @@ class Questions:
                 asked[name] = _begin(places, lambda: None)
                 asked[name].join(self._limit_s * SHORT)
         ends_at = time.monotonic() + self._limit_s
-        for name in remote:
+        for name in sorted(remote, key=lambda name: name not in self._answered):
             if not self._room.acquire(timeout=max(0.0, ends_at - time.monotonic())):
                 break
             asked[name] = _begin(wanted[name], self._room.release)
@@ -311,7 +340,9 @@ class Questions:
             question.join(max(0.0, ends_at - time.monotonic()))
             if question.is_alive():
                 self._out[name] = question
-        return {name: question for name, question in asked.items() if name not in self._out}
+        answered = {name: question for name, question in asked.items() if name not in self._out}
+        self._answered = set(answered)
+        return answered
 
 
 def _begin(places: List[Place], ended: Callable[[], None]) -> _Question:

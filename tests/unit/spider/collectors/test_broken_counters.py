@@ -50,7 +50,7 @@ def test_idle_that_goes_back_is_no_load(tmp_path: Path) -> None:
     cpu.close()
 
 
-@pytest.mark.parametrize("place", range(9))
+@pytest.mark.parametrize("place", range(8))
 def test_any_state_that_goes_back_gives_no_share(place: int) -> None:
     """But iowait, of which the kernel may take back what it then counts as idle: the two together never go back by that."""
     before = CpuTicks(*[1000] * 9)
@@ -64,6 +64,23 @@ def test_any_state_that_goes_back_gives_no_share(place: int) -> None:
     found = shares(other, before)
     assert found is not None
     assert (found.total, found.iowait) == (5000, 5000)
+
+
+@pytest.mark.parametrize("guest", [-300, 10**9])
+def test_guest_time_that_cannot_be_true_blanks_itself_alone(tmp_path: Path, guest: int) -> None:
+    """It is inside user and nice: the shares of the whole need no guest."""
+    cpu = Cpu(str(write(tmp_path, {"stat": stat([50, 0, 0, 50, 0, 0, 0, 0, 500, 0])})))
+    minute = CoresAndScheduler(str(tmp_path))
+    cpu.read(0.0)
+    minute.read(0.0)
+    write(tmp_path, {"stat": stat([100, 0, 0, 100, 0, 0, 0, 0, 500 + guest, 0], 50)})
+    values = read(cpu, 1.0)
+    assert (values["cpu.total"], values["cpu.user"], values["cpu.core{core=0}"]) == (5000, 5000, 50)
+    assert values["cpu.guest"] is None
+    values = read(minute, 1.0)
+    assert (values["cpu.core_user{core=0}"], values["cpu.core_guest{core=0}"]) == (500, None)
+    cpu.close()
+    minute.close()
 
 
 @pytest.mark.parametrize("broken", [BELOW_ZERO, -5])

@@ -129,6 +129,19 @@ def test_of_too_many_those_of_containers_are_left_out_first() -> None:
     assert most_important(found, len(points)) == found
 
 
+@pytest.mark.parametrize("crowd", ["/mnt/{}", "/data/docker/{}", "/srv/volumes/{}/_data", "/var/lib/store/{}", "/{}"])
+@pytest.mark.parametrize("kind", ["ext4", "nfs4"])
+def test_a_folder_of_hundreds_pushes_out_no_other(crowd: str, kind: str) -> None:
+    others = {"/": "ext4", "/data": "ext4", "/net/a/b/share": "nfs4", "/var/lib/postgresql/15/main": "ext4", "/var/log": "ext4"}
+    if crowd == "/{}":  # what stands beside them is one of them
+        del others["/data"]
+    points = [*others, *(crowd.format(number) for number in range(300))]
+    found = choose([Mount(f"8:{at}", "/", point, others.get(point, kind)) for at, point in enumerate(points)], ON_DISKS)
+    kept = [places[0].point for places in most_important(found, 128)]
+    assert set(others) <= set(kept)
+    assert len(kept) == 128
+
+
 @pytest.mark.parametrize("text", [b"1 2 3\n", b"36 35 98:0 / /mnt rw master:1 ext3 /dev/root rw\n", b"\xff - \xff\n"])
 def test_what_is_no_mountinfo_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="too short"):
@@ -169,6 +182,20 @@ def test_files_bound_into_a_container_do_not_hide_the_folder_of_their_disk(tmp_p
     size = os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
     assert values[f"filesystem.size{{mount={tmp_path}/var/lib/postgresql/data}}"] == size
     assert not [name for name in values if "/etc/" in name]
+
+
+@pytest.mark.parametrize("seen", ["as process 1 does", "at other places"])
+def test_hundreds_of_bound_files_do_not_hide_the_folder_of_their_disk(tmp_path: Path, seen: str) -> None:
+    """A host of containers binds its files at short paths, in the namespace of process 1 or in Spider's own."""
+    names = [f"f{number:03}" for number in range(300)]
+    write(tmp_path, {**dict.fromkeys(names, ""), "var/lib/long/data/x": ""})
+    points = [str(tmp_path / name) for name in [*names, "var/lib/long/data"]]
+    found = proc_of(tmp_path, "".join(f"1 1 8:1 /bound {point} rw - ext4 d rw\n" for point in points))
+    named = points[-1]
+    if seen == "at other places":
+        named = "/elsewhere"
+        write(tmp_path, {"proc/1/mountinfo": "1 1 8:1 /bound /elsewhere rw - ext4 d rw\n"})
+    assert read(found, 0.0)[f"filesystem.size{{mount={named}}}"] is not None
 
 
 def test_a_share_that_answers_with_an_error_is_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
