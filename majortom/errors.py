@@ -73,7 +73,7 @@ MESSAGES: Final[dict[str, str]] = {
     "tool_missing": "The server lacks {tools}, needed to install: install {tools} there.",
     "no_space": "{path} on the server has {free} free, and {needed} are needed: make room there.",
     "read_only": "{path} on the server cannot be written: installing needs it writable.",
-    "closed_to_spider": "The account stardust may not pass {path} on the server, which has the mode {mode}: allow that there with chmod o+x {path}.",
+    "closed_to_spider": "The account stardust may not use {path} on the server, which has the mode {mode}: allow that there with chmod o+{needed} {path}.",
     "already_installed": "Stardust is already on this server ({what}): remove it there first.",
     "name_in_use": "The server already has a {what} named stardust that is not ours: rename or remove it.",
     "job_running": "A job is running on this server: wait for its end, or cancel it, and try again.",

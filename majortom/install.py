@@ -15,7 +15,7 @@ from majortom import shell, upload
 from majortom.base import DeployError, HostKey, Payload, Reporter, Target, VerifySession
 from majortom.connect import Connector, Limits
 from majortom.errors import failure, one_line
-from majortom.plan import Plan, plan_install, upload_files, with_launcher
+from majortom.plan import Plan, check_open, plan_install, upload_files, with_launcher
 from majortom.probe import Probe, parse_probe, summary
 from majortom.session import Restart, Steps, Way, enter, enter_again, find_way, finish_anyway
 from majortom.shell import Login
@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 _OF_INIT: Final = re.compile(r"systemd|stardust-spider\.service: (?!Failed at)|(Started|Starting|Stopped|Stopping|Failed to start) ")
 """What the init system logs of a unit, not the unit itself."""
+_NAMES_ERROR: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit)(:|$)")
+"""The line of a traceback that says what is wrong; what an interpreter prints when it cannot start goes on behind it."""
 TAKEN_BACK: Final = "everything was taken back"
 """How the detail of a step begins in which a failed installation has left nothing."""
 
@@ -218,6 +220,7 @@ class Installation:
         probe = await self._probe(login)
         if not probe.python:
             raise failure("python3_install_failed", "probe", why="it is not usable afterwards")
+        check_open(probe)
         if probe.reach not in ("", "ok"):
             raise failure("hub_unreachable", "probe", url=self._wish.hub_url, why=probe.reach)
         return plan, probe
@@ -297,7 +300,7 @@ def last_words(lines: list[str]) -> str:
 
     Args: lines: its journal, JSON or text; the first may be `state …` of its unit.
     """
-    state, named = "", ""
+    state, named, said = "", "", ""
     for line in reversed(lines):
         if line.startswith("state "):
             state = line[6:]
@@ -305,12 +308,18 @@ def last_words(lines: list[str]) -> str:
         try:
             entry = json.loads(line)
         except ValueError:
-            if not line.strip() or _OF_INIT.match(line):
-                continue
-            return one_line(line)
+            if _NAMES_ERROR.match(line):
+                return one_line(line)
+            if said and _OF_INIT.match(line):
+                break
+            if line.strip() and not _OF_INIT.match(line):
+                said = said or line
+            continue
+        if said:
+            break
         if not isinstance(entry, dict) or entry.get("level") not in ("warning", "error", "critical"):
             continue
         if entry.get("why"):
             return one_line(str(entry["why"]))
         named = named or str(entry.get("event", ""))
-    return one_line(named or state) or "it says nothing"
+    return one_line(said or named or state) or "it says nothing"

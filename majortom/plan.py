@@ -46,13 +46,20 @@ def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str
     _check_system(probe)
     there = probe.existing
     clean = _check_replaced(there, fleet, node, replaceable=replaceable) if node else _check_existing(there, fleet, replaceable=replaceable)
-    if probe.closed is not None:
-        path, mode = probe.closed
-        raise failure("closed_to_spider", "probe", path=path, mode=mode)
+    check_open(probe)
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
         raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)
     return Plan(clean, manager, _stays(there, fleet, node) if clean == "aside" else ())
+
+
+def check_open(probe: Probe) -> None:
+    """Refuse a server where Spider's account cannot get at the interpreter or at our folders; without an interpreter this is not known.
+
+    Raises: DeployError.
+    """
+    if probe.closed is not None:
+        raise failure("closed_to_spider", "probe", **probe.closed._asdict())
 
 
 def _check_system(probe: Probe) -> None:

@@ -39,6 +39,15 @@ class Existing(NamedTuple):
     """The mode of its policy.conf; empty: there is none that can be read."""
 
 
+class Closed(NamedTuple):
+    """A folder or a file that Spider's account may not use as it has to."""
+
+    path: str
+    mode: str
+    needed: str
+    """The rights that it needs there, as chmod writes them: `x` or `rx`."""
+
+
 class Probe(NamedTuple):
     """A server as it was before anything was changed."""
 
@@ -67,8 +76,7 @@ class Probe(NamedTuple):
     existing: Existing
     proxy: str = ""
     """What an invite names to dial the hub through."""
-    closed: tuple[str, str] | None = None
-    """A folder that Spider's account may not pass, or a program that it may not run, and its mode."""
+    closed: Closed | None = None
     openrc: str = ""
     """Version of OpenRC, where it and not systemd starts services; empty = it does not."""
     openrc_runlevel: str = ""
@@ -144,9 +152,9 @@ def _folder(path: str, value: str) -> Folder:
     return Folder(path, _number(free) * 1024, writable == "yes", noexec == "yes")
 
 
-def _closed(text: str) -> tuple[str, str] | None:
-    path, _, mode = text.rpartition(" ")
-    return (path, mode) if path else None
+def _closed(text: str) -> Closed | None:
+    words = text.rsplit(" ", 2)
+    return Closed(*words) if len(words) == 3 else None  # path, mode, rights
 
 
 def _openrc(text: str) -> str:

@@ -385,12 +385,17 @@ start_units() {
 
 last() { printf '%s\n' "$1" | grep -v -e '^ *$' -e '^See ' | tail -n 1; }
 
-# What Spider printed last, else what systemd says of it: the unit and its journal are hard to find once this is taken back.
+# The error that Spider printed, else its last lines, else what systemd says of it: the unit and its journal are hard to find once this is
+# taken back.
 last_words() {
-    told=$(said -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400)
-    own=$(printf '%s\n' "$told" | grep -v -e '^ *$' -e '^{.*"level": "info"' -e '^stardust-spider\.service: ' -e '^Start' -e '^Stop' -e '^Failed to start' | tail -n 2)
-    [ -n "$own" ] || own=$(printf '%s\n' "$told" | grep -e 'Failed at step' -e 'Failed to ' | tail -n 1)
-    printf '%s' "${own:-$(state)}" | tr -c '[:print:]' ' ' | cut -c 1-300
+    told=$(said -n 20 -S "@$(stat -c %Y "$ROLLBACK" 2>/dev/null || printf 0)" | tail -n 20 | cut -c 1-400 | grep -v ', ignoring: ')
+    own=$(printf '%s\n' "$told" | grep -v -e '^ *$' -e '^{.*"level": "info"' -e '^stardust-spider\.service: ' -e '^/[^ ]*:[0-9]*: ' -e '^Start' -e '^Stop' -e '^Failed to start')
+    words=$(printf '%s\n' "$own" | grep -E '^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit)(:|$)' | tail -n 1)
+    [ -n "$words" ] || words=$(printf '%s\n' "$own" | tail -n 2)
+    for kind in ': Failed at step' 'service: (Failed|Unable) to' 'process exited' 'Failed to start'; do
+        [ -n "$words" ] || words=$(printf '%s\n' "$told" | grep -E -e "$kind" | tail -n 1)
+    done
+    printf '%s' "${words:-$(state)}" | tr -c '[:print:]' ' ' | cut -c 1-300
 }
 
 state() {

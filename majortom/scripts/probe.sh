@@ -92,16 +92,36 @@ free_space() {
     }
 }
 
-# Spider's account passes these as anybody does. Where it is there already, it may have been let in by name.
+# What Spider's account needs on its way to the interpreter, its library and our folders, as the kernel judges it (an administrator may have
+# let the account in by name). The interpreter judges in its own process: the account may not be able to run any program.
 look_for_closed() {
-    number=$(id -u stardust 2>/dev/null || printf 65534)
-    as() { setpriv --reuid "$number" --regid "$number" --clear-groups "$@" 2>/dev/null; }
-    as true || return 0
-    for folder in / /opt /opt/stardust /etc /etc/stardust /var /var/lib /var/lib/stardust; do
-        [ -d "$folder" ] || continue
-        as test -x "$folder" || { say closed "$folder $(stat -L -c %a "$folder")"; return 0; }
-    done
-    [ -z "$python" ] || as test -x "$python" || say closed "$python $(stat -L -c %a "$python")"
+    [ -n "$python" ] || return 0
+    "$python" -I -S -B -c '
+import os, ssl, sys
+uid, gid, program = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+ours = ["/opt/stardust", "/etc/stardust", "/var/lib/stardust"]
+library = [path for path in sys.path if os.path.isdir(path)]
+with open("/proc/self/maps") as maps:
+    loaded = sorted({line.split()[-1] for line in maps if ".so" in line and "/" in line})
+needed = {}
+for path in ours + library + loaded + [program, os.path.realpath(program)]:
+    folder = path
+    while folder != "/":
+        folder = os.path.dirname(folder)
+        needed[folder] = "x"
+needed.update(dict.fromkeys(ours, "x"))
+needed.update(dict.fromkeys(library, "rx"))
+needed.update(dict.fromkeys(loaded, "r"))
+needed[program] = "x"
+modes = {path: os.stat(path).st_mode & 0o7777 for path in needed if os.path.exists(path)}
+os.setgroups([])
+os.setgid(gid)
+os.setuid(uid)
+for path in sorted(modes):
+    if not os.access(path, sum({"r": os.R_OK, "x": os.X_OK}[sign] for sign in needed[path])):
+        print("closed=%s %o %s" % (path, modes[path], needed[path]))
+        break
+' "$(id -u stardust 2>/dev/null || printf 65534)" "$(id -g stardust 2>/dev/null || printf 65534)" "$python" 2>/dev/null
 }
 
 look_for_ours() {

@@ -48,13 +48,21 @@ def test_no_session_at_all_is_named(desk: Desk) -> None:
     look.check_unchanged()
 
 
-@pytest.mark.parametrize("spoil", ["chmod 0750 /opt", "chmod 0711 /opt; chmod 0700 /var/lib"])
-def test_a_folder_that_the_account_may_not_pass_is_named(desk: Desk, spoil: str) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "needed"),
+    [
+        ("chmod 0711 /opt; chmod 0700 /var/lib", "x"),
+        ("chmod 0750 /", "x"),
+        ("chmod 0750 /usr", "x"),
+        ("chmod 0711 /usr/lib/python3.11", "rx"),
+    ],
+)
+def test_a_folder_that_the_account_may_not_use_is_named(desk: Desk, spoil: str, needed: str) -> None:
     desk.spoil(spoil)
     look = Look(desk)
     row = desk.install("root")
     assert (row["error"]["code"], row["error"]["step"]) == ("closed_to_spider", "probe"), told(row)
-    assert f"chmod o+x {spoil.rsplit(maxsplit=1)[-1]}" in row["error"]["message"]
+    assert f"chmod o+{needed} {spoil.rsplit(maxsplit=1)[-1]}." in row["error"]["message"]
     look.check_unchanged()
 
 

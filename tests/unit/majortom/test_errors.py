@@ -49,6 +49,9 @@ def test_the_last_words_of_spider_are_found() -> None:
     assert last_words(lines) == "connection refused"
     assert last_words(lines[:2]) == "ActiveState=active SubState=running"
     assert last_words([*lines, "SyntaxError: invalid syntax"]) == "SyntaxError: invalid syntax"
+    broken = ["Fatal Python error: init_fs_encoding", "ModuleNotFoundError: No module named 'encodings'", "", "  <no Python frame>"]
+    assert last_words([*lines, *broken]) == "ModuleNotFoundError: No module named 'encodings'"
+    assert last_words([*lines, "the last words"]) == "the last words"
     assert last_words([]) == "it says nothing"
     systemd = ["Started stardust-spider.service - Stardust agent.", "stardust-spider.service: Failed with result 'exit-code'."]
     assert last_words(["python3: can't open file", *systemd]) == "python3: can't open file"

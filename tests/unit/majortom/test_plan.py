@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from majortom.base import DeployError, Payload, Secret
 from majortom.plan import OPENRC_SERVICES, SPIDER_UNIT, Plan, plan_install, render_unit, upload_files, with_launcher
-from majortom.probe import Existing, Folder, Probe, parse_probe, summary
+from majortom.probe import Closed, Existing, Folder, Probe, parse_probe, summary
 from majortom.shell import units
 
 FLEET = "0" * 26
@@ -87,7 +87,7 @@ def test_a_fresh_server_needs_nothing_first() -> None:
         ({"systemd_state": "stopping"}, "systemd_stopping"),
         ({"missing_tools": ("flock", "useradd")}, "tool_missing"),
         ({"folders": (Folder("/opt", 1 << 30, writable=False, noexec=False),)}, "read_only"),
-        ({"closed": ("/opt", "750")}, "closed_to_spider"),
+        ({"closed": Closed("/opt", "750", "x")}, "closed_to_spider"),
         ({"folders": (Folder("/opt", 4096, writable=True, noexec=False),)}, "no_space"),
         ({"existing": Existing(jobs=1)}, "job_running"),
         ({"existing": Existing(paths=("/opt/stardust",))}, "already_installed"),

@@ -1,0 +1,74 @@
+"""What our scripts say of a server where Spider cannot run, over what a Debian 12 printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from majortom.probe import parse_probe
+from majortom.shell import script
+
+STARTING = "Starting stardust-spider.service - Stardust agent...\n"
+ENDED = """stardust-spider.service: Main process exited, code=exited, status={}
+stardust-spider.service: Failed with result 'exit-code'.
+Failed to start stardust-spider.service - Stardust agent.
+"""
+NO_PROGRAM = """stardust-spider.service: Failed to execute /usr/bin/python3: Permission denied
+stardust-spider.service: Failed at step EXEC spawning /usr/bin/python3: Permission denied
+"""
+NO_WAY_IN = "stardust-spider.service: Failed to connect stdout to the journal socket, ignoring: Permission denied\n"
+NO_LIBRARY = """  sys.path = [
+    '/usr/lib/python311.zip',
+    '/usr/lib/python3.11',
+  ]
+Fatal Python error: init_fs_encoding: failed to get the Python codec of the filesystem encoding
+Python runtime state: core initialized
+ModuleNotFoundError: No module named 'encodings'
+
+Current thread 0x00007f154fd412c0 (most recent call first):
+  <no Python frame>
+"""
+WRITTEN = "Spider cannot read its settings:\n/etc/stardust/spider.conf is missing\n"
+
+
+def run(source: str, *words: str) -> str:
+    return subprocess.run(["/bin/sh", "-c", source, "sh", *words], check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def functions(name: str) -> str:
+    return script(name).partition("main() {")[0]
+
+
+@pytest.mark.parametrize(
+    ("printed", "says"),
+    [
+        (STARTING + NO_PROGRAM + ENDED.format("203/EXEC"), "Failed at step EXEC spawning /usr/bin/python3: Permission denied"),
+        (STARTING + NO_WAY_IN + ENDED.format("200/CHDIR"), "Main process exited, code=exited, status=200/CHDIR"),
+        (STARTING + NO_LIBRARY + ENDED.format("1/FAILURE"), "ModuleNotFoundError: No module named 'encodings'"),
+        (STARTING + WRITTEN + ENDED.format("1/FAILURE"), "Spider cannot read its settings: /etc/stardust/spider.conf is missing"),
+        (STARTING, "as its state says"),
+    ],
+)
+def test_why_spider_did_not_start_is_the_line_that_names_the_error(printed: str, says: str) -> None:
+    told = run(
+        functions("node.sh") + '\nsaid() { printf "%s" "$text"; }\nstate() { printf "as its state says"; }\ntext=$1\nlast_words', printed
+    )
+    assert told.strip().removeprefix("stardust-spider.service: ") == says
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives up root to see what another account may do")
+def test_a_folder_on_the_way_to_the_interpreter_is_found_though_no_program_can_be_run(tmp_path: Path) -> None:
+    interpreter = Path(sys.executable).resolve()
+    (tmp_path / "closed").mkdir(mode=0o700)
+    link = tmp_path / "closed/python3"
+    link.symlink_to(interpreter)
+    said = run(functions("probe.sh") + "\npython=$1\nlook_for_closed", str(link)).splitlines()
+    facts = [f"{name}=1" for name in ("uid", "clock")] + [f"{name}=x" for name in ("kernel", "arch", "hostname")]
+    closed = parse_probe([*facts, *said]).closed
+    assert closed is not None
+    assert Path(closed.path) in (*link.parents, *interpreter.parents)  # the outermost of them, which differs between machines
+    assert (int(closed.mode, 8) & 0o001, closed.needed) == (0, "x")
