@@ -12,9 +12,10 @@ from groundcontrol.errors import TooManyRequests
 from groundcontrol.web.places import Room
 from spider.clock import Clock
 
-Cost = Literal["small", "page", "scan", "fleet", "history"]
-"""small: the same whatever is stored. page: a page of rows. scan: rows until enough match. fleet: every node's table.
-history: samples of a time; its handlers limit values, exports and outputs themselves (`web/places.py`).
+Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
+"""small: the same whatever is stored. page: a page of rows. scan: rows until enough match, or all of one request. fleet: every node's newest values
+or table. many: one request for many nodes or servers. history: samples of a time; its handlers limit values, exports and outputs themselves
+(`web/places.py`).
 """
 
 
@@ -31,9 +32,10 @@ class Limit(NamedTuple):
 
 
 LIMITS: Final[dict[Cost, Limit]] = {
-    "page": Limit(at_once=16, at_once_of_a_user=4, waiting_of_a_user=64, burst=2000, a_second=50.0),
+    "page": Limit(at_once=16, at_once_of_a_user=2, waiting_of_a_user=30, burst=600, a_second=20.0),
     "scan": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=32, burst=600, a_second=20.0),
     "fleet": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
+    "many": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
 }
 PATIENCE_S: Final = 10.0
 """Less than the fifteen seconds of a page."""

@@ -111,7 +111,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/settings", "settings.manage", settings.get_settings, schema.SettingsView),
     Route("PATCH", "/settings", "settings.manage", settings.edit_settings, schema.SettingsView, schema.SettingsPatch, step_up=True),
     Route(
-        "GET", "/nodes", "node.read", nodes.list_nodes, schema.NodesView, cost="page",
+        "GET", "/nodes", "node.read", nodes.list_nodes, schema.NodesView, cost="fleet",
         query=(LIMIT, CURSOR, Parameter("metrics", "series for `latest`, separated by commas; a bare name stands for all its labels")),
     ),
     Route("GET", "/nodes/{id}", "node.read", nodes.get_node, schema.NodeView),
@@ -178,9 +178,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/invites/{id}", "invite.read", invites.get_invite, schema.InviteView),
     Route("DELETE", "/invites/{id}", "invite.revoke", invites.revoke_invite, None, status=204),
     Route("POST", "/deployments", "deployment.create", deployments.create_deployment, schema.DeploymentView, schema.DeploymentBody, status=202, keyed=True),
-    Route("POST", "/deployments/preview", "deployment.create", many_deployments.preview_list, schema.ServerListView, schema.ServerListBody),
-    Route("POST", "/deployments/many", "deployment.create", many_deployments.create_deployments, schema.DeploymentsView, schema.ManyDeploymentsBody, status=202, keyed=True),
-    Route("POST", "/deployments/host-keys", "deployment.control", many_deployments.confirm_host_keys, schema.ConfirmedView, schema.HostKeysBody),
+    Route("POST", "/deployments/preview", "deployment.create", many_deployments.preview_list, schema.ServerListView, schema.ServerListBody, cost="many"),
+    Route("POST", "/deployments/many", "deployment.create", many_deployments.create_deployments, schema.DeploymentsView, schema.ManyDeploymentsBody, status=202, keyed=True, cost="many"),
+    Route("POST", "/deployments/host-keys", "deployment.control", many_deployments.confirm_host_keys, schema.ConfirmedView, schema.HostKeysBody, cost="many"),
     Route(
         "GET", "/deployments", "deployment.read", deployments.list_deployments, schema.DeploymentsView, cost="page",
         query=(LIMIT, CURSOR, Parameter("batch", "only those of this request for many servers")),
@@ -189,11 +189,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/deployments/{id}/host-key", "deployment.control", deployments.confirm_host_key, schema.DeploymentView, schema.HostKeyBody),
     Route("POST", "/deployments/{id}/cancel", "deployment.control", deployments.cancel_deployment, schema.DeploymentView),
     Route("POST", "/deployments/{id}/retry", "deployment.control", deployments.retry_deployment, schema.DeploymentView, schema.RetryBody, status=202, optional_body=True),
-    Route("POST", "/agent-updates", "node.update", upkeep.create_updates, schema.DeploymentsView, schema.AgentUpdatesBody, status=202, step_up=True),
+    Route("POST", "/agent-updates", "node.update", upkeep.create_updates, schema.DeploymentsView, schema.AgentUpdatesBody, status=202, step_up=True, cost="many"),
     Route("POST", "/nodes/{id}/redeploy", "node.update", deployments.redeploy_node, schema.DeploymentView, schema.RetryBody, status=202, optional_body=True, step_up=True),
     Route("POST", "/nodes/{id}/rekey", "node.rekey", upkeep.rekey_node, schema.JobView, status=202, step_up=True, keyed=True),
     Route("POST", "/nodes/{id}/jobs", "job.create", jobs.create_job, schema.JobView, schema.JobBody, status=202, keyed=True),
-    Route("POST", "/jobs", "job.create", batches.create_batch, schema.BatchView, schema.BatchBody, status=202, keyed=True),
+    Route("POST", "/jobs", "job.create", batches.create_batch, schema.BatchView, schema.BatchBody, status=202, keyed=True, cost="many"),
     Route(
         "GET", "/jobs", "job.read", jobs.list_jobs, schema.JobsView, cost="scan",
         query=(
@@ -210,8 +210,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/jobs/{id}/report", "job.read", jobs.job_report, schema.ReportView, cost="page"),
     Route("POST", "/jobs/{id}/cancel", "job.cancel", jobs.cancel_job, schema.JobView, schema.CancelBody, optional_body=True),
     Route("GET", "/batches", "job.read", batches.list_batches, schema.BatchesView, query=(LIMIT, CURSOR), cost="page"),
-    Route("GET", "/batches/{id}", "job.read", batches.get_batch, schema.BatchView, cost="page"),
-    Route("POST", "/batches/{id}/cancel", "job.cancel", batches.cancel_batch, schema.BatchView),
+    Route("GET", "/batches/{id}", "job.read", batches.get_batch, schema.BatchView, cost="scan"),
+    Route("POST", "/batches/{id}/cancel", "job.cancel", batches.cancel_batch, schema.BatchView, cost="many"),
     Route(
         "GET", "/events", "event.read", events.list_events, schema.EventsView, cost="scan",
         query=(

@@ -13,7 +13,7 @@ import pytest
 from groundcontrol.domain.ids import UserId
 from groundcontrol.errors import TooManyRequests, Unavailable
 from groundcontrol.store.sqlite.reader import POOL_SIZE
-from groundcontrol.web.costs import LIMITS, Costs
+from groundcontrol.web.costs import LIMITS, Cost, Costs
 from groundcontrol.web.live.connection import ACTIONS, COSTS
 from groundcontrol.web.live.feeds import FleetFeed
 from groundcontrol.web.routes import LIMIT, ROUTES
@@ -31,13 +31,20 @@ def test_every_list_declares_what_it_costs() -> None:
 
 def test_the_documents_name_every_call_that_costs_more_than_nothing() -> None:
     text = (Path(__file__).parents[4] / "docs" / "performance.md").read_text()
-    assert [
-        route.path for route in ROUTES if route.cost != "small" and f"`GET {route.path.removeprefix('/')}` | {route.cost} |" not in text
-    ] == []
+    calls = [(f"{route.method} {route.path.removeprefix('/')}", route.cost) for route in ROUTES if route.cost != "small"]
+    topics = [(f"live topic {topic}", cost) for topic, cost in COSTS.items() if cost != "small"]
+    assert [call for call, cost in [*calls, *topics] if f"| `{call}` | {cost} |" not in text] == []
+
+
+def test_every_call_for_many_declares_what_it_costs() -> None:
+    """Whatever names nodes or servers in a list, or in a text, grows with them."""
+    for_many = [route for route in ROUTES if route.body and {"nodes", "servers", "host_keys", "text"} & {*route.body.__struct_fields__}]
+    assert len(for_many) == 5
+    assert [route.path for route in for_many if route.cost != "many"] == []
 
 
 def test_dear_calls_leave_a_reading_connection_to_others() -> None:
-    assert LIMITS["fleet"].at_once < POOL_SIZE
+    assert max(LIMITS["fleet"].at_once, LIMITS["many"].at_once) < POOL_SIZE
 
 
 async def test_a_user_has_a_budget_that_comes_back() -> None:
@@ -75,14 +82,14 @@ async def test_what_costs_nothing_has_no_limit() -> None:
 
 
 class Slow:
-    """A store whose dear query takes until it is let go."""
+    """A store in which one query takes until it is let go."""
 
-    def __init__(self, hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, part: Any, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at_work = self.most = 0
         self.go = asyncio.Event()
-        real = hub.store.facts.updates
+        real = getattr(part, query)
 
-        async def updates(*args: Any, **more: Any) -> Any:
+        async def slowly(*args: Any, **more: Any) -> Any:
             self.at_work += 1
             self.most = max(self.most, self.at_work)
             try:
@@ -91,29 +98,36 @@ class Slow:
             finally:
                 self.at_work -= 1
 
-        monkeypatch.setattr(hub.store.facts, "updates", updates)
+        monkeypatch.setattr(part, query, slowly)
 
 
 @pytest.mark.holds("S-27")
-async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("path", "part", "query", "cost"),
+    [("updates", "facts", "updates", "fleet"), ("nodes?limit=500&metrics=load.1", "nodes", "nodes", "fleet"),
+     ("batches", "batches", "batches", "page")],
+)  # fmt: skip
+async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(
+    hub: TestHub, monkeypatch: pytest.MonkeyPatch, path: str, part: str, query: str, cost: Cost
+) -> None:
     anna, ben = await hub.logged_in("viewer"), await hub.logged_in("viewer")
-    slow, limit = Slow(hub, monkeypatch), LIMITS["fleet"]
+    slow, limit = Slow(getattr(hub.store, part), query, monkeypatch), LIMITS[cost]
 
     async def ask(client: Client) -> tuple[int, str]:
-        answer = await client.get("updates")
+        answer = await client.get(path)
         return answer.status, answer.headers.get("Retry-After", "")
 
     asked = [asyncio.create_task(ask(anna)) for _ in range(33)]
     refused = 33 - limit.at_once_of_a_user - limit.waiting_of_a_user
     await eventually(lambda: sum(task.done() for task in asked) >= refused and slow.at_work > 0, 20, "the first calls are not at work")
     other = asyncio.create_task(ask(ben))
-    await eventually(lambda: slow.at_work == 2, 20, "another user waits for the first one")
-    assert (await anna.get("nodes")).status == 200
+    await eventually(lambda: slow.at_work == limit.at_once_of_a_user + 1, 20, "another user waits for the first one")
+    assert (await anna.get("jobs")).status == 200
     slow.go.set()
     told = await asyncio.gather(*asked)
     assert sorted(told) == [(200, "")] * (33 - refused) + [(503, "10")] * refused
     assert await other == (200, "")
-    assert slow.most == limit.at_once
+    assert slow.most == limit.at_once_of_a_user + 1
 
 
 @pytest.mark.holds("S-27")
