@@ -27,6 +27,7 @@ FORMER = "former.keys"
 KEPT_S = 7 * 86_400.0
 MOST_KEPT = 8
 """Where so many pairs are kept, no further order is carried out: so none can push another out."""
+LAST_TIME_S = float(1 << 40)
 LOCK_LIMIT_S = 5.0
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_NOT_ROOT = 1, 64, 75, 77
 _USAGE = "usage: stardust-spider keys [restore [GENERATION]]\n"
@@ -156,11 +157,21 @@ def _former(places: Places) -> Dict[int, Pair]:
     if not os.path.lexists(path):
         return {}
     try:
-        found = json.loads(read_trusted(path, places.owner, private=True))
-        pairs = [Pair(int(row[0]), bytes.fromhex(row[1]), bytes.fromhex(row[2]), float(row[3]), row[4] and float(row[4])) for row in found]
-    except (ValueError, TypeError, IndexError) as exc:
+        pairs = [_pair(row) for row in json.loads(read_trusted(path, places.owner, private=True))]
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as exc:
         raise ValueError(f"{path} is damaged: {exc}") from exc
     return {pair.generation: pair for pair in pairs}
+
+
+def _pair(row: List[Any]) -> Pair:
+    """Raises: ValueError, TypeError, LookupError, OverflowError: it is none."""
+    made = None if row[4] is None else float(row[4])
+    pair = Pair(int(row[0]), bytes.fromhex(row[1]), bytes.fromhex(row[2]), float(row[3]), made)
+    if {len(pair.session), len(pair.launch)} != {KEY_BYTES}:
+        raise ValueError(f"a key has not {KEY_BYTES} bytes")
+    if not all(0 <= at < LAST_TIME_S for at in (pair.at, made or 0.0)):
+        raise ValueError("a time is none that a clock shows")
+    return pair
 
 
 def _keep(places: Places, pairs: Iterable[Pair]) -> None:

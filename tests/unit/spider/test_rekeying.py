@@ -290,6 +290,35 @@ def _renew(etc: Path, generation: int, at: float) -> None:
     assert rekey(job, args, NullConsole(), places(etc)).state == "succeeded"
 
 
+GOOD = [1, "11" * 32, "22" * 32, NOW, None]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "[[" * 20_000,
+        [{}],
+        [None],
+        [GOOD[:4]],
+        *([[*GOOD[:at], wrong, *GOOD[at + 1 :]]] for at, wrong in enumerate([1e400, "11", "zz" * 32, -1e300, "soon"])),
+        [[*GOOD[:3], float("nan"), None]],
+        [[*GOOD[:4], 1e400]],
+    ],
+)
+def test_damaged_former_keys_change_nothing_and_are_named(etc: Path, capsys: pytest.CaptureFixture[str], rows: object) -> None:
+    take_over(etc)
+    bad, text = held(etc), rows if isinstance(rows, str) else json.dumps(rows)
+    (etc / "former.keys").write_text(text)
+    for words in ([], ["restore"]):
+        assert main(words, places(etc), str(etc / "jobs")) == 1
+        assert "former.keys is damaged" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="is damaged"):
+        forget_expired(places(etc), new_time_id())
+    job, args = order(etc, held(etc)[0] + 1)
+    assert rekey(job, args, NullConsole(), places(etc)).error_code == "job.rekey_failed"
+    assert (held(etc), (etc / "former.keys").read_text()) == (bad, text)
+
+
 def test_the_command_is_root_s_and_waits_for_jobs(etc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     take_over(etc)
     bad, jobs = held(etc), tmp_path / "jobs"
