@@ -8,7 +8,7 @@ import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.packages import apt_text
-from spider.packages.apt_calls import DPKG_OPTIONS, apt_get, apt_mark
+from spider.packages.apt_calls import DPKG_OPTIONS, apt_config, apt_get, apt_mark
 from spider.packages.apt_plan import asked, asked_cache, plan_of
 from spider.packages.backend import (
     PHASES_BEFORE_COMMIT,
@@ -236,7 +236,7 @@ class Apt:
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         self.cache_dir = (
-            apt_text.parse_folder(ask(("apt-config", "shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out) or self.cache_dir
+            apt_text.parse_folder(ask(apt_config("shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out) or self.cache_dir
         )
         return plan_of(verb, packages, read_inventory(), APT_ENVIRONMENT)
 

@@ -31,6 +31,9 @@ NEUTRAL: Mapping[str, str] = {
     "APT::Get::Trivial-Only": "false",
     "APT::Get::Update::InteractiveReleaseInfoChanges": "false",
     # What is done at all.
+    "help": "false",
+    "version": "false",
+    "DPkg::ConfigurePending": "true",
     "APT::Update": "false",
     "APT::Get::Simulate": "false",
     "APT::Get::Download": "true",
@@ -39,9 +42,12 @@ NEUTRAL: Mapping[str, str] = {
     "Debug::NoLocking": "false",
     "Debug::pkgDPkgPM": "false",
     # Which packages.
+    "Dir::State::status": "/var/lib/dpkg/status",  # with another one apt plans for another system than dpkg changes
     "APT::Ignore-Hold": "false",
     "APT::Get::AutomaticRemove": "false",
     "APT::Get::AutomaticRemove::Kernels": "false",
+    "APT::Get::Autosolving": "true",
+    "APT::Get::CallResolver": "true",
     "APT::Get::Fix-Broken": "false",
     "APT::Get::Fix-Missing": "false",
     "APT::Get::Fix-Policy-Broken": "false",
@@ -72,6 +78,11 @@ def apt_get(*words: str) -> Tuple[str, ...]:
 def apt_cache(*words: str) -> Tuple[str, ...]:
     """A call of apt-cache."""
     return ("apt-cache", *_NEUTRAL_WORDS, *words)
+
+
+def apt_config(*words: str) -> Tuple[str, ...]:
+    """A call of apt-config."""
+    return ("apt-config", *_NEUTRAL_WORDS, *words)
 
 
 def apt_mark(*words: str) -> Tuple[str, ...]:

@@ -23,6 +23,12 @@ APT::Get::Assume-Yes "true"; APT::Get::Assume-No "true"; APT::Get::Trivial-Only 
 APT::Get::Update::InteractiveReleaseInfoChanges "true"; APT::Update "true";
 APT::Get::Simulate "true"; APT::Get::Download "false"; APT::Get::Download-Only "true"; APT::Mark::Simulate "true";
 Debug::NoLocking "true"; Debug::pkgDPkgPM "true";
+Debug::pkgDepCache::Marker "true"; Debug::pkgDepCache::AutoInstall "true"; Debug::pkgProblemResolver "true";
+Debug::pkgProblemResolver::ShowScores "true"; Debug::pkgPolicy "true"; Debug::pkgAutoRemove "true"; Debug::pkgCacheGen "true";
+Debug::pkgPackageManager "true"; Debug::pkgOrderList "true"; Debug::pkgInitConfig "true"; Debug::sourceList "true";
+Debug::pkgAcquire "true"; Debug::RunScripts "true"; Debug::Phasing "true"; Debug::Locking "true";
+APT::Get::CallResolver "false"; APT::Get::Autosolving "false"; Dir::State::status "/dev/null";
+help "true"; version "true"; DPkg::ConfigurePending "false"; PackageManager::Configure "no";
 APT::Ignore-Hold "true"; APT::Get::AutomaticRemove "true"; APT::Get::AutomaticRemove::Kernels "true";
 APT::Get::Fix-Broken "true"; APT::Get::Fix-Missing "true"; APT::Get::Fix-Policy-Broken "true"; APT::Get::Mark-Auto "true";
 APT::Get::Only-Upgrade "true"; APT::Get::ReInstall "true"; APT::Get::Remove "false"; APT::Get::Upgrade "false";
