@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
-from groundcontrol.deployments.requests import check_request
-from groundcontrol.deployments.targets import HubAddress, check_target, refusal
+from groundcontrol.deployments.requests import check_request, one_spelling
+from groundcontrol.deployments.targets import HubAddress, check_target, refused_unasked
 from groundcontrol.domain.deployments import DeploymentRequest
 from groundcontrol.domain.server_lists import Listed, Problem
 from groundcontrol.errors import BadRequest, TargetNotAllowed
-from majortom.addresses import is_address
 
 Place = tuple[str, int, str | None]
 """host, port, jump host: two deployments to the same place are in each other's way."""
@@ -27,7 +26,7 @@ class Fault(NamedTuple):
 
 def place_of(request: DeploymentRequest) -> Place:
     """Where a request goes."""
-    return (request.host, request.port, None if request.jump is None else request.jump.host)
+    return (one_spelling(request.host), request.port, None if request.jump is None else one_spelling(request.jump.host))
 
 
 def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
@@ -40,8 +39,8 @@ def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
         return one
     if name.casefold() in names:
         return one._replace(problems=(Problem("name_taken", "name", f"a node named {name} exists already: give another name"),))
-    why = refusal(hub, one.host) if is_address(one.host) and one.jump is None else None
-    return one if why is None else one._replace(problems=(Problem("target_not_allowed", "host", why),))
+    refused = refused_unasked(hub, one_spelling(one.host), one.jump and one_spelling(one.jump.host))
+    return one if refused is None else one._replace(problems=(Problem("target_not_allowed", *refused),))
 
 
 async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> tuple[Sequence[DeploymentRequest], dict[int, Fault]]:
@@ -56,16 +55,15 @@ async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> 
             checked[at] = check_request(request)
         except BadRequest as exc:
             faults[at] = Fault(exc.code, str(exc.detail.get("field", "")), exc.message)
-    places: dict[tuple[object, ...], int] = {}
+    places: dict[Place, int] = {}
     names: dict[str, int] = {}
     for at, request in enumerate(checked):
         if at in faults:
             continue
-        host, port, jump = place_of(request)
-        first = places.setdefault((host.casefold(), port, jump and jump.casefold()), at)
-        named = names.setdefault((request.name or host).casefold(), at)
+        first = places.setdefault(place_of(request), at)
+        named = names.setdefault((request.name or request.host).casefold(), at)
         if first != at:
-            faults[at] = Fault("duplicate", "host", f"{host} port {port} is there already, as number {first + 1}")
+            faults[at] = Fault("duplicate", "host", f"{request.host} port {request.port} is there already, as number {first + 1}")
         elif named != at:
             faults[at] = Fault("duplicate", "name", f"number {named + 1} has the name {request.name} already: give another one")
     told = await asyncio.gather(*(_refusal(hub, request) for request in checked))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from groundcontrol.deployments.many import Fault, Place, place_of
+from groundcontrol.deployments.requests import one_spelling
 from groundcontrol.domain.deployments import Deployment, DeploymentRequest
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.scope import Scope
@@ -77,7 +78,7 @@ class Occupied:
     def _places(self, scope: Scope) -> dict[Place, Deployment]:
         """Where deployments run."""
         return {
-            (row.host, row.port, None if row.wishes.jump is None else row.wishes.jump.host): row
+            (one_spelling(row.host), row.port, None if row.wishes.jump is None else one_spelling(row.wishes.jump.host)): row
             for row in self._at_work()
             if row.ended_at is None and row.org == scope.org
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import replace
 from typing import Final, Literal
@@ -22,7 +23,7 @@ from groundcontrol.domain.deployments import (
 )
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Scope
-from groundcontrol.domain.texts import clean
+from groundcontrol.domain.texts import clean, is_visible
 from groundcontrol.errors import BadRequest, CredentialsRequired
 from groundcontrol.store.base import AuditEntry
 from majortom import base
@@ -58,15 +59,15 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
     Raises: BadRequest: names the field.
     """
     typed = _bare(request.host)
-    request = replace(request, host=ascii_host(typed), username=request.username.strip())
+    request = replace(request, host=_checked_host(typed, ""), username=request.username.strip())
     _check_way(request, request.username, "")
     if request.jump is not None:
-        jump = replace(request.jump, host=ascii_host(_bare(request.jump.host)))
+        jump = replace(request.jump, host=_checked_host(_bare(request.jump.host), "jump."))
         request = replace(request, jump=jump)
         _check_way(jump, request.username if jump.username is None else jump.username, "jump.")
     if request.proxy is not None:
         request = replace(request, proxy=check_proxy(request.proxy))
-    name = typed if request.name is None else request.name.strip()
+    name = clean(typed, MAX_NAME_CHARS) if request.name is None else request.name.strip()
     if not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name:
         raise BadRequest(f"name must have 1 to {MAX_NAME_CHARS} printable characters", field="name")
     if is_id(name):
@@ -80,11 +81,22 @@ def _bare(host: str) -> str:
     return host[1:-1] if host.startswith("[") and host.endswith("]") and ":" in host else host
 
 
-def _check_way(way: DeploymentRequest | JumpRequest, username: str, prefix: str) -> None:
-    if ":" in way.host and not is_address(way.host):
+def _checked_host(typed: str, prefix: str) -> str:
+    """Returns: as DNS has it.
+
+    Raises: BadRequest.
+    """
+    host = ascii_host(typed)
+    if not is_visible(typed):
+        raise BadRequest(f"{prefix}host holds a character that cannot be seen: type it anew", field=f"{prefix}host")
+    if ":" in host and not is_address(host):
         raise BadRequest(f"{prefix}host is a name or an address alone: a port has a field of its own", field=f"{prefix}host")
-    if not is_host(way.host):
+    if not is_host(typed):
         raise BadRequest(f"{prefix}host must be a host name or an IP address", field=f"{prefix}host")
+    return host
+
+
+def _check_way(way: DeploymentRequest | JumpRequest, username: str, prefix: str) -> None:
     if not 0 < way.port < 65536:
         raise BadRequest(f"{prefix}port must be 1 to 65535", field=f"{prefix}port")
     if not _USER.fullmatch(username):
@@ -139,7 +151,18 @@ def ascii_host(text: str) -> str:
 def is_host(text: str) -> bool:
     """Whether this has the form of a host name or an IP address. What ends in a number is an address, whole and in decimals, or nothing."""
     host = ascii_host(text)
-    return _HOST.fullmatch(host) is not None and (is_address(host) or _NUMBER_LAST.fullmatch(host) is None)
+    if not is_visible(text) or ".." in host or _HOST.fullmatch(host) is None:
+        return False
+    return is_address(host) or _NUMBER_LAST.fullmatch(host) is None
+
+
+def one_spelling(host: str) -> str:
+    """Write a host as any other text of the same host is written, to compare them: by its IDNA form, or the short form of an address."""
+    name = ascii_host(_bare(host)).casefold().removesuffix(".")
+    if not is_address(name):
+        return name
+    address = ipaddress.ip_address(name)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def is_username(text: str) -> bool:

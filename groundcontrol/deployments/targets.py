@@ -40,6 +40,16 @@ def refusal(hub: HubAddress, address: str) -> str | None:
     return None
 
 
+def refused_unasked(hub: HubAddress, host: str, jump: str | None) -> tuple[str, str] | None:
+    """Why a target is refused whatever the names in it resolve to: the field and the reason; None: that depends on them."""
+    for field, place in (("jump", jump), ("host", host)):
+        if place is not None and is_address(place) and (why := refusal(hub, place)) is not None:
+            return field, why
+    if jump is not None and not is_address(host) and hub.server_url is None:
+        return "host", UNKNOWN_TO_SERVERS
+    return None
+
+
 async def check_target(hub: HubAddress, host: str, jump: str | None = None) -> None:
     """Refuse a target before anything is begun. A name that does not resolve is left to the deployment, which says so.
 

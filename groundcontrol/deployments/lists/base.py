@@ -14,7 +14,7 @@ from groundcontrol.deployments.requests import (
     is_username,
 )
 from groundcontrol.domain.server_lists import Listed, Place, Problem, ProblemCode
-from groundcontrol.domain.texts import clean
+from groundcontrol.domain.texts import clean, is_visible
 
 MAX_TEXT_CHARS: Final = 256 << 10
 MAX_ROWS: Final = 200
@@ -53,10 +53,16 @@ def read_place(text: str) -> Place:
     if not host:
         raise PlaceError(Problem("host_missing", "host", f"{quoted(text)} names no server"))
     if not is_host(host):
-        raise PlaceError(Problem("host_invalid", "host", f"{quoted(host)} is neither a host name nor an IP address"))
+        raise PlaceError(Problem("host_invalid", "host", _no_host(host)))
     if at and not is_username(user):
         raise PlaceError(Problem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
     return Place(host, read_port(port), user if at else None)
+
+
+def _no_host(text: str) -> str:
+    if not is_visible(text):
+        return f"{quoted(text)} holds a character that cannot be seen: type it anew"
+    return f"{quoted(text)} is neither a host name nor an IP address"
 
 
 def _host_and_port(text: str) -> tuple[str, str]:
@@ -112,7 +118,7 @@ def judged(server: Listed) -> Listed:
     elif not server.host:
         say("host_missing", "host", "there is no host name or address")
     elif not is_host(server.host):
-        say("host_invalid", "host", f"{quoted(server.host)} is neither a host name nor an IP address")
+        say("host_invalid", "host", _no_host(server.host))
     if not 0 < server.port < 65536:  # the range of ports
         say("port_invalid", "port", f"{server.port} is not a port: 1 to 65535")
     if server.username is not None and not is_username(server.username):

@@ -15,6 +15,7 @@ from groundcontrol.deployments.lists.base import (
 from groundcontrol.deployments.lists.lines import read_lines
 from groundcontrol.deployments.lists.ssh_config import read_ssh_config
 from groundcontrol.deployments.lists.table import COLUMNS, DELIMITERS, columns_of, commented_header, is_secret, read_table
+from groundcontrol.deployments.requests import one_spelling
 from groundcontrol.domain.server_lists import Format, Listed, Problem, Reading
 
 _KEY: Final = "PRIVATE KEY-----"
@@ -115,7 +116,8 @@ def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
     for one in servers:
         server, name = one, one.name or one.host
         if name:
-            first = places.setdefault((one.host.casefold(), one.port, one.jump and one.jump[:2]), one)
+            jump = one.jump and (one_spelling(one.jump.host), one.jump.port)
+            first = places.setdefault((one_spelling(one.host), one.port, jump), one)
             named = names.setdefault(name.casefold(), one)
             if first is not one:
                 problem = Problem("duplicate", "host", f"{server.host} port {server.port} is there already, in line {first.line}")

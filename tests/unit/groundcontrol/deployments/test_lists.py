@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from groundcontrol.deployments.lists.base import MAX_ROWS, MAX_TEXT_CHARS
 from groundcontrol.deployments.lists.reading import read_list
-from groundcontrol.deployments.requests import check_request, is_host
+from groundcontrol.deployments.requests import MAX_NAME_CHARS, check_request, is_host
 from groundcontrol.domain.deployments import DeploymentRequest, JumpRequest
 from groundcontrol.domain.server_lists import Format, Listed, Place
+from groundcontrol.errors import BadRequest
 
 SSH_CONFIG = """
 Host bastion
@@ -97,6 +98,10 @@ def test_a_line_that_is_none_says_why(line: str, code: str, field: str) -> None:
         ("0x7f.0.0.0x1", False),
         ("10.0.0.3.", False),
         ("müller..example", False),
+        ("a..b", False),
+        ("web-1..", False),
+        ("web-1.", True),
+        ("ex\u00adample.com", False),
         ("\u2067müller.example", False),
         ("ü" * 300, False),
     ],
@@ -132,6 +137,36 @@ def test_a_private_key_in_a_list_is_refused_and_not_said_again(before: str, kind
 def test_a_server_and_a_name_stand_once() -> None:
     assert codes("a\nb a2\nA:22\nb:2022 A2\n[2001:db8::1]\n2001:db8::1") == [[], [], ["duplicate"], ["duplicate_name"], [], ["duplicate"]]
     assert [len(server.problems) for server in read_list("Host a b\n HostName web-1").servers] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("müller.example", "xn--mller-kva.example"),
+        ("MÜLLER.example", "mu\u0308ller.example"),
+        ("web-1", "Web-1."),
+        ("\uff11\uff19\uff12.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "[2001:0DB8:0::7]:22"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+    ],
+)
+def test_one_server_in_two_spellings_stands_once(one: str, other: str) -> None:
+    assert codes(f"{one} a\n{other} b") == [[], ["duplicate"]]
+
+
+@pytest.mark.parametrize("field", ["host", "jump.host"])
+@pytest.mark.parametrize("host", ["lo\u00adcalhost", "a..b", "web\u200b"])
+def test_what_is_wrong_with_a_host_is_said_of_the_host(host: str, field: str) -> None:
+    jump = JumpRequest(host=host) if field == "jump.host" else None
+    with pytest.raises(BadRequest) as caught:
+        check_request(DeploymentRequest(host="web-1" if jump else host, username="root", jump=jump))
+    assert caught.value.detail["field"] == field
+    assert caught.value.message.startswith(f"{field} ")
+
+
+def test_a_long_host_gives_a_name_of_the_length_that_names_have() -> None:
+    host = ".".join(["web-1"] * 40)
+    assert check_request(DeploymentRequest(host=host, username="root")).name == host[:MAX_NAME_CHARS]
 
 
 def test_a_table_is_read_by_its_header() -> None:

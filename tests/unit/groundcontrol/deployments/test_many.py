@@ -154,6 +154,11 @@ async def test_a_list_is_judged_by_what_the_hub_knows(desk: Desk) -> None:
         [],
         ["port_invalid"],
     ]
+    ways = "host,jump\n\uff11\uff16\uff19.254.169.254,\n127.0.0.1,169.254.169.254\n169.254.169.254,127.0.0.1\nweb-9,127.0.0.1"
+    reading = await desk.service.preview(ADMIN, ways, "auto")
+    assert [[(problem.code, problem.field) for problem in one.problems] for one in reading.servers] == [
+        [("target_not_allowed", field)] for field in ("host", "jump", "host", "host")
+    ]
     with pytest.raises(Forbidden):
         await desk.service.preview(VIEWER, "web-2", "auto")
 
