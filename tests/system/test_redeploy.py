@@ -118,7 +118,9 @@ def test_a_spider_of_another_hub_gives_way_and_one_of_another_node_does_not(desk
     look = Look(desk)
     node = installed(desk)
     desk.host.sh(f"sed -i 's/^fleet = .*/fleet = {new_random_id()}/; s/^id = .*/id = {new_random_id()}/' /etc/stardust/spider.conf")
-    desk.host.sh("systemctl restart stardust-spider.service; echo foreign | tee /var/lib/stardust/started/foreign /etc/stardust/former.keys")
+    desk.host.sh(
+        "systemctl restart stardust-spider.service; echo foreign | tee /var/lib/stardust/started/foreign /etc/stardust/former.keys"
+    )
     row = again(desk, node)
     assert row["state"] == "succeeded", told(row)
     assert step_of(row, "probe")["detail"].endswith("in the place of a Spider of another hub")
