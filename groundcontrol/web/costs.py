@@ -13,8 +13,8 @@ from groundcontrol.web.places import Room
 from spider.clock import Clock
 
 Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
-"""small: the same whatever is stored. page: a page of rows. scan: rows until enough match, or all of one request. fleet: every node's newest values
-or table. many: one request for many nodes or servers. history: samples of a time; its handlers limit values, exports and outputs themselves
+"""small: the same whatever is stored. page: a page of rows. scan: rows until enough match, or all of one request. fleet: every node's newest values,
+table or job under way. many: one request for many nodes or servers. history: samples of a time; its handlers limit values, exports and outputs themselves
 (`web/places.py`).
 """
 

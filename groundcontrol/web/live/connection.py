@@ -57,7 +57,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "jobs": "job.read",
 }
 """Kind of topic -> what is asked of `authorize`."""
-COSTS: Final[dict[str, Cost]] = {"fleet": "fleet", "node": "page", "job": "small", "deployment": "small", "events": "page", "jobs": "page"}
+COSTS: Final[dict[str, Cost]] = {"fleet": "fleet", "node": "page", "job": "small", "deployment": "small", "events": "page", "jobs": "fleet"}
 """Kind of topic -> what the first message costs that a page asks for; one that rights have changed is sent without. The output of a job has limits of its own."""
 _TOPIC: Final = re.compile(r"(?:(fleet|events|jobs)|(node|job|deployment):([0-7][0-9a-hjkmnp-tv-z]{25}))\Z")
 

@@ -15,7 +15,7 @@ from groundcontrol.errors import TooManyRequests, Unavailable
 from groundcontrol.store.sqlite.reader import POOL_SIZE
 from groundcontrol.web.costs import LIMITS, Cost, Costs
 from groundcontrol.web.live.connection import ACTIONS, COSTS
-from groundcontrol.web.live.feeds import FleetFeed
+from groundcontrol.web.live.feeds import Feed, FleetFeed, JobsFeed
 from groundcontrol.web.routes import LIMIT, ROUTES
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
@@ -131,12 +131,15 @@ async def test_one_user_s_dear_calls_at_once_have_an_end_and_take_nobody_s_turn(
 
 
 @pytest.mark.holds("S-27")
-async def test_first_messages_of_live_topics_have_the_limits_of_calls(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One user asks for the whole fleet on eight sockets."""
+@pytest.mark.parametrize(("kind", "topic"), [(FleetFeed, "fleet"), (JobsFeed, "jobs")])
+async def test_first_messages_of_live_topics_have_the_limits_of_calls(
+    hub: TestHub, monkeypatch: pytest.MonkeyPatch, kind: type[Feed], topic: str
+) -> None:
+    """One user asks for the whole fleet, or for all jobs under way, on eight sockets."""
     at_work = most = 0
-    real = FleetFeed.snapshot
+    real = kind.snapshot
 
-    async def snapshot(feed: FleetFeed) -> Any:
+    async def snapshot(feed: Feed) -> Any:
         nonlocal at_work, most
         at_work += 1
         most = max(most, at_work)
@@ -146,17 +149,17 @@ async def test_first_messages_of_live_topics_have_the_limits_of_calls(hub: TestH
         finally:
             at_work -= 1
 
-    monkeypatch.setattr(FleetFeed, "snapshot", snapshot)
+    monkeypatch.setattr(kind, "snapshot", snapshot)
     anna = await hub.logged_in("viewer")
     async with contextlib.AsyncExitStack() as sockets:
         pages = [await sockets.enter_async_context(anna.live()) for _ in range(8)]
         for page in pages:
-            await page.subscribe("fleet")
+            await page.subscribe(topic)
         for page in pages:
             await page.expect("snapshot")
         assert most == LIMITS["fleet"].at_once_of_a_user
         for _ in range(LIMITS["fleet"].burst):
-            await pages[0].subscribe("fleet")
+            await pages[0].subscribe(topic)
         told = [await pages[0].next() for _ in range(LIMITS["fleet"].burst)]
         refused = [body["code"] for kind, body in told if kind == "error"]
         assert set(refused) == {"request.too_many"}
