@@ -13,6 +13,7 @@ import uvloop
 from scripts import bench_access, bench_fleet, bench_jobs, bench_page, bench_plan
 from scripts.bench_age import fleet_age
 from scripts.bench_connection import connection
+from scripts.bench_costs import costs
 from scripts.bench_deploy import first_second
 from scripts.bench_frames import frame_cpu
 from scripts.bench_handshake import handshake
@@ -61,6 +62,7 @@ BENCHES: dict[str, Callable[[], Results]] = {
     "deploy.many": many,
     "access.request_overhead": lambda: uvloop.run(bench_access.request_overhead()),  # as the hub
     "access.storms": lambda: asyncio.run(storms()),
+    "access.costs": lambda: asyncio.run(costs()),
     "access.revocation": lambda: asyncio.run(bench_access.revocation()),
     "job.output": lambda: asyncio.run(bench_jobs.output()),
     "job.line": lambda: asyncio.run(bench_jobs.line()),

@@ -1,0 +1,220 @@
+"""access.costs: every call and live topic that costs more than nothing, with 1,000 nodes: what one costs, and 33 of one user at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from groundcontrol.web.live.connection import COSTS
+from groundcontrol.web.routes import ROOT, ROUTES
+from spider.wire.frames import LogAck, Table
+from tests.support.agent import IDENTITY, QUESTION, agents, layout_of, pack_of
+from tests.support.attack_tools import ask, attackers, meanwhile, try_password
+from tests.support.hub import PASSWORD, Enrolled, HubProcess
+
+NODES = int(os.environ.get("STARDUST_COST_NODES", "1000"))
+UPDATES = 600
+COMING = 16
+"""Nodes that say what they are at the same time."""
+SECONDS = 300
+"""Rows of each node."""
+ALONE, LEAST, ALONE_S = 20, 3, 0.5
+"""Calls one after the other: at most, at least, and for how long between. The kernel counts processor time in hundredths of a second."""
+CALLS = 33
+JOINED_S = 0.05
+ADMIN_PLACE, USERS_PLACE = "127.0.0.2", "127.0.0.3"
+SERIES = "cpu.total,memory.used,load.1"
+
+Results = list[dict[str, object]]
+Call = Callable[[], Awaitable[int]]
+"""Asks once, to the end of the answer. Returns: its status; of a refused topic 503."""
+
+
+class _Fleet(NamedTuple):
+    nodes: list[str]
+    batch: str
+    job: str
+
+
+def _requests(fleet: _Fleet) -> dict[str, tuple[str, object]]:
+    """What is asked of each call: the dearest that its limits allow."""
+    node, few = fleet.nodes[0], "&".join(f"node={one}" for one in fleet.nodes[:50])
+    page = "limit=500"
+    hour = "metric=cpu.total&metric=memory.used&metric=load.1&points=1000"
+    unknown = [{"deployment": node, "fingerprint": "SHA256:" + "A" * 43} for _ in range(256)]
+    servers = [{"host": f"192.0.2.{number}"} for number in range(1, 200)] + [{"host": "not a host"}]
+    lines = "\n".join(f"root@server-{number}.example:22" for number in range(200))
+    return {
+        "GET /auth/sessions": (f"/auth/sessions?{page}&user=*", None),
+        "GET /users": (f"/users?{page}", None),
+        "GET /tokens": (f"/tokens?{page}&user=*", None),
+        "GET /nodes": (f"/nodes?{page}&metrics={SERIES}", None),
+        "GET /nodes/{id}/history": (f"/nodes/{node}/history?{hour}", None),
+        "GET /nodes/{id}/export": (f"/nodes/{node}/export", None),
+        "GET /history": (f"/history?{few}&{hour}", None),
+        "GET /nodes/{id}/tables": (f"/nodes/{node}/tables", None),
+        "GET /nodes/{id}/packages": (f"/nodes/{node}/packages?{page}", None),
+        "GET /updates": (f"/updates?{page}", None),
+        "GET /updates/nodes": (f"/updates/nodes?{page}&package=package-7", None),
+        "GET /nodes/{id}/logs": (f"/nodes/{node}/logs?{page}", None),
+        "GET /invites": (f"/invites?{page}", None),
+        "POST /deployments/preview": ("/deployments/preview", {"text": lines}),
+        "POST /deployments/many": ("/deployments/many", {"servers": servers, "username": "root", "password": "none"}),
+        "POST /deployments/host-keys": ("/deployments/host-keys", {"host_keys": unknown}),
+        "GET /deployments": (f"/deployments?{page}", None),
+        "POST /agent-updates": ("/agent-updates", {"nodes": fleet.nodes}),
+        "POST /jobs": ("/jobs", {"action": "check", "nodes": fleet.nodes}),
+        "GET /jobs": (f"/jobs?{page}&by=nobody", None),
+        "GET /jobs/{id}/output": (f"/jobs/{fleet.job}/output", None),
+        "GET /jobs/{id}/plan": (f"/jobs/{fleet.job}/plan", None),
+        "GET /jobs/{id}/report": (f"/jobs/{fleet.job}/report", None),
+        "GET /batches": (f"/batches?{page}", None),
+        "GET /batches/{id}": (f"/batches/{fleet.batch}", None),
+        "POST /batches/{id}/cancel": (f"/batches/{fleet.batch}/cancel", None),
+        "GET /events": (f"/events?{page}&search=nothing-of-this", None),
+        "GET /audit": (f"/audit?{page}", None),
+    }
+
+
+async def costs() -> Results:
+    """One line for each figure. Processor time is the hub's, its threads included; what else runs in it meanwhile counts too."""
+    with tempfile.TemporaryDirectory() as folder, HubProcess(Path(folder)) as hub:
+        began = time.monotonic()
+        fleet = await _fill(hub)
+        lines: Results = [{"name": "access.costs.filled", "value": round(time.monotonic() - began), "unit": "s", "versus": NODES}]
+        requests = _requests(fleet)
+        dear = [route for route in ROUTES if route.cost != "small"]
+        assert {f"{route.method} {route.path}" for route in dear} == {*requests}
+        async with attackers(hub, [ADMIN_PLACE]) as [owner]:
+            for number, route in enumerate(dear):
+                path, body = requests[f"{route.method} {route.path}"]
+                async with _user(hub, number) as (http, token):
+
+                    async def call(
+                        method: str = route.method, path: str = path, body: object = body, http: Any = http, token: str = token
+                    ) -> int:
+                        key = {"Idempotency-Key": os.urandom(16).hex()} if method == "POST" else {}
+                        return (await ask(http, method, ROOT + path, body, Authorization=f"Bearer {token}", **key)).status
+
+                    lines += await _measure(hub, owner, f"{route.method} {route.path.removeprefix('/')}", [call] * CALLS)
+            for number, topic in enumerate(topic for topic, cost in COSTS.items() if cost != "small"):
+                async with _user(hub, len(dear) + number) as (http, token), _sockets(http, token) as sockets:
+                    name = f"node:{fleet.nodes[0]}" if topic == "node" else topic
+                    calls = [_subscribing(socket, name) for socket in sockets]
+                    lines += await _measure(hub, owner, f"live topic {topic}", calls)
+    return lines
+
+
+async def _measure(hub: HubProcess, owner: aiohttp.ClientSession, name: str, calls: list[Call]) -> Results:
+    await calls[0]()  # what is kept from now on is there
+    before, began = _processor_s(hub), time.monotonic()
+    alone = [await calls[0]()]
+    while len(alone) < ALONE and (len(alone) < LEAST or time.monotonic() - began < ALONE_S):
+        alone.append(await calls[0]())
+    took, spent = time.monotonic() - began, _processor_s(hub) - before
+
+    async def timed(call: Call) -> tuple[int, float]:
+        start = time.monotonic()
+        return await call(), time.monotonic() - start
+
+    async with meanwhile([timed(call) for call in calls]) as attack:
+        await asyncio.sleep(JOINED_S)
+        health = await ask(owner, "GET", "/healthz")
+        log_in = await try_password(owner, "admin", PASSWORD)
+        answers: Any = await attack
+    assert (health.status, log_in.status) == (200, 200)
+    statuses = Counter(status for status, _ in answers)
+    refused = [seconds for status, seconds in answers if status in (429, 503)]
+    return [
+        {
+            "name": f"access.costs.{name}",
+            "status": alone[0],
+            "cpu_ms": round(1000 * spent / len(alone), 1),
+            "alone_ms": round(1000 * took / len(alone), 1),
+            "calls": len(calls),
+            "answered": len(answers) - len(refused),
+            "refused": {str(status): count for status, count in statuses.items() if status in (429, 503)},
+            "slowest_answer_ms": round(1000 * max((s for status, s in answers if status not in (429, 503)), default=0.0)),
+            "slowest_refusal_ms": round(1000 * max(refused, default=0.0)),
+            "log_in_ms": round(1000 * log_in.seconds),
+            "healthz_ms": round(1000 * health.seconds),
+        }
+    ]
+
+
+def _processor_s(hub: HubProcess) -> float:
+    fields = Path(f"/proc/{hub.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@asynccontextmanager
+async def _user(hub: HubProcess, number: int) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """An admin of its own, so that no call spends the budget of another one."""
+    name = f"user-{number}"
+    made = await hub.call("POST", f"{ROOT}/users", {"username": name, "role": "admin"})
+    assert made.status == 201, made.body
+    async with attackers(hub, [USERS_PLACE]) as [http]:
+        first = msgspec.json.decode((await try_password(http, name, made.json["password"])).body)
+        chosen = {"current": made.json["password"], "new": f"{PASSWORD} of {name}"}
+        done = await ask(http, "POST", f"{ROOT}/auth/password", chosen, Authorization=f"Bearer {first['token']}")
+        assert done.status == 200, done.body
+        yield http, msgspec.json.decode(done.body)["token"]
+
+
+@asynccontextmanager
+async def _sockets(http: aiohttp.ClientSession, token: str) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
+    """As many live sockets as a user may have."""
+    headers = {"Authorization": f"Bearer {token}"}
+    sockets: list[aiohttp.ClientWebSocketResponse] = []
+    try:
+        for _ in range(CALLS - 1):
+            sockets.append(await http.ws_connect(f"{ROOT}/live", headers=headers, max_msg_size=0))
+            await sockets[-1].receive_bytes()
+        yield sockets
+    finally:
+        for socket in sockets:
+            await socket.close()
+
+
+def _subscribing(socket: aiohttp.ClientWebSocketResponse, topic: str) -> Call:
+    async def subscribe() -> int:
+        await socket.send_bytes(msgspec.msgpack.encode(["subscribe", {"topic": topic}]))
+        while True:
+            kind, _ = msgspec.msgpack.decode(await socket.receive_bytes(timeout=60))
+            if kind in ("snapshot", "error"):
+                return 200 if kind == "snapshot" else 503
+
+    return subscribe
+
+
+async def _fill(hub: HubProcess) -> _Fleet:
+    """Nodes that have told long tables and some minutes of samples, and one job of each."""
+    cells: list[str | int | None] = [cell for number in range(UPDATES) for cell in (f"package-{number}", "1.0", "1.1", "no", "main")]
+    table = Table("updates", int(time.time() * 1000), UPDATES, ["package", "installed", "candidate", "security", "repository"], cells)
+    nodes = await asyncio.to_thread(hub.enrol, *(f"node-{number}" for number in range(NODES)))
+    turns = asyncio.Semaphore(COMING)
+
+    async def tell(node: Enrolled) -> None:
+        async with turns, agents(hub, node) as [agent]:
+            await agent.join()
+            await agent.say(IDENTITY, table, layout_of(), pack_of(0, at=time.time() - SECONDS, rows=SECONDS), QUESTION)
+            await agent.expect(LogAck, 60)
+            await agent.wait_acked(0, limit_s=60)
+
+    async with asyncio.TaskGroup() as group:
+        for node in nodes:
+            group.create_task(tell(node))
+    ids = [node.node_id for node in nodes]
+    made = await hub.call("POST", f"{ROOT}/jobs", {"action": "check", "nodes": ids})
+    assert made.status == 202, made.body
+    return _Fleet(ids, made.json["id"], made.json["jobs"][0]["id"])
