@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import FloatRect, Locator, Page
+
+from tests.support.page.waits import until
 
 
 def window_of(page: Page) -> tuple[int, ...]:
@@ -41,10 +43,16 @@ def draw_across(page: Page, plot: Locator, start: float, end: float) -> None:
     cdp.detach()
 
 
+def plot_box(page: Page, chart: Locator) -> FloatRect:
+    """Where the chart draws. It has no box for a moment while the page draws it anew."""
+    box = until(page, chart.locator(".u-over").bounding_box)
+    assert box is not None
+    return box
+
+
 def told_at(page: Page, chart: Locator, share: float) -> list[str]:
     """What the chart says of the moment at this share of its width."""
-    box = chart.locator(".u-over").bounding_box()
-    assert box is not None
+    box = plot_box(page, chart)
     for nudge in (0, 1):  # it is told anew when the pointer moves
         page.mouse.move(box["x"] + box["width"] * share + nudge, box["y"] + box["height"] / 2)
     return chart.locator(".plot-tip").all_inner_texts()
@@ -52,8 +60,7 @@ def told_at(page: Page, chart: Locator, share: float) -> list[str]:
 
 def told_at_the_end(page: Page, chart: Locator) -> list[str]:
     """What the chart says of its last seconds, place by place."""
-    box = chart.locator(".u-over").bounding_box()
-    assert box is not None
+    box = plot_box(page, chart)
     found = []
     for left in range(4, 44, 4):
         page.mouse.move(box["x"] + box["width"] - left, box["y"] + box["height"] / 2)
