@@ -46,7 +46,7 @@ def forbidden_address(address: str) -> str | None:
 def is_address(host: str) -> bool:
     """Whether this is an IP address, not a name."""
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        ipaddress.ip_address(host)  # with a zone as well, which only IPv6 has
     except ValueError:
         return False
     return True

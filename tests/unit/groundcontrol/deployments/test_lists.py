@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groundcontrol.deployments.lists.base import MAX_ROWS, MAX_TEXT_CHARS
@@ -359,6 +359,8 @@ WORDS = st.sampled_from(
 )
 
 
+@example("192.0.2.1%", "auto")
+@example("fe80::1%", "lines")
 @settings(max_examples=300)
 @given(st.lists(WORDS, max_size=60).map("".join) | st.text(max_size=200), st.sampled_from(["auto", "lines", "csv", "ssh_config"]))
 def test_no_text_breaks_the_reader(text: str, form: str) -> None:
