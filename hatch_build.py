@@ -57,7 +57,7 @@ def version(root: Path = ROOT) -> str:
 
 
 def _git(root: Path, *words: str) -> bytes:
-    """What git says of this tree, whoever owns it: a build runs the tree's code anyway."""
+    """Ask git about this tree, also if another user owns it: a build runs the tree's code anyway."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     argv = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(root), *words]
     return subprocess.run(argv, env=env, capture_output=True, check=True).stdout

@@ -128,7 +128,7 @@ def check_port(config: Config) -> None:
 def shorten_log(path: Path, most_bytes: int = MOST_LOG_BYTES) -> str:
     """Move a log of more than `most_bytes` aside. Its writer keeps it open for appending, so the file is copied and emptied.
 
-    A full disk has no room for the copy; the log is emptied without one. Returns: what went wrong, or nothing.
+    A full disk has no room for the copy; the log is emptied without one. Returns: the error, or an empty text.
     """
     fault = ""
     try:
@@ -170,7 +170,7 @@ class Runner:
         self._env: dict[str, str] = {}
         self._words: list[str] = []
         self._log_faults: dict[str, str] = {}
-        """What was said last of a log that cannot be shortened."""
+        """The last error that was printed about a log that cannot be shortened."""
 
     def prepare(self) -> None:
         """Make the state folder and take it."""
@@ -241,7 +241,7 @@ class Runner:
         return file
 
     def shorten(self, name: str, most_bytes: int = MOST_LOG_BYTES) -> None:
-        """Hold a log to its size, and say once what stands in the way."""
+        """Keep a log within its size, and print each reason for a failure once."""
         fault = shorten_log(self.state / name, most_bytes)
         if fault and fault != self._log_faults.get(name):
             say(fault)

@@ -233,7 +233,7 @@ def _was_stopped_first(order: Order, places: Places) -> bool:
 def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, unit: Unit) -> Answer:
     """Its files come first, then the record, which uses up the id and is durable before the unit is asked for.
 
-    An order that was issued before one that was taken is refused: whoever carries orders may have kept it back, and set the clock to its time.
+    An order that was issued before one that was taken is refused: the user that carries orders may have kept it back and waited for a clock that is set back.
     A stop is not: it ends what the policy let run.
 
     So whoever dies on the way leaves either an id that can be given again, with files that nobody runs, or a record with the files

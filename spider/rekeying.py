@@ -3,7 +3,7 @@
 The new keys come first, beside the old ones; replacing `spider.conf`, which is one rename, makes them the ones in use; then they take
 the names of the old ones, whose bytes are overwritten. Whoever is cut off anywhere on the way leaves one of these states, and each works.
 
-Pairs that were replaced stay in `former.keys` for seven days, for root alone: whoever has a hub for a minute can send keys that the hub
+Pairs that were replaced stay in `former.keys` for seven days, for root alone: an attacker who has a hub for a minute can send keys that the hub
 will not know. By `stardust-spider keys restore` root goes back to a former pair, in the same steps. Nothing goes back by itself.
 """
 

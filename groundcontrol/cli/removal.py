@@ -77,7 +77,7 @@ async def _ordered(hub: Hub, watch: Watch, node: Any, body: object, *, forget: b
 
 
 def _confirmed(nodes: list[Any], args: argparse.Namespace, *, given: bool) -> bool:
-    """Ask the person who typed it, on standard error: what stands on standard output is the answer."""
+    """Ask for confirmation on standard error: standard output carries the answer alone."""
     for node in nodes:
         print(
             shown(f"{node['name']} ({node['address'] or 'no address'}, {node['state']}): {_way(node, args, given=given)}"), file=sys.stderr

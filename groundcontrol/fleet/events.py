@@ -30,7 +30,7 @@ MOST_WAITING: Final = 1000
 AT_ONCE: Final = 50
 """Of these so many are told in one go: each is a commit, and what else is told waits behind it."""
 EVERY_S: Final = 60.0
-"""A node causes one event of a type in this time. What follows sooner is told together with the next one: everybody reads these."""
+"""A node causes one event of a type in this time, because every user reads them. Later changes are merged into the next event."""
 MOST_NAMED: Final = 20
 """Packages that an event names."""
 

@@ -36,7 +36,7 @@ HEADERS: Final = web.AppKey("headers", HeaderWriter)
 LIMITS: Final = web.AppKey("limits", WebLimits)
 
 _TROUBLE: Final = (StoreFull, StoreReadOnly, StoreBusy, StoreDown)
-"""The answer says all of it, and whoever asks causes it as long as it lasts: the log has it once a minute for each call."""
+"""Every request causes this error while it lasts, and its answer describes it. So the log has one line a minute for each route."""
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -27,7 +27,7 @@ from spider.logs import event
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_CONNECTIONS: Final = 512
 MAX_OF_A_USER: Final = 32
-"""Of pages at once: nobody takes the live page from the others by one account. `LiveLimits` bounds those of one address."""
+"""Live pages of one account at the same time. One account cannot take the live page from others. `LiveLimits` bounds those of one address."""
 HEARTBEAT_S: Final = 20.0
 INTEREST_TTL_S: Final = 30.0
 """How long nodes go on sending each second after the last look; telling a node again costs the hub a frame."""
