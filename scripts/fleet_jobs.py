@@ -16,6 +16,7 @@ from spider.jobfiles import LOG, PLAN, PLANNED, PROGRESS, RUN, Progress, Result,
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.wire.orders import HEAD_BYTES, Order, OrderError, check_order, frame_length, order_body, parse_order
+from spider.wire.verbs import READONLY, STOP, VERBS
 
 READ_LIMIT_S = 5.0
 LINES = 120
@@ -71,7 +72,7 @@ class SimulatedLauncher:
     def _begin(self, order: Order) -> str:
         """Start a job. Returns: why it is refused; empty = it runs."""
         folder = self._jobs / order.job
-        if order.verb == "stop":
+        if order.verb == STOP:
             return ""
         try:
             folder.mkdir()
@@ -109,7 +110,7 @@ class SimulatedLauncher:
             os.close(progress)
             os.close(log)
         fails = dice.random() < 0.05
-        changes = [] if fails or order.verb in {"refresh", "check", "plan"} else [(name, "1.0", "1.1") for name in PACKAGES]
+        changes = [] if fails or VERBS[order.verb].policy == READONLY else [(name, "1.0", "1.1") for name in PACKAGES]
         result = Result(
             state="failed" if fails else "succeeded", rc=100 if fails else 0, signal=0, bytes=size, lost=0, sha256=digest.hexdigest(),
             started_at=started_at, ended_at=time.time(), changes=changes,

@@ -11,11 +11,11 @@ from typing import Any
 
 from spider.logs import event
 from spider.trusted import clear
-from spider.upkeep import MAX_BUNDLE_BYTES
 from spider.wire.frames import Bundle
 
 BUNDLE = "bundle"
 JOINED = "joined"
+MAX_BUNDLE_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
 

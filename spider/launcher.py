@@ -18,7 +18,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from spider import logs, openrc
-from spider.arguments import STOP, good_arguments
+from spider.arguments import good_arguments
 from spider.cgroups import busy_jobs, job_processes, unit_name
 from spider.jobfiles import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, read_document, sync_folder, write_document
 from spider.jobfiles import STOP as JOB_STOP
@@ -37,13 +37,13 @@ from spider.wire.orders import (
     order_body,
     parse_order,
 )
+from spider.wire.verbs import STOP, VERBS
 
 CONNECTION_FD = 3
 FRAME_DEADLINE_S = 5.0
 START_DEADLINE_S = 15.0
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
-FILLING_VERBS = ("refresh", "upgrade", "full-upgrade", "security-upgrade", "install", "repair")
 LATEST = ".latest"
 """Beside the records: the latest time of issue of the orders that were taken."""
 KEPT_JOBS = 32
@@ -79,7 +79,7 @@ class Places(NamedTuple):
     started: str = "/var/lib/stardust/started"
     owner: int = 0
     roomy: Tuple[str, ...] = ("/", "/var")
-    """File systems that `FILLING_VERBS` fill."""
+    """File systems that verbs fill (`Verb.fills`)."""
 
 
 class Unit(NamedTuple):
@@ -158,7 +158,7 @@ def check_room(places: Places, verb: str) -> None:
 
     Raises: Refused.
     """
-    roomy = places.roomy if verb in FILLING_VERBS else ()
+    roomy = places.roomy if VERBS[verb].fills else ()
     for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (places.jobs, SPOOL_FREE_BYTES)]:
         facts = os.statvfs(path)
         if facts.f_bavail * facts.f_frsize < least:

@@ -13,22 +13,16 @@ nothing but the owner's hand writes it: a Spider that does not know a word refus
 Whatever is not understood completely is refused as a whole: a misspelt restriction must never be read as none.
 """
 
-from typing import FrozenSet, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from spider.ini import read_ini
 from spider.trusted import Untrusted, read_trusted
-from spider.upkeep import REKEY
+from spider.wire.verbs import CATALOGUE, REKEY, VERBS
 
 POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
-PLANNED_VERBS: Tuple[str, ...] = ("upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove")
-"""Those that change packages by a plan, which can be shown before."""
-NAMING_VERBS: FrozenSet[str] = frozenset({"install", "remove", "hold", "unhold"})
-"""Those that need names of packages; `upgrade` may have some."""
-VERBS: Tuple[str, ...] = ("refresh", "check", "plan", *PLANNED_VERBS, "hold", "unhold", "clean", "repair", "reboot", "update", "uninstall")
-"""Every verb there is, named as the actions of the REST interface. `update` brings a new version of
-Spider, `uninstall` takes it off this server. To stop a job is none: what may run may be stopped; nor is `rekey`, which has a line of its own."""
-READONLY_VERBS: FrozenSet[str] = frozenset({"refresh", "check", "plan"})
+LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES)
+"""What the line `verbs` may name; `rekey` has a line of its own."""
 _KEYS = frozenset({"version", "mode", "verbs", "rekey"})
 
 
@@ -41,7 +35,7 @@ class Policy(NamedTuple):
 
     mode: str
     verbs: Tuple[str, ...]
-    """The verbs that may run, in the order of `VERBS`; then `rekey`."""
+    """The verbs that may run, in the order of `LISTED`; then `rekey`."""
 
     @property
     def told(self) -> Tuple[str, ...]:
@@ -76,16 +70,16 @@ def parse_policy(text: str) -> Policy:
     mode = section.get("mode", "")
     if mode not in MODES:
         raise PolicyRefused(f"unknown mode {mode!r}")
-    allowed = {"monitor": frozenset(), "readonly": READONLY_VERBS, "managed": frozenset(VERBS)}[mode]
+    allowed = {verb for verb in LISTED if MODES.index(VERBS[verb].policy) <= MODES.index(mode)}
     if "verbs" in section:
         listed = [word.strip() for word in section["verbs"].split(",")]
-        if set(listed) - set(VERBS):
-            raise PolicyRefused(f"unknown verb {sorted(set(listed) - set(VERBS))[0]!r}")
-        allowed = allowed & frozenset(listed)
+        if set(listed) - set(LISTED):
+            raise PolicyRefused(f"unknown verb {sorted(set(listed) - set(LISTED))[0]!r}")
+        allowed &= set(listed)
     rekey = section.get("rekey", "yes" if mode == "managed" else "no")
     if rekey not in ("yes", "no"):
         raise PolicyRefused("rekey is yes or no")
-    return Policy(mode, tuple(verb for verb in VERBS if verb in allowed) + ((REKEY,) if rekey == "yes" else ()))
+    return Policy(mode, tuple(verb for verb in LISTED if verb in allowed) + ((REKEY,) if rekey == "yes" else ()))
 
 
 def read_policy(path: str = POLICY_PATH, owner: int = 0) -> Policy:

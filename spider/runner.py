@@ -36,10 +36,9 @@ from spider.jobfiles import (
 )
 from spider.packages.base import Outcome, PackageManager, Task
 from spider.packages.detect import package_manager
-from spider.policy import VERBS
 from spider.terminal import Log, Reporter, Terminal
 from spider.trusted import Untrusted
-from spider.upkeep import REKEY, UNINSTALL, UPDATE
+from spider.wire import verbs
 from spider.wire.ids import is_id
 
 LOCK_WAIT_S = 60.0
@@ -131,9 +130,9 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
 
 
 def _carry_out(plan: Plan, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
-    if plan.verb not in VERBS:
+    if plan.verb not in verbs.VERBS:
         return Outcome("failed", None, 0, (), "job.unknown_verb", f"this version of Spider cannot {plan.verb[:40]!r}")
-    if plan.verb == "reboot":
+    if plan.verb == verbs.REBOOT:
         return _prepare_reboot(manager, console)
     if manager is None:
         console.say("No package manager that Spider knows owns this host.")
@@ -143,9 +142,9 @@ def _carry_out(plan: Plan, manager: Optional[PackageManager], console: JobConsol
 
 def _keep_up(plan: Plan, console: JobConsole, boot: str) -> Outcome:
     """What changes Spider itself, and no package."""
-    if plan.verb == REKEY:
+    if plan.verb == verbs.REKEY:
         return _guarded(lambda: rekeying.rekey(plan.job, plan.args, console, rekeying.Places()))
-    if plan.verb == UNINSTALL:
+    if plan.verb == verbs.UNINSTALL:
         return _guarded(lambda: leaving.hand_over(plan.job, boot, console))
     places, systemctl = updating.here()
     return _guarded(lambda: updating.update(plan.args, console, places, systemctl))
@@ -173,13 +172,14 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
     lock = take_lock(jobs)
     _forget_keys(job)
     started_at = _begin(folder, boot)
-    before = reboot.look() if plan.verb == "reboot" else None
+    before = reboot.look() if plan.verb == verbs.REBOOT else None
     log = Log(os.path.join(folder, LOG))
     reporter = Reporter(os.path.join(folder, PROGRESS))
     wish = Wish(folder, reporter)
     terminal = Terminal(log, reporter, wish)
     console = JobConsole(folder, terminal, reporter, wish)
-    outcome = _keep_up(plan, console, boot) if plan.verb in (UPDATE, REKEY, UNINSTALL) else _carry_out(plan, manager, console)
+    verb = verbs.VERBS.get(plan.verb)
+    outcome = _keep_up(plan, console, boot) if verb is not None and verb.selfcare else _carry_out(plan, manager, console)
     terminal.close()
     log.close()
     reporter.close()

@@ -21,11 +21,10 @@ import zipfile
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 from spider import logs, openrc
-from spider.bundles import BUNDLE, JOINED
+from spider.bundles import BUNDLE, JOINED, MAX_BUNDLE_BYTES
 from spider.jobfiles import create_once, sync_folder
 from spider.packages.base import Console, Outcome
 from spider.trusted import clear, read_hostile
-from spider.upkeep import MAX_BUNDLE_BYTES
 
 PROVE_LIMIT_S = 60.0
 """How long the new version has until its session."""

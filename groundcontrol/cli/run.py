@@ -15,7 +15,9 @@ from groundcontrol.cli.options import UsageError
 from groundcontrol.cli.table import MISSING, table
 from groundcontrol.cli.terminal import Cleaner
 from groundcontrol.cli.watch import Watch
-from groundcontrol.domain.jobs import ACTIONS, PLANNED, TAKE_PACKAGES, TERMINAL
+from groundcontrol.domain.jobs import TERMINAL
+from groundcontrol.domain.verbs import JOBS, PLANNED
+from spider.wire.verbs import NONE, VERBS
 
 POLL_S: Final = 0.25
 BATCH_POLL_S: Final = 1.0
@@ -23,7 +25,7 @@ COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("action", choices=JOBS)
     parser.add_argument("words", nargs="*", metavar="NODE | PACKAGE", help="the node, unless --node or --tag says which; then packages")
     parser.add_argument("--node", action="append", default=[], metavar="NAME", help="on this node (name or id); may be repeated")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="on every node with this tag; may be repeated")
@@ -47,7 +49,7 @@ async def run(args: argparse.Namespace) -> int:
         wish["for"] = args.for_action or "upgrade"
     elif args.for_action:
         raise UsageError("run: --for goes with the action plan")
-    if packages and (takes := wish.get("for", args.action)) not in TAKE_PACKAGES:
+    if packages and VERBS[takes := str(wish.get("for", args.action))].packages == NONE:
         raise CliError(f"{takes} takes no packages: leave them out; more nodes are named with --node", "request.invalid")
     wish |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
     async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from groundcontrol.domain.nodes import Node
 from majortom.bundle import BundleError
+from spider.wire.verbs import REKEY
 
 
 def spider_conf(node: Node, url: str, fleet: str, tls_pin: str | None = None, proxy: str | None = None) -> str:
@@ -23,7 +24,7 @@ def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
 
     Args: verbs: what alone is allowed, where not everything is that the mode allows. `rekey` is left out: in the file it is none of them.
     """
-    verbs = [verb for verb in verbs if verb != "rekey"]
+    verbs = [verb for verb in verbs if verb != REKEY]
     return (
         "# What Ground Control may do on this server. Root's file: the hub cannot change it.\n"
         "# mode = monitor: watch only. readonly: refresh and check, too. managed: everything, or the verbs listed in\n"

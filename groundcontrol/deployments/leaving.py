@@ -29,6 +29,7 @@ from majortom.base import DeployError, StepName
 from majortom.errors import failure
 from spider.logs import event
 from spider.wire.ids import is_id
+from spider.wire.verbs import UNINSTALL
 
 POLL_S: Final = 0.2
 ORDERS_SEEN: Final = 50
@@ -101,7 +102,7 @@ class Leaving:
         if began is None:
             return None
         page = await self._tools.store.jobs.jobs(SYSTEM._replace(org=row.org), ORDERS_SEEN, None, node=_node(row))
-        return next((job.id for job in page.items if job.action == "uninstall" and job.created_at >= began), None)
+        return next((job.id for job in page.items if job.action == UNINSTALL and job.created_at >= began), None)
 
     async def close(self) -> None:
         """Stop following; the next start goes on with it."""
@@ -121,7 +122,7 @@ class Leaving:
         if not self._ways.online(node.id):
             return "it is not connected"
         try:
-            self._ways.allowed(node, Wish("uninstall"))
+            self._ways.allowed(node, Wish(UNINSTALL))
         except PolicyRefuses as refused:
             return f"through its connection it does not let itself be removed ({refused.message})"
         return ""
@@ -166,7 +167,7 @@ class Leaving:
         try:
             await progress.started("connect")
             failpoints.reach("leave.order.pre")
-            job = await self._ways.order(scope, _node(row), Wish("uninstall"))
+            job = await self._ways.order(scope, _node(row), Wish(UNINSTALL))
             failpoints.reach("leave.order.post")
         except HubError as exc:
             await self._end(progress, "failed", DeploymentError(exc.code, exc.message, "connect"))

@@ -66,6 +66,7 @@ from groundcontrol.store.base import Store
 from majortom.deployer import MajorTom
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
+from spider.wire.verbs import UNINSTALL
 
 MAX_MANY: Final = 200
 """Servers in one request."""
@@ -307,7 +308,7 @@ class DeploymentService:
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
         """Args: by_ssh: an order to take Spider off is not in the way then, whose end may never be told: Spider may be gone."""
-        if any(not by_ssh or job.action != "uninstall" for job in await self._tools.store.jobs.open_jobs(node.id)):
+        if any(not by_ssh or job.action != UNINSTALL for job in await self._tools.store.jobs.open_jobs(node.id)):
             raise Conflict(f"a job is running on {node.name}: wait for its end")
 
     async def _through_session(self, scope: Scope, node: Node, *, wanted: bool) -> Deployment:

@@ -30,6 +30,7 @@ from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import is_id
+from spider.wire.verbs import UPDATE
 
 MAX_NODES: Final = 1000
 MAX_AT_ONCE: Final = 50
@@ -211,7 +212,7 @@ class UpdateService:
             row = await self._save(scope, rows.step_done(row, "wait", "", self._clock.now()))
             row = await self._save(scope, rows.step_started(row, "install", self._clock.now()))
             try:
-                job = await self._submit(scope, _node(row), Wish("update", plan=self._digest))
+                job = await self._submit(scope, _node(row), Wish(UPDATE, plan=self._digest))
             except StoreError:
                 raise
             except HubError as exc:

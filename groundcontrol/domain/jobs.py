@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple
 
 from groundcontrol.domain.ids import BatchId, JobId, NodeId
 
@@ -11,27 +11,7 @@ JobState = Literal[
     "succeeded", "failed", "cancelled", "interrupted", "expired", "unknown",
 ]  # fmt: skip
 JobPhase = Literal["refresh", "plan", "waiting_lock", "download", "commit", "triggers", "check"]
-JobAction = Literal[
-    "refresh", "check", "plan", "upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove",
-    "hold", "unhold", "clean", "repair", "reboot", "update", "rekey", "uninstall",
-]  # fmt: skip
-PlannedAction = Literal["upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"]
 StopState = Literal["asked", "now", "after_package", "too_late"]
-
-UPKEEP: Final = frozenset[JobAction]({"update", "rekey", "uninstall"})
-"""They keep Spider itself up, or take it off: ordered by ways of their own, not as a job."""
-ALL_ACTIONS: Final[tuple[JobAction, ...]] = get_args(JobAction)
-ACTIONS: Final[tuple[JobAction, ...]] = tuple(action for action in get_args(JobAction) if action not in UPKEEP)
-PLANNED: Final[tuple[PlannedAction, ...]] = get_args(PlannedAction)
-"""Those that a plan can be made for, and that can be bound to a plan that somebody saw."""
-READONLY: Final = frozenset[JobAction]({"refresh", "check", "plan"})
-"""They change nothing that is installed."""
-NEED_PACKAGES: Final = frozenset[JobAction]({"install", "remove", "hold", "unhold"})
-TAKE_PACKAGES: Final = NEED_PACKAGES | {"upgrade"}
-MAY_REBOOT: Final = frozenset[JobAction]({"upgrade", "full-upgrade", "security-upgrade"})
-"""A reboot may be asked for with them: it is a job of its own, which follows when this one succeeded and a reboot is due."""
-DANGEROUS: Final = frozenset[JobAction]({"remove", "autoremove", "reboot"})
-"""They want the password once more."""
 
 START_LIMIT_S: Final = 600.0
 """A job that has not begun after this is not begun any more; a node that is offline may come back within it."""
@@ -94,9 +74,10 @@ class StopAnswer(NamedTuple):
 class Wish(NamedTuple):
     """What a node is asked to do."""
 
-    action: JobAction
+    action: str
+    """A verb of the catalogue."""
     packages: tuple[str, ...] = ()
-    for_action: PlannedAction | None = None
+    for_action: str | None = None
     """Of a plan: what it is made for."""
     plan: str | None = None
     """Digest of the plan that somebody saw: if the node's own differs by now, nothing is done."""
@@ -107,7 +88,7 @@ class Job(NamedTuple):
     id: JobId
     org: int
     node_id: NodeId
-    action: JobAction
+    action: str
     packages: tuple[str, ...]
     reboot: bool
     state: JobState
@@ -128,7 +109,7 @@ class Job(NamedTuple):
     error: JobError | None
     """While it goes on: what is wrong with it (job.orphaned, job.overdue)."""
     version: int
-    for_action: PlannedAction | None = None
+    for_action: str | None = None
     plan: str | None = None
     """Of the wish."""
     plan_digest: str | None = None

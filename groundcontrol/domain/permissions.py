@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final, Literal, NamedTuple, Protocol, cast
+from typing import Final, Literal, NamedTuple, NewType, Protocol
 
-from groundcontrol.domain.jobs import JobAction
 from groundcontrol.domain.nodes import Node
 from groundcontrol.domain.scope import Role, Scope
+from groundcontrol.domain.verbs import ACTING as _ACTING
+from groundcontrol.domain.verbs import WORDS
 from groundcontrol.errors import Forbidden, NotFound
 
-Action = Literal[
+FixedAction = Literal[
     "account.use",
     "node.read",
     "node.edit",
@@ -30,23 +31,6 @@ Action = Literal[
     "job.create",
     "job.read",
     "job.cancel",
-    "job.refresh",
-    "job.check",
-    "job.plan",
-    "job.upgrade",
-    "job.full-upgrade",
-    "job.security-upgrade",
-    "job.install",
-    "job.remove",
-    "job.autoremove",
-    "job.hold",
-    "job.unhold",
-    "job.clean",
-    "job.repair",
-    "job.reboot",
-    "job.update",
-    "job.rekey",
-    "job.uninstall",
     "node.update",
     "node.rekey",
     "event.read",
@@ -57,9 +41,11 @@ Action = Literal[
     "token.use",
     "settings.manage",
 ]
+JobRight = NewType("JobRight", str)
+"""The right to order one verb, `job.<verb>`: the catalogue of verbs gives them."""
+Action = FixedAction | JobRight
 
 _ALL: Final = frozenset[Role]({"admin", "operator", "viewer"})
-_ACTING: Final = frozenset[Role]({"admin", "operator"})
 _ADMIN: Final = frozenset[Role]({"admin"})
 
 
@@ -67,6 +53,11 @@ class _Right(NamedTuple):
     roles: frozenset[Role]
     for_tokens: bool
     """Whether an API token may do it at all: people, rights, tokens and the keys of nodes are for people."""
+
+
+def job_action(verb: str) -> JobRight:
+    """What is asked of `authorize` for a job of this verb; `job.create` is asked before it is known which."""
+    return JobRight(f"job.{verb}")
 
 
 _RIGHTS: Final[dict[Action, _Right]] = {
@@ -89,23 +80,6 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "job.create": _Right(_ACTING, for_tokens=True),
     "job.read": _Right(_ALL, for_tokens=True),
     "job.cancel": _Right(_ACTING, for_tokens=True),
-    "job.refresh": _Right(_ACTING, for_tokens=True),
-    "job.check": _Right(_ACTING, for_tokens=True),
-    "job.plan": _Right(_ACTING, for_tokens=True),
-    "job.upgrade": _Right(_ACTING, for_tokens=True),
-    "job.full-upgrade": _Right(_ACTING, for_tokens=True),
-    "job.security-upgrade": _Right(_ACTING, for_tokens=True),
-    "job.install": _Right(_ACTING, for_tokens=True),
-    "job.remove": _Right(_ACTING, for_tokens=True),
-    "job.autoremove": _Right(_ACTING, for_tokens=True),
-    "job.hold": _Right(_ACTING, for_tokens=True),
-    "job.unhold": _Right(_ACTING, for_tokens=True),
-    "job.clean": _Right(_ACTING, for_tokens=True),
-    "job.repair": _Right(_ACTING, for_tokens=True),
-    "job.reboot": _Right(_ACTING, for_tokens=True),
-    "job.update": _Right(_ACTING, for_tokens=True),
-    "job.rekey": _Right(_ADMIN, for_tokens=False),
-    "job.uninstall": _Right(_ACTING, for_tokens=True),
     "node.update": _Right(_ACTING, for_tokens=True),
     "node.rekey": _Right(_ADMIN, for_tokens=False),
     "event.read": _Right(_ALL, for_tokens=True),
@@ -115,6 +89,7 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "user.manage": _Right(_ADMIN, for_tokens=False),
     "token.use": _Right(_ALL, for_tokens=False),
     "settings.manage": _Right(_ADMIN, for_tokens=False),
+    **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in WORDS.items()},
 }
 """`account.use` is a person's own log-in: password, step-up, log-out; `token.use` their own tokens."""
 
@@ -126,11 +101,6 @@ FOR_TOKENS: Final = frozenset(action for action, right in _RIGHTS.items() if rig
 
 WHOLE_FLEET: Final = frozenset[Action]({"audit.read", "hub.read", "node.enrol", "invite.organisation"})
 """Shows or changes more than some nodes: not for those who are limited to some."""
-
-
-def job_action(action: JobAction) -> Action:
-    """What is asked of `authorize` for a job of this kind; `job.create` is asked before it is known which."""
-    return cast("Action", f"job.{action}")
 
 
 class Owned(Protocol):

@@ -32,6 +32,7 @@ from spider.wire.frames import JobStart
 from spider.wire.ids import new_time_id
 from spider.wire.orders import MAX_LIFE_S, ORDER_TIME, Order, seal_order
 from spider.wire.proof import node_keys
+from spider.wire.verbs import REKEY
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ class Dispatch:
     async def _take_new_keys(self, sessions: Sequence[Session]) -> None:
         """Nodes that a second machine passes for get nothing but what ends that: new keys."""
         for session in sessions:
-            queued = (await self._store.jobs.jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), "rekey"))).items
+            queued = (await self._store.jobs.jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY))).items
             if queued:
                 await self._send_taken(await self._store.jobs.take([job.id for job in queued], [session], self._clock.now(), self._at_once))
 
@@ -205,7 +206,7 @@ class Dispatch:
         While a second machine passes for the node, only new keys are, and while it comes back with new keys, nothing is. What is held back
         here is sent when that is over.
         """
-        if self._left_behind(agent.session) or (job.action != "rekey" and self._registry.suspected(job.node_id)):
+        if self._left_behind(agent.session) or (job.action != REKEY and self._registry.suspected(job.node_id)):
             self._held[job.id] = skew_s
             return
         self._held.pop(job.id, None)
@@ -215,7 +216,7 @@ class Dispatch:
             return
         generation = agent.hello.generation
         try:
-            args = self._upkeep.new_keys(job, generation) if job.action == "rekey" else order_args(job.wish)
+            args = self._upkeep.new_keys(job, generation) if job.action == REKEY else order_args(job.wish)
         except Conflict as exc:
             self.settled(job.id)
             await self._close(job, "failed", JobError("job.no_next_keys", exc.message))
@@ -227,7 +228,7 @@ class Dispatch:
         frame = seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)
         event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
         self._unanswered[job.id] += 1
-        if job.action == "rekey":
+        if job.action == REKEY:
             self._new_keys[job.node_id] = _NewKeys(job.id, agent.session.epoch, None)
         await agent.tell(JobStart(job.id, frame))
         failpoints.reach("job.send.post")

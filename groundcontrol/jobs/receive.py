@@ -41,6 +41,7 @@ from spider.wire.errors import ProtocolError
 from spider.wire.frames import CLOSE_CLONE, CLOSE_PROTOCOL, JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobPlan, JobProgress, JobReport
 from spider.wire.frames import MAX_OUTPUT_BYTES as CHUNK_BYTES
 from spider.wire.ids import is_id, new_time_id
+from spider.wire.verbs import REBOOT, REKEY
 
 log = logging.getLogger(__name__)
 
@@ -279,7 +280,7 @@ class Receiver:
     async def _changes_keys(self, job: Job) -> bool:
         """Whether the node of this job replaces its keys, or did so a moment ago: by the books, so that a restart of this hub changes nothing."""
         since = self._clock.now() - KEYS_CHANGE_S
-        newest = (await self._store.jobs.jobs(SYSTEM, 2, None, job.node_id, JobFilter((), "rekey"))).items
+        newest = (await self._store.jobs.jobs(SYSTEM, 2, None, job.node_id, JobFilter((), REKEY))).items
         return any(
             one.state in ("accepted", "running") or (one.id != job.id and one.ended_at is not None and one.ended_at > since)
             for one in newest
@@ -323,7 +324,7 @@ class Receiver:
                 raise
         else:
             await self._dispatch.tell_ended(job)
-        if job.action == "rekey" and verdict.state == "succeeded":
+        if job.action == REKEY and verdict.state == "succeeded":
             self._dispatch.keys_changed(agent.session, job_id)
         for memory in (inbox.own, inbox.begun):
             memory.discard(job_id)
@@ -340,4 +341,4 @@ class Receiver:
         if report is not None and report.reboot == "no":
             return None
         now = self._clock.now()
-        return NewJob(JobId(new_time_id(now)), job.node_id, Wish("reboot"), now, now + START_LIMIT_S)
+        return NewJob(JobId(new_time_id(now)), job.node_id, Wish(REBOOT), now, now + START_LIMIT_S)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 from groundcontrol import failpoints
 from groundcontrol.bus.base import Bus, Changed, JobPoke
 from groundcontrol.domain.ids import BatchId, JobId, NodeId
-from groundcontrol.domain.jobs import OPEN, START_LIMIT_S, Batch, Job, NewBatch, NewJob, PlannedAction, Refused, Wish
+from groundcontrol.domain.jobs import OPEN, START_LIMIT_S, Batch, Job, NewBatch, NewJob, Refused, Wish
 from groundcontrol.domain.permissions import authorize, job_action
 from groundcontrol.domain.scope import Scope
 from groundcontrol.errors import BadRequest, Conflict, Forbidden, JobNotCancellable, NotFound, PolicyRefuses
@@ -16,6 +16,7 @@ from groundcontrol.jobs.wishes import check_policy, check_wish
 from groundcontrol.store.base import Store
 from spider.clock import Clock
 from spider.wire.ids import is_id, new_time_id
+from spider.wire.verbs import PLAN
 
 MAX_NODES: Final = 1000
 ROUND_S: Final = 1800.0
@@ -110,7 +111,7 @@ class JobService:
         """What each node planned there, by the plan's digest."""
         batch = await self._store.batches.batch(scope, batch_id)
         authorize(scope, "job.read", batch)
-        if wish.plan is not None or batch.wish != Wish("plan", wish.packages, cast("PlannedAction", wish.action)):
+        if wish.plan is not None or batch.wish != Wish(PLAN, wish.packages, wish.action):
             raise BadRequest("plans_of must be the id of a bulk job that planned this very action and these packages", field="plans_of")
         told = await self._store.batches.jobs_of(scope, batch_id)
         return {job.node_id: job.plan_digest for job in told if job.plan_digest is not None and job.state == "succeeded"}

@@ -13,8 +13,8 @@ from spider.clock import Clock
 from spider.wire.frames import JobStop
 from spider.wire.orders import MAX_LIFE_S, Order, seal_order
 from spider.wire.proof import node_keys
+from spider.wire.verbs import REKEY, STOP
 
-VERB: Final = "stop"
 EVERY_S: Final = 5.0
 
 
@@ -42,7 +42,7 @@ class Stops:
     async def send(self, job: Job) -> None:
         """Tell the node, unless it was told in this session a moment ago; one that a second machine passes for is told when that is over."""
         agent = self._registry.agent(job.node_id)
-        if agent is None or (job.action != "rekey" and self._registry.suspected(job.node_id)):
+        if agent is None or (job.action != REKEY and self._registry.suspected(job.node_id)):
             return
         now = self._clock.monotonic()
         force = job.stop is not None and job.stop.force
@@ -53,7 +53,7 @@ class Stops:
         issued = int(self._clock.now() + self._skews.get(job.id, 0.0))
         generation = agent.hello.generation
         args = {"force": True} if force else {}
-        order = Order(job.node_id, generation, job.id, VERB, args, issued, issued + MAX_LIFE_S)
+        order = Order(job.node_id, generation, job.id, STOP, args, issued, issued + MAX_LIFE_S)
         await agent.tell(JobStop(job.id, seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)))
 
     def correct(self, job_id: JobId, skew_s: float) -> bool:

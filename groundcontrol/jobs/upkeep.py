@@ -12,6 +12,7 @@ from groundcontrol.errors import Conflict
 from groundcontrol.fleet.session import AgentSession
 from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
 from spider.wire.proof import node_keys, rekey_mask
+from spider.wire.verbs import UPDATE
 
 MAX_GENERATION: Final = (1 << 32) - 1
 
@@ -27,7 +28,7 @@ class Upkeep:
 
     def parts(self, agent: AgentSession, job: Job) -> Iterator[Bundle]:
         """What has to reach the node before the order of this job; nothing where it has it, or where another version was ordered."""
-        if job.action != "update" or job.plan != self._digest.hex() or agent in self._given:
+        if job.action != UPDATE or job.plan != self._digest.hex() or agent in self._given:
             return
         self._given.add(agent)
         for at in range(0, len(self._bundle), MAX_BUNDLE_PART_BYTES):

@@ -24,9 +24,9 @@ from spider.packages.outcome import Ran, judge, judge_act
 from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
 from spider.packages.report import AfterCare, Report
 from spider.packages.showing import show_difference, show_kept, show_plan, show_sizes
-from spider.policy import PLANNED_VERBS
 from spider.terminal import StopRule
 from spider.wire.frames import Updates
+from spider.wire.verbs import PLAN, VERBS
 
 LISTS_LOCK_RHYTHM_S = 5.0
 OLD_LISTS_S = 7 * 86400
@@ -95,15 +95,15 @@ class Driver:
         return None
 
     def _perform(self, task: Task, console: Console) -> Outcome:
-        verb = task.target if task.verb == "plan" else task.verb
+        verb = task.target if task.verb == PLAN else task.verb
         refusal = self._backend.cannot(verb, task.packages)
         if refusal:
             raise Trouble("job.not_supported", refusal)
         if task.verb == "check":
             return self._check(console)
-        if task.verb == "plan":
+        if task.verb == PLAN:
             return self._plan(task, console)
-        if task.verb in PLANNED_VERBS:
+        if VERBS[task.verb].planned:
             return self._change(task, console)
         return self._act(task, console)
 
@@ -210,7 +210,7 @@ class Driver:
         Raises: Trouble; PackagesUnreadable.
         """
         plan = self._backend.simulate(verb, packages)
-        incomplete = "" if plan.steps or not verb.endswith("upgrade") else self._incomplete()
+        incomplete = "" if plan.steps or not VERBS[verb].upgrades else self._incomplete()
         if incomplete:
             raise Trouble(
                 "job.repository_stale", f"it cannot be said that there is nothing to do: {incomplete}; refresh the package lists first"

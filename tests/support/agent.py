@@ -15,7 +15,7 @@ from typing import TypeVar
 import aiohttp
 
 from spider import sampler
-from spider.policy import VERBS
+from spider.policy import LISTED
 from spider.wire.codec import pack_rows
 from spider.wire.frames import (
     STREAM_LIVE,
@@ -54,7 +54,7 @@ def pack_of(seq: int, *, at: float | None = None, rows: int = 1, stream: int = S
 
 IDENTITY = Identity(
     "web-1", "0" * 32, "debian", "Debian GNU/Linux 12", "12", "6.1.0", "x86_64", "kvm", "AMD EPYC", 4, 8 << 30, "apt", "Etc/UTC",
-    1_790_000_000_000, ["192.0.2.1"], shipped_version(), "managed", list(VERBS), "no",
+    1_790_000_000_000, ["192.0.2.1"], shipped_version(), "managed", list(LISTED), "no",
 )  # fmt: skip
 
 

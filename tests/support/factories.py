@@ -26,7 +26,7 @@ from groundcontrol.domain.ids import (
     UserId,
 )
 from groundcontrol.domain.invites import Invite
-from groundcontrol.domain.jobs import Job, JobAction, NewBatch, NewJob, Refused, Wish
+from groundcontrol.domain.jobs import Job, NewBatch, NewJob, Refused, Wish
 from groundcontrol.domain.log import Event, Refusal
 from groundcontrol.domain.nodes import NewNode, Session
 from groundcontrol.domain.scope import Actor, Scope
@@ -74,11 +74,11 @@ async def connect(store: Store, node: NodeId, hub: HubId = HUB, boot: BootId = B
     return session
 
 
-def new_job(node: NodeId, at: float, action: JobAction = "upgrade", packages: tuple[str, ...] = ()) -> NewJob:
+def new_job(node: NodeId, at: float, action: str = "upgrade", packages: tuple[str, ...] = ()) -> NewJob:
     return NewJob(JobId(new_time_id(at)), node, Wish(action, packages), created_at=at, not_after=at + 3600.0)
 
 
-def new_batch(nodes: Sequence[NodeId], at: float, action: JobAction = "upgrade", refused: Sequence[Refused] = ()) -> NewBatch:
+def new_batch(nodes: Sequence[NodeId], at: float, action: str = "upgrade", refused: Sequence[Refused] = ()) -> NewBatch:
     jobs = tuple(new_job(node, at, action) for node in nodes)
     asked = (*nodes, *(node.node_id for node in refused))
     return NewBatch(BatchId(new_time_id(at)), Wish(action), asked, jobs, tuple(refused), at)

@@ -11,12 +11,14 @@ import msgspec
 from aiohttp import web
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.jobs import ALL_ACTIONS, DANGEROUS, READONLY, TRANSITIONS, Job, JobFilter, JobState, Wish
+from groundcontrol.domain.jobs import TRANSITIONS, Job, JobFilter, JobState, Wish
+from groundcontrol.domain.verbs import WORDS
 from groundcontrol.errors import BadRequest, HubError, NotFound
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call, StillAllowed, whole_number
 from spider.logs import event
 from spider.wire.ids import is_id
+from spider.wire.verbs import READONLY, VERBS
 
 MAX_OFFSET: Final = 10**18 - 1
 MAX_BY_CHARS: Final = 100
@@ -55,8 +57,8 @@ def _filter_of(call: Call) -> JobFilter | None:
     if not all(state in TRANSITIONS for state in states):
         raise BadRequest(f"the parameter state names some of {', '.join(TRANSITIONS)}")
     action, by = query.get("action", ""), query.get("by", "")
-    if action and action not in ALL_ACTIONS:
-        raise BadRequest(f"the parameter action is one of {', '.join(ALL_ACTIONS)}")
+    if action and action not in VERBS:
+        raise BadRequest(f"the parameter action is one of {', '.join(VERBS)}")
     if len(by) > MAX_BY_CHARS:
         raise BadRequest(f"the parameter by has at most {MAX_BY_CHARS} characters")
     only = JobFilter(cast("tuple[JobState, ...]", states), action, by)
@@ -147,7 +149,7 @@ def check_step_up(call: Call, wish: Wish, nodes: Collection[NodeId]) -> None:
 
     Raises: StepUpRequired.
     """
-    if wish.action in DANGEROUS or wish.reboot:
+    if WORDS[wish.action].dangerous or wish.reboot:
         call.services.auth.require_step_up(call.caller)
-    elif wish.action not in READONLY:
+    elif VERBS[wish.action].policy != READONLY:
         call.services.auth.require_step_up_for_many(call.caller, nodes)

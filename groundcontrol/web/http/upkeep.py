@@ -6,6 +6,7 @@ from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.jobs import Wish
 from groundcontrol.web import schema, views
 from groundcontrol.web.call import Call
+from spider.wire.verbs import REKEY
 
 
 async def create_updates(call: Call, body: schema.AgentUpdatesBody) -> schema.DeploymentsView:
@@ -20,4 +21,4 @@ async def rekey_node(call: Call) -> schema.JobView:
     """Give a node the next generation of its keys; the ones before open nothing any more once it is back with them."""
     services = call.services
     call.authorize("node.rekey", await services.store.nodes.node(call.scope, call.node_id))
-    return views.job_view(await services.jobs.keep_up(call.scope, call.node_id, Wish("rekey"), call.idempotency_key()))
+    return views.job_view(await services.jobs.keep_up(call.scope, call.node_id, Wish(REKEY), call.idempotency_key()))

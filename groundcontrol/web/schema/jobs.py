@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from groundcontrol.domain.verbs import JOBS, PLANNED
 from groundcontrol.web.schema.base import Answer, Body
+
+if TYPE_CHECKING:  # a type checker cannot read the catalogue; what decodes a request can
+    JobVerb = str
+    PlannedVerb = str
+else:
+    JobVerb = Literal[JOBS]
+    PlannedVerb = Literal[PLANNED]
 
 
 class JobBody(Body, rename={"for_": "for"}):
-    action: Literal[
-        "refresh", "check", "plan", "upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove",
-        "hold", "unhold", "clean", "repair", "reboot",
-    ]  # fmt: skip
+    action: JobVerb
     packages: list[str] | msgspec.UnsetType = msgspec.UNSET
     """install, remove, hold and unhold want them; upgrade takes them, without them it is all. Null and an empty list are refused."""
-    for_: Literal["upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"] | msgspec.UnsetType = msgspec.UNSET
+    for_: PlannedVerb | msgspec.UnsetType = msgspec.UNSET
     """Of `plan`: what it is made for."""
     plan: str | msgspec.UnsetType = msgspec.UNSET
     """Digest of the plan that was seen: if the node's own differs by now, the job ends with job.plan_changed before it begins."""

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.policy import MODES, VERBS, PolicyRefused, parse_policy, read_policy
+from spider.policy import LISTED, MODES, PolicyRefused, parse_policy, read_policy
 
 
 def test_each_mode_allows_what_it_says() -> None:
     assert parse_policy("[policy]\nversion=1\nmode=monitor\n").verbs == ()
     assert parse_policy("[policy]\nversion = 1\nmode = readonly\n").verbs == ("refresh", "check", "plan")
-    assert parse_policy("[policy]\nversion = 1\nmode = managed\n").verbs == (*VERBS, "rekey")
+    assert parse_policy("[policy]\nversion = 1\nmode = managed\n").verbs == (*LISTED, "rekey")
     narrow = parse_policy("# mine\n[policy]\nversion = 1\nmode = managed\nverbs = check, upgrade\n")
     assert narrow.verbs == ("check", "upgrade", "rekey")
     assert narrow.refusal("upgrade") is None

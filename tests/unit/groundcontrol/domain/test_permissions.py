@@ -7,11 +7,22 @@ import typing
 import pytest
 
 from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.jobs import JobAction
 from groundcontrol.domain.nodes import Node, NodeIdentity, NodeUpdates
-from groundcontrol.domain.permissions import FOR_TOKENS, PERMISSIONS, WHOLE_FLEET, Action, allowed, authorize, check_new_tags, job_action
+from groundcontrol.domain.permissions import (
+    FOR_TOKENS,
+    PERMISSIONS,
+    WHOLE_FLEET,
+    Action,
+    FixedAction,
+    allowed,
+    authorize,
+    check_new_tags,
+    job_action,
+)
 from groundcontrol.domain.scope import SYSTEM, Actor, ActorKind, Grants, Role, Scope, lesser
+from groundcontrol.domain.verbs import WORDS
 from groundcontrol.errors import Forbidden, NotFound
+from spider.wire.verbs import VERBS
 
 
 class Thing(typing.NamedTuple):
@@ -26,11 +37,14 @@ ROLES: tuple[Role, ...] = typing.get_args(Role)
 
 
 def test_every_action_has_a_row() -> None:
-    assert set(PERMISSIONS) == set(typing.get_args(Action))
-    assert {job_action(action) for action in typing.get_args(JobAction)} <= set(PERMISSIONS)
+    assert set(PERMISSIONS) == {*typing.get_args(FixedAction), *map(job_action, VERBS)}
 
 
-@pytest.mark.parametrize("action", typing.get_args(Action))
+def test_each_verb_has_its_roles_and_words_on_the_hub() -> None:
+    assert set(WORDS) == set(VERBS)
+
+
+@pytest.mark.parametrize("action", PERMISSIONS)
 @pytest.mark.parametrize("role", ROLES)
 def test_the_table_decides(action: Action, role: Role) -> None:
     assert allowed(scope_of(role), action) == (role in PERMISSIONS[action])
@@ -66,7 +80,7 @@ def a_node(name: str, *tags: str) -> Node:
     return Node(NodeId(name), 1, 1, name, "", tags, 1, True, NodeIdentity(), "", None, NodeUpdates(), "unknown", 1.0, None, 1)
 
 
-@pytest.mark.parametrize("action", typing.get_args(Action))
+@pytest.mark.parametrize("action", PERMISSIONS)
 @pytest.mark.parametrize("role", ROLES)
 def test_a_token_may_less_than_a_person(action: Action, role: Role) -> None:
     assert allowed(scope_of(role, "token"), action) == (role in PERMISSIONS[action] and action in FOR_TOKENS)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from groundcontrol.auth.portions import MANY_NODES
-from groundcontrol.domain.jobs import ACTIONS, Change, JobEvidence, StopAnswer
+from groundcontrol.domain.jobs import Change, JobEvidence, StopAnswer
 from groundcontrol.domain.permissions import PERMISSIONS, job_action
 from groundcontrol.domain.scope import Role
+from groundcontrol.domain.verbs import JOBS
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import managed
@@ -91,7 +92,7 @@ ASKED: dict[str, dict[str, Any]] = {
 async def test_each_role_may_order_what_the_table_says(hub: TestHub, role: Role) -> None:
     """Every verb against every role, for one node and for many."""
     client, node = await hub.logged_in(role), await managed(hub)
-    for action in ACTIONS:
+    for action in JOBS:
         may = role in PERMISSIONS[job_action(action)]
         body = {"action": action, **ASKED.get(action, {})}
         one = await client.post(f"nodes/{node.id}/jobs", body)

@@ -1,0 +1,62 @@
+"""Every verb there is, with what a node needs to check an order for it, to ask its owner's policy and to carry it out.
+
+A new verb is one row here, one in `groundcontrol/domain/verbs.py` (who may order it, and its words), and its work.
+"""
+
+from typing import Dict, NamedTuple, Tuple
+
+READONLY, MANAGED, OWN_LINE = "readonly", "managed", "own line"
+NONE, OPTIONAL, NEEDED = "none", "optional", "needed"
+DIGEST, GENERATION, KEYS = "digest", "generation", "keys"
+"""Shapes of arguments: a SHA-256, the generation of keys after the first, and two masked keys (`proof.rekey_mask`)."""
+PLAN, REBOOT, UPDATE, REKEY, UNINSTALL = "plan", "reboot", "update", "rekey", "uninstall"
+"""The verbs that code asks for by name."""
+STOP = "stop"
+"""Ends a job. It has no row: what the policy let run may be stopped, by whoever may see the job."""
+MAX_PACKAGES = 512
+PACKAGE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9@._+-]{0,126}[A-Za-z0-9@._+])?(?::[a-z0-9-]{1,30})?"
+"""Pattern of a name: no option, path, pattern, version or suite has it. A trailing `-` means removal to apt; an architecture follows a colon."""
+
+
+class Verb(NamedTuple):
+    """One verb."""
+
+    name: str
+    """As in orders, in `policy.conf` and in the REST interface."""
+    policy: str
+    """The least mode of `policy.conf` that allows it; what READONLY allows changes nothing that is installed. OWN_LINE: neither a mode
+    nor the list `verbs` allows it, but the line of its name."""
+    packages: str = NONE
+    """Whether names of packages are given with it."""
+    planned: bool = False
+    """It changes packages by a plan, which can be made and shown before."""
+    upgrades: bool = False
+    """It replaces installed packages by newer ones."""
+    fills: bool = False
+    """It takes room in the node's file systems."""
+    selfcare: bool = False
+    """It maintains the agent itself, and no package."""
+    args: Tuple[Tuple[str, str], ...] = ()
+    """Of selfcare: names and shapes of the arguments. All are needed."""
+
+
+CATALOGUE: Tuple[Verb, ...] = (
+    Verb("refresh", READONLY, fills=True),
+    Verb("check", READONLY),
+    Verb(PLAN, READONLY),
+    Verb("upgrade", MANAGED, OPTIONAL, planned=True, upgrades=True, fills=True),
+    Verb("full-upgrade", MANAGED, planned=True, upgrades=True, fills=True),
+    Verb("security-upgrade", MANAGED, planned=True, upgrades=True, fills=True),
+    Verb("install", MANAGED, NEEDED, planned=True, fills=True),
+    Verb("remove", MANAGED, NEEDED, planned=True),
+    Verb("autoremove", MANAGED, planned=True),
+    Verb("hold", MANAGED, NEEDED),
+    Verb("unhold", MANAGED, NEEDED),
+    Verb("clean", MANAGED),
+    Verb("repair", MANAGED, fills=True),
+    Verb(REBOOT, MANAGED),
+    Verb(UPDATE, MANAGED, selfcare=True, args=(("plan", DIGEST),)),
+    Verb(REKEY, OWN_LINE, selfcare=True, args=(("generation", GENERATION), ("keys", KEYS), ("digest", DIGEST))),
+    Verb(UNINSTALL, MANAGED, selfcare=True),
+)
+VERBS: Dict[str, Verb] = {verb.name: verb for verb in CATALOGUE}
