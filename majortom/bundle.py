@@ -19,6 +19,9 @@ import sys
 
 if not sys.path[0].startswith("/proc/"):
     sys.path[0] = os.path.realpath(sys.path[0])  # an update switches `current` below a program that still reads from its own file
+    kept = f"{sys.path[0]}.{sys.implementation.cache_tag}"  # spider/bytecode.py has written it
+    if sys.argv[1:2] in (["launch"], ["run"]) and os.path.exists(kept) and os.stat(kept).st_mtime_ns == os.stat(sys.path[0]).st_mtime_ns:
+        sys.path.insert(0, kept)
 
 from spider.__main__ import main
 

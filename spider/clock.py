@@ -1,6 +1,5 @@
 """Time comes in through the door, so that an hour of logic tests in a millisecond."""
 
-import asyncio
 import time
 
 try:
@@ -33,4 +32,6 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # noqa: PLC0415 - root's programs know clocks too: loading it would be a third of the launcher's time
+
         await asyncio.sleep(seconds)

@@ -14,6 +14,7 @@ import time
 from typing import Callable, List, NamedTuple, Optional
 
 from spider import leaving, logs, reboot, rekeying, updating
+from spider.bytecode import keep_bytecode
 from spider.console import JobConsole, Wish
 from spider.jobfiles import (
     JOBS_DIR,
@@ -171,6 +172,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
         raise Cannot("there is no such order")
     lock = take_lock(jobs)
     _forget_keys(job)
+    keep_bytecode()
     started_at = _begin(folder, boot)
     before = reboot.look() if plan.verb == verbs.REBOOT else None
     log = Log(os.path.join(folder, LOG))

@@ -26,7 +26,6 @@ VERSION_DIR = "/opt/stardust/0.0-test"
 JOBS = "/var/lib/stardust/jobs"
 OUT = "/var/lib/stardust/spider/out"
 _MAIN = """
-import sys
 if sys.argv[1:2] == ["launch"]:
     from spider.launcher import main
     sys.exit(main(sys.argv[2:]))
@@ -68,7 +67,8 @@ def follower_bundle() -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(source) as shipped, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in shipped.namelist():
-            archive.writestr(name, _MAIN.encode() if name == "__main__.py" else shipped.read(name))
+            content = shipped.read(name)
+            archive.writestr(name, content.partition(b"from spider.__main__")[0] + _MAIN.encode() if name == "__main__.py" else content)
         archive.writestr("follower.py", Path(__file__).with_name("follower_program.py").read_bytes())
     return target.getvalue()
 
@@ -106,7 +106,7 @@ class AgentHost:
         with tarfile.open(fileobj=packed, mode="w") as archive:
             for name, (content, mode) in files.items():
                 entry = tarfile.TarInfo(name.lstrip("/"))
-                entry.size, entry.mode = len(content), mode
+                entry.size, entry.mode, entry.mtime = len(content), mode, int(time.time())
                 archive.addfile(entry, io.BytesIO(content))
         script = (
             f"umask 022; base64 -d | tar -x --no-same-owner -C / -f -; ln -sfn {VERSION_DIR} /opt/stardust/current;"
