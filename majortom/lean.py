@@ -21,8 +21,8 @@ def lean_source(source: bytes) -> bytes:
     Raises: SyntaxError: it is no Python.
     """
     lines = source.decode("utf-8").splitlines(keepends=True)
-    tree = ast.parse(source)
-    text = _cut(lines, [*_texts(tree), *_types(tree, lines), *_variables(tree)])
+    nodes = list(ast.walk(ast.parse(source)))
+    text = _cut(lines, [*_texts(nodes), *_types(nodes, lines), *_variables(nodes)])
     return _without_comments(_cut(text.splitlines(keepends=True), _imports(ast.parse(text)))).encode()
 
 
@@ -40,18 +40,18 @@ def lean_script(source: bytes) -> bytes:
     return b"".join(line + b"\n" for line in lines if line and not line.startswith(b"#"))
 
 
-def _texts(tree: ast.AST) -> list[Cut]:
+def _texts(nodes: list[ast.AST]) -> list[Cut]:
     """Strings that are statements: they do nothing, wherever they stand."""
     return [
         (node.lineno, node.col_offset, *_end(node), "pass")
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     ]
 
 
-def _types(tree: ast.AST, lines: list[str]) -> list[Cut]:
+def _types(nodes: list[ast.AST], lines: list[str]) -> list[Cut]:
     cuts: list[Cut] = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if node.returns is not None:
@@ -68,21 +68,23 @@ def _types(tree: ast.AST, lines: list[str]) -> list[Cut]:
     return cuts
 
 
-def _variables(tree: ast.AST) -> list[Cut]:
+def _variables(nodes: list[ast.AST]) -> list[Cut]:
     """Types of variables that have a value, but for a class's fields."""
-    fields = {id(statement) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for statement in node.body}
+    fields = {id(statement) for node in nodes if isinstance(node, ast.ClassDef) for statement in node.body}
     return [
         (*_end(node.target), *_end(node.annotation), "")
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.AnnAssign) and node.value is not None and node.simple and id(node) not in fields
     ]
 
 
 def _imports(tree: ast.Module) -> list[Cut]:
     """Imports of `typing` of which not every name is used any more. A string may be a type that somebody reads: its words are names."""
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if isinstance(node, ast.Name):
+            used.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             used.update(re.findall(r"\w+", node.value))
     cuts: list[Cut] = []
     for node in tree.body:
