@@ -117,17 +117,18 @@ class Host:
         self.host_keys: Any = facts["host_keys"]
         self.keys = Path(environment()["LAB_DIR"]) / "keys"
 
+    def _run(self, *argv: str, data: bytes | None, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+        try:
+            inside, env = program().way_in(program().require(self.name))
+        except program().LabError as problem:  # as `lab exec` says it
+            return subprocess.CompletedProcess(argv, 1, b"", f"lab: {problem}".encode())
+        return subprocess.run([*inside, *argv], env=env, input=data, capture_output=True, timeout=timeout_s, check=False)
+
     def run(
         self, *argv: str, stdin: str | bytes | None = None, timeout_s: float = COMMAND_LIMIT_S, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root, without ssh."""
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        try:
-            inside, env = program().way_in(program().require(self.name))
-        except program().LabError as problem:  # as `lab exec` says it
-            done = subprocess.CompletedProcess(argv, 1, b"", f"lab: {problem}".encode())
-        else:
-            done = subprocess.run([*inside, *argv], env=env, input=data, capture_output=True, timeout=timeout_s, check=False)
+        done = self._run(*argv, data=stdin.encode() if isinstance(stdin, str) else stdin, timeout_s=timeout_s)
         text = subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         )
@@ -141,9 +142,8 @@ class Host:
 
     def read(self, path: str) -> bytes:
         """The bytes of a file."""
-        done = subprocess.run(
-            [*PROGRAM, "exec", self.name, "--", "cat", path], env=environment(), capture_output=True, timeout=COMMAND_LIMIT_S, check=True
-        )
+        done = self._run("cat", path, data=None, timeout_s=COMMAND_LIMIT_S)
+        done.check_returncode()
         return done.stdout
 
     def reset(self, *, rekey: bool = False) -> None:
