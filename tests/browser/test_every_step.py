@@ -101,7 +101,7 @@ def test_every_step_that_fails_is_named_mended_and_tried_again(
             if before:
                 expect(dialog.get_by_text(re.compile(f"^Attempt {number}. The previous one ended at “{before}”"))).to_be_visible()
             seen.look(LOOKS[number % len(LOOKS)])
-            assert not seen.axe()
+            assert number > len(LOOKS) or not seen.axe()  # one view, in each look once
             before = dialog.locator(f"[data-step={obstacle.step}] > span").first.inner_text()
             obstacle.mend(seen, host, failure)
             failure.get_by_role("button", name="Retry").click()

@@ -227,9 +227,8 @@ def test_organisation_secrets_are_made_shown_once_used_and_revoked(browser: Brow
         expect(region.get_by_text("far-away")).to_be_visible()
         seen.open("/settings/joining")
         expect(row).to_contain_text("1 of 5")
-        for look in LOOKS[1:3]:
-            seen.look(look)
-            assert not seen.axe()
+        seen.look(LOOKS[2])
+        assert not seen.axe()
         region.get_by_role("button", name="Approve far-away", exact=True).click()
         expect(page.get_by_text("No servers are waiting.")).to_be_visible()
         row.get_by_role("button", name="Revoke web servers").click()
