@@ -96,12 +96,6 @@ async def _fill(folder: Path) -> None:
     await database.close()
 
 
-@pytest.fixture(params=[0o700, 0o755])
-def folder(made: Path, request: pytest.FixtureRequest) -> Path:
-    made.chmod(request.param)
-    return made
-
-
 @pytest.fixture
 def strangers(made: Path) -> Iterator[Path]:
     """Such a folder that is the stranger's own."""
@@ -114,8 +108,16 @@ def strangers(made: Path) -> Iterator[Path]:
         yield folder
 
 
-def test_every_verb_says_whose_the_folder_is(folder: Path) -> None:
-    for words, told in zip(_VERBS, as_stranger(folder, *(f"{words} --json" for words in _VERBS)), strict=True):
+@pytest.fixture(scope="module", params=[0o700, 0o755])
+def refused(made: Path, request: pytest.FixtureRequest) -> tuple[Path, list[Told]]:
+    """What each verb says, then what `status` says to a person and `doctor` to a program; all in one process, whose start takes most of it."""
+    made.chmod(request.param)
+    return made, as_stranger(made, *(f"{words} --json" for words in _VERBS), "status", "doctor --json")
+
+
+def test_every_verb_says_whose_the_folder_is(refused: tuple[Path, list[Told]]) -> None:
+    folder, said = refused
+    for words, told in zip(_VERBS, said[:-2], strict=True):
         assert told.status == 1, (words, told)
         error = json.loads(told.err)["error"]
         assert error["code"] in ("command.failed", "config.invalid"), (words, told)
@@ -123,13 +125,13 @@ def test_every_verb_says_whose_the_folder_is(folder: Path) -> None:
         assert "the user root" in error["message"] or "user 0" in error["message"], (words, told)
 
 
-def test_a_person_reads_one_line(folder: Path) -> None:
-    [told] = as_stranger(folder, "status")
-    assert told == (1, "", f"stardust: {folder} is the data folder of the user root: run this as root\n")
+def test_a_person_reads_one_line(refused: tuple[Path, list[Told]]) -> None:
+    folder, said = refused
+    assert said[-2] == (1, "", f"stardust: {folder} is the data folder of the user root: run this as root\n")
 
 
-def test_the_doctor_sends_nobody_who_only_lacks_a_right_to_a_backup(folder: Path) -> None:
-    [told] = as_stranger(folder, "doctor --json")
+def test_the_doctor_sends_nobody_who_only_lacks_a_right_to_a_backup(refused: tuple[Path, list[Told]]) -> None:
+    told = refused[1][-1]
     assert told.status == 1, told
     found = json.loads(told.out)["checks"]
     assert not [one for one in found if "restore" in one["remedy"]], found
@@ -159,8 +161,7 @@ def test_a_backup_goes_where_the_owner_of_the_folder_may_write(strangers: Path) 
     assert "File name too long" in json.loads(long.err)["error"]["message"]
 
 
-@pytest.mark.parametrize("closed", [PYTHON, PACKAGES])
-@pytest.mark.parametrize("verb", ["doctor", "backup"])
+@pytest.mark.parametrize(("verb", "closed"), [("doctor", PYTHON), ("backup", PACKAGES)])
 def test_root_is_told_of_a_python_that_the_owner_of_the_folder_cannot_read(strangers: Path, verb: str, closed: Path) -> None:
     """One under /root, say: a module that is wanted later is not there any more."""
     roots = strangers.parent / "roots"
@@ -190,8 +191,9 @@ def test_root_is_told_to_let_the_owner_of_the_folder_read_the_backup(strangers: 
     closed = strangers.parent / "roots"
     closed.mkdir(mode=0o700)
     shutil.copy(file, closed)
-    for path, remedy in ((file, f"chown {STRANGER} {file}"), (closed / file.name, "put it where this user may read it")):
-        [told] = as_stranger(strangers, f"restore {path} --replace --json", user=0)
+    cases = ((file, f"chown {STRANGER} {file}"), (closed / file.name, "put it where this user may read it"))
+    answers = as_stranger(strangers, *(f"restore {path} --replace --json" for path, _ in cases), user=0)
+    for (path, remedy), told in zip(cases, answers, strict=True):
         assert told.status == 1, told
         message = json.loads(told.err)["error"]["message"]
         if not all(_open_to_all(needed) for needed in (PYTHON, PACKAGES, ROOT)):

@@ -8,6 +8,7 @@ import gzip
 import resource
 import socket
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,16 +22,17 @@ LOGIN = "auth/login"
 
 @pytest.mark.holds("SAFETY-31", "S-26")
 @pytest.mark.parametrize(
-    ("coding", "data"),
+    ("coding", "make"),
     [
-        ("gzip", gzip.compress(b" " * (64 << 20), 9)),
-        ("deflate", zlib.compress(b" " * (64 << 20), 9)),
-        ("gzip", b"no gzip at all"),
-        ("br", b"x"),
-        ("identity, gzip", b"x"),
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("gzip", lambda _: b"no gzip at all"),
+        ("br", lambda _: b"x"),
+        ("identity, gzip", lambda _: b"x"),
     ],
 )
-async def test_a_compressed_body_is_refused_and_not_inflated(hub: TestHub, coding: str, data: bytes) -> None:
+async def test_a_compressed_body_is_refused_and_not_inflated(hub: TestHub, coding: str, make: Callable[[bytes], bytes]) -> None:
+    data = make(b" " * (32 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     answer = await hub.anonymous().post(LOGIN, data=data, headers={"Content-Type": "application/json", "Content-Encoding": coding})
