@@ -218,12 +218,16 @@ def test_spider_s_user_can_change_nothing_of_root_s(agent: AgentHost) -> None:
         "cat /etc/stardust/launch.key",
         "echo >> /etc/stardust/policy.conf",
         "echo >> /opt/stardust/current/spider.pyz",
+        "echo | tee -a /opt/stardust/current/spider.pyz.*",
+        "touch /opt/stardust/current/spider.pyz.cpython-399",
         f"systemctl --no-ask-password start stardust-job@{job}.service",
     ]
     for attempt in tries:
         done = agent.host.run("runuser", "-u", "stardust", "--", "/bin/sh", "-c", attempt, check=False)
         assert done.returncode != 0, attempt
     mode = agent.host.sh(f"stat -c '%a %U:%G' {JOBS} {JOBS}/{job} {JOBS}/{job}/plan {JOBS}/{job}/log {JOBS}/{job}/result {JOBS}/.lock")
+    bytecode = agent.host.sh("stat -c '%a %U:%G' /opt/stardust/current/ /opt/stardust/current/spider.pyz.*")
+    assert bytecode.split("\n")[:-1] == ["755 root:root", "644 root:root"]
     assert mode.split("\n")[:-1] == ["2750 root:stardust", "2750 root:stardust"] + ["640 root:stardust"] * 3 + ["600 root:stardust"]
 
 
