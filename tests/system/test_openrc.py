@@ -165,7 +165,7 @@ def beside_the_lists(look: Look) -> list[str]:
 def test_a_job_outlives_spider_and_its_launcher_and_the_hub_takes_all_of_it_off_by_order(desk: Desk) -> None:
     look = Look(desk, packages=True)
     node = managed(desk, "admin", sudo_password=SUDO, keep_credentials=False)
-    assert desk.hub.node(node)["units"] == "current"
+    wait_until(lambda: desk.hub.node(node)["units"] == "current", what="the node has told its units")
     assert desk.host.sh("cd /; stat -c '%a %U:%G %F' run/stardust run/stardust/launcher.sock etc/stardust/launch.key").splitlines() == [
         "755 root:root directory", "600 stardust:root socket", "600 root:root regular file",
     ]  # fmt: skip
