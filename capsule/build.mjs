@@ -46,6 +46,52 @@ const sheets = {
   },
 };
 
+/** Which chunk holds a module that is imported on demand. Modules that are used together share a chunk, so that what they share is not cut into crumbs. */
+const CHUNKS = {
+  dialogs: ["pages/add/add", "pages/redeploy/redeploy", "pages/remove/remove", "app/help-dialogs", "app/palette"],
+  pages: ["pages/add/servers", "pages/bulk/batch", "pages/compare/compare", "pages/events/events", "pages/job/job", "pages/jobs/jobs", "pages/node/node", "pages/not-found", "pages/updates/updates"],
+  jobs: [
+    "pages/bulk/bulk-job-dialog", "pages/bulk/forget", "pages/bulk/selection-bar", "pages/bulk/tags", "pages/fleet/first-run", "pages/fleet/pending-approval", "pages/fleet/saved-views", "pages/job/job-report",
+    "pages/jobs/submit/job-dialog", "pages/jobs/submit/node-job-dialog",
+  ],
+  access: ["pages/login/change", "pages/login/enrol", "pages/login/second", "pages/settings/settings"],
+  issues: ["pages/fleet/filter-fault", "pages/fleet/issue-cause", "pages/storage-warning"],
+  terminal: ["terminal/screen"],
+  expiry: ["state/session-expiry"],
+  plot: ["charts/plot"],
+};
+/** Loaded with the first of these chunks, and shared by them. */
+const LATER = ["ui/later-assets", "state/role-watch", "state/node-label", "ui/form", "ui/tabs"];
+const WITH_LATER = new Set(["dialogs", "pages", "jobs", "access"]);
+/** The chunks that use parts of the first view. Naming its entry makes all of it one chunk; cut by who uses what, it packs two kilobytes worse. */
+const WITH_FIRST = new Set([...WITH_LATER, "issues", "terminal", "expiry"]);
+
+/** Puts each `import("…")` into its chunk. */
+const chunks = {
+  name: "chunks",
+  setup(build) {
+    const source = path.join(here, "src");
+    const holder = new Map(Object.entries(CHUNKS).flatMap(([chunk, modules]) => modules.map((module) => [module, chunk])));
+    build.onResolve({ filter: /^\./ }, ({ path: wanted, resolveDir, kind }) => {
+      if (kind !== "dynamic-import") return null;
+      const module = path.relative(source, path.join(resolveDir, wanted)).split(path.sep).join("/");
+      if (!holder.has(module)) return { errors: [{ text: `no chunk of build.mjs holds src/${module}` }] };
+      return { path: holder.get(module), namespace: "chunk" };
+    });
+    build.onLoad({ filter: /.*/, namespace: "chunk" }, ({ path: chunk }) => {
+      const names = CHUNKS[chunk].flatMap((module) => {
+        const file = [".ts", ".tsx"].map((end) => path.join(source, module + end)).find((one) => fs.existsSync(one));
+        return [...fs.readFileSync(file, "utf8").matchAll(/^export (?:async )?(?:const|function|class) (\w+)/gm)].map(([, name]) => name);
+      });
+      const twice = names.find((name, at) => names.indexOf(name) !== at); // the bundler would drop both
+      if (twice) return { errors: [{ text: `two modules of the chunk ${chunk} export ${twice}` }] };
+      const shared = [...(WITH_FIRST.has(chunk) ? ["app/main"] : []), ...(WITH_LATER.has(chunk) ? LATER : [])];
+      const lines = [...shared.map((module) => `import "./${module}";`), ...CHUNKS[chunk].map((module) => `export * from "./${module}";`)];
+      return { contents: lines.join("\n"), resolveDir: source };
+    });
+  },
+};
+
 const licenceTexts = licences(modules); // read first: a missing text stops the build before anything is removed
 writeIcons(path.join(modules, "lucide-static/icons"), path.join(here, "src/ui"));
 fs.rmSync(out, { recursive: true, force: true });
@@ -65,15 +111,24 @@ const result = await esbuild.build({
   chunkNames: "a/[name]-[hash]",
   assetNames: "a/[name]-[hash]",
   loader: { ".woff2": "file" },
-  plugins: [styles, sheets],
+  plugins: [styles, sheets, chunks],
   metafile: true,
   legalComments: "none",
   logLevel: "warning",
 });
 
-const made = Object.entries(result.metafile.outputs).map(([file, facts]) => ({ file: path.resolve(here, file), ...facts }));
+// The entry only imports the chunk that has the first view: the page names that chunk itself, which saves a round trip.
+const { outputs } = result.metafile;
+const main = Object.keys(outputs).find((file) => "src/app/main.tsx" in outputs[file].inputs);
+const stub = Object.keys(outputs).find((file) => outputs[file].entryPoint === "src/app/main.tsx");
+if (stub !== main) {
+  fs.rmSync(path.resolve(here, stub));
+  delete outputs[stub];
+}
+const made = Object.entries(outputs).map(([file, facts]) => ({ file: path.resolve(here, file), ...facts }));
 const name = (file) => path.relative(out, file).split(path.sep).join("/");
-const entry = (source) => name(made.find((one) => one.entryPoint === source).file);
+const app = name(path.resolve(here, main));
+const style = name(made.find((one) => one.entryPoint === "src/styles/main.css").file);
 const inter = name(made.find((one) => /inter-latin/.test(one.file)).file);
 
 const iconText = fs.readFileSync(path.join(here, "assets/icon.svg"));
@@ -100,13 +155,13 @@ const html = fs
   .replace("{loading}", () => boot[0])
   .replace("{slow}", () => boot[1])
   .replaceAll("{build}", build)
-  .replaceAll("{app}", `/${entry("src/app/main.tsx")}`)
-  .replaceAll("{style}", `/${entry("src/styles/main.css")}`)
+  .replaceAll("{app}", `/${app}`)
+  .replaceAll("{style}", `/${style}`)
   .replaceAll("{inter}", `/${inter}`)
   .replaceAll("{icon}", `/${icon}`);
 fs.writeFileSync(path.join(out, "index.html"), html);
 fs.writeFileSync(path.join(out, "licences.txt"), licenceTexts);
-fs.writeFileSync(path.join(out, "build.json"), JSON.stringify({ build, entry: `/${entry("src/app/main.tsx")}` }) + "\n");
+fs.writeFileSync(path.join(out, "build.json"), JSON.stringify({ build, entry: `/${app}` }) + "\n");
 
 for (const file of fs.readdirSync(out, { recursive: true, withFileTypes: true })) {
   const full = path.join(file.parentPath ?? file.path, file.name);
@@ -115,5 +170,5 @@ for (const file of fs.readdirSync(out, { recursive: true, withFileTypes: true })
 }
 // Kept beside the sources, not shipped: tools/budget.mjs reads which chunk holds what. Its sizes are those of the English page.
 fs.mkdirSync(path.join(here, ".types"), { recursive: true });
-if (!catalogue) fs.writeFileSync(path.join(here, ".types/build.json"), JSON.stringify({ out, outputs: result.metafile.outputs }));
+if (!catalogue) fs.writeFileSync(path.join(here, ".types/build.json"), JSON.stringify({ out, outputs }));
 console.log(`capsule ${build}: ${files.length} files in ${out}`);

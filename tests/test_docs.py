@@ -145,7 +145,7 @@ def test_every_file_that_is_named_with_its_package_exists(path: Path) -> None:
 
 def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
     """It concludes from fewer that there are no more. Generated with the schema it would bring that along to where every byte counts."""
-    found = re.findall(r"const RECENT_EVENTS = (\d+);", (ROOT / "capsule" / "src" / "core" / "gone.ts").read_text())
+    found = re.findall(r"const RECENT_EVENTS = (\d+);", (ROOT / "capsule" / "src" / "core" / "nodes" / "offline-reason.ts").read_text())
     assert found == [str(RECENT_EVENTS)]
 
 

@@ -17,12 +17,12 @@ function eager(file, seen = new Set()) {
   return seen;
 }
 
-const all = (entry) => [...eager(files.find(([, facts]) => facts.entryPoint === entry)[0])];
+const all = (part) => [...eager(files.find(([, facts]) => holds(facts, part))[0])];
 const first = all("src/app/main.tsx");
 const chunk = (part) => files.filter(([file, facts]) => file.endsWith(".js") && holds(facts, part) && !first.includes(file)).map(([file]) => file);
 const rows = [
   ["log-in and fleet, JS", 45_000, first],
-  ["more where one is ill, JS", 3_000, all("src/pages/trouble.ts").filter((file) => !first.includes(file))],
+  ["more where one is ill, JS", 3_000, all("src/pages/fleet/issue-cause.tsx").filter((file) => !first.includes(file))],
   ["chart chunk", 26_000, chunk("node_modules/uplot/")],
   ["terminal chunk", 92_000, chunk("node_modules/@xterm/xterm/")],
   ["style sheet", 12_000, files.filter(([file]) => file.endsWith(".css")).map(([file]) => file)],

@@ -1,6 +1,6 @@
 /**
  * The catalogue of everything that the page says: written by `--write`, held otherwise. Exit 1 when it is out of date, when a language has what the page does
- * not say, and for each text of the sources that does not go through `core/say.ts`.
+ * not say, and for each text of the sources that does not go through `core/text/i18n.ts`.
  */
 import fs from "node:fs";
 import path from "node:path";
@@ -53,7 +53,7 @@ const read = new Set();
 for (const { program, checker, rootFiles } of projects) {
   for (const file of rootFiles) {
     const name = path.relative(path.join(here, "src"), file).split(path.sep).join("/");
-    if (read.has(name) || /\.(?:gen|d)\.ts$|^core\/say\.ts$/.test(name)) continue;
+    if (read.has(name) || /\.(?:gen|d)\.ts$|^core\/text\/i18n\.ts$/.test(name)) continue;
     read.add(name);
     walk(program.getSourceFile(file), name, checker);
   }
@@ -80,7 +80,7 @@ function walk(file, name, checker) {
     const [, one, many] = node.arguments;
     const word = one && textOf(one);
     if (word == null || (many && textOf(many) == null)) {
-      if (name !== "core/units.ts") say(node, "a word that is not written there");
+      if (name !== "core/text/units.ts") say(node, "a word that is not written there");
       return;
     }
     const more = many ? textOf(many) : `${word}s`;
@@ -134,7 +134,7 @@ function walk(file, name, checker) {
           return /^[a-z]/.test(tag) ? !SHOWN.has(attribute) : hidden(tag, attribute) && attribute !== "input" && attribute !== "more";
         }
         case K.CallExpression:
-          if (parent.expression !== at && /^(?:plural|form)$/.test(parent.expression.getText(file))) return true;
+          if (parent.expression !== at && /^(?:plural|pluralWord)$/.test(parent.expression.getText(file))) return true;
           if (parent.expression !== at && QUIET_CALLS.test(parent.expression.getText(file))) return true;
           break;
         case K.BinaryExpression:
@@ -156,13 +156,13 @@ function walk(file, name, checker) {
   (function visit(node) {
     switch (node.kind) {
       case K.TaggedTemplateExpression:
-        if (/^(?:t|rich)$/.test(node.tag.getText(file))) {
+        if (/^(?:t|tElements)$/.test(node.tag.getText(file))) {
           const key = textOf(node.template);
           note(key, key, node);
         }
         break;
       case K.CallExpression:
-        if (/^(?:plural|form)$/.test(node.expression.getText(file))) forms(node);
+        if (/^(?:plural|pluralWord)$/.test(node.expression.getText(file))) forms(node);
         break;
       case K.JsxText: {
         const tag = node.parent.openingElement?.tagName.getText(file);

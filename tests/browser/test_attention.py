@@ -106,7 +106,7 @@ def test_a_server_that_is_lost_says_how_once_the_cause_is_known(browser: Browser
         expect(lost).to_contain_text("Closed the connection itself")
         assert "127.0.0.1" not in lost.inner_text()
         held: list[Route] = []
-        page.route("**/a/trouble-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
+        page.route("**/a/issues-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
         page.reload()
         expect(lost).to_contain_text("No contact for")
         until(page, lambda: held)

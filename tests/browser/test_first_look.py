@@ -27,7 +27,7 @@ def test_over_a_slow_link_a_mark_stands_there_until_the_page_has_come(browser: B
         def hold(route: Route) -> None:
             held.append(route)
 
-        page.route("**/a/app-*.js", hold)
+        page.route("**/a/chunk-*.js", hold)
         page.goto(hub.url, wait_until="commit")
         mark = page.get_by_role("status")
         expect(mark).to_contain_text("Loading Stardust")

@@ -27,7 +27,7 @@ LISTED = [
 def call_palette(page: Page) -> Route:
     """Press its key; what it is made of does not come until the answer goes on."""
     held: list[Route] = []
-    page.route("**/a/more-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
+    page.route("**/a/dialogs-*.js", lambda route: held.append(route), times=1)  # noqa: PLW0108  # the driver wants a function of Python
     page.keyboard.press("Control+k")
     return until(page, lambda: held)[0]
 

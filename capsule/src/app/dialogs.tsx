@@ -1,17 +1,17 @@
 /** The dialog that is open, each fetched when it is first needed. */
 
 import type { ComponentType, VNode } from "preact";
-import { t } from "../core/say";
-import { hide, open } from "../state/dialogs";
-import { stepUp } from "../state/stepup";
+import { t } from "../core/text/i18n";
+import { closeDialog, openDialog } from "../state/dialogs";
+import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
-import { afresh, lazy, missing } from "../ui/lazy";
+import { reloadPage, lazy, loadFailureText } from "../ui/lazy";
 
 /** Said again for as long as the hub does not answer. */
-const missed = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, missing(what), { label: t`Try again`, run: async () => (await afresh()) || missed(what) });
+const missed = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, loadFailureText(what), { label: t`Try again`, run: async () => (await reloadPage()) || missed(what) });
 
 /** A dialog that does not come has no place to say so: a note does, and what waits for it is let go. */
-const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = hide): ((props: P) => VNode | null) =>
+const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = closeDialog): ((props: P) => VNode | null) =>
   lazy(what, () =>
     load().catch((error: unknown) => {
       away();
@@ -20,19 +20,19 @@ const dialog = <P extends object>(what: string, load: () => Promise<ComponentTyp
     }),
   );
 
-const AddNode = dialog(t`the dialog`, async () => (await import("./more")).AddNodeDialog);
-const RemoveNode = dialog(t`the dialog`, async () => (await import("./more")).RemoveNodeDialog);
-const Redeploy = dialog(t`the dialog`, async () => (await import("./more")).RedeployDialog);
-const Palette = dialog(t`the palette`, async () => (await import("./more")).Palette);
-const Keys = dialog(t`the shortcuts`, async () => (await import("./more")).Keys);
-const Order = dialog(t`the dialog`, async () => (await import("../pages/orders")).OrderFor);
-const Many = dialog(t`the dialog`, async () => (await import("../pages/orders")).ManyDialog);
-const Tags = dialog(t`the dialog`, async () => (await import("../pages/orders")).TagsDialog);
-const Forget = dialog(t`the dialog`, async () => (await import("../pages/orders")).ForgetDialog);
-const Views = dialog(t`the dialog`, async () => (await import("../pages/orders")).ViewsDialog);
+const AddNode = dialog(t`the dialog`, async () => (await import("../pages/add/add")).AddNodeDialog);
+const RemoveNode = dialog(t`the dialog`, async () => (await import("../pages/remove/remove")).RemoveNodeDialog);
+const Redeploy = dialog(t`the dialog`, async () => (await import("../pages/redeploy/redeploy")).RedeployDialog);
+const Palette = dialog(t`the palette`, async () => (await import("./palette")).Palette);
+const Shortcuts = dialog(t`the shortcuts`, async () => (await import("./help-dialogs")).ShortcutsDialog);
+const NodeJob = dialog(t`the dialog`, async () => (await import("../pages/jobs/submit/node-job-dialog")).NodeJobDialog);
+const BulkJob = dialog(t`the dialog`, async () => (await import("../pages/bulk/bulk-job-dialog")).BulkJobDialog);
+const Tags = dialog(t`the dialog`, async () => (await import("../pages/bulk/tags")).TagsDialog);
+const Forget = dialog(t`the dialog`, async () => (await import("../pages/bulk/forget")).ForgetDialog);
+const Views = dialog(t`the dialog`, async () => (await import("../pages/fleet/saved-views")).SavedViewsDialog);
 const StepUpDialog = dialog(
   t`the dialog`,
-  async () => (await import("./more")).StepUpDialog,
+  async () => (await import("./help-dialogs")).StepUpDialog,
   () => stepUp.peek()?.cancel(),
 );
 
@@ -51,7 +51,7 @@ export function StepUp(): VNode | null {
 }
 
 function Chosen(): VNode | null {
-  const wanted = open.value;
+  const wanted = openDialog.value;
   switch (wanted?.kind) {
     case "add":
       return <AddNode key={wanted.deployment ?? "new"} {...wanted} />;
@@ -60,9 +60,9 @@ function Chosen(): VNode | null {
     case "redeploy":
       return <Redeploy key={wanted.node} {...wanted} />;
     case "order":
-      return <Order {...wanted} />;
+      return <NodeJob {...wanted} />;
     case "many":
-      return <Many {...wanted} />;
+      return <BulkJob {...wanted} />;
     case "tags":
       return <Tags {...wanted} />;
     case "forget":
@@ -72,7 +72,7 @@ function Chosen(): VNode | null {
     case "palette":
       return <Palette />;
     case "keys":
-      return <Keys />;
+      return <Shortcuts />;
     default:
       return null;
   }

@@ -1,14 +1,14 @@
 import { render, type VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { LoginPage } from "../pages/login/login";
-import { answers, connections, lostSince, retryIn, tryNow } from "../state/link";
-import { place } from "../state/router";
+import { answers, connections, lostSince, retryIn, tryNow } from "../state/live/link";
+import { pageUrl } from "../state/router";
 import { phase, resume } from "../state/session";
 import { Boundary } from "../ui/boundary";
-import { setHub } from "../ui/lost";
-import "../ui/past";
+import { setHub } from "../ui/offline-notice";
+import "../ui/preact-leak-fix";
 import { Dialogs, StepUp } from "./dialogs";
-import { listenToKeys } from "./keys";
+import { listenToShortcuts } from "./shortcuts";
 import { routeOf } from "./routes";
 import { Shell } from "./shell";
 import { Toasts } from "./toasts";
@@ -36,7 +36,7 @@ function App(): VNode | null {
 
 /** `loaded`: with the page, which begins at its beginning; not after a log-in here, whose fields are gone. */
 function Signed({ loaded }: { loaded: boolean }): VNode {
-  const route = routeOf(place.value.path);
+  const route = routeOf(pageUrl.value.path);
   const first = useRef(loaded);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout>;
@@ -58,7 +58,7 @@ function Signed({ loaded }: { loaded: boolean }): VNode {
     return () => clearTimeout(timer);
   }, [route.key]);
   useEffect(() => {
-    const timer = setInterval(() => void import("./ending").then(({ look }) => look(), () => undefined /* a hub that is away is told elsewhere */), LOOK_MS);
+    const timer = setInterval(() => void import("../state/session-expiry").then(({ checkExpiry }) => checkExpiry(), () => undefined /* a hub that is away is told elsewhere */), LOOK_MS);
     return () => clearInterval(timer);
   }, []);
   return (
@@ -73,6 +73,6 @@ function Signed({ loaded }: { loaded: boolean }): VNode {
 }
 
 setHub({ lostSince, retryIn, connections, tryNow, answers });
-listenToKeys();
+listenToShortcuts();
 void resume();
 render(<App />, document.getElementById("root") as HTMLElement);

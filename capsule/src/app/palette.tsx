@@ -1,22 +1,22 @@
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { hindrance } from "../core/able";
-import { best } from "../core/found";
-import { tagFilter } from "../core/filter";
-import { t } from "../core/say";
-import { plural } from "../core/units";
-import { actionWord, jobGlyph, jobWord, stateWord } from "../core/words";
-import { hide, open, show } from "../state/dialogs";
+import { ineligibleReason } from "../core/jobs/eligibility";
+import { bestMatches } from "../core/text/fuzzy-match";
+import { tagFilter } from "../core/nodes/filter";
+import { t } from "../core/text/i18n";
+import { plural } from "../core/text/units";
+import { actionLabel, jobGlyph, jobLabel, stateLabel } from "../core/jobs/job-labels";
+import { closeDialog, openDialog, showDialog } from "../state/dialogs";
 import { rows, tags } from "../state/fleet";
 import { jobs } from "../state/jobs";
-import { nodeWord } from "../state/named";
+import { nodeLabel } from "../state/node-label";
 import { preferences } from "../state/preferences";
-import { go, place, setQuery } from "../state/router";
+import { go, pageUrl, setQuery } from "../state/router";
 import { picked } from "../state/selection";
 import { isAdmin, logOut, mayAct, mayTag, user } from "../state/session";
 import { setTheme } from "../state/theme";
 import type { JobBody, NodeView } from "../state/types";
-import { keepFocus } from "../ui/focus";
+import { rememberFocus } from "../ui/focus";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
 import { start } from "../pages/node/upgrade";
@@ -45,12 +45,12 @@ const RANGES: readonly (readonly [string | null, string])[] = [[null, t`Live`], 
 
 function actions(): Entry[] {
   const act = (key: string, label: string, icon: IconName, run: () => void, hint = ""): Entry => ({ key, group: "Actions", label, hint, keyed: hint !== "", icon, run });
-  const { path } = place.value;
+  const { path } = pageUrl.value;
   const nodes = [...picked.value];
   return [
-    ...(mayAct.value && nodes.length ? [act("picked", t`Upgrade the ${nodes.length} selected…`, "package", () => show({ kind: "many", nodes, action: "upgrade" }), "u")] : []),
-    ...(mayTag.value && nodes.length ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => show({ kind: "tags", nodes }))] : []),
-    ...(mayAct.value ? [act("add", t`Add node`, "plus", () => show({ kind: "add" }), "n")] : []),
+    ...(mayAct.value && nodes.length ? [act("picked", t`Upgrade the ${nodes.length} selected…`, "package", () => showDialog({ kind: "many", nodes, action: "upgrade" }), "u")] : []),
+    ...(mayTag.value && nodes.length ? [act("tag", t`Tag the ${nodes.length} selected…`, "tag", () => showDialog({ kind: "tags", nodes }))] : []),
+    ...(mayAct.value ? [act("add", t`Add node`, "plus", () => showDialog({ kind: "add" }), "n")] : []),
     ...(path.startsWith("/n/") ? RANGES.map(([range, words], index) => act(`range-${range}`, t`Charts: ${words}`, "clock", () => setQuery({ range, from: null, to: null }), String(index + 1))) : []),
     act("fleet", t`Go to fleet`, "server", () => go("/"), "g f"),
     act("updates", t`Go to updates`, "package", () => go("/updates"), "g u"),
@@ -59,11 +59,11 @@ function actions(): Entry[] {
     act("events", t`Go to events`, "scroll-text", () => go("/events"), "g e"),
     act("settings", t`Go to settings`, "settings", () => go("/settings"), "g s"),
     ...(isAdmin.value ? [act("audit", t`Go to audit log`, "scroll-text", () => go("/settings/audit"))] : []),
-    act("views", t`Saved views…`, "filter", () => show({ kind: "views" })),
+    act("views", t`Saved views…`, "filter", () => showDialog({ kind: "views" })),
     act("dark", t`Dark theme`, "moon", () => setTheme("dark")),
     act("light", t`Light theme`, "sun", () => setTheme("light")),
     act("auto", t`System theme`, "sun-moon", () => setTheme("auto")),
-    act("keys", t`Show keyboard shortcuts`, "keyboard", () => show({ kind: "keys" }), "?"),
+    act("keys", t`Show keyboard shortcuts`, "keyboard", () => showDialog({ kind: "keys" }), "?"),
     act("out", t`Sign out ${user.value?.username ?? ""}`, "log-out", () => void logOut()),
   ];
 }
@@ -83,7 +83,7 @@ const asksFor = (text: string, words: string): boolean => {
 };
 
 function upgrade(node: NodeView): Entry {
-  return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: hindrance(node, "upgrade"), icon: "package", run: () => show({ kind: "order", node: node.id, action: "upgrade" }) };
+  return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: ineligibleReason(node, "upgrade"), icon: "package", run: () => showDialog({ kind: "order", node: node.id, action: "upgrade" }) };
 }
 
 /** Upgrades that the words ask for: of a node, and of all that have a tag. */
@@ -91,24 +91,24 @@ function upgrades(): Entry[] {
   const one = rows.value.filter(({ node }) => node.updates.total).map(({ node }) => upgrade(node)).filter(({ why }) => !why);
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({
     key: `tag-${tag}`, group: "Actions", label: t`Upgrade all with tag ${tag}…`, hint: plural(count, "node"), icon: "package",
-    run: () => show({ kind: "many", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
+    run: () => showDialog({ kind: "many", nodes: rows.peek().filter(({ node }) => node.tags.includes(tag)).map(({ node }) => node.id), action: "upgrade" }),
   })); // prettier-ignore
   return [...one, ...tagged];
 }
 
 /** Orders for one node that the words name, also those that cannot be given now: those say why. The node that is shown comes first. */
 function orders(text: string): Entry[] {
-  const asked = VERBS.filter(([action]) => asksFor(text, `${actionWord(action)} ${ALSO[action] ?? ""}`));
+  const asked = VERBS.filter(([action]) => asksFor(text, `${actionLabel(action)} ${ALSO[action] ?? ""}`));
   if (!asked.length) return [];
-  const here = place.value.path.split("/")[2];
+  const here = pageUrl.value.path.split("/")[2];
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
   const found = nodes.flatMap((node) =>
     asked.map(([action, icon]): Entry => {
       if (action === "upgrade") return upgrade(node);
-      const label = `${actionWord(action)}: ${node.name}`;
+      const label = `${actionLabel(action)}: ${node.name}`;
       const also = ALSO[action] ?? "";
-      const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: hindrance(node, action), icon } as const;
-      return AT_ONCE.includes(action) ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => show({ kind: "order", node: node.id, action }) };
+      const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon } as const;
+      return AT_ONCE.includes(action) ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "order", node: node.id, action }) };
     }),
   );
   return [...found.filter(({ why }) => !why), ...found.filter(({ why }) => why)];
@@ -118,18 +118,18 @@ function entries(text: string): Entry[] {
   const label = (entry: Entry): string => `${entry.label} ${entry.also ?? ""} ${entry.hint}`;
   const named = (entry: Entry): string => `${entry.label} ${entry.also ?? ""}`;
   const typed = text.trim() !== "";
-  const nodes: Entry[] = best(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES)
-    .map(({ node, standing }) => ({ key: node.id, group: "Nodes", label: node.name, hint: node.address, glyph: standing, run: () => go(`/n/${node.id}`) }));
-  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${jobWord(job)}, ${nodeWord(job.node_id)}`, hint: stateWord(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
+  const nodes: Entry[] = bestMatches(text, rows.value, ({ node }) => `${node.name} ${node.address} ${node.tags.join(" ")}`, MOST_NODES)
+    .map(({ node, health }) => ({ key: node.id, group: "Nodes", label: node.name, hint: node.address, glyph: health, run: () => go(`/n/${node.id}`) }));
+  const ran: Entry[] = jobs.value.map((job) => ({ key: job.id, group: "Jobs", label: t`${jobLabel(job)}, ${nodeLabel(job.node_id)}`, hint: stateLabel(job.state), glyph: jobGlyph(job.state), run: () => go(`/jobs/${job.id}`) }));
   const views: Entry[] = preferences.value.views.map(({ name, query }) => ({ key: `view-${name}`, group: "Views", label: name, hint: "", icon: "filter", run: () => go(`/?${query}`) }));
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({ key: `tagged-${tag}`, group: "Views", label: t`Show nodes tagged ${tag}`, also: `tag:${tag}`, hint: plural(count, "node"), icon: "tag", run: () => go(`/?q=${encodeURIComponent(tagFilter(tag))}`) }));
   const orderable = typed && mayAct.value;
-  const first = best(text, [...actions(), ...(orderable ? upgrades() : [])], named, typed ? MOST_NODES : 99);
-  const acts = [...first, ...(orderable ? best(text, orders(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
+  const first = bestMatches(text, [...actions(), ...(orderable ? upgrades() : [])], named, typed ? MOST_NODES : 99);
+  const acts = [...first, ...(orderable ? bestMatches(text, orders(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
   // Who types a whole name means the node, whether there is something to upgrade on it or not.
   const meant = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
   const both = meant.length ? [...meant, ...nodes.filter((entry) => !meant.includes(entry)), ...acts] : [...acts, ...nodes];
-  return [...both, ...(typed ? best(text, ran, label, MOST_OTHERS) : []), ...best(text, [...views, ...(typed ? tagged : [])], label, MOST_OTHERS)];
+  return [...both, ...(typed ? bestMatches(text, ran, label, MOST_OTHERS) : []), ...bestMatches(text, [...views, ...(typed ? tagged : [])], label, MOST_OTHERS)];
 }
 
 export function Palette(): VNode {
@@ -138,13 +138,13 @@ export function Palette(): VNode {
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => {
     let typed = "";
-    for (const key of open.peek()?.early ?? []) {
+    for (const key of openDialog.peek()?.early ?? []) {
       if (key === "Backspace") typed = typed.slice(0, -1);
       else if (key.length === 1) typed += key;
       else if (key === "Enter") return run(entries(typed)[0]);
     }
     setText(typed);
-    const giveBack = keepFocus();
+    const giveBack = rememberFocus();
     const own = dialog.current;
     own?.showModal();
     return () => {
@@ -159,7 +159,7 @@ export function Palette(): VNode {
   }, [chosen, text]);
   const run = (entry: Entry | undefined): void => {
     if (!entry || entry.why) return;
-    hide();
+    closeDialog();
     entry.run();
   };
   return (
@@ -169,10 +169,10 @@ export function Palette(): VNode {
       aria-label={t`Command palette`}
       onCancel={(event) => {
         event.preventDefault();
-        hide();
+        closeDialog();
       }}
       onClick={(event) => {
-        if (event.target === dialog.current) hide();
+        if (event.target === dialog.current) closeDialog();
       }}
     >
       <div class="field-row">

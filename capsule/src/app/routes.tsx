@@ -1,23 +1,23 @@
 /** Which page a path means. */
 
 import type { ComponentType, VNode } from "preact";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import { FleetPage } from "../pages/fleet/fleet";
 import { lazy } from "../ui/lazy";
 import { NODE_TABS, type NodeTab } from "../pages/node/tabs";
 import { SETTINGS_TABS, type SettingsTab } from "../pages/settings/tabs";
 
 const page = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) => lazy(what, load, null, "page");
-const NodePage = page(t`the node’s page`, async () => (await import("../pages/more")).NodePage);
-const JobsPage = page(t`the list of jobs`, async () => (await import("../pages/more")).JobsPage);
-const JobPage = page(t`the job’s page`, async () => (await import("../pages/more")).JobPage);
-const BatchPage = page(t`the bulk job`, async () => (await import("../pages/more")).BatchPage);
-const ServersPage = page(t`the servers`, async () => (await import("../pages/more")).ServersPage);
-const ComparePage = page(t`the comparison`, async () => (await import("../pages/more")).ComparePage);
-const UpdatesPage = page(t`the updates`, async () => (await import("../pages/more")).UpdatesPage);
-const EventsPage = page(t`the list of events`, async () => (await import("../pages/more")).EventsPage);
-const Nowhere = page(t`the page`, async () => (await import("../pages/more")).Nowhere);
-const SettingsPage = page(t`the settings`, async () => (await import("../pages/access")).SettingsPage);
+const NodePage = page(t`the node’s page`, async () => (await import("../pages/node/node")).NodePage);
+const JobsPage = page(t`the list of jobs`, async () => (await import("../pages/jobs/jobs")).JobsPage);
+const JobPage = page(t`the job’s page`, async () => (await import("../pages/job/job")).JobPage);
+const BatchPage = page(t`the bulk job`, async () => (await import("../pages/bulk/batch")).BatchPage);
+const ServersPage = page(t`the servers`, async () => (await import("../pages/add/servers")).ServersPage);
+const ComparePage = page(t`the comparison`, async () => (await import("../pages/compare/compare")).ComparePage);
+const UpdatesPage = page(t`the updates`, async () => (await import("../pages/updates/updates")).UpdatesPage);
+const EventsPage = page(t`the list of events`, async () => (await import("../pages/events/events")).EventsPage);
+const NotFound = page(t`the page`, async () => (await import("../pages/not-found")).NotFound);
+const SettingsPage = page(t`the settings`, async () => (await import("../pages/settings/settings")).SettingsPage);
 
 export type Section = "fleet" | "updates" | "jobs" | "events" | "settings";
 
@@ -50,5 +50,5 @@ export function routeOf(path: string): Route {
   if (first === "settings" && parts.length <= 2 && (SETTINGS_TABS as readonly string[]).includes(id || "account")) {
     return { ...base, section: "settings", key: "settings", view: () => <SettingsPage tab={(id || "account") as SettingsTab} /> };
   }
-  return { ...base, section: "fleet", key: path, view: () => <Nowhere /> };
+  return { ...base, section: "fleet", key: path, view: () => <NotFound /> };
 }

@@ -1,18 +1,18 @@
 import type { ComponentChildren, VNode } from "preact";
-import { tagFilter } from "../core/filter";
-import { t } from "../core/say";
-import { age, clock } from "../core/time";
-import { plural } from "../core/units";
-import { jobWord } from "../core/words";
-import { show } from "../state/dialogs";
-import { active, openDeployment } from "../state/deployments";
-import { ids, loaded, nodeName, silent, tags, updatesThere } from "../state/fleet";
+import { tagFilter } from "../core/nodes/filter";
+import { t } from "../core/text/i18n";
+import { age, clock } from "../core/text/time";
+import { plural } from "../core/text/units";
+import { jobLabel } from "../core/jobs/job-labels";
+import { showDialog } from "../state/dialogs";
+import { activeDeployments, openDeployment } from "../state/deployments";
+import { ids, loaded, nodeName, silentFor, tags, updateCount } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
-import { connections, heardAt, live, lostSince, newerBuild, retryIn, tryNow } from "../state/link";
+import { connections, heardAt, live, lostSince, newerBuild, retryIn, tryNow } from "../state/live/link";
 import { preferences } from "../state/preferences";
-import { go, place } from "../state/router";
+import { go, pageUrl } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
-import { storing } from "../state/storing";
+import { hubCanStore } from "../state/hub-health";
 import { nextTheme, theme } from "../state/theme";
 import type { DeploymentView } from "../state/types";
 import { Button } from "../ui/button";
@@ -23,7 +23,7 @@ import { MenuButton } from "../ui/menu";
 import { Banner } from "../ui/parts";
 import type { Route } from "./routes";
 
-const CannotSave = lazy(t`what is wrong`, async () => (await import("../pages/trouble")).CannotSave, () => null);
+const StorageWarning = lazy(t`what is wrong`, async () => (await import("../pages/storage-warning")).StorageWarning, () => null);
 const THEME_ICONS = { auto: "sun-moon", light: "sun", dark: "moon" } as const;
 const THEME_WORDS = { auto: t`auto`, light: t`light`, dark: t`dark` };
 
@@ -63,7 +63,7 @@ const runningWords = (): string => (running.value.length ? t`${running.value.len
 
 function Side({ route }: { route: Route }): VNode {
   const more = tags.value.length - MOST_TAGS;
-  const query = place.value.query.get("q") ?? "";
+  const query = pageUrl.value.query.get("q") ?? "";
   const { views } = preferences.value;
   const tagged = ([tag, count]: readonly [string, number]): VNode => (
     <a key={tag} class="nav" href={`/?q=${encodeURIComponent(tagFilter(tag))}`} aria-current={route.key === "fleet" && query === tagFilter(tag) ? "true" : undefined}>
@@ -81,14 +81,14 @@ function Side({ route }: { route: Route }): VNode {
         </span>
       </a>
       <Entry href="/" icon="server" label={t`Fleet`} count={loaded.value ? String(ids.value.length) : ""} current={route.section === "fleet"} />
-      <Entry href="/updates" icon="package" label={t`Updates`} count={updatesThere.value ? String(updatesThere.value) : ""} current={route.section === "updates"} />
+      <Entry href="/updates" icon="package" label={t`Updates`} count={updateCount.value ? String(updateCount.value) : ""} current={route.section === "updates"} />
       <Entry href="/jobs" icon="list-checks" label={t`Jobs`} count={runningWords()} current={route.section === "jobs"} />
       <Entry href="/events" icon="scroll-text" label={t`Events`} current={route.section === "events"} />
       {views.length > 0 && (
         <div class="tags">
           <h2>{t`Views`}</h2>
           {views.map(({ name, query: saved }) => (
-            <a key={name} class="nav" href={`/?${saved}`} aria-current={route.key === "fleet" && place.value.query.toString() === saved ? "true" : undefined}>
+            <a key={name} class="nav" href={`/?${saved}`} aria-current={route.key === "fleet" && pageUrl.value.query.toString() === saved ? "true" : undefined}>
               <Icon name="filter" size="small" />
               <span class="cut">{name}</span>
             </a>
@@ -138,7 +138,7 @@ function Crumb({ route }: { route: Route }): VNode {
       <div class="crumb cut">
         <a href="/jobs">{t`Jobs`}</a>
         <span class="slash">/</span>
-        <span class="cut">{job ? [jobWord(job), nodeName(job.node_id)].filter(Boolean).join(", ") : t`Job`}</span>
+        <span class="cut">{job ? [jobLabel(job), nodeName(job.node_id)].filter(Boolean).join(", ") : t`Job`}</span>
       </div>
     );
   }
@@ -152,7 +152,7 @@ function under({ kind, again, name, host }: DeploymentView): string {
 }
 
 function Top({ route }: { route: Route }): VNode {
-  const working = active.value;
+  const working = activeDeployments.value;
   const first = working[0];
   const work = first && (working.length > 1 ? plural(working.length, "deployment") : under(first));
   return (
@@ -161,7 +161,7 @@ function Top({ route }: { route: Route }): VNode {
         <Logo size={28} />
       </a>
       <Crumb route={route} />
-      <button type="button" class="cmd" aria-keyshortcuts="Control+K" onClick={() => show({ kind: "palette" })}>
+      <button type="button" class="cmd" aria-keyshortcuts="Control+K" onClick={() => showDialog({ kind: "palette" })}>
         <Icon name="search" size="small" />
         <span class="grow">{t`Search or run a command`}{" "}</span>
         <kbd>{t`Ctrl K`}</kbd>
@@ -182,7 +182,7 @@ function Top({ route }: { route: Route }): VNode {
       )}
       <Live />
       {mayAct.value && (
-        <Button kind="primary" icon="plus" class="only-desk" onClick={() => show({ kind: "add" })}>
+        <Button kind="primary" icon="plus" class="only-desk" onClick={() => showDialog({ kind: "add" })}>
           {t`Add node`}
         </Button>
       )}
@@ -192,7 +192,7 @@ function Top({ route }: { route: Route }): VNode {
 
 /** An age that grows is for eyes: who listens is told once. */
 function Live(): VNode {
-  const old = live.value && silent.value;
+  const old = live.value && silentFor.value;
   return (
     <span class="live only-desk" role="status">
       <Glyph kind={live.value && !old ? "ok" : "stale"} {...(!old && { label: "" })} />
@@ -204,7 +204,7 @@ function Live(): VNode {
 function Banners(): VNode | null {
   const since = lostSince.value;
   const wait = retryIn.value;
-  if (since === null && storing.value && !newerBuild.value) return null;
+  if (since === null && hubCanStore.value && !newerBuild.value) return null;
   return (
     <div class="banners">
       {since !== null && (
@@ -222,7 +222,7 @@ function Banners(): VNode | null {
           </span>
         </Banner>
       )}
-      {since === null && !storing.value && <CannotSave />}
+      {since === null && !hubCanStore.value && <StorageWarning />}
       {newerBuild.value && (
         <Banner
           kind="info"

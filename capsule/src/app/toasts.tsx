@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
-import { t } from "../core/say";
-import { dismiss, hold, MOST, resume, toasts } from "../state/toasts";
+import { t } from "../core/text/i18n";
+import { dismiss, pauseToast, MOST, resumeToast, toasts } from "../state/toasts";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
 
@@ -8,7 +8,7 @@ export function Toasts(): VNode {
   return (
     <div class="toasts" role="region" aria-label={t`Notifications`}>
       {toasts.value.slice(-MOST).map(({ id, kind, title, text, action }) => (
-        <div key={id} class="toast" role={kind === "fail" ? "alert" : "status"} onMouseEnter={() => hold(id)} onMouseLeave={() => resume(id)} onFocusCapture={() => hold(id)} onBlurCapture={() => resume(id)}>
+        <div key={id} class="toast" role={kind === "fail" ? "alert" : "status"} onMouseEnter={() => pauseToast(id)} onMouseLeave={() => resumeToast(id)} onFocusCapture={() => pauseToast(id)} onBlurCapture={() => resumeToast(id)}>
           <Glyph kind={kind} size="large" label="" />
           <div class="grow">
             <b class="strong">{title}</b>

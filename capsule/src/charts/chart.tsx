@@ -4,13 +4,13 @@ import { effect } from "@preact/signals";
 import type { ComponentType, VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
-import { t } from "../core/say";
-import { nearestRow } from "../core/window";
-import { watchAhead, watchSeen } from "../ui/near";
+import { t } from "../core/text/i18n";
+import { nearestRow } from "../core/charts/window";
+import { watchAhead, watchSeen } from "../ui/use-in-view";
 import { FONT } from "./draw";
-import { columnsOf, leftOf, make, widthOf, type Held } from "./make";
+import { columnsOf, leftOf, createPlot, widthOf, type PlotState } from "./create-plot";
 import type { Library } from "./plot";
-import { momentAt, sentence, Tip } from "./tip";
+import { momentAt, momentSentence, Tooltip } from "./tooltip";
 import { drawnByTouch } from "./touch";
 import type { ChartProps } from "./types";
 
@@ -30,7 +30,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
   return function Chart(props: ChartProps): VNode {
     const box = useRef<HTMLDivElement>(null);
     const plot = useRef<uPlot | null>(null);
-    const held = useRef<Held>({ props, top: 0, topAt: 0, window: "" });
+    const held = useRef<PlotState>({ props, top: 0, topAt: 0, window: "" });
     const pointed = useRef(false);
     /** Whether the pointer is over the lines, and not over the axes beside them. */
     const over = useRef(false);
@@ -78,7 +78,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       const build = (): void => {
         if (gone) return;
         made.current = shapeOf(held.current.props);
-        plot.current = make(library, element, held.current, { onCursor });
+        plot.current = createPlot(library, element, held.current, { onCursor });
         // Positions are known only after the first frame of the plot.
         queueMicrotask(follow);
       };
@@ -190,9 +190,9 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         onBlur={rest}
         onKeyDown={press}
       >
-        {moment && chart && <Tip props={props} moment={moment} left={leftOf(chart) + chart.valToPos(moment.missing > 0 ? (at as number) : moment.at, "x")} width={box.current?.clientWidth ?? 0} />}
+        {moment && chart && <Tooltip props={props} moment={moment} left={leftOf(chart) + chart.valToPos(moment.missing > 0 ? (at as number) : moment.at, "x")} width={box.current?.clientWidth ?? 0} />}
         <span class="hidden-text" role="status">
-          {keys && moment ? sentence(props, moment) : ""}
+          {keys && moment ? momentSentence(props, moment) : ""}
         </span>
       </div>
     );

@@ -1,8 +1,8 @@
 /** What is drawn over the lines: stretches without data, thresholds, and marks of what happened. */
 
 import type uPlot from "uplot";
-import { t } from "../core/say";
-import { holes, ownHoles, type Hole } from "../core/window";
+import { t } from "../core/text/i18n";
+import { findGaps, seriesGaps, type Gap } from "../core/charts/window";
 import type { ChartProps } from "./types";
 
 export const FONT = '11px "Inter V", system-ui, sans-serif';
@@ -30,10 +30,10 @@ export function drawHoles(plot: uPlot, { data, series }: ChartProps): void {
   ctx.save();
   ctx.lineWidth = ratio;
   ctx.setLineDash([]);
-  hatch(plot, holes(columns, Math.max(from, since), to, hole), token("--line-2"), bbox.top, bbox.height);
+  hatch(plot, findGaps(columns, Math.max(from, since), to, hole), token("--line-2"), bbox.top, bbox.height);
   // Where others have samples, a hole is at the bottom in the colour of whose it is.
   let bottom = bbox.top + bbox.height;
-  (apart ? ownHoles(columns, from, to, hole, apart) : []).forEach((own, index) => {
+  (apart ? seriesGaps(columns, from, to, hole, apart) : []).forEach((own, index) => {
     if (!own.length) return;
     bottom -= STRIP * ratio;
     hatch(plot, own, token(`--c${series[index]?.colour ?? 5}`), bottom, (STRIP - 1) * ratio);
@@ -41,7 +41,7 @@ export function drawHoles(plot: uPlot, { data, series }: ChartProps): void {
   ctx.restore();
 }
 
-function hatch({ ctx, bbox, valToPos }: uPlot, found: readonly Hole[], colour: string, top: number, height: number): void {
+function hatch({ ctx, bbox, valToPos }: uPlot, found: readonly Gap[], colour: string, top: number, height: number): void {
   const right = bbox.left + bbox.width;
   ctx.strokeStyle = colour;
   for (const hole of found) {

@@ -2,20 +2,20 @@
 
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
-import { csv } from "../core/csv";
-import { marksNear } from "../core/marks";
-import { t } from "../core/say";
-import { age, iso, short } from "../core/time";
-import { sampleRow, tableRows } from "../core/window";
-import type { LiveAttributes } from "../ui/live";
+import { csv } from "../core/text/csv";
+import { marksNear } from "../core/charts/chart-marks";
+import { t } from "../core/text/i18n";
+import { age, iso, shortDuration } from "../core/text/time";
+import { sampleRow, tableRows } from "../core/charts/window";
+import type { SampleAttributes } from "../ui/sample-attributes";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icon";
 import { lazy } from "../ui/lazy";
 import { MenuButton, type MenuItem } from "../ui/menu";
-import { usePhone } from "../ui/phone";
-import { saveText } from "../ui/save";
+import { useIsPhone } from "../ui/use-is-phone";
+import { downloadText } from "../ui/download";
 import { chartWith } from "./chart";
-import { rangeText, when } from "./tip";
+import { rangeText, timeText } from "./tooltip";
 import type { ChartProps } from "./types";
 
 export type { ChartData, ChartGroup, ChartSeries, Colour } from "./types";
@@ -25,7 +25,7 @@ const Chart = lazy<ChartProps>(t`the charts`, async () => chartWith((await impor
 export interface LegendEntry {
   /** The newest value. */
   value: number | null;
-  live: LiveAttributes;
+  live: SampleAttributes;
   /** Seconds since then, where that is too long for a value of now. */
   old?: number | null;
 }
@@ -47,7 +47,7 @@ export interface PanelProps extends ChartProps {
 
 export function ChartPanel({ title, legend, wide = false, waiting = null, over = null, columns, more = [], ...chart }: PanelProps): VNode {
   const [table, setTable] = useState(false);
-  const phone = usePhone();
+  const phone = useIsPhone();
   const twin: MenuItem = { label: table ? t`View as chart` : t`View as table`, ...(phone ? {} : { hint: "v" }), icon: "table-2", run: () => setTable(!table) };
   return (
     <figure
@@ -63,7 +63,7 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
         <h3>{title}</h3>
         <Legend chart={chart} legend={legend} />
         {table && <Button slim kind="quiet" icon="table-2" name={t`View ${chart.label} as chart`} more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }} onClick={() => setTable(false)} />}
-        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: t`Download as CSV`, icon: "download", run: () => saveText(csv(sheet(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
+        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: t`Download as CSV`, icon: "download", run: () => downloadText(csv(sheet(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
           <Icon name="ellipsis" size="small" />
         </MenuButton>
       </header>
@@ -87,7 +87,7 @@ function Legend({ chart: { series, data, group, words }, legend }: { chart: Char
         return (
           <span key={name} class={now && old !== null ? "dimmed" : ""}>
             <i class={`key-${colour}`} />
-            <span class="t3">{name}</span> <b {...live}>{now && old !== null ? t`${texts[index] ?? ""}, ${short(old)} ago` : texts[index]}</b>
+            <span class="t3">{name}</span> <b {...live}>{now && old !== null ? t`${texts[index] ?? ""}, ${shortDuration(old)} ago` : texts[index]}</b>
           </span>
         );
       })}
@@ -136,11 +136,11 @@ function Twin({ label, series, data, words, group }: ChartProps): VNode {
             return (
               <tr key={`${at}${row < 0}`}>
                 <td>
-                  <time dateTime={iso(at)}>{when(at, data)}</time>
+                  <time dateTime={iso(at)}>{timeText(at, data)}</time>
                   {"hole" in one && (
                     <>
                       {" – "}
-                      <time dateTime={iso(one.hole.to)}>{when(one.hole.to, data)}</time>
+                      <time dateTime={iso(one.hole.to)}>{timeText(one.hole.to, data)}</time>
                     </>
                   )}
                   {marks.map((mark) => (

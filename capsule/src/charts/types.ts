@@ -1,10 +1,10 @@
 /** What a chart is told. */
 
 import type { Signal } from "@preact/signals";
-import type { Wording } from "../core/legend";
-import type { ChartMark } from "../core/marks";
-import type { Scale } from "../core/scale";
-import type { Cell, Columns } from "../core/window";
+import type { ValueFormat } from "../core/charts/value-format";
+import type { ChartMark } from "../core/charts/chart-marks";
+import type { ChartScale } from "../core/charts/chart-scale";
+import type { Cell, Columns } from "../core/charts/window";
 
 export type Colour = 1 | 2 | 3 | 4 | 5 | 6;
 
@@ -45,11 +45,11 @@ export interface ChartGroup {
   zone: string;
 }
 
-export interface ChartProps extends Scale {
+export interface ChartProps extends ChartScale {
   label: string;
   series: readonly ChartSeries[];
   data: ChartData;
   group: ChartGroup;
   shade: string;
-  words: Wording;
+  words: ValueFormat;
 }

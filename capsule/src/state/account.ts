@@ -2,7 +2,7 @@
 
 import { call } from "../wire/http";
 import type { RecoveryCodesView, SessionsView, TotpView } from "../wire/schema.gen";
-import { withStepUp } from "./stepup";
+import { withStepUp } from "./step-up";
 
 const PAGE = 50;
 

@@ -3,9 +3,9 @@
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
 import type { HistoriesView } from "../wire/schema.gen";
-import type { Span } from "../core/view";
+import type { Span } from "../core/charts/time-range";
 
-export interface ManyPast extends Span {
+export interface ComparedHistory extends Span {
   key: string;
   series: string;
   step: number;
@@ -14,7 +14,7 @@ export interface ManyPast extends Span {
 }
 
 export class Comparison {
-  readonly past = signal<ManyPast | null>(null);
+  readonly past = signal<ComparedHistory | null>(null);
   readonly failure = signal<ApiError | null>(null);
   #asked = 0;
   #askedKey = "";

@@ -3,17 +3,17 @@
 import type { Signal } from "@preact/signals";
 import { call, url } from "../wire/http";
 import type { DeploymentBody, DeploymentView, RetryBody } from "../wire/schema.gen";
-import { follow, note } from "./deployments";
+import { followDeployment, noteDeployment } from "./deployments";
 
 /** With the key of an earlier one it is that one, however often it is asked for. */
 export async function startDeployment(body: DeploymentBody, key: string): Promise<Signal<DeploymentView>> {
-  return follow(await call<DeploymentView>("POST", "deployments", { body, idempotencyKey: key }));
+  return followDeployment(await call<DeploymentView>("POST", "deployments", { body, idempotencyKey: key }));
 }
 
 /** A removal that runs already is given back. */
 export async function removeNode(nodeId: string, body: RetryBody, force: boolean): Promise<Signal<DeploymentView>> {
   const query = force ? { force: "true" } : {};
-  return follow(await call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query }));
+  return followDeployment(await call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query }));
 }
 
 /** Everything that is kept of a node, a line for each minute, as a file. */
@@ -21,19 +21,19 @@ export const historyUrl = (nodeId: string): string => url(`nodes/${nodeId}/expor
 
 /** In the place of whatever Spider the node's server has; one that runs already is given back. */
 export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {
-  return follow(await call<DeploymentView>("POST", `nodes/${nodeId}/redeploy`, { body }));
+  return followDeployment(await call<DeploymentView>("POST", `nodes/${nodeId}/redeploy`, { body }));
 }
 
 export async function confirmHostKey(id: string, fingerprint: string): Promise<void> {
-  follow(await call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } }));
+  followDeployment(await call<DeploymentView>("POST", `deployments/${id}/host-key`, { body: { fingerprint } }));
 }
 
-export const loadDeployment = async (id: string): Promise<Signal<DeploymentView>> => follow(await call<DeploymentView>("GET", `deployments/${id}`));
+export const loadDeployment = async (id: string): Promise<Signal<DeploymentView>> => followDeployment(await call<DeploymentView>("GET", `deployments/${id}`));
 
 export async function cancelDeployment(id: string): Promise<void> {
-  note(await call<DeploymentView>("POST", `deployments/${id}/cancel`));
+  noteDeployment(await call<DeploymentView>("POST", `deployments/${id}/cancel`));
 }
 
 export async function retryDeployment(id: string, body: RetryBody): Promise<Signal<DeploymentView>> {
-  return follow(await call<DeploymentView>("POST", `deployments/${id}/retry`, { body }));
+  return followDeployment(await call<DeploymentView>("POST", `deployments/${id}/retry`, { body }));
 }

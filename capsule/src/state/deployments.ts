@@ -1,12 +1,12 @@
 /** Deployments and removals that are under way, on every page; what is done with one is in `deployment.ts`. */
 
 import { computed, signal, type Signal } from "@preact/signals";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import { ApiError, call } from "../wire/http";
 import type { DeploymentView, DeploymentsView } from "../wire/schema.gen";
-import { show } from "./dialogs";
+import { showDialog } from "./dialogs";
 import { onEvent } from "./events";
-import { connections, watch } from "./link";
+import { connections, subscribe } from "./live/link";
 import { onSessionEnd, phase } from "./session";
 import { dismiss, toast } from "./toasts";
 
@@ -21,13 +21,13 @@ const SETTLE_MS = 500;
 
 export const deploymentEnded = (one: DeploymentView): boolean => one.state !== "running" && one.state !== "awaiting_host_key";
 
-export const active = computed<readonly DeploymentView[]>(() => {
+export const activeDeployments = computed<readonly DeploymentView[]>(() => {
   void version.value;
   return [...known.values()].map((one) => one.value).filter((one) => !deploymentEnded(one));
 });
 
 /** Those that this page has heard of and where they stand: changes when a list of them is old. */
-export const turns = computed(() => {
+export const deploymentStates = computed(() => {
   void version.value;
   return [...known.values()].map(({ value: one }) => `${one.id}${one.state}`).join();
 });
@@ -39,7 +39,7 @@ export function newestDeployment(one: DeploymentView): DeploymentView {
 }
 
 /** Takes a view, unless a newer one is held: an answer may come after what was told live in the meantime. */
-export function note(one: DeploymentView): Signal<DeploymentView> {
+export function noteDeployment(one: DeploymentView): Signal<DeploymentView> {
   const held = known.get(one.id);
   if (held) {
     const before = held.peek();
@@ -56,7 +56,7 @@ export function note(one: DeploymentView): Signal<DeploymentView> {
 
 /** Its dialog, under way or ended. */
 export function openDeployment({ id, kind, node_id: node }: DeploymentView): void {
-  show(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id });
+  showDialog(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id });
 }
 
 /** A deployment that nobody looks at says how it ended, and that it waits for somebody; from there it is opened. */
@@ -75,8 +75,8 @@ function turned(one: DeploymentView): void {
 
 function hear(id: string): void {
   if (ends.has(id)) return;
-  const take = (data: unknown): void => void note(data as DeploymentView);
-  ends.set(id, watch(`deployment:${id}`, { snapshot: take, change: take }, { whileHidden: true }));
+  const take = (data: unknown): void => void noteDeployment(data as DeploymentView);
+  ends.set(id, subscribe(`deployment:${id}`, { snapshot: take, change: take }, { whileHidden: true }));
 }
 
 /** One that has ended is heard no more, unless it is looked at: somebody may try it again. */
@@ -87,14 +87,14 @@ function leave(id: string): void {
 }
 
 /** Follows one deployment live; the signal is the same for every caller. */
-export function follow(one: DeploymentView): Signal<DeploymentView> {
-  const held = note(one);
+export function followDeployment(one: DeploymentView): Signal<DeploymentView> {
+  const held = noteDeployment(one);
   if (!deploymentEnded(held.peek())) hear(one.id);
   return held;
 }
 
 /** While its dialog is open no toast is needed, and what others make of it is seen. Returns its own end. */
-export function look(id: string): () => void {
+export function watchDeployment(id: string): () => void {
   shown.add(id);
   dismiss(notes.get(id) ?? 0);
   hear(id);
@@ -106,10 +106,10 @@ export function look(id: string): () => void {
 }
 
 /** The newest of them, whoever began them: the hub tells nothing of one before it is known by its id. */
-export async function load(limit = 20): Promise<void> {
+export async function loadDeployments(limit = 20): Promise<void> {
   try {
     const page = await call<DeploymentsView>("GET", "deployments", { query: { limit } });
-    for (const one of page.deployments) follow(one);
+    for (const one of page.deployments) followDeployment(one);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Only what runs in the background is missing then; the link's own banner says that the hub is away.
@@ -117,16 +117,16 @@ export async function load(limit = 20): Promise<void> {
 }
 
 phase.subscribe((at) => {
-  if (at === "ready") void load();
+  if (at === "ready") void loadDeployments();
 });
 connections.subscribe((made) => {
-  if (made > 1 && phase.peek() === "ready") void load();
+  if (made > 1 && phase.peek() === "ready") void loadDeployments();
 });
 let soon: ReturnType<typeof setTimeout> | undefined;
 onEvent(({ type }) => {
   if (!type.startsWith("deployment.")) return;
   clearTimeout(soon);
-  soon = setTimeout(() => phase.peek() === "ready" && void load(), SETTLE_MS);
+  soon = setTimeout(() => phase.peek() === "ready" && void loadDeployments(), SETTLE_MS);
 });
 onSessionEnd(() => {
   for (const end of ends.values()) end();

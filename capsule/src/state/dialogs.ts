@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import type { JobBody } from "../wire/schema.gen";
 import { onSessionEnd } from "./session";
 
-export type Open = {
+export type OpenDialog = {
   /** Pressed before it stood. */
   early?: string[];
 } & (
@@ -17,13 +17,13 @@ export type Open = {
   | { kind: "views" | "keys" | "palette" }
 );
 
-export const open = signal<Open | null>(null);
+export const openDialog = signal<OpenDialog | null>(null);
 
-export const show = (wanted: Open): void => {
-  open.value = wanted;
+export const showDialog = (wanted: OpenDialog): void => {
+  openDialog.value = wanted;
 };
-export const hide = (): void => {
-  open.value = null;
+export const closeDialog = (): void => {
+  openDialog.value = null;
 };
 // Of what it was about nothing is there any more; and while one is open, keys are its own.
-onSessionEnd(hide);
+onSessionEnd(closeDialog);

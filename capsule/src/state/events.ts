@@ -1,9 +1,9 @@
 /** The newest events, live. Lists that an event makes old are loaded again from here. */
 
 import { effect, signal } from "@preact/signals";
-import { newest } from "../core/newest";
+import { prependEvent } from "../core/events/event-list";
 import type { EventView } from "../wire/schema.gen";
-import { watch } from "./link";
+import { subscribe } from "./live/link";
 import { onSessionEnd, phase } from "./session";
 
 export const events = signal<readonly EventView[]>([]);
@@ -19,7 +19,7 @@ export function onEvent(listener: (event: EventView) => void): () => void {
 let end: (() => void) | null = null;
 effect(() => {
   if (phase.value !== "ready" || end) return;
-  end = watch(
+  end = subscribe(
     "events",
     {
       snapshot: (data) => {
@@ -28,7 +28,7 @@ effect(() => {
       },
       change: (data) => {
         const event = data as EventView;
-        events.value = newest(events.value, event);
+        events.value = prependEvent(events.value, event);
         for (const tell of listeners) tell(event);
       },
       refused: () => {

@@ -3,14 +3,14 @@
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { call } from "../wire/http";
 import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema.gen";
-import { cpuLevel, factsOf, STALE_S, standingOf, type Facts, type Level, type Standing } from "../core/facts";
-import { names } from "../core/lineup";
+import { cpuLevel, nodeStatusOf, STALE_S, healthOf, type NodeStatus, type Level, type Health } from "../core/nodes/node-status";
+import { nameCollator } from "../core/nodes/node-groups";
 import { now } from "./clock";
-import { heard, watch } from "./link";
-import { place } from "./router";
+import { lastHeard, subscribe } from "./live/link";
+import { pageUrl } from "./router";
 import { onSessionEnd, phase } from "./session";
-import type { Settled } from "../core/settle";
-import { forgetSparks, noteCpu, settledCpu } from "./sparks";
+import type { SmoothedCpu } from "../core/nodes/cpu-smoothing";
+import { forgetSparks, noteCpu, smoothedCpu } from "./sparklines";
 
 /**
  * Nodes have new values all the time, each once a second: they are drawn together. Of more nodes than a screen shows at once, once a second, so that
@@ -21,7 +21,7 @@ const TOGETHER_MS = 250;
 const MANY = 60;
 const MANY_TOGETHER_MS = 1000;
 const UNSEEN_TOGETHER_MS = 1500;
-const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : place.peek().path !== "/" ? UNSEEN_TOGETHER_MS : map.size > MANY ? MANY_TOGETHER_MS : TOGETHER_MS);
+const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : pageUrl.peek().path !== "/" ? UNSEEN_TOGETHER_MS : map.size > MANY ? MANY_TOGETHER_MS : TOGETHER_MS);
 const map = new Map<string, Signal<NodeView>>();
 /** The view of each node that was told live last, whatever was put in its place since. */
 const told = new Map<string, NodeView>();
@@ -42,33 +42,33 @@ export const nodeName = (id: string): string | undefined => {
 
 export interface Row {
   node: NodeView;
-  facts: Facts;
-  standing: Standing;
+  status: NodeStatus;
+  health: Health;
   /** Of the last seconds. */
-  cpu: Settled | null;
-  /** How much of a worry its CPU is by that, or by the newest second where no more is known: what `standing` rests on, and so what is marked. */
+  cpu: SmoothedCpu | null;
+  /** How much of a worry its CPU is by that, or by the newest second where no more is known: what `health` rests on, and so what is marked. */
   busy: Level;
 }
 
-/** By id, and for which view: facts change only with that, standing also with time. A table by views would grow by all of them each second. */
-const known = new Map<string, { node: NodeView; facts: Facts }>();
+/** By id, and for which view: status change only with that, standing also with time. A table by views would grow by all of them each second. */
+const known = new Map<string, { node: NodeView; status: NodeStatus }>();
 
-function knownOf(node: NodeView): Facts {
+function knownOf(node: NodeView): NodeStatus {
   const held = known.get(node.id);
-  if (held?.node === node) return held.facts;
-  const facts = factsOf(node);
-  known.set(node.id, { node, facts });
-  return facts;
+  if (held?.node === node) return held.status;
+  const status = nodeStatusOf(node);
+  known.set(node.id, { node, status });
+  return status;
 }
 
 export function rowOf(node: NodeView, at: number): Row {
-  const facts = knownOf(node);
-  const cpu = settledCpu(node.id);
-  const busy = cpu?.level ?? cpuLevel(facts.cpu);
-  return { node, facts, standing: standingOf(node, facts, at, busy), cpu, busy };
+  const status = knownOf(node);
+  const cpu = smoothedCpu(node.id);
+  const busy = cpu?.level ?? cpuLevel(status.cpu);
+  return { node, status, health: healthOf(node, status, at, busy), cpu, busy };
 }
 
-/** Every node with its facts, worked out anew each second, with the values of that moment; a row on the page shows its own at once. */
+/** Every node with its status, worked out anew each second, with the values of that moment; a row on the page shows its own at once. */
 export const rows = computed<readonly Row[]>(() => {
   void version.value;
   const at = now.value;
@@ -80,7 +80,7 @@ export const tags = computed<readonly (readonly [string, number])[]>(() => {
   void version.value;
   const counts = new Map<string, number>();
   for (const node of map.values()) for (const tag of node.peek().tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1] || names.compare(a[0], b[0]));
+  return [...counts].sort((a, b) => b[1] - a[1] || nameCollator.compare(a[0], b[0]));
 });
 
 function put(node: NodeView): boolean {
@@ -122,7 +122,7 @@ function change(data: FleetChange): void {
     // What is held takes the new values in: five hundred new objects a second would be for the collector to follow.
     const next = { ...before, latest: labels ? merged(before.latest, latest, labels) : Object.assign(before.latest, latest) };
     const held = known.get(id);
-    if (!labels && held?.node === before) known.set(id, { node: next, facts: factsOf(next, held.facts) });
+    if (!labels && held?.node === before) known.set(id, { node: next, status: nodeStatusOf(next, held.status) });
     node.value = next;
   }
   for (const id of data.removed) members = drop(id) || members;
@@ -154,7 +154,7 @@ function merged(before: NodeView["latest"], after: NodeView["latest"], labels: r
 let end: (() => void) | null = null;
 effect(() => {
   if (phase.value !== "ready" || end) return;
-  end = watch("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) }, { patienceMs: (data) => patienceMs(data as FleetChange) });
+  end = subscribe("fleet", { snapshot: (data) => snapshot(data as FleetData), change: (data) => change(data as FleetChange) }, { patienceMs: (data) => patienceMs(data as FleetChange) });
 });
 onSessionEnd(() => {
   end?.();
@@ -169,7 +169,7 @@ onSessionEnd(() => {
   version.value += 1;
 });
 
-/** Name or tags; the hub's answer is what is shown. Where somebody's rights hang on a tag, it wants the password once more: `edits.ts` asks for it. */
+/** Name or tags; the hub's answer is what is shown. Where somebody's rights hang on a tag, it wants the password once more: `node-edit.ts` asks for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const before = told.get(id);
   const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
@@ -180,10 +180,10 @@ export async function patchNode(id: string, patch: NodePatch): Promise<NodeView>
   return node;
 }
 
-export interface Vitals {
+export interface FleetSummary {
   nodes: number;
   online: number;
-  counts: Record<Standing, number>;
+  counts: Record<Health, number>;
   cpu: number | null;
   cores: number;
   memoryUsed: number;
@@ -200,18 +200,18 @@ export interface Vitals {
 }
 
 /** Whether it tells anything still: sums leave out whose values are old. Where nobody tells, for the hub is lost, the last sums stand. */
-export const tells = (facts: Facts): boolean => heard() - (facts.at ?? 0) <= STALE_S;
+export const isReporting = (status: NodeStatus): boolean => lastHeard() - (status.at ?? 0) <= STALE_S;
 
-export const vitals = computed<Vitals>(() => {
-  const v: Vitals = {
+export const fleetSummary = computed<FleetSummary>(() => {
+  const v: FleetSummary = {
     nodes: 0, online: 0, counts: { ok: 0, warn: 0, crit: 0, off: 0, stale: 0, wait: 0 }, cpu: null, cores: 0, memoryUsed: 0, memoryTotal: 0,
     received: 0, sent: 0, updates: 0, updateNodes: 0, security: 0, securityNodes: 0, updatesKnown: false, newest: 0,
   }; // prettier-ignore
   let weighted = 0;
   let weight = 0;
-  for (const { node, facts, standing } of rows.value) {
+  for (const { node, status, health } of rows.value) {
     v.nodes += 1;
-    v.counts[standing] += 1;
+    v.counts[health] += 1;
     v.updatesKnown ||= node.updates.total !== null;
     if (node.updates.total) {
       v.updates += node.updates.total;
@@ -223,34 +223,34 @@ export const vitals = computed<Vitals>(() => {
     }
     if (node.state !== "online") continue;
     v.online += 1;
-    v.newest = Math.max(v.newest, facts.at ?? 0);
-    if (!tells(facts)) continue;
+    v.newest = Math.max(v.newest, status.at ?? 0);
+    if (!isReporting(status)) continue;
     v.cores += node.identity.cpu_cores;
-    if (facts.cpu !== null) {
+    if (status.cpu !== null) {
       const share = node.identity.cpu_cores || 1;
-      weighted += facts.cpu * share;
+      weighted += status.cpu * share;
       weight += share;
     }
-    v.memoryUsed += facts.memoryUsed ?? 0;
-    v.memoryTotal += facts.memoryTotal ?? 0;
-    v.received += facts.received ?? 0;
-    v.sent += facts.sent ?? 0;
+    v.memoryUsed += status.memoryUsed ?? 0;
+    v.memoryTotal += status.memoryTotal ?? 0;
+    v.received += status.received ?? 0;
+    v.sent += status.sent ?? 0;
   }
   if (weight > 0) v.cpu = weighted / weight;
   return v;
 });
 
 /** For how long (s) nothing has come though values did until then; 0 = they come, or none are expected. The link takes longer to find that a hub is silent. */
-export const silent = computed(() => {
-  const last = heard();
+export const silentFor = computed(() => {
+  const last = lastHeard();
   const since = now.value - last;
-  return since > STALE_S && last - vitals.value.newest <= STALE_S ? since : 0;
+  return since > STALE_S && last - fleetSummary.value.newest <= STALE_S ? since : 0;
 });
 
 /** Whether one waits to be let in. */
-export const someWait = computed(() => rows.value.some(({ node }) => node.waiting));
+export const anyAwaitsApproval = computed(() => rows.value.some(({ node }) => node.waiting));
 /** Of the whole fleet; what shows this alone is not drawn anew with each value. */
-export const updatesThere = computed(() => vitals.value.updates);
+export const updateCount = computed(() => fleetSummary.value.updates);
 
 /** The fleet's CPU and network of the last minutes, one point a second, for the sparks of the strip. */
 export const trail = signal<{ cpu: readonly (number | null)[]; network: readonly (number | null)[] }>({ cpu: [], network: [] });
@@ -260,8 +260,8 @@ const UNHEARD_S = 2.5;
 effect(() => {
   const at = now.value;
   if (!loaded.peek()) return;
-  const { cpu, received } = vitals.peek();
+  const { cpu, received } = fleetSummary.peek();
   const { cpu: cpus, network } = trail.peek();
-  const told = cpu !== null && at - heard() < UNHEARD_S;
+  const told = cpu !== null && at - lastHeard() < UNHEARD_S;
   trail.value = { cpu: [...cpus, told ? cpu : null].slice(-TRAIL), network: [...network, told ? received : null].slice(-TRAIL) };
 });

@@ -2,7 +2,7 @@
 
 import { call } from "../wire/http";
 import type { InviteBody, InvitesView, InviteView, NewInviteView, NodeView } from "../wire/schema.gen";
-import { withStepUp } from "./stepup";
+import { withStepUp } from "./step-up";
 
 /** The hub may want the password first. */
 export const makeInvite = (body: InviteBody): Promise<NewInviteView> => call<NewInviteView>("POST", "invites", { body });

@@ -1,9 +1,9 @@
-/** The newest jobs and all that are not over, whoever began them, live on every page; what is done with one job is in `job.ts`. */
+/** The newest jobs and all that are not over, whoever began them, live on every page; what is done with one job is in `job-detail.ts`. */
 
 import { computed, effect, signal } from "@preact/signals";
 import type { JobsChange, JobsData, JobView } from "../wire/schema.gen";
-import { jobEnded } from "../core/words";
-import { watch } from "./link";
+import { jobEnded } from "../core/jobs/job-labels";
+import { subscribe } from "./live/link";
 import { onSessionEnd, phase } from "./session";
 
 export const jobs = signal<readonly JobView[]>([]);
@@ -31,7 +31,7 @@ export const noteJob = (job: JobView): void => take([job]);
 let end: (() => void) | null = null;
 effect(() => {
   if (phase.value !== "ready" || end) return;
-  end = watch(
+  end = subscribe(
     "jobs",
     {
       snapshot: (data) => {

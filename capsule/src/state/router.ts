@@ -1,8 +1,8 @@
-/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled is kept beside it, and how long its lists were (`lengths.ts`). */
+/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled is kept beside it, and how long its lists were (`list-lengths.ts`). */
 
 import { signal } from "@preact/signals";
 
-export interface Place {
+export interface PageUrl {
   path: string;
   query: URLSearchParams;
 }
@@ -11,7 +11,7 @@ const SETTLE_MS = 150;
 const PATIENCE_MS = 3000;
 
 /** What stands beside a step of the history. */
-interface Left {
+interface HistoryEntry {
   /** Which one it is; one without is new. */
   step?: number;
   y?: number;
@@ -19,26 +19,26 @@ interface Left {
   pages?: Readonly<Record<string, number>>;
 }
 
-export const left = (): Left => (history.state as Left | null) ?? {};
+export const historyState = (): HistoryEntry => (history.state as HistoryEntry | null) ?? {};
 
-const read = (): Place => ({ path: location.pathname, query: new URLSearchParams(location.search) });
+const read = (): PageUrl => ({ path: location.pathname, query: new URLSearchParams(location.search) });
 
-export const place = signal<Place>(read());
+export const pageUrl = signal<PageUrl>(read());
 
 /** The browser would scroll before there is anything to scroll in. */
 history.scrollRestoration = "manual";
-let step = left().step ?? 0;
+let step = historyState().step ?? 0;
 let settling: ReturnType<typeof setTimeout> | undefined;
 let aiming = 0;
 
 const keep = (): void => {
   clearTimeout(settling);
-  history.replaceState({ ...left(), y: scrollY, step }, "");
+  history.replaceState({ ...historyState(), y: scrollY, step }, "");
 };
 
 /** Goes to where this page was left, as soon as it is long enough, unless somebody scrolls meanwhile. */
 function aim(): void {
-  const { y } = left();
+  const { y } = historyState();
   const mine = ++aiming;
   const until = performance.now() + PATIENCE_MS;
   const step = (): void => {
@@ -57,7 +57,7 @@ addEventListener("scroll", () => {
 addEventListener("pagehide", keep);
 addEventListener("popstate", async () => {
   clearTimeout(settling);
-  const to = left().step ?? step + 1;
+  const to = historyState().step ?? step + 1;
   if (to === step) return; // put back
   // As by Esc: a dialog belongs to the page beneath it. One that is being sent stays for its answer.
   for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
@@ -65,7 +65,7 @@ addEventListener("popstate", async () => {
   // One of the page itself that stays would go with it: the page stays as well.
   if (document.querySelector("main dialog")) return history.go(step - to);
   step = to;
-  place.value = read();
+  pageUrl.value = read();
   aim();
 });
 aim();
@@ -76,7 +76,7 @@ export function go(target: string, { replace = false }: { replace?: boolean } = 
   const before = location.pathname;
   if (!replace) keep();
   history[replace ? "replaceState" : "pushState"](replace ? history.state : { step: ++step }, "", target);
-  place.value = read();
+  pageUrl.value = read();
   if (location.pathname !== before) {
     aiming += 1;
     scrollTo(0, 0);
@@ -86,7 +86,7 @@ export function go(target: string, { replace = false }: { replace?: boolean } = 
 type Changes = Readonly<Record<string, string | readonly string[] | null>>;
 
 /** This page with parts of its query set or removed; a list stands there one by one. */
-export function withQuery(changes: Changes, from = place.value): string {
+export function withQuery(changes: Changes, from = pageUrl.value): string {
   const query = new URLSearchParams(from.query);
   for (const [name, value] of Object.entries(changes)) {
     query.delete(name);
@@ -97,7 +97,7 @@ export function withQuery(changes: Changes, from = place.value): string {
 }
 
 /** Goes there without a step in the history. */
-export const setQuery = (changes: Changes): void => go(withQuery(changes, place.peek()), { replace: true });
+export const setQuery = (changes: Changes): void => go(withQuery(changes, pageUrl.peek()), { replace: true });
 
 /** Plain clicks on links of the page stay in the page. */
 document.addEventListener("click", (event) => {

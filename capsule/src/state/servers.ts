@@ -2,7 +2,7 @@
 
 import { call } from "../wire/http";
 import type { ConfirmedView, DeploymentsView, DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody, ServerListView } from "../wire/schema.gen";
-import { withStepUp } from "./stepup";
+import { withStepUp } from "./step-up";
 
 const MOST = 500;
 

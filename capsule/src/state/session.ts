@@ -1,9 +1,9 @@
 /** Who is signed in, and the way in and out. The token itself lives in an HttpOnly cookie; only the CSRF token is held here. */
 
 import { computed, signal } from "@preact/signals";
-import { backoff } from "../core/backoff";
-import { doubts } from "./doubt";
-import { t } from "../core/say";
+import { backoff } from "../core/live/backoff";
+import { askUntilSettled } from "./settled-question";
+import { t } from "../core/text/i18n";
 import { ApiError, call, hubAhead, OVER, setHooks } from "../wire/http";
 import type { LoginView, MeView, UserView } from "../wire/schema.gen";
 import { go } from "./router";
@@ -124,7 +124,7 @@ export function renew(): Promise<boolean | ApiError> {
 }
 
 /** What this account is and may do, asked anew: something says that it may have changed. */
-export const reread = doubts(async () => {
+export const reloadUser = askUntilSettled(async () => {
   try {
     if (user.peek()) await askWho();
     return true;
@@ -135,16 +135,16 @@ export const reread = doubts(async () => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) void reread();
+  if (!document.hidden) void reloadUser();
 });
 
 /** The recovery codes are kept: on to the page. */
 export function enrolled(): Promise<void> {
   enrolling = false;
-  return reread();
+  return reloadUser();
 }
 
-setHooks({ csrf: () => csrf, renew, refused: reread, ended: () => ended });
+setHooks({ csrf: () => csrf, renew, refused: reloadUser, ended: () => ended });
 addEventListener("unhandledrejection", (event) => {
   if (event.reason === OVER) event.preventDefault();
 });
@@ -187,7 +187,7 @@ export async function resume(): Promise<void> {
 function enterAnew(answer: LoginView): void {
   turn += 1;
   enter(answer);
-  void reread();
+  void reloadUser();
 }
 
 /** Before a new live socket: false when the session is over, or something else comes first. A hub that is away is for the socket to find. */

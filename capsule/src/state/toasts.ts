@@ -25,30 +25,30 @@ export function toast(kind: Toast["kind"], title: string, text = "", action?: To
   const id = ++last;
   // Newer ones stand before one that stays and is the way to something, and do not push it out.
   toasts.value = [...toasts.value, { id, kind, title, text, ...(action ? { action } : {}) }].filter((one, at, all) => at >= all.length - MOST || (one.action && stays(one)));
-  resume(id);
+  resumeToast(id);
   return id;
 }
 
 export function dismiss(id: number): void {
-  hold(id);
+  pauseToast(id);
   toasts.value = toasts.value.filter((one) => one.id !== id);
 }
 
 /** While the pointer or the focus is on it. */
-export function hold(id: number): void {
+export function pauseToast(id: number): void {
   clearTimeout(timers.get(id));
   timers.delete(id);
 }
 
 /** Its time runs, anew as long as a dialog is open: it lies beneath that. */
-export function resume(id: number, left = STAY_S): void {
+export function resumeToast(id: number, left = STAY_S): void {
   if (toasts.value.some((one) => one.id === id && stays(one))) return;
-  hold(id);
+  pauseToast(id);
   timers.set(
     id,
     setTimeout(() => {
       const next = document.querySelector("dialog[open]") ? STAY_S : left - 1;
-      if (next) resume(id, next);
+      if (next) resumeToast(id, next);
       else dismiss(id);
     }, 1000),
   );

@@ -4,9 +4,9 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Terminal, type ITheme } from "@xterm/xterm";
 import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { findIn, type ScreenRow } from "../core/find";
-import { OutputCleaner } from "../core/output";
-import { styledDocument } from "./sheets";
+import { searchRows, type ScreenRow } from "../core/jobs/terminal-search";
+import { AnsiFilter } from "../core/jobs/ansi-filter";
+import { styledDocument } from "./csp-styles";
 
 /** As wide as the terminal that the job runs in. */
 const COLUMNS = 120;
@@ -116,7 +116,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       made.resize(wrapping ? Math.max(FEWEST_COLUMNS, Math.min(COLUMNS, size.cols)) : COLUMNS, Math.max(FEWEST_ROWS, size.rows));
       fills();
     };
-    let cleaner = new OutputCleaner();
+    let cleaner = new AnsiFilter();
     const rows = (): ScreenRow[] =>
       Array.from({ length: made.buffer.active.length }, (_, row) => {
         const line = made.buffer.active.getLine(row);
@@ -141,10 +141,10 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
             done();
           }),
         restart: () => {
-          cleaner = new OutputCleaner();
+          cleaner = new AnsiFilter();
         },
         find: (words, place) => {
-          const found = findIn(rows(), words, made.cols);
+          const found = searchRows(rows(), words, made.cols);
           const one = found[found.length - 1 - (((place % found.length) + found.length) % found.length)];
           if (one) {
             made.select(one.column, one.row, one.length);

@@ -1,5 +1,5 @@
 import { Component, type ComponentChildren } from "preact";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import { Failure } from "./parts";
 
 /** Keeps an error in the part of the page that made it: without one, what was drawn before stays there for good, and the next page stands below it. */

@@ -1,6 +1,6 @@
 import type { Ref, VNode } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { codeDigits } from "../core/access";
+import { codeDigits } from "../core/access/account-labels";
 
 const LENGTH = 6;
 

@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import { TextField } from "./field";
 
 /** Type the name of what is to go; the button that acts stays closed until it matches. */

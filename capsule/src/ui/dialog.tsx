@@ -1,8 +1,8 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import { Button } from "./button";
-import { keepFocus } from "./focus";
+import { rememberFocus } from "./focus";
 import { Icon, type IconName } from "./icon";
 
 interface Props {
@@ -24,7 +24,7 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
   // Not a moment later: by then somebody has gone on by key, and the focus that comes back would take them away from there.
   useLayoutEffect(() => {
     const dialog = ref.current as HTMLDialogElement;
-    const giveBack = keepFocus();
+    const giveBack = rememberFocus();
     dialog.showModal();
     if (!dialog.querySelector("[autofocus]")) head.current?.focus();
     // A button that is gone after its press takes the focus with it: the title has it then, so that keys and readers stay in the dialog.

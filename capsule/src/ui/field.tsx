@@ -1,6 +1,6 @@
 import type { ComponentChildren, Ref, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import { Button } from "./button";
 
 export interface FieldProps {
@@ -35,7 +35,7 @@ export function TextField({ label, hint, wrong = "", value, onText, type = "text
         aria-describedby={wrong ? `${id}-wrong` : hint ? `${id}-hint` : undefined}
         onInput={(event) => onText(event.currentTarget.value)}
       />
-      <Below id={id} hint={hint} wrong={wrong} />
+      <FieldNote id={id} hint={hint} wrong={wrong} />
     </div>
   );
 }
@@ -59,12 +59,12 @@ export function SecretField({ label, hint, wrong = "", value, onText, inputRef, 
         />
         <Button name={shown ? t`Hide ${label}` : t`Show ${label}`} icon={shown ? "eye-off" : "eye"} onClick={() => setShown(!shown)} />
       </div>
-      <Below id={id} hint={hint} wrong={wrong} />
+      <FieldNote id={id} hint={hint} wrong={wrong} />
     </div>
   );
 }
 
-export function Below({ id, hint, wrong }: { id: string; hint: ComponentChildren; wrong: string }): VNode | null {
+export function FieldNote({ id, hint, wrong }: { id: string; hint: ComponentChildren; wrong: string }): VNode | null {
   if (wrong) {
     return (
       <p class="wrong" id={`${id}-wrong`} role="alert">

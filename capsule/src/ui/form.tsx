@@ -2,9 +2,9 @@
 
 import type { ComponentChildren, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
-import { tagsFault } from "../core/names";
-import { t } from "../core/say";
-import { Below, type FieldProps } from "./field";
+import { tagsError } from "../core/nodes/node-name";
+import { t } from "../core/text/i18n";
+import { FieldNote, type FieldProps } from "./field";
 
 export function SelectField({ label, hint, value, onPick, options }: FieldProps & { value: string; onPick: (value: string) => void; options: readonly [string, string][] }): VNode {
   const id = useId();
@@ -18,7 +18,7 @@ export function SelectField({ label, hint, value, onPick, options }: FieldProps 
           </option>
         ))}
       </select>
-      <Below id={id} hint={hint} wrong="" />
+      <FieldNote id={id} hint={hint} wrong="" />
     </div>
   );
 }
@@ -55,7 +55,7 @@ export function Switch({ label, hint, checked, onCheck }: { label: string; hint?
 export function TagsField({ label, tags, wrong = "", onTags }: { label: string; tags: readonly string[]; wrong?: string; onTags: (tags: string[]) => void }): VNode {
   const id = useId();
   const [text, setText] = useState("");
-  const fault = tagsFault(tags) || wrong;
+  const fault = tagsError(tags) || wrong;
   const add = (): void => {
     const fresh = text.split(/[\s,]+/).map((tag) => tag.trim()).filter((tag) => tag && !tags.includes(tag));
     if (fresh.length) onTags([...tags, ...new Set(fresh)]);
@@ -92,7 +92,7 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
           }}
         />
       </div>
-      <Below id={id} hint="" wrong={fault} />
+      <FieldNote id={id} hint="" wrong={fault} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** State as a shape first and a colour second: each has its own silhouette at 12 px. */
 
 import type { VNode } from "preact";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 
 export type GlyphKind = "ok" | "warn" | "crit" | "off" | "stale" | "pause" | "run" | "done" | "wait" | "fail";
 

@@ -1,14 +1,14 @@
 /** Small pieces that only show: meters, sparks, tags, banners, empty and loading states. */
 
 import type { ComponentChildren, VNode } from "preact";
-import type { Level } from "../core/facts";
-import { t } from "../core/say";
-import { clock, iso } from "../core/time";
+import type { Level } from "../core/nodes/node-status";
+import { t } from "../core/text/i18n";
+import { clock, iso } from "../core/text/time";
 import { Button } from "./button";
 import { Glyph } from "./glyph";
 import { Icon, type IconName } from "./icon";
-import { isLost, Lost, useOnceBack } from "./lost";
-import { useStage } from "./stage";
+import { isLost, OfflineNotice, useOnceBack } from "./offline-notice";
+import { useLoadingStage } from "./use-loading-stage";
 
 /** One element and no transform: a fleet has dozens of them, and each layer or clip more costs the browser at every value. */
 export function Meter({ value, level = "" }: { value: number | null; level?: Level }): VNode {
@@ -129,9 +129,9 @@ export function Skeletons({ rows }: { rows: number }): VNode {
 
 /** Rows of the shape to come: nothing for a moment, then a skeleton, then a sentence. */
 export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }): VNode | null {
-  const stage = useStage();
+  const stage = useLoadingStage();
   if (stage === 0) return null;
-  if (isLost()) return <Lost what={what} />;
+  if (isLost()) return <OfflineNotice what={what} />;
   const table = (
     <div class="card grid-table" role="group" aria-busy="true" aria-label={t`Loading ${what}`}>
       {stage === 2 && (

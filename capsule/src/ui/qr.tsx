@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useMemo } from "preact/hooks";
-import { qrCode, qrPath } from "../core/qr";
+import { qrCode, qrPath } from "../core/access/qr-code";
 
 const QUIET = 4;
 

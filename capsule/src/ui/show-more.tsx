@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, VNode } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import { Button } from "./button";
 
 const LISTS = "[role=table],tbody,ul,ol";

@@ -1,6 +1,6 @@
 /** One live socket: reconnects with growing waits, subscribes again with what it last saw, asks anew where a number is missing. */
 
-import { backoff } from "../core/backoff";
+import { backoff } from "../core/live/backoff";
 import { pack, type Packable } from "./pack";
 import { unpack } from "./unpack";
 import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, TopicMessage } from "./schema.gen";

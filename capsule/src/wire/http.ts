@@ -1,6 +1,6 @@
 /** REST: JSON both ways, the session's CSRF token on unsafe methods, RFC 9457 answers as one typed error. */
 
-import { t } from "../core/say";
+import { t } from "../core/text/i18n";
 import type { ErrorCode, HealthView, Problem } from "./schema.gen";
 
 export const ROOT = "/api/v1/";

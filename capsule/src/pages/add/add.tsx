@@ -1,15 +1,15 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { readKeyHead } from "../../core/keys";
-import { nameFault } from "../../core/names";
-import { t } from "../../core/say";
+import { parseKeyHeader } from "../../core/deployments/private-key";
+import { nameError } from "../../core/nodes/node-name";
+import { t } from "../../core/text/i18n";
 import { cancelDeployment, confirmHostKey, loadDeployment, retryDeployment, startDeployment } from "../../state/deployment";
 import { openDeployment } from "../../state/deployments";
-import { hide, show } from "../../state/dialogs";
+import { closeDialog, showDialog } from "../../state/dialogs";
 import { nodeName, nodeSignal } from "../../state/fleet";
-import { newKey } from "../../state/job";
-import { go, place } from "../../state/router";
+import { newIdempotencyKey } from "../../state/job-detail";
+import { go, pageUrl } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentBody, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
@@ -20,45 +20,45 @@ import { TextField } from "../../ui/field";
 import { Check, SelectField, Switch, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
-import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
-import { Refusal, useAct } from "../settings/refusal";
-import { AsLeft } from "./as-left";
-import { JumpFields, ServerFields, SignInFields, useFirstWrong } from "./connection";
+import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { ActionError, useAction } from "../settings/use-action";
+import { DraftBanner } from "./draft-banner";
+import { JumpFields, ServerFields, SignInFields, useFocusFirstError } from "./connection-fields";
 import { commandDraft, listDraft, oneDraft, useDraft } from "./draft";
-import { bodyOf, faults, NO_ENTRIES, tried, type Entries, type Wrong } from "./entries";
-import { FailureBox, LookOnly, ToSettings, triesOf } from "./failure";
+import { deploymentBody, formErrors, EMPTY_CONNECTION, afterRetry, type ConnectionForm, type FormErrors } from "./connection-form";
+import { FailureBox, ViewerNote, ToSettings, triesOf } from "./failure";
 import { Method, type MethodKey } from "./method";
-import { Many } from "./many";
-import { OneLine } from "./one-line";
-import { useOpened } from "./opened";
-import { Opening } from "./opening";
-import { Bar, Steps } from "./steps";
-import { ofJump, placeText } from "../../core/servers";
-import { beganAt, dialogTitle } from "../../core/steps";
-import { duration } from "../../core/time";
-import { POLICIES } from "../../core/words";
+import { BulkAdd } from "./bulk-add";
+import { InviteCommand } from "./invite-command";
+import { useDeployment } from "./use-deployment";
+import { LoadingDialog } from "./loading-dialog";
+import { ProgressBar, Steps } from "./steps";
+import { isJumpHostKey, addressText } from "../../core/deployments/server-list";
+import { beganAt, dialogTitle } from "../../core/deployments/deploy-steps";
+import { duration } from "../../core/text/time";
+import { POLICIES } from "../../core/jobs/job-labels";
 
 /** The way in which something was left. */
 const leftIn = (): MethodKey => (!oneDraft.left() && listDraft.left() ? "many" : !oneDraft.left() && commandDraft.left() ? "command" : "ssh");
 
 /** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
 export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }): VNode | null {
-  const { typed: entries, type: setEntries, left: found, settle } = useDraft(deployment ? null : oneDraft, NO_ENTRIES);
+  const { typed: entries, type: setEntries, left: found, settle } = useDraft(deployment ? null : oneDraft, EMPTY_CONNECTION);
   const [left, setLeft] = useState(found);
   /** How often somebody began anew: a form of its own each time, without the faults of the one before. */
   const [round, setRound] = useState(0);
-  const [running, setRunning, readAgain] = useOpened(deployment);
+  const [running, setRunning, readAgain] = useDeployment(deployment);
   const [editing, setEditing] = useState(false);
   const [method, setMethod] = useState<MethodKey>(() => first ?? leftIn());
   const close = (): void => {
     const one = running?.peek();
     if (one?.state === "running") toast("run", one.kind === "update" ? t`Updating Spider on ${one.name}` : t`Adding ${one.name || one.host}`, t`It continues in the background.`);
-    hide();
+    closeDialog();
   };
   const anew = (): void => setRound(round + 1);
-  if (!running && deployment) return <Opening title={t`Deployment`} onRetry={readAgain} />;
-  if (!running && method === "many") return <Many key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
-  if (!running && method === "command") return <OneLine key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
+  if (!running && deployment) return <LoadingDialog title={t`Deployment`} onRetry={readAgain} />;
+  if (!running && method === "many") return <BulkAdd key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
+  if (!running && method === "command") return <InviteCommand key={round} onMethod={setMethod} onAnew={anew} onClose={close} />;
   if (!running || editing) {
     const again = running?.peek();
     return (
@@ -73,7 +73,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
             ? () => {
                 oneDraft.drop();
                 setLeft(false);
-                setEntries(() => NO_ENTRIES);
+                setEntries(() => EMPTY_CONNECTION);
                 anew();
               }
             : null
@@ -84,20 +84,20 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
           setRunning(one);
           setEditing(false);
         }}
-        back={() => (again ? openDeployment(again) : show({ kind: "add" }))}
+        back={() => (again ? openDeployment(again) : showDialog({ kind: "add" }))}
       />
     );
   }
   const retry = async (body: RetryBody): Promise<void> => {
     setRunning(await retryDeployment(running.peek().id, body));
-    setEntries((before) => (before.host ? tried(before, body) : before)); // of another page's nothing was typed here
+    setEntries((before) => (before.host ? afterRetry(before, body) : before)); // of another page's nothing was typed here
   };
   return <Running one={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
 }
 
 interface FormProps {
-  entries: Entries;
-  onChange: (part: Partial<Entries>) => void;
+  entries: ConnectionForm;
+  onChange: (part: Partial<ConnectionForm>) => void;
   onClose: () => void;
   /** null: it is settled. */
   onMethod: ((key: MethodKey) => void) | null;
@@ -109,22 +109,22 @@ interface FormProps {
   back: () => void;
 }
 
-const FIELD_OF: Record<string, keyof Wrong> = {
+const FIELD_OF: Record<string, keyof FormErrors> = {
   host: "host", port: "port", username: "username", private_key: "key", passphrase: "passphrase", password: "password", sudo_password: "sudoPassword", name: "name", tags: "tags", certificate: "certificate",
   "jump.host": "jumpHost", "jump.port": "jumpPort", "jump.username": "jumpUser", "jump.private_key": "jumpSecret", "jump.password": "jumpSecret", "jump.passphrase": "jumpSecret",
 }; // prettier-ignore
 
 function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back }: FormProps): VNode {
-  const [wrong, setWrong] = useState<Wrong>({});
+  const [wrong, setWrong] = useState<FormErrors>({});
   const [refusal, setRefusal] = useState("");
   const [inTheWay, setInTheWay] = useState<DeploymentView | undefined>();
-  const { form, judged } = useFirstWrong(wrong);
-  const { sending, give } = useSending();
-  const body = bodyOf(entries);
-  const encrypted = readKeyHead(entries.key)?.encrypted;
+  const { form, judged } = useFocusFirstError(wrong);
+  const { sending, give } = useSubmit();
+  const body = deploymentBody(entries);
+  const encrypted = parseKeyHeader(entries.key)?.encrypted;
   // The same wish, sent again after a lost answer, is the same one; another wish is another one.
-  const key = useMemo(newKey, [JSON.stringify(body)]);
-  const change = (part: Partial<Entries>): void => {
+  const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
+  const change = (part: Partial<ConnectionForm>): void => {
     onChange(part);
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
@@ -137,7 +137,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
     }
   };
   const connect = (): void => {
-    const found = faults(entries);
+    const found = formErrors(entries);
     judged();
     setWrong(found);
     setRefusal("");
@@ -175,7 +175,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
       >
         <div class="deploy-form">
           {onMethod && <Method value="ssh" busy={sending} onPick={onMethod} />}
-          {onAnew && <AsLeft onAnew={onAnew} />}
+          {onAnew && <DraftBanner onAnew={onAnew} />}
           {refusal && (
             <Banner
               kind="crit"
@@ -195,7 +195,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
           <ServerFields entries={entries} wrong={wrong} onChange={change} />
           <div class="halves">
             <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
-            <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={nameFault(entries.name) || (wrong.name ?? "")} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }} />
+            <TextField label={t`Name in Stardust`} value={entries.name} onText={(name) => change({ name })} wrong={nameError(entries.name) || (wrong.name ?? "")} input={{ placeholder: t`taken from the host name`, autocomplete: "off", spellcheck: false }} />
           </div>
           <SignInFields entries={entries} wrong={wrong} onChange={change} />
           <JumpFields jump={entries.jump} wrong={wrong} hint={t`For a server that can be reached only through another one, as with ssh -J.`} onJump={(jump) => change({ jump })} />
@@ -204,7 +204,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
             <SelectField
               label={t`Policy on the server`}
               value={entries.policy}
-              onPick={(policy) => change({ policy: policy as Entries["policy"] })}
+              onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })}
               hint={{ managed: t`Stardust may watch, check and upgrade.`, readonly: t`Stardust may watch and check, never change.`, monitor: t`Stardust may only watch.` }[entries.policy]}
               options={POLICIES}
             />
@@ -212,7 +212,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
           </div>
           <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
         </div>
-        <Foot status={sending ? SENT : t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
+        <Foot status={sending ? SENT_TEXT : t`Next, you confirm the server’s fingerprint.`} sending={sending} onClose={onClose}>
           <Button kind="primary" type="submit" busy={sending}>
             {t`Connect`}
           </Button>
@@ -224,7 +224,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
 
 interface RunningProps {
   one: DeploymentView;
-  entries: Entries;
+  entries: ConnectionForm;
   /** null: nothing was typed here (the page was loaded anew), so there is nothing to correct. */
   onEdit: (() => void) | null;
   onClose: () => void;
@@ -233,13 +233,13 @@ interface RunningProps {
 
 function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
   const update = one.kind === "update";
-  const where = update ? one.host : `${placeText(one)}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
+  const where = update ? one.host : `${addressText(one)}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
   // It may have gone since, or be away.
   const node = one.node_id && nodeName(one.node_id) !== undefined ? nodeSignal(one.node_id)?.value : undefined;
   const live = node?.state === "online";
   const title = dialogTitle(one, one.name || one.host, live);
   const cancelling = useCancel(one.id);
-  if (one.state === "awaiting_host_key" && one.host_key) return <HostKey key={`${placeText(one.host_key)} ${one.host_key.fingerprint}`} one={one} onClose={onClose} />;
+  if (one.state === "awaiting_host_key" && one.host_key) return <HostKey key={`${addressText(one.host_key)} ${one.host_key.fingerprint}`} one={one} onClose={onClose} />;
   if (one.state === "failed" || one.state === "cancelled") {
     const took = one.ended_at === null ? "" : ` · ${t`stopped after ${duration(one.ended_at - beganAt(one))}`}`;
     return (
@@ -268,10 +268,10 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   return (
     <Dialog key="running" title={title} subtitle={t`${where} · Major Tom`} icon="server" onClose={onClose}>
       <OfRequest one={one} />
-      <Bar deployment={one} label={t`Deployment`} />
+      <ProgressBar deployment={one} label={t`Deployment`} />
       {!done && cancelling.refusal && (
         <div class="earlier">
-          <Refusal text={cancelling.refusal} />
+          <ActionError text={cancelling.refusal} />
         </div>
       )}
       <Steps deployment={one} last={t`Done`} />
@@ -301,7 +301,7 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
   );
 }
 
-function asideOf(one: DeploymentView, entries: Entries, node: NodeView["state"] | undefined): string {
+function asideOf(one: DeploymentView, entries: ConnectionForm, node: NodeView["state"] | undefined): string {
   if (one.state === "succeeded") return node === "online" ? t`The agent is connected and sends data.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
   if (!mayAct.value) return t`Your role can view deployments; only operators and admins can act on them.`;
   // What becomes of the credentials is known of what was typed here alone.
@@ -312,9 +312,9 @@ function asideOf(one: DeploymentView, entries: Entries, node: NodeView["state"] 
 /** From one of many to all that were asked for with it, where those that failed are tried again together. */
 function OfRequest({ one }: { one: DeploymentView }): VNode | null {
   const all = `/deployments/${one.batch_id}`;
-  return one.batch_id && place.value.path !== all ? (
+  return one.batch_id && pageUrl.value.path !== all ? (
     <p class="earlier">
-      <a class="accent" href={all} onClick={hide}>
+      <a class="accent" href={all} onClick={closeDialog}>
         {t`All servers in this request`}
       </a>
     </p>
@@ -329,7 +329,7 @@ interface Cancelling {
 
 /** A refusal is for the dialog to show: a note would lie beneath it. */
 function useCancel(id: string): Cancelling {
-  const { busy, refusal, run } = useAct(t`It could not be cancelled`);
+  const { busy, refusal, run } = useAction(t`It could not be cancelled`);
   return { busy, refusal, cancel: () => void run(() => cancelDeployment(id)) };
 }
 
@@ -352,7 +352,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
   const [match, setMatch] = useState(false);
   const [trusted, setTrusted] = useState(false);
   const [wrong, setWrong] = useState("");
-  const { sending, give } = useSending();
+  const { sending, give } = useSubmit();
   const cancelling = useCancel(one.id);
   useEffect(() => setWrong(""), [one]); // what was told since is newer
   const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
@@ -371,10 +371,10 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
     });
   };
   return (
-    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && ofJump(one) ? t`${placeText(one.host_key)} (jump host)` : placeText({ host: one.host, port: one.port })} · not confirmed yet`} icon="server" onClose={onClose}>
+    <Dialog key="hostkey" title={t`Is this the right server?`} subtitle={t`${one.host_key && isJumpHostKey(one) ? t`${addressText(one.host_key)} (jump host)` : addressText({ host: one.host, port: one.port })} · not confirmed yet`} icon="server" onClose={onClose}>
       <OfRequest one={one} />
       <div class="body">
-        <Refusal text={wrong || cancelling.refusal} />
+        <ActionError text={wrong || cancelling.refusal} />
         <p class="t2">{t`This host key is not confirmed yet. Compare the fingerprint with the one the server shows, then continue.`}</p>
         <div class="fingerprint">
           <span class="label">{t`${type.replace(/^ssh-/, "").toUpperCase()} host key`}</span>
@@ -392,7 +392,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
             {t`The fingerprints match`}
           </Check>
         ) : (
-          <LookOnly />
+          <ViewerNote />
         )}
       </div>
       <footer>

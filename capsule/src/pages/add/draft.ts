@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onSessionEnd, phase } from "../../state/session";
-import { NO_COMMAND, NO_ENTRIES, NO_LIST, same, withoutSecrets, type CommandEntries, type Entries, type ListEntries } from "./entries";
+import { EMPTY_COMMAND, EMPTY_CONNECTION, EMPTY_LIST, sameForm, withoutSecrets, type CommandForm, type ConnectionForm, type ListForm } from "./connection-form";
 
 export interface Draft<T> {
   get(): T;
@@ -16,23 +16,23 @@ export interface Draft<T> {
 function draftOf<T extends object>(nothing: T, clean: (typed: T) => T): Draft<T> {
   let kept = nothing;
   const drop = (sent?: T): void => {
-    if (!sent || same(kept, clean(sent))) kept = nothing;
+    if (!sent || sameForm(kept, clean(sent))) kept = nothing;
   };
   onSessionEnd(() => drop());
   return {
     get: () => kept,
     keep(typed) {
       const left = clean(typed);
-      kept = same(left, nothing) ? nothing : left;
+      kept = sameForm(left, nothing) ? nothing : left;
     },
     drop,
     left: () => kept !== nothing,
   };
 }
 
-export const oneDraft: Draft<Entries> = draftOf(NO_ENTRIES, withoutSecrets);
-export const listDraft: Draft<ListEntries> = draftOf(NO_LIST, (typed) => ({ ...typed, entries: withoutSecrets(typed.entries) }));
-export const commandDraft: Draft<CommandEntries> = draftOf(NO_COMMAND, (typed) => typed);
+export const oneDraft: Draft<ConnectionForm> = draftOf(EMPTY_CONNECTION, withoutSecrets);
+export const listDraft: Draft<ListForm> = draftOf(EMPTY_LIST, (typed) => ({ ...typed, entries: withoutSecrets(typed.entries) }));
+export const commandDraft: Draft<CommandForm> = draftOf(EMPTY_COMMAND, (typed) => typed);
 
 interface Drafted<T> {
   typed: T;

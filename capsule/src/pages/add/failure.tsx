@@ -2,8 +2,8 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { t } from "../../core/say";
-import { fixFor, leftBehind, type FixField } from "../../core/steps";
+import { t } from "../../core/text/i18n";
+import { fixFor, leftoverText, type FixField } from "../../core/deployments/deploy-steps";
 import { openDeployment } from "../../state/deployments";
 import { nodeName } from "../../state/fleet";
 import { go } from "../../state/router";
@@ -14,13 +14,13 @@ import { ConfirmName } from "../../ui/confirm-name";
 import { SecretField, TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { useSending } from "../many/sending";
-import { KeyField, SignInFields } from "./connection";
-import { signIn, whyAskedAgain, type Entries } from "./entries";
+import { useSubmit } from "../jobs/submit/use-submit";
+import { KeyField, SignInFields } from "./connection-fields";
+import { signInBody, changedKeyReason, type ConnectionForm } from "./connection-form";
 
 interface Props {
   one: DeploymentView;
-  entries: Entries;
+  entries: ConnectionForm;
   /** The node's name, to be typed before its removal is tried again. */
   confirm?: string;
   /** null: it is not tried again, but ordered anew. */
@@ -28,7 +28,7 @@ interface Props {
 }
 
 /** In the place of what the hub would refuse. */
-export function LookOnly(): VNode {
+export function ViewerNote(): VNode {
   return <p class="t2">{t`Your role can view deployments; only operators and admins can act on them.`}</p>;
 }
 
@@ -50,17 +50,17 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   const fix = one.error ? fixFor(one.error.code) : null;
   const [value, setValue] = useState(() => start(fix, one));
   const [typed, setTyped] = useState("");
-  const { sending, give } = useSending();
+  const { sending, give } = useSubmit();
   const [wrong, setWrong] = useState("");
   // The hub keeps nothing for another server, and after a reload nothing that was typed is here any more: then it is asked for again.
-  const [again, setAgain] = useState<Entries | null>(null);
+  const [again, setAgain] = useState<ConnectionForm | null>(null);
   const [direct, setDirect] = useState(false);
-  const left = one.kind === "install" ? leftBehind(one) : "";
+  const left = one.kind === "install" ? leftoverText(one) : "";
   const closed = (fix === "private_key" && !value) || (confirm !== undefined && typed !== confirm);
   const retry = (): void => {
     if (!onRetry || sending || closed) return;
     setWrong("");
-    const body = { ...(again || direct || fix === "host" || fix === "port" ? signIn(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
+    const body = { ...(again || direct || fix === "host" || fix === "port" ? signInBody(again ?? entries) : {}), ...(direct ? { jump: null } : {}), ...bodyFor(fix, value) };
     void give({
       what: t`Retry for ${one.name || one.host}`,
       send: () => onRetry(body),
@@ -70,7 +70,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
       refused: (why, error) => {
         const asks = error.code === "credentials_required";
         if (asks) setAgain((before) => before ?? entries);
-        setWrong(asks ? whyAskedAgain(error.facts) : why);
+        setWrong(asks ? changedKeyReason(error.facts) : why);
       },
       back: () => openDeployment(one),
     });
@@ -84,7 +84,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
       {left && <p class="t2">{left}</p>}
       {confirm !== undefined && mayAct.value && <p class="t2">{t`Trying again takes the server out of the fleet and deletes its history. This cannot be undone.`}</p>}
       {!mayAct.value ? (
-        <LookOnly />
+        <ViewerNote />
       ) : (
         onRetry && (
           <form

@@ -1,37 +1,37 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { rich, t } from "../../core/say";
-import { placeText, shownKeys, standing, STANDING_WORDS, STANDINGS, tallied, type ShownKey, type Standing } from "../../core/servers";
-import { deploymentStanding } from "../../core/steps";
-import { moment, took } from "../../core/time";
-import { plural } from "../../core/units";
+import { tElements, t } from "../../core/text/i18n";
+import { addressText, pendingHostKeys, serverGroupOf, SERVER_GROUP_LABELS, SERVER_GROUPS, countServers, type PendingHostKey, type ServerGroup } from "../../core/deployments/server-list";
+import { deploymentStatusText } from "../../core/deployments/deploy-steps";
+import { timeOrDate, elapsed } from "../../core/text/time";
+import { plural } from "../../core/text/units";
 import { now } from "../../state/clock";
 import { cancelDeployment } from "../../state/deployment";
-import { show } from "../../state/dialogs";
-import { each } from "../../state/each";
+import { showDialog } from "../../state/dialogs";
+import { forEachLimited } from "../../state/bulk";
 import { confirmHostKeys, loadServers, tryAgain } from "../../state/servers";
 import { mayAct } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { today } from "../../state/today";
+import { dayStart } from "../../state/day-start";
 import type { ApiError, DeploymentView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Check } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Empty, Failure, Loading } from "../../ui/parts";
-import { useFollowed } from "../many/followed";
-import { StopMany, Sum } from "../many/sum";
-import { Refusal, useAct } from "../settings/refusal";
+import { usePolling } from "../bulk/use-polling";
+import { StopBulkDialog, BulkSummary } from "../bulk/bulk-summary";
+import { ActionError, useAction } from "../settings/use-action";
 
 const EVERY_MS = 1500;
 const AT_ONCE = 4;
-export const STANDING_MARKS: Record<Standing, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
-const OPEN: readonly Standing[] = ["asks", "open"];
+export const SERVER_GROUP_GLYPHS: Record<ServerGroup, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
+const OPEN: readonly ServerGroup[] = ["asks", "open"];
 
 /** Servers that one request asked for: their fingerprints, how far each is, and what failed tried again. */
 export function ServersPage({ id }: { id: string }): VNode {
-  const { found: rows, failure, load } = useFollowed(id, EVERY_MS, () => loadServers(id), (found) => found.some((one) => OPEN.includes(standing(one.state))));
+  const { found: rows, failure, load } = usePolling(id, EVERY_MS, () => loadServers(id), (found) => found.some((one) => OPEN.includes(serverGroupOf(one.state))));
   if (rows?.length) return <Loaded rows={rows} failure={failure} load={load} />;
   return (
     <div class="page">
@@ -54,20 +54,20 @@ export function ServersPage({ id }: { id: string }): VNode {
 }
 
 function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; failure: ApiError | null; load: () => void }): VNode {
-  const [only, setOnly] = useState<Standing | null>(null);
+  const [only, setOnly] = useState<ServerGroup | null>(null);
   const [asking, setAsking] = useState(false);
-  const act = useAct();
-  const counts = tallied(rows);
+  const act = useAction();
+  const counts = countServers(rows);
   const total = rows.length;
   const open = counts.asks + counts.open;
   const ended = total - open;
-  const keys = shownKeys(rows);
+  const keys = pendingHostKeys(rows);
   const failed = rows.filter((one) => one.state === "failed");
   const first = rows[0] as DeploymentView;
   const over = open ? null : Math.max(...rows.map((one) => one.ended_at ?? 0));
-  const fitting = rows.filter((one) => only === null || standing(one.state) === only);
+  const fitting = rows.filter((one) => only === null || serverGroupOf(one.state) === only);
   const again = async (): Promise<void> => {
-    const outcome = await each(failed, AT_ONCE, (one) => tryAgain(one.id));
+    const outcome = await forEachLimited(failed, AT_ONCE, (one) => tryAgain(one.id));
     load();
     const [refused] = outcome.failed;
     if (refused) toast("fail", t`${plural(outcome.failed.length, "server")} could not be retried`, refused.error.detail);
@@ -78,7 +78,7 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
         <div class="grow">
           <h1 tabIndex={-1}>{t`Adding ${plural(total, "server")}`}</h1>
           <p class="meta t3">
-            {moment(first.created_at, today.value)} · <span class="num">{took(first.created_at, over, now.value)}</span>
+            {timeOrDate(first.created_at, dayStart.value)} · <span class="num">{elapsed(first.created_at, over, now.value)}</span>
           </p>
         </div>
         {failed.length > 0 && mayAct.value && (
@@ -92,14 +92,14 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
           </Button>
         )}
       </div>
-      <Refusal text={act.refusal} />
-      <MaybeOld failure={failure} />
-      <Sum
+      <ActionError text={act.refusal} />
+      <StaleNotice failure={failure} />
+      <BulkSummary
         mark={counts.open ? "run" : counts.asks ? "wait" : counts.failed ? "fail" : "done"}
         words={counts.open ? t`In progress` : counts.asks ? t`Waiting for you` : counts.failed ? t`Ended with problems` : t`Ended`}
         ended={ended}
         total={total}
-        groups={STANDINGS.map((key) => ({ key, words: STANDING_WORDS[key], mark: STANDING_MARKS[key], count: counts[key] }))}
+        groups={SERVER_GROUPS.map((key) => ({ key, words: SERVER_GROUP_LABELS[key], mark: SERVER_GROUP_GLYPHS[key], count: counts[key] }))}
         only={only}
         onOnly={setOnly}
       />
@@ -117,11 +117,11 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
 }
 
 /** All fingerprints that wait, and one word for those that are shown. */
-function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: number; load: () => void }): VNode {
+function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; coming: number; load: () => void }): VNode {
   // Whoever has compared these has not compared what came afterwards.
   const shown = keys.map((key) => `${key.fingerprint} ${key.ids.join()}`).join("\n");
   const [compared, setCompared] = useState("");
-  const act = useAct();
+  const act = useAction();
   const trust = async (): Promise<void> => {
     const { refused } = await confirmHostKeys(keys.flatMap(({ ids, fingerprint }) => ids.map((deployment) => ({ deployment, fingerprint }))));
     const [first] = refused;
@@ -132,7 +132,7 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
     <section class="card host-keys" aria-label={t`Host keys`}>
       <h2 class="strong">{t`Are these the right servers?`}</h2>
       <p class="t2">
-        {rich`Stardust has not seen these before. On each server, ${<code class="mono">ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</code>} shows its fingerprint. Stardust has not signed in to any of them yet.`}
+        {tElements`Stardust has not seen these before. On each server, ${<code class="mono">ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub</code>} shows its fingerprint. Stardust has not signed in to any of them yet.`}
         {coming > 0 && ` ${t`${plural(coming, "server")} may still follow.`}`}
       </p>
       <ul class="keys-list" tabIndex={0} aria-label={t`Fingerprints`}>
@@ -147,7 +147,7 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
           </li>
         ))}
       </ul>
-      <Refusal text={act.refusal} />
+      <ActionError text={act.refusal} />
       <div class="row wrap">
         <Check checked={compared === shown} onCheck={(on) => setCompared(on ? shown : "")}>
           {keys.length === 1 ? t`The fingerprint matches` : t`All ${keys.length} fingerprints match`}
@@ -161,28 +161,28 @@ function HostKeys({ keys, coming, load }: { keys: readonly ShownKey[]; coming: n
 }
 
 function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
-  const act = useAct();
-  const at = standing(one.state);
+  const act = useAction();
+  const at = serverGroupOf(one.state);
   const name = one.name || one.host;
-  const said = act.refusal || deploymentStanding(one);
+  const said = act.refusal || deploymentStatusText(one);
   const began = one.steps[0]?.started_at ?? null;
   return (
     <div role="row" data-host={one.host} data-state={one.state}>
       <span role="cell">
-        <Glyph kind={STANDING_MARKS[at]} label={STANDING_WORDS[at]} />
+        <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={SERVER_GROUP_LABELS[at]} />
       </span>
       <span role="rowheader" class="cut medium">
         {one.node_id && at === "done" ? <a href={`/n/${one.node_id}`}>{name}</a> : name}
       </span>
       <span role="cell" class="cut t2 mono">
-        {placeText(one)}
+        {addressText(one)}
         {one.jump && <span class="t3"> {t`over ${one.jump.host}`}</span>}
       </span>
       <span role="cell" class={at === "failed" ? "crit said" : "t2 cut"} title={said}>
         {said}
       </span>
       <span role="cell" class="t3 num">
-        {began === null ? "—" : took(began, one.ended_at, now.value)}
+        {began === null ? "—" : elapsed(began, one.ended_at, now.value)}
       </span>
       <span role="cell" class="right row">
         {at === "failed" && mayAct.value && (
@@ -199,7 +199,7 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
             }
           />
         )}
-        <Button slim kind="quiet" more={{ "aria-label": t`Details of ${name}` }} onClick={() => show({ kind: "add", deployment: one.id })}>
+        <Button slim kind="quiet" more={{ "aria-label": t`Details of ${name}` }} onClick={() => showDialog({ kind: "add", deployment: one.id })}>
           {t`Details`}
         </Button>
       </span>
@@ -209,14 +209,14 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
 
 function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; load: () => void; onClose: () => void }): VNode {
   // As it was when the question was put: a number that changes while it is typed cannot be typed.
-  const [open] = useState(() => rows.filter((one) => OPEN.includes(standing(one.state))));
+  const [open] = useState(() => rows.filter((one) => OPEN.includes(serverGroupOf(one.state))));
   const stop = async (): Promise<void> => {
-    const { failed } = await each(open, AT_ONCE, (one) => cancelDeployment(one.id));
+    const { failed } = await forEachLimited(open, AT_ONCE, (one) => cancelDeployment(one.id));
     // What has ended meanwhile needs no stopping.
     const [refused] = failed.filter(({ error }) => error.status !== 409);
     if (refused) toast("fail", t`Some could not be stopped`, refused.error.detail);
     load();
     onClose();
   };
-  return <StopMany title={t`Stop adding these servers`} text={t`${plural(open.length, "server")} in progress or waiting: what was started on them is undone. Those already connected stay.`} button={t`Stop ${plural(open.length, "server")}`} count={open.length} act={stop} onClose={onClose} />;
+  return <StopBulkDialog title={t`Stop adding these servers`} text={t`${plural(open.length, "server")} in progress or waiting: what was started on them is undone. Those already connected stay.`} button={t`Stop ${plural(open.length, "server")}`} count={open.length} act={stop} onClose={onClose} />;
 }

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
-import { t } from "../../core/say";
-import { earlierText, stepTitle } from "../../core/steps";
-import { duration, iso } from "../../core/time";
+import { t } from "../../core/text/i18n";
+import { earlierText, stepTitle } from "../../core/deployments/deploy-steps";
+import { duration, iso } from "../../core/text/time";
 import { now } from "../../state/clock";
 import type { DeploymentView, StepView } from "../../state/types";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
@@ -52,7 +52,7 @@ export function progressOf(deployment: DeploymentView): number {
   return Math.round((over / Math.max(1, deployment.steps.length + 1)) * 100);
 }
 
-export function Bar({ deployment, label }: { deployment: DeploymentView; label: string }): VNode {
+export function ProgressBar({ deployment, label }: { deployment: DeploymentView; label: string }): VNode {
   const share = progressOf(deployment);
   return (
     <div class="deploy-bar" role="progressbar" aria-label={label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={share}>

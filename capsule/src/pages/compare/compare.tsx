@@ -3,33 +3,33 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { ChartPanel, type ChartData, type ChartSeries, type Colour } from "../../charts/panel";
-import { figures, joined, MOST_NODES, readIds } from "../../core/compare";
-import { columnWords } from "../../core/facts-table";
-import { ofNetwork, seriesWords, wordingOf } from "../../core/legend";
-import { t } from "../../core/say";
-import { scaleOf } from "../../core/scale";
-import { parseSeries } from "../../core/series";
-import { short } from "../../core/time";
-import { LIVE_S, spanOf, viewKey } from "../../core/view";
-import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/window";
+import { aggregate, alignSeries, MAX_NODES, parseNodeIds } from "../../core/charts/compare";
+import { columnLabel } from "../../core/nodes/node-tables";
+import { isNetworkSeries, seriesLabel, valueFormatOf } from "../../core/charts/value-format";
+import { t } from "../../core/text/i18n";
+import { chartScaleOf } from "../../core/charts/chart-scale";
+import { parseSeries } from "../../core/metrics/series";
+import { shortDuration } from "../../core/text/time";
+import { LIVE_S, spanOf, timeRangeKey } from "../../core/charts/time-range";
+import { fromBuckets, GAP_INTERVALS, type Cell } from "../../core/charts/window";
 import { hubNow, now } from "../../state/clock";
 import { Comparison } from "../../state/compare";
 import { rowOf, rows } from "../../state/fleet";
-import { lostSince } from "../../state/link";
+import { lostSince } from "../../state/live/link";
 import { metricUnits, rhythmOfMetric } from "../../state/metrics";
-import { goneWord } from "../../state/named";
-import { NodeDetail } from "../../state/node";
+import { unknownNodeLabel } from "../../state/node-label";
+import { NodeDetail } from "../../state/node-detail";
 import { inBits } from "../../state/preferences";
-import { place, setQuery } from "../../state/router";
+import { pageUrl, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { liveAttributes } from "../../ui/live";
+import { sampleAttributes } from "../../ui/sample-attributes";
 import { Empty } from "../../ui/parts";
 import { memoryOf, type Standing } from "../node/panels";
 import { Skeleton } from "../node/skeleton";
-import { HistoryState, Reading } from "../node/slow";
-import { points, Ranges, useGroup, useHistory, useViewKeys, viewShown, WindowBar } from "../node/timeline";
+import { HistoryStatus, Reading } from "../node/history-status";
+import { points, RangeButtons, useGroup, useHistory, useViewKeys, shownTimeRange, WindowBar } from "../node/time-bar";
 
 const FIRST_SERIES = "cpu.total";
 /** In this order; the grey one is for reference lines. A second round of them is dashed. */
@@ -45,14 +45,14 @@ interface Compared {
 const isGone = ({ failure }: NodeDetail): boolean => failure.value?.status === 404 || failure.value?.status === 403;
 
 export function ComparePage(): VNode {
-  const { query } = place.value;
-  const asked = readIds(query.get("nodes")).join();
+  const { query } = pageUrl.value;
+  const asked = parseNodeIds(query.get("nodes")).join();
   const series = parseSeries(query.get("metric") ?? "") ? (query.get("metric") as string) : FIRST_SERIES;
   const details = useDetails(asked ? asked.split(",") : []);
   const comparison = useMemo(() => new Comparison(), []);
-  const shown = viewShown();
-  const key = viewKey(shown);
-  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (isGone(detail) ? goneWord() : "…"), detail }));
+  const shown = shownTimeRange();
+  const key = timeRangeKey(shown);
+  const nodes: Compared[] = details.map((detail) => ({ id: detail.id, name: detail.view.value?.name ?? (isGone(detail) ? unknownNodeLabel() : "…"), detail }));
   const there = nodes.filter(({ detail }) => !isGone(detail));
   const ids = there.map(({ id }) => id);
   useEffect(() => {
@@ -64,8 +64,8 @@ export function ComparePage(): VNode {
   const failure = key === "live" ? (there.find(({ detail }) => detail.fillFailure.value)?.detail.fillFailure.value ?? null) : comparison.failure.value;
   const data = dataOf(there, series, comparison);
   const unit = metricUnits().get(parseSeries(series)?.metric ?? "") ?? "";
-  const words = wordingOf(unit, inBits() && ofNetwork(series));
-  const heading = seriesWords(series);
+  const words = valueFormatOf(unit, inBits() && isNetworkSeries(series));
+  const heading = seriesLabel(series);
   const lines: ChartSeries[] = there.map(({ name }, index) => ({ name, colour: COLOURS[index % COLOURS.length] as Colour, dashed: index >= COLOURS.length }));
   const live = key === "live";
   const seen = data.columns.values.some((column) => column.some((value) => value != null));
@@ -74,16 +74,16 @@ export function ComparePage(): VNode {
       <div class="page-head wrap">
         <div class="grow">
           <h1 tabIndex={-1}>{t`Compare`}</h1>
-          <p class="meta t3">{t`One value for up to ${MOST_NODES} servers, on the same time axis.`}</p>
+          <p class="meta t3">{t`One value for up to ${MAX_NODES} servers, on the same time axis.`}</p>
         </div>
-        <Ranges view={shown} mark={<Glyph kind={lostSince.value === null ? "ok" : "stale"} label="" />} />
+        <RangeButtons view={shown} mark={<Glyph kind={lostSince.value === null ? "ok" : "stale"} label="" />} />
       </div>
       <div class="row wrap compare-bar">
         <SeriesPick series={series} details={details} />
         <NodePick chosen={ids} />
       </div>
       <WindowBar view={shown} loading={!live && data.loading && !failure} />
-      <HistoryState key={key} failure={failure} reading={there.length > 0 && !live && data.loading} onRetry={live ? () => there.forEach(({ detail }) => detail.refill()) : () => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())} />
+      <HistoryStatus key={key} failure={failure} reading={there.length > 0 && !live && data.loading} onRetry={live ? () => there.forEach(({ detail }) => detail.refill()) : () => void comparison.load(key, spanOf(shown, hubNow(), points()), ids, series, points())} />
       {!there.length ? (
         <Empty icon="server" title={t`No servers to compare`} text={t`Add some above: each becomes a line in the chart.`} />
       ) : (
@@ -97,13 +97,13 @@ export function ComparePage(): VNode {
             group={group}
             shade={shade.value}
             words={words}
-            {...scaleOf(series, unit, Math.max(0, ...there.map(({ detail }) => (detail.view.value && memoryOf(detail.view.value)) ?? 0)) || null)}
+            {...chartScaleOf(series, unit, Math.max(0, ...there.map(({ detail }) => (detail.view.value && memoryOf(detail.view.value)) ?? 0)) || null)}
             columns={there.map(({ name }) => `${name} ${series}`)}
             over={data.other && seen ? <Reading failed={failure !== null} /> : null}
             waiting={seen ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
-              return { value: sample?.value ?? null, live: liveAttributes(series, sample), old: oldOf(detail, series) };
+              return { value: sample?.value ?? null, live: sampleAttributes(series, sample), old: oldOf(detail, series) };
             })}
           />
           <section class="card" aria-label={t`Figures`}>
@@ -137,8 +137,8 @@ export function ComparePage(): VNode {
 function oldOf({ view }: NodeDetail, series: string): number | null {
   const sample = view.value?.latest[series];
   if (!view.value || sample?.value == null) return null;
-  const { standing } = rowOf(view.value, now.value);
-  return standing === "off" || standing === "stale" ? Math.max(0, now.value - sample.at) : null;
+  const { health } = rowOf(view.value, now.value);
+  return health === "off" || health === "stale" ? Math.max(0, now.value - sample.at) : null;
 }
 
 /** One for each id, kept while the id is there, so that another server beside it costs it nothing. */
@@ -167,8 +167,8 @@ function useDetails(ids: readonly string[]): readonly NodeDetail[] {
 }
 
 function dataOf(nodes: readonly Compared[], series: string, comparison: Comparison): ChartData & Standing {
-  const shown = viewShown();
-  const key = viewKey(shown);
+  const shown = shownTimeRange();
+  const key = timeRangeKey(shown);
   const rhythm = rhythmOfMetric(parseSeries(series)?.metric ?? "");
   const limit = rhythm * GAP_INTERVALS;
   const apart = nodes.map(({ detail }) => detail.view.value?.created_at ?? Infinity);
@@ -181,7 +181,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
     // The window ends with the newest sample of any of them, and goes on with time when all fall silent.
     const newest = Math.max(0, ...nodes.map(({ detail }) => detail.view.value?.latest[series]?.at ?? 0));
     const until = now.value - newest < 3 * rhythm ? newest : hubNow();
-    const columns = joined(
+    const columns = alignSeries(
       nodes.map(({ detail }) => {
         const { times, values } = detail.window.columns([series], until, rhythm);
         return { times, column: values[0] ?? [] };
@@ -222,8 +222,8 @@ interface RowProps {
 
 function FigureRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
   const view = detail.view.value;
-  const { low, mean, high } = index < 0 ? figures([]) : figures(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
-  const standing = view ? rowOf(view, now.value).standing : "wait";
+  const { low, mean, high } = index < 0 ? aggregate([]) : aggregate(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
+  const standing = view ? rowOf(view, now.value).health : "wait";
   const sample = view?.latest[series];
   const old = oldOf(detail, series);
   const shown = (value: number | null | undefined): string => (value == null ? "—" : text(value));
@@ -242,7 +242,7 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
           )}
         </span>
       </td>
-      <td role="cell" class="num">{old === null ? shown(sample?.value) : t`${shown(sample?.value)}, ${short(old)} ago`}</td>
+      <td role="cell" class="num">{old === null ? shown(sample?.value) : t`${shown(sample?.value)}, ${shortDuration(old)} ago`}</td>
       <td role="cell" class="num">{shown(low)}</td>
       <td role="cell" class="num">{shown(mean)}</td>
       <td role="cell" class="num">{shown(high)}</td>
@@ -264,12 +264,12 @@ function SeriesPick({ series, details }: { series: string; details: readonly Nod
   return (
     <select class="input" aria-label={t`Value`} value={series} onChange={(event) => setQuery({ metric: event.currentTarget.value })}>
       {families.map((family) => (
-        <optgroup key={family} label={columnWords(family)}>
+        <optgroup key={family} label={columnLabel(family)}>
           {placed
             .filter(({ metric }) => (metric.split(".")[0] ?? "") === family)
             .map(({ name }) => (
               <option key={name} value={name}>
-                {seriesWords(name)}
+                {seriesLabel(name)}
               </option>
             ))}
         </optgroup>
@@ -281,7 +281,7 @@ function SeriesPick({ series, details }: { series: string; details: readonly Nod
 function NodePick({ chosen }: { chosen: readonly string[] }): VNode {
   const left = rows.value.map(({ node }) => node).filter(({ id }) => !chosen.includes(id));
   left.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-  const full = chosen.length >= MOST_NODES;
+  const full = chosen.length >= MAX_NODES;
   return (
     <select
       class="input"
@@ -294,7 +294,7 @@ function NodePick({ chosen }: { chosen: readonly string[] }): VNode {
         event.currentTarget.value = "";
       }}
     >
-      <option value="">{full ? t`${MOST_NODES} servers at most` : left.length ? t`Add a server…` : t`No other server`}</option>
+      <option value="">{full ? t`${MAX_NODES} servers at most` : left.length ? t`Add a server…` : t`No other server`}</option>
       {left.map(({ id, name }) => (
         <option key={id} value={id}>
           {name}

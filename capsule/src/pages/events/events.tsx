@@ -1,18 +1,18 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { eventsCsv, eventSearch, LONGEST, readEventsAsked } from "../../core/events";
-import { refusalText } from "../../core/forbidden";
-import { t } from "../../core/say";
-import { count } from "../../core/units";
+import { eventsCsv, eventSearch, MAX_SEARCH_LENGTH, parseEventQuery } from "../../core/events/event-text";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
+import { count } from "../../core/text/units";
 import { nodeName } from "../../state/fleet";
-import { allEvents, type EventsAsked } from "../../state/lists";
-import { place, setQuery } from "../../state/router";
+import { allEvents, type EventsQuery } from "../../state/queries";
+import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
-import { saveText } from "../../ui/save";
+import { downloadText } from "../../ui/download";
 import { EventList } from "./list";
 
 const SETTLE_MS = 300;
@@ -27,18 +27,18 @@ const KINDS = [
   { key: "deployment", label: t`Deployments` },
 ];
 
-async function save(kind: "csv" | "json", only: EventsAsked): Promise<void> {
+async function save(kind: "csv" | "json", only: EventsQuery): Promise<void> {
   const { events, whole } = await allEvents({ ...only, search: only.search && eventSearch(only.search) });
   const text =
     kind === "json"
       ? `${JSON.stringify(events, null, 1)}\n`
       : eventsCsv(events, nodeName);
-  saveText(text, `stardust-events.${kind}`, kind === "csv" ? "text/csv" : "application/json");
+  downloadText(text, `stardust-events.${kind}`, kind === "csv" ? "text/csv" : "application/json");
   if (!whole) toast("fail", t`Not all events are in the file`, t`It has only the newest ${count(events.length)}. Narrow the filter, or read the rest through the API.`);
 }
 
 export function EventsPage(): VNode {
-  const { severity, type, search } = readEventsAsked((name) => place.value.query.get(name));
+  const { severity, type, search } = parseEventQuery((name) => pageUrl.value.query.get(name));
   const [typed, setTyped] = useState(search);
   const [busy, setBusy] = useState(false);
   const asked = useRef(search);
@@ -50,14 +50,14 @@ export function EventsPage(): VNode {
     const timer = setTimeout(() => setQuery({ q: (asked.current = typed.trim()) }), SETTLE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  const only: EventsAsked = { severity: severity || undefined, type: type || undefined, search: search || undefined };
+  const only: EventsQuery = { severity: severity || undefined, type: type || undefined, search: search || undefined };
   const download = async (kind: "csv" | "json"): Promise<void> => {
     setBusy(true);
     try {
       await save(kind, only);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`The events could not be read`, refusalText(error), { label: t`Retry`, run: () => void download(kind) });
+      toast("fail", t`The events could not be read`, errorText(error), { label: t`Retry`, run: () => void download(kind) });
     } finally {
       setBusy(false);
     }
@@ -77,7 +77,7 @@ export function EventsPage(): VNode {
       </div>
       <div class="tools wrap">
         <div class="search grow" role="search">
-          <input type="search" aria-label={t`Search events`} placeholder={t`Search in messages`} value={typed} maxLength={LONGEST} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
+          <input type="search" aria-label={t`Search events`} placeholder={t`Search in messages`} value={typed} maxLength={MAX_SEARCH_LENGTH} data-shortcut="/" autocomplete="off" spellcheck={false} onInput={(event) => setTyped(event.currentTarget.value)} />
           <kbd class="only-desk">/</kbd>
         </div>
         <FilterChips label={t`Severity`} chips={CHIPS} value={severity} onPick={(next) => setQuery({ severity: next })} />

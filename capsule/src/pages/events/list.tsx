@@ -1,30 +1,30 @@
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import { cameSince, eventSearch, eventText } from "../../core/events";
-import type { Page } from "../../core/paged";
-import { t } from "../../core/say";
-import { moment } from "../../core/time";
+import { newerEvents, eventSearch, eventText } from "../../core/events/event-text";
+import type { Page } from "../../core/live/paged-list";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
 import { events } from "../../state/events";
-import { findEvents, type EventsAsked } from "../../state/lists";
-import { nodeWord } from "../../state/named";
-import { today } from "../../state/today";
+import { findEvents, type EventsQuery } from "../../state/queries";
+import { nodeLabel } from "../../state/node-label";
+import { dayStart } from "../../state/day-start";
 import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
-import { usePaged } from "../paged";
+import { usePaged } from "../use-paged";
 
 interface Props {
   node?: string;
   /** Which of them; the hub finds them. */
-  only?: EventsAsked;
+  only?: EventsQuery;
   onClear?: () => void;
 }
 
-const fits = (event: EventView, { severity, type, search }: EventsAsked): boolean =>
+const fits = (event: EventView, { severity, type, search }: EventsQuery): boolean =>
   (!severity || severity.split(",").includes(event.severity)) && (!type || event.type === type || event.type.startsWith(`${type}.`)) && (!search || event.message.toLowerCase().includes(search.toLowerCase()));
 
 /** Events of the fleet or of one node: pages from the hub, with what comes live on top. */
@@ -43,7 +43,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   if (failure && !found) return <Failure title={t`The events could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading what={t`the events`} onRetry={load} />;
   const pages = found.items;
-  const fresh = cameSince(events.value, pages).filter((event) => (!node || event.node_id === node) && fits(event, asked));
+  const fresh = newerEvents(events.value, pages).filter((event) => (!node || event.node_id === node) && fits(event, asked));
   const shown = [...fresh, ...pages];
   if (!shown.length) {
     return Object.values(only).some(Boolean) ? (
@@ -56,7 +56,7 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
   }
   return (
     <div class="stack">
-      <MaybeOld failure={failure} onRetry={load} />
+      <StaleNotice failure={failure} onRetry={load} />
       <div class="card grid-table events-table" role="table" aria-label={t`Events`}>
         <GridHead labels={[t`Severity`, t`Event`, t`Node`, t`From`, t`Time`]} unseen={[t`Severity`]} />
         {shown.map((event) => (
@@ -66,13 +66,13 @@ export function EventList({ node, only = {}, onClear }: Props): VNode {
             </span>
             <span role="cell">{eventText(event)}</span>
             <span role="cell" class="cut t2">
-              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeWord(event.node_id)}</a> : "—"}
+              {event.node_id ? <a href={`/n/${event.node_id}`}>{nodeLabel(event.node_id)}</a> : "—"}
             </span>
             <span role="cell" class="t3">
               {event.source}
             </span>
             <span role="cell" class="t3">
-              <Time at={event.at}>{moment(event.at, today.value)}</Time>
+              <Time at={event.at}>{timeOrDate(event.at, dayStart.value)}</Time>
             </span>
           </div>
         ))}

@@ -1,18 +1,18 @@
 import type { VNode } from "preact";
 import { useRef } from "preact/hooks";
-import { fillLevel, type Level } from "../../core/facts";
-import { t } from "../../core/say";
-import { degrees, load, network, percent } from "../../core/units";
+import { fillLevel, type Level } from "../../core/nodes/node-status";
+import { t } from "../../core/text/i18n";
+import { degrees, load, network, percent } from "../../core/text/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
 import { inBits } from "../../state/preferences";
 import { mayAct } from "../../state/session";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { useNear } from "../../ui/near";
-import { liveAttributes, type LiveAttributes } from "../../ui/live";
+import { useInView } from "../../ui/use-in-view";
+import { sampleAttributes, type SampleAttributes } from "../../ui/sample-attributes";
 import { Mark, Meter } from "../../ui/parts";
-import { Also, glyphOf, jobOn, Pick, Security } from "./cells";
+import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security } from "./cells";
 
 /** With more than these, cards out of sight stand still and hold their name only. */
 const ALL_ALIVE = 60;
@@ -30,11 +30,11 @@ export function NodeCards({ ids }: { ids: readonly string[] }): VNode {
 
 function Place({ id, many }: { id: string; many: boolean }): VNode {
   const box = useRef<HTMLLIElement>(null);
-  const near = useNear(box, many);
+  const near = useInView(box, many);
   return (
     <li ref={box}>
       <NodeCard id={id} still={!near} />
-      {mayAct.value && <Pick ids={[id]} label={t`Select ${nodeSignal(id)?.peek().name ?? ""}`} />}
+      {mayAct.value && <RowCheckbox ids={[id]} label={t`Select ${nodeSignal(id)?.peek().name ?? ""}`} />}
     </li>
   );
 }
@@ -53,44 +53,44 @@ function NodeCard({ id, still }: { id: string; still: boolean }): VNode | null {
     );
   }
   const row = rowOf(node, now.value);
-  const { facts, standing, busy } = row;
+  const { status, health, busy } = row;
   const { latest } = node;
-  const gone = standing === "off" || standing === "wait";
-  const job = jobOn(id);
+  const gone = health === "off" || health === "wait";
+  const job = runningJobOn(id);
   return (
-    <a class={`node-card ${gone || standing === "stale" ? "dimmed" : ""}`} href={`/n/${id}`} data-node={id}>
+    <a class={`node-card ${gone || health === "stale" ? "dimmed" : ""}`} href={`/n/${id}`} data-node={id}>
       <div class="first">
-        <Glyph kind={glyphOf(standing, job !== undefined)} />
+        <Glyph kind={glyphOf(health, job !== undefined)} />
         <b class="cut">{node.name}</b>
         <span class="meta t3 cut grow">
-          <Also row={row} />
+          <RowBadges row={row} />
         </span>
         {job ? <span class="pill accent">{job.action === "upgrade" || job.action === "full-upgrade" ? t`Upgrading` : t`Working`}</span> : <Security count={node.updates.security} />}
       </div>
       <div class="three">
-        <Third name={t`CPU`} value={gone ? null : facts.cpu} level={busy} live={liveAttributes("cpu.total", latest["cpu.total"])} />
-        <Third name={t`Memory`} value={gone ? null : facts.memory} level={fillLevel(facts.memory)} live={liveAttributes("memory.used", latest["memory.used"])} />
-        <Third name={t`Disk`} value={gone ? null : facts.disk} level={fillLevel(facts.disk)} live={{}} />
+        <Third name={t`CPU`} value={gone ? null : status.cpu} level={busy} live={sampleAttributes("cpu.total", latest["cpu.total"])} />
+        <Third name={t`Memory`} value={gone ? null : status.memory} level={fillLevel(status.memory)} live={sampleAttributes("memory.used", latest["memory.used"])} />
+        <Third name={t`Disk`} value={gone ? null : status.disk} level={fillLevel(status.disk)} live={{}} />
       </div>
       {!gone && (
         <div class="last">
           <span>
             <Icon name="arrow-down" size="small" />
-            {network(facts.received, inBits())}
+            {network(status.received, inBits())}
           </span>
           <span>
             <Icon name="arrow-up" size="small" />
-            {network(facts.sent, inBits())}
+            {network(status.sent, inBits())}
           </span>
-          <span class="end">{t`load ${load(facts.load)}`}</span>
-          {facts.temperature !== null && <span>{degrees(facts.temperature)}</span>}
+          <span class="end">{t`load ${load(status.load)}`}</span>
+          {status.temperature !== null && <span>{degrees(status.temperature)}</span>}
         </div>
       )}
     </a>
   );
 }
 
-function Third({ name, value, level, live }: { name: string; value: number | null; level: Level; live: LiveAttributes }): VNode {
+function Third({ name, value, level, live }: { name: string; value: number | null; level: Level; live: SampleAttributes }): VNode {
   const shown = value === null ? "" : level;
   return (
     <div>

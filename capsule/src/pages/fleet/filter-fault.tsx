@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { faultOf } from "../../core/filter-fault";
+import { filterError } from "../../core/nodes/filter-error";
 
 /** What is wrong with the filter; fetched when something is. */
-export const FilterFault = ({ token }: { token: string }): VNode => <>{faultOf(token)}</>;
+export const FilterFault = ({ token }: { token: string }): VNode => <>{filterError(token)}</>;

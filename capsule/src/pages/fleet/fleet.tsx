@@ -1,16 +1,16 @@
 import { effect } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { tokensOf } from "../../core/filter";
-import { withState } from "../../core/filter-state";
-import { closedOf, closedText, grouped, GROUPINGS, kept, lines, type Group, type Grouping } from "../../core/lineup";
-import { t } from "../../core/say";
-import { GROUPING_WORDS, NODE_STATES } from "../../core/words";
+import { tokensOf } from "../../core/nodes/filter";
+import { withState } from "../../core/nodes/filter-state";
+import { parseClosed, closedQuery, groupNodes, GROUPINGS, keepOrder, tableLines, type NodeGroup, type Grouping } from "../../core/nodes/node-groups";
+import { t } from "../../core/text/i18n";
+import { GROUPING_LABELS, NODE_STATE_LABELS } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
-import { show } from "../../state/dialogs";
-import { ids, loaded, rows, someWait } from "../../state/fleet";
-import { lostSince, tryNow } from "../../state/link";
-import { place, setQuery } from "../../state/router";
+import { showDialog } from "../../state/dialogs";
+import { ids, loaded, rows, anyAwaitsApproval } from "../../state/fleet";
+import { lostSince, tryNow } from "../../state/live/link";
+import { pageUrl, setQuery } from "../../state/router";
 import { picked } from "../../state/selection";
 import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
@@ -19,23 +19,23 @@ import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
 import { MenuButton } from "../../ui/menu";
 import { Empty, Loading, Segmented } from "../../ui/parts";
-import { usePhone } from "../../ui/phone";
+import { useIsPhone } from "../../ui/use-is-phone";
 import { SearchField } from "../../ui/search";
-import { NOTHING, troubles, troubleWords, type Trouble } from "./attention";
+import { BLANK, fleetIssues, issueText, type FleetIssue } from "./issue-list";
 import { NodeCards } from "./cards";
-import { CardGroup, groupName } from "./group";
-import { GroupPick, SortPick } from "./pickers";
-import { groupable, ordered, parseFilter, parseSort, type SortKey } from "./order";
+import { CardGroup, groupName } from "./group-header";
+import { GroupMenu, SortMenu } from "./sort-menu";
+import { groupable, sortFilter, parseFilter, parseSort, type SortKey } from "./sort-filter";
 import { NodeTable } from "./table";
-import { Vitals } from "./vitals";
+import { FleetSummaryStrip } from "./fleet-summary";
 
 const REORDER_MS = 5000;
 /** Until the cause is known its line is empty: what stood there would change under whoever reads it. */
-const Cause = lazy<Trouble>("", async () => (await import("../trouble")).Cause, (one) => troubleWords(one.busy ? one : { ...one, more: NOTHING }));
-const FilterFault = lazy("", async () => (await import("../trouble")).FilterFault, ({ token }: { token: string }) => <>{token}</>);
-const FirstRun = lazy(t`the fleet`, async () => (await import("../orders")).FirstRun);
-const Waiting = lazy(t`the waiting nodes`, async () => (await import("../orders")).Waiting);
-const SelectionBar = lazy(t`the selection`, async () => (await import("../orders")).SelectionBar);
+const IssueCause = lazy<FleetIssue>("", async () => (await import("./issue-cause")).IssueCause, (one) => issueText(one.busy ? one : { ...one, more: BLANK }));
+const FilterFault = lazy("", async () => (await import("./filter-fault")).FilterFault, ({ token }: { token: string }) => <>{token}</>);
+const FirstRun = lazy(t`the fleet`, async () => (await import("./first-run")).FirstRun);
+const PendingApproval = lazy(t`the waiting nodes`, async () => (await import("./pending-approval")).PendingApproval);
+const SelectionBar = lazy(t`the selection`, async () => (await import("../bulk/selection-bar")).SelectionBar);
 
 export function FleetPage(): VNode {
   if (!loaded.value) {
@@ -57,9 +57,9 @@ export function FleetPage(): VNode {
         <FirstRun />
       ) : (
         <>
-          <Vitals />
+          <FleetSummaryStrip />
           <Attention />
-          {mayAct.value && someWait.value && <Waiting />}
+          {mayAct.value && anyAwaitsApproval.value && <PendingApproval />}
           <Nodes />
         </>
       )}
@@ -68,14 +68,14 @@ export function FleetPage(): VNode {
 }
 
 function Attention(): VNode | null {
-  const found = troubles(rows.value, now.value);
+  const found = fleetIssues(rows.value, now.value);
   if (!found.length) return null;
   return (
     <section class="attention" aria-label={t`Needs attention`}>
       {found.map((one) => (
         <a key={one.id} class={one.kind === "stale" ? "dimmed" : ""} href={`/n/${one.id}`}>
           <Glyph kind={one.kind} />
-          {one.mount || one.busy || one.kind === "off" ? <Cause {...one} /> : troubleWords(one)}
+          {one.mount || one.busy || one.kind === "off" ? <IssueCause {...one} /> : issueText(one)}
         </a>
       ))}
     </section>
@@ -83,7 +83,7 @@ function Attention(): VNode | null {
 }
 
 interface Held {
-  groups: readonly Group[];
+  groups: readonly NodeGroup[];
   /** What was asked for when it was worked out. */
   asked: string;
   members: readonly string[];
@@ -95,7 +95,7 @@ interface Held {
 const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head), .cards li") != null;
 
 /** The order is worked out anew at most every five seconds, and never under the pointer or with a row focused. */
-function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly Group[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
+function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly NodeGroup[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const began = useRef(Date.now());
@@ -116,14 +116,14 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
   );
   const fresh = current.asked !== asked;
   if (fresh || current.members !== members || due()) {
-    const found = ordered(rows.peek(), parseFilter(text), key, down);
-    const wanted = by ? grouped(found.map(groupable), by) : [{ key: "", ids: found.map((row) => row.node.id) }];
+    const found = sortFilter(rows.peek(), parseFilter(text), key, down);
+    const wanted = by ? groupNodes(found.map(groupable), by) : [{ key: "", ids: found.map((row) => row.node.id) }];
     const moved = JSON.stringify(wanted) !== JSON.stringify(current.groups);
     const frozen = !fresh && moved && (touched.current || rowFocused());
-    const stay = current.members === members ? current.groups : wanted.map((group) => ({ key: group.key, ids: kept(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids) }));
+    const stay = current.members === members ? current.groups : wanted.map((group) => ({ key: group.key, ids: keepOrder(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids) }));
     const at = Date.now();
     // What the page comes with may be old: an order by that lasts no longer than until the first values are there.
-    const early = at - began.current < REORDER_MS && found.some(({ standing, facts }) => standing === "stale" || (standing === "ok" && facts.at === null));
+    const early = at - began.current < REORDER_MS && found.some(({ health, status }) => health === "stale" || (health === "ok" && status.at === null));
     held.current = { groups: frozen ? stay : moved ? wanted : current.groups, asked, members, at: early ? 0 : at, late: frozen };
   }
   return {
@@ -146,21 +146,21 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
 const groupingOf = (text: string | null): Grouping | null => GROUPINGS.find((one) => one === text) ?? null;
 
 function Nodes(): VNode {
-  const phone = usePhone();
-  const query = place.value.query;
+  const phone = useIsPhone();
+  const query = pageUrl.value.query;
   const text = query.get("q") ?? "";
   const view = query.get("view") === "cards" || phone ? "cards" : "table";
   const chosen = query.get("sort");
   const by = groupingOf(query.get("group"));
-  const grouping = by ? (GROUPING_WORDS[by] ?? by) : t`none`;
+  const grouping = by ? (GROUPING_LABELS[by] ?? by) : t`none`;
   const { key, down } = chosen === null && view === "cards" ? { key: "state" as const, down: true } : parseSort(chosen);
   const { groups, pending, touch, apply } = useOrder(text, key, down, by);
   const { wrong } = parseFilter(text);
-  const closed = closedOf(query.get("closed"));
+  const closed = parseClosed(query.get("closed"));
   const fold = (group: string): void => {
     const next = new Set(closed);
     if (!next.delete(group)) next.add(group);
-    setQuery({ closed: closedText(next) });
+    setQuery({ closed: closedQuery(next) });
   };
   const sortBy = (next: SortKey): void => {
     const turned = next === key ? !down : next !== "name";
@@ -175,7 +175,7 @@ function Nodes(): VNode {
       <div class="tools">
         <SearchField label={t`Filter nodes`} placeholder={t`Filter by name, tag, cpu>80…`} text={text} error={wrong && <FilterFault token={wrong} />} onText={(next) => setQuery({ q: next.trim() && next })} />
         {mayAct.value && (
-          <button type="button" class="button primary only-icon only-phone" aria-label={t`Add node`} onClick={() => show({ kind: "add" })}>
+          <button type="button" class="button primary only-icon only-phone" aria-label={t`Add node`} onClick={() => showDialog({ kind: "add" })}>
             <Icon name="plus" />
           </button>
         )}
@@ -185,7 +185,7 @@ function Nodes(): VNode {
           groups={[
             [
               { label: t`Any state`, run: () => setState("") },
-              ...Object.entries(NODE_STATES).map(([state, word]) => ({ label: word.charAt(0).toUpperCase() + word.slice(1), run: () => setState(state) })),
+              ...Object.entries(NODE_STATE_LABELS).map(([state, word]) => ({ label: word.charAt(0).toUpperCase() + word.slice(1), run: () => setState(state) })),
             ],
           ]}
         >
@@ -197,19 +197,19 @@ function Nodes(): VNode {
           {t`Has updates`}
         </button>
         <span class="grow only-desk" />
-        {view === "cards" && <SortPick sort={key} down={down} />}
-        <GroupPick by={by} />
+        {view === "cards" && <SortMenu sort={key} down={down} />}
+        <GroupMenu by={by} />
         {pending && (
           <Button slim icon="refresh-cw" onClick={apply}>
             {t`Re-sort`}
           </Button>
         )}
         {location.search.length > 1 && (
-          <Button kind="quiet" class="only-desk" onClick={() => show({ kind: "views" })}>
+          <Button kind="quiet" class="only-desk" onClick={() => showDialog({ kind: "views" })}>
             {t`Save view…`}
           </Button>
         )}
-        <MenuButton label={t`Group: ${grouping}`} class="quiet only-desk" groups={[[{ label: t`No groups`, run: () => setQuery({ group: null, closed: null }) }, ...GROUPINGS.map((one) => ({ label: t`Group by ${GROUPING_WORDS[one] ?? one}`, run: () => setQuery({ group: one, closed: null }) }))]]}>
+        <MenuButton label={t`Group: ${grouping}`} class="quiet only-desk" groups={[[{ label: t`No groups`, run: () => setQuery({ group: null, closed: null }) }, ...GROUPINGS.map((one) => ({ label: t`Group by ${GROUPING_LABELS[one] ?? one}`, run: () => setQuery({ group: one, closed: null }) }))]]}>
           <Icon name="chevron-down" size="small" />
           {t`Group: ${grouping}`}
         </MenuButton>
@@ -237,7 +237,7 @@ function Nodes(): VNode {
           </section>
         ))
       ) : (
-        <NodeTable lines={by ? lines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))} members={(group) => groups.find((one) => one.key === group)?.ids ?? []} sort={key} down={down} onSort={sortBy} onTouch={touch} onFold={fold} />
+        <NodeTable lines={by ? tableLines(groups, closed) : (groups[0]?.ids ?? []).map((id) => ({ id }))} members={(group) => groups.find((one) => one.key === group)?.ids ?? []} sort={key} down={down} onSort={sortBy} onTouch={touch} onFold={fold} />
       )}
       {mayAct.value && picked.value.size > 0 && <SelectionBar groups={groups} />}
     </>

@@ -1,12 +1,12 @@
 import { useComputed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Line } from "../../core/lineup";
-import { fillLevel, heatLevel } from "../../core/facts";
-import { t } from "../../core/say";
-import { seriesName } from "../../core/series";
-import { short } from "../../core/time";
-import { degrees, load, network, percent, size, UNKNOWN } from "../../core/units";
+import type { TableLine } from "../../core/nodes/node-groups";
+import { fillLevel, heatLevel } from "../../core/nodes/node-status";
+import { t } from "../../core/text/i18n";
+import { seriesName } from "../../core/metrics/series";
+import { shortDuration } from "../../core/text/time";
+import { degrees, load, network, percent, size, UNKNOWN } from "../../core/text/units";
 import { now } from "../../state/clock";
 import { nodeSignal, rowOf } from "../../state/fleet";
 import { inBits, singleKeys } from "../../state/preferences";
@@ -16,12 +16,12 @@ import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
 import { Glyph, GLYPH_WORDS } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { liveAttributes } from "../../ui/live";
+import { sampleAttributes } from "../../ui/sample-attributes";
 import { Mark, Spark } from "../../ui/parts";
-import { Windowed } from "../../ui/windowed";
-import { Also, glyphOf, jobOn, Pick, Security, shareCell, useSpark } from "./cells";
-import { aggregate, groupName } from "./group";
-import type { SortKey } from "./order";
+import { VirtualList } from "../../ui/virtual-list";
+import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security, shareCell, useSpark } from "./cells";
+import { aggregate, groupName } from "./group-header";
+import type { SortKey } from "./sort-filter";
 
 const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[] = [
   { key: "state", label: t`State` },
@@ -37,7 +37,7 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
 ];
 
 interface Props {
-  lines: readonly Line[];
+  lines: readonly TableLine[];
   /** Who belongs to a group, also while it is closed. */
   members: (group: string) => readonly string[];
   sort: SortKey;
@@ -47,7 +47,7 @@ interface Props {
   onFold: (group: string) => void;
 }
 
-const keyOf = (line: Line | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
+const keyOf = (line: TableLine | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
 
 /** Where the keys were: who comes back goes on from there. */
 let stood = "";
@@ -73,7 +73,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     wanted.current = true;
     stand(Math.max(0, Math.min(lines.length - 1, to)));
   };
-  const nodesOf = (some: readonly Line[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
+  const nodesOf = (some: readonly TableLine[]): string[] => some.flatMap((line) => ("id" in line ? [line.id] : []));
   const select = (range: boolean): void => {
     const line = lines[at];
     const from = Math.max(0, place(last.current));
@@ -81,7 +81,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     pick(chosen, range || !chosen.every((id) => picked.value.has(id)));
     last.current = keyOf(line);
   };
-  const enter = (line: Line): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
+  const enter = (line: TableLine): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
   /** The row that something happened in; its handlers are the table's, which has one of each. */
   const rowAt = (target: EventTarget | null): number => Number(target instanceof Element ? (target.closest<HTMLElement>("[data-index]")?.dataset.index ?? -1) : -1);
   return (
@@ -125,7 +125,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
             <span key={label} role="columnheader" class={right ? "right" : ""} aria-sort={key === sort ? (down ? "descending" : "ascending") : "none"}>
               {key === "state" ? (
                 <>
-                  {mayAct.value && <Pick ids={nodesOf(lines)} label={t`Select all shown`} />}
+                  {mayAct.value && <RowCheckbox ids={nodesOf(lines)} label={t`Select all shown`} />}
                   <span class="hidden-text">{t`State`}</span>
                 </>
               ) : (
@@ -138,12 +138,12 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
           ))}
         </div>
       </div>
-      <Windowed
+      <VirtualList
         count={lines.length}
         height={height}
         keep={at}
         row={(index) => {
-          const line = lines[index] as Line;
+          const line = lines[index] as TableLine;
           const shared = { index, current: index === at };
           return "id" in line ? <NodeRow key={keyOf(line)} id={line.id} {...shared} /> : <GroupRow key={keyOf(line)} line={line} ids={members(line.group)} {...shared} />;
         }}
@@ -157,7 +157,7 @@ interface Placed {
   current: boolean;
 }
 
-function GroupRow({ line, ids, index, current }: Placed & { line: Extract<Line, { group: string }>; ids: readonly string[] }): VNode {
+function GroupRow({ line, ids, index, current }: Placed & { line: Extract<TableLine, { group: string }>; ids: readonly string[] }): VNode {
   return (
     <div
       role="row"
@@ -167,7 +167,7 @@ function GroupRow({ line, ids, index, current }: Placed & { line: Extract<Line, 
       data-index={index}
     >
       <span role="rowheader" class="row">
-        {mayAct.value && <Pick ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
+        {mayAct.value && <RowCheckbox ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
         {/* A row of a table cannot say that it is open: the button in it does, and the row takes the press. */}
         <button type="button" class="fold row" tabIndex={-1} aria-expanded={!line.closed}>
           <Icon name="chevron-down" size="small" />
@@ -181,24 +181,24 @@ function GroupRow({ line, ids, index, current }: Placed & { line: Extract<Line, 
   );
 }
 
-const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? short(at - identity.booted_at) : UNKNOWN);
+const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? shortDuration(at - identity.booted_at) : UNKNOWN);
 
 function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null {
   // What time alone changes of it: otherwise it is drawn with its own values only.
   const aged = useComputed(() => {
     const known = nodeSignal(id)?.value;
-    return known && `${rowOf(known, now.value).standing} ${upTime(known, now.value)}`;
+    return known && `${rowOf(known, now.value).health} ${upTime(known, now.value)}`;
   });
   const node = nodeSignal(id)?.value;
   if (!node || !aged.value) return null;
   const row = rowOf(node, now.peek());
-  const { facts, standing, busy } = row;
+  const { status, health, busy } = row;
   const { latest } = node;
-  const gone = standing === "off" || standing === "wait";
-  const glyph = glyphOf(standing, jobOn(id) !== undefined);
-  const heat = heatLevel(facts.temperature);
+  const gone = health === "off" || health === "wait";
+  const glyph = glyphOf(health, runningJobOn(id) !== undefined);
+  const heat = heatLevel(status.temperature);
   const updates = node.updates.total;
-  const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(facts.cpu)}, memory ${gone ? UNKNOWN : percent(facts.memory)}, ${updates ?? t`unknown`} updates`;
+  const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(status.cpu)}, memory ${gone ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
   const up = gone ? UNKNOWN : upTime(node, now.peek());
   const picks = mayAct.value;
   // What seldom changes is passed by with most values (a part is, an element is not: hence the fragments); a node that is told of as a whole comes anew.
@@ -206,7 +206,7 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
     () => (
       <>
         <span role="cell" class="row">
-          {picks && <Pick ids={[id]} label={t`Select ${node.name}`} tab={-1} />}
+          {picks && <RowCheckbox ids={[id]} label={t`Select ${node.name}`} tab={-1} />}
           <Glyph kind={glyph} />
         </span>
         <span role="rowheader" class="who">
@@ -215,24 +215,24 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
               {node.name}
             </a>
           </b>
-          <Also row={row} />
+          <RowBadges row={row} />
         </span>
       </>
     ),
-    [node.identity, glyph, standing, standing === "stale" && facts.at, picks],
+    [node.identity, glyph, health, health === "stale" && status.at, picks],
   );
-  const fullest = seriesName("filesystem.used", "mount", facts.mount);
-  const disk = useMemo(() => <>{shareCell(gone ? null : facts.disk, fillLevel(facts.disk), liveAttributes(fullest, latest[fullest]), gone ? undefined : facts.mount)}</>, [latest[fullest], facts.disk, gone]);
+  const fullest = seriesName("filesystem.used", "mount", status.mount);
+  const disk = useMemo(() => <>{shareCell(gone ? null : status.disk, fillLevel(status.disk), sampleAttributes(fullest, latest[fullest]), gone ? undefined : status.mount)}</>, [latest[fullest], status.disk, gone]);
   const rest = useMemo(
     () => (
       <>
         <span role="cell" class={`row right ${gone ? "" : heat} ${heat && !gone ? "strong" : ""}`}>
-          {gone || facts.temperature === null ? (
+          {gone || status.temperature === null ? (
             <span class="unknown">{UNKNOWN}</span>
           ) : (
             <>
               <Mark level={heat} />
-              {degrees(facts.temperature)}
+              {degrees(status.temperature)}
             </>
           )}
         </span>
@@ -245,17 +245,17 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
         </span>
       </>
     ),
-    [node.identity, standing, facts.temperature, up],
+    [node.identity, health, status.temperature, up],
   );
   const way = (name: "received" | "sent"): VNode => (
-    <span class={name} {...liveAttributes(`network.${name}`, latest[`network.${name}`])}>
-      {network(facts[name], inBits(), true)}
+    <span class={name} {...sampleAttributes(`network.${name}`, latest[`network.${name}`])}>
+      {network(status[name], inBits(), true)}
     </span>
   );
   return (
     <div
       role="row"
-      class={gone || standing === "stale" ? "dimmed" : ""}
+      class={gone || health === "stale" ? "dimmed" : ""}
       tabIndex={current ? 0 : -1}
       aria-label={label}
       aria-rowindex={index + 2}
@@ -263,15 +263,15 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
       data-node={id}
     >
       {who}
-      {shareCell(gone ? null : facts.cpu, busy, liveAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={busy} />)}
-      {shareCell(gone ? null : facts.memory, fillLevel(facts.memory), liveAttributes("memory.used", latest["memory.used"]), gone ? undefined : t`${size(facts.memoryUsed)} of ${size(facts.memoryTotal)}`)}
+      {shareCell(gone ? null : status.cpu, busy, sampleAttributes("cpu.total", latest["cpu.total"]), undefined, <CpuSpark id={id} level={busy} />)}
+      {shareCell(gone ? null : status.memory, fillLevel(status.memory), sampleAttributes("memory.used", latest["memory.used"]), gone ? undefined : t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}`)}
       {disk}
       <span role="cell" class="both-ways">
         {gone ? <span class="unknown">{UNKNOWN}</span> : way("received")}
         {!gone && way("sent")}
       </span>
-      <span role="cell" class={`right ${facts.load !== null && facts.load > node.identity.cpu_cores && !gone ? "strong" : ""}`} {...liveAttributes("load.1", gone ? undefined : latest["load.1"])}>
-        {gone ? <span class="unknown">{UNKNOWN}</span> : load(facts.load)}
+      <span role="cell" class={`right ${status.load !== null && status.load > node.identity.cpu_cores && !gone ? "strong" : ""}`} {...sampleAttributes("load.1", gone ? undefined : latest["load.1"])}>
+        {gone ? <span class="unknown">{UNKNOWN}</span> : load(status.load)}
       </span>
       {rest}
     </div>

@@ -1,17 +1,17 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { form, t } from "../../core/say";
-import { age, moment, took } from "../../core/time";
-import { FORCE_WORDS, mayForce, packagesWord, STOP_WORDS, stopWord } from "../../core/orders";
-import { actionWord, jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
+import { pluralWord, t } from "../../core/text/i18n";
+import { age, timeOrDate, elapsed } from "../../core/text/time";
+import { FORCE_STOP_HINT, mayForce, packagesLabel, STOP_HINT, stopStatusText } from "../../core/jobs/package-actions";
+import { actionLabel, jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
 import { nodeSignal } from "../../state/fleet";
-import { cancelJob, JobDetail, newKey, submitJob } from "../../state/job";
-import { nodeWord } from "../../state/named";
+import { cancelJob, JobDetail, newIdempotencyKey, submitJob } from "../../state/job-detail";
+import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
-import { withStepUp } from "../../state/stepup";
+import { withStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
-import { today } from "../../state/today";
+import { dayStart } from "../../state/day-start";
 import { ApiError, type ChangeView, type JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { ConfirmName } from "../../ui/confirm-name";
@@ -19,13 +19,13 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { lazy } from "../../ui/lazy";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Banner, Empty, Failure, Loading } from "../../ui/parts";
-import { Again } from "../many/again";
-import { begin } from "../many/begin";
+import { RepeatOrder } from "../jobs/submit/repeat-order";
+import { startJob } from "../jobs/submit/start-job";
 import { Output } from "./output";
 
-const Aftermath = lazy<{ job: JobView }>(t`the report`, async () => (await import("../orders")).Aftermath);
+const JobReport = lazy<{ job: JobView }>(t`the report`, async () => (await import("./job-report")).JobReport);
 
 const QUIET_S = 5;
 
@@ -58,16 +58,16 @@ export function JobPage({ id }: { id: string }): VNode {
 }
 
 function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
-  const node = nodeWord(job.node_id);
+  const node = nodeLabel(job.node_id);
   const ended = jobEnded(job.state);
   const percent = job.progress_percent;
-  const about = packagesWord(job);
+  const about = packagesLabel(job);
   return (
     <div class="page job-page">
       <div class="page-head">
         <div class="grow">
           <h1 tabIndex={-1}>
-            {jobWord(job)}, {node}
+            {jobLabel(job)}, {node}
           </h1>
           <p class="meta t3">
             {job.batch_id !== null && (
@@ -79,7 +79,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
               </>
             )}
             {about && `${about} · `}
-            {t`by ${job.created_by} · ${moment(job.created_at, today.value)}`}
+            {t`by ${job.created_by} · ${timeOrDate(job.created_at, dayStart.value)}`}
             {job.started_at !== null && (
               <>
                 {" "}
@@ -91,7 +91,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         {!ended && mayAct.value && (job.stop === null || job.stop.state === "asked") && <StopButton job={job} node={node} />}
         {!ended && mayAct.value && mayForce(job) && <ForceButton job={job} node={node} />}
         {job.error?.code === "job.packages_broken" && mayAct.value && <RepairButton job={job} node={node} />}
-        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && nodeSignal(job.node_id) && <Again nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
+        {ended && job.state !== "succeeded" && job.error?.code !== "job.packages_broken" && nodeSignal(job.node_id) && <RepeatOrder nodes={[job.node_id]} action={job.action} packages={job.packages} label={t`Run again…`} />}
         {nodeSignal(job.node_id) && (
           <a class="button" href={`/n/${job.node_id}`}>
             {t`Open ${node}`}
@@ -102,11 +102,11 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
         <div class="row wrap">
           <Glyph kind={jobGlyph(job.state)} size="large" label="" />
           <b class="strong" role="status">
-            {stateWord(job.state)}
+            {stateLabel(job.state)}
           </b>
           {!ended && job.phase && (
             <span class="t2 cut">
-              {phaseWord(job.phase, job.action)}
+              {phaseLabel(job.phase, job.action)}
               {job.note ? `: ${job.note}` : job.package ? ` ${job.package}` : ""}
             </span>
           )}
@@ -121,7 +121,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
       <Fault detail={detail} />
       {!ended && job.stop && (
         <Banner kind={job.stop.state === "too_late" ? "" : "info"} mark={<Glyph kind="pause" label="" />}>
-          {stopWord(job)}
+          {stopStatusText(job)}
         </Banner>
       )}
       {job.error && (
@@ -134,7 +134,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
           {job.state === "interrupted" ? t`The server was lost while this ran. Check the output and the server before you start it again.` : t`It is not known how this ended. Check the server before you start it again.`}
         </Banner>
       )}
-      {(job.plan_digest !== null || job.has_report) && <Aftermath job={job} />}
+      {(job.plan_digest !== null || job.has_report) && <JobReport job={job} />}
       <Output detail={detail} job={job} node={node} />
       {ended && job.changes.length > 0 && <Changes changes={job.changes} />}
     </div>
@@ -152,7 +152,7 @@ function Fault({ detail }: { detail: JobDetail }): VNode | null {
       </Banner>
     );
   }
-  return <MaybeOld failure={failure} onRetry={() => detail.again()} />;
+  return <StaleNotice failure={failure} onRetry={() => detail.again()} />;
 }
 
 /** How long a job has printed nothing, once that is long: it may hang, or ask something that nobody can answer. */
@@ -165,7 +165,7 @@ function Quiet({ detail, job }: { detail: JobDetail; job: JobView }): VNode | nu
 }
 
 function Elapsed({ job }: { job: JobView }): VNode {
-  return <span class="num">{took(job.started_at ?? 0, job.ended_at, now.value)}</span>;
+  return <span class="num">{elapsed(job.started_at ?? 0, job.ended_at, now.value)}</span>;
 }
 
 /** Takes back what waits; stops what runs as far as its phase allows; what hangs after that is ended by force, on order. */
@@ -202,14 +202,14 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
         {waits ? t`Cancel job` : t`Stop job…`}
       </Button>
       {asking && (
-        <Dialog title={t`Stop this job?`} subtitle={`${jobWord(job)}, ${node}`} size="narrow" onClose={close}>
+        <Dialog title={t`Stop this job?`} subtitle={`${jobLabel(job)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
             {wrong && (
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
                 {wrong}
               </Banner>
             )}
-            <p class="t2">{STOP_WORDS}</p>
+            <p class="t2">{STOP_HINT}</p>
           </div>
           <Foot out={t`Keep it running`} focused onClose={close}>
             <Button kind="destroy" busy={busy} onClick={() => void stop()}>
@@ -255,16 +255,16 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
         {t`Force stop…`}
       </Button>
       {asking && (
-        <Dialog title={t`Force stop`} subtitle={`${jobWord(job)}, ${node}`} size="narrow" onClose={close}>
+        <Dialog title={t`Force stop`} subtitle={`${jobLabel(job)}, ${node}`} size="narrow" onClose={close}>
           <div class="body">
             {wrong && (
               <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
                 {wrong}
               </Banner>
             )}
-            <p class="t2">{stopWord(job)}</p>
+            <p class="t2">{stopStatusText(job)}</p>
             <Banner kind="crit" mark={<Glyph kind="crit" label="" />}>
-              {FORCE_WORDS}
+              {FORCE_STOP_HINT}
             </Banner>
             <ConfirmName name={node} value={typed} onText={setTyped} />
           </div>
@@ -281,11 +281,11 @@ function ForceButton({ job, node }: { job: JobView; node: string }): VNode {
 
 function RepairButton({ job, node }: { job: JobView; node: string }): VNode {
   const [busy, setBusy] = useState(false);
-  const key = useRef(newKey());
+  const key = useRef(newIdempotencyKey());
   const repair = async (): Promise<void> => {
     setBusy(true);
     try {
-      await begin(`${actionWord("repair")}: ${node}`, () => submitJob(job.node_id, { action: "repair" }, key.current));
+      await startJob(`${actionLabel("repair")}: ${node}`, () => submitJob(job.node_id, { action: "repair" }, key.current));
     } finally {
       setBusy(false);
     }
@@ -301,7 +301,7 @@ function Changes({ changes }: { changes: readonly ChangeView[] }): VNode {
   return (
     <section class="stack" aria-label={t`Changes`}>
       <h2 class="strong">
-        {t`${changes.length} ${form(changes.length, "package")} changed`}
+        {t`${changes.length} ${pluralWord(changes.length, "package")} changed`}
       </h2>
       <div class="card grid-table changes" role="table" aria-label={t`Changed packages`} aria-rowcount={changes.length + 1}>
         <GridHead labels={[t`Package`, t`From`, t`To`]} />

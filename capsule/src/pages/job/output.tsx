@@ -2,13 +2,13 @@
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Feed } from "../../core/feed";
-import { t } from "../../core/say";
-import { clock } from "../../core/time";
-import { count, decimalSize } from "../../core/units";
-import { jobEnded, jobGlyph, jobWord, stateWord } from "../../core/words";
-import { outputUrl, type JobDetail } from "../../state/job";
-import { live } from "../../state/link";
+import { OutputThrottle } from "../../core/jobs/output-throttle";
+import { t } from "../../core/text/i18n";
+import { clock } from "../../core/text/time";
+import { count, decimalSize } from "../../core/text/units";
+import { jobEnded, jobGlyph, jobLabel, stateLabel } from "../../core/jobs/job-labels";
+import { outputUrl, type JobDetail } from "../../state/job-detail";
+import { live } from "../../state/live/link";
 import { shade } from "../../state/theme";
 import type { JobView } from "../../state/types";
 import type { ScreenHandle, ScreenProps } from "../../terminal/screen";
@@ -19,7 +19,7 @@ import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
 import { Time } from "../../ui/parts";
 
-const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../terminal")).Screen);
+const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);
 const TEXT_MS = 1000;
 /** Of the search, with room for how far it looked. */
 const WIDE = "330px";
@@ -32,7 +32,7 @@ interface Props {
 
 export function Output({ detail, job, node }: Props): VNode {
   const screen = useRef<ScreenHandle | null>(null);
-  const feed = useRef<Feed | null>(null);
+  const feed = useRef<OutputThrottle | null>(null);
   const [following, setFollowing] = useState(true);
   const [paused, setPaused] = useState(false);
   const [skipped, setSkipped] = useState(0);
@@ -44,10 +44,10 @@ export function Output({ detail, job, node }: Props): VNode {
   const ended = jobEnded(job.state);
   // Each piece that arrives draws this anew, so that what waits is told as it grows.
   const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
-  const label = t`Output of ${jobWord(job)} on ${node}`;
+  const label = t`Output of ${jobLabel(job)} on ${node}`;
   const ready = (made: ScreenHandle): void => {
     screen.current = made;
-    const next = new Feed({
+    const next = new OutputThrottle({
       write: made.write,
       skipped: (bytes) => {
         made.restart();
@@ -84,7 +84,7 @@ export function Output({ detail, job, node }: Props): VNode {
       <div class="terminal-head">
         <Glyph kind={jobGlyph(job.state)} label="" />
         <b class="cut strong">{node}</b>
-        <span class="t3 cut only-desk">{jobWord(job).toLowerCase()}</span>
+        <span class="t3 cut only-desk">{jobLabel(job).toLowerCase()}</span>
         <span class="grow" />
         <Search screen={screen} kept={kept} />
         {!ended ? (
@@ -138,7 +138,7 @@ export function Output({ detail, job, node }: Props): VNode {
           ) : (
             <>
               <Glyph kind={live.value ? (paused ? "pause" : "ok") : "stale"} label="" />
-              {live.value ? (paused ? t`paused` : job.state === "running" ? t`streaming` : stateWord(job.state).toLowerCase()) : t`no connection`}
+              {live.value ? (paused ? t`paused` : job.state === "running" ? t`streaming` : stateLabel(job.state).toLowerCase()) : t`no connection`}
             </>
           )}
         </span>

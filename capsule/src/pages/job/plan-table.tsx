@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
-import { keptWord, planSum } from "../../core/orders";
-import { t } from "../../core/say";
-import { decimalSize } from "../../core/units";
+import { keptBackLabel, planSummary } from "../../core/jobs/package-actions";
+import { t } from "../../core/text/i18n";
+import { decimalSize } from "../../core/text/units";
 import type { PlanView } from "../../state/types";
 import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
@@ -14,7 +14,7 @@ export function PlanTable({ plan }: { plan: PlanView }): VNode {
   return (
     <div class="stack">
       <p class="t2" role="status">
-        {planSum(plan)}
+        {planSummary(plan)}
         {plan.reboot_why && plan.reboot !== "no" ? ` (${plan.reboot_why})` : ""}
         {plan.download_bytes === null ? "" : ` · ${t`${decimalSize(plan.download_bytes)} to download`}`}
         {plan.installed_bytes === null ? "" : ` · ${t`${decimalSize(Math.abs(plan.installed_bytes))} of disk ${plan.installed_bytes < 0 ? t`freed` : t`used`}`}`}
@@ -48,7 +48,7 @@ export function PlanTable({ plan }: { plan: PlanView }): VNode {
                 <span class="mono">
                   {kept.package} {kept.version}
                 </span>
-                : {keptWord(kept.reason)}
+                : {keptBackLabel(kept.reason)}
               </span>
             </li>
           ))}

@@ -1,24 +1,24 @@
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import type { Page } from "../../core/paged";
-import { t } from "../../core/say";
-import { placeText, standing, STANDING_WORDS } from "../../core/servers";
-import { deploymentStanding, deploymentWord } from "../../core/steps";
-import { moment, took } from "../../core/time";
-import { stateWord } from "../../core/words";
+import type { Page } from "../../core/live/paged-list";
+import { t } from "../../core/text/i18n";
+import { addressText, serverGroupOf, SERVER_GROUP_LABELS } from "../../core/deployments/server-list";
+import { deploymentStatusText, deploymentLabel } from "../../core/deployments/deploy-steps";
+import { timeOrDate, elapsed } from "../../core/text/time";
+import { stateLabel } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
-import { deploymentEnded, follow, load as readNewest, newestDeployment, openDeployment, turns } from "../../state/deployments";
-import { findDeployments } from "../../state/lists";
-import { today } from "../../state/today";
+import { deploymentEnded, followDeployment, loadDeployments as readNewest, newestDeployment, openDeployment, deploymentStates } from "../../state/deployments";
+import { findDeployments } from "../../state/queries";
+import { dayStart } from "../../state/day-start";
 import type { DeploymentView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
-import { STANDING_MARKS } from "../add/servers";
-import { useFollowed } from "../many/followed";
-import { usePaged } from "../paged";
+import { SERVER_GROUP_GLYPHS } from "../add/servers";
+import { usePolling } from "../bulk/use-polling";
+import { usePaged } from "../use-paged";
 
 const EVERY_MS = 4000;
 const NEWEST = 50;
@@ -34,16 +34,16 @@ export function Deployments(): VNode {
     [],
   );
   const load = (): void => void list.refresh();
-  useEffect(load, [list, turns.value]);
+  useEffect(load, [list, deploymentStates.value]);
   // What others begin is not told live: it is asked for while the list is seen.
-  useFollowed("", EVERY_MS, () => readNewest(NEWEST), () => true);
-  useEffect(() => found?.items.forEach((one) => deploymentEnded(one) || follow(one)), [found]);
+  usePolling("", EVERY_MS, () => readNewest(NEWEST), () => true);
+  useEffect(() => found?.items.forEach((one) => deploymentEnded(one) || followDeployment(one)), [found]);
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={8} what={t`the deployments`} onRetry={load} />;
   if (!found.items.length) return <Empty icon="server" title={t`No deployments yet`} text={t`Every server added, updated or removed is listed here, with each step.`} />;
   return (
     <>
-      <MaybeOld failure={failure} onRetry={load} />
+      <StaleNotice failure={failure} onRetry={load} />
       <div class="card grid-table jobs-table deployments-table" role="table" aria-label={t`Deployments`} aria-rowcount={found.items.length + 1}>
         <GridHead labels={[t`State`, t`What`, t`Server`, t`Outcome`, t`By`, t`Started`, t`Took`]} unseen={[t`State`]} />
         {found.items.map((one) => (
@@ -56,21 +56,21 @@ export function Deployments(): VNode {
 }
 
 function Row({ one }: { one: DeploymentView }): VNode {
-  const at = standing(one.state);
-  const said = deploymentStanding(one);
+  const at = serverGroupOf(one.state);
+  const said = deploymentStatusText(one);
   const open = (): void => openDeployment(one);
   return (
     <div role="row" tabIndex={0} data-state={one.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
       <span role="cell">
-        <Glyph kind={STANDING_MARKS[at]} label={at === "asks" ? STANDING_WORDS.asks : stateWord(one.state)} />
+        <Glyph kind={SERVER_GROUP_GLYPHS[at]} label={at === "asks" ? SERVER_GROUP_LABELS.asks : stateLabel(one.state)} />
       </span>
       <span role="rowheader" class="cut medium">
         <button type="button" class="fold" tabIndex={-1}>
-          {deploymentWord(one)}
+          {deploymentLabel(one)}
         </button>
       </span>
-      <span role="cell" class="cut" title={placeText(one)}>
-        {one.name || placeText(one)}
+      <span role="cell" class="cut" title={addressText(one)}>
+        {one.name || addressText(one)}
       </span>
       <span role="cell" class={`cut ${at === "failed" ? "crit" : "t2"}`} title={said}>
         {said}
@@ -79,10 +79,10 @@ function Row({ one }: { one: DeploymentView }): VNode {
         {one.created_by}
       </span>
       <span role="cell" class="t3">
-        <Time at={one.created_at}>{moment(one.created_at, today.value)}</Time>
+        <Time at={one.created_at}>{timeOrDate(one.created_at, dayStart.value)}</Time>
       </span>
       <span role="cell" class="t3 num">
-        {took(one.steps[0]?.started_at ?? one.created_at, one.ended_at, now.value)}
+        {elapsed(one.steps[0]?.started_at ?? one.created_at, one.ended_at, now.value)}
       </span>
     </div>
   );

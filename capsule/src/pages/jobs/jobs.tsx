@@ -1,20 +1,20 @@
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import type { Page } from "../../core/paged";
-import { t } from "../../core/say";
-import { ACTION_WORDS } from "../../core/words";
+import type { Page } from "../../core/live/paged-list";
+import { t } from "../../core/text/i18n";
+import { ACTION_LABELS } from "../../core/jobs/job-labels";
 import { jobs as known, newest } from "../../state/jobs";
-import { findJobs } from "../../state/lists";
-import { place, setQuery } from "../../state/router";
+import { findJobs } from "../../state/queries";
+import { pageUrl, setQuery } from "../../state/router";
 import { user } from "../../state/session";
 import type { JobView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { FilterChips } from "../../ui/filter-chips";
 import { Glyph } from "../../ui/glyph";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Empty, Failure, Loading, Segmented } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
-import { usePaged } from "../paged";
+import { usePaged } from "../use-paged";
 import { Deployments } from "./deployments";
 import { JobsTable } from "./table";
 
@@ -33,7 +33,7 @@ const CHIPS = [
 
 /** What was ordered: jobs on nodes, and servers that were added or removed. */
 export function JobsPage(): VNode {
-  const of = place.value.query.get("of") === "deployments" ? "deployments" : "jobs";
+  const of = pageUrl.value.query.get("of") === "deployments" ? "deployments" : "jobs";
   return (
     <div class="page">
       <div class="page-head">
@@ -55,14 +55,14 @@ export function JobsPage(): VNode {
 }
 
 function Jobs(): VNode {
-  const { query } = place.value;
+  const { query } = pageUrl.value;
   const state = query.get("state") ?? "";
   const action = query.get("action") ?? "";
   const mine = query.get("by") === "me";
   const asked = `${state}|${action}|${mine}`;
   const { list, found, failure } = usePaged<JobView, Page<JobView>>(
     async (cursor) => {
-      const { jobs, next } = await findJobs({ state: Object.hasOwn(STATES, state) ? STATES[state] : undefined, action: Object.hasOwn(ACTION_WORDS, action) ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
+      const { jobs, next } = await findJobs({ state: Object.hasOwn(STATES, state) ? STATES[state] : undefined, action: Object.hasOwn(ACTION_LABELS, action) ? action : undefined, by: mine ? user.peek()?.username : undefined }, cursor);
       return { items: jobs, next };
     },
     (job) => job.id,
@@ -80,14 +80,14 @@ function Jobs(): VNode {
         <FilterChips label={t`Who`} chips={[{ key: "me", label: t`Mine` }]} value={mine ? "me" : ""} onPick={(next) => setQuery({ by: next })} />
         <select class="input short" aria-label={t`Action`} value={action} onChange={(event) => setQuery({ action: event.currentTarget.value })}>
           <option value="">{t`Every action`}</option>
-          {Object.entries(ACTION_WORDS).map(([key, words]) => (
+          {Object.entries(ACTION_LABELS).map(([key, words]) => (
             <option key={key} value={key}>
               {words}
             </option>
           ))}
         </select>
       </div>
-      <MaybeOld failure={found && failure} onRetry={load} />
+      <StaleNotice failure={found && failure} onRetry={load} />
       {failure && !found ? (
         <Failure title={t`The jobs could not be read`} error={failure} onRetry={load} />
       ) : !found ? (

@@ -1,25 +1,25 @@
 import type { VNode } from "preact";
-import { form, t } from "../../core/say";
-import { moment, took as lasted } from "../../core/time";
-import { jobEnded, jobGlyph, jobWord, phaseWord, stateWord } from "../../core/words";
+import { pluralWord, t } from "../../core/text/i18n";
+import { timeOrDate, elapsed as lasted } from "../../core/text/time";
+import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
 import { now } from "../../state/clock";
-import { nodeWord } from "../../state/named";
+import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
-import { today } from "../../state/today";
+import { dayStart } from "../../state/day-start";
 import type { JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Time } from "../../ui/parts";
 
-export function took(job: JobView, at: number): string {
+export function jobDuration(job: JobView, at: number): string {
   return job.started_at === null ? "—" : lasted(job.started_at, job.ended_at, at);
 }
 
 /** Where it stands, in words. */
-export function standing(job: JobView): string {
-  if (job.state === "running" && job.phase) return `${phaseWord(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
-  if (job.state === "succeeded" && job.changes.length) return t`Succeeded, ${job.changes.length} ${form(job.changes.length, "change")}`;
-  return job.error && job.state !== "cancelled" ? `${stateWord(job.state)}: ${job.error.message}` : stateWord(job.state);
+export function jobStatusText(job: JobView): string {
+  if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
+  if (job.state === "succeeded" && job.changes.length) return t`Succeeded, ${job.changes.length} ${pluralWord(job.changes.length, "change")}`;
+  return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : stateLabel(job.state);
 }
 
 export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
@@ -34,32 +34,32 @@ export function JobsTable({ jobs }: { jobs: readonly JobView[] }): VNode {
 }
 
 function Row({ job }: { job: JobView }): VNode {
-  const node = nodeWord(job.node_id);
+  const node = nodeLabel(job.node_id);
   const at = job.started_at ?? job.created_at;
   return (
     <div role="row" tabIndex={0} onClick={() => go(`/jobs/${job.id}`)} onKeyDown={(event) => event.key === "Enter" && go(`/jobs/${job.id}`)}>
       <span role="cell">
-        <Glyph kind={jobGlyph(job.state)} label={stateWord(job.state)} />
+        <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
       </span>
       <span role="rowheader" class="cut medium">
         <a href={`/jobs/${job.id}`} tabIndex={-1}>
-          {jobWord(job)}
+          {jobLabel(job)}
         </a>
       </span>
       <span role="cell" class="cut">
         {node}
       </span>
-      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={standing(job)}>
-        {standing(job)}
+      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={jobStatusText(job)}>
+        {jobStatusText(job)}
       </span>
       <span role="cell" class="cut t3">
         {job.created_by}
       </span>
       <span role="cell" class="t3">
-        <Time at={at}>{moment(at, today.value)}</Time>
+        <Time at={at}>{timeOrDate(at, dayStart.value)}</Time>
       </span>
       <span role="cell" class="t3">
-        {took(job, jobEnded(job.state) ? 0 : now.value)}
+        {jobDuration(job, jobEnded(job.state) ? 0 : now.value)}
       </span>
     </div>
   );

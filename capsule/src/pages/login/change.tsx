@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { t } from "../../core/say";
+import { t } from "../../core/text/i18n";
 import { changePassword, knowsCurrentPassword, logOut, user } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/say";
+import { t } from "../../core/text/i18n";
 import { beginTotp, confirmTotp } from "../../state/account";
 import { enrolled, logOut, user } from "../../state/session";
 import { ApiError, type TotpView } from "../../state/types";

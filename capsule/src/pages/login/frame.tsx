@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import { t } from "../../core/say";
+import { t } from "../../core/text/i18n";
 import { Glyph } from "../../ui/glyph";
 import { Icon, Logo } from "../../ui/icon";
 import { Banner } from "../../ui/parts";

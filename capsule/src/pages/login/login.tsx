@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/say";
-import { age } from "../../core/time";
+import { t } from "../../core/text/i18n";
+import { age } from "../../core/text/time";
 import { logIn, notice, phase, resume, resumesAt } from "../../state/session";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -9,9 +9,9 @@ import { SecretField, TextField } from "../../ui/field";
 import { lazy } from "../../ui/lazy";
 import { Frame } from "./frame";
 
-const ChangePage = lazy(t`the next step`, async () => (await import("../access")).ChangePage);
-const SecondStep = lazy(t`the next step`, async () => (await import("../access")).SecondStep);
-const EnrolPage = lazy(t`the next step`, async () => (await import("../access")).EnrolPage);
+const ChangePage = lazy(t`the next step`, async () => (await import("./change")).ChangePage);
+const SecondStep = lazy(t`the next step`, async () => (await import("./second")).SecondStep);
+const EnrolPage = lazy(t`the next step`, async () => (await import("./enrol")).EnrolPage);
 
 export function LoginPage(): VNode {
   switch (phase.value) {

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
-import { passwordRules, strength } from "../../core/password";
-import { t } from "../../core/say";
+import { passwordRules, strength } from "../../core/access/password";
+import { t } from "../../core/text/i18n";
 import { SecretField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../../core/say";
-import { age } from "../../core/time";
+import { t } from "../../core/text/i18n";
+import { age } from "../../core/text/time";
 import { now } from "../../state/clock";
 import { ApiError } from "../../state/types";
 import { Button } from "../../ui/button";

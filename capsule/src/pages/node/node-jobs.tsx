@@ -1,15 +1,15 @@
 import type { VNode } from "preact";
 import { useEffect } from "preact/hooks";
-import type { Page } from "../../core/paged";
-import { t } from "../../core/say";
-import { loadJobsOf } from "../../state/job";
+import type { Page } from "../../core/live/paged-list";
+import { t } from "../../core/text/i18n";
+import { loadJobsOf } from "../../state/job-detail";
 import { jobs, newest } from "../../state/jobs";
 import type { JobView } from "../../state/types";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Empty, Failure, Loading } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { JobsTable } from "../jobs/table";
-import { usePaged } from "../paged";
+import { usePaged } from "../use-paged";
 
 export function NodeJobs({ id }: { id: string }): VNode {
   const { list, found, failure } = usePaged<JobView, Page<JobView>>(
@@ -28,7 +28,7 @@ export function NodeJobs({ id }: { id: string }): VNode {
   if (!found) return <Loading what={t`the jobs`} onRetry={load} />;
   return (
     <div class="stack">
-      <MaybeOld failure={failure} onRetry={load} />
+      <StaleNotice failure={failure} onRetry={load} />
       {found.items.length ? <JobsTable jobs={found.items.map(newest)} /> : <Empty icon="list-checks" title={t`No jobs yet`} text={t`Checks and upgrades of this node are listed here, each with its whole output.`} />}
       <ShowMore more={found.next !== null} onMore={() => void list.more()} />
     </div>

@@ -2,11 +2,11 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/say";
-import { clock, date, sameDay } from "../../core/time";
-import { plural } from "../../core/units";
+import { t } from "../../core/text/i18n";
+import { clock, date, sameDay } from "../../core/text/time";
+import { plural } from "../../core/text/units";
 import { loadLogs } from "../../state/logs";
-import { today } from "../../state/today";
+import { dayStart } from "../../state/day-start";
 import { ApiError, type LogLineView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { CopyButton } from "../../ui/copy";
@@ -110,7 +110,7 @@ function Line({ line }: { line: LogLineView }): VNode {
       </span>
       <span role="cell" class="t3">
         <Time at={line.at}>
-          {sameDay(line.at, today.value) ? "" : `${date(line.at, today.value)}, `}
+          {sameDay(line.at, dayStart.value) ? "" : `${date(line.at, dayStart.value)}, `}
           {clock(line.at)}
         </Time>
       </span>

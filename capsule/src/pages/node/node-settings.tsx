@@ -1,22 +1,22 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { refusalText } from "../../core/forbidden";
-import { nameFault, tagsFault } from "../../core/names";
-import { carried, carriedPatch } from "../../core/retag";
-import { t } from "../../core/say";
-import { moment } from "../../core/time";
-import { show } from "../../state/dialogs";
-import { editNode, type Edit } from "../../state/edits";
+import { errorText } from "../../core/text/error-text";
+import { nameError, tagsError } from "../../core/nodes/node-name";
+import { rebaseTags, rebasePatch } from "../../core/nodes/tag-diff";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { showDialog } from "../../state/dialogs";
+import { editNode, type Edit } from "../../state/node-edit";
 import { nodeSignal } from "../../state/fleet";
-import type { NodeDetail } from "../../state/node";
+import type { NodeDetail } from "../../state/node-detail";
 import { mayAct, mayTag } from "../../state/session";
 import { toast } from "../../state/toasts";
-import { today } from "../../state/today";
+import { dayStart } from "../../state/day-start";
 import { ApiError, type NodeView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { TagsField } from "../../ui/form";
-import { Upkeep } from "./upkeep";
+import { AgentSettings } from "./agent-settings";
 
 interface Typed {
   name: string;
@@ -56,16 +56,16 @@ export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeV
           <dt>{t`Credentials`}</dt>
           <dd>{view.credentials_kept ? t`stored, encrypted` : t`not stored`}</dd>
           <dt>{t`Added`}</dt>
-          <dd>{moment(view.created_at, today.value)}</dd>
+          <dd>{timeOrDate(view.created_at, dayStart.value)}</dd>
         </dl>
       </section>
-      {mayAct.value && <Upkeep view={view} />}
+      {mayAct.value && <AgentSettings view={view} />}
       {mayAct.value && (
         <section class="card" aria-label={t`Remove`}>
           <h2>{t`Remove`}</h2>
           <p class="t2">{t`The agent is uninstalled from the server, and the node with its history is deleted here.`}</p>
           <div>
-            <Button kind="danger" icon="trash-2" onClick={() => show({ kind: "remove", node: view.id })}>
+            <Button kind="danger" icon="trash-2" onClick={() => showDialog({ kind: "remove", node: view.id })}>
               {t`Remove node…`}
             </Button>
           </div>
@@ -90,11 +90,11 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
     const before = seen.current;
     seen.current = view;
     setName((held) => (held === before.name ? view.name : held));
-    setTags((held) => carried(view.tags, before.tags, held) ?? view.tags);
+    setTags((held) => rebaseTags(view.tags, before.tags, held) ?? view.tags);
   }, [view.name, view.tags.join()]);
   const changed = name.trim() !== view.name || tags.join() !== view.tags.join();
-  const fault = nameFault(name);
-  const ready = changed && name.trim() !== "" && !fault && !tagsFault(tags);
+  const fault = nameError(name);
+  const ready = changed && name.trim() !== "" && !fault && !tagsError(tags);
   const save = async (): Promise<void> => {
     if (!ready || busy) return;
     setBusy(true);
@@ -102,7 +102,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
     const wanted = { name: name.trim(), tags };
     try {
       // A name that is typed here is meant, whatever it is by now.
-      const edit = await editNode(view.id, (now) => carriedPatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
+      const edit = await editNode(view.id, (now) => rebasePatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
       if (!edit) return;
       setTags(edit.after.tags);
       // It may be another one by now, told in one go with ours.
@@ -110,7 +110,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
       toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      setWrong(refusalText(error));
+      setWrong(errorText(error));
     } finally {
       setBusy(false);
     }
@@ -118,14 +118,14 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
   /** Takes back what was changed, and nothing that others changed since. */
   const undo = async (edit: Edit): Promise<void> => {
     try {
-      const back = await editNode(view.id, (now) => carriedPatch(now, edit.after, edit.before));
+      const back = await editNode(view.id, (now) => rebasePatch(now, edit.after, edit.before));
       if (!back) return void toast("done", t`There was nothing left to undo`, view.name);
       setName(back.after.name);
       setTags(back.after.tags);
       toast("done", t`Undone`, back.after.name);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      toast("fail", t`It could not be undone`, refusalText(error), { label: t`Retry`, run: () => void undo(edit) });
+      toast("fail", t`It could not be undone`, errorText(error), { label: t`Retry`, run: () => void undo(edit) });
     }
   };
   return (

@@ -1,23 +1,23 @@
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
-import { listsAreOld } from "../../core/facts";
-import { tagFilter } from "../../core/filter";
-import { forecast } from "../../core/growth";
-import { form, t } from "../../core/say";
-import { labelled } from "../../core/series";
-import { age, clock, moment } from "../../core/time";
-import { size } from "../../core/units";
-import { jobWord, phaseWord, stateWord } from "../../core/words";
-import { worstOf } from "../../core/worries";
+import { listsAreOld } from "../../core/nodes/node-status";
+import { tagFilter } from "../../core/nodes/filter";
+import { forecastText } from "../../core/nodes/disk-forecast";
+import { pluralWord, t } from "../../core/text/i18n";
+import { labelled } from "../../core/metrics/series";
+import { age, clock, timeOrDate } from "../../core/text/time";
+import { size } from "../../core/text/units";
+import { jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
+import { worstIssue } from "../../core/nodes/node-issues";
 import { now } from "../../state/clock";
 import { nodeName } from "../../state/fleet";
-import { growthOf } from "../../state/growth";
+import { diskGrowth } from "../../state/disk-growth";
 import { runningOn } from "../../state/jobs";
-import { lostSince, tryNow } from "../../state/link";
-import { viewQuery } from "../../core/view";
-import { NodeDetail } from "../../state/node";
+import { lostSince, tryNow } from "../../state/live/link";
+import { timeRangeQuery } from "../../core/charts/time-range";
+import { NodeDetail } from "../../state/node-detail";
 import { go } from "../../state/router";
-import { settledCpu } from "../../state/sparks";
+import { smoothedCpu } from "../../state/sparklines";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
 import { Boundary } from "../../ui/boundary";
@@ -26,18 +26,18 @@ import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner, Empty, Failure } from "../../ui/parts";
 import { Tabs } from "../../ui/tabs";
-import { Available, Hardware, Processes, Services } from "./facts";
-import { Measures } from "./measures";
+import { Available, Hardware, Processes, Services } from "./tables";
+import { AllMetrics } from "./all-metrics";
 import { Overview } from "./overview";
 import { Packages } from "./packages";
-import { lostHow } from "./gone";
+import { offlineText } from "./offline-text";
 import { NodeEvents } from "./node-events";
 import { NodeJobs } from "./node-jobs";
 import { NodeLogs } from "./node-logs";
 import { NodeSettings } from "./node-settings";
 import { PageSkeleton } from "./skeleton";
 import type { NodeTab } from "./tabs";
-import { Ranges, useViewKeys, viewShown } from "./timeline";
+import { RangeButtons, useViewKeys, shownTimeRange } from "./time-bar";
 import { refusal, start, UpgradeMenu } from "./upgrade";
 
 const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
@@ -88,8 +88,8 @@ export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
 }
 
 function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab: NodeTab }): VNode {
-  const shown = viewShown();
-  const query = new URLSearchParams(Object.entries(viewQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null)).toString();
+  const shown = shownTimeRange();
+  const query = new URLSearchParams(Object.entries(timeRangeQuery(shown)).filter((pair): pair is [string, string] => pair[1] !== null)).toString();
   const keep = query && `?${query}`;
   const base = `/n/${view.id}`;
   const tabs = [
@@ -113,14 +113,14 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
       <div class="node-bar">
         <Tabs label={t`Parts of the node`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
         {hasCharts(tab) && (
-          <Ranges view={shown} mark={<Glyph kind={dim || standing === "wait" ? "stale" : "ok"} label="" />} />
+          <RangeButtons view={shown} mark={<Glyph kind={dim || standing === "wait" ? "stale" : "ok"} label="" />} />
         )}
       </div>
       <div id="panel" role="tabpanel" aria-label={tabs.find((one) => one.key === tab)?.label} class={dim && tab !== "settings" && tab !== "jobs" && tab !== "logs" && tab !== "events" ? "dimmed" : ""}>
         <h2 class="hidden-text">{tabs.find((one) => one.key === tab)?.label}</h2>
         <Boundary key={tab}>
           {tab === "overview" && <Overview detail={detail} node={view} shown={shown} />}
-          {tab === "measures" && <Measures detail={detail} node={view} shown={shown} />}
+          {tab === "measures" && <AllMetrics detail={detail} node={view} shown={shown} />}
           {tab === "processes" && <Processes detail={detail} />}
           {tab === "hardware" && <Hardware detail={detail} />}
           {tab === "services" && <Services detail={detail} />}
@@ -170,7 +170,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
           {identity.cpu_model && (
             <span>
               <Icon name="cpu" />
-              {identity.cpu_model} · {t`${identity.cpu_cores} ${form(identity.cpu_cores, "thread")}`}
+              {identity.cpu_model} · {t`${identity.cpu_cores} ${pluralWord(identity.cpu_cores, "thread")}`}
             </span>
           )}
           {identity.memory_bytes > 0 && (
@@ -211,7 +211,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
 function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
   const job = runningOn.value.get(view.id);
   const at = view.latest["cpu.total"]?.at;
-  const worst = view.state === "online" && standing !== "stale" ? worstOf(view.latest, settledCpu(view.id)) : null;
+  const worst = view.state === "online" && standing !== "stale" ? worstIssue(view.latest, smoothedCpu(view.id)) : null;
   const mount = worst?.mount ?? "";
   if (standing === "off") {
     const seen = view.last_seen_at;
@@ -219,7 +219,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
     return (
       <Banner mark={<Glyph kind="off" label="" />}>
         <b>{t`${view.name} is offline.`}</b>{" "}
-        <span class="plain">{seen === null ? t`It has never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${moment(seen, now.value)}. ${restarting || lostHow(view.id)?.long || ""} The values below are the last ones known.`}</span>
+        <span class="plain">{seen === null ? t`It has never connected.` : t`Last contact ${age(now.value - seen)} ago, at ${timeOrDate(seen, now.value)}. ${restarting || offlineText(view.id)?.long || ""} The values below are the last ones known.`}</span>
       </Banner>
     );
   }
@@ -247,12 +247,12 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
   }
   const warning = worst && (
     <Banner kind={worst.level === "crit" ? "crit" : ""} mark={<Glyph kind={worst.level} label="" />}>
-      <b>{worst.title}</b> <span class="plain">{mount ? forecast(growthOf(view.id, mount).value, labelled(view.latest, "filesystem.used").get(mount)?.value ?? null, labelled(view.latest, "filesystem.size").get(mount)?.value ?? null) : ""}</span>
+      <b>{worst.title}</b> <span class="plain">{mount ? forecastText(diskGrowth(view.id, mount).value, labelled(view.latest, "filesystem.used").get(mount)?.value ?? null, labelled(view.latest, "filesystem.size").get(mount)?.value ?? null) : ""}</span>
     </Banner>
   );
   if (worst?.level === "crit") return warning;
   if (job) {
-    const state = job.state === "running" && job.phase ? phaseWord(job.phase, job.action) : stateWord(job.state).toLowerCase();
+    const state = job.state === "running" && job.phase ? phaseLabel(job.phase, job.action) : stateLabel(job.state).toLowerCase();
     return (
       <Banner
         kind="info"
@@ -263,7 +263,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
           </a>
         }
       >
-        <b>{jobWord(job)}</b> <span class="plain">{job.progress_percent === null ? state : `${state}, ${job.progress_percent}%`}</span>
+        <b>{jobLabel(job)}</b> <span class="plain">{job.progress_percent === null ? state : `${state}, ${job.progress_percent}%`}</span>
       </Banner>
     );
   }

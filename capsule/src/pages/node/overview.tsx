@@ -1,32 +1,32 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { eventText } from "../../core/events";
-import { above, fillLevel } from "../../core/facts";
-import { bootsOf, marksOf, type ChartMark } from "../../core/marks";
-import { form, rich, t } from "../../core/say";
-import { labelled, seriesName } from "../../core/series";
-import { moment } from "../../core/time";
-import { count, percent, share, size } from "../../core/units";
-import { LIVE_S, spanOf, viewKey, type View } from "../../core/view";
+import { eventText } from "../../core/events/event-text";
+import { above, fillLevel } from "../../core/nodes/node-status";
+import { bootTimes, chartMarks, type ChartMark } from "../../core/charts/chart-marks";
+import { pluralWord, tElements, t } from "../../core/text/i18n";
+import { labelled, seriesName } from "../../core/metrics/series";
+import { timeOrDate } from "../../core/text/time";
+import { count, percent, share, size } from "../../core/text/units";
+import { LIVE_S, spanOf, timeRangeKey, type TimeRange } from "../../core/charts/time-range";
 import { hubNow } from "../../state/clock";
 import { events } from "../../state/events";
-import type { NodeDetail } from "../../state/node";
-import { today } from "../../state/today";
+import type { NodeDetail } from "../../state/node-detail";
+import { dayStart } from "../../state/day-start";
 import type { NodeView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
-import { liveAttributes } from "../../ui/live";
+import { sampleAttributes } from "../../ui/sample-attributes";
 import { Mark, Meter, Time } from "../../ui/parts";
-import { TopProcesses } from "./facts";
+import { TopProcesses } from "./tables";
 import { CPU_LINES, CpuPanel, devicesOf, diskLines, DiskPanel, interfacesOf, LOAD_LINES, LoadPanel, MEMORY_LINES, MemoryPanel, networkLines, NetworkPanel, sensorLines, TemperaturePanel, useChoice, type PanelProps } from "./panels";
-import { HistoryState } from "./slow";
-import { points, useGroup, useHistory, WindowBar } from "./timeline";
+import { HistoryStatus } from "./history-status";
+import { points, useGroup, useHistory, WindowBar } from "./time-bar";
 
 const MINUTE_S = 60;
 
 interface Props {
   detail: NodeDetail;
   node: NodeView;
-  shown: View;
+  shown: TimeRange;
 }
 
 /** What happened in the window; asked for a little further back, so that it is not asked for anew each second. */
@@ -36,14 +36,14 @@ function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   useEffect(() => void detail.loadMarks(from), [detail, from]);
   const { jobs, events: found } = detail.happened.value;
   const uptime = detail.uptime.value;
-  const earlier = useMemo(() => (uptime ? bootsOf(uptime) : []), [uptime]);
-  return useMemo(() => marksOf(jobs, found, node.identity.booted_at, { from, to: Infinity }, earlier, uptime?.step), [jobs, found, node.identity.booted_at, from, earlier]);
+  const earlier = useMemo(() => (uptime ? bootTimes(uptime) : []), [uptime]);
+  return useMemo(() => chartMarks(jobs, found, node.identity.booted_at, { from, to: Infinity }, earlier, uptime?.step), [jobs, found, node.identity.booted_at, from, earlier]);
 }
 
 /** Charts of these series: filled, read and kept up to date. */
 export function usePanels({ detail, node, shown }: Props, names: readonly string[]): Omit<PanelProps, "lines"> {
   const wanted = names.join();
-  const key = viewKey(shown);
+  const key = timeRangeKey(shown);
   useEffect(() => {
     if (key === "live") void detail.fill(names);
   }, [detail, key, wanted]);
@@ -57,10 +57,10 @@ export function usePanels({ detail, node, shown }: Props, names: readonly string
 }
 
 export function HistoryFailure({ detail, shown, names }: Omit<Props, "node"> & { names: readonly string[] }): VNode {
-  const key = viewKey(shown);
-  if (key === "live") return <HistoryState key={key} failure={detail.fillFailure.value} reading={false} onRetry={() => detail.refill()} />;
+  const key = timeRangeKey(shown);
+  if (key === "live") return <HistoryStatus key={key} failure={detail.fillFailure.value} reading={false} onRetry={() => detail.refill()} />;
   const failure = detail.pastFailure.value;
-  return <HistoryState key={key} failure={failure} reading={detail.past.value?.key !== key} onRetry={() => void detail.load(key, spanOf(shown, hubNow(), points()), names, points())} />;
+  return <HistoryStatus key={key} failure={failure} reading={detail.past.value?.key !== key} onRetry={() => void detail.load(key, spanOf(shown, hubNow(), points()), names, points())} />;
 }
 
 export function Overview(props: Props): VNode {
@@ -74,7 +74,7 @@ export function Overview(props: Props): VNode {
   const names = lines.map((line) => line.series);
   const base = usePanels(props, names);
   const past = shown.zoom !== null;
-  const loading = past && detail.past.value?.key !== viewKey(shown) && !detail.pastFailure.value;
+  const loading = past && detail.past.value?.key !== timeRangeKey(shown) && !detail.pastFailure.value;
   return (
     <div class="stack">
       <WindowBar view={shown} loading={loading} />
@@ -119,7 +119,7 @@ function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null 
       <header>
         <h3>{t`Cores`}</h3>
         <Now past={past} />
-        <span class="t3 meta end">{t`${cores.length} ${form(cores.length, "thread")}`}</span>
+        <span class="t3 meta end">{t`${cores.length} ${pluralWord(cores.length, "thread")}`}</span>
       </header>
       <div
         class={`cores ${many ? "many" : ""}`}
@@ -142,7 +142,7 @@ function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null 
             class={`${(sample.value ?? 0) > HOT ? "hot" : ""} ${index === looked ? "looked" : ""}`}
             style={{ "--heat": String(Math.round(sample.value ?? 0)) }}
             onMouseEnter={() => setLooked(index)}
-            {...liveAttributes(seriesName("cpu.core", "core", core), sample)}
+            {...sampleAttributes(seriesName("cpu.core", "core", core), sample)}
           />
         ))}
       </div>
@@ -152,7 +152,7 @@ function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null 
           #{shown[0]} {percent(shown[1].value)}
         </b>
         <span class="end">
-          {rich`total ${<b {...liveAttributes("cpu.total", view.latest["cpu.total"])}>{percent(view.latest["cpu.total"]?.value, 1)}</b>}`}
+          {tElements`total ${<b {...sampleAttributes("cpu.total", view.latest["cpu.total"])}>{percent(view.latest["cpu.total"]?.value, 1)}</b>}`}
         </span>
       </div>
     </section>
@@ -186,7 +186,7 @@ function Filesystems({ view, wide, past }: { view: NodeView; wide: boolean; past
                   {t`${size(sample.value)} of ${size(whole)}${above(nodes, 85, 95) && `, ${t`inodes ${percent(nodes)}`}`}`}
                 </span>
               </span>
-              <span class={`row share ${level}`} {...liveAttributes(seriesName("filesystem.used", "mount", mount), sample)}>
+              <span class={`row share ${level}`} {...sampleAttributes(seriesName("filesystem.used", "mount", mount), sample)}>
                 <Mark level={level} />
                 {percent(part)}
               </span>
@@ -218,7 +218,7 @@ function Tcp({ view, past }: { view: NodeView; past: boolean }): VNode | null {
       <dl class="facts pad">
         {shown.map(([series, words]) => [
           <dt key={series}>{words}</dt>,
-          <dd key={`${series}-value`} {...liveAttributes(series, view.latest[series])}>
+          <dd key={`${series}-value`} {...sampleAttributes(series, view.latest[series])}>
             {count(view.latest[series]?.value)}
           </dd>,
         ])}
@@ -246,7 +246,7 @@ function RecentEvents({ id }: { id: string }): VNode {
               <Glyph kind={event.severity === "error" ? "fail" : event.severity === "warning" ? "warn" : "done"} label={event.severity} />
               <span>{eventText(event)}</span>
               <span class="t3">
-                <Time at={event.at}>{moment(event.at, today.value)}</Time>
+                <Time at={event.at}>{timeOrDate(event.at, dayStart.value)}</Time>
               </span>
             </li>
           ))}

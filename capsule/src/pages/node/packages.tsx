@@ -2,18 +2,18 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Page } from "../../core/paged";
-import { rich, t } from "../../core/say";
-import { moment } from "../../core/time";
-import { count, plural } from "../../core/units";
-import type { NodeDetail } from "../../state/node";
-import { today } from "../../state/today";
+import type { Page } from "../../core/live/paged-list";
+import { tElements, t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { count, plural } from "../../core/text/units";
+import type { NodeDetail } from "../../state/node-detail";
+import { dayStart } from "../../state/day-start";
 import type { InstalledPackageView } from "../../state/types";
 import { TextField } from "../../ui/field";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
-import { usePaged } from "../paged";
+import { usePaged } from "../use-paged";
 
 const SETTLE_MS = 250;
 
@@ -49,14 +49,14 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
         <h3>{t`Installed`}</h3>
         {found && (
           <span class="t3 meta">
-            {rich`${plural(found.total, "package")}, last change ${<Time at={found.at}>{moment(found.at, today.value)}</Time>}`}
+            {tElements`${plural(found.total, "package")}, last change ${<Time at={found.at}>{timeOrDate(found.at, dayStart.value)}</Time>}`}
           </span>
         )}
       </header>
       <TextField class="facts-search" label={t`Search in packages`} value={search} onText={setSearch} type="search" input={{ placeholder: t`Search by name`, spellcheck: false }} />
       {found ? (
         <>
-          <MaybeOld failure={failure} onRetry={load} />
+          <StaleNotice failure={failure} onRetry={load} />
           <Rows items={found.items} />
           <ShowMore class="pad" more={found.next !== null} onMore={() => void list.more()}>{t`Show more of ${count(found.total)}`}</ShowMore>
         </>

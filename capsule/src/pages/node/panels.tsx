@@ -2,23 +2,23 @@
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { BIT_WORDS, DEGREE_WORDS, PERCENT_WORDS, PLAIN_WORDS, RATE_WORDS, seriesWords, SIZE_WORDS, type Wording } from "../../core/legend";
-import { t } from "../../core/say";
-import { scaleOf } from "../../core/scale";
-import { labelled, parseSeries, seriesName } from "../../core/series";
-import { LIVE_S, viewKey, type View } from "../../core/view";
-import { fromBuckets, GAP_INTERVALS, partOf, type Cell, type Columns } from "../../core/window";
+import { BIT_FORMAT, DEGREE_FORMAT, PERCENT_FORMAT, PLAIN_FORMAT, RATE_FORMAT, seriesLabel, SIZE_FORMAT, type ValueFormat } from "../../core/charts/value-format";
+import { t } from "../../core/text/i18n";
+import { chartScaleOf } from "../../core/charts/chart-scale";
+import { labelled, parseSeries, seriesName } from "../../core/metrics/series";
+import { LIVE_S, timeRangeKey, type TimeRange } from "../../core/charts/time-range";
+import { fromBuckets, GAP_INTERVALS, partOf, type Cell, type Columns } from "../../core/charts/window";
 import { ChartPanel, type ChartData, type ChartGroup, type ChartSeries } from "../../charts/panel";
-import type { NodeDetail } from "../../state/node";
+import type { NodeDetail } from "../../state/node-detail";
 import { metricUnits, rhythmOfMetric } from "../../state/metrics";
 import { inBits } from "../../state/preferences";
-import { go, place, setQuery } from "../../state/router";
+import { go, pageUrl, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
 import type { NodeView } from "../../state/types";
-import { liveAttributes } from "../../ui/live";
+import { sampleAttributes } from "../../ui/sample-attributes";
 import type { MenuItem } from "../../ui/menu";
 import { Skeleton } from "./skeleton";
-import { Reading } from "./slow";
+import { Reading } from "./history-status";
 
 export interface Line extends ChartSeries {
   series: string;
@@ -27,7 +27,7 @@ export interface Line extends ChartSeries {
 export interface PanelProps {
   detail: NodeDetail;
   node: NodeView;
-  shown: View;
+  shown: TimeRange;
   /** With which moment the live window ends. */
   until: number;
   group: ChartGroup;
@@ -45,7 +45,7 @@ export interface Standing {
 export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & Standing {
   const names = lines.map((line) => line.series);
   const rhythm = Math.max(...names.map((name) => rhythmOfMetric(parseSeries(name)?.metric ?? "")), 1);
-  const window = viewKey(shown);
+  const window = timeRangeKey(shown);
   const base = { since: node.created_at, window };
   const past = detail.past.value;
   if (window === "live" || (shown.zoom && past?.key !== window && shown.range === "live")) {
@@ -75,7 +75,7 @@ interface SpecProps extends PanelProps {
   label: string;
   title?: VNode;
   lines: readonly Line[];
-  words: Wording;
+  words: ValueFormat;
   wide?: boolean;
   more?: readonly MenuItem[];
 }
@@ -88,7 +88,7 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
     return lines.some(({ series }) => node.latest[series]) ? t`No data in this time` : t`Waiting for the first samples`;
   };
   const series = lines[0]?.series ?? "";
-  const scale = scaleOf(series, metricUnits().get(parseSeries(series)?.metric ?? "") ?? "", memoryOf(node));
+  const scale = chartScaleOf(series, metricUnits().get(parseSeries(series)?.metric ?? "") ?? "", memoryOf(node));
   const waiting = seen(data) ? null : data.loading && !detail.pastFailure.value ? <Skeleton what={label} /> : <div class="waiting">{missing()}</div>;
   return (
     <ChartPanel
@@ -101,10 +101,10 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
       waiting={waiting}
       over={data.other && seen(data) ? <Reading failed={detail.pastFailure.value !== null} /> : null}
       columns={lines.map(({ series }) => series)}
-      more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, series, place.peek().query)) }]}
+      more={[...more, { label: t`Compare with other nodes…`, icon: "layout-grid", run: () => go(compareTarget(node.id, series, pageUrl.peek().query)) }]}
       legend={lines.map(({ series }) => {
         const sample = node.latest[series];
-        return shown.zoom ? { value: lastOf(data, lines.findIndex((line) => line.series === series)), live: {} } : { value: sample?.value ?? null, live: liveAttributes(series, sample) };
+        return shown.zoom ? { value: lastOf(data, lines.findIndex((line) => line.series === series)), live: {} } : { value: sample?.value ?? null, live: sampleAttributes(series, sample) };
       })}
       {...scale}
       {...rest}
@@ -149,15 +149,15 @@ export function cpuLines(view: NodeView): readonly Line[] {
 }
 
 export function CpuPanel(props: PanelProps): VNode {
-  return <Panel {...props} label={t`CPU`} lines={cpuLines(props.node)} words={PERCENT_WORDS} wide />;
+  return <Panel {...props} label={t`CPU`} lines={cpuLines(props.node)} words={PERCENT_FORMAT} wide />;
 }
 
 export function MemoryPanel(props: PanelProps): VNode {
-  return <Panel {...props} label={t`Memory`} lines={MEMORY_LINES} words={SIZE_WORDS} />;
+  return <Panel {...props} label={t`Memory`} lines={MEMORY_LINES} words={SIZE_FORMAT} />;
 }
 
 export function LoadPanel(props: PanelProps): VNode {
-  return <Panel {...props} label={t`Load`} lines={LOAD_LINES} words={PLAIN_WORDS} />;
+  return <Panel {...props} label={t`Load`} lines={LOAD_LINES} words={PLAIN_FORMAT} />;
 }
 
 /** Busiest first; `lo` is nobody's network. */
@@ -220,7 +220,7 @@ export function useChoice(names: readonly string[]): [string, (name: string) => 
 }
 
 export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
-  const bits = (place.value.query.get("network") ?? (inBits() ? "bits" : "bytes")) === "bits";
+  const bits = (pageUrl.value.query.get("network") ?? (inBits() ? "bits" : "bytes")) === "bits";
   const other = bits ? "bytes" : "bits";
   return (
     <Panel
@@ -228,14 +228,14 @@ export function NetworkPanel({ names, chosen, onPick, ...props }: PanelProps & O
       label={t`Network ${chosen}`}
       title={<PickTitle what={t`Network`} names={names} chosen={chosen} onPick={onPick} />}
       lines={networkLines(chosen)}
-      words={bits ? BIT_WORDS : RATE_WORDS}
+      words={bits ? BIT_FORMAT : RATE_FORMAT}
       more={[{ label: bits ? t`Show bytes per second` : t`Show bits per second`, run: () => setQuery({ network: other === (inBits() ? "bits" : "bytes") ? null : other }) }]}
     />
   );
 }
 
 export function DiskPanel({ names, chosen, onPick, ...props }: PanelProps & Omit<PickProps, "what">): VNode {
-  return <Panel {...props} label={t`Disk ${chosen}`} title={<PickTitle what={t`Disk`} names={names} chosen={chosen} onPick={onPick} />} lines={diskLines(chosen)} words={RATE_WORDS} />;
+  return <Panel {...props} label={t`Disk ${chosen}`} title={<PickTitle what={t`Disk`} names={names} chosen={chosen} onPick={onPick} />} lines={diskLines(chosen)} words={RATE_FORMAT} />;
 }
 
 const MOST_SENSORS = 4;
@@ -249,10 +249,10 @@ export function sensorLines(view: NodeView): readonly Line[] {
 }
 
 export function TemperaturePanel(props: PanelProps): VNode {
-  return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_WORDS} />;
+  return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_FORMAT} />;
 }
 
 /** One series alone, whichever it is. */
-export function OnePanel({ series, words, wide, ...props }: PanelProps & { series: string; words: Wording; wide: boolean }): VNode {
-  return <Panel {...props} label={seriesWords(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide={wide} />;
+export function OnePanel({ series, words, wide, ...props }: PanelProps & { series: string; words: ValueFormat; wide: boolean }): VNode {
+  return <Panel {...props} label={seriesLabel(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide={wide} />;
 }

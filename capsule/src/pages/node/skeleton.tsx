@@ -1,29 +1,29 @@
 import type { VNode } from "preact";
-import { t } from "../../core/say";
+import { t } from "../../core/text/i18n";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
-import { isLost, Lost } from "../../ui/lost";
+import { isLost, OfflineNotice } from "../../ui/offline-notice";
 import { Banner } from "../../ui/parts";
-import { useStage } from "../../ui/stage";
+import { useLoadingStage } from "../../ui/use-loading-stage";
 
 const CARDS = ["two-wide", "", "", "", "", "", "", ""] as const;
 
 /** A plot to come, in a plot's place. */
 export function Skeleton({ what }: { what: string }): VNode | null {
-  return useStage() ? <div class="skeleton plot-skeleton" role="group" aria-busy="true" aria-label={t`Loading ${what}`} /> : null;
+  return useLoadingStage() ? <div class="skeleton plot-skeleton" role="group" aria-busy="true" aria-label={t`Loading ${what}`} /> : null;
 }
 
 /** A node's page to come: the shape of its head and of its cards. */
 export function PageSkeleton({ name, onRetry }: { name: string | undefined; onRetry: () => void }): VNode | null {
-  const stage = useStage();
+  const stage = useLoadingStage();
   if (!stage) return null;
   if (isLost()) {
     return (
-      <Lost what={name ?? t`the node`}>
+      <OfflineNotice what={name ?? t`the node`}>
         <a class="button slim" href="/">
           {t`Go to the fleet`}
         </a>
-      </Lost>
+      </OfflineNotice>
     );
   }
   return (

@@ -1,19 +1,19 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { policyRefusal } from "../../core/batch";
-import { form, t } from "../../core/say";
-import { moment } from "../../core/time";
-import { actionWord } from "../../core/words";
-import { newKey, submitJob } from "../../state/job";
-import { today } from "../../state/today";
+import { policyRefusal } from "../../core/jobs/batch";
+import { pluralWord, t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { actionLabel } from "../../core/jobs/job-labels";
+import { newIdempotencyKey, submitJob } from "../../state/job-detail";
+import { dayStart } from "../../state/day-start";
 import type { JobBody, NodeView } from "../../state/types";
 import { Icon } from "../../ui/icon";
 import { MenuButton, type MenuItem } from "../../ui/menu";
 import { lazy } from "../../ui/lazy";
-import { begin } from "../many/begin";
-import type { OrderProps } from "./order";
+import { startJob } from "../jobs/submit/start-job";
+import type { JobDialogProps } from "../jobs/submit/job-dialog";
 
-const OrderDialog = lazy<OrderProps>(t`the dialog`, async () => (await import("../orders")).OrderDialog);
+const JobDialog = lazy<JobDialogProps>(t`the dialog`, async () => (await import("../jobs/submit/job-dialog")).JobDialog);
 
 type Action = JobBody["action"];
 
@@ -27,8 +27,8 @@ export function refusal(view: NodeView, action?: Action): string {
 
 /** What changes nothing that is installed is not asked about: it starts, and its output is shown. */
 export function start({ id, name }: NodeView, action: Action): Promise<void> {
-  const key = newKey();
-  return begin(`${actionWord(action)}: ${name}`, () => submitJob(id, { action }, key));
+  const key = newIdempotencyKey();
+  return startJob(`${actionLabel(action)}: ${name}`, () => submitJob(id, { action }, key));
 }
 
 export function UpgradeMenu({ view }: { view: NodeView }): VNode {
@@ -51,11 +51,11 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
             ? []
             : [
                 [
-                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${moment(checked_at, today.value)}` : t`not checked yet`, "search", () => void start(view, "check")),
+                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${timeOrDate(checked_at, dayStart.value)}` : t`not checked yet`, "search", () => void start(view, "check")),
                   ...item("refresh", t`Refresh package lists`, t`reads the repositories again`, "refresh-cw", () => void start(view, "refresh")),
                 ],
                 [
-                  ...ask("upgrade", t`Upgrade packages…`, total === null ? t`available updates not known` : t`${total} ${form(total, "update")}`, "package"),
+                  ...ask("upgrade", t`Upgrade packages…`, total === null ? t`available updates not known` : t`${total} ${pluralWord(total, "update")}`, "package"),
                   ...ask("security-upgrade", t`Security upgrade…`, security ? t`${security} for security` : t`only what is for security`, "shield"),
                   ...ask("full-upgrade", t`Full upgrade…`, t`may also remove packages`, "package"),
                 ],
@@ -75,7 +75,7 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
         ) : null}
         <Icon name="chevron-down" size="small" />
       </MenuButton>
-      {asked && <OrderDialog view={view} action={asked} planned={!policyRefusal(view.policy, "plan")} onClose={() => setAsked(null)} />}
+      {asked && <JobDialog view={view} action={asked} planned={!policyRefusal(view.policy, "plan")} onClose={() => setAsked(null)} />}
     </>
   );
 }

@@ -1,9 +1,9 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { t } from "../../core/say";
+import { t } from "../../core/text/i18n";
 import { redeployNode } from "../../state/deployment";
 import { openDeployment } from "../../state/deployments";
-import { hide, show } from "../../state/dialogs";
+import { closeDialog, showDialog } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
 import { go } from "../../state/router";
 import type { NodeView } from "../../state/types";
@@ -12,9 +12,9 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
-import { ServerFields, SignInFields } from "../add/connection";
-import { credentialsOf, faults, ofKnown, whyAskedAgain, type Entries } from "../add/entries";
-import { DEPLOYMENTS, SENT, startedNote, useSending } from "../many/sending";
+import { ServerFields, SignInFields } from "../add/connection-fields";
+import { credentialsBody, formErrors, knownHostForm, changedKeyReason, type ConnectionForm } from "../add/connection-form";
+import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
 /** Say what will happen, and ask for what is needed to sign in; from then on it is watched like other deployments. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
@@ -24,32 +24,32 @@ export function RedeployDialog({ node: id }: { node: string }): VNode | null {
 
 function Ask({ view }: { view: NodeView }): VNode {
   const [needs, setNeeds] = useState(!view.credentials_kept);
-  const [entries, setEntries] = useState<Entries>(() => ofKnown(view.address));
-  const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
+  const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
+  const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
-  const { sending, give } = useSending();
-  const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
+  const { sending, give } = useSubmit();
+  const change = (part: Partial<ConnectionForm>): void => setEntries((before) => ({ ...before, ...part }));
   const deploy = (): void => {
-    const found = needs ? faults(entries, true) : {};
+    const found = needs ? formErrors(entries, true) : {};
     setWrong(found);
     if (sending || Object.keys(found).length) return;
     setRefusal("");
     const what = t`Deploy ${view.name} again`;
     void give({
       what,
-      send: () => redeployNode(view.id, needs ? credentialsOf(entries) : {}),
+      send: () => redeployNode(view.id, needs ? credentialsBody(entries) : {}),
       taken: (one) => openDeployment(one.peek()),
       late: (one) => startedNote(what, () => openDeployment(one.peek())),
       refused: (why, error) => {
         const asks = error.code === "credentials_required";
         if (asks) setNeeds(true);
-        setRefusal(asks ? whyAskedAgain(error.facts) : why);
+        setRefusal(asks ? changedKeyReason(error.facts) : why);
       },
-      back: (unheard) => (unheard ? go(DEPLOYMENTS) : show({ kind: "redeploy", node: view.id })),
+      back: (unheard) => (unheard ? go(DEPLOYMENTS) : showDialog({ kind: "redeploy", node: view.id })),
     });
   };
   return (
-    <Dialog title={t`Deploy ${view.name} again`} subtitle={view.address} size={needs ? "" : "narrow"} onClose={hide}>
+    <Dialog title={t`Deploy ${view.name} again`} subtitle={view.address} size={needs ? "" : "narrow"} onClose={closeDialog}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -75,7 +75,7 @@ function Ask({ view }: { view: NodeView }): VNode {
             </>
           )}
         </div>
-        <Foot status={sending ? SENT : ""} sending={sending} focused={!needs} onClose={hide}>
+        <Foot status={sending ? SENT_TEXT : ""} sending={sending} focused={!needs} onClose={closeDialog}>
           <Button kind="primary" icon="rotate-cw" type="submit" busy={sending}>
             {t`Deploy again`}
           </Button>

@@ -1,17 +1,17 @@
 import type { Signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { REMOVAL_WORDS, removalSince, removalWay, wasTakenOff, whyAsked } from "../../core/removal";
-import { t } from "../../core/say";
-import { beganAt } from "../../core/steps";
-import { age, duration } from "../../core/time";
+import { REMOVAL_TEXTS, removalSince, removalMethod, removalVerified, credentialsReason } from "../../core/deployments/removal";
+import { t } from "../../core/text/i18n";
+import { beganAt } from "../../core/deployments/deploy-steps";
+import { age, duration } from "../../core/text/time";
 import { hubNow, now } from "../../state/clock";
 import { historyUrl, removeNode, retryDeployment } from "../../state/deployment";
-import { deploymentEnded, follow, openDeployment, turns } from "../../state/deployments";
-import { hide, show } from "../../state/dialogs";
+import { deploymentEnded, followDeployment, openDeployment, deploymentStates } from "../../state/deployments";
+import { closeDialog, showDialog } from "../../state/dialogs";
 import { nodeSignal } from "../../state/fleet";
-import { findDeployments } from "../../state/lists";
-import { go, place } from "../../state/router";
+import { findDeployments } from "../../state/queries";
+import { go, pageUrl } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentView, type NodeView, type RetryBody } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -21,27 +21,27 @@ import { TextField } from "../../ui/field";
 import { Check } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
 import { Banner } from "../../ui/parts";
-import { ServerFields, SignInFields } from "../add/connection";
-import { credentialsOf, faults, NO_ENTRIES, ofKnown, whyAskedAgain, type Entries } from "../add/entries";
+import { ServerFields, SignInFields } from "../add/connection-fields";
+import { credentialsBody, formErrors, EMPTY_CONNECTION, knownHostForm, changedKeyReason, type ConnectionForm } from "../add/connection-form";
 import { FailureBox, ToSettings, triesOf } from "../add/failure";
-import { useOpened } from "../add/opened";
-import { Opening } from "../add/opening";
-import { Bar, Steps } from "../add/steps";
-import { DEPLOYMENTS, isUnheard, SENT, startedNote, useSending } from "../many/sending";
+import { useDeployment } from "../add/use-deployment";
+import { LoadingDialog } from "../add/loading-dialog";
+import { ProgressBar, Steps } from "../add/steps";
+import { DEPLOYMENTS, isUnanswered, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
 /** Type the name, then watch the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
-  const [running, setRunning, readAgain] = useOpened(deployment);
+  const [running, setRunning, readAgain] = useDeployment(deployment);
   const name = view?.name ?? running?.peek().name ?? t`the node`;
   const close = (): void => {
-    hide();
+    closeDialog();
     const one = running?.peek();
     if (one && !deploymentEnded(one)) toast("run", t`Removing ${name}`, t`It continues in the background.`);
-    if (one?.state === "succeeded" && place.peek().path.startsWith(`/n/${id}`)) go("/");
+    if (one?.state === "succeeded" && pageUrl.peek().path.startsWith(`/n/${id}`)) go("/");
   };
   if (running) return <Running one={running.value} name={name} onClose={close} onRetry={async (body) => setRunning(await retryDeployment(running.peek().id, body))} />;
-  if (deployment) return <Opening title={t`Removal`} onRetry={readAgain} />;
+  if (deployment) return <LoadingDialog title={t`Removal`} onRetry={readAgain} />;
   if (!view) return null;
   return <Ask view={view} onClose={close} onStarted={setRunning} />;
 }
@@ -49,15 +49,15 @@ export function RemoveNodeDialog({ node: id, deployment }: { node: string; deplo
 function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void; onStarted: (one: Signal<DeploymentView>) => void }): VNode {
   const [typed, setTyped] = useState("");
   const [force, setForce] = useState(false);
-  const way = removalWay(view);
+  const way = removalMethod(view);
   const [needs, setNeeds] = useState(way === "ask" && !view.simulated);
-  const [entries, setEntries] = useState<Entries>(() => ofKnown(view.address));
-  const [wrong, setWrong] = useState<Partial<Record<keyof Entries, string>>>({});
+  const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
+  const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
   /** When one was sent that nothing was heard of. */
   const [unheard, setUnheard] = useState<number | null>(null);
-  const { sending, give } = useSending();
-  const told = turns.value;
+  const { sending, give } = useSubmit();
+  const told = deploymentStates.value;
   // What became of it is read, now and with each deployment that is told of: the hub may have begun it, and may even have done it already.
   useEffect(() => {
     if (unheard === null || sending) return;
@@ -65,7 +65,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
     findDeployments().then(
       ({ deployments }) => {
         const found = removalSince(deployments, view.id, unheard);
-        if (found && !left) onStarted(follow(found));
+        if (found && !left) onStarted(followDeployment(found));
       },
       (error: unknown) => {
         if (!(error instanceof ApiError)) throw error; // with the link come the deployments, and this is read again
@@ -74,11 +74,11 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
     return () => void (left = true);
   }, [unheard, sending, told]);
   const matches = typed === view.name;
-  const change = (part: Partial<Entries>): void => setEntries((before) => ({ ...before, ...part }));
+  const change = (part: Partial<ConnectionForm>): void => setEntries((before) => ({ ...before, ...part }));
   const remove = (): void => {
     if (!matches || sending) return;
     const asks = needs && !force;
-    const found = asks ? faults(entries, true) : {};
+    const found = asks ? formErrors(entries, true) : {};
     setWrong(found);
     if (Object.keys(found).length) return;
     setRefusal("");
@@ -86,7 +86,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
     const sentAt = hubNow();
     void give({
       what,
-      send: () => removeNode(view.id, asks ? credentialsOf(entries) : {}, force),
+      send: () => removeNode(view.id, asks ? credentialsBody(entries) : {}, force),
       taken: onStarted,
       late: (one) => {
         if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // without contact it is done at once
@@ -95,10 +95,10 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
       refused: (why, error) => {
         const asked = error.code === "credentials_required";
         if (asked) setNeeds(true);
-        if (isUnheard(error)) setUnheard((held) => held ?? sentAt);
-        setRefusal(asked ? whyAskedAgain(error.facts) : why);
+        if (isUnanswered(error)) setUnheard((held) => held ?? sentAt);
+        setRefusal(asked ? changedKeyReason(error.facts) : why);
       },
-      back: (unheard) => (unheard ? go(DEPLOYMENTS) : show({ kind: "remove", node: view.id })),
+      back: (unheard) => (unheard ? go(DEPLOYMENTS) : showDialog({ kind: "remove", node: view.id })),
     });
   };
   return (
@@ -114,7 +114,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
             </Banner>
           )}
           <p class="t2">
-            {force ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.` : REMOVAL_WORDS[needs ? "ask" : way]}{" "}
+            {force ? t`The node is only forgotten here; nothing on the server is touched. Use this for a server that no longer exists.` : REMOVAL_TEXTS[needs ? "ask" : way]}{" "}
             {t`Its history of ${age(now.value - view.created_at)} is deleted here. This cannot be undone.`}
           </p>
           <p>
@@ -124,7 +124,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           </p>
           {needs && !force && (
             <>
-              <p class="t2">{way === "ask" ? whyAsked(view) : ""} {t`Enter them again; they are used only for the removal.`}</p>
+              <p class="t2">{way === "ask" ? credentialsReason(view) : ""} {t`Enter them again; they are used only for the removal.`}</p>
               <ServerFields entries={entries} wrong={wrong} known onChange={change} />
               <TextField label={t`SSH user`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false }} />
               <SignInFields entries={entries} wrong={wrong} onChange={change} />
@@ -137,7 +137,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
           )}
           <ConfirmName name={view.name} value={typed} onText={setTyped} />
         </div>
-        <Foot status={sending ? SENT : ""} sending={sending} focused onClose={onClose}>
+        <Foot status={sending ? SENT_TEXT : ""} sending={sending} focused onClose={onClose}>
           <Button kind="destroy" icon="trash-2" busy={sending} disabled={!matches} onClick={remove}>
             {t`Remove node`}
           </Button>
@@ -151,10 +151,10 @@ function Running({ one, name, onClose, onRetry }: { one: DeploymentView; name: s
   const ended = one.ended_at === null ? "" : ` · ${duration(one.ended_at - beganAt(one))}`;
   const failed = one.state === "failed" || one.state === "cancelled";
   const done = one.state === "succeeded";
-  const forgotten = done && !wasTakenOff(one.steps);
+  const forgotten = done && !removalVerified(one.steps);
   return (
     <Dialog key={one.state} title={failed ? t`Could not remove ${name}` : forgotten ? t`${name} is forgotten` : done ? t`${name} was removed` : t`Removing ${name}`} subtitle={`${one.host}${ended}`} icon="trash-2" onClose={onClose}>
-      {failed ? <FailureBox key={triesOf(one)} one={one} entries={NO_ENTRIES} confirm={name} onRetry={onRetry} /> : <Bar deployment={one} label={t`Removal`} />}
+      {failed ? <FailureBox key={triesOf(one)} one={one} entries={EMPTY_CONNECTION} confirm={name} onRetry={onRetry} /> : <ProgressBar deployment={one} label={t`Removal`} />}
       <Steps deployment={one} last={forgotten ? t`Forgotten` : t`Removed`} />
       <footer>
         <span class="t3 aside">{forgotten ? t`The server was not contacted: what Stardust put on it stays there.` : done ? t`Nothing of Stardust is left on the server.` : failed ? "" : t`This continues when you close the dialog.`}</span>

@@ -1,12 +1,12 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { deviceName, ROLE_HINTS, ROLE_WORDS } from "../../core/access";
-import { rich, t } from "../../core/say";
-import { age, moment } from "../../core/time";
+import { deviceName, ROLE_HINTS, ROLE_LABELS } from "../../core/access/account-labels";
+import { tElements, t } from "../../core/text/i18n";
+import { age, timeOrDate } from "../../core/text/time";
 import { endOtherSessions, endSession, loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
 import { changePassword, mayAct, user } from "../../state/session";
-import { withStepUp } from "../../state/stepup";
+import { withStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import { ApiError, type SessionView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -14,13 +14,13 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { SecretField } from "../../ui/field";
 import { Empty, Time } from "../../ui/parts";
 import { NewPassword, NO_PASSWORD, unmet } from "../login/new-password";
-import { ListView, useListed, type Listed } from "./list";
-import { Refusal, useAct } from "./refusal";
+import { ListView, useList, type ListState } from "./list-view";
+import { ActionError, useAction } from "./use-action";
 import { SecondFactor } from "./second-factor";
 
 export function AccountPage(): VNode {
   const who = user.value;
-  const sessions = useListed<SessionView>(
+  const sessions = useList<SessionView>(
     async (cursor) => {
       const page = await loadSessions(cursor);
       return { items: page.sessions, next: page.next };
@@ -33,7 +33,7 @@ export function AccountPage(): VNode {
       <section class="card" aria-label={t`You`}>
         <div class="row">
           <h2>{who.username}</h2>
-          <span class="pill small accent">{ROLE_WORDS[who.role].toLowerCase()}</span>
+          <span class="pill small accent">{ROLE_LABELS[who.role].toLowerCase()}</span>
         </div>
         <p class="t2">{ROLE_HINTS[who.role]}</p>
         {who.limited && <p class="t2">{mayAct.value ? t`You have access to some nodes only: others are not shown, and a new one needs a tag that you have access to.` : t`You have access to some nodes only: others are not shown.`}</p>}
@@ -71,7 +71,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
   const [current, setCurrent] = useState("");
   const [entries, setEntries] = useState(NO_PASSWORD);
   const [wrong, setWrong] = useState("");
-  const act = useAct();
+  const act = useAction();
   const end = act.held(onClose);
   const [missing, setMissing] = useState("");
   const submit = async (): Promise<void> => {
@@ -103,7 +103,7 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
         }}
       >
         <div class="body">
-          <Refusal text={missing || act.refusal} />
+          <ActionError text={missing || act.refusal} />
           <input class="hidden-text" type="text" name="username" autocomplete="username" value={username} readOnly tabIndex={-1} aria-hidden="true" />
           <SecretField label={t`Current password`} value={current} onText={setCurrent} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
           <NewPassword entries={entries} onChange={setEntries} username={username} current={current} />
@@ -118,8 +118,8 @@ function ChangePassword({ onClose }: { onClose: () => void }): VNode {
   );
 }
 
-function Sessions({ list }: { list: Listed<SessionView> }): VNode {
-  const act = useAct();
+function Sessions({ list }: { list: ListState<SessionView> }): VNode {
+  const act = useAction();
   const others = (list.items?.length ?? 0) > 1;
   const endAll = (): void =>
     void act.run(async () => {
@@ -137,7 +137,7 @@ function Sessions({ list }: { list: Listed<SessionView> }): VNode {
           </Button>
         )}
       </div>
-      <Refusal text={act.refusal} />
+      <ActionError text={act.refusal} />
       <ListView list={list} what={t`the sessions`} refused={t`Your role cannot see sessions.`} empty={<Empty icon="monitor" title={t`No sessions`} text={t`Browsers that are signed in are listed here.`} />}>
         {(items) => <SessionTable items={items} onEnded={(id) => list.set((held) => held.filter((one) => one.id !== id))} />}
       </ListView>
@@ -157,7 +157,7 @@ export function SessionTable({ items, onEnded }: { items: readonly SessionView[]
 }
 
 function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () => void }): VNode {
-  const act = useAct();
+  const act = useAction();
   const name = deviceName(session.user_agent);
   return (
     <li>
@@ -168,7 +168,7 @@ function SessionRow({ session, onEnded }: { session: SessionView; onEnded: () =>
           {session.second_factor && <span class="pill small">{t`second factor`}</span>}
         </div>
         <p class="meta t3">
-          {rich`${session.address || t`this machine`} · signed in ${<Time at={session.created_at}>{moment(session.created_at, now.value)}</Time>} · ${session.current ? t`active now` : t`last seen ${age(now.value - session.last_seen_at)} ago`} · ends ${<Time at={session.expires_at}>{moment(session.expires_at, now.value)}</Time>}`}
+          {tElements`${session.address || t`this machine`} · signed in ${<Time at={session.created_at}>{timeOrDate(session.created_at, now.value)}</Time>} · ${session.current ? t`active now` : t`last seen ${age(now.value - session.last_seen_at)} ago`} · ends ${<Time at={session.expires_at}>{timeOrDate(session.expires_at, now.value)}</Time>}`}
         </p>
         {act.refusal && (
           <p class="wrong" role="alert">

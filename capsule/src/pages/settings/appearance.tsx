@@ -1,11 +1,11 @@
 import type { VNode } from "preact";
-import { refusalText } from "../../core/forbidden";
-import { t } from "../../core/say";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
 import { preferences, savePreferences } from "../../state/preferences";
 import { setTheme, theme, type Theme } from "../../state/theme";
 import { toast } from "../../state/toasts";
 import { ApiError, type PreferencesPatch } from "../../state/types";
-import { Choice } from "../../ui/choice";
+import { RadioCards } from "../../ui/radio-cards";
 import { Switch } from "../../ui/form";
 
 async function save(patch: PreferencesPatch): Promise<void> {
@@ -13,7 +13,7 @@ async function save(patch: PreferencesPatch): Promise<void> {
     await savePreferences(patch);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`The setting was not saved`, refusalText(error), { label: t`Retry`, run: () => void save(patch) });
+    toast("fail", t`The setting was not saved`, errorText(error), { label: t`Retry`, run: () => void save(patch) });
   }
 }
 
@@ -21,7 +21,7 @@ export function AppearancePage(): VNode {
   return (
     <div class="settings">
       <section class="card" aria-label={t`Theme`}>
-        <Choice<Theme>
+        <RadioCards<Theme>
           label={t`Theme`}
           value={theme.value}
           onPick={setTheme}

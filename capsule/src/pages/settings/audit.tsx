@@ -1,25 +1,25 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { auditCsv, auditDetail, auditKey, auditNames, auditOutcome, auditWord, bareId, shortId, type AuditFilter } from "../../core/audit";
-import { t } from "../../core/say";
-import { moment } from "../../core/time";
-import { actionWord } from "../../core/words";
+import { auditCsv, auditDetail, auditKey, auditNames, auditOutcome, auditLabel, bareId, shortId, type AuditFilter } from "../../core/access/audit";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { actionLabel } from "../../core/jobs/job-labels";
 import { ids, nodeName } from "../../state/fleet";
 import { jobs } from "../../state/jobs";
-import { nodeWord } from "../../state/named";
-import { searchAudit, wholeAudit } from "../../state/people";
-import { place, setQuery } from "../../state/router";
+import { nodeLabel } from "../../state/node-label";
+import { searchAudit, loadWholeAudit } from "../../state/users";
+import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
-import { today } from "../../state/today";
+import { dayStart } from "../../state/day-start";
 import type { AuditView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Empty, Time } from "../../ui/parts";
-import { saveText } from "../../ui/save";
-import { ListView, useListed } from "./list";
-import { useAct } from "./refusal";
+import { downloadText } from "../../ui/download";
+import { ListView, useList } from "./list-view";
+import { useAction } from "./use-action";
 
 const SETTLE_MS = 300;
 /** The result of what was not refused and did not fail. */
@@ -31,10 +31,10 @@ const COUNT = new Intl.NumberFormat("en");
 
 /** Who did what. The filter stands in the address, so that it can be sent to somebody. */
 export function AuditPage(): VNode {
-  const query = place.value.query;
+  const query = pageUrl.value.query;
   const filter: AuditFilter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "" };
   const [read, setRead] = useState(0);
-  const list = useListed<AuditView>(
+  const list = useList<AuditView>(
     async (cursor) => {
       const found = await searchAudit(filter, cursor);
       setRead((before) => (cursor ? before : 0) + found.read);
@@ -77,7 +77,7 @@ export function AuditPage(): VNode {
 function Export({ filter }: { filter: AuditFilter }): VNode {
   const [read, setRead] = useState<number | null>(null);
   const shown = useRef(true);
-  const act = useAct();
+  const act = useAction();
   useEffect(
     () => () => {
       shown.current = false;
@@ -88,11 +88,11 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
     void act.run(async () => {
       setRead(0);
       try {
-        const rows = await wholeAudit(filter, (count) => {
+        const rows = await loadWholeAudit(filter, (count) => {
           setRead(count);
           return shown.current && count < MOST_EXPORTED;
         });
-        if (rows) saveText(kind === "csv" ? auditCsv(rows) : `${JSON.stringify(rows, null, 1)}\n`, `stardust-audit.${kind}`, kind === "csv" ? "text/csv" : "application/json");
+        if (rows) downloadText(kind === "csv" ? auditCsv(rows) : `${JSON.stringify(rows, null, 1)}\n`, `stardust-audit.${kind}`, kind === "csv" ? "text/csv" : "application/json");
         else if (shown.current) toast("fail", t`The log is too long to export here`, t`Use “stardust audit export” on the hub.`);
       } finally {
         setRead(null);
@@ -125,7 +125,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
   const told = useMemo(() => auditNames(rows, nodeName), [rows, known]);
   const nameOf = (id: string): string | undefined => {
     const job = jobs.value.find((one) => one.id === id);
-    return nodeName(id) ?? told.get(id) ?? (job && `${actionWord(job.action)}, ${nodeWord(job.node_id)}`);
+    return nodeName(id) ?? told.get(id) ?? (job && `${actionLabel(job.action)}, ${nodeLabel(job.node_id)}`);
   };
   return (
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>
@@ -140,7 +140,7 @@ function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
 type NameOf = (id: string) => string | undefined;
 
 function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
-  const details = auditDetail(row, nameOf, today.value);
+  const details = auditDetail(row, nameOf, dayStart.value);
   const { glyph, label } = auditOutcome(row);
   return (
     <div role="row">
@@ -148,13 +148,13 @@ function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
         <Glyph kind={glyph} label={label} />
       </span>
       <span role="cell" class="medium wrap-any">
-        <span title={row.action}>{auditWord(row.action)}</span>
+        <span title={row.action}>{auditLabel(row.action)}</span>
         {row.result !== DONE && <span class="crit"> {row.result === REFUSED ? t`refused` : row.result}</span>}
       </span>
       <span role="cell" class="t2 wrap-any">
         <Target text={row.target} action={row.action} nameOf={nameOf} />
         {details && (
-          <small class="t3" title={auditDetail(row, (id) => id, today.value)}>
+          <small class="t3" title={auditDetail(row, (id) => id, dayStart.value)}>
             {details}
           </small>
         )}
@@ -166,7 +166,7 @@ function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
         {row.address || "—"}
       </span>
       <span role="cell" class="t3">
-        <Time at={row.at}>{moment(row.at, today.value)}</Time>
+        <Time at={row.at}>{timeOrDate(row.at, dayStart.value)}</Time>
       </span>
     </div>
   );

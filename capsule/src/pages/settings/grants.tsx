@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useId } from "preact/hooks";
-import { t } from "../../core/say";
+import { t } from "../../core/text/i18n";
 import { rows } from "../../state/fleet";
 import type { GrantsView } from "../../state/types";
 import { TagsField } from "../../ui/form";

@@ -2,20 +2,20 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { plainMark } from "../../core/legend";
-import { bytesFor, keptFault, keptSeconds, keptText, lossName, lossText, shortened, TIER_WORDS, type Tier } from "../../core/retention";
-import { rich, t } from "../../core/say";
-import { count, size } from "../../core/units";
+import { axisMark } from "../../core/charts/value-format";
+import { bytesWhenFull, retentionError, parseRetention, retentionText, lossName, lossText, shortenedTiers, TIER_LABELS, type Tier } from "../../core/metrics/retention";
+import { tElements, t } from "../../core/text/i18n";
+import { count, size } from "../../core/text/units";
 import { now } from "../../state/clock";
-import { loadSettings, patchSettings } from "../../state/people";
+import { loadSettings, patchSettings } from "../../state/users";
 import { toast } from "../../state/toasts";
 import { ApiError, type TierView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { Banner, Failure, Loading } from "../../ui/parts";
-import { Refused } from "./list";
-import { Refusal, useAct } from "./refusal";
+import { RoleRefusal } from "./list-view";
+import { ActionError, useAction } from "./use-action";
 import { Typed } from "./user-dialogs";
 
 type Wanted = Readonly<Partial<Record<Tier, number>>>;
@@ -33,7 +33,7 @@ export function HistoryPage(): VNode {
     }
   };
   useEffect(() => void load(), []);
-  if (failure?.status === 403) return <Refused what={t`Only admins can see how long samples are kept.`} />;
+  if (failure?.status === 403) return <RoleRefusal what={t`Only admins can see how long samples are kept.`} />;
   if (failure) return <Failure title={t`The settings could not be read`} error={failure} onRetry={() => void load()} />;
   if (!tiers) return <Loading rows={3} what={t`the settings`} onRetry={() => void load()} />;
   return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={setTiers} />;
@@ -48,21 +48,21 @@ async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted
 }
 
 function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers: readonly TierView[]) => void }): VNode {
-  const [texts, setTexts] = useState<readonly string[]>(() => tiers.map(({ kept_s }) => keptText(kept_s)));
+  const [texts, setTexts] = useState<readonly string[]>(() => tiers.map(({ kept_s }) => retentionText(kept_s)));
   /** What would go, and is asked about first. */
   const [asking, setAsking] = useState<{ going: readonly TierView[]; wanted: Wanted; at: number } | null>(null);
-  const act = useAct();
-  const faults = texts.map((text, index) => keptFault(text, texts[index - 1]));
-  const seconds = texts.map((text, index) => keptSeconds(text) ?? tiers[index]?.kept_s ?? 0);
+  const act = useAction();
+  const faults = texts.map((text, index) => retentionError(text, texts[index - 1]));
+  const seconds = texts.map((text, index) => parseRetention(text) ?? tiers[index]?.kept_s ?? 0);
   const wanted: Wanted = Object.fromEntries(tiers.flatMap(({ tier, kept_s }, index) => (seconds[index] === kept_s ? [] : [[tier, seconds[index]]])));
   const changed = Object.keys(wanted).length > 0;
-  const shorter = shortened(tiers, wanted);
+  const shorter = shortenedTiers(tiers, wanted);
   const valid = faults.every((fault) => fault === "");
-  const total = tiers.reduce((sum, tier, index) => sum + bytesFor(tier, seconds[index] ?? 0), 0);
+  const total = tiers.reduce((sum, tier, index) => sum + bytesWhenFull(tier, seconds[index] ?? 0), 0);
   const save = (): void =>
     void act.run(async () => {
       // What holds now, not when this was opened: a length that was changed meanwhile makes of a longer one a shorter one.
-      const going = shortened((await loadSettings()).retention, wanted);
+      const going = shortenedTiers((await loadSettings()).retention, wanted);
       if (going.length) setAsking({ going, wanted, at: now.peek() });
       else onSaved(await write(wanted));
     });
@@ -78,24 +78,24 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
         >
           <h2>{t`How long samples are kept`}</h2>
           <p class="t2">{t`Charts use the finest samples that reach back far enough. Coarser samples keep the minimum, mean and maximum.`}</p>
-          <Refusal text={act.refusal} />
+          <ActionError text={act.refusal} />
           {tiers.map((tier, index) => (
             <TextField
               key={tier.tier}
-              label={TIER_WORDS[tier.tier]}
+              label={TIER_LABELS[tier.tier]}
               value={texts[index] ?? ""}
               wrong={faults[index] ?? ""}
-              hint={t`About ${size(bytesFor(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${plainMark(tier.bytes_per_value)} bytes each${tier.measured ? `, ${t`as measured here recently`}` : `, ${t`as measured elsewhere: too little is stored here yet`}`}.`}
+              hint={t`About ${size(bytesWhenFull(tier, seconds[index] ?? 0))} when full: ${count(tier.values_per_day)} values a day, ${axisMark(tier.bytes_per_value)} bytes each${tier.measured ? `, ${t`as measured here recently`}` : `, ${t`as measured elsewhere: too little is stored here yet`}`}.`}
               onText={(text) => setTexts(texts.map((one, at) => (at === index ? text : one)))}
               input={{ autocomplete: "off", spellcheck: false, maxLength: 12 }}
             />
           ))}
           <p>
-            {rich`About ${<b class="strong num">{size(total)}</b>} in total`}
+            {tElements`About ${<b class="strong num">{size(total)}</b>} in total`}
           </p>
           {valid && shorter.length > 0 && (
             <Banner mark={<Glyph kind="warn" label="" />}>
-              <b>{t`Older samples are deleted.`}</b> <span class="plain">{t`${shorter.map((tier) => t`${TIER_WORDS[tier.tier]}: older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be restored.`}</span>
+              <b>{t`Older samples are deleted.`}</b> <span class="plain">{t`${shorter.map((tier) => t`${TIER_LABELS[tier.tier]}: older than ${texts[tiers.indexOf(tier)] ?? ""}`).join("; ")}. They cannot be restored.`}</span>
             </Banner>
           )}
           <div>

@@ -2,14 +2,14 @@
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { t } from "../../core/say";
-import { size } from "../../core/units";
-import { vitals } from "../../state/fleet";
-import { loadSettings } from "../../state/people";
+import { t } from "../../core/text/i18n";
+import { size } from "../../core/text/units";
+import { fleetSummary } from "../../state/fleet";
+import { loadSettings } from "../../state/users";
 import { ApiError, type HubView } from "../../state/types";
 import { CopyButton } from "../../ui/copy";
 import { Failure, Loading } from "../../ui/parts";
-import { Refused } from "./list";
+import { RoleRefusal } from "./list-view";
 
 const COPY = "stardust backup FOLDER";
 
@@ -26,10 +26,10 @@ export function HubPage(): VNode {
     }
   };
   useEffect(() => void load(), []);
-  if (failure?.status === 403) return <Refused what={t`Only admins can see the hub’s details.`} />;
+  if (failure?.status === 403) return <RoleRefusal what={t`Only admins can see the hub’s details.`} />;
   if (failure) return <Failure title={t`The hub’s details could not be read`} error={failure} onRetry={() => void load()} />;
   if (!hub) return <Loading rows={3} what={t`the hub`} onRetry={() => void load()} />;
-  const { nodes, online } = vitals.value;
+  const { nodes, online } = fleetSummary.value;
   return (
     <div class="settings">
       <section class="card" aria-label={t`Hub`}>

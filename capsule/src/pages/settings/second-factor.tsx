@@ -1,10 +1,10 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { grouped, recoveryText } from "../../core/access";
-import { refusalText } from "../../core/forbidden";
-import { t } from "../../core/say";
+import { groupSecret, recoveryText } from "../../core/access/account-labels";
+import { errorText } from "../../core/text/error-text";
+import { t } from "../../core/text/i18n";
 import { beginTotp, confirmTotp, newRecoveryCodes, stopTotp } from "../../state/account";
-import { reread, user } from "../../state/session";
+import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type TotpView } from "../../state/types";
 import { Button } from "../../ui/button";
@@ -13,9 +13,9 @@ import { CodeField } from "../../ui/code-field";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, Foot } from "../../ui/dialog";
 import { Qr } from "../../ui/qr";
-import { saveText } from "../../ui/save";
-import { Refusal, useAct } from "./refusal";
-import { KeepFirst, useKeptFirst } from "./shown-once";
+import { downloadText } from "../../ui/download";
+import { ActionError, useAction } from "./use-action";
+import { StoreFirstNote, useConfirmStored } from "./secret-once";
 
 /** The new secret as a picture and as text, and the first code from it. */
 export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; submit: string; onCode: (code: string) => Promise<void> }): VNode {
@@ -31,7 +31,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setCode("");
-      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : refusalText(error));
+      setWrong(error.code === "auth.totp_wrong" ? t`The code is wrong or expired. Check your phone’s clock, then enter the next code.` : errorText(error));
     } finally {
       setBusy(false);
     }
@@ -52,7 +52,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
         </p>
         <div class="code">
           <code aria-labelledby="totp-key" role="group">
-            {grouped(secret.secret)}
+            {groupSecret(secret.secret)}
           </code>
           <CopyButton text={() => secret.secret} name={t`Copy the key`} />
         </div>
@@ -83,7 +83,7 @@ export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[
       </ul>
       <div class="row wrap no-print">
         <CopyButton text={text} slim={false} />
-        <Button icon="download" onClick={() => saveText(text(), "stardust-recovery-codes.txt", "text/plain")}>
+        <Button icon="download" onClick={() => downloadText(text(), "stardust-recovery-codes.txt", "text/plain")}>
           {t`Download`}
         </Button>
         <Button icon="printer" onClick={() => window.print()}>
@@ -141,8 +141,8 @@ export function SecondFactor({ onChanged }: { onChanged: () => void }): VNode {
 function SetUp({ onClose }: { onClose: () => void }): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);
-  const act = useAct();
-  const guard = useKeptFirst(codes !== null, onClose);
+  const act = useAction();
+  const guard = useConfirmStored(codes !== null, onClose);
   /** Its answer has the recovery codes: they find this dialog. */
   const [sent, setSent] = useState(false);
   const begin = (): void => void act.run(async () => setSecret(await beginTotp()));
@@ -156,13 +156,13 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
     } finally {
       setSent(false);
     }
-    await reread();
+    await reloadUser();
   };
   return (
     <Dialog key={codes ? "codes" : "secret"} title={codes ? t`Save your recovery codes` : t`Set up a second factor`} icon="shield" size="narrow" onClose={() => sent || guard.onClose()}>
       <div class="body">
-        <Refusal text={act.refusal} />
-        <KeepFirst warned={guard.warned} />
+        <ActionError text={act.refusal} />
+        <StoreFirstNote warned={guard.warned} />
         {codes ? (
           <RecoveryCodes codes={codes} done={t`Done`} onDone={onClose} />
         ) : secret ? (
@@ -181,20 +181,20 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
 
 function NewCodes({ onClose }: { onClose: () => void }): VNode {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
-  const act = useAct();
-  const guard = useKeptFirst(codes !== null, onClose);
+  const act = useAction();
+  const guard = useConfirmStored(codes !== null, onClose);
   const end = act.held(guard.onClose);
   return (
     <Dialog key={codes ? "codes" : "ask"} title={codes ? t`Save your recovery codes` : t`New recovery codes`} icon="shield" size="narrow" onClose={end.onClose}>
       {codes ? (
         <div class="body">
-          <KeepFirst warned={guard.warned} />
+          <StoreFirstNote warned={guard.warned} />
           <RecoveryCodes codes={codes} done={t`Done`} onDone={onClose} />
         </div>
       ) : (
         <>
           <div class="body">
-            <Refusal text={act.refusal} />
+            <ActionError text={act.refusal} />
             <p class="t2">{t`This creates ten new codes. The ones you have now stop working, used or not.`}</p>
           </div>
           <Foot focused {...end}>
@@ -209,12 +209,12 @@ function NewCodes({ onClose }: { onClose: () => void }): VNode {
 }
 
 function TurnOff({ onClose }: { onClose: () => void }): VNode {
-  const act = useAct();
+  const act = useAction();
   const end = act.held(onClose);
   const stop = async (): Promise<void> => {
     const done = await act.run(async () => {
       await stopTotp();
-      await reread();
+      await reloadUser();
     });
     if (!done) return;
     toast("done", t`The second factor is off`, t`All your other sessions were ended.`);
@@ -223,7 +223,7 @@ function TurnOff({ onClose }: { onClose: () => void }): VNode {
   return (
     <Dialog title={t`Turn off the second factor`} icon="shield" size="narrow" onClose={end.onClose}>
       <div class="body">
-        <Refusal text={act.refusal} />
+        <ActionError text={act.refusal} />
         <p class="t2">{t`From then on, your password alone is enough to sign in. The key and the recovery codes are deleted, and all your other sessions end.`}</p>
       </div>
       <Foot focused {...end}>

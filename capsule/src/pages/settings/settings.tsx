@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { t } from "../../core/say";
+import { t } from "../../core/text/i18n";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
 import { Tabs } from "../../ui/tabs";
@@ -8,8 +8,8 @@ import { AppearancePage } from "./appearance";
 import { AuditPage } from "./audit";
 import { HistoryPage } from "./history";
 import { HubPage } from "./hub";
-import { JoiningPage } from "./joining";
-import { Refused } from "./list";
+import { InvitesPage } from "./invites";
+import { RoleRefusal } from "./list-view";
 import type { SettingsTab } from "./tabs";
 import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
@@ -39,7 +39,7 @@ export function SettingsPage({ tab }: { tab: SettingsTab }): VNode {
       </div>
       <Tabs label={t`Parts of the settings`} tabs={tabs} current={tab} onPick={(picked) => go(picked.href)} />
       <div id="panel" role="tabpanel" aria-label={current?.label}>
-        {closed ? <Refused what={current.who === "acting" ? t`Only operators and admins can see this part.` : t`Only admins can see this part.`} /> : <Panel tab={tab} />}
+        {closed ? <RoleRefusal what={current.who === "acting" ? t`Only operators and admins can see this part.` : t`Only admins can see this part.`} /> : <Panel tab={tab} />}
       </div>
     </div>
   );
@@ -54,7 +54,7 @@ function Panel({ tab }: { tab: SettingsTab }): VNode {
     case "tokens":
       return <TokensPage />;
     case "joining":
-      return <JoiningPage />;
+      return <InvitesPage />;
     case "history":
       return <HistoryPage />;
     case "hub":

@@ -1,10 +1,10 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { grantsWords, noGrants, ROLE_WORDS, rolesUpTo, type Role } from "../../core/access";
-import { t } from "../../core/say";
-import { age, date, short } from "../../core/time";
+import { grantsLabel, grantsNothing, ROLE_LABELS, rolesUpTo, type Role } from "../../core/access/account-labels";
+import { t } from "../../core/text/i18n";
+import { age, date, shortDuration } from "../../core/text/time";
 import { now } from "../../state/clock";
-import { addToken, loadTokens, revokeToken } from "../../state/people";
+import { addToken, loadTokens, revokeToken } from "../../state/users";
 import { user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import type { ApiTokenView, GrantsView, NewTokenView } from "../../state/types";
@@ -15,9 +15,9 @@ import { Check, SelectField } from "../../ui/form";
 import { GridHead } from "../../ui/grid-head";
 import { Empty, Time } from "../../ui/parts";
 import { GrantsField } from "./grants";
-import { ListView, useListed } from "./list";
-import { Refusal, useAct } from "./refusal";
-import { ShownOnce } from "./shown-once";
+import { ListView, useList } from "./list-view";
+import { ActionError, useAction } from "./use-action";
+import { SecretOnce } from "./secret-once";
 import { RoleField, Typed } from "./user-dialogs";
 
 const SOON_S = 7 * 86_400;
@@ -26,7 +26,7 @@ const LIVES: readonly [string, string][] = [["7", t`7 days`], ["30", t`30 days`]
 type Asked = { kind: "new" } | { kind: "revoke"; one: ApiTokenView } | { kind: "made"; made: NewTokenView };
 
 export function TokensPage(): VNode {
-  const list = useListed<ApiTokenView>(
+  const list = useList<ApiTokenView>(
     async (cursor) => {
       const page = await loadTokens(cursor);
       return { items: page.tokens, next: page.next };
@@ -68,7 +68,7 @@ export function TokensPage(): VNode {
           }}
         />
       )}
-      {asked?.kind === "made" && <ShownOnce title={t`Token ${asked.made.info.name}`} label={t`Token`} secret={asked.made.token} text={t`Put it where the program reads it. Anyone who has it can do everything it allows, without a password.`} onClose={close} />}
+      {asked?.kind === "made" && <SecretOnce title={t`Token ${asked.made.info.name}`} label={t`Token`} secret={asked.made.token} text={t`Put it where the program reads it. Anyone who has it can do everything it allows, without a password.`} onClose={close} />}
       {asked?.kind === "revoke" && (
         <Typed
           name={asked.one.name}
@@ -99,13 +99,13 @@ function Row({ one, onRevoke }: { one: ApiTokenView; onRevoke: () => void }): VN
         {one.sensitive && <span class="pill small warn">{t`sensitive actions`}</span>}
       </span>
       <span role="cell" class="t2">
-        {ROLE_WORDS[one.role]}
+        {ROLE_LABELS[one.role]}
       </span>
       <span role="cell" class="t2 cut">
-        {grantsWords(one.grants, mine ? t`All your nodes` : t`All their nodes`)}
+        {grantsLabel(one.grants, mine ? t`All your nodes` : t`All their nodes`)}
       </span>
       <span role="cell" class={left < SOON_S ? "warn" : "t2"}>
-        {left <= 0 ? t`expired` : <Time at={one.expires_at}>{left < SOON_S ? t`in ${short(left)}` : t`${date(one.expires_at, now.value)}, in ${short(left)}`}</Time>}
+        {left <= 0 ? t`expired` : <Time at={one.expires_at}>{left < SOON_S ? t`in ${shortDuration(left)}` : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}</Time>}
       </span>
       <span role="cell" class="t3 cut">
         {one.last_used_at === null ? t`never` : t`${age(now.value - one.last_used_at)} ago${one.last_address ? `, ${one.last_address}` : ""}`}
@@ -125,10 +125,10 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
   const [days, setDays] = useState("90");
   const [grants, setGrants] = useState<GrantsView | null>(null);
   const [sensitive, setSensitive] = useState(false);
-  const act = useAct();
+  const act = useAction();
   const end = act.held(onClose);
   const own = user.value?.role ?? "viewer";
-  const ready = name.trim() !== "" && !(grants && noGrants(grants));
+  const ready = name.trim() !== "" && !(grants && grantsNothing(grants));
   return (
     <Dialog title={t`New API token`} icon="file-key" size="narrow" onClose={end.onClose}>
       <form
@@ -138,7 +138,7 @@ function NewToken({ onClose, onMade }: { onClose: () => void; onMade: (made: New
         }}
       >
         <div class="body">
-          <Refusal text={act.refusal} />
+          <ActionError text={act.refusal} />
           <TextField label={t`Name`} hint={t`What it is for, such as “backup script”.`} value={name} onText={setName} input={{ maxLength: 64, autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
           <RoleField value={role} onPick={setRole} roles={rolesUpTo(own)} />
           <SelectField label={t`Expires in`} value={days} onPick={setDays} options={LIVES} />

@@ -1,32 +1,32 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { noGrants, ROLE_HINTS, ROLE_WORDS, ROLES, type Role } from "../../core/access";
-import { t } from "../../core/say";
-import { addUser, patchUser, resetPassword } from "../../state/people";
+import { grantsNothing, ROLE_HINTS, ROLE_LABELS, ROLES, type Role } from "../../core/access/account-labels";
+import { t } from "../../core/text/i18n";
+import { addUser, patchUser, resetPassword } from "../../state/users";
 import { toast } from "../../state/toasts";
 import type { AccountView, GrantsView, OneTimePasswordView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Choice } from "../../ui/choice";
+import { RadioCards } from "../../ui/radio-cards";
 import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { GrantsField } from "./grants";
-import { Refusal, useAct } from "./refusal";
+import { ActionError, useAction } from "./use-action";
 
-const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] => roles.map((key) => ({ key, label: ROLE_WORDS[key], hint: ROLE_HINTS[key] }));
+const roleOptions = (roles: readonly Role[]): { key: Role; label: string; hint: string }[] => roles.map((key) => ({ key, label: ROLE_LABELS[key], hint: ROLE_HINTS[key] }));
 
 export function RoleField({ value, onPick, roles = ROLES }: { value: Role; onPick: (role: Role) => void; roles?: readonly Role[] }): VNode {
-  return <Choice label={t`Role`} value={value} onPick={onPick} options={roleOptions(roles)} />;
+  return <RadioCards label={t`Role`} value={value} onPick={onPick} options={roleOptions(roles)} />;
 }
 
 export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (made: OneTimePasswordView) => void }): VNode {
   const [username, setUsername] = useState("");
   const [role, setRole] = useState<Role>("viewer");
   const [grants, setGrants] = useState<GrantsView | null>(null);
-  const act = useAct();
+  const act = useAction();
   const end = act.held(onClose);
   const limit = role === "admin" ? null : grants;
-  const ready = username.trim() !== "" && !(limit && noGrants(limit));
+  const ready = username.trim() !== "" && !(limit && grantsNothing(limit));
   return (
     <Dialog title={t`Add user`} icon="users" size="narrow" onClose={end.onClose}>
       <form
@@ -36,7 +36,7 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
         }}
       >
         <div class="body">
-          <Refusal text={act.refusal} />
+          <ActionError text={act.refusal} />
           <TextField label={t`User name`} value={username} onText={setUsername} input={{ maxLength: 64, autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true, autofocus: true }} />
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
@@ -54,11 +54,11 @@ export function AddUser({ onClose, onMade }: { onClose: () => void; onMade: (mad
 export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
   const [role, setRole] = useState<Role>(who.role);
   const [grants, setGrants] = useState<GrantsView | null>(who.grants);
-  const act = useAct();
+  const act = useAction();
   const end = act.held(onClose);
   const limit = role === "admin" ? null : grants;
   const changedGrants = JSON.stringify(limit) !== JSON.stringify(who.grants);
-  const ready = (role !== who.role || changedGrants) && !(limit && noGrants(limit));
+  const ready = (role !== who.role || changedGrants) && !(limit && grantsNothing(limit));
   const save = async (): Promise<void> => {
     if (!ready) return;
     const part = changedGrants ? (limit ? { grants: limit } : { all_nodes: true }) : {};
@@ -76,7 +76,7 @@ export function EditUser({ who, onClose, onChanged }: { who: AccountView; onClos
         }}
       >
         <div class="body">
-          <Refusal text={act.refusal} />
+          <ActionError text={act.refusal} />
           <RoleField value={role} onPick={setRole} />
           {role !== "admin" && <GrantsField label={t`Nodes`} value={grants} onChange={setGrants} every={t`Every node`} />}
         </div>
@@ -102,13 +102,13 @@ interface TypedProps {
 /** An act that cannot be undone: the name is typed first. */
 export function Typed({ name, title, text, button, onClose, act: run }: TypedProps): VNode {
   const [typed, setTyped] = useState("");
-  const act = useAct();
+  const act = useAction();
   const end = act.held(onClose);
   return (
     <Dialog title={title} size="narrow" onClose={end.onClose}>
       <form onSubmit={(event) => event.preventDefault()}>
         <div class="body">
-          <Refusal text={act.refusal} />
+          <ActionError text={act.refusal} />
           <p class="t2">{text}</p>
           <ConfirmName name={name} value={typed} onText={setTyped} />
         </div>
@@ -136,7 +136,7 @@ export function ResetPassword({ who, onClose, onMade }: { who: AccountView; onCl
 }
 
 export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose: () => void; onChanged: (who: AccountView) => void }): VNode {
-  const act = useAct();
+  const act = useAction();
   const end = act.held(onClose);
   const disable = async (): Promise<void> => {
     const done = await act.run(async () => onChanged(await patchUser(who.username, { disabled: true })));
@@ -147,7 +147,7 @@ export function Disable({ who, onClose, onChanged }: { who: AccountView; onClose
   return (
     <Dialog title={t`Disable ${who.username}`} icon="lock" size="narrow" onClose={end.onClose}>
       <div class="body">
-        <Refusal text={act.refusal} />
+        <ActionError text={act.refusal} />
         <p class="t2">{t`All their sessions end now, their API tokens stop working, and they cannot sign in until they are enabled again. Running jobs continue.`}</p>
       </div>
       <Foot focused {...end}>

@@ -1,16 +1,16 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { grantsWords, ROLE_WORDS } from "../../core/access";
-import { t } from "../../core/say";
-import { age } from "../../core/time";
+import { grantsLabel, ROLE_LABELS } from "../../core/access/account-labels";
+import { t } from "../../core/text/i18n";
+import { age } from "../../core/text/time";
 import { loadSessions } from "../../state/account";
 import { now } from "../../state/clock";
-import { loadSettings, loadUsers, patchSettings, patchUser } from "../../state/people";
-import { reread, user } from "../../state/session";
+import { loadSettings, loadUsers, patchSettings, patchUser } from "../../state/users";
+import { reloadUser, user } from "../../state/session";
 import { toast } from "../../state/toasts";
 import { ApiError, type AccountView, type OneTimePasswordView, type SessionView, type SettingsView } from "../../state/types";
 import { Button } from "../../ui/button";
-import { Choice } from "../../ui/choice";
+import { RadioCards } from "../../ui/radio-cards";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
@@ -18,15 +18,15 @@ import { Icon } from "../../ui/icon";
 import { MenuButton } from "../../ui/menu";
 import { Empty, Failure, Loading } from "../../ui/parts";
 import { SessionTable } from "./account";
-import { ListView, useListed } from "./list";
-import { Refusal, useAct } from "./refusal";
-import { ShownOnce } from "./shown-once";
+import { ListView, useList } from "./list-view";
+import { ActionError, useAction } from "./use-action";
+import { SecretOnce } from "./secret-once";
 import { AddUser, Disable, EditUser, ResetPassword } from "./user-dialogs";
 
 type Asked = { kind: "add" } | { kind: "edit" | "reset" | "disable" | "sessions"; who: AccountView } | { kind: "password"; made: OneTimePasswordView; fresh: boolean };
 
 export function UsersPage(): VNode {
-  const list = useListed<AccountView>(
+  const list = useList<AccountView>(
     async (cursor) => {
       const page = await loadUsers(cursor);
       return { items: page.users, next: page.next };
@@ -34,11 +34,11 @@ export function UsersPage(): VNode {
     (who) => who.username,
   );
   const [asked, setAsked] = useState<Asked | null>(null);
-  const act = useAct();
+  const act = useAction();
   const close = (): void => setAsked(null);
   const changed = (who: AccountView): void => {
     list.set((held) => (held.some((one) => one.username === who.username) ? held.map((one) => (one.username === who.username ? who : one)) : [...held, who]));
-    if (who.username === user.peek()?.username) void reread();
+    if (who.username === user.peek()?.username) void reloadUser();
   };
   const enable = (who: AccountView): void =>
     void act.run(async () => {
@@ -57,7 +57,7 @@ export function UsersPage(): VNode {
           {t`Add user`}
         </Button>
       </div>
-      <Refusal text={act.refusal} />
+      <ActionError text={act.refusal} />
       <ListView list={list} what={t`the users`} refused={t`Your role cannot see users.`} empty={<Empty icon="users" title={t`No users`} text={t`People who can sign in are listed here.`} />}>
         {(items) => (
           <div class="card grid-table users-table" role="table" aria-label={t`Users`}>
@@ -75,7 +75,7 @@ export function UsersPage(): VNode {
       {asked?.kind === "disable" && <Disable who={asked.who} onClose={close} onChanged={changed} />}
       {asked?.kind === "sessions" && <SessionsOf who={asked.who} onClose={close} />}
       {asked?.kind === "password" && (
-        <ShownOnce
+        <SecretOnce
           title={asked.fresh ? t`${asked.made.user.username} was added` : t`New password for ${asked.made.user.username}`}
           label={t`One-time password`}
           secret={asked.made.password}
@@ -103,10 +103,10 @@ function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" 
         {who.must_change_password && !who.disabled && <span class="pill small warn">{t`one-time password`}</span>}
       </span>
       <span role="cell" class="t2">
-        {ROLE_WORDS[who.role]}
+        {ROLE_LABELS[who.role]}
       </span>
       <span role="cell" class="t2 cut">
-        {grantsWords(who.grants)}
+        {grantsLabel(who.grants)}
       </span>
       <span role="cell" class="row t2">
         <Glyph kind={who.totp_enabled ? "done" : "wait"} label="" />
@@ -136,7 +136,7 @@ function Row({ who, onAsk, onEnable }: { who: AccountView; onAsk: (kind: "edit" 
 }
 
 function SessionsOf({ who, onClose }: { who: AccountView; onClose: () => void }): VNode {
-  const list = useListed<SessionView>(
+  const list = useList<SessionView>(
     async (cursor) => {
       const page = await loadSessions(cursor, who.username);
       return { items: page.sessions, next: page.next };
@@ -169,7 +169,7 @@ function Rule(): VNode | null {
   const [held, setHeld] = useState<SettingsView | null>(null);
   const [wanted, setWanted] = useState<RuleKey>("none");
   const [failure, setFailure] = useState<ApiError | null>(null);
-  const act = useAct();
+  const act = useAction();
   const see = (view: SettingsView): void => {
     setHeld(view);
     setWanted(view.require_totp);
@@ -193,7 +193,7 @@ function Rule(): VNode | null {
     const done = await act.run(async () => see(await patchSettings({ require_totp: wanted })));
     if (!done) return;
     toast("done", wanted === "none" ? t`A second factor is no longer required` : t`A second factor is now required for ${RULE_WORDS[wanted].toLowerCase()}`);
-    await reread();
+    await reloadUser();
   };
   return (
     <section class="card rule-card" aria-label={t`Required second factor`}>
@@ -204,8 +204,8 @@ function Rule(): VNode | null {
           if (changed) void save();
         }}
       >
-        <Refusal text={act.refusal} />
-        <Choice<RuleKey>
+        <ActionError text={act.refusal} />
+        <RadioCards<RuleKey>
           label={t`Who must have a second factor`}
           value={wanted}
           onPick={setWanted}

@@ -1,12 +1,12 @@
 import type { VNode } from "preact";
-import { hindrance, hindrances } from "../../core/able";
-import { someOf } from "../../core/batch";
-import { names } from "../../core/lineup";
-import { t } from "../../core/say";
-import { age } from "../../core/time";
-import { plural } from "../../core/units";
+import { ineligibleReason, ineligibleReasons } from "../../core/jobs/eligibility";
+import { listSome } from "../../core/jobs/batch";
+import { nameCollator } from "../../core/nodes/node-groups";
+import { t } from "../../core/text/i18n";
+import { age } from "../../core/text/time";
+import { plural } from "../../core/text/units";
 import { now } from "../../state/clock";
-import { show } from "../../state/dialogs";
+import { showDialog } from "../../state/dialogs";
 import { loaded, rows, type Row } from "../../state/fleet";
 import { go } from "../../state/router";
 import { mayAct } from "../../state/session";
@@ -14,7 +14,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
 import { Empty, Loading } from "../../ui/parts";
-import { Windowed } from "../../ui/windowed";
+import { VirtualList } from "../../ui/virtual-list";
 import { Security } from "../fleet/cells";
 
 /** Nodes with updates (for security) that a search lists. */
@@ -26,10 +26,10 @@ export function fitting(all: readonly Row[], search: string, security: boolean):
 export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
   if (!loaded.value) return <Loading rows={10} what={t`the fleet`} />;
   const action = security ? "security-upgrade" : "upgrade";
-  const found = fitting(rows.value, search, security).sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || names.compare(a.node.name, b.node.name));
+  const found = fitting(rows.value, search, security).sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || nameCollator.compare(a.node.name, b.node.name));
   const unknown = rows.value.filter(({ node }) => node.updates.total === null);
   if (!found.length) return search.trim() || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No matching node has security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`Not known for ${plural(unknown.length, "node")}.` : t`No node reported anything newer.`} />;
-  const reasons = hindrances(found.map(({ node }) => node), action);
+  const reasons = ineligibleReasons(found.map(({ node }) => node), action);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
   return (
     <>
@@ -40,19 +40,19 @@ export function ByNode({ search, security, old }: { search: string; security: bo
       )}
       <div class="card grid-table updates-table nodes" role="table" aria-label={t`Nodes with updates`} aria-rowcount={found.length + 1}>
         <GridHead labels={[t`Node`, t`Updates`, t`Checked`, t`Action`]} unseen={[t`Action`]} right={[t`Updates`]} />
-        <Windowed
+        <VirtualList
           count={found.length}
           height={height}
           row={(index) => {
             const row = found[index];
             if (!row) return null;
-            const { node, standing } = row;
-            const why = hindrance(node, action);
+            const { node, health } = row;
+            const why = ineligibleReason(node, action);
             const open = (): void => go(`/n/${node.id}/packages`);
             return (
               <div role="row" key={node.id} aria-rowindex={index + 2} tabIndex={0} onClick={open} onKeyDown={(event) => event.key === "Enter" && event.target === event.currentTarget && open()}>
                 <span role="rowheader" class="row">
-                  <Glyph kind={standing} />
+                  <Glyph kind={health} />
                   <a class="medium cut" href={`/n/${node.id}/packages`} tabIndex={-1}>
                     {node.name}
                   </a>
@@ -72,7 +72,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
                       slim
                       onClick={(event) => {
                         event.stopPropagation();
-                        show({ kind: "order", node: node.id, action });
+                        showDialog({ kind: "order", node: node.id, action });
                       }}
                     >
                       {t`Upgrade…`}
@@ -84,7 +84,7 @@ export function ByNode({ search, security, old }: { search: string; security: bo
           }}
         />
       </div>
-      {unknown.length > 0 && <p class="t3 meta">{t`Not known for ${plural(unknown.length, "node")}: ${someOf(unknown.map(({ node }) => node.name), 5)}.`}</p>}
+      {unknown.length > 0 && <p class="t3 meta">{t`Not known for ${plural(unknown.length, "node")}: ${listSome(unknown.map(({ node }) => node.name), 5)}.`}</p>}
     </>
   );
 }

@@ -1,27 +1,27 @@
 import { computed } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { hindrance } from "../../core/able";
-import type { Page } from "../../core/paged";
-import { Rereads } from "../../core/rereads";
-import { form, t } from "../../core/say";
-import { age } from "../../core/time";
-import { count, plural } from "../../core/units";
-import { newestFirst } from "../../core/versions";
+import { ineligibleReason } from "../../core/jobs/eligibility";
+import type { Page } from "../../core/live/paged-list";
+import { RefetchSchedule } from "../../core/live/refetch-schedule";
+import { pluralWord, t } from "../../core/text/i18n";
+import { age } from "../../core/text/time";
+import { count, plural } from "../../core/text/units";
+import { newestFirst } from "../../core/text/versions";
 import { now } from "../../state/clock";
-import { show } from "../../state/dialogs";
+import { showDialog } from "../../state/dialogs";
 import { nodeSignal, rows } from "../../state/fleet";
-import { nodeWord } from "../../state/named";
+import { nodeLabel } from "../../state/node-label";
 import { mayAct } from "../../state/session";
 import type { NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView } from "../../state/types";
 import { loadNodesOf, loadUpdates } from "../../state/updates";
 import { Button } from "../../ui/button";
 import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
-import { MaybeOld } from "../../ui/maybe-old";
+import { StaleNotice } from "../../ui/stale-notice";
 import { Empty, Failure, Loading } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
-import { usePaged } from "../paged";
+import { usePaged } from "../use-paged";
 
 const SETTLE_MS = 250;
 const VERSIONS = 2;
@@ -34,7 +34,7 @@ const told = computed(() => rows.value.map(({ node: { id, updates } }) => `${id}
 function useFresh(list: { refresh: () => Promise<void> }): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const rereads = new Rereads(performance.now());
+    const rereads = new RefetchSchedule(performance.now());
     const plan = (): void => {
       clearTimeout(timer);
       if (rereads.next < Infinity) timer = setTimeout(read, rereads.next - performance.now());
@@ -82,7 +82,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
   if (!found) return <Loading rows={10} what={t`the updates`} onRetry={load} />;
   return (
     <>
-      <MaybeOld failure={failure} onRetry={load} />
+      <StaleNotice failure={failure} onRetry={load} />
       {!found.items.length ? (
         words || security ? (
           <Empty icon="filter" title={t`No package matches`} text={security && !words ? t`No security updates are waiting.` : security ? t`No waiting security update has “${words}” in its name.` : t`No waiting update has “${words}” in its name.`} />
@@ -102,7 +102,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
       <p class="t3 meta">
         {t`${plural(found.total, "package")}, ${count(found.security)} for security.`}{" "}
         {found.oldest_at === null ? t`Reported by ${plural(found.told, "node")}.` : t`Reported by ${plural(found.told, "node")}, the oldest list ${age(now.value - found.oldest_at)} ago.`}{found.silent > 0 && ` ${t`Not known for ${plural(found.silent, "node")}.`}`}
-        {found.cut > 0 && ` ${t`${plural(found.cut, "node")} ${form(found.cut, "has", "have")} more updates than the list holds.`}`}
+        {found.cut > 0 && ` ${t`${plural(found.cut, "node")} ${pluralWord(found.cut, "has", "have")} more updates than the list holds.`}`}
       </p>
       <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Show more of ${count(found.total)}`}</ShowMore>
     </>
@@ -155,7 +155,7 @@ function NodesOf({ name }: { name: string }): VNode {
   useFresh(list);
   const whyNot = (one: NodeUpdateView): string => {
     const view = nodeSignal(one.node_id)?.value;
-    return !view ? t`gone` : one.held ? t`held on the server` : hindrance(view, "upgrade");
+    return !view ? t`gone` : one.held ? t`held on the server` : ineligibleReason(view, "upgrade");
   };
   const able = found?.items.filter((one) => !whyNot(one)) ?? [];
   return (
@@ -177,7 +177,7 @@ function NodesOf({ name }: { name: string }): VNode {
                 const why = whyNot(one);
                 return (
                   <li key={one.node_id} title={why || undefined} class={why ? "t3" : ""}>
-                    <a href={`/n/${one.node_id}`}>{nodeWord(one.node_id)}</a>{" "}
+                    <a href={`/n/${one.node_id}`}>{nodeLabel(one.node_id)}</a>{" "}
                     <span class="mono t3">
                       {one.from || "?"} → {one.to || "?"}
                     </span>
@@ -191,7 +191,7 @@ function NodesOf({ name }: { name: string }): VNode {
             <ShowMore more={found.next !== null} onMore={() => void list.more()}>{t`Load more`}</ShowMore>
             {mayAct.value && (
               <div class="row">
-                <Button slim kind="primary" disabled={!able.length} onClick={() => show({ kind: "many", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
+                <Button slim kind="primary" disabled={!able.length} onClick={() => showDialog({ kind: "many", nodes: able.map(({ node_id }) => node_id), action: "upgrade", packages: [name] })}>
                   {able.length ? t`Upgrade it on ${able.length}…` : t`No node can install it now`}
                 </Button>
               </div>

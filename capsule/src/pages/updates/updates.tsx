@@ -1,36 +1,36 @@
 import type { VNode } from "preact";
-import { someOf } from "../../core/batch";
-import { listsAreOld } from "../../core/facts";
-import { t } from "../../core/say";
-import { plural } from "../../core/units";
+import { listSome } from "../../core/jobs/batch";
+import { listsAreOld } from "../../core/nodes/node-status";
+import { t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
 import { now } from "../../state/clock";
-import { show } from "../../state/dialogs";
-import { rows, vitals } from "../../state/fleet";
-import { place, setQuery } from "../../state/router";
+import { showDialog } from "../../state/dialogs";
+import { rows, fleetSummary } from "../../state/fleet";
+import { pageUrl, setQuery } from "../../state/router";
 import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { Banner, Segmented } from "../../ui/parts";
 import { SearchField } from "../../ui/search";
-import { hindrance } from "../../core/able";
+import { ineligibleReason } from "../../core/jobs/eligibility";
 import { ByNode, fitting } from "./by-node";
 import { ByPackage } from "./by-package";
 
 /** Newer packages across the fleet: which there are, where, and the way to bring them in. */
 export function UpdatesPage(): VNode {
-  const { query } = place.value;
+  const { query } = pageUrl.value;
   const by = query.get("by") === "node" ? "node" : "package";
   const search = query.get("q") ?? "";
   const security = query.get("security") === "1";
   const wanted = by === "node" ? t`Search nodes` : t`Search packages`;
-  const v = vitals.value;
+  const v = fleetSummary.value;
   const wanting = fitting(rows.value, by === "node" ? search : "", security);
   /** The search narrows packages, and an order from here is for all of them. */
   const beyond = by === "package" && search.trim() !== "";
   const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
-  const readable = old.filter(({ node }) => !hindrance(node, "refresh"));
-  const able = wanting.filter(({ node }) => !hindrance(node, security ? "security-upgrade" : "upgrade"));
+  const readable = old.filter(({ node }) => !ineligibleReason(node, "refresh"));
+  const able = wanting.filter(({ node }) => !ineligibleReason(node, security ? "security-upgrade" : "upgrade"));
   return (
     <div class="page">
       <div class="page-head wrap">
@@ -41,7 +41,7 @@ export function UpdatesPage(): VNode {
           </p>
         </div>
         {mayAct.value && able.length > 0 && (
-          <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => show({ kind: "many", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
+          <Button kind="primary" icon={security ? "shield" : "package"} onClick={() => showDialog({ kind: "many", nodes: able.map(({ node }) => node.id), action: security ? "security-upgrade" : "upgrade" })}>
             {beyond
               ? security
                 ? t`All security upgrades on ${plural(able.length, "node")}…`
@@ -58,14 +58,14 @@ export function UpdatesPage(): VNode {
           action={
             mayAct.value &&
             readable.length > 0 && (
-              <Button slim onClick={() => show({ kind: "many", nodes: readable.map(({ node }) => node.id), action: "refresh" })}>
+              <Button slim onClick={() => showDialog({ kind: "many", nodes: readable.map(({ node }) => node.id), action: "refresh" })}>
                 {t`Refresh on ${plural(readable.length, "node")}…`}
               </Button>
             )
           }
         >
           <b>{t`Old or missing package lists on ${plural(old.length, "node")}.`}</b>{" "}
-          <span class="plain">{t`Updates published since then are not counted there: ${someOf(old.map(({ node }) => node.name), 5)}.`}</span>
+          <span class="plain">{t`Updates published since then are not counted there: ${listSome(old.map(({ node }) => node.name), 5)}.`}</span>
         </Banner>
       )}
       {!mayAct.value && <p class="t3">{t`Your role can view updates; only operators and admins can install them.`}</p>}

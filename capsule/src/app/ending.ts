@@ -1,3 +1,0 @@
-import "../pages/first";
-
-export { look } from "../state/ending";

@@ -1,0 +1,153 @@
+/** The list of keys, and the question for the password: small dialogs that are seldom seen. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../core/text/i18n";
+import { closeDialog } from "../state/dialogs";
+import { preferences } from "../state/preferences";
+import { user } from "../state/session";
+import { stepUp } from "../state/step-up";
+import { ApiError } from "../state/types";
+import { Button } from "../ui/button";
+import { CodeField } from "../ui/code-field";
+import { Dialog, Foot } from "../ui/dialog";
+import { SecretField, TextField } from "../ui/field";
+
+const KEYS: readonly (readonly [string, readonly (readonly [string[], string])[]])[] = [
+  [
+    t`Anywhere`,
+    [
+      [[t`Ctrl`, "K"], t`Search or run a command`],
+      [["/"], t`Filter`],
+      [["n"], t`Add a node`],
+      [["g", "f"], t`Go to fleet`],
+      [["g", "u"], t`Go to updates`],
+      [["g", "j"], t`Go to jobs`],
+      [["g", "e"], t`Go to events`],
+      [["g", "s"], t`Go to settings`],
+      [["j", "k"], t`Next or previous row`],
+      [[t`Enter`, "o"], t`Open the row`],
+      [["t"], t`Switch the theme`],
+      [["?"], t`Show this list`],
+      [[t`Esc`], t`Close what is open, else clear the filter, else the selection`],
+    ],
+  ],
+  [
+    t`Fleet`,
+    [
+      [["←", "→"], t`Close or open a group`],
+      [["x"], t`Select the row or its group`],
+      [[t`Shift`, "x"], t`Select from the last selected row to this one`],
+      [["u"], t`Upgrade the selected nodes`],
+    ],
+  ],
+  [
+    t`Node`,
+    [
+      [["[", "]"], t`Previous or next node`],
+      [["1", "…", "5"], t`Live, 1 hour, 24 hours, 7 days, 30 days`],
+      [[t`Space`], t`Freeze or resume live charts and processes`],
+      [["v"], t`Show the chart under the pointer as a table`],
+      [["←", "→"], t`In a chart: move by sample; with Shift, select a range, then Enter zooms in`],
+      [[t`Esc`], t`Leave the chosen time range`],
+    ],
+  ],
+];
+
+export function ShortcutsDialog(): VNode {
+  const on = preferences.value.single_keys;
+  return (
+    <Dialog title={t`Keyboard shortcuts`} icon="keyboard" size="narrow" onClose={closeDialog}>
+      <div class="body" role="region" aria-label={t`Keyboard shortcuts, list`} tabIndex={0}>
+        {!on && <p class="t2">{t`Single-key shortcuts are off. Turn them on under Settings, Appearance.`}</p>}
+        {KEYS.map(([title, keys]) => (
+          <section key={title} aria-label={title}>
+            <h3 class="t3 meta">{title}</h3>
+            <dl class="keys">
+              {keys.map(([names, words]) => [
+                <dt key={words}>
+                  {names.map((key) => (
+                    <kbd key={key}>{key}</kbd>
+                  ))}
+                </dt>,
+                <dd key={`${words}-what`}>{words}</dd>,
+              ])}
+            </dl>
+          </section>
+        ))}
+      </div>
+    </Dialog>
+  );
+}
+
+export function StepUpDialog(): VNode {
+  const [password, setPassword] = useState("");
+  const [code, setCode] = useState("");
+  const [recovery, setRecovery] = useState(false);
+  const [wrong, setWrong] = useState("");
+  const [wrongCode, setWrongCode] = useState("");
+  const [busy, setBusy] = useState(false);
+  const asked = stepUp.value;
+  const second = user.value?.totp_enabled ?? false;
+  const ready = password !== "" && (!second || (recovery ? code.trim() !== "" : code.length === 6));
+  const confirm = async (digits = code): Promise<void> => {
+    if (busy || !password) return;
+    setBusy(true);
+    setWrong("");
+    setWrongCode("");
+    try {
+      await asked?.confirm(password, second ? digits.trim() : "");
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setCode("");
+      if (error.code === "auth.totp_wrong") setWrongCode(recovery ? t`This recovery code is wrong or was already used.` : t`The code is wrong, expired or already used. Wait for the next one.`);
+      else {
+        setWrong(error.code === "auth.bad_credentials" ? t`The password is wrong.` : error.detail);
+        setPassword("");
+      }
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={t`Confirm your identity`} subtitle={second ? t`With your password and a code.` : t`With your password.`} icon="lock" size="narrow" onClose={() => asked?.cancel()}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) void confirm();
+        }}
+      >
+        <div class="body">
+          <SecretField label={t`Your password`} value={password} onText={setPassword} wrong={wrong} input={{ autocomplete: "current-password", required: true, autofocus: true }} />
+          {second && (
+            <>
+              {recovery ? (
+                <TextField key="recovery" label={t`Recovery code`} value={code} onText={setCode} wrong={wrongCode} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, required: true }} />
+              ) : (
+                <CodeField key="code" label={t`6-digit code`} value={code} onText={setCode} onFull={(digits) => void confirm(digits)} wrong={wrongCode} />
+              )}
+              <div>
+                <Button
+                  slim
+                  kind="quiet"
+                  onClick={() => {
+                    setRecovery(!recovery);
+                    setCode("");
+                    setWrongCode("");
+                  }}
+                >
+                  {recovery ? t`Use a code from the app` : t`Use a recovery code`}
+                </Button>
+              </div>
+            </>
+          )}
+        </div>
+        <Foot onClose={() => asked?.cancel()}>
+          <Button kind="primary" type="submit" busy={busy} disabled={!ready}>
+            {t`Confirm`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

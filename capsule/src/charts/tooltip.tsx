@@ -1,0 +1,106 @@
+/** The words at a moment of a chart: values, or how long there are none, and what happened then. */
+
+import type { VNode } from "preact";
+import { marksNear, type ChartMark } from "../core/charts/chart-marks";
+import type { ValueFormat } from "../core/charts/value-format";
+import { tElements, t } from "../core/text/i18n";
+import { age, clock, date, sameDay } from "../core/text/time";
+import { findGaps, seriesGaps, sampleRow } from "../core/charts/window";
+import { hostClock } from "../core/text/host-clock";
+import type { ChartProps } from "./types";
+
+const DAY_S = 86_400;
+
+export interface Moment {
+  at: number;
+  values: (number | null)[];
+  /** Lowest and highest of the bucket, where that is known. */
+  range: (readonly [number, number] | null)[];
+  /** Of each line by itself: seconds that it has no data there while others have; 0 = it has, or it is no server of its own. */
+  gaps: number[];
+  /** Seconds without data round this moment; 0 = there is data. */
+  missing: number;
+  marks: ChartMark[];
+}
+
+/** What there is at a moment; `reach`: seconds that a few pixels are, for marks. */
+export function momentAt({ data, group }: ChartProps, at: number, reach: number): Moment {
+  const { columns, from, since, to, hole, band, apart } = data;
+  const marks = marksNear(group.marks, at, reach);
+  const missing = findGaps(columns, Math.max(from, since), to, hole).find((one) => at > one.from && at < one.to);
+  if (missing) return { at, values: [], range: [], gaps: [], missing: missing.to - missing.from, marks };
+  const limit = Number.isFinite(hole) ? hole : to - from;
+  const rows = columns.values.map((column) => sampleRow(columns.times, column, at, limit));
+  const gaps = (apart ? seriesGaps(columns, from, to, hole, apart) : []).map((own) => own.find((one) => at > one.from && at < one.to)).map((one) => (one ? one.to - one.from : 0));
+  const nearest = rows.filter((row) => row >= 0).map((row) => columns.times[row] as number);
+  return {
+    at: nearest.length ? nearest.reduce((best, one) => (Math.abs(one - at) < Math.abs(best - at) ? one : best)) : at,
+    values: rows.map((row, index) => (gaps[index] ? null : (columns.values[index]?.[row] ?? null))),
+    gaps,
+    range: rows.map((row, index) => {
+      const [low, high] = [band?.min[index]?.[row], band?.max[index]?.[row]];
+      return low == null || high == null || low === high ? null : [low, high];
+    }),
+    missing: 0,
+    marks,
+  };
+}
+
+/** What stands where a line has no value. */
+const absent = (gap = 0): string => (gap > 0 ? t`no data ${age(gap)}` : "—");
+
+/** "9.1%–9.4%"; empty where both ends read the same. */
+export function rangeText({ row }: ValueFormat, [low, high]: readonly [number, number]): string {
+  const [from, to] = row([low, high]);
+  // A unit that is said once stands with the second.
+  return from === to || to?.startsWith(`${from}\u00a0`) ? "" : `${from}–${to}`;
+}
+
+export function timeText(at: number, { from, to }: { from: number; to: number }, now = Date.now() / 1000): string {
+  return to - from > DAY_S || !sameDay(at, now) ? `${date(at, now)}, ${clock(at)}` : clock(at);
+}
+
+/** One sentence for those who do not see the chart. */
+export function momentSentence({ series, words, data }: ChartProps, moment: Moment): string {
+  const values = moment.missing > 0 ? t`no data for ${age(moment.missing)}` : series.map((one, index) => `${one.name} ${moment.values[index] == null ? t`no data` : words.text(moment.values[index] as number)}`).join(", ");
+  return [`${timeText(moment.at, data)}: ${values}`, ...moment.marks.map((mark) => mark.text)].join("; ");
+}
+
+export function Tooltip({ props, moment, left, width }: { props: ChartProps; moment: Moment; left: number; width: number }): VNode {
+  const { series, words, threshold, group, data } = props;
+  const there = hostClock(moment.at, group.zone);
+  return (
+    <div class="plot-tip" style={left > width - 210 ? { right: `${width - left + 14}px` } : { left: `${left + 14}px` }}>
+      <p>
+        {timeText(moment.at, data)}
+        {there && <> · {there}</>}
+      </p>
+      {moment.missing > 0 ? (
+        <div>{t`no data ${age(moment.missing)}`}</div>
+      ) : (
+        series.map((one, index) => {
+          const value = moment.values[index];
+          const range = moment.range[index];
+          return (
+            <div key={one.name}>
+              <i class={`key-${one.colour}`} />
+              {one.name}
+              <b>{value == null ? absent(moment.gaps[index]) : words.text(value)}</b>
+              {range && value != null && <span class="t3">{rangeText(words, range)}</span>}
+            </div>
+          );
+        })
+      )}
+      {threshold && (
+        <div class="t3">
+          {tElements`threshold ${<b class={threshold.level}>{words.axis(threshold.at)}</b>}`}
+        </div>
+      )}
+      {moment.marks.map((mark) => (
+        <div key={`${mark.at}${mark.text}`} class={mark.level}>
+          <span class="cut">{mark.text}</span>
+        </div>
+      ))}
+    </div>
+  );
+}

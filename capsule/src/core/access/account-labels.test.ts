@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { codeDigits, detailText, deviceName, grantsLabel, groupSecret, recoveryText, rolesUpTo } from "./account-labels";
+import { auditCsv, auditDetail, matchesAuditFilter, auditNames, auditOutcome, auditLabel } from "./audit";
+import { checkBytes, qrCode, qrPath } from "./qr-code";
+
+const URI = "otpauth://totp/Stardust:admin?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Stardust&algorithm=SHA1&digits=6&period=30";
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const lines = (text: string): string[] => (qrCode(bytes(text)) ?? []).map((row) => row.map((dark) => (dark ? "1" : "0")).join(""));
+
+test("check bytes are those of the standard's own example", () => {
+  // "01234567" as a version 1-M symbol, ISO/IEC 18004 annex I
+  assert.deepEqual(checkBytes([16, 32, 12, 86, 97, 128, 236, 17, 236, 17, 236, 17, 236, 17, 236, 17], 10), [165, 36, 212, 193, 237, 54, 199, 135, 44, 85]);
+});
+
+test("a code is the one that two other programs read and draw", () => {
+  // Held against OpenCV's reader and python-qrcode for lengths at both ends of versions 1 to 20.
+  assert.equal(createHash("sha256").update(lines(URI).join("\n")).digest("hex"), "4c2b758cb786341b4649b36965f16aae698b25ca6dd830a1da01011416172d09");
+});
+
+test("a code grows with its text until it does not fit", () => {
+  for (const [length, size] of [[1, 21], [14, 21], [15, 25], [122, 45], [123, 49], [213, 57], [214, 61], [666, 97]] as const) assert.equal(lines("x".repeat(length)).length, size);
+  assert.equal(qrCode(new Uint8Array(667)), null);
+});
+
+test("the path covers the dark modules and no other", () => {
+  const grid = qrCode(bytes(URI)) ?? [];
+  const drawn = grid.map((row) => row.map(() => false));
+  for (const [, x, y, length, back] of qrPath(grid).matchAll(/M(\d+) (\d+)h(\d+)v1H(\d+)z/g)) {
+    assert.equal(back, x);
+    for (let step = 0; step < Number(length); step++) (drawn[Number(y)] as boolean[])[Number(x) + step] = true;
+  }
+  assert.deepEqual(drawn, grid);
+});
+
+test("a code may be pasted as apps show it", () => {
+  assert.equal(codeDigits(" 418 042\n"), "418042");
+  assert.equal(codeDigits("12a34567"), "123456");
+});
+
+test("a secret is shown in fours", () => {
+  assert.equal(groupSecret("JBSWY3DPEHPK3PXPJB"), "JBSW Y3DP EHPK 3PXP JB");
+  assert.equal(groupSecret("JBSW"), "JBSW");
+});
+
+test("a session is named by browser and system", () => {
+  assert.equal(deviceName("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"), "Chrome on Linux");
+  assert.equal(deviceName("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1"), "Safari on iOS");
+  assert.equal(deviceName("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36 Edg/150.0"), "Edge on Windows");
+  assert.equal(deviceName("Mozilla/5.0 (Android 16; Mobile; rv:150.0) Gecko/150.0 Firefox/150.0"), "Firefox on Android");
+  assert.equal(deviceName("curl/8.14.1"), "curl");
+  assert.equal(deviceName(""), "Unknown program");
+});
+
+test("limits are told short", () => {
+  assert.equal(grantsLabel(null), "Every node");
+  assert.equal(grantsLabel({ nodes: ["a"], tags: ["prod", "db"] }), "tag prod, tag db, 1 node");
+  assert.equal(grantsLabel({ nodes: [], tags: [] }), "No node");
+});
+
+test("nobody is offered a role above their own", () => {
+  assert.deepEqual(rolesUpTo("viewer"), ["viewer"]);
+  assert.deepEqual(rolesUpTo("admin"), ["viewer", "operator", "admin"]);
+});
+
+test("recovery codes say whose they are", () => {
+  assert.equal(recoveryText(["aaaa-bbbb"], "ada", "gc.lan").split("\n")[3], "aaaa-bbbb");
+  assert.match(recoveryText([], "ada", "gc.lan"), /^Stardust recovery codes of ada at gc\.lan\n/);
+});
+
+test("details of the log fit on a line", () => {
+  assert.equal(detailText({ new_role: "viewer", grants: null, days: 90 }), "new role: viewer · grants: every node · days: 90");
+  assert.equal(detailText({ error: null, exit_code: 0, from: "running", second_factor: false }), "exit code: 0 · from: running · second factor: no");
+  assert.equal(detailText({ before: { host: "a", port: 22, jump: null }, grants: { nodes: [], tags: ["web", "db"] } }), "before: host a, port 22 · grants: nodes none, tags web, db");
+  assert.equal(detailText({ error: null }), "");
+});
+
+const row = { n: 7, at: 1_700_000_000, actor: "ada", address: "", action: "user.create", target: "user:x", result: "done", detail: {} };
+
+test("a part of actor and action finds a row", () => {
+  assert.ok(matchesAuditFilter(row, { actor: " AD", action: "create" }));
+  assert.ok(matchesAuditFilter(row, { actor: "", action: "" }));
+  assert.ok(!matchesAuditFilter(row, { actor: "grace", action: "" }));
+});
+
+test("an action is found by its words and by its name", () => {
+  assert.ok(matchesAuditFilter(row, { actor: "", action: "user added" }));
+  assert.equal(auditLabel("job.dispatch"), "Job sent to the server");
+  assert.equal(auditLabel("job.of_a_later_hub"), "job.of_a_later_hub");
+});
+
+test("a row is told in the words of the page, with names in the place of ids", () => {
+  const [node, job, batch] = ["0".repeat(25) + "n", "0".repeat(25) + "j", "0".repeat(20) + "abcdef"];
+  const ordered = { ...row, action: "job.create", target: job, detail: { node, batch, action: "upgrade" } };
+  const began = { ...row, action: "job.running", target: `job:${job}`, detail: { from: "accepted", exit_code: null, error: null } };
+  const signed = { ...row, action: "auth.login", target: `user:${"0".repeat(25)}u`, actor: "ada", detail: {} };
+  const nodeName = (id: string): string | undefined => (id === node ? "web-1" : undefined);
+  const names = auditNames([began, ordered, signed], nodeName);
+  assert.equal(names.get(job), "Upgrade packages, web-1");
+  assert.equal(names.get(`${"0".repeat(25)}u`), "ada");
+  const nameOf = (id: string): string | undefined => nodeName(id) ?? names.get(id);
+  assert.equal(auditDetail(ordered, nameOf, 0), "node: web-1 · bulk job: …abcdef · action: Upgrade packages");
+  assert.equal(auditDetail(began, nameOf, 0), "before: Accepted by the server");
+  assert.equal(auditDetail({ ...row, action: "node.move", detail: { from: "a", to: "b" } }, nameOf, 0), "from: a · to: b");
+});
+
+test("a deployment is called after its server, not after who logs in there; a user by the user name", () => {
+  const [one, other, user] = ["d", "e", "u"].map((end) => "0".repeat(25) + end) as [string, string, string];
+  const names = auditNames(
+    [
+      { ...row, action: "deployment.create", target: one, detail: { kind: "deploy", host: "10.0.0.7", port: 22, username: "root" } },
+      { ...row, action: "deployment.create", target: other, detail: { name: "web-1", host: "10.0.0.8", username: "root" } },
+      { ...row, action: "user.create", target: `user:${user}`, detail: { username: "grace", role: "viewer" } },
+    ],
+    () => undefined,
+  );
+  assert.deepEqual([one, other, user].map((id) => names.get(id)), ["10.0.0.7", "web-1", "grace"]);
+});
+
+test("what failed is shown as failed, and what was only noted as done", () => {
+  const shown = (action: string, result = "done"): string => Object.values(auditOutcome({ action, result })).join(" ");
+  assert.equal(shown("deployment.failed"), "fail Failed");
+  assert.equal(shown("job.failed"), "fail Failed");
+  assert.equal(shown("job.interrupted").split(" ")[0], "warn");
+  assert.equal(shown("job.unknown").split(" ")[0], "warn");
+  assert.equal(shown("job.cancelled").split(" ")[0], "off");
+  assert.equal(shown("job.expired").split(" ")[0], "off");
+  for (const action of ["job.create", "job.dispatch", "job.accepted", "job.running", "job.succeeded", "deployment.running", "deployment.succeeded", "deployment.awaiting_host_key", "node.edit", "of_a_later_hub.failed"]) assert.equal(shown(action), "done done", action);
+  assert.equal(shown("auth.login", "refused"), "fail refused");
+});
+
+test("a file of the log holds what it was given, and no formula", () => {
+  const hostile = { ...row, actor: "=HYPERLINK(1)", target: 'a "b",\nc', detail: { why: "x" } };
+  assert.equal(auditCsv([row, hostile]), ["n,at,actor,address,action,target,result,detail", "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,done,{}", `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",done,"{""why"":""x""}"`, ""].join("\r\n"));
+});

@@ -1,0 +1,117 @@
+/** Words and small rules about people, their sessions and their codes. */
+
+import { pluralWord, t } from "../text/i18n";
+
+export type Role = "admin" | "operator" | "viewer";
+
+export const ROLES: readonly Role[] = ["viewer", "operator", "admin"];
+
+export const ROLE_LABELS: Record<Role, string> = { admin: t`Admin`, operator: t`Operator`, viewer: t`Viewer` };
+
+export const ROLE_HINTS: Record<Role, string> = {
+  viewer: t`Sees nodes, history, jobs and events. Changes nothing.`,
+  operator: t`Also adds and removes nodes and runs upgrades.`,
+  admin: t`Everything, including users and the audit log. Sees every node.`,
+};
+
+/** Each role may what those before it may. */
+export const rolesUpTo = (role: Role): readonly Role[] => ROLES.slice(0, ROLES.indexOf(role) + 1);
+
+/** The digits of what was typed or pasted, six at most: "418 042" is a code too. */
+export const codeDigits = (text: string): string => text.replace(/\D/g, "").slice(0, 6);
+
+/** Base32 in groups of four, to be read out and typed in. */
+export const groupSecret = (secret: string): string => secret.replace(/\s/g, "").replace(/(.{4})(?=.)/g, "$1 ");
+
+const BROWSERS: readonly (readonly [RegExp, string])[] = [
+  [/\bEdgA?\//, "Edge"], [/\bOPR\//, "Opera"], [/\bFirefox\/|\bFxiOS\//, "Firefox"], [/\bHeadlessChrome\/|\bChrome\/|\bCriOS\//, "Chrome"], [/\bSafari\//, "Safari"], [/^curl\//, "curl"], [/^python/i, "Python"],
+];
+const SYSTEMS: readonly (readonly [RegExp, string])[] = [
+  [/\bAndroid\b/, "Android"], [/\biPhone\b|\biPad\b/, "iOS"], [/\bWindows\b/, "Windows"], [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b|\bX11\b/, "Linux"],
+];
+
+/** "Firefox on Linux" of a User-Agent; what it says of itself when it is none that we know. */
+export function deviceName(agent: string): string {
+  const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
+  const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
+  if (browser && system) return t`${browser} on ${system}`;
+  return browser ?? system ?? (agent.slice(0, 60) || t`Unknown program`);
+}
+
+interface GrantsLike {
+  nodes: readonly string[];
+  tags: readonly string[];
+}
+
+/** Which nodes somebody sees, short. */
+export function grantsLabel(grants: GrantsLike | null, every = t`Every node`): string {
+  if (!grants) return every;
+  const count = grants.nodes.length;
+  const parts = [...grants.tags.map((tag) => t`tag ${tag}`), ...(count ? [t`${count} ${pluralWord(count, "node")}`] : [])];
+  return parts.join(", ") || t`No node`;
+}
+
+export const grantsNothing = (grants: GrantsLike): boolean => !grants.nodes.length && !grants.tags.length;
+
+/** What the recovery codes look like as a file or on paper. */
+export function recoveryText(codes: readonly string[], username: string, host: string): string {
+  return [t`Stardust recovery codes of ${username} at ${host}`, t`Each one signs you in once, in place of the code from the app.`, "", ...codes, ""].join("\n");
+}
+
+/** Who is limited to nothing sees everything. */
+const NOT_LIMITED = "grants";
+
+/** What the hub calls short or in its own way. */
+const DETAIL_NAMES: Readonly<Record<string, string>> = {
+  action: t`action`,
+  address: t`address`,
+  batch: t`bulk job`,
+  before: t`before`,
+  disabled: t`disabled`,
+  error: t`error`,
+  exit_code: t`exit code`,
+  expires_at: t`expires`,
+  follows: t`requested by`,
+  for: t`on behalf of`,
+  grants: t`grants`,
+  host: t`host`,
+  jobs: t`jobs`,
+  left: t`left`,
+  made_at: t`created`,
+  most_uses: t`maximum uses`,
+  name: t`name`,
+  node: t`node`,
+  nodes: t`nodes`,
+  packages: t`packages`,
+  reboot: t`restart`,
+  role: t`role`,
+  state: t`state`,
+  tags: t`tags`,
+  user: t`user`,
+  username: t`user name`,
+  why: t`why`,
+};
+
+const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(/_/g, " ");
+
+/** A detail of the audit log on one line. What is not there (no error, no exit code) takes no room. */
+export function detailText(detail: Readonly<Record<string, unknown>>): string {
+  return Object.entries(detail)
+    .flatMap(([name, value]) => {
+      const words = value === null && name === NOT_LIMITED ? t`every node` : valueWords(value);
+      return words ? [`${detailName(name)}: ${words}`] : [];
+    })
+    .join(" · ");
+}
+
+function valueWords(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return value ? t`yes` : t`no`;
+  if (Array.isArray(value)) return value.map(valueWords).filter(Boolean).join(", ") || t`none`;
+  if (typeof value !== "object") return String(value);
+  const parts = Object.entries(value).flatMap(([name, part]) => {
+    const words = valueWords(part);
+    return words ? [`${detailName(name)} ${words}`] : [];
+  });
+  return parts.join(", ") || t`none`;
+}

@@ -1,0 +1,157 @@
+/** Rows of the audit log: how they are called, which fit a filter, and how they are written into a file. */
+
+import { detailText } from "./account-labels";
+import { t } from "../text/i18n";
+import { timeOrDate } from "../text/time";
+import { actionLabel, jobGlyph, stateLabel } from "../jobs/job-labels";
+
+export interface AuditRowLike {
+  n: number;
+  at: number;
+  actor: string;
+  address: string;
+  action: string;
+  target: string;
+  result: string;
+  detail: Readonly<Record<string, unknown>>;
+}
+
+export interface AuditFilter {
+  actor: string;
+  action: string;
+}
+
+const within = (text: string, part: string): boolean => text.toLowerCase().includes(part.trim().toLowerCase());
+
+const AUDIT_LABELS: Readonly<Record<string, string>> = {
+  "auth.login": t`Signed in`,
+  "auth.logout": t`Signed out`,
+  "auth.password": t`Password changed`,
+  "auth.recovery_code": t`Recovery code used`,
+  "auth.recovery_codes": t`Recovery codes created`,
+  "auth.refresh_reused": t`Old session token reused`,
+  "auth.second_factor": t`Second factor code`,
+  "auth.second_factor_begin": t`Second factor setup started`,
+  "auth.second_factor_off": t`Second factor switched off`,
+  "auth.second_factor_on": t`Second factor switched on`,
+  "auth.session_end": t`Session ended`,
+  "auth.step_up": t`Password confirmed`,
+  "agent.open": t`Node connection`,
+  "agent.session": t`Node session`,
+  "batch.create": t`Bulk job created`,
+  "clock.accept": t`Hub clock accepted`,
+  "credential.save": t`SSH credentials stored`,
+  "credential.shred": t`SSH credentials erased`,
+  "deployment.awaiting_host_key": t`Deployment waiting for the host key`,
+  "deployment.cancelled": t`Deployment cancelled`,
+  "deployment.create": t`Deployment created`,
+  "deployment.failed": t`Deployment failed`,
+  "deployment.host_key": t`Host key confirmed`,
+  "deployment.redirect": t`Deployment target changed`,
+  "deployment.running": t`Deployment retried`,
+  "deployment.succeeded": t`Deployment succeeded`,
+  "hub.restore": t`Hub restored from a backup`,
+  "invite.create": t`Invite created`,
+  "invite.revoke": t`Invite revoked`,
+  "invite.use": t`Invite used`,
+  "job.accepted": t`Job accepted by the server`,
+  "job.cancelled": t`Job cancelled`,
+  "job.create": t`Job created`,
+  "job.dispatch": t`Job sent to the server`,
+  "job.evidence": t`Job report rejected`,
+  "job.expired": t`Job expired`,
+  "job.failed": t`Job failed`,
+  "job.interrupted": t`Job interrupted`,
+  "job.running": t`Job started`,
+  "job.stop": t`Job stop requested`,
+  "job.succeeded": t`Job succeeded`,
+  "job.unknown": t`Job outcome unknown`,
+  "job.withdraw": t`Job withdrawn`,
+  "node.approve": t`Node approved`,
+  "node.create": t`Node added`,
+  "node.delete": t`Node removed`,
+  "node.edit": t`Node changed`,
+  "node.join": t`Node joined`,
+  "node.move": t`Node address changed`,
+  "node.rekeyed": t`Node keys replaced`,
+  "preferences.edit": t`Preferences changed`,
+  "recovery.end": t`Fleet recovery ended`,
+  "recovery.print": t`Recovery key printed`,
+  "refusal.summary": t`Refusals summarised`,
+  "settings.edit": t`Settings changed`,
+  "token.create": t`API token created`,
+  "token.revoke": t`API token revoked`,
+  "user.create": t`User added`,
+  "user.edit": t`User changed`,
+};
+
+/** In words; what a later hub may note is shown as it is called. */
+export const auditLabel = (action: string): string => AUDIT_LABELS[action] ?? action;
+
+export interface AuditOutcome {
+  glyph: "done" | "fail" | "off" | "warn";
+  label: string;
+}
+
+/** How it went: what was refused failed, and so did what the action itself says of a job or a deployment. That one is on its way is done. */
+export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "result">): AuditOutcome {
+  if (result !== "done") return { glyph: "fail", label: result };
+  const [, of, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];
+  const glyph = of ? jobGlyph(state) : "done";
+  return glyph === "run" || glyph === "wait" || glyph === "done" ? { glyph: "done", label: result } : { glyph, label: stateLabel(state) };
+}
+
+/** A part of the name is enough, whatever its case; an action is found by its words and by the name that programs know. */
+export const matchesAuditFilter = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => within(row.actor, actor) && (within(row.action, action) || within(auditLabel(row.action), action));
+
+const ID = /^[0-9a-z]{26}$/;
+/** As much as tells two of them apart; the whole one stands in a title. */
+export const shortId = (id: string): string => `…${id.slice(-6)}`;
+/** What no other row has: each process of the hub numbers its own chain, and refusals are numbered apart. */
+export const auditKey = ({ chain, n }: { chain: string; n: number }): string => `${chain}:${n}`;
+/** Without the kind that some rows write before it. */
+export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
+
+/** What the rows themselves tell of the names of their targets. */
+export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string) => string | undefined): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const { action, actor, target, result, detail } of rows) {
+    const signed = action === "auth.login" && result === "done";
+    // Of a server, the user name is whom one logs in as.
+    const told = signed ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
+    const id = bareId(target);
+    if (action === "job.create" && typeof detail.action === "string") {
+      const node = typeof detail.node === "string" ? (nodeName(detail.node) ?? names.get(detail.node)) : undefined;
+      names.set(id, node ? `${actionLabel(detail.action)}, ${node}` : actionLabel(detail.action));
+    } else if (typeof told === "string" && told && ID.test(id) && !names.has(id)) names.set(id, told);
+  }
+  return names;
+}
+
+/** The details of a row in words: states and actions as elsewhere on the page, ids by the name of what they stand for. */
+export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: string) => string | undefined, now: number): string {
+  const ofJob = /^(?:job|deployment|batch)\./.test(action);
+  const said = Object.entries(detail).map(([name, value]) => {
+    if (typeof value === "number" && name.endsWith("_at")) return [name, timeOrDate(value, now)];
+    if (typeof value !== "string") return [name, value];
+    if (ID.test(value)) return [name, nameOf(value) ?? shortId(value)];
+    if (ofJob && name === "from") return ["before", stateLabel(value)];
+    if (ofJob && name === "state") return [name, stateLabel(value)];
+    return [name, ofJob && name === "action" ? actionLabel(value) : value];
+  });
+  return detailText(Object.fromEntries(said) as Record<string, unknown>);
+}
+
+/** A table calculation must not take a cell for a formula: what begins like one gets an apostrophe. */
+function cell(value: string | number): string {
+  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+}
+
+const COLUMNS = ["n", "at", "actor", "address", "action", "target", "result", "detail"] as const;
+
+/** RFC 4180; times in ISO 8601, details as JSON. */
+export function auditCsv(rows: readonly AuditRowLike[]): string {
+  const lines = rows.map((row) => [row.n, new Date(row.at * 1000).toISOString(), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)].map(cell).join(","));
+  return [COLUMNS.join(","), ...lines, ""].join("\r\n");
+}

@@ -1,0 +1,36 @@
+/** The rules of a new password as the hub holds them (its word is the last). */
+
+export const MIN_LENGTH = 12;
+export const MAX_LENGTH = 1024;
+
+const COMMON = ["password", "stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin"];
+
+/** Whether so little is left without the product's words and the user's name that guessers would have it. */
+function isLittleElse(low: string, username: string): boolean {
+  let rest = low;
+  for (const word of [username.toLowerCase(), ...COMMON].sort((a, b) => b.length - a.length)) if (word.length > 2) rest = rest.replaceAll(word, "");
+  return rest !== low && rest.replace(/[^\p{L}]/gu, "").length < 4;
+}
+
+export interface PasswordRules {
+  long: boolean;
+  ownWords: boolean;
+  match: boolean;
+}
+
+export function passwordRules(password: string, repeat: string, username: string, current: string): PasswordRules {
+  const low = password.toLowerCase();
+  return {
+    long: password.length >= MIN_LENGTH && password.length <= MAX_LENGTH,
+    ownWords: password !== "" && low !== current.toLowerCase() && low !== username.toLowerCase() && new Set(low).size > 4 && !isLittleElse(low, username),
+    match: password !== "" && password === repeat,
+  };
+}
+
+/** 0–4: length and variety; a hint, never a rule. */
+export function strength(password: string): number {
+  if (!password) return 0;
+  const distinct = new Set(password).size;
+  const points = Math.min(password.length, distinct * 2);
+  return points >= 24 ? 4 : points >= 16 ? 3 : points >= 12 ? 2 : 1;
+}

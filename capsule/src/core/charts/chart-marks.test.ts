@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bootTimes, marksNear, chartMarks } from "./chart-marks";
+
+const job = { id: "a", action: "upgrade", state: "failed", created_at: 90, started_at: 100, ended_at: 172 };
+const event = { type: "node.offline", severity: "warning" as const, at: 120, message: "web-1 is offline" };
+
+test("jobs stand where they began, events where they happened, a restart of the window too; by time", () => {
+  const marks = chartMarks([job], [event, { ...event, type: "job.ended" }], 110, { from: 50, to: 200 });
+  assert.deepEqual(marks.map(({ at, kind, level }) => [at, kind, level]), [[100, "job", "crit"], [110, "restart", ""], [120, "event", "warn"]]);
+  assert.equal(marks[0]?.text.replaceAll("\u00a0", " "), "Upgrade packages: failed, took 1 min 12 s");
+});
+
+test("what lies outside the window is left out, and so is a boot that nobody knows", () => {
+  assert.deepEqual(chartMarks([job], [event], 0, { from: 130, to: 200 }), []);
+});
+
+test("each restart of a window is found where the uptime fell, once, also where it was away meanwhile", () => {
+  const times = [0, 600, 1200, 1800, 2400, 3000, 3600];
+  //             up   up    restart at 1300   up    away  restart at 2900, up
+  const min = [5000, 5600, 30, 500, null, 100, 700];
+  const max = [5540, 6140, 6200, 1040, null, 640, 1240];
+  assert.deepEqual(bootTimes({ step: 600, times, min, max }), [1200, 2900]);
+  assert.deepEqual(bootTimes({ step: 600, times, min: [0, 600, 1200, 1800, 2400, 3000, 3600], max: [540, 1140, 1740, 2340, 2940, 3540, 4140] }), []);
+});
+
+test("earlier restarts stand beside the newest, which the server itself names", () => {
+  const marks = chartMarks([], [], 5000, { from: 0, to: 9000 }, [1200, 4950], 60);
+  assert.deepEqual(marks.map(({ at, text }) => [at, text]), [[1200, "restarted"], [5000, "restarted"]]);
+});
+
+test("marks near a moment", () => {
+  const marks = chartMarks([job], [event], 0, { from: 0, to: 200 });
+  assert.deepEqual(marksNear(marks, 118, 3).map((mark) => mark.at), [120]);
+});

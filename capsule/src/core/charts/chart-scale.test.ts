@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chartScaleOf } from "./chart-scale";
+
+test("a share is of a hundred, and a busy CPU has its threshold", () => {
+  assert.deepEqual(chartScaleOf("cpu.total", "percent", null), { max: 100, threshold: { at: 80, level: "warn" } });
+  assert.deepEqual(chartScaleOf("cpu.core{core=3}", "percent", null).threshold, { at: 80, level: "warn" });
+  assert.deepEqual(chartScaleOf("disk.busy{device=sda}", "percent", null), { max: 100 });
+});
+
+test("a share of one core may be more than all of it", () => {
+  assert.deepEqual(chartScaleOf("unit.cpu{unit=nginx.service}", "percent", null), {});
+});
+
+test("a temperature begins where rooms are warm", () => {
+  assert.deepEqual(chartScaleOf("temperature{sensor=k10}", "celsius", null), { min: 30, max: 95, threshold: { at: 80, level: "warn" } });
+});
+
+test("memory ends with what there is of it, other sizes where their values do", () => {
+  assert.deepEqual(chartScaleOf("memory.used", "bytes", 8 << 20), { binary: true, max: 8 << 20 });
+  assert.deepEqual(chartScaleOf("memory.used", "bytes", null), { binary: true });
+  assert.deepEqual(chartScaleOf("memory.committed", "bytes", 8 << 20), { binary: true });
+  assert.deepEqual(chartScaleOf("filesystem.used{mount=/}", "bytes", 8 << 20), { binary: true });
+  assert.deepEqual(chartScaleOf("network.sent{interface=eth0}", "bytes/s", 8 << 20), {});
+});

@@ -1,0 +1,86 @@
+/** Which stretch of time the charts of a page show: one of the ranges up to now, or any window. Pure; the URL holds it. */
+
+export const LIVE_S = 300;
+export const RANGES = { live: LIVE_S, "1h": 3600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 } as const;
+export type Range = keyof typeof RANGES;
+export const RANGE_KEYS = Object.keys(RANGES) as Range[];
+
+export interface Span {
+  from: number;
+  to: number;
+}
+
+export interface TimeRange {
+  range: Range;
+  /** A window of its own; `range` is what a reset goes back to. */
+  zoom: Span | null;
+}
+
+/** Nothing is measured more often than once a second: less than this shows nothing. */
+const SHORTEST_S = 10;
+const LONGEST_S = 400 * 86_400;
+/** Widths of a bucket that the hub makes; wall-clock times are multiples of them. */
+const STEPS_S = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400];
+
+const isRange = (text: string | null): text is Range => text !== null && Object.hasOwn(RANGES, text);
+
+function moment(text: string | null): number | null {
+  return text !== null && /^\d{1,11}$/.test(text) ? Number(text) : null;
+}
+
+/** What the query says; what makes no sense there is left out. */
+export function parseTimeRange(get: (name: string) => string | null): TimeRange {
+  const range = get("range");
+  const from = moment(get("from"));
+  const to = moment(get("to"));
+  const zoom = from !== null && to !== null && to - from >= SHORTEST_S && to - from <= LONGEST_S ? { from, to } : null;
+  return { range: isRange(range) ? range : "live", zoom };
+}
+
+/** The parts of the query that say this. */
+export function timeRangeQuery({ range, zoom }: TimeRange): Record<"range" | "from" | "to", string | null> {
+  return { range: range === "live" ? null : range, from: zoom ? String(zoom.from) : null, to: zoom ? String(zoom.to) : null };
+}
+
+/** The narrowest step of the hub that needs at most so many points. */
+export function stepFor(seconds: number, points: number): number {
+  return STEPS_S.find((step) => seconds / step + 1 <= points) ?? Math.ceil(seconds / points / 86_400) * 86_400;
+}
+
+/** From when to when; ranges begin and end where a bucket does, so that a minute later most buckets are the same. */
+export function spanOf({ range, zoom }: TimeRange, now: number, points: number): Span {
+  if (zoom) return zoom;
+  const step = range === "live" ? 1 : stepFor(RANGES[range], points);
+  const to = Math.ceil(now / step) * step;
+  return { from: to - RANGES[range], to };
+}
+
+/** A window in whole seconds, long enough to show something and not in the future. */
+export function clampSpan(from: number, to: number, now: number): Span {
+  const end = Math.ceil(now);
+  const length = Math.round(Math.min(LONGEST_S, Math.max(SHORTEST_S, Math.abs(to - from))));
+  const middle = (from + to) / 2;
+  let start = Math.max(0, Math.floor(middle - length / 2));
+  if (start + length > end) start = Math.max(0, end - length);
+  return { from: start, to: start + length };
+}
+
+/** A window whose two times were typed: it begins there, ends with now at the latest, and is no shorter than what can be shown. */
+export function typedSpan(from: number, to: number, now: number): Span {
+  const end = Math.ceil(Math.min(Math.max(to, from + SHORTEST_S), now));
+  return { from: Math.max(0, Math.floor(Math.min(from, end - SHORTEST_S))), to: end };
+}
+
+/** The same length, earlier (share < 0) or later by a share of itself. */
+export function panSpan({ from, to }: Span, share: number, now: number): Span {
+  const by = (to - from) * share;
+  return clampSpan(from + by, to + by, now);
+}
+
+/** Half as long or twice as long round a moment. */
+export function zoomSpan({ from, to }: Span, factor: number, round: number, now: number): Span {
+  return clampSpan(round - (round - from) * factor, round + (to - round) * factor, now);
+}
+
+/** What names a view: another one is other data. */
+export const timeRangeKey = ({ range, zoom }: TimeRange): string => (zoom ? `${zoom.from}-${zoom.to}` : range);

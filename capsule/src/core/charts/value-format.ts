@@ -1,0 +1,84 @@
+/** Values of a chart in its own words: several in one unit, axes with round marks, network in bytes or bits. */
+
+import { columnLabel } from "../nodes/node-tables";
+import { formatValue } from "../metrics/metric-list";
+import { translate } from "../text/i18n";
+import { parseSeries } from "../metrics/series";
+import { BITS, digits3, percent, RATES, scale, SIZES, UNKNOWN } from "../text/units";
+
+const NBSP = "\u00a0";
+
+/** How the numbers of a chart are read. */
+export interface ValueFormat {
+  /** One value with its unit. */
+  text: (value: number) => string;
+  /** A mark of the axis. */
+  axis: (value: number) => string;
+  /** Several side by side: the unit once, at the last. */
+  row: (values: readonly (number | null)[]) => string[];
+}
+
+const known = (value: number | null): value is number => value !== null;
+
+function scaled(base: number, units: readonly string[], axis: (text: string) => string): ValueFormat {
+  const text = (value: number): string => {
+    const parts = scale(value, base, units);
+    return parts.value + NBSP + parts.unit;
+  };
+  return {
+    text,
+    axis: (value) => axis(text(value).replace(/(\.\d*?)0+(?=\s)/, "$1").replace(/\.(?=\s)/, "")),
+    row: (values) => {
+      const { unit } = scale(Math.max(0, ...values.filter(known).map(Math.abs)), base, units);
+      const power = base ** units.indexOf(unit);
+      const last = values.findLastIndex(known);
+      return values.map((value, index) => {
+        if (value === null) return UNKNOWN;
+        const small = value / power;
+        // What would be shown as nothing is shown in a smaller unit of its own.
+        if (value !== 0 && Math.abs(small) < 0.005) return text(value);
+        const digits = unit === units[0] ? small.toFixed(0) : digits3(small);
+        return index === last ? digits + NBSP + unit : digits;
+      });
+    },
+  };
+}
+
+const each = (text: (value: number) => string, axis = text): ValueFormat => ({ text, axis, row: (values) => values.map((value) => (value === null ? UNKNOWN : text(value))) });
+
+export const SIZE_FORMAT = scaled(1024, SIZES, (text) => text);
+export const RATE_FORMAT = scaled(1000, RATES, (text) => text.replace("/s", ""));
+/** The hub's rates are bytes; networks are sold in bits. */
+const bits = scaled(1000, BITS, (text) => text.replace("/s", ""));
+export const BIT_FORMAT: ValueFormat = {
+  text: (value) => bits.text(value * 8),
+  axis: (value) => bits.axis(value * 8),
+  row: (values) => bits.row(values.map((value) => (value === null ? null : value * 8))),
+};
+export const PERCENT_FORMAT = each((value) => percent(value, 1), (value) => `${axisMark(value)}%`);
+export const PLAIN_FORMAT = each((value) => value.toFixed(2), (value) => axisMark(value));
+export const DEGREE_FORMAT = each((value) => `${value.toFixed(0)}°`);
+
+/** "5", "0.5", "12", "100". */
+export function axisMark(value: number): string {
+  const text = digits3(value);
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+export const isNetworkSeries = (series: string): boolean => series.startsWith("network.");
+
+/** A series as a heading: "CPU total", "Disk read sda". */
+export function seriesLabel(series: string): string {
+  const { metric, value } = parseSeries(series) ?? { metric: series, value: "" };
+  const [family = "", ...rest] = metric.split(".");
+  return [columnLabel(family), translate(rest.join(" ").replaceAll("_", " ")), value].filter(Boolean).join(" ");
+}
+
+/** By the unit of the hub's catalogue; `bits`: of a network, for who wants them. */
+export function valueFormatOf(unit: string, bits = false): ValueFormat {
+  if (unit === "bytes") return SIZE_FORMAT;
+  if (unit === "bytes/s") return bits ? BIT_FORMAT : RATE_FORMAT;
+  if (unit === "percent") return PERCENT_FORMAT;
+  if (unit === "celsius") return DEGREE_FORMAT;
+  return each((value) => formatValue(value, unit), (value) => (unit === "flag" || unit === "bits/s" || unit === "seconds" ? formatValue(value, unit) : axisMark(value)));
+}

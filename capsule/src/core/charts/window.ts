@@ -1,0 +1,255 @@
+/**
+ * The last minutes of a node's series, in columns for a chart.
+ *
+ * Each family (one rhythm) keeps its own times. A place where no sample came for more than 2.5 intervals becomes
+ * a row of nulls, so that no line is drawn over it: charts break on null only, never on NaN.
+ */
+
+export const GAP_INTERVALS = 2.5;
+
+/** null breaks the line; undefined has no sample of its own there and breaks nothing. */
+export type Cell = number | null | undefined;
+
+export interface Columns {
+  times: number[];
+  values: Cell[][];
+}
+
+interface Track {
+  times: number[];
+  values: (number | null)[];
+}
+
+export class LiveWindow {
+  readonly #tracks = new Map<string, Track>();
+  readonly #known = new Set<string>();
+  /** False: more of the past may still come than could be read. */
+  whole = true;
+
+  constructor(readonly seconds: number) {}
+
+  /** Adds one sample; samples may arrive late or twice, the newest word on a moment wins. */
+  add(name: string, at: number, value: number | null): void {
+    let track = this.#tracks.get(name);
+    if (!track) this.#tracks.set(name, (track = { times: [], values: [] }));
+    const { times, values } = track;
+    let place = times.length;
+    while (place > 0 && (times[place - 1] as number) > at) place -= 1;
+    if (place > 0 && (times[place - 1] as number) === at) {
+      values[place - 1] = value;
+      return;
+    }
+    if (place === times.length) {
+      times.push(at);
+      values.push(value);
+    } else {
+      times.splice(place, 0, at);
+      values.splice(place, 0, value);
+    }
+    const oldest = (times[times.length - 1] as number) - this.seconds - 5;
+    let drop = 0;
+    while (drop < times.length && (times[drop] as number) < oldest) drop += 1;
+    // Dropped in lumps: shifting an array by one on each second would copy it each second.
+    if (drop >= 60) {
+      times.splice(0, drop);
+      values.splice(0, drop);
+    }
+  }
+
+  /** Adds a bucket of history, which begins at `at`; a sample that came live within it is the better word. */
+  addPast(name: string, at: number, step: number, value: number): void {
+    const times = this.#tracks.get(name)?.times ?? [];
+    for (let place = times.length - 1; place >= 0 && (times[place] as number) >= at; place -= 1) {
+      if ((times[place] as number) < at + step) return;
+    }
+    this.add(name, at, value);
+  }
+
+  /** The past of these series was read: what is not there now was not measured. */
+  know(names: readonly string[]): void {
+    for (const name of names) this.#known.add(name);
+  }
+
+  /** Seconds without a sample that make a hole; none do while the past is still to come, as what is not known yet is not missing. */
+  hole(names: readonly string[], interval: number): number {
+    return this.whole && names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
+  }
+
+  /** The columns of several series over `[until - seconds, until]`, on the union of their times. */
+  columns(names: readonly string[], until: number, interval: number): Columns {
+    const from = until - this.seconds;
+    const tracks = names.map((name) => this.#tracks.get(name));
+    const parts = tracks.map((track) => (track ? track.times.slice(firstFrom(track.times, from), track.times.findLastIndex((at) => at <= until + 1) + 1) : []));
+    const times = union(parts);
+    const values = tracks.map((track): Cell[] => {
+      if (!track) return times.map(() => null);
+      let next = firstFrom(track.times, from);
+      // Mostly the series of a chart share their moments.
+      if (times === parts[0]) return track.values.slice(next, next + times.length);
+      return times.map((at) => {
+        while (next < track.times.length && (track.times[next] as number) < at) next += 1;
+        return track.times[next] === at ? (track.values[next] ?? null) : null;
+      });
+    });
+    return bridgeGaps(breakGaps({ times, values }, interval * GAP_INTERVALS), interval * GAP_INTERVALS);
+  }
+}
+
+/** Where in an ascending list the moments from `at` on begin. */
+function firstFrom(times: readonly number[], at: number): number {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as number) < at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** All moments of several ascending lists, each once; mostly they are the same list, and then it is the first. */
+function union([first = [], ...rest]: readonly number[][]): number[] {
+  const others = rest.filter((times) => times.length !== first.length || times.some((at, row) => at !== first[row]));
+  return others.length ? [...new Set([first, ...others].flat())].sort((a, b) => a - b) : first;
+}
+
+/**
+ * A place without a value of its own, between two values that are near enough, is no hole: series of several nodes, or of
+ * several rhythms, do not share their moments.
+ */
+export function bridgeGaps({ times, values }: Columns, limit: number): Columns {
+  return {
+    times,
+    values: values.map((column) => {
+      if (!column.includes(null)) return column;
+      let last = -1;
+      const out = [...column];
+      column.forEach((value, row) => {
+        if (value == null) return;
+        if (last >= 0 && row - last > 1 && (times[row] as number) - (times[last] as number) <= limit) out.fill(undefined, last + 1, row);
+        last = row;
+      });
+      return out;
+    }),
+  };
+}
+
+/** The row that lies nearest to a moment; -1 = there is none. */
+export function nearestRow(times: readonly number[], at: number): number {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as number) < at) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && at - (times[low - 1] as number) <= (times[low] as number) - at ? low - 1 : high;
+}
+
+/** The row of a column's own sample that is nearest to a moment, no further away than `limit`; -1 = none is. */
+export function sampleRow(times: readonly number[], column: readonly Cell[], at: number, limit: number): number {
+  const start = nearestRow(times, at);
+  if (start < 0) return -1;
+  for (let step = 0; ; step += 1) {
+    const [before, after] = [start - step, start + step];
+    const left = before >= 0 && at - (times[before] as number) <= limit;
+    const right = after < times.length && (times[after] as number) - at <= limit;
+    if (left && column[before] != null) return before;
+    if (right && column[after] != null) return after;
+    if (!left && !right && step > 0) return -1;
+  }
+}
+
+/** Puts a row of nulls into each hole that is longer than `limit` seconds. */
+export function breakGaps({ times, values }: Columns, limit: number): Columns {
+  if (!times.some((at, row) => at - (times[row - 1] ?? at) > limit) && !values.some((column) => column.includes(undefined))) return { times, values };
+  const outTimes: number[] = [];
+  const outValues: Cell[][] = values.map(() => []);
+  times.forEach((at, row) => {
+    const before = times[row - 1];
+    if (before !== undefined && at - before > limit) {
+      outTimes.push(before + (at - before) / 2);
+      for (const column of outValues) column.push(null);
+    }
+    outTimes.push(at);
+    values.forEach((column, index) => (outValues[index] as Cell[]).push(column[row] ?? null));
+  });
+  return { times: outTimes, values: outValues };
+}
+
+/** Of a window that was read in several parts the one with these series: the times and the step of another part are not theirs. */
+export const partOf = <P extends { readonly series: object }>(parts: readonly P[], names: readonly string[]): P | undefined => parts.find(({ series }) => names.some((name) => Object.hasOwn(series, name)));
+
+/**
+ * Buckets from the hub, made ready for a chart: a bucket without any sample is a hole only when it is longer than
+ * the rhythm of the series explains (a series of one sample a minute has empty buckets of six seconds).
+ */
+export function fromBuckets({ times, values }: Columns, step: number, rhythm: number): Columns {
+  const keep: number[] = [];
+  times.forEach((_, row) => {
+    if (values.some((column) => column[row] != null)) keep.push(row);
+  });
+  const dense = { times: keep.map((row) => times[row] as number), values: values.map((column) => keep.map((row) => column[row] ?? null)) };
+  const limit = Math.max(step * 1.5, rhythm * GAP_INTERVALS);
+  return bridgeGaps(breakGaps(dense, limit), limit);
+}
+
+export interface Gap {
+  from: number;
+  to: number;
+}
+
+/** The stretches of `[from, until]` without a sample: between two rows of which the second is a break, and at the ends. */
+export function findGaps({ times, values }: Columns, from: number, until: number, limit: number): Gap[] {
+  const found: Gap[] = [];
+  let last: number | null = null;
+  times.forEach((at, row) => {
+    if (!values.some((column) => column[row] != null)) return;
+    if (last === null ? at - from > limit : at - last > limit) found.push({ from: last ?? from, to: at });
+    last = at;
+  });
+  if (last !== null && until - last > limit) found.push({ from: last, to: until });
+  return found;
+}
+
+/** Of lines that have nothing to do with each other those holes that are one line's and not all's; `since`: of each, from when on it could have samples. */
+export function seriesGaps({ times, values }: Columns, from: number, until: number, limit: number, since: readonly number[]): Gap[][] {
+  const all = findGaps({ times, values }, Math.max(from, Math.min(...since)), until, limit);
+  return values.map((column, index) => {
+    const start = Math.max(from, since[index] ?? from);
+    const found = column.some((value) => value != null) ? findGaps({ times, values: [column] }, start, until, limit) : until - start > limit ? [{ from: start, to: until }] : [];
+    return found.filter((own) => !all.some((one) => one.from <= own.from && one.to >= own.to));
+  });
+}
+
+export type TableRow = { row: number } | { hole: Gap };
+
+/** Line by line what a table of them shows, by time: each row with a value, and each hole once. Between two values that is a row of nobody's: where a line breaks, nothing was measured. */
+export function tableRows(columns: Columns, from: number, until: number, limit: number, since = from): TableRow[] {
+  const { times, values } = columns;
+  const left = findGaps(columns, Math.max(from, since), until, limit);
+  const rows: TableRow[] = [];
+  times.forEach((at, row) => {
+    if (at < from || at > until || !values.some((column) => column[row] != null)) return;
+    while (left[0] && left[0].from < at) rows.push({ hole: left.shift() as Gap });
+    rows.push({ row });
+  });
+  return [...rows, ...left.map((hole) => ({ hole }))];
+}
+
+/** Rows of a column whose value has a hole on either side: as a line they would not be seen. */
+export function isolatedRows(column: readonly Cell[]): number[] {
+  const found: number[] = [];
+  let before: Cell = null;
+  let row = -1;
+  // One row behind: whether a value stands alone is known with the next that the column has of its own.
+  for (let next = 0; next <= column.length; next += 1) {
+    const value: Cell = next < column.length ? column[next] : null;
+    if (value === undefined) continue;
+    const held: Cell = row < 0 ? null : column[row];
+    if (held != null && before == null && value == null) found.push(row);
+    before = held;
+    row = next;
+  }
+  return found;
+}

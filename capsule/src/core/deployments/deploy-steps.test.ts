@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { beganAt, deploymentLabel, deploymentStatusText, dialogTitle, fixFor, leftoverText, stepTitle } from "./deploy-steps";
+
+const step = (name: string, state: string) => ({ name, state });
+const one = { kind: "install" as const, state: "running", again: false, error: null, steps: [step("connect", "done"), step("host_key", "running"), step("probe", "waiting")] };
+
+test("a deployment says what was asked for and where it stands", () => {
+  assert.equal(deploymentLabel(one), "Add server");
+  assert.equal(deploymentLabel({ ...one, again: true }), "Deploy again");
+  assert.equal(deploymentLabel({ ...one, kind: "remove" }), "Remove server");
+  assert.equal(deploymentStatusText(one), "Check the host key");
+  assert.equal(deploymentStatusText({ ...one, steps: [step("connect", "waiting")] }), "Waiting for its turn");
+  assert.equal(deploymentStatusText({ ...one, state: "failed", error: { message: "no route" } }), "no route");
+  assert.equal(deploymentStatusText({ ...one, state: "succeeded" }), "Connected");
+});
+
+test("a server that nobody reached was forgotten, not removed", () => {
+  const removal = { ...one, kind: "remove" as const, state: "succeeded" };
+  assert.equal(deploymentStatusText({ ...removal, steps: [step("uninstall", "done"), step("verify", "done")] }), "Removed");
+  assert.match(deploymentStatusText({ ...removal, steps: [step("uninstall", "skipped"), step("verify", "skipped")] }), /^Forgotten/);
+});
+
+test("a dialog is called by what was done, and a node live only while it is", () => {
+  const done = { ...one, state: "succeeded" };
+  assert.equal(dialogTitle(done, "db-01", true), "db-01 is live");
+  assert.equal(dialogTitle(done, "db-01", false), "db-01 was added");
+  assert.equal(dialogTitle({ ...done, again: true }, "db-01", false), "db-01 was deployed again");
+  const update = { ...one, kind: "update" as const };
+  assert.equal(dialogTitle(update, "db-01", true), "Updating Spider on db-01");
+  assert.equal(dialogTitle({ ...update, state: "failed" }, "db-01", true), "Could not update Spider on db-01");
+  assert.equal(dialogTitle({ ...update, state: "succeeded" }, "db-01", true), "Spider on db-01 was updated");
+  assert.equal(stepTitle("install", "update"), "Install the new agent");
+});
+
+test("a try that is not the first is timed from its own beginning", () => {
+  assert.equal(beganAt({ created_at: 100, steps: [{ started_at: 160 }, { started_at: null }] }), 160);
+  assert.equal(beganAt({ created_at: 100, steps: [{ started_at: null }] }), 100);
+  assert.equal(beganAt({ created_at: 100, steps: [] }), 100);
+});
+
+test("each failure that one field mends names it", () => {
+  assert.equal(fixFor("sudo_password_wrong"), "sudo_password");
+  assert.equal(fixFor("key_encrypted"), "passphrase");
+  assert.equal(fixFor("port_closed"), "port");
+  assert.equal(fixFor("no_session"), null);
+});
+
+test("what a failed installation left is said only where its steps prove it", () => {
+  const ended = (code: string, ...steps: [string, string, string?][]): string => leftoverText({ error: code ? { code } : null, steps: steps.map(([name, state, detail = ""]) => ({ name, state, detail })) });
+  const back = "everything was taken back: the server is as before";
+  assert.match(ended("no_sudo", ["connect", "done", "192.0.2.1"], ["become_root", "failed"], ["probe", "skipped"]), /changed nothing/);
+  assert.match(ended("no_space", ["become_root", "done"], ["probe", "failed"], ["upload", "skipped"]), /changed nothing/);
+  assert.match(ended("", ["connect", "failed"], ["upload", "skipped"]), /changed nothing/);
+  assert.match(ended("start_failed", ["install", "done"], ["start", "failed", back]), /has been undone/);
+  assert.match(ended("python3_install_failed", ["probe", "failed", back]), /has been undone/);
+  assert.equal(ended("hub_stopped", ["connect", "failed"]), "");
+  assert.equal(ended("hub_stopped", ["install", "failed"]), "");
+  assert.equal(ended("uninstall_failed", ["probe", "failed", "clearing away what an earlier installation left"]), "");
+  assert.equal(ended("connection_lost", ["probe", "done"], ["upload", "failed"]), "");
+});

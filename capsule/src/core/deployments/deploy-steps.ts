@@ -1,0 +1,145 @@
+/** Words for the steps and failures of a deployment. */
+
+import { removalVerified } from "./removal";
+import { t } from "../text/i18n";
+
+export const STEP_TITLES: Record<string, string> = {
+  connect: t`Reach the server`,
+  host_key: t`Check the host key`,
+  authenticate: t`Sign in`,
+  become_root: t`Become root`,
+  probe: t`Check the system`,
+  upload: t`Copy Spider`,
+  install: t`Install the service`,
+  start: t`Start the service`,
+  verify: t`Wait for the first sample`,
+  stop: t`Stop the service`,
+  uninstall: t`Remove files and user`,
+  wipe: t`Forget the credentials`,
+};
+
+const UPDATE_TITLES: Record<string, string> = {
+  wait: t`Wait until the node is free`,
+  install: t`Install the new agent`,
+  verify: t`Wait until it is connected again`,
+};
+
+export function stepTitle(name: string, kind = "install"): string {
+  if (kind === "update") return UPDATE_TITLES[name] ?? name;
+  if (kind === "remove" && name === "verify") return t`Check that nothing is left`;
+  if (kind === "remove" && name === "wipe") return t`Forget the node and its credentials`;
+  return STEP_TITLES[name] ?? name.replaceAll("_", " ");
+}
+
+export type FixField = "host" | "port" | "username" | "private_key" | "passphrase" | "password" | "sudo_password" | "install_python" | "name" | null;
+
+interface DeploymentLike {
+  kind: "install" | "update" | "remove";
+  state: string;
+  again: boolean;
+  error: { message: string } | null;
+  steps: readonly { name: string; state: string }[];
+}
+
+/** What was asked for. */
+export function deploymentLabel({ kind, again }: DeploymentLike): string {
+  if (kind === "install") return again ? t`Deploy again` : t`Add server`;
+  return kind === "update" ? t`Update agent` : t`Remove server`;
+}
+
+/** What the dialog of an installation or an update is called. `live` = its node is online now. */
+export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" | "state" | "again">, name: string, live: boolean): string {
+  const update = kind === "update";
+  if (state === "failed") return update ? t`Could not update Spider on ${name}` : t`Could not deploy to ${name}`;
+  if (state === "cancelled") return update ? t`Update of Spider on ${name} cancelled` : t`Deployment to ${name} cancelled`;
+  if (state !== "succeeded") return update ? t`Updating Spider on ${name}` : t`Deploying to ${name}`;
+  if (update) return t`Spider on ${name} was updated`;
+  if (live) return t`${name} is live`;
+  return again ? t`${name} was deployed again` : t`${name} was added`;
+}
+
+/** When the last try began; seconds. */
+export const beganAt = ({ steps, created_at }: { steps: readonly { started_at: number | null }[]; created_at: number }): number => steps[0]?.started_at ?? created_at;
+
+/** Where it stands, in words. */
+export function deploymentStatusText({ kind, state, error, steps }: DeploymentLike): string {
+  if (error) return error.message;
+  if (state === "awaiting_host_key") return t`Waiting for its fingerprint to be confirmed`;
+  if (state === "succeeded") return { install: t`Connected`, update: t`Updated`, remove: removalVerified(steps) ? t`Removed` : t`Forgotten, the server was not contacted` }[kind];
+  if (state === "cancelled") return t`Cancelled`;
+  const step = steps.find((each) => each.state === "running") ?? steps.find((each) => each.state === "waiting");
+  return !step || steps.every((each) => each.state === "waiting") ? t`Waiting for its turn` : stepTitle(step.name, kind);
+}
+
+const FIXES: Record<string, FixField> = {
+  host_unknown: "host",
+  target_not_allowed: "host",
+  unreachable: "host",
+  connect_timeout: "host",
+  port_closed: "port",
+  not_ssh: "port",
+  ssh_refused: "port",
+  key_unreadable: "private_key",
+  key_is_public: "private_key",
+  key_putty: "private_key",
+  key_hardware: "private_key",
+  key_too_slow: "private_key",
+  key_type: "private_key",
+  key_weak: "private_key",
+  key_rejected: "private_key",
+  no_credentials: "private_key",
+  key_encrypted: "passphrase",
+  key_passphrase_wrong: "passphrase",
+  password_rejected: "password",
+  no_shell: "username",
+  no_sudo: "username",
+  not_in_sudoers: "username",
+  sudo_password_required: "sudo_password",
+  sudo_password_wrong: "sudo_password",
+  sudo_other_password: "sudo_password",
+  no_python3: "install_python",
+  python3_old: "install_python",
+  python3_incomplete: "install_python",
+  name_taken: "name",
+};
+
+/** The one field that mends a failure, so that it can be asked for beside the sentence; null = only trying again. */
+export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
+
+interface Earlier {
+  tries: number;
+  step: string;
+  left: "nothing" | "taken_back" | "unknown" | "goes_on";
+  kept: readonly string[];
+}
+
+const LEFT: Record<Earlier["left"], string> = {
+  nothing: t`it had changed nothing on the server, so every step runs again`,
+  taken_back: t`what it had started on the server was undone, so every step runs again`,
+  unknown: t`what it may have left on the server is undone first, then every step runs again`,
+  goes_on: t`every step runs again and builds on what is still there`,
+};
+
+/** Which steps of the try before are done again, and why; which still count. */
+export function earlierText({ tries, step, left, kept }: Earlier, kind: string): string {
+  const still = kept.includes("host_key") ? ` ${t`You will not be asked to confirm the host key again.`}` : "";
+  return t`Attempt ${tries + 1}. The previous one ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.` + still;
+}
+
+const ON_THE_WAY = ["connect", "host_key", "authenticate", "become_root"];
+
+interface Ended {
+  error: { code: string } | null;
+  steps: readonly { name: string; state: string; detail: string }[];
+}
+
+/**
+ * What an installation that failed left on the server, as far as its steps prove it; empty = they do not, or the failure's own sentence says it.
+ * Looking at the server tells of it before it changes anything; what was begun is told of when it has been taken back.
+ */
+export function leftoverText({ error, steps }: Ended): string {
+  if (error?.code === "hub_stopped") return "";
+  const untouched = steps.every(({ name, state, detail }) => ON_THE_WAY.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
+  if (untouched) return t`This attempt changed nothing on the server.`;
+  return steps.some(({ detail }) => detail.startsWith("everything was taken back")) ? t`What this attempt started on the server has been undone.` : "";
+}

@@ -1,0 +1,90 @@
+/** Many servers at once: what of a list can be added, which fingerprints wait, and where each server stands. */
+
+import { t } from "../text/i18n";
+
+interface Row {
+  username: string | null;
+  problems: readonly unknown[];
+}
+
+/** Rows that can be added, and why the others cannot. `username` = what is given for those that name no user. */
+export function splitRows<T extends Row>(rows: readonly T[], username: string): { good: T[]; bad: number; nameless: number } {
+  const right = rows.filter((row) => !row.problems.length);
+  const nameless = username.trim() ? 0 : right.filter((row) => row.username === null).length;
+  return { good: right, bad: rows.length - right.length, nameless };
+}
+
+interface Place {
+  host: string;
+  port: number;
+  username?: string | null;
+}
+
+/** As it is written for people: an IPv6 address in brackets, port 22 left out. */
+export function addressText({ host, port, username = null }: Place): string {
+  const where = host.split(":").length > 2 ? `[${host}]` : host;
+  return `${username ? `${username}@` : ""}${where}${port === 22 ? "" : `:${port}`}`;
+}
+
+interface Waiting {
+  id: string;
+  host: string;
+  port: number;
+  name: string;
+  state: string;
+  host_key: { type: string; fingerprint: string; host: string; port: number } | null;
+}
+
+/** Whether the key that is shown is that of the jump host, which may have the server’s name and another port. */
+export const isJumpHostKey = ({ host, port, host_key: key }: Pick<Waiting, "host" | "port" | "host_key">): boolean => key !== null && (key.host !== host || key.port !== port);
+
+export interface PendingHostKey {
+  fingerprint: string;
+  type: string;
+  /** Whose key it is. */
+  where: string;
+  /** A jump host’s, which all of `ids` go through. */
+  jump: boolean;
+  ids: string[];
+}
+
+/** The fingerprints that wait for a person: a jump host’s once for all behind it. Jump hosts first. */
+export function pendingHostKeys(rows: readonly Waiting[]): PendingHostKey[] {
+  const found = new Map<string, PendingHostKey>();
+  for (const row of rows) {
+    const { id, host, port, name, state, host_key: key } = row;
+    if (state !== "awaiting_host_key" || !key) continue;
+    const jump = isJumpHostKey(row);
+    const where = jump ? addressText(key) : name && name !== host ? `${name}, ${addressText({ host, port })}` : addressText({ host, port });
+    const place = jump ? `jump:${where} ${key.fingerprint}` : id;
+    const held = found.get(place);
+    if (held) held.ids.push(id);
+    else found.set(place, { fingerprint: key.fingerprint, type: key.type, where, jump, ids: [id] });
+  }
+  return [...found.values()].sort((a, b) => Number(b.jump) - Number(a.jump));
+}
+
+export type ServerGroup = "failed" | "asks" | "open" | "done" | "other";
+export const SERVER_GROUPS: readonly ServerGroup[] = ["failed", "asks", "open", "done", "other"];
+export const SERVER_GROUP_LABELS: Record<ServerGroup, string> = { failed: t`failed`, asks: t`waiting for you`, open: t`in progress`, done: t`connected`, other: t`cancelled` };
+
+export function serverGroupOf(state: string): ServerGroup {
+  switch (state) {
+    case "succeeded":
+      return "done";
+    case "failed":
+      return "failed";
+    case "awaiting_host_key":
+      return "asks";
+    case "running":
+      return "open";
+    default:
+      return "other";
+  }
+}
+
+export function countServers(rows: readonly { state: string }[]): Record<ServerGroup, number> {
+  const found: Record<ServerGroup, number> = { failed: 0, asks: 0, open: 0, done: 0, other: 0 };
+  for (const { state } of rows) found[serverGroupOf(state)] += 1;
+  return found;
+}

@@ -1,0 +1,192 @@
+/**
+ * Makes the raw output of a job safe to show: what colours and progress bars need passes, everything else is removed.
+ *
+ * Passes: printable text, newline, carriage return, tab, backspace; `CSI … m` and cursor and erase sequences; save and restore cursor.
+ * Changed: nothing erases what was printed long before. Of a whole screen it is left to the one that shows it to keep its lines (`CSI 2 J`, which
+ * stands for `CSI H` and `CSI J` too); what erases the lines above (`CSI 1 J`, `CSI 3 J`) is removed. Progress bars erase below themselves.
+ * Removed: OSC, DCS, APC, PM and SOS with their content, private modes, scroll regions, resets, C1 controls in either coding,
+ * characters that turn the direction of writing, and bytes that are not UTF-8.
+ */
+
+const ESC = 0x1b;
+const BEL = 0x07;
+const CAN = 0x18;
+const SUB = 0x1a;
+const NEWLINE = 0x0a;
+const SHOWN_CONTROLS = new Set([0x08, 0x09, NEWLINE, 0x0d]);
+const SHOWN_FINALS = new Set([..."mABCDEFGHfdJKXsu"].map((letter) => letter.charCodeAt(0)));
+/** The top left corner, as parameters of `CSI H`. */
+const CORNER = /^0*1?(;0*1?)?$/;
+const LONGEST_CSI = 48;
+const LONGEST_STRING = 4096;
+
+/** A CSI with its ESC and bracket, or a character of four bytes. */
+const LONGEST_HELD = LONGEST_CSI + 8;
+
+/** Bytes of a known greatest number. */
+class Room {
+  readonly #bytes: Uint8Array;
+  #length = 0;
+
+  constructor(most: number) {
+    this.#bytes = new Uint8Array(most);
+  }
+
+  push(...bytes: number[]): void {
+    for (const byte of bytes) this.#bytes[this.#length++] = byte;
+  }
+
+  copy(bytes: Uint8Array, from: number, to: number): void {
+    this.#bytes.set(bytes.subarray(from, to), this.#length);
+    this.#length += to - from;
+  }
+
+  taken(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+/** Where the plain text that begins at `from` ends. */
+function plainUntil(bytes: Uint8Array, from: number): number {
+  let at = from;
+  for (; at < bytes.length; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte > 0x7e || (byte < 0x20 && !SHOWN_CONTROLS.has(byte))) break;
+  }
+  return at;
+}
+
+type State = "text" | "escape" | "charset" | "csi" | "csi-drop" | "string" | "string-escape";
+
+export class AnsiFilter {
+  #state: State = "text";
+  #held: number[] = [];
+  #missing = 0;
+  #swallowed = 0;
+  /** The cursor went to the corner, and nothing was printed since. */
+  #cornered = false;
+
+  /** Cleans the next bytes; a sequence cut by the end of `bytes` goes on in the next call. */
+  clean(bytes: Uint8Array): Uint8Array {
+    // What comes out is what came in, now or held from the call before, and one byte more for each six at most: `CSI H` and `CSI J`.
+    const out = new Room(Math.ceil(bytes.length * 1.25) + LONGEST_HELD);
+    for (let at = 0; at < bytes.length; at += 1) {
+      // Most of what is printed is plain: whole runs of it are copied at once.
+      if (this.#state === "text" && this.#missing === 0) {
+        const end = plainUntil(bytes, at);
+        if (end > at) {
+          out.copy(bytes, at, end);
+          this.#cornered = false;
+          at = end;
+          if (at === bytes.length) break;
+        }
+      }
+      this.#step(bytes[at] as number, out);
+    }
+    return out.taken();
+  }
+
+  #step(byte: number, out: Room): void {
+    switch (this.#state) {
+      case "text":
+        this.#text(byte, out);
+        return;
+      case "escape":
+        this.#escape(byte, out);
+        return;
+      case "charset":
+        if (byte >= 0x30) this.#state = "text";
+        return;
+      case "csi":
+      case "csi-drop":
+        this.#csi(byte, out);
+        return;
+      case "string":
+        this.#swallowed += 1;
+        if (byte === BEL || byte === CAN || byte === SUB || this.#swallowed > LONGEST_STRING) this.#state = "text";
+        else if (byte === ESC) this.#state = "string-escape";
+        else if (byte === NEWLINE) {
+          this.#state = "text"; // a string that never ends must not hide what follows
+          out.push(byte);
+        }
+        return;
+      case "string-escape":
+        if (byte === 0x5c) this.#state = "text";
+        else this.#escape(byte, out);
+    }
+  }
+
+  #text(byte: number, out: Room): void {
+    if (this.#missing > 0) {
+      if (byte >= 0x80 && byte <= 0xbf) {
+        this.#held.push(byte);
+        this.#missing -= 1;
+        if (this.#missing === 0) {
+          if (isShown(this.#held)) out.push(...this.#held);
+          this.#cornered = false;
+          this.#held = [];
+        }
+        return;
+      }
+      this.#held = [];
+      this.#missing = 0;
+    }
+    if (byte === ESC) this.#state = "escape";
+    else if (byte < 0x20) {
+      if (SHOWN_CONTROLS.has(byte)) out.push(byte);
+    } else if (byte < 0x7f) out.push(byte);
+    else if (byte >= 0xc2 && byte <= 0xf4) {
+      this.#held = [byte];
+      this.#missing = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    }
+  }
+
+  #escape(byte: number, out: Room): void {
+    this.#held = [];
+    this.#swallowed = 0;
+    if (byte === 0x5b) this.#state = "csi";
+    else if (byte === 0x5d || byte === 0x50 || byte === 0x58 || byte === 0x5e || byte === 0x5f) this.#state = "string";
+    else if (byte >= 0x20 && byte <= 0x2f) this.#state = "charset";
+    else if (byte !== ESC) {
+      this.#state = "text";
+      if (byte === 0x37 || byte === 0x38) out.push(ESC, byte);
+      else if (byte === NEWLINE) out.push(byte);
+    }
+  }
+
+  #csi(byte: number, out: Room): void {
+    if (byte >= 0x40 && byte <= 0x7e) {
+      if (this.#state === "csi" && SHOWN_FINALS.has(byte)) this.#sequence(byte, out);
+      this.#held = [];
+      this.#state = "text";
+    } else if (byte === ESC) this.#state = "escape";
+    else if (byte === CAN || byte === SUB) this.#state = "text";
+    else if (byte < 0x20) {
+      if (SHOWN_CONTROLS.has(byte)) out.push(byte);
+    } else if ((byte >= 0x30 && byte <= 0x39) || byte === 0x3b || byte === 0x3a) {
+      this.#held.push(byte);
+      if (this.#held.length > LONGEST_CSI) this.#state = "csi-drop";
+    } else this.#state = "csi-drop";
+  }
+
+  #sequence(final: number, out: Room): void {
+    const said = String.fromCharCode(...this.#held);
+    const letter = String.fromCharCode(final);
+    if (letter === "J") {
+      const part = parseInt(said) || 0;
+      if (part === 1 || part === 3) return;
+      if (part === 0 && this.#cornered) this.#held = [0x32];
+    } else if (letter !== "m") this.#cornered = (letter === "H" || letter === "f") && CORNER.test(said);
+    out.push(ESC, 0x5b, ...this.#held, final);
+  }
+}
+
+/** False for C1 controls and for the characters that turn the direction of writing. */
+function isShown(bytes: readonly number[]): boolean {
+  const [a, b = 0, c = 0] = bytes;
+  if (a === 0xc2 && b <= 0x9f) return false;
+  if (a === 0xd8 && b === 0x9c) return false;
+  if (a === 0xe2 && b === 0x80) return !(c === 0x8e || c === 0x8f || (c >= 0xaa && c <= 0xae));
+  if (a === 0xe2 && b === 0x81) return !(c >= 0xa6 && c <= 0xa9);
+  return true;
+}

@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { consequence, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs } from "./batch";
+
+test("jobs are counted by what a person asks first", () => {
+  const jobs = ["queued", "running", "succeeded", "failed", "interrupted", "unknown", "cancelled", "expired"].map((state) => ({ state }));
+  assert.deepEqual(countJobs(jobs), { failed: 3, open: 2, done: 1, other: 2 });
+  assert.deepEqual(countJobs([]), { failed: 0, open: 0, done: 0, other: 0 });
+  assert.equal(jobGroupOf("dispatched"), "open");
+});
+
+test("a server’s own policy says who will not take part, and an unknown one refuses nothing", () => {
+  assert.equal(policyRefusal(null, "upgrade"), "");
+  assert.match(policyRefusal({ mode: "monitor", verbs: [] }, "check"), /allows monitoring only/);
+  assert.match(policyRefusal({ mode: "managed", verbs: ["check"] }, "upgrade"), /does not allow “Upgrade packages” \(verb upgrade\)\./);
+  assert.equal(policyRefusal({ mode: "managed", verbs: ["package.upgrade"] }, "upgrade"), "");
+  assert.equal(policyRefusal({ mode: "managed", verbs: ["*"] }, "reboot"), "");
+  assert.equal(policyRefusal({ mode: "managed", verbs: ["check"] }), "");
+  assert.match(policyRefusal({ mode: "readonly", verbs: [] }, "upgrade"), /mode = readonly/);
+  assert.equal(policyRefusal({ mode: "readonly", verbs: [] }, "check"), "");
+  assert.match(policyRefusal({ mode: "invalid", verbs: [] }), /not valid/);
+  // New keys: a managed server does not say whether it allows them, and others may allow nothing else.
+  assert.equal(policyRefusal({ mode: "managed", verbs: ["check"] }, "rekey"), "");
+  assert.equal(policyRefusal({ mode: "monitor", verbs: ["rekey"] }, "rekey"), "");
+  assert.match(policyRefusal({ mode: "readonly", verbs: ["check"] }, "rekey"), /mode = readonly/);
+});
+
+test("what is dangerous says its consequence with the number", () => {
+  assert.equal(isDangerous("reboot") && isDangerous("remove") && isDangerous("autoremove"), true);
+  assert.equal(isDangerous("upgrade"), false);
+  assert.match(consequence("reboot", 31), /^31 servers restart,/);
+  assert.match(consequence("reboot", 1), /^1 server restarts,/);
+  assert.match(consequence("remove", 2), /from 2 servers/);
+  assert.equal(consequence("check", 31), "");
+});
+
+test("names are told in one line, however many there are", () => {
+  assert.equal(listSome(["a", "b", "c", "d"]), "a, b, c, d");
+  assert.equal(listSome(["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+});

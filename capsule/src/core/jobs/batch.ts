@@ -1,0 +1,67 @@
+/** Many jobs of one order: what they come to, which of them are shown, and which nodes will not take part. */
+
+import { pluralWord, t } from "../text/i18n";
+import { actionLabel, jobEnded } from "./job-labels";
+
+interface JobLike {
+  state: string;
+}
+
+interface PolicyLike {
+  mode: string;
+  verbs: readonly string[];
+}
+
+export const JOB_GROUPS = ["failed", "open", "done", "other"] as const;
+export type JobGroup = (typeof JOB_GROUPS)[number];
+
+export const JOB_GROUP_LABELS: Record<JobGroup, string> = { failed: t`with problems`, open: t`in progress`, done: t`succeeded`, other: t`cancelled or expired` };
+
+/** What a person asks first: what went wrong, what is still to come. */
+export function jobGroupOf(state: string): JobGroup {
+  if (!jobEnded(state)) return "open";
+  if (state === "succeeded") return "done";
+  return state === "cancelled" || state === "expired" ? "other" : "failed";
+}
+
+export function countJobs(jobs: readonly JobLike[]): Record<JobGroup, number> {
+  const found: Record<JobGroup, number> = { failed: 0, open: 0, done: 0, other: 0 };
+  for (const { state } of jobs) found[jobGroupOf(state)] += 1;
+  return found;
+}
+
+const READS = new Set(["check", "refresh", "plan"]);
+
+/** Why a server would refuse this by its own policy; empty = it would not. What nobody knows yet is not guessed. */
+export function policyRefusal(policy: PolicyLike | null, action?: string): string {
+  if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
+  if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
+  if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where Spider was installed.`;
+  if (policy.mode === "readonly" && action && !READS.has(action)) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
+  if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${actionLabel(action)}” (verb ${action}).`;
+  return "";
+}
+
+/** What removes or reboots wants the number typed. */
+export const isDangerous = (action: string): boolean => action === "remove" || action === "autoremove" || action === "reboot";
+
+/** What happens if it is done to so many, in words; empty = nothing that cannot be undone. `planned`: what goes on each is shown beside it. */
+export function consequence(action: string, nodes: number, planned = false): string {
+  const servers = t`${nodes} ${pluralWord(nodes, "server")}`;
+  switch (action) {
+    case "remove":
+      if (planned) return t`The packages are removed from ${servers}, along with what the plans list.`;
+      return t`The packages are removed from ${servers}, along with whatever needs them there. That differs from server to server and is not shown beforehand.`;
+    case "autoremove":
+      return t`On ${servers}, every package that was installed for another one and is no longer needed is removed.`;
+    case "reboot":
+      return t`${servers} ${pluralWord(nodes, "restarts", "restart")}, each as soon as its job starts. What runs there is unavailable until it is back.`;
+    default:
+      return READS.has(action) ? "" : t`Services on ${servers} may restart.`;
+  }
+}
+
+/** "web-1, web-2, web-3 and 9 more". */
+export function listSome(names: readonly string[], most = 3): string {
+  return names.length <= most + 1 ? names.join(", ") : t`${names.slice(0, most).join(", ")} and ${names.length - most} more`;
+}

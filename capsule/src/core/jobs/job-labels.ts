@@ -1,0 +1,77 @@
+/** Words for states, phases and actions of jobs. */
+
+import { t } from "../text/i18n";
+
+export const ACTION_LABELS: Record<string, string> = {
+  refresh: t`Refresh package lists`,
+  check: t`Check for updates`,
+  upgrade: t`Upgrade packages`,
+  "full-upgrade": t`Full upgrade`,
+  "security-upgrade": t`Security upgrade`,
+  plan: t`Plan`,
+  install: t`Install packages`,
+  remove: t`Remove packages`,
+  autoremove: t`Remove unneeded packages`,
+  hold: t`Hold packages`,
+  unhold: t`Release packages`,
+  clean: t`Clean up`,
+  repair: t`Repair packages`,
+  reboot: t`Reboot`,
+  update: t`Update agent`,
+  rekey: t`Replace keys`,
+  uninstall: t`Remove agent`,
+};
+
+export const PHASE_LABELS: Record<string, string> = {
+  refresh: t`reading package lists`,
+  plan: t`planning`,
+  waiting_lock: t`waiting for another package manager`,
+  download: t`downloading`,
+  commit: t`installing`,
+  triggers: t`finishing`,
+  check: t`checking the result`,
+};
+
+export const STATE_LABELS: Record<string, string> = {
+  queued: t`Waiting for the server`,
+  dispatched: t`Sent to the server`,
+  accepted: t`Accepted by the server`,
+  running: t`Running`,
+  succeeded: t`Succeeded`,
+  failed: t`Failed`,
+  cancelled: t`Cancelled`,
+  interrupted: t`Interrupted`,
+  expired: t`Expired`,
+  unknown: t`Outcome unknown`,
+};
+
+const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"]);
+
+export const jobEnded = (state: string): boolean => ENDED.has(state);
+export const actionLabel = (action: string): string => ACTION_LABELS[action] ?? action;
+/** What a job does; of a plan also what is planned. */
+export const jobLabel = (job: { action: string; for?: string | null }): string => (job.action === "plan" && job.for ? t`Plan: ${actionLabel(job.for)}` : actionLabel(job.action));
+/** What changes something is called by what it does: not all of it installs. */
+export function phaseLabel(phase: string, action: string): string {
+  if (phase === "commit" && /remove$/.test(action)) return t`removing`;
+  if (phase === "commit" && action === "reboot") return t`restarting`;
+  if (phase === "commit" && !/upgrade|install|update/.test(action)) return t`working`;
+  return PHASE_LABELS[phase] ?? phase;
+}
+export const stateLabel = (state: string): string => STATE_LABELS[state] ?? state;
+
+/** The glyph of a job's state. */
+export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off" | "warn" {
+  if (state === "succeeded") return "done";
+  if (state === "failed") return "fail";
+  if (state === "cancelled" || state === "expired") return "off";
+  if (state === "interrupted" || state === "unknown") return "warn";
+  return state === "queued" ? "wait" : "run";
+}
+
+/** Where a node stands: the words of the filter, as they are shown. */
+export const NODE_STATE_LABELS: Record<string, string> = { online: t`online`, critical: t`critical`, warning: t`warning`, stale: t`stale`, offline: t`offline`, pending: t`pending` };
+export const GROUPING_LABELS: Record<string, string> = { tag: t`tag`, os: t`os`, state: t`state` };
+
+/** What the owner of a server lets Stardust do there, for a choice. */
+export const POLICIES: readonly [string, string][] = [["managed", t`Managed`], ["readonly", t`Read only`], ["monitor", t`Monitor`]]; // prettier-ignore

@@ -1,0 +1,122 @@
+/** What can be asked of a server's packages, in words. */
+
+import { pluralWord, t } from "../text/i18n";
+import { jobEnded } from "./job-labels";
+
+const PLANNED = ["upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"] as const;
+const NAMING = new Set<string>(["install", "remove", "hold", "unhold"]);
+
+type PlannedAction = (typeof PLANNED)[number];
+type KeptBackReason = "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
+
+interface Planned {
+  counts: { upgrades: number; new: number; removals: number; security: number; kept: number };
+  reboot: string;
+}
+
+interface Asked {
+  jobs: readonly { node_id: string; state: string }[];
+  refused: readonly { node_id: string }[];
+}
+
+interface Stoppable {
+  stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; force?: boolean } | null;
+}
+
+export const isPlanned = (action: string): action is PlannedAction => (PLANNED as readonly string[]).includes(action);
+export const wantsPackages = (action: string): boolean => NAMING.has(action);
+
+/** What the button that starts it says. */
+export const START_LABELS: Record<string, string> = {
+  upgrade: t`Start upgrade`,
+  "full-upgrade": t`Start full upgrade`,
+  "security-upgrade": t`Start security upgrade`,
+  install: t`Install`,
+  remove: t`Remove packages`,
+  autoremove: t`Remove packages`,
+  hold: t`Hold`,
+  unhold: t`Release`,
+  clean: t`Clean up`,
+  repair: t`Repair`,
+  reboot: t`Reboot server`,
+};
+
+/** What is good to know before it starts. */
+export const START_HINTS: Record<string, string> = {
+  hold: t`Held packages stay as they are in every upgrade, until they are released.`,
+  unhold: t`Released packages are upgraded again with the others.`,
+  clean: t`Downloaded package files are removed from the server’s cache. Installed packages do not change.`,
+  repair: t`Finishes interrupted package work: half-configured packages, stale locks, unfinished transactions.`,
+  reboot: t`The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.`,
+};
+
+const KEPT: Record<KeptBackReason, string> = {
+  held: t`held on the server`,
+  phased: t`offered to only some servers so far`,
+  pinned: t`pinned to another version`,
+  needs_new: t`needs new packages: use a full upgrade`,
+  needs_removal: t`needs a package removed: use a full upgrade`,
+  unresolvable: t`what it needs is not available, at least not without removing something`,
+  other: t`kept back by the server`,
+};
+
+export const keptBackLabel = (reason: KeptBackReason): string => KEPT[reason];
+
+/** Names as somebody typed them, with blanks or commas between. */
+export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
+
+/** What a job is about; empty where it is about no packages. */
+export function packagesLabel({ action, for: planned, packages }: { action: string; for?: string | null; packages: readonly string[] }): string {
+  if (packages.length) return packages.join(", ");
+  return (planned ?? action).endsWith("upgrade") ? t`All packages` : "";
+}
+
+/** One line on the whole of a plan. */
+export function planSummary({ counts, reboot }: Planned): string {
+  const parts: [number, string][] = [
+    [counts.upgrades, pluralWord(counts.upgrades, "upgrade")],
+    [counts.new, pluralWord(counts.new, "new package")],
+    [counts.removals, pluralWord(counts.removals, "removal")],
+    [counts.security, t`for security`],
+    [counts.kept, t`kept back`],
+  ];
+  const said = parts.filter(([count]) => count > 0).map(([count, words]) => `${count} ${words}`);
+  return [said.join(", ") || t`Nothing to do`, ...(reboot === "yes" ? [t`a reboot is expected`] : [])].join("; ");
+}
+
+/** Why a node takes no part in what is started of plans: it cannot be asked, it has not answered yet, it ended without a plan, it was not asked. */
+export type SkipReason = "away" | "planning" | "silent" | "refused";
+
+export const SKIP_REASON_LABELS: Record<SkipReason, string> = { away: t`not connected`, planning: t`still planning`, silent: t`no plan reported`, refused: t`refused` };
+
+/** The nodes of an order for plans that have told none by now, by why. */
+export function skippedNodes({ jobs, refused }: Asked, told: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<SkipReason, string[]> {
+  const found = new Map<SkipReason, string[]>();
+  const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
+  for (const { node_id, state } of jobs) if (!told.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
+  for (const { node_id } of refused) add("refused", node_id);
+  return found;
+}
+
+/** What became of the wish to stop a job. */
+export function stopStatusText(job: Stoppable): string {
+  if (!job.stop) return "";
+  const why = job.stop.why ? `: ${job.stop.why}` : "";
+  switch (job.stop.state) {
+    case "asked":
+      return t`The server was asked to stop it.`;
+    case "now":
+      return t`It stops now${why}`;
+    case "after_package":
+      return t`It stops after the current package${why}`;
+    case "too_late":
+      return t`It can no longer be stopped${why}`;
+  }
+}
+
+/** Once a server has answered that it cannot stop at once, and nobody has used force yet. */
+export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
+
+export const STOP_HINT = t`It stops as soon as it safely can: a package being installed is finished first. What is done by then stays; the rest you have to start again.`;
+
+export const FORCE_STOP_HINT = t`This ends the current package’s script, such as one waiting for a service or an answer, but not the package manager itself. That package and those that need it may stay half configured until “Repair packages” fixes them.`;

@@ -1,0 +1,36 @@
+/** Words in the rows of a terminal: a line that is wrapped is one line. */
+
+export interface ScreenRow {
+  text: string;
+  /** Goes on from the row before. */
+  wrapped: boolean;
+}
+
+export interface SearchMatch {
+  row: number;
+  column: number;
+  length: number;
+}
+
+const MOST = 1000;
+
+/** Where the words stand, without regard to case; the first thousand. */
+export function searchRows(rows: readonly ScreenRow[], words: string, columns: number): SearchMatch[] {
+  const wanted = words.toLowerCase();
+  const found: SearchMatch[] = [];
+  if (!wanted) return found;
+  for (let row = 0; row < rows.length && found.length < MOST; ) {
+    let end = row + 1;
+    let line = (rows[row] as ScreenRow).text;
+    while (rows[end]?.wrapped) {
+      line = line.padEnd((end - row) * columns) + (rows[end] as ScreenRow).text;
+      end += 1;
+    }
+    const low = line.toLowerCase();
+    for (let at = low.indexOf(wanted); at >= 0 && found.length < MOST; at = low.indexOf(wanted, at + wanted.length)) {
+      found.push({ row: row + Math.floor(at / columns), column: at % columns, length: wanted.length });
+    }
+    row = end;
+  }
+  return found;
+}

@@ -1,0 +1,23 @@
+/** What became of an order that was sent and not answered, by what is told of jobs. */
+
+export interface UnconfirmedJob {
+  action: string;
+  nodes: readonly string[];
+  by: string;
+  /** By the hub's clock. */
+  at: number;
+}
+
+interface JobLike {
+  action: string;
+  node_id: string;
+  created_by: string;
+  created_at: number;
+}
+
+/** Clocks are told to the second. */
+const ROUND_S = 1;
+
+/** The first job that can only be of this order. */
+export const findUnconfirmedJob = <J extends JobLike>(jobs: readonly J[], { action, nodes, by, at }: UnconfirmedJob): J | undefined =>
+  jobs.find((job) => job.action === action && job.created_by === by && job.created_at >= at - ROUND_S && nodes.includes(job.node_id));

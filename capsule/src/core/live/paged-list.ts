@@ -1,0 +1,106 @@
+/**
+ * A list that is read page by page and changes under its reader.
+ *
+ * One question at a time, in the order in which they were put: what is read anew has as many items as were shown, and nothing that was asked for is lost.
+ */
+
+export interface Page<T> {
+  items: readonly T[];
+  /** Where the next one begins; null = this was the last. */
+  next: string | null;
+}
+
+export class PagedList<T, P extends Page<T>> {
+  #shown: P | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+  #rereads = false;
+  #grows = false;
+  #closed = false;
+  #changes = 0;
+  #pages = 0;
+
+  constructor(
+    readonly read: (cursor?: string) => Promise<P>,
+    readonly key: (item: T) => string,
+    /** All that is held, with what else the newest page says. */
+    readonly show: (all: P) => void,
+    readonly failed: (error: unknown) => void,
+    /** How many pages are read at first. */
+    readonly first = 1,
+  ) {}
+
+  /** In how many pages what is shown was read. */
+  get pages(): number {
+    return this.#pages;
+  }
+
+  /** From its beginning on, as far as it is shown. What comes while this waits for its turn is in it. */
+  refresh(): Promise<void> {
+    if (this.#rereads) return this.#nothing();
+    this.#rereads = true;
+    return this.#inTurn(async () => {
+      this.#rereads = false;
+      const wanted = this.#shown?.items.length ?? 0;
+      const least = this.#shown ? 1 : this.first;
+      let all: P;
+      let pages: number;
+      let changes: number;
+      do {
+        changes = this.#changes; // what was read before a change may not know of it
+        all = await this.read();
+        for (pages = 1; all.next !== null && (all.items.length < wanted || pages < least) && !this.#closed; pages += 1) all = this.#joined(all, await this.read(all.next));
+      } while (changes !== this.#changes && !this.#closed);
+      this.#pages = pages;
+      this.#take(all);
+    });
+  }
+
+  more(): Promise<void> {
+    if (this.#grows || !this.#shown?.next) return this.#nothing();
+    this.#grows = true;
+    return this.#inTurn(async () => {
+      this.#grows = false;
+      if (!this.#shown?.next) return;
+      const page = await this.read(this.#shown.next);
+      this.#pages += 1;
+      this.#take(this.#joined(this.#shown, page));
+    });
+  }
+
+  /** Changes what is shown without asking again. */
+  change(change: (items: readonly T[]) => readonly T[]): void {
+    this.#changes += 1;
+    if (this.#shown) this.#take({ ...this.#shown, items: change(this.#shown.items) });
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #nothing(): Promise<void> {}
+
+  /** Each item once: between two questions one may have moved to a later page. */
+  #joined(before: P, page: P): P {
+    const held = new Set(before.items.map(this.key));
+    return { ...page, items: [...before.items, ...page.items.filter((item) => !held.has(this.key(item)))] };
+  }
+
+  #take(all: P): void {
+    if (this.#closed) return;
+    this.#shown = all;
+    this.show(all);
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(async () => {
+      if (this.#closed) return;
+      try {
+        await work();
+      } catch (error) {
+        if (!this.#closed) this.failed(error);
+      }
+    });
+    this.#last = done.catch(() => undefined); // who put this question hears of it
+    return done;
+  }
+}

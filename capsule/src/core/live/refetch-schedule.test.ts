@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RefetchSchedule } from "./refetch-schedule";
+
+/** When it was read, where something was told at these moments (ms). */
+function reads(told: readonly number[]): number[] {
+  const rereads = new RefetchSchedule(0);
+  const found: number[] = [];
+  const upTo = (at: number): void => {
+    while (rereads.next <= at) {
+      found.push(rereads.next);
+      rereads.read(rereads.next);
+    }
+  };
+  for (const at of told) {
+    upTo(at);
+    rereads.told(at);
+  }
+  upTo(1e9);
+  return found;
+}
+
+test("what was opened is read once more when all that was on its way has come", () => {
+  assert.deepEqual(reads([]), [65_000]);
+});
+
+test("news are read at once, and again when their list has followed", () => {
+  assert.deepEqual(reads([100_000]), [65_000, 100_250, 165_000]);
+});
+
+test("a fleet that tells without a pause is read every five seconds, and neither more often nor never", () => {
+  const told = Array.from({ length: 3000 }, (_, no) => 100_000 + no * 10);
+  assert.deepEqual(reads(told), [65_000, 100_250, 105_250, 110_250, 115_250, 120_250, 125_250, 130_250, 194_990]);
+});

@@ -1,0 +1,74 @@
+/** Everything that a node measures, as a list that people can read: named, grouped and in its unit. */
+
+import { parseSeries, type SampleLike } from "./series";
+import { translate, t } from "../text/i18n";
+import { age } from "../text/time";
+import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "../text/units";
+
+export interface MetricValue {
+  series: string;
+  /** Without its family: `total`, `read sda`. */
+  name: string;
+  unit: string;
+  sample: SampleLike;
+}
+
+export interface MetricGroup {
+  family: string;
+  measures: MetricValue[];
+}
+
+const NBSP = "\u00a0";
+/** Made once: the browser makes another one for each comparison that names its rules. */
+const names = new Intl.Collator("en", { numeric: true });
+
+/** A value in its unit; the hub's units are words, people's are not. */
+export function formatValue(value: number | null | undefined, unit: string): string {
+  if (value == null) return UNKNOWN;
+  switch (unit) {
+    case "bytes":
+      return size(value);
+    case "bytes/s":
+      return rate(value);
+    case "percent":
+      return percent(value, 1);
+    case "celsius":
+      return degrees(value);
+    case "bits/s":
+      return rate(value).replace("B/s", "bit/s");
+    case "seconds":
+      return age(value);
+    case "milliseconds":
+      return plain(value) + NBSP + "ms";
+    case "flag":
+      return value ? t`yes` : t`no`;
+    case "":
+      return plain(value);
+    default:
+      return plain(value) + NBSP + translate(unit);
+  }
+}
+
+const plain = (value: number): string => (Number.isInteger(value) ? count(value) : digits3(value));
+
+/** What was measured, by family in the catalogue's order; `words` narrows it to series whose names hold all of them. */
+export function metricGroups(latest: Readonly<Record<string, SampleLike>>, units: ReadonlyMap<string, string>, words: string): MetricGroup[] {
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  const places = new Map([...units.keys()].map((metric, place) => [metric, place]));
+  const found: (MetricValue & { family: string; place: number })[] = [];
+  for (const [series, sample] of Object.entries(latest)) {
+    const parts = parseSeries(series);
+    const unit = parts && units.get(parts.metric);
+    if (!parts || typeof unit !== "string" || !wanted.every((word) => series.toLowerCase().includes(word))) continue;
+    const [family = "", ...rest] = parts.metric.split(".");
+    found.push({ series, sample, unit, family, name: [translate(rest.join(" ").replaceAll("_", " ")), parts.value].filter(Boolean).join(" ") || translate(family), place: places.get(parts.metric) ?? 0 });
+  }
+  found.sort((a, b) => a.place - b.place || names.compare(a.name, b.name));
+  const groups = new Map<string, MetricGroup>();
+  for (const { family, place: _, ...measure } of found) {
+    const group = groups.get(family) ?? { family, measures: [] };
+    group.measures.push(measure);
+    groups.set(family, group);
+  }
+  return [...groups.values()];
+}

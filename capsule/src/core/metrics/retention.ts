@@ -1,0 +1,58 @@
+/** How long samples are kept: as people write it, and what the hub would not take. */
+
+import { t } from "../text/i18n";
+import { timeOrDate } from "../text/time";
+import { size } from "../text/units";
+
+const UNITS: readonly (readonly [string, number])[] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]; // prettier-ignore
+const NAMED: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
+const LEAST_S = 2 * 3600;
+const MOST_S = 3660 * 86_400;
+
+export type Tier = "1s" | "1m" | "1h";
+export const TIER_LABELS: Record<Tier, string> = { "1s": t`Per second`, "1m": t`Per minute`, "1h": t`Per hour` };
+
+/** Exact, so that saving it again changes nothing: "30 d", "36 h". */
+export function retentionText(seconds: number): string {
+  const [unit, length] = (seconds === 86_400 ? UNITS[1] : UNITS.find(([, one]) => seconds % one === 0)) ?? ["s", 1];
+  return `${seconds / length} ${unit}`;
+}
+
+/** Null = not a length of time. */
+export function parseRetention(text: string): number | null {
+  const found = /^\s*(\d+(?:[.,]\d+)?)\s*(s|min|h|d|w|y)\s*$/i.exec(text);
+  if (!found) return null;
+  return Math.round(Number((found[1] ?? "").replace(",", ".")) * (NAMED[(found[2] ?? "").toLowerCase()] ?? 0));
+}
+
+/** What is wrong with one entry; empty = nothing. `finer` is the tier before it. */
+export function retentionError(text: string, finer?: string): string {
+  const seconds = parseRetention(text);
+  if (seconds === null) return t`Enter a number and a unit: 24 h, 30 d, 2 y.`;
+  if (seconds < LEAST_S || seconds > MOST_S) return t`At least 2 h and at most 10 years (3660 d).`;
+  const before = finer === undefined ? null : parseRetention(finer);
+  return before !== null && seconds < before ? t`At least as long as for the finer samples above.` : "";
+}
+
+interface Kept {
+  tier: Tier;
+  kept_s: number;
+  bytes_per_value: number;
+  values_per_day: number;
+}
+
+/** What the tier takes once it is full, kept for so long. */
+export const bytesWhenFull = (tier: Kept, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;
+
+/** The tiers that become shorter; where nothing is wanted of one it stays. */
+export const shortenedTiers = <T extends Kept>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] => tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
+
+/** What goes of one tier when it is kept for so long only: from when back, and how much that is at most. */
+export function lossText(tier: Kept, seconds: number, now: number): string {
+  const from = now - seconds;
+  const when = timeOrDate(from, now);
+  return t`${TIER_LABELS[tier.tier]}: everything before ${when} (older than ${retentionText(seconds)}; until now ${retentionText(tier.kept_s)} were kept), up to about ${size(bytesWhenFull(tier, tier.kept_s - seconds))}.`;
+}
+
+/** What is typed before it goes: one tier by its name, several by their number. */
+export const lossName = (tiers: readonly Kept[]): string => (tiers.length === 1 ? tiers.map(({ tier }) => TIER_LABELS[tier]).join() : String(tiers.length));

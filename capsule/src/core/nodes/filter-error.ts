@@ -1,0 +1,20 @@
+/** In words, what is wrong with a part of the fleet's filter that could not be understood. */
+
+import { numberNamed, NUMBERS, splitToken, STATES } from "./filter";
+import { t } from "../text/i18n";
+
+const EXAMPLES: Record<string, string> = { tag: "web", state: "offline", os: "debian" };
+
+export function filterError(token: string): string {
+  const said = token.replace(/^-/, "");
+  const [, word = said, operator = "", want = ""] = splitToken(said) ?? [];
+  const key = word.toLowerCase();
+  const name = numberNamed(key);
+  const compared = NUMBERS.join(", ");
+  if (name && operator === ":") return t`“${key}” needs a comparison: use ${name}>80`;
+  if (name) return t`“${said}” needs a number, as in ${name}>80`;
+  if (operator !== ":" && operator !== "=") return t`“${word}” cannot be compared: use ${compared}`;
+  if (!Object.hasOwn(EXAMPLES, key)) return t`“${word}” is not a key, so “${said}” is searched as text. Keys are tag, state and os, and ${compared} as in cpu>80.`;
+  if (key === "state" && want.replace(/"/g, "")) return t`“${want}” is not a state: use ${STATES.join(", ")}`;
+  return t`“${said}” needs a value, as in ${key}:${EXAMPLES[key] as string}`;
+}

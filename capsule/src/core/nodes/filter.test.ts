@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseFilter, tagFilter, tokensOf, type Filterable } from "./filter";
+import { filterError } from "./filter-error";
+import { withState } from "./filter-state";
+
+const row: Filterable = { name: "web-03", address: "10.20.0.23", tags: ["Production", "web"], os: "debian Debian 12", state: "critical", cpu: 98, memory: 91, disk: 41, load: 19, updates: 4, security: null };
+const fits = (text: string): boolean => parseFilter(text).matches(row);
+
+test("the filter knows words, keys, comparisons and their opposite", () => {
+  for (const yes of ["", "web", "10.20", "WEB-03", "tag:production", "state:critical", "state:online", "os:debian", "cpu>80", "mem>=91", "disk<50%", "updates>0", "-tag:ci web", "cpu>80 memory>90"]) assert.ok(fits(yes), yes);
+  for (const no of ["db", "tag:prod", "state:offline", "cpu<80", "security>0", "-web", "-state:critical"]) assert.ok(!fits(no), no);
+});
+
+test("a number is compared as exactly as it was asked for", () => {
+  const measured = { ...row, cpu: 50.6, load: 0.704, updates: 4 };
+  const found = (text: string): boolean => parseFilter(text).matches(measured);
+  for (const yes of ["cpu=51", "cpu=51%", "cpu=50.6", "load=1", "load=0.7", "load=0.70", "updates=4", "cpu>50.5", "-cpu=50"]) assert.ok(found(yes), yes);
+  for (const no of ["cpu=50", "cpu=50.5", "load=0.71", "updates=5", "security=0"]) assert.ok(!found(no), no);
+  assert.notEqual(parseFilter(`cpu=50.6${"0".repeat(300)}`).wrong, "");
+});
+
+test("a filter is understood with blanks round its operators, with quotes and with addresses", () => {
+  for (const yes of ["cpu > 80", "web cpu >80 memory> 90", "os: debian", 'os:"Debian 12"', "os:“debian 12”", 'os:"debian 1', 'tag:"web" "web-03"', "tag=web", "-os: arch", "-cpu < 80"]) assert.ok(fits(yes), yes);
+  for (const no of ["cpu > 99", 'os:"arch linux"', '"web 03"', '"cpu > 80"', "-cpu > 80", "web fe80::1", "cafe:1"]) assert.ok(!fits(no), no);
+  for (const text of ["cpu > 80", 'os:"arch linux"', '"cpu > 80"', "fe80::1 ::1", "cafe:1", "-"]) assert.equal(parseFilter(text).wrong, "", text);
+  assert.deepEqual(tokensOf('web os:"a b'), ["web", 'os:"a b"']);
+  assert.deepEqual(tokensOf('  state: warning  updates > 0 -os:"arch  linux" web '), ["state:warning", "updates>0", '-os:"arch  linux"', "web"]);
+});
+
+test("a tag with quotes in it is found by what its link asks for", () => {
+  for (const tag of ['a"b', '"a"', 'a"b c"d', "“x”", "two words", 'a"b c', "a=b", "web"]) {
+    assert.ok(parseFilter(tagFilter(tag)).matches({ ...row, tags: [tag] }), tag);
+    assert.ok(!parseFilter(tagFilter(tag)).matches({ ...row, tags: ["other"] }), tag);
+  }
+  assert.equal(tagFilter("web"), "tag:web");
+  assert.ok(!parseFilter('tag:a"b').matches({ ...row, tags: ["a", "b"] }));
+});
+
+test("a key that nobody knows is a word, and never all there is", () => {
+  const tagged: Filterable = { ...row, tags: ["env:prod"] };
+  for (const text of ["env:prod", '"env:prod"', "ENV: prod", "-env:test"]) assert.ok(parseFilter(text).matches(tagged), text);
+  for (const text of ["env:test", "name:web", "-env:prod", "ip=10.0.0.1"]) assert.ok(!parseFilter(text).matches(tagged), text);
+  assert.equal(parseFilter('"env:prod"').wrong, "");
+});
+
+test("the menu of states asks for one in place of every other, however that is written", () => {
+  const picked = (text: string, state: string): string => withState(tokensOf(text), state).join(" ");
+  for (const text of ["state:offline", "state=warning", "State: Offline", 'STATE="stale" state:offline']) {
+    assert.equal(picked(`web ${text} cpu>80`, "critical"), "web cpu>80 state:critical", text);
+    assert.equal(picked(text, ""), "", text);
+  }
+  assert.equal(picked('stateless tag:state os:"a state:b"', "stale"), 'stateless tag:state os:"a state:b" state:stale');
+});
+
+test("what the filter does not understand is said in words", () => {
+  const said = (text: string): string => filterError(parseFilter(text).wrong);
+  for (const text of ["cpu>", "web cpu > much", "-mem<>3"]) assert.match(said(text), /needs a number/, text);
+  for (const text of ["foo>3", ">80", "tag > 3", "web-0>3"]) assert.match(said(text), /cannot be compared: use cpu, memory, disk/, text);
+  for (const text of ["name:vm", "-name: vm", "name:", "ip=10.0.0.1", "constructor:x"]) assert.match(said(text), /is not a key, so “.+” is searched as text. Keys are tag, state and os, and cpu, memory, disk/, text);
+  assert.match(said("state:fine"), /“fine” is not a state/);
+  for (const text of ["tag:", 'os:""', "state:"]) assert.match(said(text), /needs a value/, text);
+  assert.match(said("cpu:80"), /needs a comparison: use cpu>80/);
+  for (const text of ["cpu>", "-foo>3", "state:fine", "tag:", "cpu:80", "web >80"]) assert.ok(fits(text), text); // what is not understood leaves nothing out
+  assert.equal(parseFilter("web cpu>3").wrong, "");
+});

@@ -1,0 +1,80 @@
+/** The fleet's filter: words, `tag:` `state:` `os:`, `cpu>80` `memory<50` `disk>90` `load>4` `updates>0` `security>0`, and `-` before any of them. */
+
+export interface Filterable {
+  name: string;
+  address: string;
+  tags: readonly string[];
+  os: string;
+  state: string;
+  cpu: number | null;
+  memory: number | null;
+  disk: number | null;
+  load: number | null;
+  updates: number | null;
+  security: number | null;
+}
+
+type Test = (row: Filterable) => boolean;
+
+export interface Filter {
+  matches: Test;
+  /** The first part that could not be understood, which `faultOf` says in words; empty = fine. */
+  wrong: string;
+}
+
+export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
+export const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
+
+/** Of a number; rounding knows no more than a hundred. */
+const MOST_DIGITS = 20;
+
+/** What asks for this tag: in quotes where it would be taken apart; quotes of its own are passed over on both sides. */
+export const tagFilter = (tag: string): string => (/[\s<>="“”]/.test(tag) ? `tag:"${tag.replace(/["“”]/g, "")}"` : `tag:${tag}`);
+
+/** Each thing that is asked for, as if nobody had put blanks around its operator; what stands in quotes is one, also where they are still open. */
+export const tokensOf = (text: string): string[] =>
+  `${text}"` // which closes what is open, and is passed over alone
+    .replace(/[“”]/g, '"')
+    .replace(/("[^"]*")|\s*([<>=]+)\s*|([a-z]:)\s+/gi, "$1$2$3")
+    .match(/("[^"]*"|[^\s"])+/g) ?? [];
+
+/** What an operator stands between; an address with colons is a word. */
+export const splitToken = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token);
+
+/** Which number a word names. */
+export const numberNamed = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
+
+export function parseFilter(text: string): Filter {
+  const tests: Test[] = [];
+  let wrong = "";
+  for (const token of tokensOf(text)) {
+    if (token === "-") continue;
+    const negated = token.startsWith("-");
+    const test = one(token.slice(negated ? 1 : 0).toLowerCase(), () => void (wrong ||= token));
+    if (test) tests.push(negated ? (row) => !test(row) : test);
+  }
+  return { matches: (row) => tests.every((test) => test(row)), wrong };
+}
+
+/** What a part asks for, if that can be said. `tell` is called where it was not understood: a key that nobody knows is looked for as a word. */
+function one(token: string, tell: () => void): Test | void {
+  const [, key = "", operator = "", rest = token] = splitToken(token) ?? [];
+  const want = rest.replace(/"/g, "");
+  const name = numberNamed(key);
+  if (operator ? !want || (name ? operator === ":" : /[<>]/.test(operator)) : /^[^"]*[<>=]/.test(token)) return tell();
+  if (name) {
+    const plain = want.replace(/%$/, "");
+    const limit = Number(plain);
+    if (Number.isNaN(limit) || plain.length > MOST_DIGITS) return tell();
+    return (row) => {
+      const value = row[name] ?? NaN; // which compares with nothing
+      if (operator === "=") return Number(value.toFixed(plain.split(".")[1]?.length)) === limit; // as exact as it was asked
+      return (operator.length > 1 && value === limit) || (operator.startsWith(">") ? value > limit : value < limit);
+    };
+  }
+  if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // as those of the filter are passed over
+  if (key === "os") return (row) => row.os.toLowerCase().includes(want);
+  if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "online" && !["offline", "pending"].includes(row.state)) : tell();
+  if (operator) tell();
+  return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
+}

@@ -1,0 +1,68 @@
+/** The lines of the fleet's table: nodes in their order, under the headers of their groups; and how an order that is shown takes in a newer one. */
+
+export const GROUPINGS = ["tag", "os", "state"] as const;
+export type Grouping = (typeof GROUPINGS)[number];
+
+export interface Groupable {
+  id: string;
+  tags: readonly string[];
+  os: string;
+  state: string;
+}
+
+export interface NodeGroup {
+  /** Empty = the nodes without one. */
+  key: string;
+  ids: readonly string[];
+}
+
+const STATES = ["critical", "offline", "warning", "stale", "pending", "online"];
+/** As people count: t2 before t10. */
+export const nameCollator = new Intl.Collator(undefined, { numeric: true });
+
+/** Each node stands in one group (of several tags in its first), in the order that it came with; nodes without one come last. */
+export function groupNodes(nodes: readonly Groupable[], by: Grouping): NodeGroup[] {
+  const found = new Map<string, string[]>();
+  for (const node of nodes) {
+    const key = by === "tag" ? (node.tags[0] ?? "") : node[by];
+    const held = found.get(key);
+    if (held) held.push(node.id);
+    else found.set(key, [node.id]);
+  }
+  const rank = (key: string): number => (by === "state" ? STATES.indexOf(key) : key === "" ? 1 : 0);
+  return [...found].map(([key, ids]) => ({ key, ids })).sort((a, b) => rank(a.key) - rank(b.key) || nameCollator.compare(a.key, b.key));
+}
+
+/** One line of the table. */
+export type TableLine = { group: string; size: number; closed: boolean } | { id: string };
+
+export function tableLines(groups: readonly NodeGroup[], closed: ReadonlySet<string>): TableLine[] {
+  return groups.flatMap(({ key, ids }) => [{ group: key, size: ids.length, closed: closed.has(key) }, ...(closed.has(key) ? [] : ids.map((id) => ({ id })))]);
+}
+
+/** What is shown keeps its order: who is gone leaves it, who is new comes in behind whoever stands before it in the wanted one. */
+export function keepOrder(shown: readonly string[], wanted: readonly string[]): string[] {
+  const there = new Set(wanted);
+  const next = shown.filter((id) => there.has(id));
+  const held = new Set(next);
+  wanted.forEach((id, index) => {
+    if (held.has(id)) return;
+    const before = wanted[index - 1];
+    next.splice(before === undefined ? 0 : next.indexOf(before) + 1, 0, id);
+    held.add(id);
+  });
+  return next;
+}
+
+/** The groups that the address says are closed; a name in it is escaped, so that any tag fits. */
+export const parseClosed = (text: string | null): ReadonlySet<string> => new Set(text === null ? [] : text.split(",").map(unescaped));
+
+export const closedQuery = (closed: ReadonlySet<string>): string | null => (closed.size ? [...closed].sort().map(encodeURIComponent).join(",") : null);
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,39 @@
+/** The one thing about a node that is to be known first, in words. */
+
+import { cpuLevel, nodeStatusOf, levelsOf } from "./node-status";
+import { t } from "../text/i18n";
+import { labelled, type SampleLike } from "../metrics/series";
+import type { SmoothedCpu } from "./cpu-smoothing";
+import { degrees, percent } from "../text/units";
+
+export interface NodeIssue {
+  level: "warn" | "crit";
+  title: string;
+  /** The mount that is nearly full, whose growth is worth a look. */
+  mount: string;
+}
+
+type Latest = Readonly<Record<string, SampleLike>>;
+
+/** Whose value it is: of a mount or a sensor its name. */
+const whose = (latest: Latest, metric: string, value: number | null): string => [...labelled(latest, metric)].find(([, one]) => one.value === value)?.[0] ?? "";
+
+/** The worst of what is measured; of equals a disk first, since it does not pass by itself. `settled`: the CPU of the last seconds. */
+export function worstIssue(latest: Latest, settled: SmoothedCpu | null = null): NodeIssue | null {
+  const status = nodeStatusOf({ latest });
+  const { disk, mount, inodes, memory, cpu, temperature } = status;
+  const levels = levelsOf(status, settled?.level ?? cpuLevel(cpu));
+  const titles: Record<keyof typeof levels, () => string> = {
+    disk: () => t`${mount} is ${percent(disk)} full.`,
+    inodes: () => t`${whose(latest, "filesystem.inodes_used", inodes)} has used ${percent(inodes)} of its inodes.`,
+    memory: () => t`Memory is ${percent(memory)} full.`,
+    cpu: () => t`CPU is at ${percent(settled?.value ?? cpu)}.`,
+    heat: () => t`${whose(latest, "temperature", temperature)} is at ${degrees(temperature)}.`,
+  };
+  const found = Object.keys(titles) as (keyof typeof levels)[];
+  for (const level of ["crit", "warn"] as const) {
+    const worst = found.find((one) => levels[one] === level);
+    if (worst) return { level, title: titles[worst](), mount: worst === "disk" ? mount : "" };
+  }
+  return null;
+}

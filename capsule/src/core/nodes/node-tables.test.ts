@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cellText, columnLabel, filterRows, sortRows } from "./node-tables";
+
+const TABLE = {
+  columns: [
+    { name: "name", kind: "text", unit: "" },
+    { name: "cpu", kind: "number", unit: "percent" },
+  ],
+  rows: [
+    ["b", 2],
+    ["a", null],
+    ["c", 10],
+  ],
+} as const;
+
+test("rows are ordered by a column, and what is not known comes last both ways", () => {
+  const names = (down: boolean): unknown[] => sortRows(TABLE, { column: "cpu", down }).map((row) => row[0]);
+  assert.deepEqual(names(true), ["c", "b", "a"]);
+  assert.deepEqual(names(false), ["b", "c", "a"]);
+  assert.equal(sortRows(TABLE, null), TABLE.rows);
+  assert.equal(sortRows(TABLE, { column: "of.a.newer", down: true }), TABLE.rows);
+});
+
+test("words pick rows whatever column they stand in", () => {
+  assert.deepEqual(filterRows(TABLE.rows, "10 C").map((row) => row[0]), ["c"]);
+  assert.equal(filterRows(TABLE.rows, " "), TABLE.rows);
+});
+
+test("cells are read in their unit, ids as they are", () => {
+  assert.equal(cellText({ name: "cpu", kind: "number", unit: "percent" }, 12.34, 0), "12.3%");
+  assert.equal(cellText({ name: "pid", kind: "number", unit: "" }, 123456, 0), "123456");
+  assert.equal(cellText({ name: "rotational", kind: "number", unit: "" }, 0, 0), "no");
+  assert.equal(cellText({ name: "user", kind: "text", unit: "" }, "", 0), "—");
+  assert.equal(cellText({ name: "memory", kind: "number", unit: "bytes" }, null, 0), "—");
+});
+
+test("a column's name is put into words", () => {
+  assert.deepEqual(["started_at", "next_at", "mac", "cpu", "description"].map(columnLabel), ["Started", "Next run", "MAC", "CPU", "Description"]);
+});

@@ -1,0 +1,63 @@
+/** Tables of a node (processes, services, interfaces …): ordered and put into words. */
+
+import { formatValue } from "../metrics/metric-list";
+import { translate, t } from "../text/i18n";
+import { timeOrDate } from "../text/time";
+import { UNKNOWN } from "../text/units";
+
+/** Numbers that nobody rounds or scales. */
+const AS_THEY_ARE = new Set(["pid", "port", "mtu"]);
+const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: t`Next run`, last: t`Last run`, tcp: "TCP", udp: "UDP", gpu: "GPU", psi: t`Pressure` };
+
+export type TableCell = string | number | null;
+
+export interface ColumnLike {
+  name: string;
+  kind: "text" | "number" | "time";
+  unit: string;
+}
+
+export interface TableLike {
+  columns: readonly ColumnLike[];
+  rows: readonly (readonly TableCell[])[];
+}
+
+export interface RowOrder {
+  column: string;
+  down: boolean;
+}
+
+/** Rows in an order; what is not known comes last, whichever way. A stable sort, so that equal rows stay where they are. */
+export function sortRows(table: TableLike, order: RowOrder | null): readonly (readonly TableCell[])[] {
+  const at = order ? table.columns.findIndex((column) => column.name === order.column) : -1;
+  if (!order || at < 0) return table.rows;
+  const sign = order.down ? -1 : 1;
+  return [...table.rows].sort((a, b) => {
+    const [left = null, right = null] = [a[at], b[at]];
+    if (left === null || right === null) return left === right ? 0 : left === null ? 1 : -1;
+    if (typeof left === "number" && typeof right === "number") return sign * (left - right);
+    return sign * String(left).localeCompare(String(right), "en", { numeric: true });
+  });
+}
+
+/** Rows of which some text holds all of these words. */
+export function filterRows(rows: readonly (readonly TableCell[])[], words: string): readonly (readonly TableCell[])[] {
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  return wanted.length ? rows.filter((row) => wanted.every((word) => row.some((cell) => cell !== null && String(cell).toLowerCase().includes(word)))) : rows;
+}
+
+/** A cell as it is read. */
+export function cellText(column: ColumnLike, cell: TableCell, now: number): string {
+  if (cell === null || cell === "") return UNKNOWN;
+  if (typeof cell === "string") return cell;
+  if (column.kind === "time") return timeOrDate(cell, now);
+  if (column.name === "rotational") return cell ? t`yes` : t`no`;
+  if (AS_THEY_ARE.has(column.name)) return String(cell);
+  return formatValue(cell, column.unit);
+}
+
+/** `started_at` is read as "Started". */
+export function columnLabel(name: string): string {
+  const words = name.replace(/_at$/, "").replaceAll("_", " ");
+  return WORDS[words] ?? translate(words.charAt(0).toUpperCase() + words.slice(1));
+}

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { offlineReason, RESTARTED } from "./offline-reason";
+
+const STARTED = 1000;
+const SEEN = 990;
+const event = (at: number, type = "job.succeeded", node_id = "db-01", how = "") => ({ at, type, node_id, details: { how } });
+/** So many events of others, newest first, down to the one of `oldest`. */
+const since = (oldest: number, count: number) => Array.from({ length: count }, (_, n) => event(oldest + count - 1 - n, "node.online", "web-01"));
+const gone = (events: Parameters<typeof offlineReason>[3], seen = SEEN): string | undefined => offlineReason("db-01", seen, STARTED, events);
+
+test("a restart of the hub is named only where the events that are held reach back to when the node was seen last", () => {
+  assert.equal(gone([]), RESTARTED);
+  assert.equal(gone(since(STARTED, 49)), RESTARTED, "all events that there are");
+  assert.equal(gone(since(SEEN - 1, 50)), RESTARTED);
+  assert.equal(gone(since(SEEN - 1, 200)), RESTARTED);
+  for (const count of [50, 51, 200]) for (const oldest of [SEEN, STARTED]) assert.equal(gone(since(oldest, count)), undefined, `its leaving may stand before the ${count} events since ${oldest}`);
+});
+
+test("what the event says of how a node left comes first, and counts for the stretch that it ended", () => {
+  const left = (at: number) => event(at, "node.offline", "db-01", "cut");
+  assert.equal(gone([...since(STARTED, 60), left(SEEN)]), "cut");
+  assert.equal(gone([left(SEEN - 1)]), RESTARTED);
+  assert.equal(gone([event(SEEN, "node.offline", "web-01", "cut"), event(SEEN)]), RESTARTED);
+});
+
+test("who was seen since the hub began, or never, is not away because of it", () => {
+  assert.equal(gone([], STARTED), undefined);
+  assert.equal(gone([], 0), undefined);
+});

@@ -1,0 +1,22 @@
+/** The clock of a server that lives in another time zone than its reader. */
+
+const formats = new Map<string, Intl.DateTimeFormat | null>();
+
+function formatOf(zone: string): Intl.DateTimeFormat | null {
+  let format = formats.get(zone);
+  if (format === undefined) {
+    try {
+      format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+    } catch {
+      format = null; // a server may say anything; a zone that nobody knows has no clock
+    }
+    formats.set(zone, format);
+  }
+  return format;
+}
+
+/** "05:09:56 UTC" where that differs from the reader's own clock, else empty. `own` is for tests. */
+export function hostClock(at: number, zone: string, own = Intl.DateTimeFormat().resolvedOptions().timeZone): string {
+  const there = zone ? formatOf(zone)?.format(at * 1000) : undefined;
+  return there === undefined || there === formatOf(own)?.format(at * 1000) ? "" : `${there} ${zone.replaceAll("_", " ")}`;
+}

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+/** As a page has it: there before anything is loaded that says something. */
+Object.assign(globalThis, {
+  stardustWords: {
+    "{}": "pl", "Add node": "Dodaj węzeł", "{0} of {1} nodes": "z {1} węzłów {0}", "Type {0} here.": "Tu wpisz {0}.", "node|nodes": { one: "węzeł", few: "węzły", many: "węzłów" }, "inodes used": "zajęte i-węzły",
+  },
+});
+const { pluralWord, tElements, translate, t } = await import("./i18n");
+
+test("a catalogue has its own order and its own forms", () => {
+  assert.equal(t`Add node`, "Dodaj węzeł");
+  assert.equal(t`Not there yet`, "Not there yet");
+  for (const total of [5, 6]) assert.equal(t`${"{1}"} of ${total} nodes`, `z ${total} węzłów {1}`);
+  assert.deepEqual([1, 2, 5, 22].map((amount) => pluralWord(amount, "node")), ["węzeł", "węzły", "węzłów", "węzły"]);
+  assert.deepEqual([1, 2].map((amount) => pluralWord(amount, "chart")), ["chart", "charts"]);
+});
+
+test("an element stays one, wherever the language puts it", () => {
+  const bold = { type: "b" };
+  assert.deepEqual(tElements`Type ${bold} here.`, ["Tu wpisz ", bold, "."]);
+});
+
+test("a name that is read as words is looked up, and nothing stays nothing", () => {
+  assert.deepEqual(["inodes used", "zz", ""].map(translate), ["zajęte i-węzły", "zz", ""]);
+});

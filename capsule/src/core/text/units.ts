@@ -1,0 +1,91 @@
+/** Numbers as people read them: sizes binary, rates decimal, three significant digits, "—" for what is not known. */
+
+import { pluralWord } from "./i18n";
+
+export const UNKNOWN = "—";
+const NBSP = "\u00a0";
+
+export interface Quantity {
+  value: string;
+  unit: string;
+}
+
+/** Three significant digits without an exponent; a tiny amount above zero is never shown as 0. */
+export function digits3(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 99.95) return value.toFixed(0);
+  if (size >= 9.995) return value.toFixed(1);
+  return value.toFixed(2);
+}
+
+export function scale(value: number, base: number, units: readonly string[]): Quantity {
+  let at = 0;
+  let left = value;
+  while (Math.abs(left) >= base * 0.9995 && at < units.length - 1) {
+    left /= base;
+    at += 1;
+  }
+  return { value: at === 0 ? left.toFixed(0) : digits3(left), unit: units[at] ?? "" };
+}
+
+export const SIZES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const;
+export const RATES = ["B/s", "kB/s", "MB/s", "GB/s", "TB/s"] as const;
+export const BITS = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"] as const;
+const DECIMAL = ["B", "kB", "MB", "GB", "TB"] as const;
+
+export const sizeParts = (bytes: number): Quantity => scale(bytes, 1024, SIZES);
+export const rateParts = (bytesPerSecond: number): Quantity => scale(bytesPerSecond, 1000, RATES);
+
+export function size(bytes: number | null | undefined): string {
+  if (bytes == null) return UNKNOWN;
+  const { value, unit } = sizeParts(bytes);
+  return value + NBSP + unit;
+}
+
+export function rate(bytesPerSecond: number | null | undefined): string {
+  if (bytesPerSecond == null) return UNKNOWN;
+  const { value, unit } = rateParts(bytesPerSecond);
+  return value + NBSP + unit;
+}
+
+/** Of a network: the hub counts bytes, networks are sold in bits. */
+export const networkParts = (bytesPerSecond: number, bits: boolean): Quantity => (bits ? scale(bytesPerSecond * 8, 1000, BITS) : rateParts(bytesPerSecond));
+
+/** `column`: its head says "per s". */
+export function network(bytesPerSecond: number | null | undefined, bits: boolean, column = false): string {
+  if (bytesPerSecond == null) return UNKNOWN;
+  const { value, unit } = networkParts(bytesPerSecond, bits);
+  return value + NBSP + (column ? unit.slice(0, -2) : unit);
+}
+
+/** Size of a download or an output, decimal like the tools that print it. */
+export function decimalSize(bytes: number): string {
+  const { value, unit } = scale(bytes, 1000, DECIMAL);
+  return value + NBSP + unit;
+}
+
+export function percent(value: number | null | undefined, places = 0): string {
+  return value == null ? UNKNOWN : `${value.toFixed(places)}%`;
+}
+
+export function degrees(value: number | null | undefined): string {
+  return value == null ? UNKNOWN : `${value.toFixed(0)}°`;
+}
+
+export function load(value: number | null | undefined): string {
+  return value == null ? UNKNOWN : value.toFixed(2);
+}
+
+/** 1 208: a thin gap between thousands. */
+export function count(value: number | null | undefined): string {
+  return value == null ? UNKNOWN : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}
+
+export function plural(amount: number, one: string, many?: string): string {
+  return count(amount) + NBSP + pluralWord(amount, one, many);
+}
+
+/** A share of a whole as percent; null when either is not known or there is no whole. */
+export function share(part: number | null | undefined, whole: number | null | undefined): number | null {
+  return part == null || whole == null || whole <= 0 ? null : (part / whole) * 100;
+}

@@ -1,0 +1,343 @@
+import type { VNode } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { pluralWord, tElements, t } from "../../core/text/i18n";
+import { addressText, splitRows } from "../../core/deployments/server-list";
+import { plural } from "../../core/text/units";
+import { POLICIES } from "../../core/jobs/job-labels";
+import { showDialog } from "../../state/dialogs";
+import { newIdempotencyKey } from "../../state/job-detail";
+import { go } from "../../state/router";
+import { addServers, previewList } from "../../state/servers";
+import { ApiError, type ListedServerView, type ManyDeploymentsBody, type ServerListView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Check, SelectField, Switch, TagsField } from "../../ui/form";
+import { Glyph } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
+import { Banner } from "../../ui/parts";
+import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
+import { DraftBanner } from "./draft-banner";
+import { JumpFields, SignInFields, useFocusFirstError } from "./connection-fields";
+import { listDraft, useDraft } from "./draft";
+import { deploymentBody, jumpErrors, EMPTY_LIST, type ConnectionForm, type ListForm, type FormErrors } from "./connection-form";
+import { Method, type MethodKey } from "./method";
+
+const SETTLE_MS = 400;
+const LARGEST = 256 * 1024;
+const EXAMPLE = "root@web-1.example\nops@192.0.2.7:2222 edge-7\n[2001:db8::7]:22";
+const FORMATS: readonly [string, string][] = [["auto", t`Detect automatically`], ["lines", t`One server per line`], ["csv", t`Table with a header (CSV)`], ["ssh_config", t`OpenSSH configuration`]]; // prettier-ignore
+type Format = ListForm["format"];
+const WORDS: Record<ServerListView["format"], string> = { lines: t`one server per line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
+
+interface Read {
+  /** What it was read of. */
+  of: string;
+  list: ServerListView;
+}
+
+/** Reads the list again a moment after each change; an answer that comes late is dropped. */
+function useReading(text: string, format: Format): { read: Read | null; failure: string; fresh: boolean } {
+  const [read, setRead] = useState<Read | null>(null);
+  const [failure, setFailure] = useState("");
+  const of = `${format}\n${text}`;
+  useEffect(() => {
+    setFailure("");
+    if (!text.trim()) {
+      setRead(null);
+      return;
+    }
+    let late = false;
+    const look = async (): Promise<void> => {
+      try {
+        const list = await previewList({ text, format });
+        if (!late) setRead({ of, list });
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (!late) setFailure(error.detail);
+      }
+    };
+    const timer = setTimeout(() => void look(), SETTLE_MS);
+    return () => {
+      late = true;
+      clearTimeout(timer);
+    };
+  }, [of]);
+  return { read, failure, fresh: read?.of === of };
+}
+
+interface Props {
+  onMethod: (key: MethodKey) => void;
+  onAnew: () => void;
+  onClose: () => void;
+}
+
+/** A list of servers: pasted, shown as it was understood, and added by one request with what opens them all. */
+export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
+  const { typed, type, left, settle } = useDraft(listDraft, EMPTY_LIST);
+  const { text, format, entries } = typed;
+  const [wrong, setWrong] = useState<FormErrors>({});
+  const [refusal, setRefusal] = useState("");
+  const [refused, setRefused] = useState<ReadonlyMap<number, string>>(new Map());
+  const [without, setWithout] = useState(false);
+  const { form: fields, judged } = useFocusFirstError(wrong);
+  const { sending, give } = useSubmit();
+  const { read, failure, fresh } = useReading(text, format);
+  const rows = read?.list.servers ?? [];
+  const { good, bad, nameless } = splitRows(rows, entries.username);
+  const body = manyBody(good, entries);
+  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
+  const ready = fresh && good.length > 0 && (bad === 0 || without);
+  /** What keeps the button from being pressed may be far above it. */
+  const hindered = !fresh || bad === 0 || (without && good.length) ? "" : good.length ? t`${plural(bad, "server")} cannot be added: correct the list, or leave them out below it.` : t`${plural(bad, "server")} cannot be added: correct the list.`;
+  const change = (part: Partial<ConnectionForm>): void => {
+    type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
+    setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
+  };
+  useEffect(() => setRefused(new Map()), [read]);
+  const anew = (): void => {
+    settle();
+    onAnew();
+  };
+  const send = (): void => {
+    const found: FormErrors = {
+      ...(nameless ? { username: t`${plural(nameless, "server")} on the list ${pluralWord(nameless, "names", "name")} no user: enter one here.` } : {}),
+      ...(!entries.key.trim() && !entries.password ? { key: t`Enter a private key, or a password below.` } : {}),
+      ...jumpErrors(entries.jump),
+    };
+    judged();
+    setWrong(found);
+    setRefusal("");
+    setRefused(new Map());
+    if (Object.keys(found).length || sending || !ready) return;
+    const what = t`Adding ${plural(good.length, "server")}`;
+    void give({
+      what,
+      send: async () => `/deployments/${await addServers(body, key)}`,
+      taken: (path) => {
+        settle();
+        onClose();
+        go(path);
+      },
+      late: (path) => {
+        listDraft.drop(typed);
+        startedNote(what, () => go(path));
+      },
+      refused: (why, error) => {
+        setRefusal(why);
+        const told = (error.facts["servers"] ?? []) as { index: number; message: string }[];
+        setRefused(new Map(told.map(({ index, message }) => [rows.indexOf(good[index] as ListedServerView), message])));
+      },
+      back: (unheard) => (unheard ? go(DEPLOYMENTS) : showDialog({ kind: "add" })),
+    });
+  };
+  return (
+    <Dialog title={t`Add many servers`} subtitle={t`One list, one confirmation, each server by itself.`} icon="server" size="wide" onClose={onClose}>
+      <form
+        ref={fields}
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
+        <div class="deploy-form">
+          <Method value="many" busy={sending} onPick={onMethod} />
+          {left && <DraftBanner onAnew={anew} />}
+          {refusal && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              {refusal}
+            </Banner>
+          )}
+          <ListField text={text} format={format} onText={(next) => type((before) => ({ ...before, text: next }))} onFormat={(next) => type((before) => ({ ...before, format: next }))} failure={failure} />
+          {read && <Understood list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
+          <div class="halves">
+            <TextField label={t`SSH user`} hint={t`For lines that do not name a user.`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
+            <TagsField label={t`Tags for all`} tags={entries.tags} onTags={(tags) => change({ tags })} />
+          </div>
+          <SignInFields entries={entries} wrong={wrong} onChange={change} />
+          <JumpFields jump={entries.jump} wrong={wrong} hint={t`For lines that do not name a jump host.`} onJump={(jump) => change({ jump })} />
+          <Switch label={t`Keep credentials`} hint={t`Stored encrypted in Ground Control, for updates and removal. Erased when the node is removed.`} checked={entries.keep} onCheck={(keep) => change({ keep })} />
+          <div class="halves">
+            <SelectField label={t`Policy on the servers`} value={entries.policy} onPick={(policy) => change({ policy: policy as ConnectionForm["policy"] })} options={POLICIES} />
+            <Check checked={entries.installPython} onCheck={(installPython) => change({ installPython })}>
+              {t`Install Python where there is none`}
+            </Check>
+          </div>
+          <TextField label={t`Proxy`} hint={t`For servers that reach Ground Control only through an HTTP proxy.`} value={entries.proxy} onText={(proxy) => change({ proxy })} wrong={wrong.proxy ?? ""} input={{ placeholder: "http://proxy.example:3128", autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 300 }} />
+        </div>
+        <Foot status={sending ? SENT_TEXT : hindered || t`Next, you confirm all fingerprints at once.`} sending={sending} onClose={onClose}>
+          <Button kind="primary" type="submit" busy={sending} disabled={!ready}>
+            {good.length ? t`Add ${plural(good.length, "server")}` : t`Add servers`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+
+/** What the hub is asked: of each server what its line says, of all what the form says. */
+function manyBody(servers: readonly ListedServerView[], entries: ConnectionForm): ManyDeploymentsBody {
+  const { private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = deploymentBody(entries);
+  return {
+    servers: servers.map(({ host, port, username, name, tags: own, host_key, jump: through }) => ({ host, port, username, name, tags: own, host_key, ...(through ? { jump: through } : {}) })),
+    ...(entries.username.trim() ? { username: entries.username.trim() } : {}),
+    private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, ...(proxy ? { proxy } : {}), jump,
+  } as ManyDeploymentsBody; // prettier-ignore
+}
+
+function ListField({ text, format, onText, onFormat, failure }: { text: string; format: Format; onText: (text: string) => void; onFormat: (format: Format) => void; failure: string }): VNode {
+  const file = useRef<HTMLInputElement>(null);
+  const [tooLarge, setTooLarge] = useState("");
+  const said = tooLarge || failure;
+  const take = async (chosen: File | undefined): Promise<void> => {
+    setTooLarge("");
+    if (!chosen) return;
+    if (chosen.size > LARGEST) setTooLarge(t`This file is larger than 256 KiB: a list of 200 servers is smaller.`);
+    else onText(await chosen.text());
+  };
+  return (
+    <>
+      <div class="field">
+        <label for="server-list">{t`Servers`}</label>
+        <textarea
+          id="server-list"
+          class="input mono"
+          rows={6}
+          spellcheck={false}
+          autocomplete="off"
+          autocapitalize="off"
+          autofocus
+          placeholder={EXAMPLE}
+          value={text}
+          maxLength={LARGEST}
+          aria-describedby={said ? "server-list-wrong" : "server-list-hint"}
+          aria-invalid={said ? true : undefined}
+          onInput={(event) => onText(event.currentTarget.value)}
+          onDragOver={(event) => event.preventDefault()}
+          onDrop={(event) => {
+            if (!event.dataTransfer?.files.length) return;
+            event.preventDefault();
+            void take(event.dataTransfer.files[0]);
+          }}
+        />
+        {said ? (
+          <p class="wrong" id="server-list-wrong" role="alert">
+            {said}
+          </p>
+        ) : (
+          <p class="hint" id="server-list-hint">
+            {t`One user@host:port per line, a table with a header, or an OpenSSH configuration. No passwords or keys: enter those below, once for all servers.`}
+          </p>
+        )}
+      </div>
+      <div class="halves">
+        <SelectField label={t`Format`} value={format} onPick={(picked) => onFormat(picked as Format)} options={FORMATS} />
+        <div class="field">
+          <span class="label">{t`Or from a file`}</span>
+          <div>
+            <Button onClick={() => file.current?.click()}>{t`Choose file`}</Button>
+          </div>
+          <input
+            ref={file}
+            type="file"
+            class="hidden-text"
+            aria-label={t`List of servers`}
+            tabIndex={-1}
+            onChange={(event) => {
+              void take(event.currentTarget.files?.[0]);
+              event.currentTarget.value = "";
+            }}
+          />
+        </div>
+      </div>
+    </>
+  );
+}
+
+interface UnderstoodProps {
+  list: ServerListView;
+  /** By the place in the list: what the hub said against it in the end. */
+  refused: ReadonlyMap<number, string>;
+  bad: number;
+  without: boolean;
+  onWithout: (on: boolean) => void;
+}
+
+function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps): VNode {
+  const total = list.servers.length;
+  return (
+    <div class="understood">
+      <p role="status">
+        <b class="strong">{total ? t`${total - bad} of ${plural(total, "server")} can be added` : t`No servers found`}</b> <span class="t3">{t`read as ${WORDS[list.format]}`}</span>
+      </p>
+      {list.problems.map(({ line, message }) => (
+        <p key={`${line} ${message}`} class="wrong">
+          {t`Line ${line}: ${message}`}
+        </p>
+      ))}
+      {total > 0 && (
+        <div class="card grid-table list-table" role="table" aria-label={t`Servers on the list`} tabIndex={0}>
+          <GridHead labels={[t`State`, t`Line`, t`Server`, t`Name`, t`Jump host`]} unseen={[t`State`]} />
+          {list.servers.map((one, at) => (
+            <ListRow key={at} one={one} refused={refused.get(at) ?? ""} />
+          ))}
+        </div>
+      )}
+      {bad > 0 && total > bad && (
+        <Check checked={without} onCheck={onWithout}>
+          {bad === 1 ? t`Leave out the one that cannot be added` : t`Leave out the ${bad} that cannot be added`}
+        </Check>
+      )}
+      {list.notes.map(({ line, message }) => (
+        <p key={`${line} ${message}`} class="hint">
+          {t`Line ${line}: ${message}`}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+function ListRow({ one, refused }: { one: ListedServerView; refused: string }): VNode {
+  const problems = refused ? [refused] : one.problems.map(({ message }) => message);
+  return (
+    <div role="row" data-line={one.line} class={problems.length ? "bad" : ""}>
+      <span role="cell">
+        <Glyph kind={problems.length ? "fail" : "done"} label={problems.length ? t`cannot be added` : t`can be added`} />
+      </span>
+      <span role="cell" class="t3 num">
+        {one.line}
+      </span>
+      <span role="rowheader" class="mono cut">
+        {one.host ? addressText(one) : "—"}
+      </span>
+      <span role="cell" class="cut">
+        {one.name ?? ""}
+      </span>
+      <span role="cell" class="cut t2">
+        {one.jump ? addressText(one.jump) : ""}
+      </span>
+      {(problems.length > 0 || one.notes.length > 0 || one.tags.length > 0 || one.host_key) && (
+        <span role="cell" class="said">
+          {one.tags.length > 0 && <span class="t2">{t`Tags: ${one.tags.join(", ")}`}</span>}
+          {one.host_key && (
+            <span class="t2">
+              {tElements`Trusted without asking: ${<code class="mono">{one.host_key}</code>}`}
+            </span>
+          )}
+          {problems.map((words) => (
+            <span key={words} class="wrong">
+              {words}
+            </span>
+          ))}
+          {one.notes.map((words) => (
+            <span key={words} class="t3">
+              {words}
+            </span>
+          ))}
+        </span>
+      )}
+    </div>
+  );
+}

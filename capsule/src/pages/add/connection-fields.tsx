@@ -1,0 +1,258 @@
+/** The fields of a connection: host, user, key, passwords. The same for adding, correcting and removing. */
+
+import type { RefObject, VNode } from "preact";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { parseKeyHeader } from "../../core/deployments/private-key";
+import { t } from "../../core/text/i18n";
+import { Button } from "../../ui/button";
+import { SecretField, TextField } from "../../ui/field";
+import { SelectField, Switch } from "../../ui/form";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { EMPTY_JUMP, type ConnectionForm, type JumpForm, type FormErrors } from "./connection-form";
+
+export type Change = (part: Partial<ConnectionForm>) => void;
+
+const LARGEST_KEY = 16 * 1024;
+
+/** Who is refused goes on in the first field that is wrong, once it says so. `judged`: called as the fields are looked at; what is typed later moves nobody. */
+export function useFocusFirstError(wrong: FormErrors): { form: RefObject<HTMLFormElement | null>; judged: () => void } {
+  const form = useRef<HTMLFormElement>(null);
+  const fresh = useRef(false);
+  useLayoutEffect(() => {
+    if (fresh.current) form.current?.querySelector<HTMLElement>(".field:has(.wrong) :is(input, textarea, button)")?.focus();
+    fresh.current = false;
+  }, [wrong]);
+  return { form, judged: () => void (fresh.current = true) };
+}
+
+/** `known`: what an empty port stands for is known of the server. */
+export function ServerFields({ entries, wrong, known = false, onChange }: { entries: ConnectionForm; wrong: FormErrors; known?: boolean; onChange: Change }): VNode {
+  return (
+    <>
+      <TextField class="host" label={t`Host name or IP`} value={entries.host} onText={(host) => onChange({ host })} wrong={wrong.host ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, autofocus: true, maxLength: 253 }} />
+      <TextField class="port" label={t`Port`} value={entries.port} onText={(port) => onChange({ port })} wrong={wrong.port ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5, ...(known ? { placeholder: t`as before` } : {}) }} />
+    </>
+  );
+}
+
+export function KeyField({ value, name, wrong = "", label = t`Private key`, onKey }: { value: string; name: string; wrong?: string; label?: string; onKey: (key: string, name: string) => void }): VNode {
+  const id = useId();
+  const [pasting, setPasting] = useState(false);
+  const [over, setOver] = useState(false);
+  const [refused, setRefused] = useState("");
+  const file = useRef<HTMLInputElement>(null);
+  const box = useRef<HTMLDivElement>(null);
+  const pasted = useRef(false);
+  useLayoutEffect(() => {
+    // What was pressed or typed into is gone: the focus goes on to what stands in its place.
+    if (pasting !== pasted.current) box.current?.querySelector<HTMLElement>(pasting ? "textarea" : "button")?.focus();
+    pasted.current = pasting;
+  }, [pasting]);
+  // Dropped beside the field, a file would be opened in the place of the page: a private key, for everybody to read.
+  useEffect(() => {
+    const stay = (event: DragEvent): void => event.preventDefault();
+    for (const kind of ["dragover", "drop"] as const) addEventListener(kind, stay);
+    return () => {
+      for (const kind of ["dragover", "drop"] as const) removeEventListener(kind, stay);
+    };
+  }, []);
+  const parsed = value ? parseKeyHeader(value) : null;
+  const take = async (chosen: File | undefined): Promise<void> => {
+    setRefused("");
+    if (!chosen) return;
+    if (chosen.size > LARGEST_KEY) {
+      setRefused(t`This file is larger than 16 KiB: a private key is smaller.`);
+      return;
+    }
+    onKey(await chosen.text(), chosen.name);
+    setPasting(false);
+  };
+  const said = refused || wrong || (value && !parsed ? (/^ssh-|^ecdsa-/.test(value.trim()) ? t`This is a public key: the private one is needed, the file of the same name without .pub.` : t`This does not look like a private key.`) : "");
+  return (
+    <div class="field">
+      <span class="label" id={id}>
+        {label}
+      </span>
+      <div
+        ref={box}
+        class={`key-drop ${over ? "over" : ""}`}
+        role="group"
+        aria-labelledby={id}
+        onDragOver={(event) => {
+          event.preventDefault();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={(event) => {
+          event.preventDefault();
+          setOver(false);
+          void take(event.dataTransfer?.files[0]);
+        }}
+      >
+        <Icon name="file-key" size="large" />
+        {value && !pasting ? (
+          <>
+            <div class="grow">
+              <b class="medium">{name || t`Pasted key`}</b>{" "}
+              {parsed && (
+                <span class="pill ok small">
+                  <Glyph kind="done" label="" />
+                  {parsed.kind}
+                  {parsed.encrypted ? `, ${t`encrypted`}` : ""}
+                </span>
+              )}
+            </div>
+            <Button slim onClick={() => setPasting(true)}>
+              {t`Paste instead`}
+            </Button>
+            <Button slim kind="quiet" name={t`Remove key`} icon="x" onClick={() => onKey("", "")} />
+          </>
+        ) : (
+          <>
+            <span class="grow t3">{pasting ? t`Paste the whole file, from the BEGIN line to the END line` : t`Drop the key file here`}</span>
+            <Button slim onClick={() => file.current?.click()}>
+              {t`Choose file`}
+            </Button>
+            {!pasting && (
+              <Button slim onClick={() => setPasting(true)}>
+                {t`Paste key`}
+              </Button>
+            )}
+            {pasting && (
+              <textarea
+                class="input"
+                rows={4}
+                aria-label={t`${label} text`}
+                spellcheck={false}
+                autocomplete="off"
+                placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
+                value={value}
+                maxLength={LARGEST_KEY}
+                onInput={(event) => {
+                  const text = event.currentTarget.value;
+                  onKey(text, "");
+                  // Not when the focus leaves: the form would shrink between the press and the release of a button below.
+                  if (parseKeyHeader(text) && /-----END [A-Z ]+-----/.test(text)) setPasting(false);
+                }}
+              />
+            )}
+          </>
+        )}
+        <input
+          ref={file}
+          type="file"
+          class="hidden-text"
+          aria-label={t`${label} file`}
+          tabIndex={-1}
+          onChange={(event) => {
+            void take(event.currentTarget.files?.[0]);
+            event.currentTarget.value = "";
+          }}
+        />
+      </div>
+      {said && (
+        <p class="wrong" role="alert">
+          {said}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function SignInFields({ entries, wrong, onChange }: { entries: ConnectionForm; wrong: FormErrors; onChange: Change }): VNode {
+  const [withPassword, setWithPassword] = useState(entries.password !== "");
+  const [certified, setCertified] = useState(entries.certificate !== "");
+  const encrypted = parseKeyHeader(entries.key)?.encrypted ?? false;
+  return (
+    <>
+      <KeyField value={entries.key} name={entries.keyName} wrong={wrong.key ?? ""} onKey={(key, keyName) => onChange({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })} />
+      {entries.key && !certified && (
+        <div>
+          <Button slim kind="quiet" onClick={() => setCertified(true)}>
+            {t`Add a certificate for this key`}
+          </Button>
+        </div>
+      )}
+      {entries.key && certified && <CertificateField value={entries.certificate} wrong={wrong.certificate ?? ""} onText={(certificate) => onChange({ certificate })} />}
+      <div class="halves">
+        {encrypted && <SecretField label={t`Key passphrase`} value={entries.passphrase} wrong={wrong.passphrase ?? ""} onText={(passphrase) => onChange({ passphrase })} input={{ autocomplete: "off" }} />}
+        {withPassword && !encrypted && <SecretField label={t`SSH password`} value={entries.password} wrong={wrong.password ?? ""} onText={(password) => onChange({ password })} input={{ autocomplete: "off" }} />}
+        <SecretField label={t`sudo password`} value={entries.sudoPassword} wrong={wrong.sudoPassword ?? ""} onText={(sudoPassword) => onChange({ sudoPassword })} input={{ autocomplete: "off", placeholder: t`only if sudo asks for one` }} />
+      </div>
+      {!withPassword && !entries.key && (
+        <div>
+          <Button slim kind="quiet" onClick={() => setWithPassword(true)}>
+            {t`Sign in with a password instead`}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** The line that an authority has signed for the key (`id_ed25519-cert.pub`). No secret. */
+function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
+  const id = useId();
+  const said = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.` : "");
+  return (
+    <div class="field">
+      <label for={id}>{t`User certificate`}</label>
+      <textarea
+        id={id}
+        class="input mono"
+        rows={3}
+        spellcheck={false}
+        autocomplete="off"
+        placeholder="ssh-ed25519-cert-v01@openssh.com AAAA…"
+        value={value}
+        maxLength={LARGEST_KEY}
+        aria-invalid={said ? true : undefined}
+        aria-describedby={said ? `${id}-wrong` : `${id}-hint`}
+        onInput={(event) => onText(event.currentTarget.value)}
+      />
+      {said ? (
+        <p class="wrong" id={`${id}-wrong`} role="alert">
+          {said}
+        </p>
+      ) : (
+        <p class="hint" id={`${id}-hint`}>
+          {t`The whole line from the file whose name ends in -cert.pub.`}
+        </p>
+      )}
+    </div>
+  );
+}
+
+const OPENED_BY: readonly [JumpForm["by"], string][] = [["same", t`Same as for the server`], ["password", t`Its own password`], ["key", t`Its own key`]]; // prettier-ignore
+
+/** The server on the way, folded away until it is wanted. */
+export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpForm | null; wrong: FormErrors; hint: string; onJump: (jump: JumpForm | null) => void }): VNode {
+  const last = useRef(EMPTY_JUMP); // switched off and on again, it is as it was
+  if (jump) last.current = jump;
+  const change = (part: Partial<JumpForm>): void => onJump({ ...(jump ?? EMPTY_JUMP), ...part });
+  const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: false };
+  return (
+    <div class="jump">
+      <Switch label={t`Through a jump host`} hint={hint} checked={jump !== null} onCheck={(on) => onJump(on ? last.current : null)} />
+      {jump && (
+        <fieldset class="deploy-form inner">
+          <legend class="hidden-text">{t`Jump host`}</legend>
+          <TextField class="host" label={t`Jump host`} value={jump.host} onText={(host) => change({ host })} wrong={wrong.jumpHost ?? ""} input={{ ...plain, maxLength: 253 }} />
+          <TextField class="port" label={t`Its port`} value={jump.port} onText={(port) => change({ port })} wrong={wrong.jumpPort ?? ""} input={{ inputmode: "numeric", autocomplete: "off", maxLength: 5 }} />
+          <div class="halves">
+            <TextField label={t`User on the jump host`} value={jump.username} onText={(username) => change({ username })} wrong={wrong.jumpUser ?? ""} input={{ ...plain, maxLength: 64, placeholder: t`the same as on the server` }} />
+            <SelectField label={t`Sign in with`} value={jump.by} onPick={(by) => change({ by: by as JumpForm["by"], password: "", key: "", keyName: "", passphrase: "" })} options={OPENED_BY} />
+          </div>
+          {jump.by === "password" && <SecretField label={t`Jump host password`} value={jump.password} onText={(password) => change({ password })} wrong={wrong.jumpSecret ?? ""} input={{ autocomplete: "off" }} />}
+          {jump.by === "key" && (
+            <>
+              <KeyField label={t`Private key for the jump host`} value={jump.key} name={jump.keyName} wrong={wrong.jumpSecret ?? ""} onKey={(key, keyName) => change({ key, keyName, ...(parseKeyHeader(key)?.encrypted ? {} : { passphrase: "" }) })} />
+              {parseKeyHeader(jump.key)?.encrypted && <SecretField label={t`Passphrase for that key`} value={jump.passphrase} onText={(passphrase) => change({ passphrase })} input={{ autocomplete: "off" }} />}
+            </>
+          )}
+        </fieldset>
+      )}
+    </div>
+  );
+}

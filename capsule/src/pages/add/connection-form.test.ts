@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formErrors, EMPTY_CONNECTION, EMPTY_JUMP, signInBody, afterRetry, changedKeyReason, withoutSecrets } from "./connection-form";
+
+test("what another try gave stands in the place of what was typed, and nothing of the first key goes with another one", () => {
+  const first = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", key: "KEY 1", keyName: "id_1", passphrase: "one", certificate: "of key 1", password: "p" };
+  const there = afterRetry(first, { port: 2222, ...signInBody(first) });
+  assert.deepEqual({ ...there, key: there.key.trim() }, { ...first, port: "2222" });
+  const other = afterRetry(first, { private_key: "KEY 2\n" });
+  assert.deepEqual(other, { ...first, key: "KEY 2\n", keyName: "", passphrase: "", certificate: "" });
+  assert.equal(afterRetry(first, { install_python: true }).installPython, true);
+  assert.equal(afterRetry({ ...first, jump: { host: "j", port: "22", username: "", by: "same", password: "", key: "", keyName: "", passphrase: "" } }, { jump: null }).jump, null);
+});
+
+test("no key and no password outlives the dialog, and an untouched form leaves nothing", () => {
+  const jump = { host: "j", port: "22", username: "b", by: "key" as const, password: "s1", key: "s2", keyName: "s3", passphrase: "s4" };
+  const typed = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", tags: ["eu"], keep: false, key: "s5", keyName: "s6", passphrase: "s7", password: "s8", sudoPassword: "s9", certificate: "s0", jump };
+  const kept = withoutSecrets(typed);
+  assert.deepEqual(kept, { ...EMPTY_CONNECTION, host: "web-1", username: "ada", tags: ["eu"], keep: false, jump: { ...EMPTY_JUMP, host: "j", username: "b", by: "key" } });
+  assert.doesNotMatch(JSON.stringify(kept), /s\d/);
+  assert.equal(withoutSecrets({ ...EMPTY_CONNECTION, password: "typed" }), EMPTY_CONNECTION);
+});
+
+test("a jump host with a secret of its own asks for it again, and never falls back to what opens the server", () => {
+  const typed = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", password: "server", jump: { ...EMPTY_JUMP, host: "j", by: "password" as const, password: "jump" } };
+  const again = { ...withoutSecrets(typed), password: "server" };
+  assert.equal(again.jump?.by, "password");
+  assert.deepEqual(Object.keys(formErrors(again)), ["jumpSecret"]);
+});
+
+test("why the hub asks again is said in the page's own words", () => {
+  assert.match(changedKeyReason({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
+  assert.match(changedKeyReason({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
+});

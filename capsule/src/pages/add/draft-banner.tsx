@@ -1,0 +1,22 @@
+import type { VNode } from "preact";
+import { t } from "../../core/text/i18n";
+import { Button } from "../../ui/button";
+import { Icon } from "../../ui/icon";
+import { Banner } from "../../ui/parts";
+
+/** Above what was typed before and not sent. */
+export function DraftBanner({ secrets = true, onAnew }: { secrets?: boolean; onAnew: () => void }): VNode {
+  return (
+    <Banner
+      kind="info"
+      mark={<Icon name="info" />}
+      action={
+        <Button slim onClick={onAnew}>
+          {t`Start over`}
+        </Button>
+      }
+    >
+      {secrets ? t`As you left it, except for keys and passwords, which are not saved.` : t`As you left it.`}
+    </Banner>
+  );
+}

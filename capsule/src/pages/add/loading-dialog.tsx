@@ -1,0 +1,27 @@
+import type { VNode } from "preact";
+import { t } from "../../core/text/i18n";
+import { closeDialog } from "../../state/dialogs";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { Skeletons } from "../../ui/parts";
+import { useLoadingStage } from "../../ui/use-loading-stage";
+
+/** In the place of a dialog whose deployment is still being read: nothing for a moment, then that it comes, then a sentence. */
+export function LoadingDialog({ title, onRetry }: { title: string; onRetry: () => void }): VNode | null {
+  const stage = useLoadingStage();
+  return stage ? (
+    <Dialog title={title} icon="server" onClose={closeDialog}>
+      <div class="body" role="group" aria-busy="true" aria-label={t`Loading its steps`}>
+        {stage === 2 && (
+          <div class="row wrap" role="status">
+            <p class="t2">{t`Loading ${t`its steps`} takes longer than usual.`}</p>
+            <Button slim onClick={onRetry}>
+              {t`Try again`}
+            </Button>
+          </div>
+        )}
+        <Skeletons rows={5} />
+      </div>
+    </Dialog>
+  ) : null;
+}

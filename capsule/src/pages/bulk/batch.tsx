@@ -1,0 +1,188 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { JOB_GROUP_LABELS, jobGroupOf, JOB_GROUPS, countJobs, type JobGroup } from "../../core/jobs/batch";
+import { stopStatusText } from "../../core/jobs/package-actions";
+import { t } from "../../core/text/i18n";
+import { timeOrDate, elapsed } from "../../core/text/time";
+import { percent, plural } from "../../core/text/units";
+import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
+import { cancelBatch, loadBatch } from "../../state/batches";
+import { now } from "../../state/clock";
+import { ids, loaded, nodeSignal } from "../../state/fleet";
+import { unknownNodeLabel } from "../../state/node-label";
+import { go } from "../../state/router";
+import { mayAct } from "../../state/session";
+import { toast } from "../../state/toasts";
+import { dayStart } from "../../state/day-start";
+import type { ApiError, BatchJobView, BatchView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { GridHead } from "../../ui/grid-head";
+import { StaleNotice } from "../../ui/stale-notice";
+import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
+import { RepeatOrder } from "../jobs/submit/repeat-order";
+import { usePolling } from "./use-polling";
+import { StopBulkDialog, BulkSummary } from "./bulk-summary";
+
+const EVERY_MS = 2000;
+const SHOWN = 200;
+const MARKS: Record<JobGroup, GlyphKind> = { failed: "fail", open: "run", done: "done", other: "off" };
+
+export function BatchPage({ id }: { id: string }): VNode {
+  const { found: batch, failure, load, see } = usePolling(id, EVERY_MS, () => loadBatch(id), (found) => found.state !== "done");
+  if (batch) return <Loaded batch={batch} failure={failure} onSee={see} />;
+  return (
+    <div class="page">
+      <h1 class="hidden-text" tabIndex={-1}>
+        {t`Bulk job`}
+      </h1>
+      {failure === null ? (
+        <Loading rows={8} what={t`the bulk job`} onRetry={load} />
+      ) : failure.status === 404 ? (
+        <Empty icon="list-checks" title={t`There is no such bulk job`} text={t`Its nodes were removed, you do not have access to them, or the address is wrong.`}>
+          <a class="button" href="/jobs">
+            {t`Go to the jobs`}
+          </a>
+        </Empty>
+      ) : (
+        <Failure title={t`The bulk job could not be read`} error={failure} onRetry={load} />
+      )}
+    </div>
+  );
+}
+
+const nameOf = (id: string): string => nodeSignal(id)?.peek().name ?? (loaded.value ? unknownNodeLabel() : "…");
+
+function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError | null; onSee: (batch: BatchView) => void }): VNode {
+  const [only, setOnly] = useState<JobGroup | null>(null);
+  const [most, setMost] = useState(SHOWN);
+  const [asking, setAsking] = useState(false);
+  void ids.value; // names come with the fleet, maybe later than this
+  const counts = countJobs(batch.jobs);
+  const total = batch.jobs.length;
+  const ended = total - counts.open;
+  const collator = new Intl.Collator(undefined, { numeric: true });
+  const fitting = batch.jobs
+    .filter(({ state }) => only === null || jobGroupOf(state) === only)
+    .map((job) => ({ job, name: nameOf(job.node_id) }))
+    // What went wrong is what is looked for, once nothing moves any more.
+    .sort((a, b) => (counts.open ? 0 : JOB_GROUPS.indexOf(jobGroupOf(a.job.state)) - JOB_GROUPS.indexOf(jobGroupOf(b.job.state))) || collator.compare(a.name, b.name));
+  const failed = batch.jobs.filter((job) => jobGroupOf(job.state) === "failed" && nodeSignal(job.node_id)).map((job) => job.node_id);
+  return (
+    <div class="page job-page">
+      <div class="page-head">
+        <div class="grow">
+          <h1 tabIndex={-1}>
+            {t`${jobLabel(batch)} on ${plural(total + batch.refused.length, "node")}`}
+          </h1>
+          <p class="meta t3">
+            {batch.packages.length > 0 && `${batch.packages.join(", ")} · `}{t`by ${batch.created_by} · ${timeOrDate(batch.created_at, dayStart.value)} ·`}{" "}<span class="num">{elapsed(batch.created_at, batch.ended_at, now.value)}</span>
+          </p>
+        </div>
+        {counts.open > 0 && mayAct.value && (
+          <Button kind="danger" icon="square" onClick={() => setAsking(true)}>
+            {t`Stop all…`}
+          </Button>
+        )}
+        {counts.open === 0 && <RepeatOrder nodes={failed} action={batch.action} packages={batch.packages} label={t`Run again on ${failed.length}…`} />}
+      </div>
+      <StaleNotice failure={failure} />
+      <BulkSummary
+        mark={counts.open ? "run" : counts.failed ? "fail" : total ? "done" : "off"}
+        words={counts.open ? t`Running` : counts.failed ? t`Ended with problems` : total ? t`Ended` : t`Nothing was started`}
+        ended={ended}
+        total={total}
+        groups={JOB_GROUPS.map((key) => ({ key, words: JOB_GROUP_LABELS[key], mark: MARKS[key], count: counts[key] }))}
+        only={only}
+        onOnly={setOnly}
+      />
+      {batch.refused.length > 0 && (
+        <section class="sessions" aria-label={t`Refused`}>
+          <h2 class="strong">{t`${plural(batch.refused.length, "node")} refused`}</h2>
+          <ul class="card rows-card">
+            {batch.refused.map(({ node_id, message }) => (
+              <li key={node_id}>
+                <Glyph kind="off" label={t`Refused`} />
+                <div class="grow">
+                  <a class="medium" href={`/n/${node_id}`}>
+                    {nameOf(node_id)}
+                  </a>
+                  <p class="meta t3">{message}</p>
+                </div>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {total > 0 && (
+        <div class="card grid-table jobs-table" role="table" aria-label={t`Jobs in this bulk job`} aria-rowcount={fitting.length + 1}>
+          <GridHead labels={[t`State`, t`Node`, t`Progress`, t`Outcome`, t`Changes`, t`Started`, t`Took`]} unseen={[t`State`]} />
+          {fitting.slice(0, most).map(({ job, name }) => (
+            <Row key={job.id} job={job} name={name} action={batch.action} />
+          ))}
+          {!fitting.length && <p class="pad t3">{t`None at the moment.`}</p>}
+        </div>
+      )}
+      <ShowMore more={fitting.length > most} onMore={() => setMost(most + SHOWN)}>{t`Show more of ${fitting.length}`}</ShowMore>
+      {asking && <StopAll batch={batch} onClose={() => setAsking(false)} onSee={onSee} />}
+    </div>
+  );
+}
+
+/** Where it stands, in words. */
+function outcome(job: BatchJobView, action: string): string {
+  if (job.error) return job.error.message;
+  if (!jobEnded(job.state) && job.stop) return stopStatusText(job);
+  if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, action)}${job.package ? ` ${job.package}` : ""}`;
+  return stateLabel(job.state);
+}
+
+function Row({ job, name, action }: { job: BatchJobView; name: string; action: string }): VNode {
+  const ended = jobEnded(job.state);
+  const open = (): void => go(`/jobs/${job.id}`);
+  const said = outcome(job, action);
+  return (
+    <div role="row" tabIndex={0} data-job={job.id} data-state={job.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
+      <span role="cell">
+        <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
+      </span>
+      <span role="rowheader" class="cut medium">
+        <a href={`/jobs/${job.id}`} tabIndex={-1}>
+          {name}
+        </a>
+      </span>
+      <span role="cell" class="t2">
+        {ended ? "" : percent(job.progress_percent)}
+      </span>
+      <span role="cell" class={`cut ${job.state === "failed" ? "crit" : "t2"}`} title={said}>
+        {said}
+      </span>
+      <span role="cell" class="t3">
+        {job.changes || (ended ? t`none` : "")}
+      </span>
+      <span role="cell" class="t3">
+        {job.started_at !== null && <Time at={job.started_at}>{timeOrDate(job.started_at, dayStart.value)}</Time>}
+      </span>
+      <span role="cell" class="t3">
+        {job.started_at === null ? "—" : elapsed(job.started_at, job.ended_at, now.value)}
+      </span>
+    </div>
+  );
+}
+
+function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }): VNode {
+  // As it was when the question was put: a number that changes while it is typed cannot be typed.
+  const [{ open, waiting }] = useState(() => ({ open: countJobs(batch.jobs).open, waiting: batch.jobs.filter(({ state }) => state === "queued").length }));
+  const stop = async (): Promise<void> => {
+    onSee(await cancelBatch(batch.id));
+    toast("done", t`The servers were asked to stop`);
+    onClose();
+  };
+  const text = [
+    waiting > 0 && t`${plural(waiting, "job")} waiting: cancelled.`,
+    open > waiting && t`${plural(open - waiting, "job")} running: stopped if possible, after the current package.`,
+    t`Jobs that have ended stay as they are.`,
+  ];
+  return <StopBulkDialog title={t`Stop all jobs`} text={text.filter(Boolean).join(" ")} button={t`Stop ${plural(open, "job")}`} count={open} act={stop} onClose={onClose} />;
+}

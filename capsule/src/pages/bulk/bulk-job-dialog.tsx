@@ -1,0 +1,220 @@
+import type { VNode } from "preact";
+import { useMemo, useRef, useState } from "preact/hooks";
+import { consequence, isDangerous, policyRefusal, listSome } from "../../core/jobs/batch";
+import { START_HINTS, isPlanned, SKIP_REASON_LABELS, skippedNodes, splitNames, START_LABELS, wantsPackages } from "../../core/jobs/package-actions";
+import { tElements, t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
+import { ACTION_LABELS, actionLabel } from "../../core/jobs/job-labels";
+import { submitBatch } from "../../state/batches";
+import { newIdempotencyKey } from "../../state/job-detail";
+import { closeDialog } from "../../state/dialogs";
+import { nodeSignal } from "../../state/fleet";
+import { nodeLabel } from "../../state/node-label";
+import { go } from "../../state/router";
+import { unpick } from "../../state/selection";
+import { ApiError, type BatchBody, type BatchView, type NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { SelectField } from "../../ui/form";
+import { Glyph } from "../../ui/glyph";
+import { Icon } from "../../ui/icon";
+import { Banner } from "../../ui/parts";
+import { useNodes } from "./use-nodes";
+import { useLostAnswer } from "../jobs/submit/use-lost-answer";
+import { stopPolling, PlansTable, usePlans, withWork } from "./plans";
+import { isUnanswered, SENT_TEXT, startedNote, useSubmit, submitErrorText } from "../jobs/submit/use-submit";
+
+type Action = BatchBody["action"];
+
+const ACTIONS = Object.entries(ACTION_LABELS).filter(([action]) => action !== "plan");
+const MOST = 1000;
+const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server gets its own job: a failure on one does not stop the others.`, t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`];
+
+/** What this dialog goes by. */
+const factsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
+
+/** The same order for many nodes. What one of them would do exactly is seen on its own page, before. */
+export function BulkJobDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
+  const live = useNodes(ids, factsOf);
+  /** For whom it was sent, where that may have been heard: sent again it is for the same. */
+  const [sentTo, setSentTo] = useState<readonly NodeView[] | null>(null);
+  const nodes = sentTo ?? live;
+  const [action, setAction] = useState<Action>(first);
+  const [names, setNames] = useState(given.join(" "));
+  const [planning, setPlanning] = useState<BatchView | null>(null);
+  const plans = usePlans(planning);
+  /** Of the plans, those that were sent and may have been started: who tells a plan after that is not added to the same wish. */
+  const [sent, setSent] = useState<readonly string[] | null>(null);
+  const [typed, setTyped] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [asking, setAsking] = useState(false);
+  const { sending, give } = useSubmit();
+  const { mark } = useLostAnswer(({ id, batch_id }) => {
+    if (plans) stopPolling(plans);
+    closeDialog();
+    unpick();
+    go(batch_id === null ? `/jobs/${id}` : `/batches/${batch_id}`);
+  });
+  const chosen = given.length > 0 && action === first && !wantsPackages(action);
+  const naming = wantsPackages(action) || chosen;
+  const packages = chosen ? [...given] : naming ? splitNames(names) : [];
+  // The same wish, sent again after a lost answer, is the same order; another wish is another one.
+  const key = useMemo(newIdempotencyKey, [action, packages.join(" "), planning?.id, nodes.map(({ id }) => id).join()]);
+  const [replanKey, setReplanKey] = useState(newIdempotencyKey);
+  const refused = new Map<string, string[]>();
+  const able: NodeView[] = [];
+  for (const node of nodes) {
+    const why = policyRefusal(node.policy, action);
+    if (why) refused.set(why, [...(refused.get(why) ?? []), node.name]);
+    else able.push(node);
+  }
+  const planKey = useMemo(newIdempotencyKey, [action, packages.join(" "), able.map(({ id }) => id).join()]);
+  const onClose = closeDialog;
+  const working = plans ? (sent ?? withWork(plans).filter(nodeSignal)) : [];
+  /** So many servers it comes to: those that can, and once plans are there those of them that have something to do. */
+  const willing = plans?.complete || working.length ? working.length : able.length;
+  /** Who is not waited for by those that have told what they would do. */
+  const left = plans ? skippedNodes(plans.batch, plans.told, (id) => nodeSignal(id)?.peek().state === "online") : null;
+  const away = able.filter(({ state }) => state !== "online");
+  const danger = isDangerous(action);
+  const effect = consequence(action, willing, plans?.complete || working.length > 0);
+  const ready = willing > 0 && nodes.length <= MOST && (!naming || packages.length > 0) && (!danger || typed === String(willing)) && (!planning || working.length > 0);
+  const choose = (next: string): void => {
+    setAction(next as Action);
+    setTyped("");
+    setWrong("");
+    setPlanning(null);
+    setSent(null);
+    setSentTo(null);
+  };
+  const rename = (next: string): void => {
+    setNames(next);
+    setTyped("");
+    setPlanning(null);
+    setSent(null);
+    setSentTo(null);
+  };
+  const wish = useRef(planKey);
+  wish.current = planKey;
+  const plan = async (): Promise<void> => {
+    if (!isPlanned(action)) return;
+    setAsking(true);
+    setWrong("");
+    setTyped("");
+    try {
+      const made = await submitBatch({ action: "plan", for: action, nodes: able.map(({ id }) => id), ...(naming ? { packages } : {}) }, planning ? replanKey : planKey);
+      setReplanKey(newIdempotencyKey());
+      if (plans) stopPolling(plans);
+      if (wish.current === planKey) {
+        // not as the plan of what was chosen meanwhile
+        setPlanning(made);
+        setSent(null);
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (wish.current === planKey) setWrong(submitErrorText(error));
+    }
+    setAsking(false);
+  };
+  const start = (): void => {
+    if (!ready || asking || sending) return;
+    setWrong("");
+    const bound = planning ? { nodes: [...working], plans_of: planning.id } : { nodes: nodes.map(({ id }) => id) };
+    const body = { action, ...bound, ...(naming ? { packages } : {}) };
+    const what = t`${actionLabel(action)} on ${plural(bound.nodes.length, "node")}`;
+    const unheard = mark(action, bound.nodes);
+    if (planning) setSent(bound.nodes);
+    setSentTo(nodes);
+    void give({
+      what,
+      send: async () => {
+        const made = await submitBatch(body, key);
+        if (plans) stopPolling(plans);
+        return `/batches/${made.id}`;
+      },
+      taken: (path) => {
+        onClose();
+        unpick();
+        go(path);
+      },
+      late: (path) => startedNote(what, () => go(path)),
+      refused: (why, error) => {
+        setWrong(why);
+        if (isUnanswered(error)) return unheard();
+        setSent(sent);
+        setSentTo(null);
+      },
+    });
+  };
+  return (
+    <Dialog size={planning ? "wide" : ""} title={t`Run on ${plural(nodes.length, "node")}`} subtitle={listSome(nodes.map(({ name }) => name), 6)} icon="package" onClose={onClose}>
+      <div class="body">
+        {wrong && (
+          <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+            {wrong}
+          </Banner>
+        )}
+        {nodes.length > MOST && (
+          <Banner kind="crit" mark={<Glyph kind="fail" label="" />}>
+            {t`At most ${MOST} nodes at once. Select fewer.`}
+          </Banner>
+        )}
+        <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />
+        {chosen ? <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={rename} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
+        {plans && <PlansTable plans={plans} />}
+        {START_HINTS[action] && action !== "reboot" && <p class="t2">{START_HINTS[action]}</p>}
+        {!danger && isPlanned(action) && (
+          <ul class="rules">
+            {[effect, ...RULES].map((rule) => (
+              <li key={rule}>
+                <Icon name="check" size="small" />
+                {rule}
+              </li>
+            ))}
+          </ul>
+        )}
+        {[...refused].map(([why, who]) => (
+          <Banner key={why} mark={<Glyph kind="warn" label="" />}>
+            <b>{t`${plural(who.length, "node")} cannot do this:`}</b>{" "}
+            <span class="plain">
+              {listSome(who, 8)}. {why}
+            </span>
+          </Banner>
+        ))}
+        {left && left.size > 0 && working.length > 0 && (
+          <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
+            <b>{t`${plural([...left.values()].flat().length, "node")} left out:`}</b>{" "}
+            <span class="plain">
+              {[...left].map(([why, who]) => `${listSome(who.map(nodeLabel), 8)} (${SKIP_REASON_LABELS[why]})`).join("; ")}.{(left.has("away") || left.has("planning")) && ` ${t`Starting now does not wait for their plans: these are cancelled, and nothing is done there.`}`}
+            </span>
+          </Banner>
+        )}
+        {away.length > 0 && !planning && (
+          <Banner kind="calm" mark={<Glyph kind="off" label="" />}>
+            <b>{t`${plural(away.length, "node")} not connected:`}</b> <span class="plain">{t`${listSome(away.map(({ name }) => name), 8)}. A job there waits a few minutes for the server to come back, then expires.`}</span>
+          </Banner>
+        )}
+        {danger && willing > 0 && (
+          <>
+            <Banner kind="crit" mark={<Glyph kind="crit" label="" />}>
+              {effect}
+            </Banner>
+            <ConfirmName name={String(willing)} value={typed} onText={setTyped} />
+          </>
+        )}
+      </div>
+      <Foot status={sending ? SENT_TEXT : ""} sending={sending} focused onClose={onClose}>
+        {isPlanned(action) && (!planning || (left && !left.has("planning"))) && (
+          <Button kind={planning ? "" : "primary"} busy={asking} disabled={sending || able.length === 0 || nodes.length > MOST || (naming && packages.length === 0)} onClick={() => void plan()}>
+            {planning ? t`Plan again` : t`Show plans`}
+          </Button>
+        )}
+        <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>
+          {planning ? t`${START_LABELS[action] ?? actionLabel(action)} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : isPlanned(action) ? t`${START_LABELS[action] ?? actionLabel(action)} on ${willing} without plans` : t`${START_LABELS[action] ?? actionLabel(action)} on ${willing}`}
+        </Button>
+      </Foot>
+    </Dialog>
+  );
+}

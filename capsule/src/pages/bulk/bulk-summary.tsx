@@ -1,0 +1,80 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { Button } from "../../ui/button";
+import { ConfirmName } from "../../ui/confirm-name";
+import { Dialog, Foot } from "../../ui/dialog";
+import { Glyph, type GlyphKind } from "../../ui/glyph";
+import { ActionError, useAction } from "../settings/use-action";
+
+interface SumProps<G extends string> {
+  mark: GlyphKind;
+  words: string;
+  ended: number;
+  total: number;
+  groups: readonly { key: G; words: string; mark: GlyphKind; count: number }[];
+  only: G | null;
+  onOnly: (key: G | null) => void;
+}
+
+/** How far an order to many is: in a word, as a bar, and by groups, one of which can be shown alone. */
+export function BulkSummary<G extends string>({ mark, words, ended, total, groups, only, onOnly }: SumProps<G>): VNode {
+  return (
+    <section class="card job-sum" aria-label={t`State`}>
+      <div class="row wrap">
+        <Glyph kind={mark} size="large" label="" />
+        <b class="strong" role="status">
+          {words}
+        </b>
+        <span class="grow" />
+        <span class="t3 num">
+          {t`${ended} of ${total} ended`}
+        </span>
+      </div>
+      <div class="progress parts" role="progressbar" aria-label={t`Ended`} aria-valuemin={0} aria-valuemax={total} aria-valuenow={ended}>
+        {groups.filter(({ mark: of }) => of !== "run" && of !== "wait").map(({ key, mark: of, count }) => (
+          <i key={key} class={of} style={{ width: `${total ? (count / total) * 100 : 0}%` }} />
+        ))}
+      </div>
+      <div class="row wrap" role="group" aria-label={t`Show only`}>
+        {groups
+          .filter(({ key, count }) => count > 0 || key === only)
+          .map((group) => (
+            <button key={group.key} type="button" class="chip" aria-pressed={only === group.key} onClick={() => onOnly(only === group.key ? null : group.key)}>
+              <Glyph kind={group.mark} label="" />
+              <span class="num">{group.count}</span> {group.words}
+            </button>
+          ))}
+      </div>
+    </section>
+  );
+}
+
+interface StopProps {
+  title: string;
+  text: string;
+  button: string;
+  count: number;
+  act: () => Promise<void>;
+  onClose: () => void;
+}
+
+/** Stopping many wants their number. */
+export function StopBulkDialog({ title, text, button, count, act: stop, onClose }: StopProps): VNode {
+  const [typed, setTyped] = useState("");
+  const act = useAction();
+  return (
+    <Dialog title={title} size="narrow" onClose={onClose}>
+      <div class="body">
+        <ActionError text={act.refusal} />
+        <p class="t2">{text}</p>
+        <ConfirmName name={String(count)} value={typed} onText={setTyped} />
+      </div>
+      <Foot out={t`Keep going`} focused onClose={onClose}>
+        <Button kind="destroy" busy={act.busy} disabled={typed !== String(count)} onClick={() => void act.run(stop)}>
+          {button}
+        </Button>
+      </Foot>
+    </Dialog>
+  );
+}

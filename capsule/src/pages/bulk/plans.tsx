@@ -1,0 +1,127 @@
+/** What each of many nodes says that it would do. */
+
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { errorText } from "../../core/text/error-text";
+import { planSummary } from "../../core/jobs/package-actions";
+import { t } from "../../core/text/i18n";
+import { decimalSize } from "../../core/text/units";
+import { jobEnded, jobGlyph, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
+import { cancelBatch, loadBatch } from "../../state/batches";
+import { forEachLimited } from "../../state/bulk";
+import { nodeLabel } from "../../state/node-label";
+import { planOf } from "../../state/plans";
+import { ApiError, type BatchJobView, type BatchView, type PlanView } from "../../state/types";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+
+const EVERY_MS = 1000;
+const AT_ONCE = 4;
+const SHOWN = 200;
+
+export interface Plans {
+  batch: BatchView;
+  /** By node; only whole ones. */
+  told: ReadonlyMap<string, PlanView>;
+  /** Every node has answered, or will not. */
+  complete: boolean;
+  failure: string;
+}
+
+/** Follows an order for plans to its end. */
+export function usePlans(started: BatchView | null): Plans | null {
+  const [found, setFound] = useState<Plans | null>(null);
+  const held = useRef(new Map<string, PlanView>());
+  useEffect(() => {
+    held.current = new Map();
+    setFound(null);
+    if (!started) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let left = false;
+    const read = async (): Promise<void> => {
+      let over = false;
+      try {
+        const batch = await loadBatch(started.id);
+        const fresh = batch.jobs.filter((job) => job.state === "succeeded" && !held.current.has(job.node_id));
+        const { failed } = await forEachLimited(fresh, AT_ONCE, async (job) => {
+          const plan = await planOf(job.id);
+          if (plan.complete) held.current.set(job.node_id, plan);
+        });
+        if (left) return;
+        over = batch.state === "done" && failed.every(({ error }) => error.status === 404);
+        setFound({ batch, told: new Map(held.current), complete: over, failure: "" });
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (left) return;
+        setFound((before) => ({ batch: before?.batch ?? started, told: new Map(held.current), complete: false, failure: errorText(error) }));
+      }
+      if (!over && !left) timer = setTimeout(() => void read(), EVERY_MS);
+    };
+    void read();
+    return () => {
+      left = true;
+      clearTimeout(timer);
+    };
+  }, [started?.id]);
+  return found?.batch.id === started?.id ? found : null; // of the one before until this one was read
+}
+
+/** Who has not answered is asked no more. What cannot be taken back goes on until its time is up, and changes nothing. */
+export function stopPolling({ batch }: Plans): void {
+  if (batch.state === "done") return;
+  cancelBatch(batch.id).catch((error: unknown) => {
+    if (!(error instanceof ApiError)) throw error;
+  });
+}
+
+/** Nodes whose plan does something. */
+export const withWork = (plans: Plans): string[] => [...plans.told].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
+
+function said(job: BatchJobView, plan: PlanView | undefined): string {
+  if (plan) return planSummary(plan);
+  if (job.error) return job.error.message;
+  if (job.state === "succeeded") return t`No plan reported.`;
+  return job.state === "running" && job.phase ? phaseLabel(job.phase, "plan") : stateLabel(job.state);
+}
+
+export function PlansTable({ plans }: { plans: Plans }): VNode {
+  const { batch, told } = plans;
+  const names = new Intl.Collator(undefined, { numeric: true });
+  const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => names.compare(a.name, b.name));
+  const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
+  const bytes = [...told.values()].reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
+  return (
+    <div class="stack">
+      {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
+      <p class="t2" role="status">
+        {plans.complete ? t`${withWork(plans).length} of ${batch.jobs.length} have something to do` : t`${ended} of ${batch.jobs.length} have sent their plan…`}
+        {bytes > 0 && ` · ${t`${decimalSize(bytes)} to download in all`}`}
+      </p>
+      <div class="grid-table plans-table" role="table" aria-label={t`Plans`} aria-rowcount={jobs.length + 1}>
+        <div role="row" class="head">
+          <span role="columnheader">
+            <span class="hidden-text">{t`State`}</span>
+          </span>
+          <span role="columnheader">{t`Node`}</span>
+          <span role="columnheader">{t`Would do`}</span>
+        </div>
+        {jobs.slice(0, SHOWN).map(({ job, name }) => (
+          <div role="row" key={job.id}>
+            <span role="cell">
+              <Glyph kind={jobGlyph(job.state)} label={stateLabel(job.state)} />
+            </span>
+            <span role="rowheader" class="cut medium">
+              <a href={`/jobs/${job.id}`} target="_blank" rel="noreferrer">
+                {name}
+              </a>
+            </span>
+            <span role="cell" class={job.state === "failed" ? "crit" : "t2"}>
+              {said(job, told.get(job.node_id))}
+            </span>
+          </div>
+        ))}
+      </div>
+      {jobs.length > SHOWN && <p class="t3">{t`${jobs.length - SHOWN} more are not shown.`}</p>}
+    </div>
+  );
+}

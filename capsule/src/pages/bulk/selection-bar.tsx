@@ -1,0 +1,47 @@
+import type { VNode } from "preact";
+import { MAX_NODES } from "../../core/charts/compare";
+import { t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
+import { showDialog, type OpenDialog } from "../../state/dialogs";
+import { ids } from "../../state/fleet";
+import { go } from "../../state/router";
+import { picked, unpick } from "../../state/selection";
+import { mayTag } from "../../state/session";
+import { Button } from "../../ui/button";
+
+/** What can be done with the nodes that are ticked; those that a filter hides are meant as well, so it is said how many. */
+export function SelectionBar({ groups }: { groups: readonly { ids: readonly string[] }[] }): VNode | null {
+  // One that was removed meanwhile is not counted.
+  const nodes = ids.value.filter((id) => picked.value.has(id));
+  const listed = new Set(groups.flatMap((group) => group.ids));
+  const hidden = nodes.filter((id) => !listed.has(id)).length;
+  if (!nodes.length) return null;
+  const open = (wanted: OpenDialog) => (): void => showDialog(wanted);
+  return (
+    <div class="selection card" role="region" aria-label={t`Selection`}>
+      <b class="strong num" role="status">
+        {hidden ? t`${plural(nodes.length, "node")} selected, ${hidden} hidden by the filter` : t`${plural(nodes.length, "node")} selected`}
+      </b>
+      <Button kind="primary" icon="package" onClick={open({ kind: "many", nodes, action: "upgrade" })}>
+        {t`Upgrade…`}
+      </Button>
+      <Button kind="quiet" onClick={open({ kind: "many", nodes })}>
+        {t`Run…`}
+      </Button>
+      {nodes.length > 1 && nodes.length <= MAX_NODES && (
+        <Button kind="quiet" onClick={() => go(`/compare?nodes=${nodes.join()}`)}>
+          {t`Compare`}
+        </Button>
+      )}
+      {mayTag.value && (
+        <Button kind="quiet" icon="tag" onClick={open({ kind: "tags", nodes })}>
+          {t`Tag…`}
+        </Button>
+      )}
+      <Button kind="quiet" class="danger" icon="trash-2" onClick={open({ kind: "forget", nodes })}>
+        {t`Remove…`}
+      </Button>
+      <Button kind="quiet" name={t`Clear`} icon="x" onClick={unpick} />
+    </div>
+  );
+}

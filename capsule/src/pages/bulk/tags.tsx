@@ -1,0 +1,128 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { listSome } from "../../core/jobs/batch";
+import { errorText } from "../../core/text/error-text";
+import { rebaseTags, applyTagChange, tagCounts } from "../../core/nodes/tag-diff";
+import { t } from "../../core/text/i18n";
+import { plural } from "../../core/text/units";
+import { closeDialog } from "../../state/dialogs";
+import { forEachLimited, isRefusal } from "../../state/bulk";
+import { editNode, type Edit } from "../../state/node-edit";
+import { dismiss, toast } from "../../state/toasts";
+import type { NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog } from "../../ui/dialog";
+import { Check, TagsField } from "../../ui/form";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+import { useNodes } from "./use-nodes";
+import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
+
+const AT_ONCE = 4;
+const MOST_TAGS = 40;
+
+/** What this dialog goes by. */
+const factsOf = ({ tags }: NodeView): readonly unknown[] => [tags];
+
+function offerUndo(what: string, edits: readonly Edit[]): void {
+  if (edits.length) toast("done", what, "", { label: t`Undo`, run: () => void undo(edits) });
+}
+
+/** Takes back what was added and taken away, and nothing that others did since. */
+async function undo(edits: readonly Edit[]): Promise<void> {
+  const note = toast("run", t`Undoing the tag change on ${plural(edits.length, "node")}`);
+  const made: Edit[] = [];
+  const take = async ({ before, after }: Edit): Promise<void> => {
+    const edit = await editNode(after.id, (now) => {
+      const tags = rebaseTags(now.tags, after.tags, before.tags);
+      return tags && { tags };
+    });
+    if (edit) made.push(edit);
+  };
+  const { done, failed, left } = await forEachLimited(edits, AT_ONCE, take, { alone: true, over: (soFar) => soFar.failed.some(({ error }) => isRefusal(error)) });
+  dismiss(note);
+  const what = t`Tag change undone on ${plural(done.length, "node")}`;
+  if (made.length) offerUndo(what, made);
+  else if (done.length) toast("done", what);
+  if (failed[0]) {
+    const rest = [...failed.map(({ one }) => one), ...left];
+    toast("fail", t`${plural(rest.length, "node")} not changed`, errorText(failed[0].error), { label: t`Retry`, run: () => void undo(rest) });
+  }
+}
+
+/** Adds and takes tags of several nodes; undone by one press. */
+export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
+  const there = useNodes(nodes, factsOf);
+  /** As they stood when it was begun, while it goes on. */
+  const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
+  const views = begun ?? there;
+  const [add, setAdd] = useState<string[]>([]);
+  const [remove, setRemove] = useState<readonly string[]>([]);
+  const [total, setTotal] = useState(0);
+  const [missed, setMissed] = useState<{ names: readonly string[]; why: string } | null>(null);
+  const run = useBulkRun<NodeView>();
+  const busy = run.through !== null;
+  const wanted = views.filter(({ tags }) => applyTagChange(tags, add, remove));
+  const changes = wanted.length;
+  const held = tagCounts(views);
+  const write = async (): Promise<void> => {
+    const edits: Edit[] = [];
+    setTotal(wanted.length);
+    setBegun(views);
+    setMissed(null);
+    const { failed, left } = await run.start(wanted, AT_ONCE, async ({ id }) => {
+      const edit = await editNode(id, (now) => {
+        const tags = applyTagChange(now.tags, add, remove);
+        return tags && { tags };
+      });
+      if (edit) edits.push(edit);
+    });
+    offerUndo(t`Tags changed on ${plural(edits.length, "node")}`, edits);
+    const names = [...failed.map(({ one }) => one), ...left].map(({ name }) => name);
+    const why = (failed[0] && errorText(failed[0].error)) ?? t`It was stopped.`;
+    if (run.here()) {
+      if (!names.length) return closeDialog();
+      setBegun(null);
+      setMissed({ names, why });
+    } else if (names.length) toast("fail", t`${plural(names.length, "node")} not changed`, why);
+  };
+  return (
+    <Dialog title={t`Tag ${plural(views.length, "node")}`} icon="tag" size="narrow" onClose={busy ? run.stop : closeDialog}>
+      <form
+        class="sheet"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (changes && !busy) void write();
+        }}
+      >
+        <div class="body">
+          {missed && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              <b>{t`${plural(missed.names.length, "node")} not changed:`}</b>{" "}
+              <span class="plain">
+                {listSome(missed.names, 8)}. {missed.why}
+              </span>
+            </Banner>
+          )}
+          <TagsField label={t`Add`} tags={add} onTags={setAdd} />
+          {held.length > 0 && (
+            <fieldset class="choice">
+              <legend class="label">{t`Remove`}</legend>
+              {held.slice(0, MOST_TAGS).map(([tag, count]) => (
+                <Check key={tag} checked={remove.includes(tag)} onCheck={(on) => setRemove(on ? [...remove, tag] : remove.filter((one) => one !== tag))}>
+                  {tag} <span class="t3">{t`on ${count}`}</span>
+                </Check>
+              ))}
+            </fieldset>
+          )}
+        </div>
+        <footer>
+          <BulkRunEnd run={run} total={total} over={missed !== null} onClose={closeDialog} />
+          <Button kind="primary" type="submit" busy={busy} disabled={!changes}>
+            {changes ? t`Change ${plural(changes, "node")}` : t`Change`}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

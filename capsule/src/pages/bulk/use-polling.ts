@@ -1,0 +1,50 @@
+import { useEffect, useState } from "preact/hooks";
+import { ApiError } from "../../state/types";
+
+export interface Polled<T> {
+  found: T | null;
+  failure: ApiError | null;
+  load: () => void;
+  /** Shows an answer; what is asked meanwhile is older, and asked again. */
+  see: (found: T) => void;
+}
+
+/** Read again every few seconds for as long as it goes on; not while nobody sees it, nor where the hub says that there is nothing for this account. */
+export function usePolling<T>(key: string, everyMs: number, read: () => Promise<T>, goesOn: (found: T) => boolean): Polled<T> {
+  const [found, setFound] = useState<T | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [turn, setTurn] = useState(0);
+  const load = (): void => setTurn((before) => before + 1);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let left = false;
+    const ask = async (): Promise<void> => {
+      let more = true;
+      if (!document.hidden) {
+        try {
+          const answer = await read();
+          if (left) return;
+          setFound(() => answer);
+          setFailure(null);
+          more = goesOn(answer);
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          if (left) return;
+          setFailure(error);
+          more = error.status !== 404 && error.status !== 403;
+        }
+      }
+      if (more && !left) timer = setTimeout(() => void ask(), everyMs);
+    };
+    void ask();
+    return () => {
+      left = true;
+      clearTimeout(timer);
+    };
+  }, [key, turn]);
+  const see = (answer: T): void => {
+    setFound(() => answer);
+    load();
+  };
+  return { found, failure, load, see };
+}

@@ -1,0 +1,94 @@
+/** Who needs a person, worst first, each in two short lines. */
+
+import type { VNode } from "preact";
+import { fillLevel, heatLevel, listsAreOld, healthOf, healthRank, type Level, type Health } from "../../core/nodes/node-status";
+import { nameCollator } from "../../core/nodes/node-groups";
+import { pluralWord, t } from "../../core/text/i18n";
+import { age } from "../../core/text/time";
+import { degrees, load, percent, plural, size } from "../../core/text/units";
+import type { Row } from "../../state/fleet";
+
+export interface FleetIssue {
+  id: string;
+  kind: Exclude<Health, "ok">;
+  name: string;
+  what: string;
+  more: string;
+  /** The disk that is nearly full. */
+  mount?: string;
+  /** Its CPU is the trouble: how much of one. */
+  busy?: Level;
+}
+
+const MOST = 4;
+/** A line that keeps its place. */
+export const BLANK = "\u00a0";
+/**
+ * Of those that are well, who has security updates comes behind the warnings: what is wrong now is not pushed out by what can wait. What was wrong when
+ * a node was heard of last comes behind all that is known to be so.
+ */
+const weight = (standing: Health, stale: boolean): number => (standing === "ok" ? healthRank.warn - 0.5 : healthRank[standing]) - (stale ? healthRank.crit : 0);
+
+interface Found {
+  name: string;
+  weight: number;
+  one: FleetIssue;
+}
+
+/** Of a large fleet many are in trouble, and four are described. */
+export function fleetIssues(rows: readonly Row[], at: number): FleetIssue[] {
+  const found: Found[] = [];
+  for (const row of rows) {
+    const { node, status } = row;
+    // Where values do not come any more, what they said last was wrong is no better for that.
+    const heardAt = row.health === "stale" ? status.at : null;
+    const health = heardAt === null ? row.health : healthOf(node, status, heardAt, row.busy);
+    if (health === "ok" && !node.updates.security) continue;
+    const mine = { name: node.name, weight: weight(health, heardAt !== null) };
+    let place = found.length;
+    // Comparing names is what takes the time: nearly all of them end behind the last one that is described.
+    while (place > 0 && worse(mine, found[place - 1] as Found)) place -= 1;
+    const one = place < MOST && describe({ ...row, health }, at);
+    if (one) found.splice(place, 0, { ...mine, one: heardAt === null ? one : { id: one.id, name: one.name, kind: "stale", what: one.what, more: t`${age(at - heardAt)} old` } });
+    found.length = Math.min(found.length, MOST);
+  }
+  return found.map(({ one }) => one);
+}
+
+const worse = (a: Omit<Found, "one">, b: Found): boolean => (a.weight - b.weight || nameCollator.compare(b.name, a.name)) > 0;
+
+function describe({ node, status, health, cpu, busy }: Row, at: number): FleetIssue | null {
+  const base = { id: node.id, name: node.name };
+  if (health === "off") {
+    const seen = node.last_seen_at;
+    return { ...base, kind: "off", what: seen === null ? t`Never connected` : t`No contact for ${age(at - seen)}`, more: node.address };
+  }
+  if (health === "warn" || health === "crit") {
+    const cores = node.identity.cpu_cores;
+    const found: [Level, Omit<FleetIssue, keyof typeof base | "kind">][] = [
+      [fillLevel(status.disk), { what: t`${status.mount} ${percent(status.disk)} full`, more: node.address, mount: status.mount }],
+      [fillLevel(status.inodes), { what: t`${percent(status.inodes)} of inodes used`, more: node.address }],
+      [busy, { what: t`CPU ${percent(cpu?.value ?? status.cpu)}`, more: t`load ${load(status.load)} on ${cores} cores`, busy: health }],
+      [fillLevel(status.memory), { what: t`Memory ${percent(status.memory)}`, more: t`${size(status.memoryUsed)} of ${size(status.memoryTotal)}` }],
+      [heatLevel(status.temperature), { what: `${degrees(status.temperature)}C`, more: t`CPU ${percent(status.cpu)}` }],
+      [listsAreOld(node.updates, at) ? "warn" : "", { what: t`Old package lists`, more: t`${plural(node.updates.total ?? 0, "update")} in all` }],
+    ];
+    const first = found.find(([level]) => level === health);
+    return first ? { ...base, kind: health, ...first[1] } : null;
+  }
+  if (health === "ok" && node.updates.security) {
+    const many = node.updates.security;
+    return { ...base, kind: "warn", what: t`${many} security ${pluralWord(many, "update")}`, more: t`${plural(node.updates.total ?? many, "update")} in all` };
+  }
+  return null;
+}
+
+/** Its two lines; `since` and `more` where more is known. */
+export const issueText = ({ name, what, more }: FleetIssue, since = ""): VNode => (
+  <>
+    <span class="cut">
+      <b class="strong">{name}</b> <span class="t2">{since ? `${what} ${since}` : what}</span>
+    </span>
+    <p class="cut">{more}</p>
+  </>
+);

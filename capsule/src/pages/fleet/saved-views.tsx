@@ -1,0 +1,101 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { findView, withoutView, withView } from "../../core/nodes/saved-views";
+import { closeDialog } from "../../state/dialogs";
+import { preferences } from "../../state/preferences";
+import { pageUrl } from "../../state/router";
+import { toast } from "../../state/toasts";
+import { ApiError, type SavedViewView } from "../../state/types";
+import { editViews } from "../../state/views";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+
+/** Where it stood; one that has been given its name since stays. */
+async function putBack(before: readonly SavedViewView[], name: string): Promise<void> {
+  const gone = findView(before, name);
+  if (!gone) return;
+  try {
+    await editViews((there) => (findView(there, name) ? [...there] : withView(there, gone, before.indexOf(gone))));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    toast("fail", t`“${name}” could not be restored`, error.detail, { label: t`Try again`, run: () => void putBack(before, name) });
+  }
+}
+
+/** Gives the filter, order and grouping that are shown a name; takes names away again. */
+export function SavedViewsDialog(): VNode {
+  const [name, setName] = useState("");
+  const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
+  const query = pageUrl.value.path === "/" ? pageUrl.value.query.toString() : "";
+  const { views } = preferences.value;
+  const same = findView(views, name.trim());
+  const write = async (edit: (views: readonly SavedViewView[]) => SavedViewView[]): Promise<readonly SavedViewView[] | null> => {
+    setBusy(true);
+    setWrong("");
+    try {
+      return await editViews(edit);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setWrong(error.detail);
+      return null;
+    } finally {
+      setBusy(false);
+    }
+  };
+  const save = async (): Promise<void> => {
+    const made = { name: name.trim(), query };
+    if (await write((there) => withView(there, made))) {
+      closeDialog();
+      toast("done", t`“${made.name}” was saved`, t`It is in the sidebar wherever you sign in.`);
+    }
+  };
+  const drop = async ({ name: gone }: SavedViewView): Promise<void> => {
+    const before = await write((there) => withoutView(there, gone));
+    if (before) toast("done", t`“${gone}” was removed`, "", { label: t`Undo`, run: () => void putBack(before, gone) });
+  };
+  return (
+    <Dialog title={t`Saved views`} icon="filter" size="narrow" onClose={closeDialog}>
+      <form
+        class="sheet"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (query && name.trim() && !busy) void save();
+        }}
+      >
+        <div class="body">
+          {wrong && (
+            <Banner kind="crit" alert mark={<Glyph kind="fail" label="" />}>
+              {wrong}
+            </Banner>
+          )}
+          {query && <TextField label={t`Name`} hint={same ? t`A view with this name exists. Saving replaces it.` : t`Saves the current filter, sort order and grouping.`} value={name} onText={setName} input={{ autofocus: true, maxLength: 60, autocomplete: "off", required: true }} />}
+          {views.length > 0 && (
+            <ul class="card rows-card" aria-label={t`Views`}>
+              {views.map((view) => (
+                <li key={view.name}>
+                  <a class="grow cut medium" href={`/?${view.query}`} onClick={closeDialog}>
+                    {view.name}
+                  </a>
+                  <Button slim kind="quiet" name={t`Remove ${view.name}`} icon="trash-2" onClick={() => void drop(view)} />
+                </li>
+              ))}
+            </ul>
+          )}
+          {!query && !views.length && <p class="t2">{t`Filter, sort or group the fleet first. Then you can save it as a view.`}</p>}
+        </div>
+        <Foot out={t`Close`} onClose={closeDialog}>
+          {query && (
+            <Button kind="primary" type="submit" busy={busy} disabled={!name.trim()}>
+              {same ? t`Replace` : t`Save`}
+            </Button>
+          )}
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

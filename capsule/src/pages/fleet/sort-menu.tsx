@@ -1,0 +1,45 @@
+/** Order and groups where there is no table head to press: cards, and so every phone. */
+
+import type { VNode } from "preact";
+import { GROUPINGS, type Grouping } from "../../core/nodes/node-groups";
+import { t } from "../../core/text/i18n";
+import { GROUPING_LABELS } from "../../core/jobs/job-labels";
+import { setQuery } from "../../state/router";
+import type { SortKey } from "./sort-filter";
+
+/** Each the way round that is asked for first. */
+const SORTS: readonly (readonly [string, string])[] = [
+  ["-state", t`Worst first`], ["name", t`Name`], ["-cpu", t`CPU`], ["-memory", t`Memory`], ["-disk", t`Disk`], ["-network", t`Network`], ["-load", t`Load`], ["-temperature", t`Temperature`], ["-updates", t`Updates`], ["-up", t`Uptime`],
+]; // prettier-ignore
+
+const turned = (sort: string): string => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
+
+export function SortMenu({ sort, down }: { sort: SortKey; down: boolean }): VNode {
+  const value = (down ? "-" : "") + sort;
+  const known = SORTS.some(([key]) => key === value);
+  const words = SORTS.find(([key]) => key === turned(value))?.[1];
+  return (
+    <select class="input" aria-label={t`Sort by`} value={value} onChange={({ currentTarget }) => setQuery({ sort: currentTarget.value === "-state" ? null : currentTarget.value })}>
+      {SORTS.map(([key, label]) => (
+        <option key={key} value={key}>
+          {label}
+        </option>
+      ))}
+      {!known && <option value={value}>{t`${words ?? ""}, reversed`}</option>}
+      {known && <option value={turned(value)}>{t`Reverse order`}</option>}
+    </select>
+  );
+}
+
+export function GroupMenu({ by }: { by: Grouping | null }): VNode {
+  return (
+    <select class="input only-phone" aria-label={t`Groups`} value={by ?? ""} onChange={({ currentTarget }) => setQuery({ group: currentTarget.value, closed: null })}>
+      <option value="">{t`No groups`}</option>
+      {GROUPINGS.map((one) => (
+        <option key={one} value={one}>
+          {t`By ${GROUPING_LABELS[one] ?? one}`}
+        </option>
+      ))}
+    </select>
+  );
+}

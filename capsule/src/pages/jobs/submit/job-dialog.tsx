@@ -1,0 +1,212 @@
+import type { VNode } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { START_HINTS, isPlanned, splitNames, START_LABELS, wantsPackages } from "../../../core/jobs/package-actions";
+import { t } from "../../../core/text/i18n";
+import { actionLabel, jobEnded, phaseLabel, stateLabel } from "../../../core/jobs/job-labels";
+import { nodeSignal } from "../../../state/fleet";
+import { JobDetail, newIdempotencyKey, submitJob } from "../../../state/job-detail";
+import { planOf } from "../../../state/plans";
+import { go } from "../../../state/router";
+import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../../state/types";
+import { Button } from "../../../ui/button";
+import { ConfirmName } from "../../../ui/confirm-name";
+import { Dialog } from "../../../ui/dialog";
+import { TextField } from "../../../ui/field";
+import { Glyph } from "../../../ui/glyph";
+import { Icon } from "../../../ui/icon";
+import { Banner } from "../../../ui/parts";
+import { PlanTable } from "../../job/plan-table";
+import { useLostAnswer } from "./use-lost-answer";
+import { isUnanswered, SENT_TEXT, startedNote, useSubmit, submitErrorText } from "./use-submit";
+
+type Action = JobBody["action"];
+
+export interface JobDialogProps {
+  view: NodeView;
+  action: Action;
+  /** The node says what it would do first. As it was when the dialog opened: nobody who was shown that a plan comes first starts without one. */
+  planned: boolean;
+  onClose: () => void;
+}
+
+const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
+
+/** What went wrong, and what "Try again" does about it: ask for the plan, read it, make another one, start. */
+interface Trouble {
+  why: string;
+  again: "ask" | "read" | "anew" | "start";
+}
+
+/** From the wish to the plan, and from the plan to the job. */
+export function JobDialog({ view, action, planned, onClose }: JobDialogProps): VNode {
+  const [names, setNames] = useState("");
+  const [asked, setAsked] = useState<JobView | null>(null);
+  const [plan, setPlan] = useState<PlanView | null>(null);
+  const [trouble, setTrouble] = useState<Trouble | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [reading, setReading] = useState(0);
+  const [round, setRound] = useState(0);
+  const { sending, give } = useSubmit();
+  const { mark } = useLostAnswer(({ id }) => {
+    onClose();
+    go(`/jobs/${id}`);
+  });
+  const [typed, setTyped] = useState("");
+  const naming = wantsPackages(action);
+  const packages = naming ? splitNames(names) : [];
+  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  const planKey = useMemo(newIdempotencyKey, [packages.join(" "), round]);
+  const runKey = useMemo(newIdempotencyKey, [packages.join(" "), round]);
+  const [plans] = useState(() => planned && isPlanned(action));
+  const away = (nodeSignal(view.id)?.value ?? view).state !== "online";
+
+  const askForPlan = async (): Promise<void> => {
+    if (!isPlanned(action) || busy) return;
+    setBusy(true);
+    setTrouble(null);
+    try {
+      setAsked(await submitJob(view.id, { action: "plan", for: action, ...(naming ? { packages } : {}) }, planKey));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setTrouble({ why: submitErrorText(error), again: "ask" });
+    } finally {
+      setBusy(false);
+    }
+  };
+  const start = (): void => {
+    if (sending) return;
+    setTrouble(null);
+    const body: JobBody = { action, ...(naming ? { packages } : {}), ...(plan ? { plan: plan.digest } : {}) };
+    const what = `${actionLabel(action)}: ${view.name}`;
+    const unheard = mark(action, [view.id]);
+    void give({
+      what,
+      send: async () => `/jobs/${(await submitJob(view.id, body, runKey)).id}`,
+      taken: (path) => {
+        onClose();
+        go(path);
+      },
+      late: (path) => startedNote(what, () => go(path)),
+      refused: (why, error) => {
+        setTrouble(why ? { why, again: "start" } : null);
+        if (isUnanswered(error)) unheard();
+      },
+    });
+  };
+  const planAgain = (): void => {
+    setRound(round + 1);
+    setAsked(null);
+    setPlan(null);
+    setTrouble(null);
+  };
+  const readAgain = (): void => {
+    setTrouble(null);
+    setReading(reading + 1);
+  };
+
+  useEffect(() => {
+    if (plans && !naming) void askForPlan();
+  }, [round]);
+  useEffect(() => {
+    if (!asked) return;
+    const detail = new JobDetail(asked.id);
+    let left = false;
+    const missed = (error: unknown): void => {
+      if (!left) setTrouble({ why: error instanceof ApiError ? error.detail : String(error), again: "read" });
+    };
+    const found = (one: PlanView): void => {
+      if (left) return;
+      setPlan(one);
+      setTrouble((before) => (before?.again === "read" ? null : before));
+    };
+    const ends = [
+      detail.failure.subscribe((error) => error && missed(error)),
+      detail.view.subscribe((job) => {
+        if (!job) return;
+        if (job.plan_digest && (job.state === "succeeded" || !jobEnded(job.state))) void planOf(job.id).then(found, missed);
+        else if (jobEnded(job.state)) setTrouble({ why: job.error?.message ?? t`The plan was not made: ${stateLabel(job.state).toLowerCase()}.`, again: "anew" });
+        setAsked((before) => (before && before.id === job.id && (before.state !== job.state || before.phase !== job.phase || before.note !== job.note) ? job : before));
+      }),
+    ];
+    return () => {
+      left = true;
+      for (const end of ends) end();
+      detail.close();
+    };
+  }, [asked?.id, reading]);
+
+  const empty = plan !== null && plan.steps.length === 0;
+  const sure = action !== "reboot" || typed === view.name;
+  const ready = sure && !(plans && (!plan || !plan.complete || empty)) && !(naming && packages.length === 0);
+  const again = { ask: () => void askForPlan(), read: readAgain, anew: planAgain, start };
+  const danger = action === "remove" || action === "autoremove" || action === "reboot";
+  return (
+    <Dialog title={`${actionLabel(action)}: ${view.name}`} subtitle={view.address} icon="package" {...(plans ? { size: "wide" as const } : {})} onClose={onClose}>
+      <div class="body">
+        {trouble && (
+          <Banner
+            kind="crit"
+            alert
+            mark={<Glyph kind="fail" label="" />}
+            action={
+              <Button slim icon="rotate-cw" disabled={trouble.again === "start" && !ready} onClick={again[trouble.again]}>
+                {t`Try again`}
+              </Button>
+            }
+          >
+            {trouble.why}
+          </Banner>
+        )}
+        {away && <Banner mark={<Glyph kind="stale" label="" />}>{t`The node is not connected. A job waits a few minutes for it to come back, then expires.`}</Banner>}
+        {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
+        {START_HINTS[action] && <p class="t2">{START_HINTS[action]}</p>}
+        {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
+        {plans && (asked || busy) && !plan && !trouble && (
+          <p class="t2 row" role="status">
+            <Glyph kind="run" label="" />
+            {asked?.phase ? t`The server is ${phaseLabel(asked.phase, asked.action)}${asked.note ? `: ${asked.note}` : ""}…` : t`Asking the server what it would do…`}
+          </p>
+        )}
+        {plan && <PlanTable plan={plan} />}
+        {isPlanned(action) && !empty && (
+          <ul class="rules">
+            {RULES.map((rule) => (
+              <li key={rule}>
+                <Icon name="check" size="small" />
+                {rule}
+              </li>
+            ))}
+            {plan && (
+              <li>
+                <Icon name="check" size="small" />
+                {t`Exactly this plan is carried out. If it has changed by then, nothing is done and the difference is shown.`}
+              </li>
+            )}
+          </ul>
+        )}
+      </div>
+      <footer>
+        {(plan !== null || trouble?.again === "read") && (
+          <Button icon="refresh-cw" disabled={sending} onClick={planAgain}>
+            {t`Plan again`}
+          </Button>
+        )}
+        <span class="t3 aside" role="status">
+          {sending && SENT_TEXT}
+        </span>
+        <Button class="end" more={{ autofocus: !naming }} onClick={onClose}>
+          {sending ? t`Close` : t`Cancel`}
+        </Button>
+        {plans && naming && !asked ? (
+          <Button kind="primary" busy={busy} disabled={packages.length === 0} onClick={() => void askForPlan()}>
+            {t`Show plan`}
+          </Button>
+        ) : (
+          <Button kind={danger ? "destroy" : "primary"} busy={sending} disabled={busy || !ready} onClick={start}>
+            {START_LABELS[action] ?? t`Start`}
+          </Button>
+        )}
+      </footer>
+    </Dialog>
+  );
+}

@@ -1,0 +1,22 @@
+import type { VNode } from "preact";
+import { wantsPackages } from "../../../core/jobs/package-actions";
+import { ACTION_LABELS } from "../../../core/jobs/job-labels";
+import { showDialog } from "../../../state/dialogs";
+import { mayAct } from "../../../state/session";
+import type { JobBody } from "../../../state/types";
+import { Button } from "../../../ui/button";
+
+/** What a person may order, of all that jobs do. */
+const isOrder = (action: string): action is JobBody["action"] => action !== "plan" && action in ACTION_LABELS;
+
+/** Back to the dialog in which it was ordered, with the same in it; nothing is done before that. */
+export function RepeatOrder({ nodes, action, packages, label }: { nodes: readonly string[]; action: string; packages: readonly string[]; label: string }): VNode | null {
+  const [node] = nodes;
+  if (!node || !mayAct.value || !isOrder(action)) return null;
+  const alone = nodes.length === 1 && packages.length === 0 && !wantsPackages(action);
+  return (
+    <Button icon="rotate-cw" onClick={() => showDialog(alone ? { kind: "order", node, action } : { kind: "many", nodes, action, packages })}>
+      {label}
+    </Button>
+  );
+}

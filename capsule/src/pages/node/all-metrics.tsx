@@ -1,0 +1,107 @@
+/** Every value that a node measures, with a chart of each that is picked. */
+
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { columnLabel } from "../../core/nodes/node-tables";
+import { isNetworkSeries, valueFormatOf } from "../../core/charts/value-format";
+import { metricGroups, formatValue } from "../../core/metrics/metric-list";
+import { t } from "../../core/text/i18n";
+import { parseSeries } from "../../core/metrics/series";
+import { network, plural } from "../../core/text/units";
+import type { TimeRange } from "../../core/charts/time-range";
+import { metricUnits } from "../../state/metrics";
+import type { NodeDetail } from "../../state/node-detail";
+import { inBits } from "../../state/preferences";
+import { pageUrl, setQuery } from "../../state/router";
+import type { NodeView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { TextField } from "../../ui/field";
+import { RenderInView } from "../../ui/render-in-view";
+import { sampleAttributes } from "../../ui/sample-attributes";
+import { Empty } from "../../ui/parts";
+import { HistoryFailure, usePanels } from "./overview";
+import { OnePanel } from "./panels";
+import { WindowBar } from "./time-bar";
+
+/** The first goes when there is one more, or the address grows longer than every proxy takes. */
+const MOST_CHARTS = 100;
+const MOST_CHARS = 5000;
+
+/** The address holds which are drawn, so that a reload, a link and the way back show them again. */
+const picked = (): string[] => [...new Set(pageUrl.value.query.getAll("chart"))];
+
+function turn(series: string): void {
+  const before = pageUrl.peek().query.getAll("chart");
+  const next = before.includes(series) ? before.filter((one) => one !== series) : [...before, series].slice(-MOST_CHARTS);
+  while (encodeURIComponent(next.join("&chart=")).length > MOST_CHARS) next.shift();
+  setQuery({ chart: next });
+}
+
+export function AllMetrics({ detail, node: view, shown }: { detail: NodeDetail; node: NodeView; shown: TimeRange }): VNode {
+  const [words, setWords] = useState("");
+  void detail.version.value;
+  const units = metricUnits();
+  const drawn = picked().filter((series) => Object.hasOwn(view.latest, series));
+  const base = usePanels({ detail, node: view, shown }, drawn);
+  return (
+    <div class="stack">
+      {drawn.length > 0 && (
+        <>
+          <WindowBar view={shown} loading={false} />
+          <HistoryFailure detail={detail} shown={shown} names={drawn} />
+          <div class="panels">
+            {drawn.map((series) => (
+              <RenderInView key={series} draw={() => <OnePanel {...base} series={series} words={valueFormatOf(units.get(parseSeries(series)?.metric ?? "") ?? "", inBits() && isNetworkSeries(series))} wide={drawn.length === 1} />} />
+            ))}
+          </div>
+        </>
+      )}
+      <RenderInView draw={() => <List view={view} drawn={drawn} words={words} onWords={setWords} />} />
+    </div>
+  );
+}
+
+interface ListProps {
+  view: NodeView;
+  drawn: readonly string[];
+  words: string;
+  onWords: (words: string) => void;
+}
+
+function List({ view, drawn, words, onWords }: ListProps): VNode {
+  const groups = metricGroups(view.latest, metricUnits(), words);
+  return (
+    <section class="card" aria-label={t`All values`}>
+      <header>
+        <h3 class="nowrap">{t`All values`}</h3>
+        <span class="t3 meta">{t`${plural(Object.keys(view.latest).length, "series", "series")}; press one to show its chart, again to hide it`}</span>
+        {drawn.length > 1 && (
+          <Button slim class="end" onClick={() => setQuery({ chart: null })}>
+            {t`Remove ${plural(drawn.length, "chart")}`}
+          </Button>
+        )}
+      </header>
+      <TextField class="facts-search" label={t`Search in values`} value={words} onText={onWords} type="search" input={{ placeholder: "disk sda", spellcheck: false }} />
+      {!groups.length && <Empty icon="search" title={words ? t`Nothing matches the search` : t`No values yet`} text={words ? t`Search by metric name, such as disk.read or memory.used.` : t`They appear within seconds of the first contact.`} />}
+      <div class="measure-groups">
+        {groups.map((group) => (
+          <div key={group.family} class="measure-group">
+            <h4>{columnLabel(group.family)}</h4>
+            <ul>
+              {group.measures.map((measure) => (
+                <li key={measure.series}>
+                  <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => turn(measure.series)}>
+                    <span class="cut" title={measure.series}>{measure.name}</span>
+                    <b class="num" {...sampleAttributes(measure.series, measure.sample)}>
+                      {inBits() && isNetworkSeries(measure.series) && measure.unit === "bytes/s" ? network(measure.sample.value, true) : formatValue(measure.sample.value, measure.unit)}
+                    </b>
+                  </button>
+                </li>
+              ))}
+            </ul>
+          </div>
+        ))}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,30 @@
+/** How a node was lost, as the hub's event says, or its start. */
+
+import { offlineReason, RESTARTED } from "../../core/nodes/offline-reason";
+import { t } from "../../core/text/i18n";
+import { timeOrDate } from "../../core/text/time";
+import { now } from "../../state/clock";
+import { events } from "../../state/events";
+import { nodeSignal } from "../../state/fleet";
+import { hubStarted } from "../../state/live/link";
+
+interface OfflineText {
+  /** Where a line has to do. */
+  short: string;
+  long: string;
+}
+
+const LOST: Record<string, OfflineText> = {
+  left: { short: t`Closed the connection itself`, long: t`It closed the connection itself: Spider was stopped, or the server is shutting down or restarting.` },
+  cut: { short: t`Connection lost`, long: t`The connection was lost without warning.` },
+  silent: { short: t`Stopped responding`, long: t`It stopped responding while connected: the server hangs or is off, or the network in between is down.` },
+  sent_away: { short: t`Disconnected by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },
+};
+
+/** Undefined where it is too long ago to be among the newest events, or is not known. */
+export function offlineText(id: string): OfflineText | undefined {
+  const how = offlineReason(id, nodeSignal(id)?.value.last_seen_at ?? 0, hubStarted, events.value);
+  if (how !== RESTARTED) return how === undefined ? how : LOST[how];
+  const at = timeOrDate(hubStarted, now.value);
+  return { short: t`Not back since Ground Control restarted`, long: t`Ground Control was restarted at ${at}, and the node has not come back since.` };
+}

@@ -1,0 +1,189 @@
+/** What a node says of itself that is no number over time: its processes, its parts, its services. */
+
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { cellText, columnLabel, filterRows, sortRows, type RowOrder } from "../../core/nodes/node-tables";
+import { t } from "../../core/text/i18n";
+import { timeOrDate, shortDuration as age } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { now } from "../../state/clock";
+import type { NodeDetail } from "../../state/node-detail";
+import { dayStart } from "../../state/day-start";
+import type { TableView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { TextField } from "../../ui/field";
+import { Icon } from "../../ui/icon";
+import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { useIsPhone } from "../../ui/use-is-phone";
+import { Skeleton } from "./skeleton";
+
+interface Props {
+  detail: NodeDetail;
+}
+
+/** The tables of a tab, once they are read. */
+function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subject[]; nothing: VNode }): VNode | null {
+  useEffect(() => void detail.loadTables(), [detail]);
+  const tables = detail.tables.value;
+  const failure = detail.tablesFailure.value;
+  if (failure) return <Failure title={t`This could not be read`} error={failure} onRetry={() => void detail.loadTables()} />;
+  if (!tables) return <Loading what={t`the node’s details`} onRetry={() => void detail.loadTables()} />;
+  const shown = subjects.flatMap((subject) => (tables[subject.name] ? [{ subject, table: tables[subject.name] as TableView }] : []));
+  if (!shown.length) return nothing;
+  return (
+    <div class="stack">
+      {shown.map(({ subject, table }) => (
+        <FactsTable key={subject.name} subject={subject} table={table} />
+      ))}
+    </div>
+  );
+}
+
+interface Subject {
+  name: string;
+  title: string;
+  /** What an empty table means. */
+  none: string;
+  order?: RowOrder;
+  /** Columns that are shown; all of them without it. */
+  only?: readonly string[];
+  /** What a phone shows first; the rest is to the right of it. */
+  first?: readonly string[];
+  /** Rows change by the second, so that they can be held still. */
+  restless?: boolean;
+}
+
+const PROCESSES: readonly Subject[] = [{ name: "processes", title: t`Processes`, none: t`No processes were seen.`, order: { column: "cpu", down: true }, restless: true, first: ["name", "cpu", "memory", "user", "pid"] }];
+const BUSIEST: Subject = { name: "processes", title: t`Processes`, none: t`No processes were seen.`, order: { column: "cpu", down: true }, restless: true, only: ["pid", "name", "user", "cpu", "memory", "started_at"] };
+const HARDWARE: readonly Subject[] = [
+  { name: "disks", title: t`Disks`, none: t`No disks were seen.`, first: ["name", "size", "mounts"] },
+  { name: "arrays", title: t`Arrays and pools`, none: t`None.` },
+  { name: "interfaces", title: t`Network interfaces`, none: t`No interfaces were seen.`, first: ["name", "state", "addresses"] },
+  { name: "batteries", title: t`Batteries`, none: t`None.` },
+];
+const AVAILABLE: readonly Subject[] = [
+  { name: "updates", title: t`Updates`, none: t`Everything is up to date, according to this node’s package lists.` },
+  { name: "held", title: t`Held`, none: t`Nothing is held.` },
+];
+const SERVICES: readonly Subject[] = [
+  { name: "services", title: t`Failed units`, none: t`No unit has failed.` },
+  { name: "containers", title: t`Containers`, none: t`None running.` },
+  { name: "listening", title: t`Listening sockets`, none: t`Nothing is listening.` },
+  { name: "timers", title: t`Timers`, none: t`None active.` },
+  { name: "users", title: t`Logged in`, none: t`Nobody is logged in.` },
+];
+
+export function Processes({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={PROCESSES} nothing={<Empty icon="list-checks" title={t`No processes to show`} text={t`They appear within a few seconds while the node is connected.`} />} />;
+}
+
+const TOP = 30;
+
+/** The busiest, on the overview; all of them have a tab of their own. */
+export function TopProcesses({ detail }: Props): VNode | null {
+  useEffect(() => void detail.loadTables(), [detail]);
+  const tables = detail.tables.value;
+  const table = tables?.processes;
+  if (!tables && !detail.tablesFailure.value) {
+    // Its place is kept, so that nothing moves when it comes.
+    return (
+      <section class="card two-wide top-processes" aria-label={BUSIEST.title}>
+        <header>
+          <h3>{BUSIEST.title}</h3>
+        </header>
+        <div class="plot">
+          <Skeleton what={t`processes`} />
+        </div>
+      </section>
+    );
+  }
+  return table && table.total !== null ? <FactsTable subject={BUSIEST} table={table} most={TOP} /> : null;
+}
+
+export function Hardware({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing reported yet`} text={t`Spider reads disks and interfaces within five minutes of its start.`} />} />;
+}
+
+/** What could be upgraded; nothing where the node has not told. */
+export function Available({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={AVAILABLE} nothing={<></>} />;
+}
+
+export function Services({ detail }: Props): VNode {
+  return <Tables detail={detail} subjects={SERVICES} nothing={<Empty icon="settings" title={t`Nothing reported yet`} text={t`Spider reads services, timers and sockets within five minutes of its start.`} />} />;
+}
+
+function FactsTable({ subject, table, most = Infinity }: { subject: Subject; table: TableView; most?: number }): VNode {
+  const [order, setOrder] = useState<RowOrder | null>(subject.order ?? null);
+  const [words, setWords] = useState("");
+  const [held, setHeld] = useState<TableView | null>(null);
+  const shown = held ?? table;
+  const short = Number.isFinite(most);
+  const phone = useIsPhone();
+  const named = (names: readonly string[]): TableView["columns"] => names.flatMap((name) => shown.columns.find((column) => column.name === name) ?? []);
+  const first = phone ? (subject.first ?? []) : [];
+  const columns = subject.only ? named(subject.only) : [...named(first), ...shown.columns.filter((column) => !first.includes(column.name))];
+  const rows = filterRows(sortRows(shown, order), words).slice(0, most);
+  const places = columns.map((column) => shown.columns.indexOf(column));
+  const turn = (column: string, numeric: boolean): void => setOrder(order?.column === column ? { column, down: !order.down } : { column, down: numeric });
+  return (
+    <section class={`card ${short ? "two-wide top-processes" : ""}`} aria-label={subject.title}>
+      <header>
+        <h3>{subject.title}</h3>
+        <span class="t3 meta">
+          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : told(shown)}, <Time at={shown.taken_at}>{timeOrDate(shown.taken_at, dayStart.value)}</Time>
+        </span>
+        <span class="end row">
+          {subject.restless && (
+            <Button slim icon={held ? "refresh-cw" : "pause"} more={{ "aria-pressed": held !== null, ...(short ? {} : { "aria-keyshortcuts": "Space" }) }} onClick={() => setHeld(held ? null : table)}>
+              {held ? t`Resume` : t`Freeze`}
+            </Button>
+          )}
+        </span>
+      </header>
+      {!short && shown.rows.length > 8 && <TextField class="facts-search" label={t`Search in ${subject.title}`} value={words} onText={setWords} type="search" input={{ placeholder: t`Search` }} />}
+      {shown.total === null ? (
+        <p class="pad t3">{t`Spider could not read this.`}</p>
+      ) : !rows.length ? (
+        <p class="pad t3">{words ? t`Nothing matches the search.` : subject.none}</p>
+      ) : (
+        <div class="facts-scroll" role="region" aria-label={t`${subject.title}, table`} tabIndex={0}>
+          <table class="facts-table">
+            <thead>
+              <tr>
+                {columns.map((column) => (
+                  <th key={column.name} scope="col" class={column.kind === "number" ? "num" : ""} aria-sort={order?.column === column.name ? (order.down ? "descending" : "ascending") : "none"}>
+                    <button type="button" onClick={() => turn(column.name, column.kind === "number")}>
+                      {short && column.name === "started_at" ? t`Age` : columnLabel(column.name)}
+                      {order?.column === column.name && <Icon name={order.down ? "arrow-down" : "arrow-up"} size="tiny" />}
+                    </button>
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row, index) => (
+                <tr key={index}>
+                  {columns.map((column, at) => {
+                    const cell = row[places[at] as number] ?? null;
+                    const text = short && column.name === "started_at" && typeof cell === "number" ? age(now.value - cell) : cellText(column, cell, now.value);
+                    return (
+                      <td key={column.name} class={column.kind === "number" ? "num" : ""} title={text.length > 40 ? text : undefined}>
+                        {text}
+                      </td>
+                    );
+                  })}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function told(table: TableView): string {
+  if (table.total === null) return t`not read`;
+  return table.total > table.rows.length ? t`${table.rows.length} of ${table.total}` : plural(table.rows.length, "row");
+}

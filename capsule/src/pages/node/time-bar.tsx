@@ -1,0 +1,215 @@
+/** The time that the charts of a page show together: ranges up to now, any window, and the keys and buttons for both. */
+
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { age, clock, date, sameDay } from "../../core/text/time";
+import { LIVE_S, panSpan, RANGE_KEYS, parseTimeRange, zoomSpan, spanOf, typedSpan, timeRangeKey, timeRangeQuery, clampSpan, type Range, type Span, type TimeRange } from "../../core/charts/time-range";
+import { parseLocalDatetime, localDatetime, repeatedHourOffset } from "../../core/text/local-datetime";
+import type { ChartMark } from "../../core/charts/chart-marks";
+import type { ChartGroup } from "../../charts/panel";
+import { hubNow } from "../../state/clock";
+import { openDialog } from "../../state/dialogs";
+import { pointsFor } from "../../state/node-detail";
+import { singleKeys } from "../../state/preferences";
+import { pageUrl, setQuery } from "../../state/router";
+import { dayStart } from "../../state/day-start";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Icon } from "../../ui/icon";
+import { Banner, Segmented } from "../../ui/parts";
+
+const RANGE_WORDS: Record<Range, string> = { live: t`Live`, "1h": t`1h`, "24h": t`24h`, "7d": t`7d`, "30d": t`30d` };
+const SHORTEST_RELOAD_S = 10;
+const DAY_S = 86_400;
+const TYPED_INTO = "input, textarea, select, [contenteditable], .xterm";
+const PRESSED = "button, a, summary, [role=option], [role=tab], [role=radio]";
+
+export const shownTimeRange = (): TimeRange => parseTimeRange((name) => pageUrl.value.query.get(name));
+export const showTimeRange = (view: TimeRange): void => setQuery(timeRangeQuery(view));
+/** The window as it is now, whether it moves or stands. */
+const spanShown = (view: TimeRange): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
+export const points = (): number => pointsFor(innerWidth);
+
+/** Reads what a window needs, again as often as it gets another bucket while the page is seen; a window of the past is read once. */
+export function useHistory(view: TimeRange, names: string, load: (key: string, span: Span, points: number) => Promise<number>): void {
+  const key = timeRangeKey(view);
+  useEffect(() => {
+    if (key === "live") return undefined;
+    let timer: ReturnType<typeof setTimeout>;
+    let gone = false;
+    /** When it is to be read again; Infinity = it is being read, or there is nothing more to read. */
+    let due = 0;
+    const read = async (): Promise<void> => {
+      due = Infinity;
+      const span = spanOf(view, hubNow(), points());
+      const step = await load(key, span, points());
+      // Samples of the last seconds may still be on their way.
+      if (gone || (view.zoom && span.to <= hubNow() - SHORTEST_RELOAD_S)) return;
+      due = performance.now() + Math.max(SHORTEST_RELOAD_S, step) * 1000;
+      wind();
+    };
+    const wind = (): void => {
+      clearTimeout(timer);
+      if (document.hidden || due === Infinity) return;
+      const wait = due - performance.now();
+      if (wait > 0) timer = setTimeout(() => void read(), wait);
+      else void read();
+    };
+    wind();
+    document.addEventListener("visibilitychange", wind);
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", wind);
+    };
+  }, [key, names]);
+}
+
+export function useGroup(view: TimeRange, marks: readonly ChartMark[], zone: string): ChartGroup {
+  const cursor = useSignal<number | null>(null);
+  return {
+    cursor,
+    marks,
+    zone,
+    onZoom: (from, to) => showTimeRange({ ...view, zoom: clampSpan(from, to, hubNow()) }),
+    onScale: (factor, round) => showTimeRange({ ...view, zoom: zoomSpan(spanShown(view), factor, round, hubNow()) }),
+    onReset: () => showTimeRange({ ...view, zoom: null }),
+  };
+}
+
+/** Single keys, where their owner has not switched them off: 1–5 ranges, v shows the chart under the pointer as a table. Space freezes, Escape goes back. `on`: there are charts. */
+export function useViewKeys(on = true): void {
+  useEffect(() => {
+    if (!on) return undefined;
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || openDialog.peek() || document.querySelector("dialog[open]")) return;
+      const at = event.target instanceof Element ? event.target : document.body;
+      if (at.closest(TYPED_INTO)) return;
+      const view = shownTimeRange();
+      const single = singleKeys();
+      const range = RANGE_KEYS[Number(event.key) - 1];
+      if (single && range && /^[1-5]$/.test(event.key)) showTimeRange({ range, zoom: null });
+      else if (event.key === " " && !at.closest(PRESSED)) toggleLive(view);
+      else if (event.key === "Escape" && view.zoom) showTimeRange({ ...view, zoom: null });
+      else if (single && event.key === "v") document.querySelector("figure.card:hover")?.dispatchEvent(new KeyboardEvent("keydown", { key: "v", cancelable: true }));
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [on]);
+}
+
+function toggleLive(view: TimeRange): void {
+  showTimeRange(view.zoom || view.range !== "live" ? { range: "live", zoom: null } : { range: "live", zoom: spanShown(view) });
+}
+
+/** The ranges, and the way to any window without a drag. */
+export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentChildren }): VNode {
+  const [asking, setAsking] = useState(false);
+  const live = view.range === "live" && !view.zoom;
+  return (
+    <>
+      <span class="row ranges">
+        {live && <Button slim kind="quiet" icon="pause" name={t`Freeze live view`} more={{ "aria-keyshortcuts": t`Space` }} onClick={() => toggleLive(view)} />}
+        <Button slim kind="quiet" icon="clock" name={t`Choose a time range`} onClick={() => setAsking(true)} />
+        <Segmented
+          label={t`Time range`}
+          value={view.range}
+          onPick={(range) => showTimeRange({ range, zoom: null })}
+          options={RANGE_KEYS.map((key) => ({
+            key,
+            label: RANGE_WORDS[key],
+            show: (
+              <>
+                {key === "live" && (view.range === "live" && view.zoom ? <Icon name="pause" size="tiny" /> : mark)}
+                {RANGE_WORDS[key]}
+              </>
+            ),
+          }))}
+        />
+      </span>
+      {asking && <Chosen view={view} onClose={() => setAsking(false)} />}
+    </>
+  );
+}
+
+const moment = (at: number, dated: boolean): string => (dated ? `${date(at, dayStart.value)}, ${clock(at, false)}` : clock(at));
+
+/** Which window is shown, while it is none of the ranges; buttons for what a drag does. */
+export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean }): VNode | null {
+  const { range, zoom } = view;
+  if (!zoom) return null;
+  const show = (next: Span): void => showTimeRange({ range, zoom: next });
+  const middle = (zoom.from + zoom.to) / 2;
+  const dated = !sameDay(zoom.from, dayStart.value) || !sameDay(zoom.to, dayStart.value);
+  return (
+    <div class="window-bar">
+      <Banner
+        kind="calm"
+        mark={<Icon name={range === "live" ? "pause" : "clock"} />}
+        action={
+          <span class="row wrap">
+            <Button slim onClick={() => show(panSpan(zoom, -0.5, hubNow()))}>
+              {t`Earlier`}
+            </Button>
+            <Button slim onClick={() => show(panSpan(zoom, 0.5, hubNow()))}>
+              {t`Later`}
+            </Button>
+            <Button slim onClick={() => show(zoomSpan(zoom, 0.5, middle, hubNow()))}>
+              {t`Zoom in`}
+            </Button>
+            <Button slim onClick={() => show(zoomSpan(zoom, 2, middle, hubNow()))}>
+              {t`Zoom out`}
+            </Button>
+            <Button slim kind="primary" onClick={() => showTimeRange({ range, zoom: null })}>
+              {range === "live" ? t`Back to live` : t`Back to ${RANGE_WORDS[range]}`}
+            </Button>
+          </span>
+        }
+      >
+        <b>
+          {moment(zoom.from, dated)} – {moment(zoom.to, dated)}
+        </b>{" "}
+        <span class="plain">
+          {age(zoom.to - zoom.from)}
+          {loading ? `, ${t`reading…`}` : ""}
+        </span>
+      </Banner>
+    </div>
+  );
+}
+
+function Chosen({ view, onClose }: { view: TimeRange; onClose: () => void }): VNode {
+  const [opened] = useState(() => spanShown(view));
+  const [from, setFrom] = useState(localDatetime(opened.from));
+  const [to, setTo] = useState(localDatetime(opened.to));
+  const [start, end] = [parseLocalDatetime(from, opened.from), parseLocalDatetime(to, opened.to)];
+  const wrong = !Number.isFinite(start) || !Number.isFinite(end) ? t`Both times are needed.` : end <= start ? t`The end must be after the start.` : start >= hubNow() ? t`That time is in the future.` : Math.min(end, hubNow()) - start > 400 * DAY_S ? t`At most 400 days can be shown.` : "";
+  return (
+    <Dialog title={t`Custom time range`} subtitle={t`For all charts on this page, in your own time zone.`} size="narrow" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (wrong) return;
+          onClose();
+          showTimeRange({ ...view, zoom: typedSpan(start, end, hubNow()) });
+        }}
+      >
+        <div class="body">
+          <TextField label={t`From`} type="datetime-local" hint={repeatedHourOffset(start)} value={from} onText={setFrom} input={{ step: 1, required: true, autofocus: true }} />
+          <TextField label={t`To`} type="datetime-local" hint={repeatedHourOffset(end)} value={to} onText={setTo} wrong={wrong} input={{ step: 1, required: true }} />
+        </div>
+        <Foot onClose={onClose}>
+          <Button kind="primary" type="submit" disabled={wrong !== ""}>
+            {t`Show`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}
+

@@ -1,0 +1,201 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { nameError } from "../../core/nodes/node-name";
+import { pluralWord, t } from "../../core/text/i18n";
+import { age, date, shortDuration } from "../../core/text/time";
+import { plural } from "../../core/text/units";
+import { POLICIES } from "../../core/jobs/job-labels";
+import { now } from "../../state/clock";
+import { loaded, rows } from "../../state/fleet";
+import { endInvite, loadInvites, makeInvite } from "../../state/invites";
+import { isAdmin } from "../../state/session";
+import { withStepUp } from "../../state/step-up";
+import { toast } from "../../state/toasts";
+import type { InviteView, NewInviteView } from "../../state/types";
+import { Button } from "../../ui/button";
+import { Dialog, Foot } from "../../ui/dialog";
+import { TextField } from "../../ui/field";
+import { Check, SelectField, TagsField } from "../../ui/form";
+import { GridHead } from "../../ui/grid-head";
+import { Empty, Time } from "../../ui/parts";
+import { PendingApproval } from "../fleet/pending-approval";
+import { ListView, useList } from "./list-view";
+import { ActionError, useAction } from "./use-action";
+import { SecretOnce } from "./secret-once";
+import { Typed } from "./user-dialogs";
+
+const LIVES: readonly [string, string][] = [["1", t`1 day`], ["7", t`7 days`], ["30", t`30 days`], ["90", t`90 days`]]; // prettier-ignore
+const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`used up`, expired: t`expired`, revoked: t`revoked` };
+
+type Asked = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
+
+/** How servers join by themselves: the secrets that let them, and those that wait to be let in. */
+export function InvitesPage(): VNode {
+  const list = useList<InviteView>(
+    async (cursor) => {
+      const page = await loadInvites(cursor);
+      return { items: page.invites, next: page.next };
+    },
+    (one) => one.id,
+  );
+  const [asked, setAsked] = useState<Asked | null>(null);
+  const close = (): void => setAsked(null);
+  return (
+    <div class="stack">
+      <Approval />
+      <div class="section-head">
+        <div>
+          <h2>{t`Organisation secrets and invites`}</h2>
+          <p class="t3 meta">{t`An organisation secret lets many servers join on their own, for example from cloud-init or Ansible. An invite is for one server; create it under Add node.`}</p>
+        </div>
+        {isAdmin.value && (
+          <Button kind="primary" icon="plus" class="end" onClick={() => setAsked({ kind: "new" })}>
+            {t`New organisation secret`}
+          </Button>
+        )}
+      </div>
+      <ListView list={list} what={t`the invites`} refused={t`Your role cannot see invites.`} empty={<Empty icon="file-key" title={t`No organisation secrets`} text={isAdmin.value ? t`Create one to let servers join on their own at first boot.` : t`Only admins can create them.`} />}>
+        {(items) => (
+          <div class="card grid-table invites-table" role="table" aria-label={t`Organisation secrets and invites`}>
+            <GridHead labels={[t`For`, t`State`, t`Used`, t`Until`, t`Created by`, t`Actions`]} unseen={[t`Actions`]} />
+            {items.map((one) => (
+              <Row key={one.id} one={one} onRevoke={() => setAsked({ kind: "revoke", one })} />
+            ))}
+          </div>
+        )}
+      </ListView>
+      {asked?.kind === "new" && (
+        <NewSecret
+          onClose={close}
+          onMade={(made) => {
+            list.set((held) => [made.info, ...held]);
+            setAsked({ kind: "made", made });
+          }}
+        />
+      )}
+      {asked?.kind === "made" && <SecretOnce title={asked.made.info.name} label={t`Organisation secret`} secret={asked.made.invite} text={howTo(asked.made)} onClose={close} />}
+      {asked?.kind === "revoke" && (
+        <Typed
+          name={nameOf(asked.one)}
+          title={t`Revoke ${nameOf(asked.one)}`}
+          text={t`No more servers can join with it. ${asked.one.uses ? t`The ${plural(asked.one.uses, "server")} that joined with it ${pluralWord(asked.one.uses, "stays", "stay")}.` : t`None has joined with it.`} This cannot be undone.`}
+          button={t`Revoke`}
+          onClose={close}
+          act={async () => {
+            await endInvite(asked.one.id);
+            list.set((held) => held.map((one) => (one.id === asked.one.id ? { ...one, state: "revoked", revoked_at: now.peek() } : one)));
+            toast("done", t`${nameOf(asked.one)} was revoked`);
+            close();
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+const nameOf = (one: InviteView): string => one.name || t`Invite for one server`;
+
+function howTo(made: NewInviteView): string {
+  const reach = made.this_machine_only ? ` ${t`Ground Control does not know how other servers can reach it, so only this machine can join. Start it with --server-url.`}` : "";
+  return t`Put it in a file that only root can read, and pass that file to install.sh on standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
+}
+
+/** Nodes that came with an organisation secret, and may do nothing until somebody lets them in. */
+function Approval(): VNode {
+  const count = rows.value.filter((row) => row.node.waiting).length;
+  return (
+    <section class="stack" aria-label={t`Servers waiting for approval`}>
+      <div class="section-head">
+        <div>
+          <h2>{t`Waiting for approval`}</h2>
+          <p class="t3 meta" role="status">
+            {count ? t`${plural(count, "server")} asked to join with an organisation secret. Check name and address before you approve.` : loaded.value ? t`No servers are waiting.` : ""}
+          </p>
+        </div>
+      </div>
+      <PendingApproval />
+    </section>
+  );
+}
+
+function Row({ one, onRevoke }: { one: InviteView; onRevoke: () => void }): VNode {
+  const left = one.expires_at - now.value;
+  const state = one.state === "open" && left <= 0 ? "expired" : one.state;
+  return (
+    <div role="row" data-state={state}>
+      <span role="rowheader" class="row wrap">
+        <span class="medium cut">{nameOf(one)}</span>
+        {one.kind === "organisation" && !one.approval && <span class="pill small warn">{t`without approval`}</span>}
+        {one.tags.map((tag) => (
+          <span key={tag} class="tag">
+            {tag}
+          </span>
+        ))}
+      </span>
+      <span role="cell" class={state === "open" ? "" : "t3"}>
+        {STATES[state]}
+      </span>
+      <span role="cell" class="t2 num">
+        {t`${one.uses} of ${one.most_uses}`}
+      </span>
+      <span role="cell" class="t2">
+        <Time at={one.expires_at}>{left <= 0 ? t`${age(-left)} ago` : left < 86_400 ? t`in ${shortDuration(left)}` : t`${date(one.expires_at, now.value)}, in ${shortDuration(left)}`}</Time>
+      </span>
+      <span role="cell" class="t3 cut">
+        {one.created_by}
+      </span>
+      <span role="cell" class="right row">
+        {state === "open" && (
+          <Button slim kind="danger" more={{ "aria-label": t`Revoke ${nameOf(one)}` }} onClick={onRevoke}>
+            {t`Revoke…`}
+          </Button>
+        )}
+      </span>
+    </div>
+  );
+}
+
+function NewSecret({ onClose, onMade }: { onClose: () => void; onMade: (made: NewInviteView) => void }): VNode {
+  const [name, setName] = useState("");
+  const [uses, setUses] = useState("100");
+  const [days, setDays] = useState("7");
+  const [policy, setPolicy] = useState("managed");
+  const [tags, setTags] = useState<readonly string[]>([]);
+  const [approval, setApproval] = useState(true);
+  const act = useAction();
+  const end = act.held(onClose);
+  const wrongUses = /^\d{1,4}$/.test(uses.trim()) && Number(uses) >= 1 && Number(uses) <= 1000 ? "" : t`1 to 1000`;
+  const ready = name.trim() !== "" && !wrongUses;
+  const make = async (): Promise<void> => onMade(await withStepUp(() => makeInvite({ kind: "organisation", name: name.trim(), uses: Number(uses), days: Number(days), policy: policy as "managed", tags: [...tags], approval })));
+  return (
+    <Dialog title={t`New organisation secret`} icon="file-key" size="narrow" onClose={end.onClose}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (ready) void act.run(make);
+        }}
+      >
+        <div class="body">
+          <ActionError text={act.refusal} />
+          <TextField label={t`Name`} hint={t`What it is for, such as “web servers, autumn”.`} value={name} onText={setName} wrong={nameError(name)} input={{ autocomplete: "off", spellcheck: false, required: true, autofocus: true }} />
+          <div class="halves">
+            <TextField label={t`Maximum servers`} value={uses} onText={setUses} wrong={wrongUses} input={{ inputmode: "numeric", maxLength: 4, autocomplete: "off" }} />
+            <SelectField label={t`Valid for`} value={days} onPick={setDays} options={LIVES} />
+          </div>
+          <SelectField label={t`Policy on the servers`} value={policy} onPick={setPolicy} options={POLICIES} />
+          <TagsField label={t`Tags`} tags={tags} onTags={setTags} />
+          <Check checked={approval} onCheck={setApproval}>
+            {t`Each server waits for approval`}
+          </Check>
+          {!approval && <p class="hint">{t`Anyone with the secret can add servers without approval.`}</p>}
+        </div>
+        <Foot {...end}>
+          <Button kind="primary" type="submit" busy={act.busy} disabled={!ready}>
+            {t`Create secret`}
+          </Button>
+        </Foot>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,59 @@
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect } from "preact/hooks";
+import type { Page } from "../../core/live/paged-list";
+import { t } from "../../core/text/i18n";
+import { user } from "../../state/session";
+import type { ApiError } from "../../state/types";
+import { ROLE_LABELS } from "../../core/access/account-labels";
+import { StaleNotice } from "../../ui/stale-notice";
+import { Empty, Failure, Loading } from "../../ui/parts";
+import { ShowMore } from "../../ui/show-more";
+import { usePaged } from "../use-paged";
+
+export interface ListState<T> {
+  items: readonly T[] | null;
+  next: string | null;
+  failure: ApiError | null;
+  load: () => void;
+  more: () => void;
+  /** Changes what is shown without asking again. */
+  set: (change: (items: readonly T[]) => readonly T[]) => void;
+}
+
+/** Pages of a list. Another question is another list. */
+export function useList<T>(load: (cursor?: string) => Promise<Page<T>>, key: (item: T) => string, question = ""): ListState<T> {
+  const { list, found, failure } = usePaged<T, Page<T>>(load, key, [question]);
+  useEffect(() => void list.refresh(), [list]);
+  return { items: found?.items ?? null, next: found?.next ?? null, failure, load: () => void list.refresh(), more: () => void list.more(), set: (change) => list.change(change) };
+}
+
+/** What a role may not see, said plainly. */
+export function RoleRefusal({ what }: { what: string }): VNode {
+  const who = user.value;
+  return <Empty icon="lock" title={t`Your role does not allow this`} text={t`You are signed in as ${who?.username ?? ""}, ${who ? ROLE_LABELS[who.role].toLowerCase() : ""}. ${what} An admin can change your role.`} />;
+}
+
+interface Props<T> {
+  list: ListState<T>;
+  /** "the users": fits "could not be read" and "Loading …". */
+  what: string;
+  /** Said when the hub refuses. */
+  refused: string;
+  empty: VNode;
+  children: (items: readonly T[]) => ComponentChildren;
+}
+
+/** A list in each of its states. */
+export function ListView<T>({ list, what, refused, empty, children }: Props<T>): VNode {
+  const { items, failure } = list;
+  if (failure?.status === 403) return <RoleRefusal what={refused} />;
+  if (failure && !items) return <Failure title={t`${what[0]?.toUpperCase() ?? ""}${what.slice(1)} could not be read`} error={failure} onRetry={list.load} />;
+  if (!items) return <Loading what={what} onRetry={list.load} />;
+  return (
+    <div class="stack">
+      <StaleNotice failure={failure} onRetry={list.load} />
+      {items.length ? children(items) : empty}
+      <ShowMore more={items.length > 0 && list.next !== null} onMore={list.more} />
+    </div>
+  );
+}

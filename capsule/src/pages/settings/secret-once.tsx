@@ -1,0 +1,66 @@
+import type { VNode } from "preact";
+import { useState } from "preact/hooks";
+import { t } from "../../core/text/i18n";
+import { Button } from "../../ui/button";
+import { Check } from "../../ui/form";
+import { CopyButton } from "../../ui/copy";
+import { Dialog } from "../../ui/dialog";
+import { Glyph } from "../../ui/glyph";
+import { Banner } from "../../ui/parts";
+
+/** What was not kept is gone with the dialog: closing it the first time only says so. */
+export function useConfirmStored(shown: boolean, close: () => void): { warned: boolean; onClose: () => void } {
+  const [warned, setWarned] = useState(false);
+  return { warned, onClose: () => (shown && !warned ? setWarned(true) : close()) };
+}
+
+export function StoreFirstNote({ warned }: { warned: boolean }): VNode | null {
+  if (!warned) return null;
+  return (
+    <Banner alert mark={<Glyph kind="warn" label="" />}>
+      {t`Once closed, this cannot be shown again. Close again to confirm.`}
+    </Banner>
+  );
+}
+
+interface Props {
+  title: string;
+  /** Of the secret: "One-time password". */
+  label: string;
+  secret: string;
+  text: string;
+  onClose: () => void;
+}
+
+/** A secret that the hub tells a single time. It lives in this dialog alone and goes with it. */
+export function SecretOnce({ title, label, secret, text, onClose }: Props): VNode {
+  const [kept, setKept] = useState(false);
+  const guard = useConfirmStored(!kept, onClose);
+  return (
+    <Dialog title={title} icon="file-key" size="narrow" onClose={guard.onClose}>
+      <div class="body">
+        <StoreFirstNote warned={guard.warned && !kept} />
+        <p class="t2 anywhere">{text}</p>
+        <div>
+          <p class="label" id="shown-once">
+            {label}
+          </p>
+          <div class="code">
+            <code role="group" aria-labelledby="shown-once">
+              {secret}
+            </code>
+            <CopyButton text={() => secret} name={t`Copy the ${label.toLowerCase()}`} />
+          </div>
+        </div>
+        <Check checked={kept} onCheck={setKept}>
+          {t`I have saved it; it is not shown again`}
+        </Check>
+      </div>
+      <footer>
+        <Button class="end" kind="primary" disabled={!kept} onClick={onClose}>
+          {t`Done`}
+        </Button>
+      </footer>
+    </Dialog>
+  );
+}

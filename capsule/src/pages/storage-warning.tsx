@@ -1,0 +1,16 @@
+import type { VNode } from "preact";
+import { tElements, t } from "../core/text/i18n";
+import { Icon } from "../ui/icon";
+import { Banner } from "../ui/parts";
+
+/** The hub itself answers, and its disk takes nothing. */
+export function StorageWarning(): VNode {
+  return (
+    <Banner kind="crit" mark={<Icon name="circle-alert" />} alert>
+      <b>{t`Ground Control cannot save data.`}</b>{" "}
+      <span class="plain">
+        {tElements`Values are live or older; servers keep new ones until it can save again. Run ${<code>stardust doctor</code>} on its machine to see why.`}
+      </span>
+    </Banner>
+  );
+}

@@ -1,0 +1,41 @@
+/** A list of a page that is read page by page: what is shown of it, and why it may be old. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { PagedList, type Page } from "../core/live/paged-list";
+import { savePages, savedPages } from "../state/list-lengths";
+import { ApiError } from "../state/types";
+
+interface Shown<T, P extends Page<T>> {
+  list: PagedList<T, P>;
+  found: P | null;
+  failure: ApiError | null;
+}
+
+/**
+ * `read` and `key` are those of when one of `asked` changed last: another question is another list, of which nothing is shown before its own first answer.
+ *
+ * Who comes back to it, or reads the page anew, finds it as long as it was left.
+ */
+export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, asked: readonly unknown[]): Shown<T, P> {
+  const [shown, setShown] = useState<Shown<T, P> | null>(null);
+  const name = asked.map(String).join(" ");
+  const list = useMemo(() => {
+    const made = new PagedList<T, P>(
+      read,
+      key,
+      (found) => setShown({ list: made, found, failure: null }),
+      (failure) => {
+        if (!(failure instanceof ApiError)) throw failure;
+        setShown((before) => ({ list: made, found: before?.list === made ? before.found : null, failure }));
+      },
+      savedPages(name),
+    );
+    return made;
+  }, asked);
+  useEffect(() => () => list.close(), [list]);
+  const { pages } = list;
+  useEffect(() => {
+    if (pages) savePages(name, pages);
+  }, [list, pages]);
+  return shown?.list === list ? shown : { list, found: null, failure: null };
+}

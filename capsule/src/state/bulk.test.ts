@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ApiError } from "../wire/http";
+import { forEachLimited, isRefusal } from "./bulk";
+
+const THINGS = [1, 2, 3, 4, 5, 6];
+const refused = (code: ApiError["code"]): ApiError => new ApiError(code, 403, code);
+
+/** Acts that end when they are told to. */
+function held(): { begun: number[]; act: (one: number) => Promise<void>; end: (one: number) => Promise<void> } {
+  const begun: number[] = [];
+  const ends = new Map<number, () => void>();
+  const act = (one: number): Promise<void> => {
+    begun.push(one);
+    return new Promise((resolve) => ends.set(one, resolve));
+  };
+  const end = async (one: number): Promise<void> => {
+    ends.get(one)?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { begun, act, end };
+}
+
+test("once it is over nothing more begins, those under way are waited for, and the rest is told as not begun", async () => {
+  const { begun, act, end } = held();
+  let stopped = false;
+  const through: number[] = [];
+  const outcome = forEachLimited(THINGS, 2, act, { told: (count) => through.push(count), over: () => stopped });
+  await end(1);
+  assert.deepEqual(begun, [1, 2, 3]);
+  stopped = true;
+  await end(2);
+  await end(3);
+  assert.deepEqual(await outcome, { done: [1, 2, 3], failed: [], left: [4, 5, 6] });
+  assert.deepEqual(begun, [1, 2, 3]);
+  assert.deepEqual(through, [1, 2, 3]);
+});
+
+test("the first goes alone where it is to, and the others after it as many at once as may be", async () => {
+  const { begun, act, end } = held();
+  const outcome = forEachLimited(THINGS, 4, act, { alone: true });
+  assert.deepEqual(begun, [1]);
+  await end(1);
+  assert.deepEqual(begun, [1, 2, 3, 4, 5]);
+  for (const one of THINGS) await end(one);
+  assert.deepEqual((await outcome).left, []);
+});
+
+test("a refusal of who asks ends it, and one of a single thing does not", async () => {
+  const act = (code: ApiError["code"]) => async (one: number): Promise<void> => {
+    if (one === 2) throw refused(code);
+  };
+  const over = ({ failed }: { failed: { error: ApiError }[] }): boolean => failed.some(({ error }) => isRefusal(error));
+  const whole = await forEachLimited(THINGS, 1, act("not_found" as ApiError["code"]), { over });
+  assert.deepEqual([whole.done, whole.failed.map(({ one }) => one), whole.left], [[1, 3, 4, 5, 6], [2], []]);
+  const cut = await forEachLimited(THINGS, 1, act("auth.step_up_required"), { over });
+  assert.deepEqual([cut.done, cut.failed.map(({ one }) => one), cut.left], [[1], [2], [3, 4, 5, 6]]);
+});
+
+test("what is no refusal of the hub is thrown", async () => {
+  await assert.rejects(forEachLimited(THINGS, 2, async () => Promise.reject(new TypeError("ours"))), TypeError);
+});

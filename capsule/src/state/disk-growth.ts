@@ -1,0 +1,46 @@
+/** How fast a disk grows, by its last hours: asked for those few that are in trouble, and again after a while. */
+
+import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { growthRate } from "../core/nodes/disk-forecast";
+import { seriesName } from "../core/metrics/series";
+import { call, ApiError } from "../wire/http";
+import type { HistoryView } from "../wire/schema.gen";
+import { hubNow } from "./clock";
+import { onSessionEnd } from "./session";
+
+const SPAN_S = 6 * 3600;
+const POINTS = 72;
+const GOOD_S = 600;
+const AGAIN_S = 60;
+
+interface Held {
+  rate: Signal<number | null>;
+  /** Asked anew from then on. */
+  until: number;
+}
+
+const held = new Map<string, Held>();
+
+/** Bytes a second; null = not known. */
+export function diskGrowth(id: string, mount: string): ReadonlySignal<number | null> {
+  const series = seriesName("filesystem.used", "mount", mount);
+  const key = `${id} ${series}`;
+  let one = held.get(key);
+  if (!one) held.set(key, (one = { rate: signal(null), until: 0 }));
+  if (hubNow() >= one.until) void ask(one, id, series);
+  return one.rate;
+}
+
+async function ask(one: Held, id: string, metric: string): Promise<void> {
+  const to = hubNow();
+  one.until = to + GOOD_S;
+  try {
+    const { times, series } = await call<HistoryView>("GET", `nodes/${id}/history`, { query: { metric, from: to - SPAN_S, to, points: POINTS } });
+    one.rate.value = growthRate(times, series[metric]?.avg ?? []);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    one.until = to + AGAIN_S; // without a forecast it is said what is
+  }
+}
+
+onSessionEnd(() => held.clear());

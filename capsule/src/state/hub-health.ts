@@ -1,0 +1,25 @@
+/** Whether Ground Control can store anything: it says so to everybody. */
+
+import { effect, signal } from "@preact/signals";
+import { health } from "../wire/http";
+import { live } from "./live/link";
+
+const EVERY_MS = 10_000;
+
+export const hubCanStore = signal(true);
+
+async function ask(): Promise<void> {
+  if (document.hidden) return;
+  try {
+    hubCanStore.value = (await health()).database;
+  } catch {
+    // No answer at all is the link's to tell.
+  }
+}
+
+effect(() => {
+  if (!live.value) return;
+  void ask();
+  const timer = setInterval(() => void ask(), EVERY_MS);
+  return () => clearInterval(timer);
+});

@@ -1,0 +1,49 @@
+/** Follows a topic also through refusals that pass: the hub is busy, or a stream of it broke. What is its last word ends it. */
+
+import type { Topic } from "../../wire/connection";
+import { ApiError } from "../../wire/http";
+import { isFinalRefusal, TopicRetry, refusalStatus } from "../../core/live/topic-retry";
+import { onFrame } from "./frame-batch";
+import { subscribe } from "./link";
+
+interface RetriedTopic extends Omit<Topic, "refused"> {
+  /** `last` = it is not asked for again. */
+  refused(error: ApiError, last: boolean): void;
+}
+
+/** Returns its own end. */
+export function subscribeWithRetry(name: string, topic: RetriedTopic, whileHidden = false): () => void {
+  const patience = new TopicRetry();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let end = (): void => undefined;
+  let over = false;
+  const refused = (error: ApiError): void => {
+    if (over) return;
+    clearTimeout(timer);
+    const last = isFinalRefusal(error.code);
+    if (!last) timer = setTimeout(begin, patience.next(performance.now() / 1000, Math.random()) * 1000);
+    topic.refused(error, last);
+  };
+  const begin = (): void => {
+    end();
+    end = subscribe(
+      name,
+      {
+        ...topic,
+        snapshot: (data) => {
+          clearTimeout(timer); // a new connection has asked for everything anew
+          topic.snapshot(data);
+        },
+        // After what came before it, which waits for its frame.
+        refused: ({ code, message }) => onFrame(() => refused(new ApiError(code as ApiError["code"], refusalStatus(code), message))),
+      },
+      { whileHidden },
+    );
+  };
+  begin();
+  return () => {
+    over = true;
+    clearTimeout(timer);
+    end();
+  };
+}

@@ -1,0 +1,336 @@
+/** One node in full: its facts, the live window of every series, and history for the longer ranges. */
+
+import { computed, effect, signal } from "@preact/signals";
+import { ApiError, call } from "../wire/http";
+import type { EventsView, EventView, HistoryView, JobsView, JobView, NodeChange, NodeView, PackagesView, Sample, TableView, TablesView } from "../wire/schema.gen";
+import { t } from "../core/text/i18n";
+import { LIVE_S, type Span } from "../core/charts/time-range";
+import { GAP_INTERVALS, findGaps, LiveWindow } from "../core/charts/window";
+import { hubNow, now } from "./clock";
+import { activeDeployments } from "./deployments";
+import { onEvent } from "./events";
+import { subscribeWithRetry } from "./live/subscribe-with-retry";
+import { loaded, nodeSignal, rowOf } from "./fleet";
+import { connections } from "./live/link";
+import { dismiss, toast } from "./toasts";
+
+/** How the hub writes one. */
+const ID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+/** Also the most rows of a table. */
+const MOST_POINTS = 600;
+const MOST_SERIES = 50;
+const MARK_PAGE = 200;
+const MARK_PAGES = 3;
+const UPTIME = "system.uptime";
+const SETTLE_MS = 1000;
+const MEND_MS = 10_000;
+/** So long after the first sample that is heard, history has what the server held back while nobody looked. */
+const HELD_BACK_MS = 1500;
+const HELD_BACK_READS = 2;
+/** So long after its newest sample a node counts as one that goes on sending. */
+const SENDING_S = 3;
+
+/** Two points a pixel show everything that a chart can show. */
+export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_POINTS, width * 2));
+
+export interface HistoryData extends Span {
+  /** For which view it was read. */
+  key: string;
+  /** Seconds of the narrowest bucket. */
+  step: number;
+  /** One an answer: each has its own times. */
+  parts: readonly HistoryView[];
+}
+
+export class NodeDetail {
+  readonly view = signal<NodeView | null>(null);
+  readonly failure = signal<ApiError | null>(null);
+  /** How it stands; most seconds it stands as it did. */
+  readonly standing = computed(() => {
+    const node = this.view.value;
+    return node ? rowOf(node, now.value).health : "wait";
+  });
+  /** With which moment the live window ends: that of the newest sample, so that a chart does not creep between two of them; without samples it goes on with time. */
+  readonly until = computed(() => {
+    const newest = this.view.value?.latest["cpu.total"]?.at ?? 0;
+    return now.value - newest < SENDING_S ? newest : now.value;
+  });
+  /** Grows with each new sample: charts redraw on it. */
+  readonly version = signal(0);
+  readonly window = new LiveWindow(LIVE_S);
+  readonly past = signal<HistoryData | null>(null);
+  readonly pastFailure = signal<ApiError | null>(null);
+  /** Why the live window's past is not there. */
+  readonly fillFailure = signal<ApiError | null>(null);
+  /** For how long it was up, in the buckets of the window that was read last. */
+  readonly uptime = signal<{ step: number; times: number[]; min: (number | null)[]; max: (number | null)[] } | null>(null);
+  /** By subject; null until they were read once. */
+  readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
+  readonly tablesFailure = signal<ApiError | null>(null);
+  /** What happened since `#marksFrom`, as far as it was read. */
+  readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
+  readonly #told = new Map<string, TableView>();
+  #marksFrom = Infinity;
+  #marksAsked = 0;
+  #marksTimer: ReturnType<typeof setTimeout> | undefined;
+  #askedKey = "";
+  #asked = 0;
+  /** Whether a sample has come since the topic was followed. */
+  #heard = false;
+  #wholeTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #wanted = new Set<string>();
+  /** Of the wanted: those that are asked for or were answered. */
+  readonly #filled = new Set<string>();
+  readonly #ends: (() => void)[] = [];
+  #closed = false;
+  /** It was refused once and for all. */
+  #over = false;
+  /** Tells that nothing new comes. */
+  #note = 0;
+
+  constructor(readonly id: string) {
+    this.window.whole = false;
+    const topic = {
+      snapshot: (data: unknown) => this.#snapshot(data as NodeView),
+      change: (data: unknown) => this.#change(data as NodeChange),
+      refused: (error: ApiError, last: boolean) => this.#refused(error, last),
+    };
+    if (ID.test(id)) this.#ends.push(subscribeWithRetry(`node:${id}`, topic));
+    else this.#refused(new ApiError("not_found", 404, ""), true);
+    this.#ends.push(() => dismiss(this.#note));
+    this.#ends.push(
+      onEvent((event) => {
+        if (event.node_id !== id || !Number.isFinite(this.#marksFrom)) return;
+        clearTimeout(this.#marksTimer);
+        this.#marksTimer = setTimeout(() => {
+          if (!this.#leaving()) void this.#readMarks();
+        }, SETTLE_MS);
+      }),
+      () => clearTimeout(this.#marksTimer),
+    );
+    // What a server kept while it had no link comes some seconds after it is back, by another way than what is live.
+    const mending = setInterval(() => {
+      if (!document.hidden && !this.#leaving() && (this.#filled.size < this.#wanted.size || this.#torn())) this.#refill();
+    }, MEND_MS);
+    this.#ends.push(
+      () => clearInterval(mending),
+      () => clearTimeout(this.#wholeTimer),
+    );
+    let first = true;
+    this.#ends.push(
+      effect(() => {
+        void connections.value;
+        if (first) first = false;
+        else if (!this.#leaving()) this.#refill();
+      }),
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const end of this.#ends) end();
+  }
+
+  /** In the place of what there is nothing of; a page that stands goes on standing, since it is asked for again. */
+  #refused(error: ApiError, last: boolean): void {
+    this.#over = last;
+    if (last || !this.view.peek()) this.failure.value = error;
+    else this.#note ||= toast("fail", t`No new data from ${this.view.peek()?.name ?? ""}`, t`${error.detail} Trying again.`);
+  }
+
+  #snapshot(node: NodeView): void {
+    this.failure.value = null;
+    dismiss(this.#note);
+    this.#note = 0;
+    this.view.value = node;
+    this.#take(node.latest);
+    // While nobody looked it sent once a minute: what it still holds comes with its first words now. Who is away holds nothing that could come soon.
+    this.#heard = false;
+    this.window.whole = node.state !== "online";
+    if (!this.window.whole) this.#completeIn(MEND_MS);
+  }
+
+  #completeIn(ms: number, reads = HELD_BACK_READS): void {
+    clearTimeout(this.#wholeTimer);
+    this.#wholeTimer = setTimeout(() => void this.#complete(reads), ms);
+  }
+
+  /** Reads the past again, now that what was held back has come; until then a place without samples is no hole, since nobody knows. */
+  async #complete(reads: number): Promise<void> {
+    this.#wholeTimer = undefined;
+    if (this.#leaving()) return;
+    this.#filled.clear();
+    await this.fill([...this.#wanted]);
+    if (this.#closed || this.#wholeTimer !== undefined) return;
+    if (reads > 1 && this.#torn()) return this.#completeIn(HELD_BACK_MS, reads - 1);
+    this.window.whole = true;
+    this.version.value += 1;
+  }
+
+  #change({ latest, node, table }: NodeChange): void {
+    if (table) {
+      this.#told.set(table.subject, table);
+      if (this.tables.peek()) this.tables.value = { ...this.tables.peek(), [table.subject]: table };
+      return;
+    }
+    const before = this.view.peek();
+    if (!before && !node) return;
+    const base = node ?? (before as NodeView);
+    this.view.value = { ...base, latest: { ...before?.latest, ...node?.latest, ...latest } };
+    this.#take(latest);
+    if (!this.window.whole && !this.#heard && latest["cpu.total"]) {
+      this.#heard = true;
+      this.#completeIn(HELD_BACK_MS);
+    }
+  }
+
+  #take(latest: Readonly<Record<string, Sample>>): void {
+    for (const [name, { at, value }] of Object.entries(latest)) this.window.add(name, at, value);
+    this.version.value += 1;
+  }
+
+  /** Puts the last minutes of these series into the live window; each is asked for once, and again after a lost link or a failure. */
+  async fill(names: readonly string[]): Promise<void> {
+    const missing = names.filter((name) => !this.#filled.has(name));
+    if (!missing.length) return;
+    for (const name of missing) {
+      this.#wanted.add(name);
+      this.#filled.add(name);
+    }
+    try {
+      const to = hubNow();
+      const parts = await this.#history(missing, to - LIVE_S, to, MOST_POINTS);
+      if (this.#closed) return;
+      for (const { series, step, times } of parts) {
+        for (const [name, { avg }] of Object.entries(series)) {
+          times.forEach((at, index) => {
+            const value = avg[index];
+            if (value != null) this.window.addPast(name, at, step, value);
+          });
+        }
+      }
+      this.fillFailure.value = null;
+      this.window.know(missing);
+      this.version.value += 1;
+    } catch (error) {
+      for (const name of missing) this.#filled.delete(name);
+      if (!(error instanceof ApiError)) throw error;
+      if (!this.#closed) this.fillFailure.value = error;
+    }
+  }
+
+  /** Asks again for what could not be read of the live window. */
+  refill(): void {
+    void this.fill([...this.#wanted]);
+  }
+
+  /** It was removed, or is being removed: there is nothing more to ask for, and what is asked is answered by "no such node". */
+  #leaving(): boolean {
+    return this.#over || (loaded.peek() && !nodeSignal(this.id)) || activeDeployments.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
+  }
+
+  /** Whether the live window has a hole with samples after it. */
+  #torn(): boolean {
+    const at = this.view.peek()?.latest["cpu.total"]?.at;
+    if (at === undefined || !this.#filled.has("cpu.user")) return false;
+    const from = Math.max(at - LIVE_S, this.view.peek()?.created_at ?? 0);
+    return findGaps(this.window.columns(["cpu.user"], at, 1), from, at, GAP_INTERVALS).length > 0;
+  }
+
+  #refill(): void {
+    this.#filled.clear();
+    void this.fill([...this.#wanted]);
+    if (this.tables.peek()) void this.loadTables();
+  }
+
+  /** Reads all tables; from then on changes follow by themselves. */
+  async loadTables(): Promise<void> {
+    try {
+      const { tables } = await call<TablesView>("GET", `nodes/${this.id}/tables`);
+      if (this.#closed) return;
+      this.tablesFailure.value = null;
+      const read = tables.map((table) => [table.subject, table] as const);
+      // What was told live while this was asked may be newer, or not be in it yet.
+      const newer = [...this.#told].filter(([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at));
+      this.tables.value = Object.fromEntries([...read, ...newer]);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!this.#closed) this.tablesFailure.value = error;
+    }
+  }
+
+  /** A page of what is installed. */
+  packages(search: string, cursor?: string): Promise<PackagesView> {
+    return call<PackagesView>("GET", `nodes/${this.id}/packages`, { query: { limit: 200, ...(search ? { search } : {}), ...(cursor ? { cursor } : {}) } });
+  }
+
+  /** Loads a stretch of history; what is shown stays until the new one is there. */
+  async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
+    const mine = ++this.#asked;
+    if (key !== this.#askedKey) this.pastFailure.value = null;
+    this.#askedKey = key;
+    void this.#loadUptime(mine, from, to, points);
+    try {
+      const parts = await this.#history(names, from, to, points);
+      if (this.#closed || mine !== this.#asked) return; // a later question was faster
+      this.pastFailure.value = null;
+      this.past.value = { key, from, to, step: Math.min(...parts.map(({ step }) => step)), parts };
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (!this.#closed && mine === this.#asked) this.pastFailure.value = error;
+    }
+  }
+
+  /** By itself: it is measured less often than most, and the steps of an answer suit what is in it. Without it charts have fewer marks, which is nobody's failure. */
+  async #loadUptime(mine: number, from: number, to: number, points: number): Promise<void> {
+    try {
+      const [part] = await this.#history([UPTIME], from, to, points);
+      const found = part?.series[UPTIME];
+      if (!this.#closed && mine === this.#asked) this.uptime.value = part && found ? { step: part.step, times: part.times, min: found.min, max: found.max } : null;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+
+  /** Jobs and events since a moment, for the marks of the charts; read once, and again as something happens. */
+  async loadMarks(from: number): Promise<void> {
+    if (from >= this.#marksFrom) return;
+    this.#marksFrom = from;
+    await this.#readMarks();
+  }
+
+  async #readMarks(): Promise<void> {
+    const from = this.#marksFrom;
+    const mine = ++this.#marksAsked;
+    const jobs: JobView[] = [];
+    const events: EventView[] = [];
+    const query = { limit: MARK_PAGE, node: this.id };
+    try {
+      let cursor: string | undefined;
+      for (let page = 0; page < MARK_PAGES; page += 1) {
+        const found: EventsView = await call<EventsView>("GET", "events", { query: { ...query, cursor } });
+        events.push(...found.events);
+        if (!found.next || (found.events.at(-1)?.at ?? 0) < from) break;
+        cursor = found.next;
+      }
+      cursor = undefined;
+      for (let page = 0; page < MARK_PAGES; page += 1) {
+        const found: JobsView = await call<JobsView>("GET", "jobs", { query: { ...query, cursor } });
+        jobs.push(...found.jobs);
+        if (!found.next || (found.jobs.at(-1)?.created_at ?? 0) < from) break;
+        cursor = found.next;
+      }
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#marksFrom = Infinity; // asked again with the next window; the tabs of jobs and events tell of the failure
+    }
+    if (!this.#closed && mine === this.#marksAsked) this.happened.value = { jobs, events };
+  }
+
+  /** As many answers as it takes: the hub gives so many series at once, each answer by steps that suit what is in it. */
+  #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView[]> {
+    const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) => names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES));
+    return Promise.all(parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));
+  }
+}
+

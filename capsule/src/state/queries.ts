@@ -1,0 +1,38 @@
+/** Jobs, events and what was done to servers, by what somebody asks for: pages from the hub, which does the filtering. */
+
+import { call } from "../wire/http";
+import type { DeploymentsView, EventsView, EventView, JobsView } from "../wire/schema.gen";
+
+export interface JobsQuery {
+  state?: string | undefined;
+  action?: string | undefined;
+  by?: string | undefined;
+}
+
+export interface EventsQuery {
+  node?: string | undefined;
+  severity?: string | undefined;
+  type?: string | undefined;
+  search?: string | undefined;
+}
+
+const PAGE = 50;
+const EXPORT_PAGE = 500;
+/** Of one file. */
+export const MAX_EXPORTED = 20_000;
+
+export const findJobs = (asked: JobsQuery, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...asked } });
+export const findDeployments = (cursor?: string): Promise<DeploymentsView> => call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
+export const findEvents = (asked: EventsQuery, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...asked } });
+
+/** All of them, newest first, as many as one file takes. `whole` = there are no more. */
+export async function allEvents(asked: EventsQuery): Promise<{ events: EventView[]; whole: boolean }> {
+  const events: EventView[] = [];
+  let cursor: string | undefined;
+  do {
+    const page: EventsView = await call<EventsView>("GET", "events", { query: { limit: EXPORT_PAGE, cursor, ...asked } });
+    events.push(...page.events);
+    cursor = page.next ?? undefined;
+  } while (cursor && events.length < MAX_EXPORTED);
+  return { events, whole: !cursor };
+}

@@ -1,0 +1,19 @@
+/** Who may not act any more keeps no dialog of an act; how a deployment goes may be looked at by everybody. */
+
+import { effect } from "@preact/signals";
+import { t } from "../core/text/i18n";
+import { closeDialog, openDialog } from "./dialogs";
+import { mayAct, user } from "./session";
+import { toast } from "./toasts";
+
+const FOR_ALL: readonly string[] = ["views", "keys", "palette"];
+let could = mayAct.peek();
+
+effect(() => {
+  const lost = could && !mayAct.value && user.peek() !== null;
+  could = mayAct.value;
+  const at = openDialog.peek();
+  if (!lost || !at || FOR_ALL.includes(at.kind) || ("deployment" in at && at.deployment)) return;
+  closeDialog();
+  toast("fail", t`Your role does not allow this any more`, t`What was open has been closed: you can look, but not change anything.`);
+});

@@ -1,0 +1,128 @@
+/** The last ten minutes of each node's CPU in forty points: filled from history once a row has been seen for a moment, then by what comes live. */
+
+import { signal, type Signal } from "@preact/signals";
+import { RollingMean } from "../core/metrics/rolling-mean";
+import { smoothCpu, type SmoothedCpu } from "../core/nodes/cpu-smoothing";
+import { ApiError, call } from "../wire/http";
+import type { HistoriesView, Sample } from "../wire/schema.gen";
+import { hubNow } from "./clock";
+
+const POINTS = 40;
+export const BUCKET_S = 15;
+const REDRAW_S = 5;
+/** Rows that somebody only passes by, typing in the filter or scrolling, are not asked for. */
+const SETTLE_MS = 300;
+/** As many as the hub answers for at once. */
+const MOST = 50;
+
+interface Spark {
+  means: RollingMean;
+  shown: Signal<readonly (number | null)[]>;
+  /** How many places on screen show it. */
+  lookers: number;
+  /** Its past is there: history was asked and has answered. */
+  filled: boolean;
+  lastAt: number;
+  shownAt: number;
+  settled: SmoothedCpu | null;
+}
+
+const sparks = new Map<string, Spark>();
+const queue = new Set<string>();
+let waiting: ReturnType<typeof setTimeout> | undefined;
+let era = 0;
+
+function sparkOf(id: string): Spark {
+  let spark = sparks.get(id);
+  if (!spark) sparks.set(id, (spark = { means: new RollingMean(POINTS, BUCKET_S), shown: signal([]), lookers: 0, filled: false, lastAt: 0, shownAt: 0, settled: null }));
+  return spark;
+}
+
+function show(spark: Spark): void {
+  spark.shownAt = hubNow();
+  spark.shown.value = spark.means.until(spark.shownAt);
+}
+
+export function noteCpu(id: string, sample: Sample | undefined): void {
+  if (!sample || sample.value === null) return;
+  const spark = sparkOf(id);
+  if (sample.at <= spark.lastAt) return;
+  // The page was not looking, or the node was away: history knows which.
+  if (spark.filled && sample.at - spark.lastAt > BUCKET_S) {
+    spark.filled = false;
+    if (spark.lookers) ask(id);
+  }
+  spark.lastAt = sample.at;
+  spark.settled = smoothCpu(spark.settled, sample.value, sample.at);
+  spark.means.add(sample.at, sample.value);
+  // A second moves the mean of the newest point by less than the line is wide.
+  if (spark.lookers && hubNow() - spark.shownAt >= REDRAW_S) show(spark);
+}
+
+/** What its CPU was by and large of late; null = nothing is known. */
+export const smoothedCpu = (id: string): SmoothedCpu | null => sparks.get(id)?.settled ?? null;
+
+export const sparkFor = (id: string): Signal<readonly (number | null)[]> => sparkOf(id).shown;
+
+/** Keeps it up to date for a place on screen; the way to end that is returned. */
+export function watchSpark(id: string): () => void {
+  const spark = sparkOf(id);
+  spark.lookers += 1;
+  if (!spark.filled) ask(id);
+  else if (hubNow() - spark.shownAt >= REDRAW_S) show(spark);
+  return () => {
+    spark.lookers -= 1;
+    if (!spark.lookers && sparks.get(id) === spark) queue.delete(id);
+  };
+}
+
+function ask(id: string): void {
+  queue.add(id);
+  waiting ??= setTimeout(pump, SETTLE_MS);
+}
+
+/** One question at a time, for all that are shown by then. */
+async function pump(): Promise<void> {
+  const asked = era;
+  const some = [...queue].slice(0, MOST);
+  for (const id of some) queue.delete(id);
+  if (some.length) await fill(some, asked);
+  if (asked === era) waiting = queue.size ? setTimeout(pump, SETTLE_MS) : undefined;
+}
+
+async function fill(some: readonly string[], asked: number): Promise<void> {
+  // At the edges of the buckets: from anywhere else, forty points would need wider steps, and every fourth bucket had none.
+  const to = Math.ceil(hubNow() / BUCKET_S) * BUCKET_S;
+  let past: HistoriesView | null = null;
+  try {
+    past = await call<HistoriesView>("GET", "history", { query: { node: some, metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS } });
+  } catch (error) {
+    // One that was removed meanwhile takes the answer from all of them.
+    if (error instanceof ApiError && error.status === 404 && some.length > 1) {
+      for (const id of some) await fill([id], asked);
+      return;
+    }
+    // Without its past a row still shows what comes live; the node's page reports what is wrong with history.
+  }
+  if (asked !== era) return;
+  for (const id of some) {
+    const spark = sparkOf(id);
+    const average = past?.nodes[id]?.["cpu.total"]?.avg ?? [];
+    past?.times.forEach((at, index) => {
+      const value = average[index];
+      if (value != null && !spark.means.has(at)) spark.means.add(at, value);
+    });
+    spark.filled = true;
+    show(spark);
+    // All rows of a page are filled at once: from then on each has its turn in a second of its own.
+    spark.shownAt -= id.charCodeAt(id.length - 1) % REDRAW_S;
+  }
+}
+
+export function forgetSparks(): void {
+  era += 1;
+  sparks.clear();
+  queue.clear();
+  clearTimeout(waiting);
+  waiting = undefined;
+}

@@ -1,0 +1,67 @@
+/** Other people, programs' tokens, the rule about second factors, and the audit log. */
+
+import { matchesAuditFilter, type AuditFilter } from "../core/access/audit";
+import { call } from "../wire/http";
+import type {
+  AccountView, AccountsView, ApiTokensView, AuditPageView, AuditView, NewTokenBody, NewTokenView, NewUserBody, OneTimePasswordView, SettingsPatch, SettingsView, UserPatch,
+} from "../wire/schema.gen"; // prettier-ignore
+import { isAdmin } from "./session";
+import { withStepUp } from "./step-up";
+
+const PAGE = 100;
+
+const user = (name: string): string => `users/${encodeURIComponent(name)}`;
+
+export const loadUsers = (cursor?: string): Promise<AccountsView> => call<AccountsView>("GET", "users", { query: { limit: PAGE, cursor } });
+export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", "users", { body }));
+export const patchUser = (name: string, body: UserPatch): Promise<AccountView> => withStepUp(() => call<AccountView>("PATCH", user(name), { body }));
+export const resetPassword = (name: string): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`));
+
+/** One's own; an admin's list has those of everybody. */
+export const loadTokens = (cursor?: string): Promise<ApiTokensView> => call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
+export const addToken = (body: NewTokenBody): Promise<NewTokenView> => withStepUp(() => call<NewTokenView>("POST", "tokens", { body }));
+export const revokeToken = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `tokens/${id}`));
+
+export const loadSettings = (): Promise<SettingsView> => call<SettingsView>("GET", "settings");
+export const patchSettings = (body: SettingsPatch): Promise<SettingsView> => withStepUp(() => call<SettingsView>("PATCH", "settings", { body }));
+
+const AUDIT_PAGE = 500;
+const READ_MOST = 10_000;
+const SHOWN = 100;
+
+export interface AuditMatches {
+  rows: readonly AuditView[];
+  next: string | null;
+  /** How many were read for them. */
+  read: number;
+}
+
+/** Reads on until enough rows fit, the log ends, or many were read. */
+export async function searchAudit(filter: AuditFilter, cursor?: string): Promise<AuditMatches> {
+  const all = !filter.actor && !filter.action;
+  const rows: AuditView[] = [];
+  let next: string | null | undefined = cursor;
+  let read = 0;
+  do {
+    const page: AuditPageView = await call<AuditPageView>("GET", "audit", { query: { limit: all ? SHOWN : AUDIT_PAGE, cursor: next ?? undefined } });
+    rows.push(...page.audit.filter((row) => matchesAuditFilter(row, filter)));
+    read += page.audit.length;
+    next = page.next;
+  } while (next && rows.length < SHOWN && read < READ_MOST);
+  return { rows, next, read };
+}
+
+/** Everything that fits, for a file; `onRead` hears how far it is, and ends it by answering false. */
+export async function loadWholeAudit(filter: AuditFilter, onRead: (read: number) => boolean): Promise<AuditView[] | null> {
+  const rows: AuditView[] = [];
+  let next: string | null | undefined;
+  let read = 0;
+  do {
+    const page: AuditPageView = await call<AuditPageView>("GET", "audit", { query: { limit: AUDIT_PAGE, cursor: next ?? undefined } });
+    for (const row of page.audit) if (matchesAuditFilter(row, filter)) rows.push(row);
+    read += page.audit.length;
+    next = page.next;
+    if (!onRead(read)) return null;
+  } while (next);
+  return rows;
+}

@@ -1,0 +1,10 @@
+/** Icons and styles that the first view does not need. The sheet is adopted, not linked: the content policy allows no link that is added later. */
+
+import text from "sheet:src/styles/later.css";
+import { addIcons } from "./icon";
+import { LATER_ICONS } from "./later-icons.gen";
+
+addIcons(LATER_ICONS);
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(text);
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];

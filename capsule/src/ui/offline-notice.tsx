@@ -1,0 +1,58 @@
+/** What stands where nothing has come yet, while the hub is away; and who asks again once it is back. */
+
+import { signal, type ReadonlySignal } from "@preact/signals";
+import type { ComponentChildren, VNode } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { t } from "../core/text/i18n";
+import { Button } from "./button";
+import { Icon } from "./icon";
+
+interface Hub {
+  lostSince: ReadonlySignal<number | null>;
+  retryIn: ReadonlySignal<number | null>;
+  /** Grows with each connection made. */
+  connections: ReadonlySignal<number>;
+  tryNow(): void;
+  /** Asks it for the page itself. */
+  answers(): Promise<boolean>;
+}
+
+/** Set once by the app, as this layer knows no state of its own. */
+let hub: Hub = { lostSince: signal(null), retryIn: signal(null), connections: signal(0), tryNow: () => undefined, answers: async () => true };
+
+export function setHub(given: Hub): void {
+  hub = given;
+}
+
+export const isLost = (): boolean => hub.lostSince.value !== null;
+export const hubAnswers = (): Promise<boolean> => hub.answers();
+
+export function OfflineNotice({ what, children }: { what: string; children?: ComponentChildren }): VNode {
+  const left = hub.retryIn.value;
+  return (
+    <div class="card empty">
+      <Icon name="wifi-off" size="huge" />
+      <h2>{t`Waiting for ${what}`}</h2>
+      <p>
+        {t`No data yet. It appears as soon as Ground Control answers.`}{" "}<span class="num" aria-hidden="true">{left ? t`Trying again in ${left} s.` : t`Trying now…`}</span>
+      </p>
+      <div class="row">
+        <Button slim icon="rotate-cw" onClick={hub.tryNow}>
+          {t`Try now`}
+        </Button>
+        {children}
+      </div>
+    </div>
+  );
+}
+
+/** Does once more what failed because nobody answered, with each connection that is made. */
+export function useOnceBack(failed: boolean, act: () => void): void {
+  const made = hub.connections.value;
+  const seen = useRef(made);
+  useEffect(() => {
+    if (made === seen.current) return;
+    seen.current = made;
+    if (failed) act();
+  }, [made]);
+}

@@ -1,0 +1,21 @@
+import type { VNode } from "preact";
+import { t } from "../core/text/i18n";
+import { Button } from "./button";
+import { Glyph } from "./glyph";
+import { Banner } from "./parts";
+
+interface Props {
+  failure: { detail: string } | null;
+  /** Nothing = it is asked again by itself. */
+  onRetry?: () => void;
+}
+
+/** Above what was read once and could not be read again. */
+export function StaleNotice({ failure, onRetry }: Props): VNode | null {
+  if (!failure) return null;
+  return (
+    <Banner mark={<Glyph kind="stale" label="" />} action={onRetry && <Button slim onClick={onRetry}>{t`Try again`}</Button>}>
+      <b>{t`This may be out of date.`}</b> <span class="plain">{failure.detail}</span>
+    </Banner>
+  );
+}

@@ -1,0 +1,14 @@
+import { useEffect, useState } from "preact/hooks";
+
+const QUIET_MS = 150;
+const LONG_MS = 8000;
+
+/** How long something has been awaited: 0 = a moment, 1 = worth a shape, 2 = worth a word. */
+export function useLoadingStage(): number {
+  const [stage, setStage] = useState(0);
+  useEffect(() => {
+    const timers = [setTimeout(() => setStage(1), QUIET_MS), setTimeout(() => setStage(2), LONG_MS)];
+    return () => timers.forEach(clearTimeout);
+  }, []);
+  return stage;
+}

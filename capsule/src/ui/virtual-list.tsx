@@ -1,0 +1,45 @@
+import type { ComponentChildren, VNode } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+
+/** Drawn beyond each edge, so that scrolling finds them there; in a fleet each of them is drawn anew every second as well. */
+const EXTRA = 3;
+
+/**
+ * Only the rows on screen are in the document; spacers keep the height. The page itself scrolls.
+ * `keep` is one row that is drawn wherever it is: whoever has the focus does not lose it by scrolling, and can be given it before it is in sight.
+ */
+export function VirtualList({ count, height, keep = -1, row }: { count: number; height: number; keep?: number; row: (index: number) => ComponentChildren }): VNode {
+  const box = useRef<HTMLDivElement>(null);
+  const [range, setRange] = useState<readonly [number, number]>([0, Math.ceil(innerHeight / height) + EXTRA]);
+  useLayoutEffect(() => {
+    const measure = (): void => {
+      const top = (box.current as HTMLDivElement).getBoundingClientRect().top;
+      const first = Math.max(0, Math.floor(-top / height) - EXTRA);
+      const last = Math.min(count, Math.ceil((innerHeight - top) / height) + EXTRA);
+      setRange((before) => (before[0] === first && before[1] === last ? before : [first, Math.max(first, last)]));
+    };
+    measure();
+    addEventListener("scroll", measure, { passive: true });
+    addEventListener("resize", measure);
+    return () => {
+      removeEventListener("scroll", measure);
+      removeEventListener("resize", measure);
+    };
+  }, [count, height]);
+  const first = Math.min(range[0], count);
+  const last = Math.min(range[1], count);
+  const above = keep >= 0 && keep < first;
+  const below = keep >= last && keep < count;
+  const space = (name: string, rows: number): VNode => <div key={name} class="spacer" role="none" style={{ height: `${rows * height}px` }} />;
+  return (
+    <div ref={box} role="rowgroup" class="rows">
+      {[
+        ...(above ? [space("before", keep), row(keep)] : []),
+        space("above", above ? first - keep - 1 : first),
+        ...Array.from({ length: last - first }, (_, index) => row(first + index)),
+        space("below", below ? keep - last : count - last),
+        ...(below ? [row(keep), space("behind", count - keep - 1)] : []),
+      ]}
+    </div>
+  );
+}
