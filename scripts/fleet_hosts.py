@@ -8,6 +8,7 @@ import random
 import time
 from pathlib import Path
 
+from spider.collectors.base import Collector
 from spider.collectors.tabular import Reading
 from spider.packages.plan import Planned
 from spider.version import VERSION
@@ -98,16 +99,13 @@ class Host:
         )  # fmt: skip
 
 
-class SimulatedCollector:
+class SimulatedCollector(Collector):
     """All series of one family of a made-up host."""
 
-    counts = False
-    blocking = False
-
     def __init__(self, host: Host, family: str) -> None:
+        super().__init__()
         self.family = family
         self._host = host
-        self._series: list[str] = []
         labels = {
             "core": [str(core) for core in range(host.cores)],
             "device": ["sda"],
@@ -121,17 +119,11 @@ class SimulatedCollector:
                 self._series += names or [metric.name]
         self._metrics = [parse_series(name)[0] for name in self._series]
 
-    def series(self) -> list[str]:
-        return self._series
-
     def read(self, now: float) -> list[int | None]:
         del now
         if self.family == "pulse":
             self._host.step()
         return [round(self._host.value(metric.name) * metric.scale) for metric in self._metrics]
-
-    def close(self) -> None:
-        return
 
 
 class SimulatedProcesses:

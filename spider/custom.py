@@ -18,6 +18,7 @@ import time
 from collections import deque
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
+from spider.collectors.base import Collector
 from spider.leftovers import adopt, end_adopted, end_marked, foreign_children
 from spider.logs import event
 from spider.wire.metrics import series_name
@@ -143,18 +144,17 @@ def _become_nobody() -> None:
     os.setuid(NOBODY)
 
 
-class Programs:
+class Programs(Collector):
     """A collector of everything in the folder."""
 
     family = "custom"
-    counts = False
     blocking = True
 
     def __init__(self, folder: str, owner: int = 0, limit_s: float = LIMIT_S) -> None:
+        super().__init__()
         self._folder = folder
         self._owner = owner
         self._limit_s = limit_s
-        self._series: List[str] = []
         self._unseen: Dict[str, int] = {}
         """Names that are kept, and for how many runs they were not printed."""
         self._faults: Set[Tuple[str, str]] = set()
@@ -163,9 +163,6 @@ class Programs:
         """Whether what loses its parent comes to us; None = nothing was ever run."""
         self._children: Set[int] = set()
         """Those of ours in other sessions before these programs were run."""
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - every collector is told
         """Run them all, side by side."""
@@ -200,9 +197,6 @@ class Programs:
         for program, names in turns:
             if names:
                 faults.add((program, f"{len(names)} names left out: {MAX_NAMES} of all programs are kept"))
-
-    def close(self) -> None:
-        """Nothing is kept open."""
 
     def _run_all(self, faults: Set[Tuple[str, str]]) -> List[Tuple[str, bytes, str]]:
         runs: List[_Run] = []

@@ -14,6 +14,7 @@ import stat
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.clock import Clock
+from spider.collectors.base import Collector
 from spider.datagrams import Datagrams
 from spider.logs import event
 from spider.wire.metrics import series_name
@@ -68,22 +69,21 @@ class _Timer:
         self.count = self.sum = self.longest = 0.0
 
 
-class Statsd:
+class Statsd(Collector):
     """The socket, and the collector that reads what has come. `run` it as one task beside the sampler."""
 
     family = "custom"
     counts = True
-    blocking = False
 
     def __init__(self, listen: str, clock: Clock) -> None:
         """Args: listen: a port of 127.0.0.1, or the path of a socket."""
+        super().__init__()
         self._listen = listen
         self._clock = clock
         self._counters: Dict[str, float] = {}
         self._gauges: Dict[str, float] = {}
         self._timers: Dict[str, _Timer] = {}
         self._heard: Dict[Tuple[str, str], float] = {}
-        self._series: List[str] = []
         self._read_at: Optional[float] = None
         self._lines = 0
         self._refused = 0
@@ -172,9 +172,6 @@ class Statsd:
             timer.sum += sent.value * sent.times
             timer.longest = max(timer.longest, sent.value)
 
-    def series(self) -> List[str]:
-        return self._series
-
     def read(self, now: float) -> List[Optional[int]]:
         """What came since the last time; a counter that nobody raised is 0, a timer that nobody sent has no mean."""
         values: Dict[str, Optional[float]] = {}
@@ -199,9 +196,6 @@ class Statsd:
         self._lines = self._refused = self._left_out = 0
         self._series = list(values)
         return [None if value is None else round(_bounded(value) * SCALE) for value in values.values()]
-
-    def close(self) -> None:
-        """The socket belongs to `run`."""
 
     def _forget(self, now: float) -> None:
         for (kind, name), at in list(self._heard.items()):

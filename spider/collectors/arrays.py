@@ -4,7 +4,7 @@ import os
 import re
 from typing import List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import MAX_LABELLED, label, listed, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, label, listed, read_text
 from spider.collectors.tabular import Reading, plain
 from spider.wire.frames import Cell
 from spider.wire.metrics import series_name
@@ -122,20 +122,16 @@ def read_btrfs(sys: str = "/sys") -> List[Array]:
     return [array if names.count(array.name) == 1 else array._replace(name=f"{array.name} {uuid[:8]}") for array, uuid in zip(found, uuids)]
 
 
-class Arrays:
+class Arrays(Collector):
     """md.missing, md.progress, zfs.healthy, btrfs.missing, btrfs.errors."""
 
     family = "breathe"
-    counts = False
     blocking = True
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
+        super().__init__()
         self._proc = proc
         self._sys = sys
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         named: List[Tuple[str, Optional[int]]] = []
@@ -153,11 +149,7 @@ class Arrays:
                 named.append((series_name("btrfs.missing", "pool", name), array.missing))
             if array.errors is not None:
                 named.append((series_name("btrfs.errors", "pool", name), array.errors))
-        self._series = [name for name, _ in named]
-        return [value for _, value in named]
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        return self._report(named)
 
 
 class ArrayTable:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Iterable, List, Optional, Protocol, Sequence, Tuple
+from typing import Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
 from spider.wire.text import UNSEEN
 
@@ -14,40 +14,6 @@ MAX_LABELLED = 256
 
 _CHUNK = 32 * 1024
 _NOT_IN_LABELS = re.compile("[{}" + UNSEEN + "]")
-
-
-class Collector(Protocol):
-    """Measures one subject on this host.
-
-    A read that fails raises OSError or ValueError; the sampler makes null values of it, says so once, and goes on.
-    """
-
-    family: str
-    """The family of `metrics.py` that its series belong to."""
-    counts: bool
-    """It reports differences: the first reading only sets the mark they are taken from."""
-    blocking: bool
-    """It reads what may hang (disks, buses), so that it must run beside the event loop. One call at a time."""
-
-    def series(self) -> List[str]:
-        """The names of the values that the last `read` gave, in that order; they may change with each read.
-
-        A series that this host cannot have is not named. The list is replaced, never altered.
-        """
-        ...
-
-    def read(self, now: float) -> List[Optional[int]]:
-        """Measure.
-
-        Args:    now: monotonic seconds; differences are divided by the time between two of them.
-        Returns: scaled integers (`metrics.py`); None: this one could not be measured this time.
-        Raises:  OSError, ValueError: nothing could be measured.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close what is kept open; a later read opens it again."""
-        ...
 
 
 class KernelFile:
@@ -110,6 +76,73 @@ class MaybeFile(KernelFile):
             return None
         self._seen = True
         return data
+
+
+F = TypeVar("F", bound=KernelFile)
+T = TypeVar("T")
+
+
+class Collector:
+    """Measures one subject on this host.
+
+    A read that fails raises OSError or ValueError; the sampler makes null values of it, logs it once, and goes on.
+    """
+
+    family: str
+    """The family of `metrics.py` that its series belong to."""
+    counts = False
+    """It reports differences: the first reading only sets the mark they are taken from."""
+    blocking = False
+    """It reads what may hang (disks, buses), so that it must run beside the event loop. One call at a time."""
+
+    def __init__(self) -> None:
+        self._series: List[str] = []
+        self._open_files: List[KernelFile] = []
+
+    def series(self) -> List[str]:
+        """The names of the values that the last `read` gave, in that order; they may change with each read.
+
+        A series that this host cannot have is not named. The list is replaced, never altered.
+        """
+        return self._series
+
+    def read(self, now: float) -> List[Optional[int]]:
+        """Measure.
+
+        Args:    now: monotonic seconds; differences are divided by the time between two of them.
+        Returns: scaled integers (`metrics.py`); None: this one could not be measured this time.
+        Raises:  OSError, ValueError: nothing could be measured.
+        """
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the files that are kept open; a later read opens them again."""
+        for file in self._open_files:
+            file.close()
+
+    def _keep_open(self, file: F) -> F:
+        self._open_files.append(file)
+        return file
+
+    def _report(self, measured: Iterable[Tuple[str, Optional[int]]]) -> List[Optional[int]]:
+        """Name the series anew. Returns: their values."""
+        pairs = list(measured)
+        self._series = [name for name, _ in pairs]
+        return [value for _, value in pairs]
+
+
+class Previous(Generic[T]):
+    """The reading before the present one, for what is reported as a difference."""
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+        self._at = 0.0
+
+    def swap(self, value: T, now: float) -> Tuple[T, float]:
+        """Keep the present reading. Returns: the one before, and the seconds between the two."""
+        before = self._value, now - self._at
+        self._value, self._at = value, now
+        return before
 
 
 def gained(later: int, earlier: int) -> Optional[int]:

@@ -4,7 +4,7 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import MAX_LABELLED, label, listed, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, label, listed, read_text
 from spider.wire.metrics import series_name
 
 _BY_NAME: Tuple[Tuple[str, str], ...] = (
@@ -86,34 +86,24 @@ def volume_labels(blocks: Dict[str, Block]) -> Dict[str, str]:
     return {device: text if texts.count(text) == 1 else label(f"{text[:150]} ({device})") for device, text in plain.items()}
 
 
-class DiskFacts:
+class DiskFacts(Collector):
     """disk.size: bytes; disk.rotating: 1 or 0. What the kernel does not tell of a disk is not named."""
 
     family = "cycle"
-    counts = False
     blocking = True
 
     def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
         self._sys = sys
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
-        names: List[str] = []
-        values: List[Optional[int]] = []
+        told: List[Tuple[str, Optional[int]]] = []
         for entry in listed(self._sys + "/block"):
             name = entry.replace("!", "/")
-            if kind_by_name(name) != "disk" or len(names) >= 2 * MAX_LABELLED:
+            if kind_by_name(name) != "disk" or len(told) >= 2 * MAX_LABELLED:
                 continue
             for part, path, factor in (("size", "size", 512), ("rotating", "queue/rotational", 1)):
                 text = read_text(f"{self._sys}/block/{entry}/{path}", 32)
                 if text.isdigit() and len(text) < 17 and (part != "size" or int(text)):
-                    names.append(series_name("disk." + part, "device", label(name)))
-                    values.append(int(text) * factor)
-        self._series = names
-        return values
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+                    told.append((series_name("disk." + part, "device", label(name)), int(text) * factor))
+        return self._report(told)

@@ -3,7 +3,7 @@
 import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import LARGEST, KernelFile, counters, level, per_second
+from spider.collectors.base import LARGEST, Collector, KernelFile, Previous, counters, level, per_second
 from spider.wire.metrics import series_name
 
 HERTZ = os.sysconf("SC_CLK_TCK")
@@ -163,7 +163,7 @@ def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Opt
     return round(100 * (whole - found[3] - found[4]) / whole)
 
 
-class Cpu:
+class Cpu(Collector):
     """cpu.*: percent of all cores; cpu.core: whole percent of one; processes.running, blocked.
 
     One file has them all, and on a machine of many cores it is the kernel's work to write it that costs: it is read once.
@@ -171,18 +171,13 @@ class Cpu:
 
     family = "pulse"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._file = KernelFile(proc + "/stat")
-        self._before: Optional[Tuple[CpuTicks, Dict[int, CpuTicks]]] = None
-        self._before_at = 0.0
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/stat"))
+        self._previous: Previous[Optional[Tuple[CpuTicks, Dict[int, CpuTicks]]]] = Previous(None)
         self._cores: List[int] = []
         self._known: List[bool] = []
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         data = self._file.read()
@@ -195,9 +190,9 @@ class Cpu:
             self._series = ["cpu." + part for part in _PARTS]
             self._series += [series_name("cpu.core", "core", str(core)) for core in present]
             self._series += [name for name, there in zip(_LEVELS, known) if there]
-        before_total, before_cores = self._before or (total, cores)
-        most = most_ticks(now - self._before_at)
-        self._before, self._before_at = (total, cores), now
+        before, elapsed_s = self._previous.swap((total, cores), now)
+        before_total, before_cores = before or (total, cores)
+        most = most_ticks(elapsed_s)
         values: List[Optional[int]] = []
         values.extend(shares(total, before_total, most * (len(cores) or MAX_CORES)) or (None,) * len(_PARTS))
         for core in present:
@@ -206,11 +201,8 @@ class Cpu:
         values.extend(level(value) for value in levels if value is not None)
         return values
 
-    def close(self) -> None:
-        self._file.close()
 
-
-class CoresAndScheduler:
+class CoresAndScheduler(Collector):
     """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core; kernel.*: events/s; over a minute.
 
     Eight states of each core each second would be most of what a machine of many cores sends, and nobody reads them by the
@@ -219,23 +211,16 @@ class CoresAndScheduler:
 
     family = "breathe"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._file = KernelFile(proc + "/stat")
-        self._before: Dict[int, CpuTicks] = {}
-        self._did = _NOTHING
-        self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/stat"))
+        self._previous: Previous[Tuple[Dict[int, CpuTicks], Activity]] = Previous(({}, _NOTHING))
 
     def read(self, now: float) -> List[Optional[int]]:
         data = self._file.read()
         cores, did = parse_stat(data)[1], parse_activity(data)
-        before, before_did, elapsed_s = self._before, self._did, now - self._before_at
-        self._before, self._did, self._before_at = cores, did, now
+        (before, before_did), elapsed_s = self._previous.swap((cores, did), now)
         present = [core for core in sorted(cores)[:MAX_DETAILED] if core in before]
         self._series = [series_name("cpu.core_" + part, "core", str(core)) for core in present for part in _CORE_PARTS]
         values: List[Optional[int]] = []
@@ -248,6 +233,3 @@ class CoresAndScheduler:
                 self._series.append(name)
                 values.append(per_second(later, earlier, elapsed_s))
         return values
-
-    def close(self) -> None:
-        self._file.close()

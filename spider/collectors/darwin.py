@@ -79,23 +79,19 @@ def is_card(interface: str) -> bool:
     return interface.rstrip("0123456789") not in _VIRTUAL
 
 
-class DarwinPulse:
+class DarwinPulse(Collector):
     """cpu.*, load.*, memory.*, swap.*, disk.*, network.* as far as macOS tells them; what it does not tell is not named."""
 
     family = "pulse"
     counts = True
-    blocking = False
 
     def __init__(self, psutil: Optional[Psutil], load: Callable[[], Tuple[float, float, float]] = os.getloadavg) -> None:
+        super().__init__()
         self._psutil = psutil
         self._load = load
         self._marks = _Marks()
         self._cpu: List[CpuTicks] = []
         self._disks: Dict[str, _Disk] = {}
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         found: Dict[str, Optional[int]] = {}
@@ -106,8 +102,7 @@ class DarwinPulse:
             self._read_cpu(self._psutil, found)
             self._read_memory(self._psutil, found)
             self._read_devices(self._psutil, found)
-        self._series = list(found)
-        return list(found.values())
+        return self._report(found.items())
 
     def _read_cpu(self, psutil: Psutil, found: Dict[str, Optional[int]]) -> None:
         ticks = [ticks_of(psutil.cpu_times()), *map(ticks_of, psutil.cpu_times(percpu=True))]
@@ -150,11 +145,8 @@ class DarwinPulse:
                 for part, value in rates.items():
                     found[series_name("network." + part, "interface", label(name))] = marks.rate(f"{part} {name}", int(value))
 
-    def close(self) -> None:
-        """Nothing is kept open."""
 
-
-class DarwinBreathe:
+class DarwinBreathe(Collector):
     """filesystem.*, network.errors_…, drops_…, up, kernel.*, system.uptime, processes.total."""
 
     family = "breathe"
@@ -162,14 +154,11 @@ class DarwinBreathe:
     blocking = True  # a file server that is gone
 
     def __init__(self, psutil: Psutil, clock: Clock) -> None:
+        super().__init__()
         self._psutil = psutil
         self._clock = clock
         self._marks = _Marks()
         self._questions = Questions()
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         self._marks.begin(now)
@@ -200,11 +189,7 @@ class DarwinBreathe:
                     found[series_name("network." + fault, "interface", label(name))] = rate
                 if name in states:
                     found[series_name("network.up", "interface", label(name))] = int(bool(states[name].isup))
-        self._series = list(found)
-        return list(found.values())
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        return self._report(found.items())
 
 
 def _file_system(mount: Mount, usage: Optional[Usage]) -> Dict[str, Optional[int]]:

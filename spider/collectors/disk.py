@@ -2,7 +2,7 @@
 
 from typing import Dict, List, NamedTuple, Optional, Set
 
-from spider.collectors.base import LARGEST, MAX_LABELLED, KernelFile, counters, gained, label, per_second
+from spider.collectors.base import LARGEST, MAX_LABELLED, Collector, KernelFile, Previous, counters, gained, label, per_second
 from spider.collectors.blocks import NOT_REPORTED, Block, describe_block, is_empty, kind_by_name, volume_labels
 from spider.wire.metrics import series_name
 
@@ -105,7 +105,7 @@ def mean_queue(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int
     return min(LARGEST, round(rise_ms / elapsed_s / 10))
 
 
-class Disks:
+class Disks(Collector):
     """disk.read, written: bytes/s; reads, writes: operations/s; busy: percent; read_await, write_await: ms; queue: requests.
 
     Whole disks only. A disk is named from its second reading on.
@@ -113,20 +113,15 @@ class Disks:
 
     family = "pulse"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._file = KernelFile(proc + "/diskstats")
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/diskstats"))
         self._skip: Set[bytes] = set()
         self._seen: List[str] = []
         self._chosen: List[str] = []
-        self._before: Dict[str, DiskCounters] = {}
-        self._before_at = 0.0
+        self._previous: Previous[Dict[str, DiskCounters]] = Previous({})
         self._names: List[str] = []
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         disks = parse_diskstats(self._file.read(), self._skip)
@@ -138,8 +133,7 @@ class Disks:
             self._skip |= {name.encode("utf-8") for name in disks if kind_by_name(name) != "disk"}
             if len(self._skip) > MAX_SKIPPED:
                 self._skip.clear()
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = disks, now
+        before, elapsed_s = self._previous.swap(disks, now)
         names = [name for name in self._chosen if name in disks and name in before]
         if names != self._names:
             self._names = names
@@ -157,11 +151,8 @@ class Disks:
             values.append(mean_queue(later.queue_ms, earlier.queue_ms, elapsed_s))
         return values
 
-    def close(self) -> None:
-        self._file.close()
 
-
-class Volumes:
+class Volumes(Collector):
     """volume.read, written: bytes/s; busy: percent; await: ms. Partitions and what is layered on disks, each told by its kind.
 
     A volume is named once it was used, from its second reading on, as long as something is behind it.
@@ -169,22 +160,16 @@ class Volumes:
 
     family = "breathe"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
-        self._file = KernelFile(proc + "/diskstats")
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/diskstats"))
         self._sys = sys
-        self._before: Dict[str, DiskCounters] = {}
-        self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        self._previous: Previous[Dict[str, DiskCounters]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
         every = parse_diskstats(self._file.read())
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = every, now
+        before, elapsed_s = self._previous.swap(every, now)
         blocks = self._volumes(every)
         labels = volume_labels({name: block for name, block in blocks.items() if name in before})
         self._series = [series_name(f"volume.{part}", "volume", text) for text in labels.values() for part in _VOLUME_PARTS]
@@ -211,6 +196,3 @@ class Volumes:
                 if block.kind not in ("disk", "partition") or is_part(name, disks):
                     found[name] = block
         return found
-
-    def close(self) -> None:
-        self._file.close()

@@ -9,7 +9,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from spider.aside import NoThread
-from spider.collectors.base import LARGEST, MAX_FILE_BYTES, label
+from spider.collectors.base import LARGEST, MAX_FILE_BYTES, Collector, label
 from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
@@ -355,7 +355,7 @@ def _begin(places: List[Place], ended: Callable[[], None]) -> _Question:
     return question
 
 
-class Filesystems:
+class Filesystems(Collector):
     """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1;
     left_out: how many more there are, where there are too many.
 
@@ -365,18 +365,14 @@ class Filesystems:
     """
 
     family = "breathe"
-    counts = False
     blocking = True
 
     def __init__(self, proc: str = "/proc", limit_s: float = LIMIT_S) -> None:
+        super().__init__()
         self._proc = proc
         self._questions = Questions(limit_s)
         self._known: Dict[str, Tuple[str, bool]] = {}
         """The name of each device that answered, and whether it has a fixed number of inodes."""
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         found: Dict[str, Optional[int]] = {}
@@ -404,8 +400,7 @@ class Filesystems:
             found.update((series_name(f"filesystem.{part}", "mount", text), value) for part, value in values.items())
         if left_out:
             found["filesystem.left_out"] = left_out
-        self._series = list(found)
-        return list(found.values())
+        return self._report(found.items())
 
     def _wanted(self) -> Tuple[Dict[str, List[Place]], int]:
         """The places of each device to report, and how many devices are left out."""
@@ -420,9 +415,6 @@ class Filesystems:
         kept = most_important(chosen, MAX_MOUNTS)
         wanted = {places[0].device: [(mount, reachable(mount, points)) for mount in places] for places in kept}
         return wanted, len(chosen) - len(kept)
-
-    def close(self) -> None:
-        """Nothing is kept open."""
 
 
 def _read(path: str) -> bytes:

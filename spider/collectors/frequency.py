@@ -4,7 +4,7 @@ import os
 import re
 from typing import Dict, List, Optional
 
-from spider.collectors.base import MaybeFile, read_text
+from spider.collectors.base import Collector, MaybeFile, read_text
 
 MAX_ASKED = 256
 _CORE = re.compile(r"cpu\d+\Z")
@@ -26,23 +26,19 @@ def parse_cpuinfo_mhz(data: bytes) -> List[float]:
     return found
 
 
-class Frequencies:
+class Frequencies(Collector):
     """cpu.frequency, frequency_lowest: MHz; cpu.throttles: events since boot.
 
     A virtual machine shows what its processor is sold as. Throttling is told by Intel's processors alone.
     """
 
     family = "breathe"
-    counts = False
     blocking = True  # some drivers interrupt each core to ask it
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
-        self._cpuinfo = MaybeFile(proc + "/cpuinfo")
+        super().__init__()
+        self._cpuinfo = self._keep_open(MaybeFile(proc + "/cpuinfo"))
         self._base = sys + "/devices/system/cpu"
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         cores = self._cores()
@@ -55,8 +51,7 @@ class Frequencies:
         throttles = self._numbers(cores, "thermal_throttle/core_throttle_count")
         if throttles:
             found["cpu.throttles"] = sum(throttles)
-        self._series = list(found)
-        return list(found.values())
+        return self._report(found.items())
 
     def _cores(self) -> List[str]:
         try:
@@ -67,6 +62,3 @@ class Frequencies:
     def _numbers(self, cores: List[str], path: str) -> List[int]:
         texts = [read_text(f"{self._base}/{core}/{path}", 32) for core in cores]
         return [int(text) for text in texts if text.isdigit() and len(text) < 17]
-
-    def close(self) -> None:
-        self._cpuinfo.close()

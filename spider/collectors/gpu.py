@@ -4,7 +4,7 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Protocol, Tuple
 
-from spider.collectors.base import MAX_LABELLED, label, listed, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, Previous, label, listed, read_text
 from spider.collectors.sensors import parse_number
 from spider.wire.metrics import series_name
 
@@ -75,7 +75,7 @@ class _Asked(Protocol):
     def close(self) -> None: ...
 
 
-class Gpus:
+class Gpus(Collector):
     """gpu.busy, gpu.memory_used, gpu.memory_total, gpu.temperature, gpu.power, gpu.awake. What a driver does not tell is not named."""
 
     family = "breathe"
@@ -83,16 +83,12 @@ class Gpus:
     blocking = True  # a GPU may have to be woken
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
+        super().__init__()
         self._proc = proc
         self._sys = sys
-        self._slept: Dict[str, int] = {}
-        self._slept_at = 0.0
+        self._slept: Previous[Dict[str, int]] = Previous({})
         self._nvidia: Optional[_Asked] = None
         self._tells: Dict[str, bool] = {}
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         named: List[Tuple[str, Optional[int]]] = []
@@ -103,13 +99,12 @@ class Gpus:
                 self._tells[name] = self._tells.get(name, False) or value is not None
                 if self._tells[name]:
                     named.append((name, None if value is None else round(value * scale)))
-        slept, elapsed_s = read_sleep_ms(self._sys), now - self._slept_at
-        for name in sorted(slept.keys() & self._slept.keys()):
-            share = awake(slept[name], self._slept[name], elapsed_s)
+        slept = read_sleep_ms(self._sys)
+        before, elapsed_s = self._slept.swap(slept, now)
+        for name in sorted(slept.keys() & before.keys()):
+            share = awake(slept[name], before[name], elapsed_s)
             named += [(series_name("gpu.awake", "gpu", label(name)), share)]
-        self._slept, self._slept_at = slept, now
-        self._series = [name for name, _ in named]
-        return [value for _, value in named]
+        return self._report(named)
 
     def _read_nvidia(self) -> List[Gpu]:
         if self._nvidia is None and os.path.exists(self._proc + NVIDIA):

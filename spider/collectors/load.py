@@ -2,7 +2,7 @@
 
 from typing import List, Optional, Tuple
 
-from spider.collectors.base import KernelFile
+from spider.collectors.base import Collector, KernelFile
 
 _MOST = 1e9
 
@@ -23,25 +23,17 @@ def parse_loadavg(data: bytes) -> Tuple[float, float, float]:
     return one, five, fifteen
 
 
-class Load:
+class Load(Collector):
     """load.1, load.5, load.15."""
 
     family = "pulse"
-    counts = False
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._file = KernelFile(proc + "/loadavg")
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/loadavg"))
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         values = parse_loadavg(self._file.read())
         if not self._series:
             self._series = ["load.1", "load.5", "load.15"]
         return [round(value * 100) for value in values]
-
-    def close(self) -> None:
-        self._file.close()

@@ -2,7 +2,19 @@
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import LARGEST, KernelFile, MaybeFile, counters, level, listed, numbers, per_second, read_text
+from spider.collectors.base import (
+    LARGEST,
+    Collector,
+    KernelFile,
+    MaybeFile,
+    Previous,
+    counters,
+    level,
+    listed,
+    numbers,
+    per_second,
+    read_text,
+)
 
 PAGE_BYTES = 4096
 """Of most machines; `Paging` asks its own."""
@@ -88,7 +100,7 @@ def parse_arcstats(data: bytes) -> Tuple[int, int]:
     return found[b"size"], found[b"c_min"]
 
 
-class MemoryAndSwap:
+class MemoryAndSwap(Collector):
     """memory.total, used, available, cached, buffers; swap.total, used. A host without swap has 0 of it.
 
     memory.zfs_arc where ZFS is loaded: the kernel counts that cache as used, though most of it would be given back. So what
@@ -96,17 +108,12 @@ class MemoryAndSwap:
     """
 
     family = "pulse"
-    counts = False
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._file = KernelFile(proc + "/meminfo")
-        self._arc = MaybeFile(proc + "/spl/kstat/zfs/arcstats")
-        self._series: List[str] = []
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/meminfo"))
+        self._arc = self._keep_open(MaybeFile(proc + "/spl/kstat/zfs/arcstats"))
         self._with_arc = False
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         told = self._arc.read_if_there()
@@ -121,10 +128,6 @@ class MemoryAndSwap:
         values: List[Optional[int]] = [memory.total, memory.total - available, available]
         values += [memory.cached // STEP * STEP, memory.buffers // STEP * STEP, memory.swap_total, memory.swap_used]
         return [*values, size // STEP * STEP] if with_arc else values
-
-    def close(self) -> None:
-        self._file.close()
-        self._arc.close()
 
 
 _DETAILS: Tuple[Tuple[str, bytes], ...] = (
@@ -179,40 +182,30 @@ def read_huge_pages(sys: str = "/sys") -> Dict[str, int]:
     return {"memory.hugepages_total": total, "memory.hugepages_used": used} if found else {}
 
 
-class MemoryDetails:
+class MemoryDetails(Collector):
     """memory.free, anonymous, shared, dirty, writeback, slab…, page_tables, committed, hugepages_…: bytes; major_faults: events/s; oom_kills since boot."""
 
     family = "breathe"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
-        self._file = KernelFile(proc + "/meminfo")
-        self._vmstat = MaybeFile(proc + "/vmstat")
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/meminfo"))
+        self._vmstat = self._keep_open(MaybeFile(proc + "/vmstat"))
         self._sys = sys
-        self._faults: Optional[Tuple[int, float]] = None
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        self._faults: Previous[Optional[int]] = Previous(None)
 
     def read(self, now: float) -> List[Optional[int]]:
         found: Dict[str, Optional[int]] = {**parse_details(self._file.read()), **read_huge_pages(self._sys)}
         told = self._vmstat.read_if_there()
         counts = parse_vmstat(told) if told is not None else {}
         if b"pgmajfault" in counts:
-            faults = counts[b"pgmajfault"]
-            if self._faults is not None:
-                found["memory.major_faults"] = per_second(faults, self._faults[0], now - self._faults[1])
-            self._faults = faults, now
+            before, elapsed_s = self._faults.swap(counts[b"pgmajfault"], now)
+            if before is not None:
+                found["memory.major_faults"] = per_second(counts[b"pgmajfault"], before, elapsed_s)
         if b"oom_kill" in counts:
             found["memory.oom_kills"] = level(counts[b"oom_kill"])
-        self._series = list(found)
-        return list(found.values())
-
-    def close(self) -> None:
-        self._file.close()
-        self._vmstat.close()
+        return self._report(found.items())
 
 
 _PAGING = (b"pswpin", b"pswpout")
@@ -234,29 +227,23 @@ def parse_vmstat(data: bytes) -> Dict[bytes, int]:
     return found
 
 
-class Paging:
+class Paging(Collector):
     """swap.in, swap.out: bytes/s."""
 
     family = "pulse"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc", page_bytes: int = PAGE_BYTES) -> None:
-        self._file = MaybeFile(proc + "/vmstat")
+        super().__init__()
+        self._file = self._keep_open(MaybeFile(proc + "/vmstat"))
         self._page_bytes = page_bytes
         self._names = {b"pswpin": "swap.in", b"pswpout": "swap.out"}
-        self._before: Dict[bytes, int] = {}
-        self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        self._previous: Previous[Dict[bytes, int]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
         told = self._file.read_if_there()
         found = parse_vmstat(told) if told is not None else {}
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = found, now
+        before, elapsed_s = self._previous.swap(found, now)
         there = [name for name in _PAGING if name in found]
         if len(there) != len(self._series):
             self._series = [self._names[name] for name in there]
@@ -265,6 +252,3 @@ class Paging:
             pages = (found[name] * self._page_bytes, before[name] * self._page_bytes) if name in before else None
             values.append(per_second(*pages, elapsed_s) if pages else None)
         return values
-
-    def close(self) -> None:
-        self._file.close()

@@ -7,7 +7,9 @@ from typing import Dict, List, NamedTuple, Optional
 from spider.collectors.base import (
     LARGEST,
     MAX_LABELLED,
+    Collector,
     KernelFile,
+    Previous,
     counters,
     label,
     per_second,
@@ -140,28 +142,22 @@ class _Interfaces:
             self.chosen = choose(self.kinds)[:MAX_LABELLED]
 
 
-class Networks:
+class Networks(Collector):
     """network.received, sent: bytes/s; packets_received, packets_sent: packets/s. An interface is named from its second reading on."""
 
     family = "pulse"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
-        self._file = KernelFile(proc + "/net/dev")
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/net/dev"))
         self._interfaces = _Interfaces(sys)
-        self._before: Dict[str, InterfaceCounters] = {}
-        self._before_at = 0.0
+        self._previous: Previous[Dict[str, InterfaceCounters]] = Previous({})
         self._names: List[str] = []
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         present = parse_net_dev(self._file.read())
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = present, now
+        before, elapsed_s = self._previous.swap(present, now)
         self._interfaces.look(list(present), now)
         names = [name for name in self._interfaces.chosen if name in before]
         if names != self._names:
@@ -176,11 +172,8 @@ class Networks:
             values.append(per_second(later.packets_sent, earlier.packets_sent, elapsed_s))
         return values
 
-    def close(self) -> None:
-        self._file.close()
 
-
-class NetworkFaults:
+class NetworkFaults(Collector):
     """network.errors_…, drops_…: packets/s; network.up: 1 or 0; and the sums over what is not reported by itself.
 
     Bridges, bonds, VLANs, tunnels and the ends of containers move the bytes of cards again, and a host of containers has
@@ -189,23 +182,17 @@ class NetworkFaults:
 
     family = "breathe"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
-        self._file = KernelFile(proc + "/net/dev")
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/net/dev"))
         self._sys = sys
         self._interfaces = _Interfaces(sys)
-        self._before: Dict[str, InterfaceCounters] = {}
-        self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        self._previous: Previous[Dict[str, InterfaceCounters]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
         present = parse_net_dev(self._file.read())
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = present, now
+        before, elapsed_s = self._previous.swap(present, now)
         self._interfaces.look(list(present), now)
         found: Dict[str, Optional[int]] = {}
         for name in self._interfaces.chosen:
@@ -219,8 +206,7 @@ class NetworkFaults:
             if state in _STATES:
                 found[series_name("network.up", "interface", text)] = _STATES[state]
         found.update(self._folded(present, before, elapsed_s))
-        self._series = list(found)
-        return list(found.values())
+        return self._report(found.items())
 
     def _folded(
         self, present: Dict[str, InterfaceCounters], before: Dict[str, InterfaceCounters], elapsed_s: float
@@ -240,23 +226,16 @@ class NetworkFaults:
             found[series_name("network.folded_interfaces", "kind", word)] = len(groups[word])
         return found
 
-    def close(self) -> None:
-        self._file.close()
 
-
-class LinkSpeeds:
+class LinkSpeeds(Collector):
     """network.speed: bits/s. Virtual cards have none, and one without a carrier does not say: then it is not named."""
 
     family = "cycle"
-    counts = False
     blocking = True  # the kernel asks the driver, which may ask its chip
 
     def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
         self._sys = sys
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         found: Dict[str, Optional[int]] = {}
@@ -268,8 +247,4 @@ class LinkSpeeds:
             text = read_text(f"{self._sys}/class/net/{name}/speed", 32)
             if text.isdigit() and 0 < int(text) < LARGEST // 1_000_000 and int(text) != _UNKNOWN_SPEED:
                 found[series_name("network.speed", "interface", label(name))] = int(text) * 1_000_000
-        self._series = list(found)
-        return list(found.values())
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        return self._report(found.items())

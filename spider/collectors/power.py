@@ -3,7 +3,7 @@
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import LARGEST, label, listed, read_text
+from spider.collectors.base import LARGEST, Collector, Previous, label, listed, read_text
 from spider.collectors.sensors import parse_number
 from spider.collectors.tabular import Reading, plain
 from spider.wire.frames import Cell
@@ -48,7 +48,7 @@ def parse_energy(text: str) -> Optional[int]:
     return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
-class Energy:
+class Energy(Collector):
     """power{sensor=package-0 …}: watts, the mean since the reading before. Named from the second one on."""
 
     family = "breathe"
@@ -56,23 +56,15 @@ class Energy:
     blocking = True  # each counter asks a register of the processor
 
     def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
         self._sys = sys
-        self._before: Dict[str, Zone] = {}
-        self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        self._previous: Previous[Dict[str, Zone]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
         zones = {zone.name: zone for zone in read_zones(self._sys)}
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = zones, now
-        self._series = [series_name("power", "sensor", name) for name in zones if name in before]
-        return [milliwatts(zone, before[name], elapsed_s) for name, zone in zones.items() if name in before]
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        before, elapsed_s = self._previous.swap(zones, now)
+        rising = [(name, milliwatts(zone, before[name], elapsed_s)) for name, zone in zones.items() if name in before]
+        return self._report((series_name("power", "sensor", name), power) for name, power in rising)
 
 
 def milliwatts(later: Zone, earlier: Zone, elapsed_s: float) -> Optional[int]:
@@ -151,36 +143,26 @@ def _scaled(value: Optional[float], scale: int) -> Optional[int]:
     return None if value is None else max(-LARGEST, min(LARGEST, round(value * scale)))
 
 
-class Batteries:
+class Batteries(Collector):
     """battery.charge: percent; battery.power: watts. What a battery does not tell is not named."""
 
     family = "breathe"
-    counts = False
     blocking = True  # each file may ask a slow controller
 
     def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
         self._sys = sys
         self._tells: Dict[str, bool] = {}
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
-        series: List[str] = []
-        values: List[Optional[int]] = []
+        told: List[Tuple[str, Optional[int]]] = []
         for supply in read_supplies(self._sys):
             for metric, value in (("battery.charge", _scaled(supply.charge, 100)), ("battery.power", _scaled(supply.watts, 1000))):
                 name = series_name(metric, "battery", label(supply.name))
                 self._tells[name] = self._tells.get(name, False) or value is not None
                 if self._tells[name]:
-                    series.append(name)
-                    values.append(value)
-        self._series = series
-        return values
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+                    told.append((name, value))
+        return self._report(told)
 
 
 class BatteryTable:

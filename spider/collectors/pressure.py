@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Optional, Tuple
 
-from spider.collectors.base import MaybeFile, counters, gained
+from spider.collectors.base import Collector, MaybeFile, Previous, counters, gained
 
 _FILES: Dict[str, Tuple[str, ...]] = {"cpu": ("some",), "memory": ("some", "full"), "io": ("some", "full"), "irq": ("full",)}
 """`full` of cpu means nothing for a whole system (the kernel writes 0), and irq has no other."""
@@ -34,7 +34,7 @@ def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[
     return min(1000, round(rise_us / elapsed_s / 1000))
 
 
-class Pressure:
+class Pressure(Collector):
     """pressure.cpu_some, memory_some, memory_full, io_some, io_full, irq_full: percent of the time.
 
     Not there: kernels before 4.20, or booted with psi=0 (the files exist and cannot be read); irq came with 6.1.
@@ -42,16 +42,11 @@ class Pressure:
 
     family = "pulse"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._files = {name: MaybeFile(f"{proc}/pressure/{name}") for name in _FILES}
-        self._before: Dict[str, int] = {}
-        self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        super().__init__()
+        self._files = {name: self._keep_open(MaybeFile(f"{proc}/pressure/{name}")) for name in _FILES}
+        self._previous: Previous[Dict[str, int]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
         totals: Dict[str, int] = {}
@@ -60,13 +55,8 @@ class Pressure:
             if data is not None:
                 found = parse_pressure(data)
                 totals.update((f"pressure.{name}_{part}", found[part]) for part in _FILES[name] if part in found)
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = totals, now
+        before, elapsed_s = self._previous.swap(totals, now)
         series = list(totals)
         if series != self._series:
             self._series = series
         return [stalled_share(total, before[name], elapsed_s) if name in before else None for name, total in totals.items()]
-
-    def close(self) -> None:
-        for file in self._files.values():
-            file.close()

@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Optional, Tuple
 
-from spider.collectors.base import KernelFile, MaybeFile, counters, level, numbers, per_second_of_all
+from spider.collectors.base import Collector, KernelFile, MaybeFile, Previous, counters, level, numbers, per_second_of_all
 from spider.collectors.memory import PAGE_BYTES
 from spider.collectors.tcp import parse_sockstat
 
@@ -68,62 +68,44 @@ def parse_snmp6(data: bytes) -> Dict[str, int]:
     return found
 
 
-class Protocols:
+class Protocols(Collector):
     """tcp.opened …, udp.received …: events of the last minute, each second. A counter that this kernel lacks is not named."""
 
     family = "breathe"
     counts = True
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._snmp = MaybeFile(proc + "/net/snmp")
-        self._netstat = MaybeFile(proc + "/net/netstat")
-        self._snmp6 = MaybeFile(proc + "/net/snmp6")
-        self._before: Dict[str, int] = {}
-        self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        super().__init__()
+        self._snmp = self._keep_open(MaybeFile(proc + "/net/snmp"))
+        self._netstat = self._keep_open(MaybeFile(proc + "/net/netstat"))
+        self._snmp6 = self._keep_open(MaybeFile(proc + "/net/snmp6"))
+        self._previous: Previous[Dict[str, int]] = Previous({})
 
     def read(self, now: float) -> List[Optional[int]]:
         found = parse_snmp(self._snmp.read_if_there() or b"", (b"Tcp", b"Udp"))
         found.update(parse_snmp(self._netstat.read_if_there() or b"", (b"TcpExt",)))
         found.update(parse_snmp6(self._snmp6.read_if_there() or b""))
-        before, elapsed_s = self._before, now - self._before_at
-        self._before, self._before_at = found, now
-        names: List[str] = []
-        values: List[Optional[int]] = []
+        before, elapsed_s = self._previous.swap(found, now)
+        told: List[Tuple[str, Optional[int]]] = []
         for metric, summed, scale in _TCP:
             there = [name for name in summed if name in found and name in before]
             if there:
-                names.append(metric)
-                values.append(per_second_of_all([(found[name], before[name]) for name in there], elapsed_s, scale))
-        self._series = names
-        return values
-
-    def close(self) -> None:
-        for file in (self._snmp, self._netstat, self._snmp6):
-            file.close()
+                told.append((metric, per_second_of_all([(found[name], before[name]) for name in there], elapsed_s, scale)))
+        return self._report(told)
 
 
-class Sockets:
+class Sockets(Collector):
     """udp.sockets, tcp.orphans: sockets; tcp.memory: bytes; conntrack.used, limit: connections, where the firewall tracks them."""
 
     family = "breathe"
-    counts = False
-    blocking = False
 
     def __init__(self, proc: str = "/proc", page_bytes: int = PAGE_BYTES) -> None:
-        self._totals = KernelFile(proc + "/net/sockstat")
-        self._totals6 = MaybeFile(proc + "/net/sockstat6")
-        self._tracked = MaybeFile(proc + "/sys/net/netfilter/nf_conntrack_count")
-        self._limit = MaybeFile(proc + "/sys/net/netfilter/nf_conntrack_max")
+        super().__init__()
+        self._totals = self._keep_open(KernelFile(proc + "/net/sockstat"))
+        self._totals6 = self._keep_open(MaybeFile(proc + "/net/sockstat6"))
+        self._tracked = self._keep_open(MaybeFile(proc + "/sys/net/netfilter/nf_conntrack_count"))
+        self._limit = self._keep_open(MaybeFile(proc + "/sys/net/netfilter/nf_conntrack_max"))
         self._page_bytes = page_bytes
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         data, data6 = self._totals.read(), self._totals6.read_if_there() or b""
@@ -138,9 +120,4 @@ class Sockets:
         used, limit = self._tracked.read_if_there(), self._limit.read_if_there()
         if used is not None and limit is not None:
             found["conntrack.used"], found["conntrack.limit"] = numbers([used.strip(), limit.strip()])
-        self._series = list(found)
-        return list(found.values())
-
-    def close(self) -> None:
-        for file in (self._totals, self._totals6, self._tracked, self._limit):
-            file.close()
+        return self._report(found.items())

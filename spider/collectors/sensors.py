@@ -4,7 +4,7 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
-from spider.collectors.base import MAX_LABELLED, label, listed, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, label, listed, read_text
 from spider.wire.metrics import series_name
 
 COLDEST, HOTTEST = -90_000, 250_000
@@ -88,27 +88,19 @@ def name_sensors(sensors: List[Sensor]) -> Dict[str, str]:
     return labels
 
 
-class Temperatures:
+class Temperatures(Collector):
     """temperature{sensor=…}: degrees Celsius. Most virtual machines have none."""
 
     family = "breathe"
-    counts = False
     blocking = True  # some drivers ask their chip over a slow bus
 
     def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
         self._sys = sys
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         sensors = name_sensors(find_sensors(self._sys)[:MAX_LABELLED])
-        self._series = [series_name("temperature", "sensor", name) for name in sensors]
-        return [_ask(path) for path in sensors.values()]
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        return self._report((series_name("temperature", "sensor", name), _ask(path)) for name, path in sensors.items())
 
 
 def _ask(path: str) -> Optional[int]:
@@ -118,34 +110,24 @@ def _ask(path: str) -> Optional[int]:
         return None
 
 
-class Chips:
+class Chips(Collector):
     """fan{sensor=…}: rpm; power: watts; current: amperes; as the chips of this machine measure them."""
 
     family = "breathe"
-    counts = False
     blocking = True
 
     def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
         self._sys = sys
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
-        series: List[str] = []
-        values: List[Optional[int]] = []
+        told: List[Tuple[str, Optional[int]]] = []
         # rpm as they are; microwatts to thousandths of a watt; milliamperes are thousandths already
         for metric, kind, divisor in (("fan", "fan", 1), ("power", "power", 1000), ("current", "curr", 1)):
             for name, path in name_sensors(find_inputs(kind, self._sys)[0][:MAX_LABELLED]).items():
-                series.append(series_name(metric, "sensor", name))
                 number = parse_number(read_text(path, 64))
-                values.append(None if number is None else round(number / divisor))
-        self._series = series
-        return values
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+                told.append((series_name(metric, "sensor", name), None if number is None else round(number / divisor)))
+        return self._report(told)
 
 
 def parse_number(text: str) -> Optional[int]:

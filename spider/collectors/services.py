@@ -3,7 +3,7 @@
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from spider.collectors.base import LARGEST, gained, label, read_text
+from spider.collectors.base import LARGEST, Collector, gained, label, read_text
 from spider.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups, passing
 from spider.collectors.engines import Names
 from spider.wire.metrics import series_name
@@ -187,7 +187,7 @@ class _Kind:
         return found
 
 
-class ServicesAndContainers:
+class ServicesAndContainers(Collector):
     """service.cpu, container.cpu: percent of one core; .memory: bytes; .read, .written: bytes/s from and to disks.
 
     One is named from its second reading on, so that what lives for less than a minute makes no series, and for an hour after it ended:
@@ -199,16 +199,13 @@ class ServicesAndContainers:
     blocking = True  # hundreds of small files
 
     def __init__(self, root: str = ROOT, proc: str = "/proc", sys: str = "/sys", names: Optional[Names] = None) -> None:
+        super().__init__()
         self._root = root
         self._proc = proc
         self._sys = sys
         self._names = names or Names()
         self._kinds = {SERVICE: _Kind("service"), "": _Kind("container")}
         self._before_at = 0.0
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         at, seen = groups(self._root, self._proc)
@@ -218,16 +215,12 @@ class ServicesAndContainers:
         for name, kind in self._kinds.items():
             if at is not None:
                 found += kind.measure(self._usage(at, seen, stacked, services=name == SERVICE), now, elapsed_s)
-        self._series = [series for series, _ in found]
-        return [value for _, value in found]
+        return self._report(found)
 
     def _usage(self, at: Hierarchies, found: Iterable[Group], stacked: Set[str], *, services: bool) -> Dict[str, Usage]:
         wanted = [group for group in found if (group.kind == SERVICE) == services and not (services and passing(group.name))]
         names = {group: group.name for group in wanted} if services else self._names.of(wanted)
         return {label(name): read_usage(at, group.path, stacked) for group, name in names.items()}
-
-    def close(self) -> None:
-        """Nothing is kept open."""
 
 
 def _rates(later: Usage, earlier: Usage, elapsed_s: float) -> Tuple[Optional[int], ...]:

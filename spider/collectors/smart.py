@@ -9,7 +9,7 @@ import re
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import MAX_LABELLED, label, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, label, read_text
 from spider.wire.metrics import series_name
 
 STATES = "/var/lib/smartmontools"
@@ -91,21 +91,17 @@ def life_used(text: str) -> Optional[int]:
     return min(100, max(known) * 10) * 100 if known else None
 
 
-class Smart:
+class Smart(Collector):
     """smart.reallocated, smart.pending, smart.uncorrectable, smart.errors {disk=…}; disk.life_used {device=…}."""
 
     family = "cycle"
-    counts = False
     blocking = True
 
     def __init__(self, sys: str = "/sys", states: str = STATES, wall: Callable[[], float] = time.time) -> None:
+        super().__init__()
         self._sys = sys
         self._states = states
         self._wall = wall
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - files have times of their own
         named: List[Tuple[str, Optional[int]]] = []
@@ -116,8 +112,4 @@ class Smart:
             text = read_text(f"{base}/{name}/device/life_time", 32) if name.startswith("mmcblk") else ""
             if text:
                 named.append((series_name("disk.life_used", "device", label(name)), life_used(text)))
-        self._series = [name for name, _ in named]
-        return [value for _, value in named]
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        return self._report(named)

@@ -3,7 +3,7 @@
 import os
 from typing import Dict, List, Optional
 
-from spider.collectors.base import MaybeFile, numbers
+from spider.collectors.base import Collector, MaybeFile, numbers
 
 MAX_PROCESSES = 100_000
 _STATES: Dict[str, str] = {
@@ -43,23 +43,19 @@ def parse_threads(data: bytes) -> int:
     return numbers([fields[3].partition(b"/")[2]])[0]
 
 
-class ProcessStates:
+class ProcessStates(Collector):
     """processes.total, sleeping, uninterruptible, stopped, zombie; processes.threads.
 
     With hidepid Spider sees its own processes alone: then only the threads are told, which the kernel counts.
     """
 
     family = "breathe"
-    counts = False
     blocking = True  # thousands of small files
 
     def __init__(self, proc: str = "/proc") -> None:
+        super().__init__()
         self._proc = proc
-        self._load = MaybeFile(proc + "/loadavg")
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        self._load = self._keep_open(MaybeFile(proc + "/loadavg"))
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         found: Dict[str, Optional[int]] = {}
@@ -68,8 +64,7 @@ class ProcessStates:
         load = self._load.read_if_there()
         if load is not None:
             found["processes.threads"] = parse_threads(load)
-        self._series = list(found)
-        return list(found.values())
+        return self._report(found.items())
 
     def _count(self) -> Dict[str, int]:
         counts = dict.fromkeys(_TOLD, 0)
@@ -85,9 +80,6 @@ class ProcessStates:
             if state in _STATES:
                 counts[_STATES[state]] += 1
         return {"processes.total": total, **{"processes." + name: count for name, count in counts.items()}}
-
-    def close(self) -> None:
-        self._load.close()
 
 
 def _state(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Optional, Tuple
 
-from spider.collectors.base import LARGEST, MaybeFile, numbers
+from spider.collectors.base import LARGEST, Collector, MaybeFile, numbers
 
 
 def parse_file_nr(data: bytes) -> Tuple[int, int]:
@@ -32,21 +32,16 @@ def parse_uptime_s(data: bytes) -> int:
     return int(seconds)
 
 
-class System:
+class System(Collector):
     """system.uptime: seconds; system.entropy: bits; files.open, files.limit: files of the whole system."""
 
     family = "breathe"
-    counts = False
-    blocking = False
 
     def __init__(self, proc: str = "/proc") -> None:
-        self._uptime = MaybeFile(proc + "/uptime")
-        self._entropy = MaybeFile(proc + "/sys/kernel/random/entropy_avail")
-        self._files = MaybeFile(proc + "/sys/fs/file-nr")
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
+        super().__init__()
+        self._uptime = self._keep_open(MaybeFile(proc + "/uptime"))
+        self._entropy = self._keep_open(MaybeFile(proc + "/sys/kernel/random/entropy_avail"))
+        self._files = self._keep_open(MaybeFile(proc + "/sys/fs/file-nr"))
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         found: Dict[str, Optional[int]] = {}
@@ -57,9 +52,4 @@ class System:
             found["system.entropy"] = numbers([entropy.strip()])[0]
         if files is not None:
             found["files.open"], found["files.limit"] = parse_file_nr(files)
-        self._series = list(found)
-        return list(found.values())
-
-    def close(self) -> None:
-        for file in (self._uptime, self._entropy, self._files):
-            file.close()
+        return self._report(found.items())

@@ -4,7 +4,7 @@ import struct
 import time
 from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
-from spider.collectors.base import KernelFile, counters, level
+from spider.collectors.base import Collector, KernelFile, counters, level
 from spider.collectors.netlink import NETLINK_SOCK_DIAG, Netlink, parse_attributes
 
 STATES: Dict[int, str] = {
@@ -84,7 +84,7 @@ def combine(scanned: Dict[str, int], stubs: int, inuse: int, time_wait: int) -> 
     return [found.get(name, 0) for name in _ORDER]
 
 
-class Tcp:
+class Tcp(Collector):
     """tcp.<state>: sockets of IPv4 and IPv6.
 
     Each second: the two totals that the kernel keeps (4 µs a file). The other states by sock_diag, which walks the whole
@@ -93,20 +93,15 @@ class Tcp:
     """
 
     family = "pulse"
-    counts = False
-    blocking = False
 
     def __init__(self, proc: str = "/proc", netlink: Optional[Netlink] = None, cpu_time: Callable[[], float] = time.thread_time) -> None:
-        self._totals = KernelFile(proc + "/net/sockstat")
-        self._totals6 = KernelFile(proc + "/net/sockstat6")
+        super().__init__()
+        self._totals = self._keep_open(KernelFile(proc + "/net/sockstat"))
+        self._totals6 = self._keep_open(KernelFile(proc + "/net/sockstat6"))
         self._netlink = netlink or Netlink(NETLINK_SOCK_DIAG)
         self._cpu_time = cpu_time
         self._scanned: Optional[Tuple[Dict[str, int], int]] = None
         self._next_scan = float("-inf")
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         totals = parse_sockstat(self._totals.read(), b"TCP")
@@ -144,6 +139,5 @@ class Tcp:
         return True
 
     def close(self) -> None:
-        self._totals.close()
-        self._totals6.close()
+        super().close()
         self._netlink.close()

@@ -5,7 +5,7 @@ import struct
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.clock import Clock
-from spider.collectors.base import LARGEST, read_text
+from spider.collectors.base import LARGEST, Collector, read_text
 
 HubTime = Callable[[], Optional[Tuple[int, float]]]
 """What the hub's clock said (Unix milliseconds), and at which monotonic second; None: it has said nothing yet."""
@@ -74,7 +74,7 @@ def timesyncd(run: str = _TIMESYNCD) -> Optional[bool]:
     return os.path.exists(run + "/synchronized")
 
 
-class Clocks:
+class Clocks(Collector):
     """clock.synchronised: 1 or 0; clock.error, offset: what adjtimex tells; clock.skew: ms ahead of the hub's clock.
 
     The hub tells its time once, in the welcome; from then on its clock is followed by the monotonic one, so that a clock of
@@ -82,21 +82,16 @@ class Clocks:
     """
 
     family = "breathe"
-    counts = False
-    blocking = False
 
     def __init__(
         self, clock: Clock, hub_time: HubTime = lambda: None, ask: Callable[[], Optional[Timex]] = ask_kernel, run: str = _TIMESYNCD
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._hub_time = hub_time
         self._ask = ask
         self._run = run
         self._may_ask = True
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:
         found: Dict[str, Optional[int]] = {}
@@ -115,8 +110,4 @@ class Clocks:
             hub_ms, at = heard
             skew = round(self._clock.now() * 1000 - hub_ms - (now - at) * 1000)
             found["clock.skew"] = skew if abs(skew) <= LARGEST else None
-        self._series = list(found)
-        return list(found.values())
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        return self._report(found.items())

@@ -4,6 +4,7 @@ import os
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from spider.collectors.base import Collector
 from spider.collectors.dbus import BUS, Refused, SystemBus
 from spider.collectors.tabular import Reading, plain
 from spider.wire.frames import Cell
@@ -132,28 +133,20 @@ class Timers:
         )
 
 
-class FailedCount:
+class FailedCount(Collector):
     """units.failed: how many units failed, or wait to be started again after they did."""
 
     family = "cycle"
-    counts = False
     blocking = True  # it asks another process
 
     def __init__(self, bus: str = BUS, root: str = "") -> None:
+        super().__init__()
         self._bus = bus
         self._root = root
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         if not has_systemd(self._root) or not os.path.exists(self._bus):
-            self._series = []
-            return []
-        self._series = ["units.failed"]
+            return self._report(())
+        self._series = ["units.failed"]  # named also where the bus does not answer
         with SystemBus(self._bus) as bus:
             return [len(list_units(bus, _BAD))]
-
-    def close(self) -> None:
-        """Nothing is kept open."""

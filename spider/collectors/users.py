@@ -5,6 +5,7 @@ import pwd
 import struct
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from spider.collectors.base import Collector
 from spider.collectors.dbus import BUS, Refused, SystemBus
 from spider.collectors.tabular import Reading, plain
 
@@ -154,24 +155,16 @@ class LoggedIn:
         return Reading([(login.user[:64], login.terminal[:64], login.origin, login.since_ms or None) for login in ordered], len(ordered))
 
 
-class LoggedInCount:
+class LoggedInCount(Collector):
     """users.logged_in: sessions of people."""
 
     family = "breathe"
-    counts = False
     blocking = True  # it may ask another process
 
     def __init__(self, root: str = "", bus: str = BUS) -> None:
+        super().__init__()
         self._who = LoggedIn(root, bus)
-        self._series: List[str] = []
-
-    def series(self) -> List[str]:
-        return self._series
 
     def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
         logins = self._who.logins()
-        self._series = [] if logins is None else ["users.logged_in"]
-        return [] if logins is None else [len(logins)]
-
-    def close(self) -> None:
-        """Nothing is kept open."""
+        return self._report(() if logins is None else [("users.logged_in", len(logins))])

@@ -27,13 +27,11 @@ from tests.support.thread_shortage import no_more_threads
 START = 1_000_000.0
 
 
-class Gauge:
+class Gauge(Collector):
     """A collector whose values are what the test says."""
 
-    counts = False
-    blocking = False
-
     def __init__(self, family: str = "pulse", names: tuple[str, ...] = ("load.1",), value: Callable[[], int] = lambda: 7) -> None:
+        super().__init__()
         self.family = family
         self.names = list(names)
         self.value = value
