@@ -33,7 +33,6 @@ BURST_LINES = 1000.0
 GATHER_S = 1.0
 ANSWER_LIMIT_S = 60.0
 RETRY_S = 10.0
-QUIET_START_S = 5.0
 END_S = 2.0
 """How long one that was killed is waited for by whoever wants to leave."""
 _CUT = "…"

@@ -12,7 +12,6 @@ _INST = re.compile(
 )
 _REMV = re.compile(r"^(?:Remv|Purg) (?P<name>\S+) \[(?P<old>[^\]]+)\]")
 _LOCK = re.compile(r"Could not get lock (?P<file>\S+?)\.?(?: It is held by process (?P<pid>\d+) \((?P<name>[^)]*)\))?(?:\.\.\.)?$")
-_TROUBLE = re.compile(r"^(?:E|W|Err)(?::\d+|:) ?\S")
 _FETCH_FAILED = re.compile(
     r"^[WE]: (?:Failed to fetch \S|The repository '|Some index files failed|Release file for |An error occurred during the signature "
     r"|GPG error: |Signature verification failed|Skipping acquire of configured file|Repository '.*changed its)"
@@ -267,11 +266,6 @@ def parse_lock(line: str) -> Optional[Lock]:
     """Whether a line says that somebody else has a lock."""
     match = _LOCK.search(line.rstrip())
     return Lock(match["file"], match["pid"] or "", match["name"] or "") if match else None
-
-
-def is_trouble(line: str) -> bool:
-    """Whether apt speaks of an error or a warning: `E: …`, `W: …`, `Err:3 …`."""
-    return bool(_TROUBLE.match(line))
 
 
 def is_stale_repository(line: str) -> bool:

@@ -63,7 +63,6 @@ class Lock(NamedTuple):
 STOP_NOW = StopRule("now", "nothing has been changed yet", (signal.SIGINT, signal.SIGTERM))
 STOP_AFTER_STEP = StopRule("after_package", "this step is not interrupted; nothing else is begun after it")
 STOP_TOO_LATE = StopRule("too_late", "this is the last step, and it is not interrupted")
-STOP_AFTER_PACKAGE = StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,))
 PHASES_BEFORE_COMMIT = ("refresh", "plan", "waiting_lock", "download")
 
 

@@ -414,19 +414,3 @@ _STALE = re.compile(
 def is_stale(line: str) -> bool:
     """Whether a line says that a repository could not be refreshed, so that what is known of it is old or nothing."""
     return bool(_STALE.search(line))
-
-
-_VERSION_5 = re.compile(r"^dnf5 version (\d+(?:\.\d+)*)")
-_VERSION_34 = re.compile(r"^(\d+(?:\.\d+)+)$")
-
-
-def parse_version(text: str) -> Tuple[int, ...]:
-    """Read the first line of `dnf --version`: (5, 4, 6, 0) of dnf 5, (4, 14, 0) of dnf 4, (3, 4, 3) of yum.
-
-    Raises: ValueError: it is something else.
-    """
-    first = text.lstrip().split("\n")[0].strip()
-    match = _VERSION_5.match(first) or _VERSION_34.match(first)
-    if match is None:
-        raise ValueError("neither dnf nor yum: " + first[:100])
-    return tuple(int(part) for part in match[1].split("."))

@@ -4,7 +4,6 @@ import hashlib
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
-KEPT_REASONS = ("held", "phased", "pinned", "needs_new", "needs_removal", "unresolvable")
 
 
 class Installed(NamedTuple):
@@ -44,7 +43,7 @@ class Kept(NamedTuple):
     version: str
     """The version that it does not get."""
     reason: str
-    """One of KEPT_REASONS."""
+    """held, phased, pinned, needs_new, needs_removal or unresolvable."""
 
 
 class Plan(NamedTuple):

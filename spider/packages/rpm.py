@@ -17,8 +17,6 @@ from spider.packages.rpm_repos import Repository
 from spider.packages.rpm_text import Package, ScriptFailed
 from spider.terminal import StopRule
 
-DATABASES = ("usr/lib/sysimage/rpm", "var/lib/rpm")
-DATABASE_FILES = ("rpmdb.sqlite", "Packages", "Packages.db")
 DOWNLOAD_LIMITS_S: Mapping[str, float] = {"plan": 600.0, "waiting_lock": 360.0, "download": 4 * 3600.0}
 COMMIT_LIMITS_S: Mapping[str, float] = {"waiting_lock": 360.0}
 REFRESH_LIMITS_S: Mapping[str, float] = {"refresh": 900.0, "waiting_lock": 360.0}
@@ -35,18 +33,6 @@ CORE = ("kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-default"
 CORE_MORE = ("dbus-broker", "dbus-daemon", "dbus-1", "kernel-firmware-all", "ucode-intel", "ucode-amd", "microcode_ctl")
 """Their new versions work after a reboot only; the list that `needs-restarting` goes by, and what SUSE calls these."""
 STAY = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
-
-
-def database_in_use(root: str = "/") -> bool:
-    """Whether rpm's database is there and has something in it, without asking rpm."""
-    for folder in DATABASES:
-        for file in DATABASE_FILES:
-            try:
-                if os.stat(os.path.join(root, folder, file)).st_size > 0:
-                    return True
-            except OSError:  # noqa: PERF203  # not there: the others tell
-                continue
-    return False
 
 
 def installed(env: Mapping[str, str]) -> List[Package]:

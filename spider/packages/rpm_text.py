@@ -12,7 +12,6 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
 """What may be asked for: no option, group, path, pattern or condition looks like this."""
 
 _SCRIPT_FAILED = re.compile(r"%(?P<script>\w+)\((?P<package>[^)]+)\) scriptlet failed, exit status (?P<status>\d+)")
-_CONFIG = re.compile(r"(?P<path>/\S+) (?:created|saved) as (?P<beside>/\S+\.rpm(?:new|save|orig))")
 _X86 = ("i386", "i486", "i586", "i686", "athlon", "geode", "pentium3", "pentium4")
 
 
@@ -128,12 +127,6 @@ def parse_script_failed(line: str) -> Optional[ScriptFailed]:
     """Whether rpm says, through whichever manager, that a script failed."""
     match = _SCRIPT_FAILED.search(line)
     return ScriptFailed(match["package"], match["script"], int(match["status"])) if match else None
-
-
-def parse_config_kept(line: str) -> Optional[Tuple[str, str]]:
-    """Whether rpm says that it put a configuration file beside the one in use: both paths."""
-    match = _CONFIG.search(line)
-    return (match["path"], match["beside"]) if match else None
 
 
 _UNITS = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3, "t": 1024**4, "tib": 1024**4}

@@ -29,7 +29,6 @@ from spider.wire.frames import Updates
 LOCKS = "/etc/zypp/locks"
 REPOSITORIES = "/etc/zypp/repos.d"
 RAW = "/var/cache/zypp/raw"
-SOLV = "/var/cache/zypp/solv"
 PID_FILES = ("/run/zypp.pid", "/var/run/zypp.pid")
 PLAN_LIMIT_S = 300.0
 PATCHES_AT_ONCE = 200

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spider.packages.backend import STOP_AFTER_PACKAGE, STOP_NOW, Again, Command, Failure, Lock, Reader, Reboot, Work, need_repositories
+from spider.packages.backend import STOP_NOW, Again, Command, Failure, Lock, Reader, Reboot, Work, need_repositories
 from spider.packages.base import Console
 from spider.packages.plan import Installed, Inventory, Plan, Planned
 from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
+
+AFTER_PACKAGE = StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,))
 
 
 class FakePackageManager:
@@ -95,7 +98,7 @@ class FakePackageManager:
         return Failure(code, f"paper ended with status {ended.rc}") if ended.rc else None
 
     def stop_rule(self, phase: str) -> StopRule:
-        return STOP_AFTER_PACKAGE if phase == "commit" else STOP_NOW
+        return AFTER_PACKAGE if phase == "commit" else STOP_NOW
 
     def reboot_required(self) -> Reboot:
         return Reboot("no", "it is paper")

@@ -150,14 +150,6 @@ def test_security_is_told_by_the_kind_of_an_advisory_and_not_by_its_name() -> No
     assert dnf_text.parse_advisories_json((DATA / "dnf5-5.4/nothing-advisory-json.txt").read_text()) == []
 
 
-def test_the_version_tells_the_manager_and_not_its_name() -> None:
-    assert dnf_text.parse_version((DATA / "dnf-4.14/detect-version.txt").read_text()) == (4, 14, 0)
-    assert dnf_text.parse_version((DATA / "dnf5-5.4/detect-version.txt").read_text()) == (5, 4, 6, 0)
-    assert dnf_text.parse_version("3.4.3\n  Installed: rpm-4.11\n") == (3, 4, 3)
-    with pytest.raises(ValueError, match="neither"):
-        dnf_text.parse_version("zypper 1.14.42\n")
-
-
 def read(reader: DnfReader, data: bytes) -> NullConsole:
     lines = Lines(reader.line)
     lines.feed(data)

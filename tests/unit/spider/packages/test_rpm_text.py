@@ -70,7 +70,6 @@ def test_a_full_name_is_taken_apart(nevra: str, package: Package | None) -> None
 def test_any_text_is_bearable(text: str) -> None:
     split_nevra(text)
     rpm_text.parse_script_failed(text)
-    rpm_text.parse_config_kept(text)
     rpm_text.parse_size(text)
     with contextlib.suppress(ValueError):
         parse_installed(text)
