@@ -31,7 +31,7 @@ OWN = {
     "zypper": ["zypper", "--non-interactive", "--no-refresh", "update", "--dry-run"],
     "pacman": ["pacman", "-Su", "--print"],
 }
-backend = detect.BACKENDS[sys.argv[2]][0]()
+backend = detect.load_backend(sys.argv[2])
 def processor():
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)

@@ -1,11 +1,7 @@
 """Time comes in through the door, so that an hour of logic tests in a millisecond."""
 
 import time
-
-try:
-    from typing import Protocol
-except ImportError:  # pragma: no cover
-    raise SystemExit("Stardust needs Python 3.8 or newer") from None
+from typing import Protocol
 
 
 class Clock(Protocol):

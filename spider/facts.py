@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Tuple
+from typing import Awaitable, Callable, List, Optional, Tuple
 
 from spider.aside import aside
 from spider.clock import Clock
@@ -12,8 +12,7 @@ from spider.collectors.updates import Available
 from spider.config import Config
 from spider.limit import within
 from spider.logs import event
-from spider.packages.base import PackagesUnreadable
-from spider.packages.plan import Planned
+from spider.packages.base import PackagesUnreadable, UpdateQuery
 from spider.policy import Policy, PolicyRefused, read_policy
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
@@ -27,23 +26,6 @@ UPDATES_RETRY_S = 300.0
 log = logging.getLogger(__name__)
 
 
-class Telling(Protocol):
-    """What is asked of a package manager here."""
-
-    @property
-    def newer(self) -> Sequence[Planned]:
-        """What the last `available_updates` has counted, package by package."""
-        ...
-
-    def held(self) -> Sequence[Tuple[str, str]]:
-        """Packages, with their versions, that the owner does not want changed. Raises: PackagesUnreadable."""
-        ...
-
-    def available_updates(self) -> Optional[Updates]:
-        """Count what could be upgraded; it blocks. Returns: None: nobody here can tell. Raises: PackagesUnreadable."""
-        ...
-
-
 class Facts:
     """Reads the facts on their rhythm and tells the hub what is new. `run` it as one task."""
 
@@ -53,7 +35,7 @@ class Facts:
         clock: Clock,
         send: Callable[[Message], Awaitable[None]],
         policy_owner: int = 0,
-        manager: Optional[Telling] = None,
+        manager: Optional[UpdateQuery] = None,
         available: Optional[Available] = None,
     ) -> None:
         self._config = config
@@ -150,7 +132,7 @@ class Facts:
             policy = Policy("invalid", ())
         return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.told, self._config.units)
 
-    async def _read_updates(self, manager: Telling) -> float:
+    async def _read_updates(self, manager: UpdateQuery) -> float:
         """Returns: when to read them again, in seconds."""
         try:
             updates = await aside(manager.available_updates, "updates")

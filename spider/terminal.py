@@ -11,15 +11,10 @@ import struct
 import subprocess
 import termios
 import time
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from spider.jobfiles import Progress, write_progress
 from spider.scripts import ScriptEnder
-
-try:
-    from typing import Protocol
-except ImportError:  # pragma: no cover
-    raise SystemExit("Stardust needs Python 3.8 or newer") from None
 
 COLUMNS, LINES = 120, 40
 MAX_LOG_BYTES = 256 * 1024 * 1024

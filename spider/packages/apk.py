@@ -8,13 +8,13 @@ after the commit began, edits of /etc/apk/world.
 import glob
 import os
 import re
-import signal
 import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.packages import apk_text
-from spider.packages.backend import PHASES_BEFORE_COMMIT, Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
+from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
+from spider.packages.checks import named
 from spider.packages.locks import flock_holder, record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, Installed, Inventory, Kept, Plan, Planned
 from spider.terminal import Ended, StopRule
@@ -34,7 +34,6 @@ CONFIGS = ("/etc/apk/config", "/lib/apk/config")
 APK_ENVIRONMENT: Dict[str, str] = {**ENVIRONMENT, "APK_CONFIG": os.devnull}
 """apk 3 takes its own settings from nowhere: what of them stays is an argument of every call."""
 
-_NOW = StopRule("now", "nothing has been changed yet", (signal.SIGINT, signal.SIGTERM))
 _TOO_LATE = StopRule("too_late", "apk is changing packages, and what an interruption leaves of them is not known")
 _NEEDED = frozenset({"apk-tools", "busybox", "musl", "alpine-base", "alpine-baselayout", "openrc", "python3"})
 _KERNEL = re.compile(r"linux-(?:lts|virt|edge|rpi\d*|asahi|stable)\Z")
@@ -127,13 +126,14 @@ def _explain(answer: Output) -> str:
     return " · ".join(line[:300] for line in lines[:4]) or f"exit status {answer.rc}"
 
 
-class Apk:
-    """apk as a `Backend`."""
+class Apk(Backend):
+    """apk."""
 
     name = "apk"
     environment: Mapping[str, str] = APK_ENVIRONMENT
     cache_dir = "/etc/apk/cache"
-    newer: Sequence[Planned] = ()
+    codes = _CODES
+    commit_stop = _TOO_LATE
 
     def __init__(self) -> None:
         self._major = 0
@@ -163,7 +163,7 @@ class Apk:
     def broken(self, inventory: Inventory) -> str:
         """Packages whose script failed or whose files are not in place: every later run counts them as errors again."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
-        return f"apk did not get to the end with {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ""
+        return f"apk did not get to the end with {named(names)}" if names else ""
 
     def lock(self) -> Optional[Lock]:
         path = _database() + "/lock"
@@ -212,8 +212,7 @@ class Apk:
         words = apk("--cache-max-age", str(OLD_INDEX_MIN), "--simulate", *self._words(verb, packages))
         answer = ask(words, APK_ENVIRONMENT, limit_s=300.0)
         if answer.rc:
-            code = next((code for word, code in _CODES if word in answer.err), "job.package_manager")
-            raise Trouble(code, _explain(answer))
+            raise Trouble(self.code_in(answer.err), _explain(answer))
         try:
             steps = apk_text.parse_steps(answer.out)
         except ValueError as exc:
@@ -258,20 +257,8 @@ class Apk:
             return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
         if not ended.rc:
             return None
-        code = next((code for word, code in _CODES if word in said), "job.package_manager")
-        return Failure(code, f"apk ended with status {ended.rc}")
-
-    def stop_rule(self, phase: str) -> StopRule:
-        return _NOW if phase in PHASES_BEFORE_COMMIT else _TOO_LATE
-
-    def reboot_required(self) -> Reboot:
-        """apk has no check of its own."""
-        return Reboot()
+        return Failure(self.code_in(said), f"apk ended with status {ended.rc}")
 
     def available_updates(self) -> Updates:
-        try:
-            plan = self.simulate("upgrade", ())
-        except Trouble as trouble:
-            raise PackagesUnreadable(trouble.text) from trouble
-        self.newer = plan.upgrades
-        return Updates(len(plan.upgrades), -1, int(self.lists_refreshed_at() * 1000))
+        self.newer = self.simulate("upgrade", ()).upgrades
+        return Updates(len(self.newer), -1, int(self.lists_refreshed_at() * 1000))

@@ -8,11 +8,11 @@ import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.packages import apt_text
-from spider.packages.apt_calls import DPKG_OPTIONS, apt_config, apt_get, apt_mark
-from spider.packages.apt_plan import asked, asked_cache, plan_of
+from spider.packages.apt_calls import DPKG_OPTIONS, apt_cache, apt_config, apt_get, apt_mark
+from spider.packages.apt_plan import asked, plan_of
 from spider.packages.backend import (
     PHASES_BEFORE_COMMIT,
-    STOP_NOW,
+    Backend,
     Call,
     Command,
     Failure,
@@ -22,10 +22,11 @@ from spider.packages.backend import (
     Work,
     need_repositories,
 )
-from spider.packages.base import ENVIRONMENT, Console, PackagesUnreadable, ask
+from spider.packages.base import ENVIRONMENT, Console, ask, ask_for
+from spider.packages.checks import named
 from spider.packages.gating import Gate
 from spider.packages.locks import record_lock_holder
-from spider.packages.plan import UNKNOWN, YES, Inventory, Plan, Planned
+from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
 from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
@@ -79,10 +80,7 @@ def read_inventory() -> Inventory:
 
     Raises: PackagesUnreadable.
     """
-    answer = ask(_INVENTORY, APT_ENVIRONMENT)
-    if answer.rc:
-        raise PackagesUnreadable(f"dpkg-query: exit status {answer.rc}: {answer.err.strip()[:300]}")
-    return apt_text.parse_inventory(answer.out)
+    return apt_text.parse_inventory(ask_for(_INVENTORY, APT_ENVIRONMENT))
 
 
 def _targets() -> List[apt_text.Target]:
@@ -91,10 +89,7 @@ def _targets() -> List[apt_text.Target]:
     Raises: PackagesUnreadable.
     """
     words = ("indextargets", "--no-release-info", "--format", apt_text.TARGET_FORMAT, "Created-By: Packages")
-    answer = ask(apt_get(*words), APT_ENVIRONMENT)
-    if answer.rc:
-        raise PackagesUnreadable(f"apt-get indextargets: exit status {answer.rc}: {answer.err.strip()[:300]}")
-    return apt_text.parse_targets(answer.out)
+    return apt_text.parse_targets(ask_for(apt_get(*words), APT_ENVIRONMENT))
 
 
 def lists_refreshed_at(stamp: str = SUCCESS_STAMP) -> float:
@@ -163,21 +158,18 @@ class AptReader(Reader):
         return any(word in line for line in self.troubles)
 
 
-class Apt:
-    """apt-get as a `Backend`."""
+class Apt(Backend):
+    """apt-get."""
 
     name = "apt"
     environment: Mapping[str, str] = APT_ENVIRONMENT
     cache_dir = "/var/cache/apt/archives"
-    newer: Sequence[Planned] = ()
+    codes = _CODES
+    commit_stop = _INTERRUPTIBLE
 
     def __init__(self, gate: Optional[Gate] = None) -> None:
         self._gate = gate or Gate()
         self._gated = False
-
-    def cannot(self, verb: str, packages: Sequence[str]) -> str:  # noqa: ARG002  # part of the interface
-        """apt can do everything."""
-        return ""
 
     def inventory(self) -> Inventory:
         return read_inventory()
@@ -191,7 +183,7 @@ class Apt:
             journal = False
         if not names and not journal:
             return ""
-        listed = f" ({', '.join(names[:20])}{' …' if len(names) > 20 else ''})" if names else ""
+        listed = f" ({named(names)})" if names else ""
         return f"dpkg did not get to the end with an earlier run{listed}"
 
     def lock(self) -> Optional[Lock]:
@@ -207,7 +199,7 @@ class Apt:
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""
-        known = set(asked_cache(["pkgnames"], APT_ENVIRONMENT).split())
+        known = set(ask_for(apt_cache("pkgnames"), APT_ENVIRONMENT).split())
         foreign = set(ask(["dpkg", "--print-foreign-architectures"], APT_ENVIRONMENT).out.split())
 
         def is_known(name: str) -> bool:
@@ -218,11 +210,9 @@ class Apt:
 
     def protected(self, packages: Sequence[str]) -> List[str]:
         """Essential ones, what Spider runs on, and the running kernel."""
-        answer = ask(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
-        if answer.rc:
-            raise PackagesUnreadable(f"dpkg-query: exit status {answer.rc}: {answer.err.strip()[:300]}")
+        marked = ask_for(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
         needed = set(_NEEDED)
-        for line in answer.out.split("\n"):
+        for line in marked.split("\n"):
             name, *marks = line.split("\t")
             if YES in marks:
                 needed.add(name.partition(":")[0])
@@ -297,16 +287,11 @@ class Apt:
         refusal = self._gate.refusal() if self._gated else None
         if refusal is not None:
             return refusal
-        said = "\n".join(reader.troubles)
-        code = next((code for word, code in _CODES if word in said), "job.package_manager")
-        return Failure(code, f"apt-get ended with status {ended.rc}")
+        return Failure(self.code_in("\n".join(reader.troubles)), f"apt-get ended with status {ended.rc}")
 
     @staticmethod
     def _stop_rule_of_the_rest(phase: str) -> StopRule:
         return _REST_NOT_BEGUN if phase in PHASES_BEFORE_COMMIT else _INTERRUPTIBLE
-
-    def stop_rule(self, phase: str) -> StopRule:
-        return STOP_NOW if phase in PHASES_BEFORE_COMMIT else _INTERRUPTIBLE
 
     def reboot_required(self) -> Reboot:
         """On plain Debian nothing makes that file for a kernel, so its absence says little."""

@@ -7,7 +7,7 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tup
 from spider.packages import apt_text
 from spider.packages.apt_calls import apt_cache, apt_get
 from spider.packages.backend import Trouble
-from spider.packages.base import Output, PackagesUnreadable, ask
+from spider.packages.base import Output, PackagesUnreadable, ask_for
 from spider.packages.plan import NO, YES, Inventory, Kept, Plan, Planned
 
 OPTIONS_NO_LOCK = ("-o", "Debug::NoLocking=1")
@@ -103,22 +103,11 @@ def _understood(answer: Output) -> _Asked:
         raise PackagesUnreadable(f"apt-get's plan: {exc}") from exc
 
 
-def asked_cache(call: Sequence[str], env: Mapping[str, str]) -> str:
-    """Ask apt-cache.
-
-    Raises: PackagesUnreadable.
-    """
-    answer = ask(apt_cache(*call), env)
-    if answer.rc:
-        raise PackagesUnreadable(f"apt-cache {call[0]}: exit status {answer.rc}: {answer.err.strip()[:300]}")
-    return answer.out
-
-
 def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_text.Versions]:
     found: Dict[str, apt_text.Versions] = {}
     rest = list(names)
     while rest:
-        found.update(apt_text.parse_policy(asked_cache(["policy", "--", *rest[:MOST_NAMES]], env)))
+        found.update(apt_text.parse_policy(ask_for(apt_cache("policy", "--", *rest[:MOST_NAMES]), env)))
         rest = rest[MOST_NAMES:]
     return found
 

@@ -9,15 +9,10 @@ import re
 import signal
 from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
-from spider.packages.base import Console
+from spider.packages.base import ENVIRONMENT, Console
 from spider.packages.plan import UNKNOWN, Inventory, Plan, Planned
 from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
-
-try:
-    from typing import Protocol
-except ImportError:  # pragma: no cover
-    raise SystemExit("Stardust needs Python 3.8 or newer") from None
 
 
 class Trouble(Exception):
@@ -162,35 +157,42 @@ class Reboot(NamedTuple):
     why: str = ""
 
 
-class Backend(Protocol):
-    """One package manager."""
+class Backend:
+    """One package manager. A backend overrides what its manager does in another way than here."""
 
-    name: str
+    name = ""
     """As in `Identity.package_manager`."""
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = ENVIRONMENT
     """Of everything that is run: `base.ENVIRONMENT` and the manager's own."""
-    cache_dir: str
+    cache_dir = "/var/cache"
     """Where downloads go; what is missing of it is looked for upward."""
+    codes: Sequence[Tuple[str, str]] = ()
+    """What its lines of trouble say, and the code of `Outcome` for it; the first that fits counts."""
+    commit_stop: StopRule = STOP_TOO_LATE
+    """What the wish to stop means once packages are being changed."""
+    newer: Sequence[Planned] = ()
+    """What the last `available_updates` has counted."""
 
     def cannot(self, verb: str, packages: Sequence[str]) -> str:
         """Why this manager, or this host (read-only root …), cannot do this; a sentence that says what to use instead. Empty = it can."""
-        ...
+        del verb, packages
+        return ""
 
     def inventory(self) -> Inventory:
         """Everything that is installed.
 
         Raises: PackagesUnreadable.
         """
-        ...
+        raise NotImplementedError
 
     def broken(self, inventory: Inventory) -> str:
         """What is wrong with the manager's database: half-configured packages, duplicates, an unfinished transaction, a stale
         lock file. Read-only. Empty = in order; else a sentence that names it (at most 20 packages)."""
-        ...
+        raise NotImplementedError
 
     def lock(self) -> Optional[Lock]:
         """Who holds the lock that a change needs, now; None: it is free or cannot be told. `locks.py` finds holders."""
-        ...
+        raise NotImplementedError
 
     def lists_refreshed_at(self) -> float:
         """When the package lists were last refreshed, Unix seconds; 0 = never or unknown. May leave out `jobs/.refreshed`,
@@ -198,14 +200,14 @@ class Backend(Protocol):
 
         Raises: PackagesUnreadable.
         """
-        ...
+        raise NotImplementedError
 
     def missing(self) -> List[str]:
         """Repositories of which this host has no list, or not a whole one; as any user.
 
         Raises: PackagesUnreadable. Trouble: no repository is enabled (`need_repositories`).
         """
-        ...
+        raise NotImplementedError
 
     def unknown(self, packages: Sequence[str]) -> List[str]:
         """Those of `packages` that are no package names, exactly, in the manager's lists (for `install`).
@@ -213,11 +215,11 @@ class Backend(Protocol):
         They have the shape of a name, but may be `sudo-`, a pattern, a group, a path or a provided name: all of these are unknown.
         Raises: PackagesUnreadable.
         """
-        ...
+        raise NotImplementedError
 
     def protected(self, packages: Sequence[str]) -> List[str]:
         """Those of `packages` that must not be removed: essential to the host, or to Spider (what owns python3, systemd …)."""
-        ...
+        raise NotImplementedError
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         """The exact plan of upgrade, full-upgrade, security-upgrade, install, remove or autoremove; with what is kept back and why.
@@ -225,7 +227,7 @@ class Backend(Protocol):
         Changes nothing, waits for no lock. `packages` is empty but for install, remove and an upgrade of chosen ones.
         Raises: PackagesUnreadable: it refuses or is not understood. Trouble: with a better code.
         """
-        ...
+        raise NotImplementedError
 
     def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
         """What carries out any verb but check, plan and reboot; run one after the other until one fails that the rest needs.
@@ -233,11 +235,11 @@ class Backend(Protocol):
         It must be able to do what the plan says and nothing else: the manager itself is held to it (`gate.py`, a list of all that may
         come), or the plan is worked out `Again` directly before the command that changes packages; or both.
         """
-        ...
+        raise NotImplementedError
 
     def reader(self, verb: str, console: Console) -> Reader:
         """A new reader for one command of this verb."""
-        ...
+        raise NotImplementedError
 
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
         """Whether a command failed by its status and its lines; None: it did not (managers have statuses for 'done, and …').
@@ -246,22 +248,23 @@ class Backend(Protocol):
         Codes: job.lock_busy, job.no_space, job.fetch_failed, job.repository_stale, job.package_held, job.unmet_dependencies,
         job.script_failed, job.packages_broken, job.package_manager for the rest.
         """
-        ...
+        raise NotImplementedError
+
+    def code_in(self, text: str, otherwise: str = "job.package_manager") -> str:
+        """The code for what a text says."""
+        return next((code for words, code in self.codes if words in text), otherwise)
 
     def stop_rule(self, phase: str) -> StopRule:
-        """What the wish to stop means in this phase. Before the commit: STOP_NOW."""
-        ...
+        """What the wish to stop means in this phase."""
+        return STOP_NOW if phase in PHASES_BEFORE_COMMIT else self.commit_stop
 
     def reboot_required(self) -> Reboot:
         """What the manager's own check says (`/run/reboot-required`, `needs-restarting -r`, `needs-rebooting`)."""
-        ...
-
-    newer: Sequence[Planned]
-    """What the last `available_updates` has counted."""
+        return Reboot()
 
     def available_updates(self) -> Updates:
         """Count what `full-upgrade` would upgrade, without privileges and without changing anything; blocks for up to a minute.
 
-        Raises: PackagesUnreadable: which is not 'no updates'.
+        Raises: PackagesUnreadable: which is not 'no updates'. Trouble.
         """
-        ...
+        raise NotImplementedError

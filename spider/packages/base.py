@@ -1,7 +1,7 @@
 """What Spider asks of a package manager, and what it hears back."""
 
 import subprocess
-from typing import TYPE_CHECKING, Callable, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Report
@@ -9,11 +9,6 @@ from spider.wire.frames import Updates
 
 if TYPE_CHECKING:  # an agent runs no job; its memory need not hold what drives a terminal
     from spider.terminal import Ended, StopRule
-
-try:
-    from typing import Protocol
-except ImportError:  # pragma: no cover
-    raise SystemExit("Stardust needs Python 3.8 or newer") from None
 
 ENVIRONMENT: Dict[str, str] = {
     "LC_ALL": "C.UTF-8",
@@ -118,18 +113,8 @@ class Console(Protocol):
         ...
 
 
-class PackageManager(Protocol):
-    """One family of package managers. Runs as root inside a job's unit, but for `available_updates`."""
-
-    name: str
-
-    def perform(self, task: Task, console: Console) -> Outcome:
-        """Carry out one verb of the policy. Never raises for what the package manager did."""
-        ...
-
-    def wait_free(self, console: Console) -> Optional[Outcome]:
-        """Wait until nobody changes packages. Returns: why the job ends here; None: it is free."""
-        ...
+class UpdateQuery(Protocol):
+    """What a package manager tells without privileges and without changing anything."""
 
     @property
     def newer(self) -> Sequence[Planned]:
@@ -140,11 +125,26 @@ class PackageManager(Protocol):
         """Packages, with their versions, that the owner of this host does not want changed. Raises: PackagesUnreadable."""
         ...
 
-    def available_updates(self) -> Updates:
-        """Count what could be upgraded, without privileges and without changing anything; blocks for up to a minute.
+    def available_updates(self) -> Optional[Updates]:
+        """Count what could be upgraded; blocks for up to a minute.
 
-        Raises: PackagesUnreadable.
+        Returns: None: nobody here can tell.
+        Raises:  PackagesUnreadable.
         """
+        ...
+
+
+class PackageManager(UpdateQuery, Protocol):
+    """One family of package managers. Runs as root inside a job's unit."""
+
+    name: str
+
+    def perform(self, task: Task, console: Console) -> Outcome:
+        """Carry out one verb of the policy. Never raises for what the package manager did."""
+        ...
+
+    def wait_free(self, console: Console) -> Optional[Outcome]:
+        """Wait until nobody changes packages. Returns: why the job ends here; None: it is free."""
         ...
 
 
@@ -161,3 +161,14 @@ def ask(argv: Sequence[str], env: Mapping[str, str], limit_s: float = 120.0, tol
     except OSError as exc:
         raise PackagesUnreadable(f"{argv[0]}: {exc.strerror}") from exc
     return Output(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+
+def ask_for(argv: Sequence[str], env: Mapping[str, str]) -> str:
+    """What such a command prints.
+
+    Raises: PackagesUnreadable: it fails, too.
+    """
+    answer = ask(argv, env)
+    if answer.rc:
+        raise PackagesUnreadable(f"{argv[0]}: exit status {answer.rc}: {answer.err.strip()[:300]}")
+    return answer.out

@@ -1,7 +1,8 @@
 """The package manager of this host, ready to be used."""
 
 import os
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from importlib import import_module
+from typing import Dict, Optional, Sequence, Tuple
 
 from spider.collectors.base import read_text
 from spider.collectors.identity import parse_os_release
@@ -13,62 +14,16 @@ from spider.packages.plan import Planned
 from spider.packages.report import AfterCare
 from spider.wire.frames import Updates
 
-# A host has one manager, and Spider itself runs no job. What drives the others stays unloaded: it would be 2 MB of memory of every agent.
-# ruff: noqa: PLC0415
-
-
-def _apk() -> Backend:
-    from spider.packages.apk import Apk
-
-    return Apk()
-
-
-def _apt() -> Backend:
-    from spider.packages.apt import Apt
-
-    return Apt()
-
-
-def _dnf4() -> Backend:
-    from spider.packages.dnf4 import Dnf4
-
-    return Dnf4()
-
-
-def _dnf5() -> Backend:
-    from spider.packages.dnf5 import Dnf5
-
-    return Dnf5()
-
-
-def _pacman() -> Backend:
-    from spider.packages.pacman import Pacman
-
-    return Pacman()
-
-
-def _yum() -> Backend:
-    from spider.packages.yum import Yum
-
-    return Yum()
-
-
-def _zypper() -> Backend:
-    from spider.packages.zypper import Zypper
-
-    return Zypper()
-
-
-BACKENDS: Dict[str, Tuple[Callable[[], Backend], Tuple[str, ...]]] = {
-    "apt": (_apt, ("usr/bin/apt-get",)),
-    "pacman": (_pacman, ("usr/bin/pacman",)),
-    "apk": (_apk, ("sbin/apk", "usr/sbin/apk", "usr/bin/apk")),
-    "dnf": (_dnf4, ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/yum")),
-    "dnf5": (_dnf5, ("usr/bin/dnf5",)),
-    "yum": (_yum, ("usr/bin/yum",)),
-    "zypper": (_zypper, ("usr/bin/zypper",)),
+BACKENDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
+    "apt": ("spider.packages.apt.Apt", ("usr/bin/apt-get",)),
+    "pacman": ("spider.packages.pacman.Pacman", ("usr/bin/pacman",)),
+    "apk": ("spider.packages.apk.Apk", ("sbin/apk", "usr/sbin/apk", "usr/bin/apk")),
+    "dnf": ("spider.packages.dnf4.Dnf4", ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/yum")),
+    "dnf5": ("spider.packages.dnf5.Dnf5", ("usr/bin/dnf5",)),
+    "yum": ("spider.packages.yum.Yum", ("usr/bin/yum",)),
+    "zypper": ("spider.packages.zypper.Zypper", ("usr/bin/zypper",)),
 }
-"""By the name in `Identity.package_manager`: what drives it, and the program that must be there for that, wherever it may be."""
+"""By the name in `Identity.package_manager`: its class, and the program that must be there for that, wherever it may be."""
 _VERSION_LIMIT_S = 20.0
 _SPEAKING = {"dnf-3": "dnf", "dnf-2": "dnf", "dnf4": "dnf", "dnf5": "dnf5"}
 """Programs behind the names `dnf` and `yum` that need not be asked for their version."""
@@ -120,7 +75,7 @@ def _by_version(name: str) -> str:
 
 def package_manager(root: str = "/") -> Optional[PackageManager]:
     """The manager of this host; None: none that Spider can drive."""
-    from spider.packages.after.care import HostCare
+    from spider.packages.after.care import HostCare  # noqa: PLC0415 - who only asks for updates needs none of it
 
     native = _find(root.rstrip("/"))
     return NotThisWay(native) if native.instead else _driver(native, root, HostCare(native.name))
@@ -135,6 +90,12 @@ def telling_manager(root: str = "/") -> Optional[PackageManager]:
 def _driver(native: Native, root: str, care: Optional[AfterCare]) -> Optional[Driver]:
     if native.name not in BACKENDS:
         return None
-    backend, programs = BACKENDS[native.name]
-    there = any(os.path.exists(root.rstrip("/") + "/" + program) for program in programs)
-    return Driver(backend(), care) if there else None
+    there = any(os.path.exists(root.rstrip("/") + "/" + program) for program in BACKENDS[native.name][1])
+    return Driver(load_backend(native.name), care) if there else None
+
+
+def load_backend(manager: str) -> Backend:
+    """Load one backend alone: a bundle's modules are compiled at each start. Args: manager: a name in BACKENDS."""
+    module, _, name = BACKENDS[manager][0].rpartition(".")
+    backend: Backend = getattr(import_module(module), name)()
+    return backend

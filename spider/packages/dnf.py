@@ -9,19 +9,18 @@ of its settings and metadata, no other package can be installed.
 import contextlib
 import os
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from spider.packages import dnf_text, rpm, rpm_repos, rpm_text
-from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
+from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
 from spider.packages.base import Console, Output, PackagesUnreadable, ask
 from spider.packages.checks import named
-from spider.packages.dnf_reader import DnfReader, code_of
+from spider.packages.dnf_reader import CODES, DnfReader
 from spider.packages.dnf_text import Advisory, Row, Table
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
-from spider.packages.rpm import COMMIT_LIMITS_S, DOWNLOAD_LIMITS_S, REFRESH_LIMITS_S, RpmBackend, installed, pid_file_holder
+from spider.packages.rpm import RpmBackend, installed, pid_file_holder
 from spider.packages.rpm_repos import Repository
 from spider.packages.rpm_text import Package
 from spider.terminal import Ended
@@ -30,6 +29,7 @@ from spider.wire.frames import Updates
 Secured = Optional[FrozenSet[Tuple[str, str]]]
 """Name and architecture of what has a security advisory above what is installed; None = not known."""
 PLAN_LIMIT_S = 300.0
+LOCK_WORDS = {"hold": "add", "unhold": "delete"}
 MOST_INCLUDED = 600
 """In one argument."""
 QUERY = "%{name}|%{arch}|%{epoch}:%{version}-%{release}|%{repoid}|%{size}"
@@ -50,6 +50,11 @@ class DnfFamily(RpmBackend):
     """dnf 4, dnf 5 or yum; the subclasses say what differs."""
 
     program = ""
+    codes = CODES
+    upgrading: Tuple[str, ...] = ()
+    """Words of every upgrade. They resolve as much as can be resolved: what cannot is told with its reason."""
+    erasing: Tuple[str, ...] = ("--allowerasing",)
+    """What full-upgrade has besides."""
     settings = "/etc/dnf/dnf.conf"
     cache_option = "cachedir"
     """How the settings name the folder of what is cached."""
@@ -85,11 +90,14 @@ class DnfFamily(RpmBackend):
         folders = tuple(re.split(r"[\s,]+", rpm_repos.option(self.settings, "reposdir")))
         self.repo_folders = folders if folders[0] else self.repo_folders
 
-    # -- what differs ------------------------------------------------------------------------
-
     def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         """The manager's words for a verb that has a plan."""
-        raise NotImplementedError
+        if not verb.endswith("upgrade"):
+            return (verb, *packages)
+        more = {"full-upgrade": self.erasing, "security-upgrade": ("--security",)}.get(verb, ())
+        return (*self.upgrading, *more, *packages)
+
+    # -- what differs ------------------------------------------------------------------------
 
     def locked_patterns(self) -> List[str]:
         """What is locked to its version, as the manager writes it down."""
@@ -133,16 +141,7 @@ class DnfFamily(RpmBackend):
         return (self.program, *self.neutral, *self.loud, *(self.online if online else ("-C",)), *self.sure, *words)
 
     def repositories(self) -> List[Repository]:
-        """The enabled repositories and what is known of each."""
         return [self.cached(name) for name in rpm_repos.enabled(self.repo_folders, self.settings, self.repo_overrides)]
-
-    def lists_refreshed_at(self) -> float:
-        """The age of the oldest metadata."""
-        return rpm_repos.refreshed_at(self.repositories())
-
-    def missing(self) -> List[str]:
-        """Those without metadata."""
-        return rpm_repos.missing(need_repositories(self.repositories()))
 
     def excluded_patterns(self) -> List[str]:
         """What the settings keep from changing."""
@@ -177,23 +176,22 @@ class DnfFamily(RpmBackend):
                 )
         return ""
 
-    def unknown(self, packages: Sequence[str]) -> List[str]:
-        """By the names that the repositories have."""
-        sound = [name for name in packages if rpm_text.NAME.match(name)]
-        if not sound:
-            return list(packages)
-        self._need_lists()
-        there: Set[str] = set()
-        for package in self.available(sound):
-            there |= {package.name, f"{package.name}.{package.arch}"}
-        return [name for name in packages if name not in sound or name not in there]
+    def ask_for(self, *words: str) -> str:
+        """What the manager prints.
+
+        Raises: PackagesUnreadable: it fails, too.
+        """
+        answer = self.ask("-q", *words)
+        if answer.rc:
+            raise PackagesUnreadable(self._told(answer))
+        return answer.out
+
+    def named_like(self, names: Sequence[str]) -> Set[str]:
+        return {name for package in self.available(names) for name in (package.name, f"{package.name}.{package.arch}")}
 
     def available(self, names: Sequence[str]) -> List[Package]:
         """What the repositories have by these names."""
-        answer = self.ask("-q", "repoquery", "--qf", self.query(), *names)
-        if answer.rc:
-            raise PackagesUnreadable(self._told(answer))
-        return self._packages(answer.out)
+        return self._packages(self.ask_for("repoquery", "--qf", self.query(), *names))
 
     def query(self) -> str:
         """The format of a line of repoquery."""
@@ -211,16 +209,9 @@ class DnfFamily(RpmBackend):
         errors = [line for line in lines if line.startswith(("Error", "Failed", "Problem", "- nothing", "No match", "filesystem error"))]
         return " · ".join((errors or lines)[:4])[:800] or f"{self.name}: exit status {answer.rc}"
 
-    def _need_lists(self) -> Sequence[Repository]:
-        """Nothing is 'up to date' where nothing is known.
-
-        Raises: Trouble.
-        """
-        return rpm_repos.need_lists(self.repositories())
-
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         """What would be done, with what stays and why."""
-        repositories = self._need_lists() if verb not in ("remove", "autoremove") else self.repositories()
+        repositories = self.need_lists() if verb not in ("remove", "autoremove") else self.repositories()
         rpm_repos.check_tells_security(verb, repositories)
         now, takes = rpm.installed_with_sizes(self.environment)
         inventory = self.inventory_of(now)
@@ -254,8 +245,7 @@ class DnfFamily(RpmBackend):
         except ValueError as exc:
             told = self._told(answer)
             if answer.rc:
-                code = code_of((answer.out + "\n" + answer.err).split("\n"))
-                raise Trouble(code, told) from exc
+                raise Trouble(self.code_in(answer.out + "\n" + answer.err), told) from exc
             raise PackagesUnreadable(f"{self.name}'s plan: {exc}") from exc
 
     def _gather(
@@ -335,7 +325,7 @@ class DnfFamily(RpmBackend):
 
     def available_updates(self) -> Updates:
         """Count, as any user."""
-        repositories = self._need_lists_readable()
+        repositories = self.need_lists()
         newer = self.upgrades()
         secure = None
         if any(one.advisories for one in repositories):
@@ -355,41 +345,21 @@ class DnfFamily(RpmBackend):
             told.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
         return told
 
-    def _need_lists_readable(self) -> Sequence[Repository]:
-        try:
-            return self._need_lists()
-        except Trouble as trouble:
-            raise PackagesUnreadable(trouble.text) from trouble
-
     # -- doing ---------------------------------------------------------------------------------
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
-        """The commands of a verb."""
-        self._steps = plan.steps
-        self._began_at = time.time()
+    def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         if verb == "refresh":
-            return [Command(self.command(*self.refresh_words(), online=True), "refresh", REFRESH_LIMITS_S)]
+            return self.command(*self.refresh_words(), online=True)
         if verb == "clean":
-            return [Command(self.command("clean", "packages"), "commit")]
-        if verb == "hold":
-            return [Command(self.command("versionlock", "add", *packages), "commit")]
-        if verb == "unhold":
-            return [Command(self.command("versionlock", "delete", *packages), "commit")]
-        if verb == "repair":
-            return [*self.repair_commands(), Command(self.command(*self.check_words()), "check")]
-        words = self.words(verb, packages)
-        only = self.only(plan)
-        work: List[Work] = [
-            Again(lambda: self.steps_again(verb, packages)),
-            Command(self.command(*only, *words), "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
-        ]
-        if any(step.after for step in plan.steps):
-            fetch = self.command(*self.keep_metadata, *only, words[0], "--downloadonly", *words[1:], online=True)
-            work.insert(0, Command(fetch, "download", DOWNLOAD_LIMITS_S))
-        return work
+            return self.command("clean", "packages")
+        return self.command(*self.check_words()) if verb == "repair" else self.command("versionlock", LOCK_WORDS[verb], *packages)
+
+    def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+        words, only = self.words(verb, packages), self.only(plan)
+        fetch = self.command(*self.keep_metadata, *only, words[0], "--downloadonly", *words[1:], online=True)
+        return fetch, self.command(*only, *words)
 
     def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
-        """The steps alone: one question instead of three."""
         inventory = self.inventory_of(installed(self.environment))
         return Plan(tuple(self.steps_of(self.table(self.words(verb, packages)).rows, inventory, None, ())[0]))
 
@@ -432,7 +402,7 @@ class DnfFamily(RpmBackend):
         otherwise = "job.packages_broken" if verb == "repair" else "job.package_manager"
         text = f"{self.name} ended with status {ended.rc}"
         lock = self.lock()
-        code = code_of(reader.troubles, otherwise)
+        code = self.code_in("\n".join(reader.troubles), otherwise)
         if code == "job.package_manager" and lock is not None:
             code, text = "job.lock_busy", f"{text}; {lock}"
         return Failure(code, text)

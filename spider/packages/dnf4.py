@@ -3,7 +3,7 @@
 import glob
 import os
 import tempfile
-from typing import ClassVar, Dict, List, Mapping, Sequence, Tuple
+from typing import List, Mapping, Sequence, Tuple
 
 from spider.packages import dnf_text
 from spider.packages.base import ENVIRONMENT, PackagesUnreadable, ask
@@ -37,22 +37,11 @@ class Dnf4(DnfFamily):
         "/var/cache/dnf/metadata_lock.pid",
     )
     ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
-    verbs: ClassVar[Dict[str, Tuple[str, ...]]] = {
-        "upgrade": ("upgrade", "--nobest"),
-        "full-upgrade": ("upgrade", "--nobest", "--allowerasing"),
-        "security-upgrade": ("upgrade", "--nobest", "--security"),
-        "install": ("install",),
-        "remove": ("remove",),
-        "autoremove": ("autoremove",),
-    }
+    upgrading = ("upgrade", "--nobest")
 
     def __init__(self, program: str = "", machine: str = "") -> None:
         super().__init__(machine)
         self.program = program or next((name for name in PROGRAMS if os.path.exists("/usr/bin/" + name)), PROGRAMS[0])
-
-    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-        """What resolves as much as can be resolved: what cannot is told with its reason."""
-        return (*self.verbs[verb], *packages)
 
     def locked_patterns(self) -> List[str]:
         """The list of the versionlock plugin."""
@@ -111,14 +100,8 @@ class Dnf4(DnfFamily):
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
         """By updateinfo."""
-        answer = self.ask("-q", *options, *_ADVISORIES)
-        if answer.rc:
-            raise PackagesUnreadable(self._told(answer))
-        return dnf_text.parse_advisories(answer.out)
+        return dnf_text.parse_advisories(self.ask_for(*options, *_ADVISORIES))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
         """By repoquery."""
-        answer = self.ask("-q", *options, *_UPGRADES, self.query())
-        if answer.rc:
-            raise PackagesUnreadable(self._told(answer))
-        return self._packages(answer.out)
+        return self._packages(self.ask_for(*options, *_UPGRADES, self.query()))

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from typing import ClassVar, Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 from spider.packages import dnf_text
 from spider.packages.backend import Reboot
@@ -64,14 +64,7 @@ class Dnf5(DnfFamily):
     lock_files = ("/run/dnf/rpmtransaction.lock", "/var/lib/dnf/system-repo.lock")
     side_by_side = True
     ignore_holds = ("--setopt=disable_excludes=*",)
-    verbs: ClassVar[Dict[str, Tuple[str, ...]]] = {
-        "upgrade": ("upgrade", "--no-best"),
-        "full-upgrade": ("upgrade", "--no-best", "--allowerasing"),
-        "security-upgrade": ("upgrade", "--no-best", "--security"),
-        "install": ("install",),
-        "remove": ("remove",),
-        "autoremove": ("autoremove",),
-    }
+    upgrading = ("upgrade", "--no-best")
 
     def __init__(self, program: str = "dnf5", machine: str = "") -> None:
         super().__init__(machine)
@@ -83,10 +76,6 @@ class Dnf5(DnfFamily):
             return super().ask(*words, limit_s=limit_s)
         with tempfile.TemporaryDirectory(prefix="stardust-dnf5-") as home:
             return ask([self.program, *self.neutral, "-C", *words], {**self.environment, "HOME": home}, limit_s)
-
-    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-        """What resolves as much as can be resolved: what cannot is told with its reason."""
-        return (*self.verbs[verb], *packages)
 
     def query(self) -> str:
         """dnf 5 adds no newline by itself."""
@@ -106,20 +95,15 @@ class Dnf5(DnfFamily):
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
         """By its JSON."""
-        answer = self.ask("-q", *options, "advisory", "list", "--updates", "--security", "--json")
-        if answer.rc:
-            raise PackagesUnreadable(self._told(answer))
+        told = self.ask_for(*options, "advisory", "list", "--updates", "--security", "--json")
         try:
-            return dnf_text.parse_advisories_json(answer.out)
+            return dnf_text.parse_advisories_json(told)
         except ValueError as exc:
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 
     def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
         """By repoquery: one line for each, where check-upgrade may have one for each repository."""
-        answer = self.ask("-q", *options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query())
-        if answer.rc:
-            raise PackagesUnreadable(self._told(answer))
-        return self._packages(answer.out)
+        return self._packages(self.ask_for(*options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query()))
 
     def refresh_words(self) -> Tuple[str, ...]:
         """Without --refresh it may use what it has."""

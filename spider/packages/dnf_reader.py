@@ -8,7 +8,7 @@ from spider.packages.base import Console
 from spider.packages.plan import Planned
 from spider.packages.rpm import RpmReader
 
-_CODES = (
+CODES = (
     ("already locked by", "job.lock_busy"),
     ("transaction lock on", "job.lock_busy"),
     ("currently holding the yum lock", "job.lock_busy"),
@@ -26,12 +26,6 @@ _CODES = (
     ("Problem: ", "job.unmet_dependencies"),
     ("conflicting requests", "job.unmet_dependencies"),
 )
-
-
-def code_of(lines: Iterable[str], otherwise: str = "job.package_manager") -> str:
-    """What kind of trouble the lines speak of."""
-    text = "\n".join(lines)
-    return next((code for word, code in _CODES if word in text), otherwise)
 
 
 class DnfReader(RpmReader):

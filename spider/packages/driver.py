@@ -54,15 +54,13 @@ class Driver:
 
     def available_updates(self) -> Updates:
         """Count what could be upgraded. Where something is not known, nothing is said of when it was checked."""
+        incomplete = ""
         try:
             incomplete = self._incomplete()
-        except Trouble as trouble:
-            raise PackagesUnreadable(trouble.text) from trouble
-        try:
             updates = self._backend.available_updates()
-        except PackagesUnreadable:
+        except (PackagesUnreadable, Trouble) as exc:
             if not incomplete:
-                raise
+                raise PackagesUnreadable(str(exc)) from exc
             return Updates(-1, -1, 0)
         if incomplete or not updates.checked_at_ms:
             return updates._replace(checked_at_ms=0)

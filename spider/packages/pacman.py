@@ -22,7 +22,7 @@ from spider.collectors.base import read_text
 from spider.collectors.identity import parse_uptime
 from spider.collectors.virtualization import detect_container
 from spider.packages import pacman_lists, pacman_text
-from spider.packages.backend import PHASES_BEFORE_COMMIT, Call, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
+from spider.packages.backend import PHASES_BEFORE_COMMIT, Backend, Call, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
 from spider.packages.gate import hash_lists
 from spider.packages.gating import Gate
@@ -172,13 +172,14 @@ def _explain(answer: Output) -> str:
     return " · ".join(line.strip()[:300] for line in [*lines, *said][:4]) or f"exit status {answer.rc}"
 
 
-class Pacman:
-    """pacman as a `Backend`."""
+class Pacman(Backend):
+    """pacman."""
 
     name = "pacman"
     environment: Mapping[str, str] = PACMAN_ENVIRONMENT
     cache_dir = "/var/cache/pacman/pkg"
-    newer: Sequence[Planned] = ()
+    codes = _CODES
+    commit_stop = _AFTER_PACKAGE
 
     def __init__(self, own: str = OWN_DATABASES, gate: Optional[Gate] = None) -> None:
         self._own = own
@@ -307,8 +308,7 @@ class Pacman:
         """
         answer = self._ask(*words, "--print", "--print-format", PRINT_FORMAT)
         if answer.rc:
-            code = next((code for word, code in _CODES if word in answer.err + answer.out), "job.package_manager")
-            raise Trouble(code, _explain(answer))
+            raise Trouble(self.code_in(answer.err + answer.out), _explain(answer))
         try:
             return pacman_text.parse_targets(answer.out)
         except ValueError as exc:
@@ -507,7 +507,7 @@ class Pacman:
         refusal = self._gate.refusal() if self._gated else None
         if refusal is not None:
             return refusal
-        code = next((code for word, code in _CODES if word in said), "job.package_manager")
+        code = self.code_in(said)
         if verb == "refresh" and code == "job.fetch_failed":
             return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
         return Failure(code, f"pacman ended with status {ended.rc}")
@@ -515,18 +515,11 @@ class Pacman:
     def stop_rule(self, phase: str) -> StopRule:
         if phase in PHASES_BEFORE_COMMIT:
             return _INTERRUPT_NOW
-        return _TOO_LATE if phase == "triggers" else _AFTER_PACKAGE
-
-    def reboot_required(self) -> Reboot:
-        """pacman has no check of its own."""
-        return Reboot()
+        return _TOO_LATE if phase == "triggers" else self.commit_stop
 
     def available_updates(self) -> Updates:
         """What comes besides (new packages, replacements) does not count."""
         installed = self._installed()
-        try:
-            targets = [target for target in self._targets("-Su") if target.package in installed]
-        except Trouble as trouble:
-            raise PackagesUnreadable(trouble.text) from trouble
+        targets = [target for target in self._targets("-Su") if target.package in installed]
         self.newer = [Planned(one.package, installed[one.package], one.version, UNKNOWN, one.repository) for one in targets]
         return Updates(len(targets), -1, int(self.lists_refreshed_at() * 1000))

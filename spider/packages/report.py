@@ -1,13 +1,8 @@
 """What a job left to be looked after."""
 
-from typing import NamedTuple, Sequence, Tuple
+from typing import NamedTuple, Protocol, Sequence, Tuple
 
 from spider.packages.plan import UNKNOWN
-
-try:
-    from typing import Protocol
-except ImportError:  # pragma: no cover
-    raise SystemExit("Stardust needs Python 3.8 or newer") from None
 
 MAX_SERVICES = 200
 MAX_LEFTOVERS = 100

@@ -5,14 +5,15 @@ import glob
 import os
 import signal
 import sys
+import time
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from spider.packages import rpm_repos, rpm_text
-from spider.packages.backend import PHASES_BEFORE_COMMIT, STOP_NOW, Command, Failure, Lock, Reader, Trouble
-from spider.packages.base import ENVIRONMENT, Console, PackagesUnreadable, ask
+from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
+from spider.packages.base import Console, PackagesUnreadable, ask
 from spider.packages.checks import named
 from spider.packages.locks import process_name, record_lock_holder
-from spider.packages.plan import Inventory, Planned
+from spider.packages.plan import Inventory, Plan, Planned
 from spider.packages.rpm_repos import Repository
 from spider.packages.rpm_text import Package, ScriptFailed
 from spider.terminal import StopRule
@@ -149,13 +150,10 @@ class RpmReader(Reader):
         return "a script of a package failed: " + ", ".join(one)
 
 
-class RpmBackend:
+class RpmBackend(Backend):
     """The part of a backend that is the same for dnf, yum and zypper."""
 
-    name = ""
-    environment: Mapping[str, str] = ENVIRONMENT
-    cache_dir = "/var/cache"
-    newer: Sequence[Planned] = ()
+    commit_stop = TOO_LATE
 
     def __init__(self, machine: str = "") -> None:
         self._machine = machine or os.uname().machine
@@ -194,7 +192,6 @@ class RpmBackend:
         return rpm_text.label(name, arch, self._machine)
 
     def broken(self, inventory: Inventory) -> str:
-        """What is wrong with the database."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
         return f"an upgrade was interrupted and left two versions of {named(names)}" if names else ""
 
@@ -206,8 +203,40 @@ class RpmBackend:
             return None
         return record_lock_holder(path) if path.startswith("/") else None
 
+    def repositories(self) -> List[Repository]:
+        """The enabled repositories and what is known of each."""
+        raise NotImplementedError
+
+    def need_lists(self) -> Sequence[Repository]:
+        """The same.
+
+        Raises: Trouble: nothing is known of any, so nothing is 'up to date'.
+        """
+        return rpm_repos.need_lists(self.repositories())
+
+    def lists_refreshed_at(self) -> float:
+        """The age of the oldest metadata."""
+        return rpm_repos.refreshed_at(self.repositories())
+
+    def missing(self) -> List[str]:
+        return rpm_repos.missing(need_repositories(self.repositories()))
+
+    def unknown(self, packages: Sequence[str]) -> List[str]:
+        sound = [name for name in packages if rpm_text.NAME.match(name)]
+        if not sound:
+            return list(packages)
+        self.need_lists()
+        there = self.named_like(sound)
+        return [name for name in packages if name not in sound or name not in there]
+
+    def named_like(self, names: Sequence[str]) -> Set[str]:
+        """Those of `names` that the repositories have, perhaps with others.
+
+        Raises: PackagesUnreadable.
+        """
+        raise NotImplementedError
+
     def protected(self, packages: Sequence[str]) -> List[str]:
-        """What must stay."""
         stays = self._stays()
         return [name for name in packages if name in stays or name.rpartition(".")[0] in stays]
 
@@ -222,10 +251,6 @@ class RpmBackend:
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
         answer = ask(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
         return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
-
-    def stop_rule(self, phase: str) -> StopRule:
-        """Before packages are touched: at once. Then: not any more."""
-        return STOP_NOW if phase in PHASES_BEFORE_COMMIT else TOO_LATE
 
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
         """Repositories that a refresh did not reach, by name where their files tell which."""
@@ -249,6 +274,37 @@ class RpmBackend:
         """Whether what is planned works after a reboot only."""
         core = [step.package for step in steps if step.after and step.package in (*CORE, *CORE_MORE)]
         return ("yes", named(core)) if core else ("no", "")
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        """Of a verb with a plan: a run that downloads, and one that installs what is there."""
+        self._steps = plan.steps
+        self._began_at = time.time()
+        if verb == "repair":
+            return [*self.repair_commands(), Command(self.argv_without_plan(verb, packages), "check")]
+        if verb == "refresh":
+            return [Command(self.argv_without_plan(verb, packages), "refresh", REFRESH_LIMITS_S)]
+        if verb in ("clean", "hold", "unhold"):
+            return [Command(self.argv_without_plan(verb, packages), "commit")]
+        fetch, install = self.argv_with_plan(verb, packages, plan)
+        work: List[Work] = [
+            Again(lambda: self.steps_again(verb, packages)),
+            Command(install, "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
+        ]
+        if any(step.after for step in plan.steps):
+            work.insert(0, Command(fetch, "download", DOWNLOAD_LIMITS_S))
+        return work
+
+    def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        """What carries out refresh, clean, hold or unhold, or looks whether the database is in order after a repair."""
+        raise NotImplementedError
+
+    def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+        """What downloads, and what installs."""
+        raise NotImplementedError
+
+    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+        """The steps alone: one question instead of three."""
+        raise NotImplementedError
 
     def repair_commands(self) -> List[Command]:
         """Bring an interrupted transaction to its end: the old one of two versions goes, as it would have gone.

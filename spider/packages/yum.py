@@ -2,7 +2,7 @@
 
 import glob
 import os
-from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from spider.packages import dnf_text, rpm_repos
 from spider.packages.backend import Command, Failure, Reader, Reboot, Work
@@ -38,18 +38,9 @@ class Yum(DnfFamily):
     """It does, but as an option of the command line that was not tried."""
     environment: Mapping[str, str] = {**ENVIRONMENT, "LC_ALL": "en_US.UTF-8", "LANG": "en_US.UTF-8"}
     """EL7 has no C.UTF-8, and with plain C its Python 2 fails on names that are not ASCII."""
-    verbs: ClassVar[Dict[str, Tuple[str, ...]]] = {
-        "upgrade": ("update", "--skip-broken"),
-        "full-upgrade": ("update", "--skip-broken"),
-        "security-upgrade": ("update", "--skip-broken", "--security"),
-        "install": ("install",),
-        "remove": ("remove",),
-        "autoremove": ("autoremove",),
-    }
-
-    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
-        """yum knows no upgrade that erases, so full-upgrade is the same."""
-        return (*self.verbs[verb], *packages)
+    upgrading = ("update", "--skip-broken")
+    erasing = ()
+    """yum knows no upgrade that erases, so full-upgrade is the same as upgrade."""
 
     def cached(self, name: str) -> Repository:
         """`/var/cache/yum/<architecture>/<release>/<name>`."""
@@ -68,10 +59,7 @@ class Yum(DnfFamily):
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
         """By updateinfo, which EL7 has built in."""
-        answer = self.ask("-q", *options, "updateinfo", "list", "security")
-        if answer.rc:
-            raise PackagesUnreadable(self._told(answer))
-        return dnf_text.parse_advisories(answer.out)
+        return dnf_text.parse_advisories(self.ask_for(*options, "updateinfo", "list", "security"))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
         """By check-update: 100 = there are some, 0 = none."""

@@ -8,16 +8,15 @@ zypper cannot be held to a plan: the plan is worked out again directly before th
 
 import os
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from spider.packages import rpm, rpm_repos, rpm_text, zypper_text
-from spider.packages.backend import Again, Command, Failure, Lock, Reader, Reboot, Trouble, Work, need_repositories
+from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
 from spider.packages.checks import named
 from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
-from spider.packages.rpm import COMMIT_LIMITS_S, DOWNLOAD_LIMITS_S, REFRESH_LIMITS_S, RpmBackend, installed, pid_file_holder
+from spider.packages.rpm import RpmBackend, installed, pid_file_holder
 from spider.packages.rpm_repos import Repository
 from spider.packages.rpm_text import Package
 from spider.packages.zypper_patches import Advisories, Needed
@@ -69,6 +68,7 @@ class Zypper(RpmBackend):
     """zypper as a backend."""
 
     name = "zypper"
+    codes = _CODES
     cache_dir = "/var/cache/zypp"
     environment: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_LOCK_TIMEOUT": str(LOCK_WAIT_S)}
     looking: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_READONLY_HACK": "1"}
@@ -114,17 +114,8 @@ class Zypper(RpmBackend):
         return ""
 
     def repositories(self) -> List[Repository]:
-        """The enabled repositories and what is known of each."""
         names = rpm_repos.enabled([REPOSITORIES])
         return [rpm_repos.repository(name, [os.path.join(RAW, name, "repodata")]) for name in names]
-
-    def lists_refreshed_at(self) -> float:
-        """The age of the oldest metadata."""
-        return rpm_repos.refreshed_at(self.repositories())
-
-    def missing(self) -> List[str]:
-        """Those without metadata."""
-        return rpm_repos.missing(need_repositories(self.repositories()))
 
     def held(self, packages: Sequence[Package]) -> Set[str]:
         """What is locked."""
@@ -139,27 +130,18 @@ class Zypper(RpmBackend):
         """Another zypper or YaST, or whoever else has rpm's lock."""
         return next((lock for lock in map(pid_file_holder, PID_FILES) if lock is not None), None) or super().lock()
 
-    def unknown(self, packages: Sequence[str]) -> List[str]:
-        """By the names that the repositories have."""
-        sound = [name for name in packages if rpm_text.NAME.match(name)]
-        if not sound:
-            return list(packages)
-        self._need_lists()
-        answer = self.ask("--xmlout", "search", "--match-exact", "--type", "package", "--", *sound)
+    def named_like(self, names: Sequence[str]) -> Set[str]:
+        answer = self.ask("--xmlout", "search", "--match-exact", "--type", "package", "--", *names)
         if answer.rc not in (0, 104):
             raise PackagesUnreadable(f"zypper: exit status {answer.rc}: {(answer.err or answer.out).strip()[:300]}")
         try:
-            there = zypper_text.parse_found(answer.out)
+            return zypper_text.parse_found(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper: {exc}") from exc
-        return [name for name in packages if name not in sound or name not in there]
-
-    def _need_lists(self) -> Sequence[Repository]:
-        return rpm_repos.need_lists(self.repositories())
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         """What would be done, with what stays and why."""
-        repositories = self._need_lists() if verb != "remove" else self.repositories()
+        repositories = self.need_lists() if verb != "remove" else self.repositories()
         rpm_repos.check_tells_security(verb, repositories)
         with ThreadPoolExecutor(2) as pool:  # it looks without a lock, so two answer in the time of one
             plan = pool.submit(self.summary, verb, packages)
@@ -300,10 +282,7 @@ class Zypper(RpmBackend):
 
     def available_updates(self) -> Updates:
         """Count, as any user."""
-        try:
-            repositories = self._need_lists()
-        except Trouble as trouble:
-            raise PackagesUnreadable(trouble.text) from trouble
+        repositories = self.need_lists()
         newer = self.updates()
         security = -1
         patched = self.needed(repositories, installed(self.environment)).cures if any(one.advisories for one in repositories) else None
@@ -320,34 +299,25 @@ class Zypper(RpmBackend):
 
     # -- doing ---------------------------------------------------------------------------------
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
-        """The commands of a verb."""
-        self._steps = plan.steps
-        self._began_at = time.time()
+    def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
         if verb == "refresh":
-            return [Command((*self.neutral, "refresh"), "refresh", REFRESH_LIMITS_S)]
+            return (*self.neutral, "refresh")
         if verb == "clean":
-            return [Command((*self.before, "clean"), "commit")]
-        if verb in ("hold", "unhold"):
-            return [Command((*self.before, "addlock" if verb == "hold" else "removelock", "--", *packages), "commit")]
+            return (*self.before, "clean")
         if verb == "repair":
-            return [*self.repair_commands(), Command((*self.before, "verify", "--no-force-resolution", "--dry-run"), "check")]
+            return (*self.before, "verify", "--no-force-resolution", "--dry-run")
+        return (*self.before, "addlock" if verb == "hold" else "removelock", "--", *packages)
+
+    def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+        del plan
         words = self.words(verb, packages)
         head, names = words[: len(words) - len(packages)], (("--", *packages) if packages else ())
         # What is installed was agreed to once; what is new is for a person to agree to, and fails here when it asks for that.
         sure: Tuple[str, ...] = ("--auto-agree-with-licenses",) if verb.endswith("upgrade") else ()
         install: Tuple[str, ...] = () if verb == "remove" else ("--download", "in-advance")  # zypp.conf may say that nothing is installed
-        work: List[Work] = [
-            Again(lambda: self.steps_again(verb, packages)),
-            Command((*self.before, *head, *install, *sure, *names), "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
-        ]
-        if any(step.after for step in plan.steps):
-            fetch = (*self.before, *head, *sure, "--download-only", *names)
-            work.insert(0, Command(fetch, "download", DOWNLOAD_LIMITS_S))
-        return work
+        return (*self.before, *head, *sure, "--download-only", *names), (*self.before, *head, *install, *sure, *names)
 
     def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
-        """The steps alone: one question instead of three."""
         inventory = self.inventory_of(installed(self.environment))
         return Plan(tuple(self._steps_of(verb, self.summary(verb, packages), inventory, (), (), ())[0]))
 
@@ -377,8 +347,7 @@ class Zypper(RpmBackend):
         if not ended.rc or ended.rc in (REBOOT_DUE, RENEWED, LEFT_OUT):
             unmet = verb == "repair" and reader.unmet
             return Failure("job.packages_broken", "dependencies of installed packages are not met: see the log") if unmet else None
-        text = "\n".join(reader.troubles)
-        code = next((code for word, code in _CODES if word in text), _STATUSES.get(ended.rc, "job.package_manager"))
+        code = self.code_in("\n".join(reader.troubles), _STATUSES.get(ended.rc, "job.package_manager"))
         return Failure(code, f"zypper ended with status {ended.rc}")
 
     def reboot_required(self) -> Reboot:

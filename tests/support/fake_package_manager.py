@@ -6,24 +6,24 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spider.packages.backend import STOP_NOW, Again, Command, Failure, Lock, Reader, Reboot, Work, need_repositories
+from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Reboot, Work, need_repositories
 from spider.packages.base import Console
-from spider.packages.plan import Installed, Inventory, Plan, Planned
+from spider.packages.plan import Installed, Inventory, Plan
 from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
 AFTER_PACKAGE = StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,))
 
 
-class FakePackageManager:
+class FakePackageManager(Backend):
     """A `Backend` whose every answer a test can set."""
 
     name = "paper"
+    commit_stop = AFTER_PACKAGE
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.environment: Mapping[str, str] = {"PATH": "/usr/bin:/bin"}
         self.cache_dir = str(folder)
-        self.newer: Sequence[Planned] = ()
         self.folder = folder
         self.plan = plan
         self.script = ""
@@ -96,9 +96,6 @@ class FakePackageManager:
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Failure | None:
         code = "job.lock_busy" if ended.rc == 75 else "job.package_manager"
         return Failure(code, f"paper ended with status {ended.rc}") if ended.rc else None
-
-    def stop_rule(self, phase: str) -> StopRule:
-        return AFTER_PACKAGE if phase == "commit" else STOP_NOW
 
     def reboot_required(self) -> Reboot:
         return Reboot("no", "it is paper")

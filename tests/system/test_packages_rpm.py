@@ -201,7 +201,7 @@ def test_a_job_that_installs_is_not_stopped_and_says_why(agent: PackageHost) -> 
     agent.wait(f"grep -q 'two versions' {OUT}/{job}.progress")  # told a moment later, to who looks
     # Somebody else waits meanwhile, and is told for whom.
     holder = {"dnf": "dnf", "dnf5": "dnf5", "zypper": "zypper"}[agent.flavour.manager]
-    script = "import sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\nfrom spider.packages.detect import BACKENDS\nprint(BACKENDS[sys.argv[1]][0]().lock())"
+    script = "import sys; sys.path.insert(0, '/opt/stardust/current/spider.pyz')\nfrom spider.packages.detect import load_backend\nprint(load_backend(sys.argv[1]).lock())"
     told = agent.host.run("python3", "-I", "-B", "-c", script, agent.flavour.manager).stdout
     assert re.search(rf"waiting for {holder} \(process \d+\)", told), told
     agent.host.sh("pkill -f 'sleep 90[0]'")

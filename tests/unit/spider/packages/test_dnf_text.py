@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages import dnf_text
+from spider.packages.dnf4 import Dnf4
 from spider.packages.dnf5 import Dnf5Reader
-from spider.packages.dnf_reader import DnfReader, code_of
+from spider.packages.dnf_reader import DnfReader
 from spider.packages.dnf_text import Row, parse_table
 from spider.packages.plan import Planned
 from spider.packages.rpm_text import Package, parse_installed_sizes
@@ -199,7 +200,7 @@ def test_who_holds_the_lock_is_told(release: str, make: type[DnfReader]) -> None
     ],
 )
 def test_the_kind_of_trouble_is_told_by_its_words(path: str, code: str) -> None:
-    assert code_of("".join(both(path)).splitlines()) == code
+    assert Dnf4("dnf", "x86_64").code_in("".join(both(path))) == code
 
 
 @pytest.mark.parametrize("release", ["dnf-4.14", "dnf5-5.4"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages import apk, apt, apt_text, pacman, rpm_repos
+from spider.packages import apk, apt, apt_text, base, pacman, rpm_repos
 from spider.packages.backend import Backend, Trouble
 from spider.packages.base import Output
 from spider.packages.dnf4 import Dnf4
@@ -37,16 +37,16 @@ def without_repository(backend: Backend) -> None:
 
 def test_apt_that_expects_no_list_has_no_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The same answer for no source, for `Enabled: no` and for `Acquire::IndexTargets::deb::Packages::DefaultEnabled "false"`."""
-    say(monkeypatch, apt, "")
+    say(monkeypatch, base, "")
     without_repository(apt.Apt())
     assert apt.Apt().lists_refreshed_at() == 0.0
-    say(monkeypatch, apt, LIST.format(folder=tmp_path))
+    say(monkeypatch, base, LIST.format(folder=tmp_path))
     assert apt.Apt().missing() == ["http://deb.example.org/debian bookworm"]
     assert apt.Apt().lists_refreshed_at() == 0.0
 
 
 def test_the_lists_of_apt_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    say(monkeypatch, apt, LIST.format(folder=tmp_path))
+    say(monkeypatch, base, LIST.format(folder=tmp_path))
     (tmp_path / "deb.example.org_main_binary-amd64_Packages.lz4").touch()
     os.utime(tmp_path, (1000.0, 1000.0))
     assert apt.lists_refreshed_at(str(tmp_path / "none")) == 1000.0
