@@ -4,20 +4,18 @@ import glob
 import os
 from typing import List, Optional
 
+from spider.files import read_file
+
 SLICE = "system.slice/system-stardust\\x2djob.slice"
 _HIERARCHIES = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 
 
 def _system_prefix() -> str:
     """What stands before `system.slice` when this host does not see its cgroups from their root (containers)."""
-    try:
-        with open("/proc/self/cgroup", encoding="ascii", errors="replace") as file:
-            for line in file:
-                path = line.rstrip("\n").split(":", 2)[-1]
-                if "/system.slice/" in path:
-                    return path.split("/system.slice/", 1)[0].strip("/")
-    except OSError:
-        return ""
+    for line in read_file("/proc/self/cgroup").split("\n"):
+        path = line.split(":", 2)[-1]
+        if "/system.slice/" in path:
+            return path.split("/system.slice/", 1)[0].strip("/")
     return ""
 
 

@@ -6,6 +6,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from spider.files import read_text
 from spider.ini import read_ini
 from spider.keyfiles import key_file
 from spider.version import VERSION
@@ -296,11 +297,7 @@ def _wrong_values(values: Mapping[str, str]) -> List[str]:
 
 
 def _kernel_boot() -> str:
-    try:
-        with open(_BOOT_FILE, encoding="ascii") as file:
-            return file.read(64).strip().replace("-", "")
-    except OSError:
-        return ""
+    return read_text(_BOOT_FILE, 64).replace("-", "")
 
 
 def _read(where: str, *, private: bool) -> bytes:

@@ -8,8 +8,8 @@ from typing import Callable, Mapping, Optional, Sequence
 
 from spider import logs
 from spider.cgroups import job_processes, unit_name
-from spider.collectors.base import read_text
 from spider.evidence import Processes
+from spider.files import read_text
 from spider.jobfiles import FORCE, PLANNED, REPORT, STOP, read_document, write_document
 from spider.packages.plan import Plan
 from spider.packages.plan_file import plan_from_document, plan_to_document

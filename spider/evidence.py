@@ -16,6 +16,7 @@ import os
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from spider.cgroups import job_processes
+from spider.files import read_text
 from spider.jobfiles import (
     LOG,
     PLANNED,
@@ -154,11 +155,8 @@ def runner_lives(run: Run, job: str, proc: str = "/proc") -> bool:
     except OSError:
         if os.path.exists(proc + "/1"):
             return False
-    try:
-        with open(proc + "/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read(64).strip().replace("-", "") == run.boot
-    except OSError:
-        return False
+    boot = read_text(proc + "/sys/kernel/random/boot_id", 64).replace("-", "")
+    return boot != "" and boot == run.boot
 
 
 def judge(seen: Glimpse, boot: str, quiet_s: float, now: float = 0.0) -> Verdict:  # noqa: PLR0911  # one answer for each row of the table

@@ -9,6 +9,8 @@ import json
 import os
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from spider.files import sync_folder, write_all
+
 JOBS_DIR = "/var/lib/stardust/jobs"
 LOCK = ".lock"
 REFRESHED = ".refreshed"
@@ -83,39 +85,6 @@ class Progress(NamedTuple):
     text: str
     stop: str = ""
     """What becomes of the wish to stop it: now, after_package or too_late; empty = none heard of."""
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def write_all(fd: int, data: bytes) -> None:
-    """Write every byte.
-
-    Raises: OSError: not all could be written.
-    """
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def create_once(path: str, content: bytes, mode: int) -> None:
-    """Make a file that must not exist yet, durably: content first, then the name.
-
-    Raises: FileExistsError; OSError.
-    """
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    try:
-        write_all(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    sync_folder(os.path.dirname(path))
 
 
 def reserve(path: str, size: int) -> None:

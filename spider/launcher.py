@@ -20,7 +20,8 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 from spider import logs, openrc
 from spider.arguments import good_arguments
 from spider.cgroups import busy_jobs, job_processes, unit_name
-from spider.jobfiles import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, create_once, read_document, sync_folder, write_document
+from spider.files import create_once, sync_folder
+from spider.jobfiles import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, read_document, write_document
 from spider.jobfiles import STOP as JOB_STOP
 from spider.keyfiles import key_file, node_of
 from spider.policy import POLICY_PATH, PolicyRefused, read_policy

@@ -20,6 +20,7 @@ import sys
 from typing import List, Optional, Sequence, Set
 
 from spider import logs
+from spider.files import read_text
 
 PROGRAM = "/opt/stardust/current/spider.pyz"
 SOCKET = "/run/stardust/launcher.sock"
@@ -53,11 +54,7 @@ def is_up(root: str = "") -> bool:
 
 
 def _level(root: str) -> str:
-    try:
-        with open(f"{root}{STATE}/softlevel", encoding="utf-8", errors="replace") as file:
-            return file.read(64).strip()
-    except OSError:
-        return ""
+    return read_text(f"{root}{STATE}/softlevel", 64)
 
 
 # -- running something apart ---------------------------------------------------------------------
@@ -201,11 +198,7 @@ def _run(*argv: str) -> str:
 
 def _is_this(service: str) -> bool:
     """Whether this very process is the one that the service started."""
-    try:
-        with open(f"/run/{service}.pid", encoding="ascii") as file:
-            return int(file.read(20)) == os.getpid()
-    except (OSError, ValueError):
-        return False
+    return read_text(f"/run/{service}.pid", 20) == str(os.getpid())
 
 
 def as_systemctl(*words: str) -> str:
@@ -231,8 +224,4 @@ def as_systemctl(*words: str) -> str:
 
 def _starts(service: str) -> str:
     """How often its supervisor has started it again."""
-    try:
-        with open(f"{STATE}/options/{service}/start_count", encoding="ascii") as file:
-            return file.read(20)
-    except OSError:
-        return ""
+    return read_text(f"{STATE}/options/{service}/start_count", 20)

@@ -10,6 +10,7 @@ import time
 from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider import openrc
+from spider.files import read_file, read_text
 
 ASK_LIMIT_S = 20.0
 REBOOT_LIMIT_S = 40 * 60.0
@@ -106,14 +107,6 @@ def parse_mounts(text: str) -> FrozenSet[str]:
     return frozenset(found)
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 def look() -> State:
     """What there is now; what cannot be read is empty. Blocks for up to a minute."""
     running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
@@ -123,17 +116,17 @@ def look() -> State:
     others = sorted(running - meant)
     if others:
         meant |= parse_by_hand(_systemctl("show", "--property=Id,UnitFileState,TriggeredBy,BusName", "--", *others))
-    ports = parse_ports(_read("/proc/net/tcp"), "tcp", _LISTEN) | parse_ports(_read("/proc/net/tcp6"), "tcp", _LISTEN)
-    ports |= parse_ports(_read("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(_read("/proc/net/udp6"), "udp", _UDP_BOUND)
+    ports = parse_ports(read_file("/proc/net/tcp"), "tcp", _LISTEN) | parse_ports(read_file("/proc/net/tcp6"), "tcp", _LISTEN)
+    ports |= parse_ports(read_file("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(read_file("/proc/net/udp6"), "udp", _UDP_BOUND)
     # Ports that the kernel hands out are another one after each start, so their absence says nothing.
-    first, _, last = _read("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
+    first, _, last = read_text("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
     low, high = (int(first), int(last)) if first.strip().isdigit() and last.strip().isdigit() else (32768, 60999)
     kept = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
     return State(
         tuple(sorted(meant)),
         tuple(sorted(parse_units(_systemctl("list-units", "--state=failed")))),
         tuple(sorted(kept)),
-        tuple(sorted(parse_mounts(_read("/proc/1/mountinfo")))),
+        tuple(sorted(parse_mounts(read_file("/proc/1/mountinfo")))),
     )
 
 
@@ -199,7 +192,7 @@ def is_up(booted_s: float) -> bool:
 def uptime_s() -> float:
     """Seconds since this boot."""
     try:
-        return float(_read("/proc/uptime").split(" ")[0])
+        return float(read_file("/proc/uptime").split(" ")[0])
     except ValueError:
         return time.monotonic()
 

@@ -16,7 +16,8 @@ import sys
 import time
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
-from spider.jobfiles import JOBS_DIR, create_once, sync_folder, write_all
+from spider.files import create_anew, create_once, remove, sync_folder, write_all
+from spider.jobfiles import JOBS_DIR
 from spider.keyfiles import key_file, node_of
 from spider.packages.base import Console, Outcome
 from spider.trusted import Untrusted, read_trusted
@@ -180,8 +181,7 @@ def _keep(places: Places, pairs: Iterable[Pair]) -> None:
     rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at, pair.made] for pair in pairs]
     before = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if os.path.lexists(path) else -1
     try:
-        if os.path.lexists(path + ".new"):
-            os.unlink(path + ".new")
+        remove(path + ".new")
         if rows:
             create_once(path + ".new", json.dumps(rows).encode(), 0o600)
             os.replace(path + ".new", path)
@@ -225,9 +225,7 @@ def _with_generation(text: str, generation: int) -> str:
 
 def _put(path: str, content: bytes, mode: int, owner: os.stat_result) -> None:
     """A file with its owner, durably; what a run that was cut off left of it goes."""
-    if os.path.lexists(path):
-        os.unlink(path)
-    create_once(path, content, 0o600)
+    create_anew(path, content, 0o600)
     os.chown(path, owner.st_uid, owner.st_gid)
     os.chmod(path, mode)
 
@@ -246,8 +244,7 @@ def _take_over(path: str, newer: str, older: str) -> None:
     olds = [os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) for name in (path, older) if os.path.lexists(name)]
     try:
         os.replace(newer, path)
-        if os.path.lexists(older):
-            os.unlink(older)
+        remove(older)
         for fd in olds:
             _overwrite(fd)
     finally:

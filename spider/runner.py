@@ -16,6 +16,7 @@ from typing import Callable, List, NamedTuple, Optional
 from spider import leaving, logs, reboot, rekeying, updating
 from spider.bytecode import keep_bytecode
 from spider.console import JobConsole, Wish
+from spider.files import create_once
 from spider.jobfiles import (
     JOBS_DIR,
     LOCK,
@@ -29,7 +30,6 @@ from spider.jobfiles import (
     STOPPED_RESERVE_BYTES,
     Plan,
     Result,
-    create_once,
     read_plan,
     reserve,
     write_document,

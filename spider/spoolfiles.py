@@ -10,6 +10,7 @@ import re
 import stat
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union, cast
 
+from spider.files import sync_folder, write_all
 from spider.parcels import Closed, Covered, Losses, Lost
 from spider.spoolrecords import (
     HEAD_BYTES,
@@ -239,7 +240,7 @@ class Folder:
             if self._file >= 0:
                 os.fsync(self._file)
             if begun:
-                self._sync_folder()
+                sync_folder(self.path)
         except OSError:
             self._writer.chain = chain
             self._undo(before, held, begun)
@@ -274,7 +275,7 @@ class Folder:
         if current is None:
             begun.append(self._begin(number))
         current = cast("Segment", self._current)
-        _write_all(self._file, records)
+        write_all(self._file, records)
         current.size += len(records)
         current.count += count
         if isinstance(what, Closed):
@@ -302,7 +303,7 @@ class Folder:
         self._covered = Covered()
         self._current = Segment(name, self.journal, number)
         try:
-            _write_all(self._file, head_of(self._node))
+            write_all(self._file, head_of(self._node))
         except OSError:
             self._unlink(name)  # no segment yet, so nobody else would
             raise
@@ -345,7 +346,7 @@ class Folder:
             try:
                 os.rename(os.path.join(self.path, segment.name), os.path.join(self.path, name))
                 segment.name = name
-                self._sync_folder()
+                sync_folder(self.path)
             except OSError as error:
                 if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
                     raise
@@ -416,13 +417,6 @@ class Folder:
         except FileNotFoundError:
             return
 
-    def _sync_folder(self) -> None:
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
 
 def _check_owner(path: str) -> None:
     facts = os.stat(path)
@@ -432,9 +426,3 @@ def _check_owner(path: str) -> None:
         raise SpoolRefused(errno.EPERM, f"{path} is owned by uid {facts.st_uid}, not {os.geteuid()}")
     if facts.st_mode & 0o022:
         raise SpoolRefused(errno.EPERM, f"{path}: mode {stat.S_IMODE(facts.st_mode):04o} lets others in")
-
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]

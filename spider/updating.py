@@ -5,7 +5,6 @@ that copy. Before `current` is switched a note is written and a timer is armed t
 too; it finds nothing to do once the runner, or the session, has settled the matter.
 """
 
-import contextlib
 import fcntl
 import hashlib
 import io
@@ -22,7 +21,7 @@ from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 from spider import logs, openrc
 from spider.bundles import BUNDLE, JOINED, MAX_BUNDLE_BYTES
-from spider.jobfiles import create_once, sync_folder
+from spider.files import create_anew, remove, sync_folder
 from spider.packages.base import Console, Outcome
 from spider.trusted import clear, read_hostile
 
@@ -207,9 +206,7 @@ def _install(places: Places, bundle: bytes, version: str, digest: str) -> str:
     try:
         os.mkdir(folder, 0o755)
         os.chmod(folder, 0o755)  # noqa: S103  # every user of the node may read the program, as after a deployment
-        path = os.path.join(folder, "spider.pyz")
-        create_once(path, bundle, 0o644)
-        os.chmod(path, 0o644)
+        create_anew(os.path.join(folder, "spider.pyz"), bundle, 0o644)
         sync_folder(places.opt)
     except OSError:
         shutil.rmtree(folder, ignore_errors=True)
@@ -231,16 +228,10 @@ def _try_out(places: Places, new: str, version: str) -> None:
 
 def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
     """From here on the old version comes back by itself, whoever is killed."""
-    if os.path.lexists(places.note):
-        os.unlink(places.note)
-    create_once(places.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
+    create_anew(places.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
     command = f"{places.python} -I -S -B {places.opt}/{old}/spider.pyz rollback"
     if not places.timers:
-        path = os.path.join(places.units, ROLLBACK)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        create_once(path, openrc.timer_text(command, ROLLBACK_S).encode(), 0o755)
-        os.chmod(path, 0o755)  # noqa: S103  # a service of OpenRC is a program
+        create_anew(os.path.join(places.units, ROLLBACK), openrc.timer_text(command, ROLLBACK_S).encode(), 0o755)  # it is a program
         systemd("daemon-reload")
         systemd("enable", "--now", f"{ROLLBACK}.timer")
         return
@@ -250,11 +241,7 @@ def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
         f"[Timer]\nOnActiveSec={ROLLBACK_S}\nAccuracySec=1s\n\n[Install]\nWantedBy=timers.target\n"
     )
     for kind, text in (("service", service), ("timer", timer)):
-        path = os.path.join(places.units, f"{ROLLBACK}.{kind}")
-        if os.path.lexists(path):
-            os.unlink(path)
-        create_once(path, text.encode(), 0o644)
-        os.chmod(path, 0o644)
+        create_anew(os.path.join(places.units, f"{ROLLBACK}.{kind}"), text.encode(), 0o644)
     systemd("daemon-reload")
     systemd("enable", "--now", f"{ROLLBACK}.timer")
     if systemd("is-active", f"{ROLLBACK}.timer").strip() != "active":
@@ -265,20 +252,16 @@ def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
 def _disarm(places: Places, systemd: Systemctl) -> None:
     systemd("disable", "--now", f"{ROLLBACK}.timer")
     for kind in (".timer", ".service") if places.timers else ("",):
-        path = os.path.join(places.units, f"{ROLLBACK}{kind}")
-        if os.path.lexists(path):
-            os.unlink(path)
+        remove(os.path.join(places.units, f"{ROLLBACK}{kind}"))
     systemd("daemon-reload")
-    if os.path.lexists(places.note):
-        os.unlink(places.note)
+    remove(places.note)
     sync_folder(os.path.dirname(places.note))
 
 
 def _switch(places: Places, name: str, systemd: Systemctl) -> None:
     link = os.path.join(places.opt, "current")
     _clear(os.path.join(places.state, JOINED))
-    if os.path.lexists(link + ".new"):
-        os.unlink(link + ".new")
+    remove(link + ".new")
     os.symlink(name, link + ".new")
     os.replace(link + ".new", link)
     sync_folder(places.opt)

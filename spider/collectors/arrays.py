@@ -4,8 +4,9 @@ import os
 import re
 from typing import List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import MAX_LABELLED, Collector, label, listed, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, label
 from spider.collectors.tabular import Reading, plain
+from spider.files import listed, read_text
 from spider.wire.frames import Cell
 from spider.wire.metrics import series_name
 

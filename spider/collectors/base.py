@@ -4,11 +4,11 @@ import os
 import re
 from typing import Generic, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
+from spider.files import MAX_FILE_BYTES
 from spider.wire.text import UNSEEN
 
 LARGEST = 2**63 - 1
 """No counter of a kernel is larger, nor any value on the wire."""
-MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_LABELLED = 256
 """The most devices, interfaces or sensors of one kind that are reported (the layout has an end)."""
 
@@ -211,25 +211,3 @@ def label(raw: str) -> str:
     """Make text of the host (a path, a name) fit for a series name: what may not stand there becomes `_`."""
     clean = raw.encode("utf-8", "replace").decode("utf-8", "replace")
     return _NOT_IN_LABELS.sub("_", clean)[:200] or "_"
-
-
-def read_text(path: str, limit: int = 65536) -> str:
-    """A small text file without its outer white space; empty when it is not there or cannot be read."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError):
-        return ""
-    try:
-        return os.read(fd, limit).decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
-    finally:
-        os.close(fd)
-
-
-def listed(path: str) -> List[str]:
-    """What a folder of the kernel holds, by name; nothing when it is not there or cannot be read."""
-    try:
-        return sorted(os.listdir(path))
-    except OSError:
-        return []

@@ -4,7 +4,8 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import MAX_LABELLED, Collector, label, listed, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, label
+from spider.files import listed, read_text
 from spider.wire.metrics import series_name
 
 _BY_NAME: Tuple[Tuple[str, str], ...] = (

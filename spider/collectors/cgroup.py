@@ -4,8 +4,8 @@ import os
 import re
 from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import read_text
 from spider.collectors.tabular import plain
+from spider.files import read_text
 
 ROOT = "/sys/fs/cgroup"
 MAX_DEPTH = 10

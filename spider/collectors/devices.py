@@ -3,9 +3,9 @@
 import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import MAX_FILE_BYTES, listed, read_text
 from spider.collectors.filesystems import unescape
 from spider.collectors.tabular import Reading, plain
+from spider.files import MAX_FILE_BYTES, listed, read_text
 from spider.wire.frames import Cell
 
 SWAP = "[SWAP]"

@@ -7,9 +7,9 @@ import socket
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from spider.collectors.base import read_text
 from spider.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups
 from spider.collectors.tabular import Reading, plain
+from spider.files import read_text
 from spider.logs import event
 from spider.wire.frames import Cell
 

@@ -9,7 +9,8 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from spider.aside import NoThread
-from spider.collectors.base import LARGEST, MAX_FILE_BYTES, Collector, label
+from spider.collectors.base import LARGEST, Collector, label
+from spider.files import MAX_FILE_BYTES
 from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128

@@ -4,7 +4,8 @@ import os
 import re
 from typing import Dict, List, Optional
 
-from spider.collectors.base import Collector, MaybeFile, read_text
+from spider.collectors.base import Collector, MaybeFile
+from spider.files import read_text
 
 MAX_ASKED = 256
 _CORE = re.compile(r"cpu\d+\Z")

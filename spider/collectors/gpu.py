@@ -4,8 +4,9 @@ import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Protocol, Tuple
 
-from spider.collectors.base import MAX_LABELLED, Collector, Previous, label, listed, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, Previous, label
 from spider.collectors.sensors import parse_number
+from spider.files import listed, read_text
 from spider.wire.metrics import series_name
 
 _CARD = re.compile(r"card\d{1,3}\Z")

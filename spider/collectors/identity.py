@@ -5,9 +5,9 @@ import re
 from typing import Dict, Sequence
 
 from spider.collectors.addresses import read_addresses
-from spider.collectors.base import read_text
 from spider.collectors.memory import parse_meminfo
 from spider.collectors.virtualization import detect_container, detect_machine
+from spider.files import read_text
 from spider.packages.after.reboot import Host, reboot_required, recall
 from spider.packages.native import find_native
 from spider.wire.frames import Identity

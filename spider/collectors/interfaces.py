@@ -5,9 +5,9 @@ import socket
 import sys
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import read_text
 from spider.collectors.netlink import NETLINK_ROUTE, Netlink, parse_attributes
 from spider.collectors.tabular import Reading, plain
+from spider.files import read_text
 
 _RTM_GETLINK, _RTM_GETADDR = 18, 22
 _ADDRESS, _IFNAME, _MTU, _MASTER, _OPERSTATE, _LINKINFO = 1, 3, 4, 10, 16, 18

@@ -7,11 +7,11 @@ import struct
 import sys
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from spider.collectors.base import read_text
 from spider.collectors.cgroup import group_names
 from spider.collectors.netlink import NETLINK_SOCK_DIAG, Netlink, parse_attributes
 from spider.collectors.tabular import Reading, plain
 from spider.collectors.users import UserNames
+from spider.files import read_text
 from spider.wire.frames import Cell
 
 _SOCK_DIAG_BY_FAMILY = 20

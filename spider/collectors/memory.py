@@ -2,19 +2,8 @@
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import (
-    LARGEST,
-    Collector,
-    KernelFile,
-    MaybeFile,
-    Previous,
-    counters,
-    level,
-    listed,
-    numbers,
-    per_second,
-    read_text,
-)
+from spider.collectors.base import LARGEST, Collector, KernelFile, MaybeFile, Previous, counters, level, numbers, per_second
+from spider.files import listed, read_text
 
 PAGE_BYTES = 4096
 """Of most machines; `Paging` asks its own."""

@@ -15,8 +15,8 @@ from spider.collectors.base import (
     per_second,
     per_second_fine,
     per_second_of_all,
-    read_text,
 )
+from spider.files import read_text
 from spider.wire.metrics import series_name
 
 MAX_FOLDED = 24

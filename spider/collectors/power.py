@@ -3,9 +3,10 @@
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import LARGEST, Collector, Previous, label, listed, read_text
+from spider.collectors.base import LARGEST, Collector, Previous, label
 from spider.collectors.sensors import parse_number
 from spider.collectors.tabular import Reading, plain
+from spider.files import listed, read_text
 from spider.wire.frames import Cell
 from spider.wire.metrics import series_name
 

@@ -6,9 +6,10 @@ from heapq import heappush, heapreplace
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.collectors.argv import command_line
-from spider.collectors.base import LARGEST, per_second, read_text
+from spider.collectors.base import LARGEST, per_second
 from spider.collectors.tabular import Reading, plain
 from spider.collectors.users import UserNames
+from spider.files import read_text
 from spider.wire.frames import Cell
 
 TOP = 30

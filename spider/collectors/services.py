@@ -3,9 +3,10 @@
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from spider.collectors.base import LARGEST, Collector, gained, label, read_text
+from spider.collectors.base import LARGEST, Collector, gained, label
 from spider.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups, passing
 from spider.collectors.engines import Names
+from spider.files import read_text
 from spider.wire.metrics import series_name
 
 MOST = 40

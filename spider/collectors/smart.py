@@ -9,7 +9,8 @@ import re
 import time
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from spider.collectors.base import MAX_LABELLED, Collector, label, read_text
+from spider.collectors.base import MAX_LABELLED, Collector, label
+from spider.files import read_text
 from spider.wire.metrics import series_name
 
 STATES = "/var/lib/smartmontools"

@@ -5,7 +5,8 @@ import struct
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.clock import Clock
-from spider.collectors.base import LARGEST, Collector, read_text
+from spider.collectors.base import LARGEST, Collector
+from spider.files import read_text
 
 HubTime = Callable[[], Optional[Tuple[int, float]]]
 """What the hub's clock said (Unix milliseconds), and at which monotonic second; None: it has said nothing yet."""

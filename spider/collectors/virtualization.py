@@ -3,7 +3,7 @@
 import os
 from typing import List, Tuple
 
-from spider.collectors.base import read_text
+from spider.files import read_text
 
 _FIRMWARE: Tuple[Tuple[str, str], ...] = (
     ("KVM", "kvm"),

@@ -11,6 +11,7 @@ import re
 import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from spider.files import changed_at, read_file
 from spider.packages import apk_text
 from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
@@ -99,13 +100,8 @@ def _read(path: str) -> str:
 
 def apk(*words: str) -> Tuple[str, ...]:
     """A call of apk, with what of its settings is the administrator's own."""
-    for path in CONFIGS:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                return ("apk", *apk_text.kept_options(file.read()), *words)
-        except OSError:  # noqa: PERF203  # the next one counts
-            continue
-    return ("apk", *words)
+    settings = next((path for path in CONFIGS if os.path.exists(path)), "")
+    return ("apk", *apk_text.kept_options(read_file(settings)), *words)
 
 
 def enabled_repositories(options: Sequence[str], patterns: Sequence[str] = REPOSITORIES) -> List[str]:
@@ -170,13 +166,7 @@ class Apk(Backend):
         return flock_holder(path) or record_lock_holder(path)
 
     def lists_refreshed_at(self) -> float:
-        newest = 0.0
-        for path in (path for pattern in INDEXES for path in glob.glob(pattern)):
-            try:
-                newest = max(newest, os.stat(path).st_ctime)
-            except OSError:  # noqa: PERF203  # it was replaced meanwhile
-                continue
-        return newest
+        return max((changed_at(path) for pattern in INDEXES for path in glob.glob(pattern)), default=0.0)
 
     def missing(self) -> List[str]:
         """By what apk warns of when it lists."""

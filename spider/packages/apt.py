@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from spider.files import listed, read_file
 from spider.packages import apt_text
 from spider.packages.apt_calls import DPKG_OPTIONS, apt_cache, apt_config, apt_get, apt_mark
 from spider.packages.apt_plan import asked, plan_of
@@ -101,10 +102,10 @@ def lists_refreshed_at(stamp: str = SUCCESS_STAMP) -> float:
 
     Raises: PackagesUnreadable.
     """
-    newest = 0.0
     targets = _targets()
     if not any(map(_is_there, targets)):
-        return newest
+        return 0.0
+    newest = 0.0
     for path in (os.path.dirname(targets[0].file), stamp):  # all are in `Dir::State::lists`
         try:
             newest = max(newest, os.stat(path).st_mtime)
@@ -119,11 +120,9 @@ def _is_there(target: apt_text.Target) -> bool:
         return True
     base = target.file[: -len(target.key)]  # `/` of the key is `_` in the name, nothing else is changed
     for name in ("InRelease", "Release"):
-        try:
-            with open(base + name, encoding="utf-8", errors="replace") as file:
-                return not apt_text.has_list(file.read(), target)
-        except OSError:  # noqa: PERF203  # the other one, or none
-            continue
+        release = read_file(base + name)
+        if release:
+            return not apt_text.has_list(release, target)
     return False
 
 
@@ -177,14 +176,10 @@ class Apt(Backend):
     def broken(self, inventory: Inventory) -> str:
         """Half-done packages, and a journal that dpkg did not get to the end of."""
         names = [name for name, package in sorted(inventory.items()) if package.broken]
-        try:
-            journal = any(name.isdigit() for name in os.listdir(DPKG_JOURNAL))
-        except OSError:
-            journal = False
+        journal = any(name.isdigit() for name in listed(DPKG_JOURNAL))
         if not names and not journal:
             return ""
-        listed = f" ({named(names)})" if names else ""
-        return f"dpkg did not get to the end with an earlier run{listed}"
+        return "dpkg did not get to the end with an earlier run" + (f" ({named(names)})" if names else "")
 
     def lock(self) -> Optional[Lock]:
         """Newer releases of apt wait for it in silence, so it is looked for."""
@@ -298,11 +293,7 @@ class Apt(Backend):
         path = next((path for path in REBOOT_REQUIRED if os.path.exists(path)), None)
         if path is None:
             return Reboot(UNKNOWN)
-        try:
-            with open(path + ".pkgs", encoding="utf-8", errors="replace") as file:
-                names = list(dict.fromkeys(file.read().split()))
-        except OSError:
-            names = []
+        names = list(dict.fromkeys(read_file(path + ".pkgs").split()))
         return Reboot(YES, "asked for by " + ", ".join(names[:20]) if names else f"{path} is there")
 
     def available_updates(self) -> Updates:

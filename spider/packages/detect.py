@@ -4,8 +4,8 @@ import os
 from importlib import import_module
 from typing import Dict, Optional, Sequence, Tuple
 
-from spider.collectors.base import read_text
 from spider.collectors.identity import parse_os_release
+from spider.files import read_text
 from spider.packages.backend import Backend
 from spider.packages.base import ENVIRONMENT, Console, Outcome, PackageManager, PackagesUnreadable, Task, ask
 from spider.packages.driver import Driver

@@ -12,6 +12,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from spider.files import read_file
 from spider.packages import dnf_text, rpm, rpm_repos, rpm_text
 from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
 from spider.packages.base import Console, Output, PackagesUnreadable, ask
@@ -420,11 +421,7 @@ class DnfFamily(RpmBackend):
 
 def lines_of(path: str) -> List[str]:
     """Lines of a file that lists locks, without comments; none where it is not."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return [line.strip() for line in file if line.strip() and not line.lstrip().startswith("#")]
-    except OSError:
-        return []
+    return [line.strip() for line in read_file(path).split("\n") if line.strip() and not line.lstrip().startswith("#")]
 
 
 def plugin_setting(path: str, key: str, otherwise: str) -> str:

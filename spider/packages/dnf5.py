@@ -6,6 +6,7 @@ import re
 import tempfile
 from typing import List, Sequence, Tuple
 
+from spider.files import read_file
 from spider.packages import dnf_text
 from spider.packages.backend import Reboot
 from spider.packages.base import Console, Output, PackagesUnreadable, ask
@@ -83,11 +84,7 @@ class Dnf5(DnfFamily):
 
     def locked_patterns(self) -> List[str]:
         """Names in the file of versionlock, which is part of dnf 5."""
-        try:
-            with open(LOCKS, encoding="utf-8", errors="replace") as file:
-                return [match[1] for match in map(_LOCKED.match, file) if match]
-        except OSError:
-            return []
+        return [match[1] for match in map(_LOCKED.match, read_file(LOCKS).split("\n")) if match]
 
     def can_lock(self) -> str:
         """It is built in."""

@@ -5,16 +5,13 @@ import os
 import struct
 from typing import Optional
 
+from spider.files import read_file, read_text
 from spider.packages.backend import Lock
 
 
 def process_name(pid: str) -> str:
     """What a process is called; empty = it is gone."""
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
+    return read_text(f"/proc/{pid}/comm")
 
 
 def record_lock_holder(path: str) -> Optional[Lock]:
@@ -41,12 +38,12 @@ def flock_holder(path: str) -> Optional[Lock]:
     """Who holds a whole-file lock (flock) on a file now, by /proc/locks. None: nobody, or it cannot be told."""
     try:
         facts = os.stat(path)
-        with open("/proc/locks", encoding="ascii", errors="replace") as file:
-            lines = file.read().split("\n")
     except OSError:
         return None
     wanted = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
-    for line in lines:  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; waiting ones have `->` behind the number
+    for line in read_file("/proc/locks").split(
+        "\n"
+    ):  # `1: FLOCK  ADVISORY  WRITE 2180 00:1a:4711 0 EOF`; waiting ones have `->` behind the number
         words = line.split()
         if len(words) >= 6 and words[1] != "->" and words[5] == wanted:
             pid = words[4] if words[4].isdigit() and words[4] != "0" else ""

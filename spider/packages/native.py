@@ -8,7 +8,7 @@ carry, nothing of it may be driven. Only files are looked at, so that an unprivi
 import os
 from typing import Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from spider.collectors.base import read_text
+from spider.files import read_text
 
 _RPM = frozenset({"fedora", "rhel", "centos", "rocky", "almalinux", "amzn", "suse", "opensuse", "sles"})
 _SUSE = frozenset({"suse", "opensuse", "sles"})

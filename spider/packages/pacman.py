@@ -18,9 +18,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from spider.collectors.base import read_text
 from spider.collectors.identity import parse_uptime
 from spider.collectors.virtualization import detect_container
+from spider.files import changed_at, listed, read_file, read_text
 from spider.packages import pacman_lists, pacman_text
 from spider.packages.backend import PHASES_BEFORE_COMMIT, Backend, Call, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
@@ -154,15 +154,7 @@ def _settings() -> Settings:
 
 def _newest(folder: str) -> float:
     """When something was last put into a folder of databases; their own times are the servers'."""
-    newest = 0.0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".db"):
-                    newest = max(newest, entry.stat().st_ctime)
-    except OSError:
-        return 0.0
-    return newest
+    return max((changed_at(f"{folder}/{name}") for name in listed(folder) if name.endswith(".db")), default=0.0)
 
 
 def _explain(answer: Output) -> str:
@@ -400,11 +392,7 @@ class Pacman(Backend):
 
     def _size(self, name: str, version: str) -> int:
         """What an installed package takes, by its record."""
-        try:
-            with open(f"{self._system}/local/{name}-{version}/desc", encoding="utf-8", errors="replace") as file:
-                return pacman_lists.size(file.read(), "SIZE")
-        except OSError:
-            return 0
+        return pacman_lists.size(read_file(f"{self._system}/local/{name}-{version}/desc"), "SIZE")
 
     @staticmethod
     def _expects_reboot(names: Sequence[str]) -> Tuple[str, str]:

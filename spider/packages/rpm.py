@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
+from spider.files import read_file, read_text
 from spider.packages import rpm_repos, rpm_text
 from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
 from spider.packages.base import Console, PackagesUnreadable, ask
@@ -100,11 +101,7 @@ def matching(patterns: Iterable[str], packages: Iterable[Package], machine: str)
 
 def pid_file_holder(path: str) -> Optional[Lock]:
     """Who holds a lock that is a file with a process number in it, as dnf 4, yum and zypper have; None: nobody."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            pid = file.read(32).strip()
-    except OSError:
-        return None
+    pid = read_text(path, 32)
     name = process_name(pid) if pid.isdigit() and int(pid) != os.getpid() else ""
     return Lock(path, pid, name) if name else None
 
@@ -243,11 +240,7 @@ class RpmBackend(Backend):
     def _stays(self) -> Set[str]:
         stays = {*STAY, self.name}
         for path in glob.glob("/etc/dnf/protected.d/*.conf") + glob.glob("/etc/yum/protected.d/*.conf"):
-            try:
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    stays.update(line.strip() for line in file if line.strip() and not line.startswith("#"))
-            except OSError:  # noqa: PERF203  # it is one of several
-                continue
+            stays.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
         answer = ask(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
         return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}

@@ -11,6 +11,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
+from spider.files import read_file
 from spider.packages import rpm, rpm_repos, rpm_text, zypper_text
 from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
 from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
@@ -57,11 +58,7 @@ _STATUSES = {
 
 def os_id(path: str = "/etc/os-release") -> str:
     """ID of the distribution."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return next((line[3:].strip().strip("\"'") for line in file if line.startswith("ID=")), "")
-    except OSError:
-        return ""
+    return next((line[3:].strip().strip("\"'") for line in read_file(path).split("\n") if line.startswith("ID=")), "")
 
 
 class Zypper(RpmBackend):
@@ -119,12 +116,7 @@ class Zypper(RpmBackend):
 
     def held(self, packages: Sequence[Package]) -> Set[str]:
         """What is locked."""
-        try:
-            with open(LOCKS, encoding="utf-8", errors="replace") as file:
-                patterns = zypper_text.parse_locks(file.read())
-        except OSError:
-            patterns = []
-        return rpm.matching(patterns, packages, self._machine)
+        return rpm.matching(zypper_text.parse_locks(read_file(LOCKS)), packages, self._machine)
 
     def lock(self) -> Optional[Lock]:
         """Another zypper or YaST, or whoever else has rpm's lock."""

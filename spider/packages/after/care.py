@@ -6,8 +6,8 @@ import pwd
 import time
 from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple, TypeVar
 
-from spider.collectors.base import read_text
 from spider.collectors.virtualization import detect_container
+from spider.files import read_text
 from spider.jobfiles import JOBS_DIR
 from spider.logs import event
 from spider.packages.after import leftovers, reboot, services, units

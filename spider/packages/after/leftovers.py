@@ -16,6 +16,7 @@ import stat
 import time
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
+from spider.files import listed, read_file
 from spider.packages.base import ENVIRONMENT, PackagesUnreadable, ask
 from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVERS, Leftover
 
@@ -211,30 +212,18 @@ def _of_rpm() -> List[str]:
 def _of_dpkg(path: str) -> List[str]:
     found = []
     inside = False
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if inside and line.startswith(" /") and not line.startswith(" /etc/"):
-                    found.append(line.split()[0])
-                elif not line.startswith(" "):
-                    inside = line.startswith("Conffiles:")
-    except OSError:
-        return []
+    for line in read_file(path).split("\n"):
+        if inside and line.startswith(" /") and not line.startswith(" /etc/"):
+            found.append(line.split()[0])
+        elif not line.startswith(" "):
+            inside = line.startswith("Conffiles:")
     return found
 
 
 def _of_pacman(folder: str) -> List[str]:
     found = []
-    try:
-        packages = os.listdir(folder)
-    except OSError:
-        return []
-    for package in packages:
-        try:
-            with open(f"{folder}/{package}/files", encoding="utf-8", errors="replace") as file:
-                _, _, backup = file.read().partition("%BACKUP%\n")
-        except OSError:
-            continue
+    for package in listed(folder):
+        backup = read_file(f"{folder}/{package}/files").partition("%BACKUP%\n")[2]
         names = [line.partition("\t")[0] for line in backup.split("\n\n", 1)[0].splitlines()]
         found += ["/" + name for name in names if name and not name.startswith("etc/")]
     return found

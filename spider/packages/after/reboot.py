@@ -25,6 +25,7 @@ import os
 import re
 from typing import Callable, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
+from spider.files import changed_at, read_file
 from spider.jobfiles import JOBS_DIR
 from spider.packages.after.versions import compare_alpm, compare_deb, compare_rpm
 from spider.packages.plan import NO, UNKNOWN, YES
@@ -116,14 +117,6 @@ def installed_kernels(root: str = "") -> List[str]:
     return []
 
 
-def _changed_at(path: str) -> float:
-    """When a file came to where it is (its own time is that of its build); 0 = it is not there."""
-    try:
-        return os.stat(path).st_ctime
-    except OSError:
-        return 0.0
-
-
 def _kernel(root: str, host: Host) -> Verdict:  # noqa: PLR0911  # one return for each answer
     kernels = installed_kernels(root)
     if not kernels:
@@ -140,7 +133,7 @@ def _kernel(root: str, host: Host) -> Verdict:  # noqa: PLR0911  # one return fo
         return Verdict(YES, f"the kernel {newer[-1]} is installed, and {host.kernel} runs")
     images = [f"{root}/boot/{name}-{host.kernel}" for name in ("vmlinuz", "vmlinux", "Image")]
     images += [f"{root}/lib/modules/{host.kernel}/vmlinuz", f"{root}/usr/lib/modules/{host.kernel}/vmlinuz"]
-    changed = [at for at in map(_changed_at, images) if at]
+    changed = [at for at in map(changed_at, images) if at]
     if host.manager not in ("pacman", "apk") and not (changed and host.booted_at):
         return Verdict(UNKNOWN, "when the image of the running kernel came cannot be told")
     if changed and host.booted_at and max(changed) > host.booted_at:
@@ -152,7 +145,7 @@ def _core(root: str, host: Host) -> Verdict:
     found = list(_core_files(root, host.manager))
     if not found or not host.booted_at:
         return Verdict(UNKNOWN, "core libraries are not to be seen")
-    newer = [os.path.basename(path) for path in found if _changed_at(path) > host.booted_at]
+    newer = [os.path.basename(path) for path in found if changed_at(path) > host.booted_at]
     if newer:
         return Verdict(YES, f"{', '.join(sorted(set(newer)))} came after the boot: what was started before still runs the old")
     return Verdict(NO, "core libraries are older than the boot")
@@ -171,11 +164,7 @@ def _marked(root: str, container: str) -> Optional[Verdict]:
     for mark in MARKS:
         if not os.path.exists(root + mark):
             continue
-        try:
-            with open(root + mark + ".pkgs", encoding="utf-8", errors="replace") as file:
-                asked = list(dict.fromkeys(file.read(64 * 1024).split()))
-        except OSError:
-            asked = []
+        asked = list(dict.fromkeys(read_file(root + mark + ".pkgs", 64 * 1024).split()))
         if container and asked and all(is_kernel(name) for name in asked):
             continue  # its kernel is the host's
         named = ", ".join(asked[:MAX_NAMED]) + (f" and {len(asked) - MAX_NAMED} more" if len(asked) > MAX_NAMED else "")

@@ -7,7 +7,9 @@ mapped to be executed); what is deleted by design is passed over. Needs root: ot
 import os
 import re
 import time
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
+
+from spider.files import read_file, read_text
 
 LIMIT_S = 20.0
 """For all processes together. What was not looked at by then is said."""
@@ -85,14 +87,6 @@ def unit_of(cgroup: str) -> str:
     return ""
 
 
-def _read(path: str) -> Optional[str]:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return None
-
-
 def _elsewhere(folder: str, root: Tuple[int, int]) -> bool:
     """Whether a process sees another root than ours: then it runs in a container, whose packages are not this host's."""
     try:
@@ -108,7 +102,7 @@ def runs_replaced_code(folder: str) -> bool:
         program = os.readlink(folder + "/exe")
     except OSError:
         return False  # a thread of the kernel, or it has just ended
-    return counts(program) or bool(replaced_code(_read(folder + "/maps") or ""))
+    return counts(program) or bool(replaced_code(read_file(folder + "/maps")))
 
 
 def _pids(proc: str) -> Iterator[str]:
@@ -135,7 +129,7 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
             break
         if _elsewhere(folder, (facts.st_dev, facts.st_ino)) or not runs_replaced_code(folder):
             continue
-        unit = unit_of(_read(folder + "/cgroup") or "")
+        unit = unit_of(read_file(folder + "/cgroup"))
         if pid == "1":
             init = True
         elif unit.startswith(_OWN_STARTS):
@@ -147,5 +141,5 @@ def find_replaced(proc: str = "/proc", limit_s: float = LIMIT_S) -> Replaced:
         elif unit:
             services.add(unit)
         else:
-            others.append(f"{(_read(folder + '/comm') or 'process').strip()} ({pid})")
+            others.append(f"{read_text(folder + '/comm') or 'process'} ({pid})")
     return Replaced(tuple(sorted(services)), init, own, tuple(sorted(sessions)), tuple(others), complete)

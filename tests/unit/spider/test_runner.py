@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from spider.jobfiles import Result, Stopped, create_once, read_plan, read_progress, read_result, read_run, read_stopped, write_result
+from spider.files import create_once
+from spider.jobfiles import Result, Stopped, read_plan, read_progress, read_result, read_run, read_stopped, write_result
 from spider.runner import Cannot, Places, run_job, take_lock
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until

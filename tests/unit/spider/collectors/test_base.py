@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.collectors.base import LARGEST, KernelFile, label, numbers, per_second, read_text
+from spider.collectors.base import LARGEST, KernelFile, label, numbers, per_second
+from spider.files import read_text
 from spider.wire.metrics import parse_series, series_name
 
 

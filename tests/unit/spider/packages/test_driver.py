@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from spider.jobfiles import REFRESHED, Result, create_once, read_document
+from spider.files import create_once
+from spider.jobfiles import REFRESHED, Result, read_document
 from spider.packages.backend import Trouble
 from spider.packages.base import PackagesUnreadable
 from spider.packages.checks import check_room, wait_for_lock

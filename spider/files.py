@@ -1,0 +1,97 @@
+"""Small dealings with files: reading what may not be there, and writing what must outlive a power cut."""
+
+import os
+from typing import List
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+
+
+def read_text(path: str, limit: int = 65536) -> str:
+    """A value of the kernel without its outer white space, by one read; empty when it is not there or cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return ""
+    try:
+        return os.read(fd, limit).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
+
+
+def read_file(path: str, limit: int = -1) -> str:
+    """A text file to its end, or to so many characters; empty when it is not there or cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(limit)
+    except (OSError, ValueError):
+        return ""
+
+
+def listed(path: str) -> List[str]:
+    """What a folder holds, by name; nothing when it is not there or cannot be read."""
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []
+
+
+def changed_at(path: str) -> float:
+    """When a file came to where it is (its own time may be that of its build), Unix seconds; 0 = it is not there."""
+    try:
+        return os.stat(path).st_ctime
+    except OSError:
+        return 0.0
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte.
+
+    Raises: OSError: not all could be written.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def create_once(path: str, content: bytes, mode: int) -> None:
+    """Make a file that must not exist yet, durably: content first, then the name.
+
+    Raises: FileExistsError; OSError.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        write_all(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    sync_folder(os.path.dirname(path))
+
+
+def remove(path: str) -> None:
+    """Remove a file or a link, where there is one.
+
+    Raises: OSError.
+    """
+    if os.path.lexists(path):
+        os.unlink(path)
+
+
+def create_anew(path: str, content: bytes, mode: int) -> None:
+    """As `create_once`, in the place of what lies there, and with this very mode whatever the umask is.
+
+    Raises: OSError.
+    """
+    remove(path)
+    create_once(path, content, mode)
+    os.chmod(path, mode)
