@@ -2,9 +2,8 @@
 
 import logging
 import os
-import signal
 import time
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Optional
 
 from spider import logs
 from spider.cgroups import job_processes, unit_name
@@ -15,7 +14,7 @@ from spider.packages.plan import Plan
 from spider.packages.plan_file import plan_from_document, plan_to_document
 from spider.packages.report import Report
 from spider.packages.report_file import report_to_document
-from spider.terminal import Ended, Reporter, StopRule, Terminal
+from spider.terminal import Reporter, Terminal
 from spider.wire.ids import is_id
 
 WAIT_TICK_S = 0.2
@@ -49,27 +48,11 @@ class JobConsole:
     def __init__(self, folder: str, terminal: Terminal, reporter: Reporter, wish: Wish, processes: Processes = job_processes) -> None:
         self._folder = folder
         self._processes = processes
-        self._terminal = terminal
         self._reporter = reporter
         self._wish = wish
-
-    def say(self, text: str) -> None:
-        self._terminal.say(text)
-
-    def progress(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
-        self._reporter.tell(phase, percent, package, text)
-
-    def run(
-        self,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        each_line: Callable[[str], object],
-        each_status: Optional[Callable[[str], None]] = None,
-        limits_s: Optional[Mapping[str, float]] = None,
-        signals: Sequence[int] = (signal.SIGINT,),
-        stop_rule: Optional[Callable[[str], StopRule]] = None,
-    ) -> Ended:
-        return self._terminal.run(argv, env, each_line, each_status, limits_s, signals, stop_rule)
+        self.say = terminal.say
+        self.run = terminal.run
+        self.progress = reporter.tell
 
     def wait(self, seconds: float) -> None:
         self._reporter.flush()

@@ -192,51 +192,7 @@ def ending(job: str, seen: Glimpse, code: str, digest: str, now: float) -> JobEn
 
     Args: code: of the verdict. digest: SHA-256 of the log as it is, for a job without result. now: Unix seconds.
     """
-    if seen.result is not None:
-        return _from_result(job, seen.result)
-    if seen.asked is not None:
-        return _from_reboot(job, seen, seen.asked, code, now)
-    return JobEnded(
-        job=job,
-        state="unknown" if code == "job.no_trace" else "interrupted",
-        exit_code=None,
-        signal=int(seen.stopped.status)
-        if seen.stopped and seen.stopped.status.isdigit() and seen.stopped.code in ("killed", "dumped")
-        else 0,
-        output_bytes=seen.log_bytes,
-        output_sha256=digest,
-        lost_bytes=0,
-        started_at_ms=int(seen.run.started_at * 1000) if seen.run else 0,
-        ended_at_ms=int(now * 1000),
-        change_packages=[],
-        change_from=[],
-        change_to=[],
-        error_code=code,
-        error_text=_INTERRUPTED[code],
-    )
-
-
-def _from_reboot(job: str, seen: Glimpse, asked: Asked, code: str, now: float) -> JobEnded:
-    came = code == REBOOTED
-    return JobEnded(
-        job=job,
-        state="succeeded" if came else "failed",
-        exit_code=0 if came else None,
-        signal=0,
-        output_bytes=asked.log_bytes,
-        output_sha256=asked.log_sha256,
-        lost_bytes=asked.lost,
-        started_at_ms=int(seen.run.started_at * 1000) if seen.run else 0,
-        ended_at_ms=int(now * 1000),
-        change_packages=[],
-        change_from=[],
-        change_to=[],
-        error_code="" if came else REBOOT_MISSING,
-        error_text="" if came else f"the server was asked to reboot and did not within {REBOOT_LIMIT_S / 60:.0f} minutes",
-    )
-
-
-def _from_result(job: str, result: Result) -> JobEnded:
+    result = seen.result or _without_result(seen, code, digest, now)
     changes, left_out = _bounded(result.changes)
     text = result.error_text
     if left_out:
@@ -257,6 +213,21 @@ def _from_result(job: str, result: Result) -> JobEnded:
         error_code=result.error_code,
         error_text=text[:2000],
     )
+
+
+def _without_result(seen: Glimpse, code: str, digest: str, now: float) -> Result:
+    """What the runner would have written, as far as it can be told from the rest."""
+    started_at = seen.run.started_at if seen.run else 0.0
+    asked, stopped = seen.asked, seen.stopped
+    if asked is not None:
+        state, rc, error_code, text = "succeeded", 0, "", ""  # type: Tuple[str, Optional[int], str, str]
+        if code != REBOOTED:
+            text = f"the server was asked to reboot and did not within {REBOOT_LIMIT_S / 60:.0f} minutes"
+            state, rc, error_code = "failed", None, REBOOT_MISSING
+        return Result(state, rc, 0, asked.log_bytes, asked.lost, asked.log_sha256, started_at, now, [], error_code, text)
+    state = "unknown" if code == "job.no_trace" else "interrupted"
+    number = int(stopped.status) if stopped and stopped.status.isdigit() and stopped.code in ("killed", "dumped") else 0
+    return Result(state, None, number, seen.log_bytes, 0, digest, started_at, now, [], code, _INTERRUPTED[code])
 
 
 def _bounded(changes: List[Tuple[str, str, str]]) -> Tuple[List[Tuple[str, str, str]], int]:
