@@ -126,9 +126,9 @@ def test_patches_that_want_a_reboot_are_not_left_out_in_silence() -> None:
 @pytest.mark.parametrize("rc", [0, 1])
 def test_a_failing_script_is_a_failure_whatever_the_status(rc: int) -> None:
     for backend in backends():
-        reader = backend.reader("upgrade", NullConsole())  # type: ignore[attr-defined]
+        reader = backend.reader("upgrade", NullConsole())
         reader.line(SCRIPT)
-        failure = backend.failure("upgrade", Ended(rc, 0, "", ""), reader)  # type: ignore[attr-defined]
+        failure = backend.failure("upgrade", Ended(rc, 0, "", ""), reader)
         assert failure is not None
         assert failure.code == "job.script_failed"
         assert "lab-post" in failure.text
