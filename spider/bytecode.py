@@ -12,7 +12,7 @@ import sys
 import zipfile
 
 from spider.bundles import own_place
-from spider.jobfiles import create_once
+from spider.files import create_once
 from spider.logs import event
 
 _log = logging.getLogger("spider.bytecode")
