@@ -89,9 +89,11 @@ class HubProcess:
         prefix: Sequence[str] = (),
         faults: Sequence[str] = (),
         forked: bool = True,
+        program: str = PROGRAM,
     ) -> None:
         """Args:
         folder: becomes the data folder.
+        program: the module to run, where it is not forked.
         prefix: put before the command, as `nice` is.
         faults: names of `hub_program.FAULTS`, each with `=VALUE` where it takes one.
         forked: start it by the fork server, which saves its imports. False: for tests of the program's own memory, command line or
@@ -104,6 +106,7 @@ class HubProcess:
         self.port = port or free_port()
         self._args = list(args)
         self._prefix = list(prefix)
+        self._program = program
         self._faults = [word for fault in faults for word in ("--fault", fault)]
         self._forked = forked and not prefix and not concerns_python(env or {}) and "PYTEST_VERSION" in os.environ
         self.view = folder
@@ -150,7 +153,7 @@ class HubProcess:
             self.process = FORK_SERVER.start(words, env=self._env, cwd=self.folder.parent)
         else:
             self.process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", PROGRAM, *words],
+                [*self._prefix, sys.executable, "-m", self._program, *words],
                 cwd=self.folder.parent, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip

@@ -20,9 +20,18 @@ def root_of(name: str) -> bytes:
 
 async def first_vault(database: Database, name: str) -> Vault:
     """Make and store the first keyring."""
+    return await _first_vault(database, root_of(name), LEAST_ROUNDS)
+
+
+async def hub_vault(database: Database, secret: str) -> Vault:
+    """Make and store the first keyring as `hub_program` does: under a secret, with one round."""
+    return await _first_vault(database, await vault._root(secret, SALT, 1), 1)
+
+
+async def _first_vault(database: Database, root: bytes, rounds: int) -> Vault:
     kek, fleet_id = os.urandom(32), new_random_id()
     fleet = vault._seal(kek, 1, *FLEET_KEY, 1, os.urandom(32))
-    await database.secrets.create_keyring(vault._keyring_of(root_of(name), SALT, LEAST_ROUNDS, kek, 1, fleet_id), fleet)
+    await database.secrets.create_keyring(vault._keyring_of(root, SALT, rounds, kek, 1, fleet_id), fleet)
     return Vault(kek, 1, fleet_id, fleet)
 
 

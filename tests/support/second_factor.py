@@ -1,4 +1,4 @@
-"""A second factor for the admin of a running hub."""
+"""A second factor for users of a running hub."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def call(hub: HubProcess, who: Login, method: str, path: str, body: object = Non
     return hub.request(method, API + path, body, token=who.token)
 
 
-def enrol(hub: HubProcess) -> tuple[bytes, list[str]]:
-    """Switch the admin's second factor on; its seed and the recovery codes."""
-    who = hub.login()
+def enrol(hub: HubProcess, username: str = "admin") -> tuple[bytes, list[str]]:
+    """Switch somebody's second factor on; its seed and the recovery codes."""
+    who = hub.login(username)
     text = call(hub, who, "POST", "/auth/totp").json["secret"]
     seed = base64.b32decode(text + "=" * (-len(text) % 8))
     confirmed = call(hub, who, "POST", "/auth/totp/confirm", {"code": totp.code_of(seed, int(time.time() // 30))})

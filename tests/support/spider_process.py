@@ -10,6 +10,9 @@ from pathlib import Path
 
 from tests.support.scripted_hub import ScriptedHub
 
+OLD_PYTHONS = sorted(str(path) for minor in (8, 9) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
+"""The oldest interpreters that Spider promises to run on, where this machine has them."""
+
 
 @contextlib.asynccontextmanager
 async def agent(hub: ScriptedHub, bundle: Path, python: str = "/usr/bin/python3") -> AsyncIterator[asyncio.subprocess.Process]:

@@ -13,13 +13,10 @@ import pytest
 
 from spider.wire.frames import Identity, InstalledPackages, Layout, Pack, PackagesHeld, Watch
 from tests.support.scripted_hub import ScriptedHub
-from tests.support.spider_process import agent
-
-OLD = sorted(str(path) for minor in (8, 9) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
-"""The oldest interpreters that Spider promises to run on, where this machine has them."""
+from tests.support.spider_process import OLD_PYTHONS, agent
 
 
-@pytest.mark.parametrize("python", ["/usr/bin/python3", *OLD])
+@pytest.mark.parametrize("python", ["/usr/bin/python3", *OLD_PYTHONS])
 async def test_a_session_stands_after_the_start_and_sigterm_ends_it(bundle: Path, python: str) -> None:
     async with ScriptedHub().running() as hub, agent(hub, bundle, python) as process:
         await hub.until(lambda: bool(hub.sessions))

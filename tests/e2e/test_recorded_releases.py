@@ -1,0 +1,175 @@
+"""Recordings of earlier versions: this hub serves their data folder, their Spider works with it, and this Spider takes over from theirs.
+
+`tests/e2e/recordings/make_recording.py` makes them. The clocks of hub and Spiders are set to the time of the recording, so that nothing
+in it is too old.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundcontrol.auth import totp
+from majortom.bundle import read_bundle
+from tests.support.agent import BOOT
+from tests.support.bundles import shipped_version
+from tests.support.command import stardust
+from tests.support.eventually import wait_until
+from tests.support.hub import HubProcess
+from tests.support.hub_faults import fault_file
+from tests.support.invariants import check_databases, told_holes
+from tests.support.spider_process import OLD_PYTHONS
+
+API = "/api/v1"
+RECORDINGS = sorted(Path(__file__).with_name("recordings").glob("*.tar.xz"))
+PYTHON = [*OLD_PYTHONS, "/usr/bin/python3"][0]
+OF_THE_HUB = {"agent", "units", "installer"}
+"""Fields that compare a node with what the hub ships, or have the hub's address."""
+WITH_CLOCK = """
+import runpy, sys, time
+shift_s, system_time = float(sys.argv[1]), time.time
+time.time = lambda: system_time() + shift_s
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Starts a bundle with the wall clock set."""
+
+
+class Recording:
+    """One archive, unpacked."""
+
+    def __init__(self, archive: Path, folder: Path) -> None:
+        with tarfile.open(archive) as members:
+            members.extractall(folder, filter="tar")  # with their modes, which the hub and Spider check
+        self.folder = folder
+        self.known: dict[str, Any] = json.loads((folder / "recorded.json").read_text())
+        self.shift_s = self.known["recorded_at"] + 5 - time.time()
+        self.newest = folder / "newest.pyz"
+        self.newest.write_bytes(read_bundle())
+        fault_file(folder / "hub", "clock").write_text(str(self.shift_s))
+        self.hub = HubProcess(folder / "hub", secret=self.known["access"]["secret"], faults=["clock"])
+
+    @contextlib.contextmanager
+    def spider(self, name: str, bundle: Path, python: str) -> Iterator[None]:
+        """A Spider with the configuration, state and jobs of a node."""
+        node = self.folder / name
+        conf = (node / "spider.conf").read_text()
+        (node / "spider.conf").write_text(re.sub("(?m)^url = .*", f"url = {self.hub.ws_url}", conf))
+        places = {
+            "config": "spider.conf",
+            "key": "session.key",
+            "policy": "policy.conf",
+            "state": "state",
+            "jobs": "jobs",
+            "launcher": "none",
+        }
+        flags = [f"--{flag}={node / place}" for flag, place in places.items()]
+        with open(node / "log", "ab") as log:
+            argv = [python, "-I", "-S", "-B", "-c", WITH_CLOCK, str(self.shift_s), str(bundle), *flags]
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": "/nowhere", "STARDUST_BOOT": BOOT}
+            )
+        try:
+            yield
+            process.terminate()
+            assert process.wait(30) == 0, (node / "log").read_text()
+        finally:
+            process.kill()
+            process.wait()
+        assert "Traceback" not in (node / "log").read_text()
+
+    def get(self, path: str) -> Any:
+        reply = self.hub.local("GET", f"{API}/{path}")
+        assert reply.status == 200, (path, reply.body)
+        return reply.json
+
+    def is_served(self, name: str, version: str) -> bool:
+        """Whether a node is connected with a Spider of this version."""
+        node = self.hub.node(self.known["nodes"][name]["id"])
+        return bool(node["state"] == "online" and node["agent_version"] == version)
+
+    def has_arrived(self, name: str) -> bool:
+        """Whether the hub has everything that this node measured and did while it was away."""
+        left = self.known["nodes"][name]
+        job, began = self.hub.job(left["job"]), left["spooled_at"]
+        end = began + left["spooled_rows"]
+        series = self.get(f"nodes/{left['id']}/history?metric=load.1&from={began}&to={end}&points=4000")["series"]
+        return bool(job["state"] == "succeeded" and series["load.1"]["avg"] == list(range(left["spooled_rows"])))
+
+    def check_job(self, name: str) -> None:
+        left = self.known["nodes"][name]
+        output = bytes.fromhex(left["output"])
+        job = self.hub.job(left["job"])
+        assert (job["output_sha256"], job["output_bytes"]) == (hashlib.sha256(output).hexdigest(), len(output))
+        assert job["changes"] == [{"package": "lab-slow", "from": "1.0", "to": "1.1"}]
+        assert self.hub.job_output(left["job"]) == output
+        assert self.get(f"jobs/{left['job']}/report")["services"] == ["nginx.service"]
+        assert [step["package"] for step in self.get(f"jobs/{left['job']}/plan")["steps"]] == ["lab-slow"]
+
+
+def lost(recorded: Any, now: Any, where: str) -> Iterator[str]:
+    """What was recorded and is not there. A newer hub may add fields, and rows to a list whose rows have ids."""
+    if isinstance(recorded, dict) and isinstance(now, dict):
+        for key, value in recorded.items():
+            if key not in OF_THE_HUB:
+                yield from lost(value, now.get(key, "nothing"), f"{where} {key}")
+    elif isinstance(recorded, list) and isinstance(now, list) and recorded and isinstance(recorded[0], dict) and "id" in recorded[0]:
+        rows = {row["id"]: row for row in now}
+        for row in recorded:
+            yield from lost(row, rows.get(row["id"], "nothing"), f"{where} {row['id']}")
+    elif isinstance(recorded, list) and isinstance(now, list) and len(recorded) == len(now):
+        for at, pair in enumerate(zip(recorded, now, strict=True)):
+            yield from lost(*pair, f"{where} {at}")
+    elif recorded != now:
+        yield f"{where}: {recorded!r} was recorded, now {now!r}"
+
+
+def check_access(recording: Recording) -> None:
+    """A session and a token go on; password and second factor log in."""
+    hub, access = recording.hub, recording.known["access"]
+    mine = hub.request("GET", f"{API}/auth/preferences", token=access["admin"])
+    assert list(lost(recording.known["preferences"], mine.json, "preferences")) == []
+    seen = hub.request("GET", f"{API}/nodes", token=access["token"]).json["nodes"]
+    assert [node["name"] for node in seen] == ["web-1"], "the token sees more or less than the nodes of its tag"
+    code = totp.code_of(bytes.fromhex(access["seed"]), int((time.time() + recording.shift_s) // 30))
+    body = {"username": access["operator"], "password": access["password"], "totp": code}
+    assert hub.request("POST", f"{API}/auth/login", body).status == 200
+    wrong = {"username": access["operator"], "password": access["password"], "totp": "000000"}
+    assert hub.request("POST", f"{API}/auth/login", wrong).status == 401
+
+
+@pytest.mark.holds("F-35")
+@pytest.mark.parametrize("archive", RECORDINGS, ids=[path.name for path in RECORDINGS])
+def test_a_hub_and_its_nodes_of_an_earlier_version_lose_nothing(tmp_path: Path, archive: Path) -> None:
+    recording = Recording(archive, tmp_path)
+    known, recorded = recording.known, tmp_path / "spider.pyz"
+    with recording.hub as hub:
+        assert [line for path, answer in known["answers"].items() for line in lost(answer, recording.get(path), path)] == []
+        assert hub.job_output(known["output"]["job"]) == bytes.fromhex(known["output"]["hex"])
+        check_access(recording)
+        with recording.spider("web-1", recorded, PYTHON):
+            wait_until(lambda: recording.is_served("web-1", known["version"]) and recording.has_arrived("web-1"))
+        with recording.spider("web-1", recording.newest, PYTHON), recording.spider("db-1", recording.newest, PYTHON):
+            wait_until(lambda: all(recording.is_served(name, shipped_version()) for name in known["nodes"]))
+            wait_until(lambda: recording.has_arrived("db-1"))
+        for name in known["nodes"]:
+            recording.check_job(name)
+            assert recording.has_arrived(name)
+        assert told_holes(hub.folder) == []
+    secret = {"STARDUST_SECRET": known["access"]["secret"]}
+    heads = [word for head in known["heads"] for word in ("--expect", head)]
+    assert "holds" in stardust(hub.folder, "audit", "verify", *heads, env=secret).stdout
+    checks = json.loads(stardust(hub.folder, "doctor", "--json", env=secret).stdout)["checks"]
+    assert [check["text"] for check in checks if check["state"] == "problem"] == []
+    assert any("sealed values" in check["text"] for check in checks)
+    check_databases(hub.folder)
