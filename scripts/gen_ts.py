@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes capsule/src/wire/schema.gen.ts from groundcontrol/web/schema/, the metric catalogue and the error codes.
+"""Writes capsule/src/wire/schema.gen.ts from groundcontrol/web/schema/, the metric catalogue and the error codes,
+and capsule/src/core/jobs/verbs.gen.ts and verb-titles.gen.ts from the catalogue of verbs.
 
-scripts/gen_ts.py           write the file
-scripts/gen_ts.py --check   change nothing; exit 1 when the file is not current
+scripts/gen_ts.py           write the files
+scripts/gen_ts.py --check   change nothing; exit 1 when a file is not current
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from pathlib import Path
 import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "capsule" / "src" / "wire" / "schema.gen.ts"
+SOURCES = ROOT / "capsule" / "src"
 sys.path.insert(0, str(ROOT))
 
 from groundcontrol import errors  # noqa: E402  # the checkout is put on the path first
-from groundcontrol.domain import summary  # noqa: E402
+from groundcontrol.domain import summary, verbs  # noqa: E402
 from groundcontrol.web import schema  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
+from spider.wire.verbs import NONE, READONLY, VERBS  # noqa: E402
 
 HEAD = """// Made by scripts/gen_ts.py from groundcontrol/web/schema/: never edited by hand.
 """
@@ -40,6 +42,37 @@ SCALARS: dict[object, str] = {
     object: "unknown",
     type(None): "null",
 }
+
+VERBS_HEAD = """// Made by scripts/gen_ts.py from spider/wire/verbs.py and groundcontrol/domain/verbs.py: never edited by hand.
+
+import { t } from "../text/i18n";
+
+"""
+
+VERB = """/** What a server can be asked for. */
+export interface Verb {
+  /** In a node's menu, if not the title. */
+  menu?: string;
+  hint?: string;
+  /** On the button that starts it. */
+  start?: string;
+  /** What is good to know before it starts. */
+  before?: string;
+  /** Another word that finds it. */
+  also?: string;
+  /** It changes nothing that is installed. */
+  readonly?: true;
+  /** It removes or reboots. */
+  dangerous?: true;
+  /** A plan can be made and shown before. */
+  planned?: true;
+  upgrades?: true;
+  /** It maintains the agent, and is not ordered as a job. */
+  selfcare?: true;
+  packages?: "optional" | "needed";
+}
+
+"""
 
 LIVE = """/** What the page sends on the live socket, as MessagePack `[kind, body]`. */
 export type LiveRequest =
@@ -172,10 +205,39 @@ def constants() -> str:
     return "\n".join(parts)
 
 
-def generate() -> str:
-    """The whole file."""
+def verb_titles() -> str:
+    """The titles of all verbs: a file of its own, since the page's first view needs them alone."""
+    rows = "".join(f"  {json.dumps(name)}: t`{verbs.WORDS[name].title}`,\n" for name in VERBS)
+    return f"{VERBS_HEAD}export const ACTION_LABELS: Readonly<Record<string, string>> = {{\n{rows}}};\n"
+
+
+def verb_rows() -> str:
+    """The rest of each verb, in the order of a node's menu. What is not so of a verb is left out."""
+    rows = []
+    for name, words in verbs.WORDS.items():
+        verb = VERBS[name]
+        facts = {
+            "readonly": verb.policy == READONLY, "dangerous": words.dangerous, "planned": verb.planned, "upgrades": verb.upgrades, "selfcare": verb.selfcare,
+        }  # fmt: skip
+        parts = [
+            f"{field}: t`{value}`" for field, value in words._asdict().items() if isinstance(value, str) and value and field != "title"
+        ]
+        parts += [f"{fact}: true" for fact, holds in facts.items() if holds]
+        parts += [f"packages: {json.dumps(verb.packages)}"] if verb.packages != NONE else []
+        rows.append(f"  {json.dumps(name)}: {{ {', '.join(parts)} }},\n")
+    planned = " | ".join(map(json.dumps, verbs.PLANNED))
+    return f"{VERBS_HEAD}{VERB}export type PlannedVerb = {planned};\n\nexport const VERBS: Readonly<Record<string, Verb>> = {{\n{''.join(rows)}}};\n"
+
+
+def generate() -> dict[Path, str]:
+    """The whole files."""
     docs = {key: text for path in sources() for key, text in field_docs(path.read_text(encoding="utf-8")).items()}
-    return "\n".join([HEAD, *(interface(struct, docs) for struct in structs()), LIVE, constants()])
+    messages = "\n".join([HEAD, *(interface(struct, docs) for struct in structs()), LIVE, constants()])
+    return {
+        SOURCES / "wire/schema.gen.ts": messages,
+        SOURCES / "core/jobs/verb-titles.gen.ts": verb_titles(),
+        SOURCES / "core/jobs/verbs.gen.ts": verb_rows(),
+    }
 
 
 def main(argv: list[str]) -> int:
@@ -183,15 +245,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
     options = parser.parse_args(argv)
-    text = generate()
-    if options.check:
-        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_ts.py", file=sys.stderr)
-        return 1
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    old = {path: text for path, text in generate().items() if not path.exists() or path.read_text(encoding="utf-8") != text}
+    for path, text in old.items():
+        if options.check:
+            print(f"{path.relative_to(ROOT)} is not current: run scripts/gen_ts.py", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+    return 1 if options.check and old else 0
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ const read = new Set();
 for (const { program, checker, rootFiles } of projects) {
   for (const file of rootFiles) {
     const name = path.relative(path.join(here, "src"), file).split(path.sep).join("/");
-    if (read.has(name) || /\.(?:gen|d)\.ts$|^core\/text\/i18n\.ts$/.test(name)) continue;
+    if (read.has(name) || /\.d\.ts$|(?:schema|icons)\.gen\.ts$|^core\/text\/i18n\.ts$/.test(name)) continue;
     read.add(name);
     walk(program.getSourceFile(file), name, checker);
   }

@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ineligibleReason } from "../core/jobs/eligibility";
+import { JOB_VERBS } from "../core/jobs/package-actions";
 import { bestMatches } from "../core/text/fuzzy-match";
 import { tagFilter } from "../core/nodes/filter";
 import { t } from "../core/text/i18n";
@@ -19,7 +20,7 @@ import type { JobBody, NodeView } from "../state/types";
 import { rememberFocus } from "../ui/focus";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
-import { start } from "../pages/node/upgrade";
+import { start, verbIcon } from "../pages/node/upgrade";
 
 const GROUPS = { Actions: t`Actions`, Nodes: t`Nodes`, Jobs: t`Jobs`, Views: t`Views` };
 
@@ -68,14 +69,6 @@ function actions(): Entry[] {
   ];
 }
 
-/** What the menu of a node offers, in its order. */
-const VERBS: readonly (readonly [JobBody["action"], IconName])[] = [
-  ["check", "search"], ["refresh", "refresh-cw"], ["upgrade", "package"], ["security-upgrade", "shield"], ["full-upgrade", "package"], ["install", "plus"], ["remove", "x"], ["autoremove", "x"], ["hold", "lock"], ["unhold", "lock"], ["clean", "rows-3"], ["repair", "circle-alert"], ["reboot", "rotate-cw"],
-]; // prettier-ignore
-/** What changes nothing that is installed begins at once, as from the menu. */
-const AT_ONCE: readonly string[] = ["check", "refresh"];
-const ALSO: Partial<Record<JobBody["action"], string>> = { reboot: t`restart` };
-
 /** Whether one of the words begins one of those: what merely holds it somewhere is not asked for. */
 const asksFor = (text: string, words: string): boolean => {
   const named = words.toLowerCase().split(/\s+/);
@@ -98,17 +91,17 @@ function upgrades(): Entry[] {
 
 /** Orders for one node that the words name, also those that cannot be given now: those say why. The node that is shown comes first. */
 function orders(text: string): Entry[] {
-  const asked = VERBS.filter(([action]) => asksFor(text, `${actionLabel(action)} ${ALSO[action] ?? ""}`));
+  const asked = JOB_VERBS.filter(([name, { also = "" }]) => asksFor(text, `${actionLabel(name)} ${also}`));
   if (!asked.length) return [];
   const here = pageUrl.value.path.split("/")[2];
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
   const found = nodes.flatMap((node) =>
-    asked.map(([action, icon]): Entry => {
-      if (action === "upgrade") return upgrade(node);
-      const label = `${actionLabel(action)}: ${node.name}`;
-      const also = ALSO[action] ?? "";
-      const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon } as const;
-      return AT_ONCE.includes(action) ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "order", node: node.id, action }) };
+    asked.map(([name, { also = "", readonly }]): Entry => {
+      if (name === "upgrade") return upgrade(node);
+      const action = name as JobBody["action"];
+      const label = `${actionLabel(name)}: ${node.name}`;
+      const base = { key: `${action}-${node.id}`, group: "Actions", also, hint: "", why: ineligibleReason(node, action), icon: verbIcon(name) } as const;
+      return readonly ? { ...base, label, run: () => void start(node, action) } : { ...base, label: `${label}…`, run: () => showDialog({ kind: "order", node: node.id, action }) };
     }),
   );
   return [...found.filter(({ why }) => !why), ...found.filter(({ why }) => why)];

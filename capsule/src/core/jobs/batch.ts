@@ -2,6 +2,7 @@
 
 import { pluralWord, t } from "../text/i18n";
 import { actionLabel, jobEnded } from "./job-labels";
+import { VERBS } from "./verbs.gen";
 
 interface JobLike {
   state: string;
@@ -30,20 +31,18 @@ export function countJobs(jobs: readonly JobLike[]): Record<JobGroup, number> {
   return found;
 }
 
-const READS = new Set(["check", "refresh", "plan"]);
-
 /** Why a server would refuse this by its own policy; empty = it would not. What nobody knows yet is not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
   if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
   if (policy.mode === "invalid") return t`This server’s policy.conf is not valid, so it runs no jobs. Its administrator can fix that on the server, in /etc/stardust where Spider was installed.`;
-  if (policy.mode === "readonly" && action && !READS.has(action)) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
+  if (policy.mode === "readonly" && action && !VERBS[action]?.readonly) return t`This server’s own policy (mode = readonly) allows checks, plans and fresh package lists only.`;
   if (action && policy.verbs.length > 0 && !policy.verbs.some((verb) => verb === action || verb === `package.${action}` || verb === "*")) return t`This server’s own policy does not allow “${actionLabel(action)}” (verb ${action}).`;
   return "";
 }
 
 /** What removes or reboots wants the number typed. */
-export const isDangerous = (action: string): boolean => action === "remove" || action === "autoremove" || action === "reboot";
+export const isDangerous = (action: string): boolean => VERBS[action]?.dangerous === true;
 
 /** What happens if it is done to so many, in words; empty = nothing that cannot be undone. `planned`: what goes on each is shown beside it. */
 export function consequence(action: string, nodes: number, planned = false): string {
@@ -57,7 +56,7 @@ export function consequence(action: string, nodes: number, planned = false): str
     case "reboot":
       return t`${servers} ${pluralWord(nodes, "restarts", "restart")}, each as soon as its job starts. What runs there is unavailable until it is back.`;
     default:
-      return READS.has(action) ? "" : t`Services on ${servers} may restart.`;
+      return VERBS[action]?.readonly ? "" : t`Services on ${servers} may restart.`;
   }
 }
 

@@ -1,26 +1,9 @@
 /** Words for states, phases and actions of jobs. */
 
 import { t } from "../text/i18n";
+import { ACTION_LABELS } from "./verb-titles.gen";
 
-export const ACTION_LABELS: Record<string, string> = {
-  refresh: t`Refresh package lists`,
-  check: t`Check for updates`,
-  upgrade: t`Upgrade packages`,
-  "full-upgrade": t`Full upgrade`,
-  "security-upgrade": t`Security upgrade`,
-  plan: t`Plan`,
-  install: t`Install packages`,
-  remove: t`Remove packages`,
-  autoremove: t`Remove unneeded packages`,
-  hold: t`Hold packages`,
-  unhold: t`Release packages`,
-  clean: t`Clean up`,
-  repair: t`Repair packages`,
-  reboot: t`Reboot`,
-  update: t`Update agent`,
-  rekey: t`Replace keys`,
-  uninstall: t`Remove agent`,
-};
+export { ACTION_LABELS };
 
 export const PHASE_LABELS: Record<string, string> = {
   refresh: t`reading package lists`,

@@ -2,11 +2,8 @@
 
 import { pluralWord, t } from "../text/i18n";
 import { jobEnded } from "./job-labels";
+import { VERBS, type PlannedVerb, type Verb } from "./verbs.gen";
 
-const PLANNED = ["upgrade", "full-upgrade", "security-upgrade", "install", "remove", "autoremove"] as const;
-const NAMING = new Set<string>(["install", "remove", "hold", "unhold"]);
-
-type PlannedAction = (typeof PLANNED)[number];
 type KeptBackReason = "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
 
 interface Planned {
@@ -23,32 +20,11 @@ interface Stoppable {
   stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; force?: boolean } | null;
 }
 
-export const isPlanned = (action: string): action is PlannedAction => (PLANNED as readonly string[]).includes(action);
-export const wantsPackages = (action: string): boolean => NAMING.has(action);
+/** What is ordered as a job, in the order of the menus. A plan is made on the way. */
+export const JOB_VERBS: readonly (readonly [string, Verb])[] = Object.entries(VERBS).filter(([action, verb]) => !verb.selfcare && action !== "plan");
 
-/** What the button that starts it says. */
-export const START_LABELS: Record<string, string> = {
-  upgrade: t`Start upgrade`,
-  "full-upgrade": t`Start full upgrade`,
-  "security-upgrade": t`Start security upgrade`,
-  install: t`Install`,
-  remove: t`Remove packages`,
-  autoremove: t`Remove packages`,
-  hold: t`Hold`,
-  unhold: t`Release`,
-  clean: t`Clean up`,
-  repair: t`Repair`,
-  reboot: t`Reboot server`,
-};
-
-/** What is good to know before it starts. */
-export const START_HINTS: Record<string, string> = {
-  hold: t`Held packages stay as they are in every upgrade, until they are released.`,
-  unhold: t`Released packages are upgraded again with the others.`,
-  clean: t`Downloaded package files are removed from the server’s cache. Installed packages do not change.`,
-  repair: t`Finishes interrupted package work: half-configured packages, stale locks, unfinished transactions.`,
-  reboot: t`The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.`,
-};
+export const isPlanned = (action: string): action is PlannedVerb => VERBS[action]?.planned === true;
+export const wantsPackages = (action: string): boolean => VERBS[action]?.packages === "needed";
 
 const KEPT: Record<KeptBackReason, string> = {
   held: t`held on the server`,
@@ -68,7 +44,7 @@ export const splitNames = (text: string): string[] => [...new Set(text.split(/[\
 /** What a job is about; empty where it is about no packages. */
 export function packagesLabel({ action, for: planned, packages }: { action: string; for?: string | null; packages: readonly string[] }): string {
   if (packages.length) return packages.join(", ");
-  return (planned ?? action).endsWith("upgrade") ? t`All packages` : "";
+  return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
 }
 
 /** One line on the whole of a plan. */

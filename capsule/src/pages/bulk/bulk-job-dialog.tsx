@@ -1,10 +1,11 @@
 import type { VNode } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { consequence, isDangerous, policyRefusal, listSome } from "../../core/jobs/batch";
-import { START_HINTS, isPlanned, SKIP_REASON_LABELS, skippedNodes, splitNames, START_LABELS, wantsPackages } from "../../core/jobs/package-actions";
+import { isPlanned, JOB_VERBS, SKIP_REASON_LABELS, skippedNodes, splitNames, wantsPackages } from "../../core/jobs/package-actions";
 import { tElements, t } from "../../core/text/i18n";
 import { plural } from "../../core/text/units";
-import { ACTION_LABELS, actionLabel } from "../../core/jobs/job-labels";
+import { actionLabel } from "../../core/jobs/job-labels";
+import { VERBS } from "../../core/jobs/verbs.gen";
 import { submitBatch } from "../../state/batches";
 import { newIdempotencyKey } from "../../state/job-detail";
 import { closeDialog } from "../../state/dialogs";
@@ -28,7 +29,7 @@ import { isUnanswered, SENT_TEXT, startedNote, useSubmit, submitErrorText } from
 
 type Action = BatchBody["action"];
 
-const ACTIONS = Object.entries(ACTION_LABELS).filter(([action]) => action !== "plan");
+const ACTIONS: [string, string][] = JOB_VERBS.map(([action]) => [action, actionLabel(action)]);
 const MOST = 1000;
 const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server gets its own job: a failure on one does not stop the others.`, t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`];
 
@@ -79,6 +80,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
   const left = plans ? skippedNodes(plans.batch, plans.told, (id) => nodeSignal(id)?.peek().state === "online") : null;
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
+  const { start: label = actionLabel(action), before } = VERBS[action] ?? {};
   const effect = consequence(action, willing, plans?.complete || working.length > 0);
   const ready = willing > 0 && nodes.length <= MOST && (!naming || packages.length > 0) && (!danger || typed === String(willing)) && (!planning || working.length > 0);
   const choose = (next: string): void => {
@@ -164,7 +166,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
         <SelectField label={t`What to do`} value={action} onPick={choose} options={ACTIONS} />
         {chosen ? <p class="t2">{tElements`Only ${<b class="mono">{given.join(", ")}</b>}, and what it needs.`}</p> : naming && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={rename} input={{ spellcheck: false, autocapitalize: "off", autocomplete: "off" }} />}
         {plans && <PlansTable plans={plans} />}
-        {START_HINTS[action] && action !== "reboot" && <p class="t2">{START_HINTS[action]}</p>}
+        {before && action !== "reboot" && <p class="t2">{before}</p>}
         {!danger && isPlanned(action) && (
           <ul class="rules">
             {[effect, ...RULES].map((rule) => (
@@ -212,7 +214,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
           </Button>
         )}
         <Button kind={danger ? "destroy" : isPlanned(action) && !planning ? "" : "primary"} busy={sending} disabled={!ready || asking} onClick={start}>
-          {planning ? t`${START_LABELS[action] ?? actionLabel(action)} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : isPlanned(action) ? t`${START_LABELS[action] ?? actionLabel(action)} on ${willing} without plans` : t`${START_LABELS[action] ?? actionLabel(action)} on ${willing}`}
+          {planning ? t`${label} on ${working.length}, as planned` : action === "reboot" ? t`Reboot ${plural(willing, "server")}` : isPlanned(action) ? t`${label} on ${willing} without plans` : t`${label} on ${willing}`}
         </Button>
       </Foot>
     </Dialog>

@@ -1,13 +1,15 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { policyRefusal } from "../../core/jobs/batch";
+import { JOB_VERBS } from "../../core/jobs/package-actions";
+import type { Verb } from "../../core/jobs/verbs.gen";
 import { pluralWord, t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { actionLabel } from "../../core/jobs/job-labels";
 import { newIdempotencyKey, submitJob } from "../../state/job-detail";
 import { dayStart } from "../../state/day-start";
 import type { JobBody, NodeView } from "../../state/types";
-import { Icon } from "../../ui/icon";
+import { Icon, type IconName } from "../../ui/icon";
 import { MenuButton, type MenuItem } from "../../ui/menu";
 import { lazy } from "../../ui/lazy";
 import { startJob } from "../jobs/submit/start-job";
@@ -16,6 +18,11 @@ import type { JobDialogProps } from "../jobs/submit/job-dialog";
 const JobDialog = lazy<JobDialogProps>(t`the dialog`, async () => (await import("../jobs/submit/job-dialog")).JobDialog);
 
 type Action = JobBody["action"];
+
+const ICONS: Partial<Record<string, IconName>> = {
+  check: "search", refresh: "refresh-cw", "security-upgrade": "shield", install: "plus", remove: "x", autoremove: "x", hold: "lock", unhold: "lock", clean: "rows-3", repair: "circle-alert", reboot: "rotate-cw",
+}; // prettier-ignore
+export const verbIcon = (action: string): IconName => ICONS[action] ?? "package";
 
 /** Why nothing can be started here; empty = it can. */
 export function refusal(view: NodeView, action?: Action): string {
@@ -35,34 +42,23 @@ export function UpgradeMenu({ view }: { view: NodeView }): VNode {
   const [asked, setAsked] = useState<Action | null>(null);
   const { total, security, checked_at } = view.updates;
   const all = refusal(view);
-  const item = (action: Action, label: string, hint: string, icon: MenuItem["icon"], run: () => void): MenuItem[] => {
-    const why = refusal(view, action);
-    return why ? [] : [{ label, hint, ...(icon ? { icon } : {}), run }];
+  const hints: Partial<Record<string, string>> = {
+    check: checked_at ? t`last checked ${timeOrDate(checked_at, dayStart.value)}` : t`not checked yet`,
+    upgrade: total === null ? t`available updates not known` : t`${total} ${pluralWord(total, "update")}`,
+    "security-upgrade": security ? t`${security} for security` : t`only what is for security`,
   };
+  const items = (belongs: (verb: Verb) => boolean | undefined): MenuItem[] =>
+    JOB_VERBS.filter(([name, verb]) => belongs(verb) && !refusal(view, name as Action)).map(([name, { menu = actionLabel(name), hint = "", readonly }]) => {
+      const action = name as Action;
+      return { label: readonly ? menu : t`${menu}…`, hint: hints[name] ?? hint, icon: verbIcon(name), run: readonly ? () => void start(view, action) : () => setAsked(action) };
+    });
   const words = total ? t`Upgrade ${total}` : t`Upgrade`;
-  const ask = (action: Action, label: string, hint: string, icon?: MenuItem["icon"]): MenuItem[] => item(action, label, hint, icon, () => setAsked(action));
   return (
     <>
       <MenuButton
         label={security ? t`${words} ${security} for security` : words}
         note={all}
-        groups={
-          all
-            ? []
-            : [
-                [
-                  ...item("check", t`Check for updates`, checked_at ? t`last checked ${timeOrDate(checked_at, dayStart.value)}` : t`not checked yet`, "search", () => void start(view, "check")),
-                  ...item("refresh", t`Refresh package lists`, t`reads the repositories again`, "refresh-cw", () => void start(view, "refresh")),
-                ],
-                [
-                  ...ask("upgrade", t`Upgrade packages…`, total === null ? t`available updates not known` : t`${total} ${pluralWord(total, "update")}`, "package"),
-                  ...ask("security-upgrade", t`Security upgrade…`, security ? t`${security} for security` : t`only what is for security`, "shield"),
-                  ...ask("full-upgrade", t`Full upgrade…`, t`may also remove packages`, "package"),
-                ],
-                [...ask("install", t`Install…`, t`packages by name`, "plus"), ...ask("remove", t`Remove…`, t`packages by name`, "x"), ...ask("autoremove", t`Remove unneeded packages…`, "", "x")],
-                [...ask("hold", t`Hold…`, t`keep packages as they are`, "lock"), ...ask("unhold", t`Release…`, t`upgrade them again`, "lock"), ...ask("clean", t`Clean up…`, t`downloaded files`, "rows-3"), ...ask("repair", t`Repair…`, t`interrupted package work`, "circle-alert"), ...ask("reboot", t`Reboot…`, "", "rotate-cw")],
-              ]
-        }
+        groups={all ? [] : [items(({ readonly }) => readonly), items(({ upgrades }) => upgrades), items(({ planned, upgrades }) => planned && !upgrades), items(({ planned, readonly }) => !planned && !readonly)]}
       >
         <Icon name="package" size="small" />
         <span>{words} </span>

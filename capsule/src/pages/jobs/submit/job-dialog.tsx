@@ -1,8 +1,10 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { START_HINTS, isPlanned, splitNames, START_LABELS, wantsPackages } from "../../../core/jobs/package-actions";
+import { isDangerous } from "../../../core/jobs/batch";
+import { isPlanned, splitNames, wantsPackages } from "../../../core/jobs/package-actions";
 import { t } from "../../../core/text/i18n";
 import { actionLabel, jobEnded, phaseLabel, stateLabel } from "../../../core/jobs/job-labels";
+import { VERBS } from "../../../core/jobs/verbs.gen";
 import { nodeSignal } from "../../../state/fleet";
 import { JobDetail, newIdempotencyKey, submitJob } from "../../../state/job-detail";
 import { planOf } from "../../../state/plans";
@@ -139,7 +141,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const sure = action !== "reboot" || typed === view.name;
   const ready = sure && !(plans && (!plan || !plan.complete || empty)) && !(naming && packages.length === 0);
   const again = { ask: () => void askForPlan(), read: readAgain, anew: planAgain, start };
-  const danger = action === "remove" || action === "autoremove" || action === "reboot";
+  const { start: label = t`Start`, before } = VERBS[action] ?? {};
   return (
     <Dialog title={`${actionLabel(action)}: ${view.name}`} subtitle={view.address} icon="package" {...(plans ? { size: "wide" as const } : {})} onClose={onClose}>
       <div class="body">
@@ -159,7 +161,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
         )}
         {away && <Banner mark={<Glyph kind="stale" label="" />}>{t`The node is not connected. A job waits a few minutes for it to come back, then expires.`}</Banner>}
         {naming && !asked && <TextField label={t`Packages`} hint={t`Exact names, separated by spaces.`} value={names} onText={setNames} input={{ autofocus: true, spellcheck: false, autocapitalize: "off", readOnly: busy }} />}
-        {START_HINTS[action] && <p class="t2">{START_HINTS[action]}</p>}
+        {before && <p class="t2">{before}</p>}
         {action === "reboot" && <ConfirmName name={view.name} value={typed} onText={setTyped} />}
         {plans && (asked || busy) && !plan && !trouble && (
           <p class="t2 row" role="status">
@@ -202,8 +204,8 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
             {t`Show plan`}
           </Button>
         ) : (
-          <Button kind={danger ? "destroy" : "primary"} busy={sending} disabled={busy || !ready} onClick={start}>
-            {START_LABELS[action] ?? t`Start`}
+          <Button kind={isDangerous(action) ? "destroy" : "primary"} busy={sending} disabled={busy || !ready} onClick={start}>
+            {label}
           </Button>
         )}
       </footer>

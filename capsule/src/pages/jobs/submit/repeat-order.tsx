@@ -1,13 +1,12 @@
 import type { VNode } from "preact";
-import { wantsPackages } from "../../../core/jobs/package-actions";
-import { ACTION_LABELS } from "../../../core/jobs/job-labels";
+import { JOB_VERBS, wantsPackages } from "../../../core/jobs/package-actions";
 import { showDialog } from "../../../state/dialogs";
 import { mayAct } from "../../../state/session";
 import type { JobBody } from "../../../state/types";
 import { Button } from "../../../ui/button";
 
 /** What a person may order, of all that jobs do. */
-const isOrder = (action: string): action is JobBody["action"] => action !== "plan" && action in ACTION_LABELS;
+const isOrder = (action: string): action is JobBody["action"] => JOB_VERBS.some(([name]) => name === action);
 
 /** Back to the dialog in which it was ordered, with the same in it; nothing is done before that. */
 export function RepeatOrder({ nodes, action, packages, label }: { nodes: readonly string[]; action: string; packages: readonly string[]; label: string }): VNode | null {

@@ -1,0 +1,23 @@
+// Made by scripts/gen_ts.py from spider/wire/verbs.py and groundcontrol/domain/verbs.py: never edited by hand.
+
+import { t } from "../text/i18n";
+
+export const ACTION_LABELS: Readonly<Record<string, string>> = {
+  "refresh": t`Refresh package lists`,
+  "check": t`Check for updates`,
+  "plan": t`Plan`,
+  "upgrade": t`Upgrade packages`,
+  "full-upgrade": t`Full upgrade`,
+  "security-upgrade": t`Security upgrade`,
+  "install": t`Install packages`,
+  "remove": t`Remove packages`,
+  "autoremove": t`Remove unneeded packages`,
+  "hold": t`Hold packages`,
+  "unhold": t`Release packages`,
+  "clean": t`Clean up`,
+  "repair": t`Repair packages`,
+  "reboot": t`Reboot`,
+  "update": t`Update agent`,
+  "rekey": t`Replace keys`,
+  "uninstall": t`Remove agent`,
+};

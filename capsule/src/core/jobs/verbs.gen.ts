@@ -1,0 +1,48 @@
+// Made by scripts/gen_ts.py from spider/wire/verbs.py and groundcontrol/domain/verbs.py: never edited by hand.
+
+import { t } from "../text/i18n";
+
+/** What a server can be asked for. */
+export interface Verb {
+  /** In a node's menu, if not the title. */
+  menu?: string;
+  hint?: string;
+  /** On the button that starts it. */
+  start?: string;
+  /** What is good to know before it starts. */
+  before?: string;
+  /** Another word that finds it. */
+  also?: string;
+  /** It changes nothing that is installed. */
+  readonly?: true;
+  /** It removes or reboots. */
+  dangerous?: true;
+  /** A plan can be made and shown before. */
+  planned?: true;
+  upgrades?: true;
+  /** It maintains the agent, and is not ordered as a job. */
+  selfcare?: true;
+  packages?: "optional" | "needed";
+}
+
+export type PlannedVerb = "upgrade" | "full-upgrade" | "security-upgrade" | "install" | "remove" | "autoremove";
+
+export const VERBS: Readonly<Record<string, Verb>> = {
+  "check": { readonly: true },
+  "refresh": { hint: t`reads the repositories again`, readonly: true },
+  "plan": { readonly: true },
+  "upgrade": { start: t`Start upgrade`, planned: true, upgrades: true, packages: "optional" },
+  "security-upgrade": { start: t`Start security upgrade`, planned: true, upgrades: true },
+  "full-upgrade": { hint: t`may also remove packages`, start: t`Start full upgrade`, planned: true, upgrades: true },
+  "install": { menu: t`Install`, hint: t`packages by name`, start: t`Install`, planned: true, packages: "needed" },
+  "remove": { menu: t`Remove`, hint: t`packages by name`, start: t`Remove packages`, dangerous: true, planned: true, packages: "needed" },
+  "autoremove": { start: t`Remove packages`, dangerous: true, planned: true },
+  "hold": { menu: t`Hold`, hint: t`keep packages as they are`, start: t`Hold`, before: t`Held packages stay as they are in every upgrade, until they are released.`, packages: "needed" },
+  "unhold": { menu: t`Release`, hint: t`upgrade them again`, start: t`Release`, before: t`Released packages are upgraded again with the others.`, packages: "needed" },
+  "clean": { hint: t`downloaded files`, start: t`Clean up`, before: t`Downloaded package files are removed from the server’s cache. Installed packages do not change.` },
+  "repair": { menu: t`Repair`, hint: t`interrupted package work`, start: t`Repair`, before: t`Finishes interrupted package work: half-configured packages, stale locks, unfinished transactions.` },
+  "reboot": { start: t`Reboot server`, before: t`The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.`, also: t`restart`, dangerous: true },
+  "update": { selfcare: true },
+  "rekey": { selfcare: true },
+  "uninstall": { selfcare: true },
+};
