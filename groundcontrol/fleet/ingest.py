@@ -12,7 +12,6 @@ from groundcontrol.domain.history import StoredPack
 from groundcontrol.domain.ids import NodeId
 from groundcontrol.domain.late import LatePack, LostRows
 from groundcontrol.errors import HubError, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
-from groundcontrol.fleet.ports import Work
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.store.base import Marks, MetricStore
 from spider.clock import Clock
@@ -71,14 +70,8 @@ class Ingest:
         self.dropped = 0
         """Packs of sessions that ended before their commit: never acknowledged, so the node sends them again."""
 
-    def offer(self, agent: AgentSession, pack: Offer) -> Work | None:
-        """Take a pack. Returns what to wait for where this agent, or everybody, has too much waiting: it is taken only then."""
-        if agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES or self._waiting_bytes >= TOTAL_BYTES:
-            return self._take_later(agent, pack)
-        self._take(agent, pack)
-        return None
-
-    async def _take_later(self, agent: AgentSession, pack: Offer) -> None:
+    async def offer(self, agent: AgentSession, pack: Offer) -> None:
+        """Take a pack; waits while this agent, or all agents together, have too much waiting."""
         while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
             await agent.wait_for_room()
             if agent.over:

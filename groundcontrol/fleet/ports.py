@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from groundcontrol.bus.base import Bus
 from groundcontrol.domain.history import StoredPack
@@ -18,10 +18,6 @@ from spider.wire.frames import InstalledPackages, JobAnswer, JobEnded, JobOutput
 
 if TYPE_CHECKING:
     from groundcontrol.fleet.session import AgentSession
-
-Hear = Callable[[bytes], "Work | None"]
-"""Takes a message, and returns what is still to be waited for before the next one."""
-Work = Coroutine[Any, Any, None]
 
 JobMessage = JobAnswer | JobOutput | JobProgress | JobPlan | JobReport | JobEnded
 
@@ -39,15 +35,6 @@ class AgentSocket(Protocol):
 
     async def receive(self) -> bytes:
         """The next binary message. Raises SocketClosed; ProtocolError for what is none."""
-        ...
-
-    async def each(self, hear: Hear, patience: Callable[[bytes], float]) -> None:
-        """Give every message to `hear` as it comes, the next one when what it returned is done; never returns.
-
-        Args: patience: for how many seconds a message may wait, to be heard with those of others.
-
-        Raises: SocketClosed; ProtocolError for what is no message; what `hear` raises.
-        """
         ...
 
     async def send(self, data: bytes) -> None:
@@ -94,8 +81,8 @@ class JobSink(Protocol):
 class Readings(Protocol):
     """Where samples go: `fleet/ingest.py` makes them durable, `fleet/registry.py` shows them."""
 
-    def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> Work | None:
-        """Take a pack. Returns what to wait for where this agent, or everybody, has too much waiting: it is taken only then."""
+    async def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> None:
+        """Take a pack; waits while this agent, or all agents together, have too much waiting."""
         ...
 
 

@@ -24,7 +24,6 @@ from groundcontrol.fleet.newest import Newest, NewestRow
 from groundcontrol.fleet.session import AgentSession
 from groundcontrol.fleet.skew import FAMILY as SKEW_FAMILY
 from groundcontrol.fleet.skew import Skews, skew_of
-from groundcontrol.fleet.together import LISTED_S
 from groundcontrol.fleet.unsaved import PASSING
 from groundcontrol.store.base import Store
 from spider.clock import Clock
@@ -34,6 +33,8 @@ from spider.wire.metrics import parse_series
 
 log = logging.getLogger(__name__)
 
+LISTED_S: Final = 0.03
+"""How long new values wait for those of other nodes until lists are told of them."""
 SUSPECT_S: Final = 900.0
 """A clone that is still there is refused every five minutes (`spider.backoff.CLONE_S`): so long after the last time it is gone."""
 TICK_S: Final = 1.0

@@ -28,9 +28,8 @@ from groundcontrol.fleet.intake import (
     read_updates,
 )
 from groundcontrol.fleet.layouts import Layouts
-from groundcontrol.fleet.ports import AgentSocket, Collaborators, SocketClosed, Work
+from groundcontrol.fleet.ports import AgentSocket, Collaborators, SocketClosed
 from groundcontrol.fleet.quota import COSTLY, VALUES_OF_A_FRAME
-from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.fleet.unsaved import PASSING, RETRY_S, Save, Unsaved
 from groundcontrol.store.base import Marks
 from spider.logs import event
@@ -39,7 +38,6 @@ from spider.wire.frames import (
     CLOSE_GOING_AWAY,
     CLOSE_SLOW,
     HEARTBEAT_S,
-    KINDS_TO_HUB,
     SILENCE_LIMIT_S,
     STREAM_BACKFILL,
     STREAM_LIVE,
@@ -86,8 +84,6 @@ LOOK_UP_S: Final = 1.0
 STUCK_LIMIT_S: Final = 10.0
 """A socket that takes nothing for this long is closed."""
 
-_UNHURRIED: Final = frozenset(bytes([kind]) for kind, cls in KINDS_TO_HUB.items() if cls in (Pack, Table))
-"""Kinds that each node sends again and again: one by one they would wake the hub as often."""
 _CHEAP: Final = frozenset({Pack, Late, JobOutput})
 """Messages that come in numbers, and count for one."""
 
@@ -151,30 +147,17 @@ class AgentSession:
 
         Raises: SocketClosed, ProtocolError, StoreError.
         """
-        ended: Exception | None = None
         try:
             async with self._beside:
-                await self.socket.each(self._hear, self._patience)
-        except ExceptionGroup as ends:
-            ended = ends.exceptions[0]
-            ends.__traceback__ = None  # it leads to a frame that holds the group, and by its errors this session
-        if ended is not None:
-            try:
-                raise ended  # here, where the group does not become its context: that would be a circle as well
-            finally:
-                del ended
+                while True:
+                    await self._hear(await self.socket.receive())
+        except ExceptionGroup as ended:
+            raise ended.exceptions[0] from None
 
-    def _patience(self, data: bytes) -> float:
-        if data[1:2] not in _UNHURRIED:
-            return 0.0
-        if self.watched_until <= self._monotonic():
-            return UNSEEN_S
-        return 0.0 if self._with.bus.heard(self.live) else LISTED_S
-
-    def _hear(self, data: bytes) -> Work | None:
-        """Apply a message. Returns what it asks for and has to be waited for; the store is where nearly all of them go at once."""
+    async def _hear(self, data: bytes) -> None:
+        """Apply a message."""
         if self.over:
-            return None
+            return
         now = self._monotonic()
         message = self._link.receive(data, now)
         self._heard_at = now
@@ -182,51 +165,43 @@ class AgentSession:
         frames = (1.0 if message is None or type(message) in _CHEAP else COSTLY) + self._owed
         self._owed = 0.0
         wait_s = self._quota.spend(now, frames, len(data))
-        if wait_s:
-            return self._slowly(message, wait_s)
-        return None if message is None else self._apply(message)
-
-    async def _slowly(self, message: Message | None, wait_s: float) -> None:
-        """Wait first: who has its message applied and comes back at once would never have waited."""
-        event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
-        await self.paused(self._held_up(min(wait_s, SILENCE_LIMIT_S)))
-        work = None if message is None or self.over else self._apply(message)
-        if work is not None:
-            await work
+        if wait_s:  # before it is applied: a node that dials again after each message would never have waited
+            event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
+            await self.paused(self._held_up(min(wait_s, SILENCE_LIMIT_S)))
+        if message is not None and not self.over:
+            await self._apply(message)
 
     async def _held_up(self, wait_s: float) -> None:
         until = self._monotonic() + wait_s
         while (left := until - self._monotonic()) > 0 and not self.over:
             await self._with.clock.sleep(min(left, LOOK_UP_S))
 
-    def _apply(self, message: Message) -> Work | None:
-        work: Work | None
+    async def _apply(self, message: Message) -> None:
         match message:
             case Pack():
-                work = self._pack(message)
+                await self._pack(message)
             case Late():
-                work = self._late(message)
+                await self._late(message)
             case Gap():
-                work = self._gap(message)
+                await self._gap(message)
             case JobOutput() | JobProgress() | JobAnswer() | JobPlan() | JobReport() | JobEnded():
-                work = self.paused(self._with.jobs.heard(self, message))
+                await self.paused(self._with.jobs.heard(self, message))
             case Layout():
-                work = self._layout(message)
+                await self._layout(message)
             case LogLines():
-                work = self._log_lines(message)
+                await self._log_lines(message)
             case Identity():
-                work = self._identity(message)
+                await self._identity(message)
             case Updates():
-                work = self._updates(message)
+                await self._updates(message)
             case Table():
-                work = self._with.facts.table(self, message)
+                await self._with.facts.table(self, message)
             case InstalledPackages():
-                work = self.paused(self._with.facts.packages(self, message))
+                await self.paused(self._with.facts.packages(self, message))
             case Farewell():
-                work = self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
+                await self.paused(self._with.farewell(self, clean(message.why, MAX_FAREWELL_CHARS), clean(message.left, MAX_LEFT_CHARS)))
             case _:
                 raise ProtocolError("a message that a node does not send")
-        return work
 
     async def _log_lines(self, message: LogLines) -> None:
         batch, until = read_log_lines(message, self._with.clock.now()), self._monotonic() + SAID_AGAIN_S
@@ -287,7 +262,7 @@ class AgentSession:
             except PASSING:
                 await self._held_up(RETRY_S)
 
-    def _pack(self, message: Pack) -> Work | None:
+    async def _pack(self, message: Pack) -> None:
         layout = self._layouts.get(message.layout)
         rows = check_pack(message, layout)
         assert layout is not None  # check_pack has refused it
@@ -301,9 +276,9 @@ class AgentSession:
         stored = StoredPack(self.session, message.stream, message.seq, message.layout, first, last, message.coding, body)
         if message.stream == STREAM_LIVE:
             self._with.show(self, layout, rows)
-        return self._with.readings.offer(self, stored)
+        await self._with.readings.offer(self, stored)
 
-    def _late(self, message: Late) -> Work | None:
+    async def _late(self, message: Late) -> None:
         layout = self._layouts.get(message.layout)
         rows, sent = check_late(message, layout)
         assert layout is not None  # check_late has refused it
@@ -313,13 +288,13 @@ class AgentSession:
         body = self._kept(times[1], len(rows), message.body)
         self._quota.store(len(body), len(rows), times[1] - times[0])
         late = LatePack(self.session, message.seq, message.journal, message.number, sent, message.layout, *times, message.coding, body)
-        return self._with.readings.offer(self, late)
+        await self._with.readings.offer(self, late)
 
-    def _gap(self, message: Gap) -> Work | None:
+    async def _gap(self, message: Gap) -> None:
         sent = check_gap(message)
         self._follow(message)
         span = (message.family, message.first_ms, message.last_ms, message.rows)
-        return self._with.readings.offer(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
+        await self._with.readings.offer(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
 
     def _follow(self, message: Late | Gap) -> None:
         """What comes late is counted from 0 in each session."""

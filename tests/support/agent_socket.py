@@ -65,26 +65,15 @@ class Ear:
     def __init__(self) -> None:
         self.heard: list[bytes] = []
         self.go_on = asyncio.Event()
-        self.waits_s = 0.0
-        self.socket: AgentSocket | None = None
-
-    def __call__(self, message: bytes) -> Coroutine[Any, Any, None] | None:
-        if message.startswith(b"?"):
-            raise ProtocolError("wrong")
-        if message.startswith(b"!"):
-            return self._wait(message)
-        self.heard.append(message)
-        return None
-
-    async def _wait(self, message: bytes) -> None:
-        await self.go_on.wait()
-        self.heard.append(message)
-
-    def patience(self, message: bytes) -> float:
-        return self.waits_s if message.startswith(b"~") else 0.0
 
     async def live(self, socket: AgentSocket) -> None:
-        await socket.each(self, self.patience)
+        while True:
+            message = await socket.receive()
+            if message.startswith(b"?"):
+                raise ProtocolError("wrong")
+            if message.startswith(b"!"):
+                await self.go_on.wait()
+            self.heard.append(message)
 
     async def has(self, count: int) -> None:
         await eventually(lambda: len(self.heard) == count, 10, f"heard {self.heard[:10]}")

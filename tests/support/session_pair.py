@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from types import SimpleNamespace
 from typing import Final, cast
 
@@ -40,6 +39,10 @@ class Metrics:
         self.saved.append(layout)
 
 
+async def _take(_agent: AgentSession, _pack: object) -> None:
+    """Takes every pack."""
+
+
 class Hub:
     """As much of one as a session needs that says layouts."""
 
@@ -62,7 +65,7 @@ class Hub:
             onward=Onward(self.clock),
             quotas=self.quotas,
             store=SimpleNamespace(metrics=self.metrics),
-            readings=SimpleNamespace(offer=lambda _agent, _pack: None),
+            readings=SimpleNamespace(offer=_take),
             show=lambda _agent, _layout, _rows: None,
         )
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
@@ -90,10 +93,4 @@ class Meeting:
 
     def says(self, message: Message) -> asyncio.Task[None]:
         """What the hub does about it."""
-        work = self.agent._hear(self._link.send(message))
-
-        async def done(work: Awaitable[None] | None) -> None:
-            if work is not None:
-                await work
-
-        return asyncio.create_task(done(work), name="hearing")
+        return asyncio.create_task(self.agent._hear(self._link.send(message)), name="hearing")

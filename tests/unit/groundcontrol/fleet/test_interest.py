@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import NamedTuple, cast
 
@@ -21,14 +21,13 @@ from groundcontrol.fleet.codec import CODEC
 from groundcontrol.fleet.intake import KnownLayout, check_layout
 from groundcontrol.fleet.interest import AT_ONCE, FIRST_LOOK_S, Watching
 from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.ports import Collaborators, Hear
+from groundcontrol.fleet.ports import Collaborators
 from groundcontrol.fleet.quota import Quotas
-from groundcontrol.fleet.registry import WRITTEN_S, Registry
+from groundcontrol.fleet.registry import LISTED_S, WRITTEN_S, Registry
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.fleet.together import LISTED_S, UNSEEN_S
 from groundcontrol.store.base import Marks, Store
 from spider.wire.codec import NODE_CODEC
-from spider.wire.frames import STREAM_LIVE, LogLines, Message, Pack, Row, Table, Watch
+from spider.wire.frames import Row, Watch
 from spider.wire.metrics import RHYTHM_S
 from spider.wire.session import Hello, Link
 from tests.support.agent import layout_of
@@ -49,9 +48,6 @@ class Wire:
     async def receive(self) -> bytes:
         await asyncio.Event().wait()
         return b""
-
-    async def each(self, hear: Hear, patience: Callable[[bytes], float]) -> None:
-        await asyncio.Event().wait()
 
     async def send(self, data: bytes) -> None:
         message = self._link.receive(data, 0.0)
@@ -259,17 +255,6 @@ async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_lon
             assert not place.registry._fresh, took_s
             assert await anext(lists) == NodesFresh((NODE,))
             now_s += LISTED_S - took_s
-
-
-async def test_what_each_node_sends_again_and_again_may_wait_for_others_and_nothing_else(place: Place) -> None:
-    packed: list[Message] = [Pack(STREAM_LIVE, 0, bytes(8), 0, b""), Table("processes", 0, 0, [], []), LogLines("", "", 0, [], [], [], [])]
-    pack, table, lines = [NODE_CODEC.encode(each) for each in packed]
-    place.agent.watched_until = place.clock.monotonic() + 10
-    assert [place.agent._patience(each) for each in (pack, table, lines)] == [LISTED_S, LISTED_S, 0.0]
-    async with place.bus.subscribe(place.agent.live, limit=10, policy="ordered"):
-        assert [place.agent._patience(each) for each in (pack, table, lines)] == [0.0, 0.0, 0.0]
-    place.agent.watched_until = 0.0
-    assert [place.agent._patience(each) for each in (pack, table, lines)] == [UNSEEN_S, UNSEEN_S, 0.0]
 
 
 async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(place: Place) -> None:
