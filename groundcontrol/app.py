@@ -44,7 +44,8 @@ from groundcontrol.fleet.ports import Collaborators
 from groundcontrol.fleet.quota import Quotas
 from groundcontrol.fleet.registry import Registry
 from groundcontrol.janitor import Janitor
-from groundcontrol.jobs.runner import JobRunner
+from groundcontrol.jobs.dispatch import Dispatch
+from groundcontrol.jobs.receive import Receiver
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.wishes import check_policy
 from groundcontrol.lifecycle import (
@@ -112,7 +113,7 @@ class Parts:
     registry: Registry
     ingest: Ingest
     watching: Watching
-    jobs: JobRunner
+    jobs: Receiver
     deployments: DeploymentService
     joining: Joining
     updates: UpdateService
@@ -246,7 +247,8 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     registry = Registry(store, bus, clock, hub, await store.sessions.left_online(hub))
     ingest = Ingest(store.metrics, clock)
     watching = Watching(registry, bus, clock)
-    jobs = JobRunner(store, bus, clock, registry, refusals, vault.fleet_key, config.jobs_at_once, bundle)
+    dispatch = Dispatch(store, bus, clock, registry, vault.fleet_key, config.jobs_at_once, bundle)
+    jobs = Receiver(store, bus, clock, dispatch, refusals)
     orders = JobService(store, bus, clock, config.jobs_at_once)
     deployments = DeploymentService(
         config=config, store=store, bus=bus, vault=vault, clock=clock, bundle=bundle, wait_online=registry.wait_online, close=registry.close,
@@ -295,7 +297,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
     runner = make_runner(app)
     counting = Counting(
-        registry, ingest, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
+        registry, ingest, dispatch, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
         lambda: database.trouble is not None,
     )  # fmt: skip
     vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: figures(counting))

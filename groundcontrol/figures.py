@@ -11,7 +11,8 @@ from groundcontrol.compactor import Compactor
 from groundcontrol.fleet.door import AgentDoor
 from groundcontrol.fleet.ingest import Ingest
 from groundcontrol.fleet.registry import Registry
-from groundcontrol.jobs.runner import JobRunner
+from groundcontrol.jobs.dispatch import Dispatch
+from groundcontrol.jobs.receive import Receiver
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.web.http.health import Figure
 from groundcontrol.web.protocol import HubRunner
@@ -34,7 +35,8 @@ class Counting(NamedTuple):
 
     registry: Registry
     ingest: Ingest
-    jobs: JobRunner
+    dispatch: Dispatch
+    jobs: Receiver
     door: AgentDoor
     auth: AuthService
     compactor: Compactor
@@ -64,7 +66,7 @@ def figures(parts: Counting) -> Iterator[Figure]:
     yield _gauge("compaction_backlog", "Hours of nodes that are over and in no chunk yet.", compactor.backlog)
     yield _gauge("packs_set_aside", "Packs that cannot be read and stay in no chunk.", compactor.aside)
     yield _counter("job_output_bytes_total", "Output of jobs that was committed.", parts.jobs.output_bytes)
-    yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.jobs.ended)
+    yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.dispatch.ended)
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
     yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
     yield _counter("pages_cut_total", "Live pages that were cut since they did not take what was sent to them.", parts.live.cut)

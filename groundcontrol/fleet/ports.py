@@ -67,7 +67,7 @@ class WantedJobs(NamedTuple):
 
 
 class JobSink(Protocol):
-    """Where job messages go; `jobs/runner.py`."""
+    """Where job messages go; `jobs/receive.py`."""
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs: ...
     async def joined(self, agent: AgentSession) -> None: ...

@@ -95,6 +95,7 @@ class Dispatch:
         """Of nodes that have not come back since."""
         self._stops = Stops(store, clock, registry, fleet_key)
         self.ended = 0
+        """Jobs that reached a final state."""
 
     async def run(self) -> None:
         """Follow pokes, and sweep; until cancelled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -54,7 +55,7 @@ CLOSE_INTERNAL: Final = 1011
 
 
 class Receiver:
-    """Works off what each node says, in its order; one node's trouble is its own."""
+    """Works off what each node says, in its order; one node's trouble is its own. A `fleet.ports.JobSink`."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: Dispatch, refusals: Refusals) -> None:
         self._store = store
@@ -65,6 +66,15 @@ class Receiver:
         self._short: Counter[JobId] = Counter()
         """How often a job was said to have ended while output was missing."""
         self.output_bytes = 0
+        """Output that was committed."""
+        self._inboxes: dict[AgentSession, Inbox] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Dispatch jobs and work off what the nodes say, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._dispatch.run(), name="job dispatch")
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs:
         """What a node hears in its welcome about the jobs that it still keeps."""
@@ -77,6 +87,26 @@ class Receiver:
             return WantedJobs((), (), ())
         held = await self._store.jobs.held(ids, session.node)
         return WantedJobs(list(held), list(held.values()), await self._store.jobs.finished(ids, session.node))
+
+    async def joined(self, agent: AgentSession) -> None:
+        """A node is back: hand over again what it never saw, and name what it has lost."""
+        await self._dispatch.joined(agent)
+
+    async def heard(self, agent: AgentSession, message: JobMessage) -> None:
+        """Take a message; waits while this agent has too many in work."""
+        inbox = self._inboxes.get(agent)
+        if inbox is None:
+            if self._group is None or agent.over:
+                return
+            inbox = self._inboxes[agent] = Inbox()
+            self._group.create_task(self.work(agent, inbox), name=f"jobs of {agent.node.id}")
+        await inbox.put(message)
+
+    def left(self, agent: AgentSession) -> None:
+        """A session is over; what came of it is still worked off."""
+        inbox = self._inboxes.pop(agent, None)
+        if inbox is not None:
+            inbox.close()
 
     async def work(self, agent: AgentSession, inbox: Inbox) -> None:
         """Apply the messages of one session, until it is over. Output comes first, but no stream of it keeps progress back for long."""

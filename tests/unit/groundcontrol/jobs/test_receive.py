@@ -19,10 +19,9 @@ from groundcontrol.domain.scope import SYSTEM, Actor, Scope
 from groundcontrol.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
 from groundcontrol.fleet.registry import SUSPECT_S, Registry
 from groundcontrol.fleet.session import AgentSession
-from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, UNANSWERED_S, Refusal
+from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, UNANSWERED_S, Dispatch, Refusal
 from groundcontrol.jobs.inbox import Inbox
-from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S
-from groundcontrol.jobs.runner import JobRunner
+from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S, Receiver
 from groundcontrol.jobs.service import ROUND_S, JobService
 from groundcontrol.jobs.upkeep import MAX_GENERATION
 from groundcontrol.refusals import Refusals
@@ -70,9 +69,9 @@ class Bench:
         self.clock = clock
         self.bus = LocalBus()
         self.service = JobService(store, self.bus, clock, 2)
-        self.runner = JobRunner(
-            store, self.bus, clock, Registry(store, self.bus, clock, HUB), Refusals(store.log, clock), FLEET_KEY, 2, b"no bundle"
-        )
+        registry = Registry(store, self.bus, clock, HUB)
+        self.dispatch = Dispatch(store, self.bus, clock, registry, FLEET_KEY, 2, b"no bundle")
+        self.receiver = Receiver(store, self.bus, clock, self.dispatch, Refusals(store.log, clock))
         self.node = NodeId(new_random_id())
 
     async def session(self) -> Session:
@@ -110,10 +109,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
     job = await bench.order()
     bench.clock.advance(START_LIMIT_S - 1)
-    await bench.runner._dispatch._expire()
+    await bench.dispatch._expire()
     assert await bench.state(job) == ("queued", "")
     bench.clock.advance(2)
-    await bench.runner._dispatch._expire()
+    await bench.dispatch._expire()
     assert await bench.state(job) == ("expired", "job.expired")
     events = (await bench.store.log.events(SYSTEM, 10)).items
     assert [(event.type, event.severity) for event in events] == [("job.expired", "warning")]
@@ -121,7 +120,7 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
 
 @pytest.mark.holds("S-43")
 async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench: Bench) -> None:
-    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    dispatch, registry = bench.dispatch, bench.dispatch._registry
     session, job = await bench.session(), await bench.order()
     registry.suspect(bench.node)
     await dispatch._take(None, [session])
@@ -137,7 +136,7 @@ async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench:
 
 @pytest.mark.holds("S-43")
 async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_it_is_gone(bench: Bench) -> None:
-    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    dispatch, registry = bench.dispatch, bench.dispatch._registry
     job, _ = await bench.dispatched()
     registry.suspect(bench.node)
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
@@ -158,7 +157,7 @@ async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_
 
 
 async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> None:
-    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    dispatch, registry = bench.dispatch, bench.dispatch._registry
     job, session = await bench.dispatched()
     await bench.store.jobs.advance(job.id, "accepted", session, JobEvidence())
     await bench.service.cancel(SYSTEM, job.id)
@@ -179,7 +178,7 @@ async def test_an_order_says_the_hub_s_own_time_to_nodes_that_know_it(bench: Ben
     key = node_keys(FLEET_KEY, bench.node, 1).launch
     for features, at in (((), None), ((ORDER_TIME,), int(bench.clock.now()))):
         agent = Listener(node, session, Hello((), 1, features), [])
-        await bench.runner._dispatch.send(cast("AgentSession", agent), job, 3600.0)
+        await bench.dispatch.send(cast("AgentSession", agent), job, 3600.0)
         [start] = agent.told
         assert isinstance(start, JobStart)
         told = open_order(key, start.order)
@@ -193,10 +192,10 @@ async def test_an_outdated_order_is_sent_again_and_says_why_when_its_time_is_ove
     inbox = Inbox()
     await inbox.put(JobAnswer(job.id, "refused", "outdated", 0))
     inbox.close()
-    await bench.runner._receiver.work(cast("AgentSession", agent), inbox)
+    await bench.receiver.work(cast("AgentSession", agent), inbox)
     assert await bench.state(job) == ("dispatched", "")
     bench.clock.advance(START_LIMIT_S + 1)
-    await bench.runner._dispatch._expire()
+    await bench.dispatch._expire()
     assert await bench.state(job) == ("expired", "job.outdated")
 
 
@@ -207,7 +206,7 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     inbox = Inbox()
-    working = asyncio.create_task(bench.runner._receiver.work(cast("AgentSession", agent), inbox))
+    working = asyncio.create_task(bench.receiver.work(cast("AgentSession", agent), inbox))
     for number in range(40):
         await inbox.put(JobAnswer(job.id, "refused", "busy" if number % 2 else "expired", 0))
     inbox.close()
@@ -218,7 +217,7 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
 
 
 async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
-    dispatch, session = bench.runner._dispatch, await bench.session()
+    dispatch, session = bench.dispatch, await bench.session()
     rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), MAX_GENERATION), [])
     dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
@@ -228,7 +227,7 @@ async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench
 
 
 async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
-    dispatch, registry, session = bench.runner._dispatch, bench.runner._dispatch._registry, await bench.session()
+    dispatch, registry, session = bench.dispatch, bench.dispatch._registry, await bench.session()
     rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
     registry.suspect(bench.node)
     await dispatch._take(None, [session])
@@ -238,7 +237,7 @@ async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> N
 
 
 async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_named(bench: Bench) -> None:
-    dispatch, registry = bench.runner._dispatch, bench.runner._dispatch._registry
+    dispatch, registry = bench.dispatch, bench.dispatch._registry
     session, job = await bench.session(), await bench.order()
     registry.suspect(bench.node)
     bench.clock.advance(SUSPECT_S / 2)
@@ -286,15 +285,15 @@ async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_
     jobs = [(await bench.order()).id for _ in range(4)]
     session = await bench.session()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
-    bench.runner._dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
-    await bench.runner._dispatch._take(None, [session])
+    bench.dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.dispatch._take(None, [session])
     assert agent.started == jobs[:1]
     words: list[JobAnswer | JobEnded] = [over(jobs[0]), JobAnswer(jobs[1], "refused", "no-space", 0), over(jobs[2])]
     for at, said in enumerate(words, 2):
         inbox = Inbox()
         await inbox.put(said)
         inbox.close()
-        await bench.runner._receiver.work(cast("AgentSession", agent), inbox)
+        await bench.receiver.work(cast("AgentSession", agent), inbox)
         assert agent.started == jobs[:at], said
 
 
@@ -303,22 +302,22 @@ async def hear(bench: Bench, agent: Talker, *words: JobAnswer | JobEnded) -> Non
     for said in words:
         await inbox.put(said)
     inbox.close()
-    await bench.runner._receiver.work(cast("AgentSession", agent), inbox)
+    await bench.receiver.work(cast("AgentSession", agent), inbox)
 
 
 async def renewing(bench: Bench) -> tuple[Job, Talker]:
     """A node that was handed an order for new keys."""
     rekey, session = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey")), await bench.session()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
-    bench.runner._dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
-    await bench.runner._dispatch._take(None, [session])
+    bench.dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.dispatch._take(None, [session])
     assert agent.started == [rekey.id]
     return rekey, agent
 
 
 @pytest.mark.holds("SAFETY-50")
 async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(bench: Bench) -> None:
-    dispatch = bench.runner._dispatch
+    dispatch = bench.dispatch
     rekey, agent = await renewing(bench)
     waiting = await bench.order()
     await hear(bench, agent, JobAnswer(rekey.id, "accepted", "", 0), over(rekey.id))
@@ -338,7 +337,7 @@ async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(
 
 @pytest.mark.holds("SAFETY-50")
 async def test_a_node_that_does_not_come_back_with_its_new_keys_is_asked_again_after_a_while(bench: Bench) -> None:
-    dispatch = bench.runner._dispatch
+    dispatch = bench.dispatch
     rekey, agent = await renewing(bench)
     job = await bench.order()
     await hear(bench, agent, over(rekey.id))
@@ -356,14 +355,14 @@ async def test_an_order_under_keys_that_were_just_replaced_is_sent_again(bench: 
     """The hub was started again meanwhile, or what carried the order out was killed after it had put the keys in place."""
     rekey, agent = await renewing(bench)
     await hear(bench, agent, over(rekey.id)._replace(state=end))
-    bench.runner._dispatch._new_keys.clear()
+    bench.dispatch._new_keys.clear()
     job = await bench.order()
-    await bench.runner._dispatch._take(None)
+    await bench.dispatch._take(None)
     await hear(bench, agent, JobAnswer(job.id, "refused", "bad-mac", 0))
     assert await bench.state(job) == ("dispatched", "")
     again = Talker(agent.node, await bench.session())
     again.hello = Hello((), 2)
-    await bench.runner._dispatch.joined(cast("AgentSession", again))
+    await bench.dispatch.joined(cast("AgentSession", again))
     assert again.started == [job.id]
     bench.clock.advance(KEYS_CHANGE_S + 1)
     await hear(bench, again, JobAnswer(job.id, "refused", "bad-mac", 0))  # then it is the truth
@@ -389,10 +388,10 @@ async def test_a_wish_to_stop_that_comes_when_the_keys_are_replaced_is_not_refus
 async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:
     job, _ = await bench.dispatched()
     bench.clock.advance(START_LIMIT_S + 1)
-    await bench.runner._dispatch._expire()
+    await bench.dispatch._expire()
     assert await bench.state(job) == ("dispatched", "")
     bench.clock.advance(UNANSWERED_S)
-    await bench.runner._dispatch._expire()
+    await bench.dispatch._expire()
     assert await bench.state(job) == ("unknown", "job.no_answer")
 
 
@@ -400,9 +399,9 @@ async def test_what_a_node_is_told_of_its_jobs_in_the_welcome(bench: Bench) -> N
     job, session = await bench.dispatched()
     await bench.store.jobs.append_output(job.id, 0, b"12345", session)
     stranger = new_random_id()
-    wanted = await bench.runner.wanted(session, [job.id, stranger])
+    wanted = await bench.receiver.wanted(session, [job.id, stranger])
     assert (list(wanted.ids), list(wanted.offsets), list(wanted.forget)) == ([job.id], [5], [stranger])
-    assert await bench.runner.wanted(session, []) == ((), (), ())
+    assert await bench.receiver.wanted(session, []) == ((), (), ())
 
 
 async def test_who_may_order_and_take_back(bench: Bench) -> None:
@@ -452,7 +451,7 @@ async def test_jobs_of_a_large_batch_may_begin_as_late_as_their_round_comes(benc
     session = await bench.session()
     [dispatch] = await bench.store.jobs.take(None, [session], bench.clock.now())
     assert dispatch.job.not_after == bench.clock.now() + START_LIMIT_S, "from when it is handed over it has ten minutes"
-    await bench.runner._dispatch._expire()
+    await bench.dispatch._expire()
     assert (await bench.store.batches.batch(SYSTEM, small.id)).counts == {"expired": 2}
 
 
@@ -508,7 +507,7 @@ async def test_a_job_that_prints_without_end_tells_where_it_stands_all_the_same(
     agent = Printer(bench, await bench.store.nodes.node(SYSTEM, bench.node), session, job)
     await agent.inbox.put(JobProgress(job.id, 0, "plan", -1, "", ""))
     await agent.print()
-    await bench.runner._receiver.work(cast("AgentSession", agent), agent.inbox)
+    await bench.receiver.work(cast("AgentSession", agent), agent.inbox)
     assert agent.phases[0] is None
     assert agent.phases[1] == "plan"
     changed = agent.phases.index("commit")
@@ -522,7 +521,7 @@ async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_th
 ) -> None:
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
-    bench.runner._dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    bench.dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
     await bench.store.jobs.advance(job.id, "running", session, JobEvidence())
     await bench.service.cancel(SYSTEM, job.id)
     real, refused = bench.store.jobs.advance, list[object]()
@@ -538,7 +537,7 @@ async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_th
     await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", "half of it is done", "too_late"))
     if ended:
         await inbox.put(over(job.id))
-    working = asyncio.create_task(bench.runner._receiver.work(cast("AgentSession", agent), inbox))
+    working = asyncio.create_task(bench.receiver.work(cast("AgentSession", agent), inbox))
 
     async with asyncio.timeout(10):
         while inbox.progress or (ended and JobDone(job.id) not in agent.told):
@@ -566,7 +565,7 @@ async def test_progress_that_cannot_be_is_not_written_again_and_again(bench: Ben
     monkeypatch.setattr(bench.store.jobs, "advance", refuse)
     inbox = Inbox()
     await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", ""))
-    working = asyncio.create_task(bench.runner._receiver.work(cast("AgentSession", agent), inbox))
+    working = asyncio.create_task(bench.receiver.work(cast("AgentSession", agent), inbox))
     async with asyncio.timeout(10):
         await eventually(lambda: not inbox.progress)
         inbox.close()
