@@ -23,6 +23,7 @@ from groundcontrol.bus.local import LocalBus
 from groundcontrol.config import Config
 from groundcontrol.deployments.lists.reading import read_list
 from groundcontrol.deployments.script import Invitations
+from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.deployments.updates import UpdateService
 from groundcontrol.domain.deployments import (
     INSTALL_STEPS,
@@ -45,6 +46,7 @@ from groundcontrol.errors import NotFound
 from groundcontrol.fleet.damage import Damages
 from groundcontrol.fleet.events import NodeEvents
 from groundcontrol.fleet.facts import Facts
+from groundcontrol.fleet.registry import Registry
 from groundcontrol.jobs.service import JobService
 from groundcontrol.refusals import Refusals
 from groundcontrol.store.base import AuditEntry, Store
@@ -71,7 +73,7 @@ KEY = bytes(range(32))
 PEPPER = bytes(range(32, 64))
 
 
-class PlayedNodes:
+class PlayedNodes(Registry):
     """`fleet.registry`, as far as the page sees it."""
 
     def __init__(self) -> None:
@@ -109,7 +111,7 @@ async def never_online(_node: NodeId, _timeout_s: float) -> None:
     raise TimeoutError
 
 
-class PlayedDeployer:
+class PlayedDeployer(DeploymentService):
     """`deployments.service` without servers: it keeps what it was asked."""
 
     def __init__(self, store: Store) -> None:
