@@ -49,7 +49,6 @@ from groundcontrol.jobs.receive import Receiver
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.wishes import check_policy
 from groundcontrol.lifecycle import (
-    Collector,
     Keeper,
     LoopLag,
     StopSignals,
@@ -291,7 +290,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     janitor = Janitor(
         store, clock, facts, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
-        outvoted=registry.outvoted, onward=onward.now, collect=Collector().look,
+        outvoted=registry.outvoted, onward=onward.now,
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, janitor.may_compact, store.nodes.id_of)
     app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -28,9 +27,6 @@ EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
 SHRINK_EVERY_S: Final = 60.0
 """So often caches and what is free among the heaps go back. At ten minutes they were full most of the time."""
-COLLECT_EVERY_S: Final = 600.0
-"""So often what came since is looked through for cycles (`lifecycle.Collector`); the interpreter's stores of used tuples, which grow for an hour,
-are emptied with it."""
 KEEP_JOBS_S: Final = 400 * 86_400.0
 """For so long it is known what was ever done to a node, with all that it printed; events and deployments are kept as long."""
 KEEP_REFUSALS_S: Final = 90 * 86_400.0
@@ -84,13 +80,12 @@ class Janitor:
         probe: Callable[[], Awaitable[StoreError | None]],
         last_seen: float | None = None,
         shrink: Callable[[], Awaitable[None]] | None = None,
-        collect: Callable[[], object] = gc.collect,
         outvoted: Callable[[], bool | None] = lambda: False,
         onward: Callable[[], float] | None = None,
     ) -> None:
-        """`shrink` gives memory back that is held for nothing in particular, `collect` looks for cycles. `retention` holds until somebody sets
-        another one; `last_seen` is when the database was last written to. `outvoted`: most nodes have another time; None: there is none to
-        ask. `onward`: the latest that the clock ever showed, and what went by since.
+        """`shrink` gives memory back that is held for nothing in particular. `retention` holds until somebody sets another one; `last_seen`
+        is when the database was last written to. `outvoted`: most nodes have another time; None: there is none to ask. `onward`: the latest
+        that the clock ever showed, and what went by since.
         """
         self._store = store
         self._clock = clock
@@ -104,7 +99,6 @@ class Janitor:
         """What stood in the way of the last probe and was told here."""
         self._probe = probe
         self._shrink = shrink
-        self._collect = collect
         self._outvoted = outvoted
         self._onward = onward or clock.now
 
@@ -127,7 +121,7 @@ class Janitor:
         probed_at = self._clock.monotonic()
         expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
         told_at = probed_at - HEADS_EVERY_S
-        shrunk_at = collected_at = probed_at
+        shrunk_at = probed_at
         while True:
             now = self._clock.monotonic()
             believed = self._steady.believed()
@@ -142,9 +136,6 @@ class Janitor:
                     expired_at = now
                     if self._is_right():
                         await self._expire(self._facts.id)
-                if now - collected_at >= COLLECT_EVERY_S:
-                    collected_at = now
-                    self._collect()
                 if self._shrink is not None and now - shrunk_at >= SHRINK_EVERY_S:
                     shrunk_at = now
                     await self._shrink()

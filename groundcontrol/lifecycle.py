@@ -28,9 +28,7 @@ _PR_SET_DUMPABLE: Final = 4
 SWITCH_S: Final = 0.0005
 """How long a thread may keep the interpreter while another waits for it. What threads get done is the same (`scripts/bench hub.beside_a_thread`)."""
 COLLECT_AFTER: Final = (20_000, 20, 10)
-"""New objects until the youngest are looked through, and how often that is until the older are (`gc.set_threshold`)."""
-EVERYTHING_AFTER: Final = 36
-"""Looks of a `Collector` until it looks through everything: six hours of looks every ten minutes."""
+"""New objects until the youngest generation is searched, and how often that is until the next older one is (`gc.set_threshold`)."""
 LARGE_BYTES: Final = 1 << 20
 """What is asked for in one piece of at least this size goes back to the system when it is free."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -150,33 +148,14 @@ def share_the_interpreter() -> None:
 
 
 def collect_seldom() -> None:
-    """Look for cycles when many more objects are there than before, and never among those that live as long as the process.
+    """Search for reference cycles when many more objects exist than before, and never among those that live as long as the process.
 
-    What a frame is made of is gone with its last reference. At the interpreter's own 700 objects a hub of some hundred nodes looked through
-    its sessions several times a second, an eighth of what its loop did.
+    What a frame is made of is freed with its last reference. At the interpreter's own 700 objects, a hub of some hundred nodes searched its
+    sessions several times a second, an eighth of the work of its loop.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-
-
-class Collector:
-    """Looks for cycles among what came since the last time, and now and then among everything.
-
-    What was looked through once and is still there is taken out of it: with a thousand nodes connected, all of it takes 40 ms, in
-    which nothing else happens, and finds nothing, since a session that ends is gone with its last reference. Cycles of what had lived for
-    longer wait for the next look at everything.
-    """
-
-    def __init__(self) -> None:
-        self._looks = 0
-
-    def look(self) -> None:
-        self._looks += 1
-        if self._looks % EVERYTHING_AFTER == 0:
-            gc.unfreeze()
-        gc.collect()
-        gc.freeze()
 
 
 def forget_environment(names: Iterable[str]) -> None:

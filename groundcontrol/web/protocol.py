@@ -139,7 +139,6 @@ class _Connection(web.RequestHandler):
         self._end_unread()
         self._crowd.remove(self)
         super().connection_lost(exc)
-        self._data_received_cb = None  # aiohttp leaves it there, and it leads back here through the socket that was told of every byte
 
     def data_received(self, data: bytes) -> None:
         if self._payload_parser is not None:  # WebSocket: one long request, that is neither silent nor idle

@@ -30,7 +30,6 @@ from groundcontrol.errors import (
 from groundcontrol.web import schema
 from groundcontrol.web.costs import Cost
 from groundcontrol.web.errors import live_error
-from groundcontrol.web.letting_go import forget, let_go
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.job_stream import JobStream
 from groundcontrol.web.live.messages import encode
@@ -178,11 +177,8 @@ class Connection:
                 group.create_task(self._watch_rights(), name="live rights")
                 group.create_task(self._wait_for_end(), name="live end")
                 await self._read()
-        except BaseExceptionGroup as ended:  # `except*` would show us a copy, and leave the group that holds itself
+        except* (_End, ConnectionError) as ended:
             code, reason = _why(ended)
-            if ended.split((_End, ConnectionError))[1] is not None:
-                raise
-            forget(ended)
         finally:
             topics = list(self._topics)
             for stop in list(self._topics.values()):
@@ -190,7 +186,7 @@ class Connection:
             self._topics.clear()
             self._outgoing.clear()
             await self._close(code, reason, topics)
-            let_go(self._socket)
+            self._socket._cancel_heartbeat()  # noqa: SLF001  # the answer to a close has started it again
 
     async def _close(self, code: int, reason: str, topics: list[str]) -> None:
         """Say why and go; what the browser does not fetch within seconds is given up."""

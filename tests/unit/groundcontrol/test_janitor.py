@@ -20,7 +20,6 @@ from groundcontrol.fleet.onward import Onward
 from groundcontrol.janitor import (
     AHEAD_S,
     BEAT_S,
-    COLLECT_EVERY_S,
     EXPIRE_EVERY_S,
     HEADS_EVERY_S,
     KEEP_JOBS_S,
@@ -147,7 +146,7 @@ async def test_the_ends_of_the_audit_chains_are_told_at_the_start_and_once_a_day
 
 
 async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does_not_end_the_rounds(tmp_path: Path) -> None:
-    clock, given, beats, searched = ManualClock(), list[float](), list[float](), list[float]()
+    clock, given, beats = ManualClock(), list[float](), list[float]()
     database, store = await opened(tmp_path, clock)
 
     async def shrink() -> None:
@@ -158,10 +157,9 @@ async def test_memory_is_given_back_every_minute_and_a_database_that_cannot_does
         beats.append(clock.monotonic())
 
     began = clock.monotonic()
-    async with rounds(database, store, clock, probe=probe, shrink=shrink, collect=lambda: searched.append(clock.monotonic())):
+    async with rounds(database, store, clock, probe=probe, shrink=shrink):
         await advance_until(clock, lambda: len(given) == 11, SHRINK_EVERY_S / 2)
         assert [(at - began) / SHRINK_EVERY_S for at in given] == list(range(1, 12))
-        assert [(at - began) / COLLECT_EVERY_S for at in searched] == [1]
         assert len(beats) == 11  # the rest of the rounds went on
 
 

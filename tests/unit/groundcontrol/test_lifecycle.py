@@ -38,38 +38,6 @@ def test_what_hashing_a_password_takes_is_given_back() -> None:
     assert int(ran.stdout) < 10 << 20  # one hash takes 19 MiB, and each of two threads would keep as much
 
 
-LOOKS = """
-import gc, sys, weakref
-from groundcontrol.lifecycle import EVERYTHING_AFTER, Collector
-
-class Ring:
-    def __init__(self):
-        self.itself = self
-
-held = [[number] for number in range(200_000)]
-old = Ring()
-looker = Collector()
-looker.look()
-left = len(gc.get_objects())
-young = weakref.ref(Ring())
-old_one = weakref.ref(old)
-del old
-looker.look()
-assert young() is None, "what came since is looked through"
-assert old_one() is not None, "what was there before is not"
-for _ in range(EVERYTHING_AFTER - 2):
-    looker.look()
-assert old_one() is None, "now and then everything is"
-print(left, len(held))
-"""
-
-
-def test_a_look_for_cycles_is_as_long_as_what_came_since_the_last_one() -> None:
-    ran = subprocess.run([sys.executable, "-c", LOOKS], capture_output=True, text=True, check=True, timeout=60)
-    left, held = map(int, ran.stdout.split())
-    assert left < held / 100
-
-
 HELD_PAGES = """
 import asyncio, ctypes, sqlite3, sys
 from pathlib import Path
