@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import LineTooLong
 from groundcontrol.auth.addresses import limit_key
 from groundcontrol.config import Network
 from groundcontrol.errors import BadRequest, HeadersTooLarge, HubError, TooLarge
+from groundcontrol.web.aiohttp_private import BareResponse, ServerRunner, WatchedHandler
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.headers import HeaderWriter
 from groundcontrol.web.limits import WebLimits
@@ -40,14 +41,6 @@ LINGER_S: Final = 2.0
 log = logging.getLogger(__name__)
 
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-class _Bare(web.Response):
-    """An answer outside of the application, where nobody takes the software's name out again."""
-
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        self.headers.popall(hdrs.SERVER, None)
 
 
 class _Crowd:
@@ -111,8 +104,8 @@ def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
         one.drop_idle()
 
 
-class _Connection(web.RequestHandler):
-    __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "place", "user")
+class _Connection(WatchedHandler):
+    __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "place", "user", "websocket")
 
     def __init__(self, headers: HeaderWriter, crowd: _Crowd, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
@@ -122,6 +115,8 @@ class _Connection(web.RequestHandler):
         self._unread: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         """Read of a request that is not whole yet."""
+        self.websocket = False
+        """One long request, that is neither silent nor idle."""
         self.place = ""
         self.user = ""
         """Who asks at this moment."""
@@ -140,13 +135,18 @@ class _Connection(web.RequestHandler):
         self._crowd.remove(self)
         super().connection_lost(exc)
 
+    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        """What the bytes are for from now on: aiohttp calls this when a WebSocket is open."""
+        self.websocket = True
+        super().set_parser(parser, data_received_cb)
+
     def data_received(self, data: bytes) -> None:
-        if self._payload_parser is not None:  # WebSocket: one long request, that is neither silent nor idle
+        if self.websocket:
             super().data_received(data)
             return
-        idle, before = self.idle, self._request_count
+        idle, before = self.idle, self.heads_read
         super().data_received(data)
-        if self._request_count > before:
+        if self.heads_read > before:
             self._head_bytes = 0
             self._end_deadline()
             self._crowd.heard(self)
@@ -162,7 +162,7 @@ class _Connection(web.RequestHandler):
         super().pause_writing()
         if self.transport is not None:
             self._unread = asyncio.get_running_loop().call_later(self._crowd.limits.unread_s, self.drop_unread)
-            if self._payload_parser is None:  # what waits for a page or a node is bounded where it is sent
+            if not self.websocket:  # what waits for a page or a node is bounded where it is sent
                 self._crowd.unread.add(self)
 
     def resume_writing(self) -> None:
@@ -183,12 +183,12 @@ class _Connection(web.RequestHandler):
     @property
     def silent(self) -> bool:
         """Whether it has not asked for anything yet."""
-        return self._request_count == 0
+        return self.heads_read == 0
 
     @property
     def idle(self) -> bool:
         """Whether it has been answered and has not asked for more."""
-        return self._request_count > 0 and self._waiter is not None and not self._waiter.done()
+        return self.heads_read > 0 and self.awaits_request
 
     def drop_silent(self) -> None:
         """End a connection that still has not asked for anything."""
@@ -261,7 +261,7 @@ class _Connection(web.RequestHandler):
         else:
             event(log, "request_crashed", logging.ERROR, error=repr(exc))
             error = HubError("outside of any handler")
-        response = problem_response(error, _Bare)
+        response = problem_response(error, BareResponse)
         self._headers_of.write(response)
         response.force_close()
         return response
@@ -292,28 +292,18 @@ def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
         expected = request.headers.getall(hdrs.EXPECT, [])
         if all(one.lower() in ("", "100-continue") for one in expected):
             return await handler(request)
-        response = problem_response(BadRequest("this hub does not know what the header Expect asks for"), _Bare)
+        response = problem_response(BadRequest("this hub does not know what the header Expect asks for"), BareResponse)
         headers.write(response)
         return response
 
     return handle
 
 
-class HubRunner(web.AppRunner):
+class HubRunner(ServerRunner):
     """Runs the application with the hub's limits. A request body is never inflated: that would happen before anybody logged in."""
 
     def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
-        super().__init__(
-            app,
-            handle_signals=False,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=KEEPALIVE_S,
-            lingering_time=LINGER_S,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-        )
+        super().__init__(app, handle_signals=False)
         self._header_writer = headers
         self._crowd = _Crowd(proxies, limits)
 
@@ -322,5 +312,17 @@ class HubRunner(web.AppRunner):
         """Connections that were ended since they did not take what waited for them."""
         return self._crowd.cut
 
-    async def _make_server(self) -> web.Server:
-        return _Server(self._header_writer, self._crowd, await super()._make_server(), **self._kwargs)
+    def make_server(self, inner: web.Server) -> web.Server:
+        """Our own connections in place of aiohttp's."""
+        return _Server(
+            self._header_writer,
+            self._crowd,
+            inner,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=LINGER_S,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+        )

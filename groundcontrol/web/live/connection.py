@@ -28,6 +28,7 @@ from groundcontrol.errors import (
     Unauthenticated,
 )
 from groundcontrol.web import schema
+from groundcontrol.web.aiohttp_private import stop_heartbeat
 from groundcontrol.web.costs import Cost
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.limits import LiveLimits
@@ -186,7 +187,7 @@ class Connection:
             self._topics.clear()
             self._outgoing.clear()
             await self._close(code, reason, topics)
-            self._socket._cancel_heartbeat()  # noqa: SLF001  # the answer to a close has started it again
+            stop_heartbeat(self._socket)
 
     async def _close(self, code: int, reason: str, topics: list[str]) -> None:
         """Say why and go; what the browser does not fetch within seconds is given up."""
