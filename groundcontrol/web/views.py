@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -22,8 +22,15 @@ from groundcontrol.store.base import ListedSession
 from groundcontrol.web import schema
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
 
+V = TypeVar("V", bound=schema.Answer)
 Latest = Mapping[str, tuple[float | None, float]]
 """Series -> (value, taken at)."""
+
+
+def _view(kind: type[V], model: object, **computed: object) -> V:
+    """The view of a model: its fields of the same names, and those that are computed. Fields that the view does not have are left out."""
+    same = {name: getattr(model, name) for name in kind.__struct_fields__ if name not in computed}
+    return kind(**{name: list(value) if type(value) is tuple else value for name, value in same.items()}, **computed)
 
 
 def samples(latest: Latest) -> dict[str, schema.Sample]:
@@ -65,14 +72,11 @@ def user_view(user: User, *, must_enrol: bool = False) -> schema.UserView:
 
 def account_view(person: Person) -> schema.AccountView:
     user = person.user
-    return schema.AccountView(
-        username=user.username,
-        role=user.role,
-        disabled=user.disabled,
-        must_change_password=user.must_change_password,
+    return _view(
+        schema.AccountView,
+        user,
         totp_enabled=user.totp_since is not None,
         grants=grants_view(user.grants),
-        created_at=user.created_at,
         last_seen_at=person.last_seen_at,
     )
 
@@ -82,33 +86,11 @@ def grants_view(grants: Grants | None) -> schema.GrantsView | None:
 
 
 def session_view(listed: ListedSession, current: SessionId | None) -> schema.SessionView:
-    session = listed.session
-    return schema.SessionView(
-        id=session.id,
-        username=listed.username,
-        created_at=session.created_at,
-        last_seen_at=session.last_seen_at,
-        expires_at=session.expires_at,
-        address=session.address,
-        user_agent=session.user_agent,
-        second_factor=session.second_factor,
-        current=session.id == current,
-    )
+    return _view(schema.SessionView, listed.session, username=listed.username, current=listed.session.id == current)
 
 
 def token_view(token: ApiToken) -> schema.ApiTokenView:
-    return schema.ApiTokenView(
-        id=token.id,
-        username=token.username,
-        name=token.name,
-        role=token.role,
-        grants=grants_view(token.grants),
-        sensitive=token.sensitive,
-        created_at=token.created_at,
-        expires_at=token.expires_at,
-        last_used_at=token.last_used_at,
-        last_address=token.last_address,
-    )
+    return _view(schema.ApiTokenView, token, grants=grants_view(token.grants))
 
 
 def node_view(
@@ -171,27 +153,17 @@ def _host_key_view(key: HostKey, deployment: Deployment) -> schema.HostKeyView:
 
 def deployment_view(deployment: Deployment) -> schema.DeploymentView:
     key, error, jump, earlier = deployment.host_key, deployment.error, deployment.wishes.jump, deployment.wishes.earlier
-    return schema.DeploymentView(
-        id=deployment.id,
-        kind=deployment.kind,
-        state=deployment.state,
-        node_id=deployment.node_id,
-        host=deployment.host,
-        port=deployment.port,
-        username=deployment.username,
-        name=deployment.name,
+    return _view(
+        schema.DeploymentView,
+        deployment,
         host_key=None if key is None else _host_key_view(key, deployment),
-        steps=[schema.StepView(**step._asdict()) for step in deployment.steps],
-        error=schema.DeploymentErrorView(**error._asdict()) if error is not None else None,
-        created_by=deployment.created_by,
-        created_at=deployment.created_at,
-        ended_at=deployment.ended_at,
+        steps=[schema.StepView(*step) for step in deployment.steps],
+        error=None if error is None else schema.DeploymentErrorView(*error),
         jump=None if jump is None else _jump_view(jump),
         batch_id=deployment.batch,
         again=deployment.wishes.again,
         forced=deployment.wishes.forced,
-        earlier=None if earlier is None else schema.EarlierView(earlier.tries, earlier.step, earlier.left, list(earlier.kept)),
-        version=deployment.version,
+        earlier=None if earlier is None else _view(schema.EarlierView, earlier),
     )
 
 
@@ -199,16 +171,10 @@ def server_list_view(reading: Reading) -> schema.ServerListView:
     return schema.ServerListView(
         format=reading.format,
         servers=[
-            schema.ListedServerView(
-                line=one.line,
-                host=one.host,
-                port=one.port,
-                username=one.username,
-                name=one.name,
-                tags=list(one.tags),
-                host_key=one.host_key,
+            _view(
+                schema.ListedServerView,
+                one,
                 jump=None if one.jump is None else schema.PlaceView(*one.jump),
-                notes=list(one.notes),
                 problems=[schema.ListProblemView(*problem) for problem in one.problems],
             )
             for one in reading.servers
@@ -219,45 +185,23 @@ def server_list_view(reading: Reading) -> schema.ServerListView:
 
 
 def job_view(job: Job) -> schema.JobView:
-    return schema.JobView(
-        id=job.id,
-        node_id=job.node_id,
-        action=job.action,
-        packages=list(job.packages),
+    return _view(
+        schema.JobView,
+        job,
         for_=job.for_action,
-        plan=job.plan,
-        reboot=job.reboot,
-        state=job.state,
-        phase=job.phase,
-        progress_percent=job.progress_percent,
-        package=job.package,
-        note=job.note,
-        exit_code=job.exit_code,
-        output_bytes=job.output_bytes,
         output_total_bytes=job.output_bytes + job.lost_bytes,
-        output_sha256=job.output_sha256,
-        last_output_at=job.last_output_at,
-        plan_digest=job.plan_digest,
-        has_report=job.has_report,
         stop=_stop(job),
-        batch_id=job.batch_id,
-        follows=job.follows,
-        created_by=job.created_by,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        ended_at=job.ended_at,
-        changes=[schema.ChangeView(package=change.package, before=change.before, after=change.after) for change in job.changes],
+        changes=[schema.ChangeView(*change) for change in job.changes],
         error=_job_error(job),
-        version=job.version,
     )
 
 
 def _stop(job: Job) -> schema.StopView | None:
-    return None if job.stop is None else schema.StopView(**job.stop._asdict())
+    return None if job.stop is None else schema.StopView(*job.stop)
 
 
 def _job_error(job: Job) -> schema.JobErrorView | None:
-    return None if job.error is None else schema.JobErrorView(**job.error._asdict())
+    return None if job.error is None else schema.JobErrorView(*job.error)
 
 
 def plan_view(job_id: str, plan: Plan) -> schema.PlanView:
@@ -279,15 +223,7 @@ def plan_view(job_id: str, plan: Plan) -> schema.PlanView:
 
 
 def report_view(job_id: str, report: Report) -> schema.ReportView:
-    return schema.ReportView(
-        job_id=job_id,
-        reboot=report.reboot,
-        reboot_why=report.reboot_why,
-        services=list(report.services),
-        config_files=[schema.ConfigFileView(**file._asdict()) for file in report.config_files],
-        failed_units=list(report.failed_units),
-        notes=list(report.notes),
-    )
+    return _view(schema.ReportView, report, job_id=job_id, config_files=[schema.ConfigFileView(*file) for file in report.config_files])
 
 
 def batch_summary(batch: Batch) -> schema.BatchSummaryView:
@@ -309,7 +245,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
         "reboot": wish.reboot,
         "state": "running" if batch.ended_at is None else "done",
         "counts": batch.counts,
-        "refused": [schema.RefusedView(**refused._asdict()) for refused in batch.refused],
+        "refused": [schema.RefusedView(*refused) for refused in batch.refused],
         "created_by": batch.created_by,
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
@@ -317,46 +253,15 @@ def _batch(batch: Batch) -> dict[str, Any]:
 
 
 def _batch_job(job: Job) -> schema.BatchJobView:
-    return schema.BatchJobView(
-        id=job.id,
-        node_id=job.node_id,
-        state=job.state,
-        phase=job.phase,
-        progress_percent=job.progress_percent,
-        package=job.package,
-        changes=len(job.changes),
-        stop=_stop(job),
-        started_at=job.started_at,
-        ended_at=job.ended_at,
-        error=_job_error(job),
-    )
+    return _view(schema.BatchJobView, job, changes=len(job.changes), stop=_stop(job), error=_job_error(job))
 
 
 def event_view(event: Event) -> schema.EventView:
-    return schema.EventView(
-        id=event.id,
-        type=event.type,
-        severity=event.severity,
-        source=event.source,
-        at=event.at,
-        node_id=event.node_id,
-        message=event.message,
-        details=event.details,
-    )
+    return _view(schema.EventView, event)
 
 
 def audit_view(row: AuditRow) -> schema.AuditView:
-    return schema.AuditView(
-        chain=row.chain,
-        n=row.n,
-        at=row.at,
-        actor=row.actor,
-        address=row.address,
-        action=row.action,
-        target=row.target,
-        result=row.result,
-        detail=dict(row.detail),
-    )
+    return _view(schema.AuditView, row)
 
 
 def table_view(table: FactTable) -> schema.TableView:
