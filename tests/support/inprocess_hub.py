@@ -95,7 +95,7 @@ class PlayedNodes(Registry):
     def skew(self, node: NodeId) -> float | None:
         return self.ahead.get(node)
 
-    def latest(self, node: NodeId) -> Mapping[str, tuple[float | None, float]]:
+    def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
         return self.values.get(node, {})
 
     def summary(self, node: NodeId, *, written: bool = False) -> list[Brief]:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.support.eventually import eventually
 from tests.support.inprocess_hub import LiveSocket, TestHub
 
 
-def _freed(*seen: weakref.ref[object]) -> bool:
+def _freed(*seen: weakref.ref[Any]) -> bool:
     gc.collect()
     return all(one() is None for one in seen)
 
