@@ -80,6 +80,7 @@ def scripted(nodes: int, *more: str) -> Iterator[str]:
     """The scripted hub, logged in already."""
     port = free_port()
     node = Path(executable.ROOT_DIR) / "bin/node"
+    subprocess.run([sys.executable, str(ROOT / "scripts/capsule.py"), "tools"], check=True)  # the scripted hub needs MessagePack
     argv = [str(node), str(ROOT / "capsule/dev/hub.mjs"), "--port", str(port), "--nodes", str(nodes), "--calm", *more]
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

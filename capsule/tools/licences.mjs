@@ -3,7 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 
 const SHIPPED = [
-  "preact", "@preact/signals", "@preact/signals-core", "@msgpack/msgpack", "uplot", "@xterm/xterm", "@xterm/addon-fit",
+  "preact", "@preact/signals", "@preact/signals-core", "uplot", "@xterm/xterm", "@xterm/addon-fit",
   "lucide-static", "@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono",
 ];
 
