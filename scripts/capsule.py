@@ -1,7 +1,7 @@
 """npm and node for the page, from the Python wheel: no Node on the machine is needed.
 
-`build` bundles it; `check` types it, lints it, holds its words and runs its own tests; `words` writes the catalogue of what it says;
-`tools` installs what only tests need; `npm …` is npm inside capsule/.
+`build` bundles it; `check` types it, lints it, checks its messages and runs its own tests; `words` writes a catalogue of its messages to
+translate from; `tools` installs what only tests need; `npm …` is npm inside capsule/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 /**
- * The catalogue of everything that the page says: written by `--write`, held otherwise. Exit 1 when it is out of date, when a language has what the page does
- * not say, and for each text of the sources that does not go through `core/text/i18n.ts`.
+ * Collects every message that the page shows. `--write [FILE]` writes them as a catalogue to translate from, words/en.json by default.
+ *
+ * Exit 1 when a text of the sources does not go through `core/text/i18n.ts`, or when a language in words/ has a message that the page does not show.
  */
 import fs from "node:fs";
 import path from "node:path";
@@ -9,7 +10,7 @@ import { SyntaxKind as K } from "typescript/unstable/ast";
 import { API, TypeFlags } from "typescript/unstable/sync";
 
 const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const target = path.join(here, "words/en.json");
+const folder = path.join(here, "words");
 /** Attributes that somebody reads or hears. Of components all are, but for those below and those whose type is a choice of words. */
 const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
 const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab)$|^(?:Icon|FilterText) name$/;
@@ -186,15 +187,16 @@ function walk(file, name, checker) {
   })(file);
 }
 
-const made = `${JSON.stringify(Object.fromEntries([...messages].sort(([a], [b]) => (a < b ? -1 : 1))), null, 1)}\n`;
 if (process.argv.includes("--write")) {
+  const target = path.resolve(process.argv[process.argv.indexOf("--write") + 1] ?? path.join(folder, "en.json"));
   fs.mkdirSync(path.dirname(target), { recursive: true });
-  fs.writeFileSync(target, made);
-} else if (!fs.existsSync(target) || fs.readFileSync(target, "utf8") !== made) faults.push("words/en.json is out of date: scripts/capsule.py words");
+  fs.writeFileSync(target, `${JSON.stringify(Object.fromEntries([...messages].sort(([a], [b]) => (a < b ? -1 : 1))), null, 1)}\n`);
+}
 
 const places = (words) => JSON.stringify([...new Set(String(words).match(/\{\d\}/g))].sort());
-for (const language of fs.readdirSync(path.dirname(target)).filter((one) => one.endsWith(".json") && one !== "en.json")) {
-  for (const [key, words] of Object.entries(JSON.parse(fs.readFileSync(path.join(path.dirname(target), language), "utf8")))) {
+const languages = fs.existsSync(folder) ? fs.readdirSync(folder).filter((one) => one.endsWith(".json") && one !== "en.json") : [];
+for (const language of languages) {
+  for (const [key, words] of Object.entries(JSON.parse(fs.readFileSync(path.join(folder, language), "utf8")))) {
     if (!messages.has(key)) faults.push(`words/${language}: the page does not say ${JSON.stringify(key)}`);
     else if (typeof words === "string" && places(words) !== places(key)) faults.push(`words/${language}: other places than in ${JSON.stringify(key)}`);
     else if (typeof words !== typeof messages.get(key)) faults.push(`words/${language}: one form or several? ${JSON.stringify(key)}`);

