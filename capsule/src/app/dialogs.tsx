@@ -25,7 +25,7 @@ const RemoveNode = dialog(t`the dialog`, async () => (await import("../pages/rem
 const Redeploy = dialog(t`the dialog`, async () => (await import("../pages/redeploy/redeploy")).RedeployDialog);
 const Palette = dialog(t`the palette`, async () => (await import("./palette")).Palette);
 const Shortcuts = dialog(t`the shortcuts`, async () => (await import("./help-dialogs")).ShortcutsDialog);
-const NodeJob = dialog(t`the dialog`, async () => (await import("../pages/jobs/submit/node-job-dialog")).NodeJobDialog);
+const NodeJob = dialog(t`the dialog`, async () => (await import("../pages/jobs/submit/job-dialog")).NodeJobDialog);
 const BulkJob = dialog(t`the dialog`, async () => (await import("../pages/bulk/bulk-job-dialog")).BulkJobDialog);
 const Tags = dialog(t`the dialog`, async () => (await import("../pages/bulk/tags")).TagsDialog);
 const Forget = dialog(t`the dialog`, async () => (await import("../pages/bulk/forget")).ForgetDialog);

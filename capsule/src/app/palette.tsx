@@ -17,7 +17,7 @@ import { picked } from "../state/selection";
 import { isAdmin, logOut, mayAct, mayTag, user } from "../state/session";
 import { setTheme } from "../state/theme";
 import type { JobBody, NodeView } from "../state/types";
-import { rememberFocus } from "../ui/focus";
+import { rememberFocus } from "../ui/dialog";
 import { Glyph, type GlyphKind } from "../ui/glyph";
 import { Icon, type IconName } from "../ui/icon";
 import { start, verbIcon } from "../pages/node/upgrade";

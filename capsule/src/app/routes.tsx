@@ -3,9 +3,8 @@
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";
 import { FleetPage } from "../pages/fleet/fleet";
+import { NODE_TABS, type NodeTab, SETTINGS_TABS, type SettingsTab } from "../pages/tabs";
 import { lazy } from "../ui/lazy";
-import { NODE_TABS, type NodeTab } from "../pages/node/tabs";
-import { SETTINGS_TABS, type SettingsTab } from "../pages/settings/tabs";
 
 const page = <P extends object>(what: string, load: () => Promise<ComponentType<P>>): ((props: P) => VNode | null) => lazy(what, load, null, "page");
 const NodePage = page(t`the node’s page`, async () => (await import("../pages/node/node")).NodePage);

@@ -15,12 +15,12 @@ import { logOut, mayAct, user } from "../state/session";
 import { hubCanStore } from "../state/hub-health";
 import { nextTheme, theme } from "../state/theme";
 import type { DeploymentView } from "../state/types";
+import { Banner } from "../ui/banner";
 import { Button } from "../ui/button";
 import { Glyph } from "../ui/glyph";
 import { Icon, Logo, type IconName } from "../ui/icon";
 import { lazy } from "../ui/lazy";
 import { MenuButton } from "../ui/menu";
-import { Banner } from "../ui/parts";
 import type { Route } from "./routes";
 
 const StorageWarning = lazy(t`what is wrong`, async () => (await import("../pages/storage-warning")).StorageWarning, () => null);

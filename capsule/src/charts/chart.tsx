@@ -9,10 +9,9 @@ import { nearestRow } from "../core/charts/window";
 import { watchAhead, watchSeen } from "../ui/use-in-view";
 import { FONT } from "./draw";
 import { columnsOf, leftOf, createPlot, widthOf, type PlotState } from "./create-plot";
-import type { Library } from "./plot";
 import { momentAt, momentSentence, Tooltip } from "./tooltip";
 import { drawnByTouch } from "./touch";
-import type { ChartProps } from "./types";
+import type { ChartProps, Library } from "./types";
 
 const MARK_REACH = 7;
 

@@ -4,8 +4,7 @@ import type uPlot from "uplot";
 import { clock, day } from "../core/text/time";
 import { isolatedRows } from "../core/charts/window";
 import { drawHoles, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw";
-import type { Library } from "./plot";
-import type { ChartData, ChartProps } from "./types";
+import type { ChartData, ChartProps, Library } from "./types";
 
 /** So wide is what stands left of a plot, and wider where its marks are. */
 const AXIS = 46;

@@ -20,7 +20,7 @@ import type { ChartProps } from "./types";
 
 export type { ChartData, ChartGroup, ChartSeries, Colour } from "./types";
 
-const Chart = lazy<ChartProps>(t`the charts`, async () => chartWith((await import("./plot")).uPlot), null, "plot");
+const Chart = lazy<ChartProps>(t`the charts`, async () => chartWith((await import("uplot")).default), null, "plot");
 
 export interface LegendEntry {
   /** The newest value. */

@@ -1,10 +1,14 @@
 /** What a chart is told. */
 
 import type { Signal } from "@preact/signals";
+import type uPlot from "uplot";
 import type { ValueFormat } from "../core/charts/value-format";
 import type { ChartMark } from "../core/charts/chart-marks";
 import type { ChartScale } from "../core/charts/chart-scale";
 import type { Cell, Columns } from "../core/charts/window";
+
+/** uPlot itself: fetched with the first chart. */
+export type Library = typeof uPlot;
 
 export type Colour = 1 | 2 | 3 | 4 | 5 | 6;
 

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
-import { Empty } from "../ui/parts";
+import { Empty } from "../ui/load-states";
 
 export function NotFound(): VNode {
   return (

@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { tElements, t } from "../core/text/i18n";
+import { Banner } from "../ui/banner";
 import { Icon } from "../ui/icon";
-import { Banner } from "../ui/parts";
 
 /** The hub itself answers, and its disk takes nothing. */
 export function StorageWarning(): VNode {

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { PagedList, type Page } from "../core/live/paged-list";
-import { savePages, savedPages } from "../state/list-lengths";
+import { savePages, savedPages } from "../state/router";
 import { ApiError } from "../state/types";
 
 interface Shown<T, P extends Page<T>> {

@@ -1,6 +1,6 @@
 /** The hub's time, so that ages are right on a machine whose clock is not. */
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 
 let offsetS = 0;
 
@@ -49,3 +49,6 @@ export function setHubTime(at: number): void {
   offsetS = at - Date.now() / 1000;
   now.value = hubNow();
 }
+
+/** When the viewer's day began: a view that shows a date reads this, and redraws at midnight instead of each second. */
+export const dayStart = computed(() => new Date(now.value * 1000).setHours(0, 0, 0, 0) / 1000);

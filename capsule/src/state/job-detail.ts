@@ -1,8 +1,8 @@
-/** One job: starting it, stopping it, and all of it with its output by offset. */
+/** Jobs: start, stop, plan and report, one job with its output by offset, and batches of jobs. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call, idempotencyKey, url } from "../wire/http";
-import type { JobBody, JobChange, JobChunk, JobView, JobsView } from "../wire/schema.gen";
+import type { BatchBody, BatchView, JobBody, JobChange, JobChunk, JobsView, JobView, PlanView, ReportView } from "../wire/schema.gen";
 import { subscribeWithRetry } from "./live/subscribe-with-retry";
 import { noteJob } from "./jobs";
 
@@ -119,3 +119,10 @@ export class JobDetail {
     this.#end?.();
   }
 }
+
+export const planOf = (id: string): Promise<PlanView> => call<PlanView>("GET", `jobs/${id}/plan`);
+export const reportOf = (id: string): Promise<ReportView> => call<ReportView>("GET", `jobs/${id}/report`);
+
+export const submitBatch = (body: BatchBody, key: string): Promise<BatchView> => call<BatchView>("POST", "jobs", { body, idempotencyKey: key });
+export const loadBatch = (id: string): Promise<BatchView> => call<BatchView>("GET", `batches/${id}`);
+export const cancelBatch = (id: string): Promise<BatchView> => call<BatchView>("POST", `batches/${id}/cancel`, { idempotencyKey: idempotencyKey() });

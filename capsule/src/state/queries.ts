@@ -1,7 +1,7 @@
-/** Jobs, events and what was done to servers, by what somebody asks for: pages from the hub, which does the filtering. */
+/** Lists that the hub filters and sends page by page: jobs, deployments, events, lines of a node's system log. */
 
 import { call } from "../wire/http";
-import type { DeploymentsView, EventsView, EventView, JobsView } from "../wire/schema.gen";
+import type { DeploymentsView, EventsView, EventView, JobsView, LogsView } from "../wire/schema.gen";
 
 export interface JobsQuery {
   state?: string | undefined;
@@ -19,7 +19,7 @@ export interface EventsQuery {
 const PAGE = 50;
 const EXPORT_PAGE = 500;
 /** Of one file. */
-export const MAX_EXPORTED = 20_000;
+const MAX_EXPORTED = 20_000;
 
 export const findJobs = (asked: JobsQuery, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...asked } });
 export const findDeployments = (cursor?: string): Promise<DeploymentsView> => call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
@@ -36,3 +36,5 @@ export async function allEvents(asked: EventsQuery): Promise<{ events: EventView
   } while (cursor && events.length < MAX_EXPORTED);
   return { events, whole: !cursor };
 }
+
+export const loadLogs = (nodeId: string, cursor?: string): Promise<LogsView> => call<LogsView>("GET", `nodes/${nodeId}/logs`, { query: { limit: 200, cursor } });

@@ -108,3 +108,12 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   go(link.pathname + link.search);
 });
+
+const MOST_PAGES = 10;
+
+/** How many pages of this list are read at first: as many as when it was left. */
+export const savedPages = (list: string): number => Math.min(historyState().pages?.[list] ?? 1, MOST_PAGES);
+
+export function savePages(list: string, pages: number): void {
+  if (pages !== savedPages(list)) history.replaceState({ ...historyState(), pages: { ...historyState().pages, [list]: pages } }, "");
+}

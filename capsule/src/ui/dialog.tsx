@@ -2,7 +2,6 @@ import type { ComponentChildren, VNode } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../core/text/i18n";
 import { Button } from "./button";
-import { rememberFocus } from "./focus";
 import { Icon, type IconName } from "./icon";
 
 interface Props {
@@ -108,4 +107,12 @@ export function Foot({ status, sending = false, out = t`Cancel`, focused = false
       {children}
     </footer>
   );
+}
+
+/** Remembers what has the focus now; the function that this returns gives it back, where that is there still. */
+export function rememberFocus(): () => void {
+  const had = document.activeElement;
+  return () => {
+    if (had instanceof HTMLElement && had.isConnected) had.focus();
+  };
 }

@@ -4,7 +4,7 @@ import type { ComponentChildren, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
 import { tagsError } from "../core/nodes/node-name";
 import { t } from "../core/text/i18n";
-import { FieldNote, type FieldProps } from "./field";
+import { FieldNote, type FieldProps, TextField } from "./field";
 
 export function SelectField({ label, hint, value, onPick, options }: FieldProps & { value: string; onPick: (value: string) => void; options: readonly [string, string][] }): VNode {
   const id = useId();
@@ -95,4 +95,9 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
       <FieldNote id={id} hint="" wrong={fault} />
     </div>
   );
+}
+
+/** Type the name of what is to go; the button that acts stays closed until it matches. */
+export function ConfirmName({ name, value, onText }: { name: string; value: string; onText: (text: string) => void }): VNode {
+  return <TextField label={t`Type ${name} to confirm`} value={value} onText={onText} input={{ autocomplete: "off", spellcheck: false, "aria-required": true }} />;
 }

@@ -1,8 +1,8 @@
 import { h, type ComponentType, type VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../core/text/i18n";
+import { Failure, Loading } from "./load-states";
 import { hubAnswers } from "./offline-notice";
-import { Failure, Loading } from "./parts";
 
 /**
  * A browser remembers that a part did not come, and asks for it again only as the page is loaded anew: so nobody is left with what never works.

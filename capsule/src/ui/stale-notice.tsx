@@ -1,8 +1,8 @@
 import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
+import { Banner } from "./banner";
 import { Button } from "./button";
 import { Glyph } from "./glyph";
-import { Banner } from "./parts";
 
 interface Props {
   failure: { detail: string } | null;

@@ -1,7 +1,7 @@
 /** The rules of a new password as the hub holds them (its word is the last). */
 
-export const MIN_LENGTH = 12;
-export const MAX_LENGTH = 1024;
+const MIN_LENGTH = 12;
+const MAX_LENGTH = 1024;
 
 const COMMON = ["password", "stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin"];
 

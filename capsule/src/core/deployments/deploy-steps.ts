@@ -3,7 +3,7 @@
 import { removalVerified } from "./removal";
 import { t } from "../text/i18n";
 
-export const STEP_TITLES: Record<string, string> = {
+const STEP_TITLES: Record<string, string> = {
   connect: t`Reach the server`,
   host_key: t`Check the host key`,
   authenticate: t`Sign in`,

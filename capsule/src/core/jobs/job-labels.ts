@@ -5,7 +5,7 @@ import { ACTION_LABELS } from "./verb-titles.gen";
 
 export { ACTION_LABELS };
 
-export const PHASE_LABELS: Record<string, string> = {
+const PHASE_LABELS: Record<string, string> = {
   refresh: t`reading package lists`,
   plan: t`planning`,
   waiting_lock: t`waiting for another package manager`,

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseFilter, tagFilter, tokensOf, type Filterable } from "./filter";
+import { type Filterable, parseFilter, tagFilter, tokensOf, withState } from "./filter";
 import { filterError } from "./filter-error";
-import { withState } from "./filter-state";
 
 const row: Filterable = { name: "web-03", address: "10.20.0.23", tags: ["Production", "web"], os: "debian Debian 12", state: "critical", cpu: 98, memory: 91, disk: 41, load: 19, updates: 4, security: null };
 const fits = (text: string): boolean => parseFilter(text).matches(row);

@@ -78,3 +78,6 @@ function one(token: string, tell: () => void): Test | void {
   if (operator) tell();
   return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
 }
+
+/** Asks for this state and no other, or for any where it is empty. */
+export const withState = (tokens: readonly string[], state: string): string[] => tokens.filter((one) => !/^state[:=]/i.test(one)).concat(state ? `state:${state}` : []);

@@ -34,7 +34,7 @@ export const BITS = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"] as const;
 const DECIMAL = ["B", "kB", "MB", "GB", "TB"] as const;
 
 export const sizeParts = (bytes: number): Quantity => scale(bytes, 1024, SIZES);
-export const rateParts = (bytesPerSecond: number): Quantity => scale(bytesPerSecond, 1000, RATES);
+const rateParts = (bytesPerSecond: number): Quantity => scale(bytesPerSecond, 1000, RATES);
 
 export function size(bytes: number | null | undefined): string {
   if (bytes == null) return UNKNOWN;

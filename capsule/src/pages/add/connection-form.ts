@@ -100,7 +100,7 @@ export function formErrors(entries: ConnectionForm, known = false): FormErrors {
 
 const wholeKey = (key: string): string => (key.endsWith("\n") ? key : `${key}\n`);
 
-export function jumpBody(jump: JumpForm | null): JumpBody | null {
+function jumpBody(jump: JumpForm | null): JumpBody | null {
   if (!jump) return null;
   return {
     host: jump.host.trim(),

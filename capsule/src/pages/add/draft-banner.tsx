@@ -1,8 +1,8 @@
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
-import { Banner } from "../../ui/parts";
 
 /** Above what was typed before and not sent. */
 export function DraftBanner({ secrets = true, onAnew }: { secrets?: boolean; onAnew: () => void }): VNode {

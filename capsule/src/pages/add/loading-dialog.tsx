@@ -3,7 +3,7 @@ import { t } from "../../core/text/i18n";
 import { closeDialog } from "../../state/dialogs";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
-import { Skeletons } from "../../ui/parts";
+import { Skeletons } from "../../ui/load-states";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
 /** In the place of a dialog whose deployment is still being read: nothing for a moment, then that it comes, then a sentence. */

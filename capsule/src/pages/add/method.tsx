@@ -2,7 +2,7 @@ import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { user } from "../../state/session";
-import { Segmented } from "../../ui/parts";
+import { Segmented } from "../../ui/segmented";
 
 export type MethodKey = "ssh" | "many" | "command";
 

@@ -46,7 +46,7 @@ function Took({ step, running }: { step: StepView; running: boolean }): VNode {
 }
 
 /** Share of the steps that are over, for the bar. */
-export function progressOf(deployment: DeploymentView): number {
+function progressOf(deployment: DeploymentView): number {
   if (deployment.state === "succeeded") return 100;
   const over = deployment.steps.filter((step) => step.state === "done" || step.state === "skipped").length;
   return Math.round((over / Math.max(1, deployment.steps.length + 1)) * 100);

@@ -2,8 +2,8 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
 import { Button } from "../../ui/button";
-import { ConfirmName } from "../../ui/confirm-name";
 import { Dialog, Foot } from "../../ui/dialog";
+import { ConfirmName } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { ActionError, useAction } from "../settings/use-action";
 

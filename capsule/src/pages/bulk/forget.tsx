@@ -12,12 +12,11 @@ import { pick } from "../../state/selection";
 import { withStepUp } from "../../state/step-up";
 import { toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
-import { Check } from "../../ui/form";
-import { ConfirmName } from "../../ui/confirm-name";
+import { Check, ConfirmName } from "../../ui/form";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 import { useNodes } from "./use-nodes";
 import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 

@@ -7,13 +7,12 @@ import { planSummary } from "../../core/jobs/package-actions";
 import { t } from "../../core/text/i18n";
 import { decimalSize } from "../../core/text/units";
 import { jobEnded, jobGlyph, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
-import { cancelBatch, loadBatch } from "../../state/batches";
 import { forEachLimited } from "../../state/bulk";
+import { cancelBatch, loadBatch, planOf } from "../../state/job-detail";
 import { nodeLabel } from "../../state/node-label";
-import { planOf } from "../../state/plans";
 import { ApiError, type BatchJobView, type BatchView, type PlanView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 
 const EVERY_MS = 1000;
 const AT_ONCE = 4;

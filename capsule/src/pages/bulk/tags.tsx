@@ -10,11 +10,11 @@ import { forEachLimited, isRefusal } from "../../state/bulk";
 import { editNode, type Edit } from "../../state/node-edit";
 import { dismiss, toast } from "../../state/toasts";
 import type { NodeView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog } from "../../ui/dialog";
 import { Check, TagsField } from "../../ui/form";
 import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 import { useNodes } from "./use-nodes";
 import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 

@@ -4,17 +4,18 @@ import { newerEvents, eventSearch, eventText } from "../../core/events/event-tex
 import type { Page } from "../../core/live/paged-list";
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
+import { dayStart } from "../../state/clock";
 import { events } from "../../state/events";
 import { findEvents, type EventsQuery } from "../../state/queries";
 import { nodeLabel } from "../../state/node-label";
-import { dayStart } from "../../state/day-start";
 import type { EventView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
+import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
-import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
+import { Time } from "../../ui/time";
 import { usePaged } from "../use-paged";
 
 interface Props {

@@ -9,9 +9,9 @@ import { inBits } from "../../state/preferences";
 import { mayAct } from "../../state/session";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
+import { Mark, Meter } from "../../ui/meter";
 import { useInView } from "../../ui/use-in-view";
 import { sampleAttributes, type SampleAttributes } from "../../ui/sample-attributes";
-import { Mark, Meter } from "../../ui/parts";
 import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security } from "./cells";
 
 /** With more than these, cards out of sight stand still and hold their name only. */

@@ -15,8 +15,8 @@ import { watchSpark, sparkFor } from "../../state/sparklines";
 import type { JobView } from "../../state/types";
 import type { GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
+import { Mark, Meter } from "../../ui/meter";
 import type { SampleAttributes } from "../../ui/sample-attributes";
-import { Mark, Meter } from "../../ui/parts";
 
 export const runningJobOn = (id: string): JobView | undefined => runningOn.value.get(id);
 

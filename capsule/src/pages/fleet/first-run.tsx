@@ -4,7 +4,7 @@ import { activeDeployments } from "../../state/deployments";
 import { showDialog } from "../../state/dialogs";
 import { mayAct, user } from "../../state/session";
 import { Button } from "../../ui/button";
-import { Empty } from "../../ui/parts";
+import { Empty } from "../../ui/load-states";
 
 /** No node yet: what to do, and what is being done already. */
 export function FirstRun(): VNode {

@@ -7,7 +7,8 @@ import { inBits } from "../../state/preferences";
 import { withQuery } from "../../state/router";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { Meter, Spark } from "../../ui/parts";
+import { Meter } from "../../ui/meter";
+import { Spark } from "../../ui/spark";
 
 const STANDINGS = [
   ["crit", "critical"],

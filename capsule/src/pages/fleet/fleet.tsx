@@ -1,8 +1,7 @@
 import { effect } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { tokensOf } from "../../core/nodes/filter";
-import { withState } from "../../core/nodes/filter-state";
+import { tokensOf, withState } from "../../core/nodes/filter";
 import { parseClosed, closedQuery, groupNodes, GROUPINGS, keepOrder, tableLines, type NodeGroup, type Grouping } from "../../core/nodes/node-groups";
 import { t } from "../../core/text/i18n";
 import { GROUPING_LABELS, NODE_STATE_LABELS } from "../../core/jobs/job-labels";
@@ -17,8 +16,9 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
+import { Empty, Loading } from "../../ui/load-states";
 import { MenuButton } from "../../ui/menu";
-import { Empty, Loading, Segmented } from "../../ui/parts";
+import { Segmented } from "../../ui/segmented";
 import { useIsPhone } from "../../ui/use-is-phone";
 import { SearchField } from "../../ui/search";
 import { BLANK, fleetIssues, issueText, type FleetIssue } from "./issue-list";
@@ -32,7 +32,14 @@ import { FleetSummaryStrip } from "./fleet-summary";
 const REORDER_MS = 5000;
 /** Until the cause is known its line is empty: what stood there would change under whoever reads it. */
 const IssueCause = lazy<FleetIssue>("", async () => (await import("./issue-cause")).IssueCause, (one) => issueText(one.busy ? one : { ...one, more: BLANK }));
-const FilterFault = lazy("", async () => (await import("./filter-fault")).FilterFault, ({ token }: { token: string }) => <>{token}</>);
+const FilterFault = lazy(
+  "",
+  async () => {
+    const { filterError } = await import("../../core/nodes/filter-error");
+    return ({ token }: { token: string }) => <>{filterError(token)}</>;
+  },
+  ({ token }: { token: string }) => <>{token}</>,
+);
 const FirstRun = lazy(t`the fleet`, async () => (await import("./first-run")).FirstRun);
 const PendingApproval = lazy(t`the waiting nodes`, async () => (await import("./pending-approval")).PendingApproval);
 const SelectionBar = lazy(t`the selection`, async () => (await import("../bulk/selection-bar")).SelectionBar);

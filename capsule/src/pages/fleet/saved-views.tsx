@@ -8,11 +8,11 @@ import { pageUrl } from "../../state/router";
 import { toast } from "../../state/toasts";
 import { ApiError, type SavedViewView } from "../../state/types";
 import { editViews } from "../../state/views";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 
 /** Where it stood; one that has been given its name since stays. */
 async function putBack(before: readonly SavedViewView[], name: string): Promise<void> {

@@ -17,7 +17,7 @@ export function parseSort(text: string | null): { key: SortKey; down: boolean } 
 
 const STATE_WORDS = { ok: "online", warn: "warning", crit: "critical", off: "offline", stale: "stale", wait: "pending" } as const;
 
-export function filterable({ node, status, health }: Row): Filterable {
+function filterable({ node, status, health }: Row): Filterable {
   const gone = health === "off" || health === "wait";
   return {
     name: node.name,

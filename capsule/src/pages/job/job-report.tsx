@@ -1,10 +1,11 @@
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
-import { planOf, reportOf } from "../../state/plans";
+import { planOf, reportOf } from "../../state/job-detail";
 import { ApiError, type JobView, type PlanView, type ReportView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Glyph } from "../../ui/glyph";
-import { Banner, Failure } from "../../ui/parts";
+import { Failure } from "../../ui/load-states";
 import { PlanTable } from "./plan-table";
 
 /** The plan of a job and what it left to be looked after. */

@@ -17,7 +17,7 @@ import { CopyButton } from "../../ui/copy";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
 import { lazy } from "../../ui/lazy";
-import { Time } from "../../ui/parts";
+import { Time } from "../../ui/time";
 
 const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);
 const TEXT_MS = 1000;

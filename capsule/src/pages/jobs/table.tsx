@@ -2,21 +2,20 @@ import type { VNode } from "preact";
 import { pluralWord, t } from "../../core/text/i18n";
 import { timeOrDate, elapsed as lasted } from "../../core/text/time";
 import { jobEnded, jobGlyph, jobLabel, phaseLabel, stateLabel } from "../../core/jobs/job-labels";
-import { now } from "../../state/clock";
+import { dayStart, now } from "../../state/clock";
 import { nodeLabel } from "../../state/node-label";
 import { go } from "../../state/router";
-import { dayStart } from "../../state/day-start";
 import type { JobView } from "../../state/types";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { Time } from "../../ui/parts";
+import { Time } from "../../ui/time";
 
-export function jobDuration(job: JobView, at: number): string {
+function jobDuration(job: JobView, at: number): string {
   return job.started_at === null ? "—" : lasted(job.started_at, job.ended_at, at);
 }
 
 /** Where it stands, in words. */
-export function jobStatusText(job: JobView): string {
+function jobStatusText(job: JobView): string {
   if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
   if (job.state === "succeeded" && job.changes.length) return t`Succeeded, ${job.changes.length} ${pluralWord(job.changes.length, "change")}`;
   return job.error && job.state !== "cancelled" ? `${stateLabel(job.state)}: ${job.error.message}` : stateLabel(job.state);

@@ -1,9 +1,9 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect } from "preact/hooks";
 import { t } from "../../core/text/i18n";
+import { Banner } from "../../ui/banner";
 import { Glyph } from "../../ui/glyph";
 import { Icon, Logo } from "../../ui/icon";
-import { Banner } from "../../ui/parts";
 
 interface Props {
   title: string;

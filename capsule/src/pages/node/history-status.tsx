@@ -2,10 +2,10 @@
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { Banner } from "../../ui/parts";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
 interface Props {

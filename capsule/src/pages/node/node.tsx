@@ -20,23 +20,24 @@ import { go } from "../../state/router";
 import { smoothedCpu } from "../../state/sparklines";
 import { mayAct } from "../../state/session";
 import type { NodeView } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Boundary } from "../../ui/boundary";
 import { Button } from "../../ui/button";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { Banner, Empty, Failure } from "../../ui/parts";
+import { Empty, Failure } from "../../ui/load-states";
 import { Tabs } from "../../ui/tabs";
+import { EventList } from "../events/list";
+import type { NodeTab } from "../tabs";
 import { Available, Hardware, Processes, Services } from "./tables";
 import { AllMetrics } from "./all-metrics";
 import { Overview } from "./overview";
 import { Packages } from "./packages";
 import { offlineText } from "./offline-text";
-import { NodeEvents } from "./node-events";
 import { NodeJobs } from "./node-jobs";
 import { NodeLogs } from "./node-logs";
 import { NodeSettings } from "./node-settings";
 import { PageSkeleton } from "./skeleton";
-import type { NodeTab } from "./tabs";
 import { RangeButtons, useViewKeys, shownTimeRange } from "./time-bar";
 import { refusal, start, UpgradeMenu } from "./upgrade";
 
@@ -132,7 +133,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
           )}
           {tab === "jobs" && <NodeJobs id={view.id} />}
           {tab === "logs" && <NodeLogs id={view.id} />}
-          {tab === "events" && <NodeEvents id={view.id} />}
+          {tab === "events" && <EventList node={view.id} />}
           {tab === "settings" && <NodeSettings detail={detail} view={view} />}
         </Boundary>
       </div>

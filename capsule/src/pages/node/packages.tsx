@@ -6,13 +6,14 @@ import type { Page } from "../../core/live/paged-list";
 import { tElements, t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { count, plural } from "../../core/text/units";
+import { dayStart } from "../../state/clock";
 import type { NodeDetail } from "../../state/node-detail";
-import { dayStart } from "../../state/day-start";
 import type { InstalledPackageView } from "../../state/types";
 import { TextField } from "../../ui/field";
+import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
-import { Empty, Failure, Loading, Time } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
+import { Time } from "../../ui/time";
 import { usePaged } from "../use-paged";
 
 const SETTLE_MS = 250;

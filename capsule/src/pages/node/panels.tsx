@@ -144,7 +144,7 @@ export const LOAD_LINES: readonly Line[] = [
 ];
 
 /** Steal is shown where there is any: on a machine of one's own it is a line at nothing. */
-export function cpuLines(view: NodeView): readonly Line[] {
+function cpuLines(view: NodeView): readonly Line[] {
   return (view.latest["cpu.steal"]?.value ?? 0) > 0.5 ? CPU_LINES : CPU_LINES.slice(0, 3);
 }
 

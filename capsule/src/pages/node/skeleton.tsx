@@ -1,9 +1,9 @@
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { isLost, OfflineNotice } from "../../ui/offline-notice";
-import { Banner } from "../../ui/parts";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
 const CARDS = ["two-wide", "", "", "", "", "", "", ""] as const;

@@ -6,14 +6,14 @@ import { cellText, columnLabel, filterRows, sortRows, type RowOrder } from "../.
 import { t } from "../../core/text/i18n";
 import { timeOrDate, shortDuration as age } from "../../core/text/time";
 import { plural } from "../../core/text/units";
-import { now } from "../../state/clock";
+import { dayStart, now } from "../../state/clock";
 import type { NodeDetail } from "../../state/node-detail";
-import { dayStart } from "../../state/day-start";
 import type { TableView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
-import { Empty, Failure, Loading, Time } from "../../ui/parts";
+import { Empty, Failure, Loading } from "../../ui/load-states";
+import { Time } from "../../ui/time";
 import { useIsPhone } from "../../ui/use-is-phone";
 import { Skeleton } from "./skeleton";
 

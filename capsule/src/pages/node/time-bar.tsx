@@ -9,17 +9,17 @@ import { LIVE_S, panSpan, RANGE_KEYS, parseTimeRange, zoomSpan, spanOf, typedSpa
 import { parseLocalDatetime, localDatetime, repeatedHourOffset } from "../../core/text/local-datetime";
 import type { ChartMark } from "../../core/charts/chart-marks";
 import type { ChartGroup } from "../../charts/panel";
-import { hubNow } from "../../state/clock";
+import { dayStart, hubNow } from "../../state/clock";
 import { openDialog } from "../../state/dialogs";
 import { pointsFor } from "../../state/node-detail";
 import { singleKeys } from "../../state/preferences";
 import { pageUrl, setQuery } from "../../state/router";
-import { dayStart } from "../../state/day-start";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Icon } from "../../ui/icon";
-import { Banner, Segmented } from "../../ui/parts";
+import { Segmented } from "../../ui/segmented";
 
 const RANGE_WORDS: Record<Range, string> = { live: t`Live`, "1h": t`1h`, "24h": t`24h`, "7d": t`7d`, "30d": t`30d` };
 const SHORTEST_RELOAD_S = 10;
@@ -28,7 +28,7 @@ const TYPED_INTO = "input, textarea, select, [contenteditable], .xterm";
 const PRESSED = "button, a, summary, [role=option], [role=tab], [role=radio]";
 
 export const shownTimeRange = (): TimeRange => parseTimeRange((name) => pageUrl.value.query.get(name));
-export const showTimeRange = (view: TimeRange): void => setQuery(timeRangeQuery(view));
+const showTimeRange = (view: TimeRange): void => setQuery(timeRangeQuery(view));
 /** The window as it is now, whether it moves or stands. */
 const spanShown = (view: TimeRange): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
 export const points = (): number => pointsFor(innerWidth);

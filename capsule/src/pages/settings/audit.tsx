@@ -4,20 +4,21 @@ import { auditCsv, auditDetail, auditKey, auditNames, auditOutcome, auditLabel, 
 import { t } from "../../core/text/i18n";
 import { timeOrDate } from "../../core/text/time";
 import { actionLabel } from "../../core/jobs/job-labels";
+import { dayStart } from "../../state/clock";
 import { ids, nodeName } from "../../state/fleet";
 import { jobs } from "../../state/jobs";
 import { nodeLabel } from "../../state/node-label";
 import { searchAudit, loadWholeAudit } from "../../state/users";
 import { pageUrl, setQuery } from "../../state/router";
 import { toast } from "../../state/toasts";
-import { dayStart } from "../../state/day-start";
 import type { AuditView } from "../../state/types";
 import { Button } from "../../ui/button";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { Empty, Time } from "../../ui/parts";
 import { downloadText } from "../../ui/download";
+import { Empty } from "../../ui/load-states";
+import { Time } from "../../ui/time";
 import { ListView, useList } from "./list-view";
 import { useAction } from "./use-action";
 

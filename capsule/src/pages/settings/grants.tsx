@@ -4,7 +4,7 @@ import { t } from "../../core/text/i18n";
 import { rows } from "../../state/fleet";
 import type { GrantsView } from "../../state/types";
 import { TagsField } from "../../ui/form";
-import { Segmented } from "../../ui/parts";
+import { Segmented } from "../../ui/segmented";
 
 const NAME_ORDER = new Intl.Collator("en", { numeric: true });
 

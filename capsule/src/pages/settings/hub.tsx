@@ -8,7 +8,7 @@ import { fleetSummary } from "../../state/fleet";
 import { loadSettings } from "../../state/users";
 import { ApiError, type HubView } from "../../state/types";
 import { CopyButton } from "../../ui/copy";
-import { Failure, Loading } from "../../ui/parts";
+import { Failure, Loading } from "../../ui/load-states";
 import { RoleRefusal } from "./list-view";
 
 const COPY = "stardust backup FOLDER";

@@ -5,8 +5,8 @@ import { t } from "../../core/text/i18n";
 import { user } from "../../state/session";
 import type { ApiError } from "../../state/types";
 import { ROLE_LABELS } from "../../core/access/account-labels";
+import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
-import { Empty, Failure, Loading } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../use-paged";
 

@@ -1,12 +1,12 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { t } from "../../core/text/i18n";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Check } from "../../ui/form";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 
 /** What was not kept is gone with the dialog: closing it the first time only says so. */
 export function useConfirmStored(shown: boolean, close: () => void): { warned: boolean; onClose: () => void } {

@@ -3,6 +3,7 @@ import { t } from "../../core/text/i18n";
 import { go } from "../../state/router";
 import { isAdmin, mayAct } from "../../state/session";
 import { Tabs } from "../../ui/tabs";
+import type { SettingsTab } from "../tabs";
 import { AccountPage } from "./account";
 import { AppearancePage } from "./appearance";
 import { AuditPage } from "./audit";
@@ -10,7 +11,6 @@ import { HistoryPage } from "./history";
 import { HubPage } from "./hub";
 import { InvitesPage } from "./invites";
 import { RoleRefusal } from "./list-view";
-import type { SettingsTab } from "./tabs";
 import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 

@@ -4,8 +4,8 @@ import { errorText } from "../../core/text/error-text";
 import { t } from "../../core/text/i18n";
 import { toast } from "../../state/toasts";
 import { ApiError } from "../../state/types";
+import { Banner } from "../../ui/banner";
 import { Glyph } from "../../ui/glyph";
-import { Banner } from "../../ui/parts";
 
 export interface Action {
   busy: boolean;

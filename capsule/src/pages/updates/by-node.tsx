@@ -13,7 +13,7 @@ import { mayAct } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { GridHead } from "../../ui/grid-head";
-import { Empty, Loading } from "../../ui/parts";
+import { Empty, Loading } from "../../ui/load-states";
 import { VirtualList } from "../../ui/virtual-list";
 import { Security } from "../fleet/cells";
 

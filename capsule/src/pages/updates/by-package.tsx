@@ -18,8 +18,8 @@ import { loadNodesOf, loadUpdates } from "../../state/updates";
 import { Button } from "../../ui/button";
 import { GridHead } from "../../ui/grid-head";
 import { Icon } from "../../ui/icon";
+import { Empty, Failure, Loading } from "../../ui/load-states";
 import { StaleNotice } from "../../ui/stale-notice";
-import { Empty, Failure, Loading } from "../../ui/parts";
 import { ShowMore } from "../../ui/show-more";
 import { usePaged } from "../use-paged";
 

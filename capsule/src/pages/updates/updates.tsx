@@ -8,12 +8,13 @@ import { showDialog } from "../../state/dialogs";
 import { rows, fleetSummary } from "../../state/fleet";
 import { pageUrl, setQuery } from "../../state/router";
 import { mayAct } from "../../state/session";
+import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Icon } from "../../ui/icon";
-import { Banner, Segmented } from "../../ui/parts";
 import { SearchField } from "../../ui/search";
 import { ineligibleReason } from "../../core/jobs/eligibility";
+import { Segmented } from "../../ui/segmented";
 import { ByNode, fitting } from "./by-node";
 import { ByPackage } from "./by-package";
 

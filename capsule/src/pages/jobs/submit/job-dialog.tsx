@@ -1,22 +1,22 @@
 import type { VNode } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { isDangerous } from "../../../core/jobs/batch";
+import { isDangerous, policyRefusal } from "../../../core/jobs/batch";
 import { isPlanned, splitNames, wantsPackages } from "../../../core/jobs/package-actions";
 import { t } from "../../../core/text/i18n";
 import { actionLabel, jobEnded, phaseLabel, stateLabel } from "../../../core/jobs/job-labels";
 import { VERBS } from "../../../core/jobs/verbs.gen";
+import { closeDialog } from "../../../state/dialogs";
 import { nodeSignal } from "../../../state/fleet";
-import { JobDetail, newIdempotencyKey, submitJob } from "../../../state/job-detail";
-import { planOf } from "../../../state/plans";
+import { JobDetail, newIdempotencyKey, planOf, submitJob } from "../../../state/job-detail";
 import { go } from "../../../state/router";
 import { ApiError, type JobBody, type JobView, type NodeView, type PlanView } from "../../../state/types";
+import { Banner } from "../../../ui/banner";
 import { Button } from "../../../ui/button";
-import { ConfirmName } from "../../../ui/confirm-name";
 import { Dialog } from "../../../ui/dialog";
 import { TextField } from "../../../ui/field";
+import { ConfirmName } from "../../../ui/form";
 import { Glyph } from "../../../ui/glyph";
 import { Icon } from "../../../ui/icon";
-import { Banner } from "../../../ui/parts";
 import { PlanTable } from "../../job/plan-table";
 import { useLostAnswer } from "./use-lost-answer";
 import { isUnanswered, SENT_TEXT, startedNote, useSubmit, submitErrorText } from "./use-submit";
@@ -211,4 +211,11 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
       </footer>
     </Dialog>
   );
+}
+
+/** An order for one node, asked for from anywhere. */
+export function NodeJobDialog({ node, action }: { node: string; action: JobBody["action"] }): VNode | null {
+  const view = nodeSignal(node)?.peek();
+  if (!view) return null;
+  return <JobDialog view={view} action={action} planned={!policyRefusal(view.policy, "plan")} onClose={closeDialog} />;
 }

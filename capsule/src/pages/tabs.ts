@@ -1,0 +1,7 @@
+/** The tabs that an address can name: known before the pages that show them are loaded. */
+
+export const NODE_TABS = ["overview", "measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "settings"] as const;
+export type NodeTab = (typeof NODE_TABS)[number];
+
+export const SETTINGS_TABS = ["account", "users", "tokens", "joining", "history", "hub", "audit", "appearance"] as const;
+export type SettingsTab = (typeof SETTINGS_TABS)[number];

@@ -1,0 +1,20 @@
+import type { ComponentChildren, VNode } from "preact";
+
+interface BannerProps {
+  kind?: "" | "crit" | "info" | "calm";
+  mark: ComponentChildren;
+  /** Spoken at once. */
+  alert?: boolean;
+  children: ComponentChildren;
+  action?: ComponentChildren;
+}
+
+export function Banner({ kind = "", mark, alert = false, children, action }: BannerProps): VNode {
+  return (
+    <div class={`banner ${kind}`} role={alert ? "alert" : "status"}>
+      {mark}
+      <span class="grow">{children}</span>
+      {action}
+    </div>
+  );
+}

@@ -1,0 +1,92 @@
+/** A panel without content: empty, failed or still loading. */
+
+import type { ComponentChildren, VNode } from "preact";
+import { t } from "../core/text/i18n";
+import { Button } from "./button";
+import { Icon, type IconName } from "./icon";
+import { isLost, OfflineNotice, useOnceBack } from "./offline-notice";
+import { useLoadingStage } from "./use-loading-stage";
+
+export function Empty({ icon, title, text, children }: { icon: IconName; title: string; text: ComponentChildren; children?: ComponentChildren }): VNode {
+  return (
+    <div class="card empty">
+      <Icon name={icon} size="huge" />
+      <h2>{title}</h2>
+      <p>{text}</p>
+      {children && <div class="row">{children}</div>}
+    </div>
+  );
+}
+
+interface Failed {
+  detail: string;
+  instance: string;
+  status: number;
+}
+
+/** A proxy says so of a hub that is not there. */
+const AWAY = [0, 502, 503, 504];
+
+/** What went wrong in one panel; the rest of the page keeps working. */
+export function Failure({ title, error, onRetry }: { title: string; error: Failed; onRetry: () => void }): VNode {
+  useOnceBack(AWAY.includes(error.status), onRetry);
+  return (
+    <div class="card empty" role="alert">
+      <Icon name="circle-alert" size="huge" />
+      <h2>{title}</h2>
+      <p>
+        {error.detail} {error.instance && <span class="mono">{error.instance}</span>}
+      </p>
+      <div class="row">
+        <Button slim icon="rotate-cw" onClick={onRetry}>
+          {t`Try again`}
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+export function Skeletons({ rows }: { rows: number }): VNode {
+  return (
+    <>
+      {Array.from({ length: rows }, (_, index) => (
+        <div class="loading-row" key={index}>
+          <span class="skeleton dot" />
+          <span class={`skeleton w${index % 3}`} />
+          <span class="skeleton" />
+          <span class="skeleton" />
+        </div>
+      ))}
+    </>
+  );
+}
+
+/** Rows of the shape to come: nothing for a moment, then a skeleton, then a sentence. */
+export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }): VNode | null {
+  const stage = useLoadingStage();
+  if (stage === 0) return null;
+  if (isLost()) return <OfflineNotice what={what} />;
+  const table = (
+    <div class="card grid-table" role="group" aria-busy="true" aria-label={t`Loading ${what}`}>
+      {stage === 2 && (
+        <div class="empty" role="status">
+          <p>{t`Loading ${what} takes longer than usual.`}</p>
+          {onRetry && (
+            <Button slim onClick={onRetry}>
+              {t`Try again`}
+            </Button>
+          )}
+        </div>
+      )}
+      <Skeletons rows={rows} />
+    </div>
+  );
+  return above ? (
+    <>
+      <div class={`card ${above}`} aria-hidden="true" />
+      {table}
+    </>
+  ) : (
+    table
+  );
+}

@@ -1,0 +1,6 @@
+import type { ComponentChildren, VNode } from "preact";
+import { clock, iso } from "../core/text/time";
+
+export function Time({ at, children }: { at: number; children?: ComponentChildren }): VNode {
+  return <time dateTime={iso(at)}>{children ?? clock(at)}</time>;
+}
