@@ -1,7 +1,6 @@
 """The agent put together, under one supervisor: link and jobs first, and what measures this host as soon as the session stands."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -109,7 +108,6 @@ class _Agent:
         """Load and start what measures, once. At the beginning of a session it is joined before the hub's first word is heard."""
         if self._job_ended is not None:
             return
-        gc.collect()  # what the opening has left; 0.1 MB of RSS
         from spider.watching import watching  # noqa: PLC0415 - not before the session
 
         found = watching(self._config, self._clock, self.link, self._outbox, self._owner)

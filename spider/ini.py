@@ -1,6 +1,6 @@
-"""INI files, read with Python's own parser, which does not stay: it would be 0.2 MB of an agent that reads one file at its start."""
+"""INI files, read with Python's own parser."""
 
-import sys
+import configparser
 from typing import Dict
 
 
@@ -9,8 +9,6 @@ def read_ini(text: str) -> Dict[str, Dict[str, str]]:
 
     Raises: ValueError: not such a file, a section or a key twice included; the text says where, in one line.
     """
-    import configparser  # noqa: PLC0415
-
     parser = configparser.ConfigParser(
         interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",), default_section="", empty_lines_in_values=False
     )
@@ -18,6 +16,4 @@ def read_ini(text: str) -> Dict[str, Dict[str, str]]:
         parser.read_string(text)
     except (configparser.Error, ValueError) as error:
         raise ValueError("not an INI file: " + str(error).replace("\n", " ")) from error
-    finally:
-        sys.modules.pop("configparser", None)
     return {name: dict(parser[name]) for name in parser.sections()}

@@ -72,8 +72,6 @@ class Covered:
 class Parcel:
     """Rows of one layout, oldest first."""
 
-    __slots__ = ("born_at", "first_ms", "layout", "newest_ms", "rows", "sent", "seq", "size")
-
     def __init__(self, layout: Layout, born_at: float) -> None:
         self.layout = layout
         self.rows: List[bytes] = []

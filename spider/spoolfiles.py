@@ -42,8 +42,6 @@ class SpoolRefused(OSError):
 class Segment:
     """A file of the spool, as it stands on disk."""
 
-    __slots__ = ("count", "covered_s", "first", "journal", "known", "lost", "name", "out", "size")
-
     def __init__(self, name: str, journal: bytes, first: int) -> None:
         self.name = name
         self.out = name.endswith(".out")

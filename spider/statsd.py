@@ -63,8 +63,6 @@ def parse_line(line: bytes) -> Sent:
 
 
 class _Timer:
-    __slots__ = ("count", "longest", "sum")
-
     def __init__(self) -> None:
         self.count = self.sum = self.longest = 0.0
 

@@ -11,10 +11,12 @@ from spider.config import Config
 from spider.custom import Programs
 from spider.facts import Facts
 from spider.inventory import Inventory
+from spider.journal import Journal
 from spider.link import HubLink
 from spider.outbox import Outbox
 from spider.packages.apart import Apart
 from spider.sampler import Sampler, phase_ms_of
+from spider.statsd import Statsd
 from spider.tables import Tables
 from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
 from spider.wire.ids import from_text
@@ -39,8 +41,6 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir)]
     asked_for: Dict[str, Coroutine[None, None, None]] = {}
     if config.statsd:
-        from spider.statsd import Statsd  # noqa: PLC0415 - what only some owners ask for is loaded there alone
-
         statsd = Statsd(config.statsd, clock)
         collectors.append(statsd)
         asked_for["statsd"] = statsd.run()
@@ -51,8 +51,6 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
     link.on_joined(partial(tell_joined, config.state_dir))
     link.on_message(Bundle, Bundles(config.state_dir).heard)
     if config.journal:
-        from spider.journal import Journal  # noqa: PLC0415
-
         journal = Journal(config.journal, clock, link.send)
         link.on_joined(journal.joined)
         link.on_message(LogAck, journal.held)

@@ -8,8 +8,9 @@ import asyncio
 import base64
 import os
 import socket
+import ssl
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Dict, Optional, Tuple
+from typing import Deque, Dict, Optional, Tuple
 
 from spider.config import Proxy, Url
 from spider.limit import within
@@ -31,14 +32,10 @@ from spider.wire.rfc6455 import (
     read_close,
 )
 
-if TYPE_CHECKING:
-    import ssl
-
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 MAX_HEAD_BYTES = 16 * 1024
 _READ_BYTES = 64 * 1024
-TLS_READ_BYTES = 32 * 1024
 
 
 class WebSocketError(Exception):
@@ -121,19 +118,8 @@ def _seconds(text: str) -> Optional[float]:
 # -- TLS -------------------------------------------------------------------------------------------
 
 
-def _small_buffers() -> None:
-    """Have asyncio read TLS by 32 KiB: from Python 3.11 on it keeps 256 KiB for each connection, more than any frame of a hub."""
-    from asyncio import sslproto  # noqa: PLC0415 - imports ssl
-
-    if isinstance(getattr(sslproto.SSLProtocol, "max_size", None), int):
-        sslproto.SSLProtocol.max_size = TLS_READ_BYTES
-
-
-def _tls_context(pin: Optional[bytes]) -> "ssl.SSLContext":
-    import ssl  # noqa: PLC0415 - 3 MB that a node on ws:// need not carry
-
-    _small_buffers()
-    # Where the hub's key is known, no authority needs to be: all of them are 0.7 MB.
+def _tls_context(pin: Optional[bytes]) -> ssl.SSLContext:
+    # Where the hub's key is known, no authority needs to be loaded: they would take 0.9 MB of the agent.
     context = ssl.create_default_context() if pin is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if pin is not None:  # no authority has signed this hub; its key is known instead, and checked right after the handshake
@@ -346,7 +332,7 @@ async def _through(proxy: Proxy, url: Url) -> socket.socket:
     raise failed
 
 
-async def _open(url: Url, proxy: Optional[Proxy], context: Optional["ssl.SSLContext"]) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(url: Url, proxy: Optional[Proxy], context: Optional[ssl.SSLContext]) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     name = url.host if context else None
     if proxy is not None:
         return await asyncio.open_connection(sock=await _through(proxy, url), ssl=context, server_hostname=name, limit=MAX_HEAD_BYTES)

@@ -109,7 +109,7 @@ class Gpus(Collector):
 
     def _read_nvidia(self) -> List[Gpu]:
         if self._nvidia is None and os.path.exists(self._proc + NVIDIA):
-            from spider.collectors.nvml import Nvml  # noqa: PLC0415 - ctypes costs memory that only hosts with such a card should pay
+            from spider.collectors.nvml import Nvml  # noqa: PLC0415 - it takes `Gpu` from here
 
             self._nvidia = Nvml()
         return self._nvidia.read() if self._nvidia is not None else []

@@ -59,7 +59,7 @@ def ask_kernel(status_path: str = "/proc/self/status") -> Optional[Timex]:
     if filtered(read_text(status_path)):
         return None
     try:
-        import ctypes  # noqa: PLC0415 - 0.5 MB that a sandboxed Spider need not spend
+        import ctypes  # noqa: PLC0415 - it may fail where memory must not be made executable
 
         library = ctypes.CDLL(None)
         buffer = ctypes.create_string_buffer(_TIMEX_BYTES)

@@ -1,7 +1,6 @@
 """This host's package manager, asked in a process of its own: what reading its answers takes goes with that process.
 
-An agent lives for months and asks once an hour. The modules that read one manager's words, and the most that any answer ever took, would
-stay in its memory all that time.
+An agent asks once an hour. The modules that read apt's words take 1.7 MB of it, and what an answer took at most stays as well.
 """
 
 import json

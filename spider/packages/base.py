@@ -1,14 +1,12 @@
 """What Spider asks of a package manager, and what it hears back."""
 
 import subprocess
-from typing import TYPE_CHECKING, Callable, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Report
+from spider.terminal import Ended, StopRule
 from spider.wire.frames import Updates
-
-if TYPE_CHECKING:  # an agent runs no job; its memory need not hold what drives a terminal
-    from spider.terminal import Ended, StopRule
 
 ENVIRONMENT: Dict[str, str] = {
     "LC_ALL": "C.UTF-8",
@@ -87,8 +85,8 @@ class Console(Protocol):
         each_status: Optional[Callable[[str], None]] = None,
         limits_s: Optional[Mapping[str, float]] = None,
         signals: Sequence[int] = ...,
-        stop_rule: Optional[Callable[[str], "StopRule"]] = None,
-    ) -> "Ended":
+        stop_rule: Optional[Callable[[str], StopRule]] = None,
+    ) -> Ended:
         """Run a program on the job's terminal, its output in the job's log; `Terminal.run` says more."""
         ...
 

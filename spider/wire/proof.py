@@ -103,8 +103,6 @@ class Tagger:
     HMAC-SHA256 with both pads worked in once: for a frame of some hundred bytes the setting up of a key costs three times the hashing.
     """
 
-    __slots__ = ("_inner", "_outer")
-
     def __init__(self, key: bytes) -> None:
         block = (key if len(key) <= _BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(block.translate(_INNER))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from spider.ini import read_ini
@@ -20,8 +17,3 @@ def test_anything_else_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="not an INI file") as told:
         read_ini(text)
     assert "\n" not in str(told.value)
-
-
-def test_the_parser_does_not_stay() -> None:
-    program = "import sys; from spider.ini import read_ini; read_ini('[a]'); read_ini('[b]'); print('configparser' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"

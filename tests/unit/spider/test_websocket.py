@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from spider import websocket
 from spider.config import Url, parse_url
-from spider.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, connect
+from spider.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, _tls_context, connect
 from spider.wire import rfc6455
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 from spider.wire.rfc6455 import OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_PING, FrameReader, Incoming, Violation, build_frame
@@ -543,3 +543,11 @@ def test_close_reasons_are_cut_between_characters() -> None:
     assert len(payload) <= 125
     assert rfc6455.read_close(payload) == (4400, "é" * 61)
     assert read_all([unmasked(OP_CLOSE, payload)]) == [Incoming(OP_CLOSE, payload)]
+
+
+def test_a_pinned_hub_needs_no_authorities() -> None:
+    pinned, signed = _tls_context(b"x" * 32), _tls_context(None)
+    assert pinned.cert_store_stats()["x509_ca"] == 0
+    assert (pinned.verify_mode, pinned.check_hostname) == (ssl.CERT_NONE, False)
+    assert (signed.verify_mode, signed.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert pinned.minimum_version == signed.minimum_version == ssl.TLSVersion.TLSv1_2
