@@ -1,4 +1,4 @@
-/** The dialog that is open, each fetched when it is first needed. */
+/** The open dialog; each is loaded when it is first needed. */
 
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";
@@ -7,10 +7,10 @@ import { stepUp } from "../state/step-up";
 import { toast } from "../state/toasts";
 import { reloadPage, lazy, loadFailureText } from "../ui/lazy";
 
-/** Said again for as long as the hub does not answer. */
+/** Shown again while the hub does not answer. */
 const missed = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, loadFailureText(what), { label: t`Try again`, run: async () => (await reloadPage()) || missed(what) });
 
-/** A dialog that does not come has no place to say so: a note does, and what waits for it is let go. */
+/** A dialog that fails to load cannot report it: a toast does, and the dialog is closed. */
 const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = closeDialog): ((props: P) => VNode | null) =>
   lazy(what, () =>
     load().catch((error: unknown) => {
@@ -45,7 +45,7 @@ export function Dialogs(): VNode {
   );
 }
 
-/** Also wanted before the page itself opens. */
+/** Also needed before sign-in. */
 export function StepUp(): VNode | null {
   return stepUp.value && <StepUpDialog />;
 }

@@ -1,4 +1,4 @@
-/** The list of keys, and the question for the password: small dialogs that are seldom seen. */
+/** Small dialogs that are rarely shown: the list of shortcuts, and the password question. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";

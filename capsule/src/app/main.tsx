@@ -15,7 +15,7 @@ import { Toasts } from "./toasts";
 
 const TITLE_MS = 50;
 const TITLE_TRIES = 60;
-/** How often it is looked how much of the session is left. */
+/** The interval of the check of the session's remaining time. */
 const LOOK_MS = 30_000;
 
 function App(): VNode | null {
@@ -34,7 +34,7 @@ function App(): VNode | null {
   return <Signed loaded={!asked.current} />;
 }
 
-/** `loaded`: with the page, which begins at its beginning; not after a log-in here, whose fields are gone. */
+/** `loaded`: the page was just loaded and starts at its top. False after a sign-in here, whose form is gone. */
 function Signed({ loaded }: { loaded: boolean }): VNode {
   const route = routeOf(pageUrl.value.path);
   const first = useRef(loaded);
@@ -44,12 +44,12 @@ function Signed({ loaded }: { loaded: boolean }): VNode {
     const arrives = first.current;
     first.current = false;
     let told: Element | null = null;
-    // The new page is drawn first, and may have to be fetched before; then its title is announced by moving the focus there, and once more
-    // where what stood for it while it was read is replaced.
+    // The new page is drawn first, and may have to be loaded. Then focus moves to its title, and again when a placeholder is
+    // replaced.
     const announce = (): void => {
       const head = document.querySelector<HTMLElement>("main h1");
       if (head !== told || !left) document.title = head?.textContent ? `${head.textContent} · Stardust` : "Stardust";
-      // Who went straight to a field of the new page types into it already.
+      // A user who went straight to a field of the new page is typing already.
       if (head !== told && !arrives && (!told || document.activeElement === document.body) && !document.querySelector("dialog[open], main :is(input, textarea, select):focus")) head?.focus({ preventScroll: true });
       told = head;
       if ((left -= 1) >= 0) timer = setTimeout(announce, TITLE_MS);
@@ -58,7 +58,7 @@ function Signed({ loaded }: { loaded: boolean }): VNode {
     return () => clearTimeout(timer);
   }, [route.key]);
   useEffect(() => {
-    const timer = setInterval(() => void import("../state/session-expiry").then(({ checkExpiry }) => checkExpiry(), () => undefined /* a hub that is away is told elsewhere */), LOOK_MS);
+    const timer = setInterval(() => void import("../state/session-expiry").then(({ checkExpiry }) => checkExpiry(), () => undefined /* the banner reports an offline hub */), LOOK_MS);
     return () => clearInterval(timer);
   }, []);
   return (

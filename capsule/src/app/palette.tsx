@@ -29,7 +29,7 @@ interface Entry {
   group: keyof typeof GROUPS;
   label: string;
   hint: string;
-  /** Other words for it. */
+  /** Synonyms. */
   also?: string;
   /** Why it cannot be done now. */
   why?: string;
@@ -69,7 +69,7 @@ function actions(): Entry[] {
   ];
 }
 
-/** Whether one of the words begins one of those: what merely holds it somewhere is not asked for. */
+/** Whether a word of the search begins one of these words; a match in the middle does not count. */
 const asksFor = (text: string, words: string): boolean => {
   const named = words.toLowerCase().split(/\s+/);
   return text.toLowerCase().split(/\s+/).some((word) => word !== "" && named.some((one) => one.startsWith(word)));
@@ -79,7 +79,7 @@ function upgrade(node: NodeView): Entry {
   return { key: `upgrade-${node.id}`, group: "Actions", label: t`Upgrade ${node.name}…`, hint: node.updates.total === null ? t`available updates not known` : plural(node.updates.total, "package"), why: ineligibleReason(node, "upgrade"), icon: "package", run: () => showDialog({ kind: "order", node: node.id, action: "upgrade" }) };
 }
 
-/** Upgrades that the words ask for: of a node, and of all that have a tag. */
+/** Upgrades that match the search: of a node, and of all nodes with a tag. */
 function upgrades(): Entry[] {
   const one = rows.value.filter(({ node }) => node.updates.total).map(({ node }) => upgrade(node)).filter(({ why }) => !why);
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({
@@ -89,7 +89,7 @@ function upgrades(): Entry[] {
   return [...one, ...tagged];
 }
 
-/** Orders for one node that the words name, also those that cannot be given now: those say why. The node that is shown comes first. */
+/** Jobs for one node that match the search. Jobs that are not possible now show the reason. The node of the page is first. */
 function orders(text: string): Entry[] {
   const asked = JOB_VERBS.filter(([name, { also = "" }]) => asksFor(text, `${actionLabel(name)} ${also}`));
   if (!asked.length) return [];
@@ -119,7 +119,7 @@ function entries(text: string): Entry[] {
   const orderable = typed && mayAct.value;
   const first = bestMatches(text, [...actions(), ...(orderable ? upgrades() : [])], named, typed ? MOST_NODES : 99);
   const acts = [...first, ...(orderable ? bestMatches(text, orders(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
-  // Who types a whole name means the node, whether there is something to upgrade on it or not.
+  // A whole name means this node, whether it has updates or not.
   const meant = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
   const both = meant.length ? [...meant, ...nodes.filter((entry) => !meant.includes(entry)), ...acts] : [...acts, ...nodes];
   return [...both, ...(typed ? bestMatches(text, ran, label, MOST_OTHERS) : []), ...bestMatches(text, [...views, ...(typed ? tagged : [])], label, MOST_OTHERS)];
@@ -195,7 +195,7 @@ export function Palette(): VNode {
         />
       </div>
       <div class="found" id="palette-found" role="listbox" aria-label={t`Results`} hidden={!found.length}>
-        {/* In the order in which keys walk through them. */}
+        {/* In the order in which keys select them. */}
         {[...new Set(found.map(({ group }) => group))].map((group) => {
           const part = found.filter((entry) => entry.group === group);
           return (

@@ -1,4 +1,4 @@
-/** Which page a path means. */
+/** The page of a path. */
 
 import type { ComponentType, VNode } from "preact";
 import { t } from "../core/text/i18n";

@@ -1,4 +1,7 @@
-/** Rows by key, wherever a page lists what can be opened: the next one, the one before, open, tick. The fleet's table, of which a part is drawn only, moves by itself. */
+/**
+ * Row selection by key in all lists whose rows open something: next, previous, open, select. The fleet's table has its own, since only a part
+ * of it is drawn.
+ */
 
 const ROWS = "main :is([role=table] [role=row][tabindex], .cards a)";
 
@@ -7,16 +10,16 @@ const stood = (): HTMLElement | null => document.activeElement?.closest<HTMLElem
 function step(by: number): boolean {
   const all = [...document.querySelectorAll<HTMLElement>(ROWS)].filter((row) => row.checkVisibility());
   const here = stood();
-  // Who stands on none begins where the table says, or at the first one in sight.
+  // Without a current row, starts where the table says, or at the first visible one.
   const next = here ? all[all.indexOf(here) + by] : (all.find((row) => row.getAttribute("role") === "row" && row.tabIndex === 0 && all.some((other) => other.tabIndex < 0)) ?? all.find((row) => row.getBoundingClientRect().top >= 0));
   next?.focus();
   return all.length > 0;
 }
 
-/** Arrows move whoever stands on a row already; elsewhere they scroll the page. */
+/** Arrows move from a focused row; elsewhere they scroll the page. */
 export const isRowArrow = (key: string): boolean => (key === "ArrowDown" || key === "ArrowUp") && document.activeElement === stood() && stood() !== null && step(key === "ArrowDown" ? 1 : -1);
 
-/** j, k, o and x; true = it was one of them and did something. */
+/** j, k, o and x; true = the key did something. */
 export function rowLetter(key: string): boolean {
   if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
   const here = stood();

@@ -57,7 +57,7 @@ function Entry({ href, icon, label, count, current }: { href: string; icon: Icon
   );
 }
 
-/** In sight in the sidebar: the most common ones. */
+/** Visible in the sidebar: the most common tags. */
 const MOST_TAGS = 12;
 const runningWords = (): string => (running.value.length ? t`${running.value.length} running` : "");
 
@@ -190,7 +190,7 @@ function Top({ route }: { route: Route }): VNode {
   );
 }
 
-/** An age that grows is for eyes: who listens is told once. */
+/** A growing age is only visible: a screen reader is told once. */
 function Live(): VNode {
   const old = live.value && silentFor.value;
   return (

@@ -1,4 +1,4 @@
-/** Keys of the whole page. Single letters do nothing while something is typed into, in a dialog or in a terminal, nor where their owner has switched them off. */
+/** Shortcuts of the whole page. Single letters are off in text fields, dialogs and terminals, and where the user has disabled them. */
 
 import { closeDialog, openDialog, showDialog } from "../state/dialogs";
 import { rows } from "../state/fleet";
@@ -15,10 +15,10 @@ const TYPED_INTO = "input:not([type=checkbox]), textarea, select, [contenteditab
 const PAGES: Readonly<Record<string, string>> = { f: "/", u: "/updates", j: "/jobs", e: "/events", s: "/settings" };
 const names = new Intl.Collator(undefined, { numeric: true });
 
-/** Of the page that is shown, where it has one. */
+/** The filter field of the page, if it has one. */
 const filterField = (): HTMLElement | null => document.querySelector<HTMLElement>('[data-shortcut="/"]');
 
-/** The node before or after the one that is shown, by name; the tab stays. */
+/** The previous or next node by name; the tab stays. */
 function neighbour(step: number): void {
   const [, first, id = "", ...tab] = pageUrl.peek().path.split("/");
   if (first !== "n") return;
@@ -27,7 +27,7 @@ function neighbour(step: number): void {
   if (next) go(["", "n", next, ...tab].join("/") + location.search);
 }
 
-/** Closes nothing any more: what was filtered is shown again, then what was ticked is let go. Both are the fleet's: elsewhere it is another's key. */
+/** Esc without a dialog: clears the filter, then the selection. Only the fleet's page has these. */
 function stepBack(): void {
   const { path, query } = pageUrl.peek();
   if (path !== "/") return;
@@ -52,7 +52,7 @@ function letter(key: string): boolean {
   return true;
 }
 
-/** Space holds still what moves, and lets it go on; on a button, a link or a row it is theirs. */
+/** Space pauses and resumes live values; on a button, link or row it keeps its own function. */
 function freeze(target: EventTarget | null): boolean {
   const button = document.querySelector<HTMLElement>("[aria-keyshortcuts=Space]");
   if (!button || (target instanceof Element && target.closest(PRESSED))) return false;
@@ -70,7 +70,7 @@ export function listenToShortcuts(): void {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    // What is on its way is waited for, or given up: until it stands, a press would go to what has the focus behind it.
+    // While a dialog loads, keys are kept for it: a press would go to the focused element behind it. Esc gives it up.
     if (openDialog.value && !/^(F\d|Tab)/.test(event.key) && !document.querySelector("dialog[open]")) {
       if (event.key === "Escape") closeDialog();
       else (openDialog.value.early ??= []).push(event.key);

@@ -1,4 +1,4 @@
-/** A plot that is kept: new samples, sizes and themes change it, and pointer and keys read it. Columns in; a gap is never bridged. */
+/** A persistent plot: new samples, sizes and themes change it, and pointer and keys read it. The input is columns; gaps are never bridged. */
 
 import { effect } from "@preact/signals";
 import type { ComponentType, VNode } from "preact";
@@ -15,34 +15,34 @@ import type { ChartProps, Library } from "./types";
 
 const MARK_REACH = 7;
 
-/** Where the keys stand: at a moment, and from which one a stretch is being chosen. */
+/** The keyboard cursor: its moment, and the start of the selected range. */
 interface Keys {
   at: number;
   anchor: number | null;
 }
 
-/** What a plot is made for: other lines, bands, colours or steps of the axis need another one. */
+/** The shape of a plot: other lines, bands, colours or axis steps need a new plot. */
 const shapeOf = ({ shade, data, series, binary }: ChartProps): string => `${shade}|${binary ? "binary" : ""}|${data.band ? "band" : ""}|${series.map((one) => `${one.name}${one.colour}`).join()}`;
 
-/** The chart, once the library is there. */
+/** The chart, once the library is loaded. */
 export function chartWith(library: Library): ComponentType<ChartProps> {
   return function Chart(props: ChartProps): VNode {
     const box = useRef<HTMLDivElement>(null);
     const plot = useRef<uPlot | null>(null);
     const held = useRef<PlotState>({ props, top: 0, topAt: 0, window: "" });
     const pointed = useRef(false);
-    /** Whether the pointer is over the lines, and not over the axes beside them. */
+    /** Whether the pointer is over the lines, not over the axes. */
     const over = useRef(false);
-    /** Whether it is on the screen or near it, and whether samples came while it was not. */
+    /** Whether the chart is on or near the screen, and whether samples arrived while it was not. */
     const sight = useRef({ near: true, late: false });
     const [own, setOwn] = useState<number | null>(null);
     const [keys, setKeys] = useState<Keys | null>(null);
     held.current.props = props;
     const { group, data } = props;
     const shape = shapeOf(props);
-    /** Of the plot that is there: with other lines than it was made for, it is given nothing more until there is another one. */
+    /** The shape of the existing plot: it gets no data of another shape until it is replaced. */
     const made = useRef("");
-    /** Puts the line of this chart where another one's is. */
+    /** Moves the cursor of this chart to that of another one. */
     const follow = useMemo(
       () => (): void => {
         const chart = plot.current;
@@ -81,7 +81,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         // Positions are known only after the first frame of the plot.
         queueMicrotask(follow);
       };
-      // Words on a canvas need their font before the first stroke, or they fall back to another one for good.
+      // A canvas needs its font before the first text, or it keeps a fallback font.
       document.fonts.load(FONT).then(build, build);
       const sized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
       sized.observe(element);
@@ -91,7 +91,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         sight.current.late = false;
         if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props.data));
       });
-      // A canvas costs something with each frame of the page even where nobody sees it and nothing is drawn.
+      // A canvas costs time in each frame of the page, even where it is invisible and unchanged.
       const unwatched = watchAhead(element, (ahead) => element.classList.toggle("far", !ahead));
       const untouched = drawnByTouch(element, {
         plot: () => plot.current,
@@ -116,7 +116,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
         plot.current = null;
       };
     }, [shape]);
-    // In the frame of the values beside it: afterwards it would be a frame of its own.
+    // In the same frame as the values beside it; later it would need a frame of its own.
     useLayoutEffect(() => {
       sight.current.late = !sight.current.near;
       if (sight.current.near && made.current === shape) plot.current?.setData(columnsOf(data));
@@ -172,7 +172,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
     };
     const at = keys?.at ?? own;
     const chart = plot.current;
-    // By what the plot knows of its size: asking the browser here would lay the page out anew, once for each chart.
+    // Uses the plot's known size: asking the browser here would force a layout for each chart.
     const moment = at === null || !chart ? null : momentAt(props, at, ((data.to - data.from) / Math.max(1, widthOf(chart))) * MARK_REACH);
     return (
       <div

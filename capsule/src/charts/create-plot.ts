@@ -1,4 +1,4 @@
-/** Makes the plot of a chart: scales, axes, lines, bands. Everything that changes with a sample is read from what is held. */
+/** Creates the plot of a chart: scales, axes, lines, bands. Everything that changes with a sample is read from the state. */
 
 import type uPlot from "uplot";
 import { clock, day } from "../core/text/time";
@@ -6,17 +6,17 @@ import { isolatedRows } from "../core/charts/window";
 import { drawHoles, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw";
 import type { ChartData, ChartProps, Library } from "./types";
 
-/** So wide is what stands left of a plot, and wider where its marks are. */
+/** The width left of a plot; it is wider if the axis marks need it. */
 const AXIS = 46;
 const AXIS_GAP = 4;
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 const SHRINK_MS = 30_000;
 const LEAST_DRAG = 8;
 const DAY_S = 86_400;
-/** Where a pixel is a pixel, a line as wide as one: anything wider is drawn as the outline of its outline, which takes five times the work without a graphics processor. */
+/** At one device pixel a CSS pixel the line is one pixel wide: a wider one is drawn as an outline, which takes five times the work without a GPU. */
 const lineWidth = (): number => (devicePixelRatio > 1 ? 1.5 : 1);
 
-/** Everything that is drawn reads this, so that a new sample needs no new chart. */
+/** All drawing reads this, so that a new sample needs no new plot. */
 export interface PlotState {
   props: ChartProps;
   top: number;
@@ -32,13 +32,13 @@ function faded(colour: string, share: number): string {
   return colour + Math.round(share * 255).toString(16).padStart(2, "0");
 }
 
-/** Of the part where the lines are, in CSS pixels. */
+/** The plot area in CSS pixels. */
 export const widthOf = ({ bbox }: uPlot): number => bbox.width / devicePixelRatio;
 export const leftOf = ({ bbox }: uPlot): number => bbox.left / devicePixelRatio;
 
 const widths = new Map<string, number>();
 
-/** Marks are as long as their figures: "3.73 GiB" needs more than "40%". */
+/** Axis marks vary in length: "3.73 GiB" needs more than "40%". */
 function axisWidth({ ctx }: uPlot, marks: readonly string[] | null): number {
   return (marks ?? []).reduce((widest, mark) => {
     let width = widths.get(mark);
@@ -151,7 +151,7 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
   );
 }
 
-/** The first moment of a day is the day's name. */
+/** The first moment of a day is labelled with the day. */
 function midnight(at: number): boolean {
   const date = new Date(at * 1000);
   return date.getHours() === 0 && date.getMinutes() === 0 && date.getSeconds() === 0;

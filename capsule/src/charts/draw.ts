@@ -1,4 +1,4 @@
-/** What is drawn over the lines: stretches without data, thresholds, and marks of what happened. */
+/** Drawing over the lines: gaps, thresholds, and marks of jobs, events and restarts. */
 
 import type uPlot from "uplot";
 import { t } from "../core/text/i18n";
@@ -10,17 +10,17 @@ const MARK = 5;
 
 const tokens = new Map<string, string>();
 
-/** A colour of the theme; asking the browser for it in the midst of drawing makes it work out the page's style at once. */
+/** A colour of the theme. Cached, because reading it while drawing forces a style computation. */
 export function token(name: string): string {
   let held = tokens.get(name);
   if (held === undefined) tokens.set(name, (held = getComputedStyle(document.documentElement).getPropertyValue(name).trim()));
   return held;
 }
 
-/** The theme may be another one. */
+/** The theme may have changed. */
 export const forgetTokens = (): void => tokens.clear();
 
-/** So high is the strip in which one line of several has its hole. */
+/** The height of the strip that shows the gap of one line among several. */
 const STRIP = 5;
 
 export function drawHoles(plot: uPlot, { data, series }: ChartProps): void {
@@ -31,7 +31,7 @@ export function drawHoles(plot: uPlot, { data, series }: ChartProps): void {
   ctx.lineWidth = ratio;
   ctx.setLineDash([]);
   hatch(plot, findGaps(columns, Math.max(from, since), to, hole), token("--line-2"), bbox.top, bbox.height);
-  // Where others have samples, a hole is at the bottom in the colour of whose it is.
+  // Where other lines have samples, the gap is at the bottom in the colour of its line.
   let bottom = bbox.top + bbox.height;
   (apart ? seriesGaps(columns, from, to, hole, apart) : []).forEach((own, index) => {
     if (!own.length) return;
@@ -52,7 +52,7 @@ function hatch({ ctx, bbox, valToPos }: uPlot, found: readonly Gap[], colour: st
     ctx.beginPath();
     ctx.rect(left, top, end - left, height);
     ctx.clip();
-    // One grid for the whole plot, so that the hatching of two holes fits together and does not crawl as one grows.
+    // One grid for the whole plot, so that the hatching of two gaps matches and does not crawl as a gap grows.
     const step = Math.min(6, height / devicePixelRatio) * devicePixelRatio;
     for (let x = bbox.left - Math.ceil(height / step) * step; x < end; x += step) {
       if (x + height < left) continue;
@@ -80,7 +80,7 @@ export function drawThreshold({ ctx, bbox, valToPos }: uPlot, { threshold }: Cha
   ctx.restore();
 }
 
-/** Jobs and events as small shapes on the axis, a job with its point up and an event with its point down; a restart as a line with a word. */
+/** Jobs and events as small shapes on the axis: jobs point up, events point down. A restart is a line with a label. */
 export function drawMarks({ ctx, bbox, valToPos }: uPlot, { group: { marks } }: ChartProps): void {
   const ratio = devicePixelRatio;
   const size = MARK * ratio;

@@ -1,4 +1,4 @@
-/** A chart in its card: title, legend with the values of now or of the cursor, and the same data as a table and as CSV. */
+/** A chart in its card: title, legend with current values or those at the cursor, and the same data as a table and as CSV. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -26,22 +26,22 @@ export interface LegendEntry {
   /** The newest value. */
   value: number | null;
   live: SampleAttributes;
-  /** Seconds since then, where that is too long for a value of now. */
+  /** Seconds since then, if the value is too old to be current. */
   old?: number | null;
 }
 
 export interface PanelProps extends ChartProps {
   title: ComponentChildren;
-  /** One a series, in their order. */
+  /** One for each series, in order. */
   legend: readonly LegendEntry[];
   wide?: boolean;
   /** Shown instead of an empty plot. */
   waiting?: ComponentChildren;
-  /** Over a plot that is not what was asked for: why not. */
+  /** Shown over a plot that does not have the requested data: the reason. */
   over?: ComponentChildren;
-  /** Names of the series for a file, in their order. */
+  /** Series names for the CSV file, in order. */
   columns: readonly string[];
-  /** Further things to do with this chart. */
+  /** Further menu items. */
   more?: readonly MenuItem[];
 }
 
@@ -73,7 +73,7 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
   );
 }
 
-/** Its own component, so that a moving pointer draws the words anew and not the card. */
+/** A component of its own, so that a moving pointer redraws the legend and not the card. */
 function Legend({ chart: { series, data, group, words }, legend }: { chart: ChartProps; legend: readonly LegendEntry[] }): VNode {
   const at = group.cursor.value;
   const { times, values } = data.columns;
@@ -95,7 +95,7 @@ function Legend({ chart: { series, data, group, words }, legend }: { chart: Char
   );
 }
 
-/** Everything that is shown, as it was measured; where nothing was, there is no row. */
+/** All shown data as measured; times without samples have no row. */
 function sheet({ data, group, series }: ChartProps, names: readonly string[]): (string | number | null)[][] {
   const { columns, band, from, to } = data;
   const heads = series.flatMap((_, index) => (band ? ["avg", "min", "max"].map((what) => `${names[index]} ${what}`) : [names[index] ?? ""]));
@@ -110,7 +110,7 @@ function sheet({ data, group, series }: ChartProps, names: readonly string[]): (
   return [["time", ...heads, "marks"], ...rows];
 }
 
-/** All rows of the window, newest first: they are no more than the points that a chart is given. A hole is one row. */
+/** All rows of the window, newest first: no more than the points of the chart. A gap is one row. */
 function Twin({ label, series, data, words, group }: ChartProps): VNode {
   const { columns, band, from, since, to, hole } = data;
   const { times, values } = columns;

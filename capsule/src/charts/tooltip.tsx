@@ -1,4 +1,4 @@
-/** The words at a moment of a chart: values, or how long there are none, and what happened then. */
+/** The values at a moment of a chart, or how long data is missing, and the marks there. */
 
 import type { VNode } from "preact";
 import { marksNear, type ChartMark } from "../core/charts/chart-marks";
@@ -14,16 +14,16 @@ const DAY_S = 86_400;
 export interface Moment {
   at: number;
   values: (number | null)[];
-  /** Lowest and highest of the bucket, where that is known. */
+  /** Minimum and maximum of the bucket, if known. */
   range: (readonly [number, number] | null)[];
-  /** Of each line by itself: seconds that it has no data there while others have; 0 = it has, or it is no server of its own. */
+  /** For each line, the seconds without data while others have some; 0 = it has data, or is no separate server. */
   gaps: number[];
-  /** Seconds without data round this moment; 0 = there is data. */
+  /** Seconds without data around this moment; 0 = there is data. */
   missing: number;
   marks: ChartMark[];
 }
 
-/** What there is at a moment; `reach`: seconds that a few pixels are, for marks. */
+/** The data at a moment. `reach` is the width of a few pixels in seconds, for marks. */
 export function momentAt({ data, group }: ChartProps, at: number, reach: number): Moment {
   const { columns, from, since, to, hole, band, apart } = data;
   const marks = marksNear(group.marks, at, reach);
@@ -46,13 +46,13 @@ export function momentAt({ data, group }: ChartProps, at: number, reach: number)
   };
 }
 
-/** What stands where a line has no value. */
+/** Shown where a line has no value. */
 const absent = (gap = 0): string => (gap > 0 ? t`no data ${age(gap)}` : "—");
 
-/** "9.1%–9.4%"; empty where both ends read the same. */
+/** "9.1%–9.4%"; empty if both ends have the same text. */
 export function rangeText({ row }: ValueFormat, [low, high]: readonly [number, number]): string {
   const [from, to] = row([low, high]);
-  // A unit that is said once stands with the second.
+  // A unit that occurs once is on the second number.
   return from === to || to?.startsWith(`${from}\u00a0`) ? "" : `${from}–${to}`;
 }
 
@@ -60,7 +60,7 @@ export function timeText(at: number, { from, to }: { from: number; to: number },
   return to - from > DAY_S || !sameDay(at, now) ? `${date(at, now)}, ${clock(at)}` : clock(at);
 }
 
-/** One sentence for those who do not see the chart. */
+/** One sentence for screen readers. */
 export function momentSentence({ series, words, data }: ChartProps, moment: Moment): string {
   const values = moment.missing > 0 ? t`no data for ${age(moment.missing)}` : series.map((one, index) => `${one.name} ${moment.values[index] == null ? t`no data` : words.text(moment.values[index] as number)}`).join(", ");
   return [`${timeText(moment.at, data)}: ${values}`, ...moment.marks.map((mark) => mark.text)].join("; ");

@@ -1,18 +1,18 @@
-/** A finger that is drawn across a plot chooses a stretch of time, as a dragged pointer does; up and down it scrolls the page still (`touch-action`). */
+/** A finger drawn sideways across a plot selects a time range, like a dragged pointer. Up and down it still scrolls the page (`touch-action`). */
 
 import type uPlot from "uplot";
 
-/** Less is a tap: its mouse events, which the browser makes up, show the values there. */
+/** A shorter move is a tap: its synthetic mouse events show the values there. */
 const LEAST_PX = 12;
 
 interface Drawn {
   plot: () => uPlot | null;
-  /** Where the finger is. */
+  /** The position of the finger. */
   onAt: (at: number) => void;
   onZoom: (from: number, to: number) => void;
 }
 
-/** Returns what takes it away again. */
+/** Returns a function that removes the listeners. */
 export function drawnByTouch(element: HTMLElement, { plot, onAt, onZoom }: Drawn): () => void {
   let start: number | null = null;
   const leftOf = (event: PointerEvent, chart: uPlot): number => Math.max(0, Math.min(chart.over.clientWidth, event.clientX - chart.over.getBoundingClientRect().left));
@@ -36,7 +36,7 @@ export function drawnByTouch(element: HTMLElement, { plot, onAt, onZoom }: Drawn
     stop();
     if (to - from >= LEAST_PX) onZoom(chart.posToVal(from, "x"), chart.posToVal(to, "x"));
   };
-  /** The browser took the finger for a scroll, or it was lifted. */
+  /** The browser started to scroll, or the finger was lifted. */
   const stop = (): void => {
     const chart = plot();
     if (start !== null && chart) show(0, 0, chart);

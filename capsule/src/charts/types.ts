@@ -1,4 +1,4 @@
-/** What a chart is told. */
+/** The data and options of a chart. */
 
 import type { Signal } from "@preact/signals";
 import type uPlot from "uplot";
@@ -14,7 +14,7 @@ export type Colour = 1 | 2 | 3 | 4 | 5 | 6;
 
 export interface ChartSeries {
   name: string;
-  /** Which of the chart colours. */
+  /** One of the chart colours. */
   colour: Colour;
   filled?: boolean;
   dashed?: boolean;
@@ -22,30 +22,30 @@ export interface ChartSeries {
 
 export interface ChartData {
   columns: Columns;
-  /** Lowest and highest of each bucket, one pair a series, on the same times. */
+  /** Minimum and maximum of each bucket, a pair for each series, on the same times. */
   band?: { min: Cell[][]; max: Cell[][] };
   from: number;
   to: number;
   /** Before this there was nothing to measure, so nothing is missing. */
   since: number;
-  /** Seconds without a sample that make a hole. */
+  /** Seconds without a sample that count as a gap. */
   hole: number;
-  /** Of lines of different servers: since when each had something to measure. Each has holes of its own then. */
+  /** For lines of different servers: when each could have its first sample. Each line then has its own gaps. */
   apart?: readonly number[];
-  /** Another window is another scale: changes with it, not with each sample. */
+  /** The key of the window: the time scale changes with it, not with each sample. */
   window: string;
 }
 
-/** What the charts of a page share. */
+/** State that the charts of a page share. */
 export interface ChartGroup {
-  /** The moment under the pointer or at the keys, in whichever chart; null = nowhere. */
+  /** The moment under the pointer or keyboard cursor, in any chart; null = none. */
   cursor: Signal<number | null>;
   marks: readonly ChartMark[];
   onZoom: (from: number, to: number) => void;
-  /** By keys: half as long or twice as long round a moment. */
+  /** By keys: half or twice the length around a moment. */
   onScale: (factor: number, round: number) => void;
   onReset: () => void;
-  /** The time zone of what is shown; empty where there is none or more than one. */
+  /** The time zone of the server; empty if there is none, or more than one. */
   zone: string;
 }
 

@@ -1,4 +1,4 @@
-/** The tabs that an address can name: known before the pages that show them are loaded. */
+/** The tabs that an address can name: known before their pages are loaded. */
 
 export const NODE_TABS = ["overview", "measures", "processes", "hardware", "services", "packages", "jobs", "logs", "events", "settings"] as const;
 export type NodeTab = (typeof NODE_TABS)[number];

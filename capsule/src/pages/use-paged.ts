@@ -1,4 +1,4 @@
-/** A list of a page that is read page by page: what is shown of it, and why it may be old. */
+/** A paged list of a page: its shown items, and why they may be old. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { PagedList, type Page } from "../core/live/paged-list";
@@ -12,9 +12,9 @@ interface Shown<T, P extends Page<T>> {
 }
 
 /**
- * `read` and `key` are those of when one of `asked` changed last: another question is another list, of which nothing is shown before its own first answer.
+ * `read` and `key` are those of the last change of `asked`: another question is another list, which is empty until its first answer.
  *
- * Who comes back to it, or reads the page anew, finds it as long as it was left.
+ * A list keeps its length when the user returns or reloads the page.
  */
 export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, asked: readonly unknown[]): Shown<T, P> {
   const [shown, setShown] = useState<Shown<T, P> | null>(null);

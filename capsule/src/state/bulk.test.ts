@@ -6,7 +6,7 @@ import { forEachLimited, isRefusal } from "./bulk";
 const THINGS = [1, 2, 3, 4, 5, 6];
 const refused = (code: ApiError["code"]): ApiError => new ApiError(code, 403, code);
 
-/** Acts that end when they are told to. */
+/** Actions that end when the test says so. */
 function held(): { begun: number[]; act: (one: number) => Promise<void>; end: (one: number) => Promise<void> } {
   const begun: number[] = [];
   const ends = new Map<number, () => void>();

@@ -1,24 +1,24 @@
-/** The same act for many things, a few at a time. */
+/** Runs one action for many items, a few at a time. */
 
 import { ApiError } from "../wire/http";
 
 export interface BulkResult<T> {
   done: T[];
   failed: { one: T; error: ApiError }[];
-  /** Not begun: it was over before. */
+  /** Items that were not started because the run ended before. */
   left: T[];
 }
 
 interface Course<T> {
-  /** The first one goes alone: what it is asked for (the password, say) holds for the others. */
+  /** The first item runs alone: if it needs the password, the answer holds for the others. */
   alone?: boolean;
-  /** Hears after each one how many are through. */
+  /** Called after each item with the number of finished ones. */
   told?: (through: number) => void;
-  /** Asked before each one begins, with what has come so far; true = no other one begins, and those under way are waited for. */
+  /** Called before each item with the result so far. True stops the run, which waits for the items under way. */
   over?: (soFar: BulkResult<T>) => boolean;
 }
 
-/** What is refused is in the outcome; anything else that goes wrong is thrown. */
+/** Refusals are part of the result; any other error is thrown. */
 export async function forEachLimited<T>(things: readonly T[], atOnce: number, act: (one: T) => Promise<unknown>, { alone = false, told, over }: Course<T> = {}): Promise<BulkResult<T>> {
   const outcome: BulkResult<T> = { done: [], failed: [], left: [] };
   let next = 0;
@@ -43,5 +43,5 @@ export async function forEachLimited<T>(things: readonly T[], atOnce: number, ac
   return outcome;
 }
 
-/** Whether somebody was refused, not one of the things: the others would be refused as well. */
+/** Whether the user was refused and not the item: then all items would be refused. */
 export const isRefusal = ({ code }: ApiError): boolean => code.startsWith("auth.");

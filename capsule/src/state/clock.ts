@@ -1,4 +1,4 @@
-/** The hub's time, so that ages are right on a machine whose clock is not. */
+/** The hub's time, so that ages are right on a machine with a wrong clock. */
 
 import { computed, signal } from "@preact/signals";
 
@@ -6,16 +6,16 @@ let offsetS = 0;
 
 export const hubNow = (): number => Date.now() / 1000 + offsetS;
 
-/** Ticks about once a second: what shows an age reads this. */
+/** Ticks about once a second. Read it to show an age. */
 export const now = signal(hubNow());
 
 const TICK_S = 1;
-/** So much later it ticks by itself where frames drove it: a frame that is a little late is waited for. */
+/** The timer waits this much longer while frames drive the clock, because a frame may be a little late. */
 const PATIENCE_S = 0.25;
 let driven = false;
 let own: ReturnType<typeof setTimeout> | undefined;
 
-/** The next one by itself is put off by each frame: a timer that looks and finds nothing to do would wake the page once a second. */
+/** Each frame postpones the timer: a timer that only checks would wake the page every second. */
 function wind(): void {
   clearTimeout(own);
   own = setTimeout(
@@ -29,14 +29,15 @@ function wind(): void {
 }
 wind();
 
-/** For a moment that cannot wait for the next second. */
+/** For a change that cannot wait for the next second. */
 export const tick = (): void => {
   now.value = hubNow();
 };
 
 /**
- * With what has just come, in the same batch: a second is drawn once, not once for its samples and once for its ages. A clock that went by itself
- * is taken over at once, or it would go on between the frames.
+ * Ticks with the data of a frame, in the same batch: one redraw shows new samples and new ages.
+ *
+ * It takes over immediately from a clock that runs by its timer, which would otherwise tick between the frames.
  */
 export function tickWithFrame(): void {
   if (driven && hubNow() - now.peek() < TICK_S * 0.8) return;

@@ -1,4 +1,4 @@
-/** One series of several nodes over time, by the same steps. */
+/** One series of several nodes over time, with the same steps. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
@@ -19,7 +19,7 @@ export class Comparison {
   #asked = 0;
   #askedKey = "";
 
-  /** What is shown stays until the answer is there; the answer to an older question is dropped. Returns the step. */
+  /** Keeps the shown data until the answer arrives, and drops answers to older requests. Returns the step. */
   async load(key: string, { from, to }: Span, ids: readonly string[], series: string, points: number): Promise<number> {
     const mine = ++this.#asked;
     if (key !== this.#askedKey) this.failure.value = null;

@@ -1,25 +1,29 @@
-/** One deployment or removal: start, confirm the host key, cancel, retry. Secrets pass through and are not kept here; who gives an order asks for the password where the hub wants it. */
+/**
+ * One deployment or removal: start, confirm the host key, cancel, retry.
+ *
+ * Secrets are passed on and not stored here. The caller asks for the password where the hub requires it.
+ */
 
 import type { Signal } from "@preact/signals";
 import { call, url } from "../wire/http";
 import type { DeploymentBody, DeploymentView, RetryBody } from "../wire/schema.gen";
 import { followDeployment, noteDeployment } from "./deployments";
 
-/** With the key of an earlier one it is that one, however often it is asked for. */
+/** A key that was used before returns the deployment of that request. */
 export async function startDeployment(body: DeploymentBody, key: string): Promise<Signal<DeploymentView>> {
   return followDeployment(await call<DeploymentView>("POST", "deployments", { body, idempotencyKey: key }));
 }
 
-/** A removal that runs already is given back. */
+/** Returns the running removal, if there is one. */
 export async function removeNode(nodeId: string, body: RetryBody, force: boolean): Promise<Signal<DeploymentView>> {
   const query = force ? { force: "true" } : {};
   return followDeployment(await call<DeploymentView>("DELETE", `nodes/${nodeId}`, { body, query }));
 }
 
-/** Everything that is kept of a node, a line for each minute, as a file. */
+/** The URL of a node's whole history as a file, one row for each minute. */
 export const historyUrl = (nodeId: string): string => url(`nodes/${nodeId}/export`, { tier: "1m" });
 
-/** In the place of whatever Spider the node's server has; one that runs already is given back. */
+/** Replaces the agent on the node's server. Returns the running deployment, if there is one. */
 export async function redeployNode(nodeId: string, body: RetryBody): Promise<Signal<DeploymentView>> {
   return followDeployment(await call<DeploymentView>("POST", `nodes/${nodeId}/redeploy`, { body }));
 }

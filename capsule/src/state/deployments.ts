@@ -1,4 +1,4 @@
-/** Deployments and removals that are under way, on every page; what is done with one is in `deployment.ts`. */
+/** The running deployments and removals, on every page. `deployment.ts` has the actions on one of them. */
 
 import { computed, signal, type Signal } from "@preact/signals";
 import { t } from "../core/text/i18n";
@@ -13,10 +13,10 @@ import { dismiss, toast } from "./toasts";
 const known = new Map<string, Signal<DeploymentView>>();
 const ends = new Map<string, () => void>();
 const shown = new Set<string>();
-/** The note that tells of one. */
+/** The toast of each deployment. */
 const notes = new Map<string, number>();
 const version = signal(0);
-/** Several end at once. */
+/** Several deployments may end at the same time. */
 const SETTLE_MS = 500;
 
 export const deploymentEnded = (one: DeploymentView): boolean => one.state !== "running" && one.state !== "awaiting_host_key";
@@ -26,19 +26,19 @@ export const activeDeployments = computed<readonly DeploymentView[]>(() => {
   return [...known.values()].map((one) => one.value).filter((one) => !deploymentEnded(one));
 });
 
-/** Those that this page has heard of and where they stand: changes when a list of them is old. */
+/** The known deployments with their states: changes when a list of deployments is out of date. */
 export const deploymentStates = computed(() => {
   void version.value;
   return [...known.values()].map(({ value: one }) => `${one.id}${one.state}`).join();
 });
 
-/** A view, or the one that was told live if that is newer. */
+/** This view, or the live one if that is newer. */
 export function newestDeployment(one: DeploymentView): DeploymentView {
   const held = known.get(one.id)?.value;
   return held && held.version > one.version ? held : one;
 }
 
-/** Takes a view, unless a newer one is held: an answer may come after what was told live in the meantime. */
+/** Stores a view unless a newer one is known: a live message may be newer than an answer. */
 export function noteDeployment(one: DeploymentView): Signal<DeploymentView> {
   const held = known.get(one.id);
   if (held) {
@@ -54,17 +54,17 @@ export function noteDeployment(one: DeploymentView): Signal<DeploymentView> {
   return made;
 }
 
-/** Its dialog, under way or ended. */
+/** Opens the dialog of a running or ended deployment. */
 export function openDeployment({ id, kind, node_id: node }: DeploymentView): void {
   showDialog(kind === "remove" && node ? { kind, node, deployment: id } : { kind: "add", deployment: id });
 }
 
-/** A deployment that nobody looks at says how it ended, and that it waits for somebody; from there it is opened. */
+/** Shows a toast when a deployment without an open dialog ends or waits for the user. The toast opens its dialog. */
 function turned(one: DeploymentView): void {
   const { id, kind } = one;
   if (deploymentEnded(one)) leave(id);
   dismiss(notes.get(id) ?? 0);
-  if (shown.has(id) || one.batch_id) return; // of many the page of all tells
+  if (shown.has(id) || one.batch_id) return; // the page of the batch reports on all of them
   const name = one.name || one.host;
   const done = { install: one.again ? t`deployed again` : t`added`, update: t`updated`, remove: t`removed` }[kind];
   const open = { label: t`Open`, run: (): void => openDeployment(one) };
@@ -79,21 +79,21 @@ function hear(id: string): void {
   ends.set(id, subscribe(`deployment:${id}`, { snapshot: take, change: take }, { whileHidden: true }));
 }
 
-/** One that has ended is heard no more, unless it is looked at: somebody may try it again. */
+/** Unsubscribes from an ended deployment, unless its dialog is open: another user may retry it. */
 function leave(id: string): void {
   if (shown.has(id)) return;
   ends.get(id)?.();
   ends.delete(id);
 }
 
-/** Follows one deployment live; the signal is the same for every caller. */
+/** Follows one deployment live. All callers get the same signal. */
 export function followDeployment(one: DeploymentView): Signal<DeploymentView> {
   const held = noteDeployment(one);
   if (!deploymentEnded(held.peek())) hear(one.id);
   return held;
 }
 
-/** While its dialog is open no toast is needed, and what others make of it is seen. Returns its own end. */
+/** While a dialog is open it gets no toast and shows the changes of other users. Returns the unsubscriber. */
 export function watchDeployment(id: string): () => void {
   shown.add(id);
   dismiss(notes.get(id) ?? 0);
@@ -105,14 +105,14 @@ export function watchDeployment(id: string): () => void {
   };
 }
 
-/** The newest of them, whoever began them: the hub tells nothing of one before it is known by its id. */
+/** Loads the newest deployments of all users: the hub sends no live updates of an unknown one. */
 export async function loadDeployments(limit = 20): Promise<void> {
   try {
     const page = await call<DeploymentsView>("GET", "deployments", { query: { limit } });
     for (const one of page.deployments) followDeployment(one);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    // Only what runs in the background is missing then; the link's own banner says that the hub is away.
+    // Only background deployments are missing then; the offline banner reports the hub.
   }
 }
 

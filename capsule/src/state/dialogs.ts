@@ -1,11 +1,11 @@
-/** Which dialog is open; one at a time. */
+/** The open dialog, at most one. */
 
 import { signal } from "@preact/signals";
 import type { JobBody } from "../wire/schema.gen";
 import { onSessionEnd } from "./session";
 
 export type OpenDialog = {
-  /** Pressed before it stood. */
+  /** Keys that were pressed before the dialog was drawn. */
   early?: string[];
 } & (
   | { kind: "add"; deployment?: string; method?: "command" }
@@ -25,5 +25,5 @@ export const showDialog = (wanted: OpenDialog): void => {
 export const closeDialog = (): void => {
   openDialog.value = null;
 };
-// Of what it was about nothing is there any more; and while one is open, keys are its own.
+// The data of the dialog is gone. An open dialog would also keep the keys of the page.
 onSessionEnd(closeDialog);

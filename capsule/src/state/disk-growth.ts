@@ -1,4 +1,4 @@
-/** How fast a disk grows, by its last hours: asked for those few that are in trouble, and again after a while. */
+/** The growth rate of a disk over its last hours. It is loaded for the few disks with an issue, and again after a while. */
 
 import { signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { growthRate } from "../core/nodes/disk-forecast";
@@ -15,13 +15,13 @@ const AGAIN_S = 60;
 
 interface Held {
   rate: Signal<number | null>;
-  /** Asked anew from then on. */
+  /** Loaded again after this time. */
   until: number;
 }
 
 const held = new Map<string, Held>();
 
-/** Bytes a second; null = not known. */
+/** Bytes per second; null = unknown. */
 export function diskGrowth(id: string, mount: string): ReadonlySignal<number | null> {
   const series = seriesName("filesystem.used", "mount", mount);
   const key = `${id} ${series}`;
@@ -39,7 +39,7 @@ async function ask(one: Held, id: string, metric: string): Promise<void> {
     one.rate.value = growthRate(times, series[metric]?.avg ?? []);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    one.until = to + AGAIN_S; // without a forecast it is said what is
+    one.until = to + AGAIN_S; // without a forecast the current value is shown
   }
 }
 

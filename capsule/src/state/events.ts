@@ -1,4 +1,4 @@
-/** The newest events, live. Lists that an event makes old are loaded again from here. */
+/** The newest events, live. Lists that depend on events reload when one arrives. */
 
 import { effect, signal } from "@preact/signals";
 import { prependEvent } from "../core/events/event-list";
@@ -10,7 +10,7 @@ export const events = signal<readonly EventView[]>([]);
 export const eventsLoaded = signal(false);
 const listeners = new Set<(event: EventView) => void>();
 
-/** Returns its own end. */
+/** Returns the unsubscriber. */
 export function onEvent(listener: (event: EventView) => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);

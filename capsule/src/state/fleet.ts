@@ -1,4 +1,4 @@
-/** All nodes: one signal each, so that a new value touches one row. */
+/** All nodes, with one signal each, so that a new value redraws one row. */
 
 import { computed, effect, signal, type Signal } from "@preact/signals";
 import { call } from "../wire/http";
@@ -13,9 +13,10 @@ import type { SmoothedCpu } from "../core/nodes/cpu-smoothing";
 import { forgetSparks, noteCpu, smoothedCpu } from "./sparklines";
 
 /**
- * Nodes have new values all the time, each once a second: they are drawn together. Of more nodes than a screen shows at once, once a second, so that
- * all rows change in one beat instead of some of them at each blink. Where no rows are shown, values go with whatever that page draws itself.
- * What becomes of a node (it comes, goes, is lost) does not wait.
+ * How long values may wait to be drawn together; each node sends once a second.
+ *
+ * A fleet that is larger than the screen draws once a second, so that all rows change at the same time. Where no rows are shown, values wait
+ * for the page's own drawing. A node that appears, disappears or changes its state does not wait.
  */
 const TOGETHER_MS = 250;
 const MANY = 60;
@@ -23,18 +24,18 @@ const MANY_TOGETHER_MS = 1000;
 const UNSEEN_TOGETHER_MS = 1500;
 const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : pageUrl.peek().path !== "/" ? UNSEEN_TOGETHER_MS : map.size > MANY ? MANY_TOGETHER_MS : TOGETHER_MS);
 const map = new Map<string, Signal<NodeView>>();
-/** The view of each node that was told live last, whatever was put in its place since. */
+/** The last live view of each node, whatever replaced it since. */
 const told = new Map<string, NodeView>();
 
-/** Grows with each change of who is there and of what they are; values alone come too often for that. */
+/** Grows when nodes appear, disappear or change, but not with values, which are too frequent. */
 const version = signal(0);
-/** The ids there are; changes only when a node comes or goes. */
+/** The ids of all nodes; changes only when a node appears or disappears. */
 export const ids = signal<readonly string[]>([]);
 export const loaded = signal(false);
 
 export const nodeSignal = (id: string): Signal<NodeView> | undefined => map.get(id);
 
-/** Also when the node comes later than what names it. */
+/** Also reacts to a node that appears later. */
 export const nodeName = (id: string): string | undefined => {
   void ids.value;
   return map.get(id)?.value.name;
@@ -44,13 +45,13 @@ export interface Row {
   node: NodeView;
   status: NodeStatus;
   health: Health;
-  /** Of the last seconds. */
+  /** The smoothed CPU. */
   cpu: SmoothedCpu | null;
-  /** How much of a worry its CPU is by that, or by the newest second where no more is known: what `health` rests on, and so what is marked. */
+  /** The level of the smoothed CPU, or of the newest second if there is none. `health` uses it, and so does the row. */
   busy: Level;
 }
 
-/** By id, and for which view: status change only with that, standing also with time. A table by views would grow by all of them each second. */
+/** The status by id and view: it depends on the view alone, health also on time. A map by views would grow each second. */
 const known = new Map<string, { node: NodeView; status: NodeStatus }>();
 
 function knownOf(node: NodeView): NodeStatus {
@@ -68,14 +69,14 @@ export function rowOf(node: NodeView, at: number): Row {
   return { node, status, health: healthOf(node, status, at, busy), cpu, busy };
 }
 
-/** Every node with its status, worked out anew each second, with the values of that moment; a row on the page shows its own at once. */
+/** Every node with its status, computed each second from the values of that moment. A row on the page shows its own values immediately. */
 export const rows = computed<readonly Row[]>(() => {
   void version.value;
   const at = now.value;
   return [...map.values()].map((node) => rowOf(node.peek(), at));
 });
 
-/** How many nodes have a tag, the most used first. */
+/** The number of nodes for each tag, the most used first. */
 export const tags = computed<readonly (readonly [string, number])[]>(() => {
   void version.value;
   const counts = new Map<string, number>();
@@ -119,7 +120,7 @@ function change(data: FleetChange): void {
     noteCpu(id, latest["cpu.total"]);
     const before = node.peek();
     const labels = labelledOf(latest);
-    // What is held takes the new values in: five hundred new objects a second would be for the collector to follow.
+    // The existing object takes the new values: 500 new objects a second would burden the garbage collector.
     const next = { ...before, latest: labels ? merged(before.latest, latest, labels) : Object.assign(before.latest, latest) };
     const held = known.get(id);
     if (!labels && held?.node === before) known.set(id, { node: next, status: nodeStatusOf(next, held.status) });
@@ -130,14 +131,14 @@ function change(data: FleetChange): void {
   if (data.nodes.length || data.removed.length) version.value += 1;
 }
 
-/** The names with a label; null = none, as in most seconds. */
+/** The labelled series; null = none, as in most seconds. */
 function labelledOf(latest: NodeView["latest"]): string[] | null {
   let labels: string[] | null = null;
   for (const name in latest) if (name.endsWith("}")) (labels ??= []).push(name);
   return labels;
 }
 
-/** The fullest mount may be another one than before: parts of the old one must not stay beside it. */
+/** The fullest mount may be a different one now: values of the old one must not remain. */
 function merged(before: NodeView["latest"], after: NodeView["latest"], labels: readonly string[]): NodeView["latest"] {
   const next = { ...before, ...after };
   for (const metric of ["filesystem.used{", "temperature{", "disk.busy{"]) {
@@ -169,12 +170,12 @@ onSessionEnd(() => {
   version.value += 1;
 });
 
-/** Name or tags; the hub's answer is what is shown. Where somebody's rights hang on a tag, it wants the password once more: `node-edit.ts` asks for it. */
+/** Changes the name or tags, and shows the hub's answer. If rights depend on a tag, the hub requires the password: `node-edit.ts` asks for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
   const before = told.get(id);
   const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
   const held = map.get(id);
-  // Where the node was told live in the meantime, that is as new as the answer, or newer; this change is told live as well.
+  // A live view that arrived meanwhile is as new as the answer or newer. This change is sent live as well.
   if (held && told.get(id) === before) held.value = { ...node, latest: { ...held.peek().latest } };
   version.value += 1;
   return node;
@@ -195,11 +196,11 @@ export interface FleetSummary {
   security: number;
   securityNodes: number;
   updatesKnown: boolean;
-  /** The second of the newest value of those online. */
+  /** The time of the newest value among online nodes, in seconds. */
   newest: number;
 }
 
-/** Whether it tells anything still: sums leave out whose values are old. Where nobody tells, for the hub is lost, the last sums stand. */
+/** Whether values are current: sums leave out nodes with old values. While the hub is offline, the last sums stay. */
 export const isReporting = (status: NodeStatus): boolean => lastHeard() - (status.at ?? 0) <= STALE_S;
 
 export const fleetSummary = computed<FleetSummary>(() => {
@@ -240,22 +241,25 @@ export const fleetSummary = computed<FleetSummary>(() => {
   return v;
 });
 
-/** For how long (s) nothing has come though values did until then; 0 = they come, or none are expected. The link takes longer to find that a hub is silent. */
+/**
+ * Seconds without values although values arrived until then; 0 = values arrive, or none are expected. The socket needs longer to detect a
+ * silent hub.
+ */
 export const silentFor = computed(() => {
   const last = lastHeard();
   const since = now.value - last;
   return since > STALE_S && last - fleetSummary.value.newest <= STALE_S ? since : 0;
 });
 
-/** Whether one waits to be let in. */
+/** Whether a node waits for approval. */
 export const anyAwaitsApproval = computed(() => rows.value.some(({ node }) => node.waiting));
-/** Of the whole fleet; what shows this alone is not drawn anew with each value. */
+/** The updates of the whole fleet. A view that shows only this is not redrawn with each value. */
 export const updateCount = computed(() => fleetSummary.value.updates);
 
-/** The fleet's CPU and network of the last minutes, one point a second, for the sparks of the strip. */
+/** CPU and network of the fleet in the last minutes, one point a second, for the sparklines of the summary. */
 export const trail = signal<{ cpu: readonly (number | null)[]; network: readonly (number | null)[] }>({ cpu: [], network: [] });
 const TRAIL = 60;
-/** After so long without a word from the hub, what it said last is no point of now. */
+/** After this long without a message from the hub, its last values are not current any more. */
 const UNHEARD_S = 2.5;
 effect(() => {
   const at = now.value;

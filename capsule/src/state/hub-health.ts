@@ -1,4 +1,4 @@
-/** Whether Ground Control can store anything: it says so to everybody. */
+/** Whether Ground Control can store data; the hub reports it to everybody. */
 
 import { effect, signal } from "@preact/signals";
 import { health } from "../wire/http";
@@ -13,7 +13,7 @@ async function ask(): Promise<void> {
   try {
     hubCanStore.value = (await health()).database;
   } catch {
-    // No answer at all is the link's to tell.
+    // The socket reports a hub that does not answer.
   }
 }
 

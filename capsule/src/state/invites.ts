@@ -1,10 +1,10 @@
-/** Invites, and nodes that wait for approval. The secret of an invite passes through and is not kept here. */
+/** Invites, and nodes that wait for approval. The secret of an invite is passed on and not stored here. */
 
 import { call } from "../wire/http";
 import type { InviteBody, InvitesView, InviteView, NewInviteView, NodeView } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
 
-/** The hub may want the password first. */
+/** The hub may require the password. */
 export const makeInvite = (body: InviteBody): Promise<NewInviteView> => call<NewInviteView>("POST", "invites", { body });
 export const loadInvites = (cursor?: string): Promise<InvitesView> => call<InvitesView>("GET", "invites", { query: { limit: 100, ...(cursor ? { cursor } : {}) } });
 export const lookInvite = (id: string): Promise<InviteView> => call<InviteView>("GET", `invites/${id}`);

@@ -19,7 +19,7 @@ export async function submitJob(nodeId: string, body: JobBody, key: string): Pro
 
 export const newIdempotencyKey = idempotencyKey;
 
-/** `force`: one that was asked before and goes on. */
+/** `force`: for a job that continues after a stop request. */
 export async function cancelJob(id: string, force = false): Promise<JobView> {
   const job = await call<JobView>("POST", `jobs/${id}/cancel`, { body: { force }, idempotencyKey: idempotencyKey() });
   noteJob(job);
@@ -28,12 +28,12 @@ export async function cancelJob(id: string, force = false): Promise<JobView> {
 
 export const outputUrl = (id: string): string => url(`jobs/${id}/output`);
 
-/** One job followed live. `onOutput` gets every byte from `from` on, once and in order. */
+/** One job, followed live. `onOutput` receives every byte from `from` on, once and in order. */
 export class JobDetail {
   readonly view = signal<JobView | null>(null);
-  /** Once it was read: what is shown may be old, and is no longer told anew or will be later. */
+  /** An error after the first read: the shown data may be old, and live updates stopped for now or for good. */
   readonly failure = signal<ApiError | null>(null);
-  /** Bytes not shown because the output is too long to show whole. */
+  /** Bytes that are not shown because the output is too long. */
   readonly skipped = signal(0);
   readonly received = signal(0);
   #end: (() => void) | null = null;
@@ -84,7 +84,7 @@ export class JobDetail {
     );
   }
 
-  /** Of a job that is shown already: asks for what comes next, without waiting any longer. */
+  /** Requests the next output of a shown job without further waiting. */
   again(): void {
     if (!this.#closed) this.#follow();
   }
@@ -97,7 +97,7 @@ export class JobDetail {
 
   #chunk({ output, offset }: JobChunk): void {
     const end = offset + output.length;
-    if (offset > this.#offset) return this.#follow(); // something is missing between: go on from what is held
+    if (offset > this.#offset) return this.#follow(); // output is missing between: continue at the stored offset
     if (end <= this.#offset) return;
     const fresh = output.subarray(this.#offset - offset);
     this.failure.value = null;
@@ -107,7 +107,7 @@ export class JobDetail {
     else this.#held.push(fresh.slice());
   }
 
-  /** Where output goes; what came before is handed over at once. */
+  /** Sets the receiver of output; earlier output is handed over immediately. */
   onOutput(sink: (bytes: Uint8Array) => void): void {
     this.#sink = sink;
     for (const part of this.#held) sink(part);

@@ -1,4 +1,4 @@
-/** The newest jobs and all that are not over, whoever began them, live on every page; what is done with one job is in `job-detail.ts`. */
+/** The newest jobs and all running ones of all users, live on every page. `job-detail.ts` has the actions on one job. */
 
 import { computed, effect, signal } from "@preact/signals";
 import type { JobsChange, JobsData, JobView } from "../wire/schema.gen";
@@ -8,16 +8,16 @@ import { onSessionEnd, phase } from "./session";
 
 export const jobs = signal<readonly JobView[]>([]);
 export const running = computed(() => jobs.value.filter((job) => !jobEnded(job.state)));
-/** The job at work on a node, if any. */
+/** The running job of each node. */
 export const runningOn = computed(() => new Map(running.value.map((job) => [job.node_id, job])));
 
-/** A view of a job, or the one of the list if that is newer. */
+/** This view of a job, or the one of the list if that is newer. */
 export function newest(job: JobView): JobView {
   const known = jobs.value.find((one) => one.id === job.id);
   return known && known.version > job.version ? known : job;
 }
 
-/** Puts views of jobs into the list, newest first, unless newer ones are there: an answer may come after what was told live in the meantime. */
+/** Puts views of jobs into the list, newest first, unless newer ones are there: a live message may be newer than an answer. */
 function take(told: readonly JobView[], gone: readonly string[] = []): void {
   const known = new Map(jobs.peek().map((job) => [job.id, job]));
   for (const id of gone) known.delete(id);

@@ -1,4 +1,4 @@
-/** One node in full: its facts, the live window of every series, and history for the longer ranges. */
+/** One node: its tables, the live window of every series, and history for longer ranges. */
 
 import { computed, effect, signal } from "@preact/signals";
 import { ApiError, call } from "../wire/http";
@@ -14,9 +14,9 @@ import { loaded, nodeSignal, rowOf } from "./fleet";
 import { connections } from "./live/link";
 import { dismiss, toast } from "./toasts";
 
-/** How the hub writes one. */
+/** The format of the hub's ids. */
 const ID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
-/** Also the most rows of a table. */
+/** Also the maximum of rows in a table. */
 const MOST_POINTS = 600;
 const MOST_SERIES = 50;
 const MARK_PAGE = 200;
@@ -24,50 +24,50 @@ const MARK_PAGES = 3;
 const UPTIME = "system.uptime";
 const SETTLE_MS = 1000;
 const MEND_MS = 10_000;
-/** So long after the first sample that is heard, history has what the server held back while nobody looked. */
+/** This long after the first live sample, history has the samples that the agent held back while nobody watched. */
 const HELD_BACK_MS = 1500;
 const HELD_BACK_READS = 2;
-/** So long after its newest sample a node counts as one that goes on sending. */
+/** A node whose newest sample is younger than this is still sending. */
 const SENDING_S = 3;
 
 /** Two points a pixel show everything that a chart can show. */
 export const pointsFor = (width: number): number => Math.max(100, Math.min(MOST_POINTS, width * 2));
 
 export interface HistoryData extends Span {
-  /** For which view it was read. */
+  /** The time range that was read. */
   key: string;
   /** Seconds of the narrowest bucket. */
   step: number;
-  /** One an answer: each has its own times. */
+  /** One part for each answer: each has its own times. */
   parts: readonly HistoryView[];
 }
 
 export class NodeDetail {
   readonly view = signal<NodeView | null>(null);
   readonly failure = signal<ApiError | null>(null);
-  /** How it stands; most seconds it stands as it did. */
+  /** The node's status; it rarely changes from one second to the next. */
   readonly standing = computed(() => {
     const node = this.view.value;
     return node ? rowOf(node, now.value).health : "wait";
   });
-  /** With which moment the live window ends: that of the newest sample, so that a chart does not creep between two of them; without samples it goes on with time. */
+  /** The end of the live window: the newest sample, so that a chart does not creep between two samples. Without samples it moves with time. */
   readonly until = computed(() => {
     const newest = this.view.value?.latest["cpu.total"]?.at ?? 0;
     return now.value - newest < SENDING_S ? newest : now.value;
   });
-  /** Grows with each new sample: charts redraw on it. */
+  /** Grows with each new sample; charts redraw on it. */
   readonly version = signal(0);
   readonly window = new LiveWindow(LIVE_S);
   readonly past = signal<HistoryData | null>(null);
   readonly pastFailure = signal<ApiError | null>(null);
-  /** Why the live window's past is not there. */
+  /** The error of the read of the live window's past. */
   readonly fillFailure = signal<ApiError | null>(null);
-  /** For how long it was up, in the buckets of the window that was read last. */
+  /** The uptime in the buckets of the window that was read last. */
   readonly uptime = signal<{ step: number; times: number[]; min: (number | null)[]; max: (number | null)[] } | null>(null);
-  /** By subject; null until they were read once. */
+  /** By subject; null until the first read. */
   readonly tables = signal<Readonly<Record<string, TableView>> | null>(null);
   readonly tablesFailure = signal<ApiError | null>(null);
-  /** What happened since `#marksFrom`, as far as it was read. */
+  /** Jobs and events since `#marksFrom`, as far as they were read. */
   readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
   readonly #told = new Map<string, TableView>();
   #marksFrom = Infinity;
@@ -75,17 +75,17 @@ export class NodeDetail {
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #askedKey = "";
   #asked = 0;
-  /** Whether a sample has come since the topic was followed. */
+  /** Whether a sample has arrived since the subscription. */
   #heard = false;
   #wholeTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #wanted = new Set<string>();
-  /** Of the wanted: those that are asked for or were answered. */
+  /** The wanted series that were requested or answered. */
   readonly #filled = new Set<string>();
   readonly #ends: (() => void)[] = [];
   #closed = false;
-  /** It was refused once and for all. */
+  /** The topic was refused for good. */
   #over = false;
-  /** Tells that nothing new comes. */
+  /** A timer that reports missing samples. */
   #note = 0;
 
   constructor(readonly id: string) {
@@ -108,7 +108,7 @@ export class NodeDetail {
       }),
       () => clearTimeout(this.#marksTimer),
     );
-    // What a server kept while it had no link comes some seconds after it is back, by another way than what is live.
+    // Samples that a server stored while offline arrive some seconds after its return, through history and not live.
     const mending = setInterval(() => {
       if (!document.hidden && !this.#leaving() && (this.#filled.size < this.#wanted.size || this.#torn())) this.#refill();
     }, MEND_MS);
@@ -131,7 +131,7 @@ export class NodeDetail {
     for (const end of this.#ends) end();
   }
 
-  /** In the place of what there is nothing of; a page that stands goes on standing, since it is asked for again. */
+  /** Shows an error if there is no data. A page with data stays, because it retries. */
   #refused(error: ApiError, last: boolean): void {
     this.#over = last;
     if (last || !this.view.peek()) this.failure.value = error;
@@ -144,7 +144,7 @@ export class NodeDetail {
     this.#note = 0;
     this.view.value = node;
     this.#take(node.latest);
-    // While nobody looked it sent once a minute: what it still holds comes with its first words now. Who is away holds nothing that could come soon.
+    // An unwatched agent sends once a minute, and now sends what it still holds. An offline node holds nothing that could arrive soon.
     this.#heard = false;
     this.window.whole = node.state !== "online";
     if (!this.window.whole) this.#completeIn(MEND_MS);
@@ -155,7 +155,7 @@ export class NodeDetail {
     this.#wholeTimer = setTimeout(() => void this.#complete(reads), ms);
   }
 
-  /** Reads the past again, now that what was held back has come; until then a place without samples is no hole, since nobody knows. */
+  /** Reads the past again after held-back samples have arrived. Until then missing samples are unknown and no gap. */
   async #complete(reads: number): Promise<void> {
     this.#wholeTimer = undefined;
     if (this.#leaving()) return;
@@ -189,7 +189,7 @@ export class NodeDetail {
     this.version.value += 1;
   }
 
-  /** Puts the last minutes of these series into the live window; each is asked for once, and again after a lost link or a failure. */
+  /** Loads the last minutes of these series into the live window: once each, and again after a lost connection or an error. */
   async fill(names: readonly string[]): Promise<void> {
     const missing = names.filter((name) => !this.#filled.has(name));
     if (!missing.length) return;
@@ -219,17 +219,17 @@ export class NodeDetail {
     }
   }
 
-  /** Asks again for what could not be read of the live window. */
+  /** Repeats the failed reads of the live window. */
   refill(): void {
     void this.fill([...this.#wanted]);
   }
 
-  /** It was removed, or is being removed: there is nothing more to ask for, and what is asked is answered by "no such node". */
+  /** The node is removed or being removed: requests would fail with "no such node". */
   #leaving(): boolean {
     return this.#over || (loaded.peek() && !nodeSignal(this.id)) || activeDeployments.peek().some((one) => one.kind === "remove" && one.node_id === this.id);
   }
 
-  /** Whether the live window has a hole with samples after it. */
+  /** Whether the live window has a gap with samples after it. */
   #torn(): boolean {
     const at = this.view.peek()?.latest["cpu.total"]?.at;
     if (at === undefined || !this.#filled.has("cpu.user")) return false;
@@ -243,14 +243,14 @@ export class NodeDetail {
     if (this.tables.peek()) void this.loadTables();
   }
 
-  /** Reads all tables; from then on changes follow by themselves. */
+  /** Reads all tables; later changes arrive live. */
   async loadTables(): Promise<void> {
     try {
       const { tables } = await call<TablesView>("GET", `nodes/${this.id}/tables`);
       if (this.#closed) return;
       this.tablesFailure.value = null;
       const read = tables.map((table) => [table.subject, table] as const);
-      // What was told live while this was asked may be newer, or not be in it yet.
+      // Live tables that arrived during the read may be newer, or not in it yet.
       const newer = [...this.#told].filter(([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at));
       this.tables.value = Object.fromEntries([...read, ...newer]);
     } catch (error) {
@@ -259,12 +259,12 @@ export class NodeDetail {
     }
   }
 
-  /** A page of what is installed. */
+  /** A page of the installed packages. */
   packages(search: string, cursor?: string): Promise<PackagesView> {
     return call<PackagesView>("GET", `nodes/${this.id}/packages`, { query: { limit: 200, ...(search ? { search } : {}), ...(cursor ? { cursor } : {}) } });
   }
 
-  /** Loads a stretch of history; what is shown stays until the new one is there. */
+  /** Loads a time range of history; the shown one stays until then. */
   async load(key: string, { from, to }: Span, names: readonly string[], points: number): Promise<void> {
     const mine = ++this.#asked;
     if (key !== this.#askedKey) this.pastFailure.value = null;
@@ -272,7 +272,7 @@ export class NodeDetail {
     void this.#loadUptime(mine, from, to, points);
     try {
       const parts = await this.#history(names, from, to, points);
-      if (this.#closed || mine !== this.#asked) return; // a later question was faster
+      if (this.#closed || mine !== this.#asked) return; // a later request was faster
       this.pastFailure.value = null;
       this.past.value = { key, from, to, step: Math.min(...parts.map(({ step }) => step)), parts };
     } catch (error) {
@@ -281,7 +281,7 @@ export class NodeDetail {
     }
   }
 
-  /** By itself: it is measured less often than most, and the steps of an answer suit what is in it. Without it charts have fewer marks, which is nobody's failure. */
+  /** A separate request: uptime is sampled less often, and the steps of an answer suit its series. Without it charts only have fewer marks. */
   async #loadUptime(mine: number, from: number, to: number, points: number): Promise<void> {
     try {
       const [part] = await this.#history([UPTIME], from, to, points);
@@ -292,7 +292,7 @@ export class NodeDetail {
     }
   }
 
-  /** Jobs and events since a moment, for the marks of the charts; read once, and again as something happens. */
+  /** Reads jobs and events since a moment, for the marks of the charts, and again when one arrives. */
   async loadMarks(from: number): Promise<void> {
     if (from >= this.#marksFrom) return;
     this.#marksFrom = from;
@@ -322,12 +322,12 @@ export class NodeDetail {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#marksFrom = Infinity; // asked again with the next window; the tabs of jobs and events tell of the failure
+      this.#marksFrom = Infinity; // retried with the next window; the tabs of jobs and events show the error
     }
     if (!this.#closed && mine === this.#marksAsked) this.happened.value = { jobs, events };
   }
 
-  /** As many answers as it takes: the hub gives so many series at once, each answer by steps that suit what is in it. */
+  /** As many requests as necessary: the hub limits the series of one answer, and each answer has its own steps. */
   #history(names: readonly string[], from: number, to: number, points: number): Promise<HistoryView[]> {
     const parts = Array.from({ length: Math.max(1, Math.ceil(names.length / MOST_SERIES)) }, (_, part) => names.slice(part * MOST_SERIES, (part + 1) * MOST_SERIES));
     return Promise.all(parts.map((metric) => call<HistoryView>("GET", `nodes/${this.id}/history`, { query: { metric, from, to, points } })));

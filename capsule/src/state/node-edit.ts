@@ -1,4 +1,4 @@
-/** A node changed by what it is at that moment, not when somebody began: what others made of it meanwhile stays. */
+/** Edits a node in its current state, not in that when the dialog opened: changes of other users are kept. */
 
 import { call } from "../wire/http";
 import type { NodePatch, NodeView } from "../wire/schema.gen";
@@ -10,7 +10,7 @@ export interface Edit {
   after: NodeView;
 }
 
-/** `change` says what is to be written, or null; then nothing is. Where the password is wanted first, it is asked once more afterwards. */
+/** `change` returns the patch, or null for none. It is called again after the password was asked for. */
 export const editNode = (id: string, change: (now: NodeView) => NodePatch | null): Promise<Edit | null> =>
   withStepUp(async () => {
     const before = await call<NodeView>("GET", `nodes/${id}`);

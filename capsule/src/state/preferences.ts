@@ -1,4 +1,4 @@
-/** What somebody has set up for their own page: kept by the hub, shown as it answered. */
+/** The user's own preferences, stored by the hub. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call, OVER } from "../wire/http";
@@ -9,16 +9,16 @@ const NONE: PreferencesView = { views: [], single_keys: true, network_bits: fals
 
 export const preferences = signal<PreferencesView>(NONE);
 
-/** Whether a single letter is a command. */
+/** Whether single letters are commands. */
 export const singleKeys = (): boolean => preferences.peek().single_keys;
 
-/** Whether networks are told of in bits a second. */
+/** Whether network rates are in bits per second. */
 export const inBits = (): boolean => preferences.value.network_bits;
 
 let saves = 0;
 let last: Promise<unknown> = Promise.resolve();
 
-/** One after another, so that the last answer has all of them; what waits when its session ends is not the next one's. */
+/** Saves one patch after the other, so that the last answer has all of them. A patch that waits when the session ends is dropped. */
 export async function savePreferences(patch: PreferencesPatch): Promise<void> {
   saves += 1;
   const who = user.peek()?.username;
@@ -38,7 +38,7 @@ phase.subscribe((at) => {
       if (saves === before) preferences.value = found;
     },
     (error: unknown) => {
-      if (!(error instanceof ApiError)) throw error; // away, or not allowed: what nobody set up is what there is
+      if (!(error instanceof ApiError)) throw error; // offline or not allowed: the defaults apply
     },
   );
 });

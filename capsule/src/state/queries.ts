@@ -18,14 +18,14 @@ export interface EventsQuery {
 
 const PAGE = 50;
 const EXPORT_PAGE = 500;
-/** Of one file. */
+/** The maximum of one file. */
 const MAX_EXPORTED = 20_000;
 
 export const findJobs = (asked: JobsQuery, cursor?: string): Promise<JobsView> => call<JobsView>("GET", "jobs", { query: { limit: PAGE, cursor, ...asked } });
 export const findDeployments = (cursor?: string): Promise<DeploymentsView> => call<DeploymentsView>("GET", "deployments", { query: { limit: PAGE, cursor } });
 export const findEvents = (asked: EventsQuery, cursor?: string): Promise<EventsView> => call<EventsView>("GET", "events", { query: { limit: PAGE, cursor, ...asked } });
 
-/** All of them, newest first, as many as one file takes. `whole` = there are no more. */
+/** All events, newest first, up to the maximum of one file. `whole` = there are no more. */
 export async function allEvents(asked: EventsQuery): Promise<{ events: EventView[]; whole: boolean }> {
   const events: EventView[] = [];
   let cursor: string | undefined;

@@ -1,4 +1,4 @@
-/** Who may not act any more keeps no dialog of an act; how a deployment goes may be looked at by everybody. */
+/** Closes dialogs of actions when the user loses the right to act. Dialogs that show a deployment stay open. */
 
 import { effect } from "@preact/signals";
 import { t } from "../core/text/i18n";

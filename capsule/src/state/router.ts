@@ -1,4 +1,7 @@
-/** The URL is the state: one signal of path and query, and the way to change it. How far a page was scrolled is kept beside it, and how long its lists were (`list-lengths.ts`). */
+/**
+ * The URL is the state: one signal of path and query, and functions to change it. The history entry also keeps the scroll position and the
+ * length of lists.
+ */
 
 import { signal } from "@preact/signals";
 
@@ -10,12 +13,12 @@ export interface PageUrl {
 const SETTLE_MS = 150;
 const PATIENCE_MS = 3000;
 
-/** What stands beside a step of the history. */
+/** The state of a history entry. */
 interface HistoryEntry {
-  /** Which one it is; one without is new. */
+  /** The number of the entry; an entry without one is new. */
   step?: number;
   y?: number;
-  /** Of each list: in how many pages it was read. */
+  /** The number of loaded pages for each list. */
   pages?: Readonly<Record<string, number>>;
 }
 
@@ -25,7 +28,7 @@ const read = (): PageUrl => ({ path: location.pathname, query: new URLSearchPara
 
 export const pageUrl = signal<PageUrl>(read());
 
-/** The browser would scroll before there is anything to scroll in. */
+/** The browser would scroll before the page is long enough. */
 history.scrollRestoration = "manual";
 let step = historyState().step ?? 0;
 let settling: ReturnType<typeof setTimeout> | undefined;
@@ -36,7 +39,7 @@ const keep = (): void => {
   history.replaceState({ ...historyState(), y: scrollY, step }, "");
 };
 
-/** Goes to where this page was left, as soon as it is long enough, unless somebody scrolls meanwhile. */
+/** Restores the scroll position as soon as the page is long enough, unless the user scrolls meanwhile. */
 function aim(): void {
   const { y } = historyState();
   const mine = ++aiming;
@@ -58,11 +61,11 @@ addEventListener("pagehide", keep);
 addEventListener("popstate", async () => {
   clearTimeout(settling);
   const to = historyState().step ?? step + 1;
-  if (to === step) return; // put back
-  // As by Esc: a dialog belongs to the page beneath it. One that is being sent stays for its answer.
+  if (to === step) return; // the entry was restored
+  // Like Esc: a dialog belongs to the page below it. A dialog with a request under way stays open for its answer.
   for (const one of document.querySelectorAll("dialog:not(:has(button[aria-busy]))")) one.dispatchEvent(new Event("cancel"));
-  await null; // it is drawn away
-  // One of the page itself that stays would go with it: the page stays as well.
+  await null; // the dialog is removed
+  // A dialog of the page itself that stays open would be lost: so the page stays too.
   if (document.querySelector("main dialog")) return history.go(step - to);
   step = to;
   pageUrl.value = read();
@@ -70,7 +73,7 @@ addEventListener("popstate", async () => {
 });
 aim();
 
-/** Goes to a path of the page; `replace` leaves no step to go back to. */
+/** Opens a path of the page; `replace` adds no history entry. */
 export function go(target: string, { replace = false }: { replace?: boolean } = {}): void {
   if (target === location.pathname + location.search) return;
   const before = location.pathname;
@@ -85,7 +88,7 @@ export function go(target: string, { replace = false }: { replace?: boolean } = 
 
 type Changes = Readonly<Record<string, string | readonly string[] | null>>;
 
-/** This page with parts of its query set or removed; a list stands there one by one. */
+/** This page with parts of its query set or removed. A list becomes repeated parameters. */
 export function withQuery(changes: Changes, from = pageUrl.value): string {
   const query = new URLSearchParams(from.query);
   for (const [name, value] of Object.entries(changes)) {
@@ -96,10 +99,10 @@ export function withQuery(changes: Changes, from = pageUrl.value): string {
   return from.path + (text ? `?${text}` : "");
 }
 
-/** Goes there without a step in the history. */
+/** Changes the query without a history entry. */
 export const setQuery = (changes: Changes): void => go(withQuery(changes, pageUrl.peek()), { replace: true });
 
-/** Plain clicks on links of the page stay in the page. */
+/** Plain clicks on links to this page do not reload it. */
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = event.target instanceof Element ? event.target.closest("a") : null;
@@ -111,7 +114,7 @@ document.addEventListener("click", (event) => {
 
 const MOST_PAGES = 10;
 
-/** How many pages of this list are read at first: as many as when it was left. */
+/** The number of pages to load first: as many as when the list was left. */
 export const savedPages = (list: string): number => Math.min(historyState().pages?.[list] ?? 1, MOST_PAGES);
 
 export function savePages(list: string, pages: number): void {

@@ -1,4 +1,4 @@
-/** The nodes that somebody has ticked; they stay ticked while the page goes elsewhere and back. */
+/** The selected nodes; the selection stays while other pages are open. */
 
 import { signal } from "@preact/signals";
 import { onSessionEnd } from "./session";

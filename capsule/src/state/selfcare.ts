@@ -1,4 +1,4 @@
-/** What keeps the agent itself up: its version and its keys, through its live session. */
+/** Agent maintenance through the live session: the agent's version and its keys. */
 
 import { call } from "../wire/http";
 import type { DeploymentsView, DeploymentView, JobView } from "../wire/schema.gen";
@@ -6,7 +6,7 @@ import { followDeployment } from "./deployments";
 import { noteJob } from "./jobs";
 import { withStepUp } from "./step-up";
 
-/** Orders the hub's own version of the agent for one node; its end is told. */
+/** Updates the agent of one node to the hub's version. A toast reports the end. */
 export async function updateAgent(node: string): Promise<DeploymentView | undefined> {
   const answer = await withStepUp(() => call<DeploymentsView>("POST", "agent-updates", { body: { nodes: [node] } }));
   const one = answer.deployments[0];
@@ -14,7 +14,7 @@ export async function updateAgent(node: string): Promise<DeploymentView | undefi
   return one;
 }
 
-/** Orders the next generation of a node's keys; who gives the order asks for the password where the hub wants it. */
+/** Renews a node's keys. The caller asks for the password where the hub requires it. */
 export async function renewKeys(node: string, key: string): Promise<JobView> {
   const job = await call<JobView>("POST", `nodes/${node}/rekey`, { idempotencyKey: key });
   noteJob(job);

@@ -1,4 +1,4 @@
-/** Many servers added by one request: a list understood, given, confirmed and followed as a whole. Secrets pass through and are not kept here. */
+/** Several servers in one request: parse a list, submit, confirm and follow. Secrets are passed on and not stored here. */
 
 import { call } from "../wire/http";
 import type { ConfirmedView, DeploymentsView, DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody, ServerListView } from "../wire/schema.gen";
@@ -8,7 +8,7 @@ const MOST = 500;
 
 export const previewList = (body: ServerListBody): Promise<ServerListView> => call<ServerListView>("POST", "deployments/preview", { body });
 
-/** The id that all of them share. With the key of an earlier request it is that one. */
+/** Returns the id of the batch. A key that was used before returns the batch of that request. */
 export async function addServers(body: ManyDeploymentsBody, key: string): Promise<string> {
   const made = await call<DeploymentsView>("POST", "deployments/many", { body, idempotencyKey: key });
   return made.deployments[0]?.batch_id ?? "";

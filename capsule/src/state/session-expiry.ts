@@ -1,4 +1,4 @@
-/** A session has a longest life, however much it is used. Who is there when it ends is told before, and goes on by signing in where they are. */
+/** A session has a maximum age. A present user is warned before, and can continue after signing in on the same page. */
 
 import { t } from "../core/text/i18n";
 import { clock } from "../core/text/time";
@@ -8,10 +8,10 @@ import { logIn, onSessionEnd, renew, user } from "./session";
 import { stepUp } from "./step-up";
 import { dismiss, toast } from "./toasts";
 
-/** Two minutes are left when it is said, also where it is looked but twice a minute. */
+/** The warning appears when at least two minutes are left, with a check every half minute. */
 const WARN_S = 150;
 
-/** When the session ends by what was told last, by the hub's clock; 0 = not known. */
+/** When the session ends by the last answer (hub time); 0 = unknown. */
 let endsAt = 0;
 let note = 0;
 
@@ -35,24 +35,24 @@ function signInAgain(): void {
     },
     cancel: () => {
       stepUp.value = null;
-      note = 0; // it is said once more
+      note = 0; // the warning is shown again
     },
   };
 }
 
-/** Looks how much is left; wants to be called twice a minute. */
+/** Checks the remaining time; must be called twice a minute. */
 export async function checkExpiry(): Promise<void> {
   if (!isNear()) return;
-  // Each renewal prolongs a session, until its longest life is used up: only that is worth a word.
+  // Each renewal extends a session until its maximum age: only that end needs a warning.
   if (!note && (await renew()) !== true) return;
   try {
     endsAt = (await call<MeView>("GET", "auth/me")).expires_at;
   } catch (error) {
-    if (error instanceof ApiError) return; // away, or over: both are told elsewhere
+    if (error instanceof ApiError) return; // offline or ended: both are reported elsewhere
     throw error;
   }
   if (!isNear()) {
-    dismiss(note); // signed in again in another tab
+    dismiss(note); // the user signed in again in another tab
     note = 0;
   } else if (!note) {
     note = toast("wait", t`You will be signed out at ${clock(endsAt - hubAhead(), false)}`, t`A session ends after a set time, even while it is used. Sign in again to go on here; nothing that is open is lost.`, { label: t`Sign in again`, run: signInAgain });

@@ -1,4 +1,4 @@
-/** Who is signed in, and the way in and out. The token itself lives in an HttpOnly cookie; only the CSRF token is held here. */
+/** The signed-in user, and sign-in and sign-out. The token is in an HttpOnly cookie; only the CSRF token is stored here. */
 
 import { computed, signal } from "@preact/signals";
 import { backoff } from "../core/live/backoff";
@@ -12,37 +12,37 @@ export type Phase = "loading" | "unreachable" | "leaving" | "login" | "change" |
 
 const EARLY_S = 60;
 const SOONEST_S = 5;
-/** So long a blank page is no question, nor one that is being left. */
+/** The page may stay blank this long while it loads or signs out. */
 const SILENT_MS = 2000;
 const SECURE = location.protocol === "https:";
-/** That somebody signs out and the hub has not said yet that it is done: also for who loads the page anew meanwhile. It says nothing else. */
+/** A cookie that says that a sign-out is not confirmed by the hub yet, also after a reload. It contains nothing else. */
 const LEAVING = SECURE ? "__Host-stardust-leaving" : "stardust-leaving";
 
 export const phase = signal<Phase>("loading");
 export const user = signal<UserView | null>(null);
 export const mayAct = computed(() => user.value !== null && user.value.role !== "viewer");
-/** Rights may hang on tags: who is limited to some nodes changes none. */
+/** Rights may depend on tags, so a limited user cannot change tags. */
 export const mayTag = computed(() => mayAct.value && !user.value?.limited);
 export const isAdmin = computed(() => user.value?.role === "admin");
-/** Why the log-in is shown again; empty on a first visit. */
+/** Why the sign-in form is shown again; empty on a first visit. */
 export const notice = signal("");
 
 let csrf = "";
-/** Held between log-in and the forced change only, so that it need not be typed twice. */
+/** Stored only between sign-in and the forced password change, so that the user types it once. */
 let typedPassword = "";
-/** A forced enrolment goes on until its recovery codes are kept. */
+/** A forced enrolment lasts until the recovery codes are stored. */
 let enrolling = false;
 let renewing: Promise<boolean | ApiError> | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
-/** Questions about who this is, numbered as they are put, and the one whose answer is shown. */
+/** Session requests are numbered in order; this is the number of the last one, and of the one that is shown. */
 let asked = 0;
 let taken = 0;
-/** Grows as somebody comes or goes: a renewal that was asked for before then is of a session that is over. */
+/** Grows when a user signs in or out: a renewal from before belongs to an ended session. */
 let turn = 0;
 let ended = 0;
 const endings = new Set<() => void>();
 
-/** Called when a session ends, so that what was loaded with it goes too. */
+/** Registers a listener for the end of the session, to drop what was loaded in it. */
 export function onSessionEnd(listener: () => void): void {
   endings.add(listener);
 }
@@ -52,10 +52,13 @@ function mark(on: boolean): void {
   document.cookie = `${LEAVING}=${+on}; Path=/; SameSite=Strict${SECURE ? "; Secure" : ""}${on ? "" : "; Max-Age=0"}`;
 }
 
-/** The answer to a question that something newer has overtaken (a log-in, its end, a later answer) changes nothing. What an act has made of the session always counts. */
+/**
+ * Shows a session. An answer is ignored if something newer happened (a sign-in, a sign-out, a later answer). The answer to an action on the
+ * session always counts.
+ */
 function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking = ++asked): void {
   if (asking < taken) return;
-  // Another tab has changed hands: nothing that this one holds is the next one's.
+  // Another user signed in in another tab: the data of this tab is not theirs.
   if (user.value && user.value.username !== who.username) return location.reload();
   taken = asking;
   csrf = csrf_token;
@@ -69,7 +72,7 @@ function enter({ user: who, csrf_token, expires_at }: LoginView | MeView, asking
   timer = setTimeout(() => void renew(), Math.min(wait, 86_400) * 1000);
 }
 
-/** Who this is, asked anew. */
+/** Asks the hub who is signed in. */
 async function askWho(): Promise<void> {
   const asking = ++asked;
   enter(await call<MeView>("GET", "auth/me", { always: true }), asking);
@@ -90,7 +93,7 @@ function leave(why: string, to: Phase = "login"): void {
   phase.value = to;
   notice.value = was ? why : "";
   for (const end of endings) end();
-  // Who signs out leaves no address for the next one here; who was signed out comes back to theirs.
+  // A sign-out leaves no address to the next user. A user whose session ended returns to theirs.
   if (!why) go("/", { replace: true });
 }
 
@@ -109,13 +112,13 @@ async function askRenewal(): Promise<boolean | ApiError> {
       return false;
     }
     clearTimeout(timer);
-    // Where nobody is in yet, who asks for the session asks again.
+    // Without a user the first request is repeated elsewhere.
     if (user.peek()) timer = setTimeout(() => void renew(), SOONEST_S * 1000);
     return error;
   }
 }
 
-/** One renewal at a time; false = the session is over. A hub that is away ends nothing: then why it could not be asked. */
+/** Renews the session, one request at a time; false = the session is over. If the hub is offline, returns the error and the session stays. */
 export function renew(): Promise<boolean | ApiError> {
   renewing ??= askRenewal().finally(() => {
     renewing = null;
@@ -123,7 +126,7 @@ export function renew(): Promise<boolean | ApiError> {
   return renewing;
 }
 
-/** What this account is and may do, asked anew: something says that it may have changed. */
+/** Reloads the account and its rights, which may have changed. */
 export const reloadUser = askUntilSettled(async () => {
   try {
     if (user.peek()) await askWho();
@@ -138,7 +141,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) void reloadUser();
 });
 
-/** The recovery codes are kept: on to the page. */
+/** The recovery codes are stored: show the page. */
 export function enrolled(): Promise<void> {
   enrolling = false;
   return reloadUser();
@@ -149,7 +152,7 @@ addEventListener("unhandledrejection", (event) => {
   if (event.reason === OVER) event.preventDefault();
 });
 
-/** When it is asked again whether there is a session (ms); 0 = right now. */
+/** When the first request is repeated (ms); 0 = now. */
 export const resumesAt = signal(0);
 let attempt = 0;
 let again: ReturnType<typeof setTimeout> | undefined;
@@ -161,7 +164,7 @@ function later(act: () => Promise<void>): void {
   again = setTimeout(() => void act(), wait);
 }
 
-/** On start: is there a session already? Asked until there is an answer. One that somebody was leaving is left. */
+/** At the start: asks for an existing session until the hub answers. An unconfirmed sign-out is completed. */
 export async function resume(): Promise<void> {
   if (leaving()) return logOut();
   clearTimeout(again);
@@ -183,14 +186,14 @@ export async function resume(): Promise<void> {
   }
 }
 
-/** What an act has made of the session. A question that was put after it may have been answered before: it is put once more. */
+/** Shows the session after an action on it. A later request may have had an earlier answer, so it is repeated. */
 function enterAnew(answer: LoginView): void {
   turn += 1;
   enter(answer);
   void reloadUser();
 }
 
-/** Before a new live socket: false when the session is over, or something else comes first. A hub that is away is for the socket to find. */
+/** Called before a new socket: false if the session is over or another step comes first. The socket detects an offline hub. */
 export const stillSignedIn = (): Promise<boolean> => {
   const ready = (): boolean => phase.value === "ready";
   return askWho().then(ready, ready);
@@ -214,7 +217,7 @@ export async function changePassword(current: string, next: string): Promise<voi
   enterAnew(answer);
 }
 
-/** Asked until the hub has said that the session is over. Before that nothing of it is shown any more, and nobody comes back into it. */
+/** Retries until the hub confirms that the session is over. Until then nothing of it is shown, and no one can return to it. */
 export async function logOut(): Promise<void> {
   clearTimeout(again);
   resumesAt.value = 0;
@@ -230,7 +233,7 @@ export async function logOut(): Promise<void> {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (!leaving()) {
-      notice.value = ""; // that it is over already was the answer
+      notice.value = ""; // the session was over already
       return;
     }
     clear();
@@ -241,7 +244,7 @@ export async function logOut(): Promise<void> {
   }
 }
 
-/** Another tab may have been answered meanwhile, or somebody has signed in there: that session is not the one to end. */
+/** Another tab may have completed the sign-out, or a user may have signed in there: that session must not end. */
 async function stillLeaving(): Promise<void> {
   if (leaving()) await logOut();
   else leave("");

@@ -3,7 +3,7 @@ import { mock, test } from "node:test";
 import { FIRST_S } from "../core/live/backoff";
 import { askUntilSettled } from "./settled-question";
 
-/** Questions whose answers the test gives. */
+/** Questions that the test answers. */
 function held(): { doubt: () => Promise<void>; asked: () => number; answer: (there?: boolean) => Promise<void> } {
   const waiting: ((there: boolean) => void)[] = [];
   let asked = 0;

@@ -1,11 +1,12 @@
-/** What may have changed is asked for until an answer settles it. The answer to a question that was put before the doubt settles nothing. */
+/** Asks again for something that may have changed, until an answer settles it. An answer to a question from before the change settles nothing. */
 
 import { backoff } from "../core/live/backoff";
 
 /**
- * `ask` says whether there was an answer. Without one it is asked again after a wait; there is one question at a time.
+ * `ask` returns whether there was an answer. Without one it is called again after a wait; only one question runs at a time.
  *
- * Each call of what is returned is a doubt. It resolves once a question that was put after it has an answer, or none can be had now.
+ * Call the returned function when something may have changed. Its promise resolves after a later question was answered, or cannot be answered
+ * now.
  */
 export function askUntilSettled(ask: () => Promise<boolean>): () => Promise<void> {
   let raised = 0;

@@ -1,4 +1,4 @@
-/** The last ten minutes of each node's CPU in forty points: filled from history once a row has been seen for a moment, then by what comes live. */
+/** The last ten minutes of each node's CPU in forty points. History fills them when a row has been visible for a moment; then live samples do. */
 
 import { signal, type Signal } from "@preact/signals";
 import { RollingMean } from "../core/metrics/rolling-mean";
@@ -10,17 +10,17 @@ import { hubNow } from "./clock";
 const POINTS = 40;
 export const BUCKET_S = 15;
 const REDRAW_S = 5;
-/** Rows that somebody only passes by, typing in the filter or scrolling, are not asked for. */
+/** Rows that are visible only briefly, while typing in the filter or scrolling, are not loaded. */
 const SETTLE_MS = 300;
-/** As many as the hub answers for at once. */
+/** The hub's maximum for one request. */
 const MOST = 50;
 
 interface Spark {
   means: RollingMean;
   shown: Signal<readonly (number | null)[]>;
-  /** How many places on screen show it. */
+  /** The number of places that show it. */
   lookers: number;
-  /** Its past is there: history was asked and has answered. */
+  /** History has answered. */
   filled: boolean;
   lastAt: number;
   shownAt: number;
@@ -47,7 +47,7 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   if (!sample || sample.value === null) return;
   const spark = sparkOf(id);
   if (sample.at <= spark.lastAt) return;
-  // The page was not looking, or the node was away: history knows which.
+  // The page was hidden or the node was offline: history knows which.
   if (spark.filled && sample.at - spark.lastAt > BUCKET_S) {
     spark.filled = false;
     if (spark.lookers) ask(id);
@@ -55,16 +55,16 @@ export function noteCpu(id: string, sample: Sample | undefined): void {
   spark.lastAt = sample.at;
   spark.settled = smoothCpu(spark.settled, sample.value, sample.at);
   spark.means.add(sample.at, sample.value);
-  // A second moves the mean of the newest point by less than the line is wide.
+  // One second changes the mean of the newest point by less than the width of the line.
   if (spark.lookers && hubNow() - spark.shownAt >= REDRAW_S) show(spark);
 }
 
-/** What its CPU was by and large of late; null = nothing is known. */
+/** The smoothed CPU; null = unknown. */
 export const smoothedCpu = (id: string): SmoothedCpu | null => sparks.get(id)?.settled ?? null;
 
 export const sparkFor = (id: string): Signal<readonly (number | null)[]> => sparkOf(id).shown;
 
-/** Keeps it up to date for a place on screen; the way to end that is returned. */
+/** Keeps a sparkline current for one place on screen. Returns the unsubscriber. */
 export function watchSpark(id: string): () => void {
   const spark = sparkOf(id);
   spark.lookers += 1;
@@ -81,7 +81,7 @@ function ask(id: string): void {
   waiting ??= setTimeout(pump, SETTLE_MS);
 }
 
-/** One question at a time, for all that are shown by then. */
+/** One request at a time, for all visible rows. */
 async function pump(): Promise<void> {
   const asked = era;
   const some = [...queue].slice(0, MOST);
@@ -91,18 +91,18 @@ async function pump(): Promise<void> {
 }
 
 async function fill(some: readonly string[], asked: number): Promise<void> {
-  // At the edges of the buckets: from anywhere else, forty points would need wider steps, and every fourth bucket had none.
+  // The end is on a bucket border: otherwise forty points would need wider steps, and every fourth bucket would be empty.
   const to = Math.ceil(hubNow() / BUCKET_S) * BUCKET_S;
   let past: HistoriesView | null = null;
   try {
     past = await call<HistoriesView>("GET", "history", { query: { node: some, metric: "cpu.total", from: to - POINTS * BUCKET_S, to, points: POINTS } });
   } catch (error) {
-    // One that was removed meanwhile takes the answer from all of them.
+    // One removed node fails the request for all of them.
     if (error instanceof ApiError && error.status === 404 && some.length > 1) {
       for (const id of some) await fill([id], asked);
       return;
     }
-    // Without its past a row still shows what comes live; the node's page reports what is wrong with history.
+    // Without its past a row still shows live values; the node's page reports the error.
   }
   if (asked !== era) return;
   for (const id of some) {
@@ -114,7 +114,7 @@ async function fill(some: readonly string[], asked: number): Promise<void> {
     });
     spark.filled = true;
     show(spark);
-    // All rows of a page are filled at once: from then on each has its turn in a second of its own.
+    // All rows are filled at the same moment. Different offsets make them redraw in different seconds.
     spark.shownAt -= id.charCodeAt(id.length - 1) % REDRAW_S;
   }
 }

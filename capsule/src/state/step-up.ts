@@ -1,4 +1,4 @@
-/** Acts that want the password once more, and a code where there is a second factor: ask, then do the act again. */
+/** Actions that require the password again, and a code if there is a second factor: ask, then repeat the action. */
 
 import { signal } from "@preact/signals";
 import { ApiError, call, OVER } from "../wire/http";
@@ -11,12 +11,12 @@ export interface StepUp {
 }
 
 export const stepUp = signal<StepUp | null>(null);
-/** The question that is being asked: acts that go on side by side wait for the one answer. */
+/** The open question: parallel actions wait for the same answer. */
 let asking: Promise<void> | null = null;
 
 onSessionEnd(() => stepUp.peek()?.cancel(OVER));
 
-/** Runs `act`; when the hub wants the password first, asks for it, if it is `wanted` still. Cancelled = the hub's refusal. */
+/** Runs `act`. If the hub requires the password, asks for it while `wanted`, then runs `act` again. Cancelling throws the hub's refusal. */
 export async function withStepUp<T>(act: () => Promise<T>, wanted = (): boolean => true): Promise<T> {
   try {
     return await act();

@@ -1,4 +1,4 @@
-/** Light, dark or as the system: kept in a cookie, so that the hub writes it into the page before the first paint. */
+/** Light, dark or the system's theme. It is stored in a cookie, so that the hub writes it into the page before the first paint. */
 
 import { signal } from "@preact/signals";
 
@@ -7,11 +7,11 @@ export type Theme = "auto" | "light" | "dark";
 const root = document.documentElement;
 const fromCookie = (): Theme => (/(?:^|;\s*)theme=(dark|light)\b/.exec(document.cookie)?.[1] ?? "auto") as Theme;
 const system = matchMedia("(prefers-color-scheme: dark)");
-/** Tabs of this browser tell each other that the cookie has changed, and nothing else. */
+/** Tabs of this browser notify each other when the cookie changes. */
 const tabs = new BroadcastChannel("theme");
 
 export const theme = signal<Theme>("auto");
-/** What is seen; charts and terminals read their colours again when it changes. */
+/** The visible theme. Charts and terminals read their colours again when it changes. */
 export const shade = signal<"light" | "dark">("light");
 
 function apply(): void {

@@ -1,4 +1,4 @@
-/** Short notes in a corner: the newest three; errors and what waits for somebody stay until closed. */
+/** Short notes in a corner, the newest three. Errors and notes that need the user stay until closed. */
 
 import { signal } from "@preact/signals";
 import { onSessionEnd } from "./session";
@@ -12,7 +12,7 @@ export interface Toast {
 }
 
 const STAY_S = 6;
-/** So many are shown. */
+/** The maximum of shown toasts. */
 export const MOST = 3;
 let last = 0;
 const timers = new Map<number, ReturnType<typeof setTimeout>>();
@@ -23,7 +23,7 @@ const stays = ({ kind }: Toast): boolean => kind === "fail" || kind === "wait";
 
 export function toast(kind: Toast["kind"], title: string, text = "", action?: Toast["action"]): number {
   const id = ++last;
-  // Newer ones stand before one that stays and is the way to something, and do not push it out.
+  // Newer toasts are placed before one that stays and has an action, and do not push it out.
   toasts.value = [...toasts.value, { id, kind, title, text, ...(action ? { action } : {}) }].filter((one, at, all) => at >= all.length - MOST || (one.action && stays(one)));
   resumeToast(id);
   return id;
@@ -34,13 +34,13 @@ export function dismiss(id: number): void {
   toasts.value = toasts.value.filter((one) => one.id !== id);
 }
 
-/** While the pointer or the focus is on it. */
+/** While the pointer or focus is on it. */
 export function pauseToast(id: number): void {
   clearTimeout(timers.get(id));
   timers.delete(id);
 }
 
-/** Its time runs, anew as long as a dialog is open: it lies beneath that. */
+/** Runs its timer, which restarts while a dialog covers it. */
 export function resumeToast(id: number, left = STAY_S): void {
   if (toasts.value.some((one) => one.id === id && stays(one))) return;
   pauseToast(id);

@@ -1,4 +1,4 @@
-/** Newer packages across the fleet, as the hub puts them together. */
+/** Available package updates across the fleet, aggregated by the hub. */
 
 import { call } from "../wire/http";
 import type { NodeUpdatesView, PackageUpdatesView } from "../wire/schema.gen";

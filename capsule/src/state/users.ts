@@ -1,4 +1,4 @@
-/** Other people, programs' tokens, the rule about second factors, and the audit log. */
+/** Users, API tokens, the rule about second factors, and the audit log. */
 
 import { matchesAuditFilter, type AuditFilter } from "../core/access/audit";
 import { call } from "../wire/http";
@@ -17,7 +17,7 @@ export const addUser = (body: NewUserBody): Promise<OneTimePasswordView> => with
 export const patchUser = (name: string, body: UserPatch): Promise<AccountView> => withStepUp(() => call<AccountView>("PATCH", user(name), { body }));
 export const resetPassword = (name: string): Promise<OneTimePasswordView> => withStepUp(() => call<OneTimePasswordView>("POST", `${user(name)}/password`));
 
-/** One's own; an admin's list has those of everybody. */
+/** The viewer's own tokens; an admin's list has all. */
 export const loadTokens = (cursor?: string): Promise<ApiTokensView> => call<ApiTokensView>("GET", "tokens", { query: { limit: PAGE, cursor, user: isAdmin.peek() ? "*" : undefined } });
 export const addToken = (body: NewTokenBody): Promise<NewTokenView> => withStepUp(() => call<NewTokenView>("POST", "tokens", { body }));
 export const revokeToken = (id: string): Promise<void> => withStepUp(() => call<undefined>("DELETE", `tokens/${id}`));
@@ -32,11 +32,11 @@ const SHOWN = 100;
 export interface AuditMatches {
   rows: readonly AuditView[];
   next: string | null;
-  /** How many were read for them. */
+  /** The number of rows that were read to find them. */
   read: number;
 }
 
-/** Reads on until enough rows fit, the log ends, or many were read. */
+/** Reads on until enough rows match, the log ends, or many rows were read. */
 export async function searchAudit(filter: AuditFilter, cursor?: string): Promise<AuditMatches> {
   const all = !filter.actor && !filter.action;
   const rows: AuditView[] = [];
@@ -51,7 +51,7 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
   return { rows, next, read };
 }
 
-/** Everything that fits, for a file; `onRead` hears how far it is, and ends it by answering false. */
+/** All matching rows, for a file. `onRead` gets the progress, and stops the read by returning false. */
 export async function loadWholeAudit(filter: AuditFilter, onRead: (read: number) => boolean): Promise<AuditView[] | null> {
   const rows: AuditView[] = [];
   let next: string | null | undefined;

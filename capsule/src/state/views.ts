@@ -1,8 +1,8 @@
 /**
- * Saved views are changed as the hub has them at that moment: another tab may have saved some since this page was read.
+ * Saved views are edited in the hub's current list: another tab may have saved one since this page was loaded.
  *
- * The hub takes the whole list, under no version: of two browsers that save at once, the one whose list arrives last has it, and what the other saved between its reading
- * and its writing is lost. To read again afterwards does not tell that from a view that somebody removed.
+ * The hub takes the whole list without a version. If two browsers save at the same time, the last list wins and the other change is lost.
+ * Reading it back would not help: it cannot tell this from a view that was removed.
  */
 
 import { call } from "../wire/http";
@@ -11,7 +11,7 @@ import { savePreferences } from "./preferences";
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** One after another. Returns what was there before. */
+/** Runs one edit after the other. Returns the views from before. */
 export function editViews(edit: (views: readonly SavedViewView[]) => SavedViewView[]): Promise<readonly SavedViewView[]> {
   const done = last.then(async () => {
     const { views } = await call<PreferencesView>("GET", "auth/preferences");

@@ -1,19 +1,19 @@
 /**
  * xterm writes its colours and sizes into style elements, which `style-src 'self'` forbids.
  *
- * It takes the document to work with as an option: this one hands out, in place of a style element, an element whose
- * text becomes a constructable style sheet. Everything else is the real document's.
+ * It takes the document as an option. This one returns a different element instead of a style element, whose text becomes a constructable
+ * style sheet. Everything else is the real document.
  */
 
 export interface StyledDocument {
   document: Document;
-  /** Runs `work` with the real document handing out such elements too: xterm 6.0 asks it for the one of its scroll bar. */
+  /** Runs `work` while the real document returns such elements too: xterm 6.0 uses it for the scroll bar. */
   during(work: () => void): void;
-  /** Takes all its sheets out again. */
+  /** Removes all sheets. */
   release(): void;
 }
 
-/** A style attribute is refused by the policy; the same by way of the style object is not. */
+/** The policy refuses a style attribute, but not the style object. */
 function setAttribute(this: HTMLElement, name: string, value: string): void {
   if (name === "style") this.style.cssText = value;
   else Element.prototype.setAttribute.call(this, name, value);
@@ -21,7 +21,10 @@ function setAttribute(this: HTMLElement, name: string, value: string): void {
 
 let screens = 0;
 
-/** Cells of a selection, and of colours beyond the palette, are spans with a style attribute; xterm 6.0 makes them by the real document, whatever it was given. */
+/**
+ * Cells of a selection, and of colours beyond the palette, are spans with a style attribute. xterm 6.0 creates them by the real document in
+ * any case.
+ */
 function styleSpans(on: boolean): void {
   screens += on ? 1 : -1;
   if (screens > 0) HTMLSpanElement.prototype.setAttribute = setAttribute;

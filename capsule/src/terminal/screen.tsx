@@ -1,4 +1,4 @@
-/** Shows a job's output. Bytes are cleaned, then written; nothing that is typed goes anywhere. */
+/** Shows a job's output. Bytes are filtered, then written; keyboard input is not sent anywhere. */
 
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal, type ITheme } from "@xterm/xterm";
@@ -8,24 +8,24 @@ import { searchRows, type ScreenRow } from "../core/jobs/terminal-search";
 import { AnsiFilter } from "../core/jobs/ansi-filter";
 import { styledDocument } from "./csp-styles";
 
-/** As wide as the terminal that the job runs in. */
+/** The width of the job's terminal. */
 const COLUMNS = 120;
 const SCROLLBACK = 5000;
 const FEWEST_ROWS = 10;
 const FEWEST_COLUMNS = 20;
 
 export interface ScreenHandle {
-  /** `done` once it is on the screen. */
+  /** Calls `done` when the bytes are on screen. */
   write(bytes: Uint8Array, done: () => void): void;
-  /** What comes next does not go on from what came before. */
+  /** Starts again: the next bytes do not continue the last ones. */
   restart(): void;
-  /** Shows the match at a place, counted from the newest (0) backwards; returns how many there are. */
+  /** Shows one match, counted from the newest (0) backwards. Returns the number of matches. */
   find(words: string, place: number): number;
-  /** Long lines end at the edge of the page, or where the job's own terminal ends. */
+  /** Long lines wrap at the edge of the page, or where the job's own terminal ends. */
   wrap(on: boolean): void;
-  /** Everything that is held, as plain text. */
+  /** The whole buffer as plain text. */
   text(): string;
-  /** How many lines are held, however many rows they take. */
+  /** The number of lines in the buffer, however many rows they take. */
   lines(): number;
   toEnd(): void;
 }
@@ -35,9 +35,9 @@ export interface ScreenProps {
   /** Changes with the theme: colours are read again. */
   shade: string;
   onReady: (screen: ScreenHandle) => void;
-  /** False once the reader scrolls up, true when the end is in sight again. */
+  /** False when the reader scrolls up, true when the end is visible again. */
   onFollow: (following: boolean) => void;
-  /** No more is held than there is: with each new line an old one is let go. Told once. */
+  /** The buffer is full: each new line drops an old one. Called once. */
   onFull: () => void;
 }
 
@@ -84,7 +84,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       cols: COLUMNS,
       rows: 24,
       scrollback: SCROLLBACK,
-      // A screen that is erased goes where lines go that leave it at the top: a warning before is not lost.
+      // An erased screen moves into the scrollback: an earlier warning is not lost.
       scrollOnEraseInDisplay: true,
       disableStdin: true,
       cursorBlink: false,
@@ -96,7 +96,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       drawBoldTextInBrightColors: false,
       minimumContrastRatio: 4.5,
       theme: colours(),
-      // Links in output are text: what a server prints must not become something to press.
+      // Links in output are text: a server's output must not become clickable.
       linkHandler: null,
     });
     terminal.current = made;
@@ -128,7 +128,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
       made.textarea?.setAttribute("aria-label", label);
       made.textarea?.setAttribute("readonly", "");
       resize();
-      // Single keys belong to the page's reader here: arrows and page keys scroll, Escape leaves.
+      // Single keys belong to the page: arrows and page keys scroll, Escape leaves.
       made.attachCustomKeyEventHandler((event) => {
         if (event.type === "keydown" && event.key === "Escape") made.blur();
         return false;
@@ -159,7 +159,7 @@ export function Screen({ label, shade, onReady, onFollow, onFull }: ScreenProps)
         },
         lines: () => {
           const { active } = made.buffer;
-          // The one with the cursor may have nothing on it yet.
+          // The line with the cursor may be empty.
           let lines = active.getLine(active.length - 1)?.translateToString(true) ? 0 : -1;
           for (let row = 0; row < active.length; row += 1) if (!active.getLine(row)?.isWrapped) lines += 1;
           return lines;

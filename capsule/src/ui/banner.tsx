@@ -3,7 +3,7 @@ import type { ComponentChildren, VNode } from "preact";
 interface BannerProps {
   kind?: "" | "crit" | "info" | "calm";
   mark: ComponentChildren;
-  /** Spoken at once. */
+  /** Announced immediately by screen readers. */
   alert?: boolean;
   children: ComponentChildren;
   action?: ComponentChildren;

@@ -2,7 +2,7 @@ import { Component, type ComponentChildren } from "preact";
 import { t } from "../core/text/i18n";
 import { Failure } from "./load-states";
 
-/** Keeps an error in the part of the page that made it: without one, what was drawn before stays there for good, and the next page stands below it. */
+/** Contains an error in its part of the page. Without it the old content would stay, with the next page below it. */
 export class Boundary extends Component<{ children: ComponentChildren }, { broken: boolean }> {
   override state = { broken: false };
 

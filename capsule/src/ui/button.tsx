@@ -10,7 +10,7 @@ interface Props {
   slim?: boolean;
   /** Keeps its width and shows the running glyph; a second press does nothing. */
   busy?: boolean;
-  /** For a button that is an icon only. */
+  /** The label of a button with an icon only. */
   name?: string;
   type?: "button" | "submit";
   disabled?: boolean;

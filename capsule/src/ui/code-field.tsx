@@ -15,7 +15,7 @@ interface Props {
   inputRef?: Ref<HTMLInputElement>;
 }
 
-/** The six digits of the moment: one input for keyboard, paste, autofill and screen reader; the six cells only draw what it holds. */
+/** A six-digit code: one input for keyboard, paste, autofill and screen readers; six cells draw its digits. */
 export function CodeField({ label, value, onText, onFull, wrong = "", autofocus = false, inputRef }: Props): VNode {
   const id = useId();
   const input = useRef<HTMLInputElement | null>(null);
@@ -24,7 +24,7 @@ export function CodeField({ label, value, onText, onFull, wrong = "", autofocus 
   const look = (): void => {
     const field = input.current;
     if (!field) return;
-    // A caret in the middle of digits that are drawn elsewhere helps nobody: it stays behind the last one.
+    // The caret stays at the end: in the middle it would not match the drawn digits.
     if (field.selectionStart === field.selectionEnd && field.selectionEnd !== field.value.length) field.setSelectionRange(field.value.length, field.value.length);
     setRange([field.selectionStart ?? 0, field.selectionEnd ?? 0]);
   };

@@ -5,7 +5,7 @@ import { Button } from "./button";
 
 const SAY_MS = 1500;
 
-/** Where the clipboard is closed to us (plain http from elsewhere), a selection and the old command still work. */
+/** Without access to the clipboard (plain http from another host), a selection and the old command still work. */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

@@ -13,20 +13,20 @@ interface Props {
   children: ComponentChildren;
 }
 
-/** A modal dialog; on a phone a sheet from below. Focus goes to its title and comes back to what opened it. */
+/** A modal dialog, on a phone a sheet from below. Focus goes to its title, and returns to the element that opened it. */
 export function Dialog({ title, subtitle, icon, size = "", onClose, children }: Props): VNode {
   const ref = useRef<HTMLDialogElement>(null);
   const head = useRef<HTMLHeadingElement>(null);
   const id = useId();
   const closing = useRef(onClose);
   closing.current = onClose;
-  // Not a moment later: by then somebody has gone on by key, and the focus that comes back would take them away from there.
+  // Immediately: later the user may have moved on by key, and the returning focus would take them away from there.
   useLayoutEffect(() => {
     const dialog = ref.current as HTMLDialogElement;
     const giveBack = rememberFocus();
     dialog.showModal();
     if (!dialog.querySelector("[autofocus]")) head.current?.focus();
-    // A button that is gone after its press takes the focus with it: the title has it then, so that keys and readers stay in the dialog.
+    // A button that disappears after its press loses the focus: the title gets it, so that keys and screen readers stay in the dialog.
     let last: EventTarget | null = null;
     const held = (event: FocusEvent): void => {
       last = event.target;
@@ -34,7 +34,7 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
     const gone = new MutationObserver(() => {
       if (document.activeElement === document.body && last instanceof Element && !last.isConnected) head.current?.focus({ preventScroll: true });
     });
-    // Chromium shuts one at a second Esc, whatever is said to `cancel`: one that is still to be seen opens again.
+    // Chromium closes a dialog at a second Esc, even if `cancel` is prevented: a dialog that should stay opens again.
     let leaving = false;
     const shut = (): void => {
       if (leaving) return;
@@ -79,20 +79,20 @@ export function Dialog({ title, subtitle, icon, size = "", onClose, children }: 
 }
 
 interface FootProps {
-  /** What is under way, or what comes next. */
+  /** The running action, or the next step. */
   status?: string;
-  /** What was asked for is under way: leaving stops nothing any more. */
+  /** The request is running: closing the dialog does not stop it. */
   sending?: boolean;
-  /** What leaving is called. */
+  /** The label of the button that closes. */
   out?: string;
-  /** Leaving has the focus: what the dialog does is not to be done by an Enter too many. */
+  /** The closing button has the focus: an extra Enter must not start the action. */
   focused?: boolean;
   onClose: () => void;
-  /** What the dialog is for. */
+  /** The button with the dialog's action. */
   children: ComponentChildren;
 }
 
-/** The end of a dialog: what is under way, the way out, and what it does. */
+/** The footer of a dialog: status, closing button and action. */
 export function Foot({ status, sending = false, out = t`Cancel`, focused = false, onClose, children }: FootProps): VNode {
   return (
     <footer>
@@ -109,7 +109,7 @@ export function Foot({ status, sending = false, out = t`Cancel`, focused = false
   );
 }
 
-/** Remembers what has the focus now; the function that this returns gives it back, where that is there still. */
+/** Remembers the focused element. The returned function focuses it again if it still exists. */
 export function rememberFocus(): () => void {
   const had = document.activeElement;
   return () => {

@@ -6,7 +6,7 @@ import { Button } from "./button";
 export interface FieldProps {
   label: string;
   hint?: ComponentChildren;
-  /** What is wrong with the entry; empty = nothing. */
+  /** The error of the entry; empty = none. */
   wrong?: string;
   class?: string;
 }

@@ -1,4 +1,4 @@
-/** Fields of dialogs and of the settings; those of the log-in, which are in the first view, are in `field`. */
+/** Fields of dialogs and settings. `field` has those of the sign-in form, which is in the first view. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useId, useState } from "preact/hooks";
@@ -51,7 +51,7 @@ export function Switch({ label, hint, checked, onCheck }: { label: string; hint?
   );
 }
 
-/** Nothing of what is typed or pasted is cut off: a tag that the hub would refuse stands there whole, with why. */
+/** Input is never cut: a tag that the hub would refuse is shown whole, with the error. */
 export function TagsField({ label, tags, wrong = "", onTags }: { label: string; tags: readonly string[]; wrong?: string; onTags: (tags: string[]) => void }): VNode {
   const id = useId();
   const [text, setText] = useState("");
@@ -87,7 +87,7 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
             if (event.key === "Enter" || event.key === ",") {
               if (text) event.preventDefault();
               add();
-            } else if (event.key === "Escape") add(); // it closes a dialog, which keeps what is there by then
+            } else if (event.key === "Escape") add(); // it closes the dialog, which keeps the input
             else if (event.key === "Backspace" && !text && tags.length) onTags(tags.slice(0, -1));
           }}
         />
@@ -97,7 +97,7 @@ export function TagsField({ label, tags, wrong = "", onTags }: { label: string; 
   );
 }
 
-/** Type the name of what is to go; the button that acts stays closed until it matches. */
+/** A field for the name of the object to remove; the button stays disabled until it matches. */
 export function ConfirmName({ name, value, onText }: { name: string; value: string; onText: (text: string) => void }): VNode {
   return <TextField label={t`Type ${name} to confirm`} value={value} onText={onText} input={{ autocomplete: "off", spellcheck: false, "aria-required": true }} />;
 }

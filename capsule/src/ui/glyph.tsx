@@ -1,4 +1,4 @@
-/** State as a shape first and a colour second: each has its own silhouette at 12 px. */
+/** A state as a shape first and a colour second: each has its own outline at 12 px. */
 
 import type { VNode } from "preact";
 import { t } from "../core/text/i18n";
@@ -78,7 +78,7 @@ function shape(kind: GlyphKind): VNode {
   }
 }
 
-/** `label` empty = decoration beside words that say the same. */
+/** An empty `label` marks decoration beside words that say the same. */
 export function Glyph({ kind, size = "", label = GLYPH_WORDS[kind] }: { kind: GlyphKind; size?: "" | "tiny" | "large"; label?: string }): VNode {
   return (
     <svg class={`glyph ${size}`} viewBox="0 0 12 12" {...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" })}>

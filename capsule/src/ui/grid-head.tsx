@@ -2,13 +2,13 @@ import type { VNode } from "preact";
 
 interface Props {
   labels: readonly string[];
-  /** Those of them that are only read out: of columns that a sighted reader knows by what stands in them. */
+  /** Labels for screen readers only, of columns whose content explains itself. */
   unseen?: readonly string[];
-  /** Those of them over numbers. */
+  /** Labels of number columns. */
   right?: readonly string[];
 }
 
-/** The first row of a table that is laid out as a grid: what its columns are. */
+/** The header row of a table with a grid layout. */
 export function GridHead({ labels, unseen = [], right = [] }: Props): VNode {
   return (
     <div role="row" class="head" aria-rowindex={1}>

@@ -6,7 +6,7 @@ export type IconName = keyof typeof ICONS | keyof typeof LATER_ICONS;
 
 const known: Partial<Record<IconName, string>> = { ...ICONS };
 
-/** Those of the later parts come with the later parts. */
+/** Later chunks add their own icons. */
 export function addIcons(more: Partial<Record<IconName, string>>): void {
   Object.assign(known, more);
 }

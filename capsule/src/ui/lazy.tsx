@@ -5,25 +5,29 @@ import { Failure, Loading } from "./load-states";
 import { hubAnswers } from "./offline-notice";
 
 /**
- * A browser remembers that a part did not come, and asks for it again only as the page is loaded anew: so nobody is left with what never works.
- * A hub that does not answer is asked first: in the page's place there would be the browser's own error. False: it did not answer.
+ * Reloads the page: a browser does not request a failed module again before that.
+ *
+ * The hub is asked first, because a reload without it would show the browser's own error. False: the hub did not answer.
  */
 export async function reloadPage(): Promise<boolean> {
   const ok = await hubAnswers();
   if (ok) location.reload();
   return ok;
 }
-/** What is said of a part that did not come. */
+/** The text for a module that failed to load. */
 export const loadFailureText = (what: string): string => t`Ground Control did not send ${what}. Trying again reloads the page, once Ground Control answers.`;
 
-/** A part of the page that is fetched when it is first shown; `meanwhile`: what stands there until then, and if it does not come; `frame`: the class of what is around the rest. */
+/**
+ * A component that is loaded when it is first shown. `meanwhile` is shown until then and after a failure; `frame` is the class of the element
+ * around other states.
+ */
 export function lazy<P extends object>(what: string, load: () => Promise<ComponentType<P>>, meanwhile?: ((props: P) => VNode | null) | null, frame?: string): (props: P) => VNode | null {
   let held: ComponentType<P> | null = null;
   return function Lazy(props: P): VNode | null {
     const [part, setPart] = useState<ComponentType<P> | null>(() => held);
     const [failed, setFailed] = useState(false);
     useEffect(() => {
-      // It may have come between the drawing and this.
+      // It may have loaded between drawing and this effect.
       if (held) return setPart(() => held);
       load().then(
         (loaded) => {

@@ -24,10 +24,10 @@ interface Failed {
   status: number;
 }
 
-/** A proxy says so of a hub that is not there. */
+/** The status codes of a hub that is offline, also behind a proxy. */
 const AWAY = [0, 502, 503, 504];
 
-/** What went wrong in one panel; the rest of the page keeps working. */
+/** The error of one panel; the rest of the page keeps working. */
 export function Failure({ title, error, onRetry }: { title: string; error: Failed; onRetry: () => void }): VNode {
   useOnceBack(AWAY.includes(error.status), onRetry);
   return (
@@ -61,7 +61,7 @@ export function Skeletons({ rows }: { rows: number }): VNode {
   );
 }
 
-/** Rows of the shape to come: nothing for a moment, then a skeleton, then a sentence. */
+/** A placeholder for rows: nothing at first, then a skeleton, then a sentence. */
 export function Loading({ rows = 5, what, onRetry, above }: { rows?: number; what: string; onRetry?: () => void; above?: string }): VNode | null {
   const stage = useLoadingStage();
   if (stage === 0) return null;

@@ -12,12 +12,12 @@ export interface MenuItem {
 
 interface Props {
   label: string;
-  /** Sets of items with a line between. */
+  /** Groups of items with a line between them. */
   groups: readonly (readonly MenuItem[])[];
-  /** Shown instead of items that cannot be used, with the reason. */
+  /** Shown instead of disabled items, with the reason. */
   note?: string;
   class?: string;
-  /** What the button shows. */
+  /** The content of the button. */
   children: ComponentChildren;
 }
 

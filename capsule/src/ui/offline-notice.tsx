@@ -1,4 +1,4 @@
-/** What stands where nothing has come yet, while the hub is away; and who asks again once it is back. */
+/** Shown in place of data that is not loaded while the hub is offline. Also repeats requests when the hub is back. */
 
 import { signal, type ReadonlySignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
@@ -10,14 +10,14 @@ import { Icon } from "./icon";
 interface Hub {
   lostSince: ReadonlySignal<number | null>;
   retryIn: ReadonlySignal<number | null>;
-  /** Grows with each connection made. */
+  /** Grows with each connection. */
   connections: ReadonlySignal<number>;
   tryNow(): void;
-  /** Asks it for the page itself. */
+  /** Requests the page from the hub. */
   answers(): Promise<boolean>;
 }
 
-/** Set once by the app, as this layer knows no state of its own. */
+/** Set once by the app, because this layer has no state of its own. */
 let hub: Hub = { lostSince: signal(null), retryIn: signal(null), connections: signal(0), tryNow: () => undefined, answers: async () => true };
 
 export function setHub(given: Hub): void {
@@ -46,7 +46,7 @@ export function OfflineNotice({ what, children }: { what: string; children?: Com
   );
 }
 
-/** Does once more what failed because nobody answered, with each connection that is made. */
+/** Repeats, with each connection, an action that failed because the hub was offline. */
 export function useOnceBack(failed: boolean, act: () => void): void {
   const made = hub.connections.value;
   const seen = useRef(made);

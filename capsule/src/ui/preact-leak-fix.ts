@@ -1,23 +1,24 @@
 /**
- * Lets go of what was drawn before. A drawing that was replaced keeps its children, and those that were passed by lead on to the newest one: whatever
- * holds a single old drawing (the element that a parent wrote down, a part that was not drawn again) held all that came after it. A fleet of 500 grew
- * by 50 MB an hour.
+ * Releases old vnodes.
+ *
+ * A replaced vnode keeps its children, and skipped ones refer to the newest one. So one old vnode that is still referenced (by a parent's
+ * element, or a part that was not redrawn) kept all later ones. A fleet of 500 grew by 50 MB an hour.
  */
 
 import { options, type VNode } from "preact";
 
-/** Names of the library's own, which its hooks and signals live by as well. */
+/** Private names of the library, which its hooks and signals use as well. */
 interface Drawn extends VNode {
   __c?: Part | null;
   __k?: unknown;
 }
-/** A component, and its newest drawing: noted there, since a table beside it would be looked through at every collection. */
+/** A component and its newest vnode. It is stored there, because the garbage collector would scan a table beside it each time. */
 interface Part {
   drawn?: Drawn;
 }
 interface Hooks {
   diffed?: (vnode: Drawn) => void;
-  /** All of one drawing is on the page. */
+  /** One rendering is complete. */
   __c?: (root: Drawn, queue: unknown) => void;
 }
 

@@ -1,4 +1,4 @@
-/** A part of a long page that is drawn anew only while it can be seen, or nearly. */
+/** A part of a long page that is redrawn only while it is visible, or nearly. */
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -12,7 +12,7 @@ export function RenderInView({ draw }: { draw: () => VNode }): VNode {
     const first = box.current?.firstElementChild;
     return first ? watchSeen(first, setNear) : undefined;
   }, []);
-  // What is drawn already and the same is passed by.
+  // An unchanged vnode is skipped.
   if (near || !held.current) held.current = draw();
   return (
     <div ref={box} class="as-if-not-there">

@@ -1,4 +1,4 @@
-/** What a shown value is made of, for tests and for those who look: the series, the raw value, the moment. */
+/** Attributes of a shown value, for tests and inspection: the series, the raw value, the time. */
 
 import type { SampleLike } from "../core/metrics/series";
 

@@ -7,17 +7,17 @@ interface Props {
   placeholder: string;
   text: string;
   onText: (text: string) => void;
-  /** What is wrong with it, said below the field. */
+  /** The error, shown below the field. */
   error?: ComponentChildren;
 }
 
-/** What is typed stands as it was typed, until another text comes from elsewhere; Esc clears it, then leaves. */
+/** Keeps the text as typed until another one is set from outside. Esc clears it, then leaves the field. */
 export function SearchField({ label, placeholder, text, onText, error = "" }: Props): VNode {
   const [, draw] = useState("");
   const { current: held } = useRef({ text, typed: text });
   if (text !== held.text) {
     held.text = text;
-    if (text.trim() !== held.typed.trim()) held.typed = text; // it was not typed here
+    if (text.trim() !== held.typed.trim()) held.typed = text; // set from outside
   }
   const set = (next: string): void => {
     held.typed = next;

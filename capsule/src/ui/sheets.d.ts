@@ -1,4 +1,4 @@
-/** A style sheet as text; the build bundles it (build.mjs). */
+/** A style sheet as text, bundled by build.mjs. */
 declare module "sheet:*" {
   const text: string;
   export default text;

@@ -1,4 +1,4 @@
-/** The button below a list of which there is more. Who pressed it is not left nowhere when it goes with the last page. */
+/** The button below a list that has more rows. When it disappears with the last page, it passes the focus on. */
 
 import type { ComponentChildren, VNode } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
@@ -21,7 +21,7 @@ function above(box: Element | null): Pressed | null {
   return null;
 }
 
-/** The first of the rows that came, or the list. */
+/** Focuses the first new row, or the list. */
 function goOn({ list, last, count }: Pressed): void {
   const row = last?.isConnected ? last.nextElementSibling : list.children[count];
   const aim = (row ?? list) as HTMLElement;
@@ -30,7 +30,7 @@ function goOn({ list, last, count }: Pressed): void {
 }
 
 interface Props {
-  /** Whether there is more. */
+  /** Whether there are more rows. */
   more: boolean;
   onMore: () => void;
   class?: string;
@@ -40,7 +40,7 @@ interface Props {
 export function ShowMore({ more, onMore, class: extra, children = t`Show more` }: Props): VNode | null {
   const box = useRef<HTMLDivElement>(null);
   const pressed = useRef<Pressed | null>(null);
-  // Asked while the button that goes now still stands.
+  // Read while the button still exists.
   const loses = !more && box.current?.contains(document.activeElement) === true;
   useLayoutEffect(() => {
     if (loses && pressed.current) goOn(pressed.current);

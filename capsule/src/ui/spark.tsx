@@ -5,7 +5,7 @@ interface SparkProps {
   values: readonly (number | null)[];
   width?: number;
   height?: number;
-  /** Top of the scale; the largest value when it is not given. */
+  /** The upper bound of the scale; the largest value by default. */
   max?: number;
   kind?: "" | "second" | Level;
 }

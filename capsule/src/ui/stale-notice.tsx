@@ -6,11 +6,11 @@ import { Glyph } from "./glyph";
 
 interface Props {
   failure: { detail: string } | null;
-  /** Nothing = it is asked again by itself. */
+  /** Undefined = it retries by itself. */
   onRetry?: () => void;
 }
 
-/** Above what was read once and could not be read again. */
+/** A note above data that could not be refreshed. */
 export function StaleNotice({ failure, onRetry }: Props): VNode | null {
   if (!failure) return null;
   return (

@@ -10,10 +10,10 @@ export interface Tab {
 
 export function Tabs({ label, tabs, current, onPick }: { label: string; tabs: readonly Tab[]; current: string; onPick: (tab: Tab) => void }): VNode {
   const list = useRef<HTMLDivElement>(null);
-  // On a phone the tabs are wider than the screen: the chosen one stands in the middle, also once the font is there and all are wider.
+  // On a phone the tabs are wider than the screen: the current one is centred, again when the font has loaded and widened them.
   useEffect(() => {
     const chosen = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
-    // The arrows, a click and the way back through what was shown: the focus is never left on a tab that is not shown any more.
+    // After an arrow key, a click or going back, focus never stays on a tab that is not current.
     if (list.current?.contains(document.activeElement)) chosen?.focus();
     const centre = (): void => {
       if (chosen && list.current) list.current.scrollLeft = chosen.offsetLeft - list.current.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;

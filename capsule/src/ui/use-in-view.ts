@@ -1,11 +1,11 @@
-/** Whether a part of a long page is on the screen or nearly: what is not need not be drawn. */
+/** Whether a part of a long page is visible or nearly: other parts need no drawing. */
 
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 type Told = (near: boolean) => void;
 
-/** One for all that is watched from as far: a browser looks at five hundred places sooner than at five hundred observers. Returns its own end. */
+/** One observer for each margin: a browser handles 500 targets faster than 500 observers. Returns the unsubscriber. */
 function eyeAt(margin: string): (place: Element, told: Told) => () => void {
   const heard = new WeakMap<Element, Told>();
   const eye = new IntersectionObserver(
@@ -21,12 +21,12 @@ function eyeAt(margin: string): (place: Element, told: Told) => () => void {
   };
 }
 
-/** A few hundred pixels before it comes: what is to stand there when it does. */
+/** A few hundred pixels early: for parts that must be ready when they scroll into view. */
 export const watchAhead = eyeAt("400px");
-/** At the edge: what is drawn anew each second. */
+/** At the edge: for parts that are redrawn every second. */
 export const watchSeen = eyeAt("60px");
 
-/** `watched` false: it always is. */
+/** `watched` false: always true. */
 export function useInView(box: RefObject<Element | null>, watched = true): boolean {
   const [near, setNear] = useState(!watched);
   useEffect(() => {

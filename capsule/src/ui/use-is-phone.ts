@@ -2,12 +2,12 @@ import { useEffect, useState } from "preact/hooks";
 
 const query = matchMedia("(max-width: 760px)");
 
-/** Follows the width of the screen. */
+/** Whether the screen is as narrow as a phone. */
 export function useIsPhone(): boolean {
   const [phone, setPhone] = useState(query.matches);
   useEffect(() => {
     const changed = (): void => setPhone(query.matches);
-    changed(); // it may have been turned since the first draw
+    changed(); // the screen may have turned since the first drawing
     query.addEventListener("change", changed);
     return () => query.removeEventListener("change", changed);
   }, []);

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 const QUIET_MS = 150;
 const LONG_MS = 8000;
 
-/** How long something has been awaited: 0 = a moment, 1 = worth a shape, 2 = worth a word. */
+/** The stage of a wait: 0 = a moment, 1 = show a skeleton, 2 = show a sentence. */
 export function useLoadingStage(): number {
   const [stage, setStage] = useState(0);
   useEffect(() => {

@@ -1,12 +1,13 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-/** Drawn beyond each edge, so that scrolling finds them there; in a fleet each of them is drawn anew every second as well. */
+/** Rows drawn beyond each edge, so that scrolling finds them ready. In a fleet each of them is redrawn every second too. */
 const EXTRA = 3;
 
 /**
- * Only the rows on screen are in the document; spacers keep the height. The page itself scrolls.
- * `keep` is one row that is drawn wherever it is: whoever has the focus does not lose it by scrolling, and can be given it before it is in sight.
+ * Only visible rows are in the document; spacers keep the height. The page itself scrolls.
+ *
+ * `keep` is one row that is always drawn: a focused row keeps its focus while scrolling, and can get it before it is visible.
  */
 export function VirtualList({ count, height, keep = -1, row }: { count: number; height: number; keep?: number; row: (index: number) => ComponentChildren }): VNode {
   const box = useRef<HTMLDivElement>(null);

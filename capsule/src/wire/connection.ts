@@ -1,11 +1,11 @@
-/** One live socket: reconnects with growing waits, subscribes again with what it last saw, asks anew where a number is missing. */
+/** One live socket: it reconnects with growing waits, subscribes again from the last sequence number, and again when a number is missing. */
 
 import { backoff } from "../core/live/backoff";
 import { pack, type Packable } from "./pack";
 import { unpack } from "./unpack";
 import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, TopicMessage } from "./schema.gen";
 
-/** Whether anything came is looked at so often: a timer set anew by each of many messages a second would cost as much as reading them. */
+/** The interval of the silence check: a timer reset by each of many messages a second would cost as much as reading them. */
 const LOOK_MS = 5_000;
 const QUIET_LOOKS = 1;
 const PONG_MS = 10_000;
@@ -14,9 +14,9 @@ const OPEN_MS = 10_000;
 export interface Topic {
   snapshot(data: unknown): void;
   change(data: unknown, seq: number): void;
-  /** The hub refuses this topic (gone, not allowed). */
+  /** The hub refuses this topic (removed, or not allowed). */
   refused?(error: ErrorMessage): void;
-  /** Job output: where to go on from; such a topic survives a restart of the hub, and its numbers do not grow by one. */
+  /** For job output: where to continue. Such a topic survives a restart of the hub, and its numbers are offsets. */
   offset?(): number;
 }
 
@@ -30,7 +30,7 @@ interface Watch {
   seq: number | null;
 }
 
-/** What the browser gives; a test gives its own. */
+/** The browser's objects; a test gives its own. */
 export interface Surroundings {
   open(url: string): WebSocket;
   now(): number;
@@ -56,7 +56,7 @@ export class Connection {
   #heard = false;
   #heardAt = 0;
 
-  /** When anything came last, by the clock of this machine. */
+  /** When the last message arrived, by this machine's clock. */
   get heardAt(): number {
     return this.#heardAt;
   }
@@ -65,10 +65,10 @@ export class Connection {
     readonly url: string,
     readonly onState: (state: LinkState) => void,
     readonly onHello: (hello: LiveHello) => void,
-    /** Called before each new attempt after a loss; false = not now. Who finds the session over stops the connection. */
+    /** Called before each attempt after a loss; false = not now. If the session is over, the callee stops the connection. */
     readonly mayConnect: () => Promise<boolean>,
     readonly around: Surroundings = browser,
-    /** What this account may do or see may have changed. */
+    /** The rights of this account may have changed. */
     readonly onRights: () => void = () => undefined,
   ) {}
 
@@ -93,7 +93,7 @@ export class Connection {
     this.#connect();
   }
 
-  /** What was asked for does not come: asks for all of it once more, by another socket where there is one. */
+  /** Subscribes to everything again, over a new socket if there is one. */
   again(): void {
     if (this.#ready) {
       for (const watch of this.#watches.values()) watch.seq = null;
@@ -102,7 +102,7 @@ export class Connection {
     this.retryNow();
   }
 
-  /** Returns its own end. */
+  /** Returns the unsubscriber. */
   subscribe(name: string, topic: Topic): () => void {
     const watch: Watch = { topic, seq: null };
     this.#watches.set(name, watch);
@@ -154,7 +154,7 @@ export class Connection {
   }
 
   #hello(hello: LiveHello): void {
-    // Another start of the hub counts from the beginning; offsets of job output stay true.
+    // A restarted hub counts from the beginning; offsets of job output stay valid.
     if (hello.hub_id !== this.#hub) for (const watch of this.#watches.values()) watch.seq = null;
     this.#hub = hello.hub_id;
     this.#attempt = 0;
@@ -198,7 +198,7 @@ export class Connection {
     if (this.#ready && this.#socket?.readyState === OPEN) this.#socket.send(pack(request as unknown as Packable));
   }
 
-  /** After so many looks at which nothing had come the hub is asked, and given up if it says nothing to that. */
+  /** Pings the hub after several silent checks, and closes the socket if there is no answer. */
   #listen(socket: WebSocket, silent = 0): void {
     this.#heard = false;
     const asked = silent === QUIET_LOOKS;

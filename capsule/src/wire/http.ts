@@ -1,4 +1,4 @@
-/** REST: JSON both ways, the session's CSRF token on unsafe methods, RFC 9457 answers as one typed error. */
+/** REST: JSON in both directions, the session's CSRF token on unsafe methods, RFC 9457 errors as one typed error. */
 
 import { t } from "../core/text/i18n";
 import type { ErrorCode, HealthView, Problem } from "./schema.gen";
@@ -8,9 +8,9 @@ const PATIENCE_MS = 15_000;
 
 export type FailureCode = ErrorCode | "network" | "timeout" | "answer.unreadable";
 
-/** The hub's refusal, or that it could not be reached (`status` 0). */
+/** The hub's refusal, or a failed connection (`status` 0). */
 export class ApiError extends Error {
-  /** Why, as a sentence: the hub says it as programs do, and never begins with a name. */
+  /** The reason as a sentence. The hub writes it without a capital letter, and it never begins with a name. */
   readonly detail: string;
 
   constructor(
@@ -18,7 +18,7 @@ export class ApiError extends Error {
     readonly status: number,
     said: string,
     readonly facts: Readonly<Record<string, unknown>> = {},
-    /** Names this answer in the hub's log. */
+    /** The id of this answer in the hub's log. */
     readonly instance = "",
     readonly retryAfterS: number | null = null,
   ) {
@@ -27,7 +27,7 @@ export class ApiError extends Error {
   }
 }
 
-/** What an answer is that comes after the session of its question: nobody's. Who waits for it is gone with the session, and nothing is told. */
+/** Thrown for an answer that arrives after its session has ended. The caller is gone with the session, so nothing is shown. */
 export const OVER = new Error("the session is over");
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
@@ -36,17 +36,17 @@ export type Query = Readonly<Record<string, string | number | readonly string[] 
 interface Hooks {
   /** The CSRF token of this session; empty = none. */
   csrf(): string;
-  /** The session ended: true when it was renewed and the call may be made again, false when it is over; or why that could not be asked. */
+  /** The session ended: true after a renewal, when the call may be repeated; false if it is over; or the error of the renewal. */
   renew(): Promise<boolean | ApiError>;
-  /** This account may not do what the page offered: what it may has changed. */
+  /** This account may not do what the page offered: its rights have changed. */
   refused(): void;
-  /** How many sessions have ended. */
+  /** The number of ended sessions. */
   ended(): number;
 }
 
 let hooks: Hooks;
 
-/** Of an account, not of the thing that was asked for. */
+/** Refusals that concern the account, not the requested object. */
 const CHANGED: readonly FailureCode[] = ["auth.forbidden", "auth.password_change_required", "auth.totp_enrolment_required"];
 
 export function setHooks(given: Hooks): void {
@@ -61,7 +61,7 @@ export function url(path: string, query: Query = {}): string {
 }
 
 let ahead = 0;
-/** By how many seconds the hub's clock is ahead of this machine's, by the newest answer. */
+/** How many seconds the hub's clock is ahead of this machine, by the newest answer. */
 export const hubAhead = (): number => ahead;
 
 async function once(method: Method, path: string, { query = {}, body = {}, idempotencyKey }: Options): Promise<Response> {
@@ -96,9 +96,9 @@ interface Options {
   query?: Query;
   body?: unknown;
   idempotencyKey?: string;
-  /** False for calls that make or renew the session. */
+  /** False for calls that create or renew the session. */
   renews?: boolean;
-  /** True for calls about the session itself: the answer counts whoever is in by then. */
+  /** True for calls about the session itself: the answer counts for any user. */
   always?: boolean;
 }
 
@@ -113,9 +113,9 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
     if (!response.ok) {
       const failure = await problem(response);
       check();
-      // Only a session that is over is renewed: a wrong password is a 401 too, and must not be tried twice.
+      // Only an ended session is renewed: a wrong password is a 401 too, and must not be sent twice.
       const renewed = renewable && failure.code === "auth.required" && (await hooks.renew());
-      check(); // asked again, it would be asked by who is in now
+      check(); // a repeated call would run as the current user
       if (renewed === true) return ask(false);
       if (!always && CHANGED.includes(failure.code)) hooks.refused();
       throw renewed || failure;
@@ -130,7 +130,7 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
   return ask(renews).finally(check);
 }
 
-/** Whether the page would come if it were loaded anew. */
+/** Whether the page would load again. */
 export function answers(): Promise<boolean> {
   return fetch(location.href, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
     ({ ok }) => ok,
@@ -143,7 +143,7 @@ export function idempotencyKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** What the hub says of itself to everybody; 503 is an answer as well. */
+/** The hub's public health; 503 is an answer too. */
 export async function health(): Promise<HealthView> {
   const answer = await fetch("/healthz", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE_MS) });
   return (await answer.json()) as HealthView;

@@ -8,7 +8,7 @@ export type Packable = string | number | null | undefined | readonly Packable[] 
 
 const utf8 = new TextEncoder();
 
-/** Raises RangeError for what no request holds: more than 15 entries, a text over 65,535 bytes, a number that is no whole one. */
+/** Raises RangeError for what no request contains: more than 15 entries, a text over 65,535 bytes, a number that is not whole. */
 export function pack(value: Packable): Uint8Array<ArrayBuffer> {
   const out: number[] = [];
   put(value ?? null, out);

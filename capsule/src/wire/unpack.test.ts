@@ -5,7 +5,7 @@ import { unpack } from "./unpack";
 
 const bufferOf = (bytes: Uint8Array): ArrayBuffer => bytes.slice().buffer as ArrayBuffer;
 
-/** The same numbers at each run. */
+/** The same random numbers in each run. */
 function dice(seed: number): () => number {
   let state = seed;
   return () => ((state = (state * 1_103_515_245 + 12_345) & 0x7fffffff) / 0x7fffffff);

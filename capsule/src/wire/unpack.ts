@@ -1,16 +1,16 @@
-/** Reads MessagePack as the hub writes it: no extensions, keys are texts, whole numbers fit a double. Anything else is no message of the hub. */
+/** Reads MessagePack in the hub's form: no extensions, keys are texts, integers fit a double. Anything else is refused. */
 
 const DEPTH = 32;
 const SHORT = 24;
 const CACHED = 4096;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-/** The name of a field, a series or a node. They come again in every message, mostly in the same order: read once, found by their bytes. */
+/** The name of a field, a series or a node. Names repeat in every message, mostly in the same order: each is decoded once and found by its bytes. */
 interface Name {
   /** As in the message, with its head. */
   bytes: Uint8Array;
   text: string;
-  /** What came behind it in the last map that had it, and what came first in the last map under it: looked at before it is searched for. */
+  /** The key that followed in the last map, and the first key of the last map below it: they are tried before a search. */
   next: Name | null;
   first: Name | null;
 }
@@ -18,7 +18,7 @@ interface Name {
 const names = new Map<number, Name>();
 const TOP: Name = { bytes: new Uint8Array(), text: "", next: null, first: null };
 
-/** Raises Error: not MessagePack, cut short, longer than one value, or deeper than a message of the hub. */
+/** Raises Error: not MessagePack, truncated, longer than one value, or deeper than any message of the hub. */
 export function unpack(data: ArrayBuffer): unknown {
   const bytes = new Uint8Array(data);
   const view = new DataView(data);
@@ -47,7 +47,7 @@ export function unpack(data: ArrayBuffer): unknown {
     }
     return utf8.decode(bytes.subarray(from, at));
   };
-  /** Whether this name is what comes next, which then is passed by. */
+  /** Whether the next bytes are this name, which is then skipped. */
   const comes = ({ bytes: key }: Name): boolean => {
     for (let index = 0; index < key.length; index += 1) if (key[index] !== bytes[at + index]) return false;
     at += key.length;

@@ -15,7 +15,7 @@ test("check bytes are those of the standard's own example", () => {
 });
 
 test("a code is the one that two other programs read and draw", () => {
-  // Held against OpenCV's reader and python-qrcode for lengths at both ends of versions 1 to 20.
+  // Checked with OpenCV's reader and python-qrcode for lengths at both ends of versions 1 to 20.
   assert.equal(createHash("sha256").update(lines(URI).join("\n")).digest("hex"), "4c2b758cb786341b4649b36965f16aae698b25ca6dd830a1da01011416172d09");
 });
 

@@ -1,4 +1,4 @@
-/** Words and small rules about people, their sessions and their codes. */
+/** Labels and small rules for users, their sessions and their codes. */
 
 import { pluralWord, t } from "../text/i18n";
 
@@ -14,13 +14,13 @@ export const ROLE_HINTS: Record<Role, string> = {
   admin: t`Everything, including users and the audit log. Sees every node.`,
 };
 
-/** Each role may what those before it may. */
+/** Each role includes the rights of the roles before it. */
 export const rolesUpTo = (role: Role): readonly Role[] => ROLES.slice(0, ROLES.indexOf(role) + 1);
 
-/** The digits of what was typed or pasted, six at most: "418 042" is a code too. */
+/** The digits of a typed or pasted code, six at most: "418 042" is a code too. */
 export const codeDigits = (text: string): string => text.replace(/\D/g, "").slice(0, 6);
 
-/** Base32 in groups of four, to be read out and typed in. */
+/** Base32 in groups of four, easy to read aloud and to type. */
 export const groupSecret = (secret: string): string => secret.replace(/\s/g, "").replace(/(.{4})(?=.)/g, "$1 ");
 
 const BROWSERS: readonly (readonly [RegExp, string])[] = [
@@ -30,7 +30,7 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
   [/\bAndroid\b/, "Android"], [/\biPhone\b|\biPad\b/, "iOS"], [/\bWindows\b/, "Windows"], [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b|\bX11\b/, "Linux"],
 ];
 
-/** "Firefox on Linux" of a User-Agent; what it says of itself when it is none that we know. */
+/** "Firefox on Linux" from a User-Agent; an unknown agent is named as it names itself. */
 export function deviceName(agent: string): string {
   const browser = BROWSERS.find(([pattern]) => pattern.test(agent))?.[1];
   const system = SYSTEMS.find(([pattern]) => pattern.test(agent))?.[1];
@@ -43,7 +43,7 @@ interface GrantsLike {
   tags: readonly string[];
 }
 
-/** Which nodes somebody sees, short. */
+/** A short text for the nodes that a user may see. */
 export function grantsLabel(grants: GrantsLike | null, every = t`Every node`): string {
   if (!grants) return every;
   const count = grants.nodes.length;
@@ -53,15 +53,15 @@ export function grantsLabel(grants: GrantsLike | null, every = t`Every node`): s
 
 export const grantsNothing = (grants: GrantsLike): boolean => !grants.nodes.length && !grants.tags.length;
 
-/** What the recovery codes look like as a file or on paper. */
+/** The recovery codes as a text file or for printing. */
 export function recoveryText(codes: readonly string[], username: string, host: string): string {
   return [t`Stardust recovery codes of ${username} at ${host}`, t`Each one signs you in once, in place of the code from the app.`, "", ...codes, ""].join("\n");
 }
 
-/** Who is limited to nothing sees everything. */
+/** A user without limits sees all nodes. */
 const NOT_LIMITED = "grants";
 
-/** What the hub calls short or in its own way. */
+/** Plain words for names that the hub abbreviates or uses in its own sense. */
 const DETAIL_NAMES: Readonly<Record<string, string>> = {
   action: t`action`,
   address: t`address`,
@@ -94,7 +94,7 @@ const DETAIL_NAMES: Readonly<Record<string, string>> = {
 
 const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(/_/g, " ");
 
-/** A detail of the audit log on one line. What is not there (no error, no exit code) takes no room. */
+/** A detail of the audit log on one line. Missing values (no error, no exit code) are left out. */
 export function detailText(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {

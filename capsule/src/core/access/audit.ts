@@ -1,4 +1,4 @@
-/** Rows of the audit log: how they are called, which fit a filter, and how they are written into a file. */
+/** Rows of the audit log: their labels, filtering, and the CSV file. */
 
 import { detailText } from "./account-labels";
 import { t } from "../text/i18n";
@@ -85,7 +85,7 @@ const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "user.edit": t`User changed`,
 };
 
-/** In words; what a later hub may note is shown as it is called. */
+/** An action that this page does not know keeps the hub's name for it. */
 export const auditLabel = (action: string): string => AUDIT_LABELS[action] ?? action;
 
 export interface AuditOutcome {
@@ -93,7 +93,7 @@ export interface AuditOutcome {
   label: string;
 }
 
-/** How it went: what was refused failed, and so did what the action itself says of a job or a deployment. That one is on its way is done. */
+/** The outcome of a row. A refusal is a failure, and so is a failed job or deployment. A row that starts one counts as done. */
 export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "result">): AuditOutcome {
   if (result !== "done") return { glyph: "fail", label: result };
   const [, of, state = ""] = /^(job|deployment)\.(\w+)$/.exec(action) ?? [];
@@ -101,23 +101,23 @@ export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "
   return glyph === "run" || glyph === "wait" || glyph === "done" ? { glyph: "done", label: result } : { glyph, label: stateLabel(state) };
 }
 
-/** A part of the name is enough, whatever its case; an action is found by its words and by the name that programs know. */
+/** Part of a name is enough, in any case. An action matches by its label and by its name in the API. */
 export const matchesAuditFilter = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => within(row.actor, actor) && (within(row.action, action) || within(auditLabel(row.action), action));
 
 const ID = /^[0-9a-z]{26}$/;
-/** As much as tells two of them apart; the whole one stands in a title. */
+/** Enough to tell two ids apart; the title attribute has the whole id. */
 export const shortId = (id: string): string => `…${id.slice(-6)}`;
-/** What no other row has: each process of the hub numbers its own chain, and refusals are numbered apart. */
+/** A unique key: each process of the hub numbers its own chain, and refusals have a chain of their own. */
 export const auditKey = ({ chain, n }: { chain: string; n: number }): string => `${chain}:${n}`;
-/** Without the kind that some rows write before it. */
+/** The id without the prefix that some rows write before it. */
 export const bareId = (target: string): string => target.replace(/^(?:node|job|user):/, "");
 
-/** What the rows themselves tell of the names of their targets. */
+/** The names of targets that the rows themselves contain. */
 export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string) => string | undefined): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const { action, actor, target, result, detail } of rows) {
     const signed = action === "auth.login" && result === "done";
-    // Of a server, the user name is whom one logs in as.
+    // In rows about servers, the user name is the SSH login.
     const told = signed ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
     const id = bareId(target);
     if (action === "job.create" && typeof detail.action === "string") {
@@ -128,7 +128,7 @@ export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string)
   return names;
 }
 
-/** The details of a row in words: states and actions as elsewhere on the page, ids by the name of what they stand for. */
+/** The details of a row in plain words: states and actions with their labels, ids with the name of their target. */
 export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: string) => string | undefined, now: number): string {
   const ofJob = /^(?:job|deployment|batch)\./.test(action);
   const said = Object.entries(detail).map(([name, value]) => {
@@ -142,7 +142,7 @@ export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: strin
   return detailText(Object.fromEntries(said) as Record<string, unknown>);
 }
 
-/** A table calculation must not take a cell for a formula: what begins like one gets an apostrophe. */
+/** A spreadsheet must not take a cell for a formula: text that begins like one gets an apostrophe. */
 function cell(value: string | number): string {
   const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;

@@ -1,11 +1,11 @@
-/** The rules of a new password as the hub holds them (its word is the last). */
+/** The hub's rules for a new password. The hub checks them again. */
 
 const MIN_LENGTH = 12;
 const MAX_LENGTH = 1024;
 
 const COMMON = ["password", "stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin"];
 
-/** Whether so little is left without the product's words and the user's name that guessers would have it. */
+/** Whether too little is left without the product's words and the user name to stop a guesser. */
 function isLittleElse(low: string, username: string): boolean {
   let rest = low;
   for (const word of [username.toLowerCase(), ...COMMON].sort((a, b) => b.length - a.length)) if (word.length > 2) rest = rest.replaceAll(word, "");
@@ -27,7 +27,7 @@ export function passwordRules(password: string, repeat: string, username: string
   };
 }
 
-/** 0–4: length and variety; a hint, never a rule. */
+/** 0 to 4, from length and variety. It is a hint, not a rule. */
 export function strength(password: string): number {
   if (!password) return 0;
   const distinct = new Set(password).size;

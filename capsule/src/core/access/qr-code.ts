@@ -1,6 +1,6 @@
-/** QR codes (ISO/IEC 18004), as much as a second factor needs: bytes, error correction M, versions 1 to 20 (666 bytes). */
+/** QR codes (ISO/IEC 18004), as far as a second factor needs them: bytes, error correction M, versions 1 to 20 (666 bytes). */
 
-/** Error correction bytes of each block, and how many blocks; by version, level M. */
+/** Error correction bytes per block and the number of blocks, by version, for level M. */
 const CHECK = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24, 28, 28, 26, 26, 26];
 const BLOCKS = [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10, 10, 11, 13, 14, 16];
 
@@ -14,7 +14,7 @@ for (let step = 0, value = 1; step < 255; step++) {
 }
 const times = (a: number, b: number): number => (a && b ? (POWER[((LOG[a] as number) + (LOG[b] as number)) % 255] as number) : 0);
 
-/** The remainder of Reed and Solomon. */
+/** The Reed-Solomon remainder. */
 export function checkBytes(data: readonly number[], count: number): number[] {
   let divisor = [1];
   for (let root = 0; root < count; root++) {
@@ -46,7 +46,7 @@ function totalBytes(version: number): number {
 
 const dataBytes = (version: number): number => totalBytes(version) - (CHECK[version - 1] as number) * (BLOCKS[version - 1] as number);
 
-/** Length, content and padding, then the check bytes; blocks interleaved. */
+/** Length, content and padding, then the check bytes; blocks are interleaved. */
 function codewords(bytes: Uint8Array, version: number): number[] {
   const room = dataBytes(version);
   const head = version < 10 ? [4 * 16 + (bytes.length >> 4), (bytes.length & 15) << 4] : [4 * 16 + (bytes.length >> 12), (bytes.length >> 4) & 255, (bytes.length & 15) << 4];
@@ -89,7 +89,7 @@ const MASKS: readonly ((x: number, y: number) => boolean)[] = [
 type Grid = boolean[][];
 const at = (grid: Grid, x: number, y: number): boolean => grid[y]?.[x] ?? false;
 
-/** How hard a pattern is to read: long runs, blocks, false finders, a lack of balance. */
+/** The penalty of a pattern: long runs, blocks, false finders, and imbalance make it hard to read. */
 function penalty(grid: Grid): number {
   const size = grid.length;
   let points = 0;
@@ -112,7 +112,7 @@ function penalty(grid: Grid): number {
   return points + 10 * Math.floor(Math.abs((dark * 20) / (size * size) - 10));
 }
 
-/** The modules, row by row, true = dark; without the quiet zone. Null: too long. */
+/** The modules row by row, true = dark, without the quiet zone. Null: the text is too long. */
 export function qrCode(bytes: Uint8Array): Grid | null {
   let version = 1;
   while (version <= BLOCKS.length && dataBytes(version) < bytes.length + (version < 10 ? 2 : 3)) version += 1;
@@ -189,7 +189,7 @@ export function qrCode(bytes: Uint8Array): Grid | null {
   return grid;
 }
 
-/** The dark modules as one SVG path: a rectangle for each run in a row. */
+/** The dark modules as one SVG path, with a rectangle for each run in a row. */
 export function qrPath(grid: readonly (readonly boolean[])[]): string {
   let path = "";
   grid.forEach((row, y) => {

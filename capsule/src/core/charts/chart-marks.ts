@@ -1,4 +1,4 @@
-/** What happened while the charts went on: jobs, events and restarts, as marks on their time axis. */
+/** Jobs, events and restarts as marks on the time axis of charts. */
 
 import { t } from "../text/i18n";
 import { duration } from "../text/time";
@@ -36,7 +36,7 @@ function jobText(job: JobLike): string {
   return job.started_at !== null && job.ended_at !== null ? t`${what}: ${state}, took ${duration(job.ended_at - job.started_at)}` : t`${what}: ${state}`;
 }
 
-/** So far may a boot that was worked out be from the one that the server names: buckets begin and end somewhere. */
+/** A computed boot time may differ this much from the one that the server reports, because buckets are coarse. */
 const BOOT_SLACK_S = 90;
 
 interface Bucketed {
@@ -46,7 +46,10 @@ interface Bucketed {
   max: readonly (number | null)[];
 }
 
-/** When a server began anew, by how long it is up: that grows, and where it is less than before there was a restart in between. To the bucket, or by the uptime itself where that says more. */
+/**
+ * Boot times from the uptime series. Uptime grows; where it falls, the server restarted. The result is as exact as the bucket, or as the
+ * uptime itself if that says more.
+ */
 export function bootTimes({ step, times, min, max }: Bucketed): number[] {
   const found: number[] = [];
   let before = -Infinity;
@@ -55,16 +58,16 @@ export function bootTimes({ step, times, min, max }: Bucketed): number[] {
     const [low, high] = [min[row], max[row]];
     if (low == null || high == null) return;
     const anew = low < before;
-    // Its first sample was taken in this bucket, and it was up for `low` seconds then.
+    // The first sample after the boot is in this bucket, when uptime was `low` seconds.
     if (anew) found.push(Math.max(last, at - low));
-    // The highest of a bucket with a restart in it is of the time before.
+    // In a bucket with a restart, the highest uptime is from before the restart.
     before = anew ? low : high;
     last = at + step;
   });
   return found;
 }
 
-/** By time; the newest where there are too many. Events that tell of a job are left out: the job is there itself. */
+/** Marks by time, the newest if there are too many. Events about a job are left out, because the job has its own mark. */
 export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[], bootedAt: number, { from, to }: Span, earlier: readonly number[] = [], step = 0): ChartMark[] {
   const boots = [...earlier.filter((at) => Math.abs(at - bootedAt) > step + BOOT_SLACK_S), ...(bootedAt > 0 ? [bootedAt] : [])];
   const all: ChartMark[] = [
@@ -78,5 +81,5 @@ export function chartMarks(jobs: readonly JobLike[], events: readonly EventLike[
     .slice(-MOST);
 }
 
-/** Those within `reach` seconds of a moment. */
+/** The marks within `reach` seconds of a moment. */
 export const marksNear = (marks: readonly ChartMark[], at: number, reach: number): ChartMark[] => marks.filter((mark) => Math.abs(mark.at - at) <= reach);

@@ -1,4 +1,4 @@
-/** On which scale a series is drawn: the same one wherever it stands. */
+/** The scale of a series: the same one in every chart. */
 
 import { parseSeries } from "../metrics/series";
 
@@ -8,18 +8,18 @@ export interface Threshold {
 }
 
 export interface ChartScale {
-  /** 0 where there is none. */
+  /** 0 where the scale has no lower bound. */
   min?: number;
-  /** A fixed top; else it follows the values, growing at once and shrinking late. */
+  /** A fixed upper bound. Without it the scale follows the values: it grows immediately and shrinks late. */
   max?: number;
-  /** Marks of the axis at powers of two: sizes in GiB. */
+  /** Axis marks at powers of two, for sizes in GiB. */
   binary?: boolean;
   threshold?: Threshold;
 }
 
-/** Percent of one core: what keeps two busy stands at 200. */
+/** Percent of one core: two busy cores are 200 %. */
 const OF_ONE_CORE = /^(?!cpu\.)\w+\.cpu$/;
-/** Promised or counted elsewhere: these may be more than there is. */
+/** Promised memory: it may be more than the node has. */
 const BEYOND = new Set(["memory.committed"]);
 const BUSY = new Set(["cpu.total", "cpu.user", "cpu.system", "cpu.iowait", "cpu.steal", "cpu.core"]);
 const HOT_AT = 80;
@@ -27,7 +27,7 @@ const BUSY_AT = 80;
 const COLD = 30;
 const HOTTEST = 95;
 
-/** `unit` is the hub's word for it; `memory`: bytes that the node has, of several nodes the most; null = not known. */
+/** `unit` is the hub's unit. `memory` is the memory of the node in bytes, of several nodes the largest, or null if unknown. */
 export function chartScaleOf(series: string, unit: string, memory: number | null): ChartScale {
   const metric = parseSeries(series)?.metric ?? "";
   if (unit === "celsius") return { min: COLD, max: HOTTEST, threshold: { at: HOT_AT, level: "warn" } };

@@ -14,7 +14,7 @@ test("nodes that sample once a minute share whole minutes", () => {
 test("a sample that is a little early or late has the second that follows on the one before", () => {
   const late = { times: [4.99, 6.01, 6.99, 8.01, 8.99], column: [1, 2, 3, 4, 5] };
   assert.deepEqual(alignSeries([late], 1), { times: [4, 5, 6, 7, 8], values: [[1, 2, 3, 4, 5]] });
-  // Who measures more slowly falls behind by one second, never by more.
+  // A slower sampler falls behind by one second at most.
   const slow = Array.from({ length: 300 }, (_, turn) => turn * 1.01);
   const { times } = alignSeries([{ times: slow, column: slow }], 1);
   slow.forEach((at) => assert.ok(times.some((second) => at - second >= 0 && at - second < 2), String(at)));

@@ -1,4 +1,4 @@
-/** One series of several nodes side by side. Each node samples at moments of its own, so those are put into common rows first. */
+/** One series of several nodes side by side. Each node samples at its own moments, so samples are aligned to common rows first. */
 
 import { breakGaps, GAP_INTERVALS, bridgeGaps, type Cell, type Columns } from "./window";
 
@@ -9,10 +9,13 @@ export interface Part {
   column: readonly Cell[];
 }
 
-/** So much of a row may a sample be early or late. */
+/** A sample may be early or late by this share of a row. */
 const SLACK = 0.25;
 
-/** Its samples by the row of the whole `rhythm` that each was taken in, as in history. Who measures at the turn of one is now before it and now behind: then the row is the one that follows on the row before. */
+/**
+ * Samples by row, a row being a whole `rhythm` as in history. A node that samples at the border of two rows jitters between them. Such a
+ * sample goes to the row after the previous one.
+ */
 function inRows({ times, column }: Part, rhythm: number): Map<number, number> {
   const rows = new Map<number, number>();
   let [before, row] = [-Infinity, -Infinity];
@@ -27,7 +30,10 @@ function inRows({ times, column }: Part, rhythm: number): Map<number, number> {
   return rows;
 }
 
-/** All parts in rows of one rhythm, so that what was measured in the same second stands side by side; a line has a hole only where its own samples are missing for long. */
+/**
+ * All series in rows of one interval, so that samples of the same second stand side by side. A line has a gap only where its own samples are
+ * missing for long.
+ */
 export function alignSeries(parts: readonly Part[], rhythm: number): Columns {
   const found = parts.map((part) => inRows(part, rhythm));
   const rows = [...new Set(found.flatMap((part) => [...part.keys()]))].sort((a, b) => a - b);
@@ -42,7 +48,7 @@ export interface Aggregates {
   high: number | null;
 }
 
-/** Lowest, mean and highest of a window; a bucket's own lowest and highest count, where they are known. */
+/** Minimum, mean and maximum of a window. A bucket's own minimum and maximum count, where they are known. */
 export function aggregate(column: readonly Cell[], low: readonly Cell[] = column, high: readonly Cell[] = column): Aggregates {
   let [sum, count]: [number, number] = [0, 0];
   let [least, most]: [number | null, number | null] = [null, null];
@@ -57,7 +63,7 @@ export function aggregate(column: readonly Cell[], low: readonly Cell[] = column
   return { low: least, mean: count ? sum / count : null, high: most };
 }
 
-/** The ids of a query, each once and no more than can be told apart. */
+/** The node ids of a query, without duplicates and limited to the number that a chart can distinguish. */
 export function parseNodeIds(text: string | null): string[] {
   return [...new Set((text ?? "").split(",").filter((id) => /^[0-9a-z]{1,64}$/.test(id)))].slice(0, MAX_NODES);
 }

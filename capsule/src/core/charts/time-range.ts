@@ -1,4 +1,4 @@
-/** Which stretch of time the charts of a page show: one of the ranges up to now, or any window. Pure; the URL holds it. */
+/** The time range of the charts of a page: a range that ends now, or a fixed window. The URL holds it. */
 
 export const LIVE_S = 300;
 export const RANGES = { live: LIVE_S, "1h": 3600, "24h": 86_400, "7d": 604_800, "30d": 2_592_000 } as const;
@@ -12,14 +12,14 @@ export interface Span {
 
 export interface TimeRange {
   range: Range;
-  /** A window of its own; `range` is what a reset goes back to. */
+  /** A fixed window; a reset returns to `range`. */
   zoom: Span | null;
 }
 
-/** Nothing is measured more often than once a second: less than this shows nothing. */
+/** Samples are a second apart at least: a shorter window shows nothing. */
 const SHORTEST_S = 10;
 const LONGEST_S = 400 * 86_400;
-/** Widths of a bucket that the hub makes; wall-clock times are multiples of them. */
+/** Bucket widths of the hub. Wall-clock times are multiples of them. */
 const STEPS_S = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400];
 
 const isRange = (text: string | null): text is Range => text !== null && Object.hasOwn(RANGES, text);
@@ -28,7 +28,7 @@ function moment(text: string | null): number | null {
   return text !== null && /^\d{1,11}$/.test(text) ? Number(text) : null;
 }
 
-/** What the query says; what makes no sense there is left out. */
+/** The time range in the query. Invalid values are ignored. */
 export function parseTimeRange(get: (name: string) => string | null): TimeRange {
   const range = get("range");
   const from = moment(get("from"));
@@ -37,17 +37,17 @@ export function parseTimeRange(get: (name: string) => string | null): TimeRange 
   return { range: isRange(range) ? range : "live", zoom };
 }
 
-/** The parts of the query that say this. */
+/** The query parameters for a time range. */
 export function timeRangeQuery({ range, zoom }: TimeRange): Record<"range" | "from" | "to", string | null> {
   return { range: range === "live" ? null : range, from: zoom ? String(zoom.from) : null, to: zoom ? String(zoom.to) : null };
 }
 
-/** The narrowest step of the hub that needs at most so many points. */
+/** The hub's smallest step that needs at most this many points. */
 export function stepFor(seconds: number, points: number): number {
   return STEPS_S.find((step) => seconds / step + 1 <= points) ?? Math.ceil(seconds / points / 86_400) * 86_400;
 }
 
-/** From when to when; ranges begin and end where a bucket does, so that a minute later most buckets are the same. */
+/** Start and end. Both lie on bucket borders, so that most buckets are still the same a minute later. */
 export function spanOf({ range, zoom }: TimeRange, now: number, points: number): Span {
   if (zoom) return zoom;
   const step = range === "live" ? 1 : stepFor(RANGES[range], points);
@@ -55,7 +55,7 @@ export function spanOf({ range, zoom }: TimeRange, now: number, points: number):
   return { from: to - RANGES[range], to };
 }
 
-/** A window in whole seconds, long enough to show something and not in the future. */
+/** A window in whole seconds, not too short, and not in the future. */
 export function clampSpan(from: number, to: number, now: number): Span {
   const end = Math.ceil(now);
   const length = Math.round(Math.min(LONGEST_S, Math.max(SHORTEST_S, Math.abs(to - from))));
@@ -65,22 +65,22 @@ export function clampSpan(from: number, to: number, now: number): Span {
   return { from: start, to: start + length };
 }
 
-/** A window whose two times were typed: it begins there, ends with now at the latest, and is no shorter than what can be shown. */
+/** A window from two typed times. It keeps its start, ends now at the latest, and is not too short. */
 export function typedSpan(from: number, to: number, now: number): Span {
   const end = Math.ceil(Math.min(Math.max(to, from + SHORTEST_S), now));
   return { from: Math.max(0, Math.floor(Math.min(from, end - SHORTEST_S))), to: end };
 }
 
-/** The same length, earlier (share < 0) or later by a share of itself. */
+/** A window of the same length, moved by a share of itself; a negative share moves it back. */
 export function panSpan({ from, to }: Span, share: number, now: number): Span {
   const by = (to - from) * share;
   return clampSpan(from + by, to + by, now);
 }
 
-/** Half as long or twice as long round a moment. */
+/** A window half or twice as long around a moment. */
 export function zoomSpan({ from, to }: Span, factor: number, round: number, now: number): Span {
   return clampSpan(round - (round - from) * factor, round + (to - round) * factor, now);
 }
 
-/** What names a view: another one is other data. */
+/** The key of a range: another key means other data. */
 export const timeRangeKey = ({ range, zoom }: TimeRange): string => (zoom ? `${zoom.from}-${zoom.to}` : range);

@@ -1,4 +1,4 @@
-/** Values of a chart in its own words: several in one unit, axes with round marks, network in bytes or bits. */
+/** Formats for chart values: several values in one unit, round axis marks, network in bytes or bits. */
 
 import { columnLabel } from "../nodes/node-tables";
 import { formatValue } from "../metrics/metric-list";
@@ -8,13 +8,13 @@ import { BITS, digits3, percent, RATES, scale, SIZES, UNKNOWN } from "../text/un
 
 const NBSP = "\u00a0";
 
-/** How the numbers of a chart are read. */
+/** The format of a chart's numbers. */
 export interface ValueFormat {
   /** One value with its unit. */
   text: (value: number) => string;
-  /** A mark of the axis. */
+  /** An axis mark. */
   axis: (value: number) => string;
-  /** Several side by side: the unit once, at the last. */
+  /** Several values side by side, with the unit on the last one only. */
   row: (values: readonly (number | null)[]) => string[];
 }
 
@@ -35,7 +35,7 @@ function scaled(base: number, units: readonly string[], axis: (text: string) => 
       return values.map((value, index) => {
         if (value === null) return UNKNOWN;
         const small = value / power;
-        // What would be shown as nothing is shown in a smaller unit of its own.
+        // A value that would be rounded to zero gets a smaller unit.
         if (value !== 0 && Math.abs(small) < 0.005) return text(value);
         const digits = unit === units[0] ? small.toFixed(0) : digits3(small);
         return index === last ? digits + NBSP + unit : digits;
@@ -48,7 +48,7 @@ const each = (text: (value: number) => string, axis = text): ValueFormat => ({ t
 
 export const SIZE_FORMAT = scaled(1024, SIZES, (text) => text);
 export const RATE_FORMAT = scaled(1000, RATES, (text) => text.replace("/s", ""));
-/** The hub's rates are bytes; networks are sold in bits. */
+/** The hub counts bytes; network speeds are usually given in bits. */
 const bits = scaled(1000, BITS, (text) => text.replace("/s", ""));
 export const BIT_FORMAT: ValueFormat = {
   text: (value) => bits.text(value * 8),
@@ -74,7 +74,7 @@ export function seriesLabel(series: string): string {
   return [columnLabel(family), translate(rest.join(" ").replaceAll("_", " ")), value].filter(Boolean).join(" ");
 }
 
-/** By the unit of the hub's catalogue; `bits`: of a network, for who wants them. */
+/** The format for a unit of the hub's catalogue. `bits` shows network rates in bits. */
 export function valueFormatOf(unit: string, bits = false): ValueFormat {
   if (unit === "bytes") return SIZE_FORMAT;
   if (unit === "bytes/s") return bits ? BIT_FORMAT : RATE_FORMAT;

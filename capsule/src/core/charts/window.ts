@@ -1,13 +1,13 @@
 /**
  * The last minutes of a node's series, in columns for a chart.
  *
- * Each family (one rhythm) keeps its own times. A place where no sample came for more than 2.5 intervals becomes
- * a row of nulls, so that no line is drawn over it: charts break on null only, never on NaN.
+ * Each family (one interval) has its own times. A time without a sample for more than 2.5 intervals becomes a row of nulls, so that no line
+ * crosses it. Charts break at null only, never at NaN.
  */
 
 export const GAP_INTERVALS = 2.5;
 
-/** null breaks the line; undefined has no sample of its own there and breaks nothing. */
+/** null breaks the line; undefined means no own sample at this time and does not break it. */
 export type Cell = number | null | undefined;
 
 export interface Columns {
@@ -23,12 +23,12 @@ interface Track {
 export class LiveWindow {
   readonly #tracks = new Map<string, Track>();
   readonly #known = new Set<string>();
-  /** False: more of the past may still come than could be read. */
+  /** False while part of the past is still being read. */
   whole = true;
 
   constructor(readonly seconds: number) {}
 
-  /** Adds one sample; samples may arrive late or twice, the newest word on a moment wins. */
+  /** Adds one sample. Samples may arrive late or twice; the last one received wins. */
   add(name: string, at: number, value: number | null): void {
     let track = this.#tracks.get(name);
     if (!track) this.#tracks.set(name, (track = { times: [], values: [] }));
@@ -49,14 +49,14 @@ export class LiveWindow {
     const oldest = (times[times.length - 1] as number) - this.seconds - 5;
     let drop = 0;
     while (drop < times.length && (times[drop] as number) < oldest) drop += 1;
-    // Dropped in lumps: shifting an array by one on each second would copy it each second.
+    // Samples are dropped in blocks: shifting the array every second would copy it every second.
     if (drop >= 60) {
       times.splice(0, drop);
       values.splice(0, drop);
     }
   }
 
-  /** Adds a bucket of history, which begins at `at`; a sample that came live within it is the better word. */
+  /** Adds a bucket of history that begins at `at`. A live sample within the bucket takes precedence. */
   addPast(name: string, at: number, step: number, value: number): void {
     const times = this.#tracks.get(name)?.times ?? [];
     for (let place = times.length - 1; place >= 0 && (times[place] as number) >= at; place -= 1) {
@@ -65,12 +65,12 @@ export class LiveWindow {
     this.add(name, at, value);
   }
 
-  /** The past of these series was read: what is not there now was not measured. */
+  /** Marks the past of these series as read: values that are still missing were not measured. */
   know(names: readonly string[]): void {
     for (const name of names) this.#known.add(name);
   }
 
-  /** Seconds without a sample that make a hole; none do while the past is still to come, as what is not known yet is not missing. */
+  /** Seconds without a sample that count as a gap. There are no gaps while the past is still being read, because unknown is not missing. */
   hole(names: readonly string[], interval: number): number {
     return this.whole && names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
   }
@@ -84,7 +84,7 @@ export class LiveWindow {
     const values = tracks.map((track): Cell[] => {
       if (!track) return times.map(() => null);
       let next = firstFrom(track.times, from);
-      // Mostly the series of a chart share their moments.
+      // The series of a chart usually share their times.
       if (times === parts[0]) return track.values.slice(next, next + times.length);
       return times.map((at) => {
         while (next < track.times.length && (track.times[next] as number) < at) next += 1;
@@ -95,7 +95,7 @@ export class LiveWindow {
   }
 }
 
-/** Where in an ascending list the moments from `at` on begin. */
+/** The first index of an ascending list whose time is `at` or later. */
 function firstFrom(times: readonly number[], at: number): number {
   let low = 0;
   let high = times.length;
@@ -107,15 +107,15 @@ function firstFrom(times: readonly number[], at: number): number {
   return low;
 }
 
-/** All moments of several ascending lists, each once; mostly they are the same list, and then it is the first. */
+/** The union of several ascending lists. They are usually equal; then the first one is returned. */
 function union([first = [], ...rest]: readonly number[][]): number[] {
   const others = rest.filter((times) => times.length !== first.length || times.some((at, row) => at !== first[row]));
   return others.length ? [...new Set([first, ...others].flat())].sort((a, b) => a - b) : first;
 }
 
 /**
- * A place without a value of its own, between two values that are near enough, is no hole: series of several nodes, or of
- * several rhythms, do not share their moments.
+ * Fills places without an own value between two values that are close enough. They are no gaps: series of several nodes or intervals have
+ * different times.
  */
 export function bridgeGaps({ times, values }: Columns, limit: number): Columns {
   return {
@@ -134,7 +134,7 @@ export function bridgeGaps({ times, values }: Columns, limit: number): Columns {
   };
 }
 
-/** The row that lies nearest to a moment; -1 = there is none. */
+/** The row nearest to a moment; -1 = there is none. */
 export function nearestRow(times: readonly number[], at: number): number {
   let low = 0;
   let high = times.length - 1;
@@ -146,7 +146,7 @@ export function nearestRow(times: readonly number[], at: number): number {
   return low > 0 && at - (times[low - 1] as number) <= (times[low] as number) - at ? low - 1 : high;
 }
 
-/** The row of a column's own sample that is nearest to a moment, no further away than `limit`; -1 = none is. */
+/** The row of the column's own sample nearest to a moment, within `limit` seconds; -1 = there is none. */
 export function sampleRow(times: readonly number[], column: readonly Cell[], at: number, limit: number): number {
   const start = nearestRow(times, at);
   if (start < 0) return -1;
@@ -160,7 +160,7 @@ export function sampleRow(times: readonly number[], column: readonly Cell[], at:
   }
 }
 
-/** Puts a row of nulls into each hole that is longer than `limit` seconds. */
+/** Inserts a row of nulls into each gap longer than `limit` seconds. */
 export function breakGaps({ times, values }: Columns, limit: number): Columns {
   if (!times.some((at, row) => at - (times[row - 1] ?? at) > limit) && !values.some((column) => column.includes(undefined))) return { times, values };
   const outTimes: number[] = [];
@@ -177,12 +177,14 @@ export function breakGaps({ times, values }: Columns, limit: number): Columns {
   return { times: outTimes, values: outValues };
 }
 
-/** Of a window that was read in several parts the one with these series: the times and the step of another part are not theirs. */
+/** Finds the part of a window that has these series: other parts have other times and steps. */
 export const partOf = <P extends { readonly series: object }>(parts: readonly P[], names: readonly string[]): P | undefined => parts.find(({ series }) => names.some((name) => Object.hasOwn(series, name)));
 
 /**
- * Buckets from the hub, made ready for a chart: a bucket without any sample is a hole only when it is longer than
- * the rhythm of the series explains (a series of one sample a minute has empty buckets of six seconds).
+ * Prepares the hub's buckets for a chart.
+ *
+ * An empty bucket is a gap only when it is longer than the interval of the series explains: one sample a minute leaves buckets of six seconds
+ * empty.
  */
 export function fromBuckets({ times, values }: Columns, step: number, rhythm: number): Columns {
   const keep: number[] = [];
@@ -199,7 +201,7 @@ export interface Gap {
   to: number;
 }
 
-/** The stretches of `[from, until]` without a sample: between two rows of which the second is a break, and at the ends. */
+/** The parts of `[from, until]` without a sample: at the ends, and between two rows of which the second is a break. */
 export function findGaps({ times, values }: Columns, from: number, until: number, limit: number): Gap[] {
   const found: Gap[] = [];
   let last: number | null = null;
@@ -212,7 +214,7 @@ export function findGaps({ times, values }: Columns, from: number, until: number
   return found;
 }
 
-/** Of lines that have nothing to do with each other those holes that are one line's and not all's; `since`: of each, from when on it could have samples. */
+/** The gaps that one of several independent lines has and not all of them. `since` is when each line could have its first sample. */
 export function seriesGaps({ times, values }: Columns, from: number, until: number, limit: number, since: readonly number[]): Gap[][] {
   const all = findGaps({ times, values }, Math.max(from, Math.min(...since)), until, limit);
   return values.map((column, index) => {
@@ -224,7 +226,10 @@ export function seriesGaps({ times, values }: Columns, from: number, until: numb
 
 export type TableRow = { row: number } | { hole: Gap };
 
-/** Line by line what a table of them shows, by time: each row with a value, and each hole once. Between two values that is a row of nobody's: where a line breaks, nothing was measured. */
+/**
+ * The rows of a data table by time: each row with a value, and each gap once. A row of nulls between two values belongs to no line: where a
+ * line breaks, nothing was measured.
+ */
 export function tableRows(columns: Columns, from: number, until: number, limit: number, since = from): TableRow[] {
   const { times, values } = columns;
   const left = findGaps(columns, Math.max(from, since), until, limit);
@@ -237,12 +242,12 @@ export function tableRows(columns: Columns, from: number, until: number, limit: 
   return [...rows, ...left.map((hole) => ({ hole }))];
 }
 
-/** Rows of a column whose value has a hole on either side: as a line they would not be seen. */
+/** Rows whose value has a gap on both sides: a line would not show them. */
 export function isolatedRows(column: readonly Cell[]): number[] {
   const found: number[] = [];
   let before: Cell = null;
   let row = -1;
-  // One row behind: whether a value stands alone is known with the next that the column has of its own.
+  // One row behind: the next own value of the column decides whether a value is isolated.
   for (let next = 0; next <= column.length; next += 1) {
     const value: Cell = next < column.length ? column[next] : null;
     if (value === undefined) continue;

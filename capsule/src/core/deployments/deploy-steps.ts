@@ -1,4 +1,4 @@
-/** Words for the steps and failures of a deployment. */
+/** Labels for the steps and failures of a deployment. */
 
 import { removalVerified } from "./removal";
 import { t } from "../text/i18n";
@@ -41,13 +41,13 @@ interface DeploymentLike {
   steps: readonly { name: string; state: string }[];
 }
 
-/** What was asked for. */
+/** The name of the requested action. */
 export function deploymentLabel({ kind, again }: DeploymentLike): string {
   if (kind === "install") return again ? t`Deploy again` : t`Add server`;
   return kind === "update" ? t`Update agent` : t`Remove server`;
 }
 
-/** What the dialog of an installation or an update is called. `live` = its node is online now. */
+/** The title of the dialog of an installation or update. `live` = the node is online now. */
 export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" | "state" | "again">, name: string, live: boolean): string {
   const update = kind === "update";
   if (state === "failed") return update ? t`Could not update Spider on ${name}` : t`Could not deploy to ${name}`;
@@ -58,10 +58,10 @@ export function dialogTitle({ kind, state, again }: Pick<DeploymentLike, "kind" 
   return again ? t`${name} was deployed again` : t`${name} was added`;
 }
 
-/** When the last try began; seconds. */
+/** The start of the last try, in seconds. */
 export const beganAt = ({ steps, created_at }: { steps: readonly { started_at: number | null }[]; created_at: number }): number => steps[0]?.started_at ?? created_at;
 
-/** Where it stands, in words. */
+/** The status of a deployment in plain words. */
 export function deploymentStatusText({ kind, state, error, steps }: DeploymentLike): string {
   if (error) return error.message;
   if (state === "awaiting_host_key") return t`Waiting for its fingerprint to be confirmed`;
@@ -103,7 +103,7 @@ const FIXES: Record<string, FixField> = {
   name_taken: "name",
 };
 
-/** The one field that mends a failure, so that it can be asked for beside the sentence; null = only trying again. */
+/** The one field that fixes a failure, so that the form can show it beside the error. Null = only a retry helps. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
 interface Earlier {
@@ -120,7 +120,7 @@ const LEFT: Record<Earlier["left"], string> = {
   goes_on: t`every step runs again and builds on what is still there`,
 };
 
-/** Which steps of the try before are done again, and why; which still count. */
+/** Which steps of the previous try are repeated and why, and which ones still count. */
 export function earlierText({ tries, step, left, kept }: Earlier, kind: string): string {
   const still = kept.includes("host_key") ? ` ${t`You will not be asked to confirm the host key again.`}` : "";
   return t`Attempt ${tries + 1}. The previous one ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.` + still;
@@ -134,8 +134,9 @@ interface Ended {
 }
 
 /**
- * What an installation that failed left on the server, as far as its steps prove it; empty = they do not, or the failure's own sentence says it.
- * Looking at the server tells of it before it changes anything; what was begun is told of when it has been taken back.
+ * What a failed installation left on the server, as far as its steps prove it. Empty if they do not prove it, or if the error says it already.
+ *
+ * The probe reports leftovers before it changes anything. Started steps report them after the rollback.
  */
 export function leftoverText({ error, steps }: Ended): string {
   if (error?.code === "hub_stopped") return "";

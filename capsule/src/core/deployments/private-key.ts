@@ -1,4 +1,4 @@
-/** What kind of private key a text is, from its head alone: enough to know whether a passphrase must be asked for. */
+/** Reads the kind of a private key from its header alone: enough to know whether it needs a passphrase. */
 
 import { t } from "../text/i18n";
 
@@ -37,7 +37,7 @@ const KINDS: Record<string, string> = {
   "sk-ssh-ed25519@openssh.com": t`Ed25519, security key`,
 };
 
-/** Returns null when the text is not a private key at all. */
+/** Returns null if the text is not a private key. */
 export function parseKeyHeader(text: string): KeyInfo | null {
   const found = /-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----\s*([\s\S]*)/.exec(text);
   if (!found) return null;

@@ -1,4 +1,4 @@
-/** By which way a node is removed, as the hub chooses it. */
+/** The method by which the hub removes a node. */
 
 import { policyRefusal } from "../jobs/batch";
 import { t } from "../text/i18n";
@@ -9,7 +9,7 @@ interface NodeLike {
   policy: { mode: string; verbs: readonly string[] } | null;
 }
 
-/** ssh: with the credentials that are kept. session: through its connection. ask: neither is there, credentials are needed. */
+/** ssh: with stored credentials. session: through the agent's connection. ask: neither exists, so credentials are needed. */
 export type RemovalMethod = "ssh" | "session" | "ask";
 
 export function removalMethod(node: NodeLike): RemovalMethod {
@@ -23,7 +23,7 @@ export const REMOVAL_TEXTS: Record<RemovalMethod, string> = {
   ask: t`Spider is uninstalled from the server: its service, files, user and keys.`,
 };
 
-/** Whether a removal that is done was one: somebody saw that nothing is left. Otherwise the node was only forgotten, and nobody looked. */
+/** Whether a finished removal was verified on the server. Otherwise the node was only forgotten. */
 export const removalVerified = (steps: readonly { name: string; state: string }[]): boolean => steps.some(({ name, state }) => name === "verify" && state === "done");
 
 interface DeploymentLike {
@@ -32,11 +32,11 @@ interface DeploymentLike {
   ended_at: number | null;
 }
 
-/** The removal of this node that is what became of an order: it is under way, or has ended since the order was sent. One that ended before is another. */
+/** The removal that resulted from a request: it is running, or ended after the request was sent. One that ended before belongs to another request. */
 export const removalSince = <D extends DeploymentLike>(deployments: readonly D[], node: string, sentAt: number): D | undefined =>
   deployments.find((one) => one.kind === "remove" && one.node_id === node && (one.ended_at === null || one.ended_at >= sentAt));
 
-/** Why credentials are asked for. */
+/** Why the page asks for credentials. */
 export function credentialsReason(node: NodeLike): string {
   if (node.state !== "online") return t`No credentials are stored for this server, and it is not connected.`;
   return `${t`No credentials are stored for this server.`} ${policyRefusal(node.policy, "uninstall")}`.trim();

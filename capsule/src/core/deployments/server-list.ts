@@ -1,4 +1,4 @@
-/** Many servers at once: what of a list can be added, which fingerprints wait, and where each server stands. */
+/** Several servers at once: which rows of a list can be added, which fingerprints wait, and the status of each server. */
 
 import { t } from "../text/i18n";
 
@@ -7,7 +7,7 @@ interface Row {
   problems: readonly unknown[];
 }
 
-/** Rows that can be added, and why the others cannot. `username` = what is given for those that name no user. */
+/** Rows that can be added, and why the others cannot. `username` applies to rows without a user. */
 export function splitRows<T extends Row>(rows: readonly T[], username: string): { good: T[]; bad: number; nameless: number } {
   const right = rows.filter((row) => !row.problems.length);
   const nameless = username.trim() ? 0 : right.filter((row) => row.username === null).length;
@@ -20,7 +20,7 @@ interface Place {
   username?: string | null;
 }
 
-/** As it is written for people: an IPv6 address in brackets, port 22 left out. */
+/** An address for people: IPv6 in brackets, without port 22. */
 export function addressText({ host, port, username = null }: Place): string {
   const where = host.split(":").length > 2 ? `[${host}]` : host;
   return `${username ? `${username}@` : ""}${where}${port === 22 ? "" : `:${port}`}`;
@@ -35,20 +35,20 @@ interface Waiting {
   host_key: { type: string; fingerprint: string; host: string; port: number } | null;
 }
 
-/** Whether the key that is shown is that of the jump host, which may have the server’s name and another port. */
+/** Whether the shown key belongs to the jump host, whose name and port may differ from the server's. */
 export const isJumpHostKey = ({ host, port, host_key: key }: Pick<Waiting, "host" | "port" | "host_key">): boolean => key !== null && (key.host !== host || key.port !== port);
 
 export interface PendingHostKey {
   fingerprint: string;
   type: string;
-  /** Whose key it is. */
+  /** The host that has this key. */
   where: string;
-  /** A jump host’s, which all of `ids` go through. */
+  /** The key of a jump host that all of `ids` go through. */
   jump: boolean;
   ids: string[];
 }
 
-/** The fingerprints that wait for a person: a jump host’s once for all behind it. Jump hosts first. */
+/** The fingerprints that wait for confirmation, jump hosts first. A jump host is listed once for all servers behind it. */
 export function pendingHostKeys(rows: readonly Waiting[]): PendingHostKey[] {
   const found = new Map<string, PendingHostKey>();
   for (const row of rows) {

@@ -1,4 +1,4 @@
-/** The newest events, as they are held. */
+/** The newest events. */
 
 interface Told {
   id: string;
@@ -6,5 +6,5 @@ interface Told {
 
 const HELD = 200;
 
-/** With one more, which stands first: as in the hub's lists, what was written last, whatever its clock showed. The same ones where it is held already. */
+/** Adds an event at the front: the order is that of writing, as in the hub's lists, not of clocks. Known events change nothing. */
 export const prependEvent = <E extends Told>(held: readonly E[], event: E): readonly E[] => (held.some((one) => one.id === event.id) ? held : [event, ...held.slice(0, HELD - 1)]);

@@ -1,4 +1,4 @@
-/** Events of jobs in the words of the page: the hub's message has an action and a state as programs name them. */
+/** Texts for events of jobs: the hub's message contains the API names of the action and the state. */
 
 import { csv } from "../text/csv";
 import { t } from "../text/i18n";
@@ -11,7 +11,7 @@ interface EventLike {
   details: Readonly<Record<string, unknown>>;
 }
 
-/** "full-upgrade on web-01: succeeded" is "Full upgrade on web-01: succeeded"; what is of no job stays as it is. */
+/** "full-upgrade on web-01: succeeded" becomes "Full upgrade on web-01: succeeded". Other events keep their text. */
 export function eventText({ type, message, details }: EventLike): string {
   const [, action = "", node = "", state = ""] = /^(\S+) on (.*): (\w+)$/.exec(message) ?? [];
   if (!action || action !== details.action || type !== `job.${state}`) return message;
@@ -25,17 +25,17 @@ interface EventRow extends EventLike {
   node_id: string | null;
 }
 
-/** For people: as the page tells them. What programs read has the hub's own words. */
+/** A file for people, with the page's texts. Fields for programs keep the hub's names. */
 export const eventsCsv = (events: readonly EventRow[], nameOf: (node: string) => string | undefined): string =>
   csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event)])]);
 
-/** What the hub calls that of which this is all, or the beginning. One word of several may be of anything. */
+/** The hub's name for a label that equals or begins with this text. A single word of several is ambiguous and finds none. */
 function calledBy(text: string, words: Readonly<Record<string, string>>): string | undefined {
   const low = text.toLowerCase();
   return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);
 }
 
-/** Who looks for what is shown, or is still typing it, means what the hub has noted. */
+/** A search for a shown label, even half typed, becomes a search for the hub's name. */
 export function eventSearch(text: string): string {
   const [, before = "", last = ""] = /^(.*: )?(.*)$/.exec(text) ?? [];
   const noted = before + (calledBy(last, STATE_LABELS) ?? last);
@@ -44,13 +44,13 @@ export function eventSearch(text: string): string {
   return verb ? verb + noted.slice(actionLabel(verb).length) : (calledBy(noted, ACTION_LABELS) ?? noted);
 }
 
-/** As the hub knows them. */
+/** The hub's severities. */
 const SEVERITIES: readonly string[] = ["error", "warning", "info"];
 const KINDS: readonly string[] = ["node", "job", "deployment"];
-/** The hub takes no longer word. */
+/** The hub refuses longer search texts. */
 export const MAX_SEARCH_LENGTH = 100;
 
-/** What an address asks for; what makes no sense there is left out. */
+/** The filter in the address. Invalid values are ignored. */
 export function parseEventQuery(get: (name: string) => string | null): Record<"severity" | "type" | "search", string> {
   const type = get("type") ?? "";
   return {
@@ -64,7 +64,7 @@ interface Known {
   id: string;
 }
 
-/** Of the newest events those that came after a list was read; both begin with what was written last. Further back they are of pages that nobody has asked for yet. */
+/** The live events that are newer than a list that was read; both begin with the newest. Older ones belong to pages that are not loaded yet. */
 export function newerEvents<E extends Known>(live: readonly E[], read: readonly Known[]): readonly E[] {
   const known = new Set(read.map(({ id }) => id));
   const end = live.findIndex(({ id }) => known.has(id));

@@ -34,7 +34,7 @@ test("what was printed before is not erased: it is pushed out of sight at most",
   assert.equal(clean(`a${ESC}[3Jb${ESC}[03;1Jc${ESC}[1Jd`), "abcd");
   assert.equal(clean(`${ESC}[H${ESC}[2J${ESC}[3J`), `${ESC}[H${ESC}[2J`);
   for (const home of ["[H", "[1;1H", "[;H", "[0;01f"]) for (const rest of ["[J", "[0J"]) assert.equal(clean(`a${ESC}${home}${ESC}[0m${ESC}${rest}`), `a${ESC}${home}${ESC}[0m${ESC}[2J`);
-  // What redraws its own lines goes on as it is.
+  // Sequences that redraw their own lines pass unchanged.
   for (const kept of [`${ESC}[J`, `${ESC}[5A\r${ESC}[J`, `${ESC}[H50%${ESC}[J`, `${ESC}[2;1H${ESC}[J`]) assert.equal(clean(kept), kept);
   const much = `${ESC}[H${ESC}[J`.repeat(2000);
   assert.equal(clean(much), `${ESC}[H${ESC}[2J`.repeat(2000));

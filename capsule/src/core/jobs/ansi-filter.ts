@@ -1,11 +1,13 @@
 /**
- * Makes the raw output of a job safe to show: what colours and progress bars need passes, everything else is removed.
+ * Makes the raw output of a job safe to show: it keeps what colours and progress bars need and removes the rest.
  *
- * Passes: printable text, newline, carriage return, tab, backspace; `CSI … m` and cursor and erase sequences; save and restore cursor.
- * Changed: nothing erases what was printed long before. Of a whole screen it is left to the one that shows it to keep its lines (`CSI 2 J`, which
- * stands for `CSI H` and `CSI J` too); what erases the lines above (`CSI 1 J`, `CSI 3 J`) is removed. Progress bars erase below themselves.
- * Removed: OSC, DCS, APC, PM and SOS with their content, private modes, scroll regions, resets, C1 controls in either coding,
- * characters that turn the direction of writing, and bytes that are not UTF-8.
+ * Kept: printable text, newline, carriage return, tab, backspace; `CSI … m`, cursor and erase sequences; save and restore cursor.
+ *
+ * Changed: no sequence erases old output. The screen decides how it clears itself while keeping its lines (`CSI 2 J`, which also replaces `CSI
+ * H` plus `CSI J`). Sequences that erase the lines above (`CSI 1 J`, `CSI 3 J`) are removed. Progress bars erase below themselves.
+ *
+ * Removed: OSC, DCS, APC, PM and SOS with their content, private modes, scroll regions, resets, C1 controls in either coding, bidirectional
+ * control characters, and bytes that are not UTF-8.
  */
 
 const ESC = 0x1b;
@@ -23,7 +25,7 @@ const LONGEST_STRING = 4096;
 /** A CSI with its ESC and bracket, or a character of four bytes. */
 const LONGEST_HELD = LONGEST_CSI + 8;
 
-/** Bytes of a known greatest number. */
+/** A byte buffer of a fixed capacity. */
 class Room {
   readonly #bytes: Uint8Array;
   #length = 0;
@@ -46,7 +48,7 @@ class Room {
   }
 }
 
-/** Where the plain text that begins at `from` ends. */
+/** The end of the plain text that begins at `from`. */
 function plainUntil(bytes: Uint8Array, from: number): number {
   let at = from;
   for (; at < bytes.length; at += 1) {
@@ -63,15 +65,15 @@ export class AnsiFilter {
   #held: number[] = [];
   #missing = 0;
   #swallowed = 0;
-  /** The cursor went to the corner, and nothing was printed since. */
+  /** The cursor moved to the corner, and nothing was printed since. */
   #cornered = false;
 
-  /** Cleans the next bytes; a sequence cut by the end of `bytes` goes on in the next call. */
+  /** Filters the next bytes. A sequence cut by the end of `bytes` continues in the next call. */
   clean(bytes: Uint8Array): Uint8Array {
-    // What comes out is what came in, now or held from the call before, and one byte more for each six at most: `CSI H` and `CSI J`.
+    // The output is at most the input, the bytes held from the last call, and one more byte for each six (`CSI H` and `CSI J`).
     const out = new Room(Math.ceil(bytes.length * 1.25) + LONGEST_HELD);
     for (let at = 0; at < bytes.length; at += 1) {
-      // Most of what is printed is plain: whole runs of it are copied at once.
+      // Most output is plain text: whole runs of it are copied.
       if (this.#state === "text" && this.#missing === 0) {
         const end = plainUntil(bytes, at);
         if (end > at) {
@@ -106,7 +108,7 @@ export class AnsiFilter {
         if (byte === BEL || byte === CAN || byte === SUB || this.#swallowed > LONGEST_STRING) this.#state = "text";
         else if (byte === ESC) this.#state = "string-escape";
         else if (byte === NEWLINE) {
-          this.#state = "text"; // a string that never ends must not hide what follows
+          this.#state = "text"; // an unterminated string must not hide the text after it
           out.push(byte);
         }
         return;
@@ -181,7 +183,7 @@ export class AnsiFilter {
   }
 }
 
-/** False for C1 controls and for the characters that turn the direction of writing. */
+/** False for C1 controls and bidirectional control characters. */
 function isShown(bytes: readonly number[]): boolean {
   const [a, b = 0, c = 0] = bytes;
   if (a === 0xc2 && b <= 0x9f) return false;

@@ -19,7 +19,7 @@ test("a server’s own policy says who will not take part, and an unknown one re
   assert.match(policyRefusal({ mode: "readonly", verbs: [] }, "upgrade"), /mode = readonly/);
   assert.equal(policyRefusal({ mode: "readonly", verbs: [] }, "check"), "");
   assert.match(policyRefusal({ mode: "invalid", verbs: [] }), /not valid/);
-  // New keys: a managed server does not say whether it allows them, and others may allow nothing else.
+  // New keys: a managed server does not report whether it allows them, and other servers may allow nothing else.
   assert.equal(policyRefusal({ mode: "managed", verbs: ["check"] }, "rekey"), "");
   assert.equal(policyRefusal({ mode: "monitor", verbs: ["rekey"] }, "rekey"), "");
   assert.match(policyRefusal({ mode: "readonly", verbs: ["check"] }, "rekey"), /mode = readonly/);

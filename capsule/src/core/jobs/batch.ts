@@ -1,4 +1,4 @@
-/** Many jobs of one order: what they come to, which of them are shown, and which nodes will not take part. */
+/** A batch, that is the jobs of one request: counts by state, groups to show, and nodes that cannot take part. */
 
 import { pluralWord, t } from "../text/i18n";
 import { actionLabel, jobEnded } from "./job-labels";
@@ -18,7 +18,7 @@ export type JobGroup = (typeof JOB_GROUPS)[number];
 
 export const JOB_GROUP_LABELS: Record<JobGroup, string> = { failed: t`with problems`, open: t`in progress`, done: t`succeeded`, other: t`cancelled or expired` };
 
-/** What a person asks first: what went wrong, what is still to come. */
+/** Groups in the order of interest: failures first, then open jobs. */
 export function jobGroupOf(state: string): JobGroup {
   if (!jobEnded(state)) return "open";
   if (state === "succeeded") return "done";
@@ -31,7 +31,7 @@ export function countJobs(jobs: readonly JobLike[]): Record<JobGroup, number> {
   return found;
 }
 
-/** Why a server would refuse this by its own policy; empty = it would not. What nobody knows yet is not guessed. */
+/** Why the policy of a server would refuse this; empty = it would not. Unknown policies are not guessed. */
 export function policyRefusal(policy: PolicyLike | null, action?: string): string {
   if (!policy || (action === "rekey" && (policy.mode === "managed" || policy.verbs.includes(action)))) return "";
   if (policy.mode === "monitor") return t`This server’s own policy (mode = monitor in its policy.conf) allows monitoring only. Its administrator can change that on the server, in /etc/stardust where Spider was installed.`;
@@ -41,10 +41,10 @@ export function policyRefusal(policy: PolicyLike | null, action?: string): strin
   return "";
 }
 
-/** What removes or reboots wants the number typed. */
+/** Actions that remove something or reboot need a typed confirmation. */
 export const isDangerous = (action: string): boolean => VERBS[action]?.dangerous === true;
 
-/** What happens if it is done to so many, in words; empty = nothing that cannot be undone. `planned`: what goes on each is shown beside it. */
+/** The consequence for this many nodes, in plain words; empty = nothing irreversible. `planned`: the plan of each node is shown beside it. */
 export function consequence(action: string, nodes: number, planned = false): string {
   const servers = t`${nodes} ${pluralWord(nodes, "server")}`;
   switch (action) {

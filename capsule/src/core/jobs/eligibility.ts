@@ -1,4 +1,4 @@
-/** Who can be brought up to date now, and why not the others. */
+/** Which nodes can be upgraded now, and why the others cannot. */
 
 import { policyRefusal } from "./batch";
 import { t } from "../text/i18n";
@@ -8,7 +8,7 @@ interface Asked {
   policy: { mode: string; verbs: readonly string[] } | null;
 }
 
-/** One short reason; empty = it can. */
+/** A short reason; empty = the node is eligible. */
 export function ineligibleReason(node: Asked, action: string): string {
   const refusal = policyRefusal(node.policy, action);
   if (refusal) return node.policy?.mode === "monitor" ? t`monitoring only, by its own policy` : node.policy?.mode === "invalid" ? t`its policy file is not valid` : t`not allowed by its own policy`;
@@ -16,7 +16,7 @@ export function ineligibleReason(node: Asked, action: string): string {
   return node.state === "online" ? "" : t`not connected`;
 }
 
-/** Reasons with how many nodes have each, the most common first. */
+/** Reasons with the number of nodes for each, the most common first. */
 export function ineligibleReasons(nodes: readonly Asked[], action: string): [string, number][] {
   const found = new Map<string, number>();
   for (const node of nodes) {

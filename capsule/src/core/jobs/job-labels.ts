@@ -1,4 +1,4 @@
-/** Words for states, phases and actions of jobs. */
+/** Labels for states, phases and actions of jobs. */
 
 import { t } from "../text/i18n";
 import { ACTION_LABELS } from "./verb-titles.gen";
@@ -32,9 +32,9 @@ const ENDED = new Set(["succeeded", "failed", "cancelled", "interrupted", "expir
 
 export const jobEnded = (state: string): boolean => ENDED.has(state);
 export const actionLabel = (action: string): string => ACTION_LABELS[action] ?? action;
-/** What a job does; of a plan also what is planned. */
+/** The action of a job; for a plan also the planned action. */
 export const jobLabel = (job: { action: string; for?: string | null }): string => (job.action === "plan" && job.for ? t`Plan: ${actionLabel(job.for)}` : actionLabel(job.action));
-/** What changes something is called by what it does: not all of it installs. */
+/** The phase of a change is named after its action: not all actions install. */
 export function phaseLabel(phase: string, action: string): string {
   if (phase === "commit" && /remove$/.test(action)) return t`removing`;
   if (phase === "commit" && action === "reboot") return t`restarting`;
@@ -52,9 +52,9 @@ export function jobGlyph(state: string): "done" | "fail" | "run" | "wait" | "off
   return state === "queued" ? "wait" : "run";
 }
 
-/** Where a node stands: the words of the filter, as they are shown. */
+/** States of a node, with the words of the filter. */
 export const NODE_STATE_LABELS: Record<string, string> = { online: t`online`, critical: t`critical`, warning: t`warning`, stale: t`stale`, offline: t`offline`, pending: t`pending` };
 export const GROUPING_LABELS: Record<string, string> = { tag: t`tag`, os: t`os`, state: t`state` };
 
-/** What the owner of a server lets Stardust do there, for a choice. */
+/** The policies that the owner of a server can set, for a choice. */
 export const POLICIES: readonly [string, string][] = [["managed", t`Managed`], ["readonly", t`Read only`], ["monitor", t`Monitor`]]; // prettier-ignore

@@ -1,7 +1,7 @@
 /**
- * Between the link and a screen: slices that leave the page its time, one at a time; what waits is bounded.
+ * Passes output from the socket to a screen in slices, one at a time, so that the page stays responsive. The queue is bounded.
  *
- * A screen that falls too far behind loses the oldest of what waits: it keeps some thousand lines only, and the whole output is a download.
+ * A screen that falls too far behind loses the oldest queued output. It keeps a few thousand lines only, and the whole output is a download.
  */
 
 export const SLICE_BYTES = 65_536;
@@ -9,9 +9,9 @@ const MOST_WAITING = 8_000_000;
 const KEPT = 1_000_000;
 
 export interface ThrottleCallbacks {
-  /** Shows bytes and calls back once they are shown. */
+  /** Shows bytes and calls `done` after that. */
   write: (bytes: Uint8Array, done: () => void) => void;
-  /** So many bytes were left out before what comes next. */
+  /** This many bytes were skipped before the next slice. */
   skipped: (bytes: number) => void;
 }
 
@@ -23,7 +23,7 @@ export class OutputThrottle {
 
   constructor(readonly ends: ThrottleCallbacks) {}
 
-  /** Bytes that are not shown yet. */
+  /** Bytes in the queue. */
   get waiting(): number {
     return this.#length;
   }
@@ -39,7 +39,7 @@ export class OutputThrottle {
     this.#next();
   }
 
-  /** Nothing is shown until `go`. */
+  /** Shows nothing until `go`. */
   hold(): void {
     this.#held = true;
   }

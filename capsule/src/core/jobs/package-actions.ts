@@ -1,4 +1,4 @@
-/** What can be asked of a server's packages, in words. */
+/** Package actions of a server, and their labels. */
 
 import { pluralWord, t } from "../text/i18n";
 import { jobEnded } from "./job-labels";
@@ -20,7 +20,7 @@ interface Stoppable {
   stop: { state: "asked" | "now" | "after_package" | "too_late"; why: string; force?: boolean } | null;
 }
 
-/** What is ordered as a job, in the order of the menus. A plan is made on the way. */
+/** The verbs that a user can request as a job, in menu order. Plans are not among them: the page requests them itself. */
 export const JOB_VERBS: readonly (readonly [string, Verb])[] = Object.entries(VERBS).filter(([action, verb]) => !verb.selfcare && action !== "plan");
 
 export const isPlanned = (action: string): action is PlannedVerb => VERBS[action]?.planned === true;
@@ -38,16 +38,16 @@ const KEPT: Record<KeptBackReason, string> = {
 
 export const keptBackLabel = (reason: KeptBackReason): string => KEPT[reason];
 
-/** Names as somebody typed them, with blanks or commas between. */
+/** Typed package names, separated by blanks or commas. */
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 
-/** What a job is about; empty where it is about no packages. */
+/** The packages of a job; empty if the job is about none. */
 export function packagesLabel({ action, for: planned, packages }: { action: string; for?: string | null; packages: readonly string[] }): string {
   if (packages.length) return packages.join(", ");
   return VERBS[planned ?? action]?.upgrades ? t`All packages` : "";
 }
 
-/** One line on the whole of a plan. */
+/** A plan in one line. */
 export function planSummary({ counts, reboot }: Planned): string {
   const parts: [number, string][] = [
     [counts.upgrades, pluralWord(counts.upgrades, "upgrade")],
@@ -60,12 +60,12 @@ export function planSummary({ counts, reboot }: Planned): string {
   return [said.join(", ") || t`Nothing to do`, ...(reboot === "yes" ? [t`a reboot is expected`] : [])].join("; ");
 }
 
-/** Why a node takes no part in what is started of plans: it cannot be asked, it has not answered yet, it ended without a plan, it was not asked. */
+/** Why a node is left out when jobs start from plans: offline, still planning, no plan reported, or not asked. */
 export type SkipReason = "away" | "planning" | "silent" | "refused";
 
 export const SKIP_REASON_LABELS: Record<SkipReason, string> = { away: t`not connected`, planning: t`still planning`, silent: t`no plan reported`, refused: t`refused` };
 
-/** The nodes of an order for plans that have told none by now, by why. */
+/** The nodes of a batch of plans that have no plan yet, by reason. */
 export function skippedNodes({ jobs, refused }: Asked, told: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<SkipReason, string[]> {
   const found = new Map<SkipReason, string[]>();
   const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
@@ -74,7 +74,7 @@ export function skippedNodes({ jobs, refused }: Asked, told: { has: (node: strin
   return found;
 }
 
-/** What became of the wish to stop a job. */
+/** The status of a stop request. */
 export function stopStatusText(job: Stoppable): string {
   if (!job.stop) return "";
   const why = job.stop.why ? `: ${job.stop.why}` : "";
@@ -90,7 +90,7 @@ export function stopStatusText(job: Stoppable): string {
   }
 }
 
-/** Once a server has answered that it cannot stop at once, and nobody has used force yet. */
+/** True when a server has answered that it cannot stop immediately, and force was not used yet. */
 export const mayForce = ({ stop }: Stoppable): boolean => stop !== null && !stop.force && (stop.state === "too_late" || stop.state === "after_package");
 
 export const STOP_HINT = t`It stops as soon as it safely can: a package being installed is finished first. What is done by then stays; the rest you have to start again.`;

@@ -1,8 +1,8 @@
-/** Words in the rows of a terminal: a line that is wrapped is one line. */
+/** Text search in the rows of a terminal: a wrapped line counts as one line. */
 
 export interface ScreenRow {
   text: string;
-  /** Goes on from the row before. */
+  /** The row continues the row before. */
   wrapped: boolean;
 }
 
@@ -14,7 +14,7 @@ export interface SearchMatch {
 
 const MOST = 1000;
 
-/** Where the words stand, without regard to case; the first thousand. */
+/** The first thousand matches, in any case. */
 export function searchRows(rows: readonly ScreenRow[], words: string, columns: number): SearchMatch[] {
   const wanted = words.toLowerCase();
   const found: SearchMatch[] = [];

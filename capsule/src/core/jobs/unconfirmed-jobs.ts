@@ -1,10 +1,10 @@
-/** What became of an order that was sent and not answered, by what is told of jobs. */
+/** Finds the job of a request that got no answer, in the jobs that the hub reports. */
 
 export interface UnconfirmedJob {
   action: string;
   nodes: readonly string[];
   by: string;
-  /** By the hub's clock. */
+  /** By the hub's clock, in seconds. */
   at: number;
 }
 
@@ -15,9 +15,9 @@ interface JobLike {
   created_at: number;
 }
 
-/** Clocks are told to the second. */
+/** The hub rounds times to the second. */
 const ROUND_S = 1;
 
-/** The first job that can only be of this order. */
+/** The first job that can only be of this request. */
 export const findUnconfirmedJob = <J extends JobLike>(jobs: readonly J[], { action, nodes, by, at }: UnconfirmedJob): J | undefined =>
   jobs.find((job) => job.action === action && job.created_by === by && job.created_at >= at - ROUND_S && nodes.includes(job.node_id));

@@ -9,12 +9,12 @@ interface Hub {
   asked: (string | undefined)[];
   shown: Page<string>[];
   failures: unknown[];
-  /** Lets the next answer go, with what there is then. */
+  /** Releases the next answer, with the items of that moment. */
   answer(): Promise<void>;
   list: PagedList<string, Page<string>>;
 }
 
-/** Newest first; a cursor is the last item before the page, as the hub's are. */
+/** Newest first; a cursor is the last item before the page, as in the hub. */
 function hub(...items: string[]): Hub {
   const waiting: (() => void)[] = [];
   const made: Hub = {

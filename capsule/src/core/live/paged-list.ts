@@ -1,12 +1,12 @@
 /**
- * A list that is read page by page and changes under its reader.
+ * A list that is read page by page and can change while it is shown.
  *
- * One question at a time, in the order in which they were put: what is read anew has as many items as were shown, and nothing that was asked for is lost.
+ * Requests run one at a time, in order. A refresh reads as many items as are shown, and no request is lost.
  */
 
 export interface Page<T> {
   items: readonly T[];
-  /** Where the next one begins; null = this was the last. */
+  /** The cursor of the next page; null = this was the last. */
   next: string | null;
 }
 
@@ -22,19 +22,19 @@ export class PagedList<T, P extends Page<T>> {
   constructor(
     readonly read: (cursor?: string) => Promise<P>,
     readonly key: (item: T) => string,
-    /** All that is held, with what else the newest page says. */
+    /** Called with all loaded items and the other fields of the newest page. */
     readonly show: (all: P) => void,
     readonly failed: (error: unknown) => void,
-    /** How many pages are read at first. */
+    /** The number of pages of the first read. */
     readonly first = 1,
   ) {}
 
-  /** In how many pages what is shown was read. */
+  /** The number of pages that are shown. */
   get pages(): number {
     return this.#pages;
   }
 
-  /** From its beginning on, as far as it is shown. What comes while this waits for its turn is in it. */
+  /** Reads the list again from its beginning, as far as it is shown. Calls made while this one waits are served by it. */
   refresh(): Promise<void> {
     if (this.#rereads) return this.#nothing();
     this.#rereads = true;
@@ -46,7 +46,7 @@ export class PagedList<T, P extends Page<T>> {
       let pages: number;
       let changes: number;
       do {
-        changes = this.#changes; // what was read before a change may not know of it
+        changes = this.#changes; // an answer read before a change may lack that change
         all = await this.read();
         for (pages = 1; all.next !== null && (all.items.length < wanted || pages < least) && !this.#closed; pages += 1) all = this.#joined(all, await this.read(all.next));
       } while (changes !== this.#changes && !this.#closed);
@@ -67,7 +67,7 @@ export class PagedList<T, P extends Page<T>> {
     });
   }
 
-  /** Changes what is shown without asking again. */
+  /** Changes the shown items without a request. */
   change(change: (items: readonly T[]) => readonly T[]): void {
     this.#changes += 1;
     if (this.#shown) this.#take({ ...this.#shown, items: change(this.#shown.items) });
@@ -79,7 +79,7 @@ export class PagedList<T, P extends Page<T>> {
 
   async #nothing(): Promise<void> {}
 
-  /** Each item once: between two questions one may have moved to a later page. */
+  /** Each item once: an item may have moved to a later page between two requests. */
   #joined(before: P, page: P): P {
     const held = new Set(before.items.map(this.key));
     return { ...page, items: [...before.items, ...page.items.filter((item) => !held.has(this.key(item)))] };
@@ -100,7 +100,7 @@ export class PagedList<T, P extends Page<T>> {
         if (!this.#closed) this.failed(error);
       }
     });
-    this.#last = done.catch(() => undefined); // who put this question hears of it
+    this.#last = done.catch(() => undefined); // the caller of this request gets the error
     return done;
   }
 }

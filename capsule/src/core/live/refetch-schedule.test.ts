@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RefetchSchedule } from "./refetch-schedule";
 
-/** When it was read, where something was told at these moments (ms). */
+/** The read times for changes at these moments (ms). */
 function reads(told: readonly number[]): number[] {
   const rereads = new RefetchSchedule(0);
   const found: number[] = [];

@@ -1,10 +1,10 @@
-/** When a list is read again, where all that is heard is that something about it has changed. Moments in milliseconds. */
+/** Decides when to read a list again, when only the fact of a change is known. Times are in milliseconds. */
 
-/** What changes together is read together. */
+/** Changes close together cause one read. */
 const SETTLE_MS = 250;
-/** However much a fleet tells. */
+/** The minimum interval, however often the fleet changes. */
 const LEAST_MS = 5000;
-/** A node tells its numbers first, and what is behind them within a minute. */
+/** A node sends counts first, and the details within a minute. */
 const FOLLOWS_MS = 65_000;
 
 export class RefetchSchedule {
@@ -12,13 +12,13 @@ export class RefetchSchedule {
   #due = Infinity;
   #follows: number;
 
-  /** It is read for the first time `now`. */
+  /** The first read is at `now`. */
   constructor(now: number) {
     this.#last = now;
     this.#follows = now + FOLLOWS_MS;
   }
 
-  /** Infinity = not before something is told. */
+  /** Infinity = not before a change. */
   get next(): number {
     return Math.min(this.#due, this.#follows);
   }

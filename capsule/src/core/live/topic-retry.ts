@@ -1,21 +1,21 @@
-/** What becomes of a live topic that the hub refuses: some refusals are its last word, after all others it is asked again. */
+/** Handles a live topic that the hub refuses: some refusals are final; after all others the page subscribes again. */
 
 import { backoff, LONGEST_S } from "./backoff";
 
-/** There is nothing to follow, or it is not to be followed by this account. */
+/** The topic does not exist, or this account may not see it. */
 const LAST_WORDS: Readonly<Record<string, number>> = { not_found: 404, "auth.forbidden": 403 };
 const PASSING = 503;
 
-/** As REST would have answered. */
+/** The HTTP status that REST would have for this code. */
 export const refusalStatus = (code: string): number => (isFinalRefusal(code) ? (LAST_WORDS[code] as number) : PASSING);
 export const isFinalRefusal = (code: string): boolean => Object.hasOwn(LAST_WORDS, code);
 
-/** How long to wait after each refusal. A topic that was followed for a good while in between begins anew; one that is given and taken at once does not. */
+/** The wait after each refusal. It starts again at its minimum after a long successful subscription, but not when a topic is refused soon after. */
 export class TopicRetry {
   #attempt = 0;
   #at = -Infinity;
 
-  /** Seconds; `at` is when it was refused, `random` in [0, 1). */
+  /** Seconds. `at` is the time of the refusal, `random` is in [0, 1). */
   next(at: number, random: number): number {
     if (at - this.#at > 2 * LONGEST_S) this.#attempt = 0;
     this.#at = at;

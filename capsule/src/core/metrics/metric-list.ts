@@ -1,4 +1,4 @@
-/** Everything that a node measures, as a list that people can read: named, grouped and in its unit. */
+/** All values of a node as a list for people: named, grouped and with units. */
 
 import { parseSeries, type SampleLike } from "./series";
 import { translate, t } from "../text/i18n";
@@ -7,7 +7,7 @@ import { count, degrees, digits3, percent, rate, size, UNKNOWN } from "../text/u
 
 export interface MetricValue {
   series: string;
-  /** Without its family: `total`, `read sda`. */
+  /** Without the family: `total`, `read sda`. */
   name: string;
   unit: string;
   sample: SampleLike;
@@ -19,10 +19,10 @@ export interface MetricGroup {
 }
 
 const NBSP = "\u00a0";
-/** Made once: the browser makes another one for each comparison that names its rules. */
+/** Created once: the browser creates a new collator for each comparison with options. */
 const names = new Intl.Collator("en", { numeric: true });
 
-/** A value in its unit; the hub's units are words, people's are not. */
+/** A value with its unit, where the hub's unit is a word. */
 export function formatValue(value: number | null | undefined, unit: string): string {
   if (value == null) return UNKNOWN;
   switch (unit) {
@@ -51,7 +51,7 @@ export function formatValue(value: number | null | undefined, unit: string): str
 
 const plain = (value: number): string => (Number.isInteger(value) ? count(value) : digits3(value));
 
-/** What was measured, by family in the catalogue's order; `words` narrows it to series whose names hold all of them. */
+/** The values by family, in catalogue order. `words` keeps only the series whose names contain all of them. */
 export function metricGroups(latest: Readonly<Record<string, SampleLike>>, units: ReadonlyMap<string, string>, words: string): MetricGroup[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const places = new Map([...units.keys()].map((metric, place) => [metric, place]));

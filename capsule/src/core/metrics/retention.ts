@@ -1,4 +1,4 @@
-/** How long samples are kept: as people write it, and what the hub would not take. */
+/** How long samples are kept: texts, parsing and the hub's limits. */
 
 import { t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
@@ -18,14 +18,14 @@ export function retentionText(seconds: number): string {
   return `${seconds / length} ${unit}`;
 }
 
-/** Null = not a length of time. */
+/** Null = not a duration. */
 export function parseRetention(text: string): number | null {
   const found = /^\s*(\d+(?:[.,]\d+)?)\s*(s|min|h|d|w|y)\s*$/i.exec(text);
   if (!found) return null;
   return Math.round(Number((found[1] ?? "").replace(",", ".")) * (NAMED[(found[2] ?? "").toLowerCase()] ?? 0));
 }
 
-/** What is wrong with one entry; empty = nothing. `finer` is the tier before it. */
+/** The error of one entry; empty = none. `finer` is the tier before it. */
 export function retentionError(text: string, finer?: string): string {
   const seconds = parseRetention(text);
   if (seconds === null) return t`Enter a number and a unit: 24 h, 30 d, 2 y.`;
@@ -41,18 +41,18 @@ interface Kept {
   values_per_day: number;
 }
 
-/** What the tier takes once it is full, kept for so long. */
+/** The size of a tier in bytes once it holds samples of this duration. */
 export const bytesWhenFull = (tier: Kept, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;
 
-/** The tiers that become shorter; where nothing is wanted of one it stays. */
+/** The tiers that become shorter. Tiers without a wanted value stay unchanged. */
 export const shortenedTiers = <T extends Kept>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] => tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
 
-/** What goes of one tier when it is kept for so long only: from when back, and how much that is at most. */
+/** What a shorter tier loses: from which time back, and the largest possible size. */
 export function lossText(tier: Kept, seconds: number, now: number): string {
   const from = now - seconds;
   const when = timeOrDate(from, now);
   return t`${TIER_LABELS[tier.tier]}: everything before ${when} (older than ${retentionText(seconds)}; until now ${retentionText(tier.kept_s)} were kept), up to about ${size(bytesWhenFull(tier, tier.kept_s - seconds))}.`;
 }
 
-/** What is typed before it goes: one tier by its name, several by their number. */
+/** The text that confirms a loss: the name of one tier, or the number of several. */
 export const lossName = (tiers: readonly Kept[]): string => (tiers.length === 1 ? tiers.map(({ tier }) => TIER_LABELS[tier]).join() : String(tiers.length));

@@ -1,4 +1,4 @@
-/** Means of the newest stretches of time, in as much memory however long it runs: of a large fleet there are thousands of them. */
+/** Means of the newest intervals in constant memory: a large fleet has thousands of these. */
 export class RollingMean {
   readonly #sums: Float64Array;
   readonly #counts: Uint32Array;
@@ -12,7 +12,7 @@ export class RollingMean {
     this.#counts = new Uint32Array(places);
   }
 
-  /** What is older than the oldest stretch that is held is not taken. */
+  /** Ignores values older than the oldest interval. */
   add(at: number, value: number): void {
     const place = this.#placeOf(at);
     if (place < 0) return;
@@ -25,7 +25,7 @@ export class RollingMean {
     return stretch <= this.#newest && stretch > this.#newest - this.places && (this.#counts[modulo(stretch, this.places)] as number) > 0;
   }
 
-  /** One mean for each stretch up to the one of `at`, the newest last; null = nothing came. */
+  /** One mean for each interval up to the one of `at`, the newest last; null = no values. */
   until(at: number): (number | null)[] {
     const newest = Math.floor(at / this.stretch);
     return Array.from({ length: this.places }, (_, index) => {
@@ -36,7 +36,7 @@ export class RollingMean {
     });
   }
 
-  /** Where a moment's stretch is held, made free for it if it is a new one; -1 = it is too old. */
+  /** The slot of an interval, cleared if the interval is new; -1 = too old. */
   #placeOf(at: number): number {
     const stretch = Math.floor(at / this.stretch);
     if (stretch <= this.#newest - this.places) return -1;

@@ -1,4 +1,4 @@
-/** Names of series as the hub writes them: `disk.read{device=sda}`. */
+/** Series names in the hub's form: `disk.read{device=sda}`. */
 
 export interface Series {
   metric: string;
@@ -20,10 +20,10 @@ export interface SampleLike {
   at: number;
 }
 
-/** The value of the label of a series that has one: `sda` of `disk.read{device=sda}`. */
+/** The label value of a series: `sda` of `disk.read{device=sda}`. */
 export const labelOf = (name: string): string => name.slice(name.indexOf("=") + 1, -1);
 
-/** What of `latest` belongs to one labelled metric, by the label's value. */
+/** The samples of one labelled metric, by label value. */
 export function labelled(latest: Readonly<Record<string, SampleLike>>, metric: string): Map<string, SampleLike> {
   const found = new Map<string, SampleLike>();
   const start = `${metric}{`;

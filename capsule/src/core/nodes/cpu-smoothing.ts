@@ -1,23 +1,23 @@
-/** A node's CPU as a matter of some seconds: one busy second is no trouble, and what is in trouble does not come and go with each sample. */
+/** CPU use smoothed over a few seconds: one busy second is no issue, and an issue does not flicker with each sample. */
 
 import { above, type Level } from "./node-status";
 
 export interface SmoothedCpu {
-  /** Percent; the weight of a second halves in seven. */
+  /** Percent; a sample loses half of its weight in seven seconds. */
   value: number;
   at: number;
   level: Level;
 }
 
 const TAU_S = 10;
-/** After so long without a sample the past says nothing any more. */
+/** After this long without a sample the old value is dropped. */
 const FORGET_S = 60;
 const WARN = 80;
 const CRIT = 92;
-/** So far below its threshold it ends. */
+/** An issue ends this far below its threshold. */
 const SLACK = 5;
 
-/** From where on it is in trouble, and stays so. */
+/** The value from which an issue continues. */
 export const holdThreshold = (level: Level): number => (level === "crit" ? CRIT : WARN) - SLACK;
 
 export function smoothCpu(before: SmoothedCpu | null, value: number, at: number): SmoothedCpu {

@@ -1,4 +1,4 @@
-/** Since when something is in trouble, and when a disk that grows will be full. */
+/** How long an issue has lasted, and when a growing disk will be full. */
 
 import { t } from "../text/i18n";
 import { duration, shortDuration } from "../text/time";
@@ -8,7 +8,7 @@ const HOUR_S = 3600;
 const LEAST_S = HOUR_S;
 const FAR_S = 30 * 86_400;
 
-/** Least squares over what is known; bytes a second, null where it is too short to say. */
+/** Least squares over the known values, in bytes per second; null if the series is too short. */
 export function growthRate(times: readonly number[], values: readonly (number | null)[]): number | null {
   const known = times.flatMap((at, row) => (values[row] == null ? [] : [[at, values[row] as number] as const]));
   const [first, last] = [known[0], known.at(-1)];
@@ -23,22 +23,22 @@ export function growthRate(times: readonly number[], values: readonly (number | 
   return above / below;
 }
 
-/** "full in about 9 h"; empty where it does not grow, or would not be full within a month. */
+/** "full in about 9 h"; empty if it does not grow, or not within a month. */
 export function fullInText(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   if (bytesPerSecond === null || used === null || whole === null || bytesPerSecond <= 0) return "";
   const left = Math.max(0, whole - used) / bytesPerSecond;
   return left > FAR_S ? "" : t`full in about ${duration(Math.max(60, left)).split(" ")[0] ?? ""}`;
 }
 
-/** "Growing 12.4 GiB/h, full in about 9 h."; empty as `fullInText`. */
+/** "Growing 12.4 GiB/h, full in about 9 h."; empty like `fullInText`. */
 export function forecastText(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   const when = fullInText(bytesPerSecond, used, whole);
   return when && t`Growing ${size((bytesPerSecond ?? 0) * HOUR_S)}/h, ${when}.`;
 }
 
-/** "for 6 min": how long the newest of these means, each of `step` seconds, were all as much as `least`; empty where that is too short to say. */
+/** "for 6 min": how long the newest means, each of `step` seconds, were all at least `least`. Empty if that is too short. */
 export function durationAbove(means: readonly (number | null)[], step: number, least: number): string {
-  const known = means.at(-1) === null ? means.slice(0, -1) : means; // the newest may only begin
+  const known = means.at(-1) === null ? means.slice(0, -1) : means; // the newest interval may have just begun
   const calm = known.findLastIndex((mean) => mean === null || mean < least);
   const seconds = (known.length - 1 - calm) * step;
   if (calm < 0 && known.length) return t`for over ${shortDuration(seconds)}`;

@@ -1,4 +1,4 @@
-/** In words, what is wrong with a part of the fleet's filter that could not be understood. */
+/** The error text for a part of the fleet's filter that is not understood. */
 
 import { numberNamed, NUMBERS, splitToken, STATES } from "./filter";
 import { t } from "../text/i18n";

@@ -18,30 +18,30 @@ type Test = (row: Filterable) => boolean;
 
 export interface Filter {
   matches: Test;
-  /** The first part that could not be understood, which `faultOf` says in words; empty = fine. */
+  /** The first invalid part, for `filterError`; empty = the filter is valid. */
   wrong: string;
 }
 
 export const NUMBERS = ["cpu", "memory", "disk", "load", "updates", "security"] as const;
 export const STATES = ["online", "offline", "pending", "stale", "warning", "critical"];
 
-/** Of a number; rounding knows no more than a hundred. */
+/** Digits of a number: `toFixed` takes no more than a hundred. */
 const MOST_DIGITS = 20;
 
-/** What asks for this tag: in quotes where it would be taken apart; quotes of its own are passed over on both sides. */
+/** The filter for this tag, in quotes where it would be split. Quotes within the tag are ignored on both sides. */
 export const tagFilter = (tag: string): string => (/[\s<>="“”]/.test(tag) ? `tag:"${tag.replace(/["“”]/g, "")}"` : `tag:${tag}`);
 
-/** Each thing that is asked for, as if nobody had put blanks around its operator; what stands in quotes is one, also where they are still open. */
+/** The parts of a filter, without the blanks around operators. A quoted text is one part, even if the quote is not closed. */
 export const tokensOf = (text: string): string[] =>
-  `${text}"` // which closes what is open, and is passed over alone
+  `${text}"` // which closes an open quote, and is ignored alone
     .replace(/[“”]/g, '"')
     .replace(/("[^"]*")|\s*([<>=]+)\s*|([a-z]:)\s+/gi, "$1$2$3")
     .match(/("[^"]*"|[^\s"])+/g) ?? [];
 
-/** What an operator stands between; an address with colons is a word. */
+/** Key, operator and value. An address with colons is a word. */
 export const splitToken = (token: string): RegExpExecArray | null => /^(?![\da-f:.]+$)([a-z]+)([<>]=?|[=:])(.*)/i.exec(token);
 
-/** Which number a word names. */
+/** The number that a word names. */
 export const numberNamed = (word: string): (typeof NUMBERS)[number] | undefined => NUMBERS.find((known) => known === (word === "mem" ? "memory" : word));
 
 export function parseFilter(text: string): Filter {
@@ -56,7 +56,7 @@ export function parseFilter(text: string): Filter {
   return { matches: (row) => tests.every((test) => test(row)), wrong };
 }
 
-/** What a part asks for, if that can be said. `tell` is called where it was not understood: a key that nobody knows is looked for as a word. */
+/** The test of a part, if it has one. `tell` is called if the part is invalid. An unknown key is searched as a word. */
 function one(token: string, tell: () => void): Test | void {
   const [, key = "", operator = "", rest = token] = splitToken(token) ?? [];
   const want = rest.replace(/"/g, "");
@@ -67,17 +67,17 @@ function one(token: string, tell: () => void): Test | void {
     const limit = Number(plain);
     if (Number.isNaN(limit) || plain.length > MOST_DIGITS) return tell();
     return (row) => {
-      const value = row[name] ?? NaN; // which compares with nothing
-      if (operator === "=") return Number(value.toFixed(plain.split(".")[1]?.length)) === limit; // as exact as it was asked
+      const value = row[name] ?? NaN; // NaN compares with nothing
+      if (operator === "=") return Number(value.toFixed(plain.split(".")[1]?.length)) === limit; // compares with the precision of the filter
       return (operator.length > 1 && value === limit) || (operator.startsWith(">") ? value > limit : value < limit);
     };
   }
-  if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // as those of the filter are passed over
+  if (key === "tag") return (row) => row.tags.some((tag) => tag.toLowerCase().replace(/["“”]/g, "") === want); // quotes are ignored in the filter too
   if (key === "os") return (row) => row.os.toLowerCase().includes(want);
   if (key === "state") return STATES.includes(want) ? (row) => row.state === want || (want === "online" && !["offline", "pending"].includes(row.state)) : tell();
   if (operator) tell();
   return (row) => [row.name, row.address, ...row.tags].some((text) => text.toLowerCase().includes(key + operator + want));
 }
 
-/** Asks for this state and no other, or for any where it is empty. */
+/** Replaces the state of the filter; an empty state means any. */
 export const withState = (tokens: readonly string[], state: string): string[] => tokens.filter((one) => !/^state[:=]/i.test(one)).concat(state ? `state:${state}` : []);

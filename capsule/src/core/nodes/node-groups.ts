@@ -1,4 +1,4 @@
-/** The lines of the fleet's table: nodes in their order, under the headers of their groups; and how an order that is shown takes in a newer one. */
+/** The rows of the fleet's table: nodes in order, below the headers of their groups. Also merges a new order into the shown one. */
 
 export const GROUPINGS = ["tag", "os", "state"] as const;
 export type Grouping = (typeof GROUPINGS)[number];
@@ -17,10 +17,10 @@ export interface NodeGroup {
 }
 
 const STATES = ["critical", "offline", "warning", "stale", "pending", "online"];
-/** As people count: t2 before t10. */
+/** Natural order: t2 before t10. */
 export const nameCollator = new Intl.Collator(undefined, { numeric: true });
 
-/** Each node stands in one group (of several tags in its first), in the order that it came with; nodes without one come last. */
+/** Each node is in one group, by its first tag, and keeps its order. Nodes without a group come last. */
 export function groupNodes(nodes: readonly Groupable[], by: Grouping): NodeGroup[] {
   const found = new Map<string, string[]>();
   for (const node of nodes) {
@@ -33,14 +33,14 @@ export function groupNodes(nodes: readonly Groupable[], by: Grouping): NodeGroup
   return [...found].map(([key, ids]) => ({ key, ids })).sort((a, b) => rank(a.key) - rank(b.key) || nameCollator.compare(a.key, b.key));
 }
 
-/** One line of the table. */
+/** One row of the table. */
 export type TableLine = { group: string; size: number; closed: boolean } | { id: string };
 
 export function tableLines(groups: readonly NodeGroup[], closed: ReadonlySet<string>): TableLine[] {
   return groups.flatMap(({ key, ids }) => [{ group: key, size: ids.length, closed: closed.has(key) }, ...(closed.has(key) ? [] : ids.map((id) => ({ id })))]);
 }
 
-/** What is shown keeps its order: who is gone leaves it, who is new comes in behind whoever stands before it in the wanted one. */
+/** Keeps the shown order. Removed nodes leave it; a new node follows its predecessor in the wanted order. */
 export function keepOrder(shown: readonly string[], wanted: readonly string[]): string[] {
   const there = new Set(wanted);
   const next = shown.filter((id) => there.has(id));
@@ -54,7 +54,7 @@ export function keepOrder(shown: readonly string[], wanted: readonly string[]): 
   return next;
 }
 
-/** The groups that the address says are closed; a name in it is escaped, so that any tag fits. */
+/** The closed groups in the address. Names are escaped, so that any tag fits. */
 export const parseClosed = (text: string | null): ReadonlySet<string> => new Set(text === null ? [] : text.split(",").map(unescaped));
 
 export const closedQuery = (closed: ReadonlySet<string>): string | null => (closed.size ? [...closed].sort().map(encodeURIComponent).join(",") : null);

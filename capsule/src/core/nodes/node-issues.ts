@@ -1,4 +1,4 @@
-/** The one thing about a node that is to be known first, in words. */
+/** The most important issue of a node, in plain words. */
 
 import { cpuLevel, nodeStatusOf, levelsOf } from "./node-status";
 import { t } from "../text/i18n";
@@ -9,16 +9,16 @@ import { degrees, percent } from "../text/units";
 export interface NodeIssue {
   level: "warn" | "crit";
   title: string;
-  /** The mount that is nearly full, whose growth is worth a look. */
+  /** The mount that is nearly full; its growth is shown too. */
   mount: string;
 }
 
 type Latest = Readonly<Record<string, SampleLike>>;
 
-/** Whose value it is: of a mount or a sensor its name. */
+/** The mount or sensor that has this value. */
 const whose = (latest: Latest, metric: string, value: number | null): string => [...labelled(latest, metric)].find(([, one]) => one.value === value)?.[0] ?? "";
 
-/** The worst of what is measured; of equals a disk first, since it does not pass by itself. `settled`: the CPU of the last seconds. */
+/** The worst measured issue. Among equals a disk comes first, because it does not recover by itself. `settled` is the smoothed CPU. */
 export function worstIssue(latest: Latest, settled: SmoothedCpu | null = null): NodeIssue | null {
   const status = nodeStatusOf({ latest });
   const { disk, mount, inodes, memory, cpu, temperature } = status;

@@ -1,4 +1,4 @@
-/** What a list shows of a node, worked out from its latest samples; and how much of a worry that is. */
+/** The values of a node that lists show, computed from its latest samples, and their levels. */
 
 import { labelOf, type SampleLike } from "../metrics/series";
 import { share } from "../text/units";
@@ -8,7 +8,7 @@ export type Health = "ok" | "warn" | "crit" | "off" | "stale" | "wait";
 
 export interface UpdatesLike {
   total: number | null;
-  /** When the package lists that the count rests on were refreshed; null = never, or not all of them. */
+  /** When the package lists behind the count were refreshed; null = never, or not all of them. */
   checked_at: number | null;
 }
 
@@ -28,13 +28,13 @@ export interface NodeStatus {
   memoryTotal: number | null;
   disk: number | null;
   mount: string;
-  /** Of the file system with the fewest left. */
+  /** Of the file system with the fewest left, in percent used. */
   inodes: number | null;
   received: number | null;
   sent: number | null;
   load: number | null;
   temperature: number | null;
-  /** Of the newest one-second sample; null = none yet. */
+  /** The time of the newest one-second sample; null = none yet. */
   at: number | null;
 }
 
@@ -43,8 +43,9 @@ export const STALE_S = 5;
 const plus = (sum: number | null, value: number | null): number | null => (value === null ? sum : (sum ?? 0) + value);
 
 /**
- * Sums come from a summary, which holds them under the bare name, or are made here, the loopback left out.
- * `before`: what it was until then, where no labelled series has changed since: five hundred nodes a second are not searched for them.
+ * Sums come from a summary, under the bare name, or are computed here without the loopback.
+ *
+ * `before` is the previous status if no labelled series has changed since: this saves a search of 500 nodes each second.
  */
 export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: NodeStatus): NodeStatus {
   const cpu = latest["cpu.total"];
@@ -76,7 +77,7 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
       status.disk = part;
       status.mount = labelOf(name);
     } else if (name.startsWith("filesystem.inodes_used{")) {
-      // A summary names the worst of its moment: one that was it before says nothing any more.
+      // A summary names the worst file system of its moment, so an older name is stale.
       if (at < newest || (at === newest && (value ?? 0) <= (status.inodes ?? -1))) continue;
       status.inodes = value;
       newest = at;
@@ -92,7 +93,7 @@ export function nodeStatusOf({ latest }: Pick<NodeLike, "latest">, before?: Node
 
 const OLD_LISTS_S = 7 * 86_400;
 
-/** Whether the count of updates rests on package lists that are missing or old: then "nothing newer" says nothing. */
+/** Whether the update count rests on missing or old package lists. Then "nothing newer" proves nothing. */
 export const listsAreOld = ({ total, checked_at }: UpdatesLike, now: number): boolean => total !== null && (checked_at === null || now - checked_at > OLD_LISTS_S);
 
 export const above = (value: number | null, warn: number, crit: number): Level => (value === null ? "" : value >= crit ? "crit" : value >= warn ? "warn" : "");
@@ -100,7 +101,7 @@ export const cpuLevel = (value: number | null): Level => above(value, 80, 92);
 export const fillLevel = (value: number | null): Level => above(value, 85, 95);
 export const heatLevel = (value: number | null): Level => above(value, 80, 95);
 
-/** How much of a worry each of its values is: what a list marks and what the node's own page says come from here. */
+/** The level of each value, for lists and for the node's own page. */
 export const levelsOf = (status: NodeStatus, cpu: Level): Record<"disk" | "inodes" | "memory" | "cpu" | "heat", Level> => ({
   disk: fillLevel(status.disk),
   inodes: fillLevel(status.inodes),
@@ -109,10 +110,10 @@ export const levelsOf = (status: NodeStatus, cpu: Level): Record<"disk" | "inode
   heat: heatLevel(status.temperature),
 });
 
-/** `cpu`: how much of a worry the CPU is by now, where more is known than the newest second. */
+/** `cpu` is the current CPU level, if more than the newest second is known. */
 export function healthOf(node: NodeLike, status: NodeStatus, now: number, cpu: Level = cpuLevel(status.cpu)): Health {
   if (node.state === "pending") return "wait";
-  // The hub has just been started: whether it is offline is not known yet.
+  // The hub has just started and does not know yet whether the node is offline.
   if (node.state === "offline") return node.reconnecting ? "stale" : "off";
   if (status.at !== null && now - status.at > STALE_S) return "stale";
   const levels = Object.values(levelsOf(status, cpu));

@@ -1,11 +1,11 @@
-/** Tables of a node (processes, services, interfaces …): ordered and put into words. */
+/** Tables of a node (processes, services, interfaces …): sorting and texts. */
 
 import { formatValue } from "../metrics/metric-list";
 import { translate, t } from "../text/i18n";
 import { timeOrDate } from "../text/time";
 import { UNKNOWN } from "../text/units";
 
-/** Numbers that nobody rounds or scales. */
+/** Numbers that are not rounded or scaled. */
 const AS_THEY_ARE = new Set(["pid", "port", "mtu"]);
 const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: t`Next run`, last: t`Last run`, tcp: "TCP", udp: "UDP", gpu: "GPU", psi: t`Pressure` };
 
@@ -27,7 +27,7 @@ export interface RowOrder {
   down: boolean;
 }
 
-/** Rows in an order; what is not known comes last, whichever way. A stable sort, so that equal rows stay where they are. */
+/** Sorted rows; unknown values are last in either direction. The sort is stable, so that equal rows keep their place. */
 export function sortRows(table: TableLike, order: RowOrder | null): readonly (readonly TableCell[])[] {
   const at = order ? table.columns.findIndex((column) => column.name === order.column) : -1;
   if (!order || at < 0) return table.rows;
@@ -40,13 +40,13 @@ export function sortRows(table: TableLike, order: RowOrder | null): readonly (re
   });
 }
 
-/** Rows of which some text holds all of these words. */
+/** The rows that contain all of these words in some text. */
 export function filterRows(rows: readonly (readonly TableCell[])[], words: string): readonly (readonly TableCell[])[] {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   return wanted.length ? rows.filter((row) => wanted.every((word) => row.some((cell) => cell !== null && String(cell).toLowerCase().includes(word)))) : rows;
 }
 
-/** A cell as it is read. */
+/** The text of a cell. */
 export function cellText(column: ColumnLike, cell: TableCell, now: number): string {
   if (cell === null || cell === "") return UNKNOWN;
   if (typeof cell === "string") return cell;
@@ -56,7 +56,7 @@ export function cellText(column: ColumnLike, cell: TableCell, now: number): stri
   return formatValue(cell, column.unit);
 }
 
-/** `started_at` is read as "Started". */
+/** `started_at` becomes "Started". */
 export function columnLabel(name: string): string {
   const words = name.replace(/_at$/, "").replaceAll("_", " ");
   return WORDS[words] ?? translate(words.charAt(0).toUpperCase() + words.slice(1));

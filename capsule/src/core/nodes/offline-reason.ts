@@ -1,4 +1,4 @@
-/** What says how a node was lost: an event of the hub's, or that the hub has begun anew since. */
+/** Why a node is offline: from an event of the hub, or from a restart of the hub since. */
 
 interface EventLike {
   type: string;
@@ -7,16 +7,17 @@ interface EventLike {
   details: Readonly<Record<string, unknown>>;
 }
 
-/** As many events as the hub tells of first: fewer are all there are. */
+/** The number of events in the hub's first message: fewer means that there are no others. */
 const RECENT_EVENTS = 50;
 
 /** The event says so too, two minutes after the start. */
 export const RESTARTED = "restarted";
 
 /**
- * The event's word, `RESTARTED`, or undefined where neither is known: events are the newest ones, newest first, and what they do not reach back to they do not deny.
- * What ended an earlier stretch, before it was seen last, says nothing of this one: who was there when the hub stopped, and did not come back to it, has left
- * without an event.
+ * The event's reason, `RESTARTED`, or undefined if neither is known.
+ *
+ * `events` are the newest ones, newest first; older events are unknown. An event before the node was last seen belongs to an earlier outage. A
+ * node that was online when the hub stopped, and did not return, has no event.
  */
 export function offlineReason(id: string, seen: number, hubStarted: number, events: readonly EventLike[]): string | undefined {
   const left = events.find((one) => one.node_id === id && one.type === "node.offline" && one.at >= seen);

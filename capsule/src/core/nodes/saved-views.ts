@@ -1,14 +1,14 @@
-/** Saved views: one act changes one of them, whatever another tab has made of the others meanwhile. */
+/** Saved views: each edit changes one view, and keeps the changes of other tabs. */
 
 export interface SavedView {
   readonly name: string;
   readonly query: string;
 }
 
-/** The hub takes two names that differ in their case for one. */
+/** The hub compares names without regard to case. */
 export const findView = (views: readonly SavedView[], name: string): SavedView | undefined => views.find((view) => view.name.toLowerCase() === name.toLowerCase());
 
-/** Replaces the one of this name, or stands at the end; `at`: where it stood before. */
+/** Replaces the view of this name, or appends it; `at` is its former position. */
 export function withView(views: readonly SavedView[], made: SavedView, at = views.length): SavedView[] {
   const same = findView(views, made.name);
   return same ? views.map((view) => (view === same ? made : view)) : [...views.slice(0, at), made, ...views.slice(at)];

@@ -1,6 +1,6 @@
-/** Tags of several nodes at once. */
+/** Tags of several nodes. */
 
-/** The tags of a node after some are added and some taken away; null = nothing changes. */
+/** The tags of a node after additions and removals; null = no change. */
 export function applyTagChange(tags: readonly string[], add: readonly string[], remove: readonly string[]): string[] | null {
   const left = tags.filter((tag) => !remove.includes(tag));
   const next = [...left, ...add.filter((tag) => !left.includes(tag))];
@@ -9,7 +9,7 @@ export function applyTagChange(tags: readonly string[], add: readonly string[], 
 
 const same = (one: readonly string[], other: readonly string[]): boolean => one.length === other.length && one.every((tag, index) => tag === other[index]);
 
-/** What the change from `before` to `after` makes of the tags as they are now; null = nothing. What others added or took away meanwhile stays so. */
+/** Applies the change from `before` to `after` to the current tags; null = no change. Changes of other users are kept. */
 export function rebaseTags(now: readonly string[], before: readonly string[], after: readonly string[]): string[] | null {
   if (same(now, before)) return same(now, after) ? null : [...after];
   return applyTagChange(
@@ -24,7 +24,7 @@ interface Named {
   tags: readonly string[];
 }
 
-/** The same with the name: one that somebody else has given meanwhile stays. */
+/** The same with the name: a name that another user has set meanwhile is kept. */
 export function rebasePatch(now: Named, before: Named, after: Named): { name?: string; tags?: string[] } | null {
   const name = now.name === before.name && now.name !== after.name ? { name: after.name } : {};
   const tags = rebaseTags(now.tags, before.tags, after.tags);
@@ -32,7 +32,7 @@ export function rebasePatch(now: Named, before: Named, after: Named): { name?: s
   return Object.keys(patch).length ? patch : null;
 }
 
-/** Each tag with how many of the nodes have it, the most common first. */
+/** Each tag with its number of nodes, the most common first. */
 export function tagCounts(nodes: readonly { tags: readonly string[] }[]): [string, number][] {
   const found = new Map<string, number>();
   for (const { tags } of nodes) for (const tag of tags) found.set(tag, (found.get(tag) ?? 0) + 1);

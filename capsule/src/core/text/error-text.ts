@@ -1,4 +1,4 @@
-/** Why the hub does not do something, for people. */
+/** Error texts for people. */
 
 import { t } from "./i18n";
 
@@ -7,5 +7,5 @@ interface RefusalLike {
   detail: string;
 }
 
-/** That a role may not do something the hub says as programs name both. What else stands in the way, a limit to some nodes say, it says for people. */
+/** The hub's message about a missing right of a role has API names, so it is replaced. Its other messages are for people already. */
 export const errorText = ({ code, detail }: RefusalLike): string => (code === "auth.forbidden" && detail.startsWith("The role ") ? t`Your role does not allow this.` : detail);

@@ -1,6 +1,6 @@
-/** What the palette finds: each word must stand somewhere; what begins with it comes first. */
+/** The search of the command palette: each word must occur; a label that begins with the text comes first. */
 
-/** Lower = better; -1 = it does not fit. */
+/** Lower = better; -1 = no match. */
 export function matchScore(text: string, label: string): number {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const inside = label.toLowerCase();
@@ -13,7 +13,7 @@ export function matchScore(text: string, label: string): number {
   return sum;
 }
 
-/** Those that fit, the best first, in the order they came with where they fit alike. */
+/** The matches, the best first. Equal matches keep their order. */
 export function bestMatches<T>(text: string, things: readonly T[], label: (one: T) => string, most: number): T[] {
   return things
     .map((one, place) => ({ one, place, rank: matchScore(text, label(one)) }))

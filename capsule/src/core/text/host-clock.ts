@@ -1,4 +1,4 @@
-/** The clock of a server that lives in another time zone than its reader. */
+/** The clock of a server in another time zone. */
 
 const formats = new Map<string, Intl.DateTimeFormat | null>();
 
@@ -8,14 +8,14 @@ function formatOf(zone: string): Intl.DateTimeFormat | null {
     try {
       format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
     } catch {
-      format = null; // a server may say anything; a zone that nobody knows has no clock
+      format = null; // a server may report any text; an unknown zone has no clock
     }
     formats.set(zone, format);
   }
   return format;
 }
 
-/** "05:09:56 UTC" where that differs from the reader's own clock, else empty. `own` is for tests. */
+/** "05:09:56 UTC" if that differs from the viewer's clock, else empty. `own` is for tests. */
 export function hostClock(at: number, zone: string, own = Intl.DateTimeFormat().resolvedOptions().timeZone): string {
   const there = zone ? formatOf(zone)?.format(at * 1000) : undefined;
   return there === undefined || there === formatOf(own)?.format(at * 1000) ? "" : `${there} ${zone.replaceAll("_", " ")}`;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parseLocalDatetime, localDatetime, repeatedHourOffset } from "./local-datetime";
 
 process.env["TZ"] = "Europe/Berlin";
-/** Half past two on the night in which clocks there go from three back to two: first in summer time, then an hour later once more. */
+/** Half past two in the night when clocks go back from three to two: first in summer time, then again an hour later. */
 const [FIRST, SECOND] = [1_792_888_200, 1_792_891_800];
 
 test("a text that nobody touched is the moment it was made of, also in the hour that comes twice", () => {

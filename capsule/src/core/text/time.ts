@@ -1,29 +1,29 @@
-/** Times in the viewer's zone, durations in two parts at most. Seconds everywhere. */
+/** Times in the viewer's zone, durations with two parts at most. All values are in seconds. */
 
 import { t } from "./i18n";
 
 const NBSP = "\u00a0";
 const MONTHS = [t`Jan`, t`Feb`, t`Mar`, t`Apr`, t`May`, t`Jun`, t`Jul`, t`Aug`, t`Sep`, t`Oct`, t`Nov`, t`Dec`];
-/** Said once: these stand on every row of a fleet, each second. */
+/** Translated once: they are on every row of the fleet, every second. */
 const [D, H, MIN, S] = [t`d`, t`h`, t`min`, t`s`];
 
 const local = (at: number): Date => new Date(at * 1000);
 
-/** As every browser writes it, whatever its language: "14:05:09 GMT…". */
+/** The format of every browser in any language: "14:05:09 GMT…". */
 export const clock = (at: number, withSeconds = true): string => local(at).toTimeString().slice(0, withSeconds ? 8 : 5);
 
-/** Without the year: for an axis, where the window says it. */
+/** Without the year, for an axis whose window names it. */
 export const day = (at: number): string => `${local(at).getDate()}${NBSP}${MONTHS[local(at).getMonth()] ?? ""}`;
 
-/** "Sun Nov 22 2026": of a day and no other. */
+/** "Sun Nov 22 2026": unique for each day. */
 const dayText = (at: number): string => local(at).toDateString();
 
-/** With the year, where it is not this one. */
+/** With the year, unless it is the current one. */
 export const date = (at: number, now: number): string => day(at) + (dayText(at).slice(11) === dayText(now).slice(11) ? "" : NBSP + dayText(at).slice(11));
 
 export const sameDay = (one: number, other: number): boolean => dayText(one) === dayText(other);
 
-/** The time when it was today, else the day with the time. */
+/** The time if it is today, else the date with the time. */
 export const timeOrDate = (at: number, now: number): string => (sameDay(at, now) ? "" : `${date(at, now)}, `) + clock(at, false);
 
 export const iso = (at: number): string => local(at).toISOString();
@@ -38,16 +38,16 @@ export function duration(seconds: number): string {
   return parts(whole);
 }
 
-/** As `duration`, without tenths: what a clock that ticks each second shows. */
+/** Like `duration` without tenths, for ages that tick every second. */
 export function age(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   return whole < 60 ? `${whole}${NBSP}${S}` : parts(whole);
 }
 
-/** What lasted, and what still goes on. */
+/** The duration of an ended or a running period. */
 export const elapsed = (from: number, to: number | null, now: number): string => (to === null ? age(now - from) : duration(to - from));
 
-/** The largest part alone: a table's column. */
+/** The largest part alone, for a table's column. */
 export function shortDuration(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds));
   if (s >= 86400) return `${Math.floor(s / 86400)}${NBSP}${D}`;

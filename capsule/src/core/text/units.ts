@@ -1,4 +1,4 @@
-/** Numbers as people read them: sizes binary, rates decimal, three significant digits, "—" for what is not known. */
+/** Numbers for people: binary sizes, decimal rates, three significant digits, "—" for unknown. */
 
 import { pluralWord } from "./i18n";
 
@@ -10,7 +10,7 @@ export interface Quantity {
   unit: string;
 }
 
-/** Three significant digits without an exponent; a tiny amount above zero is never shown as 0. */
+/** Three significant digits without an exponent. A small positive value is never shown as 0. */
 export function digits3(value: number): string {
   const size = Math.abs(value);
   if (size >= 99.95) return value.toFixed(0);
@@ -48,17 +48,17 @@ export function rate(bytesPerSecond: number | null | undefined): string {
   return value + NBSP + unit;
 }
 
-/** Of a network: the hub counts bytes, networks are sold in bits. */
+/** A network rate: the hub counts bytes, network speeds are usually given in bits. */
 export const networkParts = (bytesPerSecond: number, bits: boolean): Quantity => (bits ? scale(bytesPerSecond * 8, 1000, BITS) : rateParts(bytesPerSecond));
 
-/** `column`: its head says "per s". */
+/** `column`: the column's header says "per s". */
 export function network(bytesPerSecond: number | null | undefined, bits: boolean, column = false): string {
   if (bytesPerSecond == null) return UNKNOWN;
   const { value, unit } = networkParts(bytesPerSecond, bits);
   return value + NBSP + (column ? unit.slice(0, -2) : unit);
 }
 
-/** Size of a download or an output, decimal like the tools that print it. */
+/** The size of a download or an output, decimal as in the tools that print it. */
 export function decimalSize(bytes: number): string {
   const { value, unit } = scale(bytes, 1000, DECIMAL);
   return value + NBSP + unit;
@@ -76,7 +76,7 @@ export function load(value: number | null | undefined): string {
   return value == null ? UNKNOWN : value.toFixed(2);
 }
 
-/** 1 208: a thin gap between thousands. */
+/** 1 208: a thin space between thousands. */
 export function count(value: number | null | undefined): string {
   return value == null ? UNKNOWN : String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
@@ -85,7 +85,7 @@ export function plural(amount: number, one: string, many?: string): string {
   return count(amount) + NBSP + pluralWord(amount, one, many);
 }
 
-/** A share of a whole as percent; null when either is not known or there is no whole. */
+/** A part of a whole in percent; null if either is unknown or the whole is zero. */
 export function share(part: number | null | undefined, whole: number | null | undefined): number | null {
   return part == null || whole == null || whole <= 0 ? null : (part / whole) * 100;
 }

@@ -1,9 +1,9 @@
-/** Versions of packages in the order in which they came, near enough for a list: who installs them decides for itself. */
+/** Package versions in order, close enough for a list: the package manager decides. */
 
-/** Digits and what stands between them, of a version without its epoch. */
+/** Runs of digits and of other characters, without the epoch. */
 const parts = (text: string): string[] => text.match(/\d+|\D+/g) ?? [];
 
-/** What a `~` marks comes before what has none, as in 1.0~rc1 and 1.0. */
+/** A part with `~` comes before none, as in 1.0~rc1 and 1.0. */
 function piece(a: string | undefined, b: string | undefined): number {
   if (a === b) return 0;
   if (a?.startsWith("~") || b?.startsWith("~")) return a?.startsWith("~") ? (b?.startsWith("~") ? (a < b ? -1 : 1) : -1) : 1;
@@ -12,7 +12,7 @@ function piece(a: string | undefined, b: string | undefined): number {
   return Number.isNaN(left) || Number.isNaN(right) ? (a < b ? -1 : 1) : left - right;
 }
 
-/** Below 0 where the first is the older one. */
+/** Negative if the first is older. */
 export function compareVersions(one: string, other: string): number {
   const [a, b] = [one, other].map((version) => parts(version.includes(":") ? version : `0:${version}`)) as [string[], string[]];
   for (let at = 0; at < Math.max(a.length, b.length); at += 1) {
@@ -22,5 +22,5 @@ export function compareVersions(one: string, other: string): number {
   return 0;
 }
 
-/** Each once, the newest first. */
+/** Each version once, the newest first. */
 export const newestFirst = (versions: readonly string[]): string[] => [...new Set(versions)].sort((a, b) => compareVersions(b, a));

@@ -38,14 +38,14 @@ import { beganAt, dialogTitle } from "../../core/deployments/deploy-steps";
 import { duration } from "../../core/text/time";
 import { POLICIES } from "../../core/jobs/job-labels";
 
-/** The way in which something was left. */
+/** The method whose draft is left. */
 const leftIn = (): MethodKey => (!oneDraft.left() && listDraft.left() ? "many" : !oneDraft.left() && commandDraft.left() ? "command" : "ssh");
 
-/** Form, fingerprint, steps, end: one dialog. `deployment` = one that runs already. */
+/** The dialog for one server: form, fingerprint, steps, end. `deployment` = one that is running already. */
 export function AddNodeDialog({ deployment, method: first }: { deployment?: string; method?: MethodKey }): VNode | null {
   const { typed: entries, type: setEntries, left: found, settle } = useDraft(deployment ? null : oneDraft, EMPTY_CONNECTION);
   const [left, setLeft] = useState(found);
-  /** How often somebody began anew: a form of its own each time, without the faults of the one before. */
+  /** Grows with each fresh start: the form is new each time, without earlier errors. */
   const [round, setRound] = useState(0);
   const [running, setRunning, readAgain] = useDeployment(deployment);
   const [editing, setEditing] = useState(false);
@@ -90,7 +90,7 @@ export function AddNodeDialog({ deployment, method: first }: { deployment?: stri
   }
   const retry = async (body: RetryBody): Promise<void> => {
     setRunning(await retryDeployment(running.peek().id, body));
-    setEntries((before) => (before.host ? afterRetry(before, body) : before)); // of another page's nothing was typed here
+    setEntries((before) => (before.host ? afterRetry(before, body) : before)); // a dialog of another user's deployment has no typed input
   };
   return <Running one={running.value} entries={entries} onEdit={entries.host ? () => setEditing(true) : null} onClose={close} onRetry={retry} />;
 }
@@ -99,13 +99,13 @@ interface FormProps {
   entries: ConnectionForm;
   onChange: (part: Partial<ConnectionForm>) => void;
   onClose: () => void;
-  /** null: it is settled. */
+  /** null: the method is fixed. */
   onMethod: ((key: MethodKey) => void) | null;
-  /** null: nothing of before stands in it. */
+  /** null: the form has no draft. */
   onAnew: (() => void) | null;
   send: (body: DeploymentBody, key: string) => Promise<Signal<DeploymentView>>;
   onSent: (one: Signal<DeploymentView>) => void;
-  /** To where it is asked for once more. */
+  /** Returns to the form. */
   back: () => void;
 }
 
@@ -122,18 +122,18 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
   const { sending, give } = useSubmit();
   const body = deploymentBody(entries);
   const encrypted = parseKeyHeader(entries.key)?.encrypted;
-  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const change = (part: Partial<ConnectionForm>): void => {
     onChange(part);
     setWrong((before) => Object.fromEntries(Object.entries(before).filter(([name]) => !(name in part) && !("jump" in part && name.startsWith("jump")))));
   };
-  /** It may be somebody else's, or one whose answer was lost: this page need not know of it. */
+  /** It may belong to another user, or its answer was lost, so the page may not know it. */
   const lookFor = async (id: string): Promise<void> => {
     try {
       setInTheWay((await loadDeployment(id)).peek());
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error; // that it is there is said already
+      if (!(error instanceof ApiError)) throw error; // the message says already that it exists
     }
   };
   const connect = (): void => {
@@ -154,7 +154,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
       },
       refused: (why, error) => {
         const field = FIELD_OF[String(error.facts["field"] ?? "")];
-        const unseen = field === "password" && encrypted; // it was typed before the key
+        const unseen = field === "password" && encrypted; // the password was typed before the key
         if (field && !unseen) setWrong({ [field]: why });
         else setRefusal(why);
         const other = error.facts["deployment"];
@@ -225,7 +225,7 @@ function Form({ entries, onChange, onClose, onMethod, onAnew, send, onSent, back
 interface RunningProps {
   one: DeploymentView;
   entries: ConnectionForm;
-  /** null: nothing was typed here (the page was loaded anew), so there is nothing to correct. */
+  /** null: nothing was typed here (the page was reloaded), so there is nothing to correct. */
   onEdit: (() => void) | null;
   onClose: () => void;
   onRetry: (body: RetryBody) => Promise<void>;
@@ -234,7 +234,7 @@ interface RunningProps {
 function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNode {
   const update = one.kind === "update";
   const where = update ? one.host : `${addressText(one)}${one.jump ? ` ${t`over ${one.jump.host}`}` : ""}`;
-  // It may have gone since, or be away.
+  // It may be removed or offline since then.
   const node = one.node_id && nodeName(one.node_id) !== undefined ? nodeSignal(one.node_id)?.value : undefined;
   const live = node?.state === "online";
   const title = dialogTitle(one, one.name || one.host, live);
@@ -304,12 +304,12 @@ function Running({ one, entries, onEdit, onClose, onRetry }: RunningProps): VNod
 function asideOf(one: DeploymentView, entries: ConnectionForm, node: NodeView["state"] | undefined): string {
   if (one.state === "succeeded") return node === "online" ? t`The agent is connected and sends data.` : node ? t`The node is not connected now.` : t`The node is not in the fleet now.`;
   if (!mayAct.value) return t`Your role can view deployments; only operators and admins can act on them.`;
-  // What becomes of the credentials is known of what was typed here alone.
+  // Only credentials that were typed here have a known fate.
   if (one.kind === "update" || !entries.host) return t`This continues when you close the dialog.`;
   return entries.keep ? t`Credentials are stored encrypted, for updates and removal.` : t`The key and passwords stay in memory, for this deployment only.`;
 }
 
-/** From one of many to all that were asked for with it, where those that failed are tried again together. */
+/** From one deployment to all of its batch, where failed ones can be retried together. */
 function OfRequest({ one }: { one: DeploymentView }): VNode | null {
   const all = `/deployments/${one.batch_id}`;
   return one.batch_id && pageUrl.value.path !== all ? (
@@ -327,7 +327,7 @@ interface Cancelling {
   cancel: () => void;
 }
 
-/** A refusal is for the dialog to show: a note would lie beneath it. */
+/** The dialog shows a refusal: a toast would be covered by it. */
 function useCancel(id: string): Cancelling {
   const { busy, refusal, run } = useAction(t`It could not be cancelled`);
   return { busy, refusal, cancel: () => void run(() => cancelDeployment(id)) };
@@ -354,7 +354,7 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
   const [wrong, setWrong] = useState("");
   const { sending, give } = useSubmit();
   const cancelling = useCancel(one.id);
-  useEffect(() => setWrong(""), [one]); // what was told since is newer
+  useEffect(() => setWrong(""), [one]); // live news is newer
   const { type, fingerprint } = one.host_key ?? { type: "", fingerprint: "" };
   const command = `ssh-keygen -lf /etc/ssh/${KEY_FILES[type] ?? (type.startsWith("ecdsa") ? "ssh_host_ecdsa_key.pub" : "ssh_host_ed25519_key.pub")}`;
   const trust = (): void => {
@@ -364,8 +364,8 @@ function HostKey({ one, onClose }: { one: DeploymentView; onClose: () => void })
       what,
       failed: t`${what}: not confirmed`,
       send: () => confirmHostKey(one.id, fingerprint),
-      taken: () => setTrusted(true), // until its steps are told
-      late: () => {}, // it goes on in the background, and says itself how it ends
+      taken: () => setTrusted(true), // until its steps arrive
+      late: () => {}, // it continues in the background and reports its end itself
       refused: setWrong,
       back: () => openDeployment(one),
     });

@@ -31,12 +31,12 @@ type Format = ListForm["format"];
 const WORDS: Record<ServerListView["format"], string> = { lines: t`one server per line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
 
 interface Read {
-  /** What it was read of. */
+  /** The text that was parsed. */
   of: string;
   list: ServerListView;
 }
 
-/** Reads the list again a moment after each change; an answer that comes late is dropped. */
+/** Parses the list again a moment after each change; a late answer is dropped. */
 function useReading(text: string, format: Format): { read: Read | null; failure: string; fresh: boolean } {
   const [read, setRead] = useState<Read | null>(null);
   const [failure, setFailure] = useState("");
@@ -72,7 +72,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** A list of servers: pasted, shown as it was understood, and added by one request with what opens them all. */
+/** A list of servers: pasted, shown as parsed, and added by one request with common credentials. */
 export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   const { typed, type, left, settle } = useDraft(listDraft, EMPTY_LIST);
   const { text, format, entries } = typed;
@@ -86,10 +86,10 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   const rows = read?.list.servers ?? [];
   const { good, bad, nameless } = splitRows(rows, entries.username);
   const body = manyBody(good, entries);
-  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
-  /** What keeps the button from being pressed may be far above it. */
+  /** The reason why the button is disabled; its cause may be far above it. */
   const hindered = !fresh || bad === 0 || (without && good.length) ? "" : good.length ? t`${plural(bad, "server")} cannot be added: correct the list, or leave them out below it.` : t`${plural(bad, "server")} cannot be added: correct the list.`;
   const change = (part: Partial<ConnectionForm>): void => {
     type((before) => ({ ...before, entries: { ...before.entries, ...part } }));
@@ -177,7 +177,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   );
 }
 
-/** What the hub is asked: of each server what its line says, of all what the form says. */
+/** The request: each server with its line's values, and the form's values for all. */
 function manyBody(servers: readonly ListedServerView[], entries: ConnectionForm): ManyDeploymentsBody {
   const { private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = deploymentBody(entries);
   return {
@@ -258,7 +258,7 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
 
 interface UnderstoodProps {
   list: ServerListView;
-  /** By the place in the list: what the hub said against it in the end. */
+  /** The hub's final refusal for each place in the list. */
   refused: ReadonlyMap<number, string>;
   bad: number;
   without: boolean;

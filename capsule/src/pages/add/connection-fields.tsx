@@ -1,4 +1,4 @@
-/** The fields of a connection: host, user, key, passwords. The same for adding, correcting and removing. */
+/** The fields of a connection: host, user, key, passwords. Adding, correcting and removing share them. */
 
 import type { RefObject, VNode } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -15,7 +15,10 @@ export type Change = (part: Partial<ConnectionForm>) => void;
 
 const LARGEST_KEY = 16 * 1024;
 
-/** Who is refused goes on in the first field that is wrong, once it says so. `judged`: called as the fields are looked at; what is typed later moves nobody. */
+/**
+ * After a refusal, focuses the first field with an error once it shows the error. `judged` is called when the fields are checked; later input
+ * does not move the focus.
+ */
 export function useFocusFirstError(wrong: FormErrors): { form: RefObject<HTMLFormElement | null>; judged: () => void } {
   const form = useRef<HTMLFormElement>(null);
   const fresh = useRef(false);
@@ -26,7 +29,7 @@ export function useFocusFirstError(wrong: FormErrors): { form: RefObject<HTMLFor
   return { form, judged: () => void (fresh.current = true) };
 }
 
-/** `known`: what an empty port stands for is known of the server. */
+/** `known`: the hub knows which port an empty field means. */
 export function ServerFields({ entries, wrong, known = false, onChange }: { entries: ConnectionForm; wrong: FormErrors; known?: boolean; onChange: Change }): VNode {
   return (
     <>
@@ -45,11 +48,11 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
   const box = useRef<HTMLDivElement>(null);
   const pasted = useRef(false);
   useLayoutEffect(() => {
-    // What was pressed or typed into is gone: the focus goes on to what stands in its place.
+    // The used control is gone: the focus moves to its replacement.
     if (pasting !== pasted.current) box.current?.querySelector<HTMLElement>(pasting ? "textarea" : "button")?.focus();
     pasted.current = pasting;
   }, [pasting]);
-  // Dropped beside the field, a file would be opened in the place of the page: a private key, for everybody to read.
+  // A file dropped beside the field would open in place of the page: a private key, readable by everybody.
   useEffect(() => {
     const stay = (event: DragEvent): void => event.preventDefault();
     for (const kind of ["dragover", "drop"] as const) addEventListener(kind, stay);
@@ -132,7 +135,7 @@ export function KeyField({ value, name, wrong = "", label = t`Private key`, onKe
                 onInput={(event) => {
                   const text = event.currentTarget.value;
                   onKey(text, "");
-                  // Not when the focus leaves: the form would shrink between the press and the release of a button below.
+                  // Not on blur: the form would shrink between press and release of a button below.
                   if (parseKeyHeader(text) && /-----END [A-Z ]+-----/.test(text)) setPasting(false);
                 }}
               />
@@ -191,7 +194,7 @@ export function SignInFields({ entries, wrong, onChange }: { entries: Connection
   );
 }
 
-/** The line that an authority has signed for the key (`id_ed25519-cert.pub`). No secret. */
+/** The certificate that an authority has signed for the key (`id_ed25519-cert.pub`). It is no secret. */
 function CertificateField({ value, wrong, onText }: { value: string; wrong: string; onText: (text: string) => void }): VNode {
   const id = useId();
   const said = wrong || (value.trim() && !/^[a-z0-9@.-]+-cert-v\d\d@openssh\.com \S+/.test(value.trim()) ? t`This is not an OpenSSH certificate. One begins with ssh-ed25519-cert-v01@openssh.com or similar.` : "");
@@ -226,9 +229,9 @@ function CertificateField({ value, wrong, onText }: { value: string; wrong: stri
 
 const OPENED_BY: readonly [JumpForm["by"], string][] = [["same", t`Same as for the server`], ["password", t`Its own password`], ["key", t`Its own key`]]; // prettier-ignore
 
-/** The server on the way, folded away until it is wanted. */
+/** The jump host, folded until needed. */
 export function JumpFields({ jump, wrong, hint, onJump }: { jump: JumpForm | null; wrong: FormErrors; hint: string; onJump: (jump: JumpForm | null) => void }): VNode {
-  const last = useRef(EMPTY_JUMP); // switched off and on again, it is as it was
+  const last = useRef(EMPTY_JUMP); // its input survives switching it off and on
   if (jump) last.current = jump;
   const change = (part: Partial<JumpForm>): void => onJump({ ...(jump ?? EMPTY_JUMP), ...part });
   const plain = { autocomplete: "off", autocapitalize: "off", spellcheck: false };

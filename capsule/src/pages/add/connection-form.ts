@@ -1,4 +1,4 @@
-/** What was typed about a server. Lives in the open dialog, and without its secrets in `draft`: never in the URL, in storage or in a signal. */
+/** The input about a server. It lives in the open dialog, and without secrets in `draft`: never in the URL, in storage or in a signal. */
 
 import { t } from "../../core/text/i18n";
 import type { DeploymentBody, JumpBody, RetryBody, ServerListView } from "../../state/types";
@@ -22,12 +22,12 @@ export interface ConnectionForm {
   jump: JumpForm | null;
 }
 
-/** Another server on the way (`ssh -J`). */
+/** A jump host (`ssh -J`). */
 export interface JumpForm {
   host: string;
   port: string;
   username: string;
-  /** What opens it: the same as for the server, or something of its own. */
+  /** Its credentials: the server's, or its own. */
   by: "same" | "password" | "key";
   password: string;
   key: string;
@@ -41,7 +41,7 @@ export const EMPTY_CONNECTION: ConnectionForm = {
   host: "", port: "22", username: "", name: "", tags: [], key: "", keyName: "", passphrase: "", password: "", sudoPassword: "", keep: true, installPython: false, policy: "managed", certificate: "", proxy: "", jump: null,
 }; // prettier-ignore
 
-/** A list of servers, and what is the same for all of them. It is no place for secrets, but somebody may paste one. */
+/** A list of servers, and their common values. Secrets do not belong here, but a user may paste one. */
 export interface ListForm {
   text: string;
   format: "auto" | ServerListView["format"];
@@ -50,7 +50,7 @@ export interface ListForm {
 
 export const EMPTY_LIST: ListForm = { text: "", format: "auto", entries: EMPTY_CONNECTION };
 
-/** What is wanted of a server that joins by itself. */
+/** The options of a server that joins by the command. */
 export interface CommandForm {
   name: string;
   tags: readonly string[];
@@ -60,7 +60,7 @@ export interface CommandForm {
 
 export const EMPTY_COMMAND: CommandForm = { name: "", tags: [], policy: "managed", proxy: "" };
 
-/** Whether two of them say the same. */
+/** Whether two forms have equal input. */
 export const sameForm = (typed: object, before: object): boolean => JSON.stringify(typed) === JSON.stringify(before);
 
 export type FormErrors = Partial<Record<keyof ConnectionForm | "jumpHost" | "jumpPort" | "jumpUser" | "jumpSecret", string>>;
@@ -72,7 +72,7 @@ const hostFault = (host: string, missing: string): string => {
 const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : t`1 to 65535`);
 const told = (found: FormErrors): FormErrors => Object.fromEntries(Object.entries(found).filter(([, words]) => words));
 
-/** What is wrong with a jump host; empty = nothing. */
+/** The errors of a jump host; empty = none. */
 export function jumpErrors(jump: JumpForm | null): FormErrors {
   if (!jump) return {};
   return told({
@@ -82,10 +82,10 @@ export function jumpErrors(jump: JumpForm | null): FormErrors {
   });
 }
 
-/** For a server that is known: `port` empty = the one by which it was reached. */
+/** The form for a known server: an empty `port` = the port of the last connection. */
 export const knownHostForm = (host: string): ConnectionForm => ({ ...EMPTY_CONNECTION, host, port: "" });
 
-/** What is wrong with the entries, by field; empty = nothing. `known`: the hub knows the port. */
+/** The errors by field; empty = none. `known`: the hub knows the port. */
 export function formErrors(entries: ConnectionForm, known = false): FormErrors {
   return {
     ...told({
@@ -131,7 +131,10 @@ export function deploymentBody(entries: ConnectionForm): DeploymentBody {
   };
 }
 
-/** What may outlive the dialog; NO_ENTRIES where nothing is left of it. How the jump host is opened stays: without its secret it is asked for again, where the server's would be sent to it otherwise. */
+/**
+ * The input that may outlive the dialog; EMPTY_CONNECTION if nothing is left. The jump host keeps its own method without the secret, which is
+ * asked for again. Otherwise it would receive the server's secret.
+ */
 export function withoutSecrets(entries: ConnectionForm): ConnectionForm {
   const { key, keyName, passphrase, password, sudoPassword, certificate } = EMPTY_CONNECTION;
   const { jump } = entries;
@@ -139,16 +142,16 @@ export function withoutSecrets(entries: ConnectionForm): ConnectionForm {
   return sameForm(left, EMPTY_CONNECTION) ? EMPTY_CONNECTION : left;
 }
 
-/** Keys and passwords as they were typed: another host or port gets none that is not given in the same call. */
+/** Keys and passwords as typed. Credentials for another host or port must be in the same request. */
 export function signInBody(entries: ConnectionForm): RetryBody {
   const { private_key, passphrase, password, sudo_password, certificate } = deploymentBody(entries);
   return { private_key, passphrase, password, sudo_password, certificate };
 }
 
-/** With what another try gave in the place of what was typed first. */
+/** The form with the values of a retry in place of the first ones. */
 export function afterRetry(entries: ConnectionForm, body: RetryBody): ConnectionForm {
   const { host, port, username, name, private_key, passphrase, certificate, password, sudo_password, install_python, jump } = body;
-  const other = private_key != null && private_key !== wholeKey(entries.key); // what belonged to the first key does not belong to this one
+  const other = private_key != null && private_key !== wholeKey(entries.key); // values of the first key do not belong to this one
   return {
     ...entries,
     host: host ?? entries.host,
@@ -166,13 +169,13 @@ export function afterRetry(entries: ConnectionForm, body: RetryBody): Connection
   };
 }
 
-/** The connection alone, to a server that is known: the port only if it was typed. */
+/** The credentials alone, for a known server, with the port if it was typed. */
 export function credentialsBody(entries: ConnectionForm): RetryBody {
   const { host, port, username } = deploymentBody(entries);
   return { host, ...(entries.port.trim() ? { port } : {}), username, ...signInBody(entries) };
 }
 
-/** Why the hub asks for what opens a server once more, by its refusal `credentials_required`. */
+/** Why the hub asks for credentials again, from its refusal `credentials_required`. */
 export const changedKeyReason = (facts: Readonly<Record<string, unknown>>): string =>
   Array.isArray(facts["dropped"])
     ? t`This is a different server, or it should show a different host key. Nothing entered for the previous one is sent there: enter a key or a password for this one.`

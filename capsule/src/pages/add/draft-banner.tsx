@@ -4,7 +4,7 @@ import { Banner } from "../../ui/banner";
 import { Button } from "../../ui/button";
 import { Icon } from "../../ui/icon";
 
-/** Above what was typed before and not sent. */
+/** A note above input from an earlier draft. */
 export function DraftBanner({ secrets = true, onAnew }: { secrets?: boolean; onAnew: () => void }): VNode {
   return (
     <Banner

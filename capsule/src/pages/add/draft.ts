@@ -1,4 +1,4 @@
-/** What was typed in each way to add servers and not sent, but for its secrets: in memory alone, until it is sent, or the session ends. */
+/** Unsent input of each method to add servers, without secrets. It is in memory only, until it is sent or the session ends. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { onSessionEnd, phase } from "../../state/session";
@@ -7,9 +7,9 @@ import { EMPTY_COMMAND, EMPTY_CONNECTION, EMPTY_LIST, sameForm, withoutSecrets, 
 export interface Draft<T> {
   get(): T;
   keep(typed: T): void;
-  /** With something that was sent: only that, and nothing that was typed since. */
+  /** With `sent`: drops only that, and not later input. */
   drop(sent?: T): void;
-  /** Whether something is kept. */
+  /** Whether there is a draft. */
   left(): boolean;
 }
 
@@ -37,13 +37,13 @@ export const commandDraft: Draft<CommandForm> = draftOf(EMPTY_COMMAND, (typed) =
 interface Drafted<T> {
   typed: T;
   type: (change: (before: T) => T) => void;
-  /** Whether it began with what was left. */
+  /** Whether the form began with a draft. */
   left: boolean;
-  /** It was sent, or is not wanted any more: nothing of it is kept when its dialog goes. */
+  /** The input was sent or discarded: nothing is kept when the dialog closes. */
   settle: () => void;
 }
 
-/** What is typed in a dialog, kept as that goes, whatever closes it. `null`: nothing is. */
+/** The input of a dialog, kept as a draft however the dialog closes. `null`: no draft. */
 export function useDraft<T>(draft: Draft<T> | null, nothing: T): Drafted<T> {
   const [typed, setTyped] = useState<T>(() => (draft ? draft.get() : nothing));
   const [left] = useState(() => draft?.left() ?? false);
@@ -51,7 +51,7 @@ export function useDraft<T>(draft: Draft<T> | null, nothing: T): Drafted<T> {
   held.current.typed = typed;
   useEffect(
     () => () => {
-      // A dialog that goes with its session leaves nothing.
+      // A dialog that closes with its session leaves no draft.
       if (!held.current.settled && phase.peek() === "ready") draft?.keep(held.current.typed);
     },
     [],

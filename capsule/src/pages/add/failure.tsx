@@ -1,4 +1,4 @@
-/** A failed deployment: the cause in one sentence, what was left, the one field that mends it, and the way on for who may go it. */
+/** A failed deployment: the cause in one sentence, what was left, the field that fixes it, and a retry for users who may. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -20,18 +20,18 @@ import { signInBody, changedKeyReason, type ConnectionForm } from "./connection-
 interface Props {
   one: DeploymentView;
   entries: ConnectionForm;
-  /** The node's name, to be typed before its removal is tried again. */
+  /** The node's name, to be typed before its removal is retried. */
   confirm?: string;
-  /** null: it is not tried again, but ordered anew. */
+  /** null: there is no retry, only a new request. */
   onRetry: ((body: RetryBody) => Promise<void>) | null;
 }
 
-/** In the place of what the hub would refuse. */
+/** Shown in place of actions that the hub would refuse. */
 export function ViewerNote(): VNode {
   return <p class="t2">{t`Your role can view deployments; only operators and admins can act on them.`}</p>;
 }
 
-/** To where a node is removed in another way and its update ordered anew, for as long as it is there. */
+/** The way to remove the node by another method or to request its update again, while the node exists. */
 export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () => void }): VNode | null {
   const id = one.node_id;
   if (!mayAct.value || !id || nodeName(id) === undefined) return null;
@@ -42,7 +42,7 @@ export function ToSettings({ one, onClose }: { one: DeploymentView; onClose: () 
   return <Button onClick={open}>{t`Settings of the node`}</Button>;
 }
 
-/** Each try has a box of its own: what was typed for one confirms no other, also where the page saw nothing between two failures. */
+/** Each try has its own form: a typed confirmation counts for one try only, even if the page saw nothing between two failures. */
 export const triesOf = ({ earlier }: DeploymentView): number => earlier?.tries ?? 0;
 
 export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
@@ -51,7 +51,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   const [typed, setTyped] = useState("");
   const { sending, give } = useSubmit();
   const [wrong, setWrong] = useState("");
-  // The hub keeps nothing for another server, and after a reload nothing that was typed is here any more: then it is asked for again.
+  // The hub stores no credentials for another server, and a reload clears the input: then they are asked for again.
   const [again, setAgain] = useState<ConnectionForm | null>(null);
   const [direct, setDirect] = useState(false);
   const left = one.kind === "install" ? leftoverText(one) : "";
@@ -63,7 +63,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
     void give({
       what: t`Retry for ${one.name || one.host}`,
       send: () => onRetry(body),
-      // What was told live is there already, and this box is not.
+      // The live message has arrived already, and this box is gone.
       taken: () => undefined,
       late: () => undefined,
       refused: (why, error) => {
@@ -118,7 +118,7 @@ export function FailureBox({ one, entries, confirm, onRetry }: Props): VNode {
   );
 }
 
-/** What was tried last: it holds whatever was typed here, and all there is where nothing was. */
+/** The last tried values: the input of this page, or those of the deployment if there is none. */
 function start(fix: FixField, one: DeploymentView): string {
   if (fix === "host") return one.host;
   if (fix === "port") return String(one.port);

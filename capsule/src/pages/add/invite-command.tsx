@@ -36,7 +36,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** A command that is pasted into a shell of the server: made, counted down, and done when the node is there. The secret goes with this dialog. */
+/** A command to paste into a shell of the server, with a countdown until the node appears. Its secret is gone with the dialog. */
 export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
   const { typed: wish, type, left, settle } = useDraft(commandDraft, EMPTY_COMMAND);
   const [made, setMade] = useState<NewInviteView | null>(null);
@@ -102,7 +102,7 @@ export function InviteCommand({ onMethod, onAnew, onClose }: Props): VNode {
   );
 }
 
-/** "late": its time is over, and the hub has not said yet whether it was used. */
+/** "late": the invite has expired, and the hub has not reported yet whether it was used. */
 type State = "open" | "late" | "installing" | "here" | "over" | "failed";
 
 interface MadeProps {
@@ -125,12 +125,12 @@ function Made({ made, busy, refusal, onAnew, onClose }: MadeProps): VNode {
     if (over || seen.state !== "open") return;
     const timer = setInterval(() => {
       lookInvite(made.info.id).then(setSeen, (error: unknown) => {
-        if (!(error instanceof ApiError)) throw error; // the hub is away for a moment: the next look tells
+        if (!(error instanceof ApiError)) throw error; // the hub is offline for a moment: the next check reports it
       });
     }, LOOK_MS);
     return () => clearInterval(timer);
   }, [over, seen.state]);
-  // Before the browser sees the next key: what says "or press c" is on the screen by then.
+  // Before the browser handles the next key: the hint "or press c" is visible by then.
   useLayoutEffect(() => {
     if (state !== "open") return;
     const onKey = (event: KeyboardEvent): void => {

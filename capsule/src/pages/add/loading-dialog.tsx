@@ -6,7 +6,7 @@ import { Dialog } from "../../ui/dialog";
 import { Skeletons } from "../../ui/load-states";
 import { useLoadingStage } from "../../ui/use-loading-stage";
 
-/** In the place of a dialog whose deployment is still being read: nothing for a moment, then that it comes, then a sentence. */
+/** A placeholder while a deployment is loading: nothing at first, then a note, then a sentence. */
 export function LoadingDialog({ title, onRetry }: { title: string; onRetry: () => void }): VNode | null {
   const stage = useLoadingStage();
   return stage ? (

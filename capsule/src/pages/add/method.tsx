@@ -6,10 +6,10 @@ import { Segmented } from "../../ui/segmented";
 
 export type MethodKey = "ssh" | "many" | "command";
 
-/** Each way is a dialog of its own: who walks from one to the next stays at the choice. */
+/** Each method has its own dialog: while the user compares methods, the focus stays on the choice. */
 let walking = false;
 
-/** How a server is added. `busy`: it is being asked for, and the answer belongs to the dialog of this way. */
+/** The method to add a server. `busy`: a request is running, and its answer belongs to this method's dialog. */
 export function Method({ value, busy, onPick }: { value: MethodKey; busy: boolean; onPick: (key: MethodKey) => void }): VNode {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {

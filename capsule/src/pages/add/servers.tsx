@@ -28,7 +28,7 @@ const AT_ONCE = 4;
 export const SERVER_GROUP_GLYPHS: Record<ServerGroup, GlyphKind> = { failed: "fail", asks: "wait", open: "run", done: "done", other: "off" };
 const OPEN: readonly ServerGroup[] = ["asks", "open"];
 
-/** Servers that one request asked for: their fingerprints, how far each is, and what failed tried again. */
+/** The servers of one batch: their fingerprints, progress, and a retry for failed ones. */
 export function ServersPage({ id }: { id: string }): VNode {
   const { found: rows, failure, load } = usePolling(id, EVERY_MS, () => loadServers(id), (found) => found.some((one) => OPEN.includes(serverGroupOf(one.state))));
   if (rows?.length) return <Loaded rows={rows} failure={failure} load={load} />;
@@ -115,9 +115,9 @@ function Loaded({ rows, failure, load }: { rows: readonly DeploymentView[]; fail
   );
 }
 
-/** All fingerprints that wait, and one word for those that are shown. */
+/** All waiting fingerprints, and one confirmation for those that are shown. */
 function HostKeys({ keys, coming, load }: { keys: readonly PendingHostKey[]; coming: number; load: () => void }): VNode {
-  // Whoever has compared these has not compared what came afterwards.
+  // A confirmation covers the compared fingerprints only, not later ones.
   const shown = keys.map((key) => `${key.fingerprint} ${key.ids.join()}`).join("\n");
   const [compared, setCompared] = useState("");
   const act = useAction();
@@ -207,11 +207,11 @@ function Row({ one, load }: { one: DeploymentView; load: () => void }): VNode {
 }
 
 function StopAll({ rows, load, onClose }: { rows: readonly DeploymentView[]; load: () => void; onClose: () => void }): VNode {
-  // As it was when the question was put: a number that changes while it is typed cannot be typed.
+  // The number when the question opened: a number that changes cannot be typed.
   const [open] = useState(() => rows.filter((one) => OPEN.includes(serverGroupOf(one.state))));
   const stop = async (): Promise<void> => {
     const { failed } = await forEachLimited(open, AT_ONCE, (one) => cancelDeployment(one.id));
-    // What has ended meanwhile needs no stopping.
+    // A deployment that ended meanwhile needs no stop.
     const [refused] = failed.filter(({ error }) => error.status !== 409);
     if (refused) toast("fail", t`Some could not be stopped`, refused.error.detail);
     load();

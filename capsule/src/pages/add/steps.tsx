@@ -8,7 +8,7 @@ import { Glyph, type GlyphKind } from "../../ui/glyph";
 
 const KINDS: Record<StepView["state"], GlyphKind> = { waiting: "wait", running: "run", done: "done", failed: "fail", skipped: "wait" };
 
-/** The steps of a deployment or removal, each with how long it took. */
+/** The steps of a deployment or removal, each with its duration. */
 export function Steps({ deployment, last }: { deployment: DeploymentView; last: string }): VNode {
   const done = deployment.state === "succeeded";
   return (
@@ -45,7 +45,7 @@ function Took({ step, running }: { step: StepView; running: boolean }): VNode {
   return <time dateTime={iso(step.started_at)}>{end === null ? "" : duration(end - step.started_at)}</time>;
 }
 
-/** Share of the steps that are over, for the bar. */
+/** The share of finished steps, for the progress bar. */
 function progressOf(deployment: DeploymentView): number {
   if (deployment.state === "succeeded") return 100;
   const over = deployment.steps.filter((step) => step.state === "done" || step.state === "skipped").length;

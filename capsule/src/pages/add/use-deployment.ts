@@ -1,4 +1,4 @@
-/** The deployment that a dialog was opened for. */
+/** The deployment of an open dialog. */
 
 import type { Signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
@@ -9,7 +9,11 @@ import { closeDialog } from "../../state/dialogs";
 import { toast } from "../../state/toasts";
 import { ApiError, type DeploymentView } from "../../state/types";
 
-/** It is looked at for as long as the dialog stands. Null: there is none yet, or it is on its way; the second sets the one that was begun here, the third reads once more. */
+/**
+ * Watches a deployment while the dialog is open.
+ *
+ * Returns the deployment (null: none yet, or loading), a function that sets one started here, and a function that loads it again.
+ */
 export function useDeployment(id?: string): [Signal<DeploymentView> | null, (one: Signal<DeploymentView>) => void, () => void] {
   const [running, setRunning] = useState<Signal<DeploymentView> | null>(() => {
     const held = activeDeployments.peek().find((one) => one.id === id);
@@ -17,7 +21,7 @@ export function useDeployment(id?: string): [Signal<DeploymentView> | null, (one
   });
   const [reads, setReads] = useState(0);
   useEffect(() => {
-    // One that has ended is not followed: it is read.
+    // An ended deployment is loaded, not followed.
     if (!id || running) return undefined;
     let left = false;
     loadDeployment(id).then(

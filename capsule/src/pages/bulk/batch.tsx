@@ -58,7 +58,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   const [only, setOnly] = useState<JobGroup | null>(null);
   const [most, setMost] = useState(SHOWN);
   const [asking, setAsking] = useState(false);
-  void ids.value; // names come with the fleet, maybe later than this
+  void ids.value; // names arrive with the fleet, maybe later than this
   const counts = countJobs(batch.jobs);
   const total = batch.jobs.length;
   const ended = total - counts.open;
@@ -66,7 +66,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   const fitting = batch.jobs
     .filter(({ state }) => only === null || jobGroupOf(state) === only)
     .map((job) => ({ job, name: nameOf(job.node_id) }))
-    // What went wrong is what is looked for, once nothing moves any more.
+    // Once all jobs have ended, failures come first.
     .sort((a, b) => (counts.open ? 0 : JOB_GROUPS.indexOf(jobGroupOf(a.job.state)) - JOB_GROUPS.indexOf(jobGroupOf(b.job.state))) || collator.compare(a.name, b.name));
   const failed = batch.jobs.filter((job) => jobGroupOf(job.state) === "failed" && nodeSignal(job.node_id)).map((job) => job.node_id);
   return (
@@ -130,7 +130,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
   );
 }
 
-/** Where it stands, in words. */
+/** The status of a job in plain words. */
 function outcome(job: BatchJobView, action: string): string {
   if (job.error) return job.error.message;
   if (!jobEnded(job.state) && job.stop) return stopStatusText(job);
@@ -172,7 +172,7 @@ function Row({ job, name, action }: { job: BatchJobView; name: string; action: s
 }
 
 function StopAll({ batch, onClose, onSee }: { batch: BatchView; onClose: () => void; onSee: (batch: BatchView) => void }): VNode {
-  // As it was when the question was put: a number that changes while it is typed cannot be typed.
+  // The number when the question opened: a number that changes cannot be typed.
   const [{ open, waiting }] = useState(() => ({ open: countJobs(batch.jobs).open, waiting: batch.jobs.filter(({ state }) => state === "queued").length }));
   const stop = async (): Promise<void> => {
     onSee(await cancelBatch(batch.id));

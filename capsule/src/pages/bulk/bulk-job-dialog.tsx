@@ -31,20 +31,20 @@ const ACTIONS: [string, string][] = JOB_VERBS.map(([action]) => [action, actionL
 const MOST = 1000;
 const RULES: readonly string[] = [t`Configuration files that were changed on a server stay as they are.`, t`Each server gets its own job: a failure on one does not stop the others.`, t`The jobs continue if this page, the connection or Ground Control goes away, and each runs only once.`];
 
-/** What this dialog goes by. */
+/** The fields that this dialog depends on. */
 const factsOf = ({ state, policy }: NodeView): readonly unknown[] => [state, policy];
 
-/** The same order for many nodes. What one of them would do exactly is seen on its own page, before. */
+/** One action for many nodes. The exact plan of one node is on its own page. */
 export function BulkJobDialog({ nodes: ids, action: first = "check", packages: given = [] }: { nodes: readonly string[]; action?: Action; packages?: readonly string[] }): VNode {
   const live = useNodes(ids, factsOf);
-  /** For whom it was sent, where that may have been heard: sent again it is for the same. */
+  /** The nodes of a request that may have arrived: a retry is for the same nodes. */
   const [sentTo, setSentTo] = useState<readonly NodeView[] | null>(null);
   const nodes = sentTo ?? live;
   const [action, setAction] = useState<Action>(first);
   const [names, setNames] = useState(given.join(" "));
   const [planning, setPlanning] = useState<BatchView | null>(null);
   const plans = usePlans(planning);
-  /** Of the plans, those that were sent and may have been started: who tells a plan after that is not added to the same wish. */
+  /** The plans that were sent and may have started: a node that reports its plan later is not added to the same request. */
   const [sent, setSent] = useState<readonly string[] | null>(null);
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
@@ -59,7 +59,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
   const chosen = given.length > 0 && action === first && !wantsPackages(action);
   const naming = wantsPackages(action) || chosen;
   const packages = chosen ? [...given] : naming ? splitNames(names) : [];
-  // The same wish, sent again after a lost answer, is the same order; another wish is another one.
+  // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [action, packages.join(" "), planning?.id, nodes.map(({ id }) => id).join()]);
   const [replanKey, setReplanKey] = useState(newIdempotencyKey);
   const refused = new Map<string, string[]>();
@@ -72,9 +72,9 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
   const planKey = useMemo(newIdempotencyKey, [action, packages.join(" "), able.map(({ id }) => id).join()]);
   const onClose = closeDialog;
   const working = plans ? (sent ?? withWork(plans).filter(nodeSignal)) : [];
-  /** So many servers it comes to: those that can, and once plans are there those of them that have something to do. */
+  /** The number of servers: the eligible ones or, with plans, those with something to do. */
   const willing = plans?.complete || working.length ? working.length : able.length;
-  /** Who is not waited for by those that have told what they would do. */
+  /** The nodes without a plan that the others do not wait for. */
   const left = plans ? skippedNodes(plans.batch, plans.told, (id) => nodeSignal(id)?.peek().state === "online") : null;
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
@@ -108,7 +108,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
       setReplanKey(newIdempotencyKey());
       if (plans) stopPolling(plans);
       if (wish.current === planKey) {
-        // not as the plan of what was chosen meanwhile
+        // not as the plan of a later choice
         setPlanning(made);
         setSent(null);
       }

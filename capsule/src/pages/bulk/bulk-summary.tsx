@@ -17,7 +17,7 @@ interface SumProps<G extends string> {
   onOnly: (key: G | null) => void;
 }
 
-/** How far an order to many is: in a word, as a bar, and by groups, one of which can be shown alone. */
+/** The progress of a bulk job: in one word, as a bar, and by groups to filter by. */
 export function BulkSummary<G extends string>({ mark, words, ended, total, groups, only, onOnly }: SumProps<G>): VNode {
   return (
     <section class="card job-sum" aria-label={t`State`}>
@@ -59,7 +59,7 @@ interface StopProps {
   onClose: () => void;
 }
 
-/** Stopping many wants their number. */
+/** Stopping many jobs requires typing their number. */
 export function StopBulkDialog({ title, text, button, count, act: stop, onClose }: StopProps): VNode {
   const [typed, setTyped] = useState("");
   const act = useAction();

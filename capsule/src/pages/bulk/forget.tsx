@@ -22,13 +22,13 @@ import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 
 const AT_ONCE = 2;
 
-/** What this dialog goes by. */
+/** The fields that this dialog depends on. */
 const factsOf = ({ state, policy, credentials_kept: kept }: NodeView): readonly unknown[] => [state, policy, kept];
 
-/** Removes several nodes: the number typed, and who could not be removed named with the reason. */
+/** Removes several nodes. The user types their number; nodes that could not be removed are listed with the reason. */
 export function ForgetDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const there = useNodes(nodes, factsOf);
-  /** For whom it was begun. */
+  /** The nodes of the running removal. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
   const views = begun ?? there;
   const [typed, setTyped] = useState("");

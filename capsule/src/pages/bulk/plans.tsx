@@ -1,4 +1,4 @@
-/** What each of many nodes says that it would do. */
+/** The plans of many nodes. */
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -20,14 +20,14 @@ const SHOWN = 200;
 
 export interface Plans {
   batch: BatchView;
-  /** By node; only whole ones. */
+  /** By node; complete plans only. */
   told: ReadonlyMap<string, PlanView>;
   /** Every node has answered, or will not. */
   complete: boolean;
   failure: string;
 }
 
-/** Follows an order for plans to its end. */
+/** Follows a batch of plans to its end. */
 export function usePlans(started: BatchView | null): Plans | null {
   const [found, setFound] = useState<Plans | null>(null);
   const held = useRef(new Map<string, PlanView>());
@@ -62,10 +62,10 @@ export function usePlans(started: BatchView | null): Plans | null {
       clearTimeout(timer);
     };
   }, [started?.id]);
-  return found?.batch.id === started?.id ? found : null; // of the one before until this one was read
+  return found?.batch.id === started?.id ? found : null; // the previous batch's until this one is loaded
 }
 
-/** Who has not answered is asked no more. What cannot be taken back goes on until its time is up, and changes nothing. */
+/** Cancels the plans that have no answer yet. A plan that cannot be cancelled runs until its timeout and changes nothing. */
 export function stopPolling({ batch }: Plans): void {
   if (batch.state === "done") return;
   cancelBatch(batch.id).catch((error: unknown) => {
@@ -73,7 +73,7 @@ export function stopPolling({ batch }: Plans): void {
   });
 }
 
-/** Nodes whose plan does something. */
+/** Nodes whose plan changes something. */
 export const withWork = (plans: Plans): string[] => [...plans.told].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
 
 function said(job: BatchJobView, plan: PlanView | undefined): string {

@@ -9,9 +9,9 @@ import { picked, unpick } from "../../state/selection";
 import { mayTag } from "../../state/session";
 import { Button } from "../../ui/button";
 
-/** What can be done with the nodes that are ticked; those that a filter hides are meant as well, so it is said how many. */
+/** Actions for the selected nodes. Nodes hidden by a filter are included, so their number is shown. */
 export function SelectionBar({ groups }: { groups: readonly { ids: readonly string[] }[] }): VNode | null {
-  // One that was removed meanwhile is not counted.
+  // Removed nodes do not count.
   const nodes = ids.value.filter((id) => picked.value.has(id));
   const listed = new Set(groups.flatMap((group) => group.ids));
   const hidden = nodes.filter((id) => !listed.has(id)).length;

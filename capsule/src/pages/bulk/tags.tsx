@@ -21,14 +21,14 @@ import { BulkRunEnd, useBulkRun } from "./use-bulk-run";
 const AT_ONCE = 4;
 const MOST_TAGS = 40;
 
-/** What this dialog goes by. */
+/** The fields that this dialog depends on. */
 const factsOf = ({ tags }: NodeView): readonly unknown[] => [tags];
 
 function offerUndo(what: string, edits: readonly Edit[]): void {
   if (edits.length) toast("done", what, "", { label: t`Undo`, run: () => void undo(edits) });
 }
 
-/** Takes back what was added and taken away, and nothing that others did since. */
+/** Reverts its own additions and removals, and keeps later changes of other users. */
 async function undo(edits: readonly Edit[]): Promise<void> {
   const note = toast("run", t`Undoing the tag change on ${plural(edits.length, "node")}`);
   const made: Edit[] = [];
@@ -50,10 +50,10 @@ async function undo(edits: readonly Edit[]): Promise<void> {
   }
 }
 
-/** Adds and takes tags of several nodes; undone by one press. */
+/** Adds tags to several nodes and removes tags from them, with undo. */
 export function TagsDialog({ nodes }: { nodes: readonly string[] }): VNode {
   const there = useNodes(nodes, factsOf);
-  /** As they stood when it was begun, while it goes on. */
+  /** The nodes as they were at the start, while the change runs. */
   const [begun, setBegun] = useState<readonly NodeView[] | null>(null);
   const views = begun ?? there;
   const [add, setAdd] = useState<string[]>([]);

@@ -5,17 +5,17 @@ import { forEachLimited, isRefusal, type BulkResult } from "../../state/bulk";
 import { Button } from "../../ui/button";
 
 export interface BulkRun<T> {
-  /** How many are through; null = nothing is under way. */
+  /** The number of finished items; null = nothing is running. */
   through: number | null;
   stopping: boolean;
-  /** Begins no more; what is under way is waited for. */
+  /** Starts no more items; running ones are finished. */
   stop: () => void;
   start: (things: readonly T[], atOnce: number, act: (one: T) => Promise<unknown>) => Promise<BulkResult<T>>;
-  /** Whether its dialog is there still. */
+  /** Whether the dialog is still open. */
   here: () => boolean;
 }
 
-/** One act for many things, from a dialog that shows how far it is and can stop it. It ends as well with the dialog, and where somebody is refused as such. */
+/** One action for many items, with progress and a stop button in the dialog. It also stops when the dialog closes, and when the user is refused. */
 export function useBulkRun<T>(): BulkRun<T> {
   const [through, setThrough] = useState<number | null>(null);
   const [stopping, setStopping] = useState(false);
@@ -38,7 +38,7 @@ export function useBulkRun<T>(): BulkRun<T> {
   return { through, stopping, stop, start, here: () => !held.current.gone };
 }
 
-/** How far it is, and the button that closes the dialog or, while it goes on, stops it. */
+/** The progress, and a button that stops the run or closes the dialog. */
 export function BulkRunEnd<T>({ run, total, over, focused = false, onClose }: { run: BulkRun<T>; total: number; over: boolean; focused?: boolean; onClose: () => void }): VNode {
   const { through, stopping } = run;
   return (

@@ -5,11 +5,11 @@ export interface Polled<T> {
   found: T | null;
   failure: ApiError | null;
   load: () => void;
-  /** Shows an answer; what is asked meanwhile is older, and asked again. */
+  /** Shows an answer. A request that runs meanwhile is older, and is repeated. */
   see: (found: T) => void;
 }
 
-/** Read again every few seconds for as long as it goes on; not while nobody sees it, nor where the hub says that there is nothing for this account. */
+/** Polls every few seconds while `goesOn`. It pauses while the page is hidden, and ends where the hub refuses this account. */
 export function usePolling<T>(key: string, everyMs: number, read: () => Promise<T>, goesOn: (found: T) => boolean): Polled<T> {
   const [found, setFound] = useState<T | null>(null);
   const [failure, setFailure] = useState<ApiError | null>(null);

@@ -1,4 +1,4 @@
-/** One value of several servers in one chart, with the figures of each beside it. Everything stands in the address. */
+/** One metric of several servers in one chart, with the aggregates of each beside it. The URL holds everything. */
 
 import type { VNode } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
@@ -32,7 +32,7 @@ import { HistoryStatus, Reading } from "../node/history-status";
 import { points, RangeButtons, useGroup, useHistory, useViewKeys, shownTimeRange, WindowBar } from "../node/time-bar";
 
 const FIRST_SERIES = "cpu.total";
-/** In this order; the grey one is for reference lines. A second round of them is dashed. */
+/** In this order; grey is for reference lines. The second round is dashed. */
 const COLOURS: readonly Colour[] = [1, 3, 2, 4, 6, 5];
 
 interface Compared {
@@ -41,7 +41,7 @@ interface Compared {
   detail: NodeDetail;
 }
 
-/** Other refusals pass: it is asked for again. */
+/** Other refusals are temporary: the page retries. */
 const isGone = ({ failure }: NodeDetail): boolean => failure.value?.status === 404 || failure.value?.status === 403;
 
 export function ComparePage(): VNode {
@@ -108,7 +108,7 @@ export function ComparePage(): VNode {
           />
           <section class="card" aria-label={t`Figures`}>
             <div class="facts-scroll" role="region" aria-label={t`Figures, table`} tabIndex={0}>
-              {/* Where it is narrow its rows are laid out in two lines: without the roles they would be none there. */}
+              {/* Narrow rows have two lines: without the roles they would not be table rows. */}
               <table class="facts-table" role="table">
                 <thead role="rowgroup">
                   <tr role="row">
@@ -133,7 +133,7 @@ export function ComparePage(): VNode {
   );
 }
 
-/** Seconds since its newest sample of a series, where that is no value of now; else null. */
+/** Seconds since the newest sample of a series, if it is too old to be current; else null. */
 function oldOf({ view }: NodeDetail, series: string): number | null {
   const sample = view.value?.latest[series];
   if (!view.value || sample?.value == null) return null;
@@ -141,7 +141,7 @@ function oldOf({ view }: NodeDetail, series: string): number | null {
   return health === "off" || health === "stale" ? Math.max(0, now.value - sample.at) : null;
 }
 
-/** One for each id, kept while the id is there, so that another server beside it costs it nothing. */
+/** One for each id, kept while the id is present: adding another server does not reload it. */
 function useDetails(ids: readonly string[]): readonly NodeDetail[] {
   const held = useRef(new Map<string, NodeDetail>());
   const details = ids.map((id) => {
@@ -178,7 +178,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
   const fits = past !== null && past.series === series;
   if (key === "live" || (shown.zoom && shown.range === "live" && !(fits && past.key === key))) {
     for (const { detail } of nodes) void detail.version.value;
-    // The window ends with the newest sample of any of them, and goes on with time when all fall silent.
+    // The window ends with the newest sample of any node, and moves with time when all are silent.
     const newest = Math.max(0, ...nodes.map(({ detail }) => detail.view.value?.latest[series]?.at ?? 0));
     const until = now.value - newest < 3 * rhythm ? newest : hubNow();
     const columns = alignSeries(
@@ -253,7 +253,7 @@ function FigureRow({ node: { id, name, detail }, line, series, text, data, index
   );
 }
 
-/** Every series that one of them measures, by family. */
+/** All series of these nodes, by family. */
 function SeriesPick({ series, details }: { series: string; details: readonly NodeDetail[] }): VNode {
   const known = new Set<string>([series]);
   for (const detail of details) for (const name of Object.keys(detail.view.value?.latest ?? {})) known.add(name);

@@ -43,7 +43,7 @@ export function EventsPage(): VNode {
   const [busy, setBusy] = useState(false);
   const asked = useRef(search);
   useEffect(() => {
-    if (search !== asked.current) setTyped((asked.current = search)); // it comes from elsewhere
+    if (search !== asked.current) setTyped((asked.current = search)); // it was set from outside
   }, [search]);
   useEffect(() => {
     if (typed.trim() === asked.current) return;

@@ -20,7 +20,7 @@ import { usePaged } from "../use-paged";
 
 interface Props {
   node?: string;
-  /** Which of them; the hub finds them. */
+  /** The filter, applied by the hub. */
   only?: EventsQuery;
   onClear?: () => void;
 }
@@ -28,7 +28,7 @@ interface Props {
 const fits = (event: EventView, { severity, type, search }: EventsQuery): boolean =>
   (!severity || severity.split(",").includes(event.severity)) && (!type || event.type === type || event.type.startsWith(`${type}.`)) && (!search || event.message.toLowerCase().includes(search.toLowerCase()));
 
-/** Events of the fleet or of one node: pages from the hub, with what comes live on top. */
+/** Events of the fleet or of one node: pages from the hub, with live ones on top. */
 export function EventList({ node, only = {}, onClear }: Props): VNode {
   const asked = { ...only, node, search: only.search && eventSearch(only.search) };
   const { list, found, failure } = usePaged<EventView, Page<EventView>>(

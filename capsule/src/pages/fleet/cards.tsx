@@ -14,7 +14,7 @@ import { useInView } from "../../ui/use-in-view";
 import { sampleAttributes, type SampleAttributes } from "../../ui/sample-attributes";
 import { RowBadges, glyphOf, runningJobOn, RowCheckbox, Security } from "./cells";
 
-/** With more than these, cards out of sight stand still and hold their name only. */
+/** In a larger fleet, invisible cards are static and show their name only. */
 const ALL_ALIVE = 60;
 
 export function NodeCards({ ids }: { ids: readonly string[] }): VNode {

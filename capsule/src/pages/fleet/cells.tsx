@@ -20,14 +20,14 @@ import type { SampleAttributes } from "../../ui/sample-attributes";
 
 export const runningJobOn = (id: string): JobView | undefined => runningOn.value.get(id);
 
-/** Ticks nodes, for an order to many of them. */
+/** Selects nodes for a bulk action. */
 export const RowCheckbox = ({ ids, label, tab = 0 }: { ids: readonly string[]; label: string; tab?: number }): VNode => (
   <label class="pick" onClick={(event) => event.stopPropagation()}>
     <input type="checkbox" aria-label={label} tabIndex={tab} checked={ids.every((id) => picked.value.has(id))} onChange={(event) => pick(ids, event.currentTarget.checked)} />
   </label>
 );
 
-/** The last ten minutes of a node's CPU, for as long as this stands on the page. */
+/** The last ten minutes of a node's CPU, while the row is on the page. */
 export function useSpark(id: string): readonly (number | null)[] {
   useEffect(() => watchSpark(id), [id]);
   return sparkFor(id).value;
@@ -35,7 +35,7 @@ export function useSpark(id: string): readonly (number | null)[] {
 
 export const glyphOf = (standing: Health, busy: boolean): GlyphKind => (busy && standing !== "off" ? "run" : standing);
 
-/** What stands beside the name: the address, or what is happening. */
+/** The text beside the name: the address, or the current state. */
 export function RowBadges({ row }: { row: Row }): VNode {
   const { node, status, health } = row;
   const job = runningJobOn(node.id);
@@ -49,7 +49,10 @@ export function RowBadges({ row }: { row: Row }): VNode {
   return <span class="also cut">{node.agent === "outdated" ? t`${node.address} · Spider ${node.agent_version}` : node.address}</span>;
 }
 
-/** A cell with a share beside its meter, or beside what `shown` is. Called instead of made parts of, as all that every row has each second: a part costs more than what it shows. */
+/**
+ * A cell with a percentage beside its meter, or beside `shown`. It is a function and no component, because each row has several every second
+ * and a component costs more than its content.
+ */
 export function shareCell(value: number | null, level: Level, live: SampleAttributes, title?: string, shown: VNode = Meter({ value, level })): VNode {
   return (
     <span role="cell" class="metered" title={title}>

@@ -6,7 +6,7 @@ import { mayAct, user } from "../../state/session";
 import { Button } from "../../ui/button";
 import { Empty } from "../../ui/load-states";
 
-/** No node yet: what to do, and what is being done already. */
+/** A fleet without nodes: the next steps, and running deployments. */
 export function FirstRun(): VNode {
   const [first] = activeDeployments.value;
   if (first) {

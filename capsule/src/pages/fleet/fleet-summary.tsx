@@ -18,7 +18,7 @@ const STANDINGS = [
   ["wait", "pending"],
 ] as const;
 
-/** A line through fewer points, each a second, says nothing. */
+/** Fewer points than this, one a second, show no trend. */
 const LEAST_POINTS = 10;
 
 export function FleetSummaryStrip(): VNode {

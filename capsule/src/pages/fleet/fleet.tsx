@@ -30,7 +30,7 @@ import { NodeTable } from "./table";
 import { FleetSummaryStrip } from "./fleet-summary";
 
 const REORDER_MS = 5000;
-/** Until the cause is known its line is empty: what stood there would change under whoever reads it. */
+/** Until the cause is known its line is blank: a temporary text would change while somebody reads it. */
 const IssueCause = lazy<FleetIssue>("", async () => (await import("./issue-cause")).IssueCause, (one) => issueText(one.busy ? one : { ...one, more: BLANK }));
 const FilterFault = lazy(
   "",
@@ -91,17 +91,17 @@ function Attention(): VNode | null {
 
 interface Held {
   groups: readonly NodeGroup[];
-  /** What was asked for when it was worked out. */
+  /** The filter and order of the result. */
   asked: string;
   members: readonly string[];
   at: number;
-  /** Where somebody points or reads, another order would be shown by now. */
+  /** The order is out of date because of the pointer or focus. */
   late: boolean;
 }
 
 const rowFocused = (): boolean => document.activeElement?.closest(".fleet [role=row]:not(.head), .cards li") != null;
 
-/** The order is worked out anew at most every five seconds, and never under the pointer or with a row focused. */
+/** Sorts at most every five seconds, and never under the pointer or with a focused row. */
 function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null): { groups: readonly NodeGroup[]; pending: boolean; touch: (on: boolean, finger?: boolean) => void; apply: () => void } {
   const touched = useRef(false);
   const lifted = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -112,7 +112,7 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
   const members = ids.value;
   const { current } = held;
   const due = (): boolean => Date.now() - held.current.at >= REORDER_MS;
-  // Values that change draw their own rows; all of this is looked at again when the order may be another one.
+  // Changed values redraw their own rows; the order is checked at intervals.
   useEffect(
     () =>
       effect(() => {
@@ -129,7 +129,7 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
     const frozen = !fresh && moved && (touched.current || rowFocused());
     const stay = current.members === members ? current.groups : wanted.map((group) => ({ key: group.key, ids: keepOrder(current.groups.find((one) => one.key === group.key)?.ids ?? [], group.ids) }));
     const at = Date.now();
-    // What the page comes with may be old: an order by that lasts no longer than until the first values are there.
+    // The first values may be old: an order by those lasts only until current ones arrive.
     const early = at - began.current < REORDER_MS && found.some(({ health, status }) => health === "stale" || (health === "ok" && status.at === null));
     held.current = { groups: frozen ? stay : moved ? wanted : current.groups, asked, members, at: early ? 0 : at, late: frozen };
   }
@@ -139,7 +139,7 @@ function useOrder(text: string, key: SortKey, down: boolean, by: Grouping | null
     touch: (on, finger = false) => {
       touched.current = on;
       clearTimeout(lifted.current);
-      // A finger does not stay to say that somebody reads on.
+      // A finger does not stay on the screen while the user reads.
       if (finger) lifted.current = setTimeout(() => (touched.current = false), 2 * REORDER_MS);
     },
     apply: () => {

@@ -1,4 +1,4 @@
-/** The header of a group of nodes: how many, and what holds for them together. */
+/** The header of a group of nodes: their number and totals. */
 
 import type { VNode } from "preact";
 import type { NodeGroup } from "../../core/nodes/node-groups";
@@ -12,10 +12,10 @@ import { Icon } from "../../ui/icon";
 
 const STATES = { crit: "critical", off: "offline", warn: "warning", stale: "stale" } as const;
 
-/** A tag or a system is called what it is called; a state has a word. */
+/** Tags and systems keep their names; states have labels. */
 export const groupName = (key: string): string => (pageUrl.value.query.get("group") === "state" && NODE_STATE_LABELS[key]) || key || t`untagged`;
 
-/** Worked out anew each second, for the headers that are on the page. */
+/** Computed every second, for visible headers. */
 export function aggregate(ids: readonly string[]): string {
   const counts = { crit: 0, off: 0, warn: 0, stale: 0 };
   let weighted = 0;

@@ -1,4 +1,4 @@
-/** What needs a person, with since when and until when, which the history of a few nodes says, and how it was lost. */
+/** The cause of an issue: since when, until when (from the history of a few nodes), and why the node is offline. */
 
 import type { VNode } from "preact";
 import type { Level } from "../../core/nodes/node-status";

@@ -1,4 +1,4 @@
-/** Who needs a person, worst first, each in two short lines. */
+/** Nodes with issues, worst first, each in two short lines. */
 
 import type { VNode } from "preact";
 import { fillLevel, heatLevel, listsAreOld, healthOf, healthRank, type Level, type Health } from "../../core/nodes/node-status";
@@ -16,17 +16,14 @@ export interface FleetIssue {
   more: string;
   /** The disk that is nearly full. */
   mount?: string;
-  /** Its CPU is the trouble: how much of one. */
+  /** The level of the CPU, if that is the issue. */
   busy?: Level;
 }
 
 const MOST = 4;
-/** A line that keeps its place. */
+/** A blank line that keeps its place. */
 export const BLANK = "\u00a0";
-/**
- * Of those that are well, who has security updates comes behind the warnings: what is wrong now is not pushed out by what can wait. What was wrong when
- * a node was heard of last comes behind all that is known to be so.
- */
+/** Security updates of healthy nodes come after warnings: current issues are more important. Stale issues come after current ones. */
 const weight = (standing: Health, stale: boolean): number => (standing === "ok" ? healthRank.warn - 0.5 : healthRank[standing]) - (stale ? healthRank.crit : 0);
 
 interface Found {
@@ -35,18 +32,18 @@ interface Found {
   one: FleetIssue;
 }
 
-/** Of a large fleet many are in trouble, and four are described. */
+/** In a large fleet many nodes have issues, and four are described. */
 export function fleetIssues(rows: readonly Row[], at: number): FleetIssue[] {
   const found: Found[] = [];
   for (const row of rows) {
     const { node, status } = row;
-    // Where values do not come any more, what they said last was wrong is no better for that.
+    // A stale node keeps its last issue.
     const heardAt = row.health === "stale" ? status.at : null;
     const health = heardAt === null ? row.health : healthOf(node, status, heardAt, row.busy);
     if (health === "ok" && !node.updates.security) continue;
     const mine = { name: node.name, weight: weight(health, heardAt !== null) };
     let place = found.length;
-    // Comparing names is what takes the time: nearly all of them end behind the last one that is described.
+    // Comparing names is slow: nearly all nodes come after the last described one.
     while (place > 0 && worse(mine, found[place - 1] as Found)) place -= 1;
     const one = place < MOST && describe({ ...row, health }, at);
     if (one) found.splice(place, 0, { ...mine, one: heardAt === null ? one : { id: one.id, name: one.name, kind: "stale", what: one.what, more: t`${age(at - heardAt)} old` } });
@@ -83,7 +80,7 @@ function describe({ node, status, health, cpu, busy }: Row, at: number): FleetIs
   return null;
 }
 
-/** Its two lines; `since` and `more` where more is known. */
+/** Its two lines, with `since` and `more` where known. */
 export const issueText = ({ name, what, more }: FleetIssue, since = ""): VNode => (
   <>
     <span class="cut">

@@ -7,7 +7,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { ActionError, useAction } from "../settings/use-action";
 
-/** Nodes that came with an organisation secret, and may do nothing until somebody lets them in. */
+/** Nodes that joined with an organisation secret and wait for approval. */
 export function PendingApproval(): VNode | null {
   const waiting = rows.value.filter((row) => row.node.waiting).map((row) => row.node);
   if (!waiting.length) return null;
@@ -25,7 +25,7 @@ function One({ id, name, address }: { id: string; name: string; address: string 
   const [sure, setSure] = useState<boolean | null>(null);
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (sure !== null) box.current?.querySelector("button")?.focus(); // what was pressed is gone
+    if (sure !== null) box.current?.querySelector("button")?.focus(); // the pressed button is gone
   }, [sure]);
   if (sure) {
     return (

@@ -14,7 +14,7 @@ import { Dialog, Foot } from "../../ui/dialog";
 import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 
-/** Where it stood; one that has been given its name since stays. */
+/** At its former position; a view that has this name since stays. */
 async function putBack(before: readonly SavedViewView[], name: string): Promise<void> {
   const gone = findView(before, name);
   if (!gone) return;
@@ -26,7 +26,7 @@ async function putBack(before: readonly SavedViewView[], name: string): Promise<
   }
 }
 
-/** Gives the filter, order and grouping that are shown a name; takes names away again. */
+/** Saves the current filter, order and grouping under a name, and deletes saved views. */
 export function SavedViewsDialog(): VNode {
   const [name, setName] = useState("");
   const [wrong, setWrong] = useState("");

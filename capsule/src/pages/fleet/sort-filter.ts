@@ -1,4 +1,4 @@
-/** Filtering and sorting of rows: pure, so that it can be held by tests. */
+/** Filtering and sorting of rows: pure, so that tests can check it. */
 
 import { healthRank } from "../../core/nodes/node-status";
 import { parseFilter, type Filter, type Filterable } from "../../core/nodes/filter";
@@ -54,10 +54,10 @@ function weight({ node, status, health }: Row, key: SortKey): number | null {
   }
 }
 
-/** Name → its place among all names: comparing names is what takes the time, and they seldom change. */
+/** The rank of each name: comparing names is slow, and they rarely change. */
 let places = new Map<string, number>();
 
-/** Where this name stands among these and any others. */
+/** The ranks of these names and any others. */
 function placed(rows: readonly Row[]): ReadonlyMap<string, number> {
   if (rows.some(({ node }) => !places.has(node.name))) {
     const all = [...new Set(rows.map(({ node }) => node.name))].sort(nameCollator.compare);
@@ -66,7 +66,7 @@ function placed(rows: readonly Row[]): ReadonlyMap<string, number> {
   return places;
 }
 
-/** What is not known comes last whichever way the rest is sorted. */
+/** Sorted rows; unknown values are last in either direction. */
 export function sortFilter(rows: readonly Row[], filter: Filter, key: SortKey, down: boolean): Row[] {
   const turn = down ? -1 : 1;
   const place = placed(rows);

@@ -1,4 +1,4 @@
-/** Order and groups where there is no table head to press: cards, and so every phone. */
+/** Sort order and grouping where there is no table head: for cards, and so on phones. */
 
 import type { VNode } from "preact";
 import { GROUPINGS, type Grouping } from "../../core/nodes/node-groups";
@@ -7,7 +7,7 @@ import { GROUPING_LABELS } from "../../core/jobs/job-labels";
 import { setQuery } from "../../state/router";
 import type { SortKey } from "./sort-filter";
 
-/** Each the way round that is asked for first. */
+/** Each in its usual direction. */
 const SORTS: readonly (readonly [string, string])[] = [
   ["-state", t`Worst first`], ["name", t`Name`], ["-cpu", t`CPU`], ["-memory", t`Memory`], ["-disk", t`Disk`], ["-network", t`Network`], ["-load", t`Load`], ["-temperature", t`Temperature`], ["-updates", t`Updates`], ["-up", t`Uptime`],
 ]; // prettier-ignore

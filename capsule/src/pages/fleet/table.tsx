@@ -39,7 +39,7 @@ const COLUMNS: readonly { key: SortKey | null; label: string; right?: boolean }[
 
 interface Props {
   lines: readonly TableLine[];
-  /** Who belongs to a group, also while it is closed. */
+  /** The nodes of a group, also while it is closed. */
   members: (group: string) => readonly string[];
   sort: SortKey;
   down: boolean;
@@ -50,11 +50,11 @@ interface Props {
 
 const keyOf = (line: TableLine | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
 
-/** Where the keys were: who comes back goes on from there. */
+/** The row of the keyboard cursor, restored when the user returns. */
 let stood = "";
 
 export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold }: Props): VNode {
-  // The row that the keys act on is known by what it shows: rows that come, go or fold above it do not put another in its place.
+  // The current row is known by its key: rows that appear, disappear or fold above it do not change it.
   const [here, setHere] = useState({ key: stood, index: 0 });
   const place = (key: string): number => lines.findIndex((line) => keyOf(line) === key);
   const found = keyOf(lines[here.index]) === here.key ? here.index : place(here.key);
@@ -64,7 +64,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
   const stand = (index: number): void => setHere({ key: (stood = keyOf(lines[index])), index });
-  // Before the browser sees the next key, so that it goes to the row that is shown as the current one.
+  // Before the browser handles the next key, so that it goes to the visible current row.
   useLayoutEffect(() => {
     if (!wanted.current) return;
     wanted.current = false;
@@ -83,7 +83,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
     last.current = keyOf(line);
   };
   const enter = (line: TableLine): void => ("id" in line ? go(`/n/${line.id}`) : onFold(line.group));
-  /** The row that something happened in; its handlers are the table's, which has one of each. */
+  /** The row of an event; the table has one handler of each kind for all rows. */
   const rowAt = (target: EventTarget | null): number => Number(target instanceof Element ? (target.closest<HTMLElement>("[data-index]")?.dataset.index ?? -1) : -1);
   return (
     <div
@@ -169,7 +169,7 @@ function GroupRow({ line, ids, index, current }: Placed & { line: Extract<TableL
     >
       <span role="rowheader" class="row">
         {mayAct.value && <RowCheckbox ids={ids} label={t`Select all of ${groupName(line.group)}`} tab={-1} />}
-        {/* A row of a table cannot say that it is open: the button in it does, and the row takes the press. */}
+        {/* A table row cannot have an expanded state: its button has, and the row handles the click. */}
         <button type="button" class="fold row" tabIndex={-1} aria-expanded={!line.closed}>
           <Icon name="chevron-down" size="small" />
           <span class="cut">{groupName(line.group)}</span> <span class="t3">{line.size}</span>
@@ -185,7 +185,7 @@ function GroupRow({ line, ids, index, current }: Placed & { line: Extract<TableL
 const upTime = ({ identity }: NodeView, at: number): string => (identity.booted_at ? shortDuration(at - identity.booted_at) : UNKNOWN);
 
 function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null {
-  // What time alone changes of it: otherwise it is drawn with its own values only.
+  // The part that changes with time alone; everything else is redrawn with the row's own values.
   const aged = useComputed(() => {
     const known = nodeSignal(id)?.value;
     return known && `${rowOf(known, now.value).health} ${upTime(known, now.value)}`;
@@ -202,7 +202,8 @@ function NodeRow({ id, index, current }: Placed & { id: string }): VNode | null 
   const label = t`${node.name}, ${GLYPH_WORDS[glyph].toLowerCase()}, CPU ${gone ? UNKNOWN : percent(status.cpu)}, memory ${gone ? UNKNOWN : percent(status.memory)}, ${updates ?? t`unknown`} updates`;
   const up = gone ? UNKNOWN : upTime(node, now.peek());
   const picks = mayAct.value;
-  // What seldom changes is passed by with most values (a part is, an element is not: hence the fragments); a node that is told of as a whole comes anew.
+  // Parts that rarely change are skipped with most values: components are, elements are not, hence the fragments. A whole new view of a node
+  // redraws them.
   const who = useMemo(
     () => (
       <>

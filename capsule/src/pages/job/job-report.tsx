@@ -8,7 +8,7 @@ import { Glyph } from "../../ui/glyph";
 import { Failure } from "../../ui/load-states";
 import { PlanTable } from "./plan-table";
 
-/** The plan of a job and what it left to be looked after. */
+/** The plan of a job, and what the user should check after it. */
 export function JobReport({ job }: { job: JobView }): VNode {
   const [plan, setPlan] = useState<PlanView | null>(null);
   const [report, setReport] = useState<ReportView | null>(null);

@@ -141,7 +141,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
   );
 }
 
-/** Why nothing new comes of what is shown. */
+/** Why the shown job gets no updates. */
 function Fault({ detail }: { detail: JobDetail }): VNode | null {
   const failure = detail.failure.value;
   if (!failure) return null;
@@ -155,7 +155,7 @@ function Fault({ detail }: { detail: JobDetail }): VNode | null {
   return <StaleNotice failure={failure} onRetry={() => detail.again()} />;
 }
 
-/** How long a job has printed nothing, once that is long: it may hang, or ask something that nobody can answer. */
+/** How long a job has printed nothing, once that is long: it may hang, or wait for input that it cannot get. */
 function Quiet({ detail, job }: { detail: JobDetail; job: JobView }): VNode | null {
   const seen = useRef({ bytes: job.output_bytes, at: 0 });
   const bytes = Math.max(detail.received.value, job.output_bytes);
@@ -168,7 +168,7 @@ function Elapsed({ job }: { job: JobView }): VNode {
   return <span class="num">{elapsed(job.started_at ?? 0, job.ended_at, now.value)}</span>;
 }
 
-/** Takes back what waits; stops what runs as far as its phase allows; what hangs after that is ended by force, on order. */
+/** Cancels a waiting job and stops a running one as far as its phase allows. A job that hangs after that can be stopped by force. */
 function StopButton({ job, node }: { job: JobView; node: string }): VNode {
   const [asking, setAsking] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -189,7 +189,7 @@ function StopButton({ job, node }: { job: JobView; node: string }): VNode {
       close();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      // A note would lie beneath the question.
+      // A toast would be covered by the question.
       if (there.current) setWrong(error.detail);
       else toast("fail", t`The job was not stopped`, error.detail);
     } finally {

@@ -1,4 +1,4 @@
-/** The output of a job as it comes: followed, held, searched, copied, as plain text, and whole as a file. */
+/** The output of a job, live: follow, pause, search, copy, plain text, and a download of all of it. */
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -21,7 +21,7 @@ import { Time } from "../../ui/time";
 
 const Screen = lazy<ScreenProps>(t`the terminal`, async () => (await import("../../terminal/screen")).Screen);
 const TEXT_MS = 1000;
-/** Of the search, with room for how far it looked. */
+/** The width of the search, with room for its progress. */
 const WIDE = "330px";
 
 interface Props {
@@ -39,10 +39,10 @@ export function Output({ detail, job, node }: Props): VNode {
   const [wrapped, setWrapped] = useState(false);
   const [plain, setPlain] = useState(false);
   const [full, setFull] = useState(false);
-  /** So many lines are all that is held of it; 0 = it is held whole. */
+  /** The maximum of lines once the buffer is full; 0 = the buffer has everything. */
   const [kept, setKept] = useState(0);
   const ended = jobEnded(job.state);
-  // Each piece that arrives draws this anew, so that what waits is told as it grows.
+  // Each chunk redraws this, so that the number of waiting bytes is current.
   const received = Math.max(detail.received.value, ended ? job.output_bytes : 0);
   const label = t`Output of ${jobLabel(job)} on ${node}`;
   const ready = (made: ScreenHandle): void => {
@@ -59,7 +59,7 @@ export function Output({ detail, job, node }: Props): VNode {
   };
   useEffect(() => {
     if (!full) return undefined;
-    // With what comes and with the width, lines take more rows or fewer.
+    // New output and the width change how many rows the lines take.
     const look = (): void => setKept(screen.current?.lines() ?? 0);
     look();
     const timer = setInterval(look, TEXT_MS);
@@ -158,7 +158,7 @@ export function Output({ detail, job, node }: Props): VNode {
 
 type ScreenRef = { readonly current: ScreenHandle | null };
 
-/** Steps through what is on the screen, from the newest match backwards. */
+/** Steps through the matches in the buffer, from the newest backwards. */
 function Search({ screen, kept }: { screen: ScreenRef; kept: number }): VNode {
   const [words, setWords] = useState("");
   const [place, setPlace] = useState(0);
@@ -207,7 +207,7 @@ function Search({ screen, kept }: { screen: ScreenRef; kept: number }): VNode {
   );
 }
 
-/** The same lines as text, for those who have them read out; new ones each second at most. */
+/** The same lines as text for screen readers, updated once a second at most. */
 function Plain({ label, screen, received }: { label: string; screen: ScreenRef; received: number }): VNode {
   const [text, setText] = useState(() => screen.current?.text() ?? "");
   const newest = useRef(received);
@@ -215,7 +215,7 @@ function Plain({ label, screen, received }: { label: string; screen: ScreenRef; 
   useEffect(() => {
     let shown = -1;
     const timer = setInterval(() => {
-      // What has arrived is on the screen a moment later, so each number is looked at twice.
+      // Received output is on screen a moment later, so each number is checked twice.
       const next = screen.current?.text() ?? "";
       if (shown !== newest.current || next.length !== text.length) setText(next);
       shown = newest.current;

@@ -8,7 +8,7 @@ import { Icon } from "../../ui/icon";
 
 const MOST = 500;
 
-/** Everything that a plan does, removals first, and what it leaves as it is. */
+/** All changes of a plan, removals first, and what it keeps back. */
 export function PlanTable({ plan }: { plan: PlanView }): VNode {
   const steps = [...plan.steps].sort((a, b) => Number(Boolean(a.to)) - Number(Boolean(b.to)));
   return (

@@ -23,7 +23,7 @@ import { usePaged } from "../use-paged";
 const EVERY_MS = 4000;
 const NEWEST = 50;
 
-/** Servers that were added, removed or given a new agent, the newest first; each opens what it did, and how to go on where it failed. */
+/** Added, removed and updated servers, the newest first. Each row opens the deployment, and a retry if it failed. */
 export function Deployments(): VNode {
   const { list, found, failure } = usePaged<DeploymentView, Page<DeploymentView>>(
     async (cursor) => {
@@ -35,7 +35,7 @@ export function Deployments(): VNode {
   );
   const load = (): void => void list.refresh();
   useEffect(load, [list, deploymentStates.value]);
-  // What others begin is not told live: it is asked for while the list is seen.
+  // Deployments of other users are not sent live: the visible list polls.
   usePolling("", EVERY_MS, () => readNewest(NEWEST), () => true);
   useEffect(() => found?.items.forEach((one) => deploymentEnded(one) || followDeployment(one)), [found]);
   if (failure && !found) return <Failure title={t`The deployments could not be read`} error={failure} onRetry={load} />;

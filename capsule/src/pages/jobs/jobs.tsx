@@ -32,7 +32,7 @@ const CHIPS = [
   { key: "other", label: t`Cancelled or expired`, mark: <Glyph kind="off" label="" /> },
 ];
 
-/** What was ordered: jobs on nodes, and servers that were added or removed. */
+/** Jobs on nodes, and added or removed servers. */
 export function JobsPage(): VNode {
   const of = pageUrl.value.query.get("of") === "deployments" ? "deployments" : "jobs";
   return (
@@ -70,7 +70,7 @@ function Jobs(): VNode {
     [asked],
   );
   const load = (): void => void list.refresh();
-  // The newest jobs are read again by each event about one: then this list is, too.
+  // Each event about a job reloads the newest jobs, and then this list.
   const heard = known.value.map((job) => `${job.id}${job.state}`).join();
   useEffect(load, [list, heard]);
   const filtered = state !== "" || action !== "" || mine;

@@ -14,7 +14,7 @@ function jobDuration(job: JobView, at: number): string {
   return job.started_at === null ? "—" : lasted(job.started_at, job.ended_at, at);
 }
 
-/** Where it stands, in words. */
+/** The status of a job in plain words. */
 function jobStatusText(job: JobView): string {
   if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, job.action)}${job.progress_percent === null ? "" : `, ${job.progress_percent}%`}`;
   if (job.state === "succeeded" && job.changes.length) return t`Succeeded, ${job.changes.length} ${pluralWord(job.changes.length, "change")}`;

@@ -8,7 +8,7 @@ import { SecretField } from "../../ui/field";
 import { Frame } from "./frame";
 import { NewPassword, NO_PASSWORD, unmet } from "./new-password";
 
-/** A password that is good for one log-in only: nothing else opens before there is another. */
+/** A password for one sign-in only: the user must choose another one first. */
 export function ChangePage(): VNode {
   const username = user.value?.username ?? "";
   const asks = !knowsCurrentPassword();

@@ -8,7 +8,7 @@ import { Button } from "../../ui/button";
 import { RecoveryCodes, SecretToScan } from "../settings/second-factor";
 import { Frame } from "./frame";
 
-/** A second factor is required and not there yet: nothing else opens before it. */
+/** A second factor is required: the user must set it up first. */
 export function EnrolPage(): VNode {
   const [secret, setSecret] = useState<TotpView | null>(null);
   const [codes, setCodes] = useState<readonly string[] | null>(null);

@@ -8,22 +8,22 @@ import { Icon, Logo } from "../../ui/icon";
 interface Props {
   title: string;
   text: ComponentChildren;
-  /** Why it was refused, spoken at once. */
+  /** The reason of a refusal, announced immediately by screen readers. */
   refusal?: string;
-  /** What helps against it. */
+  /** The action that helps. */
   action?: ComponentChildren;
-  /** What is to be known where nothing was refused. */
+  /** Information without a refusal. */
   note?: string | null;
   children: ComponentChildren;
 }
 
-/** One card under the sky: everything that comes before the page itself. */
+/** The card around all steps before the page itself. */
 export function Frame({ title, text, refusal, action, note, children }: Props): VNode {
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   const words = location.protocol === "https:" ? t`Encrypted connection` : local ? t`Local connection` : t`This connection is not encrypted`;
   useEffect(() => {
     document.title = `${title} · Stardust`;
-    // A browser heeds `autofocus` once for a document: the second card has to ask.
+    // A browser applies `autofocus` once per document: the second card sets the focus itself.
     if (document.activeElement === document.body) document.querySelector<HTMLElement>("[autofocus]")?.focus();
   }, [title]);
   return (

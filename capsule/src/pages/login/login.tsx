@@ -27,7 +27,7 @@ export function LoginPage(): VNode {
   }
 }
 
-/** Seconds left until `until` (ms), counted down once a second. */
+/** Seconds until `until` (ms), updated once a second. */
 function useCountdown(until: number): number {
   const [left, setLeft] = useState(0);
   useEffect(() => {

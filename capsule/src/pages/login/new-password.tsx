@@ -19,7 +19,7 @@ const RULES = {
 const STRENGTHS = [t`none`, t`weak`, t`fair`, t`good`, t`strong`];
 const NAMES = Object.keys(RULES) as (keyof typeof RULES)[];
 
-/** The rules that are not met, in words; empty = the hub is likely to take it (its word is the last). */
+/** The rules that are not met, in plain words; empty = the hub will probably accept it. */
 export function unmet({ password, repeat }: NewPasswordEntries, username: string, current: string): string {
   const rules = passwordRules(password, repeat, username, current);
   const missing = NAMES.filter((name) => !rules[name]).map((name) => RULES[name]);
@@ -34,7 +34,7 @@ interface Props {
   autofocus?: boolean;
 }
 
-/** A password, the same again, and the rules as they are met. */
+/** A password, its repetition, and the rules with their state. */
 export function NewPassword({ entries, onChange, username, current, autofocus = false }: Props): VNode {
   const { password, repeat } = entries;
   const rules = passwordRules(password, repeat, username, current);

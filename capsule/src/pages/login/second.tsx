@@ -12,11 +12,11 @@ import { Frame } from "./frame";
 interface Props {
   username: string;
   onCode: (code: string) => Promise<void>;
-  /** Back to user name and password, with the reason; empty = the user's wish. */
+  /** Returns to user name and password with the reason; empty = by choice. */
   onBack: (why: string) => void;
 }
 
-/** The second step of a log-in: the code of the moment, or one of the recovery codes. */
+/** The second step of a sign-in: the current code or a recovery code. */
 export function SecondStep({ username, onCode, onBack }: Props): VNode {
   const [recovery, setRecovery] = useState(false);
   const [code, setCode] = useState("");

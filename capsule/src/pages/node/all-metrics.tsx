@@ -1,4 +1,4 @@
-/** Every value that a node measures, with a chart of each that is picked. */
+/** All values of a node, with a chart for each selected one. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -23,11 +23,11 @@ import { HistoryFailure, usePanels } from "./overview";
 import { OnePanel } from "./panels";
 import { WindowBar } from "./time-bar";
 
-/** The first goes when there is one more, or the address grows longer than every proxy takes. */
+/** Above this the first chart is removed, because some proxies refuse a longer URL. */
 const MOST_CHARTS = 100;
 const MOST_CHARS = 5000;
 
-/** The address holds which are drawn, so that a reload, a link and the way back show them again. */
+/** The URL holds the selected charts, so that a reload, a link and going back show them again. */
 const picked = (): string[] => [...new Set(pageUrl.value.query.getAll("chart"))];
 
 function turn(series: string): void {

@@ -1,4 +1,4 @@
-/** What is said while the history of a window is being read, or could not be. */
+/** Status texts while the history of a window is loading, or after it failed. */
 
 import type { VNode } from "preact";
 import { t } from "../../core/text/i18n";
@@ -10,12 +10,12 @@ import { useLoadingStage } from "../../ui/use-loading-stage";
 
 interface Props {
   failure: { detail: string; instance: string } | null;
-  /** It is being read for the first time. */
+  /** The first read is running. */
   reading: boolean;
   onRetry: () => void;
 }
 
-/** Above the charts; give it the window as its key, since each is awaited for itself. */
+/** Shown above the charts. Use the window as its key, because each window has its own status. */
 export function HistoryStatus({ failure, reading, onRetry }: Props): VNode | null {
   const again = (
     <Button slim icon="rotate-cw" onClick={onRetry}>
@@ -40,7 +40,7 @@ function Slow({ action }: { action: VNode }): VNode | null {
   ) : null;
 }
 
-/** On a plot that still shows another window than the one that was asked for. */
+/** Shown over a plot that still has another window's data. */
 export function Reading({ failed }: { failed: boolean }): VNode | null {
   return useLoadingStage() ? <span class="reading">{failed ? t`could not be read` : t`reading…`}</span> : null;
 }

@@ -21,7 +21,7 @@ export function NodeJobs({ id }: { id: string }): VNode {
     [id],
   );
   const load = (): void => void list.refresh();
-  // What happens to this node's jobs is told by the list that is kept live.
+  // The live list of jobs shows when this node's jobs change.
   const heard = jobs.value.filter((job) => job.node_id === id).map((job) => job.id + job.state).join();
   useEffect(load, [list, heard]);
   if (failure && !found) return <Failure title={t`The jobs could not be read`} error={failure} onRetry={load} />;

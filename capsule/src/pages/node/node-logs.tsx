@@ -1,4 +1,4 @@
-/** Lines of a node's system log, the newest first: only where its owner asks for them. */
+/** Lines of a node's system log, the newest first, if its owner has enabled them. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";

@@ -21,11 +21,11 @@ import { AgentSettings } from "./agent-settings";
 interface Typed {
   name: string;
   tags: readonly string[];
-  /** What it is a change of. */
+  /** The view that the input changes. */
   seen: NodeView;
 }
 
-/** What is typed and not saved, kept for as long as the node's page is open: its other tabs take these fields away. */
+/** Unsaved input, kept while the node's page is open: its other tabs remove these fields. */
 const typed = new WeakMap<NodeDetail, Typed>();
 
 export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
@@ -85,7 +85,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
   const held = useRef({ name, tags });
   held.current = { name, tags };
   useEffect(() => () => void typed.set(detail, { ...held.current, seen: seen.current }), []);
-  // What others make of it meanwhile is followed, and not written back over; of the tags, what was added and taken away here stays so on theirs.
+  // Changes of other users are shown and not overwritten. Tags added or removed here stay so on the new tags.
   useEffect(() => {
     const before = seen.current;
     seen.current = view;
@@ -101,11 +101,11 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
     setWrong("");
     const wanted = { name: name.trim(), tags };
     try {
-      // A name that is typed here is meant, whatever it is by now.
+      // A name that is typed here is intended, whatever the current one is.
       const edit = await editNode(view.id, (now) => rebasePatch(now, { name: wanted.name === view.name ? view.name : now.name, tags: view.tags }, wanted));
       if (!edit) return;
       setTags(edit.after.tags);
-      // It may be another one by now, told in one go with ours.
+      // It may have changed again, in the same message as ours.
       setName((held) => (held.trim() === wanted.name ? (nodeSignal(view.id)?.peek().name ?? held) : held));
       toast("done", t`Saved`, edit.after.name, { label: t`Undo`, run: () => void undo(edit) });
     } catch (error) {
@@ -115,7 +115,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
       setBusy(false);
     }
   };
-  /** Takes back what was changed, and nothing that others changed since. */
+  /** Reverts its own changes, and keeps later changes of other users. */
   const undo = async (edit: Edit): Promise<void> => {
     try {
       const back = await editNode(view.id, (now) => rebasePatch(now, edit.after, edit.before));

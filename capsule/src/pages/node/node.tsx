@@ -44,7 +44,7 @@ import { refusal, start, UpgradeMenu } from "./upgrade";
 const hasCharts = (tab: NodeTab): boolean => tab === "overview" || tab === "measures";
 
 export function NodePage({ id, tab }: { id: string; tab: NodeTab }): VNode {
-  // Also while the node is read: who goes from one to the next chooses a range at once.
+  // Also while the node loads: a user who steps through nodes can select a range immediately.
   useViewKeys(hasCharts(tab));
   const detail = useMemo(() => new NodeDetail(id), [id]);
   useEffect(() => () => detail.close(), [detail]);
@@ -143,7 +143,7 @@ function Loaded({ detail, view, tab }: { detail: NodeDetail; view: NodeView; tab
 
 const counted = (count: number | null | undefined): { count?: number } => (count ? { count } : {});
 
-/** From here on the hub calls a clock wrong. */
+/** The hub calls a clock wrong from here on. */
 const WRONG_CLOCK_S = 30;
 
 function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode {
@@ -208,7 +208,7 @@ function Head({ view, standing }: { view: NodeView; standing: GlyphKind }): VNod
   );
 }
 
-/** The one thing about this node that is to be known first. */
+/** The most important note about this node. */
 function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VNode | null {
   const job = runningOn.value.get(view.id);
   const at = view.latest["cpu.total"]?.at;
@@ -238,7 +238,7 @@ function Notice({ view, standing }: { view: NodeView; standing: GlyphKind }): VN
       </Banner>
     );
   }
-  // Without a link the page cannot know; its own banner says so.
+  // Without a connection the page cannot know; the banner says so.
   if (standing === "stale" && at !== undefined && lostSince.value === null) {
     return (
       <Banner kind="calm" mark={<Glyph kind="stale" label="" />}>

@@ -1,4 +1,4 @@
-/** How a node was lost, as the hub's event says, or its start. */
+/** Why a node is offline, from the hub's event or its restart. */
 
 import { offlineReason, RESTARTED } from "../../core/nodes/offline-reason";
 import { t } from "../../core/text/i18n";
@@ -9,7 +9,7 @@ import { nodeSignal } from "../../state/fleet";
 import { hubStarted } from "../../state/live/link";
 
 interface OfflineText {
-  /** Where a line has to do. */
+  /** A shorter text for one line. */
   short: string;
   long: string;
 }
@@ -21,7 +21,7 @@ const LOST: Record<string, OfflineText> = {
   sent_away: { short: t`Disconnected by Ground Control`, long: t`Ground Control closed the connection; its log says why.` },
 };
 
-/** Undefined where it is too long ago to be among the newest events, or is not known. */
+/** Undefined if the event is older than the newest events, or unknown. */
 export function offlineText(id: string): OfflineText | undefined {
   const how = offlineReason(id, nodeSignal(id)?.value.last_seen_at ?? 0, hubStarted, events.value);
   if (how !== RESTARTED) return how === undefined ? how : LOST[how];

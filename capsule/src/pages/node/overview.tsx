@@ -29,7 +29,7 @@ interface Props {
   shown: TimeRange;
 }
 
-/** What happened in the window; asked for a little further back, so that it is not asked for anew each second. */
+/** Jobs and events in the window. They are read from a little further back, so that they need not be read again each second. */
 function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   const span = shown.range === "live" && !shown.zoom ? { from: hubNow() - LIVE_S, to: 0 } : spanOf(shown, hubNow(), points());
   const from = Math.floor(span.from / MINUTE_S) * MINUTE_S;
@@ -40,7 +40,7 @@ function useMarks({ detail, node, shown }: Props): readonly ChartMark[] {
   return useMemo(() => chartMarks(jobs, found, node.identity.booted_at, { from, to: Infinity }, earlier, uptime?.step), [jobs, found, node.identity.booted_at, from, earlier]);
 }
 
-/** Charts of these series: filled, read and kept up to date. */
+/** Charts of these series, loaded and kept current. */
 export function usePanels({ detail, node, shown }: Props, names: readonly string[]): Omit<PanelProps, "lines"> {
   const wanted = names.join();
   const key = timeRangeKey(shown);
@@ -96,7 +96,7 @@ export function Overview(props: Props): VNode {
   );
 }
 
-/** Beside charts of a time that is over: what has no chart shows the newest value. */
+/** Beside charts of the past: parts without a chart show the newest value. */
 const Now = ({ past }: { past: boolean }): VNode | null => (past ? <span class="tag">{t`now`}</span> : null);
 
 const MANY_CORES = 64;
@@ -104,7 +104,7 @@ const MANY_CORES = 64;
 const COLUMNS = 8;
 const HOT = 85;
 
-/** One cell a core; arrows walk through them, and the one that is looked at is named below. */
+/** One cell for each core. Arrows select a core, which is named below. */
 function Cores({ view, past }: { view: NodeView; past: boolean }): VNode | null {
   const [looked, setLooked] = useState(-1);
   const cores = [...labelled(view.latest, "cpu.core")].sort((a, b) => Number(a[0]) - Number(b[0]));

@@ -1,4 +1,4 @@
-/** What is installed on a node, by name. */
+/** The installed packages of a node, by name. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -40,7 +40,7 @@ export function Packages({ detail }: { detail: NodeDetail }): VNode | null {
     [detail.id, needle],
   );
   const load = (): void => void list.refresh();
-  // The node's version grows when it tells of other packages.
+  // This time changes when the node reports other packages.
   const version = detail.view.value?.updates.checked_at;
   useEffect(load, [list, version]);
   if (found?.at === null) return <Empty icon="package" title={t`No packages reported yet`} text={t`Spider reads the package database when it connects, and again when it changes.`} />;

@@ -1,4 +1,4 @@
-/** The charts of a node: which series each shows, on which scale, in which words. */
+/** The charts of a node: their series, scales and formats. */
 
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
@@ -28,20 +28,20 @@ export interface PanelProps {
   detail: NodeDetail;
   node: NodeView;
   shown: TimeRange;
-  /** With which moment the live window ends. */
+  /** The end of the live window. */
   until: number;
   group: ChartGroup;
 }
 
-/** How far what is shown is what was asked for. */
+/** How far the shown data is the requested one. */
 export interface Standing {
-  /** It is still being read. */
+  /** It is still loading. */
   loading: boolean;
-  /** It was read for another window. */
+  /** It belongs to another window. */
   other: boolean;
 }
 
-/** The data of some lines in the window that is shown. What is there already of a window that is still being read is shown meanwhile. */
+/** The data of some lines in the current window. Data of a window that is still loading is shown as far as it has arrived. */
 export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & Standing {
   const names = lines.map((line) => line.series);
   const rhythm = Math.max(...names.map((name) => rhythmOfMetric(parseSeries(name)?.metric ?? "")), 1);
@@ -64,7 +64,7 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
   const count = names.length;
   const columns: Columns = { times: together.times, values: together.values.slice(0, count) };
   const loading = past.key !== window;
-  // Of one sample a bucket, lowest and highest say nothing new.
+  // With one sample a bucket, minimum and maximum add nothing.
   const band = own.step > rhythm ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
   return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), hole: loading ? Infinity : Math.max(own.step * 1.5, rhythm * GAP_INTERVALS), loading, other: loading };
 }
@@ -112,17 +112,17 @@ function Panel({ label, title, lines, more = [], detail, node, shown, until, gro
   );
 }
 
-/** The compare page of one series, with this node in it and the same window. */
+/** The compare page for one series with this node and the same window. */
 function compareTarget(id: string, series: string, query: URLSearchParams): string {
   const next = new URLSearchParams({ nodes: id, metric: series });
   for (const name of ["range", "from", "to"]) if (query.has(name)) next.set(name, query.get(name) ?? "");
   return `/compare?${next.toString()}`;
 }
 
-/** Bytes that it has; null = not known. */
+/** Memory in bytes; null = unknown. */
 export const memoryOf = (node: NodeView): number | null => node.latest["memory.total"]?.value ?? (node.identity.memory_bytes || null);
 
-/** The last value of a window that is not now. */
+/** The last value of a window in the past. */
 function lastOf({ columns }: ChartData, index: number): number | null {
   const column = columns.values[index];
   return column?.findLast((value) => value != null) ?? null;
@@ -143,7 +143,7 @@ export const LOAD_LINES: readonly Line[] = [
   { series: "load.15", name: t`15 min`, colour: 5, dashed: true },
 ];
 
-/** Steal is shown where there is any: on a machine of one's own it is a line at nothing. */
+/** Steal is shown only if there is any: on physical machines it is always zero. */
 function cpuLines(view: NodeView): readonly Line[] {
   return (view.latest["cpu.steal"]?.value ?? 0) > 0.5 ? CPU_LINES : CPU_LINES.slice(0, 3);
 }
@@ -160,7 +160,7 @@ export function LoadPanel(props: PanelProps): VNode {
   return <Panel {...props} label={t`Load`} lines={LOAD_LINES} words={PLAIN_FORMAT} />;
 }
 
-/** Busiest first; `lo` is nobody's network. */
+/** Busiest first; `lo` is no network. */
 function byTraffic(view: NodeView, first: string, second: string, skip: (name: string) => boolean): string[] {
   const sent = labelled(view.latest, second);
   return [...labelled(view.latest, first)]
@@ -210,7 +210,7 @@ export function diskLines(name: string): readonly Line[] {
   ];
 }
 
-/** The choice stays while the page is open: the busiest one of the first look, then what was picked. */
+/** The choice stays while the page is open: the busiest one at first, then the selected one. */
 export function useChoice(names: readonly string[]): [string, (name: string) => void] {
   const [picked, setPicked] = useState("");
   const [first, setFirst] = useState("");
@@ -252,7 +252,7 @@ export function TemperaturePanel(props: PanelProps): VNode {
   return <Panel {...props} label={t`Temperature`} lines={sensorLines(props.node)} words={DEGREE_FORMAT} />;
 }
 
-/** One series alone, whichever it is. */
+/** A panel for any single series. */
 export function OnePanel({ series, words, wide, ...props }: PanelProps & { series: string; words: ValueFormat; wide: boolean }): VNode {
   return <Panel {...props} label={seriesLabel(series)} lines={[{ series, name: "", colour: 1, filled: true }]} words={words} wide={wide} />;
 }

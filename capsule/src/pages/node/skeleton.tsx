@@ -8,12 +8,12 @@ import { useLoadingStage } from "../../ui/use-loading-stage";
 
 const CARDS = ["two-wide", "", "", "", "", "", "", ""] as const;
 
-/** A plot to come, in a plot's place. */
+/** A placeholder for a plot. */
 export function Skeleton({ what }: { what: string }): VNode | null {
   return useLoadingStage() ? <div class="skeleton plot-skeleton" role="group" aria-busy="true" aria-label={t`Loading ${what}`} /> : null;
 }
 
-/** A node's page to come: the shape of its head and of its cards. */
+/** A placeholder for a node's page, in the shape of its header and cards. */
 export function PageSkeleton({ name, onRetry }: { name: string | undefined; onRetry: () => void }): VNode | null {
   const stage = useLoadingStage();
   if (!stage) return null;

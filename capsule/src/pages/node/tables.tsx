@@ -1,4 +1,4 @@
-/** What a node says of itself that is no number over time: its processes, its parts, its services. */
+/** Tables that a node reports: processes, hardware, services. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -21,7 +21,7 @@ interface Props {
   detail: NodeDetail;
 }
 
-/** The tables of a tab, once they are read. */
+/** The tables of a tab, once they are loaded. */
 function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subject[]; nothing: VNode }): VNode | null {
   useEffect(() => void detail.loadTables(), [detail]);
   const tables = detail.tables.value;
@@ -42,14 +42,14 @@ function Tables({ detail, subjects, nothing }: Props & { subjects: readonly Subj
 interface Subject {
   name: string;
   title: string;
-  /** What an empty table means. */
+  /** The text for an empty table. */
   none: string;
   order?: RowOrder;
-  /** Columns that are shown; all of them without it. */
+  /** The shown columns; all by default. */
   only?: readonly string[];
-  /** What a phone shows first; the rest is to the right of it. */
+  /** The first columns on a phone; the others are to the right. */
   first?: readonly string[];
-  /** Rows change by the second, so that they can be held still. */
+  /** Rows change every second, so the table can be paused. */
   restless?: boolean;
 }
 
@@ -79,13 +79,13 @@ export function Processes({ detail }: Props): VNode {
 
 const TOP = 30;
 
-/** The busiest, on the overview; all of them have a tab of their own. */
+/** The busiest processes, on the overview; all of them have their own tab. */
 export function TopProcesses({ detail }: Props): VNode | null {
   useEffect(() => void detail.loadTables(), [detail]);
   const tables = detail.tables.value;
   const table = tables?.processes;
   if (!tables && !detail.tablesFailure.value) {
-    // Its place is kept, so that nothing moves when it comes.
+    // Reserves its place, so that nothing moves when it appears.
     return (
       <section class="card two-wide top-processes" aria-label={BUSIEST.title}>
         <header>
@@ -104,7 +104,7 @@ export function Hardware({ detail }: Props): VNode {
   return <Tables detail={detail} subjects={HARDWARE} nothing={<Empty icon="server" title={t`Nothing reported yet`} text={t`Spider reads disks and interfaces within five minutes of its start.`} />} />;
 }
 
-/** What could be upgraded; nothing where the node has not told. */
+/** Available upgrades; nothing if the node has not reported any. */
 export function Available({ detail }: Props): VNode {
   return <Tables detail={detail} subjects={AVAILABLE} nothing={<></>} />;
 }

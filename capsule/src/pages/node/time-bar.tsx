@@ -1,4 +1,4 @@
-/** The time that the charts of a page show together: ranges up to now, any window, and the keys and buttons for both. */
+/** The common time range of a page's charts: ranges that end now, fixed windows, and their keys and buttons. */
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
@@ -29,24 +29,24 @@ const PRESSED = "button, a, summary, [role=option], [role=tab], [role=radio]";
 
 export const shownTimeRange = (): TimeRange => parseTimeRange((name) => pageUrl.value.query.get(name));
 const showTimeRange = (view: TimeRange): void => setQuery(timeRangeQuery(view));
-/** The window as it is now, whether it moves or stands. */
+/** The current window, live or fixed. */
 const spanShown = (view: TimeRange): Span => (view.range === "live" && !view.zoom ? { from: Math.floor(hubNow()) - LIVE_S, to: Math.floor(hubNow()) } : spanOf(view, hubNow(), points()));
 export const points = (): number => pointsFor(innerWidth);
 
-/** Reads what a window needs, again as often as it gets another bucket while the page is seen; a window of the past is read once. */
+/** Loads the data of a window, again with each new bucket while the page is visible. A window in the past is loaded once. */
 export function useHistory(view: TimeRange, names: string, load: (key: string, span: Span, points: number) => Promise<number>): void {
   const key = timeRangeKey(view);
   useEffect(() => {
     if (key === "live") return undefined;
     let timer: ReturnType<typeof setTimeout>;
     let gone = false;
-    /** When it is to be read again; Infinity = it is being read, or there is nothing more to read. */
+    /** The time of the next load; Infinity = it is loading, or there is nothing more to load. */
     let due = 0;
     const read = async (): Promise<void> => {
       due = Infinity;
       const span = spanOf(view, hubNow(), points());
       const step = await load(key, span, points());
-      // Samples of the last seconds may still be on their way.
+      // Samples of the last seconds may still be under way.
       if (gone || (view.zoom && span.to <= hubNow() - SHORTEST_RELOAD_S)) return;
       due = performance.now() + Math.max(SHORTEST_RELOAD_S, step) * 1000;
       wind();
@@ -80,7 +80,10 @@ export function useGroup(view: TimeRange, marks: readonly ChartMark[], zone: str
   };
 }
 
-/** Single keys, where their owner has not switched them off: 1–5 ranges, v shows the chart under the pointer as a table. Space freezes, Escape goes back. `on`: there are charts. */
+/**
+ * Single keys, unless the user has disabled them: 1–5 select ranges, v shows the chart under the pointer as a table. Space pauses, Escape
+ * resets. `on`: the page has charts.
+ */
 export function useViewKeys(on = true): void {
   useEffect(() => {
     if (!on) return undefined;
@@ -107,7 +110,7 @@ function toggleLive(view: TimeRange): void {
   showTimeRange(view.zoom || view.range !== "live" ? { range: "live", zoom: null } : { range: "live", zoom: spanShown(view) });
 }
 
-/** The ranges, and the way to any window without a drag. */
+/** The ranges, and a way to any window without dragging. */
 export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentChildren }): VNode {
   const [asking, setAsking] = useState(false);
   const live = view.range === "live" && !view.zoom;
@@ -139,7 +142,7 @@ export function RangeButtons({ view, mark }: { view: TimeRange; mark: ComponentC
 
 const moment = (at: number, dated: boolean): string => (dated ? `${date(at, dayStart.value)}, ${clock(at, false)}` : clock(at));
 
-/** Which window is shown, while it is none of the ranges; buttons for what a drag does. */
+/** The current window if it is none of the ranges, with buttons for the same changes as a drag. */
 export function WindowBar({ view, loading }: { view: TimeRange; loading: boolean }): VNode | null {
   const { range, zoom } = view;
   if (!zoom) return null;

@@ -24,7 +24,7 @@ const ICONS: Partial<Record<string, IconName>> = {
 }; // prettier-ignore
 export const verbIcon = (action: string): IconName => ICONS[action] ?? "package";
 
-/** Why nothing can be started here; empty = it can. */
+/** Why no job can start here; empty = it can. */
 export function refusal(view: NodeView, action?: Action): string {
   const why = policyRefusal(view.policy, action);
   if (why) return why;
@@ -32,7 +32,7 @@ export function refusal(view: NodeView, action?: Action): string {
   return "";
 }
 
-/** What changes nothing that is installed is not asked about: it starts, and its output is shown. */
+/** Actions that change no installed package start without a question, and their output opens. */
 export function start({ id, name }: NodeView, action: Action): Promise<void> {
   const key = newIdempotencyKey();
   return startJob(`${actionLabel(action)}: ${name}`, () => submitJob(id, { action }, key));

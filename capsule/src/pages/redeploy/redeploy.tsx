@@ -16,7 +16,7 @@ import { ServerFields, SignInFields } from "../add/connection-fields";
 import { credentialsBody, formErrors, knownHostForm, changedKeyReason, type ConnectionForm } from "../add/connection-form";
 import { DEPLOYMENTS, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
-/** Say what will happen, and ask for what is needed to sign in; from then on it is watched like other deployments. */
+/** Explains the deployment and asks for credentials. After that it is followed like other deployments. */
 export function RedeployDialog({ node: id }: { node: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
   return view ? <Ask view={view} /> : null;

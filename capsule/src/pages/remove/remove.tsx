@@ -28,7 +28,7 @@ import { LoadingDialog } from "../add/loading-dialog";
 import { ProgressBar, Steps } from "../add/steps";
 import { DEPLOYMENTS, isUnanswered, SENT_TEXT, startedNote, useSubmit } from "../jobs/submit/use-submit";
 
-/** Type the name, then watch the steps. */
+/** The user types the name, then follows the steps. */
 export function RemoveNodeDialog({ node: id, deployment }: { node: string; deployment?: string }): VNode | null {
   const [view] = useState<NodeView | undefined>(() => nodeSignal(id)?.peek());
   const [running, setRunning, readAgain] = useDeployment(deployment);
@@ -53,11 +53,11 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   const [entries, setEntries] = useState<ConnectionForm>(() => knownHostForm(view.address));
   const [wrong, setWrong] = useState<Partial<Record<keyof ConnectionForm, string>>>({});
   const [refusal, setRefusal] = useState("");
-  /** When one was sent that nothing was heard of. */
+  /** When an unanswered removal was sent. */
   const [unheard, setUnheard] = useState<number | null>(null);
   const { sending, give } = useSubmit();
   const told = deploymentStates.value;
-  // What became of it is read, now and with each deployment that is told of: the hub may have begun it, and may even have done it already.
+  // The result is read now and with each reported deployment: the hub may have started it, or even finished it.
   useEffect(() => {
     if (unheard === null || sending) return;
     let left = false;
@@ -67,7 +67,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
         if (found && !left) onStarted(followDeployment(found));
       },
       (error: unknown) => {
-        if (!(error instanceof ApiError)) throw error; // with the link come the deployments, and this is read again
+        if (!(error instanceof ApiError)) throw error; // deployments arrive with the connection, and then this is read again
       },
     );
     return () => void (left = true);
@@ -88,7 +88,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
       send: () => removeNode(view.id, asks ? credentialsBody(entries) : {}, force),
       taken: onStarted,
       late: (one) => {
-        if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // without contact it is done at once
+        if (one.peek().state === "succeeded") toast("done", t`${view.name} is forgotten`); // without contact it is finished immediately
         else startedNote(what, () => openDeployment(one.peek()));
       },
       refused: (why, error) => {

@@ -146,7 +146,7 @@ function Sessions({ list }: { list: ListState<SessionView> }): VNode {
   );
 }
 
-/** Sessions of one person. */
+/** The sessions of one user. */
 export function SessionTable({ items, onEnded }: { items: readonly SessionView[]; onEnded: (id: string) => void }): VNode {
   return (
     <ul class="card rows-card" aria-label={t`Sessions`}>

@@ -23,14 +23,14 @@ import { ListView, useList } from "./list-view";
 import { useAction } from "./use-action";
 
 const SETTLE_MS = 300;
-/** The result of what was not refused and did not fail. */
+/** The result of an action that was not refused and did not fail. */
 const DONE = "done";
 const REFUSED = "refused";
 const ID = /^[0-9a-z]{26}$/;
 const MOST_EXPORTED = 200_000;
 const COUNT = new Intl.NumberFormat("en");
 
-/** Who did what. The filter stands in the address, so that it can be sent to somebody. */
+/** The audit log. The URL holds the filter, so that it can be shared. */
 export function AuditPage(): VNode {
   const query = pageUrl.value.query;
   const filter: AuditFilter = { actor: query.get("actor") ?? "", action: query.get("action") ?? "" };
@@ -74,7 +74,7 @@ export function AuditPage(): VNode {
   );
 }
 
-/** All rows that fit, as a file: read page by page, so that the hub never holds more than one of them. */
+/** All matching rows as a file. It is read page by page, so that the hub never holds more than one page. */
 function Export({ filter }: { filter: AuditFilter }): VNode {
   const [read, setRead] = useState<number | null>(null);
   const shown = useRef(true);
@@ -173,7 +173,7 @@ function Row({ row, nameOf }: { row: AuditView; nameOf: NameOf }): VNode {
   );
 }
 
-/** By its name where one is known, with the id in the title: a node that is still there, a job and an order for many lead to their pages. */
+/** The name of a target if known, with the id in the title. Existing nodes, jobs and batches link to their pages. */
 function Target({ text, action = "", nameOf }: { text: string; action?: string; nameOf: NameOf }): VNode {
   const id = bareId(text);
   if (!ID.test(id)) return <>{text || "—"}</>;
@@ -188,7 +188,7 @@ function Target({ text, action = "", nameOf }: { text: string; action?: string; 
   );
 }
 
-/** Asks once the typing settles. */
+/** Searches once typing pauses. */
 function FilterText({ label, name, value, placeholder }: { label: string; name: string; value: string; placeholder: string }): VNode {
   const [text, setText] = useState(value);
   useEffect(() => {

@@ -8,7 +8,7 @@ import { Segmented } from "../../ui/segmented";
 
 const NAME_ORDER = new Intl.Collator("en", { numeric: true });
 
-/** Every node, or those of some tags and some by name. Null = every node. */
+/** All nodes, or those of some tags and some by name. Null = all nodes. */
 export function GrantsField({ label, value, onChange, every }: { label: string; value: GrantsView | null; onChange: (grants: GrantsView | null) => void; every: string }): VNode {
   const id = useId();
   const known = rows.value.map(({ node }) => node).sort((a, b) => NAME_ORDER.compare(a.name, b.name));

@@ -1,4 +1,4 @@
-/** How long samples are kept, and what that takes. */
+/** How long samples are kept, and the space that they need. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
@@ -40,7 +40,7 @@ export function HistoryPage(): VNode {
   return <Form key={tiers.map(({ kept_s }) => kept_s).join()} tiers={tiers} onSaved={setTiers} />;
 }
 
-/** Only what was changed here: the others stay as somebody else may have made them meanwhile. */
+/** Saves only the values that were changed here: the others may have been changed by another user meanwhile. */
 async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted): Promise<readonly TierView[]> {
   const asked = { ...(seconds_s ? { seconds_s } : {}), ...(minutes_s ? { minutes_s } : {}), ...(hours_s ? { hours_s } : {}) };
   const { retention } = await patchSettings({ retention: asked });
@@ -50,7 +50,7 @@ async function write({ "1s": seconds_s, "1m": minutes_s, "1h": hours_s }: Wanted
 
 function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers: readonly TierView[]) => void }): VNode {
   const [texts, setTexts] = useState<readonly string[]>(() => tiers.map(({ kept_s }) => retentionText(kept_s)));
-  /** What would go, and is asked about first. */
+  /** The losses that the user must confirm. */
   const [asking, setAsking] = useState<{ going: readonly TierView[]; wanted: Wanted; at: number } | null>(null);
   const act = useAction();
   const faults = texts.map((text, index) => retentionError(text, texts[index - 1]));
@@ -62,7 +62,7 @@ function Form({ tiers, onSaved }: { tiers: readonly TierView[]; onSaved: (tiers:
   const total = tiers.reduce((sum, tier, index) => sum + bytesWhenFull(tier, seconds[index] ?? 0), 0);
   const save = (): void =>
     void act.run(async () => {
-      // What holds now, not when this was opened: a length that was changed meanwhile makes of a longer one a shorter one.
+      // Compares with the current values: a value that was changed meanwhile can turn a longer one into a shorter one.
       const going = shortenedTiers((await loadSettings()).retention, wanted);
       if (going.length) setAsking({ going, wanted, at: now.peek() });
       else onSaved(await write(wanted));

@@ -1,4 +1,4 @@
-/** The hub itself: where it is reached, and what it takes on its machine. */
+/** The hub itself: its addresses, and its use of the machine. */
 
 import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";

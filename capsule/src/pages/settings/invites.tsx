@@ -30,7 +30,7 @@ const STATES: Record<InviteView["state"], string> = { open: t`open`, used: t`use
 
 type Asked = { kind: "new" } | { kind: "revoke"; one: InviteView } | { kind: "made"; made: NewInviteView };
 
-/** How servers join by themselves: the secrets that let them, and those that wait to be let in. */
+/** How servers join by themselves: invite secrets, and nodes that wait for approval. */
 export function InvitesPage(): VNode {
   const list = useList<InviteView>(
     async (cursor) => {
@@ -101,7 +101,7 @@ function howTo(made: NewInviteView): string {
   return t`Put it in a file that only root can read, and pass that file to install.sh on standard input. The script is at ${made.installer.url}, its SHA-256 is ${made.installer.sha256}.${reach}`;
 }
 
-/** Nodes that came with an organisation secret, and may do nothing until somebody lets them in. */
+/** Nodes that joined with an organisation secret and wait for approval. */
 function Approval(): VNode {
   const count = rows.value.filter((row) => row.node.waiting).length;
   return (

@@ -16,18 +16,18 @@ export interface ListState<T> {
   failure: ApiError | null;
   load: () => void;
   more: () => void;
-  /** Changes what is shown without asking again. */
+  /** Changes the shown items without a request. */
   set: (change: (items: readonly T[]) => readonly T[]) => void;
 }
 
-/** Pages of a list. Another question is another list. */
+/** The pages of a list; another `question` is another list. */
 export function useList<T>(load: (cursor?: string) => Promise<Page<T>>, key: (item: T) => string, question = ""): ListState<T> {
   const { list, found, failure } = usePaged<T, Page<T>>(load, key, [question]);
   useEffect(() => void list.refresh(), [list]);
   return { items: found?.items ?? null, next: found?.next ?? null, failure, load: () => void list.refresh(), more: () => void list.more(), set: (change) => list.change(change) };
 }
 
-/** What a role may not see, said plainly. */
+/** The note for a role without the right to see something. */
 export function RoleRefusal({ what }: { what: string }): VNode {
   const who = user.value;
   return <Empty icon="lock" title={t`Your role does not allow this`} text={t`You are signed in as ${who?.username ?? ""}, ${who ? ROLE_LABELS[who.role].toLowerCase() : ""}. ${what} An admin can change your role.`} />;
@@ -37,13 +37,13 @@ interface Props<T> {
   list: ListState<T>;
   /** "the users": fits "could not be read" and "Loading …". */
   what: string;
-  /** Said when the hub refuses. */
+  /** Shown when the hub refuses. */
   refused: string;
   empty: VNode;
   children: (items: readonly T[]) => ComponentChildren;
 }
 
-/** A list in each of its states. */
+/** A list in any state: refused, failed, loading, empty or filled. */
 export function ListView<T>({ list, what, refused, empty, children }: Props<T>): VNode {
   const { items, failure } = list;
   if (failure?.status === 403) return <RoleRefusal what={refused} />;

@@ -17,7 +17,7 @@ import { downloadText } from "../../ui/download";
 import { ActionError, useAction } from "./use-action";
 import { StoreFirstNote, useConfirmStored } from "./secret-once";
 
-/** The new secret as a picture and as text, and the first code from it. */
+/** The new secret as a QR code and as text, and a field for its first code. */
 export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; submit: string; onCode: (code: string) => Promise<void> }): VNode {
   const [code, setCode] = useState("");
   const [wrong, setWrong] = useState("");
@@ -65,7 +65,7 @@ export function SecretToScan({ secret, submit, onCode }: { secret: TotpView; sub
   );
 }
 
-/** Shown once: copy, download or print them, and say so. */
+/** Shown once: the user copies, downloads or prints them, and confirms it. */
 export function RecoveryCodes({ codes, done, onDone }: { codes: readonly string[]; done: string; onDone: () => void }): VNode {
   const [kept, setKept] = useState(false);
   const text = (): string => recoveryText(codes, user.peek()?.username ?? "", location.host);
@@ -143,7 +143,7 @@ function SetUp({ onClose }: { onClose: () => void }): VNode {
   const [codes, setCodes] = useState<readonly string[] | null>(null);
   const act = useAction();
   const guard = useConfirmStored(codes !== null, onClose);
-  /** Its answer has the recovery codes: they find this dialog. */
+  /** The answer contains the recovery codes, so the dialog must stay open for it. */
   const [sent, setSent] = useState(false);
   const begin = (): void => void act.run(async () => setSecret(await beginTotp()));
   useEffect(begin, []);

@@ -8,7 +8,7 @@ import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
 import { Glyph } from "../../ui/glyph";
 
-/** What was not kept is gone with the dialog: closing it the first time only says so. */
+/** The secret is gone with the dialog: the first try to close it only warns. */
 export function useConfirmStored(shown: boolean, close: () => void): { warned: boolean; onClose: () => void } {
   const [warned, setWarned] = useState(false);
   return { warned, onClose: () => (shown && !warned ? setWarned(true) : close()) };
@@ -25,14 +25,14 @@ export function StoreFirstNote({ warned }: { warned: boolean }): VNode | null {
 
 interface Props {
   title: string;
-  /** Of the secret: "One-time password". */
+  /** The label of the secret: "One-time password". */
   label: string;
   secret: string;
   text: string;
   onClose: () => void;
 }
 
-/** A secret that the hub tells a single time. It lives in this dialog alone and goes with it. */
+/** A secret that the hub sends once. It exists in this dialog only. */
 export function SecretOnce({ title, label, secret, text, onClose }: Props): VNode {
   const [kept, setKept] = useState(false);
   const guard = useConfirmStored(!kept, onClose);

@@ -10,15 +10,15 @@ import { Glyph } from "../../ui/glyph";
 export interface Action {
   busy: boolean;
   refusal: string;
-  /** Runs one act at a time and keeps the hub's refusal; true = it was done. */
+  /** Runs one action at a time and keeps the hub's refusal; true = it succeeded. */
   run: (act: () => Promise<void>) => Promise<boolean>;
-  /** Of its dialog, what closes it and what its end says: it stays while the act is under way, so that the answer, which may be told once, finds it. */
+  /** The dialog's close function and status text. It stays open while the action runs, because the answer may be sent only once. */
   held: (close: () => void) => { onClose: () => void; status: string };
 }
 
 /**
- * An act that the hub may refuse. Not doing it after all (the question for the password was closed) is no refusal. A refusal that finds its dialog
- * closed is told by a note, which `what` heads.
+ * An action that the hub may refuse. A closed password question is no refusal. If the dialog is closed by then, a toast with the title `what`
+ * shows the refusal.
  */
 export function useAction(what = t`Not done`): Action {
   const [busy, setBusy] = useState(false);

@@ -99,7 +99,7 @@ interface TypedProps {
   act: () => Promise<void>;
 }
 
-/** An act that cannot be undone: the name is typed first. */
+/** An irreversible action: the user types the name first. */
 export function Typed({ name, title, text, button, onClose, act: run }: TypedProps): VNode {
   const [typed, setTyped] = useState("");
   const act = useAction();

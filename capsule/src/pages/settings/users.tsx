@@ -164,7 +164,7 @@ const RULE_HINTS: Record<RuleKey, string> = {
   all: t`Everyone without one must set it up before doing anything else.`,
 };
 
-/** Who must have a second factor. */
+/** The rule for who must have a second factor. */
 function Rule(): VNode | null {
   const [held, setHeld] = useState<SettingsView | null>(null);
   const [wanted, setWanted] = useState<RuleKey>("none");
@@ -184,7 +184,7 @@ function Rule(): VNode | null {
     }
   };
   useEffect(() => void load(), []);
-  if (failure?.status === 403) return null; // the list says so already
+  if (failure?.status === 403) return null; // the list shows it already
   if (failure) return <Failure title={t`The rule for second factors could not be read`} error={failure} onRetry={() => void load()} />;
   if (!held) return <Loading rows={2} what={t`the rule for second factors`} onRetry={() => void load()} />;
   const least = RULES.indexOf(held.require_totp_least);

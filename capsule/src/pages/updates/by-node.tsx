@@ -17,7 +17,7 @@ import { Empty, Loading } from "../../ui/load-states";
 import { VirtualList } from "../../ui/virtual-list";
 import { Security } from "../fleet/cells";
 
-/** Nodes with updates (for security) that a search lists. */
+/** Nodes with (security) updates that match a search. */
 export function fitting(all: readonly Row[], search: string, security: boolean): Row[] {
   const word = search.trim().toLowerCase();
   return all.filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)));

@@ -18,7 +18,7 @@ import { Segmented } from "../../ui/segmented";
 import { ByNode, fitting } from "./by-node";
 import { ByPackage } from "./by-package";
 
-/** Newer packages across the fleet: which there are, where, and the way to bring them in. */
+/** Available updates across the fleet: which packages, on which nodes, and the actions to install them. */
 export function UpdatesPage(): VNode {
   const { query } = pageUrl.value;
   const by = query.get("by") === "node" ? "node" : "package";
@@ -27,7 +27,7 @@ export function UpdatesPage(): VNode {
   const wanted = by === "node" ? t`Search nodes` : t`Search packages`;
   const v = fleetSummary.value;
   const wanting = fitting(rows.value, by === "node" ? search : "", security);
-  /** The search narrows packages, and an order from here is for all of them. */
+  /** The search narrows packages, but an action from here is for all of them. */
   const beyond = by === "package" && search.trim() !== "";
   const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));
   const readable = old.filter(({ node }) => !ineligibleReason(node, "refresh"));

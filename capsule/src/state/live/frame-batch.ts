@@ -1,4 +1,4 @@
-/** Everything that came in one frame of the screen is applied in one go. */
+/** Applies all changes of one screen frame in one batch. */
 
 import { batch } from "@preact/signals";
 import { tickWithFrame } from "../clock";
@@ -25,12 +25,12 @@ function flush(): void {
 function plan(): void {
   if (planned) return;
   planned = true;
-  // A hidden page gets no frames; it still has to empty the queue.
+  // A hidden page gets no frames, but its queue must be emptied too.
   if (document.hidden) setTimeout(flush, HIDDEN_MS);
   else requestAnimationFrame(flush);
 }
 
-/** With the next frame; what can wait so long after the last one that changed anything goes with whatever comes first, in the order in which it came. */
+/** Applies a change in the next frame. With `patienceMs` it waits that long for another change to be applied with, and order is kept. */
 export function onFrame(apply: () => void, patienceMs = 0): void {
   waiting.push(apply);
   const wait = flushedAt + patienceMs - performance.now();

@@ -1,4 +1,4 @@
-/** The one live socket of this tab, and what the page shows of it. */
+/** The live socket of this tab, and its state for the page. */
 
 import { computed, signal } from "@preact/signals";
 import { Connection, type LinkState, type Topic } from "../../wire/connection";
@@ -7,7 +7,7 @@ import { hubNow, now, setHubTime, tick } from "../clock";
 import { onFrame } from "./frame-batch";
 import { phase, reloadUser, stillSignedIn, user } from "../session";
 
-/** So long after the loss it is told: three seconds, less what drawing takes. */
+/** The banner appears three seconds after the loss, less the time to draw. */
 const BANNER_S = 2.9;
 const HIDDEN_MS = 30_000;
 
@@ -15,25 +15,25 @@ const state = signal<LinkState>({ at: "closed" });
 const lostAt = signal<number | null>(null);
 const builtAs = document.querySelector<HTMLMetaElement>('meta[name="stardust-build"]')?.content ?? "";
 
-/** When the hub was. */
+/** When the hub started. */
 export let hubStarted = 0;
-/** A newer page is there; loading it is the user's decision. */
+/** The hub has a newer page; the user decides when to load it. */
 export const newerBuild = signal(false);
 export const live = computed(() => state.value.at === "open");
-/** When the last came (hub time), while there is no link. */
+/** The time of the last message (hub time), while the socket is closed. */
 export const heardAt = signal(0);
-/** Since when there is no link (hub time), once that is worth saying; null = all is well. */
+/** Since when the socket is closed (hub time), once the banner is due; null = connected. */
 export const lostSince = computed(() => (lostAt.value !== null && now.value - lostAt.value >= BANNER_S ? lostAt.value : null));
-/** Seconds until the next attempt; null = trying right now. */
+/** Seconds until the next attempt; null = connecting now. */
 export const retryIn = computed(() => (state.value.at === "waiting" ? Math.max(0, Math.ceil((state.value.until - Date.now()) / 1000 + now.value * 0)) : null));
-/** Grows with each connection made: who fills holes from history watches this. */
+/** Grows with each connection: views that fill gaps from history read this. */
 export const connections = signal(0);
 
 const scheme = location.protocol === "https:" ? "wss:" : "ws:";
 const connection = new Connection(
   `${scheme}//${location.host}${ROOT}live`,
   (next) => {
-    // Also before the first one stands: a hub that takes the call and says nothing is away as well.
+    // Also before the first connection: a hub that accepts the socket and sends nothing is offline too.
     const lost = next.at !== "open" && next.at !== "closed";
     if (lost && lostAt.peek() === null) {
       setTimeout(tick, BANNER_S * 1000 + 1);
@@ -47,27 +47,27 @@ const connection = new Connection(
     hubStarted = hello.started_at;
     connections.value += 1;
     if (builtAs && hello.build && hello.build !== builtAs) newerBuild.value = true;
-    void reloadUser(); // what is known of the account is older than this socket, which tells of changes from now on only
+    void reloadUser(); // the account data is older than this socket, which reports only changes from now on
   },
   stillSignedIn,
   undefined,
   reloadUser,
 );
 
-/** When anything came last (hub time), whether the link stands or not. */
+/** The time of the last message (hub time), whether the socket is open or not. */
 export const lastHeard = (): number => hubNow() - (Date.now() - connection.heardAt) / 1000;
 
 interface How {
   whileHidden?: boolean;
-  /** How long a change may wait for others to be drawn with; 0 = not at all. */
+  /** How long a change may wait to be drawn with others; 0 = not at all. */
   patienceMs?: (data: unknown) => number;
 }
 
-/** Subscribes for as long as the page is seen: a tab hidden for long gets no samples, and a new snapshot when it is back. */
+/** Subscribes while the page is visible. A tab hidden for long gets no samples, and a new snapshot when it is shown again. */
 export function subscribe(name: string, topic: Topic, { whileHidden = false, patienceMs = () => 0 }: How = {}): () => void {
   const framed: Topic = {
     ...topic,
-    // What still waits for its frame when this ends is nobody's any more: the next one here may be somebody else.
+    // A change that still waits for its frame is dropped at the end: the next user may be another one.
     snapshot: (data) => onFrame(() => end && topic.snapshot(data)),
     change: (data, seq) => onFrame(() => end && topic.change(data, seq), patienceMs(data)),
   };
@@ -101,7 +101,7 @@ phase.subscribe((at) => {
   if (at === "ready") connection.start();
   else connection.stop();
 });
-// A hub that has just said who this is, at a renewal say, is there: what waits for it need wait no longer.
+// An answer to another request, such as a renewal, proves that the hub is back: the socket connects without further waiting.
 user.subscribe((who) => {
   if (who) connection.retryNow();
 });

@@ -1,4 +1,4 @@
-/** Follows a topic also through refusals that pass: the hub is busy, or a stream of it broke. What is its last word ends it. */
+/** Subscribes to a topic and retries after temporary refusals: the hub is busy, or a stream broke. A final refusal ends it. */
 
 import type { Topic } from "../../wire/connection";
 import { ApiError } from "../../wire/http";
@@ -7,11 +7,11 @@ import { onFrame } from "./frame-batch";
 import { subscribe } from "./link";
 
 interface RetriedTopic extends Omit<Topic, "refused"> {
-  /** `last` = it is not asked for again. */
+  /** `last` = there is no retry. */
   refused(error: ApiError, last: boolean): void;
 }
 
-/** Returns its own end. */
+/** Returns the unsubscriber. */
 export function subscribeWithRetry(name: string, topic: RetriedTopic, whileHidden = false): () => void {
   const patience = new TopicRetry();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -31,10 +31,10 @@ export function subscribeWithRetry(name: string, topic: RetriedTopic, whileHidde
       {
         ...topic,
         snapshot: (data) => {
-          clearTimeout(timer); // a new connection has asked for everything anew
+          clearTimeout(timer); // a new connection has subscribed again
           topic.snapshot(data);
         },
-        // After what came before it, which waits for its frame.
+        // Runs after earlier messages, which wait for their frame.
         refused: ({ code, message }) => onFrame(() => refused(new ApiError(code as ApiError["code"], refusalStatus(code), message))),
       },
       { whileHidden },

@@ -26,20 +26,20 @@ type Action = JobBody["action"];
 export interface JobDialogProps {
   view: NodeView;
   action: Action;
-  /** The node says what it would do first. As it was when the dialog opened: nobody who was shown that a plan comes first starts without one. */
+  /** The node makes a plan first. Fixed when the dialog opens: a user who was shown that a plan comes first never starts without one. */
   planned: boolean;
   onClose: () => void;
 }
 
 const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
 
-/** What went wrong, and what "Try again" does about it: ask for the plan, read it, make another one, start. */
+/** An error, and the step that "Try again" repeats: request a plan, read it, make another one, start. */
 interface Trouble {
   why: string;
   again: "ask" | "read" | "anew" | "start";
 }
 
-/** From the wish to the plan, and from the plan to the job. */
+/** From the request to the plan, and from the plan to the job. */
 export function JobDialog({ view, action, planned, onClose }: JobDialogProps): VNode {
   const [names, setNames] = useState("");
   const [asked, setAsked] = useState<JobView | null>(null);
@@ -56,7 +56,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const [typed, setTyped] = useState("");
   const naming = wantsPackages(action);
   const packages = naming ? splitNames(names) : [];
-  // The same wish, sent again after a lost answer, is the same one; another wish is another one.
+  // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const planKey = useMemo(newIdempotencyKey, [packages.join(" "), round]);
   const runKey = useMemo(newIdempotencyKey, [packages.join(" "), round]);
   const [plans] = useState(() => planned && isPlanned(action));
@@ -213,7 +213,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   );
 }
 
-/** An order for one node, asked for from anywhere. */
+/** The job dialog of one node, opened from any page. */
 export function NodeJobDialog({ node, action }: { node: string; action: JobBody["action"] }): VNode | null {
   const view = nodeSignal(node)?.peek();
   if (!view) return null;

@@ -5,10 +5,10 @@ import { mayAct } from "../../../state/session";
 import type { JobBody } from "../../../state/types";
 import { Button } from "../../../ui/button";
 
-/** What a person may order, of all that jobs do. */
+/** The actions that a user can request. */
 const isOrder = (action: string): action is JobBody["action"] => JOB_VERBS.some(([name]) => name === action);
 
-/** Back to the dialog in which it was ordered, with the same in it; nothing is done before that. */
+/** Opens the job dialog again with the same input; nothing starts before that. */
 export function RepeatOrder({ nodes, action, packages, label }: { nodes: readonly string[]; action: string; packages: readonly string[]; label: string }): VNode | null {
   const [node] = nodes;
   if (!node || !mayAct.value || !isOrder(action)) return null;

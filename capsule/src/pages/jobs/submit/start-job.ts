@@ -7,10 +7,11 @@ import { ApiError, type JobView } from "../../../state/types";
 import { isUnanswered, startedNote, submitErrorText } from "./use-submit";
 
 /**
- * A job that begins with one press, without a dialog; its output is shown. Who is elsewhere when the answer comes, or in a dialog, stays there, is asked nothing,
- * and a note tells what became of it.
+ * Starts a job with one press, without a dialog, and opens its output. If the user is on another page or in a dialog by then, only a toast
+ * reports the result.
  *
- * `what` names it in a note; `send`, called again, gives the same order. `pressed`: in a note, so that the password may be asked for wherever one is.
+ * `what` is the title of the toast. `send` can be called again for the same request. `pressed`: started from a toast, so the password may be
+ * asked for anywhere.
  */
 export async function startJob(what: string, send: () => Promise<JobView>, pressed = false): Promise<void> {
   const from = pageUrl.peek();
@@ -22,7 +23,7 @@ export async function startJob(what: string, send: () => Promise<JobView>, press
     else startedNote(what, () => go(path));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.code === "auth.step_up_required" && asked) return; // who was asked would rather not
+    if (error.code === "auth.step_up_required" && asked) return; // the user closed the password question
     toast("fail", isUnanswered(error) ? what : t`${what}: not started`, submitErrorText(error), { label: t`Retry`, run: () => void startJob(what, send, true) });
   }
 }

@@ -6,11 +6,11 @@ import { user } from "../../../state/session";
 import type { JobView } from "../../../state/types";
 
 interface LostAnswer {
-  /** What is sent now: to be called before. Gives what is to be called where no answer came. */
+  /** Call it before a request is sent. The returned function marks the request as unanswered. */
   mark: (action: string, nodes: readonly string[]) => () => void;
 }
 
-/** An order that was sent and not answered may have been taken: then its jobs are told of, now or as soon as the hub is back, and `found` goes on from the first one. */
+/** An unanswered request may have reached the hub. Its jobs are found now or when the hub is back, and `found` gets the first one. */
 export function useLostAnswer(found: (job: JobView) => void): LostAnswer {
   const [sent, setSent] = useState<UnconfirmedJob | null>(null);
   const job = sent && findUnconfirmedJob(jobs.value, sent);
@@ -20,7 +20,7 @@ export function useLostAnswer(found: (job: JobView) => void): LostAnswer {
   return {
     mark(action, nodes) {
       const of = { action, nodes, by: user.peek()?.username ?? "", at: hubNow() };
-      // The first try counts: another is for the same.
+      // The first try counts: a retry is for the same request.
       return () => setSent((before) => (before?.action === action ? before : of));
     },
   };

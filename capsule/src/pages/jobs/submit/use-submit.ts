@@ -6,19 +6,22 @@ import { toast } from "../../../state/toasts";
 import { ApiError } from "../../../state/types";
 
 interface Order<T> {
-  /** Names it in a note. */
+  /** The title of the toast. */
   what: string;
-  /** Heads the note that it was not taken, in the place of "not started". */
+  /** The title of the toast after a failure, in place of "not started". */
   failed?: string;
-  /** Gives it to the hub. Sent again, it is the same order. */
+  /** Sends the request. Called again, it sends the same request. */
   send: () => Promise<T>;
-  /** It was taken, and its dialog is there to go on with it. */
+  /** The hub accepted it, and the dialog is still open. */
   taken: (made: T) => void;
-  /** It was taken, and its dialog is gone: tells so by a note, and does nothing else. */
+  /** The hub accepted it, and the dialog is closed: shows a toast and does nothing else. */
   late: (made: T) => void;
-  /** Why it was not, in words; empty = who was asked for the password would rather not. */
+  /** The reason of a refusal; empty = the user closed the password question. */
   refused: (why: string, error: ApiError) => void;
-  /** From a note that it was not taken back to where it is asked for, or to where one sees whether it was. Without it the order is given again, and is kept for that. */
+  /**
+   * From the toast after a failure back to the form, or to a page that shows whether it was accepted. Without it the request is kept and sent
+   * again.
+   */
   back?: (unheard: boolean) => void;
 }
 
@@ -27,22 +30,22 @@ interface Submit {
   give: <T>(order: Order<T>) => Promise<void>;
 }
 
-/** Whether the hub may have done it all the same. */
+/** Whether the hub may have accepted the request. */
 export const isUnanswered = ({ status, code }: ApiError): boolean => status === 0 || status >= 500 || code === "answer.unreadable";
 
-/** In words that claim no more than is known. `again`: it is the same wish when it is sent once more. */
+/** A text that claims only what is known. `again`: a retry would be the same request. */
 export const submitErrorText = (error: ApiError, again = true): string => {
   const why = errorText(error);
   if (!isUnanswered(error)) return why;
   return again ? t`${why} It is not known whether it started. Trying again does not start it twice.` : t`${why} It is not known whether it started.`;
 };
 
-/** The note of an order whose dialog is gone. */
+/** The toast for a request whose dialog is closed. */
 export const startedNote = (what: string, open: () => void): void => void toast("run", what, t`It was started.`, { label: t`Open`, run: open });
 
 /**
- * An order from a dialog. What is sent is not taken back by closing it: one that is gone when the answer comes closes nothing, asks nothing and goes nowhere any
- * more, and a note tells what became of it.
+ * Sends a request from a dialog. Closing the dialog does not cancel the request. A closed dialog does nothing with the answer, and a toast
+ * reports the result.
  */
 export function useSubmit(): Submit {
   const [sending, setSending] = useState(false);
@@ -60,7 +63,7 @@ export function useSubmit(): Submit {
       if (!gone.current) order.refused(error.code === "auth.step_up_required" ? "" : submitErrorText(error), error);
       else {
         const unheard = isUnanswered(error);
-        // Pressed in the note, it is wanted: then the password is asked for.
+        // A press in the toast is intended, so the password is asked for.
         const way = back ? { label: t`Open`, run: () => back(unheard) } : { label: t`Retry`, run: () => void give(order, () => true) };
         toast("fail", unheard ? what : (order.failed ?? t`${what}: not started`), submitErrorText(error, !back), way);
       }
@@ -71,8 +74,8 @@ export function useSubmit(): Submit {
   return { sending, give };
 }
 
-/** Where all deployments are listed, whatever became of them. */
+/** The list of all deployments, in any state. */
 export const DEPLOYMENTS = "/jobs?of=deployments";
 
-/** What stands beside the buttons of a dialog whose order is sent. */
+/** The status beside the buttons of a dialog after sending. */
 export const SENT_TEXT = t`Sent, waiting for the answer. It continues when you close this.`;
