@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,17 @@ CHROMIUM_FLAGS = [
 ]  # fmt: skip
 HUBS = {"hub", "fresh_hub"}
 """What fixtures that start a hub are called."""
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let the fixtures know how their test ended."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -53,7 +64,7 @@ def fresh_hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
-    """A page that must stay free of errors, refused content included; a screenshot of its end is kept in the test's folder.
+    """A page that must stay free of errors, refused content included; a screenshot of a bad end is kept in the test's folder.
 
     A hub of the test is there before it, so that the page is gone when the hub stops: one that is stopping answers 503 to who asks how it is.
     """
@@ -77,6 +88,7 @@ def page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> It
     page.on("console", heard)
     page.on("pageerror", broke)
     yield page
-    page.screenshot(path=tmp_path / "end.png")
+    if faults or request.node.stash.get(FAILED, False):
+        page.screenshot(path=tmp_path / "end.png")
     closed(context)
     assert not faults, faults
