@@ -10,7 +10,7 @@ from spider.clock import Clock
 from spider.collectors.identity import IdentityReader
 from spider.collectors.updates import Available
 from spider.config import Config
-from spider.limit import within
+from spider.limit import run_together, within
 from spider.logs import event
 from spider.packages.base import PackagesUnreadable, UpdateQuery
 from spider.policy import Policy, PolicyRefused, read_policy
@@ -64,13 +64,7 @@ class Facts:
 
     async def run(self) -> None:
         """Read and tell until cancelled."""
-        tasks = [asyncio.ensure_future(part) for part in (self._tell(), self._watch_identity(), self._watch_updates())]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await run_together(self._tell(), self._watch_identity(), self._watch_updates())
 
     async def _tell(self) -> None:
         while True:

@@ -7,7 +7,7 @@ terminal, and `stopped`, which systemd's hook writes as words.
 
 import json
 import os
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, TypeVar
 
 from spider.files import sync_folder, write_all
 
@@ -26,6 +26,7 @@ RESULT_RESERVE_BYTES = 256 * 1024
 STOPPED_RESERVE_BYTES = 512
 PROGRESS_TAIL_BYTES = 8 * 1024
 
+T = TypeVar("T")
 Change = Tuple[str, str, str]
 """Package, version before, version after; empty = not installed."""
 
@@ -174,35 +175,34 @@ def _read_json(path: str) -> Optional[Dict[str, Any]]:
     return found if isinstance(found, dict) else None
 
 
-def read_plan(folder: str) -> Optional[Plan]:
-    """The accepted order of a job; None: there is none."""
-    found = _read_json(os.path.join(folder, PLAN))
+def _read(folder: str, name: str, make: Callable[[Dict[str, Any]], T]) -> Optional[T]:
+    """What `make` makes of a file; None: there is none, or it is none of ours."""
+    found = _read_json(os.path.join(folder, name))
     try:
-        return None if found is None else Plan(str(found["job"]), str(found["verb"]), dict(found["args"]))
+        return None if found is None else make(found)
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def read_plan(folder: str) -> Optional[Plan]:
+    """The accepted order of a job; None: there is none."""
+    return _read(folder, PLAN, lambda found: Plan(str(found["job"]), str(found["verb"]), dict(found["args"])))
 
 
 def read_run(folder: str) -> Optional[Run]:
     """The start of a job; None: it has not begun, or died while it wrote this."""
-    found = _read_json(os.path.join(folder, RUN))
-    try:
-        return None if found is None else Run(int(found["pid"]), str(found["boot"]), float(found["started_at"]))
-    except (KeyError, TypeError, ValueError):
-        return None
+    return _read(folder, RUN, lambda found: Run(int(found["pid"]), str(found["boot"]), float(found["started_at"])))
 
 
 def read_result(folder: str) -> Optional[Result]:
     """The result of a job; None: it has none."""
-    found = _read_json(os.path.join(folder, RESULT))
-    if found is None:
-        return None
-    try:
-        fields = {name: found[name] for name in Result._fields}
-        fields["changes"] = [(str(name), str(before), str(after)) for name, before, after in fields["changes"]]
-        return Result(**fields)
-    except (KeyError, TypeError, ValueError):
-        return None
+    return _read(folder, RESULT, _result)
+
+
+def _result(found: Dict[str, Any]) -> Result:
+    fields = {name: found[name] for name in Result._fields}
+    fields["changes"] = [(str(name), str(before), str(after)) for name, before, after in fields["changes"]]
+    return Result(**fields)
 
 
 def read_stopped(folder: str) -> Optional[Stopped]:

@@ -18,6 +18,7 @@ from spider.evidence import Processes
 from spider.following import Following, Place, Send
 from spider.handing import Desk, Told
 from spider.jobfiles import PLAN
+from spider.limit import run_together
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobStart, JobStop
 from spider.wire.ids import is_id
@@ -134,13 +135,7 @@ class Jobs:
 
     async def run(self) -> None:
         """Carry orders and follow jobs until cancelled."""
-        tasks = [asyncio.ensure_future(self._carry_orders()), asyncio.ensure_future(self._follow_all())]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await run_together(self._carry_orders(), self._follow_all())
 
     def _following(self, job: str) -> Following:
         return Following(job, self._place, self._clock, self._send)

@@ -15,6 +15,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 from spider.aside import NoThread, aside
 from spider.clock import Clock
 from spider.collectors.base import Collector
+from spider.limit import run_together
 from spider.logs import event
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
@@ -194,16 +195,9 @@ class Sampler:
 
     async def run(self) -> None:
         """Sample until cancelled."""
-        tasks = [asyncio.ensure_future(self._run(family)) for family in self._families.values()]
         try:
-            if tasks:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-                for task in done:
-                    task.result()
+            await run_together(*(self._run(family) for family in self._families.values()))
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             for family in self._families.values():
                 for source in family.sources:
                     source.stop()

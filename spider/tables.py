@@ -8,6 +8,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Set
 from spider.aside import aside
 from spider.clock import Clock
 from spider.collectors.tabular import Reading, TableReader
+from spider.limit import run_together
 from spider.logs import event
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table, Watch
@@ -141,16 +142,13 @@ class Tables:
 
     async def run(self) -> None:
         """Read and tell until cancelled."""
-        tasks = [asyncio.ensure_future(part) for part in (self._tell(), self._read())]
         try:
-            await asyncio.gather(*tasks)
+            await run_together(self._tell(), self._read())
         finally:
-            for task in tasks:
-                task.cancel()
             out = [source.out for source in self._sources.values() if source.out is not None]
             for reading in out:
                 reading.cancel()
-            await asyncio.gather(*tasks, *out, return_exceptions=True)
+            await asyncio.gather(*out, return_exceptions=True)
 
     async def _read(self) -> None:
         await self._clock.sleep(self._first_s)
