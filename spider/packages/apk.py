@@ -14,7 +14,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from spider.files import changed_at, read_file
 from spider.packages import apk_text
 from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
-from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
+from spider.packages.base import ENVIRONMENT, Output, PackagesUnreadable, ask
 from spider.packages.checks import named
 from spider.packages.locks import flock_holder, record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, Installed, Inventory, Kept, Plan, Planned
@@ -129,6 +129,7 @@ class Apk(Backend):
     environment: Mapping[str, str] = APK_ENVIRONMENT
     cache_dir = "/etc/apk/cache"
     codes = _CODES
+    reader_type = ApkReader
     commit_stop = _TOO_LATE
 
     def __init__(self) -> None:
@@ -236,9 +237,6 @@ class Apk(Backend):
         commit = Command(apk(*options, *(["fix"] if verb == "repair" else self._words(verb, packages))), "commit", COMMIT_LIMITS_S)
         again = Again(lambda: self._plan(self._steps(verb, packages), ask_kept=False))
         return [commit] if verb == "repair" else [again, commit]
-
-    def reader(self, verb: str, console: Console) -> ApkReader:  # noqa: ARG002  # it says the same for all of them
-        return ApkReader(console)
 
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
         """The status is the number of errors, or 99; any but 0 is a failure. A local repository that is missing only warns."""

@@ -297,7 +297,6 @@ class Apt(Backend):
         return Reboot(YES, "asked for by " + ", ".join(names[:20]) if names else f"{path} is there")
 
     def available_updates(self) -> Updates:
-        """Count what `full-upgrade` would upgrade; it blocks while apt-get works that out."""
         self.newer = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, brief=True).upgrades
         security = [step for step in self.newer if step.security == YES]
         return Updates(len(self.newer), len(security), int(lists_refreshed_at() * 1000))

@@ -7,7 +7,7 @@ unit; `inventory`, `simulate`, `lists_refreshed_at` and `available_updates` also
 
 import re
 import signal
-from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from spider.packages.base import ENVIRONMENT, Console
 from spider.packages.plan import UNKNOWN, Inventory, Plan, Planned
@@ -168,6 +168,7 @@ class Backend:
     """Where downloads go; what is missing of it is looked for upward."""
     codes: Sequence[Tuple[str, str]] = ()
     """What its lines of trouble say, and the code of `Outcome` for it; the first that fits counts."""
+    reader_type: Type[Reader] = Reader
     commit_stop: StopRule = STOP_TOO_LATE
     """What the wish to stop means once packages are being changed."""
     newer: Sequence[Planned] = ()
@@ -239,7 +240,8 @@ class Backend:
 
     def reader(self, verb: str, console: Console) -> Reader:
         """A new reader for one command of this verb."""
-        raise NotImplementedError
+        del verb
+        return self.reader_type(console)
 
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
         """Whether a command failed by its status and its lines; None: it did not (managers have statuses for 'done, and …').

@@ -37,7 +37,6 @@ class NotThisWay:
         self._instead = native.instead
 
     def perform(self, task: Task, console: Console) -> Outcome:  # noqa: ARG002  # the same for every verb
-        """Refuse."""
         console.say(self._instead)
         return Outcome("failed", None, 0, (), "job.not_this_way", self._instead)
 
@@ -48,11 +47,9 @@ class NotThisWay:
     newer: Sequence[Planned] = ()
 
     def held(self) -> Sequence[Tuple[str, str]]:
-        """Raises: PackagesUnreadable: always."""
         raise PackagesUnreadable(self._instead)
 
     def available_updates(self) -> Updates:
-        """Raises: PackagesUnreadable: always."""
         raise PackagesUnreadable(self._instead)
 
 

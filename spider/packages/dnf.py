@@ -10,18 +10,18 @@ import contextlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
 from spider.files import read_file
 from spider.packages import dnf_text, rpm, rpm_repos, rpm_text
 from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
-from spider.packages.base import Console, Output, PackagesUnreadable, ask
+from spider.packages.base import Output, PackagesUnreadable, ask
 from spider.packages.checks import named
 from spider.packages.dnf_reader import CODES, DnfReader
 from spider.packages.dnf_text import Advisory, Row, Table
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
-from spider.packages.rpm import RpmBackend, installed, pid_file_holder
+from spider.packages.rpm import RpmBackend, RpmReader, installed, pid_file_holder
 from spider.packages.rpm_repos import Repository
 from spider.packages.rpm_text import Package
 from spider.terminal import Ended
@@ -52,6 +52,7 @@ class DnfFamily(RpmBackend):
 
     program = ""
     codes = CODES
+    reader_type: Type[RpmReader] = DnfReader
     upgrading: Tuple[str, ...] = ()
     """Words of every upgrade. They resolve as much as can be resolved: what cannot is told with its reason."""
     erasing: Tuple[str, ...] = ("--allowerasing",)
@@ -211,7 +212,6 @@ class DnfFamily(RpmBackend):
         return " · ".join((errors or lines)[:4])[:800] or f"{self.name}: exit status {answer.rc}"
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
-        """What would be done, with what stays and why."""
         repositories = self.need_lists() if verb not in ("remove", "autoremove") else self.repositories()
         rpm_repos.check_tells_security(verb, repositories)
         now, takes = rpm.installed_with_sizes(self.environment)
@@ -325,7 +325,6 @@ class DnfFamily(RpmBackend):
         return kept
 
     def available_updates(self) -> Updates:
-        """Count, as any user."""
         repositories = self.need_lists()
         newer = self.upgrades()
         secure = None
@@ -382,12 +381,6 @@ class DnfFamily(RpmBackend):
     def check_words(self) -> Tuple[str, ...]:
         """What looks whether the database is in order."""
         return ("check", "--dependencies", "--duplicates")
-
-    def reader(self, verb: str, console: Console) -> DnfReader:
-        """A reader for one command."""
-        del verb
-        self._reader = reader = DnfReader(console, self._steps)
-        return reader
 
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
         """By status and lines; a script that failed counts, whatever the status: dnf 4.14 ends with 0, dnf 4.24 and dnf 5 with 1."""

@@ -99,9 +99,7 @@ class Dnf4(DnfFamily):
                 os.symlink(entry.path, os.path.join(folder, entry.name))
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        """By updateinfo."""
         return dnf_text.parse_advisories(self.ask_for(*options, *_ADVISORIES))
 
     def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
-        """By repoquery."""
         return self._packages(self.ask_for(*options, *_UPGRADES, self.query()))

@@ -34,7 +34,6 @@ class Dnf5Reader(DnfReader):
         self._waits = False
 
     def follow(self, text: str) -> None:
-        """What this manager says of its progress and of locks."""
         lock = dnf_text.parse_lock_5(text, waits=self._waits)
         if lock is not None:
             self._waits = True
@@ -55,6 +54,7 @@ class Dnf5(DnfFamily):
     """dnf 5 as a backend."""
 
     name = "dnf5"
+    reader_type = Dnf5Reader
     cache_dir = "/var/cache/libdnf5"
     cache_option = "system_cachedir"
     neutral = (*DnfFamily.neutral, "--setopt=skip_broken=0", "--setopt=skip_unavailable=0")
@@ -91,7 +91,6 @@ class Dnf5(DnfFamily):
         return ""
 
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
-        """By its JSON."""
         told = self.ask_for(*options, "advisory", "list", "--updates", "--security", "--json")
         try:
             return dnf_text.parse_advisories_json(told)
@@ -105,12 +104,6 @@ class Dnf5(DnfFamily):
     def refresh_words(self) -> Tuple[str, ...]:
         """Without --refresh it may use what it has."""
         return ("makecache", "--refresh")
-
-    def reader(self, verb: str, console: Console) -> DnfReader:
-        """A reader for one command."""
-        del verb
-        self._reader = reader = Dnf5Reader(console, self._steps)
-        return reader
 
     def reboot_required(self) -> Reboot:
         """By its JSON; the status is 1 for yes."""

@@ -47,7 +47,6 @@ class DnfReader(RpmReader):
         """Lines about repositories that could not be refreshed."""
 
     def line(self, text: str) -> None:
-        """One line of output."""
         super().line(text)
         if dnf_text.is_stale(text):
             self.trouble(text.strip())

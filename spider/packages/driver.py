@@ -45,11 +45,9 @@ class Driver:
 
     @property
     def newer(self) -> Sequence[Planned]:
-        """What the last `available_updates` has counted, package by package."""
         return self._backend.newer
 
     def held(self) -> Sequence[Tuple[str, str]]:
-        """Packages, with their versions, that the owner of this host does not want changed. Raises: PackagesUnreadable."""
         return sorted((name, one.version) for name, one in self._backend.inventory().items() if one.held)
 
     def available_updates(self) -> Updates:
@@ -67,7 +65,6 @@ class Driver:
         return updates._replace(checked_at_ms=max(updates.checked_at_ms, int(self._marked_at() * 1000)))
 
     def perform(self, task: Task, console: Console) -> Outcome:
-        """Carry out one verb."""
         try:
             check_stop(console)
             return self._perform(task, console)
@@ -82,7 +79,6 @@ class Driver:
             return Outcome("failed", None, 0, (), "job.package_manager", str(exc))
 
     def wait_free(self, console: Console) -> Optional[Outcome]:
-        """Wait until nobody changes packages."""
         try:
             wait_for_lock(self._backend, console)
         except Stopped:

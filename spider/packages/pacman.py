@@ -171,6 +171,7 @@ class Pacman(Backend):
     environment: Mapping[str, str] = PACMAN_ENVIRONMENT
     cache_dir = "/var/cache/pacman/pkg"
     codes = _CODES
+    reader_type = PacmanReader
     commit_stop = _AFTER_PACKAGE
 
     def __init__(self, own: str = OWN_DATABASES, gate: Optional[Gate] = None) -> None:
@@ -259,7 +260,6 @@ class Pacman(Backend):
         return max(_newest(self._own + "/sync"), _newest(self._system + "/sync"))
 
     def missing(self) -> List[str]:
-        """Those without a list."""
         folder = self._databases() + "/sync"
         enabled = need_repositories(self._read_settings().repositories)
         return [name for name in enabled if not os.path.exists(f"{folder}/{name}.db")]
@@ -477,9 +477,6 @@ class Pacman(Backend):
             os.chmod(temporary, 0o644)
             os.replace(temporary, f"{self._system}/sync/{name}")
         self._adopted = True
-
-    def reader(self, verb: str, console: Console) -> PacmanReader:  # noqa: ARG002  # it says the same for all of them
-        return PacmanReader(console)
 
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
         """0 does not say that scripts succeeded, nor 1 which error it was."""

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Type
 
 from spider.files import read_file, read_text
 from spider.packages import rpm_repos, rpm_text
@@ -117,7 +117,6 @@ class RpmReader(Reader):
         self._plain = {f"{step.package}-{version}": step.package for step in steps for version in step[1:3] if version}
 
     def line(self, text: str) -> None:
-        """One line of output."""
         failed = rpm_text.parse_script_failed(text)
         if failed is not None:
             self.trouble(text.strip())
@@ -151,6 +150,7 @@ class RpmBackend(Backend):
     """The part of a backend that is the same for dnf, yum and zypper."""
 
     commit_stop = TOO_LATE
+    reader_type: Type[RpmReader] = RpmReader
 
     def __init__(self, machine: str = "") -> None:
         self._machine = machine or os.uname().machine
@@ -166,7 +166,6 @@ class RpmBackend(Backend):
         raise NotImplementedError
 
     def inventory(self) -> Inventory:
-        """Everything that is installed."""
         packages = installed(self.environment)
         return self.inventory_of(packages)
 
@@ -244,6 +243,11 @@ class RpmBackend(Backend):
         owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
         answer = ask(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
         return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
+
+    def reader(self, verb: str, console: Console) -> RpmReader:
+        del verb
+        self._reader = reader = self.reader_type(console, self._steps)
+        return reader
 
     def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
         """Repositories that a refresh did not reach, by name where their files tell which."""

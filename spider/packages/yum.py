@@ -89,7 +89,6 @@ class Yum(DnfFamily):
         return super().work(verb, packages, plan)
 
     def check_words(self) -> Tuple[str, ...]:
-        """What looks whether the database is in order."""
         return ("check",)
 
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:

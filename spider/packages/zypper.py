@@ -14,7 +14,7 @@ from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 from spider.files import read_file
 from spider.packages import rpm, rpm_repos, rpm_text, zypper_text
 from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
-from spider.packages.base import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
+from spider.packages.base import ENVIRONMENT, Output, PackagesUnreadable, ask
 from spider.packages.checks import named
 from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
 from spider.packages.rpm import RpmBackend, installed, pid_file_holder
@@ -66,6 +66,7 @@ class Zypper(RpmBackend):
 
     name = "zypper"
     codes = _CODES
+    reader_type = ZypperReader
     cache_dir = "/var/cache/zypp"
     environment: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_LOCK_TIMEOUT": str(LOCK_WAIT_S)}
     looking: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_READONLY_HACK": "1"}
@@ -115,7 +116,6 @@ class Zypper(RpmBackend):
         return [rpm_repos.repository(name, [os.path.join(RAW, name, "repodata")]) for name in names]
 
     def held(self, packages: Sequence[Package]) -> Set[str]:
-        """What is locked."""
         return rpm.matching(zypper_text.parse_locks(read_file(LOCKS)), packages, self._machine)
 
     def lock(self) -> Optional[Lock]:
@@ -132,7 +132,6 @@ class Zypper(RpmBackend):
             raise PackagesUnreadable(f"zypper: {exc}") from exc
 
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
-        """What would be done, with what stays and why."""
         repositories = self.need_lists() if verb != "remove" else self.repositories()
         rpm_repos.check_tells_security(verb, repositories)
         with ThreadPoolExecutor(2) as pool:  # it looks without a lock, so two answer in the time of one
@@ -273,7 +272,6 @@ class Zypper(RpmBackend):
         return expected, why
 
     def available_updates(self) -> Updates:
-        """Count, as any user."""
         repositories = self.need_lists()
         newer = self.updates()
         security = -1
@@ -313,14 +311,7 @@ class Zypper(RpmBackend):
         inventory = self.inventory_of(installed(self.environment))
         return Plan(tuple(self._steps_of(verb, self.summary(verb, packages), inventory, (), (), ())[0]))
 
-    def reader(self, verb: str, console: Console) -> ZypperReader:
-        """A reader for one command."""
-        del verb
-        self._reader = reader = ZypperReader(console, self._steps)
-        return reader
-
     def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
-        """By status and lines."""
         assert isinstance(reader, ZypperReader)
         if verb == "refresh":
             repositories = self.repositories()

@@ -24,7 +24,6 @@ class ZypperReader(RpmReader):
         self.stale: List[str] = []
 
     def line(self, text: str) -> None:
-        """One line of output."""
         super().line(text)
         lock = zypper_text.parse_lock(text)
         if lock is not None:
