@@ -1,24 +1,64 @@
-"""The package manager asked in a process of its own."""
+"""The package manager asked in a process of its own. `tests/e2e/test_run_script.py` holds what a real one says against it."""
 
 from __future__ import annotations
 
+import json
+from typing import Any, cast
+
 import pytest
 
-from spider.packages.apart import LIMIT_S, Apart
-from spider.packages.base import PackagesUnreadable
-from spider.packages.detect import telling_manager
+from spider.packages.apart import Apart
+from spider.packages.base import PackageManager, PackagesUnreadable
+from spider.packages.plan import Planned
 from spider.packages.telling import answer
+from spider.wire.frames import Updates
 
 
-@pytest.mark.timeout(2 * LIMIT_S)  # the manager works out the whole of this machine twice
-def test_what_a_process_of_its_own_tells_is_what_the_manager_says_here() -> None:
-    here, apart = telling_manager(), Apart()
-    if here is None:
-        assert apart.available_updates() is None
-        return
-    assert apart.available_updates() == here.available_updates()
-    assert list(apart.newer) == list(here.newer)
-    assert list(apart.held()) == list(here.held())
+class Manager:
+    """One that need not work anything out."""
+
+    newer = (Planned("curl", "8.1", "8.2", "yes", "Debian-Security"), Planned("libfoo:i386", "", "1.0"))
+
+    def __init__(self, *, unreadable: str = "", held_unreadable: str = "") -> None:
+        self._unreadable = unreadable
+        self._held_unreadable = held_unreadable
+
+    def available_updates(self) -> Updates:
+        if self._unreadable:
+            raise PackagesUnreadable(self._unreadable)
+        return Updates(2, 1, 1_790_000_000_000)
+
+    def held(self) -> list[tuple[str, str]]:
+        if self._held_unreadable:
+            raise PackagesUnreadable(self._held_unreadable)
+        return [("linux-image", "6.1")]
+
+
+class Printed(Apart):
+    """Reads what the other process prints."""
+
+    def __init__(self, manager: Manager) -> None:
+        super().__init__()
+        self._manager = cast("PackageManager", manager)
+
+    def _ask(self) -> Any:
+        return json.loads(json.dumps(answer(self._manager)))
+
+
+def test_what_the_other_process_tells_is_what_the_manager_says() -> None:
+    apart, manager = Printed(Manager()), Manager()
+    assert apart.available_updates() == manager.available_updates()
+    assert list(apart.newer) == list(manager.newer)
+    assert list(apart.held()) == manager.held()
+
+
+def test_what_cannot_be_read_is_told_in_the_managers_words() -> None:
+    with pytest.raises(PackagesUnreadable, match="the lists are damaged"):
+        Printed(Manager(unreadable="the lists are damaged")).available_updates()
+    apart = Printed(Manager(held_unreadable="no selections"))
+    assert apart.available_updates() == Updates(2, 1, 1_790_000_000_000)
+    with pytest.raises(PackagesUnreadable, match="no selections"):
+        apart.held()
 
 
 def test_a_manager_that_does_not_answer_in_time_is_no_host_without_updates() -> None:
