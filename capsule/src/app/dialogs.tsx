@@ -8,14 +8,14 @@ import { toast } from "../state/toasts";
 import { reloadPage, lazy, loadFailureText } from "../ui/lazy";
 
 /** Shown again while the hub does not answer. */
-const missed = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, loadFailureText(what), { label: t`Try again`, run: async () => (await reloadPage()) || missed(what) });
+const reportLoadFailure = (what: string): unknown => toast("fail", t`This part of the page could not be loaded`, loadFailureText(what), { label: t`Try again`, run: async () => (await reloadPage()) || reportLoadFailure(what) });
 
 /** A dialog that fails to load cannot report it: a toast does, and the dialog is closed. */
 const dialog = <P extends object>(what: string, load: () => Promise<ComponentType<P>>, away = closeDialog): ((props: P) => VNode | null) =>
   lazy(what, () =>
     load().catch((error: unknown) => {
       away();
-      missed(what);
+      reportLoadFailure(what);
       throw error;
     }),
   );
@@ -39,7 +39,7 @@ const StepUpDialog = dialog(
 export function Dialogs(): VNode {
   return (
     <>
-      <Chosen />
+      <CurrentDialog />
       <StepUp />
     </>
   );
@@ -50,7 +50,7 @@ export function StepUp(): VNode | null {
   return stepUp.value && <StepUpDialog />;
 }
 
-function Chosen(): VNode | null {
+function CurrentDialog(): VNode | null {
   const wanted = openDialog.value;
   switch (wanted?.kind) {
     case "add":

@@ -1,7 +1,7 @@
 import { render, type VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { LoginPage } from "../pages/login/login";
-import { answers, connections, lostSince, retryIn, tryNow } from "../state/live/link";
+import { hubResponds, connections, lostSince, retryIn, tryNow } from "../state/live/link";
 import { pageUrl } from "../state/router";
 import { phase, resume } from "../state/session";
 import { Boundary } from "../ui/boundary";
@@ -16,7 +16,7 @@ import { Toasts } from "./toasts";
 const TITLE_MS = 50;
 const TITLE_TRIES = 60;
 /** The interval of the check of the session's remaining time. */
-const LOOK_MS = 30_000;
+const CHECK_MS = 30_000;
 
 function App(): VNode | null {
   const at = phase.value;
@@ -31,11 +31,11 @@ function App(): VNode | null {
       </>
     );
   }
-  return <Signed loaded={!asked.current} />;
+  return <SignedIn loaded={!asked.current} />;
 }
 
 /** `loaded`: the page was just loaded and starts at its top. False after a sign-in here, whose form is gone. */
-function Signed({ loaded }: { loaded: boolean }): VNode {
+function SignedIn({ loaded }: { loaded: boolean }): VNode {
   const route = routeOf(pageUrl.value.path);
   const first = useRef(loaded);
   useEffect(() => {
@@ -58,7 +58,7 @@ function Signed({ loaded }: { loaded: boolean }): VNode {
     return () => clearTimeout(timer);
   }, [route.key]);
   useEffect(() => {
-    const timer = setInterval(() => void import("../state/session-expiry").then(({ checkExpiry }) => checkExpiry(), () => undefined /* the banner reports an offline hub */), LOOK_MS);
+    const timer = setInterval(() => void import("../state/session-expiry").then(({ checkExpiry }) => checkExpiry(), () => undefined /* the banner reports an offline hub */), CHECK_MS);
     return () => clearInterval(timer);
   }, []);
   return (
@@ -72,7 +72,7 @@ function Signed({ loaded }: { loaded: boolean }): VNode {
   );
 }
 
-setHub({ lostSince, retryIn, connections, tryNow, answers });
+setHub({ lostSince, retryIn, connections, tryNow, answers: hubResponds });
 listenToShortcuts();
 void resume();
 render(<App />, document.getElementById("root") as HTMLElement);

@@ -70,7 +70,7 @@ function actions(): Entry[] {
 }
 
 /** Whether a word of the search begins one of these words; a match in the middle does not count. */
-const asksFor = (text: string, words: string): boolean => {
+const matchesWordStart = (text: string, words: string): boolean => {
   const named = words.toLowerCase().split(/\s+/);
   return text.toLowerCase().split(/\s+/).some((word) => word !== "" && named.some((one) => one.startsWith(word)));
 };
@@ -90,8 +90,8 @@ function upgrades(): Entry[] {
 }
 
 /** Jobs for one node that match the search. Jobs that are not possible now show the reason. The node of the page is first. */
-function orders(text: string): Entry[] {
-  const asked = JOB_VERBS.filter(([name, { also = "" }]) => asksFor(text, `${actionLabel(name)} ${also}`));
+function jobEntries(text: string): Entry[] {
+  const asked = JOB_VERBS.filter(([name, { also = "" }]) => matchesWordStart(text, `${actionLabel(name)} ${also}`));
   if (!asked.length) return [];
   const here = pageUrl.value.path.split("/")[2];
   const nodes = rows.value.map(({ node }) => node).sort((a, b) => Number(b.id === here) - Number(a.id === here));
@@ -118,7 +118,7 @@ function entries(text: string): Entry[] {
   const tagged: Entry[] = tags.value.map(([tag, count]) => ({ key: `tagged-${tag}`, group: "Views", label: t`Show nodes tagged ${tag}`, also: `tag:${tag}`, hint: plural(count, "node"), icon: "tag", run: () => go(`/?q=${encodeURIComponent(tagFilter(tag))}`) }));
   const orderable = typed && mayAct.value;
   const first = bestMatches(text, [...actions(), ...(orderable ? upgrades() : [])], named, typed ? MOST_NODES : 99);
-  const acts = [...first, ...(orderable ? bestMatches(text, orders(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
+  const acts = [...first, ...(orderable ? bestMatches(text, jobEntries(text), named, MOST_NODES).filter(({ key }) => first.every((one) => one.key !== key)) : [])];
   // A whole name means this node, whether it has updates or not.
   const meant = nodes.filter((entry) => entry.label.toLowerCase() === text.trim().toLowerCase());
   const both = meant.length ? [...meant, ...nodes.filter((entry) => !meant.includes(entry)), ...acts] : [...acts, ...nodes];

@@ -8,7 +8,7 @@ import { showDialog } from "../state/dialogs";
 import { activeDeployments, openDeployment } from "../state/deployments";
 import { ids, loaded, nodeName, silentFor, tags, updateCount } from "../state/fleet";
 import { jobs, running } from "../state/jobs";
-import { connections, heardAt, live, lostSince, newerBuild, retryIn, tryNow } from "../state/live/link";
+import { connections, lastMessageBeforeLoss, live, lostSince, newerBuild, retryIn, tryNow } from "../state/live/link";
 import { preferences } from "../state/preferences";
 import { go, pageUrl } from "../state/router";
 import { logOut, mayAct, user } from "../state/session";
@@ -216,7 +216,7 @@ function Banners(): VNode | null {
             </Button>
           }
         >
-          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(heardAt.value)}.` : t`No data yet.`} </span>
+          <b>{t`No connection to Ground Control.`}</b> <span class="plain">{connections.value ? t`Values are from ${clock(lastMessageBeforeLoss.value)}.` : t`No data yet.`} </span>
           <span class="plain num" aria-hidden="true">
             {wait === null || wait === 0 ? t`Trying now…` : t`Trying again in ${wait} s.`}
           </span>

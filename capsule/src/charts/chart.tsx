@@ -6,11 +6,11 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import type uPlot from "uplot";
 import { t } from "../core/text/i18n";
 import { nearestRow } from "../core/charts/window";
-import { watchAhead, watchSeen } from "../ui/use-in-view";
+import { observeAhead, observeVisible } from "../ui/use-in-view";
 import { FONT } from "./draw";
 import { columnsOf, leftOf, createPlot, widthOf, type PlotState } from "./create-plot";
 import { momentAt, momentSentence, Tooltip } from "./tooltip";
-import { drawnByTouch } from "./touch";
+import { selectByTouch } from "./touch";
 import type { ChartProps, Library } from "./types";
 
 const MARK_REACH = 7;
@@ -85,15 +85,15 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       document.fonts.load(FONT).then(build, build);
       const sized = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(50, element.clientWidth - 6), height: Math.max(50, element.clientHeight - 2) }));
       sized.observe(element);
-      const unseen = watchSeen(element, (near) => {
+      const unseen = observeVisible(element, (near) => {
         sight.current.near = near;
         if (!near || !sight.current.late) return;
         sight.current.late = false;
         if (made.current === shapeOf(held.current.props)) plot.current?.setData(columnsOf(held.current.props.data));
       });
       // A canvas costs time in each frame of the page, even where it is invisible and unchanged.
-      const unwatched = watchAhead(element, (ahead) => element.classList.toggle("far", !ahead));
-      const untouched = drawnByTouch(element, {
+      const unwatched = observeAhead(element, (ahead) => element.classList.toggle("far", !ahead));
+      const untouched = selectByTouch(element, {
         plot: () => plot.current,
         onAt: (at) => {
           const { times } = held.current.props.data.columns;
@@ -132,7 +132,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
       [group.cursor],
     );
     useLayoutEffect(() => {
-      if (keys) showStretch(plot.current, keys);
+      if (keys) showRange(plot.current, keys);
     }, [keys, data]);
     const leave = (): void => {
       pointed.current = false;
@@ -198,7 +198,7 @@ export function chartWith(library: Library): ComponentType<ChartProps> {
   };
 }
 
-function showStretch(plot: uPlot | null, { at, anchor }: Keys): void {
+function showRange(plot: uPlot | null, { at, anchor }: Keys): void {
   if (!plot) return;
   const [one, other] = [plot.valToPos(at, "x"), plot.valToPos(anchor ?? at, "x")];
   const width = anchor === null ? 0 : Math.abs(one - other);

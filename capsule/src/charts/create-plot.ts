@@ -3,7 +3,7 @@
 import type uPlot from "uplot";
 import { clock, day } from "../core/text/time";
 import { isolatedRows } from "../core/charts/window";
-import { drawHoles, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw";
+import { drawGaps, drawMarks, drawThreshold, FONT, forgetTokens, token } from "./draw";
 import type { ChartData, ChartProps, Library } from "./types";
 
 /** The width left of a plot; it is wider if the axis marks need it. */
@@ -135,7 +135,7 @@ export function createPlot(library: Library, box: HTMLElement, held: PlotState, 
       series: [{}, ...drawn],
       bands,
       hooks: {
-        draw: [(plot) => drawThreshold(plot, held.props), (plot) => drawHoles(plot, held.props), (plot) => drawMarks(plot, held.props)],
+        draw: [(plot) => drawThreshold(plot, held.props), (plot) => drawGaps(plot, held.props), (plot) => drawMarks(plot, held.props)],
         setCursor: [onCursor],
         setSelect: [
           (plot) => {

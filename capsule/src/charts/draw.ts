@@ -23,17 +23,17 @@ export const forgetTokens = (): void => tokens.clear();
 /** The height of the strip that shows the gap of one line among several. */
 const STRIP = 5;
 
-export function drawHoles(plot: uPlot, { data, series }: ChartProps): void {
+export function drawGaps(plot: uPlot, { data, series }: ChartProps): void {
   const { ctx, bbox } = plot;
-  const { columns, from, since, to, hole, apart } = data;
+  const { columns, from, since, to, gapS, apart } = data;
   const ratio = devicePixelRatio;
   ctx.save();
   ctx.lineWidth = ratio;
   ctx.setLineDash([]);
-  hatch(plot, findGaps(columns, Math.max(from, since), to, hole), token("--line-2"), bbox.top, bbox.height);
+  hatch(plot, findGaps(columns, Math.max(from, since), to, gapS), token("--line-2"), bbox.top, bbox.height);
   // Where other lines have samples, the gap is at the bottom in the colour of its line.
   let bottom = bbox.top + bbox.height;
-  (apart ? seriesGaps(columns, from, to, hole, apart) : []).forEach((own, index) => {
+  (apart ? seriesGaps(columns, from, to, gapS, apart) : []).forEach((own, index) => {
     if (!own.length) return;
     bottom -= STRIP * ratio;
     hatch(plot, own, token(`--c${series[index]?.colour ?? 5}`), bottom, (STRIP - 1) * ratio);

@@ -63,11 +63,11 @@ export function ChartPanel({ title, legend, wide = false, waiting = null, over =
         <h3>{title}</h3>
         <Legend chart={chart} legend={legend} />
         {table && <Button slim kind="quiet" icon="table-2" name={t`View ${chart.label} as chart`} more={{ "aria-pressed": true, "aria-keyshortcuts": "v" }} onClick={() => setTable(false)} />}
-        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: t`Download as CSV`, icon: "download", run: () => downloadText(csv(sheet(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
+        <MenuButton label={t`${chart.label}, more`} class="quiet slim only-icon chart-menu" groups={[[twin, { label: t`Download as CSV`, icon: "download", run: () => downloadText(csv(csvRows(chart, columns)), `${chart.label.replaceAll(/[^\w.-]+/g, "-")}.csv`, "text/csv") }], more]}>
           <Icon name="ellipsis" size="small" />
         </MenuButton>
       </header>
-      {waiting ? <div class="plot">{waiting}</div> : table ? <Twin {...chart} /> : <Chart {...chart} />}
+      {waiting ? <div class="plot">{waiting}</div> : table ? <DataTable {...chart} /> : <Chart {...chart} />}
       {over}
     </figure>
   );
@@ -78,7 +78,7 @@ function Legend({ chart: { series, data, group, words }, legend }: { chart: Char
   const at = group.cursor.value;
   const { times, values } = data.columns;
   const now = at === null || at < data.from || at > data.to;
-  const shown = now ? legend.map(({ value }) => value) : values.map((column) => column[sampleRow(times, column, at, data.hole)] ?? null);
+  const shown = now ? legend.map(({ value }) => value) : values.map((column) => column[sampleRow(times, column, at, data.gapS)] ?? null);
   const texts = words.row(shown);
   return (
     <span class="legend">
@@ -96,7 +96,7 @@ function Legend({ chart: { series, data, group, words }, legend }: { chart: Char
 }
 
 /** All shown data as measured; times without samples have no row. */
-function sheet({ data, group, series }: ChartProps, names: readonly string[]): (string | number | null)[][] {
+function csvRows({ data, group, series }: ChartProps, names: readonly string[]): (string | number | null)[][] {
   const { columns, band, from, to } = data;
   const heads = series.flatMap((_, index) => (band ? ["avg", "min", "max"].map((what) => `${names[index]} ${what}`) : [names[index] ?? ""]));
   const measured = tableRows(columns, from, to, Infinity).flatMap((one) => ("row" in one ? [one.row] : []));
@@ -111,10 +111,10 @@ function sheet({ data, group, series }: ChartProps, names: readonly string[]): (
 }
 
 /** All rows of the window, newest first: no more than the points of the chart. A gap is one row. */
-function Twin({ label, series, data, words, group }: ChartProps): VNode {
-  const { columns, band, from, since, to, hole } = data;
+function DataTable({ label, series, data, words, group }: ChartProps): VNode {
+  const { columns, band, from, since, to, gapS } = data;
   const { times, values } = columns;
-  const rows = tableRows(columns, from, to, hole, since).map((one) => ({ ...one, at: "row" in one ? (times[one.row] as number) : one.hole.from }));
+  const rows = tableRows(columns, from, to, gapS, since).map((one) => ({ ...one, at: "row" in one ? (times[one.row] as number) : one.hole.from }));
   const shown = rows.map((one, place) => ({ ...one, next: rows[place + 1]?.at ?? to })).reverse();
   return (
     <div class="twin" tabIndex={0} role="region" aria-label={t`${label} as table`}>

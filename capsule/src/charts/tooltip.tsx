@@ -25,13 +25,13 @@ export interface Moment {
 
 /** The data at a moment. `reach` is the width of a few pixels in seconds, for marks. */
 export function momentAt({ data, group }: ChartProps, at: number, reach: number): Moment {
-  const { columns, from, since, to, hole, band, apart } = data;
+  const { columns, from, since, to, gapS, band, apart } = data;
   const marks = marksNear(group.marks, at, reach);
-  const missing = findGaps(columns, Math.max(from, since), to, hole).find((one) => at > one.from && at < one.to);
+  const missing = findGaps(columns, Math.max(from, since), to, gapS).find((one) => at > one.from && at < one.to);
   if (missing) return { at, values: [], range: [], gaps: [], missing: missing.to - missing.from, marks };
-  const limit = Number.isFinite(hole) ? hole : to - from;
+  const limit = Number.isFinite(gapS) ? gapS : to - from;
   const rows = columns.values.map((column) => sampleRow(columns.times, column, at, limit));
-  const gaps = (apart ? seriesGaps(columns, from, to, hole, apart) : []).map((own) => own.find((one) => at > one.from && at < one.to)).map((one) => (one ? one.to - one.from : 0));
+  const gaps = (apart ? seriesGaps(columns, from, to, gapS, apart) : []).map((own) => own.find((one) => at > one.from && at < one.to)).map((one) => (one ? one.to - one.from : 0));
   const nearest = rows.filter((row) => row >= 0).map((row) => columns.times[row] as number);
   return {
     at: nearest.length ? nearest.reduce((best, one) => (Math.abs(one - at) < Math.abs(best - at) ? one : best)) : at,

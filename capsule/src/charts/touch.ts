@@ -5,7 +5,7 @@ import type uPlot from "uplot";
 /** A shorter move is a tap: its synthetic mouse events show the values there. */
 const LEAST_PX = 12;
 
-interface Drawn {
+interface TouchOptions {
   plot: () => uPlot | null;
   /** The position of the finger. */
   onAt: (at: number) => void;
@@ -13,7 +13,7 @@ interface Drawn {
 }
 
 /** Returns a function that removes the listeners. */
-export function drawnByTouch(element: HTMLElement, { plot, onAt, onZoom }: Drawn): () => void {
+export function selectByTouch(element: HTMLElement, { plot, onAt, onZoom }: TouchOptions): () => void {
   let start: number | null = null;
   const leftOf = (event: PointerEvent, chart: uPlot): number => Math.max(0, Math.min(chart.over.clientWidth, event.clientX - chart.over.getBoundingClientRect().left));
   const show = (left: number, width: number, chart: uPlot): void => chart.setSelect({ left, top: 0, width, height: width ? chart.over.clientHeight : 0 }, false);

@@ -29,7 +29,7 @@ export interface ChartData {
   /** Before this there was nothing to measure, so nothing is missing. */
   since: number;
   /** Seconds without a sample that count as a gap. */
-  hole: number;
+  gapS: number;
   /** For lines of different servers: when each could have its first sample. Each line then has its own gaps. */
   apart?: readonly number[];
   /** The key of the window: the time scale changes with it, not with each sample. */

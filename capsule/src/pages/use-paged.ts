@@ -5,7 +5,7 @@ import { PagedList, type Page } from "../core/live/paged-list";
 import { savePages, savedPages } from "../state/router";
 import { ApiError } from "../state/types";
 
-interface Shown<T, P extends Page<T>> {
+interface PagedState<T, P extends Page<T>> {
   list: PagedList<T, P>;
   found: P | null;
   failure: ApiError | null;
@@ -16,8 +16,8 @@ interface Shown<T, P extends Page<T>> {
  *
  * A list keeps its length when the user returns or reloads the page.
  */
-export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, asked: readonly unknown[]): Shown<T, P> {
-  const [shown, setShown] = useState<Shown<T, P> | null>(null);
+export function usePaged<T, P extends Page<T>>(read: (cursor?: string) => Promise<P>, key: (item: T) => string, asked: readonly unknown[]): PagedState<T, P> {
+  const [shown, setShown] = useState<PagedState<T, P> | null>(null);
   const name = asked.map(String).join(" ");
   const list = useMemo(() => {
     const made = new PagedList<T, P>(

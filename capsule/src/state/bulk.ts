@@ -9,7 +9,7 @@ export interface BulkResult<T> {
   left: T[];
 }
 
-interface Course<T> {
+interface BulkOptions<T> {
   /** The first item runs alone: if it needs the password, the answer holds for the others. */
   alone?: boolean;
   /** Called after each item with the number of finished ones. */
@@ -19,7 +19,7 @@ interface Course<T> {
 }
 
 /** Refusals are part of the result; any other error is thrown. */
-export async function forEachLimited<T>(things: readonly T[], atOnce: number, act: (one: T) => Promise<unknown>, { alone = false, told, over }: Course<T> = {}): Promise<BulkResult<T>> {
+export async function forEachLimited<T>(things: readonly T[], atOnce: number, act: (one: T) => Promise<unknown>, { alone = false, told, over }: BulkOptions<T> = {}): Promise<BulkResult<T>> {
   const outcome: BulkResult<T> = { done: [], failed: [], left: [] };
   let next = 0;
   const goesOn = (): boolean => next < things.length && !over?.(outcome);

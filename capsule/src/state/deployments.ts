@@ -45,7 +45,7 @@ export function noteDeployment(one: DeploymentView): Signal<DeploymentView> {
     const before = held.peek();
     if (one.version <= before.version) return held;
     held.value = one;
-    if (one.state !== before.state) turned(one);
+    if (one.state !== before.state) notifyState(one);
     return held;
   }
   const made = signal(one);
@@ -60,9 +60,9 @@ export function openDeployment({ id, kind, node_id: node }: DeploymentView): voi
 }
 
 /** Shows a toast when a deployment without an open dialog ends or waits for the user. The toast opens its dialog. */
-function turned(one: DeploymentView): void {
+function notifyState(one: DeploymentView): void {
   const { id, kind } = one;
-  if (deploymentEnded(one)) leave(id);
+  if (deploymentEnded(one)) unsubscribe(id);
   dismiss(notes.get(id) ?? 0);
   if (shown.has(id) || one.batch_id) return; // the page of the batch reports on all of them
   const name = one.name || one.host;
@@ -73,14 +73,14 @@ function turned(one: DeploymentView): void {
   else if (one.state === "awaiting_host_key") notes.set(id, toast("wait", t`${name}: compare its host key`, "", open));
 }
 
-function hear(id: string): void {
+function subscribeTo(id: string): void {
   if (ends.has(id)) return;
   const take = (data: unknown): void => void noteDeployment(data as DeploymentView);
   ends.set(id, subscribe(`deployment:${id}`, { snapshot: take, change: take }, { whileHidden: true }));
 }
 
 /** Unsubscribes from an ended deployment, unless its dialog is open: another user may retry it. */
-function leave(id: string): void {
+function unsubscribe(id: string): void {
   if (shown.has(id)) return;
   ends.get(id)?.();
   ends.delete(id);
@@ -89,7 +89,7 @@ function leave(id: string): void {
 /** Follows one deployment live. All callers get the same signal. */
 export function followDeployment(one: DeploymentView): Signal<DeploymentView> {
   const held = noteDeployment(one);
-  if (!deploymentEnded(held.peek())) hear(one.id);
+  if (!deploymentEnded(held.peek())) subscribeTo(one.id);
   return held;
 }
 
@@ -97,11 +97,11 @@ export function followDeployment(one: DeploymentView): Signal<DeploymentView> {
 export function watchDeployment(id: string): () => void {
   shown.add(id);
   dismiss(notes.get(id) ?? 0);
-  hear(id);
+  subscribeTo(id);
   return () => {
     shown.delete(id);
     const held = known.get(id);
-    if (!held || deploymentEnded(held.peek())) leave(id);
+    if (!held || deploymentEnded(held.peek())) unsubscribe(id);
   };
 }
 

@@ -13,25 +13,25 @@ const POINTS = 72;
 const GOOD_S = 600;
 const AGAIN_S = 60;
 
-interface Held {
+interface CachedRate {
   rate: Signal<number | null>;
   /** Loaded again after this time. */
   until: number;
 }
 
-const held = new Map<string, Held>();
+const cache = new Map<string, CachedRate>();
 
 /** Bytes per second; null = unknown. */
 export function diskGrowth(id: string, mount: string): ReadonlySignal<number | null> {
   const series = seriesName("filesystem.used", "mount", mount);
   const key = `${id} ${series}`;
-  let one = held.get(key);
-  if (!one) held.set(key, (one = { rate: signal(null), until: 0 }));
+  let one = cache.get(key);
+  if (!one) cache.set(key, (one = { rate: signal(null), until: 0 }));
   if (hubNow() >= one.until) void ask(one, id, series);
   return one.rate;
 }
 
-async function ask(one: Held, id: string, metric: string): Promise<void> {
+async function ask(one: CachedRate, id: string, metric: string): Promise<void> {
   const to = hubNow();
   one.until = to + GOOD_S;
   try {
@@ -43,4 +43,4 @@ async function ask(one: Held, id: string, metric: string): Promise<void> {
   }
 }
 
-onSessionEnd(() => held.clear());
+onSessionEnd(() => cache.clear());

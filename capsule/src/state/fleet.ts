@@ -6,7 +6,7 @@ import type { FleetChange, FleetData, NodePatch, NodeView } from "../wire/schema
 import { cpuLevel, nodeStatusOf, STALE_S, healthOf, type NodeStatus, type Level, type Health } from "../core/nodes/node-status";
 import { nameCollator } from "../core/nodes/node-groups";
 import { now } from "./clock";
-import { lastHeard, subscribe } from "./live/link";
+import { lastMessageAt, subscribe } from "./live/link";
 import { pageUrl } from "./router";
 import { onSessionEnd, phase } from "./session";
 import type { SmoothedCpu } from "../core/nodes/cpu-smoothing";
@@ -18,14 +18,14 @@ import { forgetSparks, noteCpu, smoothedCpu } from "./sparklines";
  * A fleet that is larger than the screen draws once a second, so that all rows change at the same time. Where no rows are shown, values wait
  * for the page's own drawing. A node that appears, disappears or changes its state does not wait.
  */
-const TOGETHER_MS = 250;
-const MANY = 60;
-const MANY_TOGETHER_MS = 1000;
-const UNSEEN_TOGETHER_MS = 1500;
-const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : pageUrl.peek().path !== "/" ? UNSEEN_TOGETHER_MS : map.size > MANY ? MANY_TOGETHER_MS : TOGETHER_MS);
+const BATCH_MS = 250;
+const LARGE_FLEET = 60;
+const LARGE_BATCH_MS = 1000;
+const HIDDEN_BATCH_MS = 1500;
+const patienceMs = ({ nodes, removed }: FleetChange): number => (nodes.length || removed.length ? 0 : pageUrl.peek().path !== "/" ? HIDDEN_BATCH_MS : map.size > LARGE_FLEET ? LARGE_BATCH_MS : BATCH_MS);
 const map = new Map<string, Signal<NodeView>>();
 /** The last live view of each node, whatever replaced it since. */
-const told = new Map<string, NodeView>();
+const lastLive = new Map<string, NodeView>();
 
 /** Grows when nodes appear, disappear or change, but not with values, which are too frequent. */
 const version = signal(0);
@@ -86,7 +86,7 @@ export const tags = computed<readonly (readonly [string, number])[]>(() => {
 
 function put(node: NodeView): boolean {
   const held = map.get(node.id);
-  told.set(node.id, node);
+  lastLive.set(node.id, node);
   noteCpu(node.id, node.latest["cpu.total"]);
   if (held) {
     held.value = node;
@@ -97,7 +97,7 @@ function put(node: NodeView): boolean {
 }
 
 function drop(id: string): boolean {
-  told.delete(id);
+  lastLive.delete(id);
   known.delete(id);
   return map.delete(id);
 }
@@ -161,7 +161,7 @@ onSessionEnd(() => {
   end?.();
   end = null;
   map.clear();
-  told.clear();
+  lastLive.clear();
   known.clear();
   forgetSparks();
   trail.value = { cpu: [], network: [] };
@@ -172,11 +172,11 @@ onSessionEnd(() => {
 
 /** Changes the name or tags, and shows the hub's answer. If rights depend on a tag, the hub requires the password: `node-edit.ts` asks for it. */
 export async function patchNode(id: string, patch: NodePatch): Promise<NodeView> {
-  const before = told.get(id);
+  const before = lastLive.get(id);
   const node = await call<NodeView>("PATCH", `nodes/${id}`, { body: patch });
   const held = map.get(id);
   // A live view that arrived meanwhile is as new as the answer or newer. This change is sent live as well.
-  if (held && told.get(id) === before) held.value = { ...node, latest: { ...held.peek().latest } };
+  if (held && lastLive.get(id) === before) held.value = { ...node, latest: { ...held.peek().latest } };
   version.value += 1;
   return node;
 }
@@ -201,7 +201,7 @@ export interface FleetSummary {
 }
 
 /** Whether values are current: sums leave out nodes with old values. While the hub is offline, the last sums stay. */
-export const isReporting = (status: NodeStatus): boolean => lastHeard() - (status.at ?? 0) <= STALE_S;
+export const isReporting = (status: NodeStatus): boolean => lastMessageAt() - (status.at ?? 0) <= STALE_S;
 
 export const fleetSummary = computed<FleetSummary>(() => {
   const v: FleetSummary = {
@@ -246,7 +246,7 @@ export const fleetSummary = computed<FleetSummary>(() => {
  * silent hub.
  */
 export const silentFor = computed(() => {
-  const last = lastHeard();
+  const last = lastMessageAt();
   const since = now.value - last;
   return since > STALE_S && last - fleetSummary.value.newest <= STALE_S ? since : 0;
 });
@@ -266,6 +266,6 @@ effect(() => {
   if (!loaded.peek()) return;
   const { cpu, received } = fleetSummary.peek();
   const { cpu: cpus, network } = trail.peek();
-  const told = cpu !== null && at - lastHeard() < UNHEARD_S;
+  const told = cpu !== null && at - lastMessageAt() < UNHEARD_S;
   trail.value = { cpu: [...cpus, told ? cpu : null].slice(-TRAIL), network: [...network, told ? received : null].slice(-TRAIL) };
 });

@@ -10,6 +10,6 @@ export function metricUnits(): ReadonlyMap<string, string> {
 }
 
 /** Seconds between two samples of a metric; one second if unknown. */
-export function rhythmOfMetric(name: string): number {
+export function sampleInterval(name: string): number {
   return METRICS.find((metric) => metric.name === name)?.rhythm ?? 1;
 }

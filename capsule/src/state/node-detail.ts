@@ -205,12 +205,12 @@ export class NodeDetail {
         for (const [name, { avg }] of Object.entries(series)) {
           times.forEach((at, index) => {
             const value = avg[index];
-            if (value != null) this.window.addPast(name, at, step, value);
+            if (value != null) this.window.addBucket(name, at, step, value);
           });
         }
       }
       this.fillFailure.value = null;
-      this.window.know(missing);
+      this.window.markRead(missing);
       this.version.value += 1;
     } catch (error) {
       for (const name of missing) this.#filled.delete(name);

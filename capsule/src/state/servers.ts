@@ -4,7 +4,7 @@ import { call } from "../wire/http";
 import type { ConfirmedView, DeploymentsView, DeploymentView, ManyDeploymentsBody, RetryBody, ServerListBody, ServerListView } from "../wire/schema.gen";
 import { withStepUp } from "./step-up";
 
-const MOST = 500;
+const MAX_SERVERS = 500;
 
 export const previewList = (body: ServerListBody): Promise<ServerListView> => call<ServerListView>("POST", "deployments/preview", { body });
 
@@ -16,7 +16,7 @@ export async function addServers(body: ManyDeploymentsBody, key: string): Promis
 
 /** In the order of the list. */
 export async function loadServers(batch: string): Promise<readonly DeploymentView[]> {
-  return (await call<DeploymentsView>("GET", "deployments", { query: { batch, limit: MOST } })).deployments.reverse();
+  return (await call<DeploymentsView>("GET", "deployments", { query: { batch, limit: MAX_SERVERS } })).deployments.reverse();
 }
 
 export const confirmHostKeys = (shown: readonly { deployment: string; fingerprint: string }[]): Promise<ConfirmedView> =>

@@ -26,7 +26,7 @@ export const loadSettings = (): Promise<SettingsView> => call<SettingsView>("GET
 export const patchSettings = (body: SettingsPatch): Promise<SettingsView> => withStepUp(() => call<SettingsView>("PATCH", "settings", { body }));
 
 const AUDIT_PAGE = 500;
-const READ_MOST = 10_000;
+const MAX_READ = 10_000;
 const SHOWN = 100;
 
 export interface AuditMatches {
@@ -47,7 +47,7 @@ export async function searchAudit(filter: AuditFilter, cursor?: string): Promise
     rows.push(...page.audit.filter((row) => matchesAuditFilter(row, filter)));
     read += page.audit.length;
     next = page.next;
-  } while (next && rows.length < SHOWN && read < READ_MOST);
+  } while (next && rows.length < SHOWN && read < MAX_READ);
   return { rows, next, read };
 }
 

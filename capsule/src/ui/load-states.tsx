@@ -18,18 +18,18 @@ export function Empty({ icon, title, text, children }: { icon: IconName; title: 
   );
 }
 
-interface Failed {
+interface FailureLike {
   detail: string;
   instance: string;
   status: number;
 }
 
 /** The status codes of a hub that is offline, also behind a proxy. */
-const AWAY = [0, 502, 503, 504];
+const OFFLINE_STATUS = [0, 502, 503, 504];
 
 /** The error of one panel; the rest of the page keeps working. */
-export function Failure({ title, error, onRetry }: { title: string; error: Failed; onRetry: () => void }): VNode {
-  useOnceBack(AWAY.includes(error.status), onRetry);
+export function Failure({ title, error, onRetry }: { title: string; error: FailureLike; onRetry: () => void }): VNode {
+  useOnceBack(OFFLINE_STATUS.includes(error.status), onRetry);
   return (
     <div class="card empty" role="alert">
       <Icon name="circle-alert" size="huge" />

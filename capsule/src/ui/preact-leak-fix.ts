@@ -8,23 +8,23 @@
 import { options, type VNode } from "preact";
 
 /** Private names of the library, which its hooks and signals use as well. */
-interface Drawn extends VNode {
-  __c?: Part | null;
+interface RenderedNode extends VNode {
+  __c?: ComponentInstance | null;
   __k?: unknown;
 }
 /** A component and its newest vnode. It is stored there, because the garbage collector would scan a table beside it each time. */
-interface Part {
-  drawn?: Drawn;
+interface ComponentInstance {
+  drawn?: RenderedNode;
 }
 interface Hooks {
-  diffed?: (vnode: Drawn) => void;
+  diffed?: (vnode: RenderedNode) => void;
   /** One rendering is complete. */
-  __c?: (root: Drawn, queue: unknown) => void;
+  __c?: (root: RenderedNode, queue: unknown) => void;
 }
 
 const hooks = options as Hooks;
 const { diffed, __c: committed } = hooks;
-let replaced: Drawn[] = [];
+let replaced: RenderedNode[] = [];
 
 hooks.diffed = (vnode): void => {
   diffed?.(vnode);

@@ -2,7 +2,7 @@
 
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { watchSeen } from "./use-in-view";
+import { observeVisible } from "./use-in-view";
 
 export function RenderInView({ draw }: { draw: () => VNode }): VNode {
   const box = useRef<HTMLDivElement>(null);
@@ -10,7 +10,7 @@ export function RenderInView({ draw }: { draw: () => VNode }): VNode {
   const [near, setNear] = useState(true);
   useEffect(() => {
     const first = box.current?.firstElementChild;
-    return first ? watchSeen(first, setNear) : undefined;
+    return first ? observeVisible(first, setNear) : undefined;
   }, []);
   // An unchanged vnode is skipped.
   if (near || !held.current) held.current = draw();

@@ -7,13 +7,13 @@ import { Button } from "./button";
 
 const LISTS = "[role=table],tbody,ul,ol";
 
-interface Pressed {
+interface PressedState {
   list: Element;
   last: Element | null;
   count: number;
 }
 
-function above(box: Element | null): Pressed | null {
+function above(box: Element | null): PressedState | null {
   for (let at = box?.previousElementSibling; at; at = at.previousElementSibling) {
     const list = at.matches(LISTS) ? at : at.querySelector(LISTS);
     if (list) return { list, last: list.lastElementChild, count: list.children.length };
@@ -22,7 +22,7 @@ function above(box: Element | null): Pressed | null {
 }
 
 /** Focuses the first new row, or the list. */
-function goOn({ list, last, count }: Pressed): void {
+function moveFocus({ list, last, count }: PressedState): void {
   const row = last?.isConnected ? last.nextElementSibling : list.children[count];
   const aim = (row ?? list) as HTMLElement;
   if (!aim.hasAttribute("tabindex")) aim.tabIndex = -1;
@@ -39,11 +39,11 @@ interface Props {
 
 export function ShowMore({ more, onMore, class: extra, children = t`Show more` }: Props): VNode | null {
   const box = useRef<HTMLDivElement>(null);
-  const pressed = useRef<Pressed | null>(null);
+  const pressed = useRef<PressedState | null>(null);
   // Read while the button still exists.
   const loses = !more && box.current?.contains(document.activeElement) === true;
   useLayoutEffect(() => {
-    if (loses && pressed.current) goOn(pressed.current);
+    if (loses && pressed.current) moveFocus(pressed.current);
   }, [loses]);
   if (!more) return null;
   const press = (): void => {

@@ -3,11 +3,11 @@
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-type Told = (near: boolean) => void;
+type Listener = (near: boolean) => void;
 
 /** One observer for each margin: a browser handles 500 targets faster than 500 observers. Returns the unsubscriber. */
-function eyeAt(margin: string): (place: Element, told: Told) => () => void {
-  const heard = new WeakMap<Element, Told>();
+function createObserver(margin: string): (place: Element, told: Listener) => () => void {
+  const heard = new WeakMap<Element, Listener>();
   const eye = new IntersectionObserver(
     (seen) => {
       for (const { target, isIntersecting } of seen) heard.get(target)?.(isIntersecting);
@@ -22,9 +22,9 @@ function eyeAt(margin: string): (place: Element, told: Told) => () => void {
 }
 
 /** A few hundred pixels early: for parts that must be ready when they scroll into view. */
-export const watchAhead = eyeAt("400px");
+export const observeAhead = createObserver("400px");
 /** At the edge: for parts that are redrawn every second. */
-export const watchSeen = eyeAt("60px");
+export const observeVisible = createObserver("60px");
 
 /** `watched` false: always true. */
 export function useInView(box: RefObject<Element | null>, watched = true): boolean {
@@ -32,7 +32,7 @@ export function useInView(box: RefObject<Element | null>, watched = true): boole
   useEffect(() => {
     const place = box.current;
     if (!watched || !place) return undefined;
-    return watchAhead(place, setNear);
+    return observeAhead(place, setNear);
   }, [watched]);
   return near || !watched;
 }

@@ -1,7 +1,7 @@
 import { decode, encode } from "@msgpack/msgpack";
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Connection, type LinkState, type Surroundings, type Topic } from "./connection";
+import { Connection, type LinkState, type BrowserEnvironment, type Topic } from "./connection";
 
 /** A socket whose other end is the test. */
 class End {
@@ -38,7 +38,7 @@ interface Rig {
 function rig(mayConnect = async (): Promise<boolean> => true, onRights = (): void => undefined): Rig {
   const ends: End[] = [];
   const states: LinkState[] = [];
-  const around: Surroundings = {
+  const around: BrowserEnvironment = {
     open: () => {
       const end = new End();
       ends.push(end);

@@ -6,8 +6,8 @@ import { unpack } from "./unpack";
 import type { ErrorMessage, GapMessage, LiveHello, LiveMessage, LiveRequest, TopicMessage } from "./schema.gen";
 
 /** The interval of the silence check: a timer reset by each of many messages a second would cost as much as reading them. */
-const LOOK_MS = 5_000;
-const QUIET_LOOKS = 1;
+const CHECK_MS = 5_000;
+const SILENT_CHECKS = 1;
 const PONG_MS = 10_000;
 const OPEN_MS = 10_000;
 
@@ -31,13 +31,13 @@ interface Watch {
 }
 
 /** The browser's objects; a test gives its own. */
-export interface Surroundings {
+export interface BrowserEnvironment {
   open(url: string): WebSocket;
   now(): number;
   random(): number;
 }
 
-const browser: Surroundings = {
+const browser: BrowserEnvironment = {
   open: (url) => new WebSocket(url),
   now: () => Date.now(),
   random: () => Math.random(),
@@ -67,7 +67,7 @@ export class Connection {
     readonly onHello: (hello: LiveHello) => void,
     /** Called before each attempt after a loss; false = not now. If the session is over, the callee stops the connection. */
     readonly mayConnect: () => Promise<boolean>,
-    readonly around: Surroundings = browser,
+    readonly around: BrowserEnvironment = browser,
     /** The rights of this account may have changed. */
     readonly onRights: () => void = () => undefined,
   ) {}
@@ -201,9 +201,9 @@ export class Connection {
   /** Pings the hub after several silent checks, and closes the socket if there is no answer. */
   #listen(socket: WebSocket, silent = 0): void {
     this.#heard = false;
-    const asked = silent === QUIET_LOOKS;
+    const asked = silent === SILENT_CHECKS;
     if (asked) this.#send(["ping", {}]);
-    this.#arm(asked ? PONG_MS : LOOK_MS, () => {
+    this.#arm(asked ? PONG_MS : CHECK_MS, () => {
       if (asked && !this.#heard) this.#lost(socket);
       else this.#listen(socket, this.#heard ? 0 : silent + 1);
     });

@@ -131,7 +131,7 @@ export function call<T>(method: Method, path: string, options: Options = {}): Pr
 }
 
 /** Whether the page would load again. */
-export function answers(): Promise<boolean> {
+export function hubResponds(): Promise<boolean> {
   return fetch(location.href, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
     ({ ok }) => ok,
     () => false,

@@ -98,19 +98,19 @@ const detailName = (name: string): string => DETAIL_NAMES[name] ?? name.replace(
 export function detailText(detail: Readonly<Record<string, unknown>>): string {
   return Object.entries(detail)
     .flatMap(([name, value]) => {
-      const words = value === null && name === NOT_LIMITED ? t`every node` : valueWords(value);
+      const words = value === null && name === NOT_LIMITED ? t`every node` : valueLabel(value);
       return words ? [`${detailName(name)}: ${words}`] : [];
     })
     .join(" · ");
 }
 
-function valueWords(value: unknown): string {
+function valueLabel(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean") return value ? t`yes` : t`no`;
-  if (Array.isArray(value)) return value.map(valueWords).filter(Boolean).join(", ") || t`none`;
+  if (Array.isArray(value)) return value.map(valueLabel).filter(Boolean).join(", ") || t`none`;
   if (typeof value !== "object") return String(value);
   const parts = Object.entries(value).flatMap(([name, part]) => {
-    const words = valueWords(part);
+    const words = valueLabel(part);
     return words ? [`${detailName(name)} ${words}`] : [];
   });
   return parts.join(", ") || t`none`;

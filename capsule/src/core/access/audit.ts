@@ -21,7 +21,7 @@ export interface AuditFilter {
   action: string;
 }
 
-const within = (text: string, part: string): boolean => text.toLowerCase().includes(part.trim().toLowerCase());
+const containsText = (text: string, part: string): boolean => text.toLowerCase().includes(part.trim().toLowerCase());
 
 const AUDIT_LABELS: Readonly<Record<string, string>> = {
   "auth.login": t`Signed in`,
@@ -102,7 +102,7 @@ export function auditOutcome({ action, result }: Pick<AuditRowLike, "action" | "
 }
 
 /** Part of a name is enough, in any case. An action matches by its label and by its name in the API. */
-export const matchesAuditFilter = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => within(row.actor, actor) && (within(row.action, action) || within(auditLabel(row.action), action));
+export const matchesAuditFilter = (row: AuditRowLike, { actor, action }: AuditFilter): boolean => containsText(row.actor, actor) && (containsText(row.action, action) || containsText(auditLabel(row.action), action));
 
 const ID = /^[0-9a-z]{26}$/;
 /** Enough to tell two ids apart; the title attribute has the whole id. */
@@ -143,7 +143,7 @@ export function auditDetail({ action, detail }: AuditRowLike, nameOf: (id: strin
 }
 
 /** A spreadsheet must not take a cell for a formula: text that begins like one gets an apostrophe. */
-function cell(value: string | number): string {
+function csvCell(value: string | number): string {
   const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
 }
@@ -152,6 +152,6 @@ const COLUMNS = ["n", "at", "actor", "address", "action", "target", "result", "d
 
 /** RFC 4180; times in ISO 8601, details as JSON. */
 export function auditCsv(rows: readonly AuditRowLike[]): string {
-  const lines = rows.map((row) => [row.n, new Date(row.at * 1000).toISOString(), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)].map(cell).join(","));
+  const lines = rows.map((row) => [row.n, new Date(row.at * 1000).toISOString(), row.actor, row.address, row.action, row.target, row.result, JSON.stringify(row.detail)].map(csvCell).join(","));
   return [COLUMNS.join(","), ...lines, ""].join("\r\n");
 }

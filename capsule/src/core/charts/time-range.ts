@@ -17,8 +17,8 @@ export interface TimeRange {
 }
 
 /** Samples are a second apart at least: a shorter window shows nothing. */
-const SHORTEST_S = 10;
-const LONGEST_S = 400 * 86_400;
+const MIN_SPAN_S = 10;
+const MAX_SPAN_S = 400 * 86_400;
 /** Bucket widths of the hub. Wall-clock times are multiples of them. */
 const STEPS_S = [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400];
 
@@ -33,7 +33,7 @@ export function parseTimeRange(get: (name: string) => string | null): TimeRange 
   const range = get("range");
   const from = moment(get("from"));
   const to = moment(get("to"));
-  const zoom = from !== null && to !== null && to - from >= SHORTEST_S && to - from <= LONGEST_S ? { from, to } : null;
+  const zoom = from !== null && to !== null && to - from >= MIN_SPAN_S && to - from <= MAX_SPAN_S ? { from, to } : null;
   return { range: isRange(range) ? range : "live", zoom };
 }
 
@@ -58,7 +58,7 @@ export function spanOf({ range, zoom }: TimeRange, now: number, points: number):
 /** A window in whole seconds, not too short, and not in the future. */
 export function clampSpan(from: number, to: number, now: number): Span {
   const end = Math.ceil(now);
-  const length = Math.round(Math.min(LONGEST_S, Math.max(SHORTEST_S, Math.abs(to - from))));
+  const length = Math.round(Math.min(MAX_SPAN_S, Math.max(MIN_SPAN_S, Math.abs(to - from))));
   const middle = (from + to) / 2;
   let start = Math.max(0, Math.floor(middle - length / 2));
   if (start + length > end) start = Math.max(0, end - length);
@@ -67,8 +67,8 @@ export function clampSpan(from: number, to: number, now: number): Span {
 
 /** A window from two typed times. It keeps its start, ends now at the latest, and is not too short. */
 export function typedSpan(from: number, to: number, now: number): Span {
-  const end = Math.ceil(Math.min(Math.max(to, from + SHORTEST_S), now));
-  return { from: Math.max(0, Math.floor(Math.min(from, end - SHORTEST_S))), to: end };
+  const end = Math.ceil(Math.min(Math.max(to, from + MIN_SPAN_S), now));
+  return { from: Math.max(0, Math.floor(Math.min(from, end - MIN_SPAN_S))), to: end };
 }
 
 /** A window of the same length, moved by a share of itself; a negative share moves it back. */

@@ -39,9 +39,9 @@ test("a long session holds no more than its window", () => {
 test("a bucket of history gives way to a sample that came live within it", () => {
   const window = new LiveWindow(300);
   window.add("a", 11.4, 7);
-  window.addPast("a", 10, 1, 1);
-  window.addPast("a", 11, 1, 2);
-  window.addPast("a", 12, 1, 3);
+  window.addBucket("a", 10, 1, 1);
+  window.addBucket("a", 11, 1, 2);
+  window.addBucket("a", 12, 1, 3);
   assert.deepEqual(window.columns(["a"], 12, 1), { times: [10, 11.4, 12], values: [[1, 7, 3]] });
 });
 
@@ -67,11 +67,11 @@ test("an empty bucket of a fast series is a hole", () => {
 test("before the past of every series was read, nothing is a hole", () => {
   const window = new LiveWindow(300);
   for (const name of ["a", "b"]) window.add(name, 300, 1);
-  const found = (): unknown => findGaps(window.columns(["a", "b"], 300, 1), 0, 300, window.hole(["a", "b"], 1));
+  const found = (): unknown => findGaps(window.columns(["a", "b"], 300, 1), 0, 300, window.gapLimit(["a", "b"], 1));
   assert.deepEqual(found(), []);
-  window.know(["a"]);
+  window.markRead(["a"]);
   assert.deepEqual(found(), []);
-  window.know(["b", "c"]);
+  window.markRead(["b", "c"]);
   assert.deepEqual(found(), [{ from: 0, to: 300 }]);
   window.whole = false;
   assert.deepEqual(found(), []);

@@ -57,7 +57,7 @@ export class LiveWindow {
   }
 
   /** Adds a bucket of history that begins at `at`. A live sample within the bucket takes precedence. */
-  addPast(name: string, at: number, step: number, value: number): void {
+  addBucket(name: string, at: number, step: number, value: number): void {
     const times = this.#tracks.get(name)?.times ?? [];
     for (let place = times.length - 1; place >= 0 && (times[place] as number) >= at; place -= 1) {
       if ((times[place] as number) < at + step) return;
@@ -66,12 +66,12 @@ export class LiveWindow {
   }
 
   /** Marks the past of these series as read: values that are still missing were not measured. */
-  know(names: readonly string[]): void {
+  markRead(names: readonly string[]): void {
     for (const name of names) this.#known.add(name);
   }
 
   /** Seconds without a sample that count as a gap. There are no gaps while the past is still being read, because unknown is not missing. */
-  hole(names: readonly string[], interval: number): number {
+  gapLimit(names: readonly string[], interval: number): number {
     return this.whole && names.every((name) => this.#known.has(name)) ? interval * GAP_INTERVALS : Infinity;
   }
 

@@ -106,14 +106,14 @@ const FIXES: Record<string, FixField> = {
 /** The one field that fixes a failure, so that the form can show it beside the error. Null = only a retry helps. */
 export const fixFor = (code: string): FixField => FIXES[code.replace(/^.*\./, "")] ?? null;
 
-interface Earlier {
+interface EarlierTry {
   tries: number;
   step: string;
   left: "nothing" | "taken_back" | "unknown" | "goes_on";
   kept: readonly string[];
 }
 
-const LEFT: Record<Earlier["left"], string> = {
+const LEFTOVER_TEXTS: Record<EarlierTry["left"], string> = {
   nothing: t`it had changed nothing on the server, so every step runs again`,
   taken_back: t`what it had started on the server was undone, so every step runs again`,
   unknown: t`what it may have left on the server is undone first, then every step runs again`,
@@ -121,14 +121,14 @@ const LEFT: Record<Earlier["left"], string> = {
 };
 
 /** Which steps of the previous try are repeated and why, and which ones still count. */
-export function earlierText({ tries, step, left, kept }: Earlier, kind: string): string {
+export function earlierText({ tries, step, left, kept }: EarlierTry, kind: string): string {
   const still = kept.includes("host_key") ? ` ${t`You will not be asked to confirm the host key again.`}` : "";
-  return t`Attempt ${tries + 1}. The previous one ended at “${stepTitle(step, kind)}”: ${LEFT[left]}.` + still;
+  return t`Attempt ${tries + 1}. The previous one ended at “${stepTitle(step, kind)}”: ${LEFTOVER_TEXTS[left]}.` + still;
 }
 
 const ON_THE_WAY = ["connect", "host_key", "authenticate", "become_root"];
 
-interface Ended {
+interface EndedDeployment {
   error: { code: string } | null;
   steps: readonly { name: string; state: string; detail: string }[];
 }
@@ -138,7 +138,7 @@ interface Ended {
  *
  * The probe reports leftovers before it changes anything. Started steps report them after the rollback.
  */
-export function leftoverText({ error, steps }: Ended): string {
+export function leftoverText({ error, steps }: EndedDeployment): string {
   if (error?.code === "hub_stopped") return "";
   const untouched = steps.every(({ name, state, detail }) => ON_THE_WAY.includes(name) || state === "waiting" || state === "skipped" || (name === "probe" && state === "failed" && !detail));
   if (untouched) return t`This attempt changed nothing on the server.`;

@@ -14,19 +14,19 @@ export function splitRows<T extends Row>(rows: readonly T[], username: string): 
   return { good: right, bad: rows.length - right.length, nameless };
 }
 
-interface Place {
+interface Address {
   host: string;
   port: number;
   username?: string | null;
 }
 
 /** An address for people: IPv6 in brackets, without port 22. */
-export function addressText({ host, port, username = null }: Place): string {
+export function addressText({ host, port, username = null }: Address): string {
   const where = host.split(":").length > 2 ? `[${host}]` : host;
   return `${username ? `${username}@` : ""}${where}${port === 22 ? "" : `:${port}`}`;
 }
 
-interface Waiting {
+interface HostKeyHolder {
   id: string;
   host: string;
   port: number;
@@ -36,7 +36,7 @@ interface Waiting {
 }
 
 /** Whether the shown key belongs to the jump host, whose name and port may differ from the server's. */
-export const isJumpHostKey = ({ host, port, host_key: key }: Pick<Waiting, "host" | "port" | "host_key">): boolean => key !== null && (key.host !== host || key.port !== port);
+export const isJumpHostKey = ({ host, port, host_key: key }: Pick<HostKeyHolder, "host" | "port" | "host_key">): boolean => key !== null && (key.host !== host || key.port !== port);
 
 export interface PendingHostKey {
   fingerprint: string;
@@ -49,7 +49,7 @@ export interface PendingHostKey {
 }
 
 /** The fingerprints that wait for confirmation, jump hosts first. A jump host is listed once for all servers behind it. */
-export function pendingHostKeys(rows: readonly Waiting[]): PendingHostKey[] {
+export function pendingHostKeys(rows: readonly HostKeyHolder[]): PendingHostKey[] {
   const found = new Map<string, PendingHostKey>();
   for (const row of rows) {
     const { id, host, port, name, state, host_key: key } = row;

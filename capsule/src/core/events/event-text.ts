@@ -30,7 +30,7 @@ export const eventsCsv = (events: readonly EventRow[], nameOf: (node: string) =>
   csv([["at", "severity", "type", "source", "node", "node_id", "message"], ...events.map((event) => [iso(event.at), event.severity, event.type, event.source, event.node_id === null ? "" : nameOf(event.node_id), event.node_id, eventText(event)])]);
 
 /** The hub's name for a label that equals or begins with this text. A single word of several is ambiguous and finds none. */
-function calledBy(text: string, words: Readonly<Record<string, string>>): string | undefined {
+function hubNameOf(text: string, words: Readonly<Record<string, string>>): string | undefined {
   const low = text.toLowerCase();
   return Object.keys(words).find((key) => words[key]?.toLowerCase() === low) ?? (low.includes(" ") ? Object.keys(words).find((key) => words[key]?.toLowerCase().startsWith(low)) : undefined);
 }
@@ -38,10 +38,10 @@ function calledBy(text: string, words: Readonly<Record<string, string>>): string
 /** A search for a shown label, even half typed, becomes a search for the hub's name. */
 export function eventSearch(text: string): string {
   const [, before = "", last = ""] = /^(.*: )?(.*)$/.exec(text) ?? [];
-  const noted = before + (calledBy(last, STATE_LABELS) ?? last);
+  const noted = before + (hubNameOf(last, STATE_LABELS) ?? last);
   const low = noted.toLowerCase();
   const verb = Object.keys(ACTION_LABELS).find((action) => `${low} `.startsWith(`${actionLabel(action).toLowerCase()} `));
-  return verb ? verb + noted.slice(actionLabel(verb).length) : (calledBy(noted, ACTION_LABELS) ?? noted);
+  return verb ? verb + noted.slice(actionLabel(verb).length) : (hubNameOf(noted, ACTION_LABELS) ?? noted);
 }
 
 /** The hub's severities. */

@@ -19,14 +19,14 @@ const SHOWN_CONTROLS = new Set([0x08, 0x09, NEWLINE, 0x0d]);
 const SHOWN_FINALS = new Set([..."mABCDEFGHfdJKXsu"].map((letter) => letter.charCodeAt(0)));
 /** The top left corner, as parameters of `CSI H`. */
 const CORNER = /^0*1?(;0*1?)?$/;
-const LONGEST_CSI = 48;
-const LONGEST_STRING = 4096;
+const MAX_CSI_BYTES = 48;
+const MAX_STRING_BYTES = 4096;
 
 /** A CSI with its ESC and bracket, or a character of four bytes. */
-const LONGEST_HELD = LONGEST_CSI + 8;
+const MAX_HELD_BYTES = MAX_CSI_BYTES + 8;
 
 /** A byte buffer of a fixed capacity. */
-class Room {
+class ByteBuffer {
   readonly #bytes: Uint8Array;
   #length = 0;
 
@@ -49,7 +49,7 @@ class Room {
 }
 
 /** The end of the plain text that begins at `from`. */
-function plainUntil(bytes: Uint8Array, from: number): number {
+function plainTextEnd(bytes: Uint8Array, from: number): number {
   let at = from;
   for (; at < bytes.length; at += 1) {
     const byte = bytes[at] as number;
@@ -71,11 +71,11 @@ export class AnsiFilter {
   /** Filters the next bytes. A sequence cut by the end of `bytes` continues in the next call. */
   clean(bytes: Uint8Array): Uint8Array {
     // The output is at most the input, the bytes held from the last call, and one more byte for each six (`CSI H` and `CSI J`).
-    const out = new Room(Math.ceil(bytes.length * 1.25) + LONGEST_HELD);
+    const out = new ByteBuffer(Math.ceil(bytes.length * 1.25) + MAX_HELD_BYTES);
     for (let at = 0; at < bytes.length; at += 1) {
       // Most output is plain text: whole runs of it are copied.
       if (this.#state === "text" && this.#missing === 0) {
-        const end = plainUntil(bytes, at);
+        const end = plainTextEnd(bytes, at);
         if (end > at) {
           out.copy(bytes, at, end);
           this.#cornered = false;
@@ -88,7 +88,7 @@ export class AnsiFilter {
     return out.taken();
   }
 
-  #step(byte: number, out: Room): void {
+  #step(byte: number, out: ByteBuffer): void {
     switch (this.#state) {
       case "text":
         this.#text(byte, out);
@@ -105,7 +105,7 @@ export class AnsiFilter {
         return;
       case "string":
         this.#swallowed += 1;
-        if (byte === BEL || byte === CAN || byte === SUB || this.#swallowed > LONGEST_STRING) this.#state = "text";
+        if (byte === BEL || byte === CAN || byte === SUB || this.#swallowed > MAX_STRING_BYTES) this.#state = "text";
         else if (byte === ESC) this.#state = "string-escape";
         else if (byte === NEWLINE) {
           this.#state = "text"; // an unterminated string must not hide the text after it
@@ -118,7 +118,7 @@ export class AnsiFilter {
     }
   }
 
-  #text(byte: number, out: Room): void {
+  #text(byte: number, out: ByteBuffer): void {
     if (this.#missing > 0) {
       if (byte >= 0x80 && byte <= 0xbf) {
         this.#held.push(byte);
@@ -143,7 +143,7 @@ export class AnsiFilter {
     }
   }
 
-  #escape(byte: number, out: Room): void {
+  #escape(byte: number, out: ByteBuffer): void {
     this.#held = [];
     this.#swallowed = 0;
     if (byte === 0x5b) this.#state = "csi";
@@ -156,7 +156,7 @@ export class AnsiFilter {
     }
   }
 
-  #csi(byte: number, out: Room): void {
+  #csi(byte: number, out: ByteBuffer): void {
     if (byte >= 0x40 && byte <= 0x7e) {
       if (this.#state === "csi" && SHOWN_FINALS.has(byte)) this.#sequence(byte, out);
       this.#held = [];
@@ -167,11 +167,11 @@ export class AnsiFilter {
       if (SHOWN_CONTROLS.has(byte)) out.push(byte);
     } else if ((byte >= 0x30 && byte <= 0x39) || byte === 0x3b || byte === 0x3a) {
       this.#held.push(byte);
-      if (this.#held.length > LONGEST_CSI) this.#state = "csi-drop";
+      if (this.#held.length > MAX_CSI_BYTES) this.#state = "csi-drop";
     } else this.#state = "csi-drop";
   }
 
-  #sequence(final: number, out: Room): void {
+  #sequence(final: number, out: ByteBuffer): void {
     const said = String.fromCharCode(...this.#held);
     const letter = String.fromCharCode(final);
     if (letter === "J") {

@@ -3,13 +3,13 @@
 import { policyRefusal } from "./batch";
 import { t } from "../text/i18n";
 
-interface Asked {
+interface EligibilityInput {
   state: string;
   policy: { mode: string; verbs: readonly string[] } | null;
 }
 
 /** A short reason; empty = the node is eligible. */
-export function ineligibleReason(node: Asked, action: string): string {
+export function ineligibleReason(node: EligibilityInput, action: string): string {
   const refusal = policyRefusal(node.policy, action);
   if (refusal) return node.policy?.mode === "monitor" ? t`monitoring only, by its own policy` : node.policy?.mode === "invalid" ? t`its policy file is not valid` : t`not allowed by its own policy`;
   if (node.state === "pending") return t`never connected`;
@@ -17,7 +17,7 @@ export function ineligibleReason(node: Asked, action: string): string {
 }
 
 /** Reasons with the number of nodes for each, the most common first. */
-export function ineligibleReasons(nodes: readonly Asked[], action: string): [string, number][] {
+export function ineligibleReasons(nodes: readonly EligibilityInput[], action: string): [string, number][] {
   const found = new Map<string, number>();
   for (const node of nodes) {
     const why = ineligibleReason(node, action);

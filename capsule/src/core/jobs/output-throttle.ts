@@ -5,7 +5,7 @@
  */
 
 export const SLICE_BYTES = 65_536;
-const MOST_WAITING = 8_000_000;
+const MAX_QUEUED_BYTES = 8_000_000;
 const KEPT = 1_000_000;
 
 export interface ThrottleCallbacks {
@@ -35,7 +35,7 @@ export class OutputThrottle {
   push(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; at += SLICE_BYTES) this.#waiting.push(bytes.subarray(at, at + SLICE_BYTES));
     this.#length += bytes.length;
-    if (this.#length > MOST_WAITING) this.#cut();
+    if (this.#length > MAX_QUEUED_BYTES) this.#cut();
     this.#next();
   }
 

@@ -6,12 +6,12 @@ import { VERBS, type PlannedVerb, type Verb } from "./verbs.gen";
 
 type KeptBackReason = "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
 
-interface Planned {
+interface PlanLike {
   counts: { upgrades: number; new: number; removals: number; security: number; kept: number };
   reboot: string;
 }
 
-interface Asked {
+interface PlanBatch {
   jobs: readonly { node_id: string; state: string }[];
   refused: readonly { node_id: string }[];
 }
@@ -26,7 +26,7 @@ export const JOB_VERBS: readonly (readonly [string, Verb])[] = Object.entries(VE
 export const isPlanned = (action: string): action is PlannedVerb => VERBS[action]?.planned === true;
 export const wantsPackages = (action: string): boolean => VERBS[action]?.packages === "needed";
 
-const KEPT: Record<KeptBackReason, string> = {
+const KEPT_BACK_LABELS: Record<KeptBackReason, string> = {
   held: t`held on the server`,
   phased: t`offered to only some servers so far`,
   pinned: t`pinned to another version`,
@@ -36,7 +36,7 @@ const KEPT: Record<KeptBackReason, string> = {
   other: t`kept back by the server`,
 };
 
-export const keptBackLabel = (reason: KeptBackReason): string => KEPT[reason];
+export const keptBackLabel = (reason: KeptBackReason): string => KEPT_BACK_LABELS[reason];
 
 /** Typed package names, separated by blanks or commas. */
 export const splitNames = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter(Boolean))];
@@ -48,7 +48,7 @@ export function packagesLabel({ action, for: planned, packages }: { action: stri
 }
 
 /** A plan in one line. */
-export function planSummary({ counts, reboot }: Planned): string {
+export function planSummary({ counts, reboot }: PlanLike): string {
   const parts: [number, string][] = [
     [counts.upgrades, pluralWord(counts.upgrades, "upgrade")],
     [counts.new, pluralWord(counts.new, "new package")],
@@ -66,7 +66,7 @@ export type SkipReason = "away" | "planning" | "silent" | "refused";
 export const SKIP_REASON_LABELS: Record<SkipReason, string> = { away: t`not connected`, planning: t`still planning`, silent: t`no plan reported`, refused: t`refused` };
 
 /** The nodes of a batch of plans that have no plan yet, by reason. */
-export function skippedNodes({ jobs, refused }: Asked, told: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<SkipReason, string[]> {
+export function skippedNodes({ jobs, refused }: PlanBatch, told: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<SkipReason, string[]> {
   const found = new Map<SkipReason, string[]>();
   const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
   for (const { node_id, state } of jobs) if (!told.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);

@@ -12,14 +12,14 @@ export interface SearchMatch {
   length: number;
 }
 
-const MOST = 1000;
+const MAX_MATCHES = 1000;
 
 /** The first thousand matches, in any case. */
 export function searchRows(rows: readonly ScreenRow[], words: string, columns: number): SearchMatch[] {
   const wanted = words.toLowerCase();
   const found: SearchMatch[] = [];
   if (!wanted) return found;
-  for (let row = 0; row < rows.length && found.length < MOST; ) {
+  for (let row = 0; row < rows.length && found.length < MAX_MATCHES; ) {
     let end = row + 1;
     let line = (rows[row] as ScreenRow).text;
     while (rows[end]?.wrapped) {
@@ -27,7 +27,7 @@ export function searchRows(rows: readonly ScreenRow[], words: string, columns: n
       end += 1;
     }
     const low = line.toLowerCase();
-    for (let at = low.indexOf(wanted); at >= 0 && found.length < MOST; at = low.indexOf(wanted, at + wanted.length)) {
+    for (let at = low.indexOf(wanted); at >= 0 && found.length < MAX_MATCHES; at = low.indexOf(wanted, at + wanted.length)) {
       found.push({ row: row + Math.floor(at / columns), column: at % columns, length: wanted.length });
     }
     row = end;

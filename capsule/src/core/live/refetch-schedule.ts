@@ -3,9 +3,9 @@
 /** Changes close together cause one read. */
 const SETTLE_MS = 250;
 /** The minimum interval, however often the fleet changes. */
-const LEAST_MS = 5000;
+const MIN_INTERVAL_MS = 5000;
 /** A node sends counts first, and the details within a minute. */
-const FOLLOWS_MS = 65_000;
+const DETAILS_MS = 65_000;
 
 export class RefetchSchedule {
   #last: number;
@@ -15,7 +15,7 @@ export class RefetchSchedule {
   /** The first read is at `now`. */
   constructor(now: number) {
     this.#last = now;
-    this.#follows = now + FOLLOWS_MS;
+    this.#follows = now + DETAILS_MS;
   }
 
   /** Infinity = not before a change. */
@@ -24,8 +24,8 @@ export class RefetchSchedule {
   }
 
   told(now: number): void {
-    this.#due = Math.min(this.#due, Math.max(now + SETTLE_MS, this.#last + LEAST_MS));
-    this.#follows = now + FOLLOWS_MS;
+    this.#due = Math.min(this.#due, Math.max(now + SETTLE_MS, this.#last + MIN_INTERVAL_MS));
+    this.#follows = now + DETAILS_MS;
   }
 
   read(now: number): void {

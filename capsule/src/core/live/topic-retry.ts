@@ -3,12 +3,12 @@
 import { backoff, LONGEST_S } from "./backoff";
 
 /** The topic does not exist, or this account may not see it. */
-const LAST_WORDS: Readonly<Record<string, number>> = { not_found: 404, "auth.forbidden": 403 };
-const PASSING = 503;
+const FINAL_REFUSALS: Readonly<Record<string, number>> = { not_found: 404, "auth.forbidden": 403 };
+const TEMPORARY_STATUS = 503;
 
 /** The HTTP status that REST would have for this code. */
-export const refusalStatus = (code: string): number => (isFinalRefusal(code) ? (LAST_WORDS[code] as number) : PASSING);
-export const isFinalRefusal = (code: string): boolean => Object.hasOwn(LAST_WORDS, code);
+export const refusalStatus = (code: string): number => (isFinalRefusal(code) ? (FINAL_REFUSALS[code] as number) : TEMPORARY_STATUS);
+export const isFinalRefusal = (code: string): boolean => Object.hasOwn(FINAL_REFUSALS, code);
 
 /** The wait after each refusal. It starts again at its minimum after a long successful subscription, but not when a topic is refused soon after. */
 export class TopicRetry {

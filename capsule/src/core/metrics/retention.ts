@@ -6,8 +6,8 @@ import { size } from "../text/units";
 
 const UNITS: readonly (readonly [string, number])[] = [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]; // prettier-ignore
 const NAMED: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 };
-const LEAST_S = 2 * 3600;
-const MOST_S = 3660 * 86_400;
+const MIN_S = 2 * 3600;
+const MAX_S = 3660 * 86_400;
 
 export type Tier = "1s" | "1m" | "1h";
 export const TIER_LABELS: Record<Tier, string> = { "1s": t`Per second`, "1m": t`Per minute`, "1h": t`Per hour` };
@@ -29,12 +29,12 @@ export function parseRetention(text: string): number | null {
 export function retentionError(text: string, finer?: string): string {
   const seconds = parseRetention(text);
   if (seconds === null) return t`Enter a number and a unit: 24 h, 30 d, 2 y.`;
-  if (seconds < LEAST_S || seconds > MOST_S) return t`At least 2 h and at most 10 years (3660 d).`;
+  if (seconds < MIN_S || seconds > MAX_S) return t`At least 2 h and at most 10 years (3660 d).`;
   const before = finer === undefined ? null : parseRetention(finer);
   return before !== null && seconds < before ? t`At least as long as for the finer samples above.` : "";
 }
 
-interface Kept {
+interface TierLike {
   tier: Tier;
   kept_s: number;
   bytes_per_value: number;
@@ -42,17 +42,17 @@ interface Kept {
 }
 
 /** The size of a tier in bytes once it holds samples of this duration. */
-export const bytesWhenFull = (tier: Kept, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;
+export const bytesWhenFull = (tier: TierLike, seconds: number): number => (tier.bytes_per_value * tier.values_per_day * seconds) / 86_400;
 
 /** The tiers that become shorter. Tiers without a wanted value stay unchanged. */
-export const shortenedTiers = <T extends Kept>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] => tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
+export const shortenedTiers = <T extends TierLike>(tiers: readonly T[], wanted: Readonly<Partial<Record<Tier, number>>>): T[] => tiers.filter(({ tier, kept_s }) => (wanted[tier] ?? kept_s) < kept_s);
 
 /** What a shorter tier loses: from which time back, and the largest possible size. */
-export function lossText(tier: Kept, seconds: number, now: number): string {
+export function lossText(tier: TierLike, seconds: number, now: number): string {
   const from = now - seconds;
   const when = timeOrDate(from, now);
   return t`${TIER_LABELS[tier.tier]}: everything before ${when} (older than ${retentionText(seconds)}; until now ${retentionText(tier.kept_s)} were kept), up to about ${size(bytesWhenFull(tier, tier.kept_s - seconds))}.`;
 }
 
 /** The text that confirms a loss: the name of one tier, or the number of several. */
-export const lossName = (tiers: readonly Kept[]): string => (tiers.length === 1 ? tiers.map(({ tier }) => TIER_LABELS[tier]).join() : String(tiers.length));
+export const lossName = (tiers: readonly TierLike[]): string => (tiers.length === 1 ? tiers.map(({ tier }) => TIER_LABELS[tier]).join() : String(tiers.length));

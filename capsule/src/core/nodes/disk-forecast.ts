@@ -5,14 +5,14 @@ import { duration, shortDuration } from "../text/time";
 import { size } from "../text/units";
 
 const HOUR_S = 3600;
-const LEAST_S = HOUR_S;
-const FAR_S = 30 * 86_400;
+const MIN_SPAN_S = HOUR_S;
+const MAX_FORECAST_S = 30 * 86_400;
 
 /** Least squares over the known values, in bytes per second; null if the series is too short. */
 export function growthRate(times: readonly number[], values: readonly (number | null)[]): number | null {
   const known = times.flatMap((at, row) => (values[row] == null ? [] : [[at, values[row] as number] as const]));
   const [first, last] = [known[0], known.at(-1)];
-  if (!first || !last || known.length < 3 || last[0] - first[0] < LEAST_S) return null;
+  if (!first || !last || known.length < 3 || last[0] - first[0] < MIN_SPAN_S) return null;
   const middle = known.reduce((sum, [at]) => sum + at, 0) / known.length;
   const mean = known.reduce((sum, [, value]) => sum + value, 0) / known.length;
   let [above, below] = [0, 0];
@@ -27,7 +27,7 @@ export function growthRate(times: readonly number[], values: readonly (number | 
 export function fullInText(bytesPerSecond: number | null, used: number | null, whole: number | null): string {
   if (bytesPerSecond === null || used === null || whole === null || bytesPerSecond <= 0) return "";
   const left = Math.max(0, whole - used) / bytesPerSecond;
-  return left > FAR_S ? "" : t`full in about ${duration(Math.max(60, left)).split(" ")[0] ?? ""}`;
+  return left > MAX_FORECAST_S ? "" : t`full in about ${duration(Math.max(60, left)).split(" ")[0] ?? ""}`;
 }
 
 /** "Growing 12.4 GiB/h, full in about 9 h."; empty like `fullInText`. */

@@ -50,14 +50,14 @@ export function parseFilter(text: string): Filter {
   for (const token of tokensOf(text)) {
     if (token === "-") continue;
     const negated = token.startsWith("-");
-    const test = one(token.slice(negated ? 1 : 0).toLowerCase(), () => void (wrong ||= token));
+    const test = parseToken(token.slice(negated ? 1 : 0).toLowerCase(), () => void (wrong ||= token));
     if (test) tests.push(negated ? (row) => !test(row) : test);
   }
   return { matches: (row) => tests.every((test) => test(row)), wrong };
 }
 
 /** The test of a part, if it has one. `tell` is called if the part is invalid. An unknown key is searched as a word. */
-function one(token: string, tell: () => void): Test | void {
+function parseToken(token: string, tell: () => void): Test | void {
   const [, key = "", operator = "", rest = token] = splitToken(token) ?? [];
   const want = rest.replace(/"/g, "");
   const name = numberNamed(key);

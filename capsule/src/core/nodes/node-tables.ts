@@ -6,7 +6,7 @@ import { timeOrDate } from "../text/time";
 import { UNKNOWN } from "../text/units";
 
 /** Numbers that are not rounded or scaled. */
-const AS_THEY_ARE = new Set(["pid", "port", "mtu"]);
+const UNFORMATTED = new Set(["pid", "port", "mtu"]);
 const WORDS: Readonly<Record<string, string>> = { pid: "PID", cpu: "CPU", mac: "MAC", mtu: "MTU", next: t`Next run`, last: t`Last run`, tcp: "TCP", udp: "UDP", gpu: "GPU", psi: t`Pressure` };
 
 export type TableCell = string | number | null;
@@ -52,7 +52,7 @@ export function cellText(column: ColumnLike, cell: TableCell, now: number): stri
   if (typeof cell === "string") return cell;
   if (column.kind === "time") return timeOrDate(cell, now);
   if (column.name === "rotational") return cell ? t`yes` : t`no`;
-  if (AS_THEY_ARE.has(column.name)) return String(cell);
+  if (UNFORMATTED.has(column.name)) return String(cell);
   return formatValue(cell, column.unit);
 }
 

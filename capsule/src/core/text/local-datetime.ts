@@ -14,7 +14,7 @@ export function localDatetime(at: number): string {
 const BACK_S = [1800, 3600, 7200];
 
 /** In a repeated hour, the other moment with the same local time; else null. */
-function twin(at: number): number | null {
+function repeatedMoment(at: number): number | null {
   const text = localDatetime(at);
   return BACK_S.flatMap((by) => [at - by, at + by]).find((other) => localDatetime(other) === text) ?? null;
 }
@@ -36,7 +36,7 @@ function offsetText(at: number): string {
 
 /** The UTC offset that distinguishes two moments with the same local time; empty for all others. */
 export function repeatedHourOffset(at: number): string {
-  const other = Number.isFinite(at) ? twin(at) : null;
+  const other = Number.isFinite(at) ? repeatedMoment(at) : null;
   if (other === null) return "";
   return at < other ? t`This time comes twice: the first one is meant, ${offsetText(at)}.` : t`This time comes twice: the second one is meant, ${offsetText(at)}.`;
 }

@@ -30,15 +30,15 @@ const FORMATS: readonly [string, string][] = [["auto", t`Detect automatically`],
 type Format = ListForm["format"];
 const WORDS: Record<ServerListView["format"], string> = { lines: t`one server per line`, csv: t`a table`, ssh_config: t`an OpenSSH configuration` };
 
-interface Read {
+interface ParsedList {
   /** The text that was parsed. */
   of: string;
   list: ServerListView;
 }
 
 /** Parses the list again a moment after each change; a late answer is dropped. */
-function useReading(text: string, format: Format): { read: Read | null; failure: string; fresh: boolean } {
-  const [read, setRead] = useState<Read | null>(null);
+function useParsedList(text: string, format: Format): { read: ParsedList | null; failure: string; fresh: boolean } {
+  const [read, setRead] = useState<ParsedList | null>(null);
   const [failure, setFailure] = useState("");
   const of = `${format}\n${text}`;
   useEffect(() => {
@@ -82,10 +82,10 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
   const [without, setWithout] = useState(false);
   const { form: fields, judged } = useFocusFirstError(wrong);
   const { sending, give } = useSubmit();
-  const { read, failure, fresh } = useReading(text, format);
+  const { read, failure, fresh } = useParsedList(text, format);
   const rows = read?.list.servers ?? [];
   const { good, bad, nameless } = splitRows(rows, entries.username);
-  const body = manyBody(good, entries);
+  const body = batchBody(good, entries);
   // The same request, sent again after a lost answer, has the same key. A changed request has a new one.
   const key = useMemo(newIdempotencyKey, [JSON.stringify(body)]);
   const ready = fresh && good.length > 0 && (bad === 0 || without);
@@ -151,7 +151,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
             </Banner>
           )}
           <ListField text={text} format={format} onText={(next) => type((before) => ({ ...before, text: next }))} onFormat={(next) => type((before) => ({ ...before, format: next }))} failure={failure} />
-          {read && <Understood list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
+          {read && <ParsedRows list={read.list} refused={refused} bad={bad} without={without} onWithout={setWithout} />}
           <div class="halves">
             <TextField label={t`SSH user`} hint={t`For lines that do not name a user.`} value={entries.username} onText={(username) => change({ username })} wrong={wrong.username ?? ""} input={{ autocomplete: "off", autocapitalize: "off", spellcheck: false, maxLength: 64 }} />
             <TagsField label={t`Tags for all`} tags={entries.tags} onTags={(tags) => change({ tags })} />
@@ -178,7 +178,7 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
 }
 
 /** The request: each server with its line's values, and the form's values for all. */
-function manyBody(servers: readonly ListedServerView[], entries: ConnectionForm): ManyDeploymentsBody {
+function batchBody(servers: readonly ListedServerView[], entries: ConnectionForm): ManyDeploymentsBody {
   const { private_key, passphrase, password, sudo_password, certificate, tags, keep_credentials, install_python, policy, proxy, jump } = deploymentBody(entries);
   return {
     servers: servers.map(({ host, port, username, name, tags: own, host_key, jump: through }) => ({ host, port, username, name, tags: own, host_key, ...(through ? { jump: through } : {}) })),
@@ -256,7 +256,7 @@ function ListField({ text, format, onText, onFormat, failure }: { text: string; 
   );
 }
 
-interface UnderstoodProps {
+interface ParsedRowsProps {
   list: ServerListView;
   /** The hub's final refusal for each place in the list. */
   refused: ReadonlyMap<number, string>;
@@ -265,7 +265,7 @@ interface UnderstoodProps {
   onWithout: (on: boolean) => void;
 }
 
-function Understood({ list, refused, bad, without, onWithout }: UnderstoodProps): VNode {
+function ParsedRows({ list, refused, bad, without, onWithout }: ParsedRowsProps): VNode {
   const total = list.servers.length;
   return (
     <div class="understood">

@@ -34,7 +34,7 @@ export const oneDraft: Draft<ConnectionForm> = draftOf(EMPTY_CONNECTION, without
 export const listDraft: Draft<ListForm> = draftOf(EMPTY_LIST, (typed) => ({ ...typed, entries: withoutSecrets(typed.entries) }));
 export const commandDraft: Draft<CommandForm> = draftOf(EMPTY_COMMAND, (typed) => typed);
 
-interface Drafted<T> {
+interface DraftState<T> {
   typed: T;
   type: (change: (before: T) => T) => void;
   /** Whether the form began with a draft. */
@@ -44,7 +44,7 @@ interface Drafted<T> {
 }
 
 /** The input of a dialog, kept as a draft however the dialog closes. `null`: no draft. */
-export function useDraft<T>(draft: Draft<T> | null, nothing: T): Drafted<T> {
+export function useDraft<T>(draft: Draft<T> | null, nothing: T): DraftState<T> {
   const [typed, setTyped] = useState<T>(() => (draft ? draft.get() : nothing));
   const [left] = useState(() => draft?.left() ?? false);
   const held = useRef({ typed, settled: draft === null });

@@ -131,7 +131,7 @@ function Loaded({ batch, failure, onSee }: { batch: BatchView; failure: ApiError
 }
 
 /** The status of a job in plain words. */
-function outcome(job: BatchJobView, action: string): string {
+function jobResult(job: BatchJobView, action: string): string {
   if (job.error) return job.error.message;
   if (!jobEnded(job.state) && job.stop) return stopStatusText(job);
   if (job.state === "running" && job.phase) return `${phaseLabel(job.phase, action)}${job.package ? ` ${job.package}` : ""}`;
@@ -141,7 +141,7 @@ function outcome(job: BatchJobView, action: string): string {
 function Row({ job, name, action }: { job: BatchJobView; name: string; action: string }): VNode {
   const ended = jobEnded(job.state);
   const open = (): void => go(`/jobs/${job.id}`);
-  const said = outcome(job, action);
+  const said = jobResult(job, action);
   return (
     <div role="row" tabIndex={0} data-job={job.id} data-state={job.state} onClick={open} onKeyDown={(event) => event.key === "Enter" && open()}>
       <span role="cell">

@@ -7,7 +7,7 @@ import { ConfirmName } from "../../ui/form";
 import { Glyph, type GlyphKind } from "../../ui/glyph";
 import { ActionError, useAction } from "../settings/use-action";
 
-interface SumProps<G extends string> {
+interface BulkSummaryProps<G extends string> {
   mark: GlyphKind;
   words: string;
   ended: number;
@@ -18,7 +18,7 @@ interface SumProps<G extends string> {
 }
 
 /** The progress of a bulk job: in one word, as a bar, and by groups to filter by. */
-export function BulkSummary<G extends string>({ mark, words, ended, total, groups, only, onOnly }: SumProps<G>): VNode {
+export function BulkSummary<G extends string>({ mark, words, ended, total, groups, only, onOnly }: BulkSummaryProps<G>): VNode {
   return (
     <section class="card job-sum" aria-label={t`State`}>
       <div class="row wrap">

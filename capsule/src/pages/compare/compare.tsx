@@ -16,7 +16,7 @@ import { hubNow, now } from "../../state/clock";
 import { Comparison } from "../../state/compare";
 import { rowOf, rows } from "../../state/fleet";
 import { lostSince } from "../../state/live/link";
-import { metricUnits, rhythmOfMetric } from "../../state/metrics";
+import { metricUnits, sampleInterval } from "../../state/metrics";
 import { unknownNodeLabel } from "../../state/node-label";
 import { NodeDetail } from "../../state/node-detail";
 import { inBits } from "../../state/preferences";
@@ -26,7 +26,7 @@ import { Button } from "../../ui/button";
 import { Glyph } from "../../ui/glyph";
 import { Empty } from "../../ui/load-states";
 import { sampleAttributes } from "../../ui/sample-attributes";
-import { memoryOf, type Standing } from "../node/panels";
+import { memoryOf, type LoadState } from "../node/panels";
 import { Skeleton } from "../node/skeleton";
 import { HistoryStatus, Reading } from "../node/history-status";
 import { points, RangeButtons, useGroup, useHistory, useViewKeys, shownTimeRange, WindowBar } from "../node/time-bar";
@@ -103,7 +103,7 @@ export function ComparePage(): VNode {
             waiting={seen ? null : data.loading && !failure ? <Skeleton what={heading} /> : <div class="waiting">{failure ? t`Could not be read` : t`No data in this time`}</div>}
             legend={there.map(({ detail }) => {
               const sample = detail.view.value?.latest[series];
-              return { value: sample?.value ?? null, live: sampleAttributes(series, sample), old: oldOf(detail, series) };
+              return { value: sample?.value ?? null, live: sampleAttributes(series, sample), old: staleSeconds(detail, series) };
             })}
           />
           <section class="card" aria-label={t`Figures`}>
@@ -121,7 +121,7 @@ export function ComparePage(): VNode {
                 </thead>
                 <tbody role="rowgroup">
                   {nodes.map((node) => (
-                    <FigureRow key={node.id} node={node} line={lines[there.indexOf(node)]} series={series} text={words.text} data={data} index={there.indexOf(node)} chosen={details.map(({ id }) => id)} />
+                    <AggregateRow key={node.id} node={node} line={lines[there.indexOf(node)]} series={series} text={words.text} data={data} index={there.indexOf(node)} chosen={details.map(({ id }) => id)} />
                   ))}
                 </tbody>
               </table>
@@ -134,7 +134,7 @@ export function ComparePage(): VNode {
 }
 
 /** Seconds since the newest sample of a series, if it is too old to be current; else null. */
-function oldOf({ view }: NodeDetail, series: string): number | null {
+function staleSeconds({ view }: NodeDetail, series: string): number | null {
   const sample = view.value?.latest[series];
   if (!view.value || sample?.value == null) return null;
   const { health } = rowOf(view.value, now.value);
@@ -166,10 +166,10 @@ function useDetails(ids: readonly string[]): readonly NodeDetail[] {
   return details;
 }
 
-function dataOf(nodes: readonly Compared[], series: string, comparison: Comparison): ChartData & Standing {
+function dataOf(nodes: readonly Compared[], series: string, comparison: Comparison): ChartData & LoadState {
   const shown = shownTimeRange();
   const key = timeRangeKey(shown);
-  const rhythm = rhythmOfMetric(parseSeries(series)?.metric ?? "");
+  const rhythm = sampleInterval(parseSeries(series)?.metric ?? "");
   const limit = rhythm * GAP_INTERVALS;
   const apart = nodes.map(({ detail }) => detail.view.value?.created_at ?? Infinity);
   const since = Math.min(...apart);
@@ -189,9 +189,9 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
       rhythm,
     );
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { columns, from, to, since, apart, hole: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.hole([series], rhythm))), window, loading: shown.zoom !== null, other: false };
+    return { columns, from, to, since, apart, gapS: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.gapLimit([series], rhythm))), window, loading: shown.zoom !== null, other: false };
   }
-  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, apart, hole: Infinity, window, loading: true, other: true };
+  if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, apart, gapS: Infinity, window, loading: true, other: true };
   const part = (what: "avg" | "min" | "max"): Cell[][] => nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));
   const { times, values } = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
   const count = nodes.length;
@@ -202,7 +202,7 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
     ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }),
     since,
     apart,
-    hole: loading ? Infinity : Math.max(past.step * 1.5, limit),
+    gapS: loading ? Infinity : Math.max(past.step * 1.5, limit),
     window,
     loading,
     other: loading,
@@ -220,12 +220,12 @@ interface RowProps {
   chosen: readonly string[];
 }
 
-function FigureRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
+function AggregateRow({ node: { id, name, detail }, line, series, text, data, index, chosen }: RowProps): VNode {
   const view = detail.view.value;
   const { low, mean, high } = index < 0 ? aggregate([]) : aggregate(data.columns.values[index] ?? [], data.band?.min[index], data.band?.max[index]);
   const standing = view ? rowOf(view, now.value).health : "wait";
   const sample = view?.latest[series];
-  const old = oldOf(detail, series);
+  const old = staleSeconds(detail, series);
   const shown = (value: number | null | undefined): string => (value == null ? "—" : text(value));
   return (
     <tr role="row" class={standing === "off" || standing === "stale" ? "dimmed" : ""}>

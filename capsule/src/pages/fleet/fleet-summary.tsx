@@ -10,7 +10,7 @@ import { Icon } from "../../ui/icon";
 import { Meter } from "../../ui/meter";
 import { Spark } from "../../ui/spark";
 
-const STANDINGS = [
+const HEALTHS = [
   ["crit", "critical"],
   ["warn", "warning"],
   ["off", "offline"],
@@ -44,13 +44,13 @@ export function FleetSummaryStrip(): VNode {
           {(["ok", "warn", "crit", "stale", "off", "wait"] as const).map((kind) => v.counts[kind] > 0 && <i key={kind} class={kind} style={{ flex: v.counts[kind] }} />)}
         </div>
         <div class="states">
-          {STANDINGS.filter(([kind]) => v.counts[kind] > 0).map(([kind, word]) => (
+          {HEALTHS.filter(([kind]) => v.counts[kind] > 0).map(([kind, word]) => (
             <a key={kind} href={withQuery({ q: `state:${word}` })}>
               <Glyph kind={kind} label="" />
               {v.counts[kind]} {kind === "wait" ? t`waiting` : NODE_STATE_LABELS[word]}
             </a>
           ))}
-          {STANDINGS.every(([kind]) => v.counts[kind] === 0) && <span class="t3">{t`all well`}</span>}
+          {HEALTHS.every(([kind]) => v.counts[kind] === 0) && <span class="t3">{t`all well`}</span>}
         </div>
       </div>
       <div>

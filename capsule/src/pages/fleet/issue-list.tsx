@@ -26,7 +26,7 @@ export const BLANK = "\u00a0";
 /** Security updates of healthy nodes come after warnings: current issues are more important. Stale issues come after current ones. */
 const weight = (standing: Health, stale: boolean): number => (standing === "ok" ? healthRank.warn - 0.5 : healthRank[standing]) - (stale ? healthRank.crit : 0);
 
-interface Found {
+interface RankedIssue {
   name: string;
   weight: number;
   one: FleetIssue;
@@ -34,7 +34,7 @@ interface Found {
 
 /** In a large fleet many nodes have issues, and four are described. */
 export function fleetIssues(rows: readonly Row[], at: number): FleetIssue[] {
-  const found: Found[] = [];
+  const found: RankedIssue[] = [];
   for (const row of rows) {
     const { node, status } = row;
     // A stale node keeps its last issue.
@@ -44,7 +44,7 @@ export function fleetIssues(rows: readonly Row[], at: number): FleetIssue[] {
     const mine = { name: node.name, weight: weight(health, heardAt !== null) };
     let place = found.length;
     // Comparing names is slow: nearly all nodes come after the last described one.
-    while (place > 0 && worse(mine, found[place - 1] as Found)) place -= 1;
+    while (place > 0 && isWorse(mine, found[place - 1] as RankedIssue)) place -= 1;
     const one = place < MOST && describe({ ...row, health }, at);
     if (one) found.splice(place, 0, { ...mine, one: heardAt === null ? one : { id: one.id, name: one.name, kind: "stale", what: one.what, more: t`${age(at - heardAt)} old` } });
     found.length = Math.min(found.length, MOST);
@@ -52,7 +52,7 @@ export function fleetIssues(rows: readonly Row[], at: number): FleetIssue[] {
   return found.map(({ one }) => one);
 }
 
-const worse = (a: Omit<Found, "one">, b: Found): boolean => (a.weight - b.weight || nameCollator.compare(b.name, a.name)) > 0;
+const isWorse = (a: Omit<RankedIssue, "one">, b: RankedIssue): boolean => (a.weight - b.weight || nameCollator.compare(b.name, a.name)) > 0;
 
 function describe({ node, status, health, cpu, busy }: Row, at: number): FleetIssue | null {
   const base = { id: node.id, name: node.name };

@@ -15,14 +15,14 @@ import { TextField } from "../../ui/field";
 import { Glyph } from "../../ui/glyph";
 
 /** At its former position; a view that has this name since stays. */
-async function putBack(before: readonly SavedViewView[], name: string): Promise<void> {
+async function restoreView(before: readonly SavedViewView[], name: string): Promise<void> {
   const gone = findView(before, name);
   if (!gone) return;
   try {
     await editViews((there) => (findView(there, name) ? [...there] : withView(there, gone, before.indexOf(gone))));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    toast("fail", t`“${name}” could not be restored`, error.detail, { label: t`Try again`, run: () => void putBack(before, name) });
+    toast("fail", t`“${name}” could not be restored`, error.detail, { label: t`Try again`, run: () => void restoreView(before, name) });
   }
 }
 
@@ -56,7 +56,7 @@ export function SavedViewsDialog(): VNode {
   };
   const drop = async ({ name: gone }: SavedViewView): Promise<void> => {
     const before = await write((there) => withoutView(there, gone));
-    if (before) toast("done", t`“${gone}” was removed`, "", { label: t`Undo`, run: () => void putBack(before, gone) });
+    if (before) toast("done", t`“${gone}” was removed`, "", { label: t`Undo`, run: () => void restoreView(before, gone) });
   };
   return (
     <Dialog title={t`Saved views`} icon="filter" size="narrow" onClose={closeDialog}>

@@ -55,21 +55,21 @@ function weight({ node, status, health }: Row, key: SortKey): number | null {
 }
 
 /** The rank of each name: comparing names is slow, and they rarely change. */
-let places = new Map<string, number>();
+let ranks = new Map<string, number>();
 
 /** The ranks of these names and any others. */
-function placed(rows: readonly Row[]): ReadonlyMap<string, number> {
-  if (rows.some(({ node }) => !places.has(node.name))) {
+function rankNames(rows: readonly Row[]): ReadonlyMap<string, number> {
+  if (rows.some(({ node }) => !ranks.has(node.name))) {
     const all = [...new Set(rows.map(({ node }) => node.name))].sort(nameCollator.compare);
-    places = new Map(all.map((name, at) => [name, at]));
+    ranks = new Map(all.map((name, at) => [name, at]));
   }
-  return places;
+  return ranks;
 }
 
 /** Sorted rows; unknown values are last in either direction. */
 export function sortFilter(rows: readonly Row[], filter: Filter, key: SortKey, down: boolean): Row[] {
   const turn = down ? -1 : 1;
-  const place = placed(rows);
+  const place = rankNames(rows);
   return rows
     .filter((row) => filter.matches(filterable(row)))
     .map((row) => ({ row, by: weight(row, key), place: place.get(row.node.name) ?? 0 }))

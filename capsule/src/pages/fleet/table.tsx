@@ -51,11 +51,11 @@ interface Props {
 const keyOf = (line: TableLine | undefined): string => (line === undefined ? "" : "id" in line ? line.id : `group:${line.group}`);
 
 /** The row of the keyboard cursor, restored when the user returns. */
-let stood = "";
+let lastRowKey = "";
 
 export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold }: Props): VNode {
   // The current row is known by its key: rows that appear, disappear or fold above it do not change it.
-  const [here, setHere] = useState({ key: stood, index: 0 });
+  const [here, setHere] = useState({ key: lastRowKey, index: 0 });
   const place = (key: string): number => lines.findIndex((line) => keyOf(line) === key);
   const found = keyOf(lines[here.index]) === here.key ? here.index : place(here.key);
   const at = Math.max(0, Math.min(found < 0 ? here.index : found, lines.length - 1));
@@ -63,7 +63,7 @@ export function NodeTable({ lines, members, sort, down, onSort, onTouch, onFold 
   const last = useRef("");
   const table = useRef<HTMLDivElement>(null);
   const height = matchMedia("(pointer: coarse), (max-width: 760px)").matches ? 48 : 36;
-  const stand = (index: number): void => setHere({ key: (stood = keyOf(lines[index])), index });
+  const stand = (index: number): void => setHere({ key: (lastRowKey = keyOf(lines[index])), index });
   // Before the browser handles the next key, so that it goes to the visible current row.
   useLayoutEffect(() => {
     if (!wanted.current) return;

@@ -111,14 +111,14 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
             </span>
           )}
           <span class="grow" />
-          {!ended && <Quiet detail={detail} job={job} />}
+          {!ended && <SilenceNote detail={detail} job={job} />}
           <span class="t3 num">{ended ? (job.exit_code === null ? "" : t`exit code ${job.exit_code}`) : percent === null ? "" : `${percent}%`}</span>
         </div>
         <div class={`progress ${ended ? (job.state === "succeeded" ? "done" : job.state === "failed" ? "fail" : "unsure") : ""}`} role="progressbar" aria-label={t`Progress`} aria-valuemin={0} aria-valuemax={100} {...(percent === null ? {} : { "aria-valuenow": percent })}>
           <i style={{ width: `${ended && job.state === "succeeded" ? 100 : (percent ?? 0)}%` }} />
         </div>
       </section>
-      <Fault detail={detail} />
+      <DetailError detail={detail} />
       {!ended && job.stop && (
         <Banner kind={job.stop.state === "too_late" ? "" : "info"} mark={<Glyph kind="pause" label="" />}>
           {stopStatusText(job)}
@@ -142,7 +142,7 @@ function Loaded({ detail, job }: { detail: JobDetail; job: JobView }): VNode {
 }
 
 /** Why the shown job gets no updates. */
-function Fault({ detail }: { detail: JobDetail }): VNode | null {
+function DetailError({ detail }: { detail: JobDetail }): VNode | null {
   const failure = detail.failure.value;
   if (!failure) return null;
   if (failure.status === 404 || failure.status === 403) {
@@ -156,7 +156,7 @@ function Fault({ detail }: { detail: JobDetail }): VNode | null {
 }
 
 /** How long a job has printed nothing, once that is long: it may hang, or wait for input that it cannot get. */
-function Quiet({ detail, job }: { detail: JobDetail; job: JobView }): VNode | null {
+function SilenceNote({ detail, job }: { detail: JobDetail; job: JobView }): VNode | null {
   const seen = useRef({ bytes: job.output_bytes, at: 0 });
   const bytes = Math.max(detail.received.value, job.output_bytes);
   if (bytes > seen.current.bytes) seen.current = { bytes, at: now.value };

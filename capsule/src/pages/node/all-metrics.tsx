@@ -28,9 +28,9 @@ const MOST_CHARTS = 100;
 const MOST_CHARS = 5000;
 
 /** The URL holds the selected charts, so that a reload, a link and going back show them again. */
-const picked = (): string[] => [...new Set(pageUrl.value.query.getAll("chart"))];
+const selectedMetrics = (): string[] => [...new Set(pageUrl.value.query.getAll("chart"))];
 
-function turn(series: string): void {
+function toggleMetric(series: string): void {
   const before = pageUrl.peek().query.getAll("chart");
   const next = before.includes(series) ? before.filter((one) => one !== series) : [...before, series].slice(-MOST_CHARTS);
   while (encodeURIComponent(next.join("&chart=")).length > MOST_CHARS) next.shift();
@@ -41,7 +41,7 @@ export function AllMetrics({ detail, node: view, shown }: { detail: NodeDetail; 
   const [words, setWords] = useState("");
   void detail.version.value;
   const units = metricUnits();
-  const drawn = picked().filter((series) => Object.hasOwn(view.latest, series));
+  const drawn = selectedMetrics().filter((series) => Object.hasOwn(view.latest, series));
   const base = usePanels({ detail, node: view, shown }, drawn);
   return (
     <div class="stack">
@@ -90,7 +90,7 @@ function List({ view, drawn, words, onWords }: ListProps): VNode {
             <ul>
               {group.measures.map((measure) => (
                 <li key={measure.series}>
-                  <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => turn(measure.series)}>
+                  <button type="button" aria-pressed={drawn.includes(measure.series)} onClick={() => toggleMetric(measure.series)}>
                     <span class="cut" title={measure.series}>{measure.name}</span>
                     <b class="num" {...sampleAttributes(measure.series, measure.sample)}>
                       {inBits() && isNetworkSeries(measure.series) && measure.unit === "bytes/s" ? network(measure.sample.value, true) : formatValue(measure.sample.value, measure.unit)}

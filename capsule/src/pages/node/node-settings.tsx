@@ -18,7 +18,7 @@ import { TextField } from "../../ui/field";
 import { TagsField } from "../../ui/form";
 import { AgentSettings } from "./agent-settings";
 
-interface Typed {
+interface UnsavedInput {
   name: string;
   tags: readonly string[];
   /** The view that the input changes. */
@@ -26,7 +26,7 @@ interface Typed {
 }
 
 /** Unsaved input, kept while the node's page is open: its other tabs remove these fields. */
-const typed = new WeakMap<NodeDetail, Typed>();
+const unsavedInput = new WeakMap<NodeDetail, UnsavedInput>();
 
 export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
   return (
@@ -76,7 +76,7 @@ export function NodeSettings({ detail, view }: { detail: NodeDetail; view: NodeV
 }
 
 function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode {
-  const [left] = useState<Typed>(() => typed.get(detail) ?? { name: view.name, tags: view.tags, seen: view });
+  const [left] = useState<UnsavedInput>(() => unsavedInput.get(detail) ?? { name: view.name, tags: view.tags, seen: view });
   const [name, setName] = useState(left.name);
   const [tags, setTags] = useState(left.tags);
   const [wrong, setWrong] = useState("");
@@ -84,7 +84,7 @@ function Names({ detail, view }: { detail: NodeDetail; view: NodeView }): VNode 
   const seen = useRef(left.seen);
   const held = useRef({ name, tags });
   held.current = { name, tags };
-  useEffect(() => () => void typed.set(detail, { ...held.current, seen: seen.current }), []);
+  useEffect(() => () => void unsavedInput.set(detail, { ...held.current, seen: seen.current }), []);
   // Changes of other users are shown and not overwritten. Tags added or removed here stay so on the new tags.
   useEffect(() => {
     const before = seen.current;

@@ -10,7 +10,7 @@ import { LIVE_S, timeRangeKey, type TimeRange } from "../../core/charts/time-ran
 import { fromBuckets, GAP_INTERVALS, partOf, type Cell, type Columns } from "../../core/charts/window";
 import { ChartPanel, type ChartData, type ChartGroup, type ChartSeries } from "../../charts/panel";
 import type { NodeDetail } from "../../state/node-detail";
-import { metricUnits, rhythmOfMetric } from "../../state/metrics";
+import { metricUnits, sampleInterval } from "../../state/metrics";
 import { inBits } from "../../state/preferences";
 import { go, pageUrl, setQuery } from "../../state/router";
 import { shade } from "../../state/theme";
@@ -34,7 +34,7 @@ export interface PanelProps {
 }
 
 /** How far the shown data is the requested one. */
-export interface Standing {
+export interface LoadState {
   /** It is still loading. */
   loading: boolean;
   /** It belongs to another window. */
@@ -42,9 +42,9 @@ export interface Standing {
 }
 
 /** The data of some lines in the current window. Data of a window that is still loading is shown as far as it has arrived. */
-export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & Standing {
+export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & LoadState {
   const names = lines.map((line) => line.series);
-  const rhythm = Math.max(...names.map((name) => rhythmOfMetric(parseSeries(name)?.metric ?? "")), 1);
+  const rhythm = Math.max(...names.map((name) => sampleInterval(parseSeries(name)?.metric ?? "")), 1);
   const window = timeRangeKey(shown);
   const base = { since: node.created_at, window };
   const past = detail.past.value;
@@ -52,12 +52,12 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
     void detail.version.value;
     const columns = detail.window.columns(names, until, rhythm);
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { ...base, columns, from, to, hole: shown.zoom ? Infinity : detail.window.hole(names, rhythm), loading: shown.zoom !== null, other: false };
+    return { ...base, columns, from, to, gapS: shown.zoom ? Infinity : detail.window.gapLimit(names, rhythm), loading: shown.zoom !== null, other: false };
   }
   const own = past && partOf(past.parts, names);
   if (!own) {
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { ...base, columns: { times: [], values: names.map(() => []) }, from, to, hole: Infinity, loading: true, other: true };
+    return { ...base, columns: { times: [], values: names.map(() => []) }, from, to, gapS: Infinity, loading: true, other: true };
   }
   const part = (key: "avg" | "min" | "max"): Cell[][] => names.map((name) => own.series[name]?.[key] ?? own.times.map(() => null));
   const together = fromBuckets({ times: own.times, values: [...part("avg"), ...part("min"), ...part("max")] }, own.step, rhythm);
@@ -66,7 +66,7 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
   const loading = past.key !== window;
   // With one sample a bucket, minimum and maximum add nothing.
   const band = own.step > rhythm ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
-  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), hole: loading ? Infinity : Math.max(own.step * 1.5, rhythm * GAP_INTERVALS), loading, other: loading };
+  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), gapS: loading ? Infinity : Math.max(own.step * 1.5, rhythm * GAP_INTERVALS), loading, other: loading };
 }
 
 const seen = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));

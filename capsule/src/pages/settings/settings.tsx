@@ -15,9 +15,9 @@ import { TokensPage } from "./tokens";
 import { UsersPage } from "./users";
 
 /** The users who may open it. */
-type Who = "all" | "acting" | "admin";
+type Audience = "all" | "acting" | "admin";
 
-const ALL: readonly { key: SettingsTab; label: string; href: string; who: Who }[] = [
+const ALL: readonly { key: SettingsTab; label: string; href: string; who: Audience }[] = [
   { key: "account", label: t`Account`, href: "/settings", who: "all" },
   { key: "users", label: t`Users`, href: "/settings/users", who: "admin" },
   { key: "tokens", label: t`API tokens`, href: "/settings/tokens", who: "all" },

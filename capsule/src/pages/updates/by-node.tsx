@@ -18,7 +18,7 @@ import { VirtualList } from "../../ui/virtual-list";
 import { Security } from "../fleet/cells";
 
 /** Nodes with (security) updates that match a search. */
-export function fitting(all: readonly Row[], search: string, security: boolean): Row[] {
+export function matchingRows(all: readonly Row[], search: string, security: boolean): Row[] {
   const word = search.trim().toLowerCase();
   return all.filter(({ node }) => (security ? node.updates.security : node.updates.total) && [node.name, node.address, ...node.tags].some((text) => text.toLowerCase().includes(word)));
 }
@@ -26,7 +26,7 @@ export function fitting(all: readonly Row[], search: string, security: boolean):
 export function ByNode({ search, security, old }: { search: string; security: boolean; old: boolean }): VNode | null {
   if (!loaded.value) return <Loading rows={10} what={t`the fleet`} />;
   const action = security ? "security-upgrade" : "upgrade";
-  const found = fitting(rows.value, search, security).sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || nameCollator.compare(a.node.name, b.node.name));
+  const found = matchingRows(rows.value, search, security).sort((a, b) => (b.node.updates.security ?? 0) - (a.node.updates.security ?? 0) || (b.node.updates.total ?? 0) - (a.node.updates.total ?? 0) || nameCollator.compare(a.node.name, b.node.name));
   const unknown = rows.value.filter(({ node }) => node.updates.total === null);
   if (!found.length) return search.trim() || security ? <Empty icon="filter" title={t`No node matches`} text={security ? t`No matching node has security updates.` : t`No node with “${search.trim()}” has updates.`} /> : <Empty icon="package" title={old || unknown.length ? t`Nothing newer is known` : t`Everything is up to date`} text={unknown.length ? t`Not known for ${plural(unknown.length, "node")}.` : t`No node reported anything newer.`} />;
   const reasons = ineligibleReasons(found.map(({ node }) => node), action);

@@ -28,10 +28,10 @@ const VERSIONS = 2;
 const NAMES = 100;
 
 /** The live update counts of nodes; the packages behind them need a request. */
-const told = computed(() => rows.value.map(({ node: { id, updates } }) => `${id} ${updates.total} ${updates.security} ${updates.checked_at}`).join());
+const updateCounts = computed(() => rows.value.map(({ node: { id, updates } }) => `${id} ${updates.total} ${updates.security} ${updates.checked_at}`).join());
 
 /** Reads the list now, and again when nodes report other counts. */
-function useFresh(list: { refresh: () => Promise<void> }): void {
+function useReload(list: { refresh: () => Promise<void> }): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const rereads = new RefetchSchedule(performance.now());
@@ -45,8 +45,8 @@ function useFresh(list: { refresh: () => Promise<void> }): void {
       plan();
     };
     void list.refresh();
-    let before = told.peek();
-    const end = told.subscribe((now) => {
+    let before = updateCounts.peek();
+    const end = updateCounts.subscribe((now) => {
       if (now !== before) rereads.told(performance.now());
       before = now;
       plan();
@@ -77,7 +77,7 @@ export function ByPackage({ search, security, old }: { search: string; security:
     [words, security],
   );
   const load = (): void => void list.refresh();
-  useFresh(list);
+  useReload(list);
   if (failure && !found) return <Failure title={t`The updates could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading rows={10} what={t`the updates`} onRetry={load} />;
   return (
@@ -152,7 +152,7 @@ function NodesOf({ name }: { name: string }): VNode {
     [name],
   );
   const load = (): void => void list.refresh();
-  useFresh(list);
+  useReload(list);
   const whyNot = (one: NodeUpdateView): string => {
     const view = nodeSignal(one.node_id)?.value;
     return !view ? t`gone` : one.held ? t`held on the server` : ineligibleReason(view, "upgrade");

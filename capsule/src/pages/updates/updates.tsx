@@ -15,7 +15,7 @@ import { Icon } from "../../ui/icon";
 import { SearchField } from "../../ui/search";
 import { ineligibleReason } from "../../core/jobs/eligibility";
 import { Segmented } from "../../ui/segmented";
-import { ByNode, fitting } from "./by-node";
+import { ByNode, matchingRows } from "./by-node";
 import { ByPackage } from "./by-package";
 
 /** Available updates across the fleet: which packages, on which nodes, and the actions to install them. */
@@ -26,7 +26,7 @@ export function UpdatesPage(): VNode {
   const security = query.get("security") === "1";
   const wanted = by === "node" ? t`Search nodes` : t`Search packages`;
   const v = fleetSummary.value;
-  const wanting = fitting(rows.value, by === "node" ? search : "", security);
+  const wanting = matchingRows(rows.value, by === "node" ? search : "", security);
   /** The search narrows packages, but an action from here is for all of them. */
   const beyond = by === "package" && search.trim() !== "";
   const old = rows.value.filter(({ node }) => listsAreOld(node.updates, now.value));

@@ -21,7 +21,7 @@ export let hubStarted = 0;
 export const newerBuild = signal(false);
 export const live = computed(() => state.value.at === "open");
 /** The time of the last message (hub time), while the socket is closed. */
-export const heardAt = signal(0);
+export const lastMessageBeforeLoss = signal(0);
 /** Since when the socket is closed (hub time), once the banner is due; null = connected. */
 export const lostSince = computed(() => (lostAt.value !== null && now.value - lostAt.value >= BANNER_S ? lostAt.value : null));
 /** Seconds until the next attempt; null = connecting now. */
@@ -37,7 +37,7 @@ const connection = new Connection(
     const lost = next.at !== "open" && next.at !== "closed";
     if (lost && lostAt.peek() === null) {
       setTimeout(tick, BANNER_S * 1000 + 1);
-      heardAt.value = lastHeard();
+      lastMessageBeforeLoss.value = lastMessageAt();
     }
     lostAt.value = lost ? (lostAt.peek() ?? hubNow()) : null;
     state.value = next;
@@ -55,16 +55,16 @@ const connection = new Connection(
 );
 
 /** The time of the last message (hub time), whether the socket is open or not. */
-export const lastHeard = (): number => hubNow() - (Date.now() - connection.heardAt) / 1000;
+export const lastMessageAt = (): number => hubNow() - (Date.now() - connection.heardAt) / 1000;
 
-interface How {
+interface SubscribeOptions {
   whileHidden?: boolean;
   /** How long a change may wait to be drawn with others; 0 = not at all. */
   patienceMs?: (data: unknown) => number;
 }
 
 /** Subscribes while the page is visible. A tab hidden for long gets no samples, and a new snapshot when it is shown again. */
-export function subscribe(name: string, topic: Topic, { whileHidden = false, patienceMs = () => 0 }: How = {}): () => void {
+export function subscribe(name: string, topic: Topic, { whileHidden = false, patienceMs = () => 0 }: SubscribeOptions = {}): () => void {
   const framed: Topic = {
     ...topic,
     // A change that still waits for its frame is dropped at the end: the next user may be another one.
@@ -94,7 +94,7 @@ export function subscribe(name: string, topic: Topic, { whileHidden = false, pat
   };
 }
 
-export { answers } from "../../wire/http";
+export { hubResponds } from "../../wire/http";
 export const tryNow = (): void => connection.again();
 
 phase.subscribe((at) => {

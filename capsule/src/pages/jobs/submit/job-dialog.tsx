@@ -34,7 +34,7 @@ export interface JobDialogProps {
 const RULES: readonly string[] = [t`Configuration files that were changed on the server stay as they are.`, t`Services may restart. The server itself is not restarted.`, t`The job continues if this page, the connection or Ground Control goes away, and runs only once.`];
 
 /** An error, and the step that "Try again" repeats: request a plan, read it, make another one, start. */
-interface Trouble {
+interface DialogError {
   why: string;
   again: "ask" | "read" | "anew" | "start";
 }
@@ -44,7 +44,7 @@ export function JobDialog({ view, action, planned, onClose }: JobDialogProps): V
   const [names, setNames] = useState("");
   const [asked, setAsked] = useState<JobView | null>(null);
   const [plan, setPlan] = useState<PlanView | null>(null);
-  const [trouble, setTrouble] = useState<Trouble | null>(null);
+  const [trouble, setTrouble] = useState<DialogError | null>(null);
   const [busy, setBusy] = useState(false);
   const [reading, setReading] = useState(0);
   const [round, setRound] = useState(0);

@@ -5,7 +5,7 @@ import { withStepUp } from "../../../state/step-up";
 import { toast } from "../../../state/toasts";
 import { ApiError } from "../../../state/types";
 
-interface Order<T> {
+interface SubmitRequest<T> {
   /** The title of the toast. */
   what: string;
   /** The title of the toast after a failure, in place of "not started". */
@@ -27,7 +27,7 @@ interface Order<T> {
 
 interface Submit {
   sending: boolean;
-  give: <T>(order: Order<T>) => Promise<void>;
+  give: <T>(order: SubmitRequest<T>) => Promise<void>;
 }
 
 /** Whether the hub may have accepted the request. */
@@ -51,7 +51,7 @@ export function useSubmit(): Submit {
   const [sending, setSending] = useState(false);
   const gone = useRef(false);
   useEffect(() => () => void (gone.current = true), []);
-  const give = async <T>(order: Order<T>, wanted = (): boolean => !gone.current): Promise<void> => {
+  const give = async <T>(order: SubmitRequest<T>, wanted = (): boolean => !gone.current): Promise<void> => {
     const { what, back } = order;
     setSending(true);
     try {
