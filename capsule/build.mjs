@@ -11,7 +11,7 @@ import { licences } from "./tools/licences.mjs";
 const here = path.dirname(fileURLToPath(import.meta.url));
 const option = (name, otherwise) => (process.argv.includes(name) ? path.resolve(process.argv[process.argv.indexOf(name) + 1]) : otherwise);
 const out = option("--out", path.join(here, "../groundcontrol/web/static"));
-/** The catalogue of another language, `de.json`; without one the page speaks the English of its sources. */
+/** The catalogue of another language, `de.json`; without it the page is in English. */
 const catalogue = option("--words", "");
 const modules = path.join(here, "node_modules");
 
@@ -20,7 +20,7 @@ const FONTS = {
   "assets/jbmono.woff2": "@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2",
 };
 
-/** Fonts come from their packages; each `[data-theme=dark]{…}` also holds where the theme is auto and the system is dark, and none of it on paper. */
+/** Resolves fonts to their packages. Each `[data-theme=dark]{…}` also applies where the theme is auto and the system is dark, but not on paper. */
 const styles = {
   name: "styles",
   setup(build) {
@@ -34,7 +34,7 @@ const styles = {
   },
 };
 
-/** A sheet that comes late is text in its chunk: `import text from "sheet:path"`. */
+/** A later style sheet is text in its chunk: `import text from "sheet:path"`. */
 const sheets = {
   name: "sheets",
   setup(build) {
@@ -46,7 +46,7 @@ const sheets = {
   },
 };
 
-/** Which chunk holds a module that is imported on demand. Modules that are used together share a chunk, so that what they share is not cut into crumbs. */
+/** The chunk of each module that is imported on demand. Modules that are used together share a chunk, which avoids many small shared chunks. */
 const CHUNKS = {
   dialogs: ["pages/add/add", "pages/redeploy/redeploy", "pages/remove/remove", "app/help-dialogs", "app/palette"],
   pages: ["pages/add/servers", "pages/bulk/batch", "pages/compare/compare", "pages/events/events", "pages/job/job", "pages/jobs/jobs", "pages/node/node", "pages/not-found", "pages/updates/updates"],
@@ -59,13 +59,13 @@ const CHUNKS = {
   terminal: ["terminal/screen"],
   expiry: ["state/session-expiry"],
 };
-/** Loaded with the first of these chunks, and shared by them. */
+/** Modules that are loaded with the first of these chunks, and shared by them. */
 const LATER = ["ui/later-assets", "state/role-watch", "state/node-label", "ui/form", "ui/tabs"];
 const WITH_LATER = new Set(["dialogs", "pages", "jobs", "access"]);
-/** The chunks that use parts of the first view. Naming its entry makes all of it one chunk; cut by who uses what, it packs two kilobytes worse. */
+/** The chunks that use parts of the first view. Importing its entry keeps it in one chunk; split by use, it packs two kilobytes worse. */
 const WITH_FIRST = new Set([...WITH_LATER, "issues", "terminal", "expiry"]);
 
-/** Puts each `import("…")` into its chunk. */
+/** Resolves each `import("…")` to its chunk. */
 const chunks = {
   name: "chunks",
   setup(build) {
@@ -91,7 +91,7 @@ const chunks = {
   },
 };
 
-const licenceTexts = licences(modules); // read first: a missing text stops the build before anything is removed
+const licenceTexts = licences(modules); // first, so that a missing text stops the build before anything is removed
 writeIcons(path.join(modules, "lucide-static/icons"), path.join(here, "src/ui"));
 fs.rmSync(out, { recursive: true, force: true });
 
@@ -116,7 +116,7 @@ const result = await esbuild.build({
   logLevel: "warning",
 });
 
-// The entry only imports the chunk that has the first view: the page names that chunk itself, which saves a round trip.
+// The entry only imports the chunk with the first view. index.html names that chunk instead, which saves a round trip.
 const { outputs } = result.metafile;
 const main = Object.keys(outputs).find((file) => "src/app/main.tsx" in outputs[file].inputs);
 const stub = Object.keys(outputs).find((file) => outputs[file].entryPoint === "src/app/main.tsx");
@@ -143,7 +143,7 @@ if (catalogue) {
   const file = `a/words-${createHash("sha256").update(text).digest("hex").slice(0, 8)}.js`;
   fs.writeFileSync(path.join(out, file), text);
   files.push(file);
-  ahead = `<script src="/${file}"></script>\n`; // not deferred: it is there before the first module is evaluated
+  ahead = `<script src="/${file}"></script>\n`; // not deferred: it runs before the first module
 }
 const boot = ["Loading {0}", "Loading {0} takes longer than usual."].map((message) => (words[message] ?? message).replace("{0}", "Stardust").replace(/[&<]/g, (sign) => `&#${sign.charCodeAt(0)};`));
 const build = createHash("sha256").update(files.join("\n")).digest("hex").slice(0, 12);
@@ -167,7 +167,7 @@ for (const file of fs.readdirSync(out, { recursive: true, withFileTypes: true })
   if (!file.isFile() || file.name.endsWith(".woff2") || full === path.join(out, "index.html")) continue;
   fs.writeFileSync(`${full}.gz`, zlib.gzipSync(fs.readFileSync(full), { level: 9 }));
 }
-// Kept beside the sources, not shipped: tools/budget.mjs reads which chunk holds what. Its sizes are those of the English page.
+// Stored beside the sources and not shipped: tools/budget.mjs reads the content of each chunk. Its sizes are those of the English page.
 fs.mkdirSync(path.join(here, ".types"), { recursive: true });
 if (!catalogue) fs.writeFileSync(path.join(here, ".types/build.json"), JSON.stringify({ out, outputs }));
 console.log(`capsule ${build}: ${files.length} files in ${out}`);

@@ -1,4 +1,4 @@
-/** A deployment whose end is chosen by the host's name. */
+/** A deployment whose result depends on the host's name. */
 import { FakeNode } from "./fleet.mjs";
 
 const now = () => Date.now() / 1000;

@@ -5,7 +5,7 @@ const noise = (seed) => {
   x = Math.imul(x ^ (x >>> 12), 0x297a2d39);
   return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32;
 };
-/** A smooth walk round `base`. */
+/** A smooth random walk around `base`. */
 const walk = (seed, at, base, swing) => {
   let sum = 0;
   for (const [length, share] of [[240, 0.4], [31, 0.3], [7, 0.2], [1, 0.1]]) {

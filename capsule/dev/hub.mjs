@@ -43,7 +43,7 @@ for (const [severity, name, message] of [["info", "db-01", "admin upgraded 7 pac
   if (byName(name)) event("node.note", severity, byName(name), message);
 }
 
-/** One change of a topic to everybody who follows it. */
+/** Sends a change of a topic to all subscribers. */
 function tell(topic, data, seq) {
   for (const one of sockets) {
     if (!one.topics.has(topic)) continue;
@@ -55,7 +55,7 @@ function tell(topic, data, seq) {
 
 export const world = { nodes, tell, event, newId };
 
-/** Without what is as it was, as the real hub tells of a fleet. */
+/** Without unchanged values, as the real hub sends a fleet. */
 const told = new Map();
 function newsOf(node) {
   const [before, shown] = [told.get(node.id) ?? {}, node.summary()];
@@ -78,7 +78,7 @@ function tick(some) {
   if (some.length) tell("fleet", { nodes: [], latest, removed: [] });
 }
 
-/** Each node once a second: all of them together, or every 30 ms those whose moment has come, as the real hub tells of a fleet. */
+/** Each node once a second: all together, or every 30 ms the ones that are due, as in the real hub. */
 const SHARES = process.argv.includes("--spread") ? 33 : 1;
 let share = 0;
 if (!process.argv.includes("--still")) {

@@ -1,4 +1,4 @@
-/** A job that prints what a real one prints, a little at a time. */
+/** A job that prints the output of a real one, a little at a time. */
 const now = () => Date.now() / 1000;
 const ESC = "\x1b";
 
@@ -16,7 +16,7 @@ const LINES = [
   ["triggers", "Processing triggers for libc-bin (2.36-9+deb12u13) ...\r\n"],
 ];
 
-/** So much of what `pour` prints, line by line in changing colours. */
+/** This many bytes of the `pour` output, in lines of changing colours. */
 const poured = (bytes) => Buffer.alloc(bytes, Array.from({ length: 2000 }, (_, n) => `${ESC}[3${n % 8}mline ${String(n).padStart(6, "0")} of a busy build: compiling object file number ${n}${ESC}[0m\r\n`).join(""));
 const POUR_S = 14;
 const POUR_MS = 12;
@@ -65,7 +65,7 @@ export class Job {
     this.world.tell(`job:${this.id}`, { output: bytes, offset }, this.output.length);
   }
 
-  /** Prints as much a second as asked for, without a word in between, once somebody follows it. */
+  /** Prints the requested bytes a second once it has a subscriber. */
   pour(bytesPerS) {
     this.followed = () => {
       this.followed = null;

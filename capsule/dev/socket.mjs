@@ -1,4 +1,4 @@
-/** The server's side of RFC 6455, as much of it as the double needs: whole binary messages, ping, close. */
+/** The server side of RFC 6455, as far as the double needs it: whole binary messages, ping, close. */
 import { createHash } from "node:crypto";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

@@ -1,4 +1,4 @@
-/** Holds the built page to its sizes (gzip, bytes): first view, chart chunk, terminal chunk, style sheet, fonts of the first view. */
+/** Checks the sizes of the built page (gzip, bytes): first view, chart chunk, terminal chunk, style sheet, fonts of the first view. */
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";

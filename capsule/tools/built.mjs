@@ -1,4 +1,4 @@
-/** Holds the built page to its sources: another folder makes the same of them, byte for byte, and no script has what a browser refuses. One line per breach; exit 1 when there is one. */
+/** Checks the built page: a build in another folder gives the same bytes, and a browser refuses none of the scripts. One line per violation; exit 1 if there is one. */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -9,7 +9,7 @@ const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const { out, outputs } = JSON.parse(fs.readFileSync(path.join(here, ".types/build.json"), "utf8"));
 const found = [];
 
-/** Files by their names; what begins with a dot is not of the page. */
+/** Files by name, without dot files. */
 const read = (folder) =>
   new Map(
     fs
@@ -26,7 +26,7 @@ const elsewhere = fs.mkdtempSync(path.join(os.tmpdir(), "capsule-"));
 try {
   const copy = path.join(elsewhere, "of/the/page");
   for (const part of ["package.json", "build.mjs", "assets", "src", "tools"]) fs.cpSync(path.join(here, part), path.join(copy, part), { recursive: true });
-  // The bundler names a file by where it really is: packages that end up in the page are there, the others are linked to.
+  // The bundler resolves links: packages that end up in the page are copied, the others are linked.
   const bundled = new Set(Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [])));
   const { dependencies } = JSON.parse(fs.readFileSync(path.join(here, "package.json"), "utf8"));
   for (const name of new Set([...bundled, ...Object.keys(dependencies)])) {

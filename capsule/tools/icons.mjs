@@ -1,14 +1,14 @@
-/** Writes the icons that the page uses as data: one path each, so that no markup string exists at run time. */
+/** Writes the page's icons as data: one path each, so that no markup string exists at run time. */
 import fs from "node:fs";
 import path from "node:path";
 
-/** Those of the first view. */
+/** Icons of the first view. */
 const FIRST = [
   "arrow-down", "arrow-up", "chevron-down", "circle-alert", "eye", "eye-off", "filter", "info", "layout-grid", "list-checks", "lock", "log-out", "moon",
   "package", "plus", "refresh-cw", "rotate-cw", "rows-3", "satellite", "scroll-text", "search", "server", "settings", "shield", "sun", "sun-moon", "tag",
   "wifi-off", "x",
 ];
-/** Those that come with the later parts. */
+/** Icons of later chunks. */
 const LATER = [
   "arrow-down-to-line", "check", "clock", "copy", "cpu", "download", "ellipsis", "file-key", "keyboard", "memory-stick", "menu", "monitor", "pause", "printer", "square", "star",
   "table-2", "trash-2", "users",
@@ -19,9 +19,9 @@ export function writeIcons(folder, target) {
   write(folder, `${target}/later-icons.gen.ts`, LATER, "LATER_ICONS");
 }
 
-/** The same line as a path, which may follow another one. */
+/** The shape as a path that can be appended to another one. */
 const PATHS = {
-  path: ({ d }) => d.replace(/^m\s*(-?[\d.]+)[\s,]*(-?[\d.]+)[\s,]*(?=[-\d.])/, "M$1 $2l").replace(/^m/, "M"), // relative to nothing, where it comes first
+  path: ({ d }) => d.replace(/^m\s*(-?[\d.]+)[\s,]*(-?[\d.]+)[\s,]*(?=[-\d.])/, "M$1 $2l").replace(/^m/, "M"), // a leading relative move is absolute
   line: ({ x1, y1, x2, y2 }) => `M${x1} ${y1}L${x2} ${y2}`,
   polyline: ({ points }) => `M${points}`,
   circle: ({ cx, cy, r }) => `M${cx - r} ${cy}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,

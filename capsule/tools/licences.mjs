@@ -1,4 +1,4 @@
-/** The licence texts of everything that ends up in the page. */
+/** The licence texts of all packages in the page. */
 import fs from "node:fs";
 import path from "node:path";
 

@@ -1,4 +1,4 @@
-/** House rules that a compiler does not know. One line per breach; exit 1 when there is one. */
+/** House rules beyond the type checker. One line per violation; exit 1 if there is one. */
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";

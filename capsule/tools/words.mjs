@@ -11,26 +11,26 @@ import { API, TypeFlags } from "typescript/unstable/sync";
 
 const here = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const folder = path.join(here, "words");
-/** Attributes that somebody reads or hears. Of components all are, but for those below and those whose type is a choice of words. */
+/** Attributes with text for people. Attributes of components count too, except those below and those whose type is a union of words. */
 const SHOWN = new Set(["title", "aria-label", "placeholder", "alt", "aria-description", "aria-valuetext", "aria-roledescription"]);
 const NOT_SHOWN = /^(?:on[A-Z]|data-)|^(?:class|href|id|key|for|type|kind|icon|size|above|input|more|ref|style|aria-keyshortcuts|mark|outcome|value|tab)$|^(?:Icon|FilterText) name$/;
-/** What is typed as it stands, in whatever language. */
+/** Elements with text that is typed literally in any language. */
 const TYPED = new Set(["code", "kbd"]);
-/** Names of ours and of others, examples of what may be entered, and what only a programmer reads. */
+/** Names, examples of input, and texts for programmers. */
 const NAMES = new Set([
   "Stardust", "Stardust,", "Edge", "Opera", "Firefox", "Chrome", "Safari", "Python", "Android", "Windows", "ChromeOS", "Linux", "Ed25519", "ECDSA P-256", "ECDSA P-384", "ECDSA P-521",
   "KiB", "MiB", "GiB", "TiB", "PiB", "Mbit/s", "Gbit/s", "Tbit/s", "ground control", "major tom", "stardust backup FOLDER", "-----BEGIN OPENSSH PRIVATE KEY-----",
   "ssh-ed25519-cert-v01@openssh.com AAAA…", "disk sda", "admin", "user.create", "g f", "g u", "g j", "g e", "g s",
 ]);
-/** Selectors and fonts in constants of their own. */
+/** Selectors and fonts in constants. */
 const CODE = /^(?:button, |input[,:]|main :is|11px )|\bsans-serif$/;
 const hidden = (tag, attribute) => NOT_SHOWN.test(attribute) || NOT_SHOWN.test(`${tag} ${attribute}`);
 const QUIET_CALLS = /(?:^|\.)(?:querySelector(?:All)?|closest|matches|matchMedia|load|replace|replaceAll|test|split|includes|startsWith|endsWith|get|has|set|setAttribute|addEventListener|defineProperty)$/;
 const letters = (text) => /\p{L}/u.test(text);
-/** Two words side by side, or one that begins or ends like a sentence. */
+/** Two words side by side, or a word that begins or ends like a sentence. */
 const reads = (text) => /\p{L}[\p{L}’',.:;”)]* +[\p{L}“(0-9{]|\} \p{L}|^[A-Z][a-z]+|\p{L}[….]$/u.test(text.trim());
 
-/** Names of the hub's that the page reads as words, as `core/` does it: metrics, their units, columns of tables. Acronyms, and units that have a form of their own, are left out. */
+/** The hub's names that the page translates: metrics, their units, columns of tables. Acronyms, and units with an own form, are left out. */
 function named() {
   const schema = fs.readFileSync(path.join(here, "src/wire/schema.gen.ts"), "utf8");
   const words = (name) => name.replace(/_at$/, "").replaceAll("_", " ");
@@ -61,7 +61,7 @@ for (const { program, checker, rootFiles } of projects) {
 }
 api.close();
 
-/** The text of a template with its places numbered; null where it is none. */
+/** The text of a template with numbered placeholders; null if it is none. */
 function textOf(node) {
   if (node.kind === K.StringLiteral || node.kind === K.NoSubstitutionTemplateLiteral) return node.text;
   if (node.kind !== K.TemplateExpression) return null;
@@ -88,7 +88,7 @@ function walk(file, name, checker) {
     note(`${word}|${more}`, { one: word, other: more }, node);
   }
 
-  /** What stands where something is shown must be said, however short it is. */
+  /** A text in a shown position must be a message, however short it is. */
   function shown(node) {
     switch (node?.kind) {
       case K.JsxExpression: case K.ParenthesizedExpression: case K.AsExpression: case K.NonNullExpression: case K.SpreadElement:
@@ -115,13 +115,13 @@ function walk(file, name, checker) {
     if (letters(text) && !NAMES.has(text.trim()) && !chosen(node)) say(node, "shown, and not said");
   }
 
-  /** One of a few words that a type names: what it means is said elsewhere. */
+  /** A word of a union type: its label is elsewhere. */
   function chosen(node) {
     const type = checker.getContextualType(node);
     return (type?.isUnion?.() ? type.getTypes() : [type]).some((one) => one?.flags & TypeFlags.StringLiteral);
   }
 
-  /** A text in whose place nobody reads: a key, what is compared, the argument of a search. */
+  /** A text that is not shown: a key, an operand of a comparison, the argument of a search. */
   function quiet(node) {
     for (let at = node, { parent } = node; parent; at = parent, { parent } = parent) {
       switch (parent.kind) {
