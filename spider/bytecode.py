@@ -9,7 +9,6 @@ import io
 import logging
 import os
 import sys
-import zipfile
 
 from spider.bundles import own_place
 from spider.files import create_once
@@ -34,7 +33,7 @@ def keep_bytecode() -> None:
 
 def _write(bundle: str, kept: str) -> None:
     folder, facts, new = os.stat(os.path.dirname(bundle)), os.stat(bundle), kept + ".new"
-    if folder.st_uid != os.geteuid() or folder.st_mode & 0o022:
+    if folder.st_uid != os.geteuid() or folder.st_mode & 0o022 or not os.access(os.path.dirname(bundle), os.W_OK):
         return
     if os.path.lexists(new):
         os.unlink(new)  # of a job that was killed here
@@ -53,6 +52,7 @@ def _with_bytecode(bundle: str) -> bytes:
     """The bundle and the bytecode of the modules that a runner of this host and its launcher load."""
     import py_compile  # noqa: PLC0415 - once in the life of an installation
     import tempfile  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
 
     from spider import launcher  # noqa: F401, PLC0415 - loaded, it is one of the modules below
 

@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 from spider import logs, openrc
@@ -186,6 +185,8 @@ def version_of(bundle: bytes) -> str:
 
     Raises: Cannot: it is none.
     """
+    import zipfile  # noqa: PLC0415 - each runner imports this module, and few update Spider
+
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
             match = _SAYS_VERSION.search(archive.read("spider/version.py"))
