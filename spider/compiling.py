@@ -1,9 +1,8 @@
-"""Spider's modules, compiled by a process of their own.
+"""Compiles Spider's modules in a child process.
 
-An agent lives for months and compiles its modules once, out of the sources in its one file. What compiling and unpacking took would stay in
-pieces in its heap all that time. So a child that was forked before most is loaded compiles them, each when it is asked for, and ends when
-all are there; what comes back is what a .pyc file holds. Nothing is written anywhere. Where there can be no child, or it fails, the modules
-are compiled here, as Python does it by itself.
+The agent compiles its modules once, from the sources in its bundle. What compiling leaves in the heap would stay there for months: 0.6 of
+28 MB (Python 3.11). So a child, forked before most modules are loaded, compiles each one when it is asked for and ends when all are there.
+It sends what a .pyc file holds; nothing is written anywhere. Where there can be no child, or it fails, Python compiles as usual.
 """
 
 import contextlib
