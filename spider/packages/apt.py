@@ -153,9 +153,6 @@ class AptReader(Reader):
         else:
             self.console.progress(status.phase, status.percent, status.package, status.text)
 
-    def says(self, word: str) -> bool:
-        return any(word in line for line in self.troubles)
-
 
 class Apt(Backend):
     """apt-get."""

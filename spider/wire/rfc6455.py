@@ -76,11 +76,6 @@ class FrameReader:
         """A message in pieces; many short ones side by side would take fifty times their bytes."""
         self._fragmented = False
 
-    @property
-    def between(self) -> bool:
-        """Whether the next byte is the first of a message."""
-        return not self._buffer and not self._fragmented
-
     def feed(self, data: bytes) -> None:
         """Take what was read."""
         self._buffer += data

@@ -38,14 +38,14 @@ except TypeError:
 if compiler:
     compiler.close()
     compiler.close()
-import spider.journal
+import spider.uninstall
 try:
     os.waitpid(-1, 0)
     alone = False
 except ChildProcessError:
     alone = True
 print(json.dumps({
-    "loaders": sorted({type(module.__loader__).__name__ for module in modules}), "later": type(spider.journal.__loader__).__name__,
+    "loaders": sorted({type(module.__loader__).__name__ for module in modules}), "later": type(spider.uninstall.__loader__).__name__,
     "files": [module.__file__ for module in modules], "path": list(spider.wire.__path__), "first": spider.agent.run_agent.__code__.co_firstlineno,
     "gate": len(gating._SOURCE), "lines": lines, "alone": alone, "finders": [type(finder).__name__ for finder in sys.meta_path],
 }))
