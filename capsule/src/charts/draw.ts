@@ -44,9 +44,9 @@ export function drawGaps(plot: uPlot, { data, series }: ChartProps): void {
 function hatch({ ctx, bbox, valToPos }: uPlot, found: readonly Gap[], colour: string, top: number, height: number): void {
   const right = bbox.left + bbox.width;
   ctx.strokeStyle = colour;
-  for (const hole of found) {
-    const left = Math.max(bbox.left, valToPos(hole.from, "x", true));
-    const end = Math.min(right, valToPos(hole.to, "x", true));
+  for (const gap of found) {
+    const left = Math.max(bbox.left, valToPos(gap.from, "x", true));
+    const end = Math.min(right, valToPos(gap.to, "x", true));
     if (end - left < 2) continue;
     ctx.save();
     ctx.beginPath();

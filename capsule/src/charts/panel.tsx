@@ -114,7 +114,7 @@ function csvRows({ data, group, series }: ChartProps, names: readonly string[]):
 function DataTable({ label, series, data, words, group }: ChartProps): VNode {
   const { columns, band, from, since, to, gapS } = data;
   const { times, values } = columns;
-  const rows = tableRows(columns, from, to, gapS, since).map((one) => ({ ...one, at: "row" in one ? (times[one.row] as number) : one.hole.from }));
+  const rows = tableRows(columns, from, to, gapS, since).map((one) => ({ ...one, at: "row" in one ? (times[one.row] as number) : one.gap.from }));
   const shown = rows.map((one, place) => ({ ...one, next: rows[place + 1]?.at ?? to })).reverse();
   return (
     <div class="twin" tabIndex={0} role="region" aria-label={t`${label} as table`}>
@@ -137,10 +137,10 @@ function DataTable({ label, series, data, words, group }: ChartProps): VNode {
               <tr key={`${at}${row < 0}`}>
                 <td>
                   <time dateTime={iso(at)}>{timeText(at, data)}</time>
-                  {"hole" in one && (
+                  {"gap" in one && (
                     <>
                       {" – "}
-                      <time dateTime={iso(one.hole.to)}>{timeText(one.hole.to, data)}</time>
+                      <time dateTime={iso(one.gap.to)}>{timeText(one.gap.to, data)}</time>
                     </>
                   )}
                   {marks.map((mark) => (
@@ -149,8 +149,8 @@ function DataTable({ label, series, data, words, group }: ChartProps): VNode {
                     </div>
                   ))}
                 </td>
-                {"hole" in one ? (
-                  <td colSpan={series.length}>{t`no data ${age(one.hole.to - one.hole.from)}`}</td>
+                {"gap" in one ? (
+                  <td colSpan={series.length}>{t`no data ${age(one.gap.to - one.gap.from)}`}</td>
                 ) : (
                   values.map((column, index) => {
                     const [low, high] = [band?.min[index]?.[row], band?.max[index]?.[row]];

@@ -21,7 +21,7 @@ function held(): { begun: number[]; act: (one: number) => Promise<void>; end: (o
   return { begun, act, end };
 }
 
-test("once it is over nothing more begins, those under way are waited for, and the rest is told as not begun", async () => {
+test("after the end no item starts, running items finish, and the rest is reported as not started", async () => {
   const { begun, act, end } = held();
   let stopped = false;
   const through: number[] = [];
@@ -36,7 +36,7 @@ test("once it is over nothing more begins, those under way are waited for, and t
   assert.deepEqual(through, [1, 2, 3]);
 });
 
-test("the first goes alone where it is to, and the others after it as many at once as may be", async () => {
+test("the first item runs alone if asked, and then the others run in parallel up to the limit", async () => {
   const { begun, act, end } = held();
   const outcome = forEachLimited(THINGS, 4, act, { alone: true });
   assert.deepEqual(begun, [1]);
@@ -46,7 +46,7 @@ test("the first goes alone where it is to, and the others after it as many at on
   assert.deepEqual((await outcome).left, []);
 });
 
-test("a refusal of who asks ends it, and one of a single thing does not", async () => {
+test("a refusal of the user ends the run, and a refusal of one item does not", async () => {
   const act = (code: ApiError["code"]) => async (one: number): Promise<void> => {
     if (one === 2) throw refused(code);
   };
@@ -57,6 +57,6 @@ test("a refusal of who asks ends it, and one of a single thing does not", async 
   assert.deepEqual([cut.done, cut.failed.map(({ one }) => one), cut.left], [[1], [2], [3, 4, 5, 6]]);
 });
 
-test("what is no refusal of the hub is thrown", async () => {
+test("an error other than a refusal is thrown", async () => {
   await assert.rejects(forEachLimited(THINGS, 2, async () => Promise.reject(new TypeError("ours"))), TypeError);
 });

@@ -18,7 +18,7 @@ function held(): { doubt: () => Promise<void>; asked: () => number; answer: (the
   return { doubt, asked: () => asked, answer };
 }
 
-test("a doubt that is raised while an answer is under way is not settled by that answer", async () => {
+test("a change during a question is not settled by its answer", async () => {
   const { doubt, asked, answer } = held();
   let settled = 0;
   void doubt().then(() => (settled += 1));
@@ -31,7 +31,7 @@ test("a doubt that is raised while an answer is under way is not settled by that
   assert.deepEqual([asked(), settled], [2, 3], "however many doubts there were");
 });
 
-test("without an answer it is asked again, until there is one", async () => {
+test("without an answer the question is repeated until there is one", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   mock.method(Math, "random", () => 0);
   try {
@@ -55,7 +55,7 @@ test("without an answer it is asked again, until there is one", async () => {
   }
 });
 
-test("a doubt that is raised in the moment of an answer is asked after", async () => {
+test("a change at the moment of an answer causes another question", async () => {
   const { doubt, asked, answer } = held();
   void doubt().then(doubt);
   await answer();

@@ -66,7 +66,7 @@ const listener = (got: unknown[], offset?: () => number): Topic => ({
   ...(offset ? { offset } : {}),
 });
 
-test("a topic is asked for after the hello, and its numbers are followed", () => {
+test("a topic is subscribed after the hello, and its sequence numbers are checked", () => {
   const { connection, hello } = rig();
   const got: unknown[] = [];
   connection.subscribe("fleet", listener(got));
@@ -93,7 +93,7 @@ test("a missing number asks for a new snapshot and guesses nothing", () => {
   connection.stop();
 });
 
-test("after a loss it waits, connects anew and goes on from what it saw", async () => {
+test("after a loss it waits, reconnects and continues after the last number", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     const { connection, ends, states, hello } = rig();
@@ -118,7 +118,7 @@ test("after a loss it waits, connects anew and goes on from what it saw", async 
   }
 });
 
-test("another start of the hub counts anew, but offsets of output stay true", async () => {
+test("a restarted hub counts from the beginning, but output offsets stay valid", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     const { connection, ends, hello } = rig();
@@ -154,7 +154,7 @@ test("a session that is over ends the attempts", async () => {
   }
 });
 
-test("what may not be tried now is tried later, or as soon as somebody knows better", async () => {
+test("a refused attempt is repeated later, or as soon as the page requests it", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     let may = false;
@@ -188,7 +188,7 @@ test("what may not be tried now is tried later, or as soon as somebody knows bet
   }
 });
 
-test("who asks again has all of it anew, by another socket", () => {
+test("subscribing again requests everything, over another socket", () => {
   const { connection, ends, hello } = rig();
   connection.subscribe("fleet", listener([]));
   connection.start();
@@ -203,7 +203,7 @@ test("who asks again has all of it anew, by another socket", () => {
   connection.stop();
 });
 
-test("a hub that falls silent is asked, then given up", () => {
+test("a silent hub gets a ping, then its socket is closed", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   try {
     const { connection, states, hello } = rig();
@@ -232,7 +232,7 @@ test("a hub that falls silent is asked, then given up", () => {
   }
 });
 
-test("a change of rights is passed on, and leaves what is followed alone", () => {
+test("a change of rights is reported, and subscriptions stay", () => {
   let heard = 0;
   const { connection, hello } = rig(undefined, () => (heard += 1));
   connection.subscribe("fleet", listener([]));
@@ -243,7 +243,7 @@ test("a change of rights is passed on, and leaves what is followed alone", () =>
   connection.stop();
 });
 
-test("what is not MessagePack ends the socket, not the page", () => {
+test("a message that is not MessagePack ends the socket, not the page", () => {
   const { connection, ends, states, hello } = rig();
   connection.start();
   hello();

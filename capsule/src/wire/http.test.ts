@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError } from "./http";
 
-test("what the hub says as programs do is a sentence on the page", () => {
+test("an error detail of the hub becomes a sentence on the page", () => {
   const detail = (said: string): string => new ApiError("conflict", 409, said).detail;
   assert.equal(detail("there is a node named cache-01 already"), "There is a node named cache-01 already.");
   assert.equal(detail("the role 'viewer' may not do this (job.create)"), "The role 'viewer' may not do this (job.create).");

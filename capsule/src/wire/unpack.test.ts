@@ -36,7 +36,7 @@ function something(roll: () => number, depth: number): unknown {
   }
 }
 
-test("what the library writes is read as the library reads it", () => {
+test("messages of the library are decoded as by the library", () => {
   const roll = dice(7);
   for (let turn = 0; turn < 300; turn += 1) {
     const bytes = encode(something(roll, 0));
@@ -50,14 +50,14 @@ test("all widths of numbers, texts and lists are read", () => {
   assert.equal(unpack(bufferOf(encode(1.5, { forceFloat32: true }))), 1.5);
 });
 
-test("what is cut, doubled, hostile or not of the hub is refused", () => {
+test("truncated, doubled, hostile or foreign messages are refused", () => {
   const whole = encode({ topic: "fleet", data: [1, "two", { three: new Uint8Array(40) }] });
   for (let end = 0; end < whole.length; end += 1) assert.throws(() => unpack(bufferOf(whole.subarray(0, end))), Error, `cut at ${end}`);
   const bad = [[1, 1], [0xc1], [0xd4, 1, 1], [0xdd, 255, 255, 255, 255], [0xdf, 255, 255, 255, 255], [0x81, 1, 1], [0xa2, 0xff, 0xfe], [...Array.from({ length: 40 }, () => 0x91), 0], [0x81, 0xa9, ...Buffer.from("__proto__"), 0x80]];
   for (const bytes of bad) assert.throws(() => unpack(bufferOf(Uint8Array.from(bytes))), Error, String(bytes.slice(0, 4)));
 });
 
-test("names are read whichever come where they came before", () => {
+test("names are read also when others come in their place", () => {
   const [a, b, c] = [{ at: 1, value: 2 }, { value: 2, at: 1 }, { value: { at: { value: 3 } }, att: 1, valu: 4 }];
   for (const message of [a, b, a, c, b, { one: a, two: b }, { two: a, one: c, three: b }, { one: a }, { on: a, ones: b }, [a, b, c, {}], {}]) assert.deepEqual(unpack(bufferOf(encode(message))), message);
 });

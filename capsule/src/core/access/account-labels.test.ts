@@ -14,7 +14,7 @@ test("check bytes are those of the standard's own example", () => {
   assert.deepEqual(checkBytes([16, 32, 12, 86, 97, 128, 236, 17, 236, 17, 236, 17, 236, 17, 236, 17], 10), [165, 36, 212, 193, 237, 54, 199, 135, 44, 85]);
 });
 
-test("a code is the one that two other programs read and draw", () => {
+test("a QR code equals that of two other programs", () => {
   // Checked with OpenCV's reader and python-qrcode for lengths at both ends of versions 1 to 20.
   assert.equal(createHash("sha256").update(lines(URI).join("\n")).digest("hex"), "4c2b758cb786341b4649b36965f16aae698b25ca6dd830a1da01011416172d09");
 });
@@ -34,7 +34,7 @@ test("the path covers the dark modules and no other", () => {
   assert.deepEqual(drawn, grid);
 });
 
-test("a code may be pasted as apps show it", () => {
+test("a code can be pasted as apps show it", () => {
   assert.equal(codeDigits(" 418 042\n"), "418042");
   assert.equal(codeDigits("12a34567"), "123456");
 });
@@ -53,18 +53,18 @@ test("a session is named by browser and system", () => {
   assert.equal(deviceName(""), "Unknown program");
 });
 
-test("limits are told short", () => {
+test("grants have a short text", () => {
   assert.equal(grantsLabel(null), "Every node");
   assert.equal(grantsLabel({ nodes: ["a"], tags: ["prod", "db"] }), "tag prod, tag db, 1 node");
   assert.equal(grantsLabel({ nodes: [], tags: [] }), "No node");
 });
 
-test("nobody is offered a role above their own", () => {
+test("a user is offered no role above their own", () => {
   assert.deepEqual(rolesUpTo("viewer"), ["viewer"]);
   assert.deepEqual(rolesUpTo("admin"), ["viewer", "operator", "admin"]);
 });
 
-test("recovery codes say whose they are", () => {
+test("recovery codes name their user", () => {
   assert.equal(recoveryText(["aaaa-bbbb"], "ada", "gc.lan").split("\n")[3], "aaaa-bbbb");
   assert.match(recoveryText([], "ada", "gc.lan"), /^Stardust recovery codes of ada at gc\.lan\n/);
 });
@@ -90,7 +90,7 @@ test("an action is found by its words and by its name", () => {
   assert.equal(auditLabel("job.of_a_later_hub"), "job.of_a_later_hub");
 });
 
-test("a row is told in the words of the page, with names in the place of ids", () => {
+test("a row is shown with the page's labels, and names instead of ids", () => {
   const [node, job, batch] = ["0".repeat(25) + "n", "0".repeat(25) + "j", "0".repeat(20) + "abcdef"];
   const ordered = { ...row, action: "job.create", target: job, detail: { node, batch, action: "upgrade" } };
   const began = { ...row, action: "job.running", target: `job:${job}`, detail: { from: "accepted", exit_code: null, error: null } };
@@ -105,7 +105,7 @@ test("a row is told in the words of the page, with names in the place of ids", (
   assert.equal(auditDetail({ ...row, action: "node.move", detail: { from: "a", to: "b" } }, nameOf, 0), "from: a · to: b");
 });
 
-test("a deployment is called after its server, not after who logs in there; a user by the user name", () => {
+test("a deployment is named after its server and not its login; a user by the user name", () => {
   const [one, other, user] = ["d", "e", "u"].map((end) => "0".repeat(25) + end) as [string, string, string];
   const names = auditNames(
     [
@@ -118,7 +118,7 @@ test("a deployment is called after its server, not after who logs in there; a us
   assert.deepEqual([one, other, user].map((id) => names.get(id)), ["10.0.0.7", "web-1", "grace"]);
 });
 
-test("what failed is shown as failed, and what was only noted as done", () => {
+test("a failure is shown as failed, and a mere note as done", () => {
   const shown = (action: string, result = "done"): string => Object.values(auditOutcome({ action, result })).join(" ");
   assert.equal(shown("deployment.failed"), "fail Failed");
   assert.equal(shown("job.failed"), "fail Failed");
@@ -130,7 +130,7 @@ test("what failed is shown as failed, and what was only noted as done", () => {
   assert.equal(shown("auth.login", "refused"), "fail refused");
 });
 
-test("a file of the log holds what it was given, and no formula", () => {
+test("the CSV file has the given rows, and no formula", () => {
   const hostile = { ...row, actor: "=HYPERLINK(1)", target: 'a "b",\nc', detail: { why: "x" } };
   assert.equal(auditCsv([row, hostile]), ["n,at,actor,address,action,target,result,detail", "7,2023-11-14T22:13:20.000Z,ada,,user.create,user:x,done,{}", `7,2023-11-14T22:13:20.000Z,'=HYPERLINK(1),,user.create,"a ""b"",\nc",done,"{""why"":""x""}"`, ""].join("\r\n"));
 });

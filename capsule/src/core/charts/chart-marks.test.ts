@@ -5,17 +5,17 @@ import { bootTimes, marksNear, chartMarks } from "./chart-marks";
 const job = { id: "a", action: "upgrade", state: "failed", created_at: 90, started_at: 100, ended_at: 172 };
 const event = { type: "node.offline", severity: "warning" as const, at: 120, message: "web-1 is offline" };
 
-test("jobs stand where they began, events where they happened, a restart of the window too; by time", () => {
+test("marks are sorted by time: jobs at their start, events and restarts when they happened", () => {
   const marks = chartMarks([job], [event, { ...event, type: "job.ended" }], 110, { from: 50, to: 200 });
   assert.deepEqual(marks.map(({ at, kind, level }) => [at, kind, level]), [[100, "job", "crit"], [110, "restart", ""], [120, "event", "warn"]]);
   assert.equal(marks[0]?.text.replaceAll("\u00a0", " "), "Upgrade packages: failed, took 1 min 12 s");
 });
 
-test("what lies outside the window is left out, and so is a boot that nobody knows", () => {
+test("marks outside the window are left out, and so is an unknown boot", () => {
   assert.deepEqual(chartMarks([job], [event], 0, { from: 130, to: 200 }), []);
 });
 
-test("each restart of a window is found where the uptime fell, once, also where it was away meanwhile", () => {
+test("each restart is found once where the uptime fell, also after an outage", () => {
   const times = [0, 600, 1200, 1800, 2400, 3000, 3600];
   //             up   up    restart at 1300   up    away  restart at 2900, up
   const min = [5000, 5600, 30, 500, null, 100, 700];
@@ -24,7 +24,7 @@ test("each restart of a window is found where the uptime fell, once, also where 
   assert.deepEqual(bootTimes({ step: 600, times, min: [0, 600, 1200, 1800, 2400, 3000, 3600], max: [540, 1140, 1740, 2340, 2940, 3540, 4140] }), []);
 });
 
-test("earlier restarts stand beside the newest, which the server itself names", () => {
+test("earlier restarts are shown beside the newest, which the server reports", () => {
   const marks = chartMarks([], [], 5000, { from: 0, to: 9000 }, [1200, 4950], 60);
   assert.deepEqual(marks.map(({ at, text }) => [at, text]), [[1200, "restarted"], [5000, "restarted"]]);
 });

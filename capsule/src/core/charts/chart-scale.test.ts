@@ -12,11 +12,11 @@ test("a share of one core may be more than all of it", () => {
   assert.deepEqual(chartScaleOf("unit.cpu{unit=nginx.service}", "percent", null), {});
 });
 
-test("a temperature begins where rooms are warm", () => {
+test("the temperature scale begins at room temperature", () => {
   assert.deepEqual(chartScaleOf("temperature{sensor=k10}", "celsius", null), { min: 30, max: 95, threshold: { at: 80, level: "warn" } });
 });
 
-test("memory ends with what there is of it, other sizes where their values do", () => {
+test("the memory scale ends at the installed memory, other scales at their values", () => {
   assert.deepEqual(chartScaleOf("memory.used", "bytes", 8 << 20), { binary: true, max: 8 << 20 });
   assert.deepEqual(chartScaleOf("memory.used", "bytes", null), { binary: true });
   assert.deepEqual(chartScaleOf("memory.committed", "bytes", 8 << 20), { binary: true });

@@ -4,19 +4,19 @@ import { BIT_FORMAT, isNetworkSeries, PERCENT_FORMAT, axisMark, RATE_FORMAT, ser
 
 const plain = (texts: readonly string[]): string[] => texts.map((text) => text.replaceAll("\u00a0", " "));
 
-test("values beside each other have their unit once, at the last that is known", () => {
+test("values side by side have their unit once, on the last known one", () => {
   assert.deepEqual(plain(RATE_FORMAT.row([8_400_000, 21_000_000])), ["8.40", "21.0 MB/s"]);
   assert.deepEqual(plain(SIZE_FORMAT.row([78.4 * 2 ** 30, null])), ["78.4 GiB", "—"]);
   assert.deepEqual(plain(RATE_FORMAT.row([null, null])), ["—", "—"]);
   assert.deepEqual(plain(RATE_FORMAT.row([0, 0])), ["0", "0 B/s"]);
 });
 
-test("what would be shown as nothing keeps a unit of its own", () => {
+test("a value that would be rounded to zero gets a smaller unit", () => {
   assert.deepEqual(plain(RATE_FORMAT.row([21_000, 21_000_000_000])), ["21.0 kB/s", "21.0 GB/s"]);
   assert.deepEqual(plain(RATE_FORMAT.row([0, 21_000_000])), ["0.00", "21.0 MB/s"]);
 });
 
-test("marks of an axis are short, and network can be read in bits", () => {
+test("axis marks are short, and network can be shown in bits", () => {
   assert.deepEqual([0, 0.5, 2, 10, 100, 1200].map(axisMark), ["0", "0.5", "2", "10", "100", "1200"]);
   assert.deepEqual(plain([100, 512, 1.5, 2].map((gib) => SIZE_FORMAT.axis(gib * 2 ** 30))), ["100 GiB", "512 GiB", "1.5 GiB", "2 GiB"]);
   assert.equal(PERCENT_FORMAT.axis(100), "100%");

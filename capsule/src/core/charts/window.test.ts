@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { breakGaps, fromBuckets, findGaps, isolatedRows, LiveWindow, nearestRow, seriesGaps, partOf, sampleRow, bridgeGaps, tableRows } from "./window";
 
-test("a hole of more than two and a half intervals becomes a null that no line crosses", () => {
+test("a gap of more than two and a half intervals becomes a null that no line crosses", () => {
   const window = new LiveWindow(300);
   for (const at of [100, 101, 102, 110, 111]) window.add("a", at, at);
   const { times, values } = window.columns(["a"], 111, 1);
@@ -10,11 +10,11 @@ test("a hole of more than two and a half intervals becomes a null that no line c
   assert.deepEqual(values, [[100, 101, 102, null, 110, 111]]);
 });
 
-test("two late seconds are no hole", () => {
+test("two late seconds are no gap", () => {
   assert.deepEqual(breakGaps({ times: [0, 1, 3.4], values: [[1, 2, 3]] }, 2.5).times, [0, 1, 3.4]);
 });
 
-test("late and repeated samples find their place, and the newest word wins", () => {
+test("late and repeated samples are placed by time, and the last one wins", () => {
   const window = new LiveWindow(300);
   window.add("a", 10, 1);
   window.add("a", 12, 3);
@@ -23,7 +23,7 @@ test("late and repeated samples find their place, and the newest word wins", () 
   assert.deepEqual(window.columns(["a"], 12, 1).values, [[1, 2, 4]]);
 });
 
-test("what could not be measured stays a null beside a series that could", () => {
+test("a failed measurement stays null beside a series with values", () => {
   const window = new LiveWindow(300);
   window.add("a", 1, 5);
   window.add("b", 1, null);
@@ -36,7 +36,7 @@ test("a long session holds no more than its window", () => {
   assert.equal(window.columns(["a"], 9_999, 1).times.length, 61);
 });
 
-test("a bucket of history gives way to a sample that came live within it", () => {
+test("a live sample replaces the bucket of history that contains it", () => {
   const window = new LiveWindow(300);
   window.add("a", 11.4, 7);
   window.addBucket("a", 10, 1, 1);
@@ -45,13 +45,13 @@ test("a bucket of history gives way to a sample that came live within it", () =>
   assert.deepEqual(window.columns(["a"], 12, 1), { times: [10, 11.4, 12], values: [[1, 7, 3]] });
 });
 
-test("empty buckets between two samples of a slow series are not a hole", () => {
+test("empty buckets between two samples of a slow series are no gap", () => {
   const times = Array.from({ length: 21 }, (_, index) => index * 6);
   const column = times.map((at) => (at % 60 === 0 ? 20 : null));
   assert.deepEqual(fromBuckets({ times, values: [column] }, 6, 60).values, [[20, 20, 20]]);
 });
 
-test("what was read in several parts has the times and the step of its own part", () => {
+test("a window of several parts uses the times and step of each part", () => {
   const fast = { step: 10, times: [0, 10, 20], series: { a: 1, b: 2 } };
   const slow = { step: 60, times: [0, 60], series: { c: 3 } };
   assert.equal(partOf([fast, slow], ["c"]), slow);
@@ -59,12 +59,12 @@ test("what was read in several parts has the times and the step of its own part"
   assert.equal(partOf([fast, slow], ["x"]), undefined);
 });
 
-test("an empty bucket of a fast series is a hole", () => {
+test("an empty bucket of a fast series is a gap", () => {
   const { values } = fromBuckets({ times: [0, 6, 12, 18], values: [[1, null, 1, 1]] }, 6, 1);
   assert.deepEqual(values, [[1, null, 1, 1]]);
 });
 
-test("before the past of every series was read, nothing is a hole", () => {
+test("there are no gaps before the past of every series was read", () => {
   const window = new LiveWindow(300);
   for (const name of ["a", "b"]) window.add(name, 300, 1);
   const found = (): unknown => findGaps(window.columns(["a", "b"], 300, 1), 0, 300, window.gapLimit(["a", "b"], 1));
@@ -77,13 +77,13 @@ test("before the past of every series was read, nothing is a hole", () => {
   assert.deepEqual(found(), []);
 });
 
-test("holes are named with their ends, also before the first and after the last sample", () => {
+test("gaps have their ends, also before the first and after the last sample", () => {
   const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
   assert.deepEqual(findGaps(columns, 0, 40, 2.5), [{ from: 0, to: 10 }, { from: 11, to: 20 }, { from: 21, to: 40 }]);
   assert.deepEqual(findGaps({ times: [], values: [[]] }, 0, 40, 2.5), []);
 });
 
-test("of several servers each has its own holes, but for those that all have", () => {
+test("each of several servers has its own gaps, except the common ones", () => {
   const times = [0, 1, 2, 3, 4, 5, 6, 7, 8, 20, 21];
   const one = times.map(() => 1);
   const other = [1, 1, null, null, null, null, 1, 1, 1, 1, 1];
@@ -93,15 +93,15 @@ test("of several servers each has its own holes, but for those that all have", (
   assert.deepEqual(seriesGaps({ times, values: [one, never] }, 0, 21, 2.5, [0, 5])[1], [{ from: 5, to: 21 }]);
 });
 
-test("a table has a line for each row with a value and one for each hole, none for where a line breaks", () => {
+test("a table has a row for each value and each gap, and none where a line breaks", () => {
   const columns = { times: [10, 11, 15, 20, 21], values: [[1, 1, null, 1, 1]] };
-  const hole = (from: number, to: number): object => ({ hole: { from, to } });
-  assert.deepEqual(tableRows(columns, 0, 40, 2.5), [hole(0, 10), { row: 0 }, { row: 1 }, hole(11, 20), { row: 3 }, { row: 4 }, hole(21, 40)]);
-  assert.deepEqual(tableRows(columns, 0, 20, 2.5, 9), [{ row: 0 }, { row: 1 }, hole(11, 20), { row: 3 }]);
+  const gap = (from: number, to: number): object => ({ gap: { from, to } });
+  assert.deepEqual(tableRows(columns, 0, 40, 2.5), [gap(0, 10), { row: 0 }, { row: 1 }, gap(11, 20), { row: 3 }, { row: 4 }, gap(21, 40)]);
+  assert.deepEqual(tableRows(columns, 0, 20, 2.5, 9), [{ row: 0 }, { row: 1 }, gap(11, 20), { row: 3 }]);
   assert.deepEqual(tableRows(columns, 0, 40, Infinity), [0, 1, 3, 4].map((row) => ({ row })));
 });
 
-test("series of several nodes do not break each other's lines, their own holes do", () => {
+test("series of several nodes do not break each other's lines, their own gaps do", () => {
   const times = [0, 0.4, 1, 1.4, 2, 6.4, 7];
   const one = [1, null, 2, null, 3, null, 4];
   const other = [null, 5, null, 6, null, 7, null];
@@ -120,7 +120,7 @@ test("the nearest row, and the nearest sample of one column within a limit", () 
   assert.equal(sampleRow([], [], 13, 2.5), -1);
 });
 
-test("a value with a hole on either side is found, one beside another is not", () => {
+test("a value with a gap on both sides is isolated, and one beside another is not", () => {
   assert.deepEqual(isolatedRows([1, null, 2, 3, null, 4, undefined, 5, null, 6]), [0, 9]);
   assert.deepEqual(isolatedRows([undefined, 7, undefined]), [1]);
   assert.deepEqual(isolatedRows([]), []);

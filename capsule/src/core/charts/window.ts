@@ -224,7 +224,7 @@ export function seriesGaps({ times, values }: Columns, from: number, until: numb
   });
 }
 
-export type TableRow = { row: number } | { hole: Gap };
+export type TableRow = { row: number } | { gap: Gap };
 
 /**
  * The rows of a data table by time: each row with a value, and each gap once. A row of nulls between two values belongs to no line: where a
@@ -236,10 +236,10 @@ export function tableRows(columns: Columns, from: number, until: number, limit: 
   const rows: TableRow[] = [];
   times.forEach((at, row) => {
     if (at < from || at > until || !values.some((column) => column[row] != null)) return;
-    while (left[0] && left[0].from < at) rows.push({ hole: left.shift() as Gap });
+    while (left[0] && left[0].from < at) rows.push({ gap: left.shift() as Gap });
     rows.push({ row });
   });
-  return [...rows, ...left.map((hole) => ({ hole }))];
+  return [...rows, ...left.map((gap) => ({ gap }))];
 }
 
 /** Rows whose value has a gap on both sides: a line would not show them. */

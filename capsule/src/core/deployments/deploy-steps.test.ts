@@ -5,7 +5,7 @@ import { beganAt, deploymentLabel, deploymentStatusText, dialogTitle, fixFor, le
 const step = (name: string, state: string) => ({ name, state });
 const one = { kind: "install" as const, state: "running", again: false, error: null, steps: [step("connect", "done"), step("host_key", "running"), step("probe", "waiting")] };
 
-test("a deployment says what was asked for and where it stands", () => {
+test("a deployment shows its request and its status", () => {
   assert.equal(deploymentLabel(one), "Add server");
   assert.equal(deploymentLabel({ ...one, again: true }), "Deploy again");
   assert.equal(deploymentLabel({ ...one, kind: "remove" }), "Remove server");
@@ -21,7 +21,7 @@ test("a server that nobody reached was forgotten, not removed", () => {
   assert.match(deploymentStatusText({ ...removal, steps: [step("uninstall", "skipped"), step("verify", "skipped")] }), /^Forgotten/);
 });
 
-test("a dialog is called by what was done, and a node live only while it is", () => {
+test("a dialog title names the action, and calls a node live only while it is online", () => {
   const done = { ...one, state: "succeeded" };
   assert.equal(dialogTitle(done, "db-01", true), "db-01 is live");
   assert.equal(dialogTitle(done, "db-01", false), "db-01 was added");
@@ -33,20 +33,20 @@ test("a dialog is called by what was done, and a node live only while it is", ()
   assert.equal(stepTitle("install", "update"), "Install the new agent");
 });
 
-test("a try that is not the first is timed from its own beginning", () => {
+test("a retry is timed from its own start", () => {
   assert.equal(beganAt({ created_at: 100, steps: [{ started_at: 160 }, { started_at: null }] }), 160);
   assert.equal(beganAt({ created_at: 100, steps: [{ started_at: null }] }), 100);
   assert.equal(beganAt({ created_at: 100, steps: [] }), 100);
 });
 
-test("each failure that one field mends names it", () => {
+test("a failure that one field fixes names the field", () => {
   assert.equal(fixFor("sudo_password_wrong"), "sudo_password");
   assert.equal(fixFor("key_encrypted"), "passphrase");
   assert.equal(fixFor("port_closed"), "port");
   assert.equal(fixFor("no_session"), null);
 });
 
-test("what a failed installation left is said only where its steps prove it", () => {
+test("leftovers of a failed installation are reported only if its steps prove them", () => {
   const ended = (code: string, ...steps: [string, string, string?][]): string => leftoverText({ error: code ? { code } : null, steps: steps.map(([name, state, detail = ""]) => ({ name, state, detail })) });
   const back = "everything was taken back: the server is as before";
   assert.match(ended("no_sudo", ["connect", "done", "192.0.2.1"], ["become_root", "failed"], ["probe", "skipped"]), /changed nothing/);

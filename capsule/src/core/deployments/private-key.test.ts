@@ -14,7 +14,7 @@ const openssh = (cipher: string, kind: string): string => {
   return `-----BEGIN OPENSSH PRIVATE KEY-----\n${body.toString("base64").replace(/(.{70})/g, "$1\n")}\n-----END OPENSSH PRIVATE KEY-----\n`;
 };
 
-test("an OpenSSH key says its kind, and whether it is encrypted", () => {
+test("an OpenSSH key has its kind, and whether it is encrypted", () => {
   assert.deepEqual(parseKeyHeader(openssh("none", "ssh-ed25519")), { kind: "Ed25519", encrypted: false });
   assert.deepEqual(parseKeyHeader(openssh("aes256-ctr", "ssh-rsa")), { kind: "RSA", encrypted: true });
 });
@@ -25,6 +25,6 @@ test("older forms are known by their labels", () => {
   assert.deepEqual(parseKeyHeader("-----BEGIN PRIVATE KEY-----\nabc"), { kind: "PKCS#8", encrypted: false });
 });
 
-test("what is no private key is none", () => {
+test("other text is no private key", () => {
   for (const text of ["", "ssh-ed25519 AAAA me@here", "-----BEGIN OPENSSH PRIVATE KEY-----\nnothing of the kind"]) assert.equal(parseKeyHeader(text), null);
 });

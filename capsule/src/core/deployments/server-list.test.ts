@@ -4,13 +4,13 @@ import { addressText, pendingHostKeys, serverGroupOf, splitRows, countServers } 
 
 const key = (fingerprint: string, host: string, port = 22): { type: string; fingerprint: string; host: string; port: number } => ({ type: "ssh-ed25519", fingerprint, host, port });
 
-test("what can be added, and for whom a user is missing", () => {
+test("rows that can be added, and rows without a user", () => {
   const rows = [{ username: "root", problems: [] }, { username: null, problems: [] }, { username: null, problems: ["x"] }];
   assert.deepEqual(splitRows(rows, " "), { good: rows.slice(0, 2), bad: 1, nameless: 1 });
   assert.equal(splitRows(rows, "ops").nameless, 0);
 });
 
-test("a place is written as it is typed", () => {
+test("an address is written as it is typed", () => {
   assert.equal(addressText({ host: "web-1", port: 22 }), "web-1");
   assert.equal(addressText({ host: "2001:db8::1", port: 2222, username: "ops" }), "ops@[2001:db8::1]:2222");
 });
@@ -34,7 +34,7 @@ test("a jump host with the server’s name is told apart by its port", () => {
   assert.deepEqual(seen, [[["gw", true]], [["gw:2222", false]]]);
 });
 
-test("every state stands somewhere", () => {
+test("every state has a group", () => {
   assert.deepEqual(["running", "awaiting_host_key", "succeeded", "failed", "cancelled"].map(serverGroupOf), ["open", "asks", "done", "failed", "other"]);
   assert.equal(countServers([{ state: "failed" }, { state: "failed" }]).failed, 2);
 });

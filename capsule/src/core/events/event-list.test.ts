@@ -6,19 +6,19 @@ const event = (at: number, id = `e${at}`) => ({ id, at });
 const after = (...came: ReturnType<typeof event>[]) => came.reduce<readonly ReturnType<typeof event>[]>((held, one) => prependEvent(held, one), []);
 const names = (events: readonly { id: string }[]): string[] => events.map((one) => one.id);
 
-test("what was told last stands first, whatever the hub's clock showed, as the hub lists it", () => {
+test("the last received event comes first, whatever the hub's clock showed", () => {
   const held = after(event(10), event(20), event(30));
   assert.deepEqual(names(held), ["e30", "e20", "e10"]);
   assert.deepEqual(names(prependEvent(held, event(15))), ["e15", "e30", "e20", "e10"]);
   assert.deepEqual(names(prependEvent(held, event(20, "told later"))), ["told later", "e30", "e20", "e10"]);
 });
 
-test("an event is held once, and one that is known makes nothing new", () => {
+test("an event is stored once, and a known one changes nothing", () => {
   const held = after(event(10), event(20));
   assert.equal(prependEvent(held, event(10)), held);
 });
 
-test("of many events those that were told first are let go, never the one that has just come: the hub's clock may have been ahead", () => {
+test("of many events the first received ones are dropped, never the newest: the hub's clock may have been ahead", () => {
   const full = after(...Array.from({ length: 200 }, (_, n) => event(n + 1)));
   assert.equal(full.length, 200);
   const held = prependEvent(full, event(0));

@@ -9,7 +9,7 @@ const clean = (...parts: (string | number[])[]): string => {
 };
 const utf8 = (text: string): string => Buffer.from(text).toString("latin1");
 
-test("colours, line ends and what progress bars need pass as they are", () => {
+test("colours, line ends and sequences of progress bars pass unchanged", () => {
   for (const kept of ["a\r\nb\tc\bd", `${ESC}[1;32mok${ESC}[0m`, `${ESC}[2K\r50%`, `${ESC}[3A${ESC}[1G`, `${ESC}7x${ESC}8`, "grün — ✓"]) assert.equal(clean(kept), utf8(kept));
 });
 
@@ -24,13 +24,13 @@ test("resets, scroll regions, reports and character sets are removed", () => {
   assert.equal(clean(`a${ESC}cb${ESC}[1;5rc${ESC}[6nd${ESC}(0e${ESC}#8f${ESC}[21t`), "abcdef");
 });
 
-test("C1 controls in either coding, direction marks and bytes that are no text are removed", () => {
+test("C1 controls in either coding, direction marks and invalid UTF-8 are removed", () => {
   assert.equal(clean([0x61, 0x9b, 0x33, 0x31, 0x6d, 0x62]), "a31mb");
   assert.equal(clean([0x61, 0xc2, 0x9b, 0x62, 0xff, 0xc0, 0x63]), "abc");
   assert.equal(clean("a\u202eb\u2066c\u200fd"), "abcd");
 });
 
-test("what was printed before is not erased: it is pushed out of sight at most", () => {
+test("old output is not erased: it scrolls out of view at most", () => {
   assert.equal(clean(`a${ESC}[3Jb${ESC}[03;1Jc${ESC}[1Jd`), "abcd");
   assert.equal(clean(`${ESC}[H${ESC}[2J${ESC}[3J`), `${ESC}[H${ESC}[2J`);
   for (const home of ["[H", "[1;1H", "[;H", "[0;01f"]) for (const rest of ["[J", "[0J"]) assert.equal(clean(`a${ESC}${home}${ESC}[0m${ESC}${rest}`), `a${ESC}${home}${ESC}[0m${ESC}[2J`);
@@ -40,19 +40,19 @@ test("what was printed before is not erased: it is pushed out of sight at most",
   assert.equal(clean(much), `${ESC}[H${ESC}[2J`.repeat(2000));
 });
 
-test("a sequence or a character cut anywhere comes out the same", () => {
+test("a sequence or character cut at any byte gives the same output", () => {
   const text = `x${ESC}[31mrot${ESC}[0m ${ESC}]0;t${ESC}\\é✓ ${ESC}P junk ${ESC}\\${ESC}[H${ESC}[Jend`;
   const bytes = [...Buffer.from(text)];
   const whole = clean(bytes);
   for (let cut = 1; cut < bytes.length; cut += 1) assert.equal(clean(bytes.slice(0, cut), bytes.slice(cut)), whole, `cut at ${cut}`);
 });
 
-test("a string that never ends hides neither the next line nor the rest for ever", () => {
+test("an unterminated string hides neither the next line nor the rest", () => {
   assert.equal(clean(`a${ESC}]0;never\nb`), "a\nb");
   assert.ok(clean(`a${ESC}P${"x".repeat(9000)}`).endsWith("xxx"));
 });
 
-test("a long output is cleaned in whole runs, with nothing lost between them", () => {
+test("a long output is filtered in whole runs, with nothing lost between them", () => {
   const line = `Get:1 http://mirror/debian package-${"x".repeat(60)} ${ESC}[32mok${ESC}[0m grün\r\n`;
   const cleaner = new AnsiFilter();
   const bytes = Buffer.from(line.repeat(4000));

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { consequence, jobGroupOf, isDangerous, policyRefusal, listSome, countJobs } from "./batch";
 
-test("jobs are counted by what a person asks first", () => {
+test("jobs are counted by group", () => {
   const jobs = ["queued", "running", "succeeded", "failed", "interrupted", "unknown", "cancelled", "expired"].map((state) => ({ state }));
   assert.deepEqual(countJobs(jobs), { failed: 3, open: 2, done: 1, other: 2 });
   assert.deepEqual(countJobs([]), { failed: 0, open: 0, done: 0, other: 0 });
   assert.equal(jobGroupOf("dispatched"), "open");
 });
 
-test("a server’s own policy says who will not take part, and an unknown one refuses nothing", () => {
+test("a server’s policy excludes it, and an unknown policy refuses nothing", () => {
   assert.equal(policyRefusal(null, "upgrade"), "");
   assert.match(policyRefusal({ mode: "monitor", verbs: [] }, "check"), /allows monitoring only/);
   assert.match(policyRefusal({ mode: "managed", verbs: ["check"] }, "upgrade"), /does not allow “Upgrade packages” \(verb upgrade\)\./);
@@ -25,7 +25,7 @@ test("a server’s own policy says who will not take part, and an unknown one re
   assert.match(policyRefusal({ mode: "readonly", verbs: ["check"] }, "rekey"), /mode = readonly/);
 });
 
-test("what is dangerous says its consequence with the number", () => {
+test("a dangerous action states its consequence with the number", () => {
   assert.equal(isDangerous("reboot") && isDangerous("remove") && isDangerous("autoremove"), true);
   assert.equal(isDangerous("upgrade"), false);
   assert.match(consequence("reboot", 31), /^31 servers restart,/);
@@ -34,7 +34,7 @@ test("what is dangerous says its consequence with the number", () => {
   assert.equal(consequence("check", 31), "");
 });
 
-test("names are told in one line, however many there are", () => {
+test("any number of names fits in one line", () => {
   assert.equal(listSome(["a", "b", "c", "d"]), "a, b, c, d");
   assert.equal(listSome(["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
 });

@@ -4,7 +4,7 @@ import { ineligibleReason, ineligibleReasons } from "./eligibility";
 
 const node = (state: string, mode = "managed", verbs: string[] = []) => ({ state, policy: { mode, verbs } });
 
-test("a node's own policy counts before its absence, and what is not known hinders nothing", () => {
+test("a policy is reported before an offline state, and an unknown policy excludes nothing", () => {
   assert.equal(ineligibleReason(node("online"), "upgrade"), "");
   assert.equal(ineligibleReason({ state: "online", policy: null }, "upgrade"), "");
   assert.equal(ineligibleReason(node("offline"), "upgrade"), "not connected");

@@ -21,7 +21,7 @@ function screen() {
   return { feed, shown, left, step };
 }
 
-test("a large piece is shown slice by slice, the next one when the one before is there", () => {
+test("a large chunk is written in slices, each after the one before", () => {
   const { feed, shown, step } = screen();
   feed.push(new Uint8Array(SLICE_BYTES * 2 + 5));
   assert.deepEqual(shown, [SLICE_BYTES]);
@@ -33,7 +33,7 @@ test("a large piece is shown slice by slice, the next one when the one before is
   assert.equal(feed.waiting, 0);
 });
 
-test("what is held waits, and goes on where it stopped", () => {
+test("paused output waits and continues where it stopped", () => {
   const { feed, shown, step } = screen();
   feed.hold();
   feed.push(new Uint8Array(3));
@@ -44,7 +44,7 @@ test("what is held waits, and goes on where it stopped", () => {
   assert.deepEqual(shown, [3, 4]);
 });
 
-test("what waits is bounded: the oldest is left out, and how much is told", () => {
+test("the queue is bounded: the oldest bytes are skipped, and their number is reported", () => {
   const { feed, shown, left, step } = screen();
   feed.push(new Uint8Array(10));
   for (let part = 0; part < 9; part += 1) feed.push(new Uint8Array(1_000_000));

@@ -3,18 +3,18 @@ import { test } from "node:test";
 import { phaseLabel } from "./job-labels";
 import { isPlanned, skippedNodes, mayForce, splitNames, packagesLabel, planSummary, stopStatusText, wantsPackages } from "./package-actions";
 
-test("names may stand with blanks, commas and lines between, each once", () => {
+test("names may be separated by blanks, commas and line breaks, each once", () => {
   assert.deepEqual(splitNames(" curl, nginx\ncurl  g++ "), ["curl", "nginx", "g++"]);
   assert.deepEqual(splitNames(" ,\n "), []);
 });
 
-test("a plan is told in one line", () => {
+test("a plan is summarized in one line", () => {
   const plan = { counts: { upgrades: 1, new: 0, removals: 2, security: 1, kept: 0 }, reboot: "yes" };
   assert.equal(planSummary(plan), "1 upgrade, 2 removals, 1 for security; a reboot is expected");
   assert.equal(planSummary({ ...plan, counts: { upgrades: 0, new: 0, removals: 0, security: 0, kept: 0 }, reboot: "no" }), "Nothing to do");
 });
 
-test("what became of a stop says why", () => {
+test("the status of a stop request has its reason", () => {
   const job = { stop: { state: "too_late", why: "rpm has begun" } } as const;
   assert.equal(stopStatusText(job), "It can no longer be stopped: rpm has begun");
   assert.equal(stopStatusText({ stop: null }), "");
@@ -27,7 +27,7 @@ test("verbs that have a plan and verbs that want names", () => {
   assert.equal(wantsPackages("upgrade"), false);
 });
 
-test("force comes only after the server has said that it cannot stop at once, and once", () => {
+test("force is offered once, after the server has answered that it cannot stop immediately", () => {
   const stop = { why: "", force: false };
   assert.equal(mayForce({ stop: null }), false);
   assert.equal(mayForce({ stop: { ...stop, state: "asked" } }), false);
@@ -37,7 +37,7 @@ test("force comes only after the server has said that it cannot stop at once, an
   assert.equal(mayForce({ stop: { ...stop, state: "too_late", force: true } }), false);
 });
 
-test("what changes something is called by what it does", () => {
+test("the phase of a change is named after its action", () => {
   const words = (actions: string[]): string[] => actions.map((action) => phaseLabel("commit", action));
   assert.deepEqual(words(["upgrade", "full-upgrade", "security-upgrade", "install", "update"]), Array(5).fill("installing"));
   assert.deepEqual(words(["remove", "autoremove"]), ["removing", "removing"]);
@@ -46,7 +46,7 @@ test("what changes something is called by what it does", () => {
   assert.equal(phaseLabel("download", "remove"), "downloading");
 });
 
-test("only what upgrades is said to be about all packages", () => {
+test("only upgrades are labelled with all packages", () => {
   for (const action of ["upgrade", "full-upgrade", "security-upgrade"]) {
     assert.equal(packagesLabel({ action, packages: [] }), "All packages");
     assert.equal(packagesLabel({ action: "plan", for: action, packages: [] }), "All packages");
@@ -56,7 +56,7 @@ test("only what upgrades is said to be about all packages", () => {
   assert.equal(packagesLabel({ action: "install", packages: ["curl", "jq"] }), "curl, jq");
 });
 
-test("who has told no plan is named by why, and is waited for only while it can answer", () => {
+test("nodes without a plan are listed by reason, and waited for only while they can answer", () => {
   const job = (node_id: string, state: string): { node_id: string; state: string } => ({ node_id, state });
   const jobs = [job("a", "succeeded"), job("b", "queued"), job("c", "running"), job("d", "queued"), job("e", "expired"), job("f", "succeeded")];
   const left = skippedNodes({ jobs, refused: [{ node_id: "g" }] }, new Set(["a"]), (node) => node !== "b");

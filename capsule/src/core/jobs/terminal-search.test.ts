@@ -4,7 +4,7 @@ import { searchRows } from "./terminal-search";
 
 const row = (text: string, wrapped = false) => ({ text, wrapped });
 
-test("words are found in each line, whatever their case, and over the end of a row", () => {
+test("words are found in each line, in any case, and across wrapped rows", () => {
   assert.deepEqual(searchRows([row("Setting up nginx"), row("nginx: NGINX")], "Nginx", 40), [
     { row: 0, column: 11, length: 5 },
     { row: 1, column: 0, length: 5 },
@@ -14,7 +14,7 @@ test("words are found in each line, whatever their case, and over the end of a r
   assert.deepEqual(searchRows([row("0123456789"), row("xx needle", true)], "needle", 10), [{ row: 1, column: 3, length: 6 }]);
 });
 
-test("nothing is found for nothing, nor over the end of a line", () => {
+test("an empty search finds nothing, and no match crosses a line end", () => {
   assert.deepEqual(searchRows([row("abc")], "", 10), []);
   assert.deepEqual(searchRows([row("nee"), row("dle")], "needle", 10), []);
   assert.equal(searchRows(Array.from({ length: 2000 }, () => row("x")), "x", 10).length, 1000);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findUnconfirmedJob } from "./unconfirmed-jobs";
 
-test("of jobs that are told only one of the same act, by the same person, on one of its nodes and since then is that of an order", () => {
+test("an unanswered request matches only a later job with its action, user and node", () => {
   const job = { action: "upgrade", node_id: "n1", created_by: "ada", created_at: 100.2 };
   const sent = { action: "upgrade", nodes: ["n0", "n1"], by: "ada", at: 100 };
   assert.equal(findUnconfirmedJob([{ ...job, node_id: "n2" }, job], sent), job);

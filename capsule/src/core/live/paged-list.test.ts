@@ -45,7 +45,7 @@ function hub(...items: string[]): Hub {
 const settle = (): Promise<void> => new Promise((done) => setImmediate(done));
 const last = ({ shown }: Hub): string => `${shown.at(-1)?.items.join("")} ${shown.at(-1)?.next ?? "-"}`;
 
-test("what is read anew is as much as was shown", async () => {
+test("a refresh reads as much as is shown", async () => {
   const one = hub(..."hgfedcba");
   void one.list.refresh();
   await settle();
@@ -65,7 +65,7 @@ test("what is read anew is as much as was shown", async () => {
   assert.equal(last(one), "ihgfed d");
 });
 
-test("a page that was asked for is not lost to a change, nor twice there", async () => {
+test("a requested page is neither lost nor doubled by a change", async () => {
   const one = hub(..."hgfedcba");
   void one.list.refresh();
   await settle();
@@ -83,7 +83,7 @@ test("a page that was asked for is not lost to a change, nor twice there", async
   assert.deepEqual(one.asked, [undefined, "f", undefined, "g"], "one question at a time; five changes are one");
 });
 
-test("an item that moved between two pages stands once", async () => {
+test("an item that moved between two pages appears once", async () => {
   const one = hub(..."fed");
   const pages = [["a", "b"], ["b", "c"]];
   const shown: Page<string>[] = [];
@@ -95,7 +95,7 @@ test("an item that moved between two pages stands once", async () => {
   assert.equal(shown.length, 2);
 });
 
-test("as many pages are read at first as are asked for, and later as many as are shown", async () => {
+test("the first read has the requested number of pages, and later reads as many as are shown", async () => {
   const pages: Page<string>[] = [{ items: ["a", "b"], next: "1" }, { items: ["c", "d"], next: "2" }, { items: ["e"], next: null }];
   const shown: Page<string>[] = [];
   const asked: (string | undefined)[] = [];
@@ -113,7 +113,7 @@ test("as many pages are read at first as are asked for, and later as many as are
   assert.deepEqual(asked, [undefined, "1", "2", undefined]);
 });
 
-test("a failure leaves what is shown, and the next question is asked", async () => {
+test("a failure keeps the shown items, and the next request runs", async () => {
   const one = hub(..."cba");
   void one.list.refresh();
   await settle();
@@ -137,7 +137,7 @@ test("a failure leaves what is shown, and the next question is asked", async () 
   assert.equal(one.shown.length, 2);
 });
 
-test("a change that is made here outlasts what was asked before it", async () => {
+test("a local change outlasts an earlier request", async () => {
   const one = hub(..."hgfedcba");
   void one.list.refresh();
   await settle();

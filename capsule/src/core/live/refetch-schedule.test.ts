@@ -20,15 +20,15 @@ function reads(told: readonly number[]): number[] {
   return found;
 }
 
-test("what was opened is read once more when all that was on its way has come", () => {
+test("a list without changes is read once more, when pending details have arrived", () => {
   assert.deepEqual(reads([]), [65_000]);
 });
 
-test("news are read at once, and again when their list has followed", () => {
+test("a change is read immediately, and again after its details", () => {
   assert.deepEqual(reads([100_000]), [65_000, 100_250, 165_000]);
 });
 
-test("a fleet that tells without a pause is read every five seconds, and neither more often nor never", () => {
+test("a fleet with constant changes is read every five seconds, neither more often nor never", () => {
   const told = Array.from({ length: 3000 }, (_, no) => 100_000 + no * 10);
   assert.deepEqual(reads(told), [65_000, 100_250, 105_250, 110_250, 115_250, 120_250, 125_250, 130_250, 194_990]);
 });

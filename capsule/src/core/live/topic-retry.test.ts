@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isFinalRefusal, TopicRetry, refusalStatus } from "./topic-retry";
 
-test("only that there is no such thing, or no leave to see it, is a last word", () => {
+test("only a missing topic or a missing right is a final refusal", () => {
   for (const [code, status] of [["not_found", 404], ["auth.forbidden", 403]] as const) {
     assert.ok(isFinalRefusal(code));
     assert.equal(refusalStatus(code), status);
@@ -13,7 +13,7 @@ test("only that there is no such thing, or no leave to see it, is a last word", 
   }
 });
 
-test("who is refused again and again waits longer, and what lasted begins anew", () => {
+test("repeated refusals wait longer, and a long subscription resets the wait", () => {
   const patience = new TopicRetry();
   const waits = [0, 1, 2, 4, 8, 16, 31].map((at) => patience.next(at, 0.999999));
   assert.deepEqual(waits.map((wait) => Math.round(wait * 2) / 2), [0.5, 1, 2, 4, 8, 15, 15]);

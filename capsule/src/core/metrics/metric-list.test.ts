@@ -8,7 +8,7 @@ const UNITS = new Map([
   ["temperature", "celsius"],
 ]);
 
-test("a value stands in its unit, and what is not known is a dash", () => {
+test("a value has its unit, and an unknown value is a dash", () => {
   assert.equal(formatValue(12.345, "percent"), "12.3%");
   assert.equal(formatValue(1536, "bytes"), "1.50\u00a0KiB");
   assert.equal(formatValue(2_500_000, "bytes/s"), "2.50\u00a0MB/s");
@@ -23,7 +23,7 @@ test("a value stands in its unit, and what is not known is a dash", () => {
   assert.equal(formatValue(null, "bytes"), "—");
 });
 
-test("measures stand by family in the catalogue's order, their labels as people count", () => {
+test("metrics are grouped by family in catalogue order, with labels in natural order", () => {
   const sample = { value: 1, at: 0 };
   const latest = { temperature: sample, "disk.read{device=sd10}": sample, "disk.read{device=sd9}": sample, "cpu.total": sample, "of.a.newer{what=ever}": sample };
   const groups = metricGroups(latest, UNITS, "");

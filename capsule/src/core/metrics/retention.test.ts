@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { retentionError, parseRetention, retentionText, lossName, lossText, shortenedTiers } from "./retention";
 
-test("a length of time is read as people write it, and written so that reading it gives the same", () => {
+test("a duration is parsed as people write it, and formatted so that parsing gives the same", () => {
   for (const seconds of [7200, 86_400, 90_000, 30 * 86_400, 400 * 86_400, 7261]) assert.equal(parseRetention(retentionText(seconds)), seconds);
   assert.equal(retentionText(86_400), "24 h");
   assert.equal(retentionText(30 * 86_400), "30 d");
@@ -12,7 +12,7 @@ test("a length of time is read as people write it, and written so that reading i
   for (const wrong of ["", "3", "d", "-3 d", "3 parsecs", "1e9 d"]) assert.equal(parseRetention(wrong), null);
 });
 
-test("what the hub would not take is said before it is asked", () => {
+test("a value that the hub would refuse is reported before the request", () => {
   assert.equal(retentionError("24 h"), "");
   assert.match(retentionError("1 h"), /At least 2 h/);
   assert.match(retentionError("11 y"), /at most 10 years/);
@@ -28,14 +28,14 @@ const TIERS = [
   { tier: "1h", kept_s: 400 * DAY_S, bytes_per_value: 4, values_per_day: 64 },
 ] as const;
 
-test("only what is kept for less time than up to now becomes shorter", () => {
+test("only tiers with a shorter retention become shorter", () => {
   const of = (wanted: Parameters<typeof shortenedTiers>[1]): string => shortenedTiers(TIERS, wanted).map(({ tier }) => tier).join();
   assert.equal(of({}), "");
   assert.equal(of({ "1s": 2 * DAY_S, "1m": 30 * DAY_S }), "");
   assert.equal(of({ "1s": DAY_S - 1, "1m": 31 * DAY_S, "1h": 300 * DAY_S }), "1s,1h");
 });
 
-test("what goes is said with the tier, the moment and the size, with the year where it is another one", () => {
+test("a loss names the tier, the moment and the size, with the year if it is another one", () => {
   const now = new Date(2026, 10, 22, 15, 0).getTime() / 1000;
   const text = lossText(TIERS[0], DAY_S / 2, now).replaceAll("\u00a0", " ");
   assert.match(text, /^Per second: everything before 03:00 \(older than 12 h; until now 24 h were kept\), up to about 1\.00 MiB\.$/);

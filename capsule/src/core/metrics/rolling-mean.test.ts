@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RollingMean } from "./rolling-mean";
 
-test("a stretch is the mean of what came in it, one without anything is null", () => {
+test("an interval has the mean of its values, and null without values", () => {
   const means = new RollingMean(4, 10);
   means.add(101, 1);
   means.add(109, 3);
@@ -11,7 +11,7 @@ test("a stretch is the mean of what came in it, one without anything is null", (
   assert.deepEqual(means.until(135), [2, null, 8, null]);
 });
 
-test("what is older than the window is gone, also where one came back to its place after a long time", () => {
+test("values older than the window are gone, also in a slot that is used again", () => {
   const means = new RollingMean(3, 10);
   means.add(5, 1);
   means.add(15, 2);
@@ -24,7 +24,7 @@ test("what is older than the window is gone, also where one came back to its pla
   assert.deepEqual(means.until(1_000_039), [null, null, 9]);
 });
 
-test("the past is filled in behind what came live", () => {
+test("the past is added behind live values", () => {
   const means = new RollingMean(3, 10);
   means.add(30, 5);
   assert.equal(means.has(10), false);

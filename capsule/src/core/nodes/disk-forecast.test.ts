@@ -4,7 +4,7 @@ import { fullInText, forecastText, durationAbove, growthRate } from "./disk-fore
 
 const plain = (text: string): string => text.replaceAll("\u00a0", " ");
 
-test("growth is told with the time that is left, where there is enough to say so", () => {
+test("growth is shown with the remaining time, if there is enough data", () => {
   const hours = Array.from({ length: 7 }, (_, hour) => hour * 3600);
   const growth = growthRate(hours, hours.map((second) => 10 * 2 ** 30 + (second / 3600) * 2 ** 30));
   assert.equal(plain(forecastText(growth, 91 * 2 ** 30, 100 * 2 ** 30)), "Growing 1.00 GiB/h, full in about 9 h.");
@@ -19,10 +19,10 @@ test("a forecast alone has no rate", () => {
   assert.equal(fullInText(null, 90, 100), "");
 });
 
-test("trouble is as old as the newest means that were all of it", () => {
+test("an issue has lasted as long as the newest means above its threshold", () => {
   assert.equal(plain(durationAbove([10, 90, 91, 92, 93], 15, 75)), "for 1 min");
   assert.equal(plain(durationAbove([10, 90, 91, 92, 93, null], 15, 75)), "for 1 min", "the newest mean only begins");
-  assert.equal(plain(durationAbove([90, 90, null, 90, 91], 15, 75)), "for 30 s", "a hole is no trouble that is known of");
+  assert.equal(plain(durationAbove([90, 90, null, 90, 91], 15, 75)), "for 30 s", "a gap is no trouble that is known of");
   assert.equal(plain(durationAbove(Array<number>(40).fill(99), 15, 75)), "for over 10 min");
   assert.equal(durationAbove([10, 10, 90], 15, 75), "", "too short to say");
   assert.equal(durationAbove([], 15, 75), "");

@@ -11,7 +11,7 @@ test("the filter knows words, keys, comparisons and their opposite", () => {
   for (const no of ["db", "tag:prod", "state:offline", "cpu<80", "security>0", "-web", "-state:critical"]) assert.ok(!fits(no), no);
 });
 
-test("a number is compared as exactly as it was asked for", () => {
+test("a number is compared with the precision of the filter", () => {
   const measured = { ...row, cpu: 50.6, load: 0.704, updates: 4 };
   const found = (text: string): boolean => parseFilter(text).matches(measured);
   for (const yes of ["cpu=51", "cpu=51%", "cpu=50.6", "load=1", "load=0.7", "load=0.70", "updates=4", "cpu>50.5", "-cpu=50"]) assert.ok(found(yes), yes);
@@ -19,7 +19,7 @@ test("a number is compared as exactly as it was asked for", () => {
   assert.notEqual(parseFilter(`cpu=50.6${"0".repeat(300)}`).wrong, "");
 });
 
-test("a filter is understood with blanks round its operators, with quotes and with addresses", () => {
+test("a filter may have blanks around operators, quotes and addresses", () => {
   for (const yes of ["cpu > 80", "web cpu >80 memory> 90", "os: debian", 'os:"Debian 12"', "os:“debian 12”", 'os:"debian 1', 'tag:"web" "web-03"', "tag=web", "-os: arch", "-cpu < 80"]) assert.ok(fits(yes), yes);
   for (const no of ["cpu > 99", 'os:"arch linux"', '"web 03"', '"cpu > 80"', "-cpu > 80", "web fe80::1", "cafe:1"]) assert.ok(!fits(no), no);
   for (const text of ["cpu > 80", 'os:"arch linux"', '"cpu > 80"', "fe80::1 ::1", "cafe:1", "-"]) assert.equal(parseFilter(text).wrong, "", text);
@@ -27,7 +27,7 @@ test("a filter is understood with blanks round its operators, with quotes and wi
   assert.deepEqual(tokensOf('  state: warning  updates > 0 -os:"arch  linux" web '), ["state:warning", "updates>0", '-os:"arch  linux"', "web"]);
 });
 
-test("a tag with quotes in it is found by what its link asks for", () => {
+test("a tag with quotes in it is found by the filter of its link", () => {
   for (const tag of ['a"b', '"a"', 'a"b c"d', "“x”", "two words", 'a"b c', "a=b", "web"]) {
     assert.ok(parseFilter(tagFilter(tag)).matches({ ...row, tags: [tag] }), tag);
     assert.ok(!parseFilter(tagFilter(tag)).matches({ ...row, tags: ["other"] }), tag);
@@ -36,14 +36,14 @@ test("a tag with quotes in it is found by what its link asks for", () => {
   assert.ok(!parseFilter('tag:a"b').matches({ ...row, tags: ["a", "b"] }));
 });
 
-test("a key that nobody knows is a word, and never all there is", () => {
+test("an unknown key is searched as a word, and does not match everything", () => {
   const tagged: Filterable = { ...row, tags: ["env:prod"] };
   for (const text of ["env:prod", '"env:prod"', "ENV: prod", "-env:test"]) assert.ok(parseFilter(text).matches(tagged), text);
   for (const text of ["env:test", "name:web", "-env:prod", "ip=10.0.0.1"]) assert.ok(!parseFilter(text).matches(tagged), text);
   assert.equal(parseFilter('"env:prod"').wrong, "");
 });
 
-test("the menu of states asks for one in place of every other, however that is written", () => {
+test("the menu of states replaces every state in the filter, in any spelling", () => {
   const picked = (text: string, state: string): string => withState(tokensOf(text), state).join(" ");
   for (const text of ["state:offline", "state=warning", "State: Offline", 'STATE="stale" state:offline']) {
     assert.equal(picked(`web ${text} cpu>80`, "critical"), "web cpu>80 state:critical", text);
@@ -52,7 +52,7 @@ test("the menu of states asks for one in place of every other, however that is w
   assert.equal(picked('stateless tag:state os:"a state:b"', "stale"), 'stateless tag:state os:"a state:b" state:stale');
 });
 
-test("what the filter does not understand is said in words", () => {
+test("an invalid filter has an error text", () => {
   const said = (text: string): string => filterError(parseFilter(text).wrong);
   for (const text of ["cpu>", "web cpu > much", "-mem<>3"]) assert.match(said(text), /needs a number/, text);
   for (const text of ["foo>3", ">80", "tag > 3", "web-0>3"]) assert.match(said(text), /cannot be compared: use cpu, memory, disk/, text);

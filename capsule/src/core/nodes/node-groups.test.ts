@@ -4,7 +4,7 @@ import { parseClosed, closedQuery, groupNodes, keepOrder, tableLines } from "./n
 
 const node = (id: string, tags: string[] = [], os = "debian", state = "online") => ({ id, tags, os, state });
 
-test("each node stands in one group, in the order it came with, and those without a tag come last", () => {
+test("each node is in one group, keeps its order, and nodes without a tag come last", () => {
   const nodes = [node("b", ["web", "prod"]), node("a"), node("c", ["db"]), node("d", ["web"])];
   assert.deepEqual(groupNodes(nodes, "tag"), [
     { key: "db", ids: ["c"] },
@@ -26,14 +26,14 @@ test("a closed group keeps its header and shows none of its nodes", () => {
   assert.deepEqual(tableLines(groups, new Set(["web"])), [{ group: "db", size: 1, closed: false }, { id: "c" }, { group: "web", size: 2, closed: true }]);
 });
 
-test("an order that is kept loses who is gone, takes in who is new, and moves nobody", () => {
+test("a kept order drops removed nodes, inserts new ones, and moves none", () => {
   assert.deepEqual(keepOrder(["a", "b", "c"], ["c", "b", "a"]), ["a", "b", "c"]);
   assert.deepEqual(keepOrder(["a", "b", "c"], ["c", "x", "a"]), ["a", "c", "x"]);
   assert.deepEqual(keepOrder(["a", "b"], ["n", "b", "a"]), ["n", "a", "b"]);
   assert.deepEqual(keepOrder([], ["b", "a"]), ["b", "a"]);
 });
 
-test("closed groups stand in the address, whatever their names are", () => {
+test("the address holds closed groups with any name", () => {
   const closed = new Set(["a,b", "50% off", ""]);
   assert.deepEqual(parseClosed(closedQuery(closed)), closed);
   assert.deepEqual(parseClosed(null), new Set());

@@ -5,14 +5,14 @@ import { worstIssue } from "./node-issues";
 
 const at = 1000;
 
-test("the worst of what is measured is named, a disk before what may pass by itself", () => {
+test("the worst issue is named, and a disk comes before issues that pass by themselves", () => {
   const latest = { "cpu.total": { value: 99, at }, "filesystem.used{mount=/}": { value: 96, at }, "filesystem.size{mount=/}": { value: 100, at }, "filesystem.used{mount=/var}": { value: 86, at }, "filesystem.size{mount=/var}": { value: 100, at } };
   assert.deepEqual(worstIssue(latest), { level: "crit", title: "/ is 96% full.", mount: "/" });
   assert.equal(worstIssue({ "cpu.total": { value: 85, at } })?.level, "warn");
   assert.equal(worstIssue({ "cpu.total": { value: null, at } }), null);
 });
 
-test("what the node's page says of it is what its mark in a list says", () => {
+test("the node's page and its mark in a list agree", () => {
   const node = (latest: Record<string, { value: number; at: number }>) => ({ state: "online" as const, latest: { "cpu.total": { value: 5, at }, ...latest }, identity: { cpu_cores: 4 }, last_seen_at: at, updates: { total: null, checked_at: null } });
   for (const [latest, level, title] of [
     [{ "filesystem.inodes_used{mount=/}": { value: 3, at }, "filesystem.inodes_used{mount=/srv}": { value: 99, at } }, "crit", "/srv has used 99% of its inodes."],
@@ -27,7 +27,7 @@ test("what the node's page says of it is what its mark in a list says", () => {
   }
 });
 
-test("a mount that had the fewest inodes left is no worry once a summary names another", () => {
+test("a mount with few inodes is no issue once a summary names another", () => {
   const latest = { "filesystem.inodes_used{mount=/old}": { value: 99, at }, "filesystem.inodes_used{mount=/}": { value: 40, at: at + 60 } };
   assert.equal(nodeStatusOf({ latest }).inodes, 40);
   assert.equal(nodeStatusOf({ latest: Object.fromEntries(Object.entries(latest).reverse()) }).inodes, 40);

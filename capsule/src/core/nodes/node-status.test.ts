@@ -5,7 +5,7 @@ import { nodeStatusOf, listsAreOld, healthOf, type NodeLike } from "./node-statu
 const sample = (value: number | null, at = 100): { value: number | null; at: number } => ({ value, at });
 const node = (latest: NodeLike["latest"], state: NodeLike["state"] = "online"): NodeLike => ({ state, latest, identity: { cpu_cores: 4 }, last_seen_at: 100, updates: { total: 0, checked_at: 50 } });
 
-test("a row's facts come from a summary and from all series alike", () => {
+test("a node's status is the same from a summary and from all series", () => {
   const whole = nodeStatusOf(
     node({
       "cpu.total": sample(12),
@@ -29,7 +29,7 @@ test("a row's facts come from a summary and from all series alike", () => {
   assert.deepEqual([carried.cpu, carried.at, carried.memory, carried.disk, carried.mount, carried.received, carried.temperature], [13, 101, 50, 90, "/srv", null, 60]);
 });
 
-test("standing: worst first, stale after five seconds, offline as the hub says", () => {
+test("health: the worst level counts, stale after five seconds, offline as the hub reports", () => {
   const at = (latest: NodeLike["latest"], now = 100, state: NodeLike["state"] = "online"): string => healthOf(node(latest, state), nodeStatusOf(node(latest, state)), now);
   assert.equal(at({ "cpu.total": sample(10) }), "ok");
   assert.equal(at({ "cpu.total": sample(85) }), "warn");
@@ -41,7 +41,7 @@ test("standing: worst first, stale after five seconds, offline as the hub says",
   assert.equal(healthOf(back, nodeStatusOf(back), 100), "stale");
 });
 
-test("no updates by lists that are old or missing are a worry, and not knowing is none", () => {
+test("zero updates from old or missing lists are an issue, and an unknown count is none", () => {
   const week = 7 * 86_400;
   for (const [total, checked_at, old] of [[0, 50, false], [0, null, true], [3, null, true], [null, null, false], [0, 50 - week, true]] as const) {
     assert.equal(listsAreOld({ total, checked_at }, 100), old);

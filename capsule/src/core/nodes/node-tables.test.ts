@@ -14,7 +14,7 @@ const TABLE = {
   ],
 } as const;
 
-test("rows are ordered by a column, and what is not known comes last both ways", () => {
+test("rows are sorted by a column, and unknown values come last in both directions", () => {
   const names = (down: boolean): unknown[] => sortRows(TABLE, { column: "cpu", down }).map((row) => row[0]);
   assert.deepEqual(names(true), ["c", "b", "a"]);
   assert.deepEqual(names(false), ["b", "c", "a"]);
@@ -22,12 +22,12 @@ test("rows are ordered by a column, and what is not known comes last both ways",
   assert.equal(sortRows(TABLE, { column: "of.a.newer", down: true }), TABLE.rows);
 });
 
-test("words pick rows whatever column they stand in", () => {
+test("words select rows by any column", () => {
   assert.deepEqual(filterRows(TABLE.rows, "10 C").map((row) => row[0]), ["c"]);
   assert.equal(filterRows(TABLE.rows, " "), TABLE.rows);
 });
 
-test("cells are read in their unit, ids as they are", () => {
+test("cells have their unit, and ids are unformatted", () => {
   assert.equal(cellText({ name: "cpu", kind: "number", unit: "percent" }, 12.34, 0), "12.3%");
   assert.equal(cellText({ name: "pid", kind: "number", unit: "" }, 123456, 0), "123456");
   assert.equal(cellText({ name: "rotational", kind: "number", unit: "" }, 0, 0), "no");
@@ -35,6 +35,6 @@ test("cells are read in their unit, ids as they are", () => {
   assert.equal(cellText({ name: "memory", kind: "number", unit: "bytes" }, null, 0), "—");
 });
 
-test("a column's name is put into words", () => {
+test("a column's name becomes a label", () => {
   assert.deepEqual(["started_at", "next_at", "mac", "cpu", "description"].map(columnLabel), ["Started", "Next run", "MAC", "CPU", "Description"]);
 });

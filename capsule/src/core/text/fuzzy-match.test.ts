@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bestMatches, matchScore } from "./fuzzy-match";
 
-test("every word must stand somewhere, and beginnings come before middles", () => {
+test("every word must occur, and matches at the start come first", () => {
   assert.equal(matchScore("web up", "Upgrade web-01"), 1);
   assert.equal(matchScore("web x", "Upgrade web-01"), -1);
   assert.equal(matchScore("", "anything"), 0);

@@ -17,11 +17,11 @@ test("a catalogue has its own order and its own forms", () => {
   assert.deepEqual([1, 2].map((amount) => pluralWord(amount, "chart")), ["chart", "charts"]);
 });
 
-test("an element stays one, wherever the language puts it", () => {
+test("an element stays one element, in any word order", () => {
   const bold = { type: "b" };
   assert.deepEqual(tElements`Type ${bold} here.`, ["Tu wpisz ", bold, "."]);
 });
 
-test("a name that is read as words is looked up, and nothing stays nothing", () => {
+test("a name of the hub is translated, and an empty text stays empty", () => {
   assert.deepEqual(["inodes used", "zz", ""].map(translate), ["zajęte i-węzły", "zz", ""]);
 });

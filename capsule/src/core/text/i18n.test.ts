@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pluralWord, tElements, translate, t } from "./i18n";
 
-test("without a catalogue everything is said as it is written", () => {
+test("without a catalogue all messages are in English", () => {
   assert.equal(t`Add node`, "Add node");
   assert.equal(t`${3} of ${"many"} nodes, $& {`, "3 of many nodes, $& {");
   assert.equal(t`${""}`, "");
@@ -11,4 +11,4 @@ test("without a catalogue everything is said as it is written", () => {
   assert.deepEqual(tElements`Type ${{ type: "b" }} here.`, ["Type ", { type: "b" }, " here."]);
 });
 
-test("a name that every object has is a name like any other", () => assert.equal(translate("constructor"), "constructor"));
+test("a name that every object has is an ordinary name", () => assert.equal(translate("constructor"), "constructor"));

@@ -13,7 +13,7 @@ test("durations have two parts at most", () => {
   assert.equal(shortDuration(400_000), "4\u00a0d");
 });
 
-test("a day of another year is another day, and says its year", () => {
+test("a day of another year is a different day, and shows its year", () => {
   const at = (year: number, month: number, day: number): number => new Date(year, month, day, 14, 5).getTime() / 1000;
   const now = at(2026, 10, 22);
   assert.equal(timeOrDate(now, now), "14:05");

@@ -13,7 +13,7 @@ test("sizes are binary, rates decimal, both with three digits", () => {
   assert.equal(digits3(99.96), "100");
 });
 
-test("what is not known is a dash, never 0", () => {
+test("an unknown value is a dash, never 0", () => {
   for (const said of [size(null), rate(undefined), percent(null), count(null)]) assert.equal(said, "—");
   assert.equal(share(5, 0), null);
   assert.equal(share(null, 5), null);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formErrors, EMPTY_CONNECTION, EMPTY_JUMP, signInBody, afterRetry, changedKeyReason, withoutSecrets } from "./connection-form";
 
-test("what another try gave stands in the place of what was typed, and nothing of the first key goes with another one", () => {
+test("a retry replaces the typed values, and no value of the first key goes with another key", () => {
   const first = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", key: "KEY 1", keyName: "id_1", passphrase: "one", certificate: "of key 1", password: "p" };
   const there = afterRetry(first, { port: 2222, ...signInBody(first) });
   assert.deepEqual({ ...there, key: there.key.trim() }, { ...first, port: "2222" });
@@ -21,14 +21,14 @@ test("no key and no password outlives the dialog, and an untouched form leaves n
   assert.equal(withoutSecrets({ ...EMPTY_CONNECTION, password: "typed" }), EMPTY_CONNECTION);
 });
 
-test("a jump host with a secret of its own asks for it again, and never falls back to what opens the server", () => {
+test("a jump host with its own secret asks for it again, and never falls back to the server's", () => {
   const typed = { ...EMPTY_CONNECTION, host: "web-1", username: "ada", password: "server", jump: { ...EMPTY_JUMP, host: "j", by: "password" as const, password: "jump" } };
   const again = { ...withoutSecrets(typed), password: "server" };
   assert.equal(again.jump?.by, "password");
   assert.deepEqual(Object.keys(formErrors(again)), ["jumpSecret"]);
 });
 
-test("why the hub asks again is said in the page's own words", () => {
+test("the reason of a repeated question has the page's text", () => {
   assert.match(changedKeyReason({ give: ["private_key", "password"], dropped: ["password"] }), /a different server/);
   assert.match(changedKeyReason({ give: ["private_key", "password"] }), /^No credentials are stored for this server/);
 });
