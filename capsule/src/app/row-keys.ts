@@ -5,11 +5,11 @@
 
 const ROWS = "main :is([role=table] [role=row][tabindex], .cards a)";
 
-const stood = (): HTMLElement | null => document.activeElement?.closest<HTMLElement>(ROWS) ?? null;
+const focusedRow = (): HTMLElement | null => document.activeElement?.closest<HTMLElement>(ROWS) ?? null;
 
 function step(by: number): boolean {
   const all = [...document.querySelectorAll<HTMLElement>(ROWS)].filter((row) => row.checkVisibility());
-  const here = stood();
+  const here = focusedRow();
   // Without a current row, starts where the table says, or at the first visible one.
   const next = here ? all[all.indexOf(here) + by] : (all.find((row) => row.getAttribute("role") === "row" && row.tabIndex === 0 && all.some((other) => other.tabIndex < 0)) ?? all.find((row) => row.getBoundingClientRect().top >= 0));
   next?.focus();
@@ -17,12 +17,12 @@ function step(by: number): boolean {
 }
 
 /** Arrows move from a focused row; elsewhere they scroll the page. */
-export const isRowArrow = (key: string): boolean => (key === "ArrowDown" || key === "ArrowUp") && document.activeElement === stood() && stood() !== null && step(key === "ArrowDown" ? 1 : -1);
+export const isRowArrow = (key: string): boolean => (key === "ArrowDown" || key === "ArrowUp") && document.activeElement === focusedRow() && focusedRow() !== null && step(key === "ArrowDown" ? 1 : -1);
 
 /** j, k, o and x; true = the key did something. */
 export function rowLetter(key: string): boolean {
   if (key === "j" || key === "k") return step(key === "j" ? 1 : -1);
-  const here = stood();
+  const here = focusedRow();
   if (!here || document.activeElement !== here) return false;
   if (key === "o") here.click();
   else if (key === "x") here.closest("li")?.querySelector<HTMLElement>("input[type=checkbox]")?.click();

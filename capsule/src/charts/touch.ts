@@ -42,9 +42,9 @@ export function selectByTouch(element: HTMLElement, { plot, onAt, onZoom }: Touc
     if (start !== null && chart) show(0, 0, chart);
     start = null;
   };
-  const heard = { pointerdown: down, pointermove: move, pointerup: up, pointercancel: stop } as const;
-  for (const [name, listener] of Object.entries(heard)) element.addEventListener(name as keyof typeof heard, listener);
+  const listeners = { pointerdown: down, pointermove: move, pointerup: up, pointercancel: stop } as const;
+  for (const [name, listener] of Object.entries(listeners)) element.addEventListener(name as keyof typeof listeners, listener);
   return () => {
-    for (const [name, listener] of Object.entries(heard)) element.removeEventListener(name as keyof typeof heard, listener);
+    for (const [name, listener] of Object.entries(listeners)) element.removeEventListener(name as keyof typeof listeners, listener);
   };
 }

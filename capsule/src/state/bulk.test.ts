@@ -25,7 +25,7 @@ test("after the end no item starts, running items finish, and the rest is report
   const { begun, act, end } = held();
   let stopped = false;
   const through: number[] = [];
-  const outcome = forEachLimited(THINGS, 2, act, { told: (count) => through.push(count), over: () => stopped });
+  const outcome = forEachLimited(THINGS, 2, act, { onProgress: (count) => through.push(count), over: () => stopped });
   await end(1);
   assert.deepEqual(begun, [1, 2, 3]);
   stopped = true;

@@ -266,6 +266,6 @@ effect(() => {
   if (!loaded.peek()) return;
   const { cpu, received } = fleetSummary.peek();
   const { cpu: cpus, network } = trail.peek();
-  const told = cpu !== null && at - lastMessageAt() < UNHEARD_S;
-  trail.value = { cpu: [...cpus, told ? cpu : null].slice(-TRAIL), network: [...network, told ? received : null].slice(-TRAIL) };
+  const isCurrent = cpu !== null && at - lastMessageAt() < UNHEARD_S;
+  trail.value = { cpu: [...cpus, isCurrent ? cpu : null].slice(-TRAIL), network: [...network, isCurrent ? received : null].slice(-TRAIL) };
 });

@@ -18,11 +18,11 @@ export function newest(job: JobView): JobView {
 }
 
 /** Puts views of jobs into the list, newest first, unless newer ones are there: a live message may be newer than an answer. */
-function take(told: readonly JobView[], gone: readonly string[] = []): void {
+function take(received: readonly JobView[], gone: readonly string[] = []): void {
   const known = new Map(jobs.peek().map((job) => [job.id, job]));
   for (const id of gone) known.delete(id);
-  const fresh = told.filter((job) => !known.has(job.id));
-  for (const job of told) if (job.version >= (known.get(job.id)?.version ?? Infinity)) known.set(job.id, job);
+  const fresh = received.filter((job) => !known.has(job.id));
+  for (const job of received) if (job.version >= (known.get(job.id)?.version ?? Infinity)) known.set(job.id, job);
   jobs.value = [...fresh, ...known.values()];
 }
 
@@ -38,8 +38,8 @@ effect(() => {
         jobs.value = (data as JobsData).jobs.map(newest);
       },
       change: (data) => {
-        const { jobs: told, gone } = data as JobsChange;
-        take(told, gone);
+        const { jobs: received, gone } = data as JobsChange;
+        take(received, gone);
       },
     },
     { whileHidden: true },

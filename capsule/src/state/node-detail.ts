@@ -69,14 +69,14 @@ export class NodeDetail {
   readonly tablesFailure = signal<ApiError | null>(null);
   /** Jobs and events since `#marksFrom`, as far as they were read. */
   readonly happened = signal<{ jobs: readonly JobView[]; events: readonly EventView[] }>({ jobs: [], events: [] });
-  readonly #told = new Map<string, TableView>();
+  readonly #liveTables = new Map<string, TableView>();
   #marksFrom = Infinity;
   #marksAsked = 0;
   #marksTimer: ReturnType<typeof setTimeout> | undefined;
   #askedKey = "";
   #asked = 0;
   /** Whether a sample has arrived since the subscription. */
-  #heard = false;
+  #hasSample = false;
   #wholeTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #wanted = new Set<string>();
   /** The wanted series that were requested or answered. */
@@ -145,7 +145,7 @@ export class NodeDetail {
     this.view.value = node;
     this.#take(node.latest);
     // An unwatched agent sends once a minute, and now sends what it still holds. An offline node holds nothing that could arrive soon.
-    this.#heard = false;
+    this.#hasSample = false;
     this.window.whole = node.state !== "online";
     if (!this.window.whole) this.#completeIn(MEND_MS);
   }
@@ -169,7 +169,7 @@ export class NodeDetail {
 
   #change({ latest, node, table }: NodeChange): void {
     if (table) {
-      this.#told.set(table.subject, table);
+      this.#liveTables.set(table.subject, table);
       if (this.tables.peek()) this.tables.value = { ...this.tables.peek(), [table.subject]: table };
       return;
     }
@@ -178,8 +178,8 @@ export class NodeDetail {
     const base = node ?? (before as NodeView);
     this.view.value = { ...base, latest: { ...before?.latest, ...node?.latest, ...latest } };
     this.#take(latest);
-    if (!this.window.whole && !this.#heard && latest["cpu.total"]) {
-      this.#heard = true;
+    if (!this.window.whole && !this.#hasSample && latest["cpu.total"]) {
+      this.#hasSample = true;
       this.#completeIn(HELD_BACK_MS);
     }
   }
@@ -251,7 +251,7 @@ export class NodeDetail {
       this.tablesFailure.value = null;
       const read = tables.map((table) => [table.subject, table] as const);
       // Live tables that arrived during the read may be newer, or not in it yet.
-      const newer = [...this.#told].filter(([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at));
+      const newer = [...this.#liveTables].filter(([subject, table]) => !read.some(([one, { taken_at }]) => one === subject && taken_at > table.taken_at));
       this.tables.value = Object.fromEntries([...read, ...newer]);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

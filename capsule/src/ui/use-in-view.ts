@@ -6,16 +6,16 @@ import { useEffect, useState } from "preact/hooks";
 type Listener = (near: boolean) => void;
 
 /** One observer for each margin: a browser handles 500 targets faster than 500 observers. Returns the unsubscriber. */
-function createObserver(margin: string): (place: Element, told: Listener) => () => void {
-  const heard = new WeakMap<Element, Listener>();
+function createObserver(margin: string): (place: Element, listener: Listener) => () => void {
+  const listeners = new WeakMap<Element, Listener>();
   const eye = new IntersectionObserver(
     (seen) => {
-      for (const { target, isIntersecting } of seen) heard.get(target)?.(isIntersecting);
+      for (const { target, isIntersecting } of seen) listeners.get(target)?.(isIntersecting);
     },
     { rootMargin: margin },
   );
-  return (place, told) => {
-    heard.set(place, told);
+  return (place, listener) => {
+    listeners.set(place, listener);
     eye.observe(place);
     return () => eye.unobserve(place);
   };

@@ -53,7 +53,7 @@ export class Connection {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #quiet: ReturnType<typeof setTimeout> | undefined;
   #wanted = false;
-  #heard = false;
+  #received = false;
   #heardAt = 0;
 
   /** When the last message arrived, by this machine's clock. */
@@ -135,7 +135,7 @@ export class Connection {
     } catch {
       return this.#lost(socket);
     }
-    this.#heard = true;
+    this.#received = true;
     this.#heardAt = this.around.now();
     switch (message[0]) {
       case "hello":
@@ -200,12 +200,12 @@ export class Connection {
 
   /** Pings the hub after several silent checks, and closes the socket if there is no answer. */
   #listen(socket: WebSocket, silent = 0): void {
-    this.#heard = false;
+    this.#received = false;
     const asked = silent === SILENT_CHECKS;
     if (asked) this.#send(["ping", {}]);
     this.#arm(asked ? PONG_MS : CHECK_MS, () => {
-      if (asked && !this.#heard) this.#lost(socket);
-      else this.#listen(socket, this.#heard ? 0 : silent + 1);
+      if (asked && !this.#received) this.#lost(socket);
+      else this.#listen(socket, this.#received ? 0 : silent + 1);
     });
   }
 

@@ -118,12 +118,12 @@ export function auditNames(rows: readonly AuditRowLike[], nodeName: (id: string)
   for (const { action, actor, target, result, detail } of rows) {
     const signed = action === "auth.login" && result === "done";
     // In rows about servers, the user name is the SSH login.
-    const told = signed ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
+    const known = signed ? actor : action.startsWith("user.") ? detail.username : (detail.name ?? detail.host);
     const id = bareId(target);
     if (action === "job.create" && typeof detail.action === "string") {
       const node = typeof detail.node === "string" ? (nodeName(detail.node) ?? names.get(detail.node)) : undefined;
       names.set(id, node ? `${actionLabel(detail.action)}, ${node}` : actionLabel(detail.action));
-    } else if (typeof told === "string" && told && ID.test(id) && !names.has(id)) names.set(id, told);
+    } else if (typeof known === "string" && known && ID.test(id) && !names.has(id)) names.set(id, known);
   }
   return names;
 }

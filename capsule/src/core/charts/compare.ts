@@ -13,17 +13,17 @@ export interface Part {
 const SLACK = 0.25;
 
 /**
- * Samples by row, a row being a whole `rhythm` as in history. A node that samples at the border of two rows jitters between them. Such a
+ * Samples by row, a row being a whole `interval` as in history. A node that samples at the border of two rows jitters between them. Such a
  * sample goes to the row after the previous one.
  */
-function inRows({ times, column }: Part, rhythm: number): Map<number, number> {
+function inRows({ times, column }: Part, interval: number): Map<number, number> {
   const rows = new Map<number, number>();
   let [before, row] = [-Infinity, -Infinity];
   times.forEach((at, index) => {
     const value = column[index];
     if (value == null) return;
-    const [place, next] = [at / rhythm, row + 1];
-    row = at - before < 1.5 * rhythm && place > next - SLACK && place < next + 1 + SLACK ? next : Math.floor(place);
+    const [place, next] = [at / interval, row + 1];
+    row = at - before < 1.5 * interval && place > next - SLACK && place < next + 1 + SLACK ? next : Math.floor(place);
     before = at;
     rows.set(row, value);
   });
@@ -34,12 +34,12 @@ function inRows({ times, column }: Part, rhythm: number): Map<number, number> {
  * All series in rows of one interval, so that samples of the same second stand side by side. A line has a gap only where its own samples are
  * missing for long.
  */
-export function alignSeries(parts: readonly Part[], rhythm: number): Columns {
-  const found = parts.map((part) => inRows(part, rhythm));
+export function alignSeries(parts: readonly Part[], interval: number): Columns {
+  const found = parts.map((part) => inRows(part, interval));
   const rows = [...new Set(found.flatMap((part) => [...part.keys()]))].sort((a, b) => a - b);
   const values = found.map((part) => rows.map((row): Cell => part.get(row) ?? null));
-  const limit = rhythm * GAP_INTERVALS;
-  return bridgeGaps(breakGaps({ times: rows.map((row) => row * rhythm), values }, limit), limit);
+  const limit = interval * GAP_INTERVALS;
+  return bridgeGaps(breakGaps({ times: rows.map((row) => row * interval), values }, limit), limit);
 }
 
 export interface Aggregates {

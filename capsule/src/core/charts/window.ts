@@ -186,13 +186,13 @@ export const partOf = <P extends { readonly series: object }>(parts: readonly P[
  * An empty bucket is a gap only when it is longer than the interval of the series explains: one sample a minute leaves buckets of six seconds
  * empty.
  */
-export function fromBuckets({ times, values }: Columns, step: number, rhythm: number): Columns {
+export function fromBuckets({ times, values }: Columns, step: number, interval: number): Columns {
   const keep: number[] = [];
   times.forEach((_, row) => {
     if (values.some((column) => column[row] != null)) keep.push(row);
   });
   const dense = { times: keep.map((row) => times[row] as number), values: values.map((column) => keep.map((row) => column[row] ?? null)) };
-  const limit = Math.max(step * 1.5, rhythm * GAP_INTERVALS);
+  const limit = Math.max(step * 1.5, interval * GAP_INTERVALS);
   return bridgeGaps(breakGaps(dense, limit), limit);
 }
 

@@ -66,10 +66,10 @@ export type SkipReason = "away" | "planning" | "silent" | "refused";
 export const SKIP_REASON_LABELS: Record<SkipReason, string> = { away: t`not connected`, planning: t`still planning`, silent: t`no plan reported`, refused: t`refused` };
 
 /** The nodes of a batch of plans that have no plan yet, by reason. */
-export function skippedNodes({ jobs, refused }: PlanBatch, told: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<SkipReason, string[]> {
+export function skippedNodes({ jobs, refused }: PlanBatch, plans: { has: (node: string) => boolean }, online: (node: string) => boolean): Map<SkipReason, string[]> {
   const found = new Map<SkipReason, string[]>();
   const add = (why: SkipReason, node: string): void => void found.set(why, [...(found.get(why) ?? []), node]);
-  for (const { node_id, state } of jobs) if (!told.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
+  for (const { node_id, state } of jobs) if (!plans.has(node_id)) add(jobEnded(state) ? "silent" : online(node_id) ? "planning" : "away", node_id);
   for (const { node_id } of refused) add("refused", node_id);
   return found;
 }

@@ -3,18 +3,18 @@ import { test } from "node:test";
 import { RefetchSchedule } from "./refetch-schedule";
 
 /** The read times for changes at these moments (ms). */
-function reads(told: readonly number[]): number[] {
-  const rereads = new RefetchSchedule(0);
+function reads(changes: readonly number[]): number[] {
+  const schedule = new RefetchSchedule(0);
   const found: number[] = [];
   const upTo = (at: number): void => {
-    while (rereads.next <= at) {
-      found.push(rereads.next);
-      rereads.read(rereads.next);
+    while (schedule.next <= at) {
+      found.push(schedule.next);
+      schedule.read(schedule.next);
     }
   };
-  for (const at of told) {
+  for (const at of changes) {
     upTo(at);
-    rereads.told(at);
+    schedule.noteChange(at);
   }
   upTo(1e9);
   return found;
@@ -29,6 +29,6 @@ test("a change is read immediately, and again after its details", () => {
 });
 
 test("a fleet with constant changes is read every five seconds, neither more often nor never", () => {
-  const told = Array.from({ length: 3000 }, (_, no) => 100_000 + no * 10);
-  assert.deepEqual(reads(told), [65_000, 100_250, 105_250, 110_250, 115_250, 120_250, 125_250, 130_250, 194_990]);
+  const changes = Array.from({ length: 3000 }, (_, no) => 100_000 + no * 10);
+  assert.deepEqual(reads(changes), [65_000, 100_250, 105_250, 110_250, 115_250, 120_250, 125_250, 130_250, 194_990]);
 });

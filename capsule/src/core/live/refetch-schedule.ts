@@ -23,7 +23,7 @@ export class RefetchSchedule {
     return Math.min(this.#due, this.#follows);
   }
 
-  told(now: number): void {
+  noteChange(now: number): void {
     this.#due = Math.min(this.#due, Math.max(now + SETTLE_MS, this.#last + MIN_INTERVAL_MS));
     this.#follows = now + DETAILS_MS;
   }

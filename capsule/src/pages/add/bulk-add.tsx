@@ -126,8 +126,8 @@ export function BulkAdd({ onMethod, onAnew, onClose }: Props): VNode {
       },
       refused: (why, error) => {
         setRefusal(why);
-        const told = (error.facts["servers"] ?? []) as { index: number; message: string }[];
-        setRefused(new Map(told.map(({ index, message }) => [rows.indexOf(good[index] as ListedServerView), message])));
+        const refusals = (error.facts["servers"] ?? []) as { index: number; message: string }[];
+        setRefused(new Map(refusals.map(({ index, message }) => [rows.indexOf(good[index] as ListedServerView), message])));
       },
       back: (unheard) => (unheard ? go(DEPLOYMENTS) : showDialog({ kind: "add" })),
     });

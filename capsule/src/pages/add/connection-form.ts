@@ -70,12 +70,12 @@ const hostFault = (host: string, missing: string): string => {
   return /[\s/@]/.test(host.trim()) ? t`Only the name or address; user and port have their own fields.` : "";
 };
 const portFault = (port: string): string => (/^\d{1,5}$/.test(port.trim()) && Number(port) >= 1 && Number(port) <= 65535 ? "" : t`1 to 65535`);
-const told = (found: FormErrors): FormErrors => Object.fromEntries(Object.entries(found).filter(([, words]) => words));
+const withoutEmpty = (found: FormErrors): FormErrors => Object.fromEntries(Object.entries(found).filter(([, words]) => words));
 
 /** The errors of a jump host; empty = none. */
 export function jumpErrors(jump: JumpForm | null): FormErrors {
   if (!jump) return {};
-  return told({
+  return withoutEmpty({
     jumpHost: hostFault(jump.host, t`Enter the jump host’s name or address.`),
     jumpPort: portFault(jump.port),
     jumpSecret: jump.by === "password" && !jump.password ? t`Enter its password.` : jump.by === "key" && !jump.key.trim() ? t`Enter its private key.` : "",
@@ -88,7 +88,7 @@ export const knownHostForm = (host: string): ConnectionForm => ({ ...EMPTY_CONNE
 /** The errors by field; empty = none. `known`: the hub knows the port. */
 export function formErrors(entries: ConnectionForm, known = false): FormErrors {
   return {
-    ...told({
+    ...withoutEmpty({
       host: hostFault(entries.host, t`Enter the server’s name or address.`),
       port: known && !entries.port.trim() ? "" : portFault(entries.port),
       username: entries.username.trim() ? "" : t`Enter the user to sign in as.`,

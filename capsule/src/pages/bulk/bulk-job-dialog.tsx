@@ -75,7 +75,7 @@ export function BulkJobDialog({ nodes: ids, action: first = "check", packages: g
   /** The number of servers: the eligible ones or, with plans, those with something to do. */
   const willing = plans?.complete || working.length ? working.length : able.length;
   /** The nodes without a plan that the others do not wait for. */
-  const left = plans ? skippedNodes(plans.batch, plans.told, (id) => nodeSignal(id)?.peek().state === "online") : null;
+  const left = plans ? skippedNodes(plans.batch, plans.byNode, (id) => nodeSignal(id)?.peek().state === "online") : null;
   const away = able.filter(({ state }) => state !== "online");
   const danger = isDangerous(action);
   const { start: label = actionLabel(action), before } = VERBS[action] ?? {};

@@ -21,7 +21,7 @@ const SHOWN = 200;
 export interface Plans {
   batch: BatchView;
   /** By node; complete plans only. */
-  told: ReadonlyMap<string, PlanView>;
+  byNode: ReadonlyMap<string, PlanView>;
   /** Every node has answered, or will not. */
   complete: boolean;
   failure: string;
@@ -48,11 +48,11 @@ export function usePlans(started: BatchView | null): Plans | null {
         });
         if (left) return;
         over = batch.state === "done" && failed.every(({ error }) => error.status === 404);
-        setFound({ batch, told: new Map(held.current), complete: over, failure: "" });
+        setFound({ batch, byNode: new Map(held.current), complete: over, failure: "" });
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (left) return;
-        setFound((before) => ({ batch: before?.batch ?? started, told: new Map(held.current), complete: false, failure: errorText(error) }));
+        setFound((before) => ({ batch: before?.batch ?? started, byNode: new Map(held.current), complete: false, failure: errorText(error) }));
       }
       if (!over && !left) timer = setTimeout(() => void read(), EVERY_MS);
     };
@@ -74,7 +74,7 @@ export function stopPolling({ batch }: Plans): void {
 }
 
 /** Nodes whose plan changes something. */
-export const withWork = (plans: Plans): string[] => [...plans.told].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
+export const withWork = (plans: Plans): string[] => [...plans.byNode].filter(([, plan]) => plan.steps.length > 0).map(([node]) => node);
 
 function said(job: BatchJobView, plan: PlanView | undefined): string {
   if (plan) return planSummary(plan);
@@ -84,11 +84,11 @@ function said(job: BatchJobView, plan: PlanView | undefined): string {
 }
 
 export function PlansTable({ plans }: { plans: Plans }): VNode {
-  const { batch, told } = plans;
+  const { batch, byNode } = plans;
   const names = new Intl.Collator(undefined, { numeric: true });
   const jobs = batch.jobs.map((job) => ({ job, name: nodeLabel(job.node_id) })).sort((a, b) => names.compare(a.name, b.name));
   const ended = batch.jobs.filter(({ state }) => jobEnded(state)).length;
-  const bytes = [...told.values()].reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
+  const bytes = [...byNode.values()].reduce((sum, plan) => sum + (plan.download_bytes ?? 0), 0);
   return (
     <div class="stack">
       {plans.failure && <Banner mark={<Glyph kind="stale" label="" />}>{plans.failure}</Banner>}
@@ -115,7 +115,7 @@ export function PlansTable({ plans }: { plans: Plans }): VNode {
               </a>
             </span>
             <span role="cell" class={job.state === "failed" ? "crit" : "t2"}>
-              {said(job, told.get(job.node_id))}
+              {said(job, byNode.get(job.node_id))}
             </span>
           </div>
         ))}

@@ -169,8 +169,8 @@ function useDetails(ids: readonly string[]): readonly NodeDetail[] {
 function dataOf(nodes: readonly Compared[], series: string, comparison: Comparison): ChartData & LoadState {
   const shown = shownTimeRange();
   const key = timeRangeKey(shown);
-  const rhythm = sampleInterval(parseSeries(series)?.metric ?? "");
-  const limit = rhythm * GAP_INTERVALS;
+  const interval = sampleInterval(parseSeries(series)?.metric ?? "");
+  const limit = interval * GAP_INTERVALS;
   const apart = nodes.map(({ detail }) => detail.view.value?.created_at ?? Infinity);
   const since = Math.min(...apart);
   const past = comparison.past.value;
@@ -180,25 +180,25 @@ function dataOf(nodes: readonly Compared[], series: string, comparison: Comparis
     for (const { detail } of nodes) void detail.version.value;
     // The window ends with the newest sample of any node, and moves with time when all are silent.
     const newest = Math.max(0, ...nodes.map(({ detail }) => detail.view.value?.latest[series]?.at ?? 0));
-    const until = now.value - newest < 3 * rhythm ? newest : hubNow();
+    const until = now.value - newest < 3 * interval ? newest : hubNow();
     const columns = alignSeries(
       nodes.map(({ detail }) => {
-        const { times, values } = detail.window.columns([series], until, rhythm);
+        const { times, values } = detail.window.columns([series], until, interval);
         return { times, column: values[0] ?? [] };
       }),
-      rhythm,
+      interval,
     );
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { columns, from, to, since, apart, gapS: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.gapLimit([series], rhythm))), window, loading: shown.zoom !== null, other: false };
+    return { columns, from, to, since, apart, gapS: shown.zoom ? Infinity : Math.max(...nodes.map(({ detail }) => detail.window.gapLimit([series], interval))), window, loading: shown.zoom !== null, other: false };
   }
   if (!fits) return { columns: { times: [], values: nodes.map(() => []) }, ...spanOf(shown, hubNow(), points()), since, apart, gapS: Infinity, window, loading: true, other: true };
   const part = (what: "avg" | "min" | "max"): Cell[][] => nodes.map(({ id }) => past.nodes[id]?.[series]?.[what] ?? past.times.map(() => null));
-  const { times, values } = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, rhythm);
+  const { times, values } = fromBuckets({ times: past.times, values: [...part("avg"), ...part("min"), ...part("max")] }, past.step, interval);
   const count = nodes.length;
   const loading = past.key !== key || nodes.some(({ id }) => !past.nodes[id]);
   return {
     columns: { times, values: values.slice(0, count) },
-    ...(past.step > rhythm ? { band: { min: values.slice(count, 2 * count), max: values.slice(2 * count) } } : {}),
+    ...(past.step > interval ? { band: { min: values.slice(count, 2 * count), max: values.slice(2 * count) } } : {}),
     ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }),
     since,
     apart,

@@ -71,8 +71,8 @@ function Jobs(): VNode {
   );
   const load = (): void => void list.refresh();
   // Each event about a job reloads the newest jobs, and then this list.
-  const heard = known.value.map((job) => `${job.id}${job.state}`).join();
-  useEffect(load, [list, heard]);
+  const liveStates = known.value.map((job) => `${job.id}${job.state}`).join();
+  useEffect(load, [list, liveStates]);
   const filtered = state !== "" || action !== "" || mine;
   return (
     <>

@@ -22,8 +22,8 @@ export function NodeJobs({ id }: { id: string }): VNode {
   );
   const load = (): void => void list.refresh();
   // The live list of jobs shows when this node's jobs change.
-  const heard = jobs.value.filter((job) => job.node_id === id).map((job) => job.id + job.state).join();
-  useEffect(load, [list, heard]);
+  const liveStates = jobs.value.filter((job) => job.node_id === id).map((job) => job.id + job.state).join();
+  useEffect(load, [list, liveStates]);
   if (failure && !found) return <Failure title={t`The jobs could not be read`} error={failure} onRetry={load} />;
   if (!found) return <Loading what={t`the jobs`} onRetry={load} />;
   return (

@@ -44,15 +44,15 @@ export interface LoadState {
 /** The data of some lines in the current window. Data of a window that is still loading is shown as far as it has arrived. */
 export function dataOf({ detail, node, shown, until }: PanelProps, lines: readonly Line[]): ChartData & LoadState {
   const names = lines.map((line) => line.series);
-  const rhythm = Math.max(...names.map((name) => sampleInterval(parseSeries(name)?.metric ?? "")), 1);
+  const interval = Math.max(...names.map((name) => sampleInterval(parseSeries(name)?.metric ?? "")), 1);
   const window = timeRangeKey(shown);
   const base = { since: node.created_at, window };
   const past = detail.past.value;
   if (window === "live" || (shown.zoom && past?.key !== window && shown.range === "live")) {
     void detail.version.value;
-    const columns = detail.window.columns(names, until, rhythm);
+    const columns = detail.window.columns(names, until, interval);
     const { from, to } = shown.zoom ?? { from: until - LIVE_S, to: until };
-    return { ...base, columns, from, to, gapS: shown.zoom ? Infinity : detail.window.gapLimit(names, rhythm), loading: shown.zoom !== null, other: false };
+    return { ...base, columns, from, to, gapS: shown.zoom ? Infinity : detail.window.gapLimit(names, interval), loading: shown.zoom !== null, other: false };
   }
   const own = past && partOf(past.parts, names);
   if (!own) {
@@ -60,13 +60,13 @@ export function dataOf({ detail, node, shown, until }: PanelProps, lines: readon
     return { ...base, columns: { times: [], values: names.map(() => []) }, from, to, gapS: Infinity, loading: true, other: true };
   }
   const part = (key: "avg" | "min" | "max"): Cell[][] => names.map((name) => own.series[name]?.[key] ?? own.times.map(() => null));
-  const together = fromBuckets({ times: own.times, values: [...part("avg"), ...part("min"), ...part("max")] }, own.step, rhythm);
+  const together = fromBuckets({ times: own.times, values: [...part("avg"), ...part("min"), ...part("max")] }, own.step, interval);
   const count = names.length;
   const columns: Columns = { times: together.times, values: together.values.slice(0, count) };
   const loading = past.key !== window;
   // With one sample a bucket, minimum and maximum add nothing.
-  const band = own.step > rhythm ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
-  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), gapS: loading ? Infinity : Math.max(own.step * 1.5, rhythm * GAP_INTERVALS), loading, other: loading };
+  const band = own.step > interval ? { band: { min: together.values.slice(count, 2 * count), max: together.values.slice(2 * count) } } : {};
+  return { ...base, columns, ...band, ...(loading && shown.zoom ? shown.zoom : { from: past.from, to: past.to }), gapS: loading ? Infinity : Math.max(own.step * 1.5, interval * GAP_INTERVALS), loading, other: loading };
 }
 
 const seen = (data: ChartData): boolean => data.columns.values.some((column) => column.some((value) => value != null));

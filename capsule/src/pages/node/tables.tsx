@@ -131,7 +131,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
       <header>
         <h3>{subject.title}</h3>
         <span class="t3 meta">
-          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : told(shown)}, <Time at={shown.taken_at}>{timeOrDate(shown.taken_at, dayStart.value)}</Time>
+          {short ? t`top ${rows.length} of ${shown.total ?? 0}` : rowCountText(shown)}, <Time at={shown.taken_at}>{timeOrDate(shown.taken_at, dayStart.value)}</Time>
         </span>
         <span class="end row">
           {subject.restless && (
@@ -183,7 +183,7 @@ function FactsTable({ subject, table, most = Infinity }: { subject: Subject; tab
   );
 }
 
-function told(table: TableView): string {
+function rowCountText(table: TableView): string {
   if (table.total === null) return t`not read`;
   return table.total > table.rows.length ? t`${table.rows.length} of ${table.total}` : plural(table.rows.length, "row");
 }

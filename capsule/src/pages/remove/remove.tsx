@@ -56,7 +56,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
   /** When an unanswered removal was sent. */
   const [unheard, setUnheard] = useState<number | null>(null);
   const { sending, give } = useSubmit();
-  const told = deploymentStates.value;
+  const deploymentsNow = deploymentStates.value;
   // The result is read now and with each reported deployment: the hub may have started it, or even finished it.
   useEffect(() => {
     if (unheard === null || sending) return;
@@ -71,7 +71,7 @@ function Ask({ view, onClose, onStarted }: { view: NodeView; onClose: () => void
       },
     );
     return () => void (left = true);
-  }, [unheard, sending, told]);
+  }, [unheard, sending, deploymentsNow]);
   const matches = typed === view.name;
   const change = (part: Partial<ConnectionForm>): void => setEntries((before) => ({ ...before, ...part }));
   const remove = (): void => {

@@ -123,10 +123,10 @@ function Export({ filter }: { filter: AuditFilter }): VNode {
 
 function Rows({ rows }: { rows: readonly AuditView[] }): VNode {
   const known = ids.value;
-  const told = useMemo(() => auditNames(rows, nodeName), [rows, known]);
+  const namesInRows = useMemo(() => auditNames(rows, nodeName), [rows, known]);
   const nameOf = (id: string): string | undefined => {
     const job = jobs.value.find((one) => one.id === id);
-    return nodeName(id) ?? told.get(id) ?? (job && `${actionLabel(job.action)}, ${nodeLabel(job.node_id)}`);
+    return nodeName(id) ?? namesInRows.get(id) ?? (job && `${actionLabel(job.action)}, ${nodeLabel(job.node_id)}`);
   };
   return (
     <div class="card grid-table audit-table" role="table" aria-label={t`Audit log`}>

@@ -34,20 +34,20 @@ const updateCounts = computed(() => rows.value.map(({ node: { id, updates } }) =
 function useReload(list: { refresh: () => Promise<void> }): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const rereads = new RefetchSchedule(performance.now());
+    const schedule = new RefetchSchedule(performance.now());
     const plan = (): void => {
       clearTimeout(timer);
-      if (rereads.next < Infinity) timer = setTimeout(read, rereads.next - performance.now());
+      if (schedule.next < Infinity) timer = setTimeout(read, schedule.next - performance.now());
     };
     const read = (): void => {
-      rereads.read(performance.now());
+      schedule.read(performance.now());
       void list.refresh();
       plan();
     };
     void list.refresh();
     let before = updateCounts.peek();
     const end = updateCounts.subscribe((now) => {
-      if (now !== before) rereads.told(performance.now());
+      if (now !== before) schedule.noteChange(performance.now());
       before = now;
       plan();
     });
