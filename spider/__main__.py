@@ -2,46 +2,30 @@
 
 import os
 import sys
-from typing import List, NoReturn, Optional
+from importlib import import_module
+from typing import Dict, List, NoReturn, Optional
 
 from spider.version import VERSION
+
+PROGRAMS: Dict[str, str] = {
+    "launch": "spider.launcher.main",
+    "listen": "spider.openrc.main",
+    "run": "spider.runner.main",
+    "rollback": "spider.updating.main",
+    "uninstall": "spider.uninstall.main",
+    "keys": "spider.rekeying.main",
+    "orders": "spider.launcher.orders",
+    "status": "spider.uninstall.status",
+}
+"""The first word of the command line and its program. Each program loads only its own modules."""
 
 
 def main(argv: Optional[List[str]] = None) -> NoReturn:
     """Run one of the programs and end the process with its exit status."""
     words = sys.argv[1:] if argv is None else argv
-    if words[:1] == ["launch"]:
-        from spider import launcher  # noqa: PLC0415 - each program loads only what is its own
-
-        sys.exit(launcher.main(words[1:]))
-    if words[:1] == ["listen"]:
-        from spider import openrc  # noqa: PLC0415
-
-        sys.exit(openrc.main(words[1:]))
-    if words[:1] == ["run"]:
-        from spider import runner  # noqa: PLC0415
-
-        sys.exit(runner.main(words[1:]))
-    if words[:1] == ["rollback"]:
-        from spider import updating  # noqa: PLC0415
-
-        sys.exit(updating.main(words[1:]))
-    if words[:1] == ["uninstall"]:
-        from spider import uninstall  # noqa: PLC0415
-
-        sys.exit(uninstall.main(words[1:]))
-    if words[:1] == ["keys"]:
-        from spider import rekeying  # noqa: PLC0415
-
-        sys.exit(rekeying.main(words[1:]))
-    if words[:1] == ["orders"]:
-        from spider import launcher  # noqa: PLC0415
-
-        sys.exit(launcher.orders(words[1:]))
-    if words[:1] == ["status"]:
-        from spider import uninstall  # noqa: PLC0415
-
-        sys.exit(uninstall.status(words[1:]))
+    if words[:1] and words[0] in PROGRAMS:
+        module, _, function = PROGRAMS[words[0]].rpartition(".")
+        sys.exit(getattr(import_module(module), function)(words[1:]))
     if words in (["--version"], ["-V"]):
         sys.stdout.write(f"spider {VERSION}\n")
         sys.exit(0)

@@ -27,6 +27,6 @@ def host_tables(platform: str = sys.platform) -> List[TableReader]:
     """The readers of its tables; each is used by one `Tables` only."""
     if platform == "darwin":
         return []
-    from spider.collectors.linux_tables import linux_tables  # noqa: PLC0415
+    from spider.collectors.linux import linux_tables  # noqa: PLC0415
 
     return linux_tables()

@@ -16,7 +16,7 @@ from spider.packages.plan import Planned
 from spider.wire.frames import Updates
 
 LIMIT_S = 300.0
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from spider.packages.telling import main; main()"
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from spider.packages.detect import main; main()"
 _HANDED_OVER = re.compile(r"/proc/self/fd/(\d+)\Z")
 """The bundle of a Spider that was started with it as an open descriptor."""
 

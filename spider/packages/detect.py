@@ -1,8 +1,10 @@
 """The package manager of this host, ready to be used."""
 
+import json
 import os
+import sys
 from importlib import import_module
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from spider.collectors.identity import parse_os_release
 from spider.files import read_text
@@ -96,3 +98,25 @@ def load_backend(manager: str) -> Backend:
     module, _, name = BACKENDS[manager][0].rpartition(".")
     backend: Backend = getattr(import_module(module), name)()
     return backend
+
+
+def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
+    """What `manager` says of updates and of held packages; None: there is none."""
+    if manager is None:
+        return None
+    told: Dict[str, Any] = {"unreadable": "", "held_unreadable": "", "updates": (), "newer": (), "held": ()}
+    try:
+        told["updates"], told["newer"] = manager.available_updates(), manager.newer
+    except PackagesUnreadable as error:
+        told["unreadable"] = str(error) or "the package manager could not be asked"
+        return told
+    try:
+        told["held"] = manager.held()
+    except PackagesUnreadable as error:
+        told["held_unreadable"] = str(error) or "the package manager could not be asked"
+    return told
+
+
+def main() -> None:
+    """The process that `apart` starts: one answer on standard output, as JSON."""
+    json.dump(answer(telling_manager()), sys.stdout)

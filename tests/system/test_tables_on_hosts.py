@@ -23,7 +23,7 @@ LEFT_OUT = ("Type=", "ExecStart=", "User=", "Group=", "SupplementaryGroups=", "R
 LOOK = """
 import json, sys, time
 sys.path.insert(0, "/srv/spider.pyz")
-from spider.collectors.linux_tables import linux_tables
+from spider.collectors.linux import linux_tables
 from spider.collectors.services import ServicesAndContainers
 from spider.collectors.units import FailedCount
 from spider.collectors.users import LoggedInCount

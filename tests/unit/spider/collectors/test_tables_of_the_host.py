@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from spider.collectors.devices import DiskTable, parse_mounts, read_blocks
 from spider.collectors.interfaces import Interfaces, parse_links, parse_prefixes
-from spider.collectors.linux_tables import linux_tables
+from spider.collectors.linux import linux_tables
 from spider.collectors.listening import Listening, parse_listeners
 from spider.collectors.netlink import NETLINK_ROUTE, Netlink, parse_messages
 from spider.collectors.tabular import Reading
@@ -373,7 +373,7 @@ OLDEST = sorted(str(path) for path in Path.home().glob(".pyenv/versions/3.8.*/bi
 EVERYTHING = """
 import json, sys, time
 from spider.collectors.linux import linux_collectors
-from spider.collectors.linux_tables import linux_tables
+from spider.collectors.linux import linux_tables
 for collector in linux_collectors():
     collector.read(time.monotonic())
     collector.close()

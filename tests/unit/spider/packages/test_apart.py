@@ -9,8 +9,8 @@ import pytest
 
 from spider.packages.apart import Apart
 from spider.packages.base import PackageManager, PackagesUnreadable
+from spider.packages.detect import answer
 from spider.packages.plan import Planned
-from spider.packages.telling import answer
 from spider.wire.frames import Updates
 
 
