@@ -143,7 +143,7 @@ def _installed(capsule: Path) -> bool:
 def build_bundle(root: Path) -> None:
     """Write majortom/spider.pyz and joiner.pyz. In a process of its own: the build's import path is not the checkout's."""
     code = (
-        "import sys, pathlib; from majortom.bundle import build_bundle, build_joiner; to = pathlib.Path(sys.argv[1]);"
+        "import sys, pathlib; from majortom.build.bundle import build_bundle, build_joiner; to = pathlib.Path(sys.argv[1]);"
         " (to / 'spider.pyz').write_bytes(build_bundle()); (to / 'joiner.pyz').write_bytes(build_joiner())"
     )
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(root), *sys.path]))

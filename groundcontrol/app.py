@@ -17,37 +17,41 @@ from typing import Final
 import uvloop
 from aiohttp import web
 
-from groundcontrol.auth.addresses import limit_key
-from groundcontrol.auth.passwords import Passwords
-from groundcontrol.auth.service import AuthService
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.compactor import Compactor
+from groundcontrol import local_api
+from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.passwords import Passwords
+from groundcontrol.access.service import AuthService
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.agents import socket as agents_socket
+from groundcontrol.agents.corruption import Damages
+from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.ingest import Ingest
+from groundcontrol.agents.interfaces import Collaborators
+from groundcontrol.agents.node_tables import Facts
+from groundcontrol.agents.quota import Quotas
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.store import HubFacts
+from groundcontrol.agents.watch_leases import Watching
 from groundcontrol.config import Config
-from groundcontrol.datadir import PID_NAME, check_folders
-from groundcontrol.deployments.files import bundle_version
+from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
+from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.ids import HubId
+from groundcontrol.data_dir import PID_NAME, check_folders
+from groundcontrol.deployments import invites_api as invites_http
+from groundcontrol.deployments.agent_updates import UpdateService
+from groundcontrol.deployments.install_script import Invitations, install_script
 from groundcontrol.deployments.joining import Joining
-from groundcontrol.deployments.leaving import Ways
-from groundcontrol.deployments.script import Invitations, install_script
+from groundcontrol.deployments.node_files import bundle_version
+from groundcontrol.deployments.run import Spider
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.updates import UpdateService
-from groundcontrol.deployments.work import Spider
-from groundcontrol.domain.ids import HubId
-from groundcontrol.errors import ConfigError, StoreError, StoreFull, VaultError
-from groundcontrol.figures import Counting, figures
-from groundcontrol.fleet.damage import Damages
-from groundcontrol.fleet.door import AgentDoor
-from groundcontrol.fleet.facts import Facts
-from groundcontrol.fleet.ingest import Ingest
-from groundcontrol.fleet.interest import Watching
-from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.ports import Collaborators
-from groundcontrol.fleet.quota import Quotas
-from groundcontrol.fleet.registry import Registry
-from groundcontrol.janitor import Janitor
+from groundcontrol.deployments.session_removal import Ways
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.housekeeping import Janitor
 from groundcontrol.jobs.dispatch import Dispatch
 from groundcontrol.jobs.receive import Receiver
+from groundcontrol.jobs.requests import check_policy
 from groundcontrol.jobs.service import JobService
-from groundcontrol.jobs.wishes import check_policy
 from groundcontrol.lifecycle import (
     Keeper,
     LoopLag,
@@ -59,19 +63,18 @@ from groundcontrol.lifecycle import (
     share_the_interpreter,
     trim_memory,
 )
-from groundcontrol.refusals import Refusals
+from groundcontrol.metrics_export import Counting, figures
+from groundcontrol.samples.compactor import Compactor
 from groundcontrol.settings import SETTINGS
-from groundcontrol.store.base import HubFacts, Store
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.slices import SLICES
+from groundcontrol.stores import Store
 from groundcontrol.vault import KeyringStore, Vault, open_vault
-from groundcontrol.web import ws_agent
-from groundcontrol.web.control import SOCKET_NAME, listen
+from groundcontrol.web import health
 from groundcontrol.web.costs import Costs
-from groundcontrol.web.http import health, local
-from groundcontrol.web.http import invites as invites_http
+from groundcontrol.web.local_socket import SOCKET_NAME, listen
 from groundcontrol.web.server import GATE, LIVE, build_app, make_runner
 from groundcontrol.web.services import Services
-from majortom.bundle import BundleError, read_bundle
+from majortom.build.bundle import BundleError, read_bundle
 from spider.clock import Clock, SystemClock
 from spider.logs import event, set_up
 from spider.version import VERSION
@@ -293,7 +296,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         outvoted=registry.outvoted, onward=onward.now,
     )  # fmt: skip
     compactor = Compactor(store.metrics, clock, janitor.may_compact, store.nodes.id_of)
-    app = build_app(services, routes=local.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
+    app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
     runner = make_runner(app)
     counting = Counting(
         registry, ingest, dispatch, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
@@ -302,7 +305,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: figures(counting))
     app.add_routes(
         [
-            web.get("/ws", ws_agent.handler(door, config.trusted_proxies)),
+            web.get("/ws", agents_socket.handler(door, config.trusted_proxies)),
             web.get("/install.sh", invites_http.script(services)),
             web.get("/healthz", health.healthz(vitals)),
             web.get("/metrics", health.metrics(vitals, app[GATE], config.metrics_token)),

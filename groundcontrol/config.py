@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from groundcontrol.domain.history import Retention, fault_of
-from groundcontrol.domain.users import TOTP_RULES, TotpRule
-from groundcontrol.errors import ConfigError
+from groundcontrol.access.model import TOTP_RULES, TotpRule
+from groundcontrol.core.errors import ConfigError
+from groundcontrol.samples.model import Retention, fault_of
 from groundcontrol.settings import SETTINGS, Setting, serve_parser
 from groundcontrol.vault import check_secret
 from spider.wire.certificates import read_pins

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Final, Literal, NamedTuple, NoReturn
 
-from groundcontrol.domain.users import TOTP_RULES
-from groundcontrol.errors import ConfigError
+from groundcontrol.access.model import TOTP_RULES
+from groundcontrol.core.errors import ConfigError
 
 
 class Setting(NamedTuple):

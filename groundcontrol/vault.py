@@ -29,8 +29,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.errors import ConfigError, VaultError
+from groundcontrol.core.errors import ConfigError, VaultError
+from groundcontrol.core.secrets import SealedRecord
 from spider.wire.ids import from_text, is_id, new_random_id, to_text
 
 ROUNDS: Final = 200
@@ -93,7 +93,7 @@ class NewKeyring(NamedTuple):
 
 
 class KeyringReader(Protocol):
-    """What is needed of the store to open a keyring (`groundcontrol.store.base.SecretStore`)."""
+    """What is needed of the store to open a keyring (`groundcontrol.stores.SecretStore`)."""
 
     async def keyring(self) -> bytes | None: ...
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...

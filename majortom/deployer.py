@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import asyncssh
 
-from majortom.base import HostKey, Reporter, Target, VerifySession
-from majortom.connect import AddressRule, Connector, Limits
 from majortom.errors import failure
 from majortom.install import Installation, Installed, PayloadMaker, Wish
+from majortom.interfaces import HostKey, Reporter, Target, VerifySession
 from majortom.remove import Removal
-from majortom.session import Restart, Steps
+from majortom.ssh.connect import AddressRule, Connector, Limits
+from majortom.ssh.login_steps import Restart, Steps
 from spider.clock import Clock
 
 T = TypeVar("T")

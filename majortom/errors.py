@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from majortom.base import DeployError, StepName
+from majortom.interfaces import DeployError, StepName
 from spider.wire.text import UNSEEN_CHAR
 
 MESSAGES: Final[dict[str, str]] = {

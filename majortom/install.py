@@ -11,14 +11,14 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, NamedTuple
 
-from majortom import shell, upload
-from majortom.base import DeployError, HostKey, Payload, Reporter, Target, VerifySession
-from majortom.connect import Connector, Limits
 from majortom.errors import failure, one_line
+from majortom.interfaces import DeployError, HostKey, Payload, Reporter, Target, VerifySession
 from majortom.plan import Plan, check_open, plan_install, upload_files, with_launcher
 from majortom.probe import Probe, parse_probe, summary
-from majortom.session import Restart, Steps, Way, enter, enter_again, find_way, finish_anyway
-from majortom.shell import Login
+from majortom.ssh import shell, upload
+from majortom.ssh.connect import Connector, Limits
+from majortom.ssh.login_steps import Restart, Steps, Way, enter, enter_again, find_way, finish_anyway
+from majortom.ssh.shell import Login
 from spider.clock import Clock
 from spider.logs import event
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from majortom.base import Payload, StepName
 from majortom.errors import failure
+from majortom.interfaces import Payload, StepName
 from majortom.probe import Existing, Probe
 
 MIN_SYSTEMD: Final = 239
@@ -166,7 +166,7 @@ def unit_names(probe: Probe, *, launcher: bool) -> tuple[str, ...]:
 
 
 def upload_files(payload: Payload, units: Mapping[str, str], probe: Probe) -> dict[str, bytes]:
-    """Everything that is copied to the server, by the name that `scripts/node.sh` knows it under.
+    """Everything that is copied to the server, by the name that `remote/node.sh` knows it under.
 
     Args:   units: unit files by name, as they are shipped.
     Raises: ValueError: the version is not a plain word; it becomes the name of a folder.

@@ -1,4 +1,4 @@
-"""What a server is and has, as `scripts/probe.sh` found it."""
+"""What a server is and has, as `remote/probe.sh` found it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from majortom.base import StepName
 from majortom.errors import failure, one_line
+from majortom.interfaces import StepName
 
 
 class Folder(NamedTuple):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from majortom import shell
-from majortom.base import HostKey, Reporter, Target
-from majortom.connect import Connector, Limits
 from majortom.errors import failure
-from majortom.session import Restart, Steps, Way, enter, find_way
+from majortom.interfaces import HostKey, Reporter, Target
+from majortom.ssh import shell
+from majortom.ssh.connect import Connector, Limits
+from majortom.ssh.login_steps import Restart, Steps, Way, enter, find_way
 
 
 class Removal:

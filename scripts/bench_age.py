@@ -11,7 +11,7 @@ from typing import NamedTuple
 import aiohttp
 import msgspec
 
-from groundcontrol.web import schema
+from groundcontrol.nodes.views import FleetChange
 from scripts.bench_fleet import SIZES, a_fleet, browsers, cpu_s
 from tests.support.hub import HubProcess
 
@@ -25,7 +25,7 @@ Moment = tuple[str, int]
 """A node, and the milliseconds at which it measured."""
 
 _HEAD = msgspec.msgpack.Decoder(tuple[str, dict[str, msgspec.Raw]])
-_CHANGE = msgspec.msgpack.Decoder(schema.FleetChange)
+_CHANGE = msgspec.msgpack.Decoder(FleetChange)
 
 
 class Seen(NamedTuple):

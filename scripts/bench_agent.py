@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from groundcontrol.fleet.codec import CODEC
-from majortom.bundle import build_bundle
+from groundcontrol.agents.codec import CODEC
+from majortom.build.bundle import build_bundle
 from scripts.bench_measure import free_port, started
 from spider.wire import ids
 from spider.wire.frames import SUBPROTOCOL, Ack, InstalledPackages, Layout, Message, Pack, PackagesHeld, Table, Updates, Watch, Welcome
@@ -214,7 +214,7 @@ class Agent(NamedTuple):
 
 def memory_settings() -> dict[str, str]:
     """What every way of starting Spider tells glibc, out of the unit."""
-    unit = (resources.files("majortom") / "units/stardust-spider.service").read_text()
+    unit = (resources.files("majortom") / "remote/units/stardust-spider.service").read_text()
     found = next(line for line in unit.splitlines() if line.startswith("Environment=MALLOC_"))
     return dict(word.split("=", 1) for word in found.removeprefix("Environment=").split())
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from groundcontrol.web.live.connection import COSTS
-from groundcontrol.web.routes import ROOT, ROUTES
+from groundcontrol.slices import ROUTES, TOPICS
+from groundcontrol.web.routes import ROOT
 from spider.wire.frames import LogAck, Table
 from tests.support.agent import IDENTITY, QUESTION, agents, layout_of, pack_of
 from tests.support.attack_tools import ask, attackers, meanwhile, try_password
@@ -107,7 +107,7 @@ async def costs() -> Results:
                         return (await ask(http, method, ROOT + path, body, Authorization=f"Bearer {token}", **key)).status
 
                     lines += await _measure(hub, owner, f"{route.method} {route.path.removeprefix('/')}", [call] * CALLS)
-            for number, topic in enumerate(topic for topic, cost in COSTS.items() if cost != "small"):
+            for number, topic in enumerate(kind for kind, topic in TOPICS.items() if topic.cost != "small"):
                 async with _user(hub, len(dear) + number) as (http, token), _sockets(http, token) as sockets:
                     name = f"node:{fleet.nodes[0]}" if topic == "node" else topic
                     calls = [_subscribing(socket, name) for socket in sockets]

@@ -18,7 +18,7 @@ import aiohttp
 
 from scripts.bench_fleet import browsers
 from scripts.bench_measure import cpu_seconds
-from spider.sampler import layout_of
+from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_rows
 from spider.wire.frames import CODING_PLAIN, STREAM_LIVE, Layout, Pack, Row, Welcome
 from spider.wire.session import Link, NodeOpening

@@ -7,7 +7,7 @@ import os
 import statistics
 import time
 
-from groundcontrol.fleet.codec import CODEC
+from groundcontrol.agents.codec import CODEC
 from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys
 from spider.wire.session import HubOpening, NodeOpening

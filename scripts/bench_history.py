@@ -16,16 +16,16 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from groundcontrol.compactor import MOST_PARTS
-from groundcontrol.domain.history import LayoutRow, StoredPack
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.nodes import NewNode, Session
-from groundcontrol.domain.scope import Actor, Scope
-from groundcontrol.fleet.intake import layout_id
-from groundcontrol.history.rows import RowChunk
-from groundcontrol.history.window import WindowBuilder
-from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.agents.validation import layout_id
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.nodes.model import NewNode, Session
+from groundcontrol.samples.chunks.row_table import RowChunk
+from groundcontrol.samples.compactor import MOST_PARTS
+from groundcontrol.samples.model import LayoutRow, StoredPack
+from groundcontrol.samples.query import WindowBuilder
+from groundcontrol.stores import Store
 from spider.clock import SystemClock
 from spider.wire.codec import pack_rows
 from spider.wire.frames import Row

@@ -22,8 +22,8 @@ from typing import Any
 import aiohttp
 import msgpack
 
-from spider.jobfiles import LOG, RUN, Result, write_result
-from spider.terminal import Log
+from spider.jobs.files import LOG, RUN, Result, write_result
+from spider.root.terminal import Log
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import Order
 from tests.support import lab as labs

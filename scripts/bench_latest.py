@@ -8,15 +8,15 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import cast
 
-from groundcontrol.bus.base import Topic
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.history import LayoutRow
-from groundcontrol.domain.ids import HubId, NodeId
-from groundcontrol.fleet.intake import KnownLayout
-from groundcontrol.fleet.registry import Registry
-from groundcontrol.fleet.session import AgentSession
-from groundcontrol.store.base import Store
-from groundcontrol.web.views import packed_summary, samples, summary
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.validation import KnownLayout
+from groundcontrol.core.bus import Topic
+from groundcontrol.core.ids import HubId, NodeId
+from groundcontrol.nodes.views import sample_views, summary_json, summary_msgpack
+from groundcontrol.samples.model import LayoutRow
+from groundcontrol.stores import Store
 from scripts.bench_history import Trace, traces
 from spider.clock import SystemClock
 from spider.wire.frames import Row
@@ -80,15 +80,15 @@ def latest_1000(count: int = NODES, rounds: int = ROUNDS) -> Results:
     crowd = _Crowd(traces(), count)
     registry, nodes = crowd.registry, crowd.names()
     asked: dict[str, Callable[[], object]] = {
-        "packed": lambda: [packed_summary(registry.summary(node)) for node in nodes],
-        "packed_again": lambda: [packed_summary(registry.summary(node)) for node in nodes],
-        "json": lambda: [summary(registry.summary(node, written=True)) for node in nodes],
-        "json_again": lambda: [summary(registry.summary(node, written=True)) for node in nodes],
+        "packed": lambda: [summary_msgpack(registry.summary(node)) for node in nodes],
+        "packed_again": lambda: [summary_msgpack(registry.summary(node)) for node in nodes],
+        "json": lambda: [summary_json(registry.summary(node, written=True)) for node in nodes],
+        "json_again": lambda: [summary_json(registry.summary(node, written=True)) for node in nodes],
     }
     took: dict[str, list[float]] = {name: [] for name in ("everything", "arrival", *asked)}
     for second in range(rounds):
         took["arrival"].append(_ms(lambda at=second: crowd.speak(at)))
-        took["everything"].append(_ms(lambda: [samples(registry.latest(node)) for node in nodes]))
+        took["everything"].append(_ms(lambda: [sample_views(registry.latest(node)) for node in nodes]))
         for name, ask in asked.items():
             took[name].append(_ms(ask))
     versus = statistics.median(took.pop("everything"))

@@ -11,7 +11,7 @@ import os
 import statistics
 from pathlib import Path
 
-from majortom.bundle import build_bundle
+from majortom.build.bundle import build_bundle
 from tests.support import lab as labs
 
 ROUNDS = 9
@@ -23,7 +23,7 @@ _TIMED = """
 import json, resource, subprocess, sys, time
 sys.path.insert(0, sys.argv[1])
 from spider.packages import detect
-from spider.packages.base import ENVIRONMENT
+from spider.packages.interfaces import ENVIRONMENT
 OWN = {
     "apt": ["apt-get", "-s", "dist-upgrade"],
     "dnf": ["dnf", "-C", "--assumeno", "upgrade"],

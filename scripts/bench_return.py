@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from spider.backoff import HEALTHY_S, Backoff
+from spider.hub.backoff import HEALTHY_S, Backoff
 
 NODES = 1000
 AWAY_S = (30, 120, 600)

@@ -19,13 +19,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from groundcontrol.fleet.codec import decode_rows
-from majortom.bundle import MAX_BUNDLE_BYTES, build_bundle
+from groundcontrol.agents.codec import decode_rows
+from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
 from scripts.bench_agent import Agent, BareHub, Traffic, agent
 from scripts.bench_crowd import crowd
 from scripts.bench_measure import line, rss_bytes, shares
 from scripts.bench_rivals import exporter, netdata
-from spider.collectors.linux import linux_collectors
+from spider.sampling.collectors.linux import linux_collectors
 from spider.wire.metrics import parse_series
 
 SETTLE_S = 8.0

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from groundcontrol.web.routes import ROOT
-from spider.inventory import digest_of
+from spider.reports.package_sync import digest_of
 from spider.wire.frames import SUBPROTOCOL, InstalledPackages, JobProgress, LogAck, Table
 from tests.support.agent import IDENTITY, QUESTION, AgentClosed, agents
 from tests.support.attack_tools import addresses, ask, attackers, figure, hashes, meanwhile, try_password

@@ -8,11 +8,11 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from groundcontrol.domain.facts import FactTable
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.nodes import NewNode
-from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.tables import FactTable
+from groundcontrol.nodes.model import NewNode
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id
 

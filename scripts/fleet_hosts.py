@@ -8,9 +8,9 @@ import random
 import time
 from pathlib import Path
 
-from spider.collectors.base import Collector
-from spider.collectors.tabular import Reading
 from spider.packages.plan import Planned
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.table_reader import Reading
 from spider.version import VERSION
 from spider.wire.frames import Identity
 from spider.wire.metrics import METRICS, parse_series

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spider.files import create_once
-from spider.jobfiles import LOG, PLAN, PLANNED, PROGRESS, RUN, Progress, Result, write_document, write_progress, write_result
+from spider.jobs.files import LOG, PLAN, PLANNED, PROGRESS, RUN, Progress, Result, write_document, write_progress, write_result
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.wire.orders import HEAD_BYTES, Order, OrderError, check_order, frame_length, order_body, parse_order

@@ -25,21 +25,21 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from groundcontrol.history.packs import unpack
+from groundcontrol.samples.chunks.pack_codec import unpack
 from scripts.fleet_hosts import ROLES, Host, SimulatedCollector, SimulatedProcesses, SimulatedUpdates, install
 from scripts.fleet_jobs import SimulatedLauncher
-from spider.backoff import Backoff
 from spider.clock import Clock, SystemClock
 from spider.config import Config, parse_url
-from spider.inventory import Inventory
-from spider.jobs import Jobs
-from spider.link import HubLink
-from spider.outbox import Outbox
-from spider.sampler import Sampler, phase_ms_of
-from spider.spool import Spool
-from spider.spoolfiles import Folder
-from spider.tables import Tables
-from spider.websocket import WebSocket, WebSocketError, connect
+from spider.hub.backoff import Backoff
+from spider.hub.link import HubLink
+from spider.hub.outbox import Outbox
+from spider.hub.websocket import WebSocket, WebSocketError, connect
+from spider.jobs.tracker import Jobs
+from spider.reports.package_sync import Inventory
+from spider.reports.table_reporter import Tables
+from spider.sampling.sampler import Sampler, phase_ms_of
+from spider.spool.files import Folder
+from spider.spool.spool import Spool
 from spider.wire.certificates import read_pins
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import STREAM_LIVE, SUBPROTOCOL, Gap, Late, Layout, Message, Pack, PackagesHeld, Updates, Watch

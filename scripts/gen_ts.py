@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes capsule/src/wire/schema.gen.ts from groundcontrol/web/schema/, the metric catalogue and the error codes,
+"""Writes capsule/src/wire/schema.gen.ts from the hub's `views.py` modules, the metric catalogue and the error codes,
 and capsule/src/core/jobs/verbs.gen.ts and verb-titles.gen.ts from the catalogue of verbs.
 
 scripts/gen_ts.py           write the files
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import itertools
 import json
 import sys
@@ -24,13 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "capsule" / "src"
 sys.path.insert(0, str(ROOT))
 
-from groundcontrol import errors  # noqa: E402  # the checkout is put on the path first
-from groundcontrol.domain import summary, verbs  # noqa: E402
-from groundcontrol.web import schema  # noqa: E402
+from groundcontrol.core import errors, verbs  # noqa: E402  # the checkout is put on the path first
+from groundcontrol.nodes import summary  # noqa: E402
+from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
 from spider.wire.verbs import NONE, READONLY, VERBS  # noqa: E402
 
-HEAD = """// Made by scripts/gen_ts.py from groundcontrol/web/schema/: never edited by hand.
+HEAD = """// Made by scripts/gen_ts.py from the hub's `views.py` modules: never edited by hand.
 """
 
 SCALARS: dict[object, str] = {
@@ -43,7 +44,7 @@ SCALARS: dict[object, str] = {
     type(None): "null",
 }
 
-VERBS_HEAD = """// Made by scripts/gen_ts.py from spider/wire/verbs.py and groundcontrol/domain/verbs.py: never edited by hand.
+VERBS_HEAD = """// Made by scripts/gen_ts.py from spider/wire/verbs.py and groundcontrol/core/verbs.py: never edited by hand.
 
 import { t } from "../text/i18n";
 
@@ -137,15 +138,22 @@ def field_docs(source: str) -> dict[tuple[str, str], str]:
 
 
 def sources() -> list[Path]:
-    """The modules of the schema."""
-    return sorted(path for path in Path(schema.__file__).parent.glob("*.py") if path.name != "__init__.py")
+    """The modules with messages: `views.py`, `*_views.py` and `web/answer.py` of the hub."""
+    hub = ROOT / "groundcontrol"
+    return [hub / "web/answer.py", *sorted(path for path in hub.rglob("*views.py"))]
 
 
-def structs() -> Iterator[type[msgspec.Struct]]:
-    """Every message of the schema, sorted by module and name."""
-    for value in vars(schema).values():
-        if isinstance(value, type) and issubclass(value, (schema.Body, schema.Answer)) and value not in (schema.Body, schema.Answer):
-            yield value
+def structs() -> list[type[msgspec.Struct]]:
+    """Every message, by name."""
+    found: dict[str, type[msgspec.Struct]] = {}
+    for path in sources():
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for name, value in vars(module).items():
+            if isinstance(value, type) and issubclass(value, (Body, Answer)) and value not in (Body, Answer):
+                known = found.setdefault(name, value)
+                if known is not value:
+                    raise ValueError(f"two messages have the name {name}")
+    return [found[name] for name in sorted(found)]
 
 
 def interface(struct: type[msgspec.Struct], docs: dict[tuple[str, str], str]) -> str:
@@ -154,7 +162,7 @@ def interface(struct: type[msgspec.Struct], docs: dict[tuple[str, str], str]) ->
     own_doc = struct.__doc__ if "__doc__" in vars(struct) else None
     lines = [comment(own_doc) + f"export interface {struct.__name__} {{"]
     for info in msgspec.structs.fields(struct):
-        optional = "?" if issubclass(struct, schema.Body) and not info.required else ""
+        optional = "?" if issubclass(struct, Body) and not info.required else ""
         doc = comment(docs.get((struct.__name__, info.name)), "  ")
         lines.append(f"{doc}  {info.encode_name}{optional}: {render(hints[info.name])};")
     if len(lines) == 1:

@@ -25,8 +25,8 @@ from typing import Any, Final, TextIO
 import aiohttp
 
 from groundcontrol.config import Config
-from groundcontrol.errors import ConfigError
-from majortom.bundle import BundleError, read_bundle
+from groundcontrol.core.errors import ConfigError
+from majortom.build.bundle import BundleError, read_bundle
 
 HUB_START_LIMIT_S = 30.0
 STOP_LIMIT_S = 12.0

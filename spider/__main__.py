@@ -8,14 +8,14 @@ from typing import Dict, List, NoReturn, Optional
 from spider.version import VERSION
 
 PROGRAMS: Dict[str, str] = {
-    "launch": "spider.launcher.main",
-    "listen": "spider.openrc.main",
-    "run": "spider.runner.main",
-    "rollback": "spider.updating.main",
-    "uninstall": "spider.uninstall.main",
-    "keys": "spider.rekeying.main",
-    "orders": "spider.launcher.orders",
-    "status": "spider.uninstall.status",
+    "launch": "spider.root.launcher.main",
+    "listen": "spider.root.systemctl_shim.main",
+    "run": "spider.root.runner.main",
+    "rollback": "spider.selfcare.self_update.main",
+    "uninstall": "spider.selfcare.uninstall.main",
+    "keys": "spider.selfcare.rekey.main",
+    "orders": "spider.root.launcher.orders",
+    "status": "spider.selfcare.uninstall.status",
 }
 """The first word of the command line and its program. Each program loads only its own modules."""
 
@@ -33,9 +33,9 @@ def main(argv: Optional[List[str]] = None) -> NoReturn:
 
 
 def _agent(words: List[str]) -> NoReturn:
-    from spider import compiling  # noqa: PLC0415
+    from spider import bytecode_child  # noqa: PLC0415
 
-    compiler = compiling.start_compiler(getattr(__spec__, "loader", None))
+    compiler = bytecode_child.start_compiler(getattr(__spec__, "loader", None))
     import asyncio  # noqa: PLC0415
 
     from spider import logs  # noqa: PLC0415

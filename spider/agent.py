@@ -6,19 +6,19 @@ import os
 import signal
 from typing import Callable, Coroutine, Dict, Optional
 
-from spider.aside import Threads
-from spider.ceiling import EXIT_MEMORY, Ceiling
 from spider.clock import Clock, SystemClock
 from spider.config import Config
-from spider.jobs import Jobs
-from spider.keyfiles import KeyWatch
-from spider.limit import within
-from spider.link import HubLink
+from spider.hub.link import HubLink
+from spider.hub.outbox import Outbox
+from spider.jobs.tracker import Jobs
 from spider.logs import event
-from spider.outbox import Outbox
-from spider.spool import Spool
-from spider.spoolfiles import Folder
-from spider.trusted import place
+from spider.memory_limit import EXIT_MEMORY, Ceiling
+from spider.root.trusted_files import place
+from spider.selfcare.node_keys import KeyWatch
+from spider.spool.files import Folder
+from spider.spool.spool import Spool
+from spider.threads import Threads
+from spider.timeouts import within
 from spider.wire.frames import JobEnded, Message
 from spider.wire.ids import from_text
 
@@ -108,7 +108,7 @@ class _Agent:
         """Load and start what measures, once. At the beginning of a session it is joined before the hub's first word is heard."""
         if self._job_ended is not None:
             return
-        from spider.watching import watching  # noqa: PLC0415 - not before the session
+        from spider.sampling.measurement import watching  # noqa: PLC0415 - not before the session
 
         found = watching(self._config, self._clock, self.link, self._outbox, self._owner)
         self._job_ended = found.job_ended

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from spider.files import read_text
-from spider.ini import read_ini
-from spider.keyfiles import key_file
+from spider.ini_reader import read_ini
+from spider.selfcare.node_keys import key_file
 from spider.version import VERSION
 from spider.wire.certificates import read_pins
 from spider.wire.ids import is_id

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from majortom.bundle import MAX_BUNDLE_BYTES, build_bundle
+from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
 from spider.version import VERSION
 from tests.support.bundles import shipped_bundle
 
@@ -28,26 +28,21 @@ def _loaded(modules: str) -> list[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
 
-ASKED_FOR = ("spider.journal", "spider.statsd", "spider.terminal", "configparser")
-"""What only some owners ask for, what only jobs need, and what does not stay."""
-
-
 def test_what_measures_is_not_loaded_before_the_session_stands() -> None:
-    first, all_of_it = _loaded("spider.__main__, spider.agent"), _loaded("spider.agent, spider.watching")
+    first, all_of_it = _loaded("spider.__main__, spider.agent"), _loaded("spider.agent, spider.sampling.measurement")
     measuring = (
-        "spider.collectors.",
-        "spider.sampler",
-        "spider.facts",
-        "spider.inventory",
-        "spider.tables",
+        "spider.sampling.collectors.",
+        "spider.sampling.sampler",
+        "spider.reports.host_reports",
+        "spider.reports.package_sync",
+        "spider.reports.table_reporter",
     )
-    assert not [name for name in first if name.startswith((*measuring, *ASKED_FOR))]
+    assert not [name for name in first if name.startswith(measuring)]
     assert all(any(name.startswith(start) for name in all_of_it) for start in measuring)
-    assert not [name for name in all_of_it if name.startswith(ASKED_FOR)]
 
 
 def test_the_agent_loads_nothing_heavy() -> None:
-    loaded = _loaded("spider.agent, spider.watching")
+    loaded = _loaded("spider.agent, spider.sampling.measurement")
     heavy = {"aiohttp", "asyncssh", "sqlite3", "msgspec", "psutil", "groundcontrol", "majortom"}
     assert not {name.partition(".")[0] for name in loaded} & heavy
 
@@ -71,12 +66,30 @@ def test_there_is_no_module_of_odds_and_ends() -> None:
     assert not names & {"utils.py", "helpers.py", "common.py", "manager.py", "utils.ts", "helpers.ts"}
 
 
+PURE = {
+    "model.py",
+    "plans.py",
+    "summary.py",
+    "updates.py",
+    "tables.py",
+    "tiers.py",
+    "query.py",
+    "scope.py",
+    "permissions.py",
+    "text.py",
+    "views.py",
+    "verbs.py",
+}
+"""Names of modules of the hub that only compute."""
 CLOCK_BY_DEFAULT = {("spider/wire/ids.py", "time.time(")}
 """Read only when the caller gives no `now`: an id that is made without one is made at that moment."""
 
 
 def test_pure_code_awaits_nothing_and_reads_no_clock() -> None:
-    pure = [*tracked("groundcontrol/domain/*.py"), *tracked("groundcontrol/history/*.py"), *tracked("spider/wire/*.py")]
+    pure = [path for path in tracked("groundcontrol/*.py") if path.name in PURE] + [
+        *tracked("groundcontrol/samples/chunks/*.py"),
+        *tracked("spider/wire/*.py"),
+    ]
     assert pure
     clocks = r"\b(?:time\.(?:time|monotonic|perf_counter|process_time)(?:_ns)?|(?:datetime|date)\.(?:now|utcnow|today))\("
     banned = re.compile(rf"^\s*(?:async def|await |import (?:socket|asyncio)\b|from time import)|{clocks}|os\.environ", re.MULTILINE)

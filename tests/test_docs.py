@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.errors import HubError
-from groundcontrol.jobs.evidence import _WORDS as JOB_WORDS
+from groundcontrol.core.errors import HubError
+from groundcontrol.events.feed import RECENT_EVENTS
+from groundcontrol.jobs.verdict import _WORDS as JOB_WORDS
+from groundcontrol.nodes.feed import KEPT_FLEET_BYTES
+from groundcontrol.slices import TOPICS
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.connection import ACTIONS, MAX_TOPICS
-from groundcontrol.web.live.feeds import KEPT_BYTES, KEPT_FLEET_BYTES, RECENT_EVENTS
-from groundcontrol.web.live.kept import FIRST_BELOW
+from groundcontrol.web.live.connection import MAX_TOPICS
+from groundcontrol.web.live.replay import FIRST_BELOW
+from groundcontrol.web.live.topics import KEPT_BYTES
 from majortom.errors import MESSAGES
 from scripts.bench import BENCHES, LONG
 from tests.support.promises import PAGES, Holder, carried, holders, promised, rows_of
@@ -122,7 +125,7 @@ def test_every_way_that_a_deployment_fails_stands_in_the_docs() -> None:
     part = text[text.index("## How deployments fail") : text.index("## How jobs end")]
     table = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", part, re.MULTILINE))
     assert table == MESSAGES
-    sources = [(ROOT / "groundcontrol" / "deployments" / name).read_text() for name in ("updates.py", "work.py")]
+    sources = [(ROOT / "groundcontrol" / "deployments" / name).read_text() for name in ("agent_updates.py", "run.py")]
     raised = re.findall(r'(?:_Failed|DeploymentError|DeployError)\(\s*"([a-z_.]+)"', "".join(sources))
     assert set(raised) == set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \|", part, re.MULTILINE))
 
@@ -151,7 +154,9 @@ def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
 
 def test_the_page_of_the_live_socket_names_every_topic_and_what_is_kept() -> None:
     rows = [row for row in rows_of("live.md") if row[0].startswith("`")]
-    assert {row[0].strip("`").partition(":")[0]: row[1].strip("`") for row in rows} == ACTIONS
+    assert {row[0].strip("`").partition(":")[0]: row[1].strip("`") for row in rows} == {
+        kind: topic.action for kind, topic in TOPICS.items()
+    }
     text = (ROOT / "docs" / "live.md").read_text()
     kept = f"({LiveLimits().kept_most:,} changes, {KEPT_BYTES >> 10} KiB, or {KEPT_FLEET_BYTES >> 20} MiB of `fleet`)"
     assert all(said in text for said in (kept, f"{MAX_TOPICS} topics at most", f"2<sup>{FIRST_BELOW.bit_length() - 1}</sup>"))

@@ -11,16 +11,16 @@ import time
 from pathlib import Path
 from typing import Final
 
+from groundcontrol.adapters.sqlite.admin import backup
+from groundcontrol.adapters.sqlite.admin.atomic_replace import is_unfinished
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.cli.client import CliError, shown
-from groundcontrol.cli.folder import become_owner, only_here, read_settings
+from groundcontrol.cli.data_dir import become_owner, only_here, read_settings
+from groundcontrol.cli.file_permissions import reason
+from groundcontrol.cli.formatting import moment
 from groundcontrol.cli.options import add_settings, complain, count, file_path, progress
-from groundcontrol.cli.rights import reason
-from groundcontrol.cli.table import moment
-from groundcontrol.datadir import user_name
-from groundcontrol.errors import ConfigError, HubError
-from groundcontrol.store.sqlite import backup
-from groundcontrol.store.sqlite.inspection import Inspection
-from groundcontrol.store.sqlite.replacing import is_unfinished
+from groundcontrol.core.errors import ConfigError, HubError
+from groundcontrol.data_dir import user_name
 from groundcontrol.vault import fleet_of
 from spider.version import VERSION
 

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from groundcontrol.auth.addresses import is_loopback
+from groundcontrol.access.addresses import is_loopback
+from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.installed import SERVICE, Installed, find_installed
-from groundcontrol.cli.rights import reason
-from groundcontrol.datadir import user_name
-from groundcontrol.web.control import SOCKET_NAME, short_path
+from groundcontrol.data_dir import user_name
+from groundcontrol.web.local_socket import SOCKET_NAME, short_path
 from spider.wire.certificates import PIN_BYTES, is_pinned, public_key_info, read_pins, untrusted
 from spider.wire.ids import is_id
 

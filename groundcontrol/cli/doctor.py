@@ -12,16 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.cli import checkup
-from groundcontrol.cli.checkup import Finding
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere
+from groundcontrol.cli import doctor_checks
 from groundcontrol.cli.client import CliError, Hub, NotReadable, NotYours, shown
-from groundcontrol.cli.folder import Settings, become_owner, given_settings, only_here, read_settings
+from groundcontrol.cli.data_dir import Settings, become_owner, given_settings, only_here, read_settings
+from groundcontrol.cli.doctor_checks import Finding
+from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import add_settings
-from groundcontrol.cli.rights import described
 from groundcontrol.config import Config
-from groundcontrol.errors import ConfigError, HubError
-from groundcontrol.store.sqlite.inspection import Inspection
-from groundcontrol.store.sqlite.readonly import ReadOnlyHere
+from groundcontrol.core.errors import ConfigError, HubError
 
 Found = Finding | Iterable[Finding]
 
@@ -60,39 +60,39 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
         settings = read_settings(args)
     except NotReadable as exc:
         return [Finding("folder" if isinstance(exc, NotYours) else "settings", "problem", exc.found, exc.remedy)]
-    findings = await _look("secret", lambda: checkup.secret_file_finding(Path(secret_file))) if secret_file else []
+    findings = await _look("secret", lambda: doctor_checks.secret_file_finding(Path(secret_file))) if secret_file else []
     config, folder, control = settings.config, settings.data_dir, settings.control_db
-    findings += await _look("settings", lambda: checkup.settings_findings(settings))
-    findings += await _look("sqlite", checkup.sqlite_finding)
-    findings += await _look("bundle", lambda: checkup.bundle_finding(config))
+    findings += await _look("settings", lambda: doctor_checks.settings_findings(settings))
+    findings += await _look("sqlite", doctor_checks.sqlite_finding)
+    findings += await _look("bundle", lambda: doctor_checks.bundle_finding(config))
     if config is not None:
-        findings += await _look("address", lambda: checkup.address_findings(config))
+        findings += await _look("address", lambda: doctor_checks.address_findings(config))
     try:
         become_owner(folder)
     except CliError as exc:
         why = str(exc)
         return [*findings, *await _look("folder", lambda: _unreached(folder, why))]
     if _is_file(folder):  # there is nothing to look at, and whose it is matters not
-        return [*findings, *await _look("folder", lambda: checkup.folder_findings(folder))]
+        return [*findings, *await _look("folder", lambda: doctor_checks.folder_findings(folder))]
     health = await _health(args)
-    findings += await _look("folder", lambda: checkup.folder_findings(folder))
-    findings += await _look("copies", lambda: checkup.copy_findings(control))
-    findings += await _look("folder", lambda: checkup.writable_findings(folder, control.parent))
+    findings += await _look("folder", lambda: doctor_checks.folder_findings(folder))
+    findings += await _look("copies", lambda: doctor_checks.copy_findings(control))
+    findings += await _look("folder", lambda: doctor_checks.writable_findings(folder, control.parent))
     findings += await _look(
-        "folder", lambda: checkup.lasting_findings(folder, control.parent, allowed=config is None or config.allow_volatile)
+        "folder", lambda: doctor_checks.lasting_findings(folder, control.parent, allowed=config is None or config.allow_volatile)
     )
-    findings += await _look("space", lambda: checkup.space_findings(folder, control.parent))
-    findings += await _look("hub", lambda: checkup.lock_finding(folder, health))
-    denied = await _look("database", lambda: checkup.rights_findings(folder, control))
+    findings += await _look("space", lambda: doctor_checks.space_findings(folder, control.parent))
+    findings += await _look("hub", lambda: doctor_checks.lock_finding(folder, health))
+    denied = await _look("database", lambda: doctor_checks.rights_findings(folder, control))
     if denied:  # nothing is known of what nobody could read
         return [*findings, *denied]
-    findings += await _look("database", lambda: checkup.database_findings(settings))
+    findings += await _look("database", lambda: doctor_checks.database_findings(settings))
     return [*findings, *await _inside(settings)]
 
 
 def _unreached(folder: Path, why: str) -> Iterable[Finding]:
     """Why nothing can be looked at as the folder's owner; of a folder that is none, what is the matter with it."""
-    return [Finding("folder", "problem", why, _RIGHTS)] if os.path.isdir(folder) else checkup.folder_findings(folder)
+    return [Finding("folder", "problem", why, _RIGHTS)] if os.path.isdir(folder) else doctor_checks.folder_findings(folder)
 
 
 def _is_file(folder: Path) -> bool:
@@ -107,7 +107,7 @@ async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> lis
             found = await found
         return [found] if isinstance(found, Finding) else list(found)
     except ReadOnlyHere as exc:
-        return [Finding(check, "problem", str(exc), checkup.REMOUNT)]
+        return [Finding(check, "problem", str(exc), doctor_checks.REMOUNT)]
     except (ConfigError, HubError) as exc:
         return [Finding(check, "problem", str(exc), _RESTORE)]
     except PermissionError as exc:
@@ -125,25 +125,25 @@ async def _inside(settings: Settings) -> list[Finding]:
     except (ConfigError, HubError) as exc:
         return [Finding("database", "problem", str(exc), _RESTORE)]
     async with inspection:
-        findings = await _look("schema", lambda: checkup.schema_finding(inspection))
+        findings = await _look("schema", lambda: doctor_checks.schema_finding(inspection))
         if findings[0].state == "problem":
             return findings
-        findings += await _look("database", lambda: checkup.start_findings(inspection))
-        findings += await _look("records", lambda: checkup.records_finding(settings.control_db))
+        findings += await _look("database", lambda: doctor_checks.start_findings(inspection))
+        findings += await _look("records", lambda: doctor_checks.records_finding(settings.control_db))
         if settings.config is not None and settings.secret_given:
             findings += await _look("keyring", partial(_sealed, settings.config, inspection))
-        findings += await _look("clock", lambda: checkup.clock_finding(inspection, time.time()))
-        findings += await _look("password", lambda: checkup.password_finding(inspection))
-        findings += await _look("units", lambda: checkup.units_finding(inspection))
-        findings += await _look("agents", lambda: checkup.agents_finding(inspection, settings.config))
+        findings += await _look("clock", lambda: doctor_checks.clock_finding(inspection, time.time()))
+        findings += await _look("password", lambda: doctor_checks.password_finding(inspection))
+        findings += await _look("units", lambda: doctor_checks.units_finding(inspection))
+        findings += await _look("agents", lambda: doctor_checks.agents_finding(inspection, settings.config))
         return findings
 
 
 async def _sealed(config: Config, inspection: Inspection) -> list[Finding]:
-    finding, vault = await checkup.keyring_finding(config, inspection)
+    finding, vault = await doctor_checks.keyring_finding(config, inspection)
     if vault is None:
         return [finding]
-    return [finding, *await _look("audit", lambda: checkup.audit_finding(inspection, vault))]
+    return [finding, *await _look("audit", lambda: doctor_checks.audit_finding(inspection, vault))]
 
 
 async def _health(args: argparse.Namespace) -> str | None:

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Final
 
 from groundcontrol.cli.client import CliError
-from groundcontrol.cli.table import table
+from groundcontrol.cli.formatting import table
 
 ABOUT: Final = {
     "Caddyfile": "a TLS proxy in front of the hub: Caddy",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from groundcontrol.cli.commands import VERBS, find, overview, parser_of
 from groundcontrol.cli.options import UsageError
-from groundcontrol.cli.verbs import VERBS, find, overview, parser_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

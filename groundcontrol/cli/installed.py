@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from groundcontrol.cli.rights import described
-from groundcontrol.errors import ConfigError
+from groundcontrol.cli.file_permissions import described
+from groundcontrol.core.errors import ConfigError
 from groundcontrol.settings import SETTINGS, serve_parser
 
 SERVICE: Final = "stardust-hub"

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.formatting import MISSING, moment, table
 from groundcontrol.cli.options import UsageError
-from groundcontrol.cli.table import MISSING, moment, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.client import node_of as find_node
+from groundcontrol.cli.formatting import MISSING, moment, table
 from groundcontrol.cli.options import UsageError, count
 from groundcontrol.cli.run import follow_batch, follow_job, plan_text, report
-from groundcontrol.cli.table import MISSING, moment, table
 from groundcontrol.cli.watch import Watch, deployment_line, end_of_deployment
 from spider.wire.ids import is_id
 

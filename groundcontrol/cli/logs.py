@@ -6,8 +6,8 @@ import argparse
 import json
 
 from groundcontrol.cli.client import Hub, node_of
+from groundcontrol.cli.formatting import moment, table
 from groundcontrol.cli.options import count
-from groundcontrol.cli.table import moment, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Final
 
 from groundcontrol.cli.client import UNREACHABLE, CliError
+from groundcontrol.cli.commands import Verb, find, module_of, parser_of
+from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import UsageError, complain, parse, wants_json
-from groundcontrol.cli.rights import described
-from groundcontrol.cli.verbs import Verb, find, module_of, parser_of
-from groundcontrol.errors import ConfigError, HubError
+from groundcontrol.core.errors import ConfigError, HubError
 from spider.version import VERSION
 
 EXIT_FAILED: Final = 1

@@ -10,8 +10,8 @@ from typing import Any
 from groundcontrol.cli import removal
 from groundcontrol.cli.client import CliError, Hub, shown
 from groundcontrol.cli.each import each_node
+from groundcontrol.cli.formatting import MISSING, age, figure, percent, ratio, table
 from groundcontrol.cli.options import UsageError
-from groundcontrol.cli.table import MISSING, age, figure, percent, ratio, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,13 +9,13 @@ import sys
 import time
 from typing import Final
 
+from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.cli.client import CliError, Hub
-from groundcontrol.cli.folder import become_owner, need, only_here, read_settings
+from groundcontrol.cli.data_dir import become_owner, need, only_here, read_settings
 from groundcontrol.cli.options import add_act, add_acts, add_settings
 from groundcontrol.config import Config
-from groundcontrol.errors import ConfigError
+from groundcontrol.core.errors import ConfigError
 from groundcontrol.lifecycle import harden
-from groundcontrol.store.sqlite import open_database
 from groundcontrol.vault import Recovery, create_keyring, parse_recovery
 from spider.clock import SystemClock
 

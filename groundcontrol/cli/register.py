@@ -6,7 +6,7 @@ import argparse
 import os
 
 from groundcontrol.cli.client import CliError
-from groundcontrol.deployments.script import install_script
+from groundcontrol.deployments.install_script import install_script
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

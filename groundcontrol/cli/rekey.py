@@ -11,7 +11,7 @@ from typing import Any, Final
 from groundcontrol.cli.client import Hub, node_of, shown
 from groundcontrol.cli.run import tell_ordered
 from groundcontrol.cli.watch import Watch
-from groundcontrol.domain.jobs import TERMINAL
+from groundcontrol.jobs.model import TERMINAL
 
 POLL_S: Final = 0.25
 BACK_LIMIT_S: Final = 90.0

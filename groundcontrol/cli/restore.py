@@ -12,22 +12,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from groundcontrol.adapters.sqlite.admin import backup
+from groundcontrol.adapters.sqlite.admin.atomic_replace import WORK, finish, is_unfinished, replace
+from groundcontrol.adapters.sqlite.admin.backup import Manifest, samples_beside
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.adapters.sqlite.admin.post_restore import Settled
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.adapters.sqlite.engine.data_files import check_names, lock_folders, make_private_folder
 from groundcontrol.cli.client import CliError, shown
-from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.data_dir import become_owner, lock_holder, need, only_here, open_vault_of, read_settings
+from groundcontrol.cli.formatting import moment
 from groundcontrol.cli.options import add_settings, file_path, progress
-from groundcontrol.cli.table import moment
 from groundcontrol.cli.typed import given_secret
 from groundcontrol.config import Config, Secret
-from groundcontrol.datadir import check_folders, user_name
-from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
-from groundcontrol.errors import ConfigError
+from groundcontrol.core.errors import ConfigError
+from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
+from groundcontrol.data_dir import check_folders, user_name
 from groundcontrol.lifecycle import harden
-from groundcontrol.store.sqlite import backup, open_database
-from groundcontrol.store.sqlite.backup import Manifest, samples_beside
-from groundcontrol.store.sqlite.files import check_names, lock_folders, make_private_folder
-from groundcontrol.store.sqlite.inspection import Inspection
-from groundcontrol.store.sqlite.replacing import WORK, finish, is_unfinished, replace
-from groundcontrol.store.sqlite.restored import Settled
 from groundcontrol.vault import Vault, open_existing_vault, prepare_rotation
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id

@@ -12,18 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from groundcontrol.adapters.sqlite.admin import backup
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection, KeptCredential, copy_database
+from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.cli.backup import check_target, fleet_in, named
 from groundcontrol.cli.client import CliError, shown
-from groundcontrol.cli.folder import become_owner, lock_holder, need, only_here, read_settings
+from groundcontrol.cli.data_dir import become_owner, lock_holder, need, only_here, read_settings
 from groundcontrol.cli.options import add_settings, file_path, progress
 from groundcontrol.cli.typed import answered, given_secret
 from groundcontrol.config import Config, Secret
-from groundcontrol.datadir import check_folders
-from groundcontrol.domain.scope import DEFAULT_ORG, Actor, Scope
-from groundcontrol.errors import ConfigError
+from groundcontrol.core.errors import ConfigError
+from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
+from groundcontrol.data_dir import check_folders
 from groundcontrol.lifecycle import harden
-from groundcontrol.store.sqlite import Database, backup, open_database
-from groundcontrol.store.sqlite.inspection import Inspection, KeptCredential, copy_database
 from groundcontrol.vault import check_secret, open_existing_vault, prepare_rotation
 from spider.clock import SystemClock
 from spider.version import VERSION

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from groundcontrol.cli.client import CliError, Hub, is_meant, node_of, shown
+from groundcontrol.cli.formatting import MISSING, table
 from groundcontrol.cli.options import UsageError
-from groundcontrol.cli.table import MISSING, table
 from groundcontrol.cli.terminal import Cleaner
 from groundcontrol.cli.watch import Watch
-from groundcontrol.domain.jobs import TERMINAL
-from groundcontrol.domain.verbs import JOBS, PLANNED
+from groundcontrol.core.verbs import JOBS, PLANNED
+from groundcontrol.jobs.model import TERMINAL
 from spider.wire.verbs import NONE, VERBS
 
 POLL_S: Final = 0.25

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 
 from groundcontrol.cli.client import CliError, Hub, shown
-from groundcontrol.cli.table import UPDATE_OUTDATED, named_agents
+from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:

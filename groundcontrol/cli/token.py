@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.formatting import MISSING, age, moment, table
 from groundcontrol.cli.options import add_act, add_acts
-from groundcontrol.cli.table import MISSING, age, moment, table
 from groundcontrol.cli.user import ROLES, add_grants, grants_of
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from groundcontrol.cli.client import CliError
 from groundcontrol.config import Secret
-from groundcontrol.errors import ConfigError
+from groundcontrol.core.errors import ConfigError
 from groundcontrol.vault import check_secret
 
 _LIMIT_BYTES: Final = 4096

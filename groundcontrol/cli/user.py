@@ -7,8 +7,8 @@ import json
 from typing import Any, Final
 
 from groundcontrol.cli.client import CliError, Hub, shown
+from groundcontrol.cli.formatting import MISSING, age, table
 from groundcontrol.cli.options import add_act, add_acts
-from groundcontrol.cli.table import MISSING, age, table
 
 ROLES: Final = ("admin", "operator", "viewer")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Final, NamedTuple, Protocol
 
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.secret_store import SecretStore
+from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.deployments.model import DeploymentRequest, HostKey, JumpRequest
 from groundcontrol.deployments.requests import CREDENTIALS
-from groundcontrol.domain.deployments import DeploymentRequest, HostKey, JumpRequest
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.scope import Scope
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.store.base import SecretStore
 
 TABLE: Final = "credential"
 _WAY: Final = "way"

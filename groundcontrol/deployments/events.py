@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from groundcontrol.bus.base import Bus, Changed
-from groundcontrol.domain.ids import EventId, NodeId
-from groundcontrol.domain.log import Event, Severity
-from groundcontrol.store.base import Store
+from groundcontrol.core.bus import Bus, Changed
+from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.events.model import Event, Severity
+from groundcontrol.stores import Store
 from majortom.errors import one_line
 from spider.wire.ids import new_time_id
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import Conflict, HostKeyMismatch, NotFound
+from groundcontrol.core.ids import DeploymentId
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.model import Confirmation, Deployment, Unconfirmed
 from groundcontrol.deployments.progress import Progress
-from groundcontrol.domain.deployments import Confirmation, Deployment, Unconfirmed
-from groundcontrol.domain.ids import DeploymentId
-from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import Conflict, HostKeyMismatch, NotFound
-from groundcontrol.store.base import AuditEntry
-from majortom.connect import same_fingerprint
+from majortom.ssh.connect import same_fingerprint
 
 
 async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, progress: Progress | None) -> Deployment:

@@ -1,7 +1,7 @@
 """Servers that come by themselves, with an invite: proven, looked at, given their keys and files, and seen to come back.
 
 What is installed and how it is decided is the same as over SSH (`majortom`); only the way there differs. The node carries the fixed
-scripts out itself (`spider/joining.py`).
+scripts out itself (`spider/selfcare/join.py`).
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
-from groundcontrol.bus.base import Bus, Changed
+from groundcontrol.agents.handshake import Refused
+from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
+from groundcontrol.core.bus import Bus, Changed
+from groundcontrol.core.errors import HubError, NotFound
+from groundcontrol.core.ids import InviteId, NodeId
+from groundcontrol.core.scope import SYSTEM, Scope, node_actor
 from groundcontrol.deployments.events import write_event
-from groundcontrol.deployments.files import policy_conf, spider_conf
+from groundcontrol.deployments.invites import Invite
+from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.requests import proxy_of
-from groundcontrol.deployments.targets import HubAddress
-from groundcontrol.deployments.work import Spider
-from groundcontrol.domain.ids import InviteId, NodeId
-from groundcontrol.domain.invites import Invite
-from groundcontrol.domain.nodes import NewNode, Node
-from groundcontrol.domain.scope import SYSTEM, Scope, node_actor
-from groundcontrol.errors import HubError, NotFound
-from groundcontrol.fleet.door import Refused
-from groundcontrol.fleet.ports import AgentSocket, SocketClosed
-from groundcontrol.refusals import Refusals
-from groundcontrol.store.base import Store
-from majortom.base import DeployError, Payload, Secret
+from groundcontrol.deployments.run import Spider
+from groundcontrol.deployments.target_policy import HubAddress
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.nodes.model import NewNode, Node
+from groundcontrol.stores import Store
 from majortom.errors import one_line
+from majortom.interfaces import DeployError, Payload, Secret
 from majortom.plan import Plan, plan_install, upload_files, with_launcher
 from majortom.probe import Probe, parse_probe
-from majortom.shell import units
+from majortom.ssh.shell import units
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError

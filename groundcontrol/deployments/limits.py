@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from groundcontrol.deployments.writelock import PATIENCE_S
-from majortom.connect import Limits
+from groundcontrol.deployments.bounded_lock import PATIENCE_S
+from majortom.ssh.connect import Limits
 
 
 class ServiceLimits(NamedTuple):

@@ -7,17 +7,18 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from groundcontrol import failpoints
-from groundcontrol.bus.base import Bus, Changed
-from groundcontrol.deployments import rows
-from groundcontrol.deployments.turns import Turn
-from groundcontrol.deployments.writelock import PATIENCE_S, WriteLock
-from groundcontrol.domain.deployments import Deployment, HostKey
-from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import HubError
-from groundcontrol.store.base import AuditEntry, Store
-from majortom import base
-from majortom.base import StepName
+from groundcontrol.core import failpoints
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.bus import Bus, Changed
+from groundcontrol.core.errors import HubError
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments import transitions
+from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
+from groundcontrol.deployments.model import Deployment, HostKey
+from groundcontrol.deployments.slots import Turn
+from groundcontrol.stores import Store
+from majortom import interfaces
+from majortom.interfaces import StepName
 from spider.clock import Clock
 
 CONFIRM_LIMIT_S: Final = 600.0
@@ -64,18 +65,18 @@ class Progress:
             return self.row
 
     async def started(self, step: StepName) -> None:
-        await self.change(lambda row: rows.step_started(row, step, self._clock.now()))
+        await self.change(lambda row: transitions.step_started(row, step, self._clock.now()))
         failpoints.reach(f"step.{step}.begun")
 
     async def detail(self, step: StepName, text: str) -> None:
-        await self.change(lambda row: rows.step_detail(row, step, text))
+        await self.change(lambda row: transitions.step_detail(row, step, text))
 
     async def done(self, step: StepName, detail: str = "") -> None:
         failpoints.reach(f"step.{step}.done")
-        await self.change(lambda row: rows.step_done(row, step, detail, self._clock.now()))
+        await self.change(lambda row: transitions.step_done(row, step, detail, self._clock.now()))
         failpoints.reach(f"step.{step}.told")
 
-    async def confirm_host_key(self, key: base.HostKey) -> bool:
+    async def confirm_host_key(self, key: interfaces.HostKey) -> bool:
         """Show the key and wait for a person; False after CONFIRM_LIMIT_S."""
         self._confirmed = asyncio.get_running_loop().create_future()
         try:
@@ -107,7 +108,7 @@ class Progress:
             waiting.set_result(True)
         return row
 
-    async def show_host_key(self, key: base.HostKey) -> None:
+    async def show_host_key(self, key: interfaces.HostKey) -> None:
         """Put the key that was used, and so was the right one, on the row."""
         if (self.row.host_key, self.row.host_key_confirmed) != (HostKey(*key), True):
             await self.change(lambda row: row._replace(host_key=HostKey(*key), host_key_confirmed=True))

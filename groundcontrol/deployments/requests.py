@@ -9,8 +9,11 @@ from typing import Final, Literal
 
 import idna
 
-from groundcontrol.deployments.rows import new_deployment
-from groundcontrol.domain.deployments import (
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import BadRequest, CredentialsRequired
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.text import clean, is_visible
+from groundcontrol.deployments.model import (
     INSTALL_STEPS,
     REMOVE_STEPS,
     Deployment,
@@ -21,16 +24,13 @@ from groundcontrol.domain.deployments import (
     JumpRequest,
     Wishes,
 )
-from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.scope import Scope
-from groundcontrol.domain.texts import clean, is_visible
-from groundcontrol.errors import BadRequest, CredentialsRequired
-from groundcontrol.store.base import AuditEntry
-from majortom import base
-from majortom.addresses import is_address
-from majortom.base import DeployError, Secret, Target
-from majortom.connect import same_fingerprint
-from majortom.keys import read_header
+from groundcontrol.deployments.transitions import new_deployment
+from groundcontrol.nodes.model import Node
+from majortom import interfaces
+from majortom.interfaces import DeployError, Secret, Target
+from majortom.ssh.address_policy import is_address
+from majortom.ssh.connect import same_fingerprint
+from majortom.ssh.private_keys import read_header
 from spider.wire.ids import is_id
 
 MAX_NAME_CHARS: Final = 100
@@ -332,7 +332,7 @@ def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:
         passphrase=_secret(request.passphrase),
         password=_secret(request.password),
         sudo_password=_secret(request.sudo_password),
-        pinned=None if pinned is None else base.HostKey(*pinned),
+        pinned=None if pinned is None else interfaces.HostKey(*pinned),
         expected_fingerprint=request.host_key.strip() if request.host_key else None,
         certificate=request.certificate,
         jump=None if request.jump is None else _jump_target(request, request.jump),
@@ -350,7 +350,7 @@ def _jump_target(request: DeploymentRequest, jump: JumpRequest) -> Target:
         passphrase=_secret(way.passphrase),
         password=_secret(way.password),
         sudo_password=None,
-        pinned=None if jump.pinned is None else base.HostKey(*jump.pinned)._replace(host=""),
+        pinned=None if jump.pinned is None else interfaces.HostKey(*jump.pinned)._replace(host=""),
         expected_fingerprint=jump.host_key.strip() if jump.host_key else None,
         certificate=way.certificate,
     )

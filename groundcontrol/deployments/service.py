@@ -8,20 +8,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
-from groundcontrol.bus.base import Bus
-from groundcontrol.deployments import rows
-from groundcontrol.deployments.active import Active, Begun
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.bus import Bus
+from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, Unavailable
+from groundcontrol.core.ids import DeploymentId, NodeId
+from groundcontrol.core.permissions import authorize
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments import transitions
+from groundcontrol.deployments.bounded_lock import WriteLock
+from groundcontrol.deployments.bulk import check_many, refused_many, with_what_is_known
+from groundcontrol.deployments.conflicts import Occupied
+from groundcontrol.deployments.credential_cache import Known
 from groundcontrol.deployments.credentials import Vault
-from groundcontrol.deployments.files import bundle_version
-from groundcontrol.deployments.forgetting import Forgetting, forget_who_left, soon_over
-from groundcontrol.deployments.given import check_given
+from groundcontrol.deployments.forget_node import Forgetting, forget_who_left, soon_over
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
-from groundcontrol.deployments.known import Known
-from groundcontrol.deployments.leaving import Leaving, Ways, by_ssh, is_live
+from groundcontrol.deployments.hostlists.model import Format, Reading
+from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.limits import ServiceLimits
-from groundcontrol.deployments.lists.reading import read_list
-from groundcontrol.deployments.many import check_many, refused_many, with_what_is_known
-from groundcontrol.deployments.occupied import Occupied
+from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Unconfirmed
+from groundcontrol.deployments.node_files import bundle_version
+from groundcontrol.deployments.overrides import check_given
 from groundcontrol.deployments.progress import Progress
 from groundcontrol.deployments.requests import (
     ANY_OF,
@@ -35,34 +41,13 @@ from groundcontrol.deployments.requests import (
     same_server,
     wishes_of,
 )
-from groundcontrol.deployments.stopping import LAST_LIMIT_S, TIMES
-from groundcontrol.deployments.targets import HubAddress, check_target, refusal
-from groundcontrol.deployments.work import (
-    CloseSession,
-    Spider,
-    Tools,
-    WaitOnline,
-    Work,
-    close_unfinished,
-    makes_node,
-)
-from groundcontrol.deployments.writelock import WriteLock
-from groundcontrol.domain.deployments import (
-    Confirmation,
-    Deployment,
-    DeploymentOverrides,
-    DeploymentRequest,
-    HostKey,
-    Unconfirmed,
-)
-from groundcontrol.domain.ids import DeploymentId, NodeId
-from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.permissions import authorize
-from groundcontrol.domain.scope import Scope
-from groundcontrol.domain.server_lists import Format, Reading
-from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, Unavailable
-from groundcontrol.fleet.session import AgentSession
-from groundcontrol.store.base import Store
+from groundcontrol.deployments.run import CloseSession, Spider, Tools, WaitOnline, Work, close_unfinished, makes_node
+from groundcontrol.deployments.running import Active, Begun
+from groundcontrol.deployments.session_removal import Leaving, Ways, by_ssh, is_live
+from groundcontrol.deployments.shutdown import LAST_LIMIT_S, TIMES
+from groundcontrol.deployments.target_policy import HubAddress, check_target, refusal
+from groundcontrol.nodes.model import Node
+from groundcontrol.stores import Store
 from majortom.deployer import MajorTom
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
@@ -78,7 +63,7 @@ class DeploymentService:
 
     Args:
         config: how nodes find this hub, which decides which servers it deploys to.
-        bundle: the Spider bundle (`majortom.bundle.read_bundle`).
+        bundle: the Spider bundle (`majortom.build.bundle.read_bundle`).
         wait_online, close: of the registry of live sessions.
         ways: to a node that is removed through its live session.
     """
@@ -409,7 +394,7 @@ class DeploymentService:
             self._check_room()
             progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
-                lambda row: rows.begun_again(
+                lambda row: transitions.begun_again(
                     by_ssh(row) if live else row,
                     host=merged.host,
                     port=merged.port,
@@ -436,7 +421,7 @@ class DeploymentService:
             self._check_room()
             progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
-                lambda row: rows.begun_again(
+                lambda row: transitions.begun_again(
                     row, host=row.host, port=row.port, username=row.username, name=row.name, wishes=row.wishes, pinned=None
                 )
             )

@@ -10,22 +10,22 @@ from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Final, NamedTuple
 
-from groundcontrol import failpoints
-from groundcontrol.bus.base import Bus, Changed, JobPoke, Topic
-from groundcontrol.domain.ids import EventId, JobId, NodeId
-from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobFilter, JobState
-from groundcontrol.domain.log import Event, Severity
-from groundcontrol.domain.nodes import Session
-from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.errors import Conflict, HubError, NotFound
-from groundcontrol.fleet.registry import Registry
-from groundcontrol.fleet.session import AgentSession
-from groundcontrol.jobs.evidence import NEVER_BEGUN, NEVER_STARTED, NOT_BACK, refusal
-from groundcontrol.jobs.stops import Stops
-from groundcontrol.jobs.upkeep import Upkeep
-from groundcontrol.jobs.wishes import order_args
-from groundcontrol.store.base import Dispatch as Taken
-from groundcontrol.store.base import Store
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core import failpoints
+from groundcontrol.core.bus import Bus, Changed, JobPoke, Topic
+from groundcontrol.core.errors import Conflict, HubError, NotFound
+from groundcontrol.core.ids import EventId, JobId, NodeId
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.events.model import Event, Severity
+from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobFilter, JobState
+from groundcontrol.jobs.requests import order_args
+from groundcontrol.jobs.selfcare import Upkeep
+from groundcontrol.jobs.stop_requests import Stops
+from groundcontrol.jobs.store import Dispatch as Taken
+from groundcontrol.jobs.verdict import NEVER_BEGUN, NEVER_STARTED, NOT_BACK, refusal
+from groundcontrol.nodes.model import Session
+from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import JobStart

@@ -7,7 +7,7 @@ import contextlib
 from collections import deque
 from typing import Final
 
-from groundcontrol.fleet.ports import JobMessage
+from groundcontrol.agents.interfaces import JobMessage
 from spider.wire.frames import JobOutput, JobProgress
 
 MAX_WAITING: Final = 64

@@ -9,10 +9,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
-from groundcontrol import failpoints
-from groundcontrol.bus.base import Bus, Changed, JobOutputArrived
-from groundcontrol.domain.ids import JobId
-from groundcontrol.domain.jobs import (
+from groundcontrol.agents.interfaces import JobMessage, WantedJobs
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core import failpoints
+from groundcontrol.core.bus import Bus, Changed, JobOutputArrived
+from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
+from groundcontrol.core.ids import JobId
+from groundcontrol.core.scope import SYSTEM, node_actor
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, Dispatch, Refusal
+from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
+from groundcontrol.jobs.model import (
     START_LIMIT_S,
     TERMINAL,
     Job,
@@ -25,17 +32,10 @@ from groundcontrol.domain.jobs import (
     Wish,
     may_move,
 )
-from groundcontrol.domain.nodes import Session
-from groundcontrol.domain.scope import SYSTEM, node_actor
-from groundcontrol.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
-from groundcontrol.fleet.ports import JobMessage, WantedJobs
-from groundcontrol.fleet.session import AgentSession
-from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, Dispatch, Refusal
-from groundcontrol.jobs.evidence import CLOCK, KEYS_CHANGE, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
-from groundcontrol.jobs.foresight import read_plan, read_report
-from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
-from groundcontrol.refusals import Refusals
-from groundcontrol.store.base import Store
+from groundcontrol.jobs.plan_messages import read_plan, read_report
+from groundcontrol.jobs.verdict import CLOCK, KEYS_CHANGE, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
+from groundcontrol.nodes.model import Session
+from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.errors import ProtocolError
@@ -55,7 +55,7 @@ CLOSE_INTERNAL: Final = 1011
 
 
 class Receiver:
-    """Works off what each node says, in its order; one node's trouble is its own. A `fleet.ports.JobSink`."""
+    """Works off what each node says, in its order; one node's trouble is its own. A `agents.interfaces.JobSink`."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: Dispatch, refusals: Refusals) -> None:
         self._store = store

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from groundcontrol import failpoints
-from groundcontrol.bus.base import Bus, Changed, JobPoke
-from groundcontrol.domain.ids import BatchId, JobId, NodeId
-from groundcontrol.domain.jobs import OPEN, START_LIMIT_S, Batch, Job, NewBatch, NewJob, Refused, Wish
-from groundcontrol.domain.permissions import authorize, job_action
-from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, Conflict, Forbidden, JobNotCancellable, NotFound, PolicyRefuses
-from groundcontrol.jobs.wishes import check_policy, check_wish
-from groundcontrol.store.base import Store
+from groundcontrol.core import failpoints
+from groundcontrol.core.bus import Bus, Changed, JobPoke
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, JobNotCancellable, NotFound, PolicyRefuses
+from groundcontrol.core.ids import BatchId, JobId, NodeId
+from groundcontrol.core.permissions import authorize, job_action
+from groundcontrol.core.scope import Scope
+from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Batch, Job, NewBatch, NewJob, Refused, Wish
+from groundcontrol.jobs.requests import check_policy, check_wish
+from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.wire.ids import is_id, new_time_id
 from spider.wire.verbs import PLAN

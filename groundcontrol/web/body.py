@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import hdrs, web
 
-from groundcontrol.errors import BadRequest, TooLarge, UnsupportedType
+from groundcontrol.core.errors import BadRequest, TooLarge, UnsupportedType
 
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_PUBLIC_BYTES: Final = 16 << 10

@@ -6,9 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
-from groundcontrol.auth.devices import KNOWN_S
-from groundcontrol.auth.sessions import ABSOLUTE_S
-from groundcontrol.auth.tokens import LIFETIME_S
+from groundcontrol.access.access_tokens import LIFETIME_S
+from groundcontrol.access.sessions import ABSOLUTE_S
+from groundcontrol.access.trusted_browsers import KNOWN_S
 
 REFRESH_PATH: Final = "/api/v1/auth/refresh"
 LOGIN_PATH: Final = "/api/v1/auth/login"

@@ -7,15 +7,15 @@ import math
 from collections.abc import AsyncIterator
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.domain.ids import UserId
-from groundcontrol.errors import TooManyRequests
-from groundcontrol.web.places import Room
+from groundcontrol.core.errors import TooManyRequests
+from groundcontrol.core.ids import UserId
+from groundcontrol.web.concurrency import Room
 from spider.clock import Clock
 
 Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
 """small: the same whatever is stored. page: a page of rows. scan: rows until enough match, or all of one request. fleet: every node's newest values,
 table or job under way. many: one request for many nodes or servers. history: samples of a time; its handlers limit values, exports and outputs themselves
-(`web/places.py`).
+(`web/concurrency.py`).
 """
 
 

@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 from aiohttp import hdrs, web
 
-from groundcontrol import errors
-from groundcontrol.errors import HubError
-from groundcontrol.web.schema import ErrorMessage, Problem
+from groundcontrol.core import errors
+from groundcontrol.core.errors import HubError
+from groundcontrol.web.answer import Problem
+from groundcontrol.web.live.views import ErrorMessage
 from spider.logs import event
 from spider.wire.ids import new_time_id
 
@@ -59,7 +60,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.ClockBehind: 503,
     errors.Unavailable: 503,
 }
-"""Every class of `groundcontrol.errors` stands here; a test holds that."""
+"""Every class of `groundcontrol.core.errors` stands here; a test holds that."""
 
 RETRY_S: Final = 2
 PROBLEM_TYPE: Final = "application/problem+json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from groundcontrol.web.live.outgoing import PATIENCE_S
+from groundcontrol.web.live.send_queue import PATIENCE_S
 
 
 class LiveLimits(NamedTuple):

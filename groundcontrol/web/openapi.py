@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
+from groundcontrol.web.answer import Problem
 from groundcontrol.web.errors import PROBLEM_TYPE
-from groundcontrol.web.routes import ROOT, ROUTES, Parameter, Route
-from groundcontrol.web.schema import Problem
+from groundcontrol.web.routes import ROOT, Parameter, Route
 from spider.version import VERSION
 
 _REF: Final = "#/components/schemas/{name}"
@@ -20,19 +21,19 @@ _ID: Final = {"type": "string", "pattern": "^[0-7][0-9a-hjkmnp-tv-z]{25}$"}
 
 
 @functools.cache
-def encoded() -> bytes:
-    """The description as JSON. It depends on the program alone, so it is made once for each process."""
-    return msgspec.json.encode(document())
+def encode(routes: tuple[Route, ...]) -> bytes:
+    """The description of these calls as JSON, made once for each process."""
+    return msgspec.json.encode(document(routes))
 
 
-def document() -> dict[str, Any]:
+def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The whole description; every answer in the tests is held against it."""
-    kinds = {kind for route in ROUTES for kind in (route.answer, route.body) if kind is not None} | {Problem}
+    kinds = {kind for route in routes for kind in (route.answer, route.body) if kind is not None} | {Problem}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     references, components = msgspec.json.schema_components(ordered, schema_hook=_any, ref_template=_REF)
     refs = dict(zip(ordered, references, strict=True))
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(ROOT + route.path, {})[route.method.lower()] = _operation(route, refs)
     paths[ROOT + "/openapi.json"] = {
         "get": {

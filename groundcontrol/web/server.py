@@ -11,20 +11,21 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from groundcontrol.errors import HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
-from groundcontrol.refusals import Refusals
+from groundcontrol.core.errors import HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
+from groundcontrol.events.refusals import Refusals
 from groundcontrol.web import openapi
+from groundcontrol.web.admission import Gate
 from groundcontrol.web.body import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
+from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.costs import Costs
+from groundcontrol.web.declare import Slice
 from groundcontrol.web.errors import from_http, problem_response
-from groundcontrol.web.gate import Gate
 from groundcontrol.web.headers import HeaderWriter, security_headers
 from groundcontrol.web.limits import WebLimits
-from groundcontrol.web.protocol import HubRunner
-from groundcontrol.web.routes import ROOT, ROUTES, Route
+from groundcontrol.web.live.hub import Live
+from groundcontrol.web.routes import ROOT, Route
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import Page
-from groundcontrol.web.ws_browser import Live
 from spider.logs import event
 
 log = logging.getLogger(__name__)
@@ -42,25 +43,28 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_app(
-    services: Services, *, routes: Sequence[Route] = (), page: Page | None = None, limits: WebLimits | None = None
+    services: Services, slices: Sequence[Slice], *, routes: Sequence[Route] = (), page: Page | None = None, limits: WebLimits | None = None
 ) -> web.Application:
     """Make the application; handlers that guard themselves (`/ws`, `/healthz`) may be added to it, and `make_runner` serves it.
 
     `app[LIVE].run()` is the caller's to run beside it: where that ends, nobody hears of a revocation any more, and the hub has to end.
 
-    Args: routes: more rows of the REST table, admitted by the same gate (the local-only calls).
+    Args: slices: what they declare becomes the router and the topics of the live socket.
+          routes: more rows of the REST table, admitted by the same gate (the local-only calls).
           page: the built Capsule; None: the one that is shipped. Reads files, so call this before the loop serves.
     """
     limits = limits or WebLimits()
     shown = Page.load() if page is None else page
     gate = Gate(services)
-    live = Live(services, gate, page_build=shown.build or services.build, limits=limits.live)
+    topics = {topic.kind: topic for each in slices for topic in each.topics}
+    live = Live(services, gate, topics, page_build=shown.build or services.build, limits=limits.live)
     headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.secure))
     app = web.Application(middlewares=[_answer_errors(shown, services.refusals)], client_max_size=MAX_BODY_BYTES)
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
-    for route in (*ROUTES, *routes):
+    table = tuple(route for each in slices for route in each.routes)
+    for route in (*table, *routes):
         app.router.add_route(route.method, ROOT + route.path, _handle(gate, services.costs, route, limits.body_s))
-    app.router.add_route("GET", ROOT + "/openapi.json", _describe(openapi.encoded()))
+    app.router.add_route("GET", ROOT + "/openapi.json", _describe(openapi.encode(table)))
     app.router.add_route("GET", ROOT + "/live", live.handle)
     app.on_response_prepare.append(headers)
     app.on_shutdown.append(_close_live)

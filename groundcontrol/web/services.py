@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from groundcontrol.auth.service import AuthService
-from groundcontrol.bus.base import Bus
+from groundcontrol.access.service import AuthService
+from groundcontrol.agents.corruption import Damages
+from groundcontrol.agents.node_tables import Facts
+from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
-from groundcontrol.deployments.script import Invitations
+from groundcontrol.core.bus import Bus
+from groundcontrol.core.ids import HubId
+from groundcontrol.deployments.agent_updates import UpdateService
+from groundcontrol.deployments.install_script import Invitations
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.updates import UpdateService
-from groundcontrol.domain.ids import HubId
-from groundcontrol.fleet.damage import Damages
-from groundcontrol.fleet.facts import Facts
-from groundcontrol.fleet.registry import Registry
+from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
-from groundcontrol.refusals import Refusals
-from groundcontrol.store.base import Store
+from groundcontrol.stores import Store
+from groundcontrol.web.concurrency import Places, Room
 from groundcontrol.web.costs import Costs
-from groundcontrol.web.places import Places, Room
 from spider.clock import Clock
 
 MAX_EXPORTS: Final = 8

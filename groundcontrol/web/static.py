@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import hdrs, web
 
-from groundcontrol.errors import NotFound
+from groundcontrol.core.errors import NotFound
 
 FOLDER: Final = Path(__file__).parent / "static"
 THEME_COOKIE: Final = "theme"

@@ -9,9 +9,9 @@ import re
 import signal
 from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar, Union
 
-from spider.packages.base import ENVIRONMENT, Console
+from spider.packages.interfaces import ENVIRONMENT, Console
 from spider.packages.plan import UNKNOWN, Inventory, Plan, Planned
-from spider.terminal import Ended, StopRule
+from spider.root.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
 

@@ -6,24 +6,24 @@ import sys
 from importlib import import_module
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-from spider.collectors.identity import parse_os_release
 from spider.files import read_text
 from spider.packages.backend import Backend
-from spider.packages.base import ENVIRONMENT, Console, Outcome, PackageManager, PackagesUnreadable, Task, ask
 from spider.packages.driver import Driver
-from spider.packages.native import Native, find_native, name_by_version
+from spider.packages.host_manager import Native, find_native, name_by_version
+from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackageManager, PackagesUnreadable, Task, ask
 from spider.packages.plan import Planned
 from spider.packages.report import AfterCare
+from spider.sampling.collectors.identity import parse_os_release
 from spider.wire.frames import Updates
 
 BACKENDS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
-    "apt": ("spider.packages.apt.Apt", ("usr/bin/apt-get",)),
-    "pacman": ("spider.packages.pacman.Pacman", ("usr/bin/pacman",)),
-    "apk": ("spider.packages.apk.Apk", ("sbin/apk", "usr/sbin/apk", "usr/bin/apk")),
-    "dnf": ("spider.packages.dnf4.Dnf4", ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/yum")),
-    "dnf5": ("spider.packages.dnf5.Dnf5", ("usr/bin/dnf5",)),
-    "yum": ("spider.packages.yum.Yum", ("usr/bin/yum",)),
-    "zypper": ("spider.packages.zypper.Zypper", ("usr/bin/zypper",)),
+    "apt": ("spider.packages.apt.backend.Apt", ("usr/bin/apt-get",)),
+    "pacman": ("spider.packages.pacman.backend.Pacman", ("usr/bin/pacman",)),
+    "apk": ("spider.packages.apk.backend.Apk", ("sbin/apk", "usr/sbin/apk", "usr/bin/apk")),
+    "dnf": ("spider.packages.dnf.dnf4.Dnf4", ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/yum")),
+    "dnf5": ("spider.packages.dnf.dnf5.Dnf5", ("usr/bin/dnf5",)),
+    "yum": ("spider.packages.yum.backend.Yum", ("usr/bin/yum",)),
+    "zypper": ("spider.packages.zypper.backend.Zypper", ("usr/bin/zypper",)),
 }
 """By the name in `Identity.package_manager`: its class, and the program that must be there for that, wherever it may be."""
 _VERSION_LIMIT_S = 20.0
@@ -74,7 +74,7 @@ def _by_version(name: str) -> str:
 
 def package_manager(root: str = "/") -> Optional[PackageManager]:
     """The manager of this host; None: none that Spider can drive."""
-    from spider.packages.after.care import HostCare  # noqa: PLC0415 - who only asks for updates needs none of it
+    from spider.packages.after.post_checks import HostCare  # noqa: PLC0415 - who only asks for updates needs none of it
 
     native = _find(root.rstrip("/"))
     return NotThisWay(native) if native.instead else _driver(native, root, HostCare(native.name))

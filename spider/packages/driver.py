@@ -5,10 +5,14 @@ import os
 import time
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from spider.jobfiles import JOBS_DIR, REFRESHED, REFUSED
+from spider.jobs.files import JOBS_DIR, REFRESHED, REFUSED
 from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Again, Backend, Call, Command, Failure, Trouble
-from spider.packages.base import Console, Outcome, PackagesUnreadable, Task
-from spider.packages.checks import (
+from spider.packages.hook_install import PLAN_CHANGED
+from spider.packages.interfaces import Console, Outcome, PackagesUnreadable, Task
+from spider.packages.outcome import Ran, judge, judge_act
+from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
+from spider.packages.plan_text import show_difference, show_kept, show_plan, show_sizes
+from spider.packages.preconditions import (
     LOCK_LIMIT_S,
     Stopped,
     check_names,
@@ -19,12 +23,8 @@ from spider.packages.checks import (
     named,
     wait_for_lock,
 )
-from spider.packages.gating import PLAN_CHANGED
-from spider.packages.outcome import Ran, judge, judge_act
-from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
 from spider.packages.report import AfterCare, Report
-from spider.packages.showing import show_difference, show_kept, show_plan, show_sizes
-from spider.terminal import StopRule
+from spider.root.terminal import StopRule
 from spider.wire.frames import Updates
 from spider.wire.verbs import PLAN, VERBS
 

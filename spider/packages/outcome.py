@@ -7,10 +7,10 @@ the wanted package was installed beside one that was broken before.
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from spider.packages.backend import Command, Failure, Reader
-from spider.packages.base import Outcome
-from spider.packages.checks import named
+from spider.packages.interfaces import Outcome
 from spider.packages.plan import Inventory, Plan, compare_inventories, missed, unplanned
-from spider.terminal import Ended
+from spider.packages.preconditions import named
+from spider.root.terminal import Ended
 
 MOST_SAID = 3
 MAX_SAID = 400

@@ -1,7 +1,7 @@
 """Bytes to messages and back, in pure Python: strict limits, and junk gives `ProtocolError` and nothing else.
 
 A payload is MessagePack `[kind, body]`. The body of an unknown kind is never looked at, so that a newer
-peer may say more. Node and hub (`groundcontrol/fleet/codec.py`) accept and refuse the same bytes.
+peer may say more. Node and hub (`groundcontrol/agents/codec.py`) accept and refuse the same bytes.
 """
 
 import zlib

@@ -13,8 +13,8 @@ from spider.wire.certificates import MAX_PINS, PIN_BYTES
 from spider.wire.codec import Codec, Shape, decoder, encoder, pack, unpack
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import CLOSE_UNKNOWN, Heartbeat, Message
+from spider.wire.handshake import HubSide, check_challenge, read_form
 from spider.wire.ids import from_text, to_text
-from spider.wire.opening import HubSide, check_challenge, read_form
 from spider.wire.session import Link
 from spider.wire.x25519 import public_key, shared_secret
 
@@ -105,7 +105,7 @@ def join_key(secret: bytes, invite: str) -> bytes:
 
 
 class JoinProbe(NamedTuple):
-    """Node to hub, first: what this server is and has, as `scripts/probe.sh` prints it."""
+    """Node to hub, first: what this server is and has, as `remote/probe.sh` prints it."""
 
     lines: List[str]
 

@@ -4,7 +4,7 @@ import re
 from typing import Dict, List, Tuple
 
 from spider.wire.catalogue import custom, hardware, memory, network, processor, services, storage, system
-from spider.wire.metric import BREATHE_S, CYCLE_S, PULSE_S, RHYTHM_S, Metric
+from spider.wire.metric_type import BREATHE_S, CYCLE_S, PULSE_S, RHYTHM_S, Metric
 
 __all__ = [
     "BREATHE_S",

@@ -65,7 +65,7 @@ class Incoming(NamedTuple):
 class FrameReader:
     """Bytes of the peer in, messages and control frames out. Pure; holds at most one message and one read.
 
-    The hub reads with it as well (`groundcontrol/web/ws_agent.py`): what clients send is masked.
+    The hub reads with it as well (`groundcontrol/agents/socket.py`): what clients send is masked.
     """
 
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES, masked: bool = False) -> None:

@@ -18,8 +18,8 @@ from spider.wire.frames import (
     Message,
     Welcome,
 )
+from spider.wire.handshake import HubSide, check_challenge, read_form
 from spider.wire.ids import from_text, to_text
-from spider.wire.opening import HubSide, check_challenge, read_form
 
 MAX_KNOWN_JOBS = 1024
 MAX_FEATURES = 64

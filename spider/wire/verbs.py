@@ -1,6 +1,6 @@
 """Every verb there is, with what a node needs to check an order for it, to ask its owner's policy and to carry it out.
 
-A new verb is one row here, one in `groundcontrol/domain/verbs.py` (who may order it, and its words), and its work.
+A new verb is one row here, one in `groundcontrol/core/verbs.py` (who may order it, and its words), and its work.
 """
 
 from typing import Dict, NamedTuple, Tuple

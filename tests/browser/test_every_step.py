@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from groundcontrol.domain.deployments import INSTALL_STEPS
+from groundcontrol.deployments.model import INSTALL_STEPS
 from tests.support.hub import HubProcess
 from tests.support.lab import Host
 from tests.support.page.deployments import said, trusted

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from groundcontrol.domain.deployments import INSTALL_STEPS
+from groundcontrol.deployments.model import INSTALL_STEPS
 from tests.support import fsdiff
 from tests.support.agent_host import AgentHost
 from tests.support.hub import PASSWORD, HubProcess

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from majortom.connect import describe
+from majortom.ssh.connect import describe
 from tests.support.hub import HubProcess
 from tests.support.page.deployments import GATE, KEY, OPENS, Servers
 from tests.support.page.gate import LOOKS, Gate, gate

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from playwright.sync_api import TimeoutError as WaitedTooLong
 
-from groundcontrol.auth.sessions import ABSOLUTE_S
+from groundcontrol.access.sessions import ABSOLUTE_S
 from tests.support.hub import PASSWORD, HubProcess
 from tests.support.page.accounts import choose_password
 from tests.support.page.answers import Held

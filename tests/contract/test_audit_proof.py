@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundcontrol.domain.log import AuditHead
-from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite.inspection import Inspection
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.core.audit import AuditHead
+from groundcontrol.stores import Store
 from groundcontrol.vault import Vault
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from groundcontrol.bus.base import (
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.core.bus import (
     BusEvent,
     Changed,
     Gap,
@@ -22,8 +23,7 @@ from groundcontrol.bus.base import (
     Topic,
     topics_of,
 )
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.ids import HubId, JobId, NodeId
+from groundcontrol.core.ids import HubId, JobId, NodeId
 from tests.support.lossy_bus import LossyBus
 
 JOB = JobId("job")

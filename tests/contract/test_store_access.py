@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from groundcontrol.domain.ids import NodeId, UserId
-from groundcontrol.domain.scope import Actor, Grants, Scope
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.domain.users import LoginSession, User
-from groundcontrol.errors import BadRequest, Conflict, Forbidden, NotFound, StoreError
-from groundcontrol.store.base import Store
+from groundcontrol.access.model import LoginSession, User
+from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, NotFound, StoreError
+from groundcontrol.core.ids import NodeId, UserId
+from groundcontrol.core.scope import Actor, Grants, Scope
+from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import (
     CODES,

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from groundcontrol.domain.facts import FactTable, InstalledPackage, PackageChanges, PackageState
-from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import BadRequest, Fenced, NotFound
-from groundcontrol.store.base import Store
-from spider.inventory import digest_of
+from groundcontrol.core.errors import BadRequest, Fenced, NotFound
+from groundcontrol.core.tables import FactTable, InstalledPackage, PackageChanges, PackageState
+from groundcontrol.nodes.model import Session
+from groundcontrol.stores import Store
+from spider.reports.package_sync import digest_of
 from tests.support.factories import SCOPE, STRANGER, connect, new_node
 
 TABLE = FactTable("services", 1_790_000_000.0, 2, ("unit", "since"), ("a.service", 1_790_000_000_000, "b.service", None))

@@ -18,11 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.domain.history import Bounds, LayoutRow, Moved, StoredPack, Window
-from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import Conflict
-from groundcontrol.store.base import Marks, Store
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.core.errors import Conflict
+from groundcontrol.nodes.model import Session
+from groundcontrol.samples.model import Bounds, LayoutRow, Moved, StoredPack, Window
+from groundcontrol.samples.store import Marks
+from groundcontrol.stores import Store
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.metrics import parse_series

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from groundcontrol.domain.ids import UserId
-from groundcontrol.domain.invites import MOST_OPEN, Invite
-from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.scope import Grants, Scope
-from groundcontrol.domain.users import User
-from groundcontrol.errors import Conflict, NotFound
-from groundcontrol.store.base import Store
+from groundcontrol.access.model import User
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.ids import UserId
+from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.deployments.invites import MOST_OPEN, Invite
+from groundcontrol.nodes.model import Node
+from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, an_invite, audited, new_node, twice

@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from groundcontrol.domain.ids import JobId
-from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobState, NewJob, Refused, StopAnswer, Wish
-from groundcontrol.domain.plans import MAX_STEPS, ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
-from groundcontrol.domain.scope import SYSTEM, Grants
-from groundcontrol.errors import Conflict, Fenced, IdempotencyMismatch, NotFound
-from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite.jobs import GRAVE_S
+from groundcontrol.adapters.sqlite.jobs import GRAVE_S
+from groundcontrol.core.errors import Conflict, Fenced, IdempotencyMismatch, NotFound
+from groundcontrol.core.ids import JobId
+from groundcontrol.core.scope import SYSTEM, Grants
+from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobState, NewJob, Refused, StopAnswer, Wish
+from groundcontrol.jobs.plans import MAX_STEPS, ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
+from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, audited, connect, new_batch, new_job, new_node, running_job, twice

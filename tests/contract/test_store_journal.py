@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.domain.loglines import LogBatch, LogLine
-from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import BadRequest, Fenced
-from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite.journal import KEPT_LINES
+from groundcontrol.adapters.sqlite.node_logs import KEPT_LINES
+from groundcontrol.core.errors import BadRequest, Fenced
+from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.stores import Store
 from tests.support.factories import SCOPE, connect, new_node
 from tests.support.store_backend import Backend
 

@@ -14,7 +14,7 @@ from typing import Final, get_type_hints
 
 import pytest
 
-from groundcontrol.store.base import Store
+from groundcontrol.stores import Store
 from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
 from tests.support.race_cases_nodes import CASES as OF_THE_FLEET
 from tests.support.race_cases_users import CASES as OF_PEOPLE

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from groundcontrol.domain.deployments import DeploymentKind, Wishes
-from groundcontrol.domain.ids import TokenId, UserId
-from groundcontrol.domain.nodes import Session
-from groundcontrol.domain.scope import SYSTEM, Actor, Grants, Scope
-from groundcontrol.domain.users import ApiToken, User
-from groundcontrol.store.base import Store
+from groundcontrol.access.model import ApiToken, User
+from groundcontrol.core.ids import TokenId, UserId
+from groundcontrol.core.scope import SYSTEM, Actor, Grants, Scope
+from groundcontrol.deployments.model import DeploymentKind, Wishes
+from groundcontrol.nodes.model import Session
+from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, audited, connect, new_deployment, new_job, new_node, twice, with_session

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.domain.ids import JobId, NodeId
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.core.ids import JobId, NodeId
 from spider.clock import SystemClock
 from tests.support import writer_program
 from tests.support.factories import SCOPE, new_node

@@ -6,16 +6,16 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.domain.facts import FactTable
-from groundcontrol.domain.ids import NodeId, UserId
-from groundcontrol.domain.jobs import JobFilter
-from groundcontrol.domain.log import EventFilter
-from groundcontrol.domain.preferences import Preferences, SavedView
-from groundcontrol.domain.scope import Grants
-from groundcontrol.domain.updates import Candidate, NodeUpdate
-from groundcontrol.errors import BadRequest, NotFound
-from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import facts as sqlite_facts
+from groundcontrol.access.preferences import Preferences, SavedView
+from groundcontrol.adapters.sqlite import node_tables as sqlite_facts
+from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.ids import NodeId, UserId
+from groundcontrol.core.scope import Grants
+from groundcontrol.core.tables import FactTable
+from groundcontrol.events.model import EventFilter
+from groundcontrol.jobs.model import JobFilter
+from groundcontrol.nodes.updates import Candidate, NodeUpdate
+from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 from tests.support.factories import SCOPE, STRANGER, connect, new_event, new_job, new_node, new_user
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from spider.sampler import phase_ms_of
+from spider.sampling.sampler import phase_ms_of
 from spider.wire.errors import NotProven
 from spider.wire.frames import (
     CLOSE_CLONE,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.auth import totp
+from groundcontrol.access import totp
+from groundcontrol.slices import ROUTES
 from groundcontrol.web.routes import ROOT as API
-from groundcontrol.web.routes import ROUTES
 from spider.wire.ids import new_random_id
 from tests.support.attack_tools import LOGIN, addresses, ask, attackers, page_headers, try_password
 from tests.support.eventually import eventually

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.bundles import Bundles
+from spider.selfcare.bundle_receiver import Bundles
 from spider.wire.frames import CLOSE_PROTOCOL, Bundle, JobAnswer, JobDone, JobOutput, JobStart, LogAck
 from tests.support.agent import IDENTITY, QUESTION, SpiderProcess, TestAgent, agents, layout_of, pack_of
 from tests.support.certificates import Certificate

@@ -18,10 +18,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from groundcontrol.auth import totp
-from groundcontrol.auth.tokens import TYPE
-from groundcontrol.web.protocol import MAX_IDLE_OF_AN_ADDRESS
-from groundcontrol.web.routes import ROOT, ROUTES
+from groundcontrol.access import totp
+from groundcontrol.access.access_tokens import TYPE
+from groundcontrol.slices import ROUTES
+from groundcontrol.web.connections import MAX_IDLE_OF_AN_ADDRESS
+from groundcontrol.web.routes import ROOT
 from spider.wire.ids import new_random_id
 from tests.support.attack_tools import LOGIN, addresses, ask, attackers, figure, hashes, meanwhile, resident_bytes, try_password
 from tests.support.command import said_by

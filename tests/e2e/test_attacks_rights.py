@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 import pytest
 
+from groundcontrol.slices import ROUTES
 from groundcontrol.web.routes import ROOT as API
-from groundcontrol.web.routes import ROUTES
 from spider.wire.frames import JobStart
 from spider.wire.ids import new_random_id
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of

@@ -17,7 +17,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-from groundcontrol.auth import totp
+from groundcontrol.access import totp
 from tests.support.command import stardust
 from tests.support.eventually import eventually
 from tests.support.hub import PASSWORD, HubFailed, HubProcess, Reply

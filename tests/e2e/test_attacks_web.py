@@ -17,10 +17,14 @@ import aiohttp
 import msgspec
 import pytest
 
-from groundcontrol.web import schema
+from groundcontrol.access.views import LoginBody, PasswordBody
+from groundcontrol.deployments.views import DeploymentBody
+from groundcontrol.jobs.views import JobBody
+from groundcontrol.slices import ROUTES
+from groundcontrol.web.answer import Body
+from groundcontrol.web.live.hub import MAX_OF_A_USER
 from groundcontrol.web.routes import ROOT as API
-from groundcontrol.web.routes import ROUTES, Route
-from groundcontrol.web.ws_browser import MAX_OF_A_USER
+from groundcontrol.web.routes import Route
 from spider.wire.ids import new_random_id
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of
 from tests.support.attack_tools import page_headers
@@ -261,12 +265,12 @@ def texts_of(route: Route) -> list[str]:
 def body_with(route: Route, field: str, text: str) -> dict[str, Any]:
     """A body that is right but for this field."""
     needed: dict[type, dict[str, Any]] = {
-        schema.DeploymentBody: {"host": "127.0.0.1", "port": 1, "username": "root"},
-        schema.JobBody: {"action": "upgrade"},
-        schema.PasswordBody: {"current": "x", "new": "y"},
-        schema.LoginBody: {"username": "x", "password": "y"},
+        DeploymentBody: {"host": "127.0.0.1", "port": 1, "username": "root"},
+        JobBody: {"action": "upgrade"},
+        PasswordBody: {"current": "x", "new": "y"},
+        LoginBody: {"username": "x", "password": "y"},
     }
-    kind = str(next(found.type for found in msgspec.structs.fields(route.body or schema.Body) if found.name == field))
+    kind = str(next(found.type for found in msgspec.structs.fields(route.body or Body) if found.name == field))
     right = next((body for owner, body in needed.items() if owner is route.body), {})
     return {**right, field: [text] if "list" in kind else text}
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol import failpoints
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.core import failpoints
 from spider.clock import SystemClock
 from spider.wire.frames import STREAM_BACKFILL
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from spider.inventory import digest_of, messages
+from spider.reports.package_sync import digest_of, messages
 from spider.wire.frames import CLOSE_PROTOCOL, InstalledPackages, PackagesHeld, Table, Watch
 from tests.support.agent import SpiderProcess, TestAgent, agents
 from tests.support.eventually import eventually

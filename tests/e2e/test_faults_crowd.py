@@ -19,7 +19,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from spider.backoff import LEAST_INTERVAL_S, Backoff
+from spider.hub.backoff import LEAST_INTERVAL_S, Backoff
 from spider.wire.frames import Heartbeat
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents, layout_of, pack_of
 from tests.support.eventually import eventually

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.fleet.session import SAID_AGAIN_S
-from spider.inventory import digest_of, messages
+from groundcontrol.agents.session import SAID_AGAIN_S
+from spider.reports.package_sync import digest_of, messages
 from spider.wire.frames import InstalledPackages, LogAck, LogLines, PackagesHeld, Table, Updates
 from tests.support.agent import IDENTITY, TestAgent, agents, layout_of, pack_of
 from tests.support.command import said_by, serve

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spider.jobfiles import LOG, Result, write_result
-from spider.terminal import MAX_LOG_BYTES, NOTES_BYTES, Log
+from spider.jobs.files import LOG, Result, write_result
+from spider.root.terminal import MAX_LOG_BYTES, NOTES_BYTES, Log
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
 from spider.wire.orders import Order
 from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, layout_of, pack_of

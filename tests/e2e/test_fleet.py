@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from scripts.fleet_run import enrol
-from spider.sampler import EARLY_S, phase_ms_of
+from spider.sampling.sampler import EARLY_S, phase_ms_of
 from spider.wire.ids import from_text
 from tests.support.eventually import wait_until
 from tests.support.hub import ROOT, HubProcess

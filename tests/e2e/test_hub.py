@@ -22,10 +22,10 @@ import aiohttp
 import msgspec
 import pytest
 
+from groundcontrol import local_api
+from groundcontrol.agents.watch_leases import FIRST_LOOK_S
 from groundcontrol.app import DRAIN_LIMIT_S, EXIT_SOFTWARE
-from groundcontrol.fleet.interest import FIRST_LOOK_S
-from groundcontrol.web.http import local
-from groundcontrol.web.routes import ROUTES
+from groundcontrol.slices import ROUTES
 from spider.wire.frames import CLOSE_GOING_AWAY, Watch
 from tests.support.agent import IDENTITY, agents, layout_of, pack_of
 from tests.support.command import command, serve
@@ -428,8 +428,8 @@ LOCAL: dict[str, Any] = {
 
 @pytest.mark.holds("SAFETY-38", "S-23")
 def test_every_call_outside_of_the_table_is_for_the_local_socket_alone() -> None:
-    assert [f"{route.method} {route.path}" for route in local.routes("fleet", b"") if route.local] == list(LOCAL)
-    assert all(route.local for route in local.routes("fleet", b""))
+    assert [f"{route.method} {route.path}" for route in local_api.routes("fleet", b"") if route.local] == list(LOCAL)
+    assert all(route.local for route in local_api.routes("fleet", b""))
     assert not any(route.local for route in ROUTES)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.fleet.quota import OPENINGS, OPENINGS_PER_S
+from groundcontrol.agents.quota import OPENINGS, OPENINGS_PER_S
 from spider.wire.frames import (
     CLOSE_GOING_AWAY,
     CLOSE_PROTOCOL,

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from groundcontrol import failpoints
-from spider.backoff import Backoff
+from groundcontrol.core import failpoints
 from spider.config import Config, parse_url
-from spider.jobfiles import PLANNED, REPORT, write_document
-from spider.jobs import Jobs
-from spider.link import HubLink
-from spider.outbox import Outbox
+from spider.hub.backoff import Backoff
+from spider.hub.link import HubLink
+from spider.hub.outbox import Outbox
+from spider.jobs.files import PLANNED, REPORT, write_document
+from spider.jobs.tracker import Jobs
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.packages.report import Report

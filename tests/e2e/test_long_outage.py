@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from spider.backoff import Backoff
 from spider.clock import SystemClock
 from spider.config import Config, parse_url
-from spider.jobs import Jobs
-from spider.link import HubLink
-from spider.outbox import Outbox
-from spider.parcels import Lost
-from spider.sampler import layout_of
-from spider.spool import Spool
-from spider.spoolfiles import Folder
+from spider.hub.backoff import Backoff
+from spider.hub.batches import Lost
+from spider.hub.link import HubLink
+from spider.hub.outbox import Outbox
+from spider.jobs.tracker import Jobs
+from spider.sampling.sampler import layout_of
+from spider.spool.files import Folder
+from spider.spool.spool import Spool
 from spider.wire.frames import Row
 from spider.wire.ids import from_text
 from tests.support.clock import RunningClock

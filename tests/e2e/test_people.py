@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.auth import totp
+from groundcontrol.access import totp
 from tests.support.command import said_by, serve, stardust
 from tests.support.hub import PASSWORD, SECRET, HubProcess, Login, Reply
 from tests.support.second_factor import API, call, enrol

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.auth import totp
-from majortom.bundle import read_bundle
+from groundcontrol.access import totp
+from majortom.build.bundle import read_bundle
 from tests.support.agent import BOOT
 from tests.support.bundles import shipped_version
 from tests.support.command import stardust

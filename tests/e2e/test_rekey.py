@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.rekeying import Places, main, rekey
+from spider.selfcare.rekey import Places, main, rekey
 from spider.wire.errors import NotProven
 from spider.wire.frames import CLOSE_CLONE, JobAnswer, JobStart
 from spider.wire.ids import new_time_id

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.datadir import user_name
-from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.errors import ConfigError
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.core.errors import ConfigError
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.data_dir import user_name
 from groundcontrol.vault import LEAST_ROUNDS, open_existing_vault, open_vault, recovery_text
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id, new_time_id

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from scripts.run import MOST_LOG_BYTES
-from spider.packages.base import PackagesUnreadable
 from spider.packages.detect import telling_manager
+from spider.packages.interfaces import PackagesUnreadable
 from tests.support.eventually import eventually, wait_until
 from tests.support.hub import HubProcess
 from tests.support.ports import free_port

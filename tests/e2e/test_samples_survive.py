@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.history.packs import unpack
-from groundcontrol.history.rows import RowChunk
-from groundcontrol.store.sqlite import places
-from spider.backoff import Backoff
+from groundcontrol.adapters.sqlite import chunks
+from groundcontrol.samples.chunks.pack_codec import unpack
+from groundcontrol.samples.chunks.row_table import RowChunk
 from spider.config import Config, parse_url
-from spider.jobs import Jobs
-from spider.link import HubLink
-from spider.outbox import KEEP_S, Outbox
-from spider.sampler import layout_of
+from spider.hub.backoff import Backoff
+from spider.hub.link import HubLink
+from spider.hub.outbox import KEEP_S, Outbox
+from spider.jobs.tracker import Jobs
+from spider.sampling.sampler import layout_of
 from spider.wire.frames import Row, Watch
 from tests.support.agent import BOOT, SERIES, SpiderProcess
 from tests.support.clock import RunningClock
@@ -116,7 +116,7 @@ def stored(hub: HubProcess) -> list[tuple[float, float | None]]:
                 for row in unpack(coding, body):
                     value = row.values[place]
                     found.append((row.taken_at_ms / 1000, None if value is None else value / SCALE))
-        for (body,) in database.execute(f"SELECT body FROM {places.TABLES[0]}"):  # what the hub has packed meanwhile
+        for (body,) in database.execute(f"SELECT body FROM {chunks.TABLES[0]}"):  # what the hub has packed meanwhile
             table = RowChunk(body).table(["load.1"])
             found += [
                 (time_ms / 1000, None if value is None else value / SCALE)

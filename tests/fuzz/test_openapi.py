@@ -11,11 +11,12 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from groundcontrol.slices import ROUTES
 from groundcontrol.web.openapi import document
 from tests.support.hub import HubProcess
 from tests.support.openapi import Description
 
-DOCUMENT = document()
+DOCUMENT = document(ROUTES)
 OPERATIONS = sorted((method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods)
 NOT_HERE = {
     ("POST", "/api/v1/auth/logout"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.fleet import codec as hub_codec
+from groundcontrol.agents import codec as hub_codec
 from spider.wire import codec, ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, KINDS_TO_HUB, Message, Row, Welcome

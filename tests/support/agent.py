@@ -14,8 +14,8 @@ from typing import TypeVar
 
 import aiohttp
 
-from spider import sampler
-from spider.policy import LISTED
+from spider.root.policy import LISTED
+from spider.sampling import sampler
 from spider.wire.codec import pack_rows
 from spider.wire.frames import (
     STREAM_LIVE,

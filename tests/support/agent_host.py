@@ -27,10 +27,10 @@ JOBS = "/var/lib/stardust/jobs"
 OUT = "/var/lib/stardust/spider/out"
 _MAIN = """
 if sys.argv[1:2] == ["launch"]:
-    from spider.launcher import main
+    from spider.root.launcher import main
     sys.exit(main(sys.argv[2:]))
 elif sys.argv[1:2] == ["run"]:
-    from spider.runner import main
+    from spider.root.runner import main
     sys.exit(main(sys.argv[2:]))
 from follower import main
 main()
@@ -90,7 +90,7 @@ class AgentHost:
 
     def install(self) -> None:
         """Units, user, folders, keys, bundle: as a deployment leaves them. One call, since each costs."""
-        units = resources.files("majortom") / "units"
+        units = resources.files("majortom") / "remote/units"
         conf = f"[hub]\nurl = ws://127.0.0.1:1/ws\nfleet = {new_random_id()}\n[node]\nid = {self.node}\ngeneration = 1\n"
         names = ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
         files = {f"/etc/systemd/system/{name}": ((units / name).read_bytes(), 0o644) for name in names}

@@ -11,9 +11,9 @@ from typing import Any, cast
 import aiohttp
 from aiohttp import test_utils, web
 
-from groundcontrol.fleet.door import AgentDoor
-from groundcontrol.fleet.ports import AgentSocket, SocketClosed
-from groundcontrol.web.ws_agent import CLOSE_WAIT_S, handler
+from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
+from groundcontrol.agents.socket import CLOSE_WAIT_S, handler
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import SUBPROTOCOL
 from tests.support.eventually import eventually

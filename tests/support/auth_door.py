@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from groundcontrol.auth.passwords import Passwords
-from groundcontrol.auth.service import AuthService
-from groundcontrol.auth.sessions import Caller, Issued
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.refusals import Refusals
-from groundcontrol.store.base import Store
+from groundcontrol.access.passwords import Passwords
+from groundcontrol.access.service import AuthService
+from groundcontrol.access.sessions import Caller, Issued
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.stores import Store
 from tests.support.clock import RunningClock
 from tests.support.quick_hasher import QUICK_HASHER
 from tests.support.vault import a_vault

@@ -7,8 +7,8 @@ import io
 import zipfile
 from pathlib import Path
 
-from groundcontrol.deployments.files import bundle_version
-from majortom.bundle import build_bundle, read_bundle
+from groundcontrol.deployments.node_files import bundle_version
+from majortom.build.bundle import build_bundle, read_bundle
 from tests.support.hub import ROOT
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.adapters.sqlite.database import open_database
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.writer_program import AUDIT_KEY

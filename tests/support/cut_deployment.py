@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import pytest
 
-from majortom.base import DeployError, Payload, Secret, Target
-from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from majortom.install import Wish
+from majortom.interfaces import DeployError, Payload, Secret, Target
+from majortom.ssh.connect import Limits
 from spider.clock import SystemClock
 from tests.support.addresses import any_address
 from tests.support.bundles import shipped_bundle

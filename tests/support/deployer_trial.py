@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from majortom.base import HostKey, Payload, Secret, Target
-from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from majortom.install import Wish
+from majortom.interfaces import HostKey, Payload, Secret, Target
 from majortom.probe import Probe
+from majortom.ssh.connect import Limits
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support import fsdiff

@@ -9,24 +9,24 @@ from typing import NamedTuple
 
 import asyncssh
 
-from groundcontrol.bus.base import Topic
-from groundcontrol.bus.local import LocalBus
+from groundcontrol.access.model import User
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.core.bus import Topic
+from groundcontrol.core.errors import StoreFull
+from groundcontrol.core.ids import DeploymentId, NodeId, UserId
+from groundcontrol.core.scope import Actor, Role, Scope
 from groundcontrol.deployments import credentials
-from groundcontrol.deployments.leaving import Ways
 from groundcontrol.deployments.limits import ServiceLimits
+from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.domain.deployments import Deployment, DeploymentRequest, HostKey
-from groundcontrol.domain.ids import DeploymentId, NodeId, UserId
-from groundcontrol.domain.log import Event
-from groundcontrol.domain.nodes import NewNode, NodeIdentity, NodePolicy, Session
-from groundcontrol.domain.scope import Actor, Role, Scope
-from groundcontrol.domain.users import User
-from groundcontrol.errors import StoreFull
+from groundcontrol.deployments.session_removal import Ways
+from groundcontrol.events.model import Event
+from groundcontrol.jobs.requests import check_policy
 from groundcontrol.jobs.service import JobService
-from groundcontrol.jobs.wishes import check_policy
-from groundcontrol.store.base import Store
+from groundcontrol.nodes.model import NewNode, NodeIdentity, NodePolicy, Session
+from groundcontrol.stores import Store
 from groundcontrol.vault import Vault
-from majortom.connect import Limits, describe
+from majortom.ssh.connect import Limits, describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support.eventually import eventually

@@ -9,9 +9,9 @@ from typing import NamedTuple, TypeVar
 
 import msgpack
 
-from groundcontrol.domain.deployments import Deployment, Step
-from groundcontrol.domain.history import LayoutRow, StoredPack
-from groundcontrol.domain.ids import (
+from groundcontrol.access.model import ApiToken, LoginSession, User
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.ids import (
     BatchId,
     BootId,
     DeploymentId,
@@ -25,14 +25,15 @@ from groundcontrol.domain.ids import (
     TokenId,
     UserId,
 )
-from groundcontrol.domain.invites import Invite
-from groundcontrol.domain.jobs import Job, NewBatch, NewJob, Refused, Wish
-from groundcontrol.domain.log import Event, Refusal
-from groundcontrol.domain.nodes import NewNode, Session
-from groundcontrol.domain.scope import Actor, Scope
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.domain.users import ApiToken, LoginSession, User
-from groundcontrol.store.base import AuditEntry, Store
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.deployments.invites import Invite
+from groundcontrol.deployments.model import Deployment, Step
+from groundcontrol.events.model import Event, Refusal
+from groundcontrol.jobs.model import Job, NewBatch, NewJob, Refused, Wish
+from groundcontrol.nodes.model import NewNode, Session
+from groundcontrol.samples.model import LayoutRow, StoredPack
+from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ManualClock
 

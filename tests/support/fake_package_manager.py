@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Reboot, Work, need_repositories
-from spider.packages.base import Console
+from spider.packages.interfaces import Console
 from spider.packages.plan import Installed, Inventory, Plan
-from spider.terminal import Ended, StopRule
+from spider.root.terminal import Ended, StopRule
 from spider.wire.frames import Updates
 
 AFTER_PACKAGE = StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,))

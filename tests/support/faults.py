@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from spider.backoff import Backoff
 from spider.config import Config, parse_url
-from spider.jobs import Jobs
-from spider.link import HubLink
-from spider.outbox import EARLIEST_MS, Outbox
-from spider.sampler import layout_of
+from spider.hub.backoff import Backoff
+from spider.hub.link import HubLink
+from spider.hub.outbox import EARLIEST_MS, Outbox
+from spider.jobs.tracker import Jobs
+from spider.sampling.sampler import layout_of
 from spider.wire.frames import Message, Row
 from spider.wire.orders import Order
 from tests.support.agent import BOOT, SERIES

@@ -1,4 +1,4 @@
-"""A Spider that has no hub: runs `spider.jobs` as the unit stardust-spider.service does, and keeps in files what a hub would store.
+"""A Spider that has no hub: runs `spider.jobs.tracker` as the unit stardust-spider.service does, and keeps in files what a hub would store.
 
 `in/<job>` are orders to take, `in/<job>.stop` wishes to stop; `out/<job>` is the output as it was stored, `out/<job>.ended` how the job
 ended, `.answer` what the launcher said, `.planned` and `.report` what it was going to do and left behind, `out/faults` everything that
@@ -12,7 +12,7 @@ import random
 import time
 
 from spider.clock import SystemClock
-from spider.jobs import Jobs
+from spider.jobs.tracker import Jobs
 from spider.packages.detect import telling_manager
 from spider.wire.frames import (
     JobAck,
@@ -109,6 +109,7 @@ class Follower:
         if manager is None:
             return
         updates = await asyncio.get_running_loop().run_in_executor(None, manager.available_updates)
+        assert updates is not None, "the package manager gives its updates"
         self._append("updates", json.dumps(updates._asdict()).encode() + b"\n")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from groundcontrol.auth.tokens import AUDIENCE, LIFETIME_S, TYPE
+from groundcontrol.access.access_tokens import AUDIENCE, LIFETIME_S, TYPE
 
 KEY = bytes(range(32))
 

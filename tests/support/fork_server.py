@@ -196,10 +196,11 @@ def _child(request: Request, standard: Sequence[int], main: Callable[[Sequence[s
 
 def serve(fd: int) -> None:
     """Fork a child for each request until the other end closes; then kill the children that are left."""
+    from groundcontrol.slices import ROUTES  # noqa: PLC0415
     from groundcontrol.web import openapi  # noqa: PLC0415  # the client imports this module without the hub
     from tests.support.hub_program import main  # noqa: PLC0415
 
-    openapi.encoded()
+    openapi.encode(ROUTES)
 
     link = socket.socket(fileno=fd)
     woken, wake = os.pipe()

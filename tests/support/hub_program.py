@@ -23,16 +23,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from groundcontrol import app, failpoints, vault
-from groundcontrol.auth.passwords import Passwords
+from groundcontrol import app, vault
+from groundcontrol.access.passwords import Passwords
+from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.adapters.sqlite.engine.reader import POOL_SIZE
+from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.agents.registry import Registry
 from groundcontrol.cli import main as cli
 from groundcontrol.cli import rotate_secret
-from groundcontrol.fleet.registry import Registry
-from groundcontrol.store.sqlite import Database, open_database
-from groundcontrol.store.sqlite.reader import POOL_SIZE
-from groundcontrol.store.sqlite.tx import Rows
-from groundcontrol.store.sqlite.writer import Writer
-from groundcontrol.web.ws_browser import Live
+from groundcontrol.core import failpoints
+from groundcontrol.web.live.hub import Live
 from spider.clock import SystemClock
 from tests.support.hub_faults import fault_file
 from tests.support.quick_hasher import QUICK_HASHER

@@ -16,16 +16,27 @@ import aiohttp
 import msgspec
 from aiohttp import test_utils, web
 
-from groundcontrol.auth.passwords import Passwords
-from groundcontrol.auth.service import AuthService
-from groundcontrol.auth.sessions import new_session
-from groundcontrol.bus.local import LocalBus
+from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.passwords import Passwords
+from groundcontrol.access.service import AuthService
+from groundcontrol.access.sessions import new_session
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.database import Database
+from groundcontrol.agents.corruption import Damages
+from groundcontrol.agents.node_events import NodeEvents
+from groundcontrol.agents.node_tables import Facts
+from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
-from groundcontrol.deployments.lists.reading import read_list
-from groundcontrol.deployments.script import Invitations
-from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.updates import UpdateService
-from groundcontrol.domain.deployments import (
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import NotFound
+from groundcontrol.core.ids import DeploymentId, HubId, NodeId, UserId
+from groundcontrol.core.scope import Actor as Person
+from groundcontrol.core.scope import Role, Scope
+from groundcontrol.deployments.agent_updates import UpdateService
+from groundcontrol.deployments.hostlists.model import Reading
+from groundcontrol.deployments.hostlists.reading import read_list
+from groundcontrol.deployments.install_script import Invitations
+from groundcontrol.deployments.model import (
     INSTALL_STEPS,
     Confirmation,
     Deployment,
@@ -35,29 +46,20 @@ from groundcontrol.domain.deployments import (
     Step,
     Unconfirmed,
 )
-from groundcontrol.domain.ids import DeploymentId, HubId, NodeId, UserId
-from groundcontrol.domain.nodes import NewNode, Node
-from groundcontrol.domain.scope import Actor as Person
-from groundcontrol.domain.scope import Role, Scope
-from groundcontrol.domain.server_lists import Reading
-from groundcontrol.domain.summary import Brief, Summary
-from groundcontrol.domain.users import LoginSession, User
-from groundcontrol.errors import NotFound
-from groundcontrol.fleet.damage import Damages
-from groundcontrol.fleet.events import NodeEvents
-from groundcontrol.fleet.facts import Facts
-from groundcontrol.fleet.registry import Registry
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
-from groundcontrol.refusals import Refusals
-from groundcontrol.store.base import AuditEntry, Store
-from groundcontrol.store.sqlite import Database
+from groundcontrol.nodes.model import NewNode, Node
+from groundcontrol.nodes.summary import Brief, Summary
+from groundcontrol.slices import SLICES
+from groundcontrol.stores import Store
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import LIVE, build_app, make_runner
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import Page
-from majortom.bundle import read_bundle
+from majortom.build.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import RunningClock
 from tests.support.openapi import Description
@@ -332,7 +334,7 @@ class TestHub:
             build="test",
             costs=Costs(clock),
         )
-        self.app = build_app(self.services, page=page, limits=limits)
+        self.app = build_app(self.services, SLICES, page=page, limits=limits)
         self.server = _Server(self.app, skip_url_asserts=True)
         self.description = Description({"paths": {}})
         self.sessions: list[aiohttp.ClientSession] = []

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from groundcontrol.store.sqlite.metrics import SqliteMetrics
-from groundcontrol.store.sqlite.reader import Reader
-from groundcontrol.store.sqlite.writer import Writer
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 
 
 class Sample(NamedTuple):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from groundcontrol.domain.jobs import TRANSITIONS
+from groundcontrol.jobs.model import TRANSITIONS
 
 
 class NodeSide(NamedTuple):

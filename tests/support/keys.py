@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from groundcontrol import vault
-from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.store.sqlite import Database
+from groundcontrol.adapters.sqlite.database import Database
+from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.vault import CARRIED, FLEET_KEY, LEAST_ROUNDS, Rotation, Vault
 from spider.wire.ids import new_random_id, new_time_id
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from spider.collectors.netlink import parse_messages
+from spider.sampling.collectors.netlink import parse_messages
 from tests.support.recordings import captured, write
 
 STATES = {1: 15_000, 8: 4_000, 10: 900, 2: 100}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from groundcontrol.bus.base import BusEvent
-from groundcontrol.bus.local import LocalBus
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.core.bus import BusEvent
 
 
 class LossyBus(LocalBus):

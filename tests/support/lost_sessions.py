@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.late import LostRows
-from groundcontrol.domain.log import Event
-from groundcontrol.domain.nodes import Session
-from groundcontrol.errors import HubError
-from groundcontrol.fleet.registry import Registry
-from groundcontrol.fleet.session import AgentSession
-from groundcontrol.store.base import Store
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import HubError
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.events.model import Event
+from groundcontrol.nodes.model import Session
+from groundcontrol.samples.backfill import LostRows
+from groundcontrol.stores import Store
 from tests.support.clock import ManualClock
 
 NODE = NodeId("node")

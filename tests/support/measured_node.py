@@ -8,9 +8,9 @@ from typing import Any
 
 import msgpack
 
-from groundcontrol.domain.history import LayoutRow, StoredPack
-from groundcontrol.domain.ids import BootId, HubId
-from groundcontrol.domain.nodes import Node, NodeIdentity, NodePolicy
+from groundcontrol.core.ids import BootId, HubId
+from groundcontrol.nodes.model import Node, NodeIdentity, NodePolicy
+from groundcontrol.samples.model import LayoutRow, StoredPack
 from spider.wire.frames import CODING_PLAIN
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub

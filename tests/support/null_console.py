@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from spider.packages.plan import Plan
 from spider.packages.report import Report
-from spider.terminal import Ended, StopRule
+from spider.root.terminal import Ended, StopRule
 
 
 class NullConsole:

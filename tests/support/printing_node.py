@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from groundcontrol.bus.base import JobOutputArrived
-from groundcontrol.domain.ids import BootId, HubId, JobId
-from groundcontrol.domain.jobs import Job, JobEvidence, NewJob, Wish
-from groundcontrol.domain.nodes import Node, Session
-from groundcontrol.domain.plans import ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
+from groundcontrol.core.bus import JobOutputArrived
+from groundcontrol.core.ids import BootId, HubId, JobId
+from groundcontrol.jobs.model import Job, JobEvidence, NewJob, Wish
+from groundcontrol.jobs.plans import ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
+from groundcontrol.nodes.model import Node, Session
 from spider.wire.ids import new_time_id
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
 

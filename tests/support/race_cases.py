@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.domain.nodes import Node, Session
-from groundcontrol.domain.users import LoginSession, User
-from groundcontrol.errors import Conflict, HubError
-from groundcontrol.store.base import Store
+from groundcontrol.access.model import LoginSession, User
+from groundcontrol.core.errors import Conflict, HubError
+from groundcontrol.nodes.model import Node, Session
+from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from tests.support.factories import SCOPE, connect, new_node, new_user, with_session
 from tests.support.store_backend import Backend

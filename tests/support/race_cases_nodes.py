@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 
-from groundcontrol.domain.facts import FactTable
-from groundcontrol.domain.history import Bounds, LayoutRow, Retention, RetentionChange
-from groundcontrol.domain.ids import HubId, NodeId
-from groundcontrol.domain.invites import MOST_OPEN, Invite
-from groundcontrol.domain.jobs import JobEvidence
-from groundcontrol.domain.loglines import LogBatch, LogLine
-from groundcontrol.domain.nodes import Node, NodeIdentity, NodePolicy, NodeUpdates
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.errors import Conflict, Fenced
-from groundcontrol.store.base import HubFacts
+from groundcontrol.agents.store import HubFacts
+from groundcontrol.core.errors import Conflict, Fenced
+from groundcontrol.core.ids import HubId, NodeId
+from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.tables import FactTable
+from groundcontrol.deployments.invites import MOST_OPEN, Invite
+from groundcontrol.jobs.model import JobEvidence
+from groundcontrol.nodes.model import Node, NodeIdentity, NodePolicy, NodeUpdates
+from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.samples.model import Bounds, LayoutRow, Retention, RetentionChange
 from spider.wire.ids import new_random_id
 from tests.support.factories import (
     BOOT,

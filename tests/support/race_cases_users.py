@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from groundcontrol.domain.ids import RefusalId, SessionId
-from groundcontrol.domain.log import Refusal
-from groundcontrol.domain.preferences import Preferences, SavedView
-from groundcontrol.domain.scope import Actor, Grants
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.domain.users import TOTP_RULES, LoginSession, User
-from groundcontrol.errors import Conflict, NotFound
-from groundcontrol.store.sqlite.api_tokens import MOST_LIVE
+from groundcontrol.access.model import TOTP_RULES, LoginSession, User
+from groundcontrol.access.preferences import Preferences, SavedView
+from groundcontrol.adapters.sqlite.api_tokens import MOST_LIVE
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.ids import RefusalId, SessionId
+from groundcontrol.core.scope import Actor, Grants
+from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.events.model import Refusal
 from tests.support.factories import CODES, SCOPE, a_token, logged_in, login, new_refusal, seed
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
 

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from spider.collectors.base import Collector
-from spider.collectors.netlink import parse_messages
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.netlink import parse_messages
 
 DATA = Path(__file__).resolve().parents[1] / "unit/spider/collectors/data"
 

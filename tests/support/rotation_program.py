@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from groundcontrol.store.sqlite import open_database
-from groundcontrol.store.sqlite.inspection import copy_database
+from groundcontrol.adapters.sqlite.admin.offline_reader import copy_database
+from groundcontrol.adapters.sqlite.database import open_database
 from spider.clock import SystemClock
 from tests.support.keys import rotate, vault_of
 

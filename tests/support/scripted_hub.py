@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from groundcontrol.fleet import codec
+from groundcontrol.agents import codec
 from spider.config import Config, parse_url
 from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError

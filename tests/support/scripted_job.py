@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from spider.packages.backend import STOP_NOW
-from spider.packages.base import Console, Outcome, Task
+from spider.packages.interfaces import Console, Outcome, Task
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Leftover, Report
-from spider.runner import Cannot, Places, outlive_signals, run_job
+from spider.root.runner import Cannot, Places, outlive_signals, run_job
 from spider.wire.frames import Updates
 
 

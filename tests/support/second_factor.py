@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 
-from groundcontrol.auth import totp
+from groundcontrol.access import totp
 from tests.support.hub import HubProcess, Login, Reply
 
 API = "/api/v1"

@@ -6,17 +6,17 @@ import asyncio
 from types import SimpleNamespace
 from typing import Final, cast
 
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.history import LayoutRow
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.nodes import Node, Session
-from groundcontrol.errors import StoreError
-from groundcontrol.fleet.codec import CODEC
-from groundcontrol.fleet.onward import Onward
-from groundcontrol.fleet.ports import AgentSocket, Collaborators
-from groundcontrol.fleet.quota import Quotas
-from groundcontrol.fleet.session import AgentSession
-from groundcontrol.store.base import Marks
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.agents.codec import CODEC
+from groundcontrol.agents.interfaces import AgentSocket, Collaborators
+from groundcontrol.agents.quota import Quotas
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.nodes.model import Node, Session
+from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.store import Marks
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Message
 from spider.wire.session import Hello, Link

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
-from groundcontrol.domain.scope import Grants
+from groundcontrol.core.scope import Grants
 from groundcontrol.web.routes import ROOT
 from tests.support.inprocess_hub import ADMIN, Client, TestHub
 

@@ -6,8 +6,8 @@ Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_is_
 from __future__ import annotations
 
 from spider import __main__ as program
-from spider import watching
-from spider.packages.apart import Apart
+from spider.packages.query_process import Apart
+from spider.sampling import measurement
 
 
 class NoManager(Apart):
@@ -18,5 +18,5 @@ class NoManager(Apart):
 
 
 if __name__ == "__main__":
-    watching.__dict__["Apart"] = NoManager
+    measurement.__dict__["Apart"] = NoManager
     program.main()

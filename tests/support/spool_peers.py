@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from spider.outbox import Outbox
-from spider.sampler import layout_of
-from spider.spool import KEEP_BYTES, KEEP_S, Spool
-from spider.spoolfiles import Folder
+from spider.hub.outbox import Outbox
+from spider.sampling.sampler import layout_of
+from spider.spool.files import Folder
+from spider.spool.spool import KEEP_BYTES, KEEP_S, Spool
 from spider.wire.frames import (
     STREAM_BACKFILL,
     STREAM_LATE,

@@ -10,7 +10,7 @@ from typing import Self
 
 import asyncssh
 
-from majortom.base import HostKey, StepName
+from majortom.interfaces import HostKey, StepName
 from tests.support.ports import free_port
 
 LIMIT_S = 30

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 
-from spider.inventory import digest_of, messages
-from spider.policy import LISTED
+from spider.reports.package_sync import digest_of, messages
+from spider.root.policy import LISTED
 from spider.wire.codec import pack_rows
 from spider.wire.frames import (
     STREAM_LIVE,

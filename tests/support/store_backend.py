@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from groundcontrol.store.base import Store
-from groundcontrol.store.sqlite import Database
+from groundcontrol.adapters.sqlite.database import Database
+from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 

@@ -8,11 +8,10 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from groundcontrol.store.sqlite import Database, open_database
-from groundcontrol.store.sqlite.backup import samples_beside
-from groundcontrol.store.sqlite.database import CONTROL_NAME
-from groundcontrol.store.sqlite.files import make_private_file, make_private_folder
-from groundcontrol.store.sqlite.migrate import CONTROL, SAMPLES, Kind, make
+from groundcontrol.adapters.sqlite.admin.backup import samples_beside
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, make
+from groundcontrol.adapters.sqlite.database import CONTROL_NAME, Database, open_database
+from groundcontrol.adapters.sqlite.engine.data_files import make_private_file, make_private_folder
 from spider.clock import Clock, SystemClock
 
 CLOCK = SystemClock()

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spider.packages.base import Console
-from spider.updating import Places, update
+from spider.packages.interfaces import Console
+from spider.selfcare.self_update import Places, update
 from tests.support.null_console import NullConsole
 
 

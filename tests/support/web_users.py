@@ -6,8 +6,8 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from groundcontrol.auth import totp
-from groundcontrol.domain.scope import Role
+from groundcontrol.access import totp
+from groundcontrol.core.scope import Role
 from tests.support.inprocess_hub import PASSWORD, Answer, Client, TestHub
 
 

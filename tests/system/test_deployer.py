@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from majortom.base import DeployError
-from majortom.connect import Limits
 from majortom.deployer import MajorTom
+from majortom.interfaces import DeployError
+from majortom.ssh.connect import Limits
 from spider.clock import SystemClock
 from tests.support.addresses import any_address
 from tests.support.deploy_client import any_host

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from majortom.base import DeployError
+from majortom.interfaces import DeployError
 from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.deployer_trial import Notes, Trial, at_once, listening, nobody_comes

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from groundcontrol import failpoints
-from groundcontrol.domain.deployments import REMOVE_STEPS
+from groundcontrol.core import failpoints
+from groundcontrol.deployments.model import REMOVE_STEPS
 from tests.support.deploy_client import END_LIMIT_S, Desk, Look
 from tests.support.eventually import wait_until
 from tests.support.hub_faults import set_fault

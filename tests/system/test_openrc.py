@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from majortom.shell import script
+from majortom.ssh.shell import script
 from tests.support import fsdiff
 from tests.support import lab as labs
 from tests.support.agent_host import AgentHost

@@ -7,9 +7,9 @@ import contextlib
 
 import pytest
 
-from majortom.base import DeployError, Secret, Target
-from majortom.connect import Connector, Limits
-from majortom.session import Steps, enter, find_way
+from majortom.interfaces import DeployError, Secret, Target
+from majortom.ssh.connect import Connector, Limits
+from majortom.ssh.login_steps import Steps, enter, find_way
 from tests.support import lab as labs
 from tests.support.addresses import any_address
 from tests.support.lab import Host

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.deployments import INSTALL_STEPS
+from groundcontrol.deployments.model import INSTALL_STEPS
 from spider.wire.ids import new_random_id
 from tests.support.deploy_client import END_LIMIT_S, Desk, Look, step_of, told
 from tests.support.eventually import wait_until

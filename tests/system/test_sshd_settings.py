@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from majortom import shell
-from majortom.base import DeployError, Secret, Target
-from majortom.connect import Connector, Limits
-from majortom.session import Steps, enter, find_way
-from majortom.shell import Answer
+from majortom.interfaces import DeployError, Secret, Target
+from majortom.ssh import shell
+from majortom.ssh.connect import Connector, Limits
+from majortom.ssh.login_steps import Steps, enter, find_way
+from majortom.ssh.shell import Answer
 from tests.support.addresses import any_address
 from tests.support.deploy_client import any_host
 from tests.support.lab import Host

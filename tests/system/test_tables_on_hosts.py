@@ -18,15 +18,15 @@ from tests.support.bundles import shipped_bundle
 
 pytestmark = pytest.mark.system
 
-UNIT = labs.ROOT / "majortom/units/stardust-spider.service"
+UNIT = labs.ROOT / "majortom/remote/units/stardust-spider.service"
 LEFT_OUT = ("Type=", "ExecStart=", "User=", "Group=", "SupplementaryGroups=", "Restart", "StateDirectory", "Environment=", "WantedBy=")
 LOOK = """
 import json, sys, time
 sys.path.insert(0, "/srv/spider.pyz")
-from spider.collectors.linux import linux_tables
-from spider.collectors.services import ServicesAndContainers
-from spider.collectors.units import FailedCount
-from spider.collectors.users import LoggedInCount
+from spider.sampling.collectors.linux import linux_tables
+from spider.sampling.collectors.services import ServicesAndContainers
+from spider.sampling.collectors.systemd_units import FailedCount
+from spider.sampling.collectors.logins import LoggedInCount
 services = ServicesAndContainers()
 services.read(time.monotonic())
 began = time.time()

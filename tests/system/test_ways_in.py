@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from majortom.base import DeployError, Secret, Target
-from majortom.connect import Limits
 from majortom.deployer import MajorTom
+from majortom.interfaces import DeployError, Secret, Target
+from majortom.ssh.connect import Limits
 from spider.clock import SystemClock
 from tests.support import fsdiff
 from tests.support.addresses import any_address

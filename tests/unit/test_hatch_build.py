@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hatch_build import build_capsule, version, write_version
-from majortom.bundle import build_bundle
+from majortom.build.bundle import build_bundle
 from spider.version import RELEASE
 from tests.support.bundles import shipped_bundle
 from tests.support.hub import ROOT

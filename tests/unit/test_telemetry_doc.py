@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scripts import gen_telemetry
-from spider.collectors import linux
+from spider.sampling.collectors import linux
 from spider.wire.metrics import CATALOGUE, METRICS, NOT_IN_LABELS, RHYTHM_S
 
 

@@ -1,94 +1,20 @@
-// Made by scripts/gen_ts.py from groundcontrol/web/schema/: never edited by hand.
+// Made by scripts/gen_ts.py from the hub's `views.py` modules: never edited by hand.
 
-export interface LoginBody {
-  username: string;
-  password: string;
-  /** The six digits of the moment, or a recovery code; without it 401 `auth.totp_required` says that one is needed. */
-  totp?: string | null;
-  setup_code?: string | null;
-}
-
-export interface LoginView {
-  token: string;
-  expires_at: number;
-  csrf_token: string;
-  user: UserView;
-}
-
-export interface MeView {
-  user: UserView;
-  csrf_token: string;
-  expires_at: number;
-}
-
-export interface PasswordBody {
-  current: string;
-  new: string;
-}
-
-/** Ten codes, each good for one log-in; shown once. */
-export interface RecoveryCodesView {
-  codes: string[];
-}
-
-export interface SessionsView {
-  sessions: SessionView[];
-  next: string | null;
-}
-
-/** A log-in that is live. */
-export interface SessionView {
-  id: string;
-  username: string;
-  created_at: number;
-  /** When it last was prolonged: within ten minutes of its last request. */
-  last_seen_at: number;
-  expires_at: number;
-  address: string;
-  user_agent: string;
-  second_factor: boolean;
-  /** The one that asks. */
-  current: boolean;
-}
-
-export interface StepUpBody {
-  password: string;
-  totp?: string | null;
-}
-
-export interface TotpConfirmBody {
-  code: string;
-}
-
-/** A new second factor, shown once; it counts from `auth/totp/confirm` on. */
-export interface TotpView {
-  /** Base32, for typing in. */
-  secret: string;
-  /** `otpauth://…`, to be drawn as a QR code. */
-  uri: string;
-}
-
-export interface UserView {
+export interface AccountView {
   username: string;
   role: "admin" | "operator" | "viewer";
+  disabled: boolean;
   must_change_password: boolean;
   totp_enabled: boolean;
-  /** A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`. */
-  must_enrol_totp: boolean;
-  /** To some nodes: their tags, which rights hang on, may not be changed. */
-  limited: boolean;
+  /** Null: every node. */
+  grants: GrantsView | null;
+  created_at: number;
+  last_seen_at: number | null;
 }
 
-/** RFC 9457 `application/problem+json`. */
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  code: string;
-  /** Names this answer in the hub's log. */
-  instance: string;
-  facts: Record<string, unknown>;
+export interface AccountsView {
+  users: AccountView[];
+  next: string | null;
 }
 
 export interface AgentUpdatesBody {
@@ -99,416 +25,43 @@ export interface AgentUpdatesBody {
   at_once?: number;
 }
 
-export interface ConfirmationBody {
-  deployment: string;
-  fingerprint: string;
-}
-
-export interface ConfirmedView {
-  /** Those that go on. */
-  deployments: DeploymentView[];
-  refused: UnconfirmedView[];
-}
-
-export interface DeploymentBody {
-  host: string;
-  username: string;
-  port?: number;
-  private_key?: string | null;
-  passphrase?: string | null;
-  password?: string | null;
-  sudo_password?: string | null;
-  name?: string | null;
-  tags?: string[] | null;
-  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
-  host_key?: string | null;
-  keep_credentials?: boolean;
-  install_python?: boolean;
-  policy?: "monitor" | "readonly" | "managed";
-  /** The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`). */
-  certificate?: string | null;
-  jump?: JumpBody | null;
-  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). */
-  proxy?: string | null;
-}
-
-export interface DeploymentErrorView {
-  code: string;
-  message: string;
-  step: string;
-}
-
-export interface DeploymentsView {
-  deployments: DeploymentView[];
-  next: string | null;
-}
-
-export interface DeploymentView {
+export interface ApiTokenView {
   id: string;
-  kind: "install" | "update" | "remove";
-  state: "running" | "awaiting_host_key" | "succeeded" | "failed" | "cancelled";
-  node_id: string | null;
-  host: string;
-  port: number;
+  /** Whose it is; it never may more than they may at that moment. */
   username: string;
   name: string;
-  host_key: HostKeyView | null;
-  steps: StepView[];
-  error: DeploymentErrorView | null;
-  created_by: string;
-  created_at: number;
-  ended_at: number | null;
-  /** null: it is reached directly. */
-  jump: JumpView | null;
-  /** Shared by those that one request asked for (`GET deployments?batch=`). */
-  batch_id: string | null;
-  /** An installation in the place of the Spider that a node's server has; the node stays, however it ends. */
-  again: boolean;
-  /** A removal that only forgets the node (`?force=true`); so does a retry of it, whatever it is given. */
-  forced: boolean;
-  /** null: it is the first try. */
-  earlier: EarlierView | null;
-  /** Grows with each change: of two views the one with the higher number is the newer, whichever came first. */
-  version: number;
-}
-
-/** The try before this one. Each try begins at the first step: what one that failed has changed is undone, and a log-in ends with it. */
-export interface EarlierView {
-  /** So many there were before. */
-  tries: number;
-  /** Where the last of them ended. */
-  step: string;
-  /**
-   * On the server: it never changed anything; what it began was taken back; nobody knows, so that it is taken back first;
-   * a removal, which goes on with whatever is still there.
-   */
-  left: "nothing" | "taken_back" | "unknown" | "goes_on";
-  /** Steps whose outcome still counts: `host_key`, which is not asked about again. */
-  kept: string[];
-}
-
-export interface HostKeyBody {
-  fingerprint: string;
-}
-
-export interface HostKeysBody {
-  /** 1 to 256: what was shown, and a person says is right. */
-  host_keys: ConfirmationBody[];
-}
-
-export interface HostKeyView {
-  type: string;
-  fingerprint: string;
-  /** Whose key it is: the server's, or first the jump host's. */
-  host: string;
-  /** Where it was shown: a jump host may have the server's name. */
-  port: number;
-}
-
-/** Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself. */
-export interface JumpBody {
-  host: string;
-  port?: number;
-  username?: string | null;
-  private_key?: string | null;
-  passphrase?: string | null;
-  password?: string | null;
-  certificate?: string | null;
-  /** A fingerprint (`SHA256:…`) known beforehand. */
-  host_key?: string | null;
-}
-
-/** The jump host of a deployment. */
-export interface JumpView {
-  host: string;
-  port: number;
-  username: string;
-  /** Of its host key, once it is known to be its own. */
-  fingerprint: string | null;
-}
-
-export interface LineNoteView {
-  line: number;
-  message: string;
-}
-
-export interface LineProblemView {
-  line: number;
-  code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
-  message: string;
-}
-
-export interface ListedServerView {
-  line: number;
-  host: string;
-  port: number;
-  /** null: the list does not say. */
-  username: string | null;
-  name: string | null;
-  tags: string[];
-  host_key: string | null;
-  jump: PlaceView | null;
-  notes: string[];
-  /** Empty: it can be taken. */
-  problems: ListProblemView[];
-}
-
-export interface ListProblemView {
-  code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
-  /** host, port, username, name, tags, host_key, jump; empty: the row as a whole. */
-  field: string;
-  message: string;
-}
-
-/** What is wanted of many servers, beside what each of `servers` has of its own. */
-export interface ManyDeploymentsBody {
-  /** 1 to 200. */
-  servers: ServerBody[];
-  username?: string | null;
-  private_key?: string | null;
-  passphrase?: string | null;
-  password?: string | null;
-  sudo_password?: string | null;
-  certificate?: string | null;
-  tags?: string[] | null;
-  keep_credentials?: boolean;
-  install_python?: boolean;
-  policy?: "monitor" | "readonly" | "managed";
-  jump?: JumpBody | null;
-  proxy?: string | null;
-}
-
-/** A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself. */
-export interface PlaceBody {
-  host: string;
-  port?: number;
-  username?: string | null;
-  host_key?: string | null;
-}
-
-export interface PlaceView {
-  host: string;
-  port: number;
-  username: string | null;
-}
-
-/** Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`. */
-export interface RetryBody {
-  host?: string | null;
-  port?: number | null;
-  username?: string | null;
-  private_key?: string | null;
-  passphrase?: string | null;
-  password?: string | null;
-  sudo_password?: string | null;
-  name?: string | null;
-  tags?: string[] | null;
-  host_key?: string | null;
-  keep_credentials?: boolean | null;
-  install_python?: boolean | null;
-  policy?: "monitor" | "readonly" | "managed" | null;
-  certificate?: string | null;
-  /** Empty: none any more. */
-  proxy?: string | null;
-  /** Left out: as before. null: without a jump host, which is another server, since an address may mean another one there. */
-  jump?: JumpBody | null;
-}
-
-/** One of many servers: what it has of its own. */
-export interface ServerBody {
-  host: string;
-  port?: number;
-  /** Left out: that of all. */
-  username?: string | null;
-  name?: string | null;
-  /** Beside those of all. */
-  tags?: string[] | null;
-  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
-  host_key?: string | null;
-  /** Left out: that of all. null: none. */
-  jump?: PlaceBody | null;
-}
-
-/** A list of servers as somebody pasted it: lines of `user@host:port`, CSV with a header, or an OpenSSH client's configuration. */
-export interface ServerListBody {
-  /** At most 256 Ki characters; keys and passwords have no place in it. */
-  text: string;
-  format?: "auto" | "lines" | "csv" | "ssh_config";
-}
-
-export interface ServerListView {
-  format: "lines" | "csv" | "ssh_config";
-  /** At most 200. */
-  servers: ListedServerView[];
-  /** What was left out. */
-  notes: LineNoteView[];
-  /** What belongs to no server. */
-  problems: LineProblemView[];
-}
-
-export interface StepView {
-  name: string;
-  state: "waiting" | "running" | "done" | "failed" | "skipped";
-  detail: string;
-  started_at: number | null;
-  ended_at: number | null;
-}
-
-export interface UnconfirmedView {
-  deployment: string;
-  code: string;
-  message: string;
-}
-
-export interface CandidateView {
-  version: string;
-  security: "yes" | "no" | "unknown";
-  /** Empty = not known. */
-  repository: string;
-  nodes: number;
-}
-
-export interface ColumnView {
-  name: string;
-  /** time: Unix seconds. */
-  kind: "text" | "number" | "time";
-  unit: string;
-}
-
-export interface InstalledPackageView {
-  name: string;
-  version: string;
-}
-
-export interface NodeUpdatesView {
-  nodes: NodeUpdateView[];
-  total: number;
-  next: string | null;
-}
-
-export interface NodeUpdateView {
-  node_id: string;
-  from: string;
-  to: string;
-  security: "yes" | "no" | "unknown";
-  repository: string;
-  /** Its owner does not want it changed. */
-  held: boolean;
-}
-
-export interface PackagesView {
-  packages: InstalledPackageView[];
-  /** Of all that match. */
-  total: number;
-  /** When the hub heard of the last change; null: the node has not told yet. */
-  taken_at: number | null;
-  next: string | null;
-}
-
-export interface PackageUpdatesView {
-  /** For security first, then by how many nodes they are for. */
-  packages: PackageUpdateView[];
-  /** Packages that match. */
-  total: number;
-  /** Of these, for security. */
-  security: number;
-  /** Nodes whose list the hub has. */
-  told: number;
-  /** Nodes that have not told one, or could not read it. */
-  silent: number;
-  /** Nodes with more updates than their list holds. */
-  cut: number;
-  /** When the oldest of the lists was read. */
-  oldest_at: number | null;
-  next: string | null;
-}
-
-export interface PackageUpdateView {
-  package: string;
-  /** yes: on at least one node. */
-  security: "yes" | "no" | "unknown";
-  nodes: number;
-  security_nodes: number;
-  /** The versions that it can be brought to, those on most nodes first; at most 8. */
-  candidates: CandidateView[];
-}
-
-export interface TablesView {
-  /** By subject. One that this server cannot have, or that Spider has not told yet, is not there. */
-  tables: TableView[];
-}
-
-/** One subject of a node as it stood at one moment: processes, services that failed, interfaces … */
-export interface TableView {
-  subject: string;
-  taken_at: number;
-  /** Rows that there really were, of which the table may have the first ones only; null: reading failed, so that there are none here. */
-  total: number | null;
-  columns: ColumnView[];
-  /** A cell that is null is not known, or may not be read by Spider. */
-  rows: ((string | number | null)[])[];
-}
-
-/** What is run on the server; it reads the invite from its standard input. */
-export interface InstallerView {
-  url: string;
-  sha256: string;
-}
-
-/** What is left out of an invite for one node: it is named as the server calls itself, and may do everything. */
-export interface InviteBody {
-  kind?: "node" | "organisation";
-  /** Of the node; of an organisation secret what it is for. */
-  name?: string;
-  tags?: string[];
-  policy?: "monitor" | "readonly" | "managed";
-  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). It stands in the invite alone. */
-  proxy?: string;
-  /** Of an organisation secret: how many nodes may come with it, 1 to 1000 (100). */
-  uses?: number | null;
-  /** Of an organisation secret: 1 to 90 (7). An invite for one node is good for five minutes. */
-  days?: number | null;
-  /** Of an organisation secret: its nodes wait until somebody approves them (true). */
-  approval?: boolean | null;
-}
-
-export interface InvitesView {
-  invites: InviteView[];
-  next: string | null;
-  installer: InstallerView;
-}
-
-/** An invite as lists show it: never with its secret. */
-export interface InviteView {
-  id: string;
-  kind: "node" | "organisation";
-  state: "open" | "used" | "expired" | "revoked";
-  name: string;
-  tags: string[];
-  policy: string;
-  approval: boolean;
-  most_uses: number;
-  uses: number;
-  /** The latest that came with it. */
-  node_id: string | null;
-  created_by: string;
+  role: "admin" | "operator" | "viewer";
+  /** Null: every node that its owner sees. */
+  grants: GrantsView | null;
+  /** May also do what asks people for their password again: delete a node, restart one. */
+  sensitive: boolean;
   created_at: number;
   expires_at: number;
-  revoked_at: number | null;
+  last_used_at: number | null;
+  last_address: string;
 }
 
-/** The invite itself, shown once. */
-export interface NewInviteView {
-  invite: string;
-  /** For a root shell on the server, or one with sudo; the invite is in it. */
-  command: string;
-  /** The same without the invite, which it asks for, or reads from standard input: for shells that keep what is pasted (zsh, fish). */
-  line: string;
-  expires_at: number;
-  installer: InstallerView;
-  /** The hub does not know how other machines reach it (`--server-url`). */
-  this_machine_only: boolean;
-  info: InviteView;
+export interface ApiTokensView {
+  tokens: ApiTokenView[];
+  next: string | null;
+}
+
+export interface AuditPageView {
+  audit: AuditView[];
+  next: string | null;
+}
+
+export interface AuditView {
+  /** Empty for a refusal: it is in no chain, and `n` is its own number. */
+  chain: string;
+  n: number;
+  at: number;
+  actor: string;
+  address: string;
+  action: string;
+  target: string;
+  result: string;
+  detail: Record<string, unknown>;
 }
 
 export interface BatchBody {
@@ -521,11 +74,6 @@ export interface BatchBody {
   nodes: string[];
   /** Id of a bulk job that planned the same: each node is bound to the plan that it told there. One that told none gets no job. */
   plans_of?: string;
-}
-
-export interface BatchesView {
-  batches: BatchSummaryView[];
-  next: string | null;
 }
 
 export interface BatchJobView {
@@ -574,9 +122,22 @@ export interface BatchView {
   jobs: BatchJobView[];
 }
 
+export interface BatchesView {
+  batches: BatchSummaryView[];
+  next: string | null;
+}
+
 export interface CancelBody {
   /** Of one that was asked to stop before and goes on: end what it hangs in, such as a package's script. Work stays half done then: repair it. */
   force?: boolean;
+}
+
+export interface CandidateView {
+  version: string;
+  security: "yes" | "no" | "unknown";
+  /** Empty = not known. */
+  repository: string;
+  nodes: number;
 }
 
 export interface ChangeView {
@@ -587,10 +148,318 @@ export interface ChangeView {
   to: string;
 }
 
+export interface ClockView {
+  /** How far the clock was behind the audit log; 0: there was nothing to accept. */
+  behind_seconds: number;
+}
+
+export interface ColumnView {
+  name: string;
+  /** time: Unix seconds. */
+  kind: "text" | "number" | "time";
+  unit: string;
+}
+
 export interface ConfigFileView {
   path: string;
   /** To the one in use; empty = not readable, or no text. */
   diff: string;
+}
+
+export interface ConfirmationBody {
+  deployment: string;
+  fingerprint: string;
+}
+
+export interface ConfirmedView {
+  /** Those that go on. */
+  deployments: DeploymentView[];
+  refused: UnconfirmedView[];
+}
+
+/** A time of which something was stored that cannot be read any more: values are missing there. */
+export interface DamageView {
+  start: number;
+  end: number;
+}
+
+export interface DeploymentBody {
+  host: string;
+  username: string;
+  port?: number;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  sudo_password?: string | null;
+  name?: string | null;
+  tags?: string[] | null;
+  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
+  host_key?: string | null;
+  keep_credentials?: boolean;
+  install_python?: boolean;
+  policy?: "monitor" | "readonly" | "managed";
+  /** The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`). */
+  certificate?: string | null;
+  jump?: JumpBody | null;
+  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). */
+  proxy?: string | null;
+}
+
+export interface DeploymentErrorView {
+  code: string;
+  message: string;
+  step: string;
+}
+
+export interface DeploymentView {
+  id: string;
+  kind: "install" | "update" | "remove";
+  state: "running" | "awaiting_host_key" | "succeeded" | "failed" | "cancelled";
+  node_id: string | null;
+  host: string;
+  port: number;
+  username: string;
+  name: string;
+  host_key: HostKeyView | null;
+  steps: StepView[];
+  error: DeploymentErrorView | null;
+  created_by: string;
+  created_at: number;
+  ended_at: number | null;
+  /** null: it is reached directly. */
+  jump: JumpView | null;
+  /** Shared by those that one request asked for (`GET deployments?batch=`). */
+  batch_id: string | null;
+  /** An installation in the place of the Spider that a node's server has; the node stays, however it ends. */
+  again: boolean;
+  /** A removal that only forgets the node (`?force=true`); so does a retry of it, whatever it is given. */
+  forced: boolean;
+  /** null: it is the first try. */
+  earlier: EarlierView | null;
+  /** Grows with each change: of two views the one with the higher number is the newer, whichever came first. */
+  version: number;
+}
+
+export interface DeploymentsView {
+  deployments: DeploymentView[];
+  next: string | null;
+}
+
+/** The try before this one. Each try begins at the first step: what one that failed has changed is undone, and a log-in ends with it. */
+export interface EarlierView {
+  /** So many there were before. */
+  tries: number;
+  /** Where the last of them ended. */
+  step: string;
+  /**
+   * On the server: it never changed anything; what it began was taken back; nobody knows, so that it is taken back first;
+   * a removal, which goes on with whatever is still there.
+   */
+  left: "nothing" | "taken_back" | "unknown" | "goes_on";
+  /** Steps whose outcome still counts: `host_key`, which is not asked about again. */
+  kept: string[];
+}
+
+export interface EnrolledListView {
+  nodes: EnrolledView[];
+  server_url: string;
+}
+
+export interface EnrolledView {
+  node_id: string;
+  name: string;
+  generation: number;
+  fleet_id: string;
+  /** Hex. */
+  session_key: string;
+  launch_key: string;
+}
+
+/** `topic` is empty when the message as such was wrong. */
+export interface ErrorMessage {
+  code: string;
+  message: string;
+  topic: string;
+}
+
+export interface EventView {
+  id: string;
+  type: string;
+  severity: "info" | "warning" | "error";
+  source: "agent" | "hub" | "api";
+  at: number;
+  node_id: string | null;
+  message: string;
+  details: Record<string, unknown>;
+}
+
+export interface EventsData {
+  events: EventView[];
+}
+
+export interface EventsView {
+  events: EventView[];
+  next: string | null;
+}
+
+/** What changed since the last: whole rows of nodes whose facts changed, else only new values. */
+export interface FleetChange {
+  nodes: NodeView[];
+  /** node id -> series -> sample; a series that has the value it had is left out, except `cpu.total` and `load.1`. */
+  latest: Record<string, Record<string, Sample>>;
+  removed: string[];
+}
+
+export interface FleetData {
+  /** With the summary in `latest`; a series asked for by name is in `node:<id>`. */
+  nodes: NodeView[];
+}
+
+/** What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again. */
+export interface GapMessage {
+  topic: string;
+}
+
+/** The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either. */
+export interface GrantsBody {
+  nodes?: string[];
+  tags?: string[];
+}
+
+export interface GrantsView {
+  nodes: string[];
+  tags: string[];
+}
+
+export interface HealthView {
+  status: "ok" | "draining" | "failing";
+  version: string;
+  database: boolean;
+}
+
+export interface HistoriesView {
+  step: number;
+  tier: "1s" | "1m" | "1h";
+  times: number[];
+  /** By node, then by series. */
+  nodes: Record<string, Record<string, SeriesView>>;
+  /** Of the nodes of which something is damaged. */
+  damaged: Record<string, DamageView[]>;
+}
+
+export interface HistoryView {
+  step: number;
+  tier: "1s" | "1m" | "1h";
+  times: number[];
+  series: Record<string, SeriesView>;
+  damaged: DamageView[];
+}
+
+export interface HostKeyBody {
+  fingerprint: string;
+}
+
+export interface HostKeyView {
+  type: string;
+  fingerprint: string;
+  /** Whose key it is: the server's, or first the jump host's. */
+  host: string;
+  /** Where it was shown: a jump host may have the server's name. */
+  port: number;
+}
+
+export interface HostKeysBody {
+  /** 1 to 256: what was shown, and a person says is right. */
+  host_keys: ConfirmationBody[];
+}
+
+/** The hub itself: where it is reached, and what it takes on its machine. */
+export interface HubView {
+  version: string;
+  /** The addresses of the page. */
+  origins: string[];
+  /** Where nodes dial. */
+  node_url: string;
+  /** Whether browsers reach it by TLS. */
+  secure: boolean;
+  /** SHA-256 of the certificate's key, which nodes hold; null: an authority that they know has signed it, or there is no TLS. */
+  tls_pin: string | null;
+  data_dir: string;
+  /** Settings, jobs and samples, with what waits to be merged into them. */
+  database_bytes: number;
+  /** On that disk, for who is not root. */
+  free_bytes: number;
+}
+
+export interface IdentityView {
+  hostname: string;
+  machine_id: string;
+  os_id: string;
+  os_name: string;
+  os_version: string;
+  kernel: string;
+  architecture: string;
+  virtualization: string;
+  cpu_model: string;
+  cpu_cores: number;
+  memory_bytes: number;
+  package_manager: string;
+  timezone: string;
+  booted_at: number;
+  addresses: string[];
+}
+
+export interface InstalledPackageView {
+  name: string;
+  version: string;
+}
+
+/** What is run on the server; it reads the invite from its standard input. */
+export interface InstallerView {
+  url: string;
+  sha256: string;
+}
+
+/** What is left out of an invite for one node: it is named as the server calls itself, and may do everything. */
+export interface InviteBody {
+  kind?: "node" | "organisation";
+  /** Of the node; of an organisation secret what it is for. */
+  name?: string;
+  tags?: string[];
+  policy?: "monitor" | "readonly" | "managed";
+  /** `http://host:port`, through which the server dials this hub (HTTP CONNECT). It stands in the invite alone. */
+  proxy?: string;
+  /** Of an organisation secret: how many nodes may come with it, 1 to 1000 (100). */
+  uses?: number | null;
+  /** Of an organisation secret: 1 to 90 (7). An invite for one node is good for five minutes. */
+  days?: number | null;
+  /** Of an organisation secret: its nodes wait until somebody approves them (true). */
+  approval?: boolean | null;
+}
+
+/** An invite as lists show it: never with its secret. */
+export interface InviteView {
+  id: string;
+  kind: "node" | "organisation";
+  state: "open" | "used" | "expired" | "revoked";
+  name: string;
+  tags: string[];
+  policy: string;
+  approval: boolean;
+  most_uses: number;
+  uses: number;
+  /** The latest that came with it. */
+  node_id: string | null;
+  created_by: string;
+  created_at: number;
+  expires_at: number;
+  revoked_at: number | null;
+}
+
+export interface InvitesView {
+  invites: InviteView[];
+  next: string | null;
+  installer: InstallerView;
 }
 
 export interface JobBody {
@@ -605,14 +474,18 @@ export interface JobBody {
   reboot?: boolean;
 }
 
+export interface JobChange {
+  job: JobView;
+}
+
+export interface JobChunk {
+  output: Uint8Array;
+  offset: number;
+}
+
 export interface JobErrorView {
   code: string;
   message: string;
-}
-
-export interface JobsView {
-  jobs: JobView[];
-  next: string | null;
 }
 
 export interface JobView {
@@ -657,11 +530,343 @@ export interface JobView {
   version: number;
 }
 
+/** Of the newest jobs those that are new or changed, and the ids of those that are not among the newest any more. */
+export interface JobsChange {
+  jobs: JobView[];
+  gone: string[];
+}
+
+export interface JobsData {
+  /** Newest first. */
+  jobs: JobView[];
+}
+
+export interface JobsView {
+  jobs: JobView[];
+  next: string | null;
+}
+
+/** Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself. */
+export interface JumpBody {
+  host: string;
+  port?: number;
+  username?: string | null;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  certificate?: string | null;
+  /** A fingerprint (`SHA256:…`) known beforehand. */
+  host_key?: string | null;
+}
+
+/** The jump host of a deployment. */
+export interface JumpView {
+  host: string;
+  port: number;
+  username: string;
+  /** Of its host key, once it is known to be its own. */
+  fingerprint: string | null;
+}
+
 export interface KeptView {
   package: string;
   /** The one that it does not get. */
   version: string;
   reason: "held" | "phased" | "pinned" | "needs_new" | "needs_removal" | "unresolvable" | "other";
+}
+
+export interface LineNoteView {
+  line: number;
+  message: string;
+}
+
+export interface LineProblemView {
+  line: number;
+  code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
+  message: string;
+}
+
+export interface ListProblemView {
+  code: "not_understood" | "host_missing" | "host_invalid" | "port_invalid" | "user_invalid" | "name_invalid" | "tags_invalid" | "host_key_invalid" | "jump_invalid" | "jump_chain" | "proxy_command" | "secret_column" | "header_missing" | "duplicate" | "duplicate_name" | "name_taken" | "target_not_allowed" | "line_too_long" | "too_many";
+  /** host, port, username, name, tags, host_key, jump; empty: the row as a whole. */
+  field: string;
+  message: string;
+}
+
+export interface ListedServerView {
+  line: number;
+  host: string;
+  port: number;
+  /** null: the list does not say. */
+  username: string | null;
+  name: string | null;
+  tags: string[];
+  host_key: string | null;
+  jump: PlaceView | null;
+  notes: string[];
+  /** Empty: it can be taken. */
+  problems: ListProblemView[];
+}
+
+export interface LiveHello {
+  /** New for each start: another one means that sequence numbers begin anew. */
+  hub_id: string;
+  /** Of the page; another one means that a newer page is there. */
+  build: string;
+  now: number;
+  /** When the hub was: who was seen last before then has not come back since. */
+  started_at: number;
+  session_expires_at: number;
+}
+
+/** One step on the hub's own machine: makes nodes and hands out their keys. */
+export interface LocalEnrolBody {
+  names: string[];
+  simulated?: boolean;
+  address?: string;
+}
+
+export interface LocalTokenBody {
+  name: string;
+  role?: "admin" | "operator" | "viewer";
+  days?: number;
+  grants?: GrantsBody | null;
+  sensitive?: boolean;
+  username?: string;
+}
+
+export interface LogLineView {
+  /** By the node's clock. */
+  at: number;
+  /** 0 (emergency) to 7 (debug), as syslog(3) counts. */
+  priority: number;
+  /** The unit, else the program. */
+  source: string;
+  text: string;
+  /** Lines shortly before this one that were too many to be sent. */
+  left_out: number;
+}
+
+export interface LoginBody {
+  username: string;
+  password: string;
+  /** The six digits of the moment, or a recovery code; without it 401 `auth.totp_required` says that one is needed. */
+  totp?: string | null;
+  setup_code?: string | null;
+}
+
+export interface LoginView {
+  token: string;
+  expires_at: number;
+  csrf_token: string;
+  user: UserView;
+}
+
+export interface LogsView {
+  /** None at all where the node's owner does not ask for them. */
+  lines: LogLineView[];
+  next: string | null;
+}
+
+/** What is wanted of many servers, beside what each of `servers` has of its own. */
+export interface ManyDeploymentsBody {
+  /** 1 to 200. */
+  servers: ServerBody[];
+  username?: string | null;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  sudo_password?: string | null;
+  certificate?: string | null;
+  tags?: string[] | null;
+  keep_credentials?: boolean;
+  install_python?: boolean;
+  policy?: "monitor" | "readonly" | "managed";
+  jump?: JumpBody | null;
+  proxy?: string | null;
+}
+
+export interface MeView {
+  user: UserView;
+  csrf_token: string;
+  expires_at: number;
+}
+
+export interface MetricView {
+  name: string;
+  unit: string;
+  rhythm: number;
+  kind: "gauge" | "counter";
+  labels: string[];
+}
+
+export interface MetricsView {
+  metrics: MetricView[];
+}
+
+/** The invite itself, shown once. */
+export interface NewInviteView {
+  invite: string;
+  /** For a root shell on the server, or one with sudo; the invite is in it. */
+  command: string;
+  /** The same without the invite, which it asks for, or reads from standard input: for shells that keep what is pasted (zsh, fish). */
+  line: string;
+  expires_at: number;
+  installer: InstallerView;
+  /** The hub does not know how other machines reach it (`--server-url`). */
+  this_machine_only: boolean;
+  info: InviteView;
+}
+
+export interface NewTokenBody {
+  name: string;
+  role?: "admin" | "operator" | "viewer";
+  /** 1 to 365. */
+  days?: number;
+  grants?: GrantsBody | null;
+  sensitive?: boolean;
+}
+
+/** The token itself, shown once: for `Authorization: Bearer`. */
+export interface NewTokenView {
+  token: string;
+  info: ApiTokenView;
+}
+
+export interface NewUserBody {
+  username: string;
+  role: "admin" | "operator" | "viewer";
+  /** Without it every node; an admin always sees every node. */
+  grants?: GrantsBody | null;
+}
+
+/** New values (`latest`), a node whose facts changed (`node`), or a table that was read anew. */
+export interface NodeChange {
+  latest: Record<string, Sample>;
+  node: NodeView | null;
+  table: TableView | null;
+}
+
+export interface NodePatch {
+  name?: string | null;
+  tags?: string[] | null;
+}
+
+export interface NodeUpdateView {
+  node_id: string;
+  from: string;
+  to: string;
+  security: "yes" | "no" | "unknown";
+  repository: string;
+  /** Its owner does not want it changed. */
+  held: boolean;
+}
+
+export interface NodeUpdatesView {
+  nodes: NodeUpdateView[];
+  total: number;
+  next: string | null;
+}
+
+export interface NodeView {
+  id: string;
+  name: string;
+  address: string;
+  state: "pending" | "online" | "offline";
+  /** Not connected, but it was when the hub last ended, and the hub was started less than two minutes ago: whether it is offline is not known yet. */
+  reconnecting: boolean;
+  tags: string[];
+  identity: IdentityView;
+  /** By series name; in lists only a summary. */
+  latest: Record<string, Sample>;
+  agent_version: string;
+  last_seen_at: number | null;
+  policy: PolicyView | null;
+  updates: UpdatesView;
+  reboot_required: "yes" | "no" | "unknown";
+  created_at: number;
+  credentials_kept: boolean;
+  simulated: boolean;
+  /** For somebody's approval: it came with an organisation secret. */
+  waiting: boolean;
+  /** Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again. */
+  units: "current" | "older" | "unknown";
+  /** Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces. */
+  agent: "current" | "outdated" | "unknown";
+  /** By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected. */
+  clock_skew_seconds: number | null;
+  /** Which generation of its keys it has proven last; `rekey` gives it the next one. */
+  keys_generation: number;
+}
+
+export interface NodesView {
+  nodes: NodeView[];
+  next: string | null;
+}
+
+/** An empty body. */
+export type Nothing = Record<string, never>;
+
+/** A password that opens one session, good only for choosing another; shown once, dead after 24 hours. */
+export interface OneTimePasswordView {
+  user: AccountView;
+  password: string;
+}
+
+export interface PackageUpdateView {
+  package: string;
+  /** yes: on at least one node. */
+  security: "yes" | "no" | "unknown";
+  nodes: number;
+  security_nodes: number;
+  /** The versions that it can be brought to, those on most nodes first; at most 8. */
+  candidates: CandidateView[];
+}
+
+export interface PackageUpdatesView {
+  /** For security first, then by how many nodes they are for. */
+  packages: PackageUpdateView[];
+  /** Packages that match. */
+  total: number;
+  /** Of these, for security. */
+  security: number;
+  /** Nodes whose list the hub has. */
+  told: number;
+  /** Nodes that have not told one, or could not read it. */
+  silent: number;
+  /** Nodes with more updates than their list holds. */
+  cut: number;
+  /** When the oldest of the lists was read. */
+  oldest_at: number | null;
+  next: string | null;
+}
+
+export interface PackagesView {
+  packages: InstalledPackageView[];
+  /** Of all that match. */
+  total: number;
+  /** When the hub heard of the last change; null: the node has not told yet. */
+  taken_at: number | null;
+  next: string | null;
+}
+
+export interface PasswordBody {
+  current: string;
+  new: string;
+}
+
+/** A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself. */
+export interface PlaceBody {
+  host: string;
+  port?: number;
+  username?: string | null;
+  host_key?: string | null;
+}
+
+export interface PlaceView {
+  host: string;
+  port: number;
+  username: string | null;
 }
 
 export interface PlanCountsView {
@@ -698,6 +903,54 @@ export interface PlanView {
   reboot_why: string;
 }
 
+export interface PolicyView {
+  mode: string;
+  verbs: string[];
+}
+
+export interface PreferencesPatch {
+  /** All of them, at most 40; names differ. */
+  views?: SavedViewBody[] | null;
+  /** Whether single letters are commands of the page. */
+  single_keys?: boolean | null;
+  /** Whether what goes through a network is shown in bits a second, in the place of bytes. */
+  network_bits?: boolean | null;
+}
+
+/** What somebody has set up for their own page. */
+export interface PreferencesView {
+  views: SavedViewView[];
+  single_keys: boolean;
+  network_bits: boolean;
+}
+
+/** RFC 9457 `application/problem+json`. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  /** Names this answer in the hub's log. */
+  instance: string;
+  facts: Record<string, unknown>;
+}
+
+export interface RecoveryBody {
+  /** Although it was printed before. */
+  again?: boolean;
+}
+
+/** Ten codes, each good for one log-in; shown once. */
+export interface RecoveryCodesView {
+  codes: string[];
+}
+
+/** The recovery key, shown once. */
+export interface RecoveryView {
+  recovery: string;
+}
+
 export interface RefusedView {
   node_id: string;
   code: string;
@@ -717,148 +970,6 @@ export interface ReportView {
   notes: string[];
 }
 
-export interface StopView {
-  /** asked: the node has not answered yet. The rest is its answer: it ends at once, after the package it is at, or not any more. */
-  state: "asked" | "now" | "after_package" | "too_late";
-  why: string;
-  by: string;
-  at: number;
-  /** What it hangs in is to be ended. */
-  force: boolean;
-}
-
-/** `topic` is empty when the message as such was wrong. */
-export interface ErrorMessage {
-  code: string;
-  message: string;
-  topic: string;
-}
-
-export interface EventsData {
-  events: EventView[];
-}
-
-/** What changed since the last: whole rows of nodes whose facts changed, else only new values. */
-export interface FleetChange {
-  nodes: NodeView[];
-  /** node id -> series -> sample; a series that has the value it had is left out, except `cpu.total` and `load.1`. */
-  latest: Record<string, Record<string, Sample>>;
-  removed: string[];
-}
-
-export interface FleetData {
-  /** With the summary in `latest`; a series asked for by name is in `node:<id>`. */
-  nodes: NodeView[];
-}
-
-/** What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again. */
-export interface GapMessage {
-  topic: string;
-}
-
-export interface JobChange {
-  job: JobView;
-}
-
-export interface JobChunk {
-  output: Uint8Array;
-  offset: number;
-}
-
-/** Of the newest jobs those that are new or changed, and the ids of those that are not among the newest any more. */
-export interface JobsChange {
-  jobs: JobView[];
-  gone: string[];
-}
-
-export interface JobsData {
-  /** Newest first. */
-  jobs: JobView[];
-}
-
-export interface LiveHello {
-  /** New for each start: another one means that sequence numbers begin anew. */
-  hub_id: string;
-  /** Of the page; another one means that a newer page is there. */
-  build: string;
-  now: number;
-  /** When the hub was: who was seen last before then has not come back since. */
-  started_at: number;
-  session_expires_at: number;
-}
-
-/** New values (`latest`), a node whose facts changed (`node`), or a table that was read anew. */
-export interface NodeChange {
-  latest: Record<string, Sample>;
-  node: NodeView | null;
-  table: TableView | null;
-}
-
-/** An empty body. */
-export type Nothing = Record<string, never>;
-
-export interface SubscribeBody {
-  topic: string;
-  after?: number | null;
-}
-
-/** Body of `snapshot` and `change`. `seq` grows by one a change, from anywhere; for `job:<id>` it is an offset in the output. */
-export interface TopicMessage {
-  topic: string;
-  seq: number;
-  data: unknown;
-}
-
-export interface UnsubscribeBody {
-  topic: string;
-}
-
-export interface ClockView {
-  /** How far the clock was behind the audit log; 0: there was nothing to accept. */
-  behind_seconds: number;
-}
-
-export interface EnrolledListView {
-  nodes: EnrolledView[];
-  server_url: string;
-}
-
-export interface EnrolledView {
-  node_id: string;
-  name: string;
-  generation: number;
-  fleet_id: string;
-  /** Hex. */
-  session_key: string;
-  launch_key: string;
-}
-
-/** One step on the hub's own machine: makes nodes and hands out their keys. */
-export interface LocalEnrolBody {
-  names: string[];
-  simulated?: boolean;
-  address?: string;
-}
-
-export interface LocalTokenBody {
-  name: string;
-  role?: "admin" | "operator" | "viewer";
-  days?: number;
-  grants?: GrantsBody | null;
-  sensitive?: boolean;
-  username?: string;
-}
-
-export interface RecoveryBody {
-  /** Although it was printed before. */
-  again?: boolean;
-}
-
-/** The recovery key, shown once. */
-export interface RecoveryView {
-  recovery: string;
-}
-
 export interface ResetUserBody {
   username: string;
 }
@@ -869,298 +980,39 @@ export interface ResetUserView {
   password: string;
 }
 
-export interface AuditPageView {
-  audit: AuditView[];
-  next: string | null;
+/** How long each tier is kept, in seconds; what is left out stays. */
+export interface RetentionPatch {
+  seconds_s?: number;
+  minutes_s?: number;
+  hours_s?: number;
 }
 
-export interface AuditView {
-  /** Empty for a refusal: it is in no chain, and `n` is its own number. */
-  chain: string;
-  n: number;
-  at: number;
-  actor: string;
-  address: string;
-  action: string;
-  target: string;
-  result: string;
-  detail: Record<string, unknown>;
-}
-
-export interface EventsView {
-  events: EventView[];
-  next: string | null;
-}
-
-export interface EventView {
-  id: string;
-  type: string;
-  severity: "info" | "warning" | "error";
-  source: "agent" | "hub" | "api";
-  at: number;
-  node_id: string | null;
-  message: string;
-  details: Record<string, unknown>;
-}
-
-export interface HealthView {
-  status: "ok" | "draining" | "failing";
-  version: string;
-  database: boolean;
-}
-
-export interface LogLineView {
-  /** By the node's clock. */
-  at: number;
-  /** 0 (emergency) to 7 (debug), as syslog(3) counts. */
-  priority: number;
-  /** The unit, else the program. */
-  source: string;
-  text: string;
-  /** Lines shortly before this one that were too many to be sent. */
-  left_out: number;
-}
-
-export interface LogsView {
-  /** None at all where the node's owner does not ask for them. */
-  lines: LogLineView[];
-  next: string | null;
-}
-
-/** A time of which something was stored that cannot be read any more: values are missing there. */
-export interface DamageView {
-  start: number;
-  end: number;
-}
-
-export interface HistoriesView {
-  step: number;
-  tier: "1s" | "1m" | "1h";
-  times: number[];
-  /** By node, then by series. */
-  nodes: Record<string, Record<string, SeriesView>>;
-  /** Of the nodes of which something is damaged. */
-  damaged: Record<string, DamageView[]>;
-}
-
-export interface HistoryView {
-  step: number;
-  tier: "1s" | "1m" | "1h";
-  times: number[];
-  series: Record<string, SeriesView>;
-  damaged: DamageView[];
-}
-
-export interface IdentityView {
-  hostname: string;
-  machine_id: string;
-  os_id: string;
-  os_name: string;
-  os_version: string;
-  kernel: string;
-  architecture: string;
-  virtualization: string;
-  cpu_model: string;
-  cpu_cores: number;
-  memory_bytes: number;
-  package_manager: string;
-  timezone: string;
-  booted_at: number;
-  addresses: string[];
-}
-
-export interface MetricsView {
-  metrics: MetricView[];
-}
-
-export interface MetricView {
-  name: string;
-  unit: string;
-  rhythm: number;
-  kind: "gauge" | "counter";
-  labels: string[];
-}
-
-export interface NodePatch {
+/** Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`. */
+export interface RetryBody {
+  host?: string | null;
+  port?: number | null;
+  username?: string | null;
+  private_key?: string | null;
+  passphrase?: string | null;
+  password?: string | null;
+  sudo_password?: string | null;
   name?: string | null;
   tags?: string[] | null;
-}
-
-export interface NodesView {
-  nodes: NodeView[];
-  next: string | null;
-}
-
-export interface NodeView {
-  id: string;
-  name: string;
-  address: string;
-  state: "pending" | "online" | "offline";
-  /** Not connected, but it was when the hub last ended, and the hub was started less than two minutes ago: whether it is offline is not known yet. */
-  reconnecting: boolean;
-  tags: string[];
-  identity: IdentityView;
-  /** By series name; in lists only a summary. */
-  latest: Record<string, Sample>;
-  agent_version: string;
-  last_seen_at: number | null;
-  policy: PolicyView | null;
-  updates: UpdatesView;
-  reboot_required: "yes" | "no" | "unknown";
-  created_at: number;
-  credentials_kept: boolean;
-  simulated: boolean;
-  /** For somebody's approval: it came with an organisation secret. */
-  waiting: boolean;
-  /** Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again. */
-  units: "current" | "older" | "unknown";
-  /** Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces. */
-  agent: "current" | "outdated" | "unknown";
-  /** By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected. */
-  clock_skew_seconds: number | null;
-  /** Which generation of its keys it has proven last; `rekey` gives it the next one. */
-  keys_generation: number;
-}
-
-export interface PolicyView {
-  mode: string;
-  verbs: string[];
+  host_key?: string | null;
+  keep_credentials?: boolean | null;
+  install_python?: boolean | null;
+  policy?: "monitor" | "readonly" | "managed" | null;
+  certificate?: string | null;
+  /** Empty: none any more. */
+  proxy?: string | null;
+  /** Left out: as before. null: without a jump host, which is another server, since an address may mean another one there. */
+  jump?: JumpBody | null;
 }
 
 /** `value` null: could not be measured. */
 export interface Sample {
   value: number | null;
   at: number;
-}
-
-export interface SeriesView {
-  avg: (number | null)[];
-  min: (number | null)[];
-  max: (number | null)[];
-}
-
-export interface UpdatesView {
-  total: number | null;
-  security: number | null;
-  checked_at: number | null;
-}
-
-export interface AccountsView {
-  users: AccountView[];
-  next: string | null;
-}
-
-export interface AccountView {
-  username: string;
-  role: "admin" | "operator" | "viewer";
-  disabled: boolean;
-  must_change_password: boolean;
-  totp_enabled: boolean;
-  /** Null: every node. */
-  grants: GrantsView | null;
-  created_at: number;
-  last_seen_at: number | null;
-}
-
-export interface ApiTokensView {
-  tokens: ApiTokenView[];
-  next: string | null;
-}
-
-export interface ApiTokenView {
-  id: string;
-  /** Whose it is; it never may more than they may at that moment. */
-  username: string;
-  name: string;
-  role: "admin" | "operator" | "viewer";
-  /** Null: every node that its owner sees. */
-  grants: GrantsView | null;
-  /** May also do what asks people for their password again: delete a node, restart one. */
-  sensitive: boolean;
-  created_at: number;
-  expires_at: number;
-  last_used_at: number | null;
-  last_address: string;
-}
-
-/** The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either. */
-export interface GrantsBody {
-  nodes?: string[];
-  tags?: string[];
-}
-
-export interface GrantsView {
-  nodes: string[];
-  tags: string[];
-}
-
-/** The hub itself: where it is reached, and what it takes on its machine. */
-export interface HubView {
-  version: string;
-  /** The addresses of the page. */
-  origins: string[];
-  /** Where nodes dial. */
-  node_url: string;
-  /** Whether browsers reach it by TLS. */
-  secure: boolean;
-  /** SHA-256 of the certificate's key, which nodes hold; null: an authority that they know has signed it, or there is no TLS. */
-  tls_pin: string | null;
-  data_dir: string;
-  /** Settings, jobs and samples, with what waits to be merged into them. */
-  database_bytes: number;
-  /** On that disk, for who is not root. */
-  free_bytes: number;
-}
-
-export interface NewTokenBody {
-  name: string;
-  role?: "admin" | "operator" | "viewer";
-  /** 1 to 365. */
-  days?: number;
-  grants?: GrantsBody | null;
-  sensitive?: boolean;
-}
-
-/** The token itself, shown once: for `Authorization: Bearer`. */
-export interface NewTokenView {
-  token: string;
-  info: ApiTokenView;
-}
-
-export interface NewUserBody {
-  username: string;
-  role: "admin" | "operator" | "viewer";
-  /** Without it every node; an admin always sees every node. */
-  grants?: GrantsBody | null;
-}
-
-/** A password that opens one session, good only for choosing another; shown once, dead after 24 hours. */
-export interface OneTimePasswordView {
-  user: AccountView;
-  password: string;
-}
-
-export interface PreferencesPatch {
-  /** All of them, at most 40; names differ. */
-  views?: SavedViewBody[] | null;
-  /** Whether single letters are commands of the page. */
-  single_keys?: boolean | null;
-  /** Whether what goes through a network is shown in bits a second, in the place of bytes. */
-  network_bits?: boolean | null;
-}
-
-/** What somebody has set up for their own page. */
-export interface PreferencesView {
-  views: SavedViewView[];
-  single_keys: boolean;
-  network_bits: boolean;
-}
-
-/** How long each tier is kept, in seconds; what is left out stays. */
-export interface RetentionPatch {
-  seconds_s?: number;
-  minutes_s?: number;
-  hours_s?: number;
 }
 
 /** A filter, order and grouping of the fleet under a name. */
@@ -1176,6 +1028,64 @@ export interface SavedViewView {
   query: string;
 }
 
+export interface SeriesView {
+  avg: (number | null)[];
+  min: (number | null)[];
+  max: (number | null)[];
+}
+
+/** One of many servers: what it has of its own. */
+export interface ServerBody {
+  host: string;
+  port?: number;
+  /** Left out: that of all. */
+  username?: string | null;
+  name?: string | null;
+  /** Beside those of all. */
+  tags?: string[] | null;
+  /** A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking. */
+  host_key?: string | null;
+  /** Left out: that of all. null: none. */
+  jump?: PlaceBody | null;
+}
+
+/** A list of servers as somebody pasted it: lines of `user@host:port`, CSV with a header, or an OpenSSH client's configuration. */
+export interface ServerListBody {
+  /** At most 256 Ki characters; keys and passwords have no place in it. */
+  text: string;
+  format?: "auto" | "lines" | "csv" | "ssh_config";
+}
+
+export interface ServerListView {
+  format: "lines" | "csv" | "ssh_config";
+  /** At most 200. */
+  servers: ListedServerView[];
+  /** What was left out. */
+  notes: LineNoteView[];
+  /** What belongs to no server. */
+  problems: LineProblemView[];
+}
+
+/** A log-in that is live. */
+export interface SessionView {
+  id: string;
+  username: string;
+  created_at: number;
+  /** When it last was prolonged: within ten minutes of its last request. */
+  last_seen_at: number;
+  expires_at: number;
+  address: string;
+  user_agent: string;
+  second_factor: boolean;
+  /** The one that asks. */
+  current: boolean;
+}
+
+export interface SessionsView {
+  sessions: SessionView[];
+  next: string | null;
+}
+
 export interface SettingsPatch {
   require_totp?: "none" | "admins" | "all";
   retention?: RetentionPatch;
@@ -1189,6 +1099,50 @@ export interface SettingsView {
   /** The finest tier first. */
   retention: TierView[];
   hub: HubView;
+}
+
+export interface StepUpBody {
+  password: string;
+  totp?: string | null;
+}
+
+export interface StepView {
+  name: string;
+  state: "waiting" | "running" | "done" | "failed" | "skipped";
+  detail: string;
+  started_at: number | null;
+  ended_at: number | null;
+}
+
+export interface StopView {
+  /** asked: the node has not answered yet. The rest is its answer: it ends at once, after the package it is at, or not any more. */
+  state: "asked" | "now" | "after_package" | "too_late";
+  why: string;
+  by: string;
+  at: number;
+  /** What it hangs in is to be ended. */
+  force: boolean;
+}
+
+export interface SubscribeBody {
+  topic: string;
+  after?: number | null;
+}
+
+/** One subject of a node as it stood at one moment: processes, services that failed, interfaces … */
+export interface TableView {
+  subject: string;
+  taken_at: number;
+  /** Rows that there really were, of which the table may have the first ones only; null: reading failed, so that there are none here. */
+  total: number | null;
+  columns: ColumnView[];
+  /** A cell that is null is not known, or may not be read by Spider. */
+  rows: ((string | number | null)[])[];
+}
+
+export interface TablesView {
+  /** By subject. One that this server cannot have, or that Spider has not told yet, is not there. */
+  tables: TableView[];
 }
 
 /** How long one tier of the history is kept, and what that takes. */
@@ -1208,12 +1162,58 @@ export interface TierView {
   bytes: number;
 }
 
+/** Body of `snapshot` and `change`. `seq` grows by one a change, from anywhere; for `job:<id>` it is an offset in the output. */
+export interface TopicMessage {
+  topic: string;
+  seq: number;
+  data: unknown;
+}
+
+export interface TotpConfirmBody {
+  code: string;
+}
+
+/** A new second factor, shown once; it counts from `auth/totp/confirm` on. */
+export interface TotpView {
+  /** Base32, for typing in. */
+  secret: string;
+  /** `otpauth://…`, to be drawn as a QR code. */
+  uri: string;
+}
+
+export interface UnconfirmedView {
+  deployment: string;
+  code: string;
+  message: string;
+}
+
+export interface UnsubscribeBody {
+  topic: string;
+}
+
+export interface UpdatesView {
+  total: number | null;
+  security: number | null;
+  checked_at: number | null;
+}
+
 export interface UserPatch {
   role?: "admin" | "operator" | "viewer" | null;
   disabled?: boolean | null;
   grants?: GrantsBody | null;
   /** True takes the limit to some nodes away; not together with `grants`. */
   all_nodes?: boolean;
+}
+
+export interface UserView {
+  username: string;
+  role: "admin" | "operator" | "viewer";
+  must_change_password: boolean;
+  totp_enabled: boolean;
+  /** A second factor is required and not there yet: everything but enrolling it answers 403 `auth.totp_enrolment_required`. */
+  must_enrol_totp: boolean;
+  /** To some nodes: their tags, which rights hang on, may not be changed. */
+  limited: boolean;
 }
 
 /** What the page sends on the live socket, as MessagePack `[kind, body]`. */

@@ -6,19 +6,16 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
 from aiohttp import WSMsgType, web
 
-from groundcontrol.auth.people import EVERYBODY
-from groundcontrol.auth.sessions import Caller, ends_at
-from groundcontrol.bus.base import Revoked
-from groundcontrol.domain.ids import DeploymentId, JobId, NodeId, UserId
-from groundcontrol.domain.permissions import Action, authorize
-from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import (
+from groundcontrol.access.sessions import Caller, ends_at
+from groundcontrol.access.users import EVERYBODY
+from groundcontrol.core.bus import Revoked
+from groundcontrol.core.errors import (
     BadRequest,
     HubError,
     PasswordChangeRequired,
@@ -27,14 +24,16 @@ from groundcontrol.errors import (
     TotpEnrolmentRequired,
     Unauthenticated,
 )
-from groundcontrol.web import schema
+from groundcontrol.core.ids import UserId
+from groundcontrol.core.permissions import authorize
+from groundcontrol.core.scope import Scope
 from groundcontrol.web.aiohttp_private import stop_heartbeat
-from groundcontrol.web.costs import Cost
+from groundcontrol.web.declare import LiveTopic, Stream
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.job_stream import JobStream
 from groundcontrol.web.live.messages import encode
-from groundcontrol.web.live.outgoing import Outgoing, TooSlow
+from groundcontrol.web.live.send_queue import Outgoing, TooSlow
+from groundcontrol.web.live.views import GapMessage, LiveHello, Nothing, SubscribeBody, UnsubscribeBody
 from groundcontrol.web.services import Services
 from spider.logs import event
 
@@ -48,25 +47,14 @@ CLOSE_MALFORMED: Final = 4400
 CLOSE_SESSION_OVER: Final = 4401
 CLOSE_TOO_SLOW: Final = 4408
 
-ACTIONS: Final[dict[str, Action]] = {
-    "fleet": "node.read",
-    "node": "node.read",
-    "job": "job.read",
-    "deployment": "deployment.read",
-    "events": "event.read",
-    "jobs": "job.read",
-}
-"""Kind of topic -> what is asked of `authorize`."""
-COSTS: Final[dict[str, Cost]] = {"fleet": "fleet", "node": "page", "job": "small", "deployment": "small", "events": "page", "jobs": "fleet"}
-"""Kind of topic -> what the first message costs that a page asks for; one that rights have changed is sent without. The output of a job has limits of its own."""
-_TOPIC: Final = re.compile(r"(?:(fleet|events|jobs)|(node|job|deployment):([0-7][0-9a-hjkmnp-tv-z]{25}))\Z")
+_TOPIC: Final = re.compile(r"([a-z]+)(?::([0-7][0-9a-hjkmnp-tv-z]{25}))?\Z")
 
 Act = Callable[[Any], Awaitable[None]]
 
 _ENVELOPE: Final = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
-_SUBSCRIBE: Final = msgspec.msgpack.Decoder(schema.SubscribeBody)
-_UNSUBSCRIBE: Final = msgspec.msgpack.Decoder(schema.UnsubscribeBody)
-_NOTHING: Final = msgspec.msgpack.Decoder(schema.Nothing)
+_SUBSCRIBE: Final = msgspec.msgpack.Decoder(SubscribeBody)
+_UNSUBSCRIBE: Final = msgspec.msgpack.Decoder(UnsubscribeBody)
+_NOTHING: Final = msgspec.msgpack.Decoder(Nothing)
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +62,7 @@ log = logging.getLogger(__name__)
 class Feeds(Protocol):
     """Topics that are shared by all browsers (`ws_browser.Live`)."""
 
-    async def join(self, connection: Connection, topic: str, kind: str, key: str, after: int | None) -> None: ...
+    async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None: ...
     def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None: ...
 
 
@@ -116,6 +104,7 @@ class Connection:
         transport: asyncio.Transport | None,
         caller: Caller,
         limits: LiveLimits,
+        known: Mapping[str, LiveTopic],
     ) -> None:
         self._services = services
         self._feeds = feeds
@@ -123,6 +112,7 @@ class Connection:
         self._transport = transport
         self._caller = caller
         self._limits = limits
+        self._known = known
         self._outgoing = Outgoing(services.clock, patience_s=limits.patience_s)
         self._topics: dict[str, Callable[[bool], None]] = {}
         """Topic -> what ends it; True: it may be asked for again soon."""
@@ -167,7 +157,7 @@ class Connection:
             self._end = _End(code, reason)
             self._asked_to_end.set()
 
-    async def run(self, hello: schema.LiveHello) -> None:
+    async def run(self, hello: LiveHello) -> None:
         """Serve until either side ends it."""
         self.put(encode("hello", hello))
         code, reason = CLOSE_GOING_AWAY, ""
@@ -194,7 +184,7 @@ class Connection:
         try:
             async with asyncio.timeout(self._limits.close_s):
                 for topic in topics if code == CLOSE_TOO_SLOW else ():
-                    await self._socket.send_bytes(encode("gap", schema.GapMessage(topic=topic)))
+                    await self._socket.send_bytes(encode("gap", GapMessage(topic=topic)))
                 await self._socket.close(code=code, message=reason.encode())
         except (TimeoutError, ConnectionError, RuntimeError):
             event(log, "live_close_incomplete", code=code)
@@ -268,7 +258,7 @@ class Connection:
         if asked > self._answered:  # else who asked later, beside this, has heard what is newer
             self._answered, self._caller = asked, caller
         if changed or (self.scope.grants, self.scope.actor.role) != (before.grants, before.actor.role):
-            self.put(encode("rights", schema.Nothing()))
+            self.put(encode("rights", Nothing()))
         anew = self.scope.grants != before.grants
         topics = sorted(self._topics, key=_is_of_all)
         for topic in topics if anew else ():
@@ -290,16 +280,15 @@ class Connection:
                     await self._services.clock.sleep(ASK_AGAIN_S)
 
     async def _allow(self, topic: str, *, anew: bool) -> None:
-        match = _TOPIC.match(topic)
-        kind, key = (match[1] or match[2], match[3] or "") if match else ("", "")
+        declared, key = self._parse(topic)
         try:
-            authorize(self.scope, ACTIONS.get(kind, "audit.read"))
+            authorize(self.scope, declared.action)
             if self.scope.grants or anew:
                 async with _in_time(self._limits.rights_s):
-                    await self._check_resource(kind, key)
+                    await self._check_resource(declared, key)
             if anew and not key:
-                self.put(encode("gap", schema.GapMessage(topic=topic)))
-                await self._join(topic, kind, key, None)
+                self.put(encode("gap", GapMessage(topic=topic)))
+                await self._join(topic, declared, key, None)
         except HubError as exc:
             if isinstance(exc, StoreError) and not anew:
                 raise
@@ -333,47 +322,56 @@ class Connection:
             await known[1](body)
         raise _End(self._socket.close_code or CLOSE_GOING_AWAY, "")
 
-    async def _ping(self, _body: schema.Nothing) -> None:
-        self.put(encode("pong", schema.Nothing()))
+    async def _ping(self, _body: Nothing) -> None:
+        self.put(encode("pong", Nothing()))
 
-    async def _unsubscribe(self, body: schema.UnsubscribeBody) -> None:
+    async def _unsubscribe(self, body: UnsubscribeBody) -> None:
         self._stop(body.topic)
 
-    async def _subscribe(self, body: schema.SubscribeBody) -> None:
+    async def _subscribe(self, body: SubscribeBody) -> None:
         try:
             await self._start(body)
         except HubError as exc:
             self.put(encode("error", live_error(exc, body.topic[:64])))
 
-    async def _start(self, body: schema.SubscribeBody) -> None:
-        match = _TOPIC.match(body.topic)
-        if match is None:
-            raise BadRequest("a topic is fleet, events, jobs, node:<id>, job:<id> or deployment:<id>")
+    async def _start(self, body: SubscribeBody) -> None:
+        topic, key = self._parse(body.topic)
         if body.after is not None and body.after < 0:
             raise BadRequest("after must not be negative")
-        kind, key = match[1] or match[2], match[3] or ""
         await self._renew_rights()
-        authorize(self.scope, ACTIONS[kind])
+        authorize(self.scope, topic.action)
         self._stop(body.topic, back=True)
         if len(self._topics) >= MAX_TOPICS:
             raise BadRequest(f"one page follows at most {MAX_TOPICS} topics")
-        async with self._services.costs.take(COSTS[kind], self.user):
-            await self._begin(body, kind, key)
+        async with self._services.costs.take(topic.cost, self.user):
+            await self._begin(body, topic, key)
 
-    async def _begin(self, body: schema.SubscribeBody, kind: str, key: str) -> None:
+    def _parse(self, text: str) -> tuple[LiveTopic, str]:
+        """Find the declaration of a topic, and its id or "".
+
+        Raises: BadRequest.
+        """
+        match = _TOPIC.match(text)
+        topic = self._known.get(match[1]) if match else None
+        if match is None or topic is None or (topic.find is None) != (match[2] is None):
+            forms = [kind if topic.find is None else f"{kind}:<id>" for kind, topic in self._known.items()]
+            raise BadRequest(f"a topic is {', '.join(forms[:-1])} or {forms[-1]}")
+        return topic, match[2] or ""
+
+    async def _begin(self, body: SubscribeBody, topic: LiveTopic, key: str) -> None:
         caller = None
         while caller is not self._caller:  # the rights may have become others while the store was asked
             caller = self._caller
-            authorize(caller.scope, ACTIONS[kind])
-            await self._check_resource(kind, key)
-        if kind == "job":
-            stream = JobStream(self._services, lambda: self.scope, JobId(key), body.after or 0, self.put, self._outgoing.room)
+            authorize(caller.scope, topic.action)
+            await self._check_resource(topic, key)
+        if topic.stream is not None:
+            stream = topic.stream(self._services, lambda: self.scope, key, body.after or 0, self.put, self._outgoing.room)
             assert self._group is not None
             self._topics[body.topic] = _canceller(self._group.create_task(self._guarded(stream), name=f"live {stream.topic}"))
             return
-        await self._join(body.topic, kind, key, body.after)
+        await self._join(body.topic, topic, key, body.after)
 
-    async def _join(self, topic: str, kind: str, key: str, after: int | None) -> None:
+    async def _join(self, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
         scope = self.scope
 
         def stop(back: bool) -> None:
@@ -381,25 +379,19 @@ class Connection:
 
         self._topics[topic] = stop
         try:
-            await self._feeds.join(self, topic, kind, key, after)
+            await self._feeds.join(self, topic, declared, key, after)
         except HubError:
             if self._topics.get(topic) is not stop:
                 return  # it was ended meanwhile, or begun anew with other rights, and the page was told that
             del self._topics[topic]
             raise
 
-    async def _check_resource(self, kind: str, key: str) -> None:
+    async def _check_resource(self, topic: LiveTopic, key: str) -> None:
         """The thing itself, with the caller's own rights."""
-        store, scope = self._services.store, self.scope
-        match kind:
-            case "node":
-                authorize(scope, ACTIONS[kind], await store.nodes.node(scope, NodeId(key)))
-            case "job":
-                authorize(scope, ACTIONS[kind], await store.jobs.job(scope, JobId(key)))
-            case "deployment":
-                authorize(scope, ACTIONS[kind], await store.deployments.deployment(scope, DeploymentId(key)))
+        if topic.find is not None:
+            authorize(self.scope, topic.action, await topic.find(self._services, self.scope, key))
 
-    async def _guarded(self, stream: JobStream) -> None:
+    async def _guarded(self, stream: Stream) -> None:
         try:
             await stream.run()
         except Exception:

@@ -26,7 +26,7 @@ import re
 from typing import Callable, FrozenSet, Iterable, List, NamedTuple, Optional, Tuple
 
 from spider.files import changed_at, read_file
-from spider.jobfiles import JOBS_DIR
+from spider.jobs.files import JOBS_DIR
 from spider.packages.after.versions import compare_alpm, compare_deb, compare_rpm
 from spider.packages.plan import NO, UNKNOWN, YES
 

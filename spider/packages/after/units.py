@@ -3,7 +3,7 @@
 import os
 from typing import FrozenSet, Optional
 
-from spider.packages.base import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
 
 LIMIT_S = 5.0
 

@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric
+from spider.wire.metric_type import Metric
 
 _PROGRAMS = "programs in /etc/stardust/metrics.d"
 _STATSD = "statsd socket"

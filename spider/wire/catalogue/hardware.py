@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric, breathe, cycle
+from spider.wire.metric_type import Metric, breathe, cycle
 
 _HWMON = "/sys/class/hwmon"
 _SUPPLY = "/sys/class/power_supply"

@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric, breathe, pulse
+from spider.wire.metric_type import Metric, breathe, pulse
 
 _MEMINFO = "/proc/meminfo"
 _VMSTAT = "/proc/vmstat"

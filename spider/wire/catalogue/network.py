@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric, breathe, cycle, pulse
+from spider.wire.metric_type import Metric, breathe, cycle, pulse
 
 _DEV = "/proc/net/dev"
 _SNMP = "/proc/net/snmp"

@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric, breathe, pulse
+from spider.wire.metric_type import Metric, breathe, pulse
 
 _STAT = "/proc/stat"
 _CORES = "/proc/stat, over a minute"

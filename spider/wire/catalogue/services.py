@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric, breathe, cycle
+from spider.wire.metric_type import Metric, breathe, cycle
 
 _GROUPS = "cgroups of version 1 and 2"
 _WHOSE = {"service": "of a unit, or of all that a user runs (user-N.slice)", "container": "of a container"}

@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric, breathe, cycle, pulse
+from spider.wire.metric_type import Metric, breathe, cycle, pulse
 
 _DISKS = "/proc/diskstats"
 _STATVFS = "statvfs(3)"

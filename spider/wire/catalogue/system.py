@@ -2,7 +2,7 @@
 
 from typing import List
 
-from spider.wire.metric import Metric, breathe
+from spider.wire.metric_type import Metric, breathe
 
 _STATES = "/proc/*/stat"
 

@@ -22,23 +22,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from groundcontrol.deployments.files import bundle_version
-from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.store.sqlite import open_database
-from majortom.bundle import read_bundle
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.deployments.node_files import bundle_version
+from majortom.build.bundle import read_bundle
 from spider.clock import SystemClock
 from spider.config import Config, parse_url
-from spider.inventory import digest_of, messages
-from spider.jobfiles import PLANNED, REPORT, write_document
-from spider.jobs import Jobs
-from spider.link import HubLink
-from spider.outbox import Outbox
+from spider.hub.link import HubLink
+from spider.hub.outbox import Outbox
+from spider.jobs.files import PLANNED, REPORT, write_document
+from spider.jobs.tracker import Jobs
 from spider.packages.plan import Kept, Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.packages.report import Leftover, Report
 from spider.packages.report_file import report_to_document
-from spider.spool import Spool
-from spider.spoolfiles import Folder
+from spider.reports.package_sync import digest_of, messages
+from spider.spool.files import Folder
+from spider.spool.spool import Spool
 from spider.wire.frames import LogLines, Message, Row, Table, Updates
 from spider.wire.ids import from_text, new_time_id
 from spider.wire.orders import Order

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from groundcontrol.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, ROUND_S, SETTLE_S, Compactor
-from groundcontrol.domain.history import Due, HotHour, Moved
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
+from groundcontrol.core.errors import StoreBusy, StoreDamaged, StoreError, StoreFull
+from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.compactor import MERGE_AFTER_S, MOST_PARTS, PIECE_S, ROUND_S, SETTLE_S, Compactor
+from groundcontrol.samples.model import Due, HotHour, Moved
 from tests.support.clock import ManualClock
 
 

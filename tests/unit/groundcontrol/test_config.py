@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.config import Config
-from groundcontrol.errors import ConfigError
+from groundcontrol.core.errors import ConfigError
 from groundcontrol.settings import SETTINGS, serve_parser, settings_page
 from tests.support.hub import ROOT
 
@@ -179,9 +179,9 @@ def test_a_password_of_nothing_but_a_line_end_is_none_that_stands_for_the_defaul
 
 _AS_NOBODY = """
 import os, sys
-from groundcontrol.cli.folder import _given
+from groundcontrol.cli.data_dir import _given
 from groundcontrol.config import Config
-from groundcontrol.errors import ConfigError
+from groundcontrol.core.errors import ConfigError
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 closed = sys.argv[1]
 assert _given("secret", {"CREDENTIALS_DIRECTORY": closed})

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.history import Retention
-from groundcontrol.domain.ids import HubId
-from groundcontrol.domain.scope import Actor, Scope
-from groundcontrol.errors import StoreBusy, StoreError, StoreFull
-from groundcontrol.fleet.onward import Onward
-from groundcontrol.janitor import (
-    AHEAD_S,
+from groundcontrol.adapters.sqlite.database import Database
+from groundcontrol.agents.store import HubFacts
+from groundcontrol.core.errors import StoreBusy, StoreError, StoreFull
+from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.ids import HubId
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.housekeeping import (
     BEAT_S,
     EXPIRE_EVERY_S,
     HEADS_EVERY_S,
@@ -29,8 +29,9 @@ from groundcontrol.janitor import (
     SteadyClock,
     bounds_of,
 )
-from groundcontrol.store.base import HubFacts, Store
-from groundcontrol.store.sqlite.database import Database
+from groundcontrol.samples.model import Retention
+from groundcontrol.samples.tiers import AHEAD_S
+from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.eventually import ask_until, eventually

@@ -13,7 +13,7 @@ import pytest
 MANY_HASHES = """
 import asyncio, os
 from pathlib import Path
-from groundcontrol.auth.passwords import Passwords
+from groundcontrol.access.passwords import Passwords
 from groundcontrol.lifecycle import give_back_memory
 
 def resident() -> int:
@@ -41,8 +41,8 @@ def test_what_hashing_a_password_takes_is_given_back() -> None:
 HELD_PAGES = """
 import asyncio, ctypes, sqlite3, sys
 from pathlib import Path
-from groundcontrol.store.sqlite import open_database
-from groundcontrol.store.sqlite.connection import READER_CACHE_BYTES, WRITER_CACHE_BYTES
+from groundcontrol.adapters.sqlite import open_database
+from groundcontrol.adapters.sqlite.engine.connection import READER_CACHE_BYTES, WRITER_CACHE_BYTES
 from spider.clock import SystemClock
 
 native = ctypes.CDLL(sys.argv[2])

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.domain.log import Refusal
-from groundcontrol.domain.scope import Actor, node_actor
-from groundcontrol.errors import StoreFull
-from groundcontrol.refusals import MOST_CAUSES, MOST_UNSAVED, OTHERS, WINDOW_S, Refusals
-from groundcontrol.store.base import LogStore
+from groundcontrol.core.errors import StoreFull
+from groundcontrol.core.scope import Actor, node_actor
+from groundcontrol.events.model import Refusal
+from groundcontrol.events.refusals import MOST_CAUSES, MOST_UNSAVED, OTHERS, WINDOW_S, Refusals
+from groundcontrol.events.store import LogStore
 from tests.support.clock import ManualClock
 
 NODE = node_actor("n" * 26, "192.0.2.1")

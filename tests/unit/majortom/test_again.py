@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[3] / "majortom/scripts"
+SCRIPTS = Path(__file__).parents[3] / "majortom/remote"
 STUBS = """
 systemctl() { :; }
 stop_units() { printf 'stop\\n' >>"$DONE"; }

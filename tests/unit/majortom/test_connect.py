@@ -12,11 +12,11 @@ from typing import Any
 import asyncssh
 import pytest
 
-from majortom.addresses import forbidden_address, is_loopback, is_own
-from majortom.base import DeployError, HostKey, Secret, Target
-from majortom.connect import Connector, Limits, Reached, check_host_key, describe, same_fingerprint
-from majortom.keys import LoadedKey, load_key
-from majortom.opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Offer, check_offer
+from majortom.interfaces import DeployError, HostKey, Secret, Target
+from majortom.ssh.address_policy import forbidden_address, is_loopback, is_own
+from majortom.ssh.connect import Connector, Limits, Reached, check_host_key, describe, same_fingerprint
+from majortom.ssh.private_keys import LoadedKey, load_key
+from majortom.ssh.server_opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Offer, check_offer
 from tests.support.addresses import any_address
 from tests.support.ports import free_port
 from tests.support.ssh_server import Barring, Closed, Impatient, Watcher, serving

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 import asyncssh
 import pytest
 
-from majortom.base import DeployError, HostKey, Payload, Secret, Target
-from majortom.connect import Limits
 from majortom.deployer import MajorTom
 from majortom.install import Wish
+from majortom.interfaces import DeployError, HostKey, Payload, Secret, Target
 from majortom.probe import Probe
+from majortom.ssh.connect import Limits
 from spider.clock import SystemClock
 from tests.support.addresses import any_address
 from tests.support.ssh_server import Watcher

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncssh
 import pytest
 
-from majortom.base import DeployError, Secret, Target
-from majortom.connect import Connector, Limits, describe
 from majortom.errors import MESSAGES, REPORTED
-from majortom.shell import MAX_NOTES, MAX_OUTPUT_BYTES, Login, run
-from majortom.sudo import Words
+from majortom.interfaces import DeployError, Secret, Target
+from majortom.ssh.connect import Connector, Limits, describe
+from majortom.ssh.shell import MAX_NOTES, MAX_OUTPUT_BYTES, Login, run
+from majortom.ssh.sudo import Words
 from tests.support.addresses import any_address
 
 LIMITS = Limits(connect_s=2, login_s=2)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.deployments.script import install_script
-from majortom.bundle import build_joiner
+from groundcontrol.deployments.install_script import install_script
+from majortom.build.bundle import build_joiner
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import asyncssh
 import pytest
 
-from majortom.addresses import forbidden_address
-from majortom.base import DeployError, Secret, Target
-from majortom.connect import Connector, Limits, describe
-from majortom.session import Steps, find_way
+from majortom.interfaces import DeployError, Secret, Target
+from majortom.ssh.address_policy import forbidden_address
+from majortom.ssh.connect import Connector, Limits, describe
+from majortom.ssh.login_steps import Steps, find_way
 from tests.support.addresses import any_address
 from tests.support.ssh_server import Person, jumping, no_limit, serving
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from majortom.base import DeployError, Secret
-from majortom.keys import MAX_KEY_BYTES, LoadedKey, OpenKeys, load_key, read_header
+from majortom.interfaces import DeployError, Secret
+from majortom.ssh.private_keys import MAX_KEY_BYTES, LoadedKey, OpenKeys, load_key, read_header
 
 
 def made(kind: str = "ssh-ed25519", form: str = "openssh", passphrase: str | None = None, key_size: int | None = None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from majortom.lean import lean_script, lean_source
+from majortom.build.minify import lean_script, lean_source
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "spider").rglob("*.py"))
@@ -50,7 +50,7 @@ def functions(script: bytes) -> str:
 
 
 def test_the_script_in_the_bundle_says_the_same_as_the_one_for_people() -> None:
-    source = (ROOT / "majortom/scripts/node.sh").read_bytes()
+    source = (ROOT / "majortom/remote/node.sh").read_bytes()
     lean = lean_script(source)
     assert functions(lean) == functions(source)
     assert lean_script(lean) == lean

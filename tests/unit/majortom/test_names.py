@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from majortom.names import THREADS, addresses_of
+from majortom.ssh.dns import THREADS, addresses_of
 
 
 async def test_each_address_comes_once() -> None:

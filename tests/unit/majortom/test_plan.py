@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from majortom.base import DeployError, Payload, Secret
+from majortom.interfaces import DeployError, Payload, Secret
 from majortom.plan import OPENRC_SERVICES, SPIDER_UNIT, Plan, plan_install, render_unit, upload_files, with_launcher
 from majortom.probe import Closed, Existing, Folder, Probe, parse_probe, summary
-from majortom.shell import units
+from majortom.ssh.shell import units
 
 FLEET = "0" * 26
 FOLDERS = tuple(Folder(path, 1 << 30, writable=True, noexec=False) for path in ("/opt", "/etc/systemd/system", "/var/lib", "/tmp"))

@@ -7,9 +7,9 @@ from typing import cast
 import asyncssh
 import pytest
 
-from majortom.base import Secret
-from majortom.keys import LoadedKey, load_key
-from majortom.questions import Questions
+from majortom.interfaces import Secret
+from majortom.ssh.login_questions import Questions
+from majortom.ssh.private_keys import LoadedKey, load_key
 
 
 class Going:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from majortom.base import DeployError
-from majortom.sudo import MAX_NOISE_BYTES, Dialogue, Words, command
+from majortom.interfaces import DeployError
+from majortom.ssh.sudo import MAX_NOISE_BYTES, Dialogue, Words, command
 
 WORDS = Words("sdprompt", "sdready")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from majortom.probe import parse_probe
-from majortom.shell import script
+from majortom.ssh.shell import script
 
 STARTING = "Starting stardust-spider.service - Stardust agent...\n"
 ENDED = """stardust-spider.service: Main process exited, code=exited, status={}

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from scripts.bench_return import busiest, returns
-from spider.backoff import CAP_S, RETURN_CAP_S
+from spider.hub.backoff import CAP_S, RETURN_CAP_S
 
 
 @pytest.mark.holds("F-30")

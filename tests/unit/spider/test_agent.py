@@ -73,7 +73,7 @@ async def test_the_hubs_first_word_is_heard_though_what_it_is_for_was_not_loaded
 
 
 async def test_the_agent_loads_nothing_heavy() -> None:
-    code = "import spider.agent, spider.watching, sys; print(*sys.modules)"
+    code = "import spider.agent, spider.sampling.measurement, sys; print(*sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, env={**os.environ})
     output, _ = await process.communicate()
     loaded = {name.partition(".")[0] for name in output.decode().split()}

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from spider.backoff import Backoff
+from spider.hub.backoff import Backoff
 
 
 def test_waits_are_spread_below_a_doubling_limit_of_one_minute() -> None:

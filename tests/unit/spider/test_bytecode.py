@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-KEEP = "import sys; sys.path.insert(0, sys.argv[1]); import spider.runner; from spider.bytecode import keep_bytecode; keep_bytecode()"
-LOAD = "import sys; sys.path.insert(0, sys.argv[1]); import spider.runner, spider.launcher"
+KEEP = "import sys; sys.path.insert(0, sys.argv[1]); import spider.root.runner; from spider.root.bytecode import keep_bytecode; keep_bytecode()"
+LOAD = "import sys; sys.path.insert(0, sys.argv[1]); import spider.root.runner, spider.root.launcher"
 
 
 def python(*words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spider.ceiling import CEILING_BYTES, Ceiling, resident_bytes
+from spider.memory_limit import CEILING_BYTES, Ceiling, resident_bytes
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 

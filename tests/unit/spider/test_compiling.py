@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from spider.compiling import start_compiler
+from spider.bytecode_child import start_compiler
 from tests.support.bundles import shipped_bundle
 from tests.support.scripted_hub import ScriptedHub
 from tests.support.spider_process import agent
@@ -24,12 +24,12 @@ PROGRAM = """
 import json, os, sys, traceback
 sys.path.insert(0, sys.argv[1])
 import spider.__main__
-from spider import compiling
+from spider import bytecode_child as compiling
 %s
 compiler = compiling.start_compiler(spider.__main__.__loader__)
 %s
-import spider.agent, spider.watching, spider.wire, msgpack.fallback
-import spider.packages.gating as gating
+import spider.agent, spider.sampling.measurement, spider.wire, msgpack.fallback
+import spider.packages.hook_install as gating
 modules = [spider.agent, spider.wire, msgpack.fallback, gating]
 try:
     spider.agent._policy_owner(None)
@@ -38,14 +38,14 @@ except TypeError:
 if compiler:
     compiler.close()
     compiler.close()
-import spider.uninstall
+import spider.selfcare.uninstall
 try:
     os.waitpid(-1, 0)
     alone = False
 except ChildProcessError:
     alone = True
 print(json.dumps({
-    "loaders": sorted({type(module.__loader__).__name__ for module in modules}), "later": type(spider.uninstall.__loader__).__name__,
+    "loaders": sorted({type(module.__loader__).__name__ for module in modules}), "later": type(spider.selfcare.uninstall.__loader__).__name__,
     "files": [module.__file__ for module in modules], "path": list(spider.wire.__path__), "first": spider.agent.run_agent.__code__.co_firstlineno,
     "gate": len(gating._SOURCE), "lines": lines, "alone": alone, "finders": [type(finder).__name__ for finder in sys.meta_path],
 }))
@@ -101,7 +101,7 @@ def test_a_child_that_stands_still_is_waited_for_once(alone: Path) -> None:
 
 def test_a_module_that_cannot_be_compiled_says_where(alone: Path, tmp_path: Path) -> None:
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import spider.__main__; from spider import compiling\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import spider.__main__; from spider import bytecode_child as compiling\n"
         "compiling.start_compiler(spider.__main__.__loader__)\nimport spider.nothing"
     )
     done = subprocess.run([sys.executable, "-I", "-B", "-c", program, str(alone)], capture_output=True, text=True, check=False, timeout=60)

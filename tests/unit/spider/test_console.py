@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from spider.console import MOST_NAMED, JobConsole, Wish
-from spider.jobfiles import PROGRESS, REPORT, read_document
+from spider.jobs.files import PROGRESS, REPORT, read_document
 from spider.packages.report import Report
-from spider.terminal import Log, Reporter, Terminal
+from spider.root.job_console import MOST_NAMED, JobConsole, Wish
+from spider.root.terminal import Log, Reporter, Terminal
 from tests.support.eventually import wait_until
 
 

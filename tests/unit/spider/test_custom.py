@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.custom import LIMIT_S, MAX_NAMES, Programs, parse_output
-from spider.leftovers import foreign_children
+from spider.root.process_cleanup import foreign_children
+from spider.sampling.exec_metrics import LIMIT_S, MAX_NAMES, Programs, parse_output
 from spider.wire.metrics import parse_series
 
 Write = Callable[..., Path]

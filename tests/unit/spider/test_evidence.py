@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spider.evidence import GONE_AFTER_S, NEVER_BEGAN_AFTER_S, Glimpse, Verdict, ending, judge
-from spider.jobfiles import Result, Run, Stopped
+from spider.jobs.files import Result, Run, Stopped
+from spider.jobs.status import GONE_AFTER_S, NEVER_BEGAN_AFTER_S, Glimpse, Verdict, ending, judge
 from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.ids import new_time_id
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from spider.aside import aside
 from spider.clock import SystemClock
-from spider.collectors.updates import Available
-from spider.facts import Facts
-from spider.link import NotConnected
-from spider.packages.base import Console, Outcome, PackagesUnreadable, Task
+from spider.hub.link import NotConnected
+from spider.packages.interfaces import Console, Outcome, PackagesUnreadable, Task
 from spider.packages.plan import Planned
+from spider.reports.host_reports import Facts
+from spider.sampling.collectors.updates import Available
+from spider.threads import aside
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
 from tests.support.eventually import eventually

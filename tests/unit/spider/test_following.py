@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spider.following import PROGRESS_EVERY_S, Following, Place
-from spider.jobfiles import PLANNED, write_document
+from spider.jobs.files import PLANNED, write_document
+from spider.jobs.follower import PROGRESS_EVERY_S, Following, Place
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobOutput, JobPlan, JobProgress, Message

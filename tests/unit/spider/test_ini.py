@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spider.ini import read_ini
+from spider.ini_reader import read_ini
 
 
 def test_sections_of_keys_and_values() -> None:

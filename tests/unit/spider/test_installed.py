@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spider import installed
+from spider.reports import package_database
 
 DPKG = """Package: dpkg
 Status: install ok installed
@@ -51,7 +51,12 @@ def write(root: Path, path: str, text: str) -> None:
 
 def test_dpkg_s_status_gives_what_is_unpacked_with_foreign_architectures_named(tmp_path: Path) -> None:
     write(tmp_path, "var/lib/dpkg/status", DPKG)
-    assert installed.read_dpkg(str(tmp_path)) == {"dpkg": "1.21.22", "libc6": "2.36-9", "libc6:i386": "2.36-9", "half": "2:1.0~rc1-1"}
+    assert package_database.read_dpkg(str(tmp_path)) == {
+        "dpkg": "1.21.22",
+        "libc6": "2.36-9",
+        "libc6:i386": "2.36-9",
+        "half": "2:1.0~rc1-1",
+    }
 
 
 def test_apk_s_and_pacman_s_databases_are_read(tmp_path: Path) -> None:
@@ -59,42 +64,42 @@ def test_apk_s_and_pacman_s_databases_are_read(tmp_path: Path) -> None:
     for name in ("bash-5.2.015-5", "lib32-gcc-libs-13.2.1-3"):
         (tmp_path / "var/lib/pacman/local" / name).mkdir(parents=True)
     write(tmp_path, "var/lib/pacman/local/ALPM_DB_VERSION", "9\n")
-    assert installed.read_apk(str(tmp_path)) == {"musl": "1.2.4-r2", "busybox": "1.36.1-r5"}
-    assert installed.read_pacman(str(tmp_path)) == {"bash": "5.2.015-5", "lib32-gcc-libs": "13.2.1-3"}
+    assert package_database.read_apk(str(tmp_path)) == {"musl": "1.2.4-r2", "busybox": "1.36.1-r5"}
+    assert package_database.read_pacman(str(tmp_path)) == {"bash": "5.2.015-5", "lib32-gcc-libs": "13.2.1-3"}
 
 
 def test_several_versions_of_a_kernel_stand_together() -> None:
     lines = ["kernel.x86_64\t5.14-2", "kernel.x86_64\t5.14-1", "bash.x86_64\t5.1-6", "gpg-pubkey.(none)\tabc-def", "", "nonsense"]
-    assert installed.parse_rpm(lines) == {"kernel.x86_64": "5.14-1,5.14-2", "bash.x86_64": "5.1-6"}
+    assert package_database.parse_rpm(lines) == {"kernel.x86_64": "5.14-1,5.14-2", "bash.x86_64": "5.1-6"}
 
 
 def test_the_database_with_packages_in_it_is_the_one_in_use(tmp_path: Path) -> None:
-    assert installed.find_database(str(tmp_path)) is None
+    assert package_database.find_database(str(tmp_path)) is None
     write(tmp_path, "var/lib/dpkg/status", "")
     write(tmp_path, "lib/apk/db/installed", APK)
-    found = installed.find_database(str(tmp_path))
+    found = package_database.find_database(str(tmp_path))
     assert found is not None
-    assert found[0].read is installed.read_apk
-    assert found[2] == installed.read_apk(str(tmp_path))
+    assert found[0].read is package_database.read_apk
+    assert found[2] == package_database.read_apk(str(tmp_path))
 
 
 def test_hostile_names_are_made_harmless_and_short(tmp_path: Path) -> None:
     write(tmp_path, "lib/apk/db/installed", f"P:a\x1b[2Jb\nV:\x07\n\nP:{'x' * 5000}\nV:{'9' * 5000}\n")
-    assert installed.read_apk(str(tmp_path)) == {"a_[2Jb": "_", "x" * 200: "9" * 200}
+    assert package_database.read_apk(str(tmp_path)) == {"a_[2Jb": "_", "x" * 200: "9" * 200}
     local = tmp_path / "var/lib/pacman/local"
     local.mkdir(parents=True)
     (local / os.fsdecode(b"na\xffme-1.0-1")).mkdir()
-    assert installed.read_pacman(str(tmp_path)) == {"na_me": "1.0-1"}
+    assert package_database.read_pacman(str(tmp_path)) == {"na_me": "1.0-1"}
 
 
 def test_a_change_shows_from_outside(tmp_path: Path) -> None:
     write(tmp_path, "lib/apk/db/installed", APK)
-    found = installed.find_database(str(tmp_path))
+    found = package_database.find_database(str(tmp_path))
     assert found is not None
     database, before, _ = found
-    assert installed.stamp(database, str(tmp_path)) == before != ()
+    assert package_database.stamp(database, str(tmp_path)) == before != ()
     write(tmp_path, "lib/apk/db/installed", APK + "\nP:new\nV:1\n")
-    assert installed.stamp(database, str(tmp_path)) != before
+    assert package_database.stamp(database, str(tmp_path)) != before
 
 
 @pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="this machine has no dpkg")
@@ -102,4 +107,4 @@ def test_this_machine_s_packages_are_those_that_dpkg_names() -> None:
     own = ":" + subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
     query = ["dpkg-query", "-W", "-f=${db:Status-Abbrev}\t${binary:Package}\t${Version}\n"]
     rows = [line.split("\t") for line in subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()]
-    assert installed.read_dpkg() == {name.removesuffix(own): version for state, name, version in rows if state[1] not in "nc"}
+    assert package_database.read_dpkg() == {name.removesuffix(own): version for state, name, version in rows if state[1] not in "nc"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.clock import SystemClock
-from spider.inventory import PART_ITEMS, Inventory, changes_between, digest_of, messages, pack, unpack
+from spider.reports.package_sync import PART_ITEMS, Inventory, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
 from spider.wire.frames import InstalledPackages, Message, PackagesHeld
 

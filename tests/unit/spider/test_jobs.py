@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from spider.clock import SystemClock
-from spider.handing import Desk
-from spider.jobfiles import read_result
-from spider.jobs import Jobs
-from spider.launcher import Places, Unit, serve
+from spider.jobs.files import read_result
+from spider.jobs.launcher_client import Desk
+from spider.jobs.tracker import Jobs
 from spider.packages.plan import Plan, Planned
+from spider.root.launcher import Places, Unit, serve
 from spider.wire.frames import (
     MAX_OUTPUT_BYTES,
     OUTPUT_WINDOW_BYTES,

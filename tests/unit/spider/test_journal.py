@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from spider.journal import BURST_LINES, LINES_PER_S, MAX_SOURCE, MAX_TEXT, Journal, Sieve, parse_record
+from spider.reports.node_log import BURST_LINES, LINES_PER_S, MAX_SOURCE, MAX_TEXT, Journal, Sieve, parse_record
 from spider.wire.frames import LogAck, LogLines, Message
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually

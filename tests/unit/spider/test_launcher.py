@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spider import launcher
-from spider.jobfiles import read_plan
-from spider.launcher import Places, Refused, Unit, check_args, decide, orders, prune, receive_frame, serve
+from spider.jobs.files import read_plan
+from spider.root import launcher
+from spider.root.launcher import Places, Refused, Unit, check_args, decide, orders, prune, receive_frame, serve
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.orders import MAGIC, Order, OrderError, seal_order
 

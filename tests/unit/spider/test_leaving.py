@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from spider import uninstall
-from spider.leaving import argv_of, hand_over, is_command_new
-from spider.packages.base import Outcome
-from spider.uninstall import Said, insist, run_script, take_off
+from spider.packages.interfaces import Outcome
+from spider.selfcare import uninstall
+from spider.selfcare.uninstall import Said, insist, run_script, take_off
+from spider.selfcare.uninstall_job import argv_of, hand_over, is_command_new
 from spider.wire.ids import new_time_id
 from tests.support.bundles import shipped_bundle
 from tests.support.null_console import NullConsole
@@ -30,7 +30,7 @@ class Stopped(NullConsole):
 
 
 def test_root_s_command_is_renewed_where_it_knows_fewer_words(tmp_path: Path) -> None:
-    command, script = tmp_path / "stardust-spider", (ROOT / "majortom/scripts/node.sh").read_text()
+    command, script = tmp_path / "stardust-spider", (ROOT / "majortom/remote/node.sh").read_text()
     assert not is_command_new(str(command))
     command.write_text("#!/bin/sh\ncase ${1-} in\nuninstall | status | --version) exec python3 ;;\n")
     assert not is_command_new(str(command))
@@ -58,7 +58,7 @@ def test_the_owner_is_told_the_policy_as_the_launcher_reads_it(
         path.write_text(f"[policy]\nversion = 1\n{lines}\n")
     read = partial(uninstall._policy, str(path), os.geteuid())
     monkeypatch.setattr(uninstall, "_policy", read)
-    script = (ROOT / "majortom/scripts/node.sh").read_bytes().replace(b"ETC=/etc/stardust", f"ETC={tmp_path}".encode())
+    script = (ROOT / "majortom/remote/node.sh").read_bytes().replace(b"ETC=/etc/stardust", f"ETC={tmp_path}".encode())
     monkeypatch.setattr(uninstall, "carried", lambda: script)
     (tmp_path / "spider.conf").write_text("[hub]\nurl = wss://h/ws\n")
     assert uninstall.status() == 0

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from spider.limit import within
+from spider.timeouts import within
 
 
 async def value(given: str) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from spider.backoff import LEAST_INTERVAL_S, Backoff
 from spider.config import Config
-from spider.jobs import Jobs
-from spider.link import HubLink, NotConnected, _first_end
-from spider.outbox import Outbox
+from spider.hub.backoff import LEAST_INTERVAL_S, Backoff
+from spider.hub.link import HubLink, NotConnected, _first_end
+from spider.hub.outbox import Outbox
+from spider.jobs.tracker import Jobs
 from spider.wire import ids
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import (

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from spider import openrc
-from spider.evidence import Wanted, look, runner_lives
-from spider.jobfiles import Run
+from spider.jobs.files import Run
+from spider.jobs.status import Wanted, look, runner_lives
+from spider.root import systemctl_shim
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until
 
@@ -53,28 +53,28 @@ def host(folder: Path, level: str, *marks: str) -> str:
 )
 def test_openrc_tells_where_a_host_stands(tmp_path: Path, level: str, marks: tuple[str, ...], up: bool, down: bool) -> None:
     root = host(tmp_path, level, *marks)
-    assert openrc.is_here(root)
-    assert (openrc.is_up(root), openrc.is_going_down(root)) == (up, down)
+    assert systemctl_shim.is_here(root)
+    assert (systemctl_shim.is_up(root), systemctl_shim.is_going_down(root)) == (up, down)
 
 
 def test_where_systemd_runs_openrc_does_not(tmp_path: Path) -> None:
-    assert not openrc.is_here(str(tmp_path))
+    assert not systemctl_shim.is_here(str(tmp_path))
     root = host(tmp_path, "default")
     (tmp_path / "run/systemd/system").mkdir(parents=True)
-    assert not openrc.is_here(root)
+    assert not systemctl_shim.is_here(root)
 
 
 @pytest.mark.parametrize(
     "name", ["stardust-job@../../bin/sh.service", "stardust-job@.service", "ssh.service", "stardust-job@" + "a" * 27 + ".service"]
 )
 def test_only_the_units_of_jobs_are_started(name: str) -> None:
-    assert not openrc.start_job(name)
+    assert not systemctl_shim.start_job(name)
 
 
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[None]:
     """The listener as a process of its own, whose launchers are `HANDLER`."""
-    words = f"from spider import openrc; import os, sys; openrc.listen({str(path)!r}, os.getuid(), [sys.executable, '-c', {HANDLER!r}])"
+    words = f"from spider.root import systemctl_shim as openrc; import os, sys; openrc.listen({str(path)!r}, os.getuid(), [sys.executable, '-c', {HANDLER!r}])"
     with subprocess.Popen([sys.executable, "-c", words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until(lambda: path.is_socket() and stat.S_IMODE(path.stat().st_mode) == 0o600 and connects(path))
@@ -92,12 +92,12 @@ def test_each_connection_gets_a_launcher_of_its_own_and_eight_at_most(tmp_path: 
     path = tmp_path / "run" / "launcher.sock"
     with listening(path), contextlib.ExitStack() as stack:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
-        clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(openrc.MAX_CONNECTIONS + 1)]
+        clients = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(systemctl_shim.MAX_CONNECTIONS + 1)]
         for client in clients:
             client.connect(str(path))
             client.settimeout(30)
         answered = [json.loads(client.recv(100)) for client in clients[:-1]]
-        assert answered == [[True, "1"]] * openrc.MAX_CONNECTIONS
+        assert answered == [[True, "1"]] * systemctl_shim.MAX_CONNECTIONS
         clients[-1].setblocking(False)
         with pytest.raises(BlockingIOError):
             clients[-1].recv(100)
@@ -109,12 +109,12 @@ def test_each_connection_gets_a_launcher_of_its_own_and_eight_at_most(tmp_path: 
 def test_the_kernel_says_whose_process_is_at_the_other_end() -> None:
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other:
-        assert openrc.peer_of(one) == os.getuid()
+        assert systemctl_shim.peer_of(one) == os.getuid()
 
 
 def test_what_is_detached_goes_on_without_who_started_it(tmp_path: Path) -> None:
     words = (
-        "import resource as r; from spider import openrc; hard = r.getrlimit(r.RLIMIT_FSIZE)[1]; r.setrlimit(r.RLIMIT_FSIZE, (4096, hard));"
+        "import resource as r; from spider.root import systemctl_shim as openrc; hard = r.getrlimit(r.RLIMIT_FSIZE)[1]; r.setrlimit(r.RLIMIT_FSIZE, (4096, hard));"
         "openrc.detach(['sleep', '1000.25'])"
     )
     said = tmp_path / "said"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_TOLD, Outbox
+from spider.hub.outbox import BACKFILL_WINDOW, KEEP_S, LIVE_WINDOW, MAX_TOLD, Outbox
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, Ack, Gap, Late, Layout, Pack, Row, Watch, Welcome
 from tests.support.clock import ManualClock

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.policy import LISTED, MODES, PolicyRefused, parse_policy, read_policy
+from spider.root.policy import LISTED, MODES, PolicyRefused, parse_policy, read_policy
 
 
 def test_each_mode_allows_what_it_says() -> None:

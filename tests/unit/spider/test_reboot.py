@@ -7,9 +7,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.evidence import REBOOT_MISSING, REBOOTED, Glimpse, ending, judge
-from spider.jobfiles import Run, Stopped
-from spider.reboot import (
+from spider.jobs.files import Run, Stopped
+from spider.jobs.status import REBOOT_MISSING, REBOOTED, Glimpse, ending, judge
+from spider.root.reboot import (
     REBOOT_LIMIT_S,
     Asked,
     State,

@@ -12,10 +12,10 @@ from typing import NoReturn
 import pytest
 
 from spider.config import Config
-from spider.keyfiles import key_file, node_of
-from spider.rekeying import KEPT_S, MOST_KEPT, Places, forget_expired, main, rekey, restore
-from spider.runner import take_lock
-from spider.trusted import read_trusted
+from spider.root.runner import take_lock
+from spider.root.trusted_files import read_trusted
+from spider.selfcare.node_keys import key_file, node_of
+from spider.selfcare.rekey import KEPT_S, MOST_KEPT, Places, forget_expired, main, rekey, restore
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.proof import NodeKeys, node_keys, rekey_mask
 from tests.support.null_console import NullConsole

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from spider.files import create_once
-from spider.jobfiles import Result, Stopped, read_plan, read_progress, read_result, read_run, read_stopped, write_result
-from spider.runner import Cannot, Places, run_job, take_lock
+from spider.jobs.files import Result, Stopped, read_plan, read_progress, read_result, read_run, read_stopped, write_result
+from spider.root.runner import Cannot, Places, run_job, take_lock
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until
 from tests.support.scripted_job import Scripted
@@ -175,7 +175,7 @@ def test_files_that_are_cut_short_read_as_not_there(tmp_path: Path) -> None:
 def test_a_result_that_has_no_room_for_its_changes_says_so(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys\n"
-        "from spider.jobfiles import Result, reserve, write_result\n"
+        "from spider.jobs.files import Result, reserve, write_result\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "reserve(sys.argv[1] + '/result.tmp', 2000)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.aside import NoThread, Threads
-from spider.collectors.base import Collector
-from spider.collectors.linux import linux_collectors
-from spider.sampler import EARLY_S, Rhythm, Sampler, layout_of, phase_ms_of
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.linux import linux_collectors
+from spider.sampling.sampler import EARLY_S, Rhythm, Sampler, layout_of, phase_ms_of
+from spider.threads import NoThread, Threads
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
 from tests.support.clock import ManualClock, settle

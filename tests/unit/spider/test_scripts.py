@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.scripts import ScriptEnder, is_script, running_scripts
+from spider.root.maintainer_scripts import ScriptEnder, is_script, running_scripts
 from tests.support.eventually import wait_until
 
 

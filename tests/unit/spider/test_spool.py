@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spider.outbox import SPOOL_AFTER_S
-from spider.spool import RATE_BYTES_S, WINDOW
-from spider.spoolfiles import SEGMENT_S
+from spider.hub.outbox import SPOOL_AFTER_S
+from spider.spool.files import SEGMENT_S
+from spider.spool.spool import RATE_BYTES_S, WINDOW
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_LATE, STREAM_LIVE, Ack, Gap, Late, Layout, Pack
 from tests.support.invariants import check_samples

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spider.parcels import Closed
-from spider.spoolfiles import SEGMENT_BYTES, Folder, Segment
-from spider.spoolrecords import Pending
+from spider.hub.batches import Closed
+from spider.spool.files import SEGMENT_BYTES, Folder, Segment
+from spider.spool.records import Pending
 from tests.support.invariants import check_samples
 from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, come_back, flip, reconnect, said, segments
 

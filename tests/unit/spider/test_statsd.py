@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.datagrams import Datagrams
-from spider.statsd import FORGET_S, LINES_PER_MINUTE, MAX_NAMES, SCALE, Statsd, parse_line
+from spider.sampling.bounded_datagrams import Datagrams
+from spider.sampling.statsd import FORGET_S, LINES_PER_MINUTE, MAX_NAMES, SCALE, Statsd, parse_line
 from spider.wire.metrics import parse_series
 from tests.support.clock import ManualClock, RunningClock
 from tests.support.eventually import eventually

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.terminal import NOTES_BYTES, Ended, Lines, Log, Reporter, StopRule, Terminal
+from spider.root.terminal import NOTES_BYTES, Ended, Lines, Log, Reporter, StopRule, Terminal
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
 
@@ -190,7 +190,7 @@ def test_a_log_that_is_hardly_too_long_is_kept_whole(tmp_path: Path, beyond: int
 def test_a_disk_that_is_full_costs_output_and_is_counted(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys, hashlib\n"
-        "from spider.terminal import Log\n"
+        "from spider.root.terminal import Log\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
         "log = Log(sys.argv[1])\n"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.domain.nodes import UNITS as UNITS_EDITION
+from groundcontrol.nodes.model import UNITS as UNITS_EDITION
 from spider.agent import FINISH_LIMIT_S, SPOOL_LIMIT_S, STOP_LIMIT_S
-from spider.ceiling import CEILING_BYTES
+from spider.memory_limit import CEILING_BYTES
 
 UNITS = ("stardust-spider.service", "stardust-launcher.socket", "stardust-launcher@.service", "stardust-job@.service")
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name in UNITS:
-        (tmp_path / name).write_bytes((resources.files("majortom") / "units" / name).read_bytes())
+        (tmp_path / name).write_bytes((resources.files("majortom") / "remote/units" / name).read_bytes())
     return tmp_path
 
 
@@ -31,10 +31,10 @@ EDITIONS = {1: "423a0956c04ff073"}
 
 
 def test_whoever_changes_a_unit_file_makes_a_new_edition_which_hubs_tell_of() -> None:
-    texts = [(resources.files("majortom") / "units" / name).read_text() for name in UNITS]
+    texts = [(resources.files("majortom") / "remote/units" / name).read_text() for name in UNITS]
     digest = hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
     assert f"\nEnvironment=STARDUST_UNITS={UNITS_EDITION}\n" in texts[0]
-    assert EDITIONS[UNITS_EDITION] == digest, "raise STARDUST_UNITS and groundcontrol.domain.nodes.UNITS, and note the digest here"
+    assert EDITIONS[UNITS_EDITION] == digest, "raise STARDUST_UNITS and groundcontrol.nodes.model.UNITS, and note the digest here"
 
 
 def exposure(folder: Path, unit: str) -> float:
@@ -86,12 +86,12 @@ def test_the_launcher_shares_spider_s_sandbox(folder: Path) -> None:
 
 def test_the_service_for_openrc_starts_the_same_program_with_the_same_limits() -> None:
     """Its run is held by tests/system/test_openrc.py; here, that both services stay alike."""
-    path = resources.files("majortom") / "units" / "openrc" / "stardust-spider"
+    path = resources.files("majortom") / "remote/units" / "openrc" / "stardust-spider"
     text = path.read_text()
     assert text.startswith("#!/sbin/openrc-run\n")
     done = subprocess.run(["/bin/sh", "-n"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    unit = (resources.files("majortom") / "units" / "stardust-spider.service").read_text()
+    unit = (resources.files("majortom") / "remote/units" / "stardust-spider.service").read_text()
     settings = dict(re.findall(r"^([a-z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
     assert f"ExecStart={settings['command']} {settings['command_args']}" in unit
     assert (settings["command_user"], settings["umask"]) == ("stardust:stardust", re.findall(r"UMask=(\d+)", unit)[0])
@@ -105,17 +105,17 @@ def test_the_service_for_openrc_starts_the_same_program_with_the_same_limits() -
 
 
 def test_the_launcher_s_service_for_openrc_ends_no_job() -> None:
-    text = (resources.files("majortom") / "units" / "openrc" / "stardust-launcher").read_text()
+    text = (resources.files("majortom") / "remote/units" / "openrc" / "stardust-launcher").read_text()
     done = subprocess.run(["/bin/sh", "-n"], input=text, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\nrc_cgroup_cleanup=no\n" in text
     # Package managers would inherit a hard one.
     assert re.findall(r"^ulimit .*-f .*$", text, re.MULTILINE) == ["ulimit -H -f unlimited", "ulimit -S -f 32768"]
-    unit = (resources.files("majortom") / "units" / "stardust-launcher@.service").read_text()
+    unit = (resources.files("majortom") / "remote/units" / "stardust-launcher@.service").read_text()
     settings = dict(re.findall(r"^([a-z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
     assert f"{settings['command']} {settings['command_args']}".replace(" listen", " launch") in unit
     assert settings["umask"] == re.findall(r"UMask=(\d+)", unit)[0]
-    assert int(re.findall(r"flock -w (\d+)", text)[0]) == 60 * int(re.findall(r"TimeoutStopSec=(\d+)min", (resources.files("majortom") / "units" / "stardust-job@.service").read_text())[0])  # fmt: skip
+    assert int(re.findall(r"flock -w (\d+)", text)[0]) == 60 * int(re.findall(r"TimeoutStopSec=(\d+)min", (resources.files("majortom") / "remote/units" / "stardust-job@.service").read_text())[0])  # fmt: skip
 
 
 def test_the_unit_lets_spider_end_before_the_system_ends_it(folder: Path) -> None:

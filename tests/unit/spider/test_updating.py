@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from spider import bundles, updating
-from spider.bundles import Bundles, tell_joined
-from spider.updating import main, update
+from spider.selfcare import bundle_receiver, self_update
+from spider.selfcare.bundle_receiver import Bundles, tell_joined
+from spider.selfcare.self_update import main, update
 from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle
 from tests.support.null_console import NullConsole
 from tests.support.update_host import Host, bundle_of
@@ -55,7 +55,7 @@ def test_where_there_are_no_timers_a_service_waits_in_their_place(host: Host, mo
             assert done.returncode == 0
             return ""
 
-        patched.setattr(updating, "_proven", cut)
+        patched.setattr(self_update, "_proven", cut)
         assert host.order(bundle_of("0.1.1")) == "succeeded"
     assert (host.current, host.is_quiet()) == ("0.1.1", True)
     host.joins = False
@@ -150,7 +150,7 @@ def test_whatever_spider_s_user_leaves_there_the_next_update_goes_through(
     digest = hashlib.sha256(bundle).digest()
     if os.geteuid() == 0 or left != "full folder":  # whoever is not root cannot look into that one
         Bundles(str(host.folder / "state")).heard(Bundle(digest, 0, len(bundle), bundle))
-    monkeypatch.setattr(bundles, "own_place", lambda: f"{host.folder}/opt/{host.current}/spider.pyz")
+    monkeypatch.setattr(bundle_receiver, "own_place", lambda: f"{host.folder}/opt/{host.current}/spider.pyz")
     host.announces = lambda: tell_joined(str(host.folder / "state"))
     became = host.carry_out({"plan": digest.hex()})
     if became == "job.bundle_missing" and name.startswith("bundle"):  # the way is clear by now
@@ -205,7 +205,7 @@ def test_the_timer_settles_what_was_cut_off(host: Host, proven: bool, monkeypatc
         raise Cut
 
     with monkeypatch.context() as patched:
-        patched.setattr(updating, "_proven", cut)
+        patched.setattr(self_update, "_proven", cut)
         with pytest.raises(Cut):
             host.order(bundle_of("0.1.1"))
     assert host.current == "0.1.1"

@@ -19,9 +19,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from spider import websocket
 from spider.config import Url, parse_url
-from spider.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, _tls_context, connect
+from spider.hub import websocket
+from spider.hub.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, _tls_context, connect
 from spider.wire import rfc6455
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 from spider.wire.rfc6455 import OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_PING, FrameReader, Incoming, Violation, build_frame

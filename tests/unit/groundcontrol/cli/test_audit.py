@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.cli.audit import _json, _read_expected, _read_log, read_heads, row_object
 from groundcontrol.cli.client import CliError
-from groundcontrol.domain.log import AuditHead, AuditRow
+from groundcontrol.core.audit import AuditHead, AuditRow
 from spider.logs import JsonFormatter, TextFormatter
 
 HEAD = AuditHead("01m7w9nr0yec08x68f8a72g4n6", 17, "ab" * 32)
@@ -20,7 +20,7 @@ HEAD = AuditHead("01m7w9nr0yec08x68f8a72g4n6", 17, "ab" * 32)
 
 def line(formatter: logging.Formatter, name: str = "audit_head") -> str:
     """As a hub writes it."""
-    record = logging.LogRecord("groundcontrol.janitor", logging.INFO, "", 0, name, None, None)
+    record = logging.LogRecord("groundcontrol.housekeeping", logging.INFO, "", 0, name, None, None)
     record.facts = HEAD._asdict()
     return formatter.format(record)
 

@@ -14,17 +14,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from groundcontrol.cli import checkup, doctor
-from groundcontrol.cli.checkup import Finding
-from groundcontrol.cli.folder import Settings, flock_holders, lock_holder
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.adapters.sqlite.chunks import place_of
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.cli import doctor, doctor_checks
+from groundcontrol.cli.data_dir import Settings, flock_holders, lock_holder
+from groundcontrol.cli.doctor_checks import Finding
 from groundcontrol.config import Config
-from groundcontrol.deployments.files import bundle_version
-from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.history.rows import RowTable, encode_rows
-from groundcontrol.store.sqlite import open_database
-from groundcontrol.store.sqlite.inspection import Inspection
-from groundcontrol.store.sqlite.places import place_of
-from majortom.bundle import read_bundle
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.deployments.node_files import bundle_version
+from groundcontrol.samples.chunks.row_table import RowTable, encode_rows
+from majortom.build.bundle import read_bundle
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.factories import layout_row, new_node, new_user, pack_body
@@ -62,18 +62,18 @@ def harm(folder: Path, sql: str) -> None:
 
 
 def test_a_private_folder_is_well_and_an_open_one_is_not(folder: Path) -> None:
-    assert states(checkup.folder_findings(folder)) == ["ok"]
+    assert states(doctor_checks.folder_findings(folder)) == ["ok"]
     (folder / "stardust.db").chmod(0o640)
     folder.chmod(0o755)
-    found = list(checkup.folder_findings(folder))
+    found = list(doctor_checks.folder_findings(folder))
     assert [finding.state for finding in found] == ["problem", "problem"]
     assert [finding.remedy for finding in found] == [f"chmod 700 {folder}", f"chmod go= {folder / 'stardust.db'}"]
 
 
 def test_a_folder_that_is_none_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert states(checkup.folder_findings(tmp_path / "none")) == ["problem"]
-    assert states(checkup.folder_findings(tmp_path / "file")) == ["problem"]
+    assert states(doctor_checks.folder_findings(tmp_path / "none")) == ["problem"]
+    assert states(doctor_checks.folder_findings(tmp_path / "file")) == ["problem"]
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_a_folder_that_is_none_is_a_problem(tmp_path: Path) -> None:
 def test_a_copy_that_was_left_is_remembered(folder: Path, name: str, told: str) -> None:
     copy = folder / name
     copy.touch(mode=0o600)
-    assert states(checkup.folder_findings(folder)) == ["ok"]
-    (found,) = checkup.copy_findings(folder / "stardust.db")
+    assert states(doctor_checks.folder_findings(folder)) == ["ok"]
+    (found,) = doctor_checks.copy_findings(folder / "stardust.db")
     assert (found.check, found.state) == ("copies", "warning")
     assert told in found.text
     assert str(copy) in found.remedy
@@ -99,33 +99,36 @@ def test_who_may_read_the_secret(tmp_path: Path, mode: int, state: str) -> None:
     path = tmp_path / "secret"
     path.write_text(SECRET)
     path.chmod(mode)
-    found = checkup.secret_file_finding(path)
+    found = doctor_checks.secret_file_finding(path)
     assert found.state == state
     assert SECRET not in found.text
-    assert checkup.secret_file_finding(tmp_path / "none").state == "problem"
+    assert doctor_checks.secret_file_finding(tmp_path / "none").state == "problem"
 
 
 @pytest.mark.parametrize(("allowed", "state"), [(True, "warning"), (False, "problem")])
 def test_what_lies_in_memory_is_a_problem_unless_that_is_wanted(disk_path: Path, allowed: bool, state: str) -> None:
     memory = Path("/dev/shm")  # the one that every Linux has
-    found = [*checkup.lasting_findings(memory, disk_path, allowed=allowed), *checkup.lasting_findings(disk_path, memory, allowed=allowed)]
+    found = [
+        *doctor_checks.lasting_findings(memory, disk_path, allowed=allowed),
+        *doctor_checks.lasting_findings(disk_path, memory, allowed=allowed),
+    ]
     about = [finding for finding in found if str(memory) in finding.text]
     assert [finding.state for finding in about] == [state, state]
 
 
 def test_room_is_told_once_for_each_disk(folder: Path) -> None:
-    assert len(list(checkup.space_findings(folder, folder, folder / "none"))) == 1
+    assert len(list(doctor_checks.space_findings(folder, folder, folder / "none"))) == 1
 
 
 def test_who_holds_the_lock_is_seen_without_touching_it(folder: Path) -> None:
     assert lock_holder(folder) is None
-    assert checkup.lock_finding(folder, None).state == "ok"
+    assert doctor_checks.lock_finding(folder, None).state == "ok"
     with open(folder / "hub.lock", "rb+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert lock_holder(folder) == os.getpid()
-        assert checkup.lock_finding(folder, None).state == "problem"
-        assert checkup.lock_finding(folder, "ok").state == "ok"
-        assert "draining" in checkup.lock_finding(folder, "draining").text
+        assert doctor_checks.lock_finding(folder, None).state == "problem"
+        assert doctor_checks.lock_finding(folder, "ok").state == "ok"
+        assert "draining" in doctor_checks.lock_finding(folder, "draining").text
 
 
 LOCKS = """\
@@ -174,17 +177,17 @@ async def test_of_a_folder_that_is_a_file_nothing_else_is_said(tmp_path: Path) -
 
 async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Path) -> None:
     settings = Settings(None, (), True, folder, folder / "stardust.db")
-    assert states(await checkup.database_findings(settings)) == ["ok", "ok"]
+    assert states(await doctor_checks.database_findings(settings)) == ["ok", "ok"]
     file = folder / "stardust.db"
     file.write_bytes(file.read_bytes()[:4096] + os.urandom(file.stat().st_size - 4096))
     (folder / "stardust-samples.db").unlink()
-    assert states(await checkup.database_findings(settings)) == ["problem", "problem"]
+    assert states(await doctor_checks.database_findings(settings)) == ["problem", "problem"]
 
 
 async def test_a_database_with_another_name_is_a_problem(folder: Path, tmp_path: Path) -> None:
     settings = Settings(None, (), True, folder, folder / "stardust.db")
     os.link(folder / "stardust-samples.db", tmp_path / "snapshot.db")
-    control, names, samples = await checkup.database_findings(settings)
+    control, names, samples = await doctor_checks.database_findings(settings)
     assert (control.state, names.state, samples.state) == ("ok", "problem", "ok")
     assert f"{folder / 'stardust-samples.db'} is one file with 2 names" in names.text
 
@@ -193,8 +196,8 @@ async def test_a_file_that_was_emptied_is_a_problem_and_a_copy_that_leads_nowher
     (folder / "stardust-samples.db").write_bytes(b"")
     (folder / "stardust.db.before-0003").symlink_to("/nowhere")
     settings = Settings(None, (), True, folder, folder / "stardust.db")
-    assert states(await checkup.database_findings(settings)) == ["ok", "problem"]
-    assert list(checkup.copy_findings(settings.control_db)) == []
+    assert states(await doctor_checks.database_findings(settings)) == ["ok", "problem"]
+    assert list(doctor_checks.copy_findings(settings.control_db)) == []
 
 
 async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder: Path) -> None:
@@ -207,7 +210,7 @@ async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder
     chunks = [(place_of(no, at // 3600, 1), sound), (place_of(no, at // 3600 + 1, 1), broken), (place_of(no + 1, at // 3600, 1), broken)]
     with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
         db.executemany("INSERT INTO chunk_1s VALUES (?, 1, ?)", chunks)
-    control, samples = await checkup.database_findings(settings)
+    control, samples = await doctor_checks.database_findings(settings)
     assert (control.state, samples.state) == ("ok", "problem")
     assert "2 pieces" in samples.text
     assert "web-1 from 2026-11-21 11:00 to 2026-11-21 12:00 UTC, tier 1s; node number 2 from 2026-11-21 10:00" in samples.text
@@ -232,20 +235,20 @@ async def test_packs_that_lie_in_no_chunk_yet_and_cannot_be_read_are_named_too(f
             "INSERT INTO hot VALUES (?, ?, 1, 0, ?, ?, 1, 1, 1, ?)",
             [(at // 3600 + hour, no, seq, name, body) for seq, (hour, name, body) in enumerate(packs)],
         )
-    [_, samples] = await checkup.database_findings(settings)
+    [_, samples] = await doctor_checks.database_findings(settings)
     assert (samples.state, "2 pieces" in samples.text) == ("problem", True)
     assert "web-1 from 2026-11-21 11:00 to 2026-11-21 12:00 UTC, tier 1s; web-1 from 2026-11-21 12:00" in samples.text
 
 
 async def test_the_schema_is_known_older_or_newer(folder: Path) -> None:
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        assert (await checkup.schema_finding(inspection)).state == "ok"
+        assert (await doctor_checks.schema_finding(inspection)).state == "ok"
         harm(folder, "PRAGMA user_version = 0")
-        assert (await checkup.schema_finding(inspection)).state == "warning"
+        assert (await doctor_checks.schema_finding(inspection)).state == "warning"
         harm(folder, "PRAGMA user_version = 9999")
-        assert (await checkup.schema_finding(inspection)).state == "problem"
+        assert (await doctor_checks.schema_finding(inspection)).state == "problem"
         harm(folder, "PRAGMA application_id = 7")
-        assert (await checkup.schema_finding(inspection)).state == "problem"
+        assert (await doctor_checks.schema_finding(inspection)).state == "problem"
 
 
 @pytest.mark.parametrize(("sql", "told"), [("user_version = 99", "made by a newer Stardust"), ("application_id = 7", "of this kind")])
@@ -253,7 +256,7 @@ async def test_samples_that_no_hub_starts_on_are_a_problem(folder: Path, sql: st
     with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
         db.execute(f"PRAGMA {sql}")
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        found = await checkup.schema_finding(inspection)
+        found = await doctor_checks.schema_finding(inspection)
     assert found.state == "problem"
     assert told in found.text
     assert "stardust-samples.db" in found.text
@@ -261,7 +264,7 @@ async def test_samples_that_no_hub_starts_on_are_a_problem(folder: Path, sql: st
 
 async def test_another_secret_is_a_problem(folder: Path) -> None:
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        found, vault = await checkup.keyring_finding(config(folder), inspection)
+        found, vault = await doctor_checks.keyring_finding(config(folder), inspection)
     assert (found.state, vault) == ("problem", None)
     assert "not the one" in found.text
 
@@ -271,63 +274,63 @@ async def test_an_audit_log_that_was_changed_is_a_problem(folder: Path) -> None:
     vault = await vault_of(database, "old")
     await database.close()
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        assert (await checkup.audit_finding(inspection, vault)).state == "ok"
+        assert (await doctor_checks.audit_finding(inspection, vault)).state == "ok"
         harm(folder, "UPDATE audit SET target = 'x' WHERE n = 2")
-        assert "row 2 was altered" in (await checkup.audit_finding(inspection, vault)).text
+        assert "row 2 was altered" in (await doctor_checks.audit_finding(inspection, vault)).text
 
 
 async def test_a_clock_that_is_behind_the_log_is_noticed(folder: Path) -> None:
     now = time.time()
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        seen = [(await checkup.clock_finding(inspection, now - behind)).state for behind in (-1e6, 30.0, 600.0, 7200.0)]
+        seen = [(await doctor_checks.clock_finding(inspection, now - behind)).state for behind in (-1e6, 30.0, 600.0, 7200.0)]
     assert seen == ["ok", "ok", "warning", "problem"]
 
 
 async def test_nodes_with_unit_files_of_an_older_release_are_named(folder: Path) -> None:
     harm(folder, "UPDATE node SET identity = json_set(identity, '$.units', 1)")
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        assert (await checkup.units_finding(inspection, 1)).state == "ok"
+        assert (await doctor_checks.units_finding(inspection, 1)).state == "ok"
         harm(folder, "UPDATE node SET pending = 0, simulated = 0")
-        assert (await checkup.units_finding(inspection, 1)).state == "ok"
-        found = await checkup.units_finding(inspection, 2)
+        assert (await doctor_checks.units_finding(inspection, 1)).state == "ok"
+        found = await doctor_checks.units_finding(inspection, 2)
         assert found.state == "warning"
         assert "older release" in found.text
         harm(folder, "UPDATE node SET identity = json_set(identity, '$.units', 0)")
-        found = await checkup.units_finding(inspection, 1)
+        found = await doctor_checks.units_finding(inspection, 1)
         assert found.state == "warning"
         assert "not known" in found.text
         for apart in ("pending", "simulated"):  # it has not said anything yet, or has none
             harm(folder, f"UPDATE node SET {apart} = 1")
-            assert (await checkup.units_finding(inspection, 1)).state == "ok"
+            assert (await doctor_checks.units_finding(inspection, 1)).state == "ok"
             harm(folder, f"UPDATE node SET {apart} = 0")
 
 
 async def test_nodes_that_run_another_spider_than_the_hub_ships_are_named_with_their_version(folder: Path) -> None:
     harm(folder, "UPDATE node SET pending = 0, simulated = 0, agent_version = '0.0.9'")
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        found = await checkup.agents_finding(inspection, None)
+        found = await doctor_checks.agents_finding(inspection, None)
         assert (found.state, found.remedy) == ("warning", "stardust update --outdated")
         assert "web-1 (0.0.9)" in found.text
         harm(folder, f"UPDATE node SET agent_version = '{bundle_version(read_bundle())}'")
-        assert (await checkup.agents_finding(inspection, None)).state == "ok"
+        assert (await doctor_checks.agents_finding(inspection, None)).state == "ok"
         harm(folder, "UPDATE node SET agent_version = ''")
-        assert (await checkup.agents_finding(inspection, None)).state == "ok", "it has not connected yet"
+        assert (await doctor_checks.agents_finding(inspection, None)).state == "ok", "it has not connected yet"
 
 
 async def test_a_record_that_cannot_be_read_is_named_by_table_row_and_node(folder: Path) -> None:
-    assert (await checkup.records_finding(folder / "stardust.db")).state == "ok"
+    assert (await doctor_checks.records_finding(folder / "stardust.db")).state == "ok"
     harm(folder, "UPDATE node SET identity = 'z' || substr(identity, 2), tags = 'y'")
     with closing(sqlite3.connect(folder / "stardust-samples.db")) as db, db:
         db.execute("INSERT INTO layout (node, layout, family, rhythm_s, series) VALUES (1, x'01ff', 'pulse', 1, '[\"cpu.total')")
 
-    found = await checkup.records_finding(folder / "stardust.db")
+    found = await doctor_checks.records_finding(folder / "stardust.db")
 
     assert found.state == "problem"
     assert "3 records cannot be read" in found.text
     assert "stardust.db: identity of node " in found.text
     assert "stardust-samples.db: series of layout 01ff (node web-1)" in found.text
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        assert (await checkup.units_finding(inspection)).state in ("ok", "warning"), "another check does not stop there"
+        assert (await doctor_checks.units_finding(inspection)).state in ("ok", "warning"), "another check does not stop there"
 
 
 async def test_a_check_that_fails_is_a_finding_and_the_others_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,9 +356,9 @@ async def test_a_check_that_fails_in_a_way_that_nobody_has_thought_of_is_a_findi
 
 async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path) -> None:
     async with await Inspection.open(folder / "stardust.db") as inspection:
-        assert "admin" in (await checkup.password_finding(inspection)).text
+        assert "admin" in (await doctor_checks.password_finding(inspection)).text
         harm(folder, "UPDATE account SET must_change_password = 0")
-        assert (await checkup.password_finding(inspection)).state == "ok"
+        assert (await doctor_checks.password_finding(inspection)).state == "ok"
 
 
 @pytest.mark.parametrize(
@@ -363,7 +366,7 @@ async def test_the_first_password_is_remembered_until_it_is_changed(folder: Path
     [((3, 36, 0), "problem", "too old"), ((3, 40, 1), "ok", "WAL-reset"), ((3, 51, 2), "ok", "WAL-reset"), ((3, 51, 3), "ok", "3.51.3")],
 )
 def test_what_is_known_of_each_sqlite(version: tuple[int, ...], state: str, says: str) -> None:
-    found = checkup.sqlite_finding(version)
+    found = doctor_checks.sqlite_finding(version)
     assert found.state == state
     assert says in found.text
     assert ("WAL-reset" in found.text) == (says == "WAL-reset")
@@ -381,18 +384,18 @@ def test_what_is_known_of_each_sqlite(version: tuple[int, ...], state: str, says
     ],
 )
 def test_addresses_that_nobody_finds_are_noticed(tmp_path: Path, argv: tuple[str, ...], env: dict[str, str], state: str) -> None:
-    assert states(checkup.address_findings(config(tmp_path, *argv, **env))) == [state]
+    assert states(doctor_checks.address_findings(config(tmp_path, *argv, **env))) == [state]
 
 
 def test_a_bundle_that_is_none_is_a_problem(tmp_path: Path) -> None:
     bad = tmp_path / "bundle"
     bad.write_bytes(b"no zip")
-    assert checkup.bundle_finding(None).state == "ok"
-    assert checkup.bundle_finding(config(tmp_path, "--agent-bundle", str(bad))).state == "problem"
+    assert doctor_checks.bundle_finding(None).state == "ok"
+    assert doctor_checks.bundle_finding(config(tmp_path, "--agent-bundle", str(bad))).state == "problem"
 
 
 def test_faults_of_the_settings_are_told_one_by_one(tmp_path: Path) -> None:
-    found = list(checkup.settings_findings(Settings(None, ("one", "two"), True, tmp_path, tmp_path / "stardust.db")))
+    found = list(doctor_checks.settings_findings(Settings(None, ("one", "two"), True, tmp_path, tmp_path / "stardust.db")))
     assert [(finding.state, finding.text) for finding in found] == [("problem", "one"), ("problem", "two")]
-    without = list(checkup.settings_findings(Settings(config(tmp_path), (), False, tmp_path, tmp_path / "stardust.db")))
+    without = list(doctor_checks.settings_findings(Settings(config(tmp_path), (), False, tmp_path, tmp_path / "stardust.db")))
     assert [finding.state for finding in without] == ["ok", "warning"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from groundcontrol.cli.client import Hub, NotReadable, place_of
-from groundcontrol.cli.folder import read_settings
+from groundcontrol.cli.data_dir import read_settings
 from groundcontrol.cli.installed import Installed, find_installed
 from groundcontrol.cli.main import main
 from tests.support.hub import ROOT, SECRET
@@ -168,7 +168,7 @@ def test_settings_that_cannot_be_read_are_named(machine: Path, capsys: pytest.Ca
 
 
 def test_the_owner_of_the_data_alone_is_told_that_the_secret_is_roots(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundcontrol.cli.folder.os.access", lambda _path, _mode: False)  # as another user than root
+    monkeypatch.setattr("groundcontrol.cli.data_dir.os.access", lambda _path, _mode: False)  # as another user than root
     with pytest.raises(NotReadable, match=rf"{machine}/etc/stardust-hub/secret: Permission denied\): run this as root"):
         read_settings(words())
 

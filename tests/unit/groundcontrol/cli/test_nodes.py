@@ -11,9 +11,9 @@ import pytest
 
 from groundcontrol.cli import nodes, removal
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
+from groundcontrol.cli.commands import find, parser_of
 from groundcontrol.cli.options import parse
 from groundcontrol.cli.update import _outdated
-from groundcontrol.cli.verbs import find, parser_of
 from tests.support.waiting_clock import WaitingClock
 
 

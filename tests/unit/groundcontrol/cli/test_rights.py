@@ -18,8 +18,8 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
-from groundcontrol.datadir import user_name
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.data_dir import user_name
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 from tests.support.command import command
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 _AS_USER = """
 import concurrent.futures.thread, contextlib, encodings.ascii, encodings.cp437, importlib.readers, io, json, os, sys, traceback
 from groundcontrol.cli.main import main
-from groundcontrol.cli.verbs import VERBS, module_of
+from groundcontrol.cli.commands import VERBS, module_of
 for verb in VERBS:
     verb.name == "serve" or module_of(verb)  # this Python may be root's alone
 user = int(sys.argv[1])

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from groundcontrol.cli.commands import VERBS, find, parser_of
 from groundcontrol.cli.main import main
 from groundcontrol.cli.options import parse
-from groundcontrol.cli.verbs import VERBS, find, parser_of
 
 LIMIT_S = 60
 ANSWER_WITHOUT_A_HUB = ("example", "help", "secret new", "doctor")

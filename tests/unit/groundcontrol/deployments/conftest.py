@@ -10,10 +10,10 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.deployments import DeploymentRequest
-from groundcontrol.domain.ids import HubId
-from groundcontrol.domain.scope import SYSTEM
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.core.ids import HubId
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.deployments.model import DeploymentRequest
 from groundcontrol.vault import LEAST_ROUNDS, Vault, create_keyring
 from spider.clock import SystemClock
 from tests.support.bundles import shipped_bundle

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import asyncssh
 import pytest
 
-from groundcontrol.domain.deployments import Deployment, DeploymentOverrides, DeploymentRequest
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.nodes import NewNode
-from groundcontrol.errors import Conflict
+from groundcontrol.core.errors import Conflict
+from groundcontrol.core.ids import NodeId
+from groundcontrol.deployments.model import Deployment, DeploymentOverrides, DeploymentRequest
+from groundcontrol.nodes.model import NewNode
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, Desk
 from tests.support.ssh_server import serving

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.bus.base import Changed, Topic
-from groundcontrol.deployments import rows
+from groundcontrol.core.bus import Changed, Topic
+from groundcontrol.core.errors import BadRequest, Conflict, NotFound, VaultError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments import transitions
 from groundcontrol.deployments.events import MAX_MESSAGE_CHARS
-from groundcontrol.deployments.forgetting import LEFT_BEHIND
-from groundcontrol.deployments.work import WIPED_LATER, Tools, tell
-from groundcontrol.domain.deployments import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import BadRequest, Conflict, NotFound, VaultError
-from groundcontrol.store.base import NodeStore
+from groundcontrol.deployments.forget_node import LEFT_BEHIND
+from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
+from groundcontrol.deployments.run import WIPED_LATER, Tools, tell
+from groundcontrol.nodes.store import NodeStore
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Desk, Requests, node_with, trouble
 from tests.support.factories import connect, layout_row, pack
@@ -87,10 +87,10 @@ async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk:
     kept = await desk.store.secrets.credentials(node)
     await desk.store.secrets.save_credentials(ADMIN, node, [record._replace(version=record.version + 1) for record in kept])
     if installed:
-        wanted = rows.new_deployment(
+        wanted = transitions.new_deployment(
             ADMIN, "install", INSTALL_STEPS, host="10.0.0.7", port=2200, username="ops", name="web-1", wishes=Wishes(), node=node, at=1.0
         )
-        await desk.store.deployments.create_deployment(ADMIN, rows.ended(wanted, "succeeded", 2.0))
+        await desk.store.deployments.create_deployment(ADMIN, transitions.ended(wanted, "succeeded", 2.0))
     async with desk.running() as service:
         with pytest.raises(VaultError):
             await service.remove(ADMIN, node, None, force=False)
@@ -106,10 +106,10 @@ async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk:
 
 async def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds(desk: Desk) -> None:
     tools: Tools = desk.service._tools
-    row = rows.new_deployment(
+    row = transitions.new_deployment(
         ADMIN, "remove", REMOVE_STEPS, host=ODD, port=22, username="u", name="web-1", wishes=Wishes(), node=None, at=1.0
     )
-    await tell(tools, rows.ended(row, "succeeded", 2.0))
+    await tell(tools, transitions.ended(row, "succeeded", 2.0))
     (event,) = (await desk.store.log.events(ADMIN, 10)).items
     assert event.message.startswith("Removing from web-1 ( [31mAAAA")
     assert (len(event.message), event.message.isprintable()) == (MAX_MESSAGE_CHARS, True)
@@ -179,7 +179,7 @@ async def test_tried_again_it_is_by_force_again_and_nothing_is_asked_of_the_serv
 
 async def test_one_that_a_hub_left_behind_is_by_force_again_and_needs_no_credentials(desk: Desk) -> None:
     node = await node_with(desk, None)
-    wanted = rows.new_deployment(
+    wanted = transitions.new_deployment(
         ADMIN, "remove", REMOVE_STEPS, host="h", port=22, username="u", name="web-1", wishes=Wishes(forced=True), node=node, at=1.0
     )
     await desk.store.deployments.create_deployment(ADMIN, wanted)

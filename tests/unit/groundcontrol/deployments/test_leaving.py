@@ -7,17 +7,17 @@ from typing import NamedTuple, cast
 
 import pytest
 
-from groundcontrol.deployments import rows
-from groundcontrol.deployments.leaving import Leaving
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import Conflict, CredentialsRequired, NotFound, StoreBusy, StoreFull, Unavailable
+from groundcontrol.core.ids import BootId, HubId, JobId, NodeId
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.deployments import transitions
+from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.domain.deployments import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
-from groundcontrol.domain.ids import BootId, HubId, JobId, NodeId
-from groundcontrol.domain.jobs import Job, JobError, JobEvidence, JobState, Wish
-from groundcontrol.domain.nodes import Node, Session
-from groundcontrol.domain.scope import SYSTEM, Scope
-from groundcontrol.errors import Conflict, CredentialsRequired, NotFound, StoreBusy, StoreFull, Unavailable
-from groundcontrol.fleet.session import AgentSession
+from groundcontrol.deployments.session_removal import Leaving
+from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobState, Wish
 from groundcontrol.jobs.service import JobService
+from groundcontrol.nodes.model import Node, Session
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, LIMITS, Desk, Hanging, Hasty, Trouble, failing, hanging, node_with, trouble
 from tests.support.eventually import eventually
@@ -230,8 +230,8 @@ async def test_a_hub_that_was_killed_before_its_order_says_so_whatever_was_order
         await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
         row = await desk.end_of(row.id)
     now = SystemClock().now()
-    row = rows.begun_again(row, host=row.host, port=0, username="", name=row.name, wishes=row.wishes, pinned=None)
-    await desk.store.deployments.save_deployment(ADMIN, rows.step_started(row, "connect", now + 0.001))
+    row = transitions.begun_again(row, host=row.host, port=0, username="", name=row.name, wishes=row.wishes, pinned=None)
+    await desk.store.deployments.save_deployment(ADMIN, transitions.step_started(row, "connect", now + 0.001))
     second = desk.make(desk.config)
     async with desk.running(second):
         row = await desk.end_of(row.id)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.deployments.lists.base import MAX_ROWS, MAX_TEXT_CHARS
-from groundcontrol.deployments.lists.reading import read_list
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.deployments.hostlists.base import MAX_ROWS, MAX_TEXT_CHARS
+from groundcontrol.deployments.hostlists.model import Format, Listed, Place
+from groundcontrol.deployments.hostlists.reading import read_list
+from groundcontrol.deployments.model import DeploymentRequest, JumpRequest
 from groundcontrol.deployments.requests import MAX_NAME_CHARS, check_request, is_host
-from groundcontrol.domain.deployments import DeploymentRequest, JumpRequest
-from groundcontrol.domain.server_lists import Format, Listed, Place
-from groundcontrol.errors import BadRequest
 
 SSH_CONFIG = """
 Host bastion

@@ -10,12 +10,12 @@ from dataclasses import replace
 import asyncssh
 import pytest
 
-from groundcontrol.deployments.turns import Turn
-from groundcontrol.domain.deployments import Confirmation, DeploymentOverrides, DeploymentRequest, JumpRequest
-from groundcontrol.domain.ids import DeploymentId
-from groundcontrol.domain.nodes import NewNode
-from groundcontrol.errors import BadRequest, Forbidden, IdempotencyMismatch, Unavailable
-from majortom.connect import describe
+from groundcontrol.core.errors import BadRequest, Forbidden, IdempotencyMismatch, Unavailable
+from groundcontrol.core.ids import DeploymentId
+from groundcontrol.deployments.model import Confirmation, DeploymentOverrides, DeploymentRequest, JumpRequest
+from groundcontrol.deployments.slots import Turn
+from groundcontrol.nodes.model import NewNode
+from majortom.ssh.connect import describe
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, LIMITS, VIEWER, Desk
 from tests.support.ssh_server import jumping, serving

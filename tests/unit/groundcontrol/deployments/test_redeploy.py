@@ -10,18 +10,18 @@ from typing import cast
 import asyncssh
 import pytest
 
-import majortom.base
-from groundcontrol.deployments import credentials, rows
+import majortom.interfaces
+from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired, Forbidden, NotFound, Unavailable
+from groundcontrol.core.ids import NodeId
+from groundcontrol.deployments import credentials, transitions
+from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOverrides, DeploymentRequest, HostKey, Wishes
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.domain.deployments import INSTALL_STEPS, DeploymentOverrides, DeploymentRequest, HostKey, Wishes
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.nodes import NewNode, Node
-from groundcontrol.errors import BadRequest, Conflict, CredentialsRequired, Forbidden, NotFound, Unavailable
-from majortom.base import Reporter, Target, VerifySession
-from majortom.connect import describe
+from groundcontrol.nodes.model import NewNode, Node
 from majortom.deployer import MajorTom
 from majortom.install import Installed, PayloadMaker, Wish
+from majortom.interfaces import Reporter, Target, VerifySession
 from majortom.probe import Probe
+from majortom.ssh.connect import describe
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, VIEWER, Desk, Hasty, failing, trouble
 from tests.support.ssh_server import serving
@@ -122,7 +122,7 @@ async def test_one_at_a_time_and_none_beside_a_removal(desk: Desk, request_to: R
 
 async def test_a_hub_that_was_killed_leaves_the_node(desk: Desk) -> None:
     node = await a_node(desk)
-    wanted = rows.new_deployment(
+    wanted = transitions.new_deployment(
         ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="web-1", wishes=Wishes(again=True), node=node.id, at=1.0
     )
     await desk.store.deployments.create_deployment(ADMIN, wanted)
@@ -154,7 +154,7 @@ class Quick:
             await reporter.done(step, "Spider came back")
         self.installed.set()
         await self.go.wait()
-        return Installed(majortom.base.HostKey(*describe(KEY)), cast("Probe", None))
+        return Installed(majortom.interfaces.HostKey(*describe(KEY)), cast("Probe", None))
 
 
 def play(service: DeploymentService, major: Quick) -> None:
@@ -204,11 +204,13 @@ async def test_a_hub_that_was_killed_before_it_shredded_them_does_it_at_its_next
 ) -> None:
     node = await a_node(desk)
     await keep(desk, node, request_to(closed_port))
-    row = rows.new_deployment(
+    row = transitions.new_deployment(
         ADMIN, "install", INSTALL_STEPS, host="10.0.0.9", port=22, username="u", name="web-1",
         wishes=Wishes(again=True, keep_credentials=False), node=node.id, at=1.0,
     )  # fmt: skip
-    await desk.store.deployments.create_deployment(ADMIN, rows.step_done(rows.step_started(row, "verify", 2.0), "verify", "", 3.0))
+    await desk.store.deployments.create_deployment(
+        ADMIN, transitions.step_done(transitions.step_started(row, "verify", 2.0), "verify", "", 3.0)
+    )
     async with desk.running():
         row = await desk.end_of(row.id)
     assert row.state == "succeeded", row

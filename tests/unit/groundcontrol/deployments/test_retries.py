@@ -9,19 +9,10 @@ from typing import Any
 import asyncssh
 import pytest
 
+from groundcontrol.core.errors import Conflict, CredentialsRequired
+from groundcontrol.core.ids import DeploymentId
+from groundcontrol.deployments.model import Deployment, DeploymentOverrides, DeploymentRequest, Earlier, Wishes
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.domain.deployments import (
-    Deployment,
-    DeploymentOverrides,
-    DeploymentRequest,
-    Earlier,
-    Wishes,
-)
-from groundcontrol.domain.ids import DeploymentId
-from groundcontrol.errors import (
-    Conflict,
-    CredentialsRequired,
-)
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Config, Desk, Requests, node_with
 from tests.support.eventually import eventually
 from tests.support.ssh_server import serving

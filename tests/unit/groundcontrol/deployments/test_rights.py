@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncssh
 import pytest
 
-from groundcontrol.deployments.occupied import TRY_LATER
-from groundcontrol.deployments.work import forget_node
-from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest
-from groundcontrol.domain.ids import NodeId, UserId
-from groundcontrol.domain.nodes import NewNode
-from groundcontrol.domain.scope import Actor, Grants, Scope
-from groundcontrol.errors import BadRequest, Conflict, NotFound
+from groundcontrol.core.errors import BadRequest, Conflict, NotFound
+from groundcontrol.core.ids import NodeId, UserId
+from groundcontrol.core.scope import Actor, Grants, Scope
+from groundcontrol.deployments.conflicts import TRY_LATER
+from groundcontrol.deployments.model import DeploymentOverrides, DeploymentRequest
+from groundcontrol.deployments.run import forget_node
+from groundcontrol.nodes.model import NewNode
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, LIMITS, Desk, an_account
 from tests.support.eventually import eventually

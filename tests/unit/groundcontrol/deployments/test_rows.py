@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from groundcontrol.deployments import rows
-from groundcontrol.domain.deployments import INSTALL_STEPS, DeploymentError, Wishes
+from groundcontrol.deployments import transitions
+from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentError, Wishes
 from tests.support.deployment_desk import ADMIN
 
 
 def test_the_step_that_the_error_names_has_failed_though_a_later_one_was_running() -> None:
-    row = rows.new_deployment(
+    row = transitions.new_deployment(
         ADMIN, "install", INSTALL_STEPS, host="192.0.2.7", port=22, username="ops", name="web-1", wishes=Wishes(), node=None, at=1.0
     )
     for name in ("connect", "host_key"):
-        row = rows.step_done(rows.step_started(row, name, 2.0), name, "", 3.0)
-    row = rows.step_started(row, "authenticate", 4.0)
-    ended = rows.ended(row, "failed", 5.0, DeploymentError("host_key_changed", "The server shows another key.", "host_key"))
+        row = transitions.step_done(transitions.step_started(row, name, 2.0), name, "", 3.0)
+    row = transitions.step_started(row, "authenticate", 4.0)
+    ended = transitions.ended(row, "failed", 5.0, DeploymentError("host_key_changed", "The server shows another key.", "host_key"))
     states = {step.name: step.state for step in ended.steps}
     assert [states[name] for name in ("connect", "host_key", "authenticate", "become_root")] == ["done", "failed", "failed", "skipped"]

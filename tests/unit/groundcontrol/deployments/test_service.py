@@ -9,21 +9,8 @@ from dataclasses import replace
 import asyncssh
 import pytest
 
-from groundcontrol.deployments import credentials, rows
-from groundcontrol.deployments.progress import Progress
-from groundcontrol.deployments.requests import check_request
-from groundcontrol.domain.deployments import (
-    INSTALL_STEPS,
-    REMOVE_STEPS,
-    Deployment,
-    DeploymentOverrides,
-    HostKey,
-    JumpRequest,
-    Wishes,
-)
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.nodes import NewNode
-from groundcontrol.errors import (
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import (
     BadRequest,
     Conflict,
     CredentialsRequired,
@@ -35,8 +22,13 @@ from groundcontrol.errors import (
     TargetNotAllowed,
     Unavailable,
 )
-from groundcontrol.store.base import AuditEntry
-from majortom.connect import describe
+from groundcontrol.core.ids import NodeId
+from groundcontrol.deployments import credentials, transitions
+from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides, HostKey, JumpRequest, Wishes
+from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.requests import check_request
+from groundcontrol.nodes.model import NewNode
+from majortom.ssh.connect import describe
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, VIEWER, Config, Desk, Hanging, Requests, hanging, node_with
@@ -44,7 +36,7 @@ from tests.support.ssh_server import serving
 
 
 def new_row(node: NodeId | None) -> Deployment:
-    return rows.new_deployment(
+    return transitions.new_deployment(
         ADMIN, "install", INSTALL_STEPS, host="h", port=22, username="u", name="n", wishes=Wishes(), node=node, at=1.0
     )
 
@@ -405,7 +397,9 @@ async def test_behind_a_confirmation_that_hangs_another_is_refused(desk: Desk) -
 async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) -> None:
     node = await desk.store.nodes.create_node(ADMIN, NewNode(NodeId(new_random_id()), "half", "h"))
     wanted = new_row(node.id)
-    wanted = rows.step_started(rows.step_done(rows.step_started(wanted, "connect", 1.0), "connect", "", 2.0), "upload", 3.0)
+    wanted = transitions.step_started(
+        transitions.step_done(transitions.step_started(wanted, "connect", 1.0), "connect", "", 2.0), "upload", 3.0
+    )
     row = await desk.store.deployments.create_deployment(ADMIN, wanted)
     async with desk.running():
         row = await desk.end_of(row.id)
@@ -426,8 +420,8 @@ async def test_a_killed_hub_closes_what_it_left_at_its_next_start(desk: Desk) ->
 async def test_what_is_said_of_a_killed_hub_tells_whether_anything_was_changed(desk: Desk, step: str, detail: str, untouched: bool) -> None:
     wanted = new_row(None)
     for name in INSTALL_STEPS[: INSTALL_STEPS.index(step)]:
-        wanted = rows.step_done(rows.step_started(wanted, name, 1.0), name, "done", 2.0)
-    wanted = rows.step_detail(rows.step_started(wanted, step, 3.0), step, detail)
+        wanted = transitions.step_done(transitions.step_started(wanted, name, 1.0), name, "done", 2.0)
+    wanted = transitions.step_detail(transitions.step_started(wanted, step, 3.0), step, detail)
     row = await desk.store.deployments.create_deployment(ADMIN, wanted)
     async with desk.running():
         row = await desk.end_of(row.id)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.deployments.updates import UpdateService, WaitOnline
-from groundcontrol.deployments.writelock import PATIENCE_S
-from groundcontrol.domain.deployments import Deployment
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.jobs import JobEvidence
-from groundcontrol.domain.nodes import NewNode, Session
-from groundcontrol.errors import StoreBusy, StoreError
+from groundcontrol.core.errors import StoreBusy, StoreError
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.deployments.agent_updates import UpdateService, WaitOnline
+from groundcontrol.deployments.bounded_lock import PATIENCE_S
+from groundcontrol.deployments.model import Deployment
+from groundcontrol.jobs.model import JobEvidence
 from groundcontrol.jobs.service import JobService
+from groundcontrol.nodes.model import NewNode, Session
 from spider.clock import SystemClock
 from spider.wire.ids import new_random_id
 from tests.support.deployment_desk import ADMIN, Desk, hanging, node_with

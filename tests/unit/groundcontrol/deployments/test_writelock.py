@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from groundcontrol.deployments.writelock import PATIENCE_S, WriteLock
-from groundcontrol.errors import StoreBusy
-from groundcontrol.store.sqlite.writer import STALL_S
+from groundcontrol.adapters.sqlite.engine.writer import STALL_S
+from groundcontrol.core.errors import StoreBusy
+from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
 from tests.support.clock import settle
 
 

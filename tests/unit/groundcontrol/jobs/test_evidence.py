@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.domain.ids import JobId, NodeId
-from groundcontrol.domain.jobs import TERMINAL, Job
-from groundcontrol.domain.texts import clean
-from groundcontrol.jobs.evidence import read_ended, read_progress, refusal
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.text import clean
+from groundcontrol.jobs.model import TERMINAL, Job
+from groundcontrol.jobs.verdict import read_ended, read_progress, refusal
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobEnded, JobProgress
 

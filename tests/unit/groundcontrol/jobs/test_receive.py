@@ -11,22 +11,22 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.ids import BootId, HubId, NodeId
-from groundcontrol.domain.jobs import START_LIMIT_S, Job, JobEvidence, Wish
-from groundcontrol.domain.nodes import NewNode, Node, NodeIdentity, NodePolicy, Session
-from groundcontrol.domain.scope import SYSTEM, Actor, Scope
-from groundcontrol.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
-from groundcontrol.fleet.registry import SUSPECT_S, Registry
-from groundcontrol.fleet.session import AgentSession
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.agents.registry import SUSPECT_S, Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, NotFound, PolicyRefuses, StoreError, StoreFull
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.core.scope import SYSTEM, Actor, Scope
+from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, UNANSWERED_S, Dispatch, Refusal
 from groundcontrol.jobs.inbox import Inbox
+from groundcontrol.jobs.model import START_LIMIT_S, Job, JobEvidence, Wish
 from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S, Receiver
+from groundcontrol.jobs.selfcare import MAX_GENERATION
 from groundcontrol.jobs.service import ROUND_S, JobService
-from groundcontrol.jobs.upkeep import MAX_GENERATION
-from groundcontrol.refusals import Refusals
-from groundcontrol.store.base import Store
-from spider.backoff import CLONE_S
+from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
+from groundcontrol.stores import Store
+from spider.hub.backoff import CLONE_S
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobEnded, JobOutput, JobProgress, JobStart, JobStop
 from spider.wire.ids import new_random_id
 from spider.wire.orders import ORDER_TIME, issue_time

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.domain.scope import SYSTEM
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.errors import ConfigError, Conflict, VaultError
-from groundcontrol.store.sqlite import Database, open_database
+from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.core.errors import ConfigError, Conflict, VaultError
+from groundcontrol.core.scope import SYSTEM
+from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.vault import CARRIED, FLEET_KEY, LEAST_ROUNDS, open_existing_vault, open_vault, prepare_rotation
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id

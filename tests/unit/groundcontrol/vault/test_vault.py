@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundcontrol.domain.secrets import SealedRecord
-from groundcontrol.errors import ConfigError, VaultError
-from groundcontrol.store.sqlite import open_database
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.core.errors import ConfigError, VaultError
+from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.vault import (
     FLEET_KEY,
     LEAST_ROUNDS,

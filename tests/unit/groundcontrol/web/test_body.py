@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.limits import WebLimits
-from groundcontrol.web.protocol import HubRunner
 from tests.support.inprocess_hub import TestHub, running
 
 LOGIN = "auth/login"

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.ids import UserId
-from groundcontrol.errors import TooManyRequests, Unavailable
-from groundcontrol.store.sqlite.reader import POOL_SIZE
+from groundcontrol.adapters.sqlite.engine.reader import POOL_SIZE
+from groundcontrol.core.errors import TooManyRequests, Unavailable
+from groundcontrol.core.ids import UserId
+from groundcontrol.jobs.feed import JobsFeed
+from groundcontrol.nodes.feed import FleetFeed
+from groundcontrol.slices import ROUTES, TOPICS
 from groundcontrol.web.costs import LIMITS, Cost, Costs
-from groundcontrol.web.live.connection import ACTIONS, COSTS
-from groundcontrol.web.live.feeds import Feed, FleetFeed, JobsFeed
-from groundcontrol.web.routes import LIMIT, ROUTES
+from groundcontrol.web.live.topics import Feed
+from groundcontrol.web.routes import LIMIT
 from tests.support.clock import ManualClock
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import Client, TestHub
@@ -32,7 +34,7 @@ def test_every_list_declares_what_it_costs() -> None:
 def test_the_documents_name_every_call_that_costs_more_than_nothing() -> None:
     text = (Path(__file__).parents[4] / "docs" / "performance.md").read_text()
     calls = [(f"{route.method} {route.path.removeprefix('/')}", route.cost) for route in ROUTES if route.cost != "small"]
-    topics = [(f"live topic {topic}", cost) for topic, cost in COSTS.items() if cost != "small"]
+    topics = [(f"live topic {topic}", cost) for topic, cost in ((kind, topic.cost) for kind, topic in TOPICS.items()) if cost != "small"]
     assert [call for call, cost in [*calls, *topics] if f"| `{call}` | {cost} |" not in text] == []
 
 
@@ -165,10 +167,6 @@ async def test_first_messages_of_live_topics_have_the_limits_of_calls(
         assert set(refused) == {"request.too_many"}
         await pages[0].subscribe("events")
         await pages[0].expect("snapshot")
-
-
-def test_each_live_topic_declares_what_it_costs() -> None:
-    assert set(COSTS) == set(ACTIONS)
 
 
 @pytest.mark.holds("S-27")

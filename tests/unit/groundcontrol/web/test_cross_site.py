@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.web.routes import ROOT, ROUTES
+from groundcontrol.slices import ROUTES
+from groundcontrol.web.routes import ROOT
 from tests.support.inprocess_hub import ORIGIN, TestHub
 from tests.support.route_matrix import address, name
 

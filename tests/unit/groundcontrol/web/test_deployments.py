@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.deployments import DeploymentOverrides, DeploymentRequest, Jump, Wishes
-from groundcontrol.domain.ids import DeploymentId
+from groundcontrol.core.ids import DeploymentId
+from groundcontrol.deployments.model import DeploymentOverrides, DeploymentRequest, Jump, Wishes
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import ADMIN, TestHub, a_deployment
 

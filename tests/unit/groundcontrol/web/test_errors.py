@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from groundcontrol import errors
-from groundcontrol.errors import HubError
+from groundcontrol.core import errors
+from groundcontrol.core.errors import HubError
 from groundcontrol.web.errors import STATUS, from_http, live_error, problem_response
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -23,7 +23,7 @@ def every(kind: type[HubError] = HubError) -> Iterator[type[HubError]]:
         yield from every(below)
 
 
-OURS = sorted({kind for kind in every() if kind.__module__ == "groundcontrol.errors"}, key=lambda kind: kind.__name__)
+OURS = sorted({kind for kind in every() if kind.__module__ == "groundcontrol.core.errors"}, key=lambda kind: kind.__name__)
 
 
 def test_every_error_has_a_status() -> None:
@@ -33,7 +33,7 @@ def test_every_error_has_a_status() -> None:
 @pytest.mark.holds("SAFETY-32")
 def test_errors_are_made_in_one_place() -> None:
     assert [kind for kind in every() if kind.__module__.startswith(("groundcontrol", "majortom", "spider"))] != []
-    assert {kind.__module__ for kind in every() if kind.__module__.startswith("groundcontrol")} == {"groundcontrol.errors"}
+    assert {kind.__module__ for kind in every() if kind.__module__.startswith("groundcontrol")} == {"groundcontrol.core.errors"}
 
 
 def test_every_code_is_unique_and_stable_in_form() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from groundcontrol.domain.history import LayoutRow, StoredRow
-from groundcontrol.domain.ids import BootId, HubId
-from groundcontrol.domain.late import LostRows
-from groundcontrol.domain.nodes import Node
+from groundcontrol.core.ids import BootId, HubId
+from groundcontrol.nodes.model import Node
+from groundcontrol.samples.backfill import LostRows
+from groundcontrol.samples.model import LayoutRow, StoredRow
 from tests.support.inprocess_hub import ADMIN, TestHub
 from tests.support.measured_node import START, measured
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from groundcontrol.bus.base import NodeTable
-from groundcontrol.domain.facts import FactTable, PackageChanges
-from groundcontrol.domain.nodes import Session
-from spider.inventory import digest_of
+from groundcontrol.core.bus import NodeTable
+from groundcontrol.core.tables import FactTable, PackageChanges
+from groundcontrol.nodes.model import Session
+from spider.reports.package_sync import digest_of
 from spider.wire.tables import BY_NAME
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub

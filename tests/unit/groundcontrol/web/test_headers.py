@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from groundcontrol.slices import ROUTES
 from groundcontrol.web.headers import security_headers
-from groundcontrol.web.routes import ROOT, ROUTES
+from groundcontrol.web.routes import ROOT
 from groundcontrol.web.static import Page
 from tests.support.inprocess_hub import PASSWORD, TestHub, running
 from tests.support.route_matrix import address

@@ -8,13 +8,13 @@ import io
 import msgspec
 import pytest
 
-from groundcontrol.bus.local import LocalBus
-from groundcontrol.domain.history import Bounds
-from groundcontrol.domain.ids import HubId
-from groundcontrol.errors import NotAcceptable
-from groundcontrol.fleet.registry import Registry
-from groundcontrol.store.sqlite.tx import Tx
-from groundcontrol.web.http.history import _FORMS, _WILD, choose_form
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.agents.registry import Registry
+from groundcontrol.core.errors import NotAcceptable
+from groundcontrol.core.ids import HubId
+from groundcontrol.samples.api import _FORMS, _WILD, choose_form
+from groundcontrol.samples.model import Bounds
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import START, asked, measured

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.web.http import invites
+from groundcontrol.deployments import invites_api
 from groundcontrol.web.services import Services
 from tests.support.ports import free_port
 
@@ -22,10 +22,10 @@ def services(port: int, tls_pin: str | None) -> Services:
 @pytest.mark.parametrize("pins", [[], ["ab" * 32], ["ab" * 32, "cd" * 32]])
 def test_a_script_that_is_not_fetched_says_what_to_do(pins: list[str]) -> None:
     made = services(free_port(), ", ".join(pins) or None)
-    for text in (invites.command(made, "stardust1.x", ""), invites.line(made, "")):
+    for text in (invites_api.command(made, "stardust1.x", ""), invites_api.line(made, "")):
         for pin in pins:
             assert "sha256//" + base64.b64encode(bytes.fromhex(pin)).decode() in text
         assert ("--pinnedpubkey" in text, "_create_unverified_context" in text) == (bool(pins), bool(pins))
         done = subprocess.run(["sh"], input=text, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode != 0
-        assert invites.HELP in done.stderr
+        assert invites_api.HELP in done.stderr

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.auth.portions import MANY_NODES
-from groundcontrol.domain.jobs import Change, JobEvidence, StopAnswer
-from groundcontrol.domain.permissions import PERMISSIONS, job_action
-from groundcontrol.domain.scope import Role
-from groundcontrol.domain.verbs import JOBS
+from groundcontrol.access.portions import MANY_NODES
+from groundcontrol.core.permissions import PERMISSIONS, job_action
+from groundcontrol.core.scope import Role
+from groundcontrol.core.verbs import JOBS
+from groundcontrol.jobs.model import Change, JobEvidence, StopAnswer
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import managed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.domain.ids import EventId
-from groundcontrol.domain.log import Event
+from groundcontrol.core.ids import EventId
+from groundcontrol.events.model import Event
 from spider.wire.ids import new_time_id
 from spider.wire.metrics import CATALOGUE
 from tests.support.inprocess_hub import ADMIN, TestHub

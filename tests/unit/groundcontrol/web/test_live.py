@@ -11,10 +11,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from groundcontrol.bus.base import Changed, NodeLive, Revoked
-from groundcontrol.errors import StoreBusy
+from groundcontrol.core.bus import Changed, NodeLive, Revoked
+from groundcontrol.core.errors import StoreBusy
+from groundcontrol.nodes.feed import NodeFeed
 from groundcontrol.web.limits import LiveLimits, WebLimits
-from groundcontrol.web.live.feeds import NodeFeed
 from groundcontrol.web.server import LIVE
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import ADMIN, ORIGIN, LiveSocket, TestHub, a_config, a_deployment, running
@@ -297,7 +297,7 @@ async def test_log_out_closes_the_sessions_sockets_at_once(hub: TestHub) -> None
 async def test_a_lower_role_loses_its_topics_at_once(hub: TestHub, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await hub.logged_in("admin")
     assert admin.user is not None
-    monkeypatch.setitem(__import__("groundcontrol.domain.permissions", fromlist=["x"]).PERMISSIONS, "event.read", frozenset({"admin"}))
+    monkeypatch.setitem(__import__("groundcontrol.core.permissions", fromlist=["x"]).PERMISSIONS, "event.read", frozenset({"admin"}))
     async with admin.live() as live:
         await live.subscribe("events")
         await live.expect("snapshot")

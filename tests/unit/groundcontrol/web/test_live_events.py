@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.bus.base import Changed
-from groundcontrol.domain.ids import EventId, NodeId
-from groundcontrol.domain.log import Event
+from groundcontrol.core.bus import Changed
+from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.events.model import Event
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.inprocess_hub import ADMIN, Client, LiveSocket, TestHub

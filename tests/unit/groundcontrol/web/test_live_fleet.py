@@ -9,16 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from groundcontrol.bus.base import Changed, Interest, NodeLive, NodesFresh, SessionMoved, Topic
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import StoreBusy
-from groundcontrol.store.base import Page
+from groundcontrol.core.bus import Changed, Interest, NodeLive, NodesFresh, SessionMoved, Topic
+from groundcontrol.core.errors import StoreBusy
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from groundcontrol.nodes.feed import FleetFeed, NodeFeed
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.views import FleetChange
+from groundcontrol.web.answer import Answer
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.feeds import FleetFeed, NodeFeed
-from groundcontrol.web.schema import FleetChange, LiveHello
-from groundcontrol.web.schema.base import Answer
+from groundcontrol.web.live.views import LiveHello
 from groundcontrol.web.server import LIVE
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.bus.base import Changed, JobOutputArrived
-from groundcontrol.domain.ids import JobId
-from groundcontrol.domain.jobs import Job, JobEvidence, NewJob, Wish
-from groundcontrol.domain.nodes import Node
+from groundcontrol.core.bus import Changed, JobOutputArrived
+from groundcontrol.core.ids import JobId
+from groundcontrol.jobs.model import Job, JobEvidence, NewJob, Wish
+from groundcontrol.nodes.model import Node
 from spider.wire.ids import new_time_id
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
 from tests.support.printing_node import Printing, collect

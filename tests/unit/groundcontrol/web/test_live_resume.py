@@ -13,16 +13,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from groundcontrol.bus.base import NodeLive, NodesFresh, Revoked, Topic
-from groundcontrol.domain.nodes import Node
-from groundcontrol.errors import StoreBusy
+from groundcontrol.core.bus import NodeLive, NodesFresh, Revoked, Topic
+from groundcontrol.core.errors import StoreBusy
+from groundcontrol.nodes.feed import KEPT_FLEET_BYTES, NodeFeed
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.views import NodeChange, Sample
 from groundcontrol.web.limits import LiveLimits, WebLimits
-from groundcontrol.web.live import feeds
+from groundcontrol.web.live import topics
 from groundcontrol.web.live.connection import MAX_TOPICS
-from groundcontrol.web.live.feeds import NodeFeed
-from groundcontrol.web.live.kept import Kept
-from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES
-from groundcontrol.web.schema import NodeChange, Sample
+from groundcontrol.web.live.replay import Kept
+from groundcontrol.web.live.send_queue import MAX_QUEUED_BYTES
 from groundcontrol.web.server import LIVE
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import Client, LiveSocket, TestHub, running
@@ -319,4 +319,4 @@ def test_what_is_kept_is_bounded_by_number_and_by_size(monkeypatch: pytest.Monke
 
 
 def test_what_all_topics_of_a_page_missed_fits_into_what_may_wait_for_it() -> None:
-    assert feeds.KEPT_FLEET_BYTES + (MAX_TOPICS - 1) * feeds.KEPT_BYTES < MAX_QUEUED_BYTES
+    assert KEPT_FLEET_BYTES + (MAX_TOPICS - 1) * topics.KEPT_BYTES < MAX_QUEUED_BYTES

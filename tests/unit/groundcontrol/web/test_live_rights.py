@@ -10,15 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from groundcontrol.auth.sessions import Caller
-from groundcontrol.bus.base import Changed, NodeLive, NodesFresh, Revoked
-from groundcontrol.domain.ids import NodeId
-from groundcontrol.domain.nodes import Node
-from groundcontrol.domain.scope import Scope
-from groundcontrol.errors import HubError, StoreBusy, StoreDown
+from groundcontrol.access.sessions import Caller
+from groundcontrol.core.bus import Changed, NodeLive, NodesFresh, Revoked
+from groundcontrol.core.errors import HubError, StoreBusy, StoreDown
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.nodes.feed import FleetFeed
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.views import FleetData
+from groundcontrol.slices import TOPICS
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.feeds import FleetFeed
-from groundcontrol.web.schema import FleetData
 from groundcontrol.web.server import LIVE
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import ADMIN, Client, LiveSocket, TestHub
@@ -333,7 +334,7 @@ async def test_who_leaves_before_a_topic_has_begun_waits_for_nothing(hub: TestHu
     viewer = await hub.logged_in("viewer")
     async with viewer.live() as live:
         [page] = hub.app[LIVE]._connections
-        joining = asyncio.create_task(hub.app[LIVE].join(page, "fleet", "fleet", "", None), name="join")
+        joining = asyncio.create_task(hub.app[LIVE].join(page, "fleet", TOPICS["fleet"], "", None), name="join")
         await asyncio.sleep(0)
         assert hub.app[LIVE]._feeds, "it waits for the topic, which has not begun"
         hub.app[LIVE].leave(page, page.scope, "fleet", back=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.errors import StoreFull
+from groundcontrol.core.errors import StoreFull
 from tests.support.inprocess_hub import PASSWORD, Client, TestHub, a_config, running
 from tests.support.web_users import somebody
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.domain.loglines import LogBatch, LogLine
+from groundcontrol.nodes.node_log import LogBatch, LogLine
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
 

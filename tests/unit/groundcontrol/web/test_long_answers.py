@@ -7,9 +7,9 @@ import hashlib
 import msgpack
 import pytest
 
-from groundcontrol.domain.history import LayoutRow, StoredPack
-from groundcontrol.domain.ids import BootId, HubId
-from groundcontrol.web.call import AGAIN_S
+from groundcontrol.core.ids import BootId, HubId
+from groundcontrol.samples.model import LayoutRow, StoredPack
+from groundcontrol.web.request import AGAIN_S
 from spider.wire.frames import CODING_PLAIN
 from tests.support.inprocess_hub import ADMIN, TestHub
 from tests.support.printing_node import Printing

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.deployments import Confirmation, DeploymentOverrides, DeploymentRequest, Jump, JumpRequest
+from groundcontrol.deployments.model import Confirmation, DeploymentOverrides, DeploymentRequest, Jump, JumpRequest
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import ADMIN, TestHub, a_deployment
 

@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 import pytest
 
-from groundcontrol.bus.base import Changed, NodesFresh
-from groundcontrol.domain.deployments import Jump
-from groundcontrol.domain.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
-from groundcontrol.domain.invites import Invite
-from groundcontrol.domain.jobs import NewBatch, NewJob, Wish
-from groundcontrol.domain.log import Event
-from groundcontrol.domain.permissions import PERMISSIONS
-from groundcontrol.domain.scope import Role
-from groundcontrol.web.live.connection import ACTIONS
-from groundcontrol.web.routes import ROUTES
+from groundcontrol.core.bus import Changed, NodesFresh
+from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
+from groundcontrol.core.permissions import PERMISSIONS
+from groundcontrol.core.scope import Role
+from groundcontrol.deployments.invites import Invite
+from groundcontrol.deployments.model import Jump
+from groundcontrol.events.model import Event
+from groundcontrol.jobs.model import NewBatch, NewJob, Wish
+from groundcontrol.slices import ROUTES
+from groundcontrol.slices import TOPICS as DECLARED
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
 from tests.support.printing_node import tell_plan_and_report
@@ -123,7 +123,7 @@ def test_every_route_has_its_row() -> None:
     rows = [*THINGS, *LISTS, *OF_PEOPLE, *WITHOUT_A_THING, *NAMED_IN_THE_BODY]
     assert sorted(rows) == sorted(name(route) for route in ROUTES)
     assert {name(route) for route in ROUTES if "{" in route.path} == set(THINGS)
-    assert set(TOPICS) == set(ACTIONS)
+    assert set(TOPICS) == set(DECLARED)
 
 
 @pytest.mark.holds("SAFETY-33", "S-19")

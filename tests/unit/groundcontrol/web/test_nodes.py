@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.store.base import SealedRecord
+from groundcontrol.core.secrets import SealedRecord
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import ADMIN, TestHub
 

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from groundcontrol.bus.base import Changed
-from groundcontrol.domain.ids import BatchId
-from groundcontrol.domain.jobs import NewBatch, Wish
-from groundcontrol.domain.permissions import PERMISSIONS
-from groundcontrol.domain.scope import Role
-from groundcontrol.web.live.connection import ACTIONS
-from groundcontrol.web.routes import ROUTES, Route
+from groundcontrol.core.bus import Changed
+from groundcontrol.core.ids import BatchId
+from groundcontrol.core.permissions import PERMISSIONS
+from groundcontrol.core.scope import Role
+from groundcontrol.jobs.model import NewBatch, Wish
+from groundcontrol.slices import ROUTES
+from groundcontrol.slices import TOPICS as DECLARED
+from groundcontrol.web.routes import Route
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
 from tests.support.measured_node import managed
@@ -120,8 +121,8 @@ async def test_lists_hold_only_what_is_one_s_own(hub: TestHub, things: Things, r
 
 @pytest.mark.holds("SAFETY-34")
 def test_every_topic_asks_for_an_action_of_the_table() -> None:
-    assert set(ACTIONS) == {"fleet", "node", "job", "deployment", "events", "jobs"}
-    assert set(ACTIONS.values()) <= set(PERMISSIONS)
+    assert set(DECLARED) == {"fleet", "node", "job", "deployment", "events", "jobs"}
+    assert {topic.action for topic in DECLARED.values()} <= set(PERMISSIONS)
 
 
 @pytest.mark.holds("S-22")

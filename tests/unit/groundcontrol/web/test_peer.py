@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.web.peer import client_address, client_of
+from groundcontrol.web.client_address import client_address, client_of
 from tests.support.inprocess_hub import a_config, running
 
 PROXIES = (ipaddress.ip_network("10.0.0.0/24"), ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("fd00::/64"))

@@ -7,11 +7,11 @@ import contextlib
 
 import pytest
 
-from groundcontrol.domain.ids import UserId
-from groundcontrol.errors import Unavailable
-from groundcontrol.web.call import AGAIN_S
-from groundcontrol.web.http.jobs import SHORT_OUTPUT_BYTES
-from groundcontrol.web.places import MAX_WAITING_OF_ONE, Places, Room
+from groundcontrol.core.errors import Unavailable
+from groundcontrol.core.ids import UserId
+from groundcontrol.jobs.api import SHORT_OUTPUT_BYTES
+from groundcontrol.web.concurrency import MAX_WAITING_OF_ONE, Places, Room
+from groundcontrol.web.request import AGAIN_S
 from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER, MAX_OUTPUTS_OF_A_USER
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import TestHub

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from groundcontrol.domain.users import TotpRule
+from groundcontrol.access.model import TotpRule
 from tests.support.inprocess_hub import ADMIN, PASSWORD, TestHub, a_config, running
 from tests.support.web_users import somebody, user_of, with_second_factor
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from groundcontrol.bus.base import Revoked
+from groundcontrol.core.bus import Revoked
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import TestHub
 from tests.support.web_users import somebody

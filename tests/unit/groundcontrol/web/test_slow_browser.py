@@ -11,9 +11,9 @@ import aiohttp
 import msgspec
 import pytest
 
-from groundcontrol.bus.base import NodeLive
+from groundcontrol.core.bus import NodeLive
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.outgoing import MAX_QUEUED_BYTES, ROOM_BYTES, Outgoing, TooSlow
+from groundcontrol.web.live.send_queue import MAX_QUEUED_BYTES, ROOM_BYTES, Outgoing, TooSlow
 from groundcontrol.web.server import LIVE
 from tests.support.clock import ManualClock
 from tests.support.inprocess_hub import TestHub

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.permissions import FOR_TOKENS
-from groundcontrol.domain.scope import Role
-from groundcontrol.web.routes import ROUTES
+from groundcontrol.core.permissions import FOR_TOKENS
+from groundcontrol.core.scope import Role
+from groundcontrol.slices import ROUTES
 from spider.wire.ids import new_random_id
 from tests.support.inprocess_hub import Client, TestHub
 from tests.support.route_matrix import address, name

@@ -10,8 +10,8 @@ import time
 import pytest
 from aiohttp import web
 
-from groundcontrol.web.protocol import HubRunner
-from groundcontrol.web.unread import MAX_UNREAD_BYTES, Unread
+from groundcontrol.web.connections import HubRunner
+from groundcontrol.web.send_budget import MAX_UNREAD_BYTES, Unread
 from tests.support.inprocess_hub import TestHub
 from tests.support.slow_reader import rest_of, slow_reader
 

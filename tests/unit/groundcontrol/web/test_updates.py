@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.domain.facts import FactTable
-from groundcontrol.domain.ids import BootId, HubId, JobId
-from groundcontrol.domain.jobs import JobEvidence
+from groundcontrol.core.ids import BootId, HubId, JobId
+from groundcontrol.core.tables import FactTable
+from groundcontrol.jobs.model import JobEvidence
 from spider.wire.verbs import VERBS
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import managed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from groundcontrol.domain.scope import Role
+from groundcontrol.core.scope import Role
 from spider.wire.ids import new_random_id
 from tests.support.eventually import ask_until
 from tests.support.inprocess_hub import TestHub

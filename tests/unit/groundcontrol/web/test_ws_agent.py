@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from groundcontrol.fleet.door import AgentDoor
-from groundcontrol.fleet.ports import AgentSocket, SocketClosed
-from groundcontrol.web import ws_agent
+from groundcontrol.agents import socket as agents_socket
+from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
+from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.headers import HeaderWriter
-from groundcontrol.web.protocol import HubRunner
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 from spider.wire.rfc6455 import (
@@ -63,7 +63,7 @@ async def cut(ws: aiohttp.ClientWebSocketResponse) -> None:
         lambda ws: raw(ws, build_frame(OP_BINARY, b"?")),
         lambda ws: raw(ws, build_frame(OP_BINARY, b"a", masked=False)),
         lambda ws: raw(ws, build_frame(OP_TEXT, b"a")),
-        lambda ws: raw(ws, build_frame(OP_PING, b"") * (ws_agent.MAX_CONTROLS + 1)),
+        lambda ws: raw(ws, build_frame(OP_PING, b"") * (agents_socket.MAX_CONTROLS + 1)),
         lambda ws: ws.close(code=1001),
         cut,
     ],
@@ -131,7 +131,7 @@ async def test_a_node_that_goes_on_and_on_is_not_waited_for() -> None:
     async with met(ear.live, close_wait_s=60.0) as (door, ws):
         await ws.send_bytes(b"?")
         await eventually(lambda: bool(door.ended), 10, "not ended")
-        await raw(ws, build_frame(OP_BINARY, b"a") * (ws_agent.MAX_UNHEARD + 1))
+        await raw(ws, build_frame(OP_BINARY, b"a") * (agents_socket.MAX_UNHEARD + 1))
         await eventually(lambda: gone(door), 30, "the socket is still there")
 
 
@@ -186,7 +186,7 @@ async def test_a_ping_is_answered_and_a_flood_of_them_ends_the_session() -> None
         await raw(ws, build_frame(OP_PING, b"there?"))
         answer = await ws.receive(timeout=10)
         assert (answer.type, answer.data) == (WSMsgType.PONG, b"there?")
-        await raw(ws, build_frame(OP_PING, b"") * (ws_agent.MAX_CONTROLS + 1))
+        await raw(ws, build_frame(OP_PING, b"") * (agents_socket.MAX_CONTROLS + 1))
         await eventually(lambda: bool(door.ended), 10, "not ended")
         assert str(door.ended[0]) == "a flood of pings"
 
@@ -281,7 +281,7 @@ async def dialled(life: Life) -> AsyncIterator[tuple[Door, asyncio.StreamReader,
     """A connection to the hub's own HTTP server, over which nothing was said yet."""
     door = Door(life)
     app = web.Application()
-    app.add_routes([web.get("/ws", ws_agent.handler(cast("AgentDoor", door), ()))])
+    app.add_routes([web.get("/ws", agents_socket.handler(cast("AgentDoor", door), ()))])
     runner = HubRunner(app, HeaderWriter({}), ())
     await runner.setup()
     try:
@@ -338,6 +338,6 @@ async def test_what_came_while_nobody_read_is_bounded_and_heard_though_half_of_t
         ear.go_on.set()
         await ear.has(len(sent))
         assert heard == []
-        assert waiting <= ws_agent.READ_AHEAD_BYTES + 2 * MAX_FRAME_BYTES, "the rest of six megabytes waits at the node"
+        assert waiting <= agents_socket.READ_AHEAD_BYTES + 2 * MAX_FRAME_BYTES, "the rest of six megabytes waits at the node"
         assert ear.heard == sent
         await eventually(lambda: bool(door.ended), 10, "it is still there")

@@ -11,14 +11,14 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from spider.collectors.cpu import parse_stat
-from spider.collectors.disk import parse_diskstats
-from spider.collectors.filesystems import Filesystems
-from spider.collectors.linux import linux_collectors
-from spider.collectors.load import parse_loadavg
-from spider.collectors.memory import parse_meminfo
-from spider.collectors.network import parse_net_dev
-from spider.collectors.tcp import Tcp
+from spider.sampling.collectors.cpu import parse_stat
+from spider.sampling.collectors.disk import parse_diskstats
+from spider.sampling.collectors.filesystems import Filesystems
+from spider.sampling.collectors.linux import linux_collectors
+from spider.sampling.collectors.load import parse_loadavg
+from spider.sampling.collectors.memory import parse_meminfo
+from spider.sampling.collectors.network import parse_net_dev
+from spider.sampling.collectors.tcp import Tcp
 from spider.wire.metrics import parse_series
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")

@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from spider.collectors.base import Collector
-from spider.collectors.blocks import DiskFacts
-from spider.collectors.cpu import parse_activity
-from spider.collectors.filesystems import Filesystems
-from spider.collectors.memory import parse_details, parse_meminfo, parse_vmstat
-from spider.collectors.network import NetworkFaults, parse_net_dev
-from spider.collectors.protocols import Sockets, parse_snmp
-from spider.collectors.states import ProcessStates
-from spider.collectors.system import System
-from spider.collectors.tcp import Tcp
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.blocks import DiskFacts
+from spider.sampling.collectors.cpu import parse_activity
+from spider.sampling.collectors.filesystems import Filesystems
+from spider.sampling.collectors.memory import parse_details, parse_meminfo, parse_vmstat
+from spider.sampling.collectors.network import NetworkFaults, parse_net_dev
+from spider.sampling.collectors.process_states import ProcessStates
+from spider.sampling.collectors.protocols import Sockets, parse_snmp
+from spider.sampling.collectors.system import System
+from spider.sampling.collectors.tcp import Tcp
 from tests.support.recordings import read
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.collectors.base import LARGEST, KernelFile, label, numbers, per_second
 from spider.files import read_text
+from spider.sampling.collectors.base import LARGEST, KernelFile, label, numbers, per_second
 from spider.wire.metrics import parse_series, series_name
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.base import Collector, counters, gained, per_second, per_second_fine
-from spider.collectors.cpu import CoresAndScheduler, Cpu, CpuTicks, busy_percent, shares
-from spider.collectors.disk import Disks, Volumes, mean_wait
-from spider.collectors.memory import MemoryDetails, Paging
-from spider.collectors.network import NetworkFaults, Networks
-from spider.collectors.pressure import Pressure
-from spider.collectors.processes import Processes
-from spider.collectors.protocols import Protocols, Sockets
-from spider.collectors.tcp import Tcp
+from spider.sampling.collectors.base import Collector, counters, gained, per_second, per_second_fine
+from spider.sampling.collectors.cpu import CoresAndScheduler, Cpu, CpuTicks, busy_percent, shares
+from spider.sampling.collectors.disk import Disks, Volumes, mean_wait
+from spider.sampling.collectors.memory import MemoryDetails, Paging
+from spider.sampling.collectors.network import NetworkFaults, Networks
+from spider.sampling.collectors.pressure import Pressure
+from spider.sampling.collectors.processes import Processes
+from spider.sampling.collectors.protocols import Protocols, Sockets
+from spider.sampling.collectors.tcp import Tcp
 from tests.support.recordings import captured, read, write
 
 Made = Callable[[str], Collector]

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.cpu import Activity, CoresAndScheduler, Cpu, CpuShares, CpuTicks, busy_percent, parse_activity, parse_stat, shares
+from spider.sampling.collectors.cpu import (
+    Activity,
+    CoresAndScheduler,
+    Cpu,
+    CpuShares,
+    CpuTicks,
+    busy_percent,
+    parse_activity,
+    parse_stat,
+    shares,
+)
 from tests.support.recordings import captured, read, write
 
 

@@ -13,9 +13,9 @@ import psutil as real
 import pytest
 
 from spider.clock import SystemClock
-from spider.collectors.base import Collector
-from spider.collectors.darwin import DarwinBreathe, DarwinPulse, Psutil, darwin_collectors, find_psutil, is_card, ticks_of
-from spider.collectors.host import host_collectors
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.darwin import DarwinBreathe, DarwinPulse, Psutil, darwin_collectors, find_psutil, is_card, ticks_of
+from spider.sampling.collectors.host import host_collectors
 from spider.wire.metrics import parse_series
 from tests.support.clock import ManualClock
 from tests.support.recordings import read

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.collectors.dbus import MAX_MESSAGE_BYTES, Reader, Refused, SystemBus, call_of, first_type
-from spider.collectors.units import FailedCount, FailedUnits, Timers, next_elapse_ms
-from spider.collectors.users import LoggedIn, Login, sessions_of
+from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, Reader, Refused, SystemBus, call_of, first_type
+from spider.sampling.collectors.logins import LoggedIn, Login, sessions_of
+from spider.sampling.collectors.systemd_units import FailedCount, FailedUnits, Timers, next_elapse_ms
 from tests.support.recordings import DATA
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">

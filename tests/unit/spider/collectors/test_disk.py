@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.blocks import Block, DiskFacts, volume_labels
-from spider.collectors.disk import DiskCounters, Disks, Volumes, busy_share, mean_queue, mean_wait, parse_diskstats, whole_disks
+from spider.sampling.collectors.blocks import Block, DiskFacts, volume_labels
+from spider.sampling.collectors.disk import DiskCounters, Disks, Volumes, busy_share, mean_queue, mean_wait, parse_diskstats, whole_disks
 from tests.support.recordings import captured, read, write
 
 PARTS = ("read", "written", "busy", "reads", "writes", "read_await", "write_await", "queue")

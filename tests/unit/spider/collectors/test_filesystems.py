@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.filesystems import (
+from spider.sampling.collectors.filesystems import (
     Filesystems,
     Mount,
     choose,

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.arrays import Arrays, ArrayTable, parse_progress, read_btrfs
-from spider.collectors.base import Collector
-from spider.collectors.gpu import Gpu, Gpus, awake
-from spider.collectors.nvml import Nvml
-from spider.collectors.power import Batteries, BatteryTable, Energy, Zone, milliwatts
-from spider.collectors.sensors import Chips
-from spider.collectors.smart import Smart, life_used, parse_state
+from spider.sampling.collectors.arrays import Arrays, ArrayTable, parse_progress, read_btrfs
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.gpu import Gpu, Gpus, awake
+from spider.sampling.collectors.nvml import Nvml
+from spider.sampling.collectors.power import Batteries, BatteryTable, Energy, Zone, milliwatts
+from spider.sampling.collectors.sensors import Chips
+from spider.sampling.collectors.smart import Smart, life_used, parse_state
 from spider.wire.metrics import parse_series
 from tests.support.recordings import DATA, write
 

@@ -11,10 +11,10 @@ from tests.support.mount_namespace import apart
 
 READ = """
 import os
-from spider.collectors.filesystems import Filesystems
-from spider.collectors.linux import linux_collectors
-from spider.collectors.processes import Processes
-from spider.collectors.states import ProcessStates
+from spider.sampling.collectors.filesystems import Filesystems
+from spider.sampling.collectors.linux import linux_collectors
+from spider.sampling.collectors.processes import Processes
+from spider.sampling.collectors.process_states import ProcessStates
 if sys.argv[2] == "nobody":
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 kinds = {"hidden": (ProcessStates,), "readonly": (Filesystems,), "table": ()}[sys.argv[3]]

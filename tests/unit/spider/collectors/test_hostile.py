@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spider.collectors.addresses import parse_addresses
-from spider.collectors.cpu import parse_activity, parse_stat
-from spider.collectors.disk import parse_diskstats, whole_disks
-from spider.collectors.filesystems import choose, parse_filesystems, parse_mountinfo
-from spider.collectors.frequency import parse_cpuinfo_mhz
-from spider.collectors.identity import parse_cpu_model, parse_os_release, parse_uptime
-from spider.collectors.load import parse_loadavg
-from spider.collectors.memory import parse_arcstats, parse_details, parse_meminfo, parse_vmstat
-from spider.collectors.netlink import parse_attributes, parse_messages
-from spider.collectors.network import parse_net_dev
-from spider.collectors.pressure import parse_pressure
-from spider.collectors.protocols import parse_snmp, parse_snmp6
-from spider.collectors.sensors import parse_temperature
-from spider.collectors.states import parse_state, parse_threads
-from spider.collectors.system import parse_file_nr, parse_uptime_s
-from spider.collectors.tcp import count_states, parse_sockstat
-from spider.collectors.timekeeping import parse_timex
+from spider.sampling.collectors.addresses import parse_addresses
+from spider.sampling.collectors.clock import parse_timex
+from spider.sampling.collectors.cpu import parse_activity, parse_stat
+from spider.sampling.collectors.disk import parse_diskstats, whole_disks
+from spider.sampling.collectors.filesystems import choose, parse_filesystems, parse_mountinfo
+from spider.sampling.collectors.frequency import parse_cpuinfo_mhz
+from spider.sampling.collectors.identity import parse_cpu_model, parse_os_release, parse_uptime
+from spider.sampling.collectors.load import parse_loadavg
+from spider.sampling.collectors.memory import parse_arcstats, parse_details, parse_meminfo, parse_vmstat
+from spider.sampling.collectors.netlink import parse_attributes, parse_messages
+from spider.sampling.collectors.network import parse_net_dev
+from spider.sampling.collectors.pressure import parse_pressure
+from spider.sampling.collectors.process_states import parse_state, parse_threads
+from spider.sampling.collectors.protocols import parse_snmp, parse_snmp6
+from spider.sampling.collectors.sensors import parse_temperature
+from spider.sampling.collectors.system import parse_file_nr, parse_uptime_s
+from spider.sampling.collectors.tcp import count_states, parse_sockstat
 from tests.support.recordings import captured
 
 

@@ -9,14 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.identity import (
-    IdentityReader,
-    parse_cpu_model,
-    parse_os_release,
-    parse_uptime,
-    read_timezone,
-)
-from spider.collectors.virtualization import detect_container, detect_machine
+from spider.sampling.collectors.identity import IdentityReader, parse_cpu_model, parse_os_release, parse_uptime, read_timezone
+from spider.sampling.collectors.virtualization import detect_container, detect_machine
 from spider.wire.codec import NODE_CODEC
 from tests.support.recordings import captured, write
 

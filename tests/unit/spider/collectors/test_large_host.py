@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 
-from spider.collectors.base import MAX_LABELLED
-from spider.collectors.linux import linux_collectors
-from spider.collectors.netlink import Netlink
-from spider.collectors.tcp import Tcp
-from spider.sampler import layout_of
+from spider.sampling.collectors.base import MAX_LABELLED
+from spider.sampling.collectors.linux import linux_collectors
+from spider.sampling.collectors.netlink import Netlink
+from spider.sampling.collectors.tcp import Tcp
+from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_row
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS, Row
 from tests.support.large_proc import STATES, ManySockets, large_host

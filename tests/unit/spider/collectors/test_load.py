@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.load import Load, parse_loadavg
+from spider.sampling.collectors.load import Load, parse_loadavg
 from tests.support.recordings import captured, write
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.filesystems import MAX_MOUNTS
+from spider.sampling.collectors.filesystems import MAX_MOUNTS
 from tests.support.mount_namespace import apart
 
 pytestmark = [
@@ -17,8 +17,8 @@ pytestmark = [
 
 HOST = """
 import os, time
-from spider.collectors.filesystems import Filesystems
-from spider.collectors.filesystems import MAX_MOUNTS
+from spider.sampling.collectors.filesystems import Filesystems
+from spider.sampling.collectors.filesystems import MAX_MOUNTS
 from tests.support.mount_namespace import dead_share, mount
 
 proc, volumes, shares = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

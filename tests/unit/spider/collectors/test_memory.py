@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.memory import (
+from spider.sampling.collectors.memory import (
     Memory,
     MemoryAndSwap,
     MemoryDetails,

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from spider.collectors.addresses import parse_addresses
-from spider.collectors.netlink import HEADER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Netlink, parse_attributes, parse_messages
+from spider.sampling.collectors.addresses import parse_addresses
+from spider.sampling.collectors.netlink import HEADER, NETLINK_ROUTE, NETLINK_SOCK_DIAG, Netlink, parse_attributes, parse_messages
 from tests.support.recordings import dumped
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.network import (
+from spider.sampling.collectors.network import (
     InterfaceCounters,
     InterfaceKind,
     LinkSpeeds,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.pressure import Pressure, parse_pressure, stalled_share
+from spider.sampling.collectors.pressure import Pressure, parse_pressure, stalled_share
 from tests.support.recordings import captured, read, write
 
 MACHINE = "recorded/machine/proc"

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.collectors.argv import MOST, command_line, mask
-from spider.collectors.processes import STATES, Processes, parse_stat
-from spider.collectors.tabular import Reading
-from spider.tables import table_of
+from spider.reports.table_reporter import table_of
+from spider.sampling.collectors.cmdline import MOST, command_line, mask
+from spider.sampling.collectors.processes import STATES, Processes, parse_stat
+from spider.sampling.collectors.table_reader import Reading
 from spider.wire.tables import BY_NAME, check
 from tests.support.recordings import write
 

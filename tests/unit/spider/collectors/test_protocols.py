@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.protocols import Protocols, Sockets, parse_snmp, parse_snmp6
+from spider.sampling.collectors.protocols import Protocols, Sockets, parse_snmp, parse_snmp6
 from tests.support.recordings import DATA, captured, read, write
 
 MACHINE = "recorded/machine/proc"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.base import Collector
-from spider.collectors.linux import linux_collectors
-from spider.collectors.sensors import Temperatures
-from spider.sampler import layout_of
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.linux import linux_collectors
+from spider.sampling.collectors.sensors import Temperatures
+from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_row
 from spider.wire.frames import MAX_FRAME_BYTES, Row
 from spider.wire.metrics import parse_series

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.sensors import Temperatures, parse_temperature
+from spider.sampling.collectors.sensors import Temperatures, parse_temperature
 from tests.support.recordings import write
 
 

@@ -18,9 +18,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spider.collectors.cgroup import Group, container_of, find_hierarchies, group_names, own_prefix, passing, unescape, walk
-from spider.collectors.engines import Containers, Names, ask, parse_containers
-from spider.collectors.services import MOST, Choice, ServicesAndContainers, parse_io_stat, parse_service_bytes, read_usage, stacked_devices
+from spider.sampling.collectors.cgroup import Group, container_of, find_hierarchies, group_names, own_prefix, passing, unescape, walk
+from spider.sampling.collectors.container_engines import Containers, Names, ask, parse_containers
+from spider.sampling.collectors.services import (
+    MOST,
+    Choice,
+    ServicesAndContainers,
+    parse_io_stat,
+    parse_service_bytes,
+    read_usage,
+    stacked_devices,
+)
 from spider.wire.metrics import parse_series
 from tests.support.recordings import write
 

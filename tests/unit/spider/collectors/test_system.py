@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.collectors.frequency import Frequencies, parse_cpuinfo_mhz
-from spider.collectors.states import ProcessStates, parse_state, parse_threads
-from spider.collectors.system import System, parse_file_nr, parse_uptime_s
+from spider.sampling.collectors.frequency import Frequencies, parse_cpuinfo_mhz
+from spider.sampling.collectors.process_states import ProcessStates, parse_state, parse_threads
+from spider.sampling.collectors.system import System, parse_file_nr, parse_uptime_s
 from tests.support.recordings import DATA, captured, read, write
 
 MACHINE = "recorded/machine/proc"

@@ -18,15 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spider.collectors.devices import DiskTable, parse_mounts, read_blocks
-from spider.collectors.interfaces import Interfaces, parse_links, parse_prefixes
-from spider.collectors.linux import linux_tables
-from spider.collectors.listening import Listening, parse_listeners
-from spider.collectors.netlink import NETLINK_ROUTE, Netlink, parse_messages
-from spider.collectors.tabular import Reading
-from spider.collectors.updates import Available, HeldReader, UpdatesReader
-from spider.collectors.users import LoggedIn, UserNames, lives, parse_utmp, wide_records
-from spider.tables import table_of
+from spider.reports.table_reporter import table_of
+from spider.sampling.collectors.block_devices import DiskTable, parse_mounts, read_blocks
+from spider.sampling.collectors.interfaces import Interfaces, parse_links, parse_prefixes
+from spider.sampling.collectors.linux import linux_tables
+from spider.sampling.collectors.listeners import Listening, parse_listeners
+from spider.sampling.collectors.logins import LoggedIn, UserNames, lives, parse_utmp, wide_records
+from spider.sampling.collectors.netlink import NETLINK_ROUTE, Netlink, parse_messages
+from spider.sampling.collectors.table_reader import Reading
+from spider.sampling.collectors.updates import Available, HeldReader, UpdatesReader
 from spider.wire.tables import BY_NAME, SUBJECTS, check
 from tests.support.bundles import shipped_bundle
 from tests.support.recordings import DATA, captured, write
@@ -92,7 +92,7 @@ ip link set v0 master br0; ip link set v1 master br0; ip link set br0 up; ip lin
 ip addr add 192.0.2.1/24 dev br0; ip addr add 2001:db8::1/64 dev br0 nodad; ip addr add 198.51.100.1 peer 198.51.100.2/32 dev w1"""
 READ = """
 import json
-from spider.collectors.interfaces import Interfaces
+from spider.sampling.collectors.interfaces import Interfaces
 print(json.dumps(Interfaces().read(0.0).rows))"""
 
 
@@ -372,8 +372,8 @@ def test_every_subject_has_a_reader_and_what_it_finds_here_is_a_table() -> None:
 OLDEST = sorted(str(path) for path in Path.home().glob(".pyenv/versions/3.8.*/bin/python3"))
 EVERYTHING = """
 import json, sys, time
-from spider.collectors.linux import linux_collectors
-from spider.collectors.linux import linux_tables
+from spider.sampling.collectors.linux import linux_collectors
+from spider.sampling.collectors.linux import linux_tables
 for collector in linux_collectors():
     collector.read(time.monotonic())
     collector.close()

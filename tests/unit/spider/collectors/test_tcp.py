@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.netlink import NETLINK_SOCK_DIAG, Netlink
-from spider.collectors.tcp import STATES, Tcp, combine, count_states, parse_sockstat
+from spider.sampling.collectors.netlink import NETLINK_SOCK_DIAG, Netlink
+from spider.sampling.collectors.tcp import STATES, Tcp, combine, count_states, parse_sockstat
 from tests.support.recordings import captured, dumped, write
 
 RARE = {name for name in STATES.values() if name not in ("established", "time_wait")}

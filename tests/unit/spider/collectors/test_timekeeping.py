@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.collectors.timekeeping import Clocks, Timex, ask_kernel, filtered, parse_timex, timesyncd
+from spider.sampling.collectors.clock import Clocks, Timex, ask_kernel, filtered, parse_timex, timesyncd
 from tests.support.clock import ManualClock
 from tests.support.recordings import read, write
 

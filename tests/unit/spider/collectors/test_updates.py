@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from spider.collectors.updates import Available, HeldReader, UpdatesReader
 from spider.packages.plan import UNKNOWN, YES, Planned
-from spider.tables import table_of
+from spider.reports.table_reporter import table_of
+from spider.sampling.collectors.updates import Available, HeldReader, UpdatesReader
 from spider.wire import tables
 
 

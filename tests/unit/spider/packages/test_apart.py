@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from spider.packages.apart import Apart
-from spider.packages.base import PackageManager, PackagesUnreadable
 from spider.packages.detect import answer
+from spider.packages.interfaces import PackageManager, PackagesUnreadable
 from spider.packages.plan import Planned
+from spider.packages.query_process import Apart
 from spider.wire.frames import Updates
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages import apk_text
-from spider.packages.apk import Apk, ApkReader
-from spider.packages.apk_text import Step
-from spider.terminal import Ended, Lines
+from spider.packages.apk import text as apk_text
+from spider.packages.apk.backend import Apk, ApkReader
+from spider.packages.apk.text import Step
+from spider.root.terminal import Ended, Lines
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("apk_data")

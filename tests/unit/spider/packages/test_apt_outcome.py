@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.apt import Apt
+from spider.packages.apt.backend import Apt
 from spider.packages.backend import Failure
-from spider.terminal import Ended
+from spider.root.terminal import Ended
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages import apt_text
-from spider.packages.apt_text import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_sizes, parse_status, parse_told
+from spider.packages.apt import text as apt_text
+from spider.packages.apt.text import parse_inventory, parse_lock, parse_pinned, parse_policy, parse_sizes, parse_status, parse_told
 from spider.packages.plan import Plan
-from spider.terminal import Lines
+from spider.root.terminal import Lines
 
 DATA = Path(__file__).with_name("data")
 RELEASES = sorted(folder.name for folder in DATA.glob("apt-*"))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.base import PackagesUnreadable, Task
 from spider.packages.detect import BACKENDS, NotThisWay, package_manager, telling_manager
 from spider.packages.driver import Driver
-from spider.packages.native import INSTEAD, Native, find_native, name_by_version, root_is_read_only
+from spider.packages.host_manager import INSTEAD, Native, find_native, name_by_version, root_is_read_only
+from spider.packages.interfaces import PackagesUnreadable, Task
 from tests.support.null_console import NullConsole
 
 DPKG = {"var/lib/dpkg/status": "Package: a\n"}

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages import dnf_text
-from spider.packages.dnf4 import Dnf4
-from spider.packages.dnf5 import Dnf5Reader
-from spider.packages.dnf_reader import DnfReader
-from spider.packages.dnf_text import Row, parse_table
+from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf.dnf4 import Dnf4
+from spider.packages.dnf.dnf5 import Dnf5Reader
+from spider.packages.dnf.reader import DnfReader
+from spider.packages.dnf.text import Row, parse_table
 from spider.packages.plan import Planned
-from spider.packages.rpm_text import Package, parse_installed_sizes
-from spider.terminal import Lines
+from spider.packages.rpm.text import Package, parse_installed_sizes
+from spider.root.terminal import Lines
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from spider.files import create_once
-from spider.jobfiles import REFRESHED, Result, read_document
+from spider.jobs.files import REFRESHED, Result, read_document
 from spider.packages.backend import Trouble
-from spider.packages.base import PackagesUnreadable
-from spider.packages.checks import check_room, wait_for_lock
 from spider.packages.driver import Driver
+from spider.packages.interfaces import PackagesUnreadable
 from spider.packages.plan import Kept, Plan, Planned
 from spider.packages.plan_file import plan_from_document, plan_messages, plan_to_document
+from spider.packages.preconditions import check_room, wait_for_lock
 from spider.packages.report import MAX_LEFTOVERS, Leftover, Report
 from spider.packages.report_file import report_from_document, report_message, report_to_document
-from spider.runner import Places, run_job
+from spider.root.runner import Places, run_job
 from spider.wire.codec import pack
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS
 from spider.wire.ids import new_time_id

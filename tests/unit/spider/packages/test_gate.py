@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.gate import hash_lists, read_apt
-from spider.packages.gating import Gate
+from spider.packages.hook_install import Gate
 from spider.packages.plan import Plan, Planned
+from spider.packages.transaction_hook import hash_lists, read_apt
 
 HEAD = "VERSION 3\nAPT::Architecture=amd64\nDPkg::Pre-Install-Pkgs::=exec%20python3\n\n"
 # As apt 2.6 told it on a host of the lab.
@@ -103,11 +103,11 @@ def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
 
 def test_it_needs_nothing_but_its_own_folder(gate: Gate, tmp_path: Path) -> None:
     gate.place(PLAN, {"native": "amd64"})
-    assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["gate.py", "wanted"]
+    assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["transaction_hook.py", "wanted"]
     assert json.loads((tmp_path / "gate" / "wanted").read_text())["native"] == "amd64"
     assert (tmp_path / "gate").stat().st_mode & 0o777 == 0o700
     code = "import runpy, sys; runpy.run_path(sys.argv[1]); print(*sys.modules)"
     loaded = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code, str(tmp_path / "gate/gate.py")], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-S", "-c", code, str(tmp_path / "gate/transaction_hook.py")], capture_output=True, text=True, check=True
     )
     assert "spider" not in loaded.stdout

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from spider.packages import apk, apk_text, apt, apt_text, pacman
-from spider.packages.apt_calls import NEUTRAL
+from spider.packages.apk import backend as apk_backend
+from spider.packages.apk import text as apk_text
+from spider.packages.apt import backend as apt_backend
+from spider.packages.apt import text as apt_text
+from spider.packages.apt.calls import NEUTRAL
 from spider.packages.backend import Backend, Command
-from spider.packages.dnf4 import Dnf4
-from spider.packages.dnf5 import Dnf5
+from spider.packages.dnf.dnf4 import Dnf4
+from spider.packages.dnf.dnf5 import Dnf5
+from spider.packages.pacman import backend as pacman_backend
 from spider.packages.plan import Plan, Planned
-from spider.packages.yum import Yum
-from spider.packages.zypper import Zypper
+from spider.packages.yum.backend import Yum
+from spider.packages.zypper.backend import Zypper
 
 PLAN = Plan((Planned("lab-sec", "1.0-1", "1.1-1", "yes", "lab"),))
 VERBS = ("refresh", "clean", "upgrade", "full-upgrade", "security-upgrade", "install", "remove", "hold", "unhold")
@@ -40,17 +44,17 @@ def test_every_call_of_the_rpm_family_is_neutral_and_sure(verb: str) -> None:
 
 
 def test_every_call_of_apt_pacman_and_apk_is_neutral(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apt, "ask", lambda *_words, **_more: pytest.fail("nothing is asked"))
+    monkeypatch.setattr(apt_backend, "ask", lambda *_words, **_more: pytest.fail("nothing is asked"))
     for verb in ("refresh", "clean", "install", "remove", "hold", "unhold", "repair"):
-        for argv in calls(apt.Apt(), verb):
+        for argv in calls(apt_backend.Apt(), verb):
             options = [word for place, word in enumerate(argv) if argv[place - 1] == "-o"]
             assert argv[0] == "dpkg" or options[: len(NEUTRAL)] == [f"{name}={value}" for name, value in NEUTRAL.items()]
             if argv[0] == "dpkg" or any(word.startswith("Dpkg::Options") for word in options):
                 forces = [word.rpartition("=")[2] for word in (argv if argv[0] == "dpkg" else options) if "force-conf" in word]
                 assert forces == ["--no-force-confnew", "--no-force-confask", "--force-confdef", "--force-confold"]
-    for argv in [*calls(pacman.Pacman(), "refresh"), pacman.pacman("-Q")]:
+    for argv in [*calls(pacman_backend.Pacman(), "refresh"), pacman_backend.pacman("-Q")]:
         assert argv[:4] == ("pacman", "--color", "never", "--noconfirm")
-    assert apk.APK_ENVIRONMENT["APK_CONFIG"] == "/dev/null"
+    assert apk_backend.APK_ENVIRONMENT["APK_CONFIG"] == "/dev/null"
 
 
 def test_what_of_apk_s_settings_is_the_administrator_s_stays() -> None:

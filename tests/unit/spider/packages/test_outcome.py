@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from spider.packages.backend import Command, Failure, Reader
-from spider.packages.base import Outcome
+from spider.packages.interfaces import Outcome
 from spider.packages.outcome import Ran, judge, judge_act
 from spider.packages.plan import Installed, Inventory, Plan, Planned, compare_inventories, missed
-from spider.terminal import Ended
+from spider.root.terminal import Ended
 from tests.support.null_console import NullConsole
 
 BEFORE = {"a": Installed("1"), "b": Installed("1"), "old": Installed("1", broken=True)}

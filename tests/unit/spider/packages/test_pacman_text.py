@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.backend import Reader
-from spider.packages.pacman import Pacman, PacmanReader
-from spider.packages.pacman_text import (
+from spider.packages.pacman.backend import Pacman, PacmanReader
+from spider.packages.pacman.text import (
     Facts,
     Target,
     Upgrade,
@@ -23,7 +23,7 @@ from spider.packages.pacman_text import (
     satisfies,
     where,
 )
-from spider.terminal import Ended, Lines
+from spider.root.terminal import Ended, Lines
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("pacman_data")

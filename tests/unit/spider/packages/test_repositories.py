@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages import apk, apt, apt_text, base, pacman, rpm_repos
+from spider.packages import interfaces
+from spider.packages.apk import backend as apk_backend
+from spider.packages.apt import backend as apt_backend
+from spider.packages.apt import text as apt_text
 from spider.packages.backend import Backend, Trouble
-from spider.packages.base import Output
-from spider.packages.dnf4 import Dnf4
-from spider.packages.dnf5 import Dnf5
-from spider.packages.pacman_text import parse_settings
-from spider.packages.yum import Yum
-from spider.packages.zypper import Zypper
+from spider.packages.dnf.dnf4 import Dnf4
+from spider.packages.dnf.dnf5 import Dnf5
+from spider.packages.interfaces import Output
+from spider.packages.pacman import backend as pacman_backend
+from spider.packages.pacman.text import parse_settings
+from spider.packages.rpm import repositories
+from spider.packages.yum.backend import Yum
+from spider.packages.zypper.backend import Zypper
 
 LIST = "http://deb.example.org/debian bookworm\t{folder}/deb.example.org_main_binary-amd64_Packages\tmain/binary-amd64/Packages\tamd64\n"
 
@@ -37,20 +42,20 @@ def without_repository(backend: Backend) -> None:
 
 def test_apt_that_expects_no_list_has_no_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The same answer for no source, for `Enabled: no` and for `Acquire::IndexTargets::deb::Packages::DefaultEnabled "false"`."""
-    say(monkeypatch, base, "")
-    without_repository(apt.Apt())
-    assert apt.Apt().lists_refreshed_at() == 0.0
-    say(monkeypatch, base, LIST.format(folder=tmp_path))
-    assert apt.Apt().missing() == ["http://deb.example.org/debian bookworm"]
-    assert apt.Apt().lists_refreshed_at() == 0.0
+    say(monkeypatch, interfaces, "")
+    without_repository(apt_backend.Apt())
+    assert apt_backend.Apt().lists_refreshed_at() == 0.0
+    say(monkeypatch, interfaces, LIST.format(folder=tmp_path))
+    assert apt_backend.Apt().missing() == ["http://deb.example.org/debian bookworm"]
+    assert apt_backend.Apt().lists_refreshed_at() == 0.0
 
 
 def test_the_lists_of_apt_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    say(monkeypatch, base, LIST.format(folder=tmp_path))
+    say(monkeypatch, interfaces, LIST.format(folder=tmp_path))
     (tmp_path / "deb.example.org_main_binary-amd64_Packages.lz4").touch()
     os.utime(tmp_path, (1000.0, 1000.0))
-    assert apt.lists_refreshed_at(str(tmp_path / "none")) == 1000.0
-    assert apt.Apt().missing() == []
+    assert apt_backend.lists_refreshed_at(str(tmp_path / "none")) == 1000.0
+    assert apt_backend.Apt().missing() == []
 
 
 @pytest.mark.parametrize(
@@ -62,30 +67,30 @@ def test_a_folder_is_read_as_apt_config_writes_it(said: str, folder: str) -> Non
 
 
 def test_pacman_without_a_section_has_no_repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pacman, "_settings", lambda: parse_settings("[options]\nDBPath = /var/lib/pacman/\n"))
-    without_repository(pacman.Pacman())
+    monkeypatch.setattr(pacman_backend, "_settings", lambda: parse_settings("[options]\nDBPath = /var/lib/pacman/\n"))
+    without_repository(pacman_backend.Pacman())
 
 
 def test_apk_without_a_line_has_no_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    say(monkeypatch, apk, "")
-    monkeypatch.setattr(apk, "enabled_repositories", lambda _options: [])
-    without_repository(apk.Apk())
+    say(monkeypatch, apk_backend, "")
+    monkeypatch.setattr(apk_backend, "enabled_repositories", lambda _options: [])
+    without_repository(apk_backend.Apk())
     monkeypatch.undo()
 
     named, more = tmp_path / "repositories", tmp_path / "more.list"
     patterns = (str(named), str(tmp_path / "*.list"))
-    assert apk.enabled_repositories((), patterns) == []
+    assert apk_backend.enabled_repositories((), patterns) == []
     named.write_text("#http://a.example.org/main\n\nset mirror=http://a.example.org\n")
-    assert apk.enabled_repositories((), patterns) == []
+    assert apk_backend.enabled_repositories((), patterns) == []
     more.write_text("@edge http://b.example.org/edge\nhttp://b.example.org/main\n")
-    assert apk.enabled_repositories((), patterns) == ["http://b.example.org/edge", "http://b.example.org/main"]
-    assert apk.enabled_repositories(("--repositories-file", str(named)), patterns) == []
-    assert apk.enabled_repositories(("--repository", "http://c.example.org/main"), patterns[:1]) == ["http://c.example.org/main"]
+    assert apk_backend.enabled_repositories((), patterns) == ["http://b.example.org/edge", "http://b.example.org/main"]
+    assert apk_backend.enabled_repositories(("--repositories-file", str(named)), patterns) == []
+    assert apk_backend.enabled_repositories(("--repository", "http://c.example.org/main"), patterns[:1]) == ["http://c.example.org/main"]
 
 
 @pytest.mark.parametrize("backend", [Dnf4("dnf", "x86_64"), Dnf5("dnf5", "x86_64"), Yum("x86_64"), Zypper("x86_64", "opensuse-leap")])
 def test_the_rpm_family_without_an_enabled_section_has_no_repository(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rpm_repos, "enabled", lambda *_folders, **_more: [])
+    monkeypatch.setattr(repositories, "enabled", lambda *_folders, **_more: [])
     without_repository(backend)
     for verb in ("upgrade", "full-upgrade", "install"):
         with pytest.raises(Trouble, match="no repository is enabled"):

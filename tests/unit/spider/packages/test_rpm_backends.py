@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages import dnf_text
 from spider.packages.backend import Again, Backend, Command
-from spider.packages.dnf import DnfFamily
-from spider.packages.dnf4 import Dnf4
-from spider.packages.dnf5 import Dnf5
-from spider.packages.dnf_reader import DnfReader
-from spider.packages.dnf_text import Row
+from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf.backend import DnfFamily
+from spider.packages.dnf.dnf4 import Dnf4
+from spider.packages.dnf.dnf5 import Dnf5
+from spider.packages.dnf.reader import DnfReader
+from spider.packages.dnf.text import Row
 from spider.packages.plan import Plan, Planned
-from spider.packages.rpm import RpmBackend, RpmReader
-from spider.packages.rpm_text import Package
-from spider.packages.yum import Yum
-from spider.packages.zypper import Zypper
-from spider.packages.zypper_reader import ZypperReader
-from spider.terminal import Ended
+from spider.packages.rpm.backend import RpmBackend, RpmReader
+from spider.packages.rpm.text import Package
+from spider.packages.yum.backend import Yum
+from spider.packages.zypper.backend import Zypper
+from spider.packages.zypper.reader import ZypperReader
+from spider.root.terminal import Ended
 from tests.support.null_console import NullConsole
 
 PLAN = Plan((Planned("lab-sec", "1.0-1.lab", "1.1-1.lab"),))

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages import rpm, rpm_repos, rpm_text
 from spider.packages.backend import Trouble
 from spider.packages.plan import Planned
-from spider.packages.rpm import RpmReader
-from spider.packages.rpm_text import Package, parse_installed, split_nevra
+from spider.packages.rpm import backend as rpm_backend
+from spider.packages.rpm import repositories
+from spider.packages.rpm import text as rpm_text
+from spider.packages.rpm.backend import RpmReader
+from spider.packages.rpm.text import Package, parse_installed, split_nevra
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
@@ -141,7 +143,7 @@ def test_what_excludes_and_locks_mean_is_told_by_name() -> None:
         ("glibc.i686", {"glibc.i686"}),
         ("glib", set()),
     ]:
-        assert rpm.matching([pattern], packages, "x86_64") == found, pattern
+        assert rpm_backend.matching([pattern], packages, "x86_64") == found, pattern
 
 
 def test_progress_names_a_package_only_when_it_is_sure_which() -> None:
@@ -169,25 +171,25 @@ def test_enabled_repositories_excludes_and_their_metadata_are_read_from_files(tm
     (overrides / "o.repo").write_text("[tw?]\nenabled=1\n[four]\nenabled=0\n")
     main = tmp_path / "dnf.conf"
     main.write_text("[main]\nexcludepkgs=a, b\n  c-*\n[inmain]\nbaseurl=x\n")
-    assert rpm_repos.enabled([str(repos)], str(main)) == ["inmain", "one", "four"]
-    assert rpm_repos.enabled([str(repos)], str(main), [str(overrides)]) == ["inmain", "one", "two"]
-    assert rpm_repos.excluded(str(main), [str(repos)]) == ["a", "b", "c-*", "kernel*", "foo"]
-    assert rpm_repos.option(str(main), "excludepkgs") == "a, b\nc-*"
+    assert repositories.enabled([str(repos)], str(main)) == ["inmain", "one", "four"]
+    assert repositories.enabled([str(repos)], str(main), [str(overrides)]) == ["inmain", "one", "two"]
+    assert repositories.excluded(str(main), [str(repos)]) == ["a", "b", "c-*", "kernel*", "foo"]
+    assert repositories.option(str(main), "excludepkgs") == "a, b\nc-*"
     main.write_text("[main]\ncachedir = /srv/cache\nreposdir=/var/$basearch\n")
-    assert [rpm_repos.option(str(main), key) for key in ("cachedir", "reposdir", "nothing")] == ["/srv/cache", "", ""]
-    assert rpm_repos.option(str(tmp_path / "none"), "cachedir") == ""
+    assert [repositories.option(str(main), key) for key in ("cachedir", "reposdir", "nothing")] == ["/srv/cache", "", ""]
+    assert repositories.option(str(tmp_path / "none"), "cachedir") == ""
     folder = cache / "one-0123456789abcdef" / "repodata"
     folder.mkdir(parents=True)
     (folder / "repomd.xml").write_text('<repomd><data type="updateinfo"></data></repomd>')
     (cache / "one-more-0123456789abcdef" / "repodata").mkdir(parents=True)
-    one, other = (rpm_repos.dnf_repository(name, str(cache)) for name in ("one", "two"))
+    one, other = (repositories.dnf_repository(name, str(cache)) for name in ("one", "two"))
     assert one.advisories
     assert one.refreshed_at > 0
     assert (other.refreshed_at, other.advisories) == (0.0, False)
-    assert rpm_repos.missing([one, other]) == ["two"]
-    assert rpm_repos.refreshed_at([one, other]) == one.refreshed_at
-    assert rpm_repos.refreshed_at([other]) == 0.0
-    rpm_repos.check_tells_security("security-upgrade", [one, other])
-    rpm_repos.check_tells_security("upgrade", [other])
+    assert repositories.missing([one, other]) == ["two"]
+    assert repositories.refreshed_at([one, other]) == one.refreshed_at
+    assert repositories.refreshed_at([other]) == 0.0
+    repositories.check_tells_security("security-upgrade", [one, other])
+    repositories.check_tells_security("upgrade", [other])
     with pytest.raises(Trouble, match="no repository of this server says"):
-        rpm_repos.check_tells_security("security-upgrade", [other])
+        repositories.check_tells_security("security-upgrade", [other])

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from spider.packages.unpacking import unpacked
+from spider.packages.gzip_files import unpacked
 
 TEXTS = [b"", b"a", b"list\n" * 300_000, random.Random(1).randbytes(100_000)]  # bytes that do not pack
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.rpm_text import Package
-from spider.packages.zypper_patches import Advisories, Needed
+from spider.packages.rpm.text import Package
+from spider.packages.zypper.patches import Advisories, Needed
 
 REPOMD = '<repomd><data type="primary"><location href="repodata/p.xml.gz"/></data><data type="updateinfo"><checksum/><location href="repodata/{name}"/></data></repomd>'
 INSTALLED = [

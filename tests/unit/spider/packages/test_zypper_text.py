@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages import zypper_text
 from spider.packages.plan import Planned
-from spider.packages.rpm_text import Package
-from spider.packages.zypper_reader import ZypperReader
-from spider.packages.zypper_text import parse_summary
-from spider.terminal import Lines
+from spider.packages.rpm.text import Package
+from spider.packages.zypper import text as zypper_text
+from spider.packages.zypper.reader import ZypperReader
+from spider.packages.zypper.text import parse_summary
+from spider.root.terminal import Lines
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spider.facts import UPDATES_S
-from spider.inventory import LOOK_S
+from spider.reports.host_reports import UPDATES_S
+from spider.reports.package_sync import LOOK_S
 from spider.wire.metrics import METRICS, RHYTHM_S
 from spider.wire.tables import BY_NAME, RESEND_S
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgpack
 import pytest
 
-from groundcontrol.fleet import codec as hub_codec
+from groundcontrol.agents import codec as hub_codec
 from spider.wire import ids, proof
 from spider.wire.errors import LocalProtocolError, NotProven, PeerSilent, ProtocolError
 from spider.wire.frames import (
@@ -25,7 +25,7 @@ from spider.wire.frames import (
     Updates,
     Welcome,
 )
-from spider.wire.opening import MAX_OPENING_BYTES
+from spider.wire.handshake import MAX_OPENING_BYTES
 from spider.wire.session import HubOpening, Link, NodeOpening
 
 FLEET = ids.new_random_id()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.fleet import codec as hub_codec
+from groundcontrol.agents import codec as hub_codec
 from spider.wire.codec import INT_MAX, NODE_CODEC
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table

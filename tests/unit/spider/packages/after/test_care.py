@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.after.care import HostCare, read_host
+from spider.packages.after.post_checks import HostCare, read_host
 from spider.packages.detect import BACKENDS
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.after.leftovers import (
+from spider.packages.after.config_leftovers import (
     CUT,
     MAX_TEXT_BYTES,
     SUFFIXES,

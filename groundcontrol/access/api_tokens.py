@@ -1,0 +1,131 @@
+"""API tokens: a program's way in, by the Authorization header alone."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import logging
+import re
+import secrets
+from typing import Final, NamedTuple
+
+from groundcontrol.access.clock_guard import ClockHold
+from groundcontrol.access.model import ApiToken, TokenStanding, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.sessions import Caller
+from groundcontrol.access.store import ApiTokenStore
+from groundcontrol.core.bus import Bus, Revoked
+from groundcontrol.core.errors import BadRequest, Forbidden, StoreError, Unauthenticated
+from groundcontrol.core.ids import TokenId
+from groundcontrol.core.scope import RANK, Actor, Grants, Role, Scope, lesser
+from groundcontrol.core.text import is_visible
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.ids import new_random_id
+
+PREFIX: Final = "sdp_"
+MAX_DAYS: Final = 365
+MAX_NAME_CHARS: Final = 64
+TOUCH_EVERY_S: Final = 60.0
+TOUCH_LIMIT_S: Final = 0.5
+"""How long a request waits until it is written down that its token was used."""
+_FORM: Final = re.compile(r"sdp_[A-Za-z0-9_-]{43}\Z")
+
+log = logging.getLogger(__name__)
+
+
+class NewToken(NamedTuple):
+    """A token as it is shown, once."""
+
+    text: str
+    token: ApiToken
+
+
+class ApiTokens:
+    """Makes tokens, and says whose they are at this moment."""
+
+    def __init__(self, *, tokens: ApiTokenStore, bus: Bus, hold: ClockHold, clock: Clock, least_totp: TotpRule) -> None:
+        self._tokens = tokens
+        self._bus = bus
+        self._hold = hold
+        self._clock = clock
+        self._least_totp = least_totp
+
+    async def create(
+        self, scope: Scope, owner: User, *, name: str, role: Role, days: int, grants: Grants | None, sensitive: bool
+    ) -> NewToken:
+        """Make a token of `owner`.
+
+        Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: too many.
+        """
+        label = " ".join(name.split())
+        if not 1 <= len(label) <= MAX_NAME_CHARS or not is_visible(label):
+            raise BadRequest(f"a token's name has 1 to {MAX_NAME_CHARS} visible characters", field="name")
+        if not 1 <= days <= MAX_DAYS:
+            raise BadRequest(f"a token lives 1 to {MAX_DAYS} days", field="days")
+        if RANK[role] > RANK[owner.role]:
+            raise Forbidden(f"the user {owner.username} is {owner.role}: a token cannot be {role}")
+        text = PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+        now = self._clock.now()
+        token = ApiToken(
+            id=TokenId(new_random_id()),
+            org=owner.org,
+            user_id=owner.id,
+            username=owner.username,
+            name=label,
+            hash=_digest(text),
+            role=role,
+            grants=grants,
+            sensitive=sensitive,
+            created_at=now,
+            expires_at=now + days * 86_400.0,
+        )
+        return NewToken(text, await self._tokens.create_token(scope, token))
+
+    async def revoke(self, scope: Scope, token: ApiToken) -> None:
+        """End it, and what it has open."""
+        await self._tokens.revoke_token(scope, token.id)
+        self._bus.publish(Revoked("", token.user_id))
+
+    async def authenticate(self, text: str, address: str) -> Caller:
+        """Whose token this is, with what its owner may now.
+
+        Raises: Unauthenticated.
+        """
+        if not _FORM.match(text):
+            raise Unauthenticated("log in first")
+        caller = await self._caller(_digest(text), address)
+        token, now = caller.token, self._clock.now()
+        if token is not None and not 0 <= now - (token.last_used_at or 0.0) < TOUCH_EVERY_S:
+            try:
+                async with asyncio.timeout(TOUCH_LIMIT_S):
+                    await self._tokens.touch_token(token.id, now, address)
+            except (StoreError, TimeoutError) as exc:  # a disk that is full or hangs must not lock programs out that only read
+                code = exc.code if isinstance(exc, StoreError) else "timeout"
+                event(log, "token_use_not_noted", logging.WARNING, token=token.id, code=code)
+        return caller
+
+    async def recheck(self, token: ApiToken, address: str) -> Caller:
+        """The same caller as the store has them now.
+
+        Raises: Unauthenticated.
+        """
+        return await self._caller(token.hash, address)
+
+    async def _caller(self, digest: bytes, address: str) -> Caller:
+        standing = await self._tokens.token_standing(digest)
+        if standing is None or standing.token.expires_at <= self._hold.latest:
+            raise Unauthenticated("this token is not valid, or not any more")
+        return _as_caller(standing, address, self._least_totp)
+
+
+def _as_caller(standing: TokenStanding, address: str, least: TotpRule) -> Caller:
+    token, user = standing.token, standing.user
+    actor = Actor("token", token.id, f"{user.username}/{token.name}", lesser(token.role, user.role), address)
+    grants = tuple(grant for grant in (user.grants, token.grants) if grant is not None)
+    needs = must_enrol(user, stricter(standing.require_totp, least))
+    return Caller(Scope(actor, user.org, grants), user, None, token, needs)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

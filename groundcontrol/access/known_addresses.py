@@ -1,0 +1,30 @@
+"""Places that somebody has logged in from, as a keyed hash: the database tells nobody's address by them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.rate_limits import Way
+from groundcontrol.access.store import Knock, UserStore
+
+
+class Places:
+    """Who knocks, and whether they were here before."""
+
+    def __init__(self, users: UserStore, pepper: bytes) -> None:
+        self._users = users
+        self._pepper = pepper
+
+    def of(self, address: str) -> bytes:
+        """What is kept of an address; one of IPv6 stands for its /64."""
+        return hmac.digest(self._pepper, b"place " + limit_key(address).encode(), hashlib.sha256)
+
+    async def knock(self, username: str, address: str) -> Knock:
+        """Look up name and place; takes as long whether or not there is such a user."""
+        return await self._users.knock(username, self.of(address))
+
+    async def way(self, username: str, address: str) -> Way:
+        """How somebody comes who shows no browser's cookie."""
+        return "place" if (await self.knock(username, address)).known else "elsewhere"

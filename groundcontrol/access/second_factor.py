@@ -1,0 +1,152 @@
+"""The second factor of a log-in: set up, proved, replaced, switched off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final, NamedTuple, Protocol
+
+from groundcontrol.access import recovery, totp
+from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.known_addresses import Places
+from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.rate_limits import LONGEST_WAIT_S, Attempt, Way, everything_of, second_factor_attempt
+from groundcontrol.access.sessions import Caller, next_expiry
+from groundcontrol.core.bus import Bus, Revoked
+from groundcontrol.core.errors import Conflict, NotFound, TooManyAttempts, TotpWrong, VaultError
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.logs import event
+
+TABLE: Final = "totp"
+COLUMN: Final = "seed"
+_WRONG: Final = "the code is wrong, too old, or was used before; wait for the next one"
+
+log = logging.getLogger(__name__)
+
+
+class Sealer(Protocol):
+    """What is needed of the vault."""
+
+    def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord: ...
+    def open(self, record: SealedRecord) -> bytes: ...
+
+
+class NewFactor(NamedTuple):
+    """A seed as it is shown, once."""
+
+    secret: str
+    uri: str
+
+
+class SecondFactor:
+    """Seeds are sealed in the vault, codes work once, and every try is counted before it is made."""
+
+    def __init__(self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: Places) -> None:
+        self._store = store
+        self._refusals = refusals
+        self._bus = bus
+        self._clock = clock
+        self._sealer = sealer
+        self._pepper = pepper
+        self._places = places
+
+    async def prove(self, user: User, code: str, address: str, way: Way, browser: str = "") -> None:
+        """Take a code of the app or a recovery code, once.
+
+        Raises: TotpWrong; TooManyAttempts; VaultError: the seed does not open.
+        """
+        attempt = await self._reserve(user, address, way, browser)
+        good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
+        if not good:
+            actor = Actor("user", user.id, user.username, user.role, address)
+            if await self._refusals.note(actor, "auth.second_factor", "code", target=f"user:{user.id}", place=limit_key(address)):
+                event(log, "second_factor_refused", logging.WARNING, user=user.username, address=address)
+            raise TotpWrong(_WRONG)
+        await self._store.users.clear_attempts(attempt.returned)
+
+    async def _reserve(self, user: User, address: str, way: Way, browser: str = "") -> Attempt:
+        """Places that this user has logged in from have a count of their own: who has the password alone keeps nobody out there."""
+        attempt = second_factor_attempt(user.id, address, way=way, browser=browser)
+        wait = await self._store.users.reserve_attempt(attempt.buckets, self._clock.now())
+        if wait > 0:
+            wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
+            raise TooManyAttempts(f"too many codes; try again in {wait_s} seconds", retry_after_s=wait_s)
+        return attempt
+
+    async def _by_app(self, user: User, code: str) -> bool:
+        step = totp.step_of(await self._seed(user), code, self._clock.now())
+        return step is not None and await self._store.factors.use_step(user.id, step)
+
+    async def _by_recovery_code(self, user: User, code: str, address: str) -> bool:
+        digest = recovery.code_hash(self._pepper, user.id, code)
+        return digest is not None and await self._store.factors.use_recovery_code(user.id, digest, address) is not None
+
+    async def _seed(self, user: User) -> bytes:
+        record = await self._store.secrets.secret(TABLE, user.id, COLUMN)
+        if record is None or record.version != user.totp_version:
+            raise VaultError(f"the second factor of user {user.id} is missing from the vault")
+        return await asyncio.to_thread(self._sealer.open, record)
+
+    async def begin(self, scope: Scope, user: User) -> NewFactor:
+        """Make a seed that does not count before it is confirmed.
+
+        Raises: Conflict: there is a second factor already.
+        """
+        if user.totp_since is not None:
+            raise Conflict("there is a second factor already: switch it off first")
+        seed = totp.new_seed()
+        record = await asyncio.to_thread(self._sealer.seal, TABLE, user.id, COLUMN, user.totp_version + 1, seed)
+        await self._store.factors.begin_totp(scope, user.id, record)
+        return NewFactor(totp.seed_text(seed), totp.uri(seed, user.username))
+
+    async def confirm(self, caller: Caller, user: User, session: LoginSession, code: str) -> list[str]:
+        """Switch it on by a first code; every other session ends.
+
+        Returns: the recovery codes, once.
+        Raises:  Conflict: nothing was begun, or it is on already; TotpWrong; TooManyAttempts.
+        """
+        if user.totp_since is not None or await self._store.secrets.secret(TABLE, user.id, COLUMN) is None:
+            raise Conflict("there is no second factor that waits for its first code")
+        address = caller.scope.actor.address
+        attempt = await self._reserve(user, address, await self._places.way(user.username, address))
+        now = self._clock.now()
+        step = totp.step_of(await self._seed(user), code, now)
+        if step is None:
+            raise TotpWrong(_WRONG)
+        codes = recovery.new_codes()
+        ends = min(session.expires_at, next_expiry(session._replace(second_factor=True), now))
+        await self._store.factors.confirm_totp(
+            caller.scope, user.id, user.totp_version, step, self._hashes(user, codes), session.id, now, ends
+        )
+        self._bus.publish(Revoked("", user.id))
+        await self._store.users.clear_attempts(attempt.returned)
+        return codes
+
+    async def renew_codes(self, scope: Scope, user: User) -> list[str]:
+        """A new set in place of the old one.
+
+        Raises: Conflict: there is no second factor.
+        """
+        codes = recovery.new_codes()
+        await self._store.factors.save_recovery_codes(scope, user.id, self._hashes(user, codes))
+        return codes
+
+    async def stop(self, scope: Scope, user: User, keep: LoginSession | None) -> User:
+        """Switch it off; every session but `keep` ends. Without one it is a reset, which lifts every count of the user.
+
+        Raises: NotFound: there is none.
+        """
+        if user.totp_since is None:
+            raise NotFound("there is no second factor")
+        after = await self._store.factors.stop_totp(scope, user.id, None if keep is None else keep.id)
+        self._bus.publish(Revoked("", user.id))
+        if keep is None:
+            await self._store.users.clear_attempts((), everything_of(user.id))
+        return after
+
+    def _hashes(self, user: User, codes: list[str]) -> list[bytes]:
+        return [digest for code in codes if (digest := recovery.code_hash(self._pepper, user.id, code)) is not None]

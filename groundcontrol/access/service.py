@@ -1,0 +1,505 @@
+"""Log-in, sessions and the proof of who is calling."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from groundcontrol.access.access_tokens import Tokens
+from groundcontrol.access.addresses import is_loopback, is_private, limit_key
+from groundcontrol.access.api_tokens import PREFIX, ApiTokens
+from groundcontrol.access.clock_guard import ClockHold
+from groundcontrol.access.known_addresses import Places
+from groundcontrol.access.model import LoginSession, Standing, TotpRule, User, must_enrol, stricter
+from groundcontrol.access.passwords import Passwords, check_new
+from groundcontrol.access.portions import Portions
+from groundcontrol.access.rate_limits import (
+    LONGEST_WAIT_S,
+    Attempt,
+    Way,
+    everything_of,
+    failures_of,
+    login_attempt,
+    name_key,
+    proof_attempt,
+)
+from groundcontrol.access.second_factor import Sealer, SecondFactor
+from groundcontrol.access.sessions import (
+    STEP_UP_S,
+    Caller,
+    Issued,
+    new_refresh,
+    new_session,
+    next_expiry,
+    refresh_hash,
+    refresh_session_id,
+    scope_of,
+)
+from groundcontrol.access.trusted_browsers import Devices
+from groundcontrol.access.users import People
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.bus import Bus, Revoked
+from groundcontrol.core.errors import (
+    BadCredentials,
+    BadRequest,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    PasswordChangeRequired,
+    SetupCodeRequired,
+    StepUpRequired,
+    TooManyAttempts,
+    TotpEnrolmentRequired,
+    TotpRequired,
+    Unauthenticated,
+    WeakPassword,
+)
+from groundcontrol.core.ids import NodeId, SessionId, UserId
+from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.ids import new_random_id
+
+DEFAULT_PASSWORD: Final = "admin"  # noqa: S105  # the documented first password, dead after 24 hours
+FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
+REFRESH_GRACE_S: Final = 10.0
+"""Two tabs may send the same refresh token at once; both get the same new one."""
+_REMEMBERED_REFRESHES: Final = 1024
+
+log = logging.getLogger(__name__)
+
+
+class _Refresh(NamedTuple):
+    at: float
+    answer: asyncio.Future[Issued]
+
+
+class AuthService:
+    """Everything about who somebody is. What they may do is asked of `core.permissions`, each time anew."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        refusals: Refusals,
+        sealer: Sealer,
+        jwt_key: bytes,
+        pepper: bytes,
+        passwords: Passwords,
+        issuer: str,
+        words: tuple[str, ...] = (),
+        least_totp: TotpRule = "none",
+    ) -> None:
+        """`issuer` names the installation and stays over restarts; `words` name it to people and are no passwords.
+
+        `least_totp`: who must have a second factor whatever the stored settings say.
+        """
+        self._users = store.users
+        self._standings = store.people
+        self._refusals = refusals
+        self._least_totp = least_totp
+        self._bus = bus
+        self._clock = clock
+        self._words = words
+        self.issuer = issuer
+        self._tokens = Tokens(jwt_key, issuer)
+        self._refreshes: dict[bytes, _Refresh] = {}
+        self._portions = Portions(clock)
+        self.hold = ClockHold(store.log, clock)
+        self.passwords = passwords
+        self._places = Places(store.users, pepper)
+        self._devices = Devices(pepper)
+        self.factors = SecondFactor(store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, places=self._places)
+        self.people = People(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
+        self.programs = ApiTokens(tokens=store.tokens, bus=bus, hold=self.hold, clock=clock, least_totp=least_totp)
+
+    def close(self) -> None:
+        self.passwords.close()
+
+    # -- first start ---------------------------------------------------------------------
+
+    async def first_start(self, username: str, password: str | None) -> str | None:
+        """Create the first admin where there is none yet.
+
+        Args:    password: None = the default one. That one, and any that breaks the rules, must be changed at the first log-in.
+        Returns: the setup code to print on the console, once; None: this is not a first start, or the password is a good one.
+        Raises:  ConfigError: the users are gone although there were some: setting up twice is how hubs get stolen.
+        """
+        if await self._users.initialised_at() is not None:
+            if await self._users.count_users() == 0:
+                raise ConfigError("this database was set up before, but it holds no user any more; restore it from a backup")
+            return None
+        given = DEFAULT_PASSWORD if password is None else password
+        try:
+            check_new(given, username=username, words=self._words)
+            weak = False
+        except WeakPassword:
+            weak = True
+        now = self._clock.now()
+        code = base64.b32encode(secrets.token_bytes(15)).decode()[:20]
+        admin = User(
+            id=UserId(new_random_id()),
+            org=DEFAULT_ORG,
+            username=username,
+            role="admin",
+            password_hash=await self.passwords.hash(given),
+            password_version=1,
+            must_change_password=weak,
+            disabled=False,
+            created_at=now,
+        )
+        try:
+            await self._users.create_first_admin(admin, _code_hash(code), now)
+        except Conflict as exc:
+            raise ConfigError("this database was set up before, but what it knew of that is gone; restore it from a backup") from exc
+        return code if weak else None
+
+    # -- log-in --------------------------------------------------------------------------
+
+    async def login(
+        self,
+        username: str,
+        password: str,
+        *,
+        totp: str | None = None,
+        setup_code: str | None,
+        address: str,
+        address_sure: bool = True,
+        user_agent: str,
+        device: str = "",
+    ) -> Issued:
+        """Open a session.
+
+        Args:   totp: a code of the second factor or a recovery code; not looked at where there is no second factor.
+                address_sure: False: somebody else may stand behind this address, so that it cannot prove that nobody comes from outside.
+                device: the cookie of a browser that somebody has logged in with before.
+        Raises: BadCredentials: unknown user or wrong password, alike in text and time; TooManyAttempts;
+                TotpRequired: the password is right, and a code is needed too; TotpWrong: it is not that;
+                SetupCodeRequired: the first password from a public address, or an unknown one; Forbidden: the first password after its day;
+                Unavailable: too many log-ins at this moment; ClockBehind.
+        """
+        self.hold.check()
+        way, who, browser = await self._way(username, address, device, inside=address_sure and is_loopback(address), code=setup_code)
+        attempt = login_attempt(who, address, way=way, browser=browser)
+        await self._reserve(attempt)
+        user = await self._users.user_by_name(username)
+        right = await self.passwords.verify(user.password_hash if user is not None else None, password, known=way in ("place", "device"))
+        if user is None or not right or user.disabled:
+            await self._refused(user, username, address, "password")
+            raise BadCredentials("the user name or the password is wrong")
+        if user.must_change_password:
+            await self._check_first_password(user, address, setup_code, inside=address_sure and is_private(address))
+        second = user.totp_since is not None
+        if second:
+            await self._prove_second(user, totp, address, way, browser)
+        await self._users.clear_attempts(attempt.returned, failures_of(user.id))
+        now = self._clock.now()
+        session, refresh = new_session(user, address=address, user_agent=user_agent, now=now, second_factor=second)
+        detail = {"session": session.id, "second_factor": second}
+        entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail)
+        try:
+            await self._users.open_session(session, entry, self._places.of(address))
+        except Conflict as exc:  # another password, a second factor or the end of the account came while this one was looked at
+            raise BadCredentials("the user name or the password is wrong") from exc
+        event(log, "logged_in", user=user.username, address=address)
+        issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._standings.totp_rule()))
+        return issued._replace(device=self._devices.make(user.id, user.password_version, now))
+
+    async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[Way, str, str]:
+        """How somebody comes, whom their attempts count for, and their browser."""
+        device = self._devices.read(cookie, self._clock.now())
+        knock = await self._places.knock(username, address)
+        who = knock.user or name_key(username)
+        if device is not None and (device.user, device.password_version) == (knock.user, knock.password_version):
+            return "device", who, device.browser
+        if knock.known:
+            return "place", who, ""
+        # the first set-up, which strangers must not be able to keep anybody out of: there is no place and no browser yet
+        return "here" if inside or await self._is_setup_code(code) else "elsewhere", who, ""
+
+    async def _prove_second(self, user: User, code: str | None, address: str, way: Way, browser: str = "") -> None:
+        if not code:
+            raise TotpRequired("this log-in also needs a code of your authenticator app, or a recovery code")
+        await self.factors.prove(user, code, address, way, browser)
+
+    def _must_enrol(self, user: User, stored: TotpRule) -> bool:
+        return must_enrol(user, stricter(stored, self._least_totp))
+
+    async def refresh(self, token: str) -> Issued:
+        """Swap a refresh token for a new one and a new access token.
+
+        Raises: Unauthenticated: not a live session; a spent token comes back: the session is over for everybody;
+                PasswordChangeRequired; ClockBehind.
+        """
+        self.hold.check()
+        now = self._clock.now()
+        self._forget_refreshes(now)
+        spent = refresh_hash(token)
+        going = self._refreshes.get(spent)
+        if going is not None:
+            issued = await asyncio.shield(going.answer)
+            await self._live(issued.session.id)  # a log-out may have come in between
+            return issued
+        session_id = refresh_session_id(token)
+        answer: asyncio.Future[Issued] = asyncio.get_running_loop().create_future()
+        self._refreshes[spent] = _Refresh(now, answer)
+        try:
+            issued = await self._refresh(session_id, spent, now)
+        except BaseException as exc:
+            del self._refreshes[spent]
+            answer.set_exception(exc if isinstance(exc, Exception) else Unauthenticated("log in again"))
+            answer.exception()  # nobody need be waiting for it
+            raise
+        answer.set_result(issued)
+        return issued
+
+    async def _refresh(self, session_id: SessionId, spent: bytes, now: float) -> Issued:
+        session, user, rule = await self._live(session_id)
+        if user.must_change_password:
+            raise PasswordChangeRequired("change the password first")
+        fresh = new_refresh(session_id)
+        try:
+            session = await self._users.refresh_session(session_id, spent, refresh_hash(fresh), now, next_expiry(session, now))
+        except (Conflict, NotFound) as exc:
+            self._bus.publish(Revoked(session_id, user.id))
+            event(log, "refresh_token_reused", logging.WARNING, user=user.username, session=session_id)
+            raise Unauthenticated("the session is over; log in again") from exc
+        return self._issued(session, user, fresh, must_enrol=self._must_enrol(user, rule))
+
+    def _forget_refreshes(self, now: float) -> None:
+        old = [key for key, entry in self._refreshes.items() if entry.answer.done() and not 0 <= now - entry.at <= REFRESH_GRACE_S]
+        spare = len(self._refreshes) - len(old) - _REMEMBERED_REFRESHES
+        done = (key for key, entry in self._refreshes.items() if entry.answer.done())
+        for key in {*old, *(key for key, _ in zip(done, range(max(0, spare)), strict=False))}:
+            del self._refreshes[key]
+
+    # -- every request -------------------------------------------------------------------
+
+    async def authenticate(self, token: str, address: str) -> Caller:
+        """Whose access token this is, by the live row of its session.
+
+        Raises: Unauthenticated.
+        """
+        claims = self._tokens.read(token, self._clock.now())
+        session, user, rule = await self._live(SessionId(claims.session))
+        if claims.user != user.id or claims.password_version != user.password_version:
+            raise Unauthenticated("the session is over; log in again")
+        return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
+
+    async def authenticate_bearer(self, token: str, address: str) -> Caller:
+        """Whose token of the Authorization header this is: an API token's or an access token's.
+
+        Raises: Unauthenticated.
+        """
+        if token.startswith(PREFIX):
+            return await self.programs.authenticate(token, address)
+        return await self.authenticate(token, address)
+
+    async def recheck(self, caller: Caller) -> Caller:
+        """The same caller as the store has them now: for connections that outlive their token.
+
+        Raises: Unauthenticated: the session is over; PasswordChangeRequired; TotpEnrolmentRequired.
+        """
+        now = await self.again(caller)
+        check_complete(now)
+        return now
+
+    async def again(self, caller: Caller) -> Caller:
+        """The same, also where the log-in is not finished.
+
+        Raises: Unauthenticated.
+        """
+        address = caller.scope.actor.address
+        if caller.session is not None:
+            session, user, rule = await self._live(caller.session.id)
+            return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
+        if caller.token is not None:
+            return await self.programs.recheck(caller.token, address)
+        return caller
+
+    def require_step_up(self, caller: Caller) -> None:
+        """Hold an act back until the password was proved within the last five minutes.
+
+        Raises: StepUpRequired.
+        """
+        if caller.token is not None and not caller.token.sensitive:
+            raise StepUpRequired("people are asked for their password here: a token may do this only if it was made for it (sensitive)")
+        if caller.session is not None and not 0 <= self._clock.now() - caller.session.authenticated_at <= STEP_UP_S:
+            raise StepUpRequired("this wants your password once more")
+
+    def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId]) -> None:
+        """As `require_step_up`, where a session or token changes more than a few nodes: in one request, or in several within some minutes.
+
+        Raises: StepUpRequired.
+        """
+        try:
+            self.require_step_up(caller)
+        except StepUpRequired:
+            known = caller.session or caller.token
+            if known is None or not self._portions.take(known.id, nodes):
+                raise
+
+    async def _live(self, session_id: SessionId) -> Standing:
+        found = await self._standings.standing(session_id)
+        if found is None or found.session.revoked_at is not None or found.user.disabled or found.session.expires_at <= self._clock.now():
+            raise Unauthenticated("the session is over; log in again")
+        if found.session.password_version != found.user.password_version:
+            raise Unauthenticated("the session is over; log in again")
+        return found
+
+    # -- within a session ----------------------------------------------------------------
+
+    async def change_password(self, caller: Caller, current: str, new: str) -> Issued:
+        """Set a new password; every other session of the user is over.
+
+        Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable;
+                StepUpRequired: there is a second factor, and it was not proved within the last five minutes.
+        """
+        user, session = person_of(caller)
+        if user.totp_since is not None and not user.must_change_password:
+            self.require_step_up(caller)
+        attempt = await self._prove(caller, user, current)
+        await self._users.clear_attempts(attempt.returned)
+        check_new(new, username=user.username, words=self._words)
+        if hmac.compare_digest(current.encode("utf-8", "surrogatepass"), new.encode("utf-8", "surrogatepass")):
+            raise WeakPassword("the new password is the old one; choose another")
+        made = await self.passwords.hash(new)
+        try:
+            user = await self._users.save_password(caller.scope, user.id, made, session.id, must_change=False)
+        except NotFound as exc:  # somebody else ended it while the passwords were looked at: theirs counts
+            raise Unauthenticated("the session is over; log in again") from exc
+        self._bus.publish(Revoked("", user.id))
+        now = self._clock.now()
+        await self._users.step_up(session.id, now)
+        issued = self._issued(session._replace(authenticated_at=now), user, "", must_enrol=caller.must_enrol)
+        return issued._replace(device=self._devices.make(user.id, user.password_version, now))
+
+    async def step_up(self, caller: Caller, password: str, totp: str | None = None) -> None:
+        """Prove the password once more, and the second factor where there is one.
+
+        Raises: BadCredentials; TotpRequired; TotpWrong; TooManyAttempts; Unavailable.
+        """
+        user, session = person_of(caller)
+        attempt = await self._prove(caller, user, password)
+        if user.totp_since is not None:
+            address = caller.scope.actor.address
+            await self._prove_second(user, totp, address, await self._places.way(user.username, address))
+        await self._users.clear_attempts(attempt.returned)
+        await self._users.step_up(session.id, self._clock.now())
+
+    async def logout(self, caller: Caller) -> None:
+        """End the session, its tokens and its sockets."""
+        user, session = person_of(caller)
+        await self._users.revoke_session(caller.scope, session.id)
+        self._bus.publish(Revoked(session.id, user.id))
+
+    async def _prove(self, caller: Caller, user: User, password: str) -> Attempt:
+        """Check the password. Returns: what the caller gives back once everything that is to be proved was."""
+        address = caller.scope.actor.address
+        attempt = proof_attempt(user.id, address, way=await self._places.way(user.username, address))
+        await self._reserve(attempt)
+        if not await self.passwords.verify(user.password_hash, password, known=True):
+            await self._refused(user, user.username, address, "proof")
+            raise BadCredentials("the password is wrong")
+        return attempt
+
+    async def reset_password(self, scope: Scope, username: str, new: str) -> User:
+        """Give a user a new password without the old one, end all their sessions and tokens and lift their limits: for the hub's own machine.
+
+        Raises: NotFound; WeakPassword.
+        """
+        user = await self._users.user_by_name(username)
+        if user is None:
+            raise NotFound("there is no user of this name")
+        check_new(new, username=user.username, words=self._words)
+        made = await self.passwords.hash(new)
+        user = await self._users.save_password(scope, user.id, made, None, must_change=False)
+        self._bus.publish(Revoked("", user.id))
+        await self._users.clear_attempts((), everything_of(user.id))
+        return user
+
+    # -- parts ---------------------------------------------------------------------------
+
+    async def _reserve(self, attempt: Attempt) -> None:
+        wait = await self._users.reserve_attempt(attempt.buckets, self._clock.now())
+        if wait > 0:
+            wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
+            raise TooManyAttempts(f"too many attempts; try again in {wait_s} seconds", retry_after_s=wait_s)
+
+    async def _check_first_password(self, user: User, address: str, setup_code: str | None, *, inside: bool) -> None:
+        if user.password_at is not None:
+            if not self._clock.now() - user.password_at < FIRST_PASSWORD_LIFE_S:
+                await self._refused(user, user.username, address, "one-time password too old")
+                raise Forbidden("the one-time password was not changed within 24 hours and no longer works; ask an admin for another")
+            return
+        first = await self._users.initialised_at()
+        if first is None or not self._clock.now() - first < FIRST_PASSWORD_LIFE_S:
+            await self._refused(user, user.username, address, "first password too old")
+            raise Forbidden(
+                "the first password was not changed within 24 hours and no longer works; set a new one on the hub's own machine"
+            )
+        if inside:
+            return
+        if not await self._is_setup_code(setup_code):
+            await self._refused(user, user.username, address, "setup code")
+            raise SetupCodeRequired(
+                "from outside, or where no proxy that the hub was told of says where from, the first log-in also needs the setup code that the hub"
+                " printed when it was first started"
+            )
+
+    async def _is_setup_code(self, code: str | None) -> bool:
+        wanted = await self._users.setup_code_hash() if code else None
+        return wanted is not None and hmac.compare_digest(wanted, _code_hash(code or ""))
+
+    async def _refused(self, user: User | None, username: str, address: str, why: str) -> None:
+        name = user.username if user is not None else "unknown"
+        actor = Actor("user", user.id if user is not None else "", name, "viewer", address)
+        target = f"user:{user.id}" if user is not None else "user:unknown"
+        if await self._refusals.note(actor, "auth.login", why, target=target, place=limit_key(address)):
+            event(log, "login_refused", logging.WARNING, user=username[:64] if user is not None else "unknown", address=address, why=why)
+
+    def _issued(self, session: LoginSession, user: User, refresh: str, *, must_enrol: bool = False) -> Issued:
+        token, expires_at = self._tokens.issue(
+            user=user.id,
+            session=session.id,
+            password_version=user.password_version,
+            authenticated_at=session.authenticated_at,
+            now=self._clock.now(),
+        )
+        return Issued(session, user, token, expires_at, refresh, must_enrol)
+
+
+def check_complete(caller: Caller) -> None:
+    """Hold back who has something to do first.
+
+    Raises: PasswordChangeRequired; TotpEnrolmentRequired.
+    """
+    if caller.user is not None and caller.user.must_change_password:
+        raise PasswordChangeRequired("change the password first: nothing else is open until then")
+    if caller.must_enrol:
+        raise TotpEnrolmentRequired("set up a second factor first: nothing else is open until then")
+
+
+def person_of(caller: Caller) -> tuple[User, LoginSession]:
+    """Who is logged in.
+
+    Raises: BadRequest: nobody is, the caller came by a token or the local socket.
+    """
+    if caller.user is None or caller.session is None:
+        raise BadRequest("this belongs to a log-in session; a token or the local socket has none")
+    return caller.user, caller.session
+
+
+def _code_hash(code: str) -> bytes:
+    return hashlib.sha256(code.strip().upper().replace("-", "").encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,115 @@
+"""What a log-in session is made of: its row, its refresh token, and how long it lives."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from typing import Final, NamedTuple
+
+from groundcontrol.access.model import ApiToken, LoginSession, User
+from groundcontrol.core.errors import Unauthenticated
+from groundcontrol.core.ids import SessionId
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.text import is_visible
+from spider.wire.ids import is_id, new_random_id
+
+IDLE_S: Final = 24 * 3600.0
+"""Without a refresh in this time the session is over."""
+ABSOLUTE_S: Final = 7 * 24 * 3600.0
+IDLE_2FA_S: Final = 30 * 60.0
+"""The same for a session with a second factor: its owner guards more, and can open another with a glance at the telephone."""
+ABSOLUTE_2FA_S: Final = 12 * 3600.0
+STEP_UP_S: Final = 300.0
+"""How long a proof of the password counts for acts that want one."""
+USER_AGENT_CHARS: Final = 200
+
+
+class Issued(NamedTuple):
+    """A session as it is handed to the client, once."""
+
+    session: LoginSession
+    user: User
+    token: str
+    token_expires_at: float
+    refresh: str
+    """Empty: the refresh token that the client has stays as it is."""
+    must_enrol: bool = False
+    """A second factor is required and not there yet."""
+    device: str = ""
+    """For a browser: proves at later log-ins that this user has logged in with it. Empty: it keeps what it has."""
+
+
+class Caller(NamedTuple):
+    """Who makes a request, as far as this moment knows."""
+
+    scope: Scope
+    user: User | None
+    session: LoginSession | None
+    """None: by a token, or through the local socket, where there is no user either."""
+    token: ApiToken | None = None
+    must_enrol: bool = False
+    """A second factor is required and not there yet: nothing else is open."""
+
+
+def ends_at(caller: Caller) -> float | None:
+    """When this way in is over by itself; None: never (the local socket)."""
+    if caller.session is not None:
+        return caller.session.expires_at
+    return None if caller.token is None else caller.token.expires_at
+
+
+def new_refresh(session: SessionId) -> str:
+    """A refresh token: the session's name and 256 random bits."""
+    return f"{session}.{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
+
+
+def refresh_hash(token: str) -> bytes:
+    """What the store keeps of a refresh token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def refresh_session_id(token: str) -> SessionId:
+    """The session that a refresh token names.
+
+    Raises: Unauthenticated: it is none.
+    """
+    session, dot, secret = token.partition(".")
+    if not dot or not is_id(session) or len(secret) != 43 or not secret.isascii():
+        raise Unauthenticated("log in first")
+    return SessionId(session)
+
+
+def new_session(user: User, *, address: str, user_agent: str, now: float, second_factor: bool = False) -> tuple[LoginSession, str]:
+    """A fresh session and its first refresh token."""
+    session_id = SessionId(new_random_id())
+    refresh = new_refresh(session_id)
+    session = LoginSession(
+        id=session_id,
+        user_id=user.id,
+        password_version=user.password_version,
+        csrf_token=secrets.token_urlsafe(32),
+        refresh_hash=refresh_hash(refresh),
+        created_at=now,
+        authenticated_at=now,
+        last_seen_at=now,
+        expires_at=now + (IDLE_2FA_S if second_factor else IDLE_S),
+        address=address,
+        user_agent="".join(char if is_visible(char) else "?" for char in user_agent[:USER_AGENT_CHARS]),
+        revoked_at=None,
+        second_factor=second_factor,
+    )
+    return session, refresh
+
+
+def next_expiry(session: LoginSession, now: float) -> float:
+    """When a session that is refreshed now ends."""
+    if session.second_factor:
+        return min(now + IDLE_2FA_S, session.created_at + ABSOLUTE_2FA_S)
+    return min(now + IDLE_S, session.created_at + ABSOLUTE_S)
+
+
+def scope_of(user: User, address: str) -> Scope:
+    """What a user acts as; asked for anew with every request."""
+    grants = () if user.grants is None else (user.grants,)
+    return Scope(Actor("user", str(user.id), user.username, user.role, address), user.org, grants)

@@ -1,0 +1,144 @@
+"""Users as admins manage them, and the rule about second factors."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.access.model import Person, TotpRule, User, stricter
+from groundcontrol.access.rate_limits import everything_of
+from groundcontrol.core.bus import Bus, Revoked
+from groundcontrol.core.errors import BadRequest, Conflict
+from groundcontrol.core.ids import UserId
+from groundcontrol.core.scope import Grants, Role, Scope
+from groundcontrol.core.text import is_visible
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.wire.ids import is_id, new_random_id
+
+USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
+MAX_GRANTS: Final = 500
+MAX_TAG_CHARS: Final = 64
+EVERYBODY: Final = "*"
+"""`Revoked.user` when rights by tag may have changed for anybody."""
+_WORD_CHARS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+
+HashPassword = Callable[[str], Awaitable[str]]
+
+
+class Rule(NamedTuple):
+    """Who must have a second factor."""
+
+    holds: TotpRule
+    least: TotpRule
+    """What the hub's own configuration demands."""
+
+
+def one_time_password() -> str:
+    """Something to read out by telephone: 99 bits."""
+    return "-".join("".join(secrets.choice(_WORD_CHARS) for _ in range(5)) for _ in range(4))
+
+
+def checked_grants(nodes: Sequence[str], tags: Sequence[str]) -> Grants:
+    """A limit to some nodes, as it is kept.
+
+    Raises: BadRequest: it names nothing (which must never mean everything), or something that cannot be.
+    """
+    if not nodes and not tags:
+        raise BadRequest("grants name at least one node or tag", field="grants")
+    if len(nodes) + len(tags) > MAX_GRANTS:
+        raise BadRequest(f"grants name at most {MAX_GRANTS} nodes and tags; give the nodes a common tag", field="grants")
+    if not all(is_id(node) for node in nodes):
+        raise BadRequest("grants.nodes holds ids of nodes", field="grants")
+    trimmed = [tag.strip() for tag in tags]
+    if not all(1 <= len(tag) <= MAX_TAG_CHARS and is_visible(tag) for tag in trimmed):
+        raise BadRequest(f"grants.tags holds tags of 1 to {MAX_TAG_CHARS} visible characters", field="grants")
+    return Grants(tuple(dict.fromkeys(nodes)), tuple(dict.fromkeys(trimmed)))
+
+
+class People:
+    """What an admin may do with users. Every change reaches their sockets at once."""
+
+    def __init__(self, *, store: Store, bus: Bus, clock: Clock, hash_password: HashPassword, least_totp: TotpRule) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._hash = hash_password
+        self._least_totp = least_totp
+
+    async def create(self, scope: Scope, username: str, role: Role, grants: Grants | None) -> tuple[Person, str]:
+        """Make a user with a one-time password.
+
+        Raises: BadRequest; Conflict: the name is taken; Unavailable.
+        """
+        if not USERNAME.match(username):
+            raise BadRequest("a user name has 1 to 64 letters, digits and . _ @ + -, and begins with a letter or digit", field="username")
+        if role == "admin" and grants is not None:
+            raise BadRequest("an admin sees every node: leave out grants", field="grants")
+        password = one_time_password()
+        now = self._clock.now()
+        user = User(
+            id=UserId(new_random_id()),
+            org=scope.org,
+            username=username,
+            role=role,
+            password_hash=await self._hash(password),
+            password_version=1,
+            must_change_password=True,
+            disabled=False,
+            created_at=now,
+            grants=grants,
+            password_at=now,
+        )
+        return Person(await self._store.people.create_user(scope, user), None), password
+
+    async def edit(
+        self, scope: Scope, username: str, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool
+    ) -> Person:
+        """Change what is given.
+
+        Raises: NotFound; BadRequest; Conflict: no admin would be left, or an admin would be limited.
+        """
+        if grants is not None and all_nodes:
+            raise BadRequest("give grants or all_nodes, not both", field="grants")
+        if role is None and disabled is None and grants is None and not all_nodes:
+            raise BadRequest("nothing to change: give role, disabled, grants or all_nodes")
+        before = await self._store.people.person(scope, username)
+        await self._store.people.edit_user(
+            scope, before.user.id, role=role, disabled=disabled, grants=grants, all_nodes=all_nodes or (role == "admin" and grants is None)
+        )
+        self._bus.publish(Revoked("", before.user.id))
+        return await self._store.people.person(scope, before.user.username)
+
+    async def reset_password(self, scope: Scope, username: str) -> tuple[Person, str]:
+        """Give somebody a one-time password and end their sessions and tokens; a second factor stays.
+
+        Raises: NotFound; Unavailable.
+        """
+        person = await self._store.people.person(scope, username)
+        password = one_time_password()
+        await self._store.users.save_password(scope, person.user.id, await self._hash(password), None, must_change=True)
+        self._bus.publish(Revoked("", person.user.id))
+        await self._store.users.clear_attempts((), everything_of(person.user.id))
+        return await self._store.people.person(scope, person.user.username), password
+
+    async def rule(self) -> Rule:
+        """Who must have a second factor, as it holds."""
+        return Rule(stricter(await self._store.people.totp_rule(), self._least_totp), self._least_totp)
+
+    def check_rule(self, rule: TotpRule) -> None:
+        """Raises: Conflict: it is less than the hub's configuration demands."""
+        if stricter(rule, self._least_totp) != rule:
+            raise Conflict(f"STARDUST_REQUIRE_TOTP demands at least {self._least_totp!r} on this hub", field="require_totp")
+
+    async def set_rule(self, scope: Scope, rule: TotpRule) -> Rule:
+        """Ask for more, or less.
+
+        Raises: Conflict: less than the hub's configuration demands.
+        """
+        self.check_rule(rule)
+        await self._store.people.save_totp_rule(scope, rule)
+        self._bus.publish(Revoked("", EVERYBODY))
+        return await self.rule()

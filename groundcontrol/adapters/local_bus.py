@@ -1,0 +1,142 @@
+"""The bus inside one process. `publish` and the readers belong to one event loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Hashable
+from types import TracebackType
+from typing import Self
+
+from groundcontrol.core.bus import (
+    BusEvent,
+    Changed,
+    Gap,
+    Interest,
+    JobOutputArrived,
+    JobPoke,
+    NodeLive,
+    NodesFresh,
+    NodeTable,
+    Policy,
+    Revoked,
+    SessionMoved,
+    Topic,
+    topics_of,
+)
+
+
+def key_of(event: BusEvent) -> Hashable:
+    """What a `latest` reader keeps one event of: the newest word on a thing makes the older ones worthless."""
+    key: tuple[Hashable, ...]
+    match event:
+        case SessionMoved(node=node):
+            key = "session", node
+        case JobPoke(jobs=jobs):
+            key = "job_poke", jobs
+        case JobOutputArrived(job=job):
+            key = "job_output", job
+        case NodeLive(node=node, family=family):
+            key = "node_live", node, family
+        case NodesFresh(nodes=nodes):
+            key = "nodes_fresh", nodes
+        case NodeTable(node=node, table=table):
+            key = "node_table", node, table.subject
+        case Changed(kind=kind, id=id_):
+            key = "changed", kind, id_
+        case Interest(nodes=nodes, closely=closely):
+            key = "interest", nodes, closely
+        case Revoked(session=session, user=user):
+            key = "revoked", session, user
+    return key
+
+
+class Subscription:
+    """One reader's bounded queue. Over the limit the oldest event goes, and a `Gap` stands where it was."""
+
+    def __init__(self, bus: LocalBus, topics: tuple[Topic, ...], limit: int, policy: Policy) -> None:
+        if limit < 1:
+            raise ValueError("a subscription holds at least one event")
+        self._bus = bus
+        self._topics = topics
+        self._limit = limit
+        self._latest = policy == "latest"
+        self._waiting: OrderedDict[Hashable, BusEvent] = OrderedDict()
+        self._count = 0
+        self._dropped = 0
+        self._wake = asyncio.Event()
+
+    async def __aenter__(self) -> AsyncIterator[BusEvent | Gap]:
+        self._bus.attach(self, self._topics)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self._bus.detach(self, self._topics)
+        self._waiting.clear()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> BusEvent | Gap:
+        while not self._waiting and not self._dropped:
+            self._wake.clear()
+            await self._wake.wait()
+        if self._dropped:
+            gap = Gap(self._dropped)
+            self._dropped = 0
+            return gap
+        return self._waiting.popitem(last=False)[1]
+
+    def offer(self, event: BusEvent) -> int:
+        """Take an event; returns how many were dropped for it."""
+        self._count += 1
+        self._waiting[key_of(event) if self._latest else self._count] = event
+        lost = 0
+        if len(self._waiting) > self._limit:
+            self._waiting.popitem(last=False)
+            lost = 1
+        self.lose(lost)
+        return lost
+
+    def lose(self, count: int) -> None:
+        """Note that events for this reader are gone."""
+        self._dropped += count
+        self._wake.set()
+
+
+class LocalBus:
+    """`Bus` for a single hub."""
+
+    def __init__(self) -> None:
+        self._readers: dict[Topic, dict[Subscription, None]] = {}
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        return self._dropped
+
+    def publish(self, event: BusEvent) -> None:
+        for reader in self.readers_of(event):
+            self._dropped += reader.offer(event)
+
+    def heard(self, topic: Topic) -> bool:
+        return topic in self._readers or (topic.id != "" and Topic(topic.kind) in self._readers)
+
+    def subscribe(self, *topics: Topic, limit: int, policy: Policy) -> Subscription:
+        """Events of any of these topics, each once, from the moment the context is entered."""
+        return Subscription(self, tuple(dict.fromkeys(topics)), limit, policy)
+
+    def readers_of(self, event: BusEvent) -> list[Subscription]:
+        """Who listens to one of the event's topics."""
+        return list({reader: None for topic in topics_of(event) for reader in self._readers.get(topic, ())})
+
+    def attach(self, reader: Subscription, topics: tuple[Topic, ...]) -> None:
+        for topic in topics:
+            self._readers.setdefault(topic, {})[reader] = None
+
+    def detach(self, reader: Subscription, topics: tuple[Topic, ...]) -> None:
+        for topic in topics:
+            listening = self._readers.get(topic, {})
+            listening.pop(reader, None)
+            if not listening:
+                self._readers.pop(topic, None)

@@ -1,0 +1,89 @@
+"""Both databases of a folder replaced by others, as one step: killed at any moment, it was not begun or the next program finishes it.
+
+The new files take names of their own beside the old ones, that of the control database last: with it everything is ready, and all that
+follows can be done again. Only who holds the folder's lock may do this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+from groundcontrol.adapters.sqlite.admin.backup import samples_beside
+from groundcontrol.adapters.sqlite.engine.data_files import KEPT, sync
+from groundcontrol.core import failpoints
+
+WORK: Final = ".restore-"
+"""How the folders begin in which a backup is unpacked."""
+_READY: Final = ".restored-"
+
+
+def replace(control: Path, target: Path) -> list[Path]:
+    """Let the new control database, and the samples beside it, take the place of what is there.
+
+    Returns: where that is kept aside.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    for name, new, old in (("samples", samples_beside(control), samples_beside(target)), ("control", control, target)):
+        _fold(new)
+        sync(new)
+        ready = old.with_name(f"{old.name}{_READY}{stamp}")
+        os.rename(new, ready)
+        sync(ready)
+        failpoints.reach(f"restore.{name}.ready")
+    return finish(target)
+
+
+def is_unfinished(control: Path) -> bool:
+    """Whether a replacement was cut short, so that the two databases may not belong together."""
+    return bool(_markers(control))
+
+
+def finish(control: Path) -> list[Path]:
+    """Do what is left of a replacement that was ready, and remove what is left of one that was not.
+
+    At no moment is the control database missing that was there before, so that no hub takes it for a first start.
+    Returns: where what was there before is kept aside.
+    """
+    aside: list[Path] = []
+    samples = samples_beside(control)
+    for marker in _markers(control):
+        stamp = marker.name.rpartition(_READY)[2]
+        for name, old in (("samples", samples), ("control", control)):
+            new, kept = (old.with_name(f"{old.name}{ending}{stamp}") for ending in (_READY, KEPT))
+            if new.exists():
+                _keep(old, kept)
+                failpoints.reach(f"restore.{name}.kept")
+                os.replace(new, old)
+                sync(old)
+                failpoints.reach(f"restore.{name}.placed")
+            aside += [kept] if kept.exists() else []
+    for left in samples.parent.glob(f"{samples.name}{_READY}*"):
+        left.unlink()
+    for folder in control.parent.glob(f"{WORK}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    return aside
+
+
+def _markers(control: Path) -> list[Path]:
+    return sorted(control.parent.glob(f"{control.name}{_READY}*"))
+
+
+def _keep(old: Path, kept: Path) -> None:
+    if old.exists() and not kept.exists():
+        _fold(old)
+        os.link(old, kept)
+    for ending in ("-wal", "-shm"):  # of a database that does not open, or is gone without them: never to be read with the new one
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{old}{ending}", f"{kept}{ending}")
+
+
+def _fold(path: Path) -> None:
+    """Put the write-ahead log into its database; where that fails, it stays beside it."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

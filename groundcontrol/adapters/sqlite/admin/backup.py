@@ -1,0 +1,352 @@
+"""A backup: one file with copies of both databases and a list of what is in it. Made beside a running hub, checked before it counts.
+
+The file is a ZIP: `manifest.json`, `control.db`, `samples.db`. The copies are made by `VACUUM INTO` from connections that can only read,
+so that they neither hold up the hub's writing connection nor are a second one. What is secret is as sealed in them as in the databases.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import sqlite3
+import stat
+import struct
+import threading
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, check_kind, check_whole, copy, migrations
+from groundcontrol.adapters.sqlite.audit import heads
+from groundcontrol.adapters.sqlite.engine.connection import translate
+from groundcontrol.adapters.sqlite.engine.data_files import sync
+from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened, unchanged
+from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.engine.work_dirs import sweep, work_folder
+from groundcontrol.core.audit import AuditHead
+from groundcontrol.core.errors import ConfigError
+from groundcontrol.data_dir import user_name
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+COPIES: Final = (("control.db", CONTROL), ("samples.db", SAMPLES))
+MAX_MANIFEST_BYTES: Final = 4 << 20
+BLOCK_BYTES: Final = 1 << 20
+_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""How file systems say that they have no hard links."""
+_ENCRYPTED: Final = 0x1
+_PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_YEAR_10000_AT: Final = 253_402_300_800.0
+"""From here on no date can be written."""
+_MOST_ROWS: Final = 1 << 62
+_STEPS: Final = 20_000
+"""Of SQLite between two looks whether it shall end: some milliseconds."""
+
+Told = Callable[[str], None]
+"""Hears what is being done."""
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One database in a backup."""
+
+    bytes: int
+    sha256: str
+    schema: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What is in a backup. A later format may have more."""
+
+    format: int
+    made_at: float
+    version: str
+    """Of the program that made it."""
+    files: dict[str, Content]
+    audit_heads: list[AuditHead]
+    """The ends of the audit log at that time: what is restored must have them."""
+    fleet: str = ""
+    """Whose it is: the fleet's id. Empty: it cannot be told."""
+
+
+class Ended(Exception):
+    """Somebody wanted no backup any more; nothing is left of it."""
+
+
+class Ending:
+    """Lets a backup that is being made on one thread be ended from another."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._at_work: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+
+    def ask(self) -> None:
+        """End it, also in the middle of a statement."""
+        with self._lock:
+            self._wanted = True
+            for db in self._at_work:
+                db.interrupt()
+
+    def check(self) -> None:
+        """Raises: Ended."""
+        if self._wanted:
+            raise Ended
+
+    @contextlib.contextmanager
+    def watch(self, db: sqlite3.Connection) -> Iterator[None]:
+        """Statements of this connection fail once it was asked; those that begin later do as well."""
+        db.set_progress_handler(lambda: self._wanted, _STEPS)
+        with self._lock:
+            self._at_work.append(db)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work.remove(db)
+            db.set_progress_handler(None, 0)
+
+
+def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
+    """Write a backup to `target`, which must not exist; it has its name only when it is whole, was read back and is durable.
+
+    Raises: ConfigError: it could not be made; nothing is left of it. Ended.
+    """
+    ending = ending or Ending()
+    try:
+        if target.exists():
+            raise ConfigError(f"{target} is there already: a backup never replaces another file")
+        if not target.parent.is_dir():
+            raise ConfigError(f"there is no folder {target.parent}")
+        sweep(target.parent)
+        with work_folder(target.parent) as folder:
+            check_known(control)
+            return _make(control, target, folder, version, tell, fleet, ending)
+    except (sqlite3.Error, OSError, ConfigError) as exc:
+        ending.check()
+        if _is_full(exc):
+            raise ConfigError(f"no backup was made: {target.parent}: no space is left") from exc  # the copies are all that is written
+        if isinstance(exc, sqlite3.Error):
+            raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
+        if isinstance(exc, OSError):
+            text = f"no backup was made: {target.parent}: {exc.strerror}"
+            if isinstance(exc, PermissionError):  # who called as root is root no more
+                text += f": the user {user_name(os.geteuid())}, who owns the data folder, has to be able to read and write there"
+            raise ConfigError(text) from exc
+        raise
+
+
+def check_known(control: Path) -> None:
+    """Whether this program knows the schema of a control database and of the samples beside it.
+
+    Raises: ConfigError: one of them is not ours, or was made by a newer program. ReadOnlyHere, sqlite3.Error.
+    """
+    for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
+        if path.exists():
+            check_readable(path)
+            with opened(path) as db:
+                check_kind(db, path, kind, len(migrations(kind)))
+
+
+def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, fleet: str, ending: Ending) -> Manifest:
+    sources = {"control.db": control, "samples.db": samples_beside(control)}
+    made_at, files = time.time(), {}
+    for name, kind in COPIES:
+        source = sources[name]
+        tell(f"copying {source.name} ({_size(source.stat().st_size)})")
+        check_readable(source)
+        with _named(source), unchanged(source), opened(source) as db, ending.watch(db):
+            if db.execute("PRAGMA application_id").fetchone()[0] != kind.application_id:
+                raise ConfigError(f"{source} is not a database of Stardust")
+            copy(db, folder / name, ending.watch)
+        with opened(folder / name) as db:
+            schema: int = db.execute("PRAGMA user_version").fetchone()[0]
+        with open(folder / name, "rb") as file:
+            files[name] = Content((folder / name).stat().st_size, _sha256_of(file, ending), schema)
+    with opened(folder / "control.db") as db:
+        db.row_factory = sqlite3.Row
+        manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
+    packed = folder / "backup"
+    tell("packing")
+    with (
+        open(os.open(packed, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as out,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        archive.writestr(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)), zipfile.ZIP_STORED)
+        for name, content in files.items():
+            with open(folder / name, "rb") as file, archive.open(name, "w", force_zip64=content.bytes > 1 << 30) as member:
+                for block in _blocks(file, ending):
+                    member.write(block)
+    tell("reading it back")
+    with open_backup(packed) as (_, archive):
+        for name, content in files.items():
+            with archive.open(name) as member:
+                if _sha256_of(member, ending) != content.sha256:
+                    raise ConfigError("no backup was made: what was written is not what was read")
+    sync(packed)
+    ending.check()
+    _name(packed, target)
+    return manifest
+
+
+def _is_full(exc: Exception) -> bool:
+    return isinstance(exc, sqlite3.Error) and getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
+@contextlib.contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """Say of which database it is what an error of SQLite says; that the copies find no room is told as that."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        if _is_full(exc):
+            raise
+        raise ConfigError(f"no backup was made: {translate(exc, source.name).message}") from exc
+
+
+def _name(packed: Path, target: Path) -> None:
+    """Give what is whole and durable its name, durably, and never over a file that came meanwhile.
+
+    Raises: OSError: it has none.
+    """
+    try:
+        os.link(packed, target)
+    except OSError as exc:
+        if exc.errno not in _NO_LINKS:
+            raise
+        # A stick or a share without hard links: an empty file holds the name until the next line.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        with _unnamed_on_failure(target):
+            os.replace(packed, target)
+    with _unnamed_on_failure(target):
+        sync(target)
+
+
+@contextlib.contextmanager
+def _unnamed_on_failure(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        target.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
+    """Open a backup and read what it says of itself.
+
+    Raises: ConfigError: it is none, or one of a newer program.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield _read_manifest(path, archive), archive
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as exc:
+        raise ConfigError(f"{path} is not a backup of Stardust, or it is damaged: {exc}") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+
+
+def manifest_of(path: Path) -> Manifest | None:
+    """What this backup says of itself; None: it is none that this program can read, or no plain file."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        with open_backup(path) as (manifest, _):
+            return manifest
+    except (ConfigError, OSError, RuntimeError, ValueError, struct.error):  # somebody's archive may be broken in any way
+        return None
+
+
+def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
+    names = [info.filename for info in archive.infolist()]
+    if sorted(names) != sorted([MANIFEST, *(name for name, _ in COPIES)]) or archive.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
+        raise ConfigError(f"{path} is not a backup of Stardust")
+    if any(info.flag_bits & _ENCRYPTED or info.compress_type not in _PACKED for info in archive.infolist()):
+        raise ConfigError(f"{path} is not a backup of Stardust: it is packed in another way")
+    try:
+        found = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
+    except msgspec.MsgspecError as exc:
+        raise ConfigError(f"{path} is not a backup of Stardust: its list of contents cannot be read") from exc
+    if found.format > FORMAT:
+        raise ConfigError(f"{path} was made by a newer Stardust ({found.version[:40]}): restore it with that one")
+    is_dated = 0 <= found.made_at < _YEAR_10000_AT and all(0 <= head.n < _MOST_ROWS for head in found.audit_heads)
+    if set(found.files) != {name for name, _ in COPIES} or not is_dated:
+        raise ConfigError(f"{path} is not a backup of Stardust")
+    for name, kind in COPIES:
+        if found.files[name].schema > len(migrations(kind)):
+            raise ConfigError(f"{path} was made by a newer Stardust ({found.version[:40]}): restore it with that one")
+    return found
+
+
+def unpack(path: Path, folder: Path, tell: Told) -> Manifest:
+    """Write the databases of a backup into an empty folder, checked.
+
+    Raises: ConfigError: it is damaged, was altered, or does not fit on the disk.
+    """
+    with open_backup(path) as (manifest, archive):
+        needed = sum(content.bytes for content in manifest.files.values())
+        if shutil.disk_usage(folder).free < needed:
+            raise ConfigError(f"{_size(needed)} are needed under {folder}, and there is less")
+        for name, kind in COPIES:
+            content = manifest.files[name]
+            tell(f"unpacking {name} ({_size(content.bytes)})")
+            target = folder / name
+            with (
+                open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as out,
+                archive.open(name) as source,
+            ):
+                digest = _copy_some(source, out, content.bytes)
+            if digest != content.sha256:
+                raise ConfigError(f"{path} is damaged, or was altered: {name} is not what its list of contents says")
+            _check_copy(target, kind, content)
+    return manifest
+
+
+def _check_copy(path: Path, kind: Kind, content: Content) -> None:
+    try:
+        with opened(path) as db:
+            told = (db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0])
+            if told != (kind.application_id, content.schema):
+                raise ConfigError(f"{path.name} in the backup is not a database of Stardust")
+            check_whole(db, path)
+    except sqlite3.Error as exc:
+        raise ConfigError(f"{path.name} in the backup is damaged") from exc
+
+
+def samples_beside(control: Path) -> Path:
+    """Where the samples of this control database are."""
+    return control.with_name(f"{control.stem}-samples{control.suffix}")
+
+
+def _copy_some(source: IO[bytes], out: IO[bytes], most: int) -> str:
+    """Copy at most one byte more than there should be: what claims to be larger than it is fills no disk."""
+    digest, left = hashlib.sha256(), most + 1
+    while left > 0 and (block := source.read(min(BLOCK_BYTES, left))):
+        digest.update(block)
+        out.write(block)
+        left -= len(block)
+    return digest.hexdigest()
+
+
+def _blocks(file: IO[bytes], ending: Ending) -> Iterator[bytes]:
+    while block := file.read(BLOCK_BYTES):
+        ending.check()
+        yield block
+
+
+def _sha256_of(file: IO[bytes], ending: Ending) -> str:
+    digest = hashlib.sha256()
+    for block in _blocks(file, ending):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

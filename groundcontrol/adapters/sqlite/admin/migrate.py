@@ -1,0 +1,285 @@
+"""Bringing a database file to the schema that this program knows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from groundcontrol.adapters.sqlite.engine.data_files import make_private_file, sync
+from groundcontrol.adapters.sqlite.engine.readonly import opened
+from groundcontrol.core.errors import ConfigError
+
+CHECK_LIMIT_BYTES: Final = 1 << 30
+"""Larger files are not read through at each start: a hub has to be back within seconds."""
+_VERSION: Final = slice(60, 64)
+"""Where the version of the schema stands in the head of a file."""
+_PAGE_SIZE: Final = slice(16, 18)
+_PAGES: Final = slice(28, 32)
+"""How many a file has."""
+_FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
+
+STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
+"""What a control database notes of starts."""
+
+Watched = contextlib.AbstractContextManager[object]
+"""For as long as a connection works."""
+
+
+class Kind(NamedTuple):
+    """One of the two database files."""
+
+    script: str
+    """Its file in each migration's folder."""
+    application_id: int
+    """Stands in the file's header, so that one is never taken for the other."""
+    page_size: int
+    wipe: bool
+    """Whether what is deleted is overwritten: secrets are, an expired hour of samples is not worth writing twice."""
+
+
+CONTROL: Final = Kind("sqlite.sql", 0x53445354, page_size=4096, wipe=True)
+SAMPLES: Final = Kind("sqlite_samples.sql", 0x53445358, page_size=16384, wipe=False)
+"""Packs lie in the pages of a clustered table, which keep only a quarter page of each: with 2 kB packs a day of a node took
+114 MB on pages of 4 KiB, 56 on 8 KiB, 49 on 16 KiB."""
+
+
+class Migration(NamedTuple):
+    no: int
+    name: str
+    sql: str
+
+
+def migrations(kind: Kind) -> list[Migration]:
+    """Every step, in order; a migration that does not touch this file counts as an empty one."""
+    root = resources.files("groundcontrol.adapters.sqlite") / "migrations"
+    folders = sorted(entry.name for entry in root.iterdir() if _FOLDER.match(entry.name))
+    steps = []
+    for folder in folders:
+        script = root / folder / kind.script
+        steps.append(Migration(int(folder[:4]), folder, script.read_text("utf-8") if script.is_file() else ""))
+    if [step.no for step in steps] != list(range(1, len(steps) + 1)):
+        raise AssertionError("migrations must be numbered from 1 without holes")
+    return steps
+
+
+def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> None:
+    """Whether this program knows what is in an open database, up to the schema `known`.
+
+    Raises: ConfigError: it is not ours, or was made by a newer program.
+    """
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    found: int = db.execute("PRAGMA application_id").fetchone()[0]
+    if not _is_new(db) and found != kind.application_id:
+        raise ConfigError(f"{path} is not a database of this kind")
+    if version > known:
+        raise ConfigError(f"the database {path} was made by a newer Stardust (schema {version}; this program knows {known})")
+
+
+def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
+    """Check the file, then apply what is missing: each step is one transaction, with a copy of the file before the first that changes it.
+
+    Raises: ConfigError: the file is damaged, not ours, or made by a newer program; nothing was changed.
+            sqlite3.Error: a step failed and was undone.
+    """
+    check_kind(db, path, kind, len(steps))
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if not _is_new(db):
+        check(db, path)
+        if any(step.sql for step in steps[version:]):
+            copy(db, path.with_name(f"{path.name}.before-{version + 1:04d}"))
+    for step in steps[version:]:
+        script = f"BEGIN IMMEDIATE; {step.sql}; PRAGMA application_id = {kind.application_id}; PRAGMA user_version = {step.no}; COMMIT;"
+        try:
+            db.executescript(script)
+        except sqlite3.Error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def check(db: sqlite3.Connection, path: Path) -> None:
+    """Read the file through, unless it is so large that the start would wait for it and nobody has found it damaged.
+
+    Raises: ConfigError: it is damaged.
+    """
+    found = _suspicion(path)
+    if path.stat().st_size <= CHECK_LIMIT_BYTES or found.exists():
+        check_whole(db, path)
+        found.unlink(missing_ok=True)
+
+
+def suspect(path: Path) -> None:
+    """Have the file read through at the next start, however large it is: a hub that ran on it came upon a damaged page."""
+    with contextlib.suppress(OSError):  # where no room is left the next hub comes upon it as well
+        _suspicion(path).touch(mode=0o600)
+
+
+def _suspicion(path: Path) -> Path:
+    return path.with_name(f"{path.name}.suspect")
+
+
+def check_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Read the file through, however long it takes.
+
+    Raises: ConfigError: it is damaged.
+    """
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as exc:
+        raise damaged(path) from exc
+    if found != "ok":
+        raise damaged(path)
+
+
+def damaged(path: Path) -> ConfigError:
+    """Why no hub starts on it."""
+    return ConfigError(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
+
+
+def _newest_copy(path: Path) -> str:
+    found = (copy for copy in path.parent.glob(f"{path.name}.before-*") if copy.is_file() and not copy.name.endswith(("-wal", "-shm")))
+    newest = next(filter(_is_whole, sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)), None)
+    return f"; the newest copy is {newest}" if newest else ""
+
+
+def _is_whole(copy: Path) -> bool:
+    """Whether it can be restored from: a program that was killed over a copy leaves what it had written of it."""
+    try:
+        with open(copy, "rb") as file:
+            head = file.read(100)
+        if not head.startswith(b"SQLite format 3\0"):
+            return False
+        if copy.stat().st_size > CHECK_LIMIT_BYTES:
+            return int.from_bytes(head[_PAGES], "big") * int.from_bytes(head[_PAGE_SIZE], "big") <= copy.stat().st_size
+        with contextlib.closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:  # nobody writes a copy
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+    except (OSError, sqlite3.Error):
+        return False
+
+
+def make(path: Path, kind: Kind) -> None:
+    """Put a new database in the place of one in which nothing is: whole from the first moment that the name has it, and all of it in that one file.
+
+    So a file with nothing in it is none that a program was killed over.
+    Raises: OSError, sqlite3.Error, and as `make_private_file`.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    make_private_file(fresh)
+    try:
+        with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
+            db.execute(f"PRAGMA page_size = {kind.page_size}")
+            db.execute("PRAGMA journal_mode = MEMORY").fetchall()
+            db.execute("PRAGMA synchronous = OFF")  # it is made durable as a whole
+            bring_up(db, fresh, kind, migrations(kind))
+        sync(fresh)
+        for ending in ("-wal", "-shm"):  # of one that is lost: SQLite would read them into this one
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+        os.replace(fresh, path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync(path)
+
+
+def is_blank(path: Path) -> bool:
+    """Whether there is no such database, or nothing in it: of one that lost its write-ahead log early, a page may be left that says so."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(100)
+    except OSError as exc:
+        return isinstance(exc, FileNotFoundError)
+    if not head:
+        return True
+    if not head.startswith(b"SQLite format 3\0") or any(head[_VERSION]):
+        return False
+    try:
+        with opened(path) as db:
+            return _is_new(db)
+    except sqlite3.Error:  # whoever opens it says what is the matter
+        return False
+
+
+def _is_new(db: sqlite3.Connection) -> bool:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return version == 0 and tables == 0
+
+
+def check_not_lost(control: Path, samples: Path) -> None:
+    """Refuse what would be a first start beside the samples of a hub: its users, keys and nodes are lost, and nobody has said so yet.
+
+    The other way round is a hub that was killed at its first start: the samples are made last.
+    Raises: ConfigError.
+    """
+    if size(samples) and is_blank(control):
+        raise ConfigError(
+            f"the database {control} is {'empty' if control.exists() else 'gone'}, but there are samples of a hub in {samples}:"
+            f" restore a backup{_newest_copy(control)}; for a new hub, move {samples} away"
+        )
+
+
+def start_lost(control: Path, samples: Path) -> ConfigError:
+    """Why no hub starts on a control database that has its tables and keys, but lost every row that came after them with its write-ahead log:
+    it would be a first start.
+    """
+    return ConfigError(
+        f"the database {control} has lost what a hub wrote into it since its first start, as happens where its write-ahead log is removed:"
+        f" restore a backup{_newest_copy(control)}; for a new hub, move {control} and {samples} away"
+    )
+
+
+def is_marked(samples: Path) -> bool:
+    """Whether a hub has run on these samples. It marks them once it has noted its start in the control database, so a mark without a note
+    says that the note is lost.
+    """
+    if not size(samples):
+        return False
+    try:
+        with opened(samples) as db:
+            return db.execute("SELECT 1 FROM fence LIMIT 1").fetchone() is not None
+    except sqlite3.Error:  # whoever opens it says what is the matter
+        return False
+
+
+def check_samples_not_lost(samples: Path) -> None:
+    """Refuse to begin anew, beside the control database of a hub that has run, in a file that is there and holds nothing.
+
+    Raises: ConfigError.
+    """
+    if samples.exists() and is_blank(samples):
+        raise ConfigError(
+            f"the database {samples} is empty, though a hub has run on it: restore a backup{_newest_copy(samples)};"
+            f" to begin with no samples, move {samples} away"
+        )
+
+
+def size(path: Path) -> int:
+    """Of a file that need not be there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], Watched] = contextlib.nullcontext) -> None:
+    """Write a consistent copy of the open database (never `cp`), open it and check it.
+
+    Args:   watched: is given the connection that checks it.
+    Raises: ConfigError: the copy is not good. sqlite3.Error: it could not be written. Nothing is left of it.
+    """
+    target.unlink(missing_ok=True)
+    try:
+        db.execute("VACUUM INTO ?", (str(target),))
+        target.chmod(0o600)
+        with opened(target) as written, watched(written):
+            check_whole(written, target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise

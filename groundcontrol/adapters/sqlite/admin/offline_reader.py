@@ -1,0 +1,289 @@
+"""The control database as a command beside the hub may see it: read-only, nothing is made, locked or migrated."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from groundcontrol.adapters.sqlite.admin.backup import samples_beside
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, copy, is_marked, migrations, start_lost
+from groundcontrol.adapters.sqlite.audit import check_heads, heads, last_at, listed, to_audit_row, verify
+from groundcontrol.adapters.sqlite.chunks import TABLES, Body
+from groundcontrol.adapters.sqlite.engine.connection import open_thread, translate
+from groundcontrol.adapters.sqlite.engine.data_files import sync
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
+from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord, damaged_records
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.readonly import check_readable, opened
+from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.hot_packs import layouts, read_pack
+from groundcontrol.adapters.sqlite.secrets import KeyringReader
+from groundcontrol.core.audit import AuditHead, AuditRow
+from groundcontrol.core.errors import ConfigError, StoreError
+from groundcontrol.nodes.model import NodeIdentity, agent_state, units_state
+from groundcontrol.samples.chunks.rollup import StatChunk
+from groundcontrol.samples.chunks.row_table import RowChunk
+from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
+
+_PAGE = 500
+
+
+class Schema(NamedTuple):
+    found: int
+    known: int
+    """What this program brings a database to."""
+
+
+class KeptCredential(NamedTuple):
+    """That something is kept of a server's log-in; never what."""
+
+    node: str
+    """Its name."""
+    field: str
+
+
+class Inspection:
+    """An opened control database. Use it with `async with`."""
+
+    def __init__(self, path: Path, reader: Reader) -> None:
+        self.path = path
+        self.secrets = KeyringReader(reader)
+        self._reader = reader
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Raises: ConfigError: there is no such database, or it cannot be read. ReadOnlyHere."""
+        try:
+            found = await asyncio.to_thread(path.is_file)
+        except OSError as exc:
+            raise ConfigError(f"the database {path} cannot be looked at: {exc.strerror}") from exc
+        if not found:
+            raise ConfigError(f"there is no database {path}")
+        await asyncio.to_thread(check_readable, path)
+        try:
+            reader = Reader([await open_thread(path, page_size=None, beside=True)], path.name)
+        except StoreError as exc:
+            raise ConfigError(exc.message) from exc
+        return cls(path, reader)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._reader.close()
+
+    async def check_start(self) -> None:
+        """Raises: ConfigError: a hub has run on the samples beside it, and this database knows nothing of that."""
+        samples = samples_beside(self.path)
+        marked = await asyncio.to_thread(is_marked, samples)  # first: a hub may be at its first start beside this
+        if marked and await self._reader.run(lambda rows: rows.one(STARTS)) is None:
+            raise start_lost(self.path, samples)
+
+    async def schema(self) -> Schema:
+        """Which schema the database has.
+
+        Raises: ConfigError: it is no database of ours.
+        """
+
+        def query(rows: Rows) -> tuple[int, int]:
+            return rows.all("PRAGMA application_id")[0][0], rows.all("PRAGMA user_version")[0][0]
+
+        found, version = await self._reader.run(query)
+        if found != CONTROL.application_id:
+            raise ConfigError(f"{self.path} is not a control database of Stardust")
+        return Schema(version, len(migrations(CONTROL)))
+
+    async def audit_rows(self) -> AsyncIterator[AuditRow]:
+        """Rows of every organisation, as they were written, the first one first."""
+        after = -1
+        while found := await self._page(after):
+            for row in found:
+                yield _readable(row)
+            after = found[-1]["rowid"]
+
+    async def _page(self, after: int) -> list[sqlite3.Row]:
+        sql = "SELECT rowid, * FROM audit WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        return await self._reader.run(lambda rows: rows.all(sql, after, _PAGE))
+
+    async def newest_audit(self, limit: int) -> list[AuditRow]:
+        """The newest rows and the refusals between them, in the order in which they were written."""
+        return [_readable(row) for row in reversed(await self._reader.run(lambda rows: listed(rows, limit)))]
+
+    async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
+        """As `LogStore.verify_audit`; then each head of `known` must be there as it was."""
+        return await self._reader.run(lambda rows: verify(rows, keys) or check_heads(rows, known))
+
+    async def audit_heads(self) -> Sequence[AuditHead]:
+        return await self._reader.run(heads)
+
+    async def last_audit_at(self) -> float | None:
+        """As `LogStore.last_audit_at`."""
+        return await self._reader.run(last_at)
+
+    async def first_password_users(self) -> list[str]:
+        """Those who have not changed the password that they were given."""
+        found = await self._reader.run(lambda rows: rows.all("SELECT username FROM account WHERE must_change_password AND NOT disabled"))
+        return [row["username"] for row in found]
+
+    async def nodes_by_units(self, current: int) -> tuple[list[str], list[str]]:
+        """The names of nodes whose unit files are of an earlier edition, and of those that have come and do not say of which theirs are."""
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
+        )
+        states = [(row["name"], units_state(_units(row["identity"]), current)) for row in found]
+        return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
+
+    async def outdated_agents(self, shipped: str) -> list[tuple[str, str]]:
+        """The names of nodes whose Spider is another version than this one, with theirs."""
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT name, agent_version FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
+        )
+        return [(row["name"], row["agent_version"]) for row in found if agent_state(row["agent_version"], shipped) == "outdated"]
+
+    async def node_names(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The names of these nodes, of those that are known."""
+        wanted = set(numbers)
+        found = await self._reader.run(lambda rows: rows.all("SELECT no, name FROM node"))
+        return {row["no"]: row["name"] for row in found if row["no"] in wanted}
+
+    async def names_by_id(self) -> dict[str, str]:
+        """The name of each node by its id."""
+        found = await self._reader.run(lambda rows: rows.all("SELECT id, name FROM node"))
+        return {row["id"]: row["name"] for row in found}
+
+    async def kept_credentials(self) -> list[KeptCredential]:
+        """What is kept of each server's log-in, by the name of its node."""
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                "SELECT coalesce(node.name, secret.record) AS node, secret.field FROM secret LEFT JOIN node ON node.id = secret.record"
+                " WHERE secret.kind = 'credential' ORDER BY 1, 2"
+            )
+        )
+        return [KeptCredential(row["node"], row["field"]) for row in found]
+
+
+def _units(identity: str) -> int:
+    """Of one that cannot be read nobody knows: another check tells of that."""
+    try:
+        return record_from_json(NodeIdentity, identity).units
+    except StoreError:
+        return 0
+
+
+def _readable(row: sqlite3.Row) -> AuditRow:
+    """A row that somebody has broken can still be shown."""
+    try:
+        return to_audit_row(row)
+    except StoreError:
+        return AuditRow(
+            *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
+            {"unreadable": row["detail"]},
+            *(row["prev"], row["hash"]),
+        )
+
+
+async def quick_check(path: Path) -> str:
+    """Read a database file through, however long it takes.
+
+    Returns: `ok`, or the first thing that is wrong.
+    """
+
+    def check() -> str:
+        with opened(path) as db:
+            return str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+
+    try:
+        return await asyncio.to_thread(check)
+    except sqlite3.Error as exc:
+        return translate(exc, path.name).message
+
+
+class DamagedPiece(NamedTuple):
+    """Samples that cannot be read."""
+
+    no: int
+    """The node's."""
+    tier: Tier
+    span: int
+
+
+async def broken_records(path: Path) -> list[DamagedRecord]:
+    """Read every record of either database: no check of SQLite looks into them.
+
+    Raises: ConfigError: the file cannot be read.
+    """
+
+    def look() -> list[DamagedRecord]:
+        with opened(path) as db:
+            return list(damaged_records(db))
+
+    try:
+        return await asyncio.to_thread(look)
+    except sqlite3.Error as exc:
+        raise ConfigError(translate(exc, path.name).message) from exc
+
+
+async def damaged_pieces(path: Path) -> list[DamagedPiece]:
+    """Read through every chunk of a samples database, and the packs that are in none yet: no check of SQLite looks into them.
+
+    Returns: those that cannot be read, each span once; none where this is no samples database of this schema.
+    Raises:  ConfigError: the file cannot be read.
+    """
+
+    def look() -> list[DamagedPiece]:
+        with opened(path) as db:
+            db.row_factory = sqlite3.Row
+            tables = {row["name"] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if not tables.issuperset((*TABLES, "hot", "arrived", "layout")):
+                return []
+            return sorted({*_damaged_chunks(db), *_damaged_packs(db)})
+
+    try:
+        return await asyncio.to_thread(look)
+    except sqlite3.Error as exc:
+        raise ConfigError(translate(exc, path.name).message) from exc
+
+
+def _damaged_chunks(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
+    for tier, table in zip(TIERS, TABLES, strict=True):
+        for place, body in db.execute(f"SELECT place, body FROM {table} ORDER BY place"):  # noqa: S608  a name of our own
+            try:
+                RowChunk(body) if tier is SECONDS else StatChunk(body)
+            except ValueError:
+                chunk = Body(place, body)
+                yield DamagedPiece(chunk.no, tier, chunk.span)
+
+
+def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
+    known: dict[int, dict[bytes, LayoutRow]] = {}
+    for row in db.execute(
+        "SELECT hour, node, layout, coding, body FROM hot UNION ALL SELECT hour, node, layout, coding, body FROM arrived ORDER BY node, hour"
+    ):
+        if row["node"] not in known:
+            known = {row["node"]: layouts(Rows(db), row["node"])}
+        try:
+            read_pack(row, known[row["node"]][row["layout"]])
+        except (StoreError, KeyError):
+            yield DamagedPiece(row["node"], SECONDS, row["hour"])
+
+
+async def copy_database(path: Path, target: Path) -> None:
+    """Write a consistent copy of the database, safe on the disk.
+
+    Raises: ConfigError: the copy could not be written, or is not good.
+    """
+
+    def write() -> None:
+        with opened(path) as db:
+            copy(db, target)
+        sync(target)
+
+    try:
+        await asyncio.to_thread(write)
+    except (sqlite3.Error, OSError) as exc:
+        reason = translate(exc, target.name).message if isinstance(exc, sqlite3.Error) else exc.strerror
+        raise ConfigError(f"no copy could be written to {target}: {reason}") from exc

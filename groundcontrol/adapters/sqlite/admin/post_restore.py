@@ -1,0 +1,82 @@
+"""What holds no more of databases that come back from the past."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final, NamedTuple
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.sessions import unused_epoch
+from groundcontrol.core.scope import Scope
+from groundcontrol.jobs.model import JobError
+
+_ENDS: Final = (
+    ("expired", "('queued')", "the hub was restored from a backup in which this job had not begun; it was not begun again"),
+    (
+        "unknown",
+        "('dispatched', 'accepted', 'running')",
+        "the hub was restored from a backup in which this job was under way; what became of it was not kept",
+    ),
+)
+
+
+LATER_EPOCHS: Final = 1 << 32
+"""How far ahead the next session of a node may be counted: by chance, since the same backup may be restored more than once."""
+
+
+class Settled(NamedTuple):
+    """What was closed."""
+
+    nodes: int
+    """Those that are known again."""
+    jobs: int
+    """Those that were open."""
+    sessions: int
+    """Log-ins that ended."""
+    tokens: int
+    """API tokens that hold, also those that were revoked after the backup."""
+
+
+async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> Settled:
+    """Close what was open: no job of before the backup is begun anew, and everybody logs in again."""
+
+    def command(tx: Tx) -> Settled:
+        jobs = 0
+        ahead = 1 + secrets.randbelow(LATER_EPOCHS)
+        tx.do("UPDATE node_session SET epoch = max(epoch, ?) + ?, hub = NULL", unused_epoch(tx.now), ahead)
+        for state, open_states, why in _ENDS:
+            error = record_to_json(JobError("job.restored", why))
+            jobs += tx.do(
+                f"UPDATE job SET state = ?, error = ?, ended_at = ?, version = version + 1 WHERE state IN {open_states}",  # noqa: S608  # of the constants above
+                *(state, error, tx.now),
+            )
+        sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
+        settled = Settled(
+            tx.all("SELECT count(*) AS n FROM node")[0]["n"],
+            jobs,
+            sessions,
+            tx.all("SELECT count(*) AS n FROM api_token WHERE revoked_at IS NULL AND expires_at > ?", tx.now)[0]["n"],
+        )
+        chain.write(tx, scope, "hub.restore", "", {"made_at": made_at, "jobs": settled.jobs, "sessions": settled.sessions})
+        return settled
+
+    return await writer.run(command)
+
+
+async def open_fences(samples: Writer) -> None:
+    """Let every node write again: its sessions of before are over, and one that began while the backup was made is in the samples alone."""
+    await samples.run(lambda tx: tx.do("UPDATE fence SET epoch = 0 WHERE node != 0"))
+
+
+async def strays(control: Reader, samples: Reader) -> list[int]:
+    """Numbers of nodes of which there are samples, but nothing else: the next node must not inherit them."""
+    nodes = {row["no"] for row in await control.run(lambda rows: rows.all("SELECT no FROM node"))}
+    found = {
+        row["node"]
+        for row in await samples.run(lambda rows: rows.all("SELECT DISTINCT node FROM fence UNION SELECT DISTINCT node FROM boot"))
+    }
+    return sorted(found - nodes - {0})

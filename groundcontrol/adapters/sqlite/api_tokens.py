@@ -1,0 +1,148 @@
+"""API tokens. The token itself is never stored, only its hash."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from groundcontrol.access.model import ApiToken, TokenStanding
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.commit_cache import Fresh
+from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.users import to_grants, to_user
+from groundcontrol.adapters.sqlite.users_admin import RULE, to_rule
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.ids import TokenId, UserId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from spider.clock import Clock
+
+MOST_LIVE: Final = 100
+"""Tokens of one user at a time."""
+_KEEP_S: Final = 30 * 86400.0
+_COLUMNS: Final = (
+    "api_token.id AS token_id, api_token.org AS token_org, account.id AS user_id, account.username, api_token.name, api_token.hash,"
+    " api_token.role AS token_role, api_token.grants AS token_grants, api_token.sensitive, api_token.created_at AS token_made_at,"
+    " api_token.expires_at, api_token.last_used_at, api_token.last_address, api_token.revoked_at"
+)
+"""What `_to_token` reads, under names that no other column of `account` has."""
+_TOKEN: Final = f"SELECT api_token.no, {_COLUMNS} FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S608  # a constant
+_STANDING: Final = (
+    f"SELECT account.*, {_COLUMNS}, {RULE} FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.hash = ?"  # noqa: S608  # a constant
+)
+"""Everything that each request asks, in one statement."""
+_LAST: Final = (1 << 63) - 1
+
+
+class SqliteApiTokens:
+    """`ApiTokenStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._fresh = Fresh[TokenStanding](writer, reader, clock)
+        self._chain = chain
+        self._clock = clock
+
+    async def create_token(self, scope: Scope, token: ApiToken) -> ApiToken:
+        def command(tx: Tx) -> ApiToken:
+            known = tx.one(_TOKEN + "WHERE api_token.id = ?", token.id)
+            if known is not None:
+                if known["hash"] != token.hash:
+                    raise Conflict("this token id was used before")
+                return _to_token(known)
+            owner = tx.one("SELECT no, org FROM account WHERE org = ? AND id = ?", scope.org, token.user_id)
+            if owner is None:
+                raise NotFound("there is no such user")
+            tx.do("DELETE FROM api_token WHERE expires_at < ? OR revoked_at < ?", tx.now - _KEEP_S, tx.now - _KEEP_S)
+            live = tx.all("SELECT 1 FROM api_token WHERE account = ? AND revoked_at IS NULL AND expires_at > ?", owner["no"], tx.now)
+            if len(live) >= MOST_LIVE:
+                raise Conflict(f"one user has at most {MOST_LIVE} tokens: revoke one first")
+            tx.do(
+                "INSERT INTO api_token (org, id, account, name, hash, role, grants, sensitive, created_at, expires_at, last_address)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
+                *(owner["org"], token.id, owner["no"], token.name, token.hash, token.role),
+                *(None if token.grants is None else record_to_json(token.grants), token.sensitive, token.created_at, token.expires_at),
+            )
+            detail = {"name": token.name, "user": token.user_id, "role": token.role, "expires_at": token.expires_at}
+            limits = {"sensitive": token.sensitive, "grants": None if token.grants is None else token.grants._asdict()}
+            self._chain.write(tx, scope, "token.create", token.id, {**detail, **limits})
+            return _to_token(tx.all(_TOKEN + "WHERE api_token.id = ?", token.id)[0])
+
+        return await self._writer.run(command)
+
+    async def tokens(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ApiToken]:
+        size = check_limit(limit)
+        kind = f"tokens:{user or ''}"
+        before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
+        now = self._clock.now()
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                _TOKEN + "WHERE api_token.org = ? AND (? IS NULL OR account.id = ?) AND api_token.revoked_at IS NULL"
+                " AND api_token.expires_at > ? AND api_token.no < ? ORDER BY api_token.no DESC LIMIT ?",
+                *(scope.org, user, user, now, before, size + 1),
+            )
+        )
+        items = [_to_token(row) for row in found[:size]]
+        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def token(self, scope: Scope, token: TokenId) -> ApiToken:
+        now = self._clock.now()
+        row = await self._reader.run(lambda rows: rows.one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token))
+        if row is None or row["revoked_at"] is not None or row["expires_at"] <= now:
+            raise NotFound("there is no such token")
+        return _to_token(row)
+
+    async def token_standing(self, digest: bytes) -> TokenStanding | None:
+        now = self._clock.now()
+        found = await self._fresh.get(_STANDING, digest, _to_standing)
+        if found is None or found.user.disabled or found.token.expires_at <= now:
+            return None
+        return found
+
+    async def revoke_token(self, scope: Scope, token: TokenId) -> None:
+        def command(tx: Tx) -> None:
+            row = tx.one(_TOKEN + "WHERE api_token.org = ? AND api_token.id = ?", scope.org, token)
+            if row is None:
+                raise NotFound("there is no such token")
+            if row["revoked_at"] is None:
+                tx.do("UPDATE api_token SET revoked_at = ? WHERE no = ?", tx.now, row["no"])
+                self._chain.write(tx, scope, "token.revoke", token, {"name": row["name"], "user": row["user_id"]})
+
+        await self._writer.run(command)
+
+    async def touch_token(self, token: TokenId, at: float, address: str) -> None:
+        def command(tx: Tx) -> None:
+            tx.do(
+                "UPDATE api_token SET last_used_at = ?, last_address = ? WHERE id = ? AND coalesce(last_used_at, 0) < ?",
+                *(at, address, token, at),
+            )
+
+        await self._writer.run(command)
+
+
+def _to_standing(row: sqlite3.Row) -> TokenStanding | None:
+    return None if row["revoked_at"] is not None else TokenStanding(_to_token(row), to_user(row), to_rule(row["rule"]))
+
+
+def _to_token(row: sqlite3.Row) -> ApiToken:
+    """Read the columns `_COLUMNS` of a row."""
+    return ApiToken(
+        id=TokenId(row["token_id"]),
+        org=row["token_org"],
+        user_id=UserId(row["user_id"]),
+        username=row["username"],
+        name=row["name"],
+        hash=row["hash"],
+        role=row["token_role"],
+        grants=to_grants(row["token_grants"]),
+        sensitive=bool(row["sensitive"]),
+        created_at=row["token_made_at"],
+        expires_at=row["expires_at"],
+        last_used_at=row["last_used_at"],
+        last_address=row["last_address"],
+    )

@@ -1,0 +1,242 @@
+"""The audit log: one HMAC chain per hub process, each row written in the transaction of the change that it tells of.
+
+A chain is written under one key from its first row to its last, since the secret changes only while no hub runs. Chains of an earlier key
+count only as long as a chain names their very last row: who learned an old key can neither change, lengthen nor add one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.engine.json_codec import decoded, object_from_json, object_or_damage
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.core.audit import AuditHead, AuditRow
+from groundcontrol.core.scope import DEFAULT_ORG, SYSTEM, Scope, node_actor
+from groundcontrol.core.text import is_visible
+from groundcontrol.nodes.model import Session
+
+_START: Final = bytes(32)
+_TEXT_LIMIT: Final = 1000
+_SECRETS: Final = ("password", "passphrase", "secret", "private_key", "token", "sudo", "totp")
+_ANCHOR: Final = "audit.anchor"
+_CLOCK: Final = "clock_accepted"
+_mark: Final = msgspec.json.Decoder(tuple[str, int])
+
+
+def node_scope(session: Session, org: int) -> Scope:
+    """Who acts when a node's message changes something."""
+    return Scope(node_actor(session.node), org)
+
+
+class Chain:
+    """Appends to this process's chain. The first row of a chain names the ends of those before it."""
+
+    def __init__(self, key: bytes, name: str) -> None:
+        self._key = key
+        self._name = name
+
+    def write(
+        self, tx: Tx, scope: Scope, action: str, target: str, detail: Mapping[str, object] | None = None, result: str = "done"
+    ) -> None:
+        """Append one row: `scope` did `action` to `target`."""
+        last = tx.one("SELECT n, hash FROM audit WHERE chain = ? ORDER BY n DESC LIMIT 1", self._name)
+        if last is None:
+            n, prev = 1, self._append(tx, 0, _START, SYSTEM, _ANCHOR, self._name, _other_ends(tx, self._name), "done")
+        else:
+            n, prev = last["n"] + 1, last["hash"]
+        self._append(tx, n, prev, scope, action, target, detail or {}, result)
+
+    def _append(
+        self, tx: Tx, n: int, prev: bytes, scope: Scope, action: str, target: str, detail: Mapping[str, object], result: str
+    ) -> bytes:
+        actor = scope.actor
+        row = (
+            *(self._name, n, scope.org, tx.now, plain(actor.id), plain(actor.name), plain(actor.address)),
+            *(action, plain(target), result, msgspec.json.encode(_clean(detail), order="sorted").decode()),
+        )
+        mac = _mac(self._key, prev, row)
+        tx.do("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", *row, prev, mac)
+        return mac
+
+
+def _mac(key: bytes, prev: bytes, row: Sequence[object]) -> bytes:
+    return hmac.digest(key, prev + msgspec.msgpack.encode(row), hashlib.sha256)
+
+
+def _chains(rows: Rows) -> list[str]:
+    chains: list[str] = []
+    while row := rows.one("SELECT chain FROM audit WHERE chain > ? ORDER BY chain LIMIT 1", chains[-1] if chains else ""):
+        chains.append(row["chain"])
+    return chains
+
+
+def _other_ends(rows: Rows, name: str) -> dict[str, object]:
+    """The last row of each chain that no later chain has anchored at that row yet."""
+    anchored = {(chain, end[0]) for row in rows.all(_ANCHORS) for chain, end in _anchors_of(row).items()}
+    ends: dict[str, object] = {}
+    for chain in _chains(rows):
+        for row in rows.all("SELECT n, hash FROM audit WHERE chain = ? AND chain <> ? ORDER BY n DESC LIMIT 1", chain, name):
+            if (chain, row["n"]) not in anchored:
+                ends[chain] = [row["n"], row["hash"].hex()]
+    return ends
+
+
+_ANCHORS: Final = "SELECT chain, detail FROM audit WHERE n = 0"
+
+
+def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
+    return msgspec.convert(object_from_json(row["detail"]), dict[str, tuple[int, str]])
+
+
+def heads(rows: Rows) -> list[AuditHead]:
+    """The ends that no chain names yet."""
+    ends = msgspec.convert(_other_ends(rows, ""), dict[str, tuple[int, str]])
+    return [AuditHead(chain, n, digest) for chain, (n, digest) in ends.items()]
+
+
+def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
+    """Look for rows that were seen as ends before.
+
+    Args:    known: a head with an empty chain may be of any.
+    Returns: None when all are there as they were; else which one is not.
+    """
+    for head in known:
+        found = rows.all("SELECT chain, hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
+        if not any(row["hash"].hex() == head.hash for row in found):
+            return f"chain {head.chain or '(any)'}: row {head.n}, which was seen as its end, is missing or was altered: the log was cut or rewritten"
+    return None
+
+
+def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
+    """Walk every chain.
+
+    Args:    keys: today's, then those of before the last rotations.
+    Returns: None when all hold; else which row is the first that does not.
+    """
+    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
+        return "every chain: row 0 is missing, and the table of audit rows with it"
+    chains = _chains(rows)
+    if not chains and rows.one("SELECT 1 FROM fact WHERE name = 'first_admin' UNION ALL SELECT 1 FROM account") is not None:
+        return "every chain: row 0 is missing, although this hub was set up"
+    aged: list[str] = []
+    for chain in chains:
+        prev, n = _START, 0
+        first = rows.all("SELECT * FROM audit WHERE chain = ? ORDER BY n LIMIT 1", chain)[0]
+        key = next((key for key in keys if hmac.compare_digest(_mac(key, _START, tuple(first)[:11]), first["hash"])), keys[0])
+        if key != keys[0]:
+            aged.append(chain)
+        while page := rows.all("SELECT * FROM audit WHERE chain = ? AND n >= ? ORDER BY n LIMIT 1000", chain, n):
+            for row in page:
+                values = tuple(row)
+                if row["n"] != n:
+                    return f"chain {chain}: row {n} is missing"
+                if row["prev"] != prev or not hmac.compare_digest(_mac(key, prev, values[:11]), row["hash"]):
+                    return f"chain {chain}: row {n} was altered"
+                prev, n = row["hash"], n + 1
+    return _verify_anchors(rows, aged)
+
+
+def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
+    """Every row that a chain names is there, and of each chain of an earlier key the last row is named."""
+    named_ends: set[tuple[str, int]] = set()
+    for anchor in rows.all(_ANCHORS):
+        for chain, (n, digest) in _anchors_of(anchor).items():
+            named = rows.one("SELECT hash FROM audit WHERE chain = ? AND n = ?", chain, n)
+            if named is None or named["hash"].hex() != digest:
+                return f"chain {chain}: row {n}, which chain {anchor['chain']} names, is missing"
+            named_ends.add((chain, n))
+    for chain in aged:
+        end = rows.all("SELECT max(n) AS n FROM audit WHERE chain = ?", chain)[0]["n"]
+        if (chain, end) not in named_ends:
+            return f"chain {chain}: row {end} was added under a key of before the last rotation"
+    return None
+
+
+def last_at(rows: Rows) -> float | None:
+    """The latest time of any row since the clock was last accepted. Rows are never removed, so those numbered below came before."""
+    mark = rows.one("SELECT value FROM fact WHERE name = ?", _CLOCK)
+    if mark is None:
+        found = rows.all("SELECT max(at) AS at FROM audit")[0]["at"]
+    else:
+        chain, n = decoded(_mark, mark["value"])
+        since = "coalesce((SELECT rowid FROM audit WHERE chain = ? AND n = ?), 0)"
+        found = rows.all(f"SELECT max(at) AS at FROM audit WHERE rowid >= {since}", chain, n)[0]["at"]  # noqa: S608  a constant
+    return None if found is None else float(found)
+
+
+def mark_clock(tx: Tx) -> None:
+    """Let `last_at` begin with the row that was just written."""
+    row = tx.all("SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1")[0]
+    tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
+
+
+_ROWS: Final = "SELECT rowid AS place, 0 AS no, chain, n, at, actor, address, action, target, result, detail, prev, hash FROM audit"
+_REFUSALS: Final = (
+    "SELECT after_audit AS place, no, '' AS chain, no AS n, at, actor, address, action, target, 'refused' AS result,"
+    " CASE count WHEN 1 THEN json_object('why', why) ELSE json_object('why', why, 'count', count, 'last_at', last_at) END AS detail,"
+    " x'' AS prev, x'' AS hash FROM refusal"
+)
+
+
+def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), org: int | None = None) -> list[sqlite3.Row]:
+    """The newest rows of the log and the refusals between them, the last one first.
+
+    Args: before: `place` and `no` of the row that the list goes on after.
+          org: None: those of every organisation.
+    """
+    place, no = before
+    owned, owner = ("", ()) if org is None else (" AND org = ?", (org,))
+    sql = f"{_ROWS} WHERE rowid < ?{owned} ORDER BY rowid DESC LIMIT ?"
+    found = rows.all(sql, min(place + (no > 0), BEHIND_ALL), *owner, limit)
+    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refusal'") is not None:  # a database of before has none
+        sql = f"{_REFUSALS} WHERE (after_audit, no) < (?, ?){owned} ORDER BY after_audit DESC, no DESC LIMIT ?"
+        found += rows.all(sql, place, no, *owner, limit)
+    return sorted(found, key=lambda row: (row["place"], row["no"]), reverse=True)[:limit]
+
+
+def to_audit_row(row: sqlite3.Row) -> AuditRow:
+    """A row as the domain knows it."""
+    return AuditRow(
+        *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
+        object_or_damage(row["detail"]),
+        *(row["prev"], row["hash"]),
+    )
+
+
+def plain(text: str) -> str:
+    """Make a text safe to show on a terminal: what is not printable becomes its escape."""
+    short = text[:_TEXT_LIMIT]
+    return short if is_visible(short) else "".join(c if is_visible(c) else c.encode("unicode_escape").decode() for c in short)
+
+
+def _clean(value: object) -> object:
+    """Detail without secrets and without characters that a terminal obeys."""
+    if isinstance(value, Mapping):
+        return {plain(str(k)): "***" if any(word in str(k).lower() for word in _SECRETS) else _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(item) for item in value]
+    if value is None or isinstance(value, bool | float | int):
+        return value
+    return plain(str(value))
+
+
+__all__ = [
+    "DEFAULT_ORG",
+    "Chain",
+    "check_heads",
+    "heads",
+    "last_at",
+    "listed",
+    "mark_clock",
+    "node_scope",
+    "plain",
+    "to_audit_row",
+    "verify",
+]

@@ -1,0 +1,148 @@
+"""What comes from a node's disk: each record once, whatever was killed on either side while it was on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.node_logs import drop_lines
+from groundcontrol.nodes.model import Session
+from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, SentBefore
+from groundcontrol.samples.model import StoredPack
+from spider.wire.frames import STREAM_LATE, STREAM_LIVE
+
+MAX_GAPS: Final = 2000
+"""Of one node. A further one widens the newest of its family: the count stays exact, the edges do not."""
+MAX_SESSIONS: Final = 1000
+"""Of one node whose marks are remembered, among those that stored anything."""
+MAX_SKIPPED: Final = 1000
+"""Of one node: rows of numbers that were passed over. The oldest go, and what comes under them is taken for known."""
+
+
+def begin_session(tx: Tx, session: Session, boot_no: int) -> None:
+    """Note with which marks a session begins, and with which those before it ended: they are fenced, so nothing moves them any more.
+
+    A session that moved none is forgotten: nothing that it sent is held, which is what is assumed of an unknown one.
+    """
+    before = tx.all(
+        "SELECT mine.epoch, mine.live, mine.backfill, boot.live AS end_live, boot.backfill AS end_backfill"
+        " FROM session_mark AS mine JOIN boot ON boot.no = mine.boot WHERE mine.node = ? AND mine.over = 0 AND mine.epoch < ?",
+        *(session.no, session.epoch),
+    )
+    for row in before:
+        if (row["live"], row["backfill"]) == (row["end_live"], row["end_backfill"]):
+            tx.do("DELETE FROM session_mark WHERE node = ? AND epoch = ?", session.no, row["epoch"])
+        else:
+            tx.do(
+                "UPDATE session_mark SET live = ?, backfill = ?, over = 1 WHERE node = ? AND epoch = ?",
+                *(row["end_live"], row["end_backfill"], session.no, row["epoch"]),
+            )
+    tx.do(
+        "INSERT INTO session_mark (node, epoch, boot, live, backfill)"
+        " SELECT ?, ?, no, live, backfill FROM boot WHERE no = ? ON CONFLICT DO NOTHING",
+        *(session.no, session.epoch, boot_no),
+    )
+    tx.do(
+        "DELETE FROM session_mark WHERE node = ?1 AND epoch <="
+        " (SELECT epoch FROM session_mark WHERE node = ?1 ORDER BY epoch DESC LIMIT 1 OFFSET ?2)",
+        *(session.no, MAX_SESSIONS),
+    )
+
+
+def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) -> list[tuple[int, StoredPack]]:
+    """Count what is not held yet of each journal, by its numbers; gaps are stored at once.
+
+    Numbers rise but for those that were passed over: a file of the node's disk that could not be read, and can be now.
+
+    Returns: the packs to store, each with the number (`boot.no`) of its journal.
+    """
+    by_journal: dict[bytes, list[LatePack | LostRows]] = {}
+    for item in items:
+        by_journal.setdefault(item.journal, []).append(item)
+    fresh: list[tuple[int, StoredPack]] = []
+    for journal, records in by_journal.items():
+        key = b"j" + journal  # a byte longer than the id of a boot
+        tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, key)
+        [row] = tx.all("SELECT no, backfill FROM boot WHERE node = ? AND boot = ?", session.no, key)
+        held: int = row["backfill"]
+        for record in sorted(records, key=lambda record: record.number):
+            if record.number > held:
+                _skip(tx, session.no, row["no"], held + 1, record.number - 1)
+                held = record.number
+            elif not _was_skipped(tx, session.no, row["no"], record.number):
+                continue
+            if record.sent is not None and _is_held(tx, session.no, record.sent):
+                continue
+            if isinstance(record, LostRows):
+                _store_gap(tx, session.no, row["no"], record)
+            elif record.body:
+                times = (record.first_ms, record.last_ms)
+                fresh.append(
+                    (row["no"], StoredPack(session, STREAM_LATE, record.number, record.layout, *times, record.coding, record.body))
+                )
+        tx.do("UPDATE boot SET backfill = ? WHERE no = ?", held, row["no"])
+    return fresh
+
+
+def _skip(tx: Tx, no: int, journal_no: int, first: int, last: int) -> None:
+    """Note that these numbers, both included, were passed over."""
+    if first > last:
+        return
+    tx.do("INSERT INTO skipped (node, journal, first, last) VALUES (?, ?, ?, ?)", no, journal_no, first, last)
+    tx.do(
+        "DELETE FROM skipped WHERE node = ?1 AND (journal, first) IN"
+        " (SELECT journal, first FROM skipped WHERE node = ?1 ORDER BY journal DESC, first DESC LIMIT -1 OFFSET ?2)",
+        *(no, MAX_SKIPPED),
+    )
+
+
+def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
+    """Whether this number was passed over; from now on it was not."""
+    row = tx.one(
+        "SELECT first, last FROM skipped WHERE node = ? AND journal = ? AND first <= ? ORDER BY first DESC LIMIT 1", no, journal_no, number
+    )
+    if row is None or number > int(row["last"]):
+        return False
+    tx.do("DELETE FROM skipped WHERE node = ? AND journal = ? AND first = ?", no, journal_no, row["first"])
+    _skip(tx, no, journal_no, int(row["first"]), number - 1)
+    _skip(tx, no, journal_no, number + 1, int(row["last"]))
+    return True
+
+
+def _is_held(tx: Tx, no: int, sent: SentBefore) -> bool:
+    """Whether the session in which a pack was sent ended with marks that cover it."""
+    row = tx.one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
+    return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])
+
+
+def _store_gap(tx: Tx, no: int, journal_no: int, lost: LostRows) -> None:
+    if int(tx.all("SELECT count(*) AS found FROM gap WHERE node = ?", no)[0]["found"]) >= MAX_GAPS:
+        same = (
+            "SELECT max(no) AS no FROM gap WHERE node = ? AND family = ? AND (samples = 0) = (? = 0)"  # what nobody can count stays apart
+        )
+        newest = tx.one(same, no, lost.family, lost.rows)
+        if newest is not None and newest["no"] is not None:
+            tx.do(
+                "UPDATE gap SET first_ms = min(first_ms, ?), last_ms = max(last_ms, ?), samples = samples + ? WHERE no = ?",
+                *(lost.first_ms, lost.last_ms, lost.rows, newest["no"]),
+            )
+            return
+    tx.do(
+        "INSERT INTO gap (node, boot, family, first_ms, last_ms, samples, why) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        *(no, journal_no, lost.family, lost.first_ms, lost.last_ms, lost.rows, "outage"),
+    )
+
+
+def read_gaps(rows: Rows, no: int, start_ms: int, end_ms: int) -> list[GapRow]:
+    """The gaps of a node that touch [start, end), oldest first."""
+    found = rows.all("SELECT * FROM gap WHERE node = ? AND last_ms >= ? AND first_ms < ? ORDER BY first_ms, no", no, start_ms, end_ms)
+    return [GapRow(row["family"], row["first_ms"], row["last_ms"], row["samples"]) for row in found]
+
+
+def drop_late(tx: Tx, no: int) -> None:
+    """Forget all of a node that was removed."""
+    tx.do("DELETE FROM session_mark WHERE node = ?", no)
+    tx.do("DELETE FROM skipped WHERE node = ?", no)
+    tx.do("DELETE FROM gap WHERE node = ?", no)
+    drop_lines(tx, no)

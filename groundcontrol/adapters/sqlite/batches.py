@@ -1,0 +1,152 @@
+"""Batches: one request, many nodes, a job for each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.grants import admitted, grant_values
+from groundcontrol.adapters.sqlite.job_rows import insert, select, to_job
+from groundcontrol.adapters.sqlite.jobs import SqliteJobs
+from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound
+from groundcontrol.core.ids import BatchId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from groundcontrol.jobs.model import TERMINAL, Batch, Job, NewBatch, Refused, Wish
+
+_NODE: Final = "SELECT no FROM node "
+_COUNTS: Final = (
+    "SELECT job.state, count(*) AS n, max(job.ended_at) AS ended_at FROM job JOIN node ON node.no = job.node WHERE job.batch = ?"
+)
+_SOME_JOB: Final = "EXISTS (SELECT 1 FROM job JOIN node ON node.no = job.node WHERE job.batch = batch.no"
+
+
+class SqliteBatches:
+    """`BatchStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, jobs: SqliteJobs) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._jobs = jobs
+
+    async def create_batch(self, scope: Scope, batch: NewBatch, idempotency_key: str | None) -> Batch:
+        made = digest(sorted(batch.nodes), batch.wish, *([] if batch.plans_of is None else [batch.plans_of]))
+
+        def command(tx: Tx) -> Batch:
+            first = _first(tx, scope, batch.id, idempotency_key)
+            if first is not None:
+                if first["made"] == made:
+                    return _to_batch(tx, scope, first)
+                raise IdempotencyMismatch("this idempotency key was used for another request")
+            tx.do(
+                "INSERT INTO batch (org, id, actor, idempotency_key, wish, refused, created_by, created_at, made)"
+                " VALUES (?, ?, ?, ?, ?, '[]', ?, ?, ?)",
+                *(scope.org, batch.id, scope.actor.id, idempotency_key, record_to_json(batch.wish)),
+                *(scope.actor.name, batch.created_at, made),
+            )
+            no: int = tx.all("SELECT no FROM batch WHERE id = ?", batch.id)[0]["no"]
+            detail = {"nodes": len(batch.nodes), "jobs": len(batch.jobs), **batch.wish._asdict()}
+            self._chain.write(tx, scope, "batch.create", batch.id, detail)
+            refused = list(batch.refused)
+            for job in batch.jobs:
+                node = tx.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
+                if node is None:
+                    refused.append(Refused(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
+                    continue
+                insert(tx, scope, job, node["no"], batch=no)
+                self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.wish._asdict()})
+            tx.do("UPDATE batch SET refused = ? WHERE no = ?", records_to_json(refused), no)
+            return _to_batch(tx, scope, _load_for(tx, scope, batch.id))
+
+        return await self._writer.run(command)
+
+    async def batch(self, scope: Scope, batch: BatchId) -> Batch:
+        return await self._reader.run(lambda rows: _to_batch(rows, scope, _load_for(rows, scope, batch)))
+
+    async def batches(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Batch]:
+        size = check_limit(limit)
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "batches", scope.org, int)[0]
+
+        def query(rows: Rows) -> Page[Batch]:
+            found = rows.all(
+                f"SELECT * FROM batch WHERE org = ? AND no < ? AND {_shown(scope)} ORDER BY no DESC LIMIT ?",  # noqa: S608  # made of constants
+                *(scope.org, before, *_shown_values(scope), size + 1),
+            )
+            items = [_to_batch(rows, scope, row) for row in found[:size]]
+            return Page(items, make_cursor("batches", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+        return await self._reader.run(query)
+
+    async def jobs_of(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
+        return await self._reader.run(lambda rows: [to_job(row) for row in _jobs(rows, scope, _load_for(rows, scope, batch)["no"])])
+
+    async def stop_batch(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
+        def command(tx: Tx) -> list[Job]:
+            going = [row for row in _jobs(tx, scope, _load_for(tx, scope, batch)["no"]) if row["state"] not in TERMINAL]
+            return [self._jobs.stop_in(tx, scope, row) for row in going]
+
+        return await self._writer.run(command)
+
+
+def _shown(scope: Scope) -> str:
+    """What a caller may know of: every batch, or their own and those with a node that they are granted. Values: `_shown_values`."""
+    return f"(? OR actor = ? OR {_SOME_JOB}{admitted(scope)}))"
+
+
+def _shown_values(scope: Scope) -> list[Value]:
+    return [not scope.grants, scope.actor.id, *grant_values(scope)]
+
+
+def _load_for(rows: Rows, scope: Scope, batch: BatchId) -> sqlite3.Row:
+    found = rows.one(
+        f"SELECT * FROM batch WHERE id = ? AND org = ? AND {_shown(scope)}",  # noqa: S608  # made of constants
+        *(batch, scope.org, *_shown_values(scope)),
+    )
+    if found is None:
+        raise NotFound(f"there is no batch {batch}")
+    return found
+
+
+def _jobs(rows: Rows, scope: Scope, no: int) -> list[sqlite3.Row]:
+    return select(rows, "WHERE job.batch = ?" + admitted(scope) + " ORDER BY job.no", no, *grant_values(scope))
+
+
+def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None) -> sqlite3.Row | None:
+    """What this request, or an earlier one with the same key, has made already."""
+    if idempotency_key is not None:
+        found = rows.one(
+            "SELECT * FROM batch WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key
+        )
+        if found is not None:
+            return found
+    found = rows.one("SELECT * FROM batch WHERE id = ?", batch)
+    if found is not None and (found["org"], found["actor"], found["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
+        raise Conflict(f"the batch id {batch} was used before")
+    return found
+
+
+def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
+    states = rows.all(
+        _COUNTS + admitted(scope) + " GROUP BY job.state",
+        *(row["no"], *grant_values(scope)),
+    )
+    over = all(state["state"] in TERMINAL for state in states)
+    told = not scope.grants or row["actor"] == scope.actor.id
+    return Batch(
+        id=BatchId(row["id"]),
+        org=row["org"],
+        wish=record_from_json(Wish, row["wish"]),
+        refused=records_from_json(Refused, row["refused"]) if told else (),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        counts={state["state"]: state["n"] for state in states},
+        ended_at=max((state["ended_at"] or row["created_at"] for state in states), default=row["created_at"]) if over else None,
+    )

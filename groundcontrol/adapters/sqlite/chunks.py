@@ -1,0 +1,180 @@
+"""Where chunks lie: one table for each tier, by node, span, family and part (`migrations/0005_history`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.core.errors import StoreError
+from groundcontrol.samples.tiers import TIERS, Tier
+
+TABLES: Final = tuple(f"chunk_{tier.name}" for tier in TIERS)
+"""By the tier's number."""
+
+_NODE_SHIFT: Final = 40
+_SPAN_SHIFT: Final = 19
+_FAMILY_SHIFT: Final = 12
+_MOST_SPANS: Final = 1 << (_NODE_SHIFT - _SPAN_SHIFT)
+_MOST_FAMILIES: Final = 1 << (_SPAN_SHIFT - _FAMILY_SHIFT)
+_MOST_PARTS: Final = 1 << _FAMILY_SHIFT
+LAST_SPAN: Final = _MOST_SPANS - 1
+_PAGE: Final = 8
+"""Chunks that a walk holds at once."""
+
+
+class SpanFull(Exception):
+    """A span lies in as many parts as it can: they have to be merged before another one comes."""
+
+
+class Body(NamedTuple):
+    """A stored chunk."""
+
+    place: int
+    body: bytes
+
+    @property
+    def no(self) -> int:
+        """The node's number."""
+        return self.place >> _NODE_SHIFT
+
+    @property
+    def span(self) -> int:
+        return (self.place >> _SPAN_SHIFT) % _MOST_SPANS
+
+    @property
+    def family(self) -> int:
+        return (self.place >> _FAMILY_SHIFT) % _MOST_FAMILIES
+
+
+def place_of(no: int, span: int, family: int = 0) -> int:
+    """The first place of a node's span (and family); of a span that is later than any can be, the end of the node."""
+    return (no << _NODE_SHIFT) + (min(span, _MOST_SPANS) << _SPAN_SHIFT) + (family << _FAMILY_SHIFT)
+
+
+def after_span(no: int, span: int) -> int:
+    """The first place behind a node's span."""
+    return place_of(no, span + 1)
+
+
+def families(rows: Rows, names: Iterable[str]) -> dict[int, str]:
+    """The numbers of these families, as far as anything of them was ever kept."""
+    wanted = set(names)
+    return {row["no"]: row["name"] for row in rows.all("SELECT no, name FROM family") if row["name"] in wanted}
+
+
+def family_no(tx: Tx, name: str) -> int:
+    """The number of a family, which is given out for ever.
+
+    Raises: StoreError: there are too many.
+    """
+    row = tx.one("SELECT no FROM family WHERE name = ?", name)
+    if row is None:
+        row = tx.all("INSERT INTO family (name) VALUES (?) RETURNING no", name)[0]
+    if row["no"] >= _MOST_FAMILIES:
+        raise StoreError("there are more families of samples than a place can name")
+    return int(row["no"])
+
+
+def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wanted: Sequence[int]) -> Iterator[Body]:
+    """The node's chunks of these families in a range of spans, both ends included; a few in memory at a time."""
+    marks = ", ".join("?" * len(wanted))
+    sql = (
+        f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES}"  # noqa: S608  numbers of our own
+        f" IN ({marks}) ORDER BY place LIMIT {_PAGE}"
+    )
+    at, end = place_of(no, first_span), after_span(no, last_span)
+    while wanted:
+        found = rows.all(sql, at, end, *wanted)
+        for row in found:
+            yield Body(row["place"], row["body"])
+        if len(found) < _PAGE:
+            return
+        at = found[-1]["place"] + 1
+
+
+def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) -> int | None:
+    """The first span from `first_span` to `last_span` of which the node has a chunk."""
+    sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608  a name of our own
+    row = rows.one(sql, place_of(no, first_span), after_span(no, last_span))
+    return None if row is None else Body(row["place"], b"").span
+
+
+def newest(rows: Rows, no: int, family: int) -> list[Body]:
+    """All parts of the newest hour of a family."""
+    table = TABLES[0]
+    last = rows.one(
+        f"SELECT place FROM {table} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES} = ?"  # noqa: S608
+        " ORDER BY place DESC LIMIT 1",
+        *(place_of(no, 0), place_of(no + 1, 0), family),
+    )
+    return [] if last is None else parts(rows, TIERS[0], no, Body(last["place"], b"").span, family)
+
+
+def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, int]]:
+    """Bytes and samples of the newest chunks of a node that are as they will stay: not of its newest span, which still grows, nor of one whose
+    parts are not merged. Those are several times as large for what they hold.
+    """
+    due = {(row["span"], row["family"]) for row in rows.all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
+    table, begin, end = TABLES[tier.no], place_of(no, 0), place_of(no + 1, 0)
+    last = rows.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", begin, end)[0]["place"]  # noqa: S608
+    if last is None:
+        return []
+    sql = f"SELECT place, length(body) AS length, samples FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
+    found = rows.all(sql, begin, place_of(no, Body(last, b"").span), most + len(due))
+    whole = [row for row in found if (Body(row["place"], b"").span, Body(row["place"], b"").family) not in due]
+    return [(row["length"], row["samples"]) for row in whole[:most]]
+
+
+def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[Body]:
+    """All parts of a span of a family, the first one first."""
+    first = place_of(no, span, family)
+    sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
+    return [Body(row["place"], row["body"]) for row in rows.all(sql, first, first + _MOST_PARTS)]
+
+
+def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, body: bytes) -> None:
+    """Put a chunk beside what the span has; what lies in several parts is noted as due.
+
+    Raises: SpanFull: there is no room for another part before they are merged.
+    """
+    first = place_of(no, span, family)
+    table = TABLES[tier.no]
+    last = tx.all(f"SELECT max(place) AS place FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["place"]  # noqa: S608
+    place = first if last is None else last + 1
+    if place == first + _MOST_PARTS:
+        raise SpanFull
+    tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", place, samples, body)  # noqa: S608  a name of our own
+    if last is not None:
+        tx.do(
+            "INSERT INTO due VALUES (?, ?, ?, ?, 2, ?) ON CONFLICT DO UPDATE SET parts = parts + 1, since = excluded.since",
+            *(tier.no, no, span, family, tx.now),
+        )
+
+
+def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequence[int], samples: int, body: bytes) -> bool:
+    """Put one chunk in the place of these.
+
+    Returns: False: one of them is not there any more, so nothing may be kept of this.
+    """
+    table = TABLES[tier.no]
+    for place in old:
+        if tx.do(f"DELETE FROM {table} WHERE place = ?", place) != 1:  # noqa: S608  a name of our own
+            return False
+    tx.do(f"INSERT INTO {table} VALUES (?, ?, ?)", old[0], samples, body)  # noqa: S608  a name of our own
+    first = place_of(no, span, family)
+    left = tx.all(f"SELECT count(*) AS n FROM {table} WHERE place >= ? AND place < ?", first, first + _MOST_PARTS)[0]["n"]  # noqa: S608
+    if left > 1:
+        tx.do("UPDATE due SET parts = ? WHERE tier = ? AND node = ? AND span = ? AND family = ?", left, tier.no, no, span, family)
+    else:
+        tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", tier.no, no, span, family)
+    return True
+
+
+def remove(tx: Tx, tier: Tier, no: int, first: int | None, end: int | None, most: int) -> int:
+    """Remove at most `most` chunks of a node in spans from `first` on, before `end`. Returns: how many."""
+    table = TABLES[tier.no]
+    low = place_of(no, 0 if first is None else min(first, _MOST_SPANS - 1))
+    high = place_of(no + 1, 0) if end is None else place_of(no, 0) + (max(0, min(end, _MOST_SPANS)) << _SPAN_SHIFT)
+    sql = f"DELETE FROM {table} WHERE place IN (SELECT place FROM {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?)"  # noqa: S608
+    return tx.do(sql, low, high, most)

@@ -1,0 +1,356 @@
+"""The two database files of a hub, opened: the composition of everything in this folder."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from groundcontrol.adapters.sqlite.admin.atomic_replace import finish
+from groundcontrol.adapters.sqlite.admin.backup import samples_beside
+from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
+    CONTROL,
+    SAMPLES,
+    STARTS,
+    Kind,
+    bring_up,
+    check_not_lost,
+    check_samples_not_lost,
+    damaged,
+    is_blank,
+    is_marked,
+    make,
+    migrations,
+    size,
+    start_lost,
+    suspect,
+)
+from groundcontrol.adapters.sqlite.admin.post_restore import Settled, open_fences, settle, strays
+from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.batches import SqliteBatches
+from groundcontrol.adapters.sqlite.deployments import SqliteDeployments
+from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
+from groundcontrol.adapters.sqlite.engine.data_files import FolderLock, check_names, lock_folders, make_private_file, make_private_folder
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import CLOSE_LIMIT_S, Writer, WriterStats
+from groundcontrol.adapters.sqlite.events import SqliteLog
+from groundcontrol.adapters.sqlite.invites import SqliteInvites
+from groundcontrol.adapters.sqlite.jobs import SqliteJobs
+from groundcontrol.adapters.sqlite.node_logs import SqliteJournal
+from groundcontrol.adapters.sqlite.node_tables import SqliteFacts
+from groundcontrol.adapters.sqlite.nodes import SqliteNodes
+from groundcontrol.adapters.sqlite.preferences import SqlitePreferences
+from groundcontrol.adapters.sqlite.recovery_key import SqliteRecovery
+from groundcontrol.adapters.sqlite.retention_setting import SqliteRetention
+from groundcontrol.adapters.sqlite.samples import SqliteMetrics
+from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
+from groundcontrol.adapters.sqlite.secrets import Keyring, SqliteSecrets
+from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
+from groundcontrol.adapters.sqlite.users import SqliteUsers
+from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
+from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
+from groundcontrol.core.scope import Scope
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+CONTROL_NAME: Final = "stardust.db"
+_OLDEST: Final = (3, 37, 0)
+"""STRICT tables."""
+URGENT: Final = 1
+"""Connections for what nobody may hold up: each query there is a look-up of a few rows."""
+_LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
+"""Of a hub that has had both databases open, once."""
+
+
+class _File:
+    """One database file: its one writing connection, and those that read.
+
+    `urgent` is for what nobody may hold up: log-ins, rights, the health of the hub and the openings of nodes. Samples have none of these, so
+    that it is the same reader there.
+    """
+
+    def __init__(self, path: Path, writer: Writer, reader: Reader, urgent: Reader) -> None:
+        self.path = path
+        self.writer = writer
+        self.reader = reader
+        self.urgent = urgent
+
+    @classmethod
+    async def open(cls, path: Path, kind: Kind, clock: Clock) -> _File:
+        await asyncio.to_thread(make_private_file, path)
+        thread: Thread | None = None
+        reader: Reader | None = None
+        try:
+            await asyncio.to_thread(_make_if_blank, path, kind)
+            left = kind.wipe and size(path.with_name(path.name + "-wal")) > 0
+            thread = await open_thread(path, page_size=kind.page_size, wipe=kind.wipe)
+            await thread.run(lambda db: bring_up(db, path, kind, migrations(kind)))
+            reader = await Reader.open(path)
+            urgent = await Reader.open(path, URGENT) if kind is CONTROL else reader
+        except BaseException as exc:
+            if reader is not None:
+                await reader.close()
+            if thread is not None:
+                await thread.close()
+            if isinstance(exc, sqlite3.Error):
+                raise _refusal(path, translate(exc, path.name)) from exc
+            if isinstance(exc, StoreError):
+                raise _refusal(path, exc) from exc
+            raise
+        return cls(path, Writer(thread, path.name, clock, shredding=left), reader, urgent)
+
+    async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
+        """Returns: False: its disk hangs, and the writing thread with it."""
+        idle = await asyncio.gather(*(reader.close() for reader in {self.reader, self.urgent}))
+        if not await self.writer.close(fold=all(idle), limit_s=limit_s):
+            return False
+        if self.reader.damaged or self.urgent.damaged or self.writer.damaged:
+            await asyncio.to_thread(suspect, self.path)
+        return True
+
+
+def _make_if_blank(path: Path, kind: Kind) -> None:
+    if is_blank(path):
+        try:
+            make(path, kind)
+        except OSError as exc:
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StoreFull(f"no space is left for the database {path.name}") from exc
+            raise ConfigError(f"the database {path} cannot be made: {exc.strerror}") from exc
+
+
+class Database:
+    """An opened data folder. `secrets` serves before the keys are known; `store` gives the rest."""
+
+    def __init__(self, locks: list[FolderLock], control: _File, samples: _File, clock: Clock) -> None:
+        self._locks = locks
+        self._control = control
+        self._samples = samples
+        self._clock = clock
+        self.secrets = Keyring(control.writer, control.reader)
+
+    async def store(self, *, audit_key: bytes, chain: str, earlier_audit_keys: Sequence[bytes] = ()) -> Store:
+        """All stores of this hub; finishes what an earlier process of this folder left half done.
+
+        Args: chain: names this process's audit chain (its hub id). earlier_audit_keys: rows from before rotations verify with these.
+        """
+        writer, reader, urgent = self._control.writer, self._control.reader, self._control.urgent
+        audit = Chain(audit_key, chain)
+        metrics = SqliteMetrics(self._samples.writer, self._samples.reader)
+        nodes = SqliteNodes(writer, reader, urgent, audit, metrics, self._clock)
+        jobs = SqliteJobs(writer, reader, urgent, audit)
+        await nodes.sweep()
+        return Store(
+            hubs=SqliteHubs(writer),
+            sessions=SqliteSessions(writer, urgent, audit, self._clock),
+            nodes=nodes,
+            facts=SqliteFacts(writer, reader),
+            metrics=metrics,
+            journal=SqliteJournal(self._samples.writer, self._samples.reader),
+            jobs=jobs,
+            batches=SqliteBatches(writer, reader, audit, jobs),
+            deployments=SqliteDeployments(writer, reader, audit),
+            secrets=SqliteSecrets(writer, reader, audit),
+            users=SqliteUsers(writer, urgent, audit, self._clock),
+            log=SqliteLog(writer, reader, audit, (audit_key, *earlier_audit_keys)),
+            people=SqlitePeople(writer, urgent, audit, self._clock),
+            preferences=SqlitePreferences(writer, reader, audit),
+            factors=SqliteFactors(writer, audit),
+            tokens=SqliteApiTokens(writer, urgent, audit, self._clock),
+            retention=SqliteRetention(writer, reader, audit),
+            recovery=SqliteRecovery(writer, reader, audit),
+            invites=SqliteInvites(writer, reader, audit),
+        )
+
+    async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> Settled:
+        """Close what holds no more of a backup of that time, before a hub runs on it."""
+        for no in await strays(self._control.reader, self._samples.reader):
+            await store.metrics.drop_node(no)
+        await open_fences(self._samples.writer)
+        return await settle(self._control.writer, Chain(audit_key, chain), scope, made_at)
+
+    @property
+    def stats(self) -> dict[str, WriterStats]:
+        """What the writers have done, by file name."""
+        return {file.path.name: file.writer.stats for file in (self._control, self._samples)}
+
+    @property
+    def broken(self) -> bool:
+        """An input/output error was seen: nothing is acknowledged any more; end the process and start anew."""
+        return any(file.writer.broken or file.reader.broken or file.urgent.broken for file in (self._control, self._samples))
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why the last writing was refused (StoreFull, StoreReadOnly …), or that none comes to an end (StoreBusy); None = all is well."""
+        if self.broken:
+            return StoreDown("the database failed and was given up; the hub must start again")
+        writers = (self._control.writer, self._samples.writer)
+        return next((found for writer in writers if (found := writer.stall or writer.trouble)), None)
+
+    async def probe(self) -> StoreError | None:
+        """Try to commit something in both files, so that a full disk is noticed, and noticed to be over, without other traffic.
+
+        Returns: what stands in the way, or None.
+        """
+        for file, command in ((self._control, _touch_control), (self._samples, _touch_samples)):
+            try:
+                await file.writer.run(command)
+            except StoreError as exc:
+                return exc
+        return self.trouble
+
+    async def shrink(self) -> None:
+        """Give back the memory of pages that were read or written before.
+
+        Each connection keeps them until its share is full. Where little happens that takes hours, in which the hub seems to grow.
+        """
+        for file in (self._control, self._samples):
+            try:
+                await file.writer.shrink()
+                for reader in {file.reader, file.urgent}:
+                    await reader.shrink()
+            except sqlite3.Error as exc:
+                raise translate(exc, file.path.name) from exc
+
+    async def last_probe(self) -> float | None:
+        """When something was last tried to be committed, by the wall clock of that time."""
+        row = await self._control.reader.run(lambda rows: rows.one("SELECT value FROM fact WHERE name = 'probed_at'"))
+        return None if row is None else float(row["value"])
+
+    async def latest(self) -> float | None:
+        """The latest time that the wall clock ever showed to a hub on this database."""
+        row = await self._control.reader.run(lambda rows: rows.one(_LATEST))
+        return None if row is None else float(row["value"])
+
+    async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
+        """Finish what waits and let the folder go.
+
+        Returns: False: a disk hangs. A thread still writes, so the folder stays locked for as long as the process is there.
+        """
+        closed = False
+        try:
+            closed = all(await asyncio.gather(self._control.close(limit_s), self._samples.close(limit_s)))
+        finally:
+            if closed:
+                for lock in self._locks:
+                    lock.release()
+        return closed
+
+
+def _touch_control(tx: Tx) -> None:
+    tx.do("INSERT OR REPLACE INTO fact VALUES ('probed_at', ?)", tx.now)
+    _note_latest(tx)
+
+
+def _note_latest(tx: Tx) -> None:
+    """The latest that the wall clock ever showed here, so that one which was set back is known as such after any number of starts."""
+    before = tx.one(_LATEST)
+    tx.do("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
+
+
+def _touch_samples(tx: Tx) -> None:
+    tx.do("INSERT OR REPLACE INTO fence VALUES (0, ?)", int(tx.now))
+
+
+def _forget_dead_hubs(tx: Tx) -> None:
+    """The folder's lock proves that no hub of before is alive."""
+    tx.do("DELETE FROM hub")
+    tx.do("UPDATE lease SET until = 0")
+    _note_latest(tx)
+
+
+def _count_past(highest: int) -> Callable[[Tx], int]:
+    """Give no node a number that the samples have: they would be its past, and where one was removed they take nothing under it any more.
+    A control database that lost its newest changes counts from further back. Returns: how many numbers it knew nothing of.
+    """
+
+    def command(tx: Tx) -> int:
+        row = tx.one("SELECT seq FROM sqlite_sequence WHERE name = 'node'")
+        last = 0 if row is None else int(row["seq"])
+        if last >= highest:
+            return 0
+        if row is None:
+            tx.do("INSERT INTO sqlite_sequence VALUES ('node', ?)", highest)
+        else:
+            tx.do("UPDATE sqlite_sequence SET seq = ? WHERE name = 'node'", highest)
+        return highest - last
+
+    return command
+
+
+def _mark(tx: Tx) -> None:
+    """That a hub has noted its start in the control database (`is_marked`)."""
+    if tx.one("SELECT 1 FROM fence WHERE node = 0") is None:
+        _touch_samples(tx)
+        tx.shredding = True  # folded in at once: somebody who removes one log removes the other, too
+
+
+async def open_database(
+    data_dir: Path, *, clock: Clock, control: Path | None = None, meanwhile: Callable[[Keyring], Awaitable[None]] | None = None
+) -> Database:
+    """Open the data folder, or make it.
+
+    Args:   control: the control database, if it is not `stardust.db` in the folder; the samples stand beside it.
+            meanwhile: what can be done as soon as the control database is open, while that of the samples is read through.
+    Raises: ConfigError: in one line why the hub must not start on it. StoreError: it cannot start on it now, and may later.
+            What `meanwhile` raises.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST:
+        raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 is needed")
+    path = data_dir / CONTROL_NAME if control is None else control
+    await asyncio.to_thread(make_private_folder, data_dir)
+    await asyncio.to_thread(check_names, path, samples_beside(path))
+    locks = await asyncio.to_thread(lock_folders, data_dir, path.parent)
+    opened: list[_File] = []
+    try:
+        await asyncio.to_thread(finish, path)
+        await asyncio.to_thread(check_not_lost, path, samples_beside(path))
+        is_new = is_blank(path)
+        opened.append(await _File.open(path, CONTROL, clock))
+        if await opened[0].reader.run(lambda rows: rows.one(_LATEST)) is not None:
+            await asyncio.to_thread(check_samples_not_lost, samples_beside(path))
+        elif await opened[0].reader.run(lambda rows: rows.one(STARTS)) is None and await asyncio.to_thread(is_marked, samples_beside(path)):
+            raise start_lost(path, samples_beside(path))
+        if not is_new and not size(samples_beside(path)):
+            event(log, "samples_begun_anew", logging.WARNING, means="there was no file of samples")
+        samples = _File.open(samples_beside(path), SAMPLES, clock)
+        beside = () if meanwhile is None else (meanwhile(Keyring(opened[0].writer, opened[0].reader)),)
+        done = await asyncio.gather(samples, *beside, return_exceptions=True)
+        opened += [one for one in done if isinstance(one, _File)]
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+        await opened[0].writer.run(_forget_dead_hubs)
+        await opened[1].writer.run(_mark)
+        [numbered] = await opened[1].reader.run(lambda rows: rows.all("SELECT max(node) AS highest FROM fence"))
+        if unknown := await opened[0].writer.run(_count_past(numbered["highest"])):
+            event(
+                log, "nodes_unknown", logging.WARNING, count=unknown, means="samples of nodes that the control database lost or never had"
+            )
+    except BaseException as exc:
+        for file in opened:
+            await file.close()
+        for lock in locks:
+            lock.release()
+        if isinstance(exc, StoreError):
+            raise _refusal(path, exc) from exc
+        raise
+    return Database(locks, opened[0], opened[1], clock)
+
+
+def _refusal(path: Path, error: StoreError) -> StoreError | ConfigError:
+    """What passes by itself (no room, a lock, a disk that failed once) is worth another start; the rest is for a human."""
+    if is_damage(error):
+        return damaged(path)
+    if isinstance(error, StoreFull | StoreBusy) or str(error.detail.get("sqlite", "")).startswith("SQLITE_IOERR"):
+        return error
+    return ConfigError(f"the database {path} cannot be opened: {error.message}")

@@ -1,0 +1,232 @@
+"""Deployments: made once, changed by compare-and-set on their version."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.id_ranges import first_id, of_old
+from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, records_from_json, records_to_json
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.grants import NO_SUCH_NODE, grant_values, of_granted
+from groundcontrol.adapters.sqlite.reauthorize import may_still_deploy
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
+from groundcontrol.core.ids import DeploymentId, NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.model import Deployment, DeploymentError, HostKey, Step, Wishes
+
+_DEPLOYMENT: Final = "SELECT * FROM deployment "
+_EXPIRE_AT_ONCE: Final = 200
+_EXPIRED: Final = (
+    f"{of_old('deployment')} WHERE old.state NOT IN ('running', 'awaiting_host_key') AND coalesce(old.ended_at, old.created_at) < ?"  # noqa: S608  words of our own
+    " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
+    " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
+)
+"""Beside a `max` SQLite gives the columns of the row that has it."""
+
+
+class SqliteDeployments:
+    """`DeploymentStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
+        """What makes two requests equal: kind, address, user, name, and for all but installations the node."""
+        return (await self._create(scope, [deployment], idempotency_key))[0]
+
+    async def create_deployments(
+        self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
+    ) -> Sequence[Deployment]:
+        """The key stands with the first of them, and with it what all were asked for; the others are found by the batch."""
+        return await self._create(scope, deployments, idempotency_key)
+
+    async def _create(self, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
+        head = wanted[0]
+        made = digest(scope.org, *([] if head.batch is None else ["many"]), *(part for one in wanted for part in _asked(one)))
+
+        def command(tx: Tx) -> Sequence[Deployment]:
+            first = _first(tx, scope, head.id, idempotency_key)
+            if first is not None:
+                if first["made"] != made:
+                    raise IdempotencyMismatch("this idempotency key was used for another deployment")
+                if head.batch is None:
+                    return [_to_deployment(first)]
+                return [
+                    _to_deployment(row)
+                    for row in tx.all(_DEPLOYMENT + "WHERE org = ? AND batch = ? ORDER BY no", scope.org, first["batch"])
+                ]
+            for one in wanted:
+                tx.do(
+                    "INSERT INTO deployment (org, id, actor, idempotency_key, kind, created_by, created_at, version, made, batch, state,"
+                    " node_id, host, port, username, name, host_key, steps, error, ended_at, wishes, host_key_confirmed)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    *(
+                        scope.org,
+                        one.id,
+                        scope.actor.id,
+                        idempotency_key if one is head else None,
+                        one.kind,
+                        one.created_by,
+                        one.created_at,
+                    ),
+                    *(one.version, made if one is head else digest(scope.org, *_asked(one)), one.batch, *_columns(one)),
+                )
+                detail = {"kind": one.kind, "host": one.host, "port": one.port, "username": one.username, "node": one.node_id}
+                if one.batch is not None:
+                    detail["batch"] = one.batch
+                self._chain.write(tx, scope, "deployment.create", one.id, detail)
+            return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
+
+        return await self._writer.run(command)
+
+    async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
+        row = await self._reader.run(lambda rows: _of_key(rows, scope, idempotency_key))
+        return None if row is None else _to_deployment(row)
+
+    async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment:
+        return _to_deployment(await self._reader.run(lambda rows: _load(rows, scope, deployment)))
+
+    async def deployments(self, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
+        size = check_limit(limit)
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, "deployments", scope.org, int)[0]
+        granted, values = _granted(scope)
+        one: list[Value] = [] if batch is None else [batch]
+        where = "WHERE org = ? AND no < ?" + (" AND batch = ?" if one else "") + granted + " ORDER BY no DESC LIMIT ?"
+        found = await self._reader.run(lambda rows: rows.all(_DEPLOYMENT + where, scope.org, before, *one, *values, size + 1))
+        items = [_to_deployment(row) for row in found[:size]]
+        return Page(items, make_cursor("deployments", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
+        def command(tx: Tx) -> Deployment:
+            row = _load(tx, scope, deployment.id)
+            known, after = _to_deployment(row), deployment._replace(version=deployment.version + 1)
+            if known == after:
+                return known
+            if known.version != deployment.version:
+                raise Conflict(f"deployment {deployment.id} has changed meanwhile", version=known.version)
+            tx.do(
+                "UPDATE deployment SET version = version + 1, state = ?, node_id = ?, host = ?, port = ?, username = ?, name = ?,"
+                " host_key = ?, steps = ?, error = ?, ended_at = ?, wishes = ?, host_key_confirmed = ? WHERE no = ?",
+                *(*_columns(deployment), row["no"]),
+            )
+            if audit is not None:
+                by = scope._replace(actor=audit.actor)
+                self._chain.write(tx, by, audit.action, audit.target, audit.detail, audit.result)
+            elif known.state != deployment.state:
+                code = deployment.error.code if deployment.error else None
+                self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, {"from": known.state, "error": code})
+            return _to_deployment(_load(tx, scope, deployment.id))
+
+        return await self._writer.run(command)
+
+    async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
+        return await self._reader.run(lambda rows: may_still_deploy(rows, scope.actor.id, deployment, ordered_at, now))
+
+    async def unfinished_deployments(self) -> Sequence[Deployment]:
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT * FROM deployment WHERE state IN ('running', 'awaiting_host_key') ORDER BY id")
+        )
+        left = []
+        for row in found:
+            with contextlib.suppress(StoreError):  # damaged: the hub has to start all the same, and the doctor tells of it
+                left.append(_to_deployment(row))
+        return left
+
+    async def expire(self, before: float) -> int:
+        sql = f"DELETE FROM deployment WHERE no IN ({_EXPIRED})"  # noqa: S608  words of our own
+        return await self._writer.run(lambda tx: tx.do(sql, first_id(before), before, _EXPIRE_AT_ONCE))
+
+
+def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> sqlite3.Row | None:
+    if idempotency_key is not None:
+        first = _of_key(rows, scope, idempotency_key)
+        if first is not None:
+            return first
+    same = rows.one("SELECT * FROM deployment WHERE id = ?", deployment)
+    if same is not None and (same["org"], same["actor"], same["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
+        raise Conflict(f"the deployment id {deployment} was used before")
+    return same
+
+
+def _of_key(rows: Rows, scope: Scope, idempotency_key: str) -> sqlite3.Row | None:
+    return rows.one(_DEPLOYMENT + "WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key)
+
+
+def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
+    granted, values = _granted(scope)
+    row = rows.one(_DEPLOYMENT + "WHERE org = ? AND id = ?" + granted, scope.org, deployment, *values)
+    if row is None:
+        raise NotFound(f"there is no deployment {deployment}")
+    return row
+
+
+def _granted(scope: Scope) -> tuple[str, list[Value]]:
+    """Who is limited to some nodes sees the deployments of these, and their own while, or after, there is a node."""
+    if not scope.grants:
+        return "", []
+    own = " OR (deployment.actor = ? AND " + NO_SUCH_NODE + "deployment.node_id)))"
+    return " AND (" + of_granted(scope, "deployment.node_id") + own, [*grant_values(scope), scope.actor.id]
+
+
+def _asked(wanted: Deployment) -> tuple[object, ...]:
+    return (
+        wanted.kind,
+        wanted.host,
+        wanted.port,
+        wanted.username,
+        wanted.name,
+        None if wanted.kind == "install" and not wanted.wishes.again else wanted.node_id,
+    )
+
+
+def _columns(deployment: Deployment) -> tuple[Value, ...]:
+    """What may change, in the order of both statements."""
+    return (
+        deployment.state,
+        deployment.node_id,
+        deployment.host,
+        deployment.port,
+        deployment.username,
+        deployment.name,
+        None if deployment.host_key is None else record_to_json(deployment.host_key),
+        records_to_json(deployment.steps),
+        None if deployment.error is None else record_to_json(deployment.error),
+        deployment.ended_at,
+        record_to_json(deployment.wishes),
+        int(deployment.host_key_confirmed),
+    )
+
+
+def _to_deployment(row: sqlite3.Row) -> Deployment:
+    return Deployment(
+        id=DeploymentId(row["id"]),
+        org=row["org"],
+        kind=row["kind"],
+        state=row["state"],
+        node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
+        host=row["host"],
+        port=row["port"],
+        username=row["username"],
+        name=row["name"],
+        host_key=None if row["host_key"] is None else record_from_json(HostKey, row["host_key"]),
+        steps=records_from_json(Step, row["steps"]),
+        error=None if row["error"] is None else record_from_json(DeploymentError, row["error"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        ended_at=row["ended_at"],
+        version=row["version"],
+        wishes=record_from_json(Wishes, row["wishes"]),
+        host_key_confirmed=bool(row["host_key_confirmed"]),
+        batch=row["batch"],
+    )

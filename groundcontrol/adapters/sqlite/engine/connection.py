@@ -1,0 +1,133 @@
+"""One SQLite connection on a thread of its own, and what its errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import aiosqlite
+
+from groundcontrol.adapters.sqlite.engine.readonly import uri_of
+from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_S: Final = 1.5
+"""How long a statement waits for a lock that a stranger (a shell, a copy tool) holds."""
+
+LOG_BYTES: Final = 4 << 20
+"""How long the write-ahead log grows before it is folded into the file."""
+
+WRITER_CACHE_BYTES: Final = 2 << 20
+"""Pages that a writing connection holds. It keeps what it wrote until this is full, and gives nothing back by itself; a page that was let go
+comes from the page cache of the system, which costs some microseconds. Sixteen times as much saves no measurable time."""
+READER_CACHE_BYTES: Final = 1 << 20
+"""The same of a connection that only reads: worth something within one query, as each commit of the writer makes it worthless."""
+
+_MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
+    sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
+    sqlite3.SQLITE_IOERR_SHMSIZE: (StoreFull, "no space is left for the database {name}"),  # for the index of its log
+    sqlite3.SQLITE_BUSY: (StoreBusy, "the database {name} is locked by another program"),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "the database {name} is locked by another program"),
+    sqlite3.SQLITE_INTERRUPT: (StoreBusy, "the database {name} is being closed"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnly, "the database {name} cannot be written"),
+    sqlite3.SQLITE_PERM: (StoreReadOnly, "the database {name} cannot be written"),
+    sqlite3.SQLITE_IOERR: (StoreDown, "reading or writing the database {name} failed"),
+    sqlite3.SQLITE_CORRUPT: (StoreDown, "the database {name} is damaged"),
+    sqlite3.SQLITE_NOTADB: (StoreDown, "the database {name} is damaged"),
+    sqlite3.SQLITE_CANTOPEN: (StoreDown, "the database {name} cannot be opened"),
+}
+
+
+class Thread(aiosqlite.Connection):
+    """An aiosqlite connection that also runs whole functions on its thread, so that a transaction is one hop."""
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work` with the connection, on its thread."""
+        result: T = await self._execute(work, self._conn)  # type: ignore[no-untyped-call]  # aiosqlite leaves it bare
+        return result
+
+    def start(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """The same as a future, without a task of its own: half of what a small query costs the loop would be that."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, partial(work, self._conn)))
+        return future
+
+    def may_be_left(self) -> None:
+        """Let the process end though this thread is at work; to be said before it is started."""
+        self._thread.daemon = True
+
+    def break_off(self) -> None:
+        """End the statement that runs at this moment, if there is one; from any thread (sqlite3_interrupt)."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
+    async def shrink(self) -> None:
+        """Let go of the pages that are held for later; the next statement that wants one reads it anew."""
+        await self.run(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
+
+
+async def open_thread(
+    path: Path, *, page_size: int | None, wipe: bool = True, beside: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S
+) -> Thread:
+    """Connect to the database file; transactions are begun and ended by hand.
+
+    Args:   page_size: what a new file is made with; None opens read-only.
+            wipe: overwrite what is deleted.
+            beside: a command reads, which may find a file system that is read-only; a hub that came upon one would go on when it is mended.
+    Raises: StoreError: as `translate` says.
+    """
+    thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", beside, busy_timeout_s), 64)
+    if page_size is None:
+        thread.may_be_left()
+    try:
+        await thread
+        await thread.run(_set_up_reader if page_size is None else partial(_set_up_writer, page_size, wipe))
+    except sqlite3.Error as exc:
+        await thread.close()
+        raise translate(exc, path.name) from exc
+    return thread
+
+
+def _connect(path: Path, mode: str, beside: bool, busy_timeout_s: float) -> sqlite3.Connection:
+    uri = uri_of(path) if beside else f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout_s, isolation_level=None)
+
+
+def _set_up_writer(page_size: int, wipe: bool, db: sqlite3.Connection) -> None:
+    db.row_factory = sqlite3.Row
+    db.execute(f"PRAGMA page_size = {page_size}")
+    db.execute("PRAGMA journal_mode = WAL").fetchall()
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute(f"PRAGMA secure_delete = {'ON' if wipe else 'OFF'}").fetchall()
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // page_size}").fetchall()
+    db.execute(f"PRAGMA journal_size_limit = {2 * LOG_BYTES}").fetchall()
+    db.execute(f"PRAGMA cache_size = {-WRITER_CACHE_BYTES // 1024}")
+
+
+def _set_up_reader(db: sqlite3.Connection) -> None:
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA query_only = ON")
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute(f"PRAGMA cache_size = {-READER_CACHE_BYTES // 1024}")
+
+
+def translate(exc: sqlite3.Error, name: str) -> StoreError:
+    """Say what an error of SQLite means to a caller of the store."""
+    code = getattr(exc, "sqlite_errorcode", None)
+    meaning = _MEANINGS.get(code, _MEANINGS.get(code & 0xFF)) if isinstance(code, int) else None
+    if meaning is not None:
+        kind, text = meaning
+        return kind(text.format(name=name), sqlite=getattr(exc, "sqlite_errorname", ""))
+    return StoreError(f"the database {name} refused a statement", sqlite=getattr(exc, "sqlite_errorname", type(exc).__name__))
+
+
+def is_damage(error: StoreError) -> bool:
+    """Whether a page of the file was not what it should be: not the disk that failed, and nothing that passes."""
+    return str(error.detail.get("sqlite", "")).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

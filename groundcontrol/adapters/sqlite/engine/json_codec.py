@@ -1,0 +1,116 @@
+"""Domain tuples as JSON objects in a column, by field name, so that a later field needs no migration."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from groundcontrol.core.errors import BadRequest, StoreError
+
+T = TypeVar("T", bound=tuple[Any, ...])
+V = TypeVar("V")
+
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def to_json(value: object) -> str:
+    """Write a value as JSON text.
+
+    Raises: BadRequest: it holds NUL, a lone surrogate, or what JSON has not.
+    """
+    try:
+        encoded = msgspec.json.encode(value)
+        if _NUL.search(encoded):
+            raise BadRequest("a text contains the character U+0000, which cannot be stored")
+        return encoded.decode()
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise BadRequest("a value cannot be stored as JSON") from exc
+
+
+def record_to_json(record: Any) -> str:
+    """Write one flat NamedTuple as an object."""
+    return to_json(record._asdict())
+
+
+def records_to_json(records: Sequence[Any]) -> str:
+    """Write several as a list of objects."""
+    return to_json([record._asdict() for record in records])
+
+
+@contextlib.contextmanager
+def _or_damage() -> Iterator[None]:
+    """Whatever does not come out of a column as it went in is damage, and all of it comes through here.
+
+    Raises: StoreError: it is not.
+    """
+    try:
+        yield
+    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError, zlib.error) as exc:
+        raise StoreError("a stored record cannot be read") from exc
+
+
+def record_from_json(kind: type[T], text: str | bytes) -> T:
+    """Read what `record_to_json` wrote; fields that it lacks get their defaults.
+
+    Raises: StoreError: it is damaged, as with all that read below.
+    """
+    with _or_damage():
+        return _build(kind, msgspec.json.decode(text))
+
+
+def records_from_json(kind: type[T], text: str | bytes) -> tuple[T, ...]:
+    """Read what `records_to_json` wrote."""
+    with _or_damage():
+        return tuple(_build(kind, item) for item in msgspec.json.decode(text))
+
+
+def texts_from_json(text: str | bytes) -> tuple[str, ...]:
+    """Read a list of texts."""
+    with _or_damage():
+        return tuple(msgspec.json.decode(text, type=list[str]))
+
+
+def object_from_json(text: str | bytes) -> dict[str, object]:
+    """Read an object of anything."""
+    with _or_damage():
+        return msgspec.json.decode(text, type=dict[str, object])
+
+
+def object_or_damage(text: str | bytes) -> dict[str, object]:
+    """The same where a list of many is not to be lost for one: of a damaged one it says only that."""
+    try:
+        return object_from_json(text)
+    except StoreError:
+        return {"damaged": True}
+
+
+def decoded(decoder: msgspec.json.Decoder[V], text: str | bytes) -> V:
+    """Read what a decoder made beforehand is for."""
+    with _or_damage():
+        return decoder.decode(text)
+
+
+def inflated(decoder: msgspec.json.Decoder[V], body: bytes) -> V:
+    """The same of deflated JSON."""
+    with _or_damage():
+        return decoder.decode(zlib.decompress(body))
+
+
+def _build(kind: type[T], found: object) -> T:
+    if not isinstance(found, dict):
+        raise TypeError("not an object")
+    fields: Sequence[str] = kind._fields  # type: ignore[attr-defined]  # every NamedTuple has them
+    defaults: Mapping[str, object] = kind._field_defaults  # type: ignore[attr-defined]
+    built: T = msgspec.convert([found[field] if field in found else defaults[field] for field in fields], kind)
+    return built
+
+
+def digest(*parts: object) -> bytes:
+    """Name a command by what it was asked with: a repeat has the same digest. Raises as `to_json` does."""
+    return hashlib.sha256(to_json(parts).encode()).digest()[:16]

@@ -1,0 +1,120 @@
+"""Every column that holds a record as JSON, and how each is read: so that somebody can look through all of them before they are wanted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final, NamedTuple
+
+import msgspec
+
+from groundcontrol.access.preferences import Preferences
+from groundcontrol.adapters.sqlite.engine.json_codec import (
+    decoded,
+    inflated,
+    object_from_json,
+    record_from_json,
+    records_from_json,
+    texts_from_json,
+)
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.scope import Grants
+from groundcontrol.deployments.model import DeploymentError, HostKey, Step, Wishes
+from groundcontrol.jobs.model import Change, JobError, Refused, Wish
+from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
+from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
+from groundcontrol.samples.model import Retention
+
+
+class DamagedRecord(NamedTuple):
+    """A record that cannot be read."""
+
+    table: str
+    row: str
+    """What names it in its table."""
+    column: str
+    node: str
+    """The id of the node that it belongs to; of the samples its number; empty: to none."""
+
+
+class _Column(NamedTuple):
+    table: str
+    name: str
+    read: Callable[[bytes], object]
+    row: str = "id"
+    """SQL: what names a row."""
+    node: str = "''"
+    """SQL: the node of a row."""
+    where: str = "1"
+
+
+def _json(kind: object) -> Callable[[bytes], object]:
+    return partial(decoded, msgspec.json.Decoder(kind))
+
+
+def _deflated(kind: object) -> Callable[[bytes], object]:
+    return partial(inflated, msgspec.json.Decoder(kind))
+
+
+def _of_node(number: str) -> str:
+    return f"(SELECT id FROM node AS its WHERE its.no = {number})"  # noqa: S608  words of our own
+
+
+_OF_JOB: Final = f"(SELECT {_of_node('job.node')} FROM job WHERE job.no = job)"  # noqa: S608  words of our own
+
+COLUMNS: Final = (
+    _Column("node", "tags", texts_from_json, node="id"),
+    _Column("node", "identity", partial(record_from_json, NodeIdentity), node="id"),
+    _Column("node", "policy", partial(record_from_json, NodePolicy), node="id"),
+    _Column("node", "updates", partial(record_from_json, NodeUpdates), node="id"),
+    _Column("node_table", "columns", texts_from_json, "subject", _of_node("node_table.node")),
+    _Column("node_table", "cells", _deflated(list[str | int | None]), "subject", _of_node("node_table.node")),
+    _Column("node_packages", "packages", _deflated(dict[str, str]), "node", _of_node("node_packages.node")),
+    _Column("account", "grants", partial(record_from_json, Grants)),
+    _Column("api_token", "grants", partial(record_from_json, Grants)),
+    _Column("job", "packages", texts_from_json, node=_of_node("job.node")),
+    _Column("job", "changes", partial(records_from_json, Change), node=_of_node("job.node")),
+    _Column("job", "error", partial(record_from_json, JobError), node=_of_node("job.node")),
+    _Column("job_plan", "head", partial(record_from_json, PlanHead), "place", _OF_JOB),
+    _Column("job_plan", "steps", _json(tuple[PlanStep, ...]), "place", _OF_JOB),
+    _Column("job_plan", "kept", _json(tuple[KeptBack, ...]), "place", _OF_JOB),
+    _Column("job_report", "body", _json(Report), "job", _OF_JOB),
+    _Column("batch", "wish", partial(record_from_json, Wish)),
+    _Column("batch", "refused", partial(records_from_json, Refused)),
+    _Column("deployment", "host_key", partial(record_from_json, HostKey), node="coalesce(node_id, '')"),
+    _Column("deployment", "steps", partial(records_from_json, Step), node="coalesce(node_id, '')"),
+    _Column("deployment", "error", partial(record_from_json, DeploymentError), node="coalesce(node_id, '')"),
+    _Column("deployment", "wishes", partial(record_from_json, Wishes), node="coalesce(node_id, '')"),
+    _Column("invite", "tags", texts_from_json),
+    _Column("event", "details", object_from_json, node="coalesce(node_id, '')"),
+    _Column("audit", "detail", object_from_json, "chain || ':' || n"),
+    _Column("fact", "value", _json(Retention), "name", where="name = 'retention'"),
+    _Column("fact", "value", _json(Preferences), "name", where="name LIKE 'preferences:%'"),
+    _Column("fact", "value", _json(tuple[str, int]), "name", where="name = 'clock_accepted'"),
+    _Column("layout", "series", texts_from_json, "lower(hex(layout))", "node"),
+)
+
+
+def damaged_records(db: sqlite3.Connection) -> Iterator[DamagedRecord]:
+    """Read every record of a database, whichever of the two it is; columns that it has not yet are no damage."""
+    there = {row[0]: {column[1] for column in db.execute(f"PRAGMA table_info({row[0]})")} for row in db.execute(_TABLES)}
+    for column in COLUMNS:
+        if column.name not in there.get(column.table, ()):
+            continue
+        sql = (
+            f"SELECT CAST({column.row} AS BLOB), CAST({column.node} AS BLOB), CAST({column.name} AS BLOB) FROM {column.table}"  # noqa: S608  words of our own
+            f" WHERE {column.name} IS NOT NULL AND {column.where}"
+        )
+        for row, node, body in db.execute(sql):
+            try:
+                column.read(body)
+            except StoreError:
+                yield DamagedRecord(column.table, _text(row), column.name, _text(node))
+
+
+_TABLES: Final = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+
+
+def _text(found: bytes | None) -> str:
+    return "" if found is None else found.decode(errors="backslashreplace")

@@ -1,0 +1,138 @@
+"""Reading connections: opened read-only, so that they can neither write nor check-point."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Value
+from groundcontrol.core.errors import StoreBusy, StoreDown
+
+T = TypeVar("T")
+
+POOL_SIZE: Final = 3
+WAIT_LIMIT_S: Final = 10.0
+CLOSE_LIMIT_S: Final = 1.0
+"""How long a query that nobody waits for any more may hold up an end."""
+BREAK_OFF_EVERY_S: Final = 0.02
+"""A query has several statements, and breaking off ends the one that runs."""
+
+
+class Reader:
+    """A few connections, as many at work as there are queries at a time; each query sees one moment of the database, the newest commit included."""
+
+    def __init__(self, threads: list[Thread], name: str, wait_limit_s: float = WAIT_LIMIT_S) -> None:
+        self._threads = threads
+        self._name = name
+        self._wait_limit_s = wait_limit_s
+        self._free: asyncio.Queue[Thread] = asyncio.LifoQueue(len(threads))
+        """The one that was used last is taken first: each fills a cache of its own, and what one has read is there for the next query."""
+        for thread in threads:
+            self._free.put_nowait(thread)
+        self.broken = False
+        """A connection saw an input/output error: the process should end and start anew."""
+        self._closing = False
+        self.damaged = False
+        """It was a page of the file that was not what it should be."""
+
+    @classmethod
+    async def open(cls, path: Path, size: int = POOL_SIZE) -> Reader:
+        threads: list[Thread] = []
+        try:
+            for _ in range(size):
+                threads.append(await open_thread(path, page_size=None))  # noqa: PERF401  those opened so far must be known below
+        except BaseException:
+            for thread in threads:
+                await thread.close()
+            raise
+        return cls(threads, path.name)
+
+    async def run(self, query: Callable[[Rows], T]) -> T:
+        """Run a query in a read transaction on a free connection.
+
+        Raises: StoreBusy: none became free in time. StoreDown, and what the query raises.
+        """
+        return await self._run(lambda db: _query(db, query))
+
+    async def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
+        """The first row of one statement, which needs no transaction of its own to see one moment.
+
+        Raises: as `run`.
+        """
+        return await self._run(lambda db: Rows(db).one(sql, *values))
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self.broken:
+            raise StoreDown(f"the database {self._name} failed; the hub must start again")
+        if self._closing:
+            raise StoreBusy(f"the database {self._name} is being closed")
+        thread = await self._thread()
+        running = thread.start(work)
+        running.add_done_callback(lambda _: self._free.put_nowait(thread))  # a caller that gives up does not free the thread
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(_look_at)
+            raise
+        except sqlite3.Error as exc:
+            error = translate(exc, self._name)
+            if isinstance(error, StoreDown):
+                self.broken = True
+                self.damaged = self.damaged or is_damage(error)
+            raise error from exc
+
+    async def _thread(self) -> Thread:
+        with contextlib.suppress(asyncio.QueueEmpty):
+            return self._free.get_nowait()  # without the timer that waiting wants: most requests find one
+        try:
+            async with asyncio.timeout(self._wait_limit_s):
+                return await self._free.get()
+        except TimeoutError:
+            raise StoreBusy(f"the database {self._name} has more to read than it can") from None
+
+    async def shrink(self) -> None:
+        """Give back the memory of pages that nobody needs now; each connection when its query is done."""
+        if not self.broken:
+            for thread in self._threads:
+                await thread.shrink()
+
+    async def close(self) -> bool:
+        """Disconnect. What still runs was asked by somebody who is gone: it is broken off, and left to itself where it does not hear that.
+
+        Returns: whether every query has ended.
+        """
+        self._closing = True
+        busy = set(self._threads)
+        until = asyncio.get_running_loop().time() + CLOSE_LIMIT_S
+        while busy and asyncio.get_running_loop().time() < until:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BREAK_OFF_EVERY_S):
+                    while busy:
+                        busy.remove(await self._free.get())
+            for thread in busy:
+                thread.break_off()
+        for thread in self._threads:
+            if thread in busy:
+                thread.stop()
+            else:
+                await thread.close()
+        return not busy
+
+
+def _query(db: sqlite3.Connection, query: Callable[[Rows], T]) -> T:
+    db.execute("BEGIN")
+    try:
+        return query(Rows(db))
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _look_at(running: asyncio.Future[T]) -> None:
+    """Nobody waits for this answer any more; its error was the caller's to hear."""
+    if not running.cancelled():
+        running.exception()

@@ -1,0 +1,300 @@
+"""The one writing connection of a database file: commands queue, and those that wait together commit together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, translate
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+QUEUE_LIMIT: Final = 4096
+GROUP_LIMIT: Final = 512
+"""Most commands that share one transaction."""
+STALL_S: Final = 10.0
+"""A transaction that takes so long waits for a disk that neither takes it nor fails: nobody queues up behind it."""
+CLOSE_LIMIT_S: Final = 30.0
+"""For what waits at the end, and for folding it in. Leaving earlier loses nothing that was answered; the next opening folds."""
+STALLED_LIMIT_S: Final = 0.5
+"""The same where the disk hangs already."""
+FOLD_AGAIN_S: Final = 1.0
+"""So long after folding in what was shredded was of no use, because somebody reads or the disk is full, it is tried again."""
+
+
+class WriterStats(NamedTuple):
+    commands: int
+    commits: int
+    refused: int
+    """Commands that found the queue full."""
+    worst_commit_s: float
+
+
+class _Waiting(NamedTuple):
+    command: Callable[[Tx], object]
+    done: asyncio.Future[Any]
+
+
+class _Outcome(NamedTuple):
+    result: object
+    error: Exception | None
+
+
+class Writer:
+    """Runs commands one after the other on the writing thread.
+
+    A command's answer comes only after the commit. Commands that arrive while a transaction runs share the next one;
+    each has a savepoint of its own, so that one that fails leaves the others alone.
+    """
+
+    def __init__(
+        self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT, stall_s: float = STALL_S, *, shredding: bool = False
+    ) -> None:
+        """Args: shredding: the log that is there may hold what an earlier process shredded."""
+        self._thread = thread
+        self._name = name
+        self._clock = clock
+        self._queue_limit = queue_limit
+        self._stall_s = stall_s
+        self._stalled = False
+        self._queue: deque[_Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._shredding = shredding
+        """Something of the log is to be folded in."""
+        self._fold_at = 0.0
+        """When, by the monotonic clock."""
+        self._unfolded: StoreError | None = None
+        """Why it could not be; None = it was, or somebody reads."""
+        self._commands = self._commits = self._refused = 0
+        self._worst_commit_s = 0.0
+        self.edition = 0
+        """Another number with each transaction that changed something, before anybody hears of it: what was read before is not the newest."""
+        self.trouble: StoreError | None = None
+        """Why the last transaction could not be kept; None = it was."""
+        self.broken = False
+        """The connection saw an input/output error: nothing more goes through it, the process should end and start anew."""
+        self.damaged = False
+        """It was a page of the file that was not what it should be."""
+        self._task = asyncio.get_running_loop().create_task(self._work(), name=f"writer-{name}")
+
+    @property
+    def stats(self) -> WriterStats:
+        return WriterStats(self._commands, self._commits, self._refused, self._worst_commit_s)
+
+    async def run(self, command: Callable[[Tx], T]) -> T:
+        """Run a command in a transaction; returns after the commit.
+
+        A caller that is cancelled meanwhile does not know whether the command was done.
+        Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and what the command raises: nothing was done.
+        """
+        if self._closing:
+            raise StoreDown(f"the database {self._name} is closed")
+        if self.broken:
+            raise self._as_broken()
+        if self._stalled:
+            raise self._as_stalled()
+        if len(self._queue) >= self._queue_limit:
+            self._refused += 1
+            raise StoreBusy(f"{self._queue_limit} commands wait for the database {self._name} already")
+        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake.set()
+        return cast("T", await waiting.done)
+
+    async def shrink(self) -> None:
+        """Give back the memory of pages that nobody needs now; waits for its turn on the writing thread."""
+        if not (self._closing or self.broken):
+            await self._thread.shrink()
+
+    async def close(self, *, fold: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:
+        """Finish what waits, fold the log into the file, disconnect.
+
+        Args:    fold: false where somebody reads on, which folding would wait for.
+        Returns: False: the disk did not let it come to an end; its thread is still at work, and the process ends over it.
+        """
+        self._closing = True
+        self._wake.set()
+        finishing = asyncio.ensure_future(self._finish(fold))
+        await asyncio.wait([finishing], timeout=min(limit_s, STALLED_LIMIT_S) if self._stalled else limit_s)
+        if not finishing.done():
+            return False
+        finishing.result()
+        return True
+
+    async def _finish(self, fold: bool) -> None:
+        await self._task
+        if fold and not self.broken:
+            with contextlib.suppress(sqlite3.Error):  # the log is folded in at the next opening as well
+                await self._thread.run(_fold_log)
+        await self._thread.close()
+
+    @property
+    def stall(self) -> StoreError | None:
+        """What is said while a transaction waits for its disk for longer than any should; it goes on by itself when the disk does."""
+        return self._as_stalled() if self._stalled else None
+
+    def _as_stalled(self) -> StoreBusy:
+        return StoreBusy(f"the disk of the database {self._name} hangs: it has not answered for {self._stall_s:g} s or longer")
+
+    def _note_stall(self) -> None:
+        self._stalled = True
+        event(log, "database_stalled", logging.ERROR, database=self._name, waiting=len(self._queue), means="its disk does not answer")
+        while self._queue:
+            done = self._queue.popleft().done
+            if not done.done():
+                done.set_exception(self._as_stalled())
+
+    def _as_broken(self) -> StoreDown:
+        return StoreDown(f"the database {self._name} failed and was given up; the hub must start again")
+
+    async def _work(self) -> None:
+        while self._queue or not self._closing:
+            if not self._queue:
+                self._wake.clear()
+                if not await self._woken():
+                    await self._run_group([])
+                continue
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
+            group = [waiting for waiting in group if not waiting.done.done()]
+            if group:
+                await self._run_group(group)
+
+    async def _woken(self) -> bool:
+        """Wait for a command. Returns: False: none has come, and it is time to fold."""
+        if not self._shredding or self.broken:
+            return await self._wake.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._fold_at - self._clock.monotonic())):
+                return await self._wake.wait()
+        return False
+
+    async def _run_group(self, group: list[_Waiting]) -> None:
+        started = self._clock.monotonic()
+        patience = asyncio.get_running_loop().call_later(self._stall_s, self._note_stall)
+        try:
+            if self.broken:
+                raise self._as_broken()
+            outcomes = await self._thread.run(lambda db: self._transact(db, [waiting.command for waiting in group]))
+        except Exception as exc:  # whatever it is, nobody may wait for ever
+            outcomes = [_Outcome(None, exc) for _ in group]
+        finally:
+            patience.cancel()
+        if self._stalled:
+            self._stalled = False
+            event(log, "database_answers_again", logging.WARNING, database=self._name, after_s=round(self._clock.monotonic() - started, 1))
+        self._commands += len(group)
+        self._commits += any(outcome.error is None for outcome in outcomes)
+        self._worst_commit_s = max(self._worst_commit_s, self._clock.monotonic() - started)
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if waiting.done.done():
+                continue
+            if outcome.error is None:
+                waiting.done.set_result(outcome.result)
+            else:
+                waiting.done.set_exception(outcome.error)
+
+    def _transact(self, db: sqlite3.Connection, commands: list[Callable[[Tx], object]]) -> list[_Outcome]:
+        """On the thread: all commands in one transaction. Without any, it is time to fold."""
+        if not commands:
+            self._fold(db)
+            return []
+        changes = db.total_changes
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            outcomes = [self._attempt(db, command, alone=len(commands) == 1) for command in commands]
+            if db.in_transaction:
+                db.execute("COMMIT")
+        except sqlite3.Error as exc:
+            error = self._note(exc)
+            if db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # a failed rollback leaves a connection that `_note` has judged already
+                    db.execute("ROLLBACK")
+            return [_Outcome(None, type(error)(error.message, **error.detail)) for _ in commands]
+        finally:
+            if db.total_changes != changes:
+                self.edition += 1
+        kept = db.total_changes != changes and any(outcome.error is None for outcome in outcomes)
+        if self._shredding and self._clock.monotonic() >= self._fold_at:
+            self._fold(db)
+        if kept and self._unfolded is None and not any(isinstance(outcome.error, StoreFull | StoreReadOnly) for outcome in outcomes):
+            self._note_health(None)
+        return outcomes
+
+    def _fold(self, db: sqlite3.Connection) -> None:
+        """On the thread: fold in what was shredded. It is committed, whatever comes of this, so nobody is refused over it."""
+        self._fold_at = self._clock.monotonic() + FOLD_AGAIN_S
+        try:
+            self._shredding = not _fold_at_once(db)
+            self._unfolded = None
+        except sqlite3.Error as exc:
+            self._unfolded = self._note(exc)
+            self._note_health(self._unfolded)  # whatever it is: nobody else hears of it
+
+    def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object], *, alone: bool) -> _Outcome:
+        """Args: alone: nothing else is in this transaction; then it is its own savepoint, which would copy every page that is changed."""
+        if not alone:
+            db.execute("SAVEPOINT command")
+        tx = Tx(db, self._clock.now())
+        try:
+            result = command(tx)
+            if not alone:
+                db.execute("RELEASE command")
+        except Exception as exc:
+            if not db.in_transaction:
+                raise  # SQLite has undone the whole transaction, and with it every command in it
+            if alone:
+                db.execute("ROLLBACK")
+            else:
+                db.execute("ROLLBACK TO command")
+                db.execute("RELEASE command")
+            return _Outcome(None, self._note(exc) if isinstance(exc, sqlite3.Error) else exc)
+        if tx.shredding:
+            self._shredding, self._fold_at = True, self._clock.monotonic()
+        return _Outcome(result, None)
+
+    def _note(self, exc: sqlite3.Error) -> StoreError:
+        error = translate(exc, self._name)
+        error.__cause__ = exc
+        if type(error) is not StoreError:
+            self._note_health(error)
+        return error
+
+    def _note_health(self, error: StoreError | None) -> None:
+        if type(error) is not type(self.trouble):
+            if error is None:
+                event(log, "database_recovered", database=self._name)
+            else:
+                event(log, "database_in_trouble", logging.ERROR, database=self._name, code=error.code, reason=error.message)
+        self.trouble = error
+        self.broken = self.broken or isinstance(error, StoreDown)
+        self.damaged = self.damaged or (error is not None and is_damage(error))
+
+
+def _fold_log(db: sqlite3.Connection) -> bool:
+    """Move everything from the write-ahead log into the file and cut the log.
+
+    Returns: False when a reader was in the way.
+    """
+    busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return busy is not None and busy[0] == 0
+
+
+def _fold_at_once(db: sqlite3.Connection) -> bool:
+    """The same without waiting for who reads: a backup does for as long as it copies, and everything else would wait behind it."""
+    [waits_ms] = db.execute("PRAGMA busy_timeout").fetchone()
+    db.execute("PRAGMA busy_timeout = 0").fetchall()
+    try:
+        return _fold_log(db)
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {waits_ms}").fetchall()

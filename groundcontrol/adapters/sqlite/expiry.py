@@ -1,0 +1,175 @@
+"""What goes: tiers beyond their time, rows of the future, layouts that nothing uses, everything of a removed node. In short steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from groundcontrol.adapters.sqlite import chunks as sqlite_chunks
+from groundcontrol.adapters.sqlite import hot_packs
+from groundcontrol.adapters.sqlite.backfill import drop_late
+from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.core.errors import StoreError
+from groundcontrol.samples.model import Bounds, TierSize
+from groundcontrol.samples.tiers import HOUR_S, MINUTES, TIERS, Tier
+
+STEP_NODES: Final = 32
+"""Nodes that one transaction looks at."""
+STEP_CHUNKS: Final = 64
+"""Chunks that one transaction removes: to free one, each of its pages is visited."""
+STEP_PACKS: Final = 2000
+LAYOUTS_KEPT: Final = 64
+"""Layouts of a live session that stay though no row uses them now: twice as many as a session may have in use."""
+SAMPLED_NODES: Final = 50
+SAMPLED_CHUNKS: Final = 40
+LEAST_SAMPLES: Final = 1000
+"""Values that a sampled chunk holds on the average, or nothing was measured: of a chunk of a few steps most is the names of its series."""
+
+
+async def expire(writer: Writer, bounds: Bounds) -> int:
+    """Remove everything out of bounds. Returns: how many chunks and packs that were."""
+    removed = 0
+    node = 0
+    while (step := await writer.run(_expire_step(node, bounds))) is not None:
+        node, count = step
+        removed += count
+    while count := await writer.run(lambda tx: _expire_hot(tx, bounds)):
+        removed += count
+    return removed
+
+
+def _expire_step(after: int, bounds: Bounds) -> Callable[[Tx], tuple[int, int] | None]:
+    """The next few nodes behind `after`. Returns: the last one that is done, and what was removed; None: there is none left."""
+
+    def command(tx: Tx) -> tuple[int, int] | None:
+        done, removed = after, 0
+        for row in tx.all("SELECT node, epoch FROM fence WHERE node > ? ORDER BY node LIMIT ?", after, STEP_NODES):
+            for tier, before in zip(TIERS, (bounds.seconds, bounds.minutes, bounds.hours), strict=True):
+                removed += _expire_tier(tx, tier, row["node"], before, bounds.future, STEP_CHUNKS - removed)
+            if removed >= STEP_CHUNKS:
+                return done, removed  # this node is not done yet
+            done = row["node"]
+            tx.do("DELETE FROM gap WHERE node = ? AND last_ms < ?", done, int(bounds.hours * 1000))
+            _forget_layouts(tx, done, row["epoch"])
+        return None if done == after else (done, removed)
+
+    return command
+
+
+def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most: int) -> int:
+    if most <= 0:
+        return 0
+    limit, beyond = int(before // tier.span_s), int(future // tier.span_s) + 1
+    removed = sqlite_chunks.remove(tx, tier, no, None, limit, most)
+    removed += sqlite_chunks.remove(tx, tier, no, beyond, None, most - removed)
+    if removed:
+        tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND (span < ? OR span >= ?)", tier.no, no, limit, beyond)
+    return removed
+
+
+def _expire_hot(tx: Tx, bounds: Bounds) -> int:
+    """Packs of hours that no tier keeps, and of the future."""
+    hot_packs.settle(tx)
+    return tx.do(
+        "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
+        " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour < ? UNION ALL"
+        " SELECT hour, node, boot, stream, seq FROM hot WHERE hour > ? LIMIT ?)",
+        *(int(bounds.hours // HOUR_S), int(bounds.future // HOUR_S), STEP_PACKS),
+    )
+
+
+def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
+    """Remove what no hot row uses and no live session can use any more. Chunks name their series themselves."""
+    dead = {
+        row["layout"]
+        for row in tx.all(
+            "SELECT layout FROM layout WHERE node = ? AND (epoch < ? OR told <= (SELECT max(told) FROM layout WHERE node = ?) - ?)",
+            *(no, epoch, no, LAYOUTS_KEPT),
+        )
+    }
+    if not dead:
+        return
+    hot_packs.settle(tx)
+    for looked, hour in enumerate(hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST)):
+        dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
+        if not dead or looked >= hot_packs.MOST_HOURS:  # another time, when there are fewer
+            return
+    for layout in dead:
+        tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, layout)
+
+
+def _gives(rows: Rows, no: int, since: float) -> bool:
+    """Whether the node has samples of after that time, to the day: the tier of minutes is kept for long enough to tell."""
+    if hot_packs.next_hour(rows, no, int(since // HOUR_S), hot_packs.HIGHEST) is not None:
+        return True
+    return sqlite_chunks.next_span(rows, MINUTES, no, int(since // MINUTES.span_s), sqlite_chunks.LAST_SPAN) is not None
+
+
+async def drop_node(writer: Writer, no: int) -> None:
+    """Let the node write nothing any more, then remove everything of it."""
+    await writer.run(lambda tx: tx.do("INSERT OR REPLACE INTO fence VALUES (?, ?)", no, hot_packs.HIGHEST))
+    while await writer.run(lambda tx: _drop_step(tx, no)):
+        pass
+    await writer.run(lambda tx: _drop_rest(tx, no))
+
+
+def _drop_step(tx: Tx, no: int) -> int:
+    for tier in TIERS:
+        removed = sqlite_chunks.remove(tx, tier, no, None, None, STEP_CHUNKS)
+        if removed:
+            return removed
+    removed = 0
+    hot_packs.settle(tx)
+    for hour in hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST):
+        removed += tx.do(
+            "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
+            " (SELECT hour, node, boot, stream, seq FROM hot WHERE hour = ? AND node = ? LIMIT ?)",
+            *(hour, no, STEP_PACKS - removed),
+        )
+        if removed >= STEP_PACKS:
+            break
+    return removed
+
+
+def _drop_rest(tx: Tx, no: int) -> None:
+    for table in ("due", "layout", "boot"):
+        tx.do(f"DELETE FROM {table} WHERE node = ?", no)  # noqa: S608  a name of our own
+    drop_late(tx, no)
+
+
+def sizes(rows: Rows, since: float) -> list[TierSize]:
+    """What the tiers take, measured on the newest chunks of the first nodes that have any. Those of which nothing is younger than `since` give nothing any more."""
+    per_day = [0.0, 0.0, 0.0]
+    newest = rows.all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
+    giving = {no for no in {row["node"] for row in newest} if _gives(rows, no, since)}
+    for row in newest:
+        if row["node"] not in giving:
+            continue
+        try:
+            series = len(texts_from_json(row["series"]))
+        except StoreError:
+            continue
+        for tier in TIERS:
+            per_day[tier.no] += series * 86_400 / max(tier.step_s, row["rhythm_s"])
+    found = []
+    for tier in TIERS:
+        chunks = [chunk for no in _sampled(rows, tier) for chunk in sqlite_chunks.newest_sizes(rows, tier, no, SAMPLED_CHUNKS)]
+        samples = sum(count for _, count in chunks)
+        if samples < LEAST_SAMPLES * len(chunks):
+            chunks, samples = [], 0
+        found.append(TierSize(tier.name, sum(length for length, _ in chunks), samples, per_day[tier.no]))
+    return found
+
+
+def _sampled(rows: Rows, tier: Tier) -> Iterator[int]:
+    """Nodes that have chunks, one look into the index each: of `fence` those that were removed stay for good."""
+    no = 0
+    for _ in range(SAMPLED_NODES):
+        sql = f"SELECT min(place) AS place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ?"  # noqa: S608  a name of our own
+        first = rows.all(sql, sqlite_chunks.place_of(no + 1, 0))[0]["place"]
+        if first is None:
+            return
+        no = sqlite_chunks.Body(first, b"").no
+        yield no

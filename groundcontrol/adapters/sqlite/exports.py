@@ -1,0 +1,310 @@
+"""Everything that is kept of a node, in pieces: whatever it sent, few of its values are in memory at a time, and each query is a short one.
+
+Pieces are unpacked beside the loop, one when the one before was taken: who gives up waits for no more than one of them. What
+belongs together is of one moment all the same (`stretches.py`): an hour of rows, and the figures of each step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+from groundcontrol.adapters.sqlite import chunks as sqlite_chunks
+from groundcontrol.adapters.sqlite import hot_packs, windows
+from groundcontrol.adapters.sqlite.chunks import Body
+from groundcontrol.adapters.sqlite.engine.range_locks import Stretches
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.hot_packs import Group, Layouts, Place
+from groundcontrol.core.errors import StoreBusy, StoreDamaged
+from groundcontrol.samples.chunks import compaction, rollup
+from groundcontrol.samples.chunks.counter_rates import FARTHEST, is_counter
+from groundcontrol.samples.chunks.rollup import StatChunk, StatTable
+from groundcontrol.samples.chunks.row_table import RowChunk, RowTable, encode_rows, table_of
+from groundcontrol.samples.model import Damage
+from groundcontrol.samples.tiers import HOUR_MS, HOUR_S, MINUTES, SECONDS, Tier
+
+T = TypeVar("T")
+Miss = Callable[[Damage], None]
+
+PIECE_VALUES: Final = 100_000
+"""Values of rows that are there at once, and those of one more pack."""
+PAGE_PACKS: Final = 20
+MOST_FIGURES: Final = 500_000
+"""Figures that are added up at once: of less time, and of fewer series, where there are more."""
+LONGEST_S: Final = 600.0
+"""How long a stretch is held for somebody who takes it in slowly: compaction waits for that."""
+
+
+class Export:
+    """One answer."""
+
+    def __init__(self, reader: Reader, stretches: Stretches, no: int, families: Sequence[str], miss: Miss | None) -> None:
+        """`miss`: is told of what is damaged, which is left out then; None: that is an error."""
+        self._reader = reader
+        self._stretches = stretches
+        self._no = no
+        self._families = families
+        self._miss = miss
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
+        """Every row, by the hour; within one as it lies there: in the order of time it would all have to be there at once."""
+        first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
+        while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
+            async with self._held(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
+                async for piece in pieces:
+                    yield piece
+                    still()
+            first = hour + 1
+
+    async def _rows_of(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
+        for place, family in await self._chunks(SECONDS, hour) if hour >= 0 else ():
+            body = await self._body(SECONDS, place)
+            with self._told(SECONDS, hour):
+                async for piece in _beside(_cut_rows(body, family, start_ms, end_ms)):
+                    yield piece
+        async with contextlib.aclosing(self._hot(hour, start_ms, end_ms)) as pieces:  # last: mostly they are the newest
+            async for piece in pieces:
+                yield piece
+
+    async def _hot(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
+        """Rows of an hour that are in no chunk yet."""
+        known, seen, after = Layouts(), frozenset[bytes](), hot_packs.START
+        while True:
+            page, known = await self._reader.run(partial(self._page, hour, after, known, seen))
+            if not page:
+                return
+            seen |= {pack["layout"] for pack in page}
+            after = Place(*(page[-1][name] for name in Place._fields))
+            missed: list[bool] = []
+            miss = None if self._miss is None else partial(missed.append, True)
+            async for piece in _beside(hot_packs.pieces(page, known, start_ms, end_ms, miss, most=PIECE_VALUES)):
+                yield piece
+            if missed:
+                self._tell(SECONDS, hour)
+
+    def _page(self, hour: int, after: Place, known: Layouts, seen: frozenset[bytes], rows: Rows) -> tuple[list[sqlite3.Row], Layouts]:
+        """The next packs, and all layouts again where one has another than those before."""
+        page = hot_packs.packs(rows, self._no, hour, after, PAGE_PACKS)
+        new = {pack["layout"] for pack in page} - seen
+        return page, hot_packs.layouts(rows, self._no, self._families) if new else known
+
+    # -- figures ---------------------------------------------------------------------------------
+
+    async def figures(self, tier: Tier, start: float, end: float) -> AsyncGenerator[tuple[str, StatTable]]:
+        """Every figure of a coarser tier, by the span and its families; each figure of a step in one piece."""
+        span, last = max(0, int(start // tier.span_s)), int(-(-end // tier.span_s)) - 1
+        while (found := await self._reader.run(partial(windows.next_span, no=self._no, tier=tier, first=span, last=last))) is not None:
+            for family, names in (await self._names(tier, found)).items():
+                for steps in _by_steps(tier, found, len(names)):
+                    async with contextlib.aclosing(self._figures_of(tier, steps, family, names)) as tables:
+                        async for table in tables:
+                            yield family, table
+            span = found + 1
+
+    async def _figures_of(self, tier: Tier, steps: range, family: str, names: Sequence[str]) -> AsyncGenerator[StatTable]:
+        hours = range(steps.start * tier.step_s // HOUR_S, steps.stop * tier.step_s // HOUR_S)
+        at_once = max(1, MOST_FIGURES // (4 * len(steps)))
+        async with self._held(hours.start - 1, hours.stop - 1) as still:
+            for first in range(0, len(names), at_once):
+                table = await self._sum(tier, steps, hours, family, frozenset(names[first : first + at_once]))
+                if table is not None:
+                    yield table
+                    still()
+
+    async def _sum(self, tier: Tier, steps: range, hours: range, family: str, names: frozenset[str]) -> StatTable | None:
+        """What all parts have of these series and steps, added up."""
+        total = _Sum(steps, names)
+        span = steps.start * tier.step_s // tier.span_s
+        for place, of in await self._chunks(tier, span):
+            if of == family:
+                body = await self._body(tier, place)
+                with self._told(tier, span):
+                    await asyncio.to_thread(total.add_chunk, body)
+        # A rate is one of the later moment of two, so the first of an hour may come with the rows of the hour before.
+        before: list[RowChunk] = []
+        for hour in await self._reader.run(lambda rows: list(hot_packs.hours(rows, hours.start - 1, hours.stop - 1))):
+            known = [*before, *(RowChunk(body) for body in await self._beside_hour(hour, family, names))]
+            held = len(known)
+            async with contextlib.aclosing(self._hot(hour, -hot_packs.HIGHEST, hot_packs.HIGHEST)) as pieces:
+                async for layout, taken in pieces:
+                    if layout.family == family and not names.isdisjoint(layout.series):
+                        await asyncio.to_thread(total.add_rows, tier, table_of(layout, taken), known)
+            before = await asyncio.to_thread(_last_rows, known[held:], (hour + 1) * HOUR_MS)
+        return await asyncio.to_thread(total.table)
+
+    async def _names(self, tier: Tier, span: int) -> dict[str, list[str]]:
+        """The series of each family of which there may be figures."""
+        found: dict[str, dict[str, None]] = {}
+        for place, family in await self._chunks(tier, span):
+            body = await self._body(tier, place)
+            with self._told(tier, span):
+                found.setdefault(family, {}).update(dict.fromkeys((await asyncio.to_thread(StatChunk, body)).names if body else ()))
+        hours = tier.span_s // HOUR_S
+        if (
+            await self._reader.run(partial(hot_packs.next_hour, no=self._no, first=span * hours - 1, last=(span + 1) * hours - 1))
+            is not None
+        ):
+            for layout in (await self._reader.run(lambda rows: hot_packs.layouts(rows, self._no, self._families))).values():
+                found.setdefault(layout.family, {}).update(dict.fromkeys(layout.series))
+        return {family: list(names) for family, names in found.items()}
+
+    async def _beside_hour(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
+        """Chunks of rows that hold the neighbours of an hour's counters, as far as they can be read."""
+        if not any(map(is_counter, names)):
+            return []
+        found = []
+        for beside in range(max(0, hour - 1), hour + 2):
+            for place, of in await self._chunks(SECONDS, beside):
+                if of == family and (body := await self._body(SECONDS, place)) and await asyncio.to_thread(_is_readable, body):
+                    found.append(body)
+        return found
+
+    # -- both ------------------------------------------------------------------------------------
+
+    async def _chunks(self, tier: Tier, span: int) -> list[tuple[int, str]]:
+        """Where the chunks of a span lie, each with its family."""
+
+        def query(rows: Rows) -> list[tuple[int, str]]:
+            names = sqlite_chunks.families(rows, self._families)
+            sql = f"SELECT place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
+            found = rows.all(sql, sqlite_chunks.place_of(self._no, span), sqlite_chunks.after_span(self._no, span))
+            return [(row["place"], names[family]) for row in found if (family := Body(row["place"], b"").family) in names]
+
+        return await self._reader.run(query)
+
+    async def _body(self, tier: Tier, place: int) -> bytes | None:
+        """A chunk; None: it has been removed meanwhile, since its time is over."""
+        found = await self._reader.one(f"SELECT body FROM {sqlite_chunks.TABLES[tier.no]} WHERE place = ?", place)  # noqa: S608  a name of our own
+        return None if found is None else bytes(found["body"])
+
+    @contextlib.contextmanager
+    def _told(self, tier: Tier, span: int) -> Iterator[None]:
+        """Go on without what is damaged, and tell of it."""
+        try:
+            yield
+        except ValueError as exc:
+            if self._miss is None:
+                raise StoreDamaged("a stored chunk cannot be read") from exc
+            self._tell(tier, span)
+
+    def _tell(self, tier: Tier, span: int) -> None:
+        if self._miss is not None:
+            self._miss(Damage(tier.name, float(span * tier.span_s), float((span + 1) * tier.span_s)))
+
+    @contextlib.asynccontextmanager
+    async def _held(self, first: int, last: int) -> AsyncIterator[Callable[[], None]]:
+        """Hold these hours where they are; what comes with it is called after each piece.
+
+        Raises: StoreBusy: whoever takes them in has done so for too long.
+        """
+        until = asyncio.get_running_loop().time() + LONGEST_S
+
+        def still() -> None:
+            if asyncio.get_running_loop().time() > until:
+                raise StoreBusy("an export was taken in too slowly")
+
+        async with self._stretches.reading(self._no, first, last):
+            yield still
+
+
+class _Sum:
+    """Figures of some series and steps, added up part by part. Called on one thread at a time."""
+
+    def __init__(self, steps: range, names: frozenset[str]) -> None:
+        self._steps = steps
+        self._names = names
+        self._tables: list[StatTable] = []
+        self._figures = 0
+
+    def add_chunk(self, body: bytes | None) -> None:
+        """Raises: ValueError: it is damaged."""
+        if body is None:
+            return
+        chunk = StatChunk(body)
+        low, high = bisect_left(chunk.places, self._steps.start), bisect_left(chunk.places, self._steps.stop)
+        if low < high:
+            lines = {name: chunk.line(at, low, high) for at, name in enumerate(chunk.names) if name in self._names}
+            self._add(StatTable(chunk.rhythm_s, chunk.places[low:high], lines))
+
+    def add_rows(self, tier: Tier, rows: RowTable, known: list[RowChunk]) -> None:
+        """Rows that are in no chunk yet; to `known` are added their counters, as neighbours of those that come after them."""
+        columns = {name: column for name, column in rows.columns.items() if name in self._names}
+        states = {name: state for name, state in rows.states.items() if name in self._names}
+        found = compaction.roll(rows._replace(columns=columns, states=states), known)
+        counters = {name: column for name, column in columns.items() if is_counter(name)}
+        if counters:
+            kept = RowTable(rows.rhythm_s, rows.times, counters, {name: state for name, state in states.items() if name in counters})
+            known.append(RowChunk(encode_rows(kept, quick=True)))
+        table = found if tier is MINUTES else rollup.coarser(found, tier.step_s // MINUTES.step_s)
+        low, high = bisect_left(table.places, self._steps.start), bisect_left(table.places, self._steps.stop)
+        if low < high:
+            lines = {name: rollup.Line(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
+            self._add(StatTable(table.rhythm_s, table.places[low:high], lines))
+
+    def _add(self, table: StatTable) -> None:
+        self._tables.append(table)
+        self._figures += 4 * len(table.places) * len(table.lines)
+        if self._figures > MOST_FIGURES and len(self._tables) > 1:
+            self._tables = [rollup.join(self._tables)]
+            self._figures = 0  # of what comes on top
+
+    def table(self) -> StatTable | None:
+        """All of it; None: there is nothing."""
+        return rollup.join(self._tables) if self._tables else None
+
+
+def _by_steps(tier: Tier, span: int, series: int) -> Iterator[range]:
+    """A span in stretches of whole hours that are not too much for so many series."""
+    whole, hour = tier.span_s // tier.step_s, max(1, HOUR_S // tier.step_s)
+    width = min(whole, max(hour, MOST_FIGURES // (4 * max(1, series)) // hour * hour))
+    for first in range(0, whole, width):
+        yield range(span * whole + first, span * whole + min(first + width, whole))
+
+
+def _cut_rows(body: bytes | None, family: str, start_ms: int, end_ms: int) -> Iterator[Group]:
+    """The rows of a chunk, few at a time.
+
+    Raises: ValueError: it is damaged.
+    """
+    if body is None:
+        return
+    chunk = RowChunk(body)
+    first, end = bisect_left(chunk.times, start_ms), bisect_left(chunk.times, end_ms)
+    at_once = max(1, PIECE_VALUES // max(1, len(chunk.names)))
+    for low in range(first, end, at_once):
+        yield from windows.groups_of(chunk, family, low, min(low + at_once, end))
+
+
+def _last_rows(chunks: Sequence[RowChunk], end_ms: int) -> list[RowChunk]:
+    """Those rows that may be neighbours of what is measured from `end_ms` on."""
+    found = []
+    for chunk in chunks:
+        first = bisect_left(chunk.times, end_ms - int(chunk.rhythm_s * 1000 * FARTHEST))
+        if first < len(chunk.times):
+            found.append(RowChunk(encode_rows(compaction.part_of(chunk.table(), first, len(chunk.times)), quick=True)))
+    return found
+
+
+def _is_readable(body: bytes) -> bool:
+    try:
+        RowChunk(body)
+    except ValueError:
+        return False
+    return True
+
+
+async def _beside(pieces: Iterator[T]) -> AsyncIterator[T]:
+    """Make each piece beside the loop, when the one before was taken."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+__all__ = ["Export", "Miss"]

@@ -1,0 +1,157 @@
+"""Invites: made, listed, revoked, and spent in the same transaction that makes the node."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.nodes import fold, insert_node, load_node
+from groundcontrol.adapters.sqlite.reauthorize import may_still_invite
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.ids import InviteId, NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.invites import MOST_OPEN, Invite
+from groundcontrol.nodes.model import NewNode, Node
+
+_KEEP_S: Final = 30 * 86400.0
+"""How long one that is over stays in the list."""
+_LAST: Final = (1 << 63) - 1
+_FIND: Final = "SELECT * FROM invite WHERE id = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
+_COUNT: Final = "SELECT count(*) AS n FROM invite WHERE org = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
+_USE: Final = "UPDATE invite SET uses = uses + 1, node_id = ? WHERE id = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
+_NAMES: Final = 1000
+
+
+class SqliteInvites:
+    """`InviteStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def create_invite(self, scope: Scope, invite: Invite) -> Invite:
+        def command(tx: Tx) -> Invite:
+            known = tx.one("SELECT * FROM invite WHERE id = ?", invite.id)
+            if known is not None:
+                if known["created_at"] != invite.created_at or known["org"] != scope.org:
+                    raise Conflict("this invite id was used before")
+                return _to_invite(known)
+            tx.do("DELETE FROM invite WHERE expires_at < ?", tx.now - _KEEP_S)
+            count = tx.all(_COUNT, scope.org, tx.now)[0]["n"]
+            if count >= MOST_OPEN:
+                raise Conflict(f"{MOST_OPEN} invites are open: revoke some first")
+            tx.do(
+                "INSERT INTO invite (org, id, kind, name, tags, policy, approval, most_uses, uses, created_by, created_at, expires_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+                *(scope.org, invite.id, invite.kind, invite.name, to_json(invite.tags), invite.policy, invite.approval),
+                *(invite.most_uses, invite.created_by, invite.created_at, invite.expires_at),
+            )
+            detail = {"kind": invite.kind, "name": invite.name, "tags": invite.tags, "policy": invite.policy}
+            limits = {"approval": invite.approval, "most_uses": invite.most_uses, "expires_at": invite.expires_at}
+            self._chain.write(tx, scope, "invite.create", invite.id, {**detail, **limits})
+            return _to_invite(tx.all("SELECT * FROM invite WHERE id = ?", invite.id)[0])
+
+        return await self._writer.run(command)
+
+    async def invites(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
+        size = check_limit(limit)
+        before = _LAST if cursor is None else read_cursor(cursor, "invites", scope.org, int)[0]
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT * FROM invite WHERE org = ? AND no < ? ORDER BY no DESC LIMIT ?", scope.org, before, size + 1)
+        )
+        items = [_to_invite(row) for row in found[:size] if scope.admits("", texts_from_json(row["tags"]))]
+        return Page(items, make_cursor("invites", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def invite(self, scope: Scope, invite: InviteId) -> Invite:
+        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite))
+        if row is None or not scope.admits("", texts_from_json(row["tags"])):
+            raise NotFound("there is no such invite")
+        return _to_invite(row)
+
+    async def find_invite(self, invite: InviteId, now: float) -> Invite | None:
+        row = await self._reader.run(lambda rows: rows.one(_FIND, invite, now))
+        return None if row is None else _to_invite(row)
+
+    async def revoke_invite(self, scope: Scope, invite: InviteId) -> None:
+        def command(tx: Tx) -> None:
+            row = tx.one("SELECT * FROM invite WHERE org = ? AND id = ?", scope.org, invite)
+            if row is None or not scope.admits("", texts_from_json(row["tags"])):
+                raise NotFound("there is no such invite")
+            if row["revoked_at"] is None:
+                tx.do("UPDATE invite SET revoked_at = ? WHERE id = ?", tx.now, invite)
+                self._chain.write(tx, scope, "invite.revoke", invite, {"kind": row["kind"], "name": row["name"], "uses": row["uses"]})
+
+        await self._writer.run(command)
+
+    async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
+        def command(tx: Tx) -> Node:
+            if tx.one("SELECT 1 FROM node WHERE id = ? AND joining = 1", node.id) is not None:
+                return load_node(tx, scope, node.id)  # a repeat: nobody else has this id
+            row = tx.one("SELECT * FROM invite WHERE id = ?", invite)
+            if row is None or not may_still_invite(tx, row) or tx.do(_USE, node.id, invite, tx.now) != 1:
+                raise NotFound("this invite is not good any more: it was used, is over, or was revoked")
+            row = tx.all("SELECT * FROM invite WHERE id = ?", invite)[0]
+            named = node._replace(name=_free_name(tx, scope, node.name))
+            insert_node(tx, scope, named)
+            tx.do("UPDATE node SET waiting = ?, joining = 1 WHERE id = ?", row["approval"], named.id)
+            detail = {"name": named.name, "address": named.address, "invite": invite, "invited_by": row["created_by"]}
+            self._chain.write(tx, scope, "invite.use", named.id, {**detail, "waiting": bool(row["approval"]), "use": row["uses"]})
+            return load_node(tx, scope, named.id)
+
+        return await self._writer.run(command)
+
+    async def settle_joining(self, node: NodeId) -> None:
+        def command(tx: Tx) -> None:
+            tx.do("UPDATE node SET joining = 0 WHERE id = ?", node)
+
+        await self._writer.run(command)
+
+    async def unsettled(self) -> list[tuple[NodeId, int]]:
+        found = await self._reader.run(lambda rows: rows.all("SELECT id, org FROM node WHERE joining = 1"))
+        return [(NodeId(row["id"]), int(row["org"])) for row in found]
+
+    async def approve_node(self, scope: Scope, node: NodeId) -> Node:
+        def command(tx: Tx) -> Node:
+            before = load_node(tx, scope, node)
+            if before.waiting:
+                tx.do("UPDATE node SET waiting = 0, version = version + 1 WHERE no = ?", before.no)
+                self._chain.write(tx, scope, "node.approve", node, {"name": before.name, "address": before.address})
+            return load_node(tx, scope, node)
+
+        return await self._writer.run(command)
+
+
+def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:
+    """The name, or with a number where it is taken: whoever brings an organisation secret cannot ask."""
+    for number in range(1, _NAMES):
+        name = wanted if number == 1 else f"{wanted[:90]}-{number}"
+        if tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", scope.org, fold(name)) is None:
+            return name
+    raise Conflict(f"there are {_NAMES} nodes named {wanted} already", field="name")
+
+
+def _to_invite(row: sqlite3.Row) -> Invite:
+    return Invite(
+        id=InviteId(row["id"]),
+        org=row["org"],
+        kind=row["kind"],
+        name=row["name"],
+        tags=texts_from_json(row["tags"]),
+        policy=row["policy"],
+        approval=bool(row["approval"]),
+        most_uses=row["most_uses"],
+        uses=row["uses"],
+        node_id=None if row["node_id"] is None else NodeId(row["node_id"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )

@@ -1,0 +1,136 @@
+"""Rows of jobs: how they are found, who may touch them, and what the domain knows of them."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import Final
+
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, records_from_json, texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.sessions import check_session
+from groundcontrol.core.errors import NotFound, StoreError
+from groundcontrol.core.ids import BatchId, JobId, NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.jobs.model import TERMINAL, Change, Job, JobError, JobFilter, NewJob, Stop
+from groundcontrol.nodes.model import Session
+
+_SELECT: Final = (
+    "SELECT job.*, node.id AS node_id, node.tags AS node_tags, batch.id AS batch_id,"
+    " EXISTS (SELECT 1 FROM job_report WHERE job_report.job = job.no) AS has_report"
+    " FROM job JOIN node ON node.no = job.node LEFT JOIN batch ON batch.no = job.batch "
+)
+DAMAGED: Final = JobError("store.damaged", "a part of what is kept of this job cannot be read: stardust doctor tells more")
+
+
+def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
+    """Jobs with what is told of their nodes; `where` may speak of `job`, `node` and `batch`."""
+    return rows.all(_SELECT + where, *values)
+
+
+def chosen_by(only: JobFilter | None) -> tuple[str, list[Value]]:
+    """More conditions for a WHERE with a table `job`, and their values."""
+    if only is None:
+        return "", []
+    return (
+        " AND (? = '[]' OR job.state IN (SELECT value FROM json_each(?))) AND (? = '' OR job.action = ?) AND (? = '' OR job.created_by = ?)",
+        [*([to_json(only.states)] * 2), *([only.action] * 2), *([only.by] * 2)],
+    )
+
+
+def load(rows: Rows, job: JobId) -> sqlite3.Row:
+    """Whoever asks. Raises: NotFound."""
+    found = select(rows, "WHERE job.id = ?", job)
+    if not found:
+        raise NotFound(f"there is no job {job}")
+    return found[0]
+
+
+def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
+    """The job, if this caller may touch it: a node its own, a person those of the nodes that they are granted."""
+    if isinstance(by, Session):
+        check_session(rows, by)
+    row = load(rows, job)
+    if isinstance(by, Session):
+        foreign = row["node_id"] != by.node
+    else:
+        foreign = row["org"] != by.org or not by.admits(row["node_id"], texts_from_json(row["node_tags"]) if by.grants else ())
+    if foreign:
+        raise NotFound(f"there is no job {job}")
+    return row
+
+
+def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = None, batch: int | None = None) -> None:
+    """A queued job. `node`, `batch`: their numbers."""
+    wish = job.wish
+    tx.do(
+        "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, for_action, plan, reboot, batch, state,"
+        " output_end, created_by, created_at, not_after, changes, version)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, '[]', 1)",
+        *(scope.org, job.id, node, scope.actor.id, key, wish.action, to_json(wish.packages), wish.for_action, wish.plan, wish.reboot),
+        *(batch, scope.actor.name, job.created_at, job.not_after),
+    )
+
+
+def is_whole(row: sqlite3.Row) -> bool:
+    """Whether all output that the node has is held."""
+    return row["output_total"] is None or row["output_end"] >= row["output_total"]
+
+
+def is_finished(row: sqlite3.Row) -> bool:
+    """Whether the node may forget the job. Of one whose end nobody knows, what the node holds may still be the truth."""
+    if row["state"] in ("interrupted", "unknown") and row["output_total"] is None:
+        return False
+    return row["state"] in TERMINAL and is_whole(row)
+
+
+def is_order(row: sqlite3.Row) -> bool:
+    """Whether what was ordered can be read: else it may be listed and ended, and is never sent. Without its packages it would be an order for all."""
+    with contextlib.suppress(StoreError):
+        texts_from_json(row["packages"])
+        return True
+    return False
+
+
+def to_job(row: sqlite3.Row) -> Job:
+    """A row of `select` as the domain knows it. What of it is damaged is left out, and said as its error."""
+    packages: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    try:
+        packages, changes = texts_from_json(row["packages"]), records_from_json(Change, row["changes"])
+        error = None if row["error"] is None else record_from_json(JobError, row["error"])
+    except StoreError:
+        error = DAMAGED
+    return Job(
+        id=JobId(row["id"]),
+        org=row["org"],
+        node_id=NodeId(row["node_id"]),
+        action=row["action"],
+        packages=packages,
+        reboot=bool(row["reboot"]),
+        state=row["state"],
+        phase=row["phase"],
+        progress_percent=row["progress_percent"],
+        exit_code=row["exit_code"],
+        output_bytes=row["output_end"],
+        output_sha256=row["held_sha256"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        not_after=row["not_after"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        changes=changes,
+        error=error,
+        version=row["version"],
+        for_action=row["for_action"],
+        plan=row["plan"],
+        plan_digest=row["plan_digest"],
+        has_report=bool(row["has_report"]),
+        package=row["package"] or "",
+        note=row["note"] or "",
+        last_output_at=row["last_output_at"],
+        lost_bytes=row["lost_bytes"],
+        stop=None if row["stop"] is None else Stop(row["stop"], row["stop_why"], row["stop_by"], row["stop_at"], bool(row["stop_force"])),
+        batch_id=None if row["batch_id"] is None else BatchId(row["batch_id"]),
+        follows=None if row["follows"] is None else JobId(row["follows"]),
+    )

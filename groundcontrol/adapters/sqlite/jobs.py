@@ -1,0 +1,434 @@
+"""Jobs: made once, taken once, moved only along `jobs.model.TRANSITIONS`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite import output, plans
+from groundcontrol.adapters.sqlite.audit import Chain, node_scope
+from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_to_json, records_to_json
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.grants import admitted, grant_values
+from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_finished, is_order, is_whole, load, load_for, select, to_job
+from groundcontrol.adapters.sqlite.reauthorize import may_still
+from groundcontrol.adapters.sqlite.sessions import check_session
+from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.jobs.model import OPEN, START_LIMIT_S, TERMINAL, Job, JobError, JobEvidence, JobFilter, JobState, NewJob, may_move
+from groundcontrol.jobs.plans import Plan, PlanPart, Report
+from groundcontrol.jobs.store import CURRENT_MOST, Dispatch
+from groundcontrol.nodes.model import Session
+
+_EXPIRE_AT_ONCE: Final = 200
+GRAVE_S: Final = 400 * 86_400.0
+"""How long the id of a job that went with its node is remembered."""
+
+_ANY_OPEN: Final = (  # each by an index that has nothing else in it
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE state IN ('queued', 'dispatched'))"
+    " OR EXISTS (SELECT 1 FROM job WHERE state IN ('dispatched', 'accepted', 'running'))"
+)
+_NOT_OVER_OR_NAMED: Final = (
+    "WHERE job.org = ? AND job.no IN (SELECT no FROM job WHERE state IN ('queued', 'dispatched')"
+    " UNION SELECT no FROM job WHERE state IN ('dispatched', 'accepted', 'running')"
+    " UNION SELECT no FROM job WHERE id IN (SELECT value FROM json_each(?)))"
+)
+_QUEUED: Final = (
+    "SELECT job.no, job.id, job.org, job.actor, job.action, job.created_by, job.created_at, node.id AS node_id, node.tags"
+    " FROM job JOIN node ON node.no = job.node WHERE job.state = 'queued' ORDER BY job.no"
+)
+_NOT_ALLOWED: Final = (
+    "who ordered this job may not do so any more (disabled, another role, other nodes, a token that is over), or was given another password since;"
+    " it was not begun"
+)
+
+
+class SqliteJobs:
+    """`JobStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._urgent = urgent
+        self._chain = chain
+        self._digests = output.Digests()
+
+    async def create_job(self, scope: Scope, job: NewJob, idempotency_key: str | None) -> Job:
+        def command(tx: Tx) -> Job:
+            first = _first(tx, scope, job.id, idempotency_key)
+            if first is not None:
+                if (first.node_id, first.wish) == (job.node_id, job.wish):
+                    return first
+                raise IdempotencyMismatch("this idempotency key was used for another job")
+            node = tx.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
+            if node is None:
+                raise NotFound(f"there is no node {job.node_id}")
+            insert(tx, scope, job, node["no"], key=idempotency_key)
+            self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, **job.wish._asdict()})
+            return to_job(load(tx, job.id))
+
+        return await self._writer.run(command)
+
+    async def job(self, scope: Scope, job: JobId) -> Job:
+        return await self._reader.run(lambda rows: to_job(load_for(rows, job, scope)))
+
+    async def jobs(
+        self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: JobFilter | None = None
+    ) -> Page[Job]:
+        size = check_limit(limit)
+        kind = f"jobs:{node or ''}" + ("" if only is None else f":{digest(only).hex()}")
+        before = BEHIND_ALL if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
+        chosen, wanted = chosen_by(only)
+
+        def query(rows: Rows) -> list[sqlite3.Row]:
+            if node is None:
+                where = "WHERE job.org = ? AND job.no < ?" + chosen + admitted(scope) + " ORDER BY job.no DESC LIMIT ?"
+                return select(rows, where, scope.org, before, *wanted, *grant_values(scope), size + 1)
+            where = "WHERE node.org = ? AND node.id = ? AND job.no < ?" + chosen + admitted(scope) + " ORDER BY job.no DESC LIMIT ?"
+            return select(rows, where, scope.org, node, before, *wanted, *grant_values(scope), size + 1)
+
+        found = await self._reader.run(query)
+        items = [to_job(row) for row in found[:size]]
+        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
+        seen, order = admitted(scope), " ORDER BY job.no DESC LIMIT ?"
+
+        def query(rows: Rows) -> list[sqlite3.Row]:
+            granted = grant_values(scope)
+            first = select(rows, "WHERE job.org = ?" + seen + order, scope.org, *granted, check_limit(newest))
+            rest = select(rows, _NOT_OVER_OR_NAMED + seen + order, scope.org, json.dumps(list(also)), *granted, CURRENT_MOST)
+            return [row for _, row in sorted({row["no"]: row for row in (*first, *rest)}.items(), reverse=True)]
+
+        return [to_job(row) for row in await self._reader.run(query)]
+
+    async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[Dispatch]:
+        by_node = {session.no: session for session in sessions}
+
+        def command(tx: Tx) -> list[Dispatch]:
+            waiting = tx.all(
+                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.created_at, node.id AS node_id, node.tags FROM job"
+                " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
+                " AND job.node IN (SELECT value FROM json_each(?2))"
+                " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",
+                *(now, json.dumps(list(by_node)), None if ids is None else json.dumps(list(ids))),
+            )
+            room = at_once - _of_batches(tx, sessions) if any(row["batch"] is not None for row in waiting) else 0
+            taken = []
+            for row in waiting:
+                session = by_node[row["node"]]
+                if (row["batch"] is not None and room <= 0) or not is_order(row) or not may_still(tx, row, now):
+                    continue  # `withdraw` closes what nobody stands for any more
+                won = tx.do(
+                    "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
+                    " WHERE no = ?1 AND state = 'queued'"
+                    " AND EXISTS (SELECT 1 FROM node_session WHERE node = ?2 AND epoch = ?3 AND hub = ?4)"
+                    " AND NOT EXISTS (SELECT 1 FROM job WHERE node = ?2 AND state IN ('dispatched', 'accepted', 'running'))",
+                    *(row["no"], session.no, session.epoch, session.hub, now + START_LIMIT_S),
+                )
+                if won:
+                    room -= row["batch"] is not None
+                    self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.dispatch", row["id"], {"node": session.node})
+                    taken.append(Dispatch(to_job(load(tx, JobId(row["id"]))), session))
+            return taken
+
+        return await self._writer.run(command)
+
+    async def withdraw(self, now: float) -> Sequence[Job]:
+        def unfounded(rows: Rows) -> list[sqlite3.Row]:
+            return [row for row in rows.all(_QUEUED) if not may_still(rows, row, now)]
+
+        if not await self._reader.run(unfounded):
+            return []
+
+        def command(tx: Tx) -> list[Job]:
+            closed = []
+            for row in unfounded(tx):
+                error = record_to_json(JobError("job.not_allowed", _NOT_ALLOWED))
+                tx.do("UPDATE job SET state = 'failed', error = ?, ended_at = ?, version = version + 1 WHERE no = ?", error, now, row["no"])
+                detail = {"node": row["node_id"], "action": row["action"], "for": row["created_by"]}
+                self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.withdraw", row["id"], detail, "refused")
+                closed.append(to_job(load(tx, JobId(row["id"]))))
+            return closed
+
+        return await self._writer.run(command)
+
+    async def undispatched(self, session: Session) -> Sequence[Job]:
+        def query(rows: Rows) -> list[Job]:
+            check_session(rows, session)
+            where = "WHERE job.node = ? AND job.state = 'dispatched' ORDER BY job.id"
+            return [to_job(row) for row in select(rows, where, session.no) if is_order(row)]
+
+        return await self._reader.run(query)
+
+    async def open_jobs(self, node: NodeId) -> Sequence[Job]:
+        where = "WHERE node.id = ? AND job.state IN ('dispatched', 'accepted', 'running') ORDER BY job.id"
+        return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where, node))]
+
+    async def held(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
+        return {JobId(row["id"]): row["output_end"] for row in await self._unfinished(ids, node)}
+
+    async def finished(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
+        wanted = {row["id"] for row in await self._unfinished(ids, node)}
+        return [job for job in ids if job not in wanted]
+
+    async def _unfinished(self, ids: Sequence[JobId], node: NodeId) -> list[sqlite3.Row]:
+        where = "WHERE job.id IN (SELECT value FROM json_each(?)) AND node.id = ?"
+        found = await self._urgent.run(lambda rows: select(rows, where, json.dumps(list(ids)), node))
+        return [row for row in found if not is_finished(row)]
+
+    async def any_open(self) -> bool:
+        return await self._reader.one(_ANY_OPEN) is not None
+
+    async def overdue(self, now: float) -> Sequence[Job]:
+        where = "WHERE job.state IN ('queued', 'dispatched') AND job.not_after < ? ORDER BY job.id"
+        return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where, now))]
+
+    async def stopping(self) -> Sequence[Job]:
+        where = "WHERE job.stop = 'asked' AND job.state IN ('dispatched', 'accepted', 'running') ORDER BY job.id"
+        return [to_job(row) for row in await self._reader.run(lambda rows: select(rows, where))]
+
+    async def stop_job(self, scope: Scope, job: JobId, *, force: bool = False) -> Job:
+        return await self._writer.run(lambda tx: self.stop_in(tx, scope, load_for(tx, job, scope), force=force))
+
+    def stop_in(self, tx: Tx, scope: Scope, row: sqlite3.Row, *, force: bool = False) -> Job:
+        """Within a command: take the job back, or note that it should stop.
+
+        Raises: Conflict: it is over.
+        """
+        job, state = JobId(row["id"]), row["state"]
+        if state == "queued":
+            tx.do("UPDATE job SET state = 'cancelled', ended_at = ?, version = version + 1 WHERE no = ?", tx.now, row["no"])
+            self._chain.write(tx, scope, "job.cancelled", job, {"from": state, "exit_code": None, "error": None})
+        elif state in OPEN and (row["stop"] is None or (force and not row["stop_force"])):
+            tx.do(
+                "UPDATE job SET stop = 'asked', stop_why = '', stop_by = ?, stop_at = ?, stop_force = ?, version = version + 1 WHERE no = ?",
+                *(scope.actor.name, tx.now, force, row["no"]),
+            )
+            self._chain.write(tx, scope, "job.stop", job, {"state": state, "force": force})
+        elif state not in OPEN and state != "cancelled":
+            raise Conflict(f"job {job} is {state} already", state=state)
+        return to_job(load(tx, job))
+
+    async def advance(self, job: JobId, to: JobState, by: Session | Scope, evidence: JobEvidence, follow: NewJob | None = None) -> Job:
+        def command(tx: Tx) -> Job:
+            row = load_for(tx, job, by)
+            before = row["state"]
+            if before != to and not may_move(before, to):
+                raise Conflict(f"job {job} is {before} and cannot become {to}", state=before)
+            fields = _merge(row, evidence, final=before == to and to in TERMINAL)
+            if to in TERMINAL and before != to and evidence.error is None:
+                fields["error"] = None  # it belonged to how it went before, or to the guess that has now become the truth
+            if to in TERMINAL and fields["ended_at"] is None:
+                fields["ended_at"] = tx.now
+            if before == to and all(row[name] == value for name, value in fields.items()):
+                return to_job(row)
+            tx.do(
+                f"UPDATE job SET state = ?, {', '.join(f'{name} = ?' for name in fields)}, version = version + 1 WHERE no = ?",  # noqa: S608  # the names of columns stand in `_merge`
+                *(to, *fields.values(), row["no"]),
+            )
+            self._close(tx, row["no"])
+            after = to_job(load(tx, job))
+            if before != to:
+                scope = by if isinstance(by, Scope) else node_scope(by, row["org"])
+                detail = {"from": before, "exit_code": after.exit_code, "error": after.error.code if after.error else None}
+                self._chain.write(tx, scope, f"job.{to}", job, detail)
+                if follow is not None:
+                    self._follow(tx, row, follow)
+            return after
+
+        return await self._writer.run(command)
+
+    def _follow(self, tx: Tx, row: sqlite3.Row, job: NewJob) -> None:
+        """A job that the ended one had asked for, in the name of who had ordered that."""
+        insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
+        tx.do("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
+        detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.wish._asdict()}
+        self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.create", job.id, detail)
+
+    # -- plan and report -------------------------------------------------------------------------
+
+    async def save_plan(self, job: JobId, part: PlanPart, by: Session) -> Job:
+        def command(tx: Tx) -> Job:
+            row = load_for(tx, job, by)
+            _refuse_silent(row)
+            if plans.save_part(tx, row["no"], part):
+                tx.do(
+                    "UPDATE job SET plan_digest = ?, version = version + 1 WHERE no = ?",
+                    *(part.head.digest if plans.is_complete(tx, row["no"]) else None, row["no"]),
+                )
+            return to_job(load(tx, job))
+
+        return await self._writer.run(command)
+
+    async def plan(self, scope: Scope, job: JobId) -> Plan | None:
+        return await self._reader.run(lambda rows: plans.read_plan(rows, load_for(rows, job, scope)["no"]))
+
+    async def save_report(self, job: JobId, report: Report, by: Session) -> Job:
+        def command(tx: Tx) -> Job:
+            row = load_for(tx, job, by)
+            _refuse_silent(row)
+            if plans.save_report(tx, row["no"], report):
+                tx.do("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
+                tx.do(
+                    "UPDATE node SET reboot_required = ?1, version = version + 1"
+                    " WHERE no = ?2 AND reboot_required <> ?1 AND ?1 <> 'unknown'",
+                    *(report.reboot, by.no),
+                )
+            return to_job(load(tx, job))
+
+        return await self._writer.run(command)
+
+    async def report(self, scope: Scope, job: JobId) -> Report | None:
+        return await self._reader.run(lambda rows: plans.read_report(rows, load_for(rows, job, scope)["no"]))
+
+    # -- output ----------------------------------------------------------------------------------
+
+    async def append_output(self, job: JobId, offset: int, data: bytes, by: Session) -> int:
+        if offset < 0:
+            raise BadRequest("an offset cannot be negative")
+
+        def command(tx: Tx) -> int:
+            row = load_for(tx, job, by)
+            _refuse_silent(row)
+            end: int = row["output_end"]
+            fresh = data[end - offset :] if offset <= end else b""
+            if row["output_total"] is not None:
+                fresh = fresh[: max(0, row["output_total"] - end)]
+            if fresh:
+                output.append(tx, row["no"], end, fresh)
+                self._digests.grow(tx, row["no"], end, fresh)
+                tx.do("UPDATE job SET output_end = ?, last_output_at = ? WHERE no = ?", end + len(fresh), tx.now, row["no"])
+                self._close(tx, row["no"])
+            return end + len(fresh)
+
+        return await self._writer.run(command)
+
+    async def output_digest(self, job: JobId) -> tuple[int, str]:
+        def command(tx: Tx) -> tuple[int, str]:
+            row = load(tx, job)
+            return row["output_end"], self._digests.whole(tx, row["no"], row["output_end"])
+
+        return await self._writer.run(command)
+
+    async def output(self, scope: Scope, job: JobId, offset: int, limit: int | None = None) -> AsyncIterator[bytes]:
+        if offset < 0:
+            raise BadRequest("an offset cannot be negative", field="offset")
+        no: int = (await self._reader.run(lambda rows: load_for(rows, job, scope)))["no"]
+        left = limit
+        while left is None or left > 0:
+            found = await self._reader.run(lambda rows, at=offset: output.pieces(rows, no, at))  # type: ignore[misc]  # `at` is bound now
+            if not found:
+                return
+            for start, body in found:
+                piece = body[offset - start :]
+                piece = piece if left is None else piece[:left]
+                if not piece:
+                    return
+                yield piece
+                offset += len(piece)
+                left = None if left is None else left - len(piece)
+
+    def _close(self, tx: Tx, no: int) -> None:
+        """Once a job is over and its output whole: say what is held, and say so if it is not what the node printed."""
+        row = tx.all("SELECT * FROM job WHERE no = ?", no)[0]
+        if row["state"] not in TERMINAL or not is_whole(row):
+            return
+        held = self._digests.whole(tx, no, row["output_end"])
+        error = row["error"]
+        if error is None and row["node_sha256"] not in (None, "", held):
+            error = record_to_json(JobError("job.output_differs", "the stored output is not what the runner wrote"))
+        tx.do("UPDATE job SET held_sha256 = ?, error = ? WHERE no = ?", held, error, no)
+
+    # -- the end of memory -----------------------------------------------------------------------
+
+    async def expire(self, before: float) -> int:
+        def command(tx: Tx) -> int:
+            old = tx.all(
+                "SELECT no FROM job WHERE created_at < ? AND state NOT IN ('queued', 'dispatched', 'accepted', 'running') LIMIT ?",
+                *(before, _EXPIRE_AT_ONCE),
+            )
+            for row in old:
+                output.remove(tx, row["no"])
+                tx.do("DELETE FROM job WHERE no = ?", row["no"])
+            tx.do("DELETE FROM batch WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM job WHERE job.batch = batch.no)", before)
+            tx.do("DELETE FROM job_grave WHERE buried_at < ?", tx.now - GRAVE_S)
+            return len(old)
+
+        return await self._writer.run(command)
+
+
+_NODE: Final = "SELECT no FROM node "
+
+
+def _refuse_silent(row: sqlite3.Row) -> None:
+    """A job that never ran says nothing.
+
+    Raises: Conflict.
+    """
+    if row["state"] in ("queued", "expired") or (row["state"] == "cancelled" and row["started_at"] is None):
+        raise Conflict(f"job {row['id']} is {row['state']} and says nothing", state=row["state"])
+
+
+def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
+    """How many jobs of batches are open on nodes that are connected to this hub."""
+    hub = sessions[0].hub if sessions else ""
+    found = tx.all(
+        "SELECT count(*) AS n FROM job JOIN node_session AS s ON s.node = job.node"
+        " WHERE job.batch IS NOT NULL AND job.state IN ('dispatched', 'accepted', 'running') AND s.hub = ?",
+        hub,
+    )
+    return int(found[0]["n"])
+
+
+def bury(tx: Tx, node: int) -> None:
+    """A node is removed, and its jobs with it: their output goes, their ids are remembered."""
+    for job in tx.all("SELECT no FROM job WHERE node = ?", node):
+        output.remove(tx, job["no"])
+    tx.do("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)
+
+
+def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) -> Job | None:
+    """What this request, or an earlier one with the same key, has made already."""
+    if idempotency_key is not None:
+        where = "WHERE job.org = ? AND job.actor = ? AND job.idempotency_key = ?"
+        found = select(rows, where, scope.org, scope.actor.id, idempotency_key)
+        if found:
+            return to_job(found[0])
+    found = select(rows, "WHERE job.id = ?", job)
+    if found and (found[0]["org"], found[0]["actor"], found[0]["idempotency_key"]) != (scope.org, scope.actor.id, idempotency_key):
+        raise Conflict(f"the job id {job} was used before")
+    if not found and rows.one("SELECT 1 FROM job_grave WHERE id = ?", job) is not None:
+        raise Conflict(f"the job id {job} was used before")
+    return to_job(found[0]) if found else None
+
+
+def _merge(row: sqlite3.Row, evidence: JobEvidence, *, final: bool) -> dict[str, str | int | float | None]:
+    """The columns after the evidence. In a final state only what is empty is filled in."""
+    found: dict[str, str | int | float | None] = {
+        "phase": evidence.phase,
+        "progress_percent": evidence.progress_percent,
+        "exit_code": evidence.exit_code,
+        "output_total": evidence.output_bytes,
+        "node_sha256": evidence.output_sha256,
+        "started_at": evidence.started_at,
+        "ended_at": evidence.ended_at,
+        "changes": None if evidence.changes is None else records_to_json(evidence.changes),
+        "error": None if evidence.error is None else record_to_json(evidence.error),
+        "package": evidence.package,
+        "note": evidence.note,
+        "last_output_at": evidence.last_output_at,
+        "lost_bytes": evidence.lost_bytes,
+        "stop": None,
+        "stop_why": None,
+    }
+    if evidence.stop is not None and row["stop"] is not None:
+        found["stop"], found["stop_why"] = evidence.stop
+    return {name: row[name] if value is None or (final and row[name] not in (None, "", "[]")) else value for name, value in found.items()}

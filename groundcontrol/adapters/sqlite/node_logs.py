@@ -1,0 +1,66 @@
+"""Lines of nodes' system logs, with the cursor up to which they are held: both move in one transaction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.core.errors import Fenced
+from groundcontrol.core.paging import Page
+from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.node_log import LogBatch, LogLine
+
+KEPT_LINES: Final = 10_000
+"""Of each node; the oldest go."""
+_LIST: Final = "log_lines"
+
+
+class SqliteJournal:
+    """`JournalStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def add_lines(self, session: Session, batch: LogBatch) -> str:
+        def command(tx: Tx) -> str:
+            fence = tx.one("SELECT epoch FROM fence WHERE node = ?", session.no)
+            if fence is None or fence["epoch"] != session.epoch:
+                raise Fenced(f"session {session.epoch} of node {session.node} is over")
+            row = tx.one("SELECT cursor FROM log_cursor WHERE node = ?", session.no)
+            held = "" if row is None else str(row["cursor"])
+            if batch.after != held or batch.cursor == held:
+                return held
+            tx.do_many(
+                "INSERT INTO log_line (node, at_ms, priority, source, text, left_out) VALUES (?, ?, ?, ?, ?, ?)",
+                [(session.no, *line) for line in batch.lines],
+            )
+            tx.do("INSERT OR REPLACE INTO log_cursor VALUES (?, ?)", session.no, batch.cursor)
+            tx.do(
+                "DELETE FROM log_line WHERE node = ?1 AND no <="
+                " (SELECT no FROM log_line WHERE node = ?1 ORDER BY no DESC LIMIT 1 OFFSET ?2)",
+                *(session.no, KEPT_LINES),
+            )
+            return batch.cursor
+
+        return await self._writer.run(command)
+
+    async def lines(self, no: int, limit: int, cursor: str | None = None) -> Page[LogLine]:
+        limit = check_limit(limit)
+        before: str | int | float = (1 << 63) - 1
+        if cursor is not None:
+            [before] = read_cursor(cursor, _LIST, no, int)
+        rows = await self._reader.run(
+            lambda reader: reader.all("SELECT * FROM log_line WHERE node = ? AND no < ? ORDER BY no DESC LIMIT ?", no, before, limit + 1)
+        )
+        items = [LogLine(row["at_ms"], row["priority"], row["source"], row["text"], row["left_out"]) for row in rows[:limit]]
+        return Page(items, make_cursor(_LIST, no, rows[limit - 1]["no"]) if len(rows) > limit else None)
+
+
+def drop_lines(tx: Tx, no: int) -> None:
+    """Forget all of a node that was removed."""
+    tx.do("DELETE FROM log_line WHERE node = ?", no)
+    tx.do("DELETE FROM log_cursor WHERE node = ?", no)

@@ -1,0 +1,264 @@
+"""Tables and packages of nodes: the newest state of each."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.engine.json_codec import digest, inflated, texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.grants import admitted, grant_values
+from groundcontrol.adapters.sqlite.sessions import check_session
+from groundcontrol.core.errors import NotFound, StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.tables import Cell, FactTable, InstalledPackage, PackageChanges, PackageList, PackageState
+from groundcontrol.nodes import updates
+from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
+
+MAX_PACKAGES: Final = 32_768
+_FEW: Final = 64
+"""Nodes whose tables are held at once."""
+_NODE: Final = "SELECT no FROM node WHERE org = ? AND id = ?"
+_cells: Final = msgspec.json.Decoder(list[str | int | None])
+_packages: Final = msgspec.json.Decoder(dict[str, str])
+
+
+class SqliteFacts:
+    """`FactStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._tallies = _Answers[Tally](_TALLIES)
+        self._nodes_of = _Answers[list[tuple[int, NodeUpdate]]](_PACKAGES)
+
+    async def save_table(self, session: Session, table: FactTable) -> None:
+        columns, cells = to_json(table.columns), zlib.compress(to_json(table.cells).encode())
+
+        def command(tx: Tx) -> None:
+            check_session(tx, session)
+            tx.do(
+                "INSERT INTO node_table SELECT org, no, ?, ?, ?, ?, ? FROM node WHERE no = ?"
+                " ON CONFLICT (org, node, subject) DO UPDATE SET taken_at = excluded.taken_at, total = excluded.total,"
+                " columns = excluded.columns, cells = excluded.cells",
+                *(table.subject, table.taken_at, table.total, columns, cells, session.no),
+            )
+
+        await self._writer.run(command)
+
+    async def tables(self, scope: Scope, node: NodeId) -> tuple[FactTable, ...]:
+        def read(rows: Rows) -> tuple[FactTable, ...]:
+            found = rows.all("SELECT * FROM node_table WHERE org = ? AND node = ? ORDER BY subject", scope.org, _no(rows, scope, node))
+            return tuple(table for row in found if (table := _read_table(row["subject"], row)) is not None)
+
+        return await self._reader.run(read)
+
+    async def packages_digest(self, session: Session) -> str:
+        row = await self._reader.run(lambda rows: rows.one("SELECT digest FROM node_packages WHERE node = ?", session.no))
+        return "" if row is None else str(row["digest"])
+
+    async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
+        def command(tx: Tx) -> PackageState:
+            check_session(tx, session)
+            row = tx.one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
+            try:
+                before = {} if row is None else _read_packages(row["packages"])
+            except StoreError:  # then all of it is asked for again
+                row, before = None, {}
+            if row is not None and row["digest"] == changes.digest:
+                return PackageState(changes.digest, 0)
+            if changes.since and (row is None or row["digest"] != changes.since):
+                return PackageState("", 0)
+            after = {**(before if changes.since else {}), **changes.versions}
+            after = {name: after[name] for name in sorted(after) if after[name]}
+            if len(after) > MAX_PACKAGES or digest_of(after) != changes.digest:
+                return PackageState("", 0)
+            changed = sum(1 for name in before.keys() | after.keys() if before.get(name) != after.get(name)) if row is not None else 0
+            tx.do(
+                "INSERT INTO node_packages SELECT org, no, ?, ?, ?, ? FROM node WHERE no = ?"
+                " ON CONFLICT (org, node) DO UPDATE SET digest = excluded.digest, taken_at = excluded.taken_at,"
+                " count = excluded.count, packages = excluded.packages",
+                *(changes.digest, at, len(after), zlib.compress(to_json(after).encode()), session.no),
+            )
+            return PackageState(changes.digest, changed)
+
+        return await self._writer.run(command)
+
+    async def packages(self, scope: Scope, node: NodeId, limit: int, cursor: str | None = None, search: str = "") -> PackageList:
+        size = check_limit(limit)
+        after = "" if cursor is None else str(read_cursor(cursor, "packages", scope.org, str)[0])
+
+        def read(rows: Rows) -> PackageList:
+            row = rows.one("SELECT taken_at, packages FROM node_packages WHERE org = ? AND node = ?", scope.org, _no(rows, scope, node))
+            if row is None:
+                return PackageList((), 0, None, None)
+            matching = [(name, version) for name, version in _read_packages(row["packages"]).items() if search in name]
+            rest = [InstalledPackage(name, version) for name, version in matching if name > after]
+            more = make_cursor("packages", scope.org, rest[size - 1].name) if len(rest) > size else None
+            return PackageList(tuple(rest[:size]), len(matching), row["taken_at"], more)
+
+        return await self._reader.run(read)
+
+    async def updates(
+        self, scope: Scope, limit: int, cursor: str | None = None, search: str = "", *, security_only: bool = False
+    ) -> UpdateList:
+        size = check_limit(limit)
+        kind = f"updates:{digest(search, security_only).hex()}"
+        after = None if cursor is None else tuple(read_cursor(cursor, kind, scope.org, int, int, str))
+
+        def read(rows: Rows) -> UpdateList:
+            tally = self._tally(rows, scope)
+            found = tally.packages(search, security_only=security_only)
+            rest = [one for one in found if after is None or updates.sort_key(one) > after]
+            return UpdateList(
+                items=tuple(rest[:size]),
+                total=len(found),
+                security=sum(1 for one in found if one.security == "yes"),
+                told=tally.told,
+                silent=tally.silent,
+                cut=tally.cut,
+                oldest_at=tally.oldest_at,
+                next=make_cursor(kind, scope.org, *updates.sort_key(rest[size - 1])) if len(rest) > size else None,
+            )
+
+        return await self._reader.run(read)
+
+    def _tally(self, rows: Rows, scope: Scope) -> Tally:
+        """That of all nodes that the caller may see: the last one, as long as no table has changed and no node has come or gone."""
+        return self._tallies.get(_made_of(rows, scope, updates.SUBJECT), lambda: _tally(rows, scope))
+
+    async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
+        size = check_limit(limit)
+        kind = f"updates_of:{digest(package).hex()}"
+        after = 0 if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
+
+        def read(rows: Rows) -> NodeUpdateList:
+            made_of = _made_of(rows, scope, updates.HELD, updates.SUBJECT)
+            found = self._nodes_of.get(made_of + digest(package), lambda: _nodes_of(rows, scope, package))
+            rest = [(no, one) for no, one in found if no > int(after)]
+            more = make_cursor(kind, scope.org, rest[size - 1][0]) if len(rest) > size else None
+            return NodeUpdateList(tuple(one for _, one in rest[:size]), len(found), more)
+
+        return await self._reader.run(read)
+
+
+_TOLD: Final = (
+    "SELECT node.no, node.id, told.taken_at, told.total, told.columns, told.cells FROM node"
+    " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
+)
+
+
+_MADE_OF: Final = (
+    "SELECT node.no, told.taken_at, told.total, length(told.columns), length(told.cells) FROM node"
+    " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
+)
+"""Without reading what is in the tables."""
+_TALLIES: Final = 8
+_PACKAGES: Final = 16
+"""For one package there is an entry for each node that has an update of it."""
+_V = TypeVar("_V")
+
+
+class _Answers(Generic[_V]):
+    """The newest answers, by what they were made of. Threads of readers share them: two of them may make the same answer."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[bytes, _V] = {}
+
+    def get(self, made_of: bytes, make: Callable[[], _V]) -> _V:
+        found = self._kept.get(made_of)
+        if found is None:
+            found = make()
+            while len(self._kept) >= self._most:
+                self._kept.pop(next(iter(self._kept), b""), None)  # another thread may be as far
+            self._kept[made_of] = found
+        return found
+
+
+def _made_of(rows: Rows, scope: Scope, *subjects: str) -> bytes:
+    """Names the tables of all nodes that the caller may see: another name means that one has changed, or that a node has come or gone."""
+    sql = _MADE_OF + admitted(scope) + " ORDER BY node.no"
+    found = [tuple(row) for subject in subjects for row in rows.all(sql, subject, scope.org, *grant_values(scope))]
+    return hashlib.sha256(repr(found).encode()).digest()
+
+
+def _tally(rows: Rows, scope: Scope) -> Tally:
+    tally = Tally()
+    for _, _, table in _told(rows, scope, updates.SUBJECT):
+        if table is None:
+            tally.silent += 1
+        else:
+            tally.add(table)
+    return tally
+
+
+def _nodes_of(rows: Rows, scope: Scope, package: str) -> list[tuple[int, NodeUpdate]]:
+    held = {node for node, _, table in _told(rows, scope, updates.HELD) if table and package in _first_cells(table)}
+    return [
+        (no, NodeUpdate(node, row.before, row.after, row.security, row.repository, node in held))
+        for node, no, table in _told(rows, scope, updates.SUBJECT)
+        if table and (row := updates.row_of(table, package))
+    ]
+
+
+def _told(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, FactTable | None]]:
+    """Each node that the caller may see, with its table of a subject. A few at a time: a large fleet's tables are large."""
+    while True:
+        found = rows.all(
+            _TOLD + " AND node.no > ?" + admitted(scope) + " ORDER BY node.no LIMIT ?",
+            subject,
+            scope.org,
+            after,
+            *grant_values(scope),
+            _FEW,
+        )
+        for row in found:
+            failed = row["taken_at"] is None or row["total"] < 0
+            yield NodeId(row["id"]), row["no"], None if failed else _read_table(subject, row)
+        if len(found) < _FEW:
+            return
+        after = found[-1]["no"]
+
+
+def digest_of(packages: dict[str, str]) -> str:
+    """The name of a state; `packages` is sorted by name. `docs/wire.md` says the same to nodes."""
+    return hashlib.sha256("".join(f"{name}\t{version}\n" for name, version in packages.items()).encode()).hexdigest()[:32]
+
+
+def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
+    row = rows.one(_NODE + admitted(scope), scope.org, node, *grant_values(scope))
+    if row is None:
+        raise NotFound(f"there is no node {node}")
+    return int(row["no"])
+
+
+def _read_table(subject: str, row: sqlite3.Row) -> FactTable | None:
+    """None: it is damaged, and nothing is known until the node tells it again."""
+    try:
+        return FactTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
+    except StoreError:
+        return None
+
+
+def _read_cells(blob: bytes) -> tuple[Cell, ...]:
+    found = inflated(_cells, blob)
+    return tuple(found)
+
+
+def _first_cells(table: FactTable) -> tuple[Cell, ...]:
+    return table.cells[:: max(1, len(table.columns))]
+
+
+def _read_packages(blob: bytes) -> dict[str, str]:
+    return inflated(_packages, blob)

@@ -1,0 +1,284 @@
+"""Nodes: made, edited, deleted; and what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import digest, record_from_json, record_to_json, texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.grants import admitted, grant_values
+from groundcontrol.adapters.sqlite.jobs import bury
+from groundcontrol.adapters.sqlite.secrets import shred
+from groundcontrol.adapters.sqlite.sessions import check_session
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.permissions import check_granting_tags
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session, adopted_name
+from groundcontrol.samples.store import MetricStore
+from spider.clock import Clock
+
+T = TypeVar("T")
+
+_NODE: Final = "SELECT * FROM node "
+_GRANTING: Final = (
+    "SELECT DISTINCT tag.value AS tag FROM (SELECT grants FROM account WHERE org = ? AND grants IS NOT NULL UNION ALL"
+    " SELECT grants FROM api_token WHERE org = ? AND grants IS NOT NULL AND revoked_at IS NULL AND expires_at > ?) AS limited"
+    " JOIN json_each(limited.grants, '$.tags') AS tag WHERE tag.value IN (SELECT value FROM json_each(?))"
+)
+
+
+def fold(name: str) -> str:
+    """The form under which names are compared."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+class SqliteNodes:
+    """`NodeStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, urgent: Reader, chain: Chain, metrics: MetricStore, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._urgent = urgent
+        self._chain = chain
+        self._metrics = metrics
+        self._clock = clock
+
+    async def create_node(self, scope: Scope, node: NewNode) -> Node:
+        return (await self.create_nodes(scope, [node]))[0]
+
+    async def create_nodes(self, scope: Scope, nodes: Sequence[NewNode]) -> list[Node]:
+        return await self._writer.run(lambda tx: [self._create(tx, scope, node) for node in nodes])
+
+    def _create(self, tx: Tx, scope: Scope, node: NewNode) -> Node:
+        made = digest(scope.org, node)  # first: it refuses text that not every database holds
+        known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
+        if known is not None and known["made"] == made:
+            return _to_node(known)
+        if known is not None or tx.one("SELECT 1 FROM node_grave WHERE id = ?", node.id) is not None:
+            raise Conflict(f"the node id {node.id} was used before")
+        _refuse_taken_name(tx, scope, node.id, node.name)
+        insert_node(tx, scope, node)
+        self._chain.write(tx, scope, "node.create", node.id, {"name": node.name, "address": node.address})
+        return load_node(tx, scope, node.id)
+
+    async def node(self, scope: Scope, node: NodeId) -> Node:
+        return await self._reader.run(lambda rows: load_node(rows, scope, node))
+
+    async def nodes(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Node]:
+        size = check_limit(limit)
+        after = 0 if cursor is None else read_cursor(cursor, "nodes", scope.org, int)[0]
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                _NODE + "WHERE org = ? AND no > ?" + admitted(scope) + " ORDER BY no LIMIT ?",
+                *(scope.org, after, *grant_values(scope), size + 1),
+            )
+        )
+        items = [_to_node(row) for row in found[:size]]
+        return Page(items, make_cursor("nodes", scope.org, items[-1].no) if len(found) > size else None)
+
+    async def find_node(self, node: NodeId) -> Node | None:
+        row = await self._urgent.run(lambda rows: rows.one("SELECT * FROM node WHERE id = ?", node))
+        return None if row is None else _to_node(row)
+
+    async def id_of(self, no: int) -> NodeId | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT id FROM node WHERE no = ?", no))
+        return None if row is None else NodeId(row["id"])
+
+    async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
+        def command(tx: Tx) -> Node:
+            before = load_node(tx, scope, node)
+            new_name = before.name if name is None else name
+            new_tags = before.tags if tags is None else tuple(tags)
+            if (new_name, new_tags) == (before.name, before.tags):
+                return before
+            _refuse_taken_name(tx, scope, node, new_name)
+            check_granting_tags(scope, _granting(tx, scope, {*before.tags} ^ {*new_tags}, tx.now))
+            tx.do(
+                "UPDATE node SET name = ?, name_key = ?, tags = ?, version = version + 1 WHERE no = ?",
+                *(new_name, fold(new_name), to_json(new_tags), before.no),
+            )
+            self._chain.write(tx, scope, "node.edit", node, {"name": new_name, "tags": new_tags})
+            return load_node(tx, scope, node)
+
+        return await self._writer.run(command)
+
+    async def granting(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
+        now = self._clock.now()
+        return await self._reader.run(lambda rows: _granting(rows, scope, tags, now))
+
+    async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
+        def command(tx: Tx) -> Node:
+            before = load_node(tx, scope, node)
+            if before.address == address:
+                return before
+            tx.do("UPDATE node SET address = ?, version = version + 1 WHERE no = ?", address, before.no)
+            self._chain.write(tx, scope, "node.move", node, {"from": before.address, "to": address})
+            return load_node(tx, scope, node)
+
+        return await self._writer.run(command)
+
+    async def renew_keys(self, node: NodeId, generation: int) -> Node:
+        def command(tx: Tx) -> Node:
+            row = tx.one("SELECT * FROM node WHERE id = ?", node)
+            if row is None:
+                raise NotFound(f"there is no node {node}")
+            if row["generation"] < generation:
+                tx.do("UPDATE node SET generation = ?, version = version + 1 WHERE no = ?", generation, row["no"])
+                by = SYSTEM._replace(org=row["org"])
+                self._chain.write(tx, by, "node.rekeyed", node, {"from": row["generation"], "to": generation})
+            return _to_node(tx.all("SELECT * FROM node WHERE id = ?", node)[0])
+
+        return await self._writer.run(command)
+
+    async def delete_node(self, scope: Scope, node: NodeId) -> None:
+        """Control alone: whoever is told that the node is gone need not wait for the other database."""
+
+        def command(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
+                return
+            found = load_node(tx, scope, node)
+            bury(tx, found.no)
+            shred(tx, scope.org, "credential", node)
+            tx.do("DELETE FROM node WHERE no = ?", found.no)
+            tx.do("INSERT INTO node_grave VALUES (?, ?, ?, ?, 0)", node, scope.org, found.no, tx.now)
+            self._chain.write(tx, scope, "node.delete", node, {"name": found.name, "address": found.address})
+
+        await self._writer.run(command)
+
+    async def sweep(self) -> None:
+        graves = await self._reader.run(lambda rows: rows.all("SELECT no FROM node_grave WHERE samples_dropped = 0"))
+        for no in [grave["no"] for grave in graves]:
+            await self._metrics.drop_node(no)
+            await self._writer.run(partial(_note_dropped, no))
+
+    async def save_identity(
+        self, session: Session, identity: NodeIdentity, agent_version: str, policy: NodePolicy, reboot_required: str, at: float
+    ) -> Node:
+        def command(tx: Tx) -> Node:
+            check_session(tx, session)
+            facts = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
+            tx.do(
+                "UPDATE node SET identity = ?, agent_version = ?, policy = ?, reboot_required = ?, version = version + 1"
+                " WHERE no = ? AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?, ?, ?, ?)",
+                *(*facts, session.no, *facts),
+            )
+            tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
+            _call_by_hostname(tx, _of_session(tx, session), identity.hostname)
+            return _of_session(tx, session)
+
+        return await self._writer.run(command)
+
+    async def save_updates(self, session: Session, updates: NodeUpdates) -> Node:
+        def command(tx: Tx) -> Node:
+            check_session(tx, session)
+            text = record_to_json(updates)
+            tx.do("UPDATE node SET updates = ?, version = version + 1 WHERE no = ? AND updates <> ?", text, session.no, text)
+            return _of_session(tx, session)
+
+        return await self._writer.run(command)
+
+    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
+        def command(tx: Tx) -> None:
+            for node, at in seen.items():
+                tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?", at, node)
+
+        await self._writer.run(command)
+
+
+def _note_dropped(no: int, tx: Tx) -> None:
+    tx.do("UPDATE node_grave SET samples_dropped = 1 WHERE no = ?", no)
+
+
+def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:
+    """Give a node that was taken in without a name its host's, unless another one has that."""
+    if node.name != adopted_name(node.id) or not hostname:
+        return
+    taken = tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", node.org, fold(hostname))
+    if taken is None:
+        tx.do("UPDATE node SET name = ?, name_key = ?, version = version + 1 WHERE no = ?", hostname, fold(hostname), node.no)
+
+
+def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
+    same = "SELECT 1 FROM node WHERE org = ? AND name_key = ? AND id <> ?"
+    if tx.one(same, scope.org, fold(name), node) is None:
+        return
+    if tx.one(same + admitted(scope), scope.org, fold(name), node, *grant_values(scope)) is None:
+        raise Conflict("this name cannot be given: choose another one", field="name")  # who has it is not the caller's to know
+    raise Conflict(f"there is a node named {name} already", field="name")
+
+
+def _granting(rows: Rows, scope: Scope, tags: Collection[str], now: float) -> frozenset[str]:
+    """Which of these tags somebody's rights hang on; those of who is disabled count too, since they may be let in again."""
+    if not tags:
+        return frozenset()
+    return frozenset(row["tag"] for row in rows.all(_GRANTING, scope.org, scope.org, now, json.dumps(sorted(tags))))
+
+
+def insert_node(tx: Tx, scope: Scope, node: NewNode) -> None:
+    """Make the row of a node whose id and name are free."""
+    tx.do(
+        "INSERT INTO node (org, id, name, name_key, address, tags, generation, pending, simulated, identity, agent_version,"
+        " updates, reboot_required, created_at, version, made) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, '', ?, 'unknown', ?, 1, ?)",
+        *(scope.org, node.id, node.name, fold(node.name), node.address, to_json(node.tags), node.simulated),
+        *(record_to_json(NodeIdentity()), record_to_json(NodeUpdates()), tx.now, digest(scope.org, node)),
+    )
+
+
+def load_node(rows: Rows, scope: Scope, node: NodeId) -> Node:
+    """A node that the caller may see.
+
+    Raises: NotFound.
+    """
+    row = rows.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, node, *grant_values(scope))
+    if row is None:
+        raise NotFound(f"there is no node {node}")
+    return _to_node(row)
+
+
+def _of_session(rows: Rows, session: Session) -> Node:
+    return _to_node(rows.all("SELECT * FROM node WHERE no = ?", session.no)[0])
+
+
+def _to_node(row: sqlite3.Row) -> Node:
+    """A node of the fleet. What of it is damaged is left out, and named: it says most of that anew when it connects."""
+    damaged: list[str] = []
+
+    def read(column: str, build: Callable[[str], T], otherwise: T) -> T:
+        try:
+            return build(row[column])
+        except StoreError:
+            damaged.append(column)
+            return otherwise
+
+    return Node(
+        id=NodeId(row["id"]),
+        no=row["no"],
+        org=row["org"],
+        name=row["name"],
+        address=row["address"],
+        tags=read("tags", texts_from_json, ()),
+        generation=row["generation"],
+        pending=bool(row["pending"]),
+        identity=read("identity", partial(record_from_json, NodeIdentity), NodeIdentity()),
+        agent_version=row["agent_version"],
+        policy=None if row["policy"] is None else read("policy", partial(record_from_json, NodePolicy), None),
+        updates=read("updates", partial(record_from_json, NodeUpdates), NodeUpdates()),
+        reboot_required=row["reboot_required"],
+        created_at=row["created_at"],
+        last_seen_at=row["last_seen_at"],
+        version=row["version"],
+        simulated=bool(row["simulated"]),
+        waiting=bool(row["waiting"]),
+        damaged=tuple(damaged),
+    )

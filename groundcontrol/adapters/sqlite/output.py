@@ -1,0 +1,79 @@
+"""The bytes that jobs print: pieces in the order in which they came, addressed by offset."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.core.errors import Conflict
+
+PAGE_PIECES: Final = 32
+"""Pieces that are read at a time, of at most 32 KiB each."""
+_OFFSET_BITS: Final = 32
+_HASHERS: Final = 4096
+"""More than jobs that can print at the same time: one without a place is hashed from its start again with each piece. Half a kilobyte each."""
+
+
+def append(tx: Tx, job: int, offset: int, data: bytes) -> None:
+    """Store a piece at the end of what is held.
+
+    Raises: Conflict: the output is beyond 4 GiB.
+    """
+    if offset + len(data) >= 1 << _OFFSET_BITS:
+        raise Conflict("the output of a job cannot be longer than 4 GiB")
+    tx.do("INSERT INTO job_output VALUES (?, ?)", job << _OFFSET_BITS | offset, data)
+
+
+def remove(tx: Tx, job: int) -> None:
+    """Forget all output of a job."""
+    tx.do("DELETE FROM job_output WHERE place >= ? AND place < ?", job << _OFFSET_BITS, (job + 1) << _OFFSET_BITS)
+
+
+def pieces(rows: Rows, job: int, offset: int) -> list[tuple[int, bytes]]:
+    """A few pieces with their offsets, from the one that holds `offset` on; empty at the end."""
+    first = job << _OFFSET_BITS
+    found = rows.all(
+        "SELECT place, body FROM job_output WHERE place >= coalesce((SELECT max(place) FROM job_output WHERE place BETWEEN ? AND ?), ?)"
+        " AND place < ? ORDER BY place LIMIT ?",
+        *(first, first + offset, first + offset, (job + 1) << _OFFSET_BITS, PAGE_PIECES),
+    )
+    whole = [(row["place"] - first, row["body"]) for row in found]
+    return [(start, body) for start, body in whole if start + len(body) > offset]
+
+
+class Digests:
+    """SHA-256 of each job's output so far, carried along as it grows; rebuilt from the rows when it does not fit them."""
+
+    def __init__(self) -> None:
+        self._running: dict[int, tuple[int, hashlib._Hash]] = {}
+
+    def grow(self, tx: Rows, job: int, offset: int, data: bytes) -> None:
+        """Note a piece that was stored. A transaction that is undone later leaves a length that fits no row: harmless."""
+        digest = self._at(tx, job, offset).copy()
+        digest.update(data)
+        self._keep(job, offset + len(data), digest)
+
+    def whole(self, tx: Rows, job: int, end: int) -> str:
+        """The digest of all `end` bytes, in hex."""
+        return self._at(tx, job, end).hexdigest()
+
+    def _at(self, tx: Rows, job: int, end: int) -> hashlib._Hash:
+        held, digest = self._running.get(job, (-1, hashlib.sha256()))
+        if held == end:
+            return digest
+        digest, place = hashlib.sha256(), 0
+        while place < end:
+            found = pieces(tx, job, place)
+            for _, body in found:
+                digest.update(body[: end - place])
+                place += len(body)
+            if not found:
+                raise Conflict("output of a job is missing from the database")
+        return digest
+
+    def _keep(self, job: int, end: int, digest: hashlib._Hash) -> None:
+        self._running.pop(job, None)
+        while len(self._running) >= _HASHERS:
+            del self._running[next(iter(self._running))]
+        self._running[job] = (end, digest)

@@ -1,0 +1,72 @@
+"""Plans of jobs, in the parts in which they came, and their reports."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.engine.json_codec import decoded, record_from_json, record_to_json, to_json
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.core.errors import Conflict
+from groundcontrol.jobs.plans import MAX_STEPS, KeptBack, Plan, PlanHead, PlanPart, PlanStep, Report
+
+_steps: Final = msgspec.json.Decoder(tuple[PlanStep, ...])
+_kept: Final = msgspec.json.Decoder(tuple[KeptBack, ...])
+_report: Final = msgspec.json.Decoder(Report)
+
+
+def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
+    """Store one part; parts of another plan of this job go.
+
+    Returns: whether anything changed.
+    Raises:  Conflict: more than a host can have.
+    """
+    row = (part.parts, part.head.digest, record_to_json(part.head), to_json(part.steps), to_json(part.kept))
+    known = tx.one("SELECT parts, digest, head, steps, kept FROM job_plan WHERE job = ? AND part = ?", job, part.part)
+    if known is not None and tuple(known) == row:
+        return False
+    tx.do("DELETE FROM job_plan WHERE job = ? AND (parts, digest) <> (?, ?)", job, part.parts, part.head.digest)
+    size = len(part.steps) + len(part.kept)
+    held = tx.all("SELECT coalesce(sum(size), 0) AS size FROM job_plan WHERE job = ? AND part <> ?", job, part.part)[0]["size"]
+    if held + size > MAX_STEPS:
+        raise Conflict("a plan of more packages than any host has")
+    tx.do("INSERT OR REPLACE INTO job_plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", job << 32 | part.part, job, part.part, *row, size)
+    return True
+
+
+def is_complete(rows: Rows, job: int) -> bool:
+    """Whether every part of the job's plan is held."""
+    return rows.one("SELECT 1 FROM job_plan WHERE job = ? GROUP BY job HAVING count(*) = max(parts)", job) is not None
+
+
+def read_plan(rows: Rows, job: int) -> Plan | None:
+    """All that is held of a job's plan; None: it told none."""
+    found = rows.all("SELECT * FROM job_plan WHERE job = ? ORDER BY part", job)
+    if not found:
+        return None
+    return Plan(
+        head=record_from_json(PlanHead, found[0]["head"]),
+        complete=len(found) == found[0]["parts"],
+        steps=tuple(step for row in found for step in decoded(_steps, row["steps"])),
+        kept=tuple(kept for row in found for kept in decoded(_kept, row["kept"])),
+    )
+
+
+def save_report(tx: Tx, job: int, report: Report) -> bool:
+    """Store what a job left to be looked after; a newer one replaces it.
+
+    Returns: whether anything changed.
+    """
+    body = to_json(report)
+    known = tx.one("SELECT body FROM job_report WHERE job = ?", job)
+    if known is not None and known["body"] == body:
+        return False
+    tx.do("INSERT OR REPLACE INTO job_report VALUES (?, ?)", job, body)
+    return True
+
+
+def read_report(rows: Rows, job: int) -> Report | None:
+    """What the job left; None: it told nothing."""
+    row = rows.one("SELECT body FROM job_report WHERE job = ?", job)
+    return None if row is None else decoded(_report, row["body"])

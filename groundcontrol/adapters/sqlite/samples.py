@@ -1,0 +1,277 @@
+"""Samples: packs in, rows and windows out."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Final, cast
+
+from groundcontrol.adapters.sqlite import compaction, expiry, hot_packs, windows
+from groundcontrol.adapters.sqlite.backfill import begin_session, read_gaps, take_late
+from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.range_locks import Stretches
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.exports import Export
+from groundcontrol.core.errors import BadRequest, Conflict, Fenced, StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.nodes.model import Session
+from groundcontrol.samples.backfill import GapRow, LatePack, LostRows
+from groundcontrol.samples.chunks.pack_codec import split
+from groundcontrol.samples.chunks.rollup import StatTable
+from groundcontrol.samples.model import Bounds, Damage, Due, HotHour, LayoutRow, Moved, StoredPack, StoredRow, TierName, TierSize
+from groundcontrol.samples.query import WindowBuilder
+from groundcontrol.samples.store import Marks
+from groundcontrol.samples.tiers import HOUR_MS, HOUR_S, TIERS
+from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE
+
+_INSERT: Final = (
+    "INSERT INTO arrived VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?7) THEN ?2 END,"
+    " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+)
+"""Without its layout a pack has no node, which the table refuses. As `INSERT ... SELECT` each would have its page copied first, to undo half of it."""
+_STATE: Final = (
+    "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM fence JOIN boot ON boot.node = fence.node"
+    " WHERE fence.node = ? AND boot.boot = ?"
+)
+_STATES: Final = (
+    "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM json_each(?) AS wanted"
+    " CROSS JOIN boot ON boot.no = wanted.value CROSS JOIN fence ON fence.node = boot.node"
+)
+"""The same of many: one statement in the place of a thousand."""
+
+
+class SqliteMetrics:
+    """`MetricStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._boots: dict[int, tuple[str, int]] = {}
+        """Of each node, its newest boot and the number of that, which no other boot gets."""
+        self._stretches = Stretches()
+        self._arrived_bytes = 0
+        """Of packs in `arrived`, as far as this process has put them there; a commit that failed counts too."""
+
+    async def marks(self, session: Session) -> Marks:
+        boot = _boot_bytes(session)
+
+        def command(tx: Tx) -> tuple[Marks, int]:
+            tx.do(
+                "INSERT INTO fence VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET epoch = max(epoch, excluded.epoch)",
+                *(session.no, session.epoch),
+            )
+            if tx.all("SELECT epoch FROM fence WHERE node = ?", session.no)[0]["epoch"] != session.epoch:
+                raise _fenced(session)
+            tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, boot)
+            row = tx.all(_STATE, session.no, boot)[0]
+            begin_session(tx, session, row["no"])
+            return Marks(row["live"], row["backfill"]), row["no"]
+
+        marks, boot_no = await self._writer.run(command)
+        self._boots[session.no] = (session.boot, boot_no)
+        return marks
+
+    async def save_layout(self, session: Session, layout: LayoutRow) -> None:
+        series = to_json(layout.series)
+
+        def command(tx: Tx) -> None:
+            if _state(tx, session) is None:
+                raise _fenced(session)
+            wanted = (layout.family, layout.rhythm_s, series)
+            known = tx.one("SELECT family, rhythm_s, series FROM layout WHERE node = ? AND layout = ?", session.no, layout.layout)
+            if known is not None and not _is_readable(known):
+                tx.do(
+                    "UPDATE layout SET family = ?, rhythm_s = ?, series = ? WHERE node = ? AND layout = ?",
+                    *(*wanted, session.no, layout.layout),
+                )
+            elif known is not None and tuple(known) != wanted:
+                raise Conflict(f"node {session.node} gave one layout id to two layouts")
+            tx.do(
+                "INSERT INTO layout (node, layout, family, rhythm_s, series, epoch, told)"
+                " VALUES (?, ?, ?, ?, ?, ?, (SELECT coalesce(max(told), 0) + 1 FROM layout WHERE node = ?))"
+                " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, told = excluded.told",
+                *(session.no, layout.layout, *wanted, session.epoch, session.no),
+            )
+
+        await self._writer.run(command)
+
+    async def append(self, batch: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
+        by_session: dict[Session, list[StoredPack | LatePack | LostRows]] = {}
+        for pack in batch:
+            if isinstance(pack, StoredPack) and pack.stream not in (STREAM_LIVE, STREAM_BACKFILL):
+                raise BadRequest(f"there is no stream {pack.stream}")
+            by_session.setdefault(pack.session, []).append(pack)
+
+        def command(tx: Tx) -> dict[NodeId, Marks | None]:
+            answer: dict[NodeId, Marks | None] = {}
+            moved: list[tuple[int, int, int]] = []
+            stored: list[tuple[Value, ...]] = []
+            states = self._states(tx, by_session)
+            for session, packs in by_session.items():
+                marks = _append(tx, session, states.get(session), packs, moved, stored)
+                if marks is not None or session.node not in answer:
+                    answer[session.node] = marks  # of two sessions of one node in a batch the current one speaks
+            tx.do_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
+            if stored:
+                self._store(tx, stored)
+            return answer
+
+        return await self._writer.run(command)
+
+    def _store(self, tx: Tx, stored: list[tuple[Value, ...]]) -> None:
+        batch = hot_packs.next_batch(tx)
+        stored.sort(key=itemgetter(0))  # as they lie in the table: one page after the other
+        try:
+            tx.do_many(_INSERT, [(batch, *row) for row in stored])
+        except sqlite3.IntegrityError as exc:
+            raise Conflict("a node sent a pack whose layout is not stored, or the same twice") from exc
+        before = self._arrived_bytes if batch > 1 else 0  # what was there has gone over meanwhile
+        self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in stored)
+        if batch >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
+            hot_packs.settle(tx)
+
+    def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
+        """Epoch, boot number and marks of those sessions that may write."""
+        known: dict[int, Session] = {}
+        found: dict[Session, sqlite3.Row | None] = {}
+        for session in sessions:
+            boot, no = self._boots.get(session.no, ("", 0))
+            if boot == session.boot and no not in known:
+                known[no] = session
+            else:
+                found[session] = _state(rows, session)
+        for row in rows.all(_STATES, to_json(list(known))):
+            session = known[row["no"]]
+            found[session] = row if row["epoch"] == session.epoch else None
+        return {session: row for session, row in found.items() if row is not None}
+
+    async def window(self, no: int, builder: WindowBuilder) -> None:
+        await self._reader.run(lambda rows: windows.fill(rows, no, builder))
+
+    async def read(
+        self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
+    ) -> AsyncGenerator[tuple[LayoutRow, Sequence[StoredRow]]]:
+        export = Export(self._reader, self._stretches, no, families, miss)
+        async with contextlib.aclosing(export.rows(int(start * 1000), int(end * 1000))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def figures(
+        self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
+    ) -> AsyncGenerator[tuple[str, StatTable]]:
+        export = Export(self._reader, self._stretches, no, families, miss)
+        asked = next(known for known in TIERS if known.name == tier)
+        async with contextlib.aclosing(export.figures(asked, start, end)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
+        return await self._reader.run(lambda rows: windows.latest(rows, no))
+
+    async def unreadable(self) -> Sequence[tuple[int, str]]:
+        return await self._reader.run(hot_packs.unreadable)
+
+    async def gaps(self, no: int, start: float, end: float) -> Sequence[GapRow]:
+        return await self._reader.run(lambda rows: read_gaps(rows, no, int(start * 1000), int(end * 1000)))
+
+    async def hot_hours(self) -> Sequence[HotHour]:
+        return await compaction.hot_hours(self._reader, self._writer)
+
+    async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
+        with self._stretches.moving(no, hour - 1, hour + 1) as may:  # rates reach over the end of an hour
+            return await compaction.compact(self._reader, self._writer, no, hour, slow=slow) if may else Moved(0, 0)
+
+    async def dues(self) -> Sequence[Due]:
+        return await compaction.dues(self._reader)
+
+    async def merge(self, due: Due, *, everything: bool = True) -> bool:
+        hours = TIERS[due.tier].span_s // HOUR_S
+        with self._stretches.moving(due.no, due.span * hours, (due.span + 1) * hours - 1) as may:
+            return may and await compaction.merge(self._reader, self._writer, due, everything=everything)
+
+    async def sizes(self, since: float) -> Sequence[TierSize]:
+        return await self._reader.run(lambda rows: expiry.sizes(rows, since))
+
+    async def expire(self, bounds: Bounds) -> int:
+        return await expiry.expire(self._writer, bounds)
+
+    async def drop_node(self, no: int) -> None:
+        self._boots.pop(no, None)
+        await expiry.drop_node(self._writer, no)
+
+
+def _is_readable(layout: sqlite3.Row) -> bool:
+    try:
+        texts_from_json(layout["series"])
+    except StoreError:
+        return False
+    return True
+
+
+def _fenced(session: Session) -> Fenced:
+    return Fenced(f"session {session.epoch} of node {session.node} is over")
+
+
+def _boot_bytes(session: Session) -> bytes:
+    try:
+        boot = bytes.fromhex(session.boot)
+    except ValueError:
+        boot = b""
+    if len(boot) != 16:
+        raise BadRequest("a boot id has 32 hexadecimal digits")
+    return boot
+
+
+def _state(rows: Rows, session: Session) -> sqlite3.Row | None:
+    """Epoch, boot number and marks, if the session may write."""
+    row = rows.one(_STATE, session.no, _boot_bytes(session))
+    return row if row is not None and row["epoch"] == session.epoch else None
+
+
+def _within_hours(pack: StoredPack) -> Iterator[StoredPack]:
+    """A pack, or what it is by the hour: rows must be found by the hour in which they were taken."""
+    try:
+        yield from split(pack, HOUR_MS)
+    except ValueError as exc:
+        raise BadRequest(f"node {pack.session.node} sent a pack that cannot be read") from exc
+
+
+def _append(
+    tx: Tx,
+    session: Session,
+    state: sqlite3.Row | None,
+    batch: list[StoredPack | LatePack | LostRows],
+    moved: list[tuple[int, int, int]],
+    stored: list[tuple[Value, ...]],
+) -> Marks | None:
+    """What a batch of one session comes to: rows for `boot` and `arrived` are added to `moved` and `stored`, to be written with all others."""
+    if state is None:
+        return None
+    boot = state["no"]
+    live, backfill = marks = [state["live"], state["backfill"]]
+    packs = [item for item in batch if type(item) is StoredPack]
+    late = take_late(tx, session, [item for item in batch if not isinstance(item, StoredPack)]) if len(packs) < len(batch) else []
+    if len(packs) > 1:
+        packs.sort(key=lambda pack: (pack.stream, pack.seq))
+    for pack in packs:
+        if pack.seq == marks[pack.stream] + 1:
+            marks[pack.stream] = pack.seq
+            if pack.body:
+                stored += _rows_of(session, boot, pack)
+    if marks != [live, backfill]:
+        moved.append((*marks, boot))
+    for number, pack in late:
+        stored += _rows_of(session, number, pack)
+    return Marks(*marks)
+
+
+def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
+    """Rows of `arrived` for a pack, but for the commit, with the number of the boot or journal that counted it."""
+    return [
+        (session.no, p.first_ms // HOUR_MS, no, p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
+        for p in _within_hours(pack)
+    ]

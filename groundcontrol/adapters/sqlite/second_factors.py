@@ -1,0 +1,148 @@
+"""Second factors: sealed seeds, the steps that were used, and recovery codes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.access.model import User
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.secrets import insert, shred
+from groundcontrol.adapters.sqlite.users import LOGIN, is_live, to_user
+from groundcontrol.core.errors import BadRequest, Conflict, NotFound
+from groundcontrol.core.ids import SessionId, UserId
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.core.secrets import SealedRecord
+
+TOTP: Final = "totp"
+SEED: Final = "seed"
+_KEPT: Final = "SELECT version, sealed FROM secret WHERE org = ? AND kind = ? AND record = ? AND field = ?"
+
+
+class SqliteFactors:
+    """`FactorStore`."""
+
+    def __init__(self, writer: Writer, chain: Chain) -> None:
+        self._writer = writer
+        self._chain = chain
+
+    async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
+        if (record.table, record.id, record.column) != (TOTP, user, SEED):
+            raise BadRequest(f"the seed is not of user {user}")
+
+        def command(tx: Tx) -> None:
+            row = _account(tx, scope, user)
+            if row["totp_version"] == record.version and _kept(tx, row["org"], record):
+                return
+            if row["totp_since"] is not None:
+                raise Conflict("there is a second factor already: switch it off first")
+            if row["totp_version"] != record.version - 1:
+                raise Conflict("another second factor was begun meanwhile")
+            shred(tx, row["org"], TOTP, user)
+            insert(tx, row["org"], record)
+            tx.do("UPDATE account SET totp_version = ? WHERE no = ?", record.version, row["no"])
+            self._chain.write(tx, scope, "auth.second_factor_begin", user)
+
+        await self._writer.run(command)
+
+    async def confirm_totp(
+        self, scope: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
+    ) -> User:
+        def command(tx: Tx) -> User:
+            row = _account(tx, scope, user)
+            if row["totp_version"] != version:
+                raise Conflict("this second factor was replaced by another one: begin anew")
+            if row["totp_since"] is not None:
+                if _codes(tx, row["no"]) == sorted(codes):
+                    return to_user(row)
+                raise Conflict("the second factor is confirmed already")
+            if (login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now):
+                raise NotFound("this session is over")
+            tx.do("UPDATE account SET totp_since = ?, totp_step = max(totp_step, ?) WHERE no = ?", at, step, row["no"])
+            _replace_codes(tx, row, codes)
+            _end_sessions(tx, row["no"], keep)
+            tx.do(
+                "UPDATE login SET second_factor = 1, authenticated_at = max(authenticated_at, ?), expires_at = min(expires_at, ?)"
+                " WHERE account = ? AND id = ?",
+                *(at, expires_at, row["no"], keep),
+            )
+            self._chain.write(tx, scope, "auth.second_factor_on", user)
+            return to_user(_account(tx, scope, user))
+
+        return await self._writer.run(command)
+
+    async def use_step(self, user: UserId, step: int) -> bool:
+        return await self._writer.run(
+            lambda tx: (
+                tx.do("UPDATE account SET totp_step = ? WHERE id = ? AND totp_since IS NOT NULL AND totp_step < ?", step, user, step) == 1
+            )
+        )
+
+    async def use_recovery_code(self, user: UserId, code: bytes, address: str) -> int | None:
+        def command(tx: Tx) -> int | None:
+            row = tx.one("SELECT * FROM account WHERE id = ? AND totp_since IS NOT NULL", user)
+            if row is None or tx.do("DELETE FROM recovery_code WHERE account = ? AND hash = ?", row["no"], code) != 1:
+                return None
+            left = len(_codes(tx, row["no"]))
+            scope = Scope(Actor("user", user, row["username"], row["role"], address), row["org"])
+            self._chain.write(tx, scope, "auth.recovery_code", user, {"left": left})
+            return left
+
+        return await self._writer.run(command)
+
+    async def save_recovery_codes(self, scope: Scope, user: UserId, codes: Sequence[bytes]) -> None:
+        def command(tx: Tx) -> None:
+            row = _account(tx, scope, user)
+            if row["totp_since"] is None:
+                raise Conflict("there is no second factor that the codes could stand in for")
+            if _codes(tx, row["no"]) != sorted(codes):
+                _replace_codes(tx, row, codes)
+                self._chain.write(tx, scope, "auth.recovery_codes", user)
+
+        await self._writer.run(command)
+
+    async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
+        def command(tx: Tx) -> User:
+            row = _account(tx, scope, user)
+            if row["totp_since"] is None and tx.one(_KEPT, row["org"], TOTP, user, SEED) is None:
+                return to_user(row)
+            if keep is not None and ((login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now)):
+                raise NotFound("this session is over")
+            shred(tx, row["org"], TOTP, user)
+            _replace_codes(tx, row, ())
+            tx.do("UPDATE account SET totp_since = NULL WHERE no = ?", row["no"])
+            _end_sessions(tx, row["no"], keep)
+            tx.do("UPDATE login SET second_factor = 0 WHERE account = ?", row["no"])
+            self._chain.write(tx, scope, "auth.second_factor_off", user)
+            return to_user(_account(tx, scope, user))
+
+        return await self._writer.run(command)
+
+
+def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
+    row = rows.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
+    if row is None:
+        raise NotFound("there is no such user")
+    return row
+
+
+def _kept(rows: Rows, org: int, record: SealedRecord) -> bool:
+    """Whether this seed, and not another one of its version, is the one that is kept."""
+    row = rows.one(_KEPT, org, record.table, record.id, record.column)
+    return row is not None and (row["version"], row["sealed"]) == (record.version, record.sealed)
+
+
+def _codes(rows: Rows, account: int) -> list[bytes]:
+    return [row["hash"] for row in rows.all("SELECT hash FROM recovery_code WHERE account = ? ORDER BY hash", account)]
+
+
+def _replace_codes(tx: Tx, account: sqlite3.Row, codes: Sequence[bytes]) -> None:
+    tx.do("DELETE FROM recovery_code WHERE account = ?", account["no"])
+    tx.do_many("INSERT INTO recovery_code VALUES (?, ?, ?)", [(account["org"], account["no"], code) for code in codes])
+
+
+def _end_sessions(tx: Tx, account: int, keep: SessionId | None) -> None:
+    tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, account, keep or "")

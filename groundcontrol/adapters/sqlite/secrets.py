@@ -1,0 +1,166 @@
+"""Sealed secrets. What is removed is overwritten (`secure_delete`) and folded out of the write-ahead log."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.recovery_key import ADOPT_UNTIL, time_fact
+from groundcontrol.core.errors import BadRequest, Conflict, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import DEFAULT_ORG, Scope
+from groundcontrol.core.secret_store import KeyRotation
+from groundcontrol.core.secrets import SealedRecord
+
+CREDENTIAL: Final = "credential"
+
+
+def shred(tx: Tx, org: int, kind: str, record: str) -> int:
+    """Remove the sealed secrets of one object so that no copy stays in the files.
+
+    Returns: how many there were.
+    """
+    count = tx.do("DELETE FROM secret WHERE org = ? AND kind = ? AND record = ?", org, kind, record)
+    tx.shredding = tx.shredding or count > 0
+    return count
+
+
+class KeyringReader:
+    """What opens the vault, for those who only read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def keyring(self) -> bytes | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT body FROM keyring"))
+        return None if row is None else bytes(row["body"])
+
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None:
+        row = await self._reader.run(
+            lambda rows: rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", table, record, column)
+        )
+        return None if row is None else _to_record(row)
+
+    async def secrets(self) -> Sequence[SealedRecord]:
+        return [_to_record(row) for row in await self._reader.run(lambda rows: rows.all("SELECT * FROM secret ORDER BY no"))]
+
+
+class Keyring(KeyringReader):
+    """The part of `SecretStore` that is needed before there is an audit key."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        super().__init__(reader)
+        self._writer = writer
+
+    async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
+        def command(tx: Tx) -> bytes:
+            known = tx.one("SELECT body FROM keyring")
+            if known is not None:
+                return bytes(known["body"])
+            tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
+            insert(tx, DEFAULT_ORG, recovery)
+            tx.shredding = True  # folded in at once: a hub that lost its log must not be taken for a new one
+            return keyring
+
+        return await self._writer.run(command)
+
+    async def restore_keyring(self, keyring: bytes, recovery: SealedRecord, adopt_until: float) -> None:
+        """The first keyring of a hub that goes on with an earlier one's fleet; until `adopt_until` nodes that prove themselves are taken in.
+
+        Raises: Conflict: there is a keyring already.
+        """
+
+        def command(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM keyring") is not None:
+                raise Conflict("there is a keyring already; nothing was done")
+            tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
+            insert(tx, DEFAULT_ORG, recovery)
+            tx.do("INSERT INTO fact VALUES (?, ?)", ADOPT_UNTIL, time_fact(adopt_until))
+            tx.shredding = True  # as above
+
+        await self._writer.run(command)
+
+    async def rotate(self, scope: Scope, expected: bytes, rotation: KeyRotation, chain: str) -> int:
+        """Replace the keyring, seal every secret anew, end every log-in session; all of it or nothing. No hub may be running.
+
+        Args:    expected: the keyring that `rotation` was prepared from. chain: the new audit chain that says so, under the new key.
+        Returns: how many secrets were sealed anew.
+        Raises:  Conflict: the keyring is another one by now. What `rotation` raises.
+        """
+
+        def command(tx: Tx) -> int:
+            known = tx.one("SELECT body FROM keyring")
+            if known is None or known["body"] != expected:
+                raise Conflict("the keyring has changed meanwhile; nothing was done")
+            place = (rotation.carried.table, rotation.carried.id, rotation.carried.column)
+            tx.do("DELETE FROM secret WHERE kind = ? AND record = ? AND field = ?", *place)
+            rows = tx.all("SELECT * FROM secret ORDER BY no")
+            for row in rows:
+                tx.do("UPDATE secret SET sealed = ? WHERE no = ?", rotation.reseal(_to_record(row)).sealed, row["no"])
+            insert(tx, DEFAULT_ORG, rotation.carried)
+            tx.do("UPDATE keyring SET body = ?, made_at = ?", rotation.keyring, tx.now)
+            sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
+            Chain(rotation.audit_key, chain).write(
+                tx, scope, "keyring.rotate", "keyring", {"records": len(rows), "sessions_ended": sessions}
+            )
+            stored = tx.all("SELECT body FROM keyring")[0]["body"]
+            rotation.prove(stored, [_to_record(row) for row in tx.all("SELECT * FROM secret")])
+            tx.shredding = True
+            return len(rows)
+
+        return await self._writer.run(command)
+
+
+class SqliteSecrets(Keyring):
+    """`SecretStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        super().__init__(writer, reader)
+        self._chain = chain
+
+    async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
+        if any((record.table, record.id) != (CREDENTIAL, node) for record in records):
+            raise BadRequest(f"the credentials are not of node {node}")
+
+        def command(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM node WHERE org = ? AND id = ?", scope.org, node) is None:
+                raise NotFound(f"there is no node {node}")
+            if sorted(_credentials(tx, node)) == sorted(records):
+                return
+            shred(tx, scope.org, CREDENTIAL, node)
+            for record in records:
+                insert(tx, scope.org, record)
+            self._chain.write(tx, scope, "credential.save", node, {"fields": sorted(record.column for record in records)})
+
+        await self._writer.run(command)
+
+    async def credentials(self, node: NodeId) -> Sequence[SealedRecord]:
+        return await self._reader.run(lambda rows: _credentials(rows, node))
+
+    async def shred_credentials(self, scope: Scope, node: NodeId) -> None:
+        def command(tx: Tx) -> None:
+            if shred(tx, scope.org, CREDENTIAL, node):
+                self._chain.write(tx, scope, "credential.shred", node)
+
+        await self._writer.run(command)
+
+
+def _credentials(rows: Rows, node: NodeId) -> list[SealedRecord]:
+    return [_to_record(row) for row in rows.all("SELECT * FROM secret WHERE kind = ? AND record = ? ORDER BY field", CREDENTIAL, node)]
+
+
+def insert(tx: Tx, org: int, record: SealedRecord) -> None:
+    """Keep a sealed value at a place that is free."""
+    tx.do(
+        "INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (?, ?, ?, ?, ?, ?)",
+        *(org, record.table, record.id, record.column, record.version, record.sealed),
+    )
+
+
+def _to_record(row: sqlite3.Row) -> SealedRecord:
+    return SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])

@@ -1,0 +1,124 @@
+"""Hubs, leases, and who owns a node."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.audit import Chain, node_scope
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.agents.store import HubFacts, Lease
+from groundcontrol.core.errors import Fenced, NotFound
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.nodes.model import Owner, Session
+from spider.clock import Clock
+
+
+def check_session(rows: Rows, session: Session) -> None:
+    """Let a write pass that a node causes.
+
+    Raises: Fenced: another session owns the node, or nobody, or the node is gone.
+    """
+    row = rows.one("SELECT epoch, hub FROM node_session WHERE node = ?", session.no)
+    if row is None or (row["epoch"], row["hub"]) != (session.epoch, session.hub):
+        raise Fenced(f"session {session.epoch} of node {session.node} is over")
+
+
+def unused_epoch(now: float) -> int:
+    """An epoch that no session of a node has had, not even at a hub that is lost: what a node kept under the number of a session of then
+    must not be taken for something that it sent in one of now. Epochs rise by one a session, the time faster.
+    """
+    return max(1, int(now))
+
+
+class SqliteHubs:
+    """`HubStore`."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def beat(self, hub: HubId, facts: HubFacts, ttl_s: float) -> Sequence[HubFacts]:
+        def command(tx: Tx) -> list[HubFacts]:
+            tx.do("DELETE FROM hub WHERE alive_until <= ?", tx.now)
+            tx.do(
+                "INSERT INTO hub VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+                " SET address = excluded.address, version = excluded.version, alive_until = excluded.alive_until",
+                *(hub, facts.address, facts.version, tx.now + ttl_s),
+            )
+            return [HubFacts(HubId(row["id"]), row["address"], row["version"]) for row in tx.all("SELECT * FROM hub ORDER BY id")]
+
+        return await self._writer.run(command)
+
+    async def lease(self, task: str, hub: HubId, ttl_s: float) -> Lease | None:
+        def command(tx: Tx) -> Lease | None:
+            row = tx.one("SELECT hub, token, until FROM lease WHERE task = ?", task)
+            mine = row is not None and row["hub"] == hub and row["until"] > tx.now
+            if row is not None and row["until"] > tx.now and not mine:
+                return None
+            token = 1 if row is None else row["token"] + (0 if mine else 1)
+            tx.do("INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)", task, hub, token, tx.now + ttl_s)
+            return Lease(task, hub, token)
+
+        return await self._writer.run(command)
+
+
+_DEAD: Final = "s.hub <> ? AND NOT EXISTS (SELECT 1 FROM hub WHERE hub.id = s.hub AND hub.alive_until > ?)"
+"""Of a session: its hub has ended without giving it up."""
+
+
+class SqliteSessions:
+    """`SessionStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._clock = clock
+
+    async def claim(self, node: NodeId, boot: BootId, hub: HubId) -> Session:
+        def command(tx: Tx) -> Session:
+            row = tx.one("SELECT no, org, pending FROM node WHERE id = ?", node)
+            if row is None:
+                raise NotFound(f"there is no node {node}")
+            epoch = tx.all(
+                "INSERT INTO node_session VALUES (?, ?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
+                " SET epoch = epoch + 1, hub = excluded.hub, boot = excluded.boot, claimed_at = excluded.claimed_at RETURNING epoch",
+                *(row["no"], unused_epoch(tx.now), hub, boot, tx.now),
+            )[0]["epoch"]
+            session = Session(node, row["no"], epoch, hub, boot)
+            if row["pending"]:
+                tx.do("UPDATE node SET pending = 0, version = version + 1 WHERE no = ?", row["no"])
+                self._chain.write(tx, node_scope(session, row["org"]), "node.join", node)
+            return session
+
+        return await self._writer.run(command)
+
+    async def owner(self, node: NodeId) -> Owner | None:
+        def query(rows: Rows) -> Owner | None:
+            row = rows.one(
+                "SELECT s.*, coalesce(h.alive_until, 0) AS alive_until FROM node JOIN node_session AS s ON s.node = node.no"
+                " LEFT JOIN hub AS h ON h.id = s.hub WHERE node.id = ? AND s.hub IS NOT NULL",
+                node,
+            )
+            if row is None:
+                return None
+            session = Session(node, row["node"], row["epoch"], HubId(row["hub"]), BootId(row["boot"]))
+            return Owner(session, row["alive_until"] > self._clock.now())
+
+        return await self._reader.run(query)
+
+    async def left_online(self, hub: HubId) -> Collection[NodeId]:
+        sql = f"SELECT node.id FROM node_session AS s JOIN node ON node.no = s.node WHERE {_DEAD}"  # noqa: S608  words of our own
+        found = await self._reader.run(lambda rows: rows.all(sql, hub, self._clock.now()))
+        return frozenset(NodeId(row["id"]) for row in found)
+
+    async def release_dead(self, hub: HubId) -> None:
+        await self._writer.run(lambda tx: tx.do(f"UPDATE node_session AS s SET hub = NULL WHERE {_DEAD}", hub, tx.now))  # noqa: S608  likewise
+
+    async def release(self, session: Session) -> None:
+        def command(tx: Tx) -> None:
+            tx.do("UPDATE node_session SET hub = NULL WHERE node = ? AND epoch = ? AND hub = ?", session.no, session.epoch, session.hub)
+
+        await self._writer.run(command)

@@ -1,0 +1,307 @@
+"""People, their log-in sessions, and rate limits."""
+
+from __future__ import annotations
+
+import hmac
+import sqlite3
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from groundcontrol.access.model import LoginSession, User
+from groundcontrol.access.store import MAX_PLACES, PLACE_S, Bucket, Knock
+from groundcontrol.adapters.sqlite import rate_limits
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.nodes import fold
+from groundcontrol.core.audit import AuditEntry
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.ids import SessionId, UserId
+from groundcontrol.core.scope import Actor, Grants, Scope
+from spider.clock import Clock
+
+_KEEP_S: Final = 30 * 86400.0
+"""How long sessions that are over stay listed."""
+SESSION: Final = (
+    "login.id AS session_id, account.id AS user_id, login.password_version AS session_version, login.created_at AS opened_at,"
+    " login.csrf_token, login.refresh_hash, login.authenticated_at, login.last_seen_at, login.expires_at, login.address, login.user_agent,"
+    " login.revoked_at, login.second_factor"
+)
+"""What `to_session` reads, under names that no column of `account` has."""
+LOGIN: Final = (
+    f"SELECT login.*, {SESSION}, account.username, account.role FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608  # a constant
+)
+
+_END_TOKENS: Final = "UPDATE api_token SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND expires_at > ?"
+_KNOCK: Final = (
+    "WITH who AS (SELECT max(no) AS no, max(id) AS id, max(password_version) AS password_version"
+    " FROM (SELECT no, id, password_version FROM account WHERE username_key = ? ORDER BY no LIMIT 1))"
+    " SELECT id, password_version, EXISTS (SELECT 1 FROM place WHERE account = who.no AND hash = ?"
+    " AND (seen_at > ? OR seen_at = (SELECT max(seen_at) FROM place WHERE account = who.no))) AS known FROM who"
+)
+"""One row for any name."""
+
+
+class SqliteUsers:
+    """`UserStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._clock = clock
+
+    async def count_users(self) -> int:
+        row = await self._reader.run(lambda rows: rows.all("SELECT count(*) AS n FROM account")[0])
+        return int(row["n"])
+
+    async def initialised_at(self) -> float | None:
+        found = await self._reader.run(lambda rows: fact(rows, "initialised_at"))
+        return None if found is None else struct.unpack("<d", found)[0]
+
+    async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
+        def command(tx: Tx) -> None:
+            done = fact(tx, "first_admin")
+            if done == user.id.encode():
+                return
+            if done is not None or tx.one("SELECT 1 FROM account") is not None:
+                raise Conflict("the first administrator was created before")
+            tx.do(
+                "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
+                " disabled, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(user.org, user.id, user.username, fold(user.username), user.role, user.password_hash, user.password_version),
+                *(user.must_change_password, user.disabled, user.created_at),
+            )
+            for name, value in (
+                ("first_admin", user.id.encode()),
+                ("initialised_at", struct.pack("<d", at)),
+                ("setup_code_hash", setup_code_hash),
+            ):
+                tx.do("INSERT INTO fact VALUES (?, ?)", name, value)
+            system = Scope(Actor("system", "system", "system", "admin"), user.org)
+            self._chain.write(tx, system, "user.create", user.id, {"username": user.username, "role": user.role})
+
+        await self._writer.run(command)
+
+    async def setup_code_hash(self) -> bytes | None:
+        return await self._reader.run(lambda rows: fact(rows, "setup_code_hash"))
+
+    async def user(self, user: UserId) -> User | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE id = ?", user))
+        return None if row is None else to_user(row)
+
+    async def user_by_name(self, username: str) -> User | None:
+        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username)))
+        return None if row is None else to_user(row)
+
+    async def knock(self, username: str, place: bytes) -> Knock:
+        since = self._clock.now() - PLACE_S
+        row = await self._reader.run(lambda rows: rows.one(_KNOCK, fold(username), place, since))
+        if row is None or row["id"] is None:
+            return Knock(None, known=False)
+        return Knock(UserId(row["id"]), bool(row["known"]), row["password_version"])
+
+    async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
+        """A password that need not be changed also ends the setup code; one that comes without a session of the user's withdraws what they ordered,
+        and ends their tokens: both may have been somebody else's."""
+
+        def command(tx: Tx) -> User:
+            row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
+            if row is None:
+                raise NotFound(f"there is no user {user}")
+            if (row["password_hash"], bool(row["must_change_password"])) == (password_hash, must_change):
+                return to_user(row)
+            if keep is not None and ((login := tx.one(LOGIN, keep)) is None or not is_live(login, tx.now)):
+                raise NotFound("this session is over")
+            version = row["password_version"] + 1
+            tx.do(
+                "UPDATE account SET password_hash = ?, password_version = ?, must_change_password = ?, password_at = ? WHERE no = ?",
+                *(password_hash, version, must_change, tx.now if must_change else None, row["no"]),
+            )
+            tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL AND id <> ?", tx.now, row["no"], keep or "")
+            tx.do("UPDATE login SET password_version = ? WHERE account = ? AND revoked_at IS NULL", version, row["no"])
+            detail: dict[str, object] = {"must_change": must_change}
+            if keep is None:
+                tx.do("UPDATE account SET reset_at = ? WHERE no = ?", tx.now, row["no"])
+                ended = tx.do(_END_TOKENS, tx.now, row["no"], tx.now)
+                detail |= {"programs_ended": ended} if ended else {}
+            if not must_change:
+                tx.do("DELETE FROM fact WHERE name = 'setup_code_hash'")
+            self._chain.write(tx, scope, "auth.password", user, detail)
+            return to_user(tx.all("SELECT * FROM account WHERE no = ?", row["no"])[0])
+
+        return await self._writer.run(command)
+
+    async def open_session(self, session: LoginSession, audit: AuditEntry, place: bytes) -> None:
+        def command(tx: Tx) -> None:
+            user = tx.one("SELECT * FROM account WHERE id = ?", session.user_id)
+            if user is None:
+                raise NotFound(f"there is no user {session.user_id}")
+            known = tx.one(LOGIN, session.id)
+            if known is not None:
+                if to_session(known) != session:
+                    raise Conflict("this session id was used before")
+                return
+            proven = user["password_version"] == session.password_version and (user["totp_since"] is None or session.second_factor)
+            if user["disabled"] or not proven:
+                raise Conflict("the account was changed while its password was looked at")
+            tx.do("DELETE FROM login WHERE expires_at < ?", tx.now - _KEEP_S)
+            tx.do(
+                "INSERT INTO login (org, id, account, password_version, csrf_token, refresh_hash, created_at, authenticated_at,"
+                " last_seen_at, expires_at, address, user_agent, revoked_at, second_factor)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(user["org"], session.id, user["no"], session.password_version, session.csrf_token, session.refresh_hash),
+                *(session.created_at, session.authenticated_at, session.last_seen_at, session.expires_at),
+                *(session.address, session.user_agent, session.revoked_at, session.second_factor),
+            )
+            _remember(tx, user, place, session.created_at)
+            self._chain.write(tx, Scope(audit.actor, user["org"]), audit.action, audit.target, audit.detail, audit.result)
+
+        await self._writer.run(command)
+
+    async def login_session(self, session: SessionId) -> tuple[LoginSession, User] | None:
+        """A session that has expired by the store's clock is over as well."""
+        now = self._clock.now()
+
+        def query(rows: Rows) -> tuple[LoginSession, User] | None:
+            login = rows.one(LOGIN, session)
+            if login is None or not is_live(login, now):
+                return None
+            user = to_user(rows.all("SELECT * FROM account WHERE no = ?", login["account"])[0])
+            return None if user.disabled else (to_session(login), user)
+
+        return await self._reader.run(query)
+
+    async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
+        def command(tx: Tx) -> LoginSession | None:
+            row = tx.one(LOGIN, session)
+            if row is None or not is_live(row, tx.now):
+                return None
+            if hmac.compare_digest(row["refresh_hash"], fresh) and row["spent_hash"] == spent:
+                return to_session(row)
+            if not hmac.compare_digest(row["refresh_hash"], spent):
+                revoke(tx, row)
+                actor = Actor("user", row["user_id"], row["username"], row["role"])
+                self._chain.write(tx, Scope(actor, row["org"]), "auth.refresh_reused", session, result="refused")
+                return None  # what was found out must be kept: the refusal is raised after the commit
+            tx.do(
+                "UPDATE login SET refresh_hash = ?, spent_hash = ?, last_seen_at = ?, expires_at = ? WHERE no = ?",
+                *(fresh, spent, at, expires_at, row["no"]),
+            )
+            return to_session(tx.all(LOGIN, session)[0])
+
+        after = await self._writer.run(command)
+        if after is None:
+            raise Conflict("this session is over")
+        return after
+
+    async def step_up(self, session: SessionId, at: float) -> None:
+        def command(tx: Tx) -> None:
+            row = tx.one(LOGIN, session)
+            if row is None or not is_live(row, tx.now):
+                raise NotFound("this session is over")
+            if row["authenticated_at"] >= at:
+                return
+            tx.do("UPDATE login SET authenticated_at = ?, last_seen_at = max(last_seen_at, ?) WHERE no = ?", at, at, row["no"])
+            actor = Actor("user", row["user_id"], row["username"], row["role"], row["address"])
+            self._chain.write(tx, Scope(actor, row["org"]), "auth.step_up", session)
+
+        await self._writer.run(command)
+
+    async def revoke_session(self, scope: Scope, session: SessionId) -> None:
+        def command(tx: Tx) -> None:
+            row = tx.one(LOGIN, session)
+            if row is None or row["org"] != scope.org:
+                raise NotFound("there is no such session")
+            if row["revoked_at"] is None:
+                revoke(tx, row)
+                own = row["user_id"] == scope.actor.id
+                self._chain.write(tx, scope, "auth.logout" if own else "auth.session_end", session, {"user": row["username"]})
+
+        await self._writer.run(command)
+
+    async def reserve_attempt(self, buckets: Mapping[str, Bucket], at: float) -> float:
+        return await self._writer.run(lambda tx: rate_limits.reserve(tx, buckets, at))
+
+    async def clear_attempts(self, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
+        def command(tx: Tx) -> None:
+            for bucket in buckets:
+                tx.do("DELETE FROM attempt WHERE bucket = ?", bucket)
+            for beginning in beginnings:
+                tx.do("DELETE FROM attempt WHERE bucket >= ? AND bucket < ?", beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
+
+        await self._writer.run(command)
+
+
+def _remember(tx: Tx, user: sqlite3.Row, place: bytes, at: float) -> None:
+    tx.do(
+        "INSERT INTO place VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET seen_at = max(seen_at, excluded.seen_at)",
+        *(user["org"], user["no"], place, at),
+    )
+    tx.do(
+        "DELETE FROM place WHERE account = ? AND hash <> ? AND (seen_at <= ? OR hash NOT IN"
+        " (SELECT hash FROM place WHERE account = ? ORDER BY seen_at DESC, hash LIMIT ?))",
+        *(user["no"], place, at - PLACE_S, user["no"], MAX_PLACES),
+    )
+
+
+def fact(rows: Rows, name: str) -> bytes | None:
+    """One of the store's single values; None: it was never set."""
+    row = rows.one("SELECT value FROM fact WHERE name = ?", name)
+    return None if row is None else bytes(row["value"])
+
+
+def is_live(login: sqlite3.Row, now: float) -> bool:
+    """Whether a row of `login` still opens anything."""
+    return login["revoked_at"] is None and login["expires_at"] > now
+
+
+def revoke(tx: Tx, login: sqlite3.Row) -> None:
+    """End one session."""
+    tx.do("UPDATE login SET revoked_at = ? WHERE no = ?", tx.now, login["no"])
+
+
+def to_grants(text: str | None) -> Grants | None:
+    """Read a column `grants`."""
+    return None if text is None else record_from_json(Grants, text)
+
+
+def to_user(row: sqlite3.Row) -> User:
+    """Read a row of `account`."""
+    return User(
+        id=UserId(row["id"]),
+        org=row["org"],
+        username=row["username"],
+        role=row["role"],
+        password_hash=row["password_hash"],
+        password_version=row["password_version"],
+        must_change_password=bool(row["must_change_password"]),
+        disabled=bool(row["disabled"]),
+        created_at=row["created_at"],
+        grants=to_grants(row["grants"]),
+        password_at=row["password_at"],
+        totp_version=row["totp_version"],
+        totp_since=row["totp_since"],
+    )
+
+
+def to_session(row: sqlite3.Row) -> LoginSession:
+    """Read the columns `SESSION` of a row."""
+    return LoginSession(
+        id=SessionId(row["session_id"]),
+        user_id=UserId(row["user_id"]),
+        password_version=row["session_version"],
+        csrf_token=row["csrf_token"],
+        refresh_hash=row["refresh_hash"],
+        created_at=row["opened_at"],
+        authenticated_at=row["authenticated_at"],
+        last_seen_at=row["last_seen_at"],
+        expires_at=row["expires_at"],
+        address=row["address"],
+        user_agent=row["user_agent"],
+        revoked_at=row["revoked_at"],
+        second_factor=bool(row["second_factor"]),
+    )

@@ -1,0 +1,206 @@
+"""Who may log in, with which role, to which nodes; their sessions as lists; and the hub's own settings."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from groundcontrol.access.model import TOTP_RULES, LoginSession, Person, Standing, TotpRule, User
+from groundcontrol.access.store import ListedSession
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.commit_cache import Fresh
+from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.nodes import fold
+from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, fact, is_live, revoke, to_session, to_user
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.ids import SessionId, UserId
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Grants, Role, Scope
+from spider.clock import Clock
+
+_PERSON: Final = "SELECT account.*, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen FROM account"
+RULE: Final = "(SELECT value FROM fact WHERE name = 'require_totp') AS rule"
+_STANDING: Final = f"SELECT account.*, {SESSION}, {RULE} FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608  # a constant
+"""Everything that each request asks, in one statement."""
+_LISTED: Final = (
+    f"SELECT login.no, {SESSION}, account.username FROM login JOIN account ON account.no = login.account"  # noqa: S608  # a constant
+    " WHERE login.org = ? AND login.revoked_at IS NULL AND login.expires_at > ? AND (? IS NULL OR account.id = ?)"
+    " AND login.no < ? ORDER BY login.no DESC LIMIT ?"
+)
+_LAST: Final = (1 << 63) - 1
+
+
+class SqlitePeople:
+    """`PeopleStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._fresh = Fresh[Standing](writer, reader, clock)
+        self._chain = chain
+        self._clock = clock
+
+    async def standing(self, session: SessionId) -> Standing | None:
+        now = self._clock.now()
+        found = await self._fresh.get(_STANDING, session, _to_standing)
+        if found is None or found.user.disabled or found.session.revoked_at is not None or found.session.expires_at <= now:
+            return None
+        return found
+
+    async def create_user(self, scope: Scope, user: User) -> User:
+        def command(tx: Tx) -> User:
+            known = tx.one("SELECT * FROM account WHERE id = ?", user.id)
+            if known is not None:
+                if to_user(known) != user:
+                    raise Conflict("this user id was used before")
+                return user
+            if tx.one("SELECT 1 FROM account WHERE username_key = ?", fold(user.username)) is not None:
+                raise Conflict(f"there is a user named {user.username} already", field="username")
+            tx.do(
+                "INSERT INTO account (org, id, username, username_key, role, password_hash, password_version, must_change_password,"
+                " disabled, created_at, grants, password_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(scope.org, user.id, user.username, fold(user.username), user.role, user.password_hash, user.password_version),
+                *(user.must_change_password, user.disabled, user.created_at, _grants(user.grants), user.password_at),
+            )
+            detail = {"username": user.username, "role": user.role, "grants": _shown(user.grants)}
+            self._chain.write(tx, scope, "user.create", user.id, detail)
+            return to_user(tx.all("SELECT * FROM account WHERE id = ?", user.id)[0])
+
+        return await self._writer.run(command)
+
+    async def person(self, scope: Scope, username: str) -> Person:
+        row = await self._reader.run(
+            lambda rows: rows.one(_PERSON + " WHERE account.org = ? AND account.username_key = ?", scope.org, fold(username))
+        )
+        if row is None:
+            raise NotFound("there is no user of this name")
+        return Person(to_user(row), row["seen"])
+
+    async def people(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Person]:
+        size = check_limit(limit)
+        after = 0 if cursor is None else read_cursor(cursor, "users", scope.org, int)[0]
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                _PERSON + " WHERE account.org = ? AND account.no > ? ORDER BY account.no LIMIT ?", scope.org, after, size + 1
+            )
+        )
+        items = [Person(to_user(row), row["seen"]) for row in found[:size]]
+        return Page(items, make_cursor("users", scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def edit_user(
+        self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
+    ) -> User:
+        def command(tx: Tx) -> User:
+            row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
+            if row is None:
+                raise NotFound("there is no such user")
+            before = to_user(row)
+            after = before._replace(
+                role=before.role if role is None else role,
+                disabled=before.disabled if disabled is None else disabled,
+                grants=None if all_nodes else before.grants if grants is None else grants,
+            )
+            if after.role == "admin" and after.grants is not None:
+                raise Conflict("an admin sees every node: take the limit to some nodes away as well", field="grants")
+            if after == before:
+                return before
+            if _rules(before) and not _rules(after) and not _another_admin(tx, scope.org, before.id):
+                raise Conflict("this is the last admin that can log in: make another one first")
+            tx.do(
+                "UPDATE account SET role = ?, disabled = ?, grants = ? WHERE no = ?",
+                *(after.role, after.disabled, _grants(after.grants), row["no"]),
+            )
+            if after.disabled:
+                tx.do("UPDATE login SET revoked_at = ? WHERE account = ? AND revoked_at IS NULL", tx.now, row["no"])
+            detail = {"username": after.username, "role": after.role, "disabled": after.disabled, "grants": _shown(after.grants)}
+            self._chain.write(tx, scope, "user.edit", user, detail)
+            return after
+
+        return await self._writer.run(command)
+
+    async def listed_sessions(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ListedSession]:
+        size = check_limit(limit)
+        kind = f"sessions:{user or ''}"
+        before = _LAST if cursor is None else read_cursor(cursor, kind, scope.org, int)[0]
+        now = self._clock.now()
+        found = await self._reader.run(lambda rows: rows.all(_LISTED, scope.org, now, user, user, before, size + 1))
+        items = [ListedSession(to_session(row), row["username"]) for row in found[:size]]
+        return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
+
+    async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession:
+        now = self._clock.now()
+        row = await self._reader.run(lambda rows: rows.one(LOGIN, session))
+        if row is None or row["org"] != scope.org or not is_live(row, now):
+            raise NotFound("there is no such session")
+        return to_session(row)
+
+    async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
+        def command(tx: Tx) -> int:
+            if (login := tx.one(LOGIN, keep)) is None or login["user_id"] != user or not is_live(login, tx.now):
+                raise NotFound("this session is over")
+            others = tx.all(
+                "SELECT login.no, login.id FROM login JOIN account ON account.no = login.account WHERE account.org = ? AND account.id = ?"
+                " AND login.id <> ? AND login.revoked_at IS NULL AND login.expires_at > ?",
+                *(scope.org, user, keep, tx.now),
+            )
+            for row in others:
+                revoke(tx, row)
+            if others:
+                self._chain.write(tx, scope, "auth.session_end", user, {"sessions": len(others)})
+            return len(others)
+
+        return await self._writer.run(command)
+
+    async def totp_rule(self) -> TotpRule:
+        return await self._reader.run(rule_of)
+
+    async def save_totp_rule(self, scope: Scope, rule: TotpRule) -> None:
+        def command(tx: Tx) -> None:
+            if rule_of(tx) != rule:
+                tx.do("INSERT OR REPLACE INTO fact VALUES ('require_totp', ?)", rule.encode())
+                self._chain.write(tx, scope, "settings.edit", "settings", {"second_factor": rule})
+
+        await self._writer.run(command)
+
+
+def _to_standing(row: sqlite3.Row) -> Standing:
+    return Standing(to_session(row), to_user(row), to_rule(row["rule"]))
+
+
+def rule_of(rows: Rows) -> TotpRule:
+    """The stored rule about second factors. Raises: StoreError: as `to_rule`."""
+    return to_rule(fact(rows, "require_totp"))
+
+
+def to_rule(found: bytes | None) -> TotpRule:
+    """Read the fact `require_totp`.
+
+    Raises: StoreError: it is none; to go on without would be to open what was closed.
+    """
+    if found is None:
+        return "none"
+    for rule in TOTP_RULES:
+        if found == rule.encode():
+            return rule
+    raise StoreError("the setting require_totp in the database is not one that this program knows")
+
+
+def _grants(grants: Grants | None) -> str | None:
+    return None if grants is None else record_to_json(grants)
+
+
+def _shown(grants: Grants | None) -> object:
+    return "every node" if grants is None else grants._asdict()
+
+
+def _rules(user: User) -> bool:
+    return user.role == "admin" and not user.disabled
+
+
+def _another_admin(rows: Rows, org: int, but: UserId) -> bool:
+    found: sqlite3.Row | None = rows.one("SELECT 1 FROM account WHERE org = ? AND role = 'admin' AND disabled = 0 AND id <> ?", org, but)
+    return found is not None

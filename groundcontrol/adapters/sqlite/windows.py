@@ -1,0 +1,143 @@
+"""What is read of a node's samples: windows, rows, the newest values. Each answer is of one moment: no row is seen twice or missed
+because it moves from the hot table into a chunk meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from groundcontrol.adapters.sqlite import chunks, hot_packs
+from groundcontrol.adapters.sqlite.chunks import Body
+from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.hot_packs import Group
+from groundcontrol.samples.chunks.rollup import StatChunk
+from groundcontrol.samples.chunks.row_table import ABSENT, RowChunk, Values
+from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.query import WindowBuilder
+from groundcontrol.samples.tiers import HOUR_MS, SECONDS, TIERS, Tier
+
+_BEYOND: Final = 1
+"""Hours beside the range that may hold the neighbours of its counters."""
+
+
+def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
+    """Give a window everything that there is of a node, and tell it of what is damaged."""
+    families = chunks.families(rows, builder.families)
+    while not _reaches(rows, no, builder, list(families)):
+        builder.coarsen(TIERS[builder.tier.no + 1])
+    more = _BEYOND if builder.has_counters else 0
+    first, last = builder.start_ms // HOUR_MS - more, (builder.end_ms - 1) // HOUR_MS + more
+    layouts = hot_packs.layouts(rows, no, builder.families)
+    fresh_hours: set[int] = set()
+    for hour in hot_packs.hours(rows, max(0, first) - 1, last):
+        if hot_packs.packs(rows, no, hour, limit=1):
+            fresh_hours |= {hour - 1, hour, hour + 1}
+        low, high = (-hot_packs.HIGHEST, hot_packs.HIGHEST) if more else (builder.start_ms, builder.end_ms)
+        for layout, taken in hot_packs.pieces(hot_packs.paged(rows, no, hour), layouts, low, high, partial(builder.miss, SECONDS, hour)):
+            builder.add(layout, taken)
+    tier = builder.tier
+    span_ms = tier.span_s * 1000
+    if tier is SECONDS:
+        for chunk in chunks.walk(rows, tier, no, max(0, first), last, list(families)):
+            with _told(builder, tier, chunk):
+                builder.add_rows(RowChunk(chunk.body))
+        return
+    for chunk in chunks.walk(rows, tier, no, builder.start_ms // span_ms, (builder.end_ms - 1) // span_ms, list(families)):
+        with _told(builder, tier, chunk):
+            builder.add_stats(StatChunk(chunk.body))
+    for hour in sorted(fresh_hours) if more else ():
+        for chunk in chunks.walk(rows, SECONDS, no, max(0, hour), hour, list(families)):
+            with _told(builder, SECONDS, chunk):
+                builder.add_rows(RowChunk(chunk.body), fresh=False)
+
+
+@contextlib.contextmanager
+def _told(builder: WindowBuilder, tier: Tier, chunk: Body) -> Iterator[None]:
+    """Go on without a chunk that is damaged."""
+    try:
+        yield
+    except ValueError:
+        builder.miss(tier, chunk.span)
+
+
+def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int]) -> bool:
+    """Whether the builder's tier goes as far back as the next one: not where it was kept for a shorter time before than it is now."""
+    tier = builder.tier
+    if tier is TIERS[-1]:
+        return True
+    span_ms = tier.span_s * 1000
+    first, last = builder.start_ms // span_ms, (builder.end_ms - 1) // span_ms
+    found = chunks.next_span(rows, tier, no, first, last)
+    if found == first:
+        return True
+    until_ms = builder.end_ms if found is None else found * span_ms
+    beyond = TIERS[tier.no + 1]
+    span_ms, step_ms = beyond.span_s * 1000, beyond.step_ms
+    for chunk in chunks.walk(rows, beyond, no, builder.start_ms // span_ms, (until_ms - 1) // span_ms, families):
+        with contextlib.suppress(ValueError):  # of a damaged one nobody knows how far back it goes
+            if any(builder.start_ms <= place * step_ms < until_ms for place in StatChunk(chunk.body).places):
+                return False
+    return True
+
+
+def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
+    """The first hour in [first, last] of which the node may have rows."""
+    chunk = chunks.next_span(rows, SECONDS, no, max(0, first), last) if last >= 0 else None
+    fresh = hot_packs.next_hour(rows, no, first, last if chunk is None else min(last, chunk))
+    return fresh if fresh is not None else chunk
+
+
+def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[Group]:
+    """The rows of a chunk from number `first` to before `end`; those of one group had the same series.
+
+    Raises: ValueError: it is damaged.
+    """
+    times = chunk.times[first:end]
+    columns: list[Values] = [chunk.column(at, first, end) for at in range(len(chunk.names))]
+    states = [
+        (at, state[first:end]) for at in range(len(chunk.names)) if (state := chunk.states(at)) is not None and ABSENT in state[first:end]
+    ]
+    gathered: dict[bytes, list[int]] = {}
+    for at in range(len(times)):
+        gathered.setdefault(bytes(state[at] == ABSENT for _, state in states), []).append(at)
+    found: list[Group] = []
+    for pattern, there in gathered.items():
+        missing = {at for (at, _), absent in zip(states, pattern, strict=True) if absent}
+        kept = [at for at in range(len(chunk.names)) if at not in missing]
+        layout = LayoutRow(b"", family, chunk.rhythm_s, tuple(chunk.names[at] for at in kept))
+        if len(there) == len(times):
+            lines = zip(*(columns[place] for place in kept), strict=True)
+        else:
+            lines = zip(*([columns[place][at] for at in there] for place in kept), strict=True)
+        found.append((layout, [StoredRow(times[at], line) for at, line in zip(there, lines, strict=True)]))
+    return found
+
+
+def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | None:
+    """The first span in [first, last] of which the node may have figures."""
+    hours = tier.span_s // SECONDS.span_s
+    chunk = chunks.next_span(rows, tier, no, first, last)
+    fresh = hot_packs.next_hour(rows, no, first * hours, (last + 1) * hours - 1)
+    return min((span for span in (chunk, None if fresh is None else fresh // hours) if span is not None), default=None)
+
+
+def latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
+    """The newest row of each family."""
+    newest = hot_packs.heads(rows, no, hot_packs.layouts(rows, no))
+    for row in rows.all("SELECT no, name FROM family"):
+        last = chunks.newest(rows, no, row["no"])
+        for chunk in last:
+            try:
+                read = RowChunk(chunk.body)
+                if row["name"] in newest and newest[row["name"]][1].taken_at_ms >= read.times[-1]:
+                    continue
+                found = groups_of(read, row["name"], bisect_left(read.times, read.times[-1]), len(read.times))
+            except ValueError:  # the node will report anew; a damaged chunk must not hide what others said
+                continue
+            layout, taken = found[-1]
+            newest[row["name"]] = layout, taken[-1]
+    return newest

@@ -1,0 +1,33 @@
+"""Stored samples that cannot be read any more: an event for each place, by whoever meets it first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.agents.node_events import NodeEvents
+from groundcontrol.nodes.model import Node
+from groundcontrol.samples.model import Damage
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+MOST_TOLD: Final = 1024
+"""Of a disk that fails all over the doctor tells more than a thousand events."""
+
+
+class Damages:
+    """What this process has told of."""
+
+    def __init__(self, events: NodeEvents) -> None:
+        self._events = events
+        self._told: set[tuple[int, Damage]] = set()
+
+    async def tell(self, node: Node, found: Sequence[Damage]) -> None:
+        """Tell of what nobody was told of since the hub has started; never raises because of the store."""
+        new = [one for one in found if (node.no, one) not in self._told]
+        for one in new[: MOST_TOLD - len(self._told)]:
+            self._told.add((node.no, one))
+            event(log, "history_damaged", logging.ERROR, node=node.id, **one._asdict())
+            await self._events.history_damaged(node, one)

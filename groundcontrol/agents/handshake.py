@@ -1,0 +1,318 @@
+"""The agents' door: who may come in, at what pace, and what is said at the threshold (`docs/wire.md`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+from groundcontrol.agents.codec import CODEC
+from groundcontrol.agents.handshake_slots import Opening, Openings
+from groundcontrol.agents.interfaces import AgentSocket, Collaborators, SocketClosed
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.watch_leases import Watching
+from groundcontrol.core.bus import Changed
+from groundcontrol.core.errors import Conflict, Fenced, NotFound, StoreError, Unavailable
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.core.scope import node_actor
+from groundcontrol.core.text import clean
+from groundcontrol.events.refusals import Refusals
+from groundcontrol.nodes.enrolment import adopt
+from groundcontrol.nodes.model import Node
+from spider.logs import event
+from spider.wire.errors import NotProven, ProtocolError
+from spider.wire.frames import (
+    CLOSE_CLONE,
+    CLOSE_GOING_AWAY,
+    CLOSE_HOST,
+    CLOSE_PROTOCOL,
+    CLOSE_UNKNOWN,
+    Welcome,
+)
+from spider.wire.joining import is_join
+from spider.wire.orders import ORDER_TIME
+from spider.wire.proof import NONCE_BYTES, node_keys
+from spider.wire.session import Hello, HubOpening, Link
+
+log = logging.getLogger(__name__)
+
+CLOSE_INTERNAL: Final = 1011
+PROBE_S: Final = 3.0
+"""How long the first of two machines with one key has to show that it lives."""
+CLONE_EVENT_EVERY_S: Final = 60.0
+WAITING_MS: Final = 15_000
+"""A node that waits for approval comes back after a random part of this."""
+WHY_REFUSED: Final = {CLOSE_PROTOCOL: "protocol", CLOSE_UNKNOWN: "unknown_key", CLOSE_HOST: "wrong_host", CLOSE_CLONE: "clone"}
+"""What a refusal is called, by the code that closes the socket. What only has to wait is not refused."""
+FEATURES: Final = (ORDER_TIME,)
+"""What this hub can do beyond the first version of the protocol."""
+
+
+class Refused(Exception):
+    """The opening ends here; `code` closes the socket."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Joins(Protocol):
+    """Servers that come with an invite (`deployments.joining`)."""
+
+    async def open(self, socket: AgentSocket, first: bytes, address: str) -> Any:
+        """Prove each other. Raises: Refused, ProtocolError, StoreError."""
+        ...
+
+    async def serve(self, opened: Any) -> tuple[int, str]:
+        """See one through. Returns: how its socket is closed."""
+        ...
+
+    def seen(self, node: NodeId) -> None:
+        """A node that waits for approval has proven itself."""
+        ...
+
+
+class AgentDoor:
+    """Openings, and the life of each session that follows."""
+
+    def __init__(
+        self,
+        with_: Collaborators,
+        registry: Registry,
+        refusals: Refusals,
+        watching: Watching,
+        hub: HubId,
+        fleet_id: str,
+        fleet_key: bytes,
+        hosts: frozenset[str],
+        pack_s: int,
+    ) -> None:
+        self._with = with_
+        self._registry = registry
+        self._watching = watching
+        self._hub = hub
+        self._fleet_id = fleet_id
+        self._fleet_key = fleet_key
+        self._hosts = hosts
+        self._pack_s = pack_s
+        self._openings = Openings(with_.clock)
+        self._refusals = refusals
+        self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._clones_told: dict[NodeId, float] = {}
+        self.draining = False
+        self.joins: Joins | None = None
+        """None: nobody joins here."""
+        self.adopt_until = 0.0
+        """Until then nodes of this fleet that the store does not know are taken in: this hub was built anew with the recovery key."""
+        self.refused: Counter[str] = Counter()
+        """Why openings ended, for /metrics."""
+
+    def stop_adopting(self) -> None:
+        """From now on only nodes that the store knows come in."""
+        self.adopt_until = 0.0
+
+    @contextlib.contextmanager
+    def admit(self, place: str) -> Iterator[Opening]:
+        """Hold a place at the threshold. `place`: what openings are counted by.
+
+        Raises: Unavailable: too many are opening a session at this moment, or the hub is stopping.
+        """
+        try:
+            if self.draining:
+                raise Unavailable("this hub is stopping; come back later", retry_after_s=random.randint(2, 8))
+            opening = self._openings.enter(place)
+        except Unavailable:
+            self.refused["draining" if self.draining else "busy"] += 1
+            raise
+        try:
+            yield opening
+        finally:
+            self._openings.leave(opening)
+
+    async def serve(self, socket: AgentSocket, address: str, opening: Opening) -> None:
+        """See one socket through: opening, session, end. Whatever the peer does ends only this."""
+        code, reason = CLOSE_INTERNAL, "internal"
+        agent: AgentSession | None = None
+        joined = closed_by_peer = False
+        try:
+            async with asyncio.timeout(None) as limit:
+                opening.begin(limit)
+                first = await socket.receive()
+                opening.first_message(self._with.clock.monotonic())
+                joining = await self.joins.open(socket, first, address) if self.joins is not None and is_join(first) else None
+                if joining is None:
+                    agent = await self._open(socket, first, address, opening)
+            self._openings.leave(opening)
+            if agent is not None:
+                await self._live(agent)
+                code, reason = agent.verdict  # ended by us, elsewhere
+            elif self.joins is not None:
+                joined = True
+                code, reason = await self.joins.serve(joining)
+        except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
+            ended_here = agent is not None and agent.over and isinstance(exc, SocketClosed)  # what follows of that says nothing of its own
+            closed_by_peer = isinstance(exc, SocketClosed) and not ended_here
+            code, reason = agent.verdict if agent is not None and ended_here else _verdict(exc, address, opening)
+        finally:
+            self._openings.leave(opening)
+            if joined:
+                event(log, "join_closed", address=address, code=code, reason=reason)
+            elif agent is None:
+                self.refused["displaced" if opening.displaced else str(code)] += 1
+                why = "displaced" if opening.displaced else "" if closed_by_peer else WHY_REFUSED.get(code, "")
+                await self._refused(opening, address, code, reason, why)
+            else:
+                await self._left(agent, code, reason)
+                if not closed_by_peer and code in WHY_REFUSED:
+                    await self._refusals.note(node_actor(agent.node.id, address), "agent.session", WHY_REFUSED[code])
+            await socket.close(code, reason, linger=opening.spoke)
+
+    async def _refused(self, opening: Opening, address: str, code: int, reason: str, why: str) -> None:
+        """Tell of an opening that ended. `why`: empty: nobody refused it, so that only the log names it."""
+        if why:
+            first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, place=opening.place)
+        else:
+            first = self._refusals.first_line("agent_refused", opening.node or opening.place)
+        if first:
+            event(log, "agent_refused", logging.INFO, node=opening.node, address=address, code=code, reason=reason)
+
+    async def _open(self, socket: AgentSocket, first: bytes, address: str, place: Opening) -> AgentSession:
+        now_ms = int(self._with.clock.now() * 1000)
+        opening = HubOpening(first, os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
+        hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
+        node = await self._with.store.nodes.find_node(NodeId(hello.node))
+        keys = node_keys(self._fleet_key, hello.node, hello.generation)
+        # Keys of a later generation come from this fleet's key alone, so whoever holds them had them from a hub of it: of this one,
+        # or of the one whose backup this is.
+        adopting = node is None and self._with.clock.now() < self.adopt_until
+        known = adopting or (node is not None and hello.generation >= node.generation)
+        await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
+        link = opening.auth(await socket.receive())
+        if not known:  # a random key was guessed: it never is
+            raise Refused(CLOSE_UNKNOWN, "unknown")
+        place.node = NodeId(hello.node)
+        await self._charge(place.node, address)
+        self._openings.await_turn(place)
+        if adopting and hello.host in self._hosts:
+            try:
+                node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
+            except Conflict:  # it was removed from this hub
+                raise Refused(CLOSE_UNKNOWN, "unknown") from None
+            await self._registry.events.adopted(node, address)
+        if node is None:
+            raise Refused(CLOSE_UNKNOWN, "unknown")
+        if hello.host not in self._hosts:
+            if self._refusals.first_line("agent_wrong_host", node.id):
+                event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
+            raise Refused(CLOSE_HOST, "host")
+        if node.waiting:
+            if self.joins is not None:
+                self.joins.seen(node.id)
+            raise Refused(CLOSE_GOING_AWAY, str(WAITING_MS))
+        async with self._locks.setdefault(node.id, asyncio.Lock()):
+            await self._refuse_clone(node, hello, address)
+            if hello.generation > node.generation:
+                node = await self._with.store.nodes.renew_keys(node.id, hello.generation)
+                self._registry.trust(node.id)
+                self._with.bus.publish(Changed("node", node.id, node.version))
+            return await self._welcome(node, hello, link, socket, address)
+
+    async def _charge(self, node: NodeId, address: str) -> None:
+        """Count an opening for its node, before anything of it has to wait."""
+        now = self._with.clock.monotonic()
+        if (wait_s := self._with.quotas.of(node, now).open(now)) > 0:
+            await self._refusals.note(node_actor(node, address), "agent.open", "too_many_sessions")
+            raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
+
+    async def _refuse_clone(self, node: Node, hello: Hello, address: str) -> None:
+        first = self._registry.agent(node.id)
+        if first is None or first.hello.boot == hello.boot or not await first.probe(PROBE_S):
+            return
+        self._registry.suspect(node.id)
+        now = self._with.clock.monotonic()
+        self._with.quotas.of(node.id, now).give_back()  # a clone must not use up what its node may open
+        if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
+            self._clones_told[node.id] = now
+            await self._registry.events.cloned(node, address)
+        raise Refused(CLOSE_CLONE, "another machine with this key is connected")
+
+    async def _welcome(self, node: Node, hello: Hello, link: Link, socket: AgentSocket, address: str) -> AgentSession:
+        store, clock = self._with.store, self._with.clock
+        session = await store.sessions.claim(node.id, BootId(hello.boot), self._hub)
+        marks = await store.metrics.marks(session)
+        jobs = await self._with.jobs.wanted(session, hello.known_jobs)
+        agent = AgentSession(node, session, link, socket, hello, address, marks, self._with)
+        if self.draining or not self._registry.add(agent):
+            raise Refused(CLOSE_GOING_AWAY, str(random.randint(2_000, 10_000)))
+        now_ms = int(clock.now() * 1000)
+        welcome = Welcome(
+            session.epoch, now_ms, self._pack_s, marks.live, marks.backfill, list(jobs.ids), list(jobs.offsets), list(jobs.forget)
+        )
+        try:
+            await agent.tell(welcome)  # nothing was awaited since the session can be found, so this is its first frame
+        except BaseException:
+            self._registry.leave(agent)
+            raise
+        return agent
+
+    async def _live(self, agent: AgentSession) -> None:
+        event(
+            log,
+            "agent_online",
+            node=agent.node.id,
+            node_name=agent.node.name,
+            epoch=agent.session.epoch,
+            address=agent.address,
+            version=agent.hello.version,
+        )
+        await self._registry.arrived(agent)
+        await self._watching.joined(agent)
+        await self._with.jobs.joined(agent)
+        await self._with.facts.joined(agent)
+        await agent.run()
+
+    async def _left(self, agent: AgentSession, code: int, reason: str) -> None:
+        away = self._registry.leave(agent, code)
+        self._with.jobs.left(agent)
+        self._with.facts.left(agent)
+        seconds = round(self._with.clock.monotonic() - agent.since, 1)
+        event(
+            log, "agent_gone", node=agent.node.id, node_name=agent.node.name, code=code, reason=reason, frames=agent.frames, seconds=seconds
+        )
+        if away and not self.draining:  # the next hub awaits those that are here to the end
+            with contextlib.suppress(StoreError):  # the row is replaced by the next claim anyway
+                await self._with.store.sessions.release(agent.session)
+
+
+def _verdict(exc: Exception, address: str, opening: Opening) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end
+    """How a session ends for an error: close code and reason."""
+    match exc:
+        case TimeoutError() if opening.displaced:
+            return CLOSE_GOING_AWAY, str(random.randint(2_000, 8_000))
+        case SocketClosed():
+            return exc.code, str(exc)
+        case Refused():
+            return exc.code, exc.reason
+        case NotProven():
+            return CLOSE_UNKNOWN, "unknown"
+        case ProtocolError():
+            return exc.close_code, exc.reason
+        case Fenced():
+            return CLOSE_CLONE, "a newer session of this node took over"
+        case NotFound():
+            return CLOSE_UNKNOWN, "unknown"  # removed a moment ago
+        case StoreError():
+            event(log, "agent_store_failed", logging.WARNING, error=exc.code, address=address)
+            return CLOSE_GOING_AWAY, str(random.randint(5_000, 30_000))
+        case TimeoutError():
+            return CLOSE_PROTOCOL, "the opening took too long"
+    event(log, "agent_session_failed", logging.ERROR, exc_info=True, address=address)
+    return CLOSE_INTERNAL, "internal"

@@ -1,0 +1,121 @@
+"""Sockets of nodes that have no session yet: how many there may be, and which one ends when there are too many."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from typing import Final
+
+from groundcontrol.core.errors import Unavailable
+from groundcontrol.core.ids import NodeId
+from spider.clock import Clock
+from spider.wire.frames import OPENING_TIMEOUT_S
+
+MAX_OPENINGS: Final = 64
+MAX_OPENINGS_OF_A_PLACE: Final = 20
+HELLO_TIMEOUT_S: Final = 5.0
+"""For the first message. A node sends it as soon as the socket is open."""
+PATIENCE_S: Final = 1.0
+"""An opening that has kept the hub waiting for so long is the first to end for a newcomer: a node answers within its network's round trip."""
+
+
+class Opening:
+    """One socket, from its request until its proof counts. A newcomer may end it before that."""
+
+    def __init__(self, place: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
+        self.place = place
+        self._hello_timeout_s = hello_timeout_s
+        self.waits_since = waits_since
+        """When the hub began to wait for the peer's next message."""
+        self.spoke = False
+        """Whether the peer has sent its first message."""
+        self.node: NodeId | None = None
+        """Which node it is, as soon as that is proven: from here on only the hub is waited for, and no other newcomer ends it."""
+        self.displaced = False
+        self._limit: asyncio.Timeout | None = None
+        self._began = 0.0
+
+    def begin(self, limit: asyncio.Timeout) -> None:
+        """Limit the time of the first message."""
+        self._limit = limit
+        self._began = asyncio.get_running_loop().time()
+        self._end_at(self._began if self.displaced else self._began + self._hello_timeout_s)
+
+    def first_message(self, now: float = 0.0) -> None:
+        """It is here: the rest of the opening has the rest of the time."""
+        self.spoke = True
+        self.waits_since = now
+        if not self.displaced:
+            self._end_at(self._began + OPENING_TIMEOUT_S)
+
+    def displace(self) -> None:
+        """End it for a newcomer."""
+        self.displaced = True
+        self._end_at(self._began)
+
+    def _end_at(self, when: float) -> None:
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(when)
+
+
+class Openings:
+    """All of them. When all places are taken, a newcomer ends the opening that has kept the hub waiting longest.
+
+    While each is younger than a second, the address that has most of them pays, with its oldest that has said nothing. So neither silence
+    nor hellos without a proof keep other addresses out, and a crowd of nodes does not end its own openings. Who has proven a key loses its place
+    only to a newer opening of the same node.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._all: dict[Opening, None] = {}
+        self._of: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def enter(self, place: str) -> Opening:
+        """Take a place. `place`: what openings are counted by (`limit_key`).
+
+        Raises: Unavailable: no opening can be ended for this one.
+        """
+        here = self._of[place]
+        if here >= MAX_OPENINGS_OF_A_PLACE:
+            self._displace([one for one in self._all if one.place == place and (not one.spoke or self._is_slow(one))])
+        elif len(self._all) >= MAX_OPENINGS:
+            self._displace([one for one in self._all if not one.spoke or self._is_slow(one) or self._of[one.place] > here + 1])
+        opening = Opening(place, self._clock.monotonic())
+        self._all[opening] = None
+        self._of[place] += 1
+        return opening
+
+    def await_turn(self, opening: Opening) -> None:
+        """Let a proven opening wait for its node: an older one of the same node ends for it, so that a key holds one place at most."""
+        for older in [one for one in self._all if one.node == opening.node and one is not opening]:
+            self._end(older)
+
+    def leave(self, opening: Opening) -> None:
+        """Give its place back."""
+        if opening in self._all:
+            del self._all[opening]
+            self._of[opening.place] -= 1
+            self._of += Counter()  # addresses without openings are forgotten
+
+    def _is_slow(self, opening: Opening) -> bool:
+        return self._clock.monotonic() - opening.waits_since >= PATIENCE_S
+
+    def _order(self, opening: Opening) -> tuple[float, ...]:
+        if self._is_slow(opening):
+            return 0, opening.waits_since
+        return 1, -self._of[opening.place], opening.spoke, opening.waits_since
+
+    def _displace(self, candidates: list[Opening]) -> None:
+        candidates = [one for one in candidates if one.node is None]
+        if not candidates:
+            raise Unavailable("too many agents are connecting at this moment; come back later", retry_after_s=random.randint(2, 8))
+        self._end(min(candidates, key=self._order))
+
+    def _end(self, opening: Opening) -> None:
+        self.leave(opening)
+        opening.displace()

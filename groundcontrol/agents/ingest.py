@@ -1,0 +1,223 @@
+"""Packs of all agents into one transaction each few milliseconds; acknowledged when it is committed, and never before."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import HubError, StoreBusy, StoreDown, StoreError, StoreFull, StoreReadOnly
+from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.backfill import LatePack, LostRows
+from groundcontrol.samples.model import StoredPack
+from groundcontrol.samples.store import Marks, MetricStore
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LATE, STREAM_LIVE
+
+log = logging.getLogger(__name__)
+
+GATHER_S: Final = 1.0
+"""How long the first pack of a batch waits for others: a commit costs as much as ten packs in it, and live values are shown before."""
+HURRY_S: Final = 0.04
+"""The same while somebody sends what was left over, and waits for an answer after every few packs."""
+BATCH_PACKS: Final = 1000
+BATCH_BYTES: Final = 8 * 1024 * 1024
+AGENT_PACKS: Final = 64
+AGENT_BYTES: Final = 1024 * 1024
+"""What one agent may have waiting for a commit; beyond that it is not read."""
+TOTAL_BYTES: Final = 64 * 1024 * 1024
+"""What all agents together may have waiting."""
+RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+GIVE_UP_S: Final = 30.0
+"""A database that has not answered for this long ends the hub: a fresh process opens it anew."""
+
+AT_ONCE: Final = 8
+"""Agents that are answered without a pause; then what came meanwhile is heard."""
+
+CLOSE_INTERNAL: Final = 1011
+
+Health = Literal["ok", "full", "read_only", "down"]
+Offer = StoredPack | LatePack | LostRows
+Offered = tuple[AgentSession, Offer]
+
+
+class Ingest:
+    """The one way of samples into the store."""
+
+    def __init__(self, metrics: MetricStore, clock: Clock, retry_s: tuple[float, ...] = RETRY_S) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._retry_s = retry_s
+        self._waiting: deque[Offered] = deque()
+        self._waiting_bytes = 0
+        self._wake = asyncio.Event()
+        self._full_batch = asyncio.Event()
+        """The batch need not wait any longer."""
+        self._hurry = False
+        """Somebody in the next batch waits for its answer."""
+        self._gathering: asyncio.Timeout | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._room = asyncio.Event()
+        self.health: Health = "ok"
+        self.packs = 0
+        self.batches = 0
+        self.fenced = 0
+        self.dropped = 0
+        """Packs of sessions that ended before their commit: never acknowledged, so the node sends them again."""
+
+    async def offer(self, agent: AgentSession, pack: Offer) -> None:
+        """Take a pack; waits while this agent, or all agents together, have too much waiting."""
+        while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
+            await agent.wait_for_room()
+            if agent.over:
+                return
+        while self._waiting_bytes >= TOTAL_BYTES:
+            self._room.clear()
+            await agent.paused(self._room.wait())
+        self._take(agent, pack)
+
+    def _take(self, agent: AgentSession, pack: Offer) -> None:
+        size = _size(pack)
+        agent.inflight_packs += 1
+        agent.inflight_bytes += size
+        self._waiting_bytes += size
+        self._waiting.append((agent, pack))
+        self._idle.clear()
+        self._wake.set()
+        if len(self._waiting) >= BATCH_PACKS or self._waiting_bytes >= BATCH_BYTES:
+            self._full_batch.set()
+        elif not self._hurry and not (isinstance(pack, StoredPack) and pack.stream == STREAM_LIVE):
+            self._hurry = True
+            if self._gathering is not None and not self._gathering.expired():  # else the batch goes out in this turn of the loop
+                soon = asyncio.get_running_loop().time() + HURRY_S
+                self._gathering.reschedule(min(soon, self._gathering.when() or soon))
+
+    async def run(self) -> None:
+        """Commit batches until cancelled.
+
+        Raises: StoreDown: the database has not answered for GIVE_UP_S.
+        """
+        while True:
+            await self._wake.wait()
+            if len(self._waiting) < BATCH_PACKS:
+                self._full_batch.clear()
+                await self._gather()
+            self._hurry = False
+            await self._commit(self._next_batch())
+            if not self._waiting:
+                self._wake.clear()
+                self._idle.set()
+
+    async def _gather(self) -> None:
+        """Wait until the next batch is worth its commit."""
+        try:
+            async with asyncio.timeout(HURRY_S if self._hurry else GATHER_S) as self._gathering:
+                await self._full_batch.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._gathering = None
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until everything offered is committed. Returns whether it is."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _next_batch(self) -> list[Offered]:
+        batch: list[Offered] = []
+        size = 0
+        while self._waiting and len(batch) < BATCH_PACKS and size < BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += _size(batch[-1][1])
+        return batch
+
+    async def _commit(self, batch: list[Offered]) -> None:
+        """Store a batch, however long that takes, then say what is held."""
+        since = self._clock.monotonic()
+        attempt = 0
+        while True:
+            live = [(agent, pack) for agent, pack in batch if not agent.over]
+            try:
+                marks = await self._append(live)
+                break
+            except (StoreFull, StoreReadOnly, StoreBusy, StoreDown) as exc:
+                self._fail(exc)
+                if isinstance(exc, StoreDown) and self._clock.monotonic() - since > GIVE_UP_S:
+                    raise
+            await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
+            attempt += 1
+        if self.health != "ok" and any(marks.values()):  # where everybody has gone meanwhile nothing was tried
+            event(log, "ingest_resumed", logging.WARNING)
+            self.health = "ok"
+        self.batches += 1
+        self.packs += len(live)
+        self.dropped += len(batch) - len(live)
+        self._account(batch)
+        late = {agent: pack for agent, pack in live if not isinstance(pack, StoredPack)}  # the last one of each
+        answered = 0
+        for agent in dict.fromkeys([agent for agent, _pack in live]):
+            if agent.over:
+                continue
+            held = marks.get(agent.node.id)
+            if held is None:
+                self.fenced += 1
+                agent.end(CLOSE_CLONE, "a newer session of this node took over")
+                continue
+            agent.acknowledge(STREAM_LIVE, held.live)
+            agent.acknowledge(STREAM_BACKFILL, held.backfill)
+            if agent in late:
+                agent.acknowledge(STREAM_LATE, late[agent].order)
+                agent.lost += [pack for owner, pack in live if owner is agent and isinstance(pack, LostRows)]
+            if agent.owes_answer:
+                await agent.flush()
+                answered += 1
+                if answered % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:
+        """One transaction for all; where that is refused for what somebody sent, one for each agent, so that only its sender suffers."""
+        if not live:
+            return {}
+        try:
+            return await self._metrics.append([pack for _agent, pack in live])
+        except (StoreFull, StoreReadOnly, StoreBusy, StoreDown):
+            raise
+        except HubError as exc:
+            agents = list({agent: None for agent, _pack in live})
+            if len(agents) == 1:
+                event(log, "packs_refused", logging.ERROR, node=agents[0].node.id, error=exc.code, why=exc.message)
+                agents[0].end(CLOSE_INTERNAL, "internal")
+                return {}
+        marks: dict[NodeId, Marks | None] = {}
+        for agent in agents:
+            marks |= await self._append([(one, pack) for one, pack in live if one is agent])
+        return marks
+
+    def _account(self, batch: list[Offered]) -> None:
+        for agent, pack in batch:
+            size = _size(pack)
+            agent.inflight_packs -= 1
+            agent.inflight_bytes -= size
+            self._waiting_bytes -= size
+            agent.room.set()
+        if self._waiting_bytes < TOTAL_BYTES:
+            self._room.set()
+
+    def _fail(self, exc: StoreError) -> None:
+        health: Health = "full" if isinstance(exc, StoreFull) else "read_only" if isinstance(exc, StoreReadOnly) else "down"
+        if health != self.health and not isinstance(exc, StoreBusy):
+            event(log, "ingest_stopped", logging.ERROR, why=exc.code, waiting=len(self._waiting))
+            self.health = health
+
+
+def _size(pack: Offer) -> int:
+    return 64 + (0 if isinstance(pack, LostRows) else len(pack.body))

@@ -1,0 +1,146 @@
+"""What nodes say of themselves that is no number over time: tables and installed packages. Checked, kept and told to whoever looks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Final, NamedTuple
+
+from groundcontrol.agents.node_events import NodeEvents
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.bus import Bus, Changed, NodeTable
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.tables import FactTable, PackageChanges
+from groundcontrol.core.text import clean
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.wire import tables
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import InstalledPackages, PackagesHeld, Table
+from spider.wire.tables import Subject
+
+log = logging.getLogger(__name__)
+
+FLEETING: Final = frozenset({"processes"})
+"""Subjects that are worth nothing when their node is gone: not stored."""
+MAX_NAME: Final = 200
+MAX_PACKAGES: Final = 32_768
+DIGEST_CHARS: Final = 32
+
+
+class _Held(NamedTuple):
+    """The newest table of a subject."""
+
+    epoch: int
+    """Of the session that sent it."""
+    wire: Table
+    fact: FactTable
+
+
+class Facts:
+    """The newest facts of each node of this hub."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock, events: NodeEvents) -> None:
+        self._store = store
+        self._events = events
+        self._bus = bus
+        self._clock = clock
+        self._held: dict[NodeId, dict[str, _Held]] = {}
+        self._coming: dict[NodeId, PackageChanges] = {}
+        """Parts of packages that have come so far, by node."""
+
+    def tables(self, node: NodeId) -> Mapping[str, FactTable]:
+        """What this node has told in its present session, by subject; what the store keeps is not older."""
+        return {subject: held.fact for subject, held in self._held.get(node, {}).items()}
+
+    async def joined(self, agent: AgentSession) -> None:
+        """Say what is held of a node's packages, so that it sends what is new."""
+        self._coming.pop(agent.node.id, None)
+        await agent.tell(PackagesHeld(await self._store.facts.packages_digest(agent.session)))
+
+    def left(self, agent: AgentSession) -> None:
+        """A session is over, and with it what is not kept."""
+        held = self._held.get(agent.node.id, {})
+        if all(table.epoch <= agent.session.epoch for table in held.values()):
+            self._held.pop(agent.node.id, None)
+            self._coming.pop(agent.node.id, None)
+
+    async def table(self, agent: AgentSession, message: Table) -> None:
+        """Take a table.
+
+        Raises: ProtocolError; StoreError.
+        """
+        subject = tables.check(message)
+        if subject is None:
+            return  # of a newer Spider
+        held = self._held.setdefault(agent.node.id, {})
+        before = held.get(subject.name)
+        full = tables.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
+        fact = _fact(subject, full)
+        if subject.name not in FLEETING:
+            await agent.save(f"table {subject.name}", partial(self._store.facts.save_table, agent.session, fact))
+        held[subject.name] = _Held(agent.session.epoch, full, fact)
+        self._bus.publish(NodeTable(agent.node.id, fact))
+
+    async def packages(self, agent: AgentSession, message: InstalledPackages) -> None:
+        """Take a part of what is installed; the last one is answered.
+
+        Raises: ProtocolError; StoreError.
+        """
+        node = agent.node.id
+        so_far = self._coming.pop(node, None)
+        if message.part == 0:
+            so_far = PackageChanges(message.since[:DIGEST_CHARS], message.digest, {})
+        if so_far is None or not _follows(so_far, message):
+            raise ProtocolError("a part of packages that does not follow")
+        so_far.versions.update((_plain(name), _plain(version)) for name, version in zip(message.names, message.versions, strict=True))
+        if len(so_far.versions) > MAX_PACKAGES:
+            raise ProtocolError("more packages than a server has")
+        if message.part < message.parts - 1:
+            self._coming[node] = so_far
+            return
+        await agent.save("packages", partial(self._save_packages, agent, so_far))
+
+    async def _save_packages(self, agent: AgentSession, changes: PackageChanges) -> None:
+        state = await self._store.facts.save_packages(agent.session, changes, self._clock.now())
+        if not state.digest and not changes.since:
+            raise ProtocolError("packages that do not lead to their digest")
+        await agent.tell(PackagesHeld(state.digest))
+        if state.changed:
+            await self._events.packages_changed(agent.node, state.changed, sorted(changes.versions) if changes.since else [])
+        self._bus.publish(Changed("node", agent.node.id, agent.node.version))
+
+
+def _follows(so_far: PackageChanges, message: InstalledPackages) -> bool:
+    return (
+        len(message.names) == len(message.versions)
+        and 0 <= message.part < message.parts <= MAX_PACKAGES
+        and message.digest == so_far.digest
+        and message.since == so_far.since
+        and len(message.digest) == DIGEST_CHARS
+        and message.digest.isascii()
+        and message.digest.isalnum()
+    )
+
+
+def _plain(text: str) -> str:
+    """A name or version; the node has made the same of it, so that both know one digest.
+
+    Raises: ProtocolError.
+    """
+    if len(text) > MAX_NAME or clean(text, MAX_NAME) != text:
+        raise ProtocolError("a package with an impossible name")
+    return text
+
+
+def _fact(subject: Subject, table: Table) -> FactTable:
+    """A table with the columns that this hub knows, in the catalogue's order, and harmless texts."""
+    known = [column for column in subject.columns if column.name in table.columns]
+    places = [table.columns.index(column.name) for column in known]
+    cells = tuple(
+        clean(cell, column.most) if isinstance(cell, str) else cell
+        for row in tables.rows_of(table)
+        for column, cell in zip(known, (row[place] for place in places), strict=True)
+    )
+    return FactTable(subject.name, table.taken_at_ms / 1000, table.total, tuple(column.name for column in known), cells)

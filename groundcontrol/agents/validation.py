@@ -1,0 +1,246 @@
+"""What a node says, held against what it may say. Pure: messages in, domain values out, `ProtocolError` for the rest.
+
+The codec has checked the types and the sizes of frames; here stand counts, names, ranges and texts.
+Every text is cleaned of control characters and capped before it goes anywhere: the node is hostile to the admin's browser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from groundcontrol.agents.codec import decode_rows
+from groundcontrol.core.text import clean, visible
+from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
+from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.nodes.summary import Summary
+from groundcontrol.samples.backfill import SentBefore
+from groundcontrol.samples.model import LayoutRow
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Gap, Identity, Late, Layout, LogLines, Pack, Row, Updates
+from spider.wire.metrics import RHYTHM_S, parse_series
+
+MAX_SERIES: Final = MAX_ITEMS
+MOST_SHARED: Final = 128
+"""Layouts that are kept for whoever else has them, and how long they may be."""
+MOST_SHARED_SERIES: Final = 256
+MAX_ROWS: Final = 600
+MAX_ADDRESSES: Final = 64
+MAX_VERBS: Final = 64
+MAX_UNITS: Final = 999_999
+LATEST_MS: Final = 4_102_444_800_000
+"""2100-01-01. Clocks of nodes lie (1970, ten years ahead) and jump, so nothing more is asked of a time."""
+AHEAD_LIMIT_S: Final = 86_400.0
+"""How far before the hub's clock a node's may be. What is dated later would stand in the history until that day has come and gone."""
+SANE_FROM_S: Final = 1_767_225_600.0
+"""2026-01-01: a hub whose own clock stands before it has no say about others'."""
+MAX_LOG_LINES: Final = 200
+MAX_LOG_TEXT: Final = 2000
+MAX_LOG_CURSOR: Final = 512
+MAX_LOST_ROWS: Final = 1 << 40
+JOURNAL_BYTES: Final = 16
+POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
+
+
+class KnownLayout(NamedTuple):
+    """A layout of this session, with what is needed to read its rows."""
+
+    row: LayoutRow
+    scales: tuple[int, ...]
+    summary: Summary
+    """Of what a list shows, the places in the rows."""
+
+    @classmethod
+    def of(cls, row: LayoutRow, scales: Sequence[int]) -> KnownLayout:
+        """What is known of a layout whose series have these scales."""
+        return cls(row, tuple(scales), Summary(row.series, scales))
+
+
+def layout_id(family: str, series: Sequence[str]) -> bytes:
+    """The name that a layout must have: the first 8 bytes of SHA-256 over family and series, each followed by a newline."""
+    return hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode()).digest()[:8]
+
+
+def check_layout(message: Layout) -> KnownLayout:
+    """Hold a layout against the catalogue.
+
+    Returns: what is known of it: one and the same for all nodes that have it, since most of a fleet is alike.
+    Raises:  ProtocolError.
+    """
+    known = _shared_layout if len(message.series) <= MOST_SHARED_SERIES else _known_layout
+    return known(message.layout, message.family, message.rhythm_s, tuple(message.series))
+
+
+def _known_layout(layout: bytes, family: str, rhythm_s: int, series: tuple[str, ...]) -> KnownLayout:
+    if family not in RHYTHM_S or not 1 <= rhythm_s <= 3600:
+        raise ProtocolError("not a layout of this protocol")
+    if not 0 < len(series) <= MAX_SERIES or len(set(series)) != len(series):
+        raise ProtocolError("a layout without series, with too many, or with one twice")
+    scales = []
+    for name in series:
+        try:
+            metric, _label = parse_series(name)
+        except ValueError as exc:
+            raise ProtocolError("a series that is not in the catalogue") from exc
+        if metric.family != family:
+            raise ProtocolError("a series that does not belong into this layout")
+        scales.append(metric.scale)
+    if layout != layout_id(family, series):
+        raise ProtocolError("a layout that is not named for its content")
+    return KnownLayout.of(LayoutRow(layout, family, rhythm_s, series), scales)
+
+
+_shared_layout: Final = lru_cache(MOST_SHARED)(_known_layout)
+
+
+def check_pack(message: Pack, layout: KnownLayout | None) -> list[Row]:
+    """Hold a pack against its layout.
+
+    Returns: its rows in the order in which they were taken.
+    Raises:  ProtocolError.
+    """
+    if layout is None:
+        raise ProtocolError("a pack of a layout that was not named")
+    if message.stream not in (STREAM_LIVE, STREAM_BACKFILL) or message.seq < 0:
+        raise ProtocolError("a pack of no stream")
+    return _check_rows(message.coding, message.body, layout)
+
+
+def _check_rows(coding: int, body: bytes, layout: KnownLayout) -> list[Row]:
+    rows = decode_rows(coding, body)
+    width = len(layout.scales)
+    if not 0 < len(rows) <= MAX_ROWS:
+        raise ProtocolError("a pack without rows, or with too many")
+    for taken_at_ms, values in rows:
+        if len(values) != width:
+            raise ProtocolError("a row that is not as wide as its layout")
+        if not 0 <= taken_at_ms <= LATEST_MS:
+            raise ProtocolError("a row from an impossible time")
+    return rows
+
+
+def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], SentBefore | None]:
+    """Hold a pack from the node's disk against its layout.
+
+    Returns: its rows, and under which number it went out before.
+    Raises:  ProtocolError.
+    """
+    if layout is None:
+        raise ProtocolError("a pack of a layout that was not named")
+    sent = _check_place(message)
+    return _check_rows(message.coding, message.body, layout), sent
+
+
+def check_gap(message: Gap) -> SentBefore | None:
+    """Hold the tale of a loss against what can be lost.
+
+    Returns: under which number the rows went out before.
+    Raises:  ProtocolError.
+    """
+    sent = _check_place(message)
+    if message.family not in RHYTHM_S:
+        raise ProtocolError("a gap in no family")
+    if not 0 <= message.first_ms <= message.last_ms <= LATEST_MS or not 0 <= message.rows <= MAX_LOST_ROWS:
+        raise ProtocolError("a gap with impossible numbers")
+    return sent
+
+
+def _check_place(message: Late | Gap) -> SentBefore | None:
+    if len(message.journal) != JOURNAL_BYTES or message.number < 0 or message.seq < 0:
+        raise ProtocolError("a record of no journal")
+    sent = SentBefore(message.sent_epoch, message.sent_stream, message.sent_seq) if message.sent_epoch else None
+    if sent is not None and (sent.epoch < 0 or sent.seq < 0 or sent.stream not in (STREAM_LIVE, STREAM_BACKFILL)):
+        raise ProtocolError("a record that was sent in no session")
+    return sent
+
+
+def is_ahead(taken_at_ms: int, now: float) -> bool:
+    """Whether a row is dated so far in the future that it is not stored."""
+    return now >= SANE_FROM_S and taken_at_ms / 1000 > now + AHEAD_LIMIT_S
+
+
+def scaled(layout: KnownLayout, row: Row) -> dict[str, float | None]:
+    """The values of a row by series, in the units of the catalogue."""
+    return {
+        name: None if value is None else value / scale if scale != 1 else float(value)
+        for name, value, scale in zip(layout.row.series, row.values, layout.scales, strict=True)
+    }
+
+
+def read_log_lines(message: LogLines, now: float) -> LogBatch:
+    """Lines of a node's system log.
+
+    Raises: ProtocolError.
+    """
+    count = len(message.at_ms)
+    if count > MAX_LOG_LINES or not len(message.priorities) == len(message.sources) == len(message.texts) == count:
+        raise ProtocolError("log lines that do not match")
+    if not 0 <= message.left_out <= MAX_LOST_ROWS or not all(_is_cursor(text) for text in (message.after, message.cursor)):
+        raise ProtocolError("log lines without a place")
+    if not all(0 <= at_ms <= LATEST_MS for at_ms in message.at_ms) or not all(0 <= priority <= 7 for priority in message.priorities):
+        raise ProtocolError("log lines with impossible numbers")
+    parts = zip(message.at_ms, message.priorities, message.sources, message.texts, strict=True)
+    lines = [LogLine(at_ms, priority, clean(source), visible(text, MAX_LOG_TEXT)) for at_ms, priority, source, text in parts]
+    if message.left_out:
+        last = lines.pop() if lines else LogLine(int(now * 1000), 4, "stardust-spider", "")
+        lines.append(last._replace(left_out=message.left_out))
+    return LogBatch(message.after, message.cursor, lines)
+
+
+def _is_cursor(text: str) -> bool:
+    return len(text) <= MAX_LOG_CURSOR and text.isascii() and (not text or text.isprintable())
+
+
+def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str]:
+    """What a server is.
+
+    Returns: identity, agent version, policy, whether a reboot is required.
+    Raises:  ProtocolError: numbers or lists that no server has.
+    """
+    if not (
+        0 <= message.cpu_cores <= 1 << 16
+        and 0 <= message.memory_bytes < 1 << 56
+        and 0 <= message.booted_at_ms <= LATEST_MS
+        and 0 <= message.units <= MAX_UNITS
+    ):
+        raise ProtocolError("an identity with impossible numbers")
+    if len(message.addresses) > MAX_ADDRESSES or len(message.policy_verbs) > MAX_VERBS:
+        raise ProtocolError("an identity with too many addresses or verbs")
+    identity = NodeIdentity(
+        hostname=clean(message.hostname),
+        machine_id=clean(message.machine_id, 64),
+        os_id=clean(message.os_id, 64),
+        os_name=clean(message.os_name),
+        os_version=clean(message.os_version, 64),
+        kernel=clean(message.kernel),
+        architecture=clean(message.architecture, 64),
+        virtualization=clean(message.virtualization, 64),
+        cpu_model=clean(message.cpu_model),
+        cpu_cores=message.cpu_cores,
+        memory_bytes=message.memory_bytes,
+        package_manager=clean(message.package_manager, 64),
+        timezone=clean(message.timezone, 64),
+        booted_at=message.booted_at_ms / 1000,
+        addresses=tuple(clean(address, 64) for address in message.addresses),
+        units=message.units,
+    )
+    mode = message.policy_mode if message.policy_mode in POLICY_MODES else "invalid"
+    reboot = message.reboot_required if message.reboot_required in ("yes", "no") else "unknown"
+    policy = NodePolicy(mode, tuple(clean(verb, 32) for verb in message.policy_verbs))
+    return identity, clean(message.agent_version, 64), policy, reboot
+
+
+def read_updates(message: Updates) -> NodeUpdates:
+    """How many packages could be upgraded; -1 stands for unknown.
+
+    Raises: ProtocolError.
+    """
+    if not (-1 <= message.security <= 1_000_000 and -1 <= message.total <= 1_000_000 and 0 <= message.checked_at_ms <= LATEST_MS):
+        raise ProtocolError("updates with impossible numbers")
+    return NodeUpdates(
+        total=None if message.total < 0 else message.total,
+        security=None if message.security < 0 else message.security,
+        checked_at=message.checked_at_ms / 1000 if message.checked_at_ms else None,
+    )

@@ -1,0 +1,92 @@
+"""Somebody looks at a node: it sends each sample at once, for as long as the look lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Final
+
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.bus import Bus, Interest, Topic
+from groundcontrol.core.ids import NodeId
+from spider.clock import Clock
+from spider.wire.frames import Watch
+from spider.wire.metrics import RHYTHM_S
+from spider.wire.tables import SUBJECTS
+
+MAX_LEASE_S: Final = 60.0
+FIRST_LOOK_S: Final = 3.0
+"""A node that has just come sends its first seconds at once: whoever asks about it then gets an answer."""
+RENEW_BEFORE_S: Final = 6.0
+"""A node is told again when its lease has less than this left."""
+AT_ONCE: Final = 8
+"""Nodes that are told without a pause; then what came meanwhile is heard: a thousand of them take a tenth of a second."""
+MAX_WATCHED: Final = 20_000
+MAX_CLOSELY: Final = 1_000
+EVENTS: Final = 256
+
+
+class Watching:
+    """Turns `Interest` on the bus into `Watch` leases on the wire."""
+
+    def __init__(self, registry: Registry, bus: Bus, clock: Clock) -> None:
+        self._registry = registry
+        self._bus = bus
+        self._clock = clock
+        self._until: dict[NodeId, float] = {}
+        self._closely: dict[NodeId, float] = {}
+
+    def watched(self, node: NodeId) -> bool:
+        """Whether somebody looks at this node."""
+        return self._until.get(node, 0.0) > self._clock.monotonic()
+
+    async def run(self) -> None:
+        """Follow the bus until cancelled. A lost message is made good by the next beat of the same interest."""
+        async with self._bus.subscribe(Topic("interest"), limit=EVENTS, policy="ordered") as told:
+            async for message in told:
+                if isinstance(message, Interest):
+                    await self._look(message)
+
+    async def joined(self, agent: AgentSession) -> None:
+        """Look at a node that has just come, and go on where somebody looks already."""
+        node = agent.node.id
+        self._until[node] = max(self._until.get(node, 0.0), self._clock.monotonic() + FIRST_LOOK_S)
+        await self._tell(agent)
+        if self._closely.get(node, 0.0) > self._clock.monotonic():
+            await self._tell_tables(agent)
+
+    async def _look(self, interest: Interest) -> None:
+        now = self._clock.monotonic()
+        until = now + min(interest.ttl_s, MAX_LEASE_S)
+        if len(self._until) + len(interest.nodes) > MAX_WATCHED:
+            self._until = {node: end for node, end in self._until.items() if end > now}
+            self._closely = {node: end for node, end in self._closely.items() if end > now}
+        told = 0
+        for node in interest.nodes:
+            self._until[node] = max(until, self._until.get(node, 0.0))
+            agent = self._registry.agent(node)
+            if agent is not None and agent.watched_until - now < RENEW_BEFORE_S:
+                await self._tell(agent)
+                told += 1
+                if told % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+        for node in interest.closely[:MAX_CLOSELY]:
+            self._closely[node] = until
+            agent = self._registry.agent(node)
+            if agent is not None and agent.tables_until - now < RENEW_BEFORE_S:
+                await self._tell_tables(agent)
+
+    async def _tell(self, agent: AgentSession) -> None:
+        left = self._until[agent.node.id] - self._clock.monotonic()
+        agent.watched_until = self._until[agent.node.id]
+        agent.post(Watch(list(RHYTHM_S), min(RHYTHM_S.values()), math.ceil(left)))
+        await agent.flush()
+
+    async def _tell_tables(self, agent: AgentSession) -> None:
+        left = self._closely[agent.node.id] - self._clock.monotonic()
+        agent.tables_until = self._closely[agent.node.id]
+        for rhythm_s in sorted({subject.watched_s for subject in SUBJECTS}):
+            names = [subject.name for subject in SUBJECTS if subject.watched_s == rhythm_s]
+            agent.post(Watch(names, rhythm_s, math.ceil(left)))
+        await agent.flush()

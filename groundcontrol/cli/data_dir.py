@@ -1,0 +1,220 @@
+"""The data folder itself, for verbs that need no running hub: its settings, its owner, who holds it, its vault."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import aiohttp
+
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.adapters.sqlite.engine.data_files import LOCK_NAME
+from groundcontrol.cli.client import CONTROL_NAME, CliError, NotReadable, NotYours, Place, place_of
+from groundcontrol.cli.file_permissions import reason
+from groundcontrol.cli.installed import SERVICE
+from groundcontrol.config import Config, Secret
+from groundcontrol.core.errors import ConfigError, VaultError
+from groundcontrol.core.filesystem import mount_of
+from groundcontrol.data_dir import PID_NAME, user_name
+from groundcontrol.settings import SETTINGS
+from groundcontrol.vault import Vault, open_existing_vault
+
+RUN_SCRIPT_KEEPS: Final = "secret"
+"""The file of the data folder in which `scripts/run` keeps the secret."""
+_NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], Path(__file__).resolve().parents[1])
+"""Where modules still come from while a command runs: of Python, of the packages that this wants, of the program itself."""
+
+
+class Settings(NamedTuple):
+    """What a hub would be started with from here."""
+
+    config: Config | None
+    """None: it would be refused."""
+    faults: tuple[str, ...]
+    secret_given: bool
+    """False: `config.secret` stands in for one that this command was not given."""
+    data_dir: Path
+    control_db: Path
+    unit: Path | None = None
+    """Of the installed service whose settings these are."""
+
+
+def only_here(args: argparse.Namespace, what: str) -> None:
+    """Raises: CliError: the command was pointed at a hub elsewhere."""
+    if args.url is not None:
+        raise CliError(f"{what} on the hub's own machine only, without --url")
+
+
+def given_settings(args: argparse.Namespace) -> tuple[Place, dict[str, str]]:
+    """Where the hub's data is, and the environment that a hub there is started with; what this command was given goes first.
+
+    Raises: NotReadable: that cannot be found out.
+    """
+    place = place_of(args)
+    environ = {} if place.service is None else dict(place.service.environ)
+    for item in SETTINGS:
+        if item.kind == "secret" and _given(item.name, os.environ):  # then none of the service's ways to it counts
+            for name in (item.env, f"{item.env}_FILE"):
+                environ.pop(name, None)
+    environ |= {name: value for name, value in os.environ.items() if value or name not in environ}
+    kept = place.folder / RUN_SCRIPT_KEEPS
+    if not _given("secret", environ) and os.path.isfile(kept):
+        environ["STARDUST_SECRET_FILE"] = str(kept)
+    return place, environ
+
+
+def _is_secret(name: str) -> bool:
+    return any(item.kind == "secret" and name in (item.env, f"{item.env}_FILE") for item in SETTINGS)
+
+
+def read_settings(args: argparse.Namespace) -> Settings:
+    """Read what the hub reads: flags, environment, installed service, file, credentials. Secrets are taken out of the environment.
+
+    Raises: NotReadable: who asks may not read the data folder, or what the installed service is started with.
+    """
+    place, environ = given_settings(args)
+    service = place.service
+    if service is not None:
+        _check_rights(place.folder, place.folder / CONTROL_NAME)
+        secret_file = environ.get("STARDUST_SECRET_FILE", "")
+        of_service = secret_file == service.environ.get("STARDUST_SECRET_FILE") and os.path.exists(secret_file)
+        unread = f"{secret_file}: Permission denied" if of_service and not os.access(secret_file, os.R_OK) else "; ".join(service.faults)
+        if unread:
+            raise NotReadable(f"the settings of the installed service {SERVICE} cannot be read ({unread})")
+    for name in filter(_is_secret, list(os.environ)):
+        del os.environ[name]
+    given = _given("secret", environ)
+    if not given:
+        environ["STARDUST_SECRET"] = secrets.token_urlsafe(32)
+    argv = ["--data-dir", str(place.folder)]
+    for flag in ("db", "config"):
+        value = getattr(args, flag)
+        argv += [] if value is None else [f"--{flag}", value]
+    config: Config | None = None
+    faults: tuple[str, ...] = ()
+    try:
+        config = Config.from_env(environ, argv)
+    except ConfigError as exc:
+        faults = tuple(str(exc).splitlines())
+    folder = place.folder.absolute() if config is None else config.data_dir
+    fallback = Path(args.db).absolute() if args.db else folder / CONTROL_NAME
+    control = fallback if config is None else config.control_db
+    _check_rights(folder, control)
+    return Settings(config, faults, given, folder, control, None if service is None else service.unit)
+
+
+def _check_rights(folder: Path, control: Path) -> None:
+    """Raises: NotYours: somebody has asked who may not even read what is there."""
+    try:
+        owner = folder.stat().st_uid
+        denied = not os.access(folder, os.R_OK | os.X_OK) or (control.exists() and not os.access(control, os.R_OK))
+    except OSError:
+        return  # what is done there says what is the matter
+    if denied and os.geteuid() not in (0, owner):
+        raise NotYours(folder, owner)
+
+
+def need(settings: Settings, *, secret: bool = True) -> Config:
+    """The settings, when they are good.
+
+    Raises: ConfigError: they are not; CliError: no secret was given.
+    """
+    if settings.config is None:
+        raise ConfigError("\n".join(settings.faults))
+    if secret and not settings.secret_given:
+        raise CliError("this wants the secret that the hub is started with: set STARDUST_SECRET_FILE (or STARDUST_SECRET)")
+    return settings.config
+
+
+def _given(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether a secret is given, in one of the ways there are."""
+    variable = f"STARDUST_{name.upper()}"
+    if environ.get(variable) or environ.get(f"{variable}_FILE"):
+        return True
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    try:
+        return bool(credentials) and (Path(credentials or "") / name).exists()
+    except OSError:  # reading the settings says what is the matter
+        return True
+
+
+def become_owner(folder: Path) -> None:
+    """Root goes on as the owner of the data folder, so that everything in it stays his. For anybody else this does nothing.
+
+    Raises: CliError: there is no such folder, or its owner cannot reach it, or this program, or the Python under it.
+    """
+    try:
+        found = folder.stat()
+    except OSError as exc:
+        raise CliError(f"the data folder {folder} cannot be used: {reason(exc)}") from exc
+    if os.geteuid() == 0 and found.st_uid != 0:
+        os.setgroups([])
+        os.setgid(found.st_gid)
+        os.setuid(found.st_uid)
+        for path in (folder, *_NEEDED):
+            if not os.access(path, os.R_OK | os.X_OK):
+                raise CliError(
+                    f"{path} cannot be read by the user {user_name(found.st_uid)}, who owns the data folder, so nothing was done"
+                )
+
+
+def lock_holder(folder: Path) -> int | None:
+    """The process that holds the folder's lock; None: nobody that can be seen from here. The lock itself is not touched."""
+    for path in (folder, folder / LOCK_NAME):
+        try:
+            wanted, mount = path.stat(), mount_of(path)
+            locks = Path("/proc/locks").read_text(encoding="ascii")
+        except (OSError, ValueError):
+            continue
+        device = wanted.st_dev if mount is None else mount.device
+        for pid in flock_holders(locks, device, wanted.st_ino):
+            if device == wanted.st_dev or _may_have_open(pid, wanted):
+                return pid
+    return None
+
+
+def flock_holders(locks: str, device: int, inode: int) -> list[int]:
+    """Who holds a whole-file lock, by the text of /proc/locks. A device here is that of the file system, an inode's number is its alone."""
+    wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+    found = []
+    for line in locks.splitlines():  # 1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
+        words = line.split()
+        if len(words) >= 6 and words[1] == "FLOCK" and words[5] == wanted:
+            found.append(int(words[4]))
+    return found
+
+
+def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
+    """Whether a process has this very file open; also when that cannot be seen, for a hub that runs must not be overlooked."""
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(entry.stat(), wanted):
+                    return True
+    except OSError:
+        return True
+    return False
+
+
+def told_pid(folder: Path) -> str:
+    """What the hub has written as its process id, or nothing."""
+    try:
+        return (folder / PID_NAME).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        return ""
+
+
+async def open_vault_of(secret: Secret, inspection: Inspection) -> Vault:
+    """Open the vault with a secret.
+
+    Raises: ConfigError: it does not open; the text says why.
+    """
+    try:
+        return await open_existing_vault(secret.reveal(), inspection.secrets)
+    except VaultError as exc:
+        raise ConfigError(f"the vault in {inspection.path} does not open: {exc.message}") from exc

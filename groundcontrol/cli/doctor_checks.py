@@ -1,0 +1,465 @@
+"""The checks of `stardust doctor`: each looks at one thing, changes nothing, and says what to do about what it finds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from groundcontrol.access.clock_guard import BEHIND_S
+from groundcontrol.adapters.sqlite.admin.atomic_replace import is_unfinished
+from groundcontrol.adapters.sqlite.admin.backup import check_known
+from groundcontrol.adapters.sqlite.admin.migrate import is_blank
+from groundcontrol.adapters.sqlite.admin.offline_reader import DamagedPiece, Inspection, broken_records, damaged_pieces, quick_check
+from groundcontrol.adapters.sqlite.engine.data_files import check_names
+from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord
+from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere, check_readable, is_read_only
+from groundcontrol.cli.data_dir import Settings, lock_holder, told_pid
+from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
+from groundcontrol.config import Config, is_loopback_name
+from groundcontrol.core.errors import ConfigError, HubError, VaultError
+from groundcontrol.data_dir import check_folder, check_local, is_volatile, user_name
+from groundcontrol.deployments.node_files import bundle_version
+from groundcontrol.nodes.model import UNITS
+from groundcontrol.vault import Vault, open_existing_vault
+from groundcontrol.web.local_socket import SOCKET_NAME
+from majortom.build.bundle import BundleError, read_bundle
+
+State = Literal["ok", "warning", "problem"]
+
+LEAST_FREE_BYTES: Final = 256 << 20
+LOW_FREE_BYTES: Final = 2 << 30
+LOW_FREE_SHARE: Final = 0.05
+MOST_NAMED: Final = 5
+REMOUNT: Final = "whether it is sound is not known: mount the file system writable again, or look at a copy of the whole folder elsewhere"
+CLOCK_WARN_S: Final = 60.0
+WAL_RESET_FIXED: Final = (3, 51, 3)
+"""From here on SQLite has no WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
+
+_COPIES: Final = {"rotation-": "opens with the secret of before the rotation", "restore-": "is what was there before a restore"}
+"""What the program that wrote a copy beside a database had in mind, by the copy's name."""
+
+
+class Finding(NamedTuple):
+    """What one check has found."""
+
+    check: str
+    state: State
+    text: str
+    remedy: str = ""
+    """What to do; empty when nothing is to be done."""
+
+
+def settings_findings(settings: Settings) -> Iterator[Finding]:
+    """Whether a hub would start with what this command sees."""
+    if settings.unit is not None:
+        yield Finding("settings", "ok", f"these are the settings of the installed service ({settings.unit})")
+    for fault in settings.faults:
+        yield Finding("settings", "problem", fault, "the hub does not start before this is put right")
+    if settings.config is not None and settings.secret_given:
+        yield Finding("settings", "ok", "a hub would start with these settings")
+    elif settings.config is not None:
+        yield Finding("settings", "ok", "these settings are good as far as they go; a hub would not start with them without a secret")
+    if not settings.secret_given and not settings.faults:
+        yield Finding(
+            "secret",
+            "warning",
+            "no secret was given to this command, so the keyring and the audit log cannot be checked",
+            "set STARDUST_SECRET_FILE (or STARDUST_SECRET) as for the hub and run this again",
+        )
+
+
+def secret_file_finding(path: Path) -> Finding:
+    """Whether others may read the file of the secret. Look before secrets are read: reading takes the variable away."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as exc:
+        return Finding("secret", "problem", f"the file of the secret {path} cannot be read: {exc.strerror}", "correct STARDUST_SECRET_FILE")
+    if mode & 0o007:
+        return Finding(
+            "secret",
+            "problem",
+            f"everybody can read the secret in {path} (mode {mode:04o})",
+            f"chmod 600 {path}; then stardust rotate-secret",
+        )
+    if mode & 0o070:
+        return Finding(
+            "secret", "warning", f"a group can read the secret in {path} (mode {mode:04o})", f"chmod 600 {path}, unless the hub needs it so"
+        )
+    return Finding("secret", "ok", f"only its owner can read {path}")
+
+
+def folder_findings(folder: Path) -> Iterator[Finding]:
+    """Whether the data folder is there, private, and on a file system that keeps locks."""
+    try:
+        found = folder.stat()
+    except OSError as exc:
+        yield Finding("folder", "problem", f"the data folder {folder} cannot be used: {exc.strerror}", "name the right one with --data-dir")
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        yield Finding("folder", "problem", f"{folder} is not a folder", "name the right one with --data-dir")
+        return
+    private = True
+    if found.st_mode & 0o077:
+        private = False
+        yield Finding("folder", "problem", f"others can look into {folder} (mode {stat.S_IMODE(found.st_mode):04o})", f"chmod 700 {folder}")
+    try:
+        check_folder(folder)
+    except ConfigError as exc:
+        private = False
+        yield Finding("folder", "problem", str(exc), "run this as the owner, or move the folder to a local disk")
+    for path in sorted(folder.iterdir()):
+        try:
+            kept = path.lstat()
+        except FileNotFoundError:
+            continue  # a hub that runs has removed it meanwhile
+        if not stat.S_ISLNK(kept.st_mode) and kept.st_mode & 0o077:
+            private = False
+            yield Finding("folder", "problem", f"others can read {path} (mode {stat.S_IMODE(kept.st_mode):04o})", f"chmod go= {path}")
+        if kept.st_uid != found.st_uid:
+            private = False
+            yield Finding(
+                "folder", "problem", f"{path} belongs to user {kept.st_uid}, not to the folder's owner", f"chown {found.st_uid} {path}"
+            )
+    if private:
+        yield Finding("folder", "ok", f"{folder} is private")
+
+
+def copy_findings(control: Path) -> Iterator[Finding]:
+    """Copies that the hub's commands and updates have left beside the databases: each is as large as what it is of."""
+    for copy in sorted(path for path in control.parent.glob(f"{control.stem}*.before-*") if path.is_file()):
+        size = f"{copy.stat().st_size / (1 << 20):.1f} MiB"
+        what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is a copy of before an update")
+        yield Finding("copies", "warning", f"{copy.name} ({size}) {what}", f"once the hub runs well: rm {copy}")
+
+
+def writable_findings(*folders: Path) -> Iterator[Finding]:
+    """Whether the disk takes anything at all. After an error of its disk Linux makes a file system read-only: what is on it may well be good."""
+    for folder in dict.fromkeys(folders):
+        if is_read_only(folder):
+            remedy = (
+                "the kernel's log says why (dmesg); look at the disk, mount it writable again and start the hub;"
+                " restore no backup over databases that are found sound below"
+            )
+            yield Finding("folder", "problem", f"the file system of {folder} is read-only", remedy)
+
+
+def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterator[Finding]:
+    """Whether the data folder, and where the databases lie, outlive a reboot and keep locks.
+
+    Args: allowed: whether a hub would start on one in memory.
+    """
+    for place in dict.fromkeys((folder, databases)):
+        if place.is_dir() and is_volatile(place):
+            remedy = "move it to a disk" if allowed else "move it to a disk, or set STARDUST_ALLOW_VOLATILE=yes: no hub starts on it before"
+            yield Finding(
+                "folder", "warning" if allowed else "problem", f"{place} is in memory (tmpfs) and gone with the next reboot", remedy
+            )
+    if databases != folder:
+        try:
+            check_local(databases, "the database's folder")
+        except ConfigError as exc:
+            yield Finding("folder", "problem", str(exc), "move the databases to a local disk")
+
+
+def space_findings(*folders: Path) -> Iterator[Finding]:
+    """Whether there is room for the databases to grow."""
+    seen: set[int] = set()
+    for folder in folders:
+        try:
+            device = folder.stat().st_dev
+            free, total = shutil.disk_usage(folder).free, shutil.disk_usage(folder).total
+            inodes = os.statvfs(folder)
+        except OSError:
+            continue  # `folder_findings` has said it
+        if device in seen:
+            continue
+        seen.add(device)
+        text = f"{free / (1 << 30):.1f} GiB of {total / (1 << 30):.1f} are free under {folder}"
+        remedy = "make room: the hub acknowledges nothing while its database cannot grow"
+        if free < LEAST_FREE_BYTES or (inodes.f_files and not inodes.f_favail):
+            full = inodes.f_files and not inodes.f_favail  # some file systems do not count them at all
+            yield Finding("space", "problem", f"no inode is free under {folder}" if full else text, remedy)
+        elif free < LOW_FREE_BYTES or free < total * LOW_FREE_SHARE:
+            yield Finding("space", "warning", text, remedy)
+        else:
+            yield Finding("space", "ok", text)
+
+
+def lock_finding(folder: Path, health: str | None) -> Finding:
+    """Whether a hub runs here, and answers.
+
+    Args: health: what it says of itself; None: nothing answered.
+    """
+    holder = lock_holder(folder)
+    pid = f"process {holder}" if holder is not None else f"process {told_pid(folder) or 'unknown'}"
+    if health == "ok":
+        return Finding("hub", "ok", f"a hub runs here ({pid}) and is well")
+    if health is not None:
+        return Finding("hub", "problem", f"a hub runs here ({pid}) and says: {health}", "its log says why; the findings below may as well")
+    if holder is not None:
+        return Finding(
+            "hub", "problem", f"process {holder} holds the lock, but no hub answers at {folder / SOCKET_NAME}", f"look at: ps {holder}"
+        )
+    return Finding("hub", "ok", "no hub runs on this folder")
+
+
+def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
+    """What of the databases the owner of the data folder may not use: whether they are sound is not known then."""
+    user = user_name(os.geteuid())
+    for place in dict.fromkeys((folder, control.parent)):
+        if not os.access(place, os.R_OK | os.X_OK) or not (os.access(place, os.W_OK) or is_read_only(place)):
+            yield Finding(
+                "folder", "problem", f"the user {user} may not read and write in {place}", f"chown {user} {place}; chmod 700 {place}"
+            )
+    samples = control.with_name(f"{control.stem}-samples{control.suffix}")
+    for path in (Path(f"{name}{ending}") for name in (control, samples) for ending in ("", "-wal", "-shm")):
+        if not os.access(path, os.R_OK) and path.exists():
+            yield Finding("database", "problem", f"the user {user} may not read {path}", f"chown {user} {path}; chmod 600 {path}")
+
+
+async def database_findings(settings: Settings) -> list[Finding]:
+    """Whether both database files can be read from end to end."""
+    control = settings.control_db
+    found = []
+    if is_unfinished(control):
+        text = "a restore was cut short, so the databases may not belong together"
+        found.append(Finding("database", "problem", text, "start the hub: it finishes the restore before anything else"))
+    for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
+        if not path.exists():
+            found.append(Finding("database", "problem", f"there is no {path}", "if a hub has run here before: restore a backup"))
+            continue
+        try:
+            check_names(path)
+        except ConfigError as exc:
+            found.append(Finding("database", "problem", str(exc), "the hub does not start before this is put right"))
+        if is_blank(path):
+            found.append(Finding("database", "problem", f"{path} is empty: what was in it is lost", "restore a backup"))
+            continue
+        try:
+            await asyncio.to_thread(check_readable, path)
+        except ReadOnlyHere as exc:
+            found.append(Finding("database", "problem", str(exc), REMOUNT))
+            continue
+        said = await quick_check(path)
+        if said == "ok":
+            try:
+                damaged = await damaged_pieces(path)
+                sound = Finding("database", "ok", f"{path.name} is sound ({path.stat().st_size / (1 << 20):.1f} MiB)")
+                found.append(await _pieces_finding(control, path, damaged) if damaged else sound)
+            except ConfigError as exc:
+                said = str(exc)
+        if said != "ok":
+            found.append(Finding("database", "problem", f"{path}: {said}", "stop the hub, keep a copy of the folder, restore a backup"))
+    return found
+
+
+async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedPiece]) -> Finding:
+    names: dict[int, str] = {}
+    with contextlib.suppress(ConfigError, HubError):  # what is the matter with the control database stands beside this
+        async with await Inspection.open(control) as inspection:
+            names = await inspection.node_names({chunk.no for chunk in damaged})
+    named = [
+        f"{names.get(chunk.no, f'node number {chunk.no}')} from {_utc(chunk.span * chunk.tier.span_s)}"
+        f" to {_utc((chunk.span + 1) * chunk.tier.span_s)} UTC, tier {chunk.tier.name}"
+        for chunk in damaged[:MOST_NAMED]
+    ]
+    more = " …" if len(damaged) > MOST_NAMED else ""
+    text = f"{path}: {len(damaged)} pieces of samples cannot be read: {'; '.join(named)}{more}"
+    remedy = "charts show gaps there, and the hub goes on; to have them again, restore a backup of before; look at the disk"
+    return Finding("database", "problem", text, remedy)
+
+
+async def records_finding(control: Path) -> Finding:
+    """Whether every record of both databases can be read."""
+    broken: list[tuple[Path, DamagedRecord]] = []
+    for path in (control, control.with_name(f"{control.stem}-samples{control.suffix}")):
+        if path.is_file():
+            broken += [(path, one) for one in await broken_records(path)]
+    if not broken:
+        return Finding("records", "ok", "every record of both databases can be read")
+    names: dict[str, str] = {}
+    with contextlib.suppress(ConfigError, HubError):  # what is the matter with the control database stands beside this
+        async with await Inspection.open(control) as inspection:
+            numbers = {int(one.node) for _, one in broken if one.node.isdecimal()}
+            names = {str(no): name for no, name in (await inspection.node_names(numbers)).items()} | await inspection.names_by_id()
+    named = [
+        f"{path.name}: {one.column} of {one.table} {one.row}" + (f" (node {names.get(one.node, one.node)})" if one.node else "")
+        for path, one in broken[:MOST_NAMED]
+    ]
+    more = " …" if len(broken) > MOST_NAMED else ""
+    text = f"{len(broken)} records cannot be read: {'; '.join(named)}{more}"
+    remedy = "the hub goes on without them; what a node says of itself it says anew when it connects; the rest: restore a backup of before; look at the disk"
+    return Finding("records", "problem", text, remedy)
+
+
+def _utc(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(at))
+
+
+async def schema_finding(inspection: Inspection) -> Finding:
+    """Whether this program and the database speak of the same tables."""
+    try:
+        schema = await inspection.schema()
+    except (ConfigError, HubError) as exc:
+        return Finding("schema", "problem", str(exc), "name the right file with --db")
+    try:
+        with contextlib.suppress(sqlite3.Error):  # of a file that cannot be read `database_findings` has said so
+            await asyncio.to_thread(check_known, inspection.path)
+    except ConfigError as exc:
+        return Finding(
+            "schema",
+            "problem",
+            str(exc),
+            "of a newer Stardust: install that again, or restore the copy from before the update; else restore a backup",
+        )
+    if schema.found < schema.known:
+        return Finding(
+            "schema", "warning", f"schema {schema.found}; the next start brings it to {schema.known}", "nothing to do: a copy is made first"
+        )
+    return Finding("schema", "ok", f"schema {schema.found}")
+
+
+async def start_findings(inspection: Inspection) -> list[Finding]:
+    """Raises: ConfigError: what the hub wrote into the control database is lost, and no hub starts on what is left."""
+    await inspection.check_start()
+    return []
+
+
+async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Finding, Vault | None]:
+    """Whether the configured secret opens the vault and everything in it."""
+    restore = "restore a backup of the database together with the secret of its time"
+    try:
+        vault = await open_existing_vault(config.secret.reveal(), inspection.secrets)
+        records = await inspection.secrets.secrets()
+    except ConfigError as exc:
+        return Finding("keyring", "problem", str(exc), "give the hub and this command the secret that belongs to this folder"), None
+    except HubError as exc:
+        return Finding("keyring", "problem", exc.message, restore), None
+    broken = []
+    for record in records:
+        try:
+            vault.open(record)
+        except VaultError as exc:
+            broken.append(exc.message)
+    if broken:
+        text = f"{len(broken)} of {len(records)} sealed values do not open; first: {broken[0]}"
+        return Finding("keyring", "problem", text, f"{restore}, or enter these credentials anew"), vault
+    return Finding("keyring", "ok", f"the secret opens the keyring (key {vault.key_id}) and all {len(records)} sealed values"), vault
+
+
+async def audit_finding(inspection: Inspection, vault: Vault) -> Finding:
+    """Whether anybody has changed the audit log."""
+    fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys))
+    if fault is not None:
+        remedy = "somebody or something changed the database past the hub: keep a copy of it, compare with a backup and with the heads in the journal"
+        return Finding("audit", "problem", f"the audit log does not hold: {fault}", remedy)
+    return Finding("audit", "ok", "every chain of the audit log holds")
+
+
+async def clock_finding(inspection: Inspection, now: float) -> Finding:
+    """Whether this machine's clock is behind what was written already."""
+    last = await inspection.last_audit_at()
+    ahead = 0.0 if last is None else last - now
+    if ahead <= CLOCK_WARN_S:
+        return Finding("clock", "ok", "the clock is not behind the audit log")
+    text = f"the last audit row is {ahead:.0f} s in the future: this clock is behind, or it was ahead then"
+    remedy = "set the clock by NTP (timedatectl set-ntp true), then restart the hub"
+    if ahead <= BEHIND_S:
+        return Finding("clock", "warning", text, remedy)
+    return Finding(
+        "clock", "problem", f"{text}; a hub that starts now lets nobody log in", f"{remedy}; if it is right: stardust clock accept"
+    )
+
+
+async def password_finding(inspection: Inspection) -> Finding:
+    """Whether somebody still has the password of the first start, or one that an admin gave."""
+    users = await inspection.first_password_users()
+    if not users:
+        return Finding("password", "ok", "nobody has a password that was to be changed")
+    names = ", ".join(users[:5]) + (" …" if len(users) > 5 else "")
+    text = f"these have not changed the password that they were given: {names}"
+    remedy = "log in and choose one; the first admin's works for 24 hours, then: stardust user reset NAME"
+    return Finding("password", "warning", text, remedy)
+
+
+async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding:
+    """Whether nodes run by unit files of an older release, which no update of Spider changes."""
+    older, silent = await inspection.nodes_by_units(current)
+    told = [
+        f"the unit files of these nodes {what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        for what, names in (
+            ("are of an older release", older),
+            ("are not known, since their Spider does not say or no unit started it", silent),
+        )
+        if names
+    ]
+    if not told:
+        return Finding("units", "ok", "the unit files of every node are of this release")
+    return Finding(
+        "units",
+        "warning",
+        "; ".join(told),
+        "stardust redeploy brings them those of this release; a Spider that somebody started by hand, as scripts/run does, needs none",
+    )
+
+
+async def agents_finding(inspection: Inspection, config: Config | None) -> Finding:
+    """Whether nodes run another Spider than the one that this hub ships."""
+    try:
+        shipped = bundle_version(read_bundle(None if config is None else config.agent_bundle))
+    except (BundleError, OSError):
+        return Finding("agents", "warning", "which Spider this hub ships is not known", "see the check of the bundle")
+    outdated = await inspection.outdated_agents(shipped)
+    if not outdated:
+        return Finding("agents", "ok", f"every node that has connected runs Spider {shipped}, as this hub ships it")
+    return Finding(
+        "agents", "warning", f"this hub ships Spider {shipped}, and other versions run on {named_agents(outdated)}", UPDATE_OUTDATED
+    )
+
+
+def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
+    """What is to be known of the SQLite that Python brought."""
+    text = f"SQLite {'.'.join(map(str, version))}"
+    if version < (3, 37):
+        return Finding("sqlite", "problem", f"{text} is too old", "use a Python with SQLite 3.37 or newer")
+    if version < WAL_RESET_FIXED:
+        text += " has the WAL-reset bug, which harms files with several writing connections only; the hub has exactly one for each"
+        return Finding("sqlite", "ok", text, "let no other program write to these files")
+    return Finding("sqlite", "ok", text)
+
+
+def address_findings(config: Config) -> Iterator[Finding]:
+    """Whether nodes and browsers can reach the hub as the settings say."""
+    if config.server_url is None:
+        text = "no --server-url is set: nodes and browsers on this machine only"
+        yield Finding("address", "ok", text, "to add other servers, set --server-url wss://your-host/ws and put a TLS proxy before the hub")
+        return
+    host = re.sub(r":\d+$", "", config.server_url.split("/")[2]).strip("[]")
+    if config.server_url.startswith("wss://") and is_loopback_name(host):
+        text = f"--server-url {config.server_url} is an address of this machine: no other server finds the hub there"
+        yield Finding("address", "warning", text, "name the host that servers and browsers see")
+    elif config.server_url.startswith("wss://") and not config.trusted_proxies:
+        text = "no proxy is named in STARDUST_TRUSTED_PROXIES: everybody seems to come from one address, and shares its limit of log-ins"
+        yield Finding(
+            "address", "warning", text, "set STARDUST_TRUSTED_PROXIES to the address that the proxy connects from, for instance 127.0.0.1"
+        )
+    else:
+        yield Finding("address", "ok", f"nodes reach the hub at {config.server_url}")
+
+
+def bundle_finding(config: Config | None) -> Finding:
+    """Whether Spider can be deployed."""
+    try:
+        bundle = read_bundle(None if config is None else config.agent_bundle)
+    except (BundleError, OSError) as exc:
+        return Finding("bundle", "problem", f"the Spider bundle cannot be read: {exc}", "install Stardust again, or correct --agent-bundle")
+    return Finding("bundle", "ok", f"the Spider bundle is there ({len(bundle) / 1000:.0f} kB)")

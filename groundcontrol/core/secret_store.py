@@ -1,0 +1,44 @@
+"""Sealed records and the keyring that opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.secrets import SealedRecord
+
+
+class KeyRotation(Protocol):
+    """A new keyring that takes over (`vault.Rotation`)."""
+
+    @property
+    def keyring(self) -> bytes: ...
+    @property
+    def audit_key(self) -> bytes: ...
+    @property
+    def carried(self) -> SealedRecord:
+        """A record of its own, which replaces the one of its place."""
+        ...
+
+    def reseal(self, record: SealedRecord) -> SealedRecord: ...
+    def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
+        """Raises when what was stored does not open."""
+        ...
+
+
+class SecretStore(Protocol):
+    async def keyring(self) -> bytes | None: ...
+    async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
+        """Store the first keyring and the sealed fleet key together; an existing one wins and is returned."""
+        ...
+
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
+    async def secrets(self) -> Sequence[SealedRecord]: ...
+    async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
+        """Replace what is kept for this node (`table` = "credential", `id` = the node)."""
+        ...
+
+    async def credentials(self, node: NodeId) -> Sequence[SealedRecord]: ...
+    async def shred_credentials(self, scope: Scope, node: NodeId) -> None: ...

@@ -1,0 +1,71 @@
+"""What the hub adds to each verb of `spider/wire/verbs.py`: who may order it, and what the page calls it."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from groundcontrol.core.scope import Role
+from spider.wire.verbs import CATALOGUE
+
+ACTING: Final = frozenset[Role]({"admin", "operator"})
+
+
+class HubVerb(NamedTuple):
+    """One verb, as the hub and its page know it. The words are messages of the page."""
+
+    title: str
+    menu: str = ""
+    """In a node's menu, if not the title."""
+    hint: str = ""
+    """Beside it in the menu."""
+    start: str = ""
+    """On the button that starts it."""
+    before: str = ""
+    """What is good to know before it starts."""
+    also: str = ""
+    """Another word that finds it."""
+    roles: frozenset[Role] = ACTING
+    for_tokens: bool = True
+    dangerous: bool = False
+    """It wants the password once more, and a name or number typed."""
+
+
+WORDS: Final[dict[str, HubVerb]] = {
+    "check": HubVerb("Check for updates"),
+    "refresh": HubVerb("Refresh package lists", hint="reads the repositories again"),
+    "plan": HubVerb("Plan"),
+    "upgrade": HubVerb("Upgrade packages", start="Start upgrade"),
+    "security-upgrade": HubVerb("Security upgrade", start="Start security upgrade"),
+    "full-upgrade": HubVerb("Full upgrade", hint="may also remove packages", start="Start full upgrade"),
+    "install": HubVerb("Install packages", menu="Install", hint="packages by name", start="Install"),
+    "remove": HubVerb("Remove packages", menu="Remove", hint="packages by name", start="Remove packages", dangerous=True),
+    "autoremove": HubVerb("Remove unneeded packages", start="Remove packages", dangerous=True),
+    "hold": HubVerb(
+        "Hold packages", menu="Hold", hint="keep packages as they are", start="Hold",
+        before="Held packages stay as they are in every upgrade, until they are released.",
+    ),
+    "unhold": HubVerb(
+        "Release packages", menu="Release", hint="upgrade them again", start="Release",
+        before="Released packages are upgraded again with the others.",
+    ),
+    "clean": HubVerb(
+        "Clean up", hint="downloaded files", start="Clean up",
+        before="Downloaded package files are removed from the server’s cache. Installed packages do not change.",  # noqa: RUF001
+    ),
+    "repair": HubVerb(
+        "Repair packages", menu="Repair", hint="interrupted package work", start="Repair",
+        before="Finishes interrupted package work: half-configured packages, stale locks, unfinished transactions.",
+    ),
+    "reboot": HubVerb(
+        "Reboot", start="Reboot server", also="restart", dangerous=True,
+        before="The server restarts now. The job ends when it is back, and says which units, ports and mounts are missing then.",
+    ),
+    "update": HubVerb("Update agent"),
+    "rekey": HubVerb("Replace keys", roles=frozenset({"admin"}), for_tokens=False),
+    "uninstall": HubVerb("Remove agent"),
+}  # fmt: skip
+"""In the order of a node's menu. A test names each verb that is missing here or in the catalogue."""
+
+JOBS: Final = tuple(verb.name for verb in CATALOGUE if not verb.selfcare)
+"""What is ordered as a job; what maintains the agent has routes of its own."""
+PLANNED: Final = tuple(verb.name for verb in CATALOGUE if verb.planned)

@@ -1,0 +1,351 @@
+"""Bringing nodes the version of Spider that this hub ships, through their live sessions: some first, then the others, and no more after a failure.
+
+Each node has a deployment of its own, and under it a job (`update`) that root carries out on the node. The node takes a version back by
+itself that comes to no session; here it is only seen what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from groundcontrol.core.bus import Bus, Changed
+from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, StoreError, Unavailable
+from groundcontrol.core.ids import DeploymentId, JobId, NodeId
+from groundcontrol.core.permissions import authorize
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.deployments import transitions
+from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
+from groundcontrol.deployments.events import write_event
+from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, Wishes
+from groundcontrol.deployments.node_files import bundle_version
+from groundcontrol.jobs.model import TERMINAL, Job, Wish
+from groundcontrol.nodes.model import Node
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.ids import is_id
+from spider.wire.verbs import UPDATE
+
+MAX_NODES: Final = 1000
+MAX_AT_ONCE: Final = 50
+POLL_S: Final = 0.25
+ONLINE_LIMIT_S: Final = 600.0
+"""How long a node that is away is waited for when its turn comes."""
+FREE_LIMIT_S: Final = 4 * 3600.0
+"""How long the jobs that a node has are waited for: nothing is updated below one that runs."""
+VERIFY_LIMIT_S: Final = 90.0
+
+log = logging.getLogger(__name__)
+
+WaitOnline = Callable[[NodeId, float], Awaitable[None]]
+
+
+class Submit(Protocol):
+    """`jobs.service.JobService.keep_up`."""
+
+    async def __call__(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job: ...
+
+
+NOT_ALLOWED: Final = "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: nothing was done"
+
+
+class _Failed(Exception):
+    def __init__(self, code: str, message: str, step: str) -> None:
+        super().__init__(message)
+        self.error = DeploymentError(code, message, step)
+
+
+@dataclass
+class _Line:
+    """Who waits for a turn."""
+
+    rows: deque[Deployment]
+    halted: bool = False
+
+
+class UpdateService:
+    """Owns every update that runs; `run` is its life."""
+
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
+        patience_s: float = PATIENCE_S,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._submit = submit
+        self._wait_online = wait_online
+        self.version = bundle_version(bundle)
+        self._digest = hashlib.sha256(bundle).hexdigest()
+        self._group: asyncio.TaskGroup | None = None
+        self._running: dict[NodeId, Deployment] = {}
+        self._ordering = WriteLock(patience_s)
+        """Held from the look at what runs until that which is ordered runs itself: two who order at once make no two updates of one node."""
+        self._called_off: set[DeploymentId] = set()
+        self.ready = asyncio.Event()
+        """Updates are taken: `run` knows what an earlier start left."""
+
+    async def run(self) -> None:
+        """Serve until cancelled. What an earlier start left is followed to its end, or closed where it had not begun.
+
+        Raises: StoreError.
+        """
+        left = [row for row in await self._store.deployments.unfinished_deployments() if row.kind == "update"]
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for row in left:
+                if row.node_id is not None:
+                    self._running[row.node_id] = row
+                group.create_task(self._resume(row), name=f"update {row.id}")
+            self.ready.set()
+            await asyncio.Event().wait()
+
+    async def begin(self, scope: Scope, nodes: Sequence[NodeId], canaries: int, at_once: int) -> list[Deployment]:
+        """Order the update of these nodes: the first `canaries` of them, then the others, `at_once` at a time, until one fails.
+
+        A node that is being updated keeps the deployment it has.
+        Raises: BadRequest, NotFound, Forbidden, PolicyRefuses, Unavailable, StoreError. Nothing was begun then.
+        """
+        if self._group is None:
+            raise Unavailable("the hub is starting or stopping; try again in a moment", retry_after_s=2)
+        chosen = tuple(dict.fromkeys(nodes))
+        if not 1 <= len(chosen) <= MAX_NODES or not all(is_id(node) for node in chosen):
+            raise BadRequest(f"nodes names 1 to {MAX_NODES} nodes by their ids", field="nodes")
+        if not 0 <= canaries <= len(chosen):
+            raise BadRequest("canaries is at most the number of nodes", field="canaries")
+        if not 1 <= at_once <= MAX_AT_ONCE:
+            raise BadRequest(f"at_once is 1 to {MAX_AT_ONCE}", field="at_once")
+        found: list[Node] = []
+        for node_id in chosen:
+            node = await self._store.nodes.node(scope, node_id)
+            authorize(scope, "node.update", node)
+            found.append(node)
+        async with self._ordering.in_time():
+            answer = {node.id: self._running.get(node.id) for node in found}
+            wave = await self._order(scope, [node for node in found if answer[node.id] is None])
+            answer.update(wave)
+            if wave:
+                self._group.create_task(self._wave(scope, list(wave.values()), canaries, at_once), name="update wave")
+            return [row for row in answer.values() if row is not None]
+
+    async def _order(self, scope: Scope, nodes: Sequence[Node]) -> dict[NodeId, Deployment]:
+        """Make the deployments of these nodes, of all or of none; who calls this holds `_ordering`."""
+        if not nodes:
+            return {}
+        now = self._clock.now()
+        wanted = [
+            transitions.new_deployment(
+                scope, "update", UPDATE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
+                at=now + at / 1000,  # ids sort by the millisecond: they stand in the order of the nodes
+            )._replace(created_at=now)
+            for at, node in enumerate(nodes)
+        ]  # fmt: skip
+        made = {_node(row): row for row in await self._store.deployments.create_deployments(scope, wanted)}
+        self._running.update(made)
+        return made
+
+    async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
+        """Call off an update that has not come to its turn.
+
+        Raises: NotFound, Forbidden, Conflict: the node has it already, or it is over; StoreError.
+        """
+        row = await self._store.deployments.deployment(scope, deployment)
+        authorize(scope, "deployment.control", row)
+        if row.state == "cancelled":
+            return row
+        if row.ended_at is not None or row.steps[0].state != "waiting":
+            raise Conflict("the update is under way or over: the node brings it to its end by itself", state=row.state)
+        self._called_off.add(deployment)
+        return await self._end(scope, row, "cancelled", None)
+
+    # -- waves -----------------------------------------------------------------------------------
+
+    async def _wave(self, scope: Scope, wave: Sequence[Deployment], canaries: int, at_once: int) -> None:
+        good = True
+        for part in (wave[:canaries], wave[canaries:]):
+            line = _Line(deque(part))
+            if good:
+                good = all(await asyncio.gather(*(self._work(scope, line) for _ in range(min(at_once, len(part))))))
+            for row in line.rows:
+                await self._survive(self._stop_short(scope, row))
+
+    async def _work(self, scope: Scope, line: _Line) -> bool:
+        """Update one after the other, until the line is empty or somebody's failed; whether the own ones were good."""
+        while line.rows and not line.halted:
+            if not await self._one(scope, line.rows.popleft()):
+                line.halted = True
+                return False
+        return True
+
+    async def _stop_short(self, scope: Scope, row: Deployment) -> None:
+        row = await self._store.deployments.deployment(SYSTEM._replace(org=scope.org), row.id)
+        if row.ended_at is None:
+            why = DeploymentError("deployment.stopped_short", "it was not begun, because the update of another node failed", "wait")
+            await self._end(scope, row, "cancelled", why)
+
+    async def _one(self, scope: Scope, row: Deployment) -> bool:
+        """One node; whether the next may follow."""
+        if row.id in self._called_off:
+            self._called_off.discard(row.id)
+            return True
+        try:
+            return await self._update(scope, row)
+        except HubError as exc:
+            event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
+            return False
+        finally:
+            if row.node_id is not None:
+                self._running.pop(row.node_id, None)
+
+    async def _update(self, scope: Scope, row: Deployment) -> bool:
+        try:
+            row = await self._save(scope, transitions.step_started(row, "wait", self._clock.now()))
+            await self._turn(row)
+            if not await self._store.deployments.may_still_deploy(scope, row, row.created_at, self._clock.now()):
+                raise _Failed("deployment.not_allowed", NOT_ALLOWED, "wait")
+            row = await self._save(scope, transitions.step_done(row, "wait", "", self._clock.now()))
+            row = await self._save(scope, transitions.step_started(row, "install", self._clock.now()))
+            try:
+                job = await self._submit(scope, _node(row), Wish(UPDATE, plan=self._digest))
+            except StoreError:
+                raise
+            except HubError as exc:
+                await self._check_there(row, "install")
+                raise _Failed(exc.code, exc.message, "install") from exc
+            row = await self._save(scope, transitions.step_detail(row, "install", f"{self.version}, job {job.id}"))
+            await self._follow(scope, row, job.id)
+        except _Failed as exc:
+            error = exc.error
+        except StoreError:
+            raise
+        except HubError as exc:
+            error = DeploymentError(exc.code, exc.message, _step(row))
+        else:
+            return True
+        row = await self._store.deployments.deployment(SYSTEM._replace(org=scope.org), row.id)
+        if row.ended_at is not None:
+            return row.state != "failed"  # called off in the very moment of its turn
+        await self._end(scope, row, "failed", error)
+        return False
+
+    async def _turn(self, row: Deployment) -> None:
+        """Wait until the node is there and does nothing else."""
+        try:
+            await self._wait_online(_node(row), ONLINE_LIMIT_S)
+        except TimeoutError:
+            await self._check_there(row, "wait")
+            raise _Failed("node.offline", f"{row.name} was not connected for {ONLINE_LIMIT_S / 60:.0f} minutes", "wait") from None
+        ends_at = self._clock.monotonic() + FREE_LIMIT_S
+        while await self._store.jobs.open_jobs(_node(row)):
+            if self._clock.monotonic() > ends_at:
+                raise _Failed("job.busy", f"{row.name} has been at other jobs for {FREE_LIMIT_S / 3600:.0f} hours", "wait")
+            await self._clock.sleep(POLL_S)
+
+    async def _check_there(self, row: Deployment, step: str) -> None:
+        """A node that is forgotten takes its jobs along, and ends its update.
+
+        Raises: _Failed, StoreError.
+        """
+        if await self._store.nodes.find_node(_node(row)) is None:
+            raise _removed(row, step)
+
+    async def _follow(self, scope: Scope, row: Deployment, job_id: JobId) -> None:
+        """See the node's job, and the session after it, through.
+
+        Raises: _Failed, StoreError.
+        """
+        while True:
+            try:
+                job = await self._store.jobs.job(SYSTEM._replace(org=row.org), job_id)
+            except NotFound:
+                raise _removed(row, "install") from None
+            if job.state in TERMINAL:
+                break
+            await self._clock.sleep(POLL_S)
+        if job.state != "succeeded":
+            code, message = (job.error.code, job.error.message) if job.error else (f"job.{job.state}", f"the node's job is {job.state}")
+            raise _Failed(code, message, "install")
+        row = await self._save(scope, transitions.step_done(row, "install", "", self._clock.now()))
+        row = await self._save(scope, transitions.step_started(row, "verify", self._clock.now()))
+        ends_at = self._clock.monotonic() + VERIFY_LIMIT_S
+        while True:
+            node = await self._store.nodes.find_node(_node(row))
+            if node is None:
+                raise _removed(row, "verify")
+            if node.agent_version == self.version:
+                break
+            if self._clock.monotonic() > ends_at:
+                raise _Failed("deployment.no_session", f"{row.name} has not come back with {self.version}", "verify")
+            await self._clock.sleep(POLL_S)
+        row = await self._save(scope, transitions.step_done(row, "verify", f"{self.version} is connected", self._clock.now()))
+        await self._end(scope, row, "succeeded", None)
+
+    async def _resume(self, row: Deployment) -> None:
+        """After a start of the hub: the node has gone on alone."""
+        scope = SYSTEM._replace(org=row.org)
+        words = row.steps[1].detail.rpartition("job ")[2] if row.kind == "update" else ""
+        try:
+            if is_id(words):
+                await self._follow(scope, row, JobId(words))
+            else:
+                raise _Failed("deployment.hub_stopped", "the hub was stopped before it had begun: order it anew", "wait")
+        except (_Failed, HubError) as exc:
+            if isinstance(exc, StoreError):
+                event(log, "update_not_followed", logging.ERROR, deployment=row.id, code=exc.code)
+                return
+            error = exc.error if isinstance(exc, _Failed) else DeploymentError(exc.code, exc.message, "install")
+            await self._survive(self._close(scope, row, error))
+        finally:
+            if row.node_id is not None:
+                self._running.pop(row.node_id, None)
+
+    async def _close(self, scope: Scope, row: Deployment, error: DeploymentError) -> None:
+        row = await self._store.deployments.deployment(scope, row.id)
+        await self._end(scope, row, "failed", error)
+
+    async def _survive(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except HubError as exc:
+            event(log, "update_end_not_saved", logging.ERROR, code=exc.code)
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    async def _save(self, scope: Scope, row: Deployment) -> Deployment:
+        saved = await self._store.deployments.save_deployment(SYSTEM._replace(org=scope.org), row)
+        self._bus.publish(Changed("deployment", saved.id, saved.version))
+        return saved
+
+    async def _end(self, scope: Scope, row: Deployment, state: str, error: DeploymentError | None) -> Deployment:
+        at = self._clock.now()
+        row = await self._save(scope, transitions.ended(row, state, at, error))  # type: ignore[arg-type]  # one of the three ends
+        if row.node_id is not None:
+            self._running.pop(row.node_id, None)
+        why = f": {error.message}" if error else ""
+        await write_event(
+            self._store, self._bus, row.org, f"deployment.{state}", "error" if state == "failed" else "info", at, row.node_id,
+            f"Updating {row.name} to {self.version} {state}{why}",
+            {"deployment": row.id, "kind": "update", "version": self.version, "code": error.code if error else None},
+        )  # fmt: skip
+        return row
+
+
+def _node(row: Deployment) -> NodeId:
+    """Every update has one, which may be removed meanwhile."""
+    assert row.node_id is not None
+    return row.node_id
+
+
+def _step(row: Deployment) -> str:
+    """Where it has come to."""
+    return next((step.name for step in reversed(row.steps) if step.state != "waiting"), "wait")
+
+
+def _removed(row: Deployment, step: str) -> _Failed:
+    return _Failed("node.removed", f"{row.name} was removed meanwhile", step)

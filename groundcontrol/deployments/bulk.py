@@ -1,0 +1,88 @@
+"""Many servers asked for at once: what is wrong with which of them, before anything is begun."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence, Set
+from typing import NamedTuple
+
+from groundcontrol.core.errors import BadRequest, TargetNotAllowed
+from groundcontrol.deployments.hostlists.model import Listed, Problem
+from groundcontrol.deployments.model import DeploymentRequest
+from groundcontrol.deployments.requests import check_request, one_spelling
+from groundcontrol.deployments.target_policy import HubAddress, check_target, refused_unasked
+
+Place = tuple[str, int, str | None]
+"""host, port, jump host: two deployments to the same place are in each other's way."""
+
+
+class Fault(NamedTuple):
+    """Why one of them cannot be taken."""
+
+    code: str
+    field: str
+    message: str
+
+
+def place_of(request: DeploymentRequest) -> Place:
+    """Where a request goes."""
+    return (one_spelling(request.host), request.port, None if request.jump is None else one_spelling(request.jump.host))
+
+
+def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
+    """Add to a row of a list what the hub knows to be in its way; a name is not resolved for that.
+
+    Args: names: of the nodes there are, case-folded.
+    """
+    name = one.name or one.host
+    if one.problems:
+        return one
+    if name.casefold() in names:
+        return one._replace(problems=(Problem("name_taken", "name", f"a node named {name} exists already: give another name"),))
+    refused = refused_unasked(hub, one_spelling(one.host), one.jump and one_spelling(one.jump.host))
+    return one if refused is None else one._replace(problems=(Problem("target_not_allowed", *refused),))
+
+
+async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> tuple[Sequence[DeploymentRequest], dict[int, Fault]]:
+    """Check each by itself and against those before it.
+
+    Returns: all of them, trimmed where they are right, and the faults by their place in the list.
+    """
+    checked = list(requests)
+    faults: dict[int, Fault] = {}
+    for at, request in enumerate(requests):
+        try:
+            checked[at] = check_request(request)
+        except BadRequest as exc:
+            faults[at] = Fault(exc.code, str(exc.detail.get("field", "")), exc.message)
+    places: dict[Place, int] = {}
+    names: dict[str, int] = {}
+    for at, request in enumerate(checked):
+        if at in faults:
+            continue
+        first = places.setdefault(place_of(request), at)
+        named = names.setdefault((request.name or request.host).casefold(), at)
+        if first != at:
+            faults[at] = Fault("duplicate", "host", f"{request.host} port {request.port} is there already, as number {first + 1}")
+        elif named != at:
+            faults[at] = Fault("duplicate", "name", f"number {named + 1} has the name {request.name} already: give another one")
+    told = await asyncio.gather(*(_refusal(hub, request) for request in checked))
+    for at, why in enumerate(told):
+        if why is not None and at not in faults:
+            faults[at] = Fault(why.code, "host", why.message)
+    return checked, faults
+
+
+async def _refusal(hub: HubAddress, request: DeploymentRequest) -> TargetNotAllowed | None:
+    try:
+        await check_target(hub, request.host, request.jump.host if request.jump else None)
+    except TargetNotAllowed as exc:
+        return exc
+    return None
+
+
+def refused_many(faults: Mapping[int, Fault], total: int) -> BadRequest:
+    """One error for all; its detail `servers` has each."""
+    named = [{"index": at, **faults[at]._asdict()} for at in sorted(faults)]
+    few = "1 server" if len(named) == 1 else f"{len(named)} servers"
+    return BadRequest(f"{few} of {total} cannot be taken, and nothing was begun: {named[0]['message']}", servers=named)

@@ -1,0 +1,88 @@
+"""What is in the way of a deployment: another one to the same server, or a node that has the name already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.bulk import Fault, Place, place_of
+from groundcontrol.deployments.model import Deployment, DeploymentRequest
+from groundcontrol.deployments.requests import one_spelling
+from groundcontrol.stores import Store
+
+TRY_LATER: Final = "this server cannot be deployed to at the moment: try again later"
+"""Somebody does something there whom the caller may know nothing of."""
+
+
+class Occupied:
+    """Places and names that are taken.
+
+    Args: at_work: what is being done by SSH, whoever has ordered it.
+    """
+
+    def __init__(self, store: Store, at_work: Callable[[], Iterable[Deployment]]) -> None:
+        self._store = store
+        self._at_work = at_work
+
+    async def check_free(self, scope: Scope, request: DeploymentRequest, own: NodeId | None) -> None:
+        """Refuse a second deployment to the same server, and a name that another node has.
+
+        Raises: Conflict, StoreError.
+        """
+        row = self._places(scope).get(place_of(request))
+        if row is not None:
+            raise await self._in_the_way(scope, row)
+        if own is None and request.name is not None and request.name.casefold() in await self.names(scope):
+            raise _name_taken(request.name)
+
+    async def faults_of(self, scope: Scope, requests: Sequence[DeploymentRequest]) -> dict[int, Fault]:
+        """Which of many are in the way of something, or something of them.
+
+        Raises: StoreError.
+        """
+        names, places = await self.names(scope), self._places(scope)
+        faults: dict[int, Fault] = {}
+        for at, request in enumerate(requests):
+            row, name = places.get(place_of(request)), request.name or request.host
+            if row is not None:
+                faults[at] = Fault("conflict", "host", (await self._in_the_way(scope, row)).message)
+            elif name.casefold() in names:
+                faults[at] = Fault("conflict", "name", _name_taken(name).message)
+        return faults
+
+    async def names(self, scope: Scope) -> set[str]:
+        """Of all nodes, case-folded.
+
+        Raises: StoreError.
+        """
+        names: set[str] = set()
+        cursor: str | None = None
+        while True:
+            page = await self._store.nodes.nodes(scope, 200, cursor)
+            names.update(node.name.casefold() for node in page.items)
+            cursor = page.next
+            if cursor is None:
+                return names
+
+    async def _in_the_way(self, scope: Scope, row: Deployment) -> Conflict:
+        """What is told of it depends on whether the caller may see it."""
+        try:
+            await self._store.deployments.deployment(scope, row.id)
+        except NotFound:
+            return Conflict(TRY_LATER)
+        return Conflict(f"a deployment to {row.host} is running already", deployment=row.id)
+
+    def _places(self, scope: Scope) -> dict[Place, Deployment]:
+        """Where deployments run."""
+        return {
+            (one_spelling(row.host), row.port, None if row.wishes.jump is None else one_spelling(row.wishes.jump.host)): row
+            for row in self._at_work()
+            if row.ended_at is None and row.org == scope.org
+        }
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(f"a node named {name} exists already: give another name", field="name")

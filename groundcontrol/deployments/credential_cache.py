@@ -1,0 +1,133 @@
+"""What is known of how to log in to a server: what a failed try was given, for a while; what is kept with a node; where it was installed from."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import replace
+from typing import NamedTuple
+
+from groundcontrol.core.errors import VaultError
+from groundcontrol.core.ids import DeploymentId, NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments import credentials
+from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey
+from groundcontrol.deployments.requests import CREDENTIALS, asked_before, wishes_of
+from groundcontrol.deployments.run import Tools, Work, makes_node
+from majortom.ssh.connect import same_fingerprint
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+
+class _Remembered(NamedTuple):
+    request: DeploymentRequest
+    pinned: HostKey | None
+    until: float
+
+
+class Known:
+    """Owns what is remembered; the rest is the store's."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._remembered: OrderedDict[DeploymentId, _Remembered] = OrderedDict()
+        self._dropping: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Of how many deployments the fields are remembered."""
+        return len(self._remembered)
+
+    async def fields_of(self, scope: Scope, row: Deployment) -> tuple[DeploymentRequest, HostKey | None]:
+        """The fields of an earlier try; its secrets only while they are remembered, or kept with the node.
+
+        Raises: VaultError, StoreError.
+        """
+        self._drop_old()
+        remembered = self._remembered.get(row.id)
+        if remembered is not None:
+            return remembered.request, remembered.pinned
+        asked, pinned = asked_before(row), row.host_key if row.host_key_confirmed else None
+        if not makes_node(row) and row.node_id is not None:
+            way, known = await self.way_to(scope, row.node_id, row.host)
+            trusted = asked.host_key is None or (known is not None and same_fingerprint(asked.host_key, known.fingerprint))
+            if (way.host, way.port) == (asked.host, asked.port) and trusted:
+                pinned = pinned or known
+                if way.username == asked.username and pinned == known and wishes_of(way).jump == row.wishes.jump:
+                    asked = replace(asked, jump=way.jump, **{name: getattr(way, name) for name in CREDENTIALS})
+        return asked, pinned
+
+    async def way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
+        """What is known of how to log in to a node: kept credentials, else where it was installed from.
+
+        Raises: VaultError, StoreError.
+        """
+        kept = await credentials.recall(self._tools.store.secrets, self._tools.vault, node)
+        return await self._installed_at(scope, node, address) if kept is None else (kept.request, kept.host_key)
+
+    async def place_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
+        """Where the server of a node is, for who does not log in there: what is kept need not open for that.
+
+        Raises: StoreError.
+        """
+        try:
+            way, _ = await self.way_to(scope, node, address)
+        except VaultError as exc:
+            event(log, "credentials_not_opened", logging.WARNING, node=node, reason=exc.message)
+            way, _ = await self._installed_at(scope, node, address)
+        return way
+
+    async def _installed_at(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
+        cursor: str | None = None
+        while True:
+            page = await self._tools.store.deployments.deployments(scope, 200, cursor)
+            for row in page.items:
+                if row.node_id == node and row.kind == "install" and row.state == "succeeded":
+                    way = asked_before(row)
+                    return DeploymentRequest(host=way.host, port=way.port, username=way.username, jump=way.jump), row.host_key
+            cursor = page.next
+            if cursor is None:
+                return DeploymentRequest(host=address, username="root"), None
+
+    # -- what is remembered ------------------------------------------------------------------
+
+    def remember(self, work: Work) -> None:
+        """Keep what a try was given that failed."""
+        progress = work.progress
+        pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned
+        until = self._tools.clock.monotonic() + self._tools.limits.remember_s
+        self._remembered[progress.row.id] = _Remembered(work.known(), pinned, until)
+        self._drop_old()
+        if self._dropping is None:
+            self._come_back()
+
+    def forget(self, deployment: DeploymentId) -> None:
+        """It is begun again, with what it is given then."""
+        self._remembered.pop(deployment, None)
+
+    def forget_all(self) -> None:
+        """Nobody will come back for any of it."""
+        self._remembered.clear()
+        if self._dropping is not None:
+            self._dropping.cancel()
+
+    def _drop_in_time(self) -> None:
+        self._drop_old()
+        self._come_back()
+
+    def _come_back(self) -> None:
+        """Be called when the oldest is to be dropped, though nobody asks for any."""
+        self._dropping = None
+        if self._remembered:
+            oldest = next(iter(self._remembered.values()))
+            wait_s = max(0.1, oldest.until - self._tools.clock.monotonic())
+            self._dropping = asyncio.get_running_loop().call_later(wait_s, self._drop_in_time)
+
+    def _drop_old(self) -> None:
+        now = self._tools.clock.monotonic()
+        while self._remembered:
+            oldest = next(iter(self._remembered))
+            if len(self._remembered) <= self._tools.limits.remembered and self._remembered[oldest].until > now:
+                return
+            del self._remembered[oldest]

@@ -1,0 +1,63 @@
+"""A node that is forgotten without an order: a person says that its server is gone, or its own root has taken Spider off."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core import failpoints
+from groundcontrol.core.scope import Actor, Scope
+from groundcontrol.deployments.events import write_event
+from groundcontrol.deployments.model import Deployment
+from groundcontrol.deployments.run import Tools, Work, forget_node, wipe
+from groundcontrol.deployments.running import Begun
+from groundcontrol.deployments.session_removal import Leaving
+from groundcontrol.events.model import Severity
+from groundcontrol.nodes.model import Node
+from spider.wire.frames import CLOSE_UNKNOWN
+
+LEFT_BEHIND: Final = (
+    "forgotten without contact: if the server still exists, its units stardust-*, /opt/stardust, /etc/stardust, /var/lib/stardust, the link"
+    " /usr/local/sbin/stardust-spider and the user stardust are still there; stardust-spider uninstall there, or adding it again and removing it,"
+    " clears them away"
+)
+
+
+class Forgetting(Work):
+    """A removal that asks nothing of the server: it waits for no turn, and nobody has to be asked about again."""
+
+    async def _carry_out(self) -> None:
+        self._said = LEFT_BEHIND
+        await wipe(self._tools, self._scope, self.progress, self._said)
+
+
+async def soon_over(begun: Begun, limit_s: float) -> Deployment:
+    """What asks nothing of a server is over at once, as a rule: so its end is the answer."""
+    await asyncio.wait([begun.task], timeout=limit_s)
+    return begun.work.progress.row
+
+
+async def forget_who_left(tools: Tools, leaving: Leaving, agent: AgentSession, why: str, left: str) -> None:
+    """Root has taken Spider off a server: forget the node, as a removal does.
+
+    Args:   left: what could not be taken off. The node stays then, so that it can be tried again.
+    Raises: StoreError.
+    """
+    node = agent.node
+    await leaving.heard(node.id, left)
+    if left:
+        await _tell(tools, node, "node.uninstall_incomplete", f"{node.name} ({node.address}) was not taken off wholly; left: {left}")
+        await tools.close_session(node.id, CLOSE_UNKNOWN, "not wholly removed")
+        return
+    scope = Scope(Actor("node", node.id, f"node:{node.id}", "viewer", agent.address), node.org)
+    await _tell(tools, node, "node.uninstalled", f"{node.name} ({node.address}) has left: {why}")
+    failpoints.reach("leave.forget.pre")
+    await forget_node(tools, scope, node.id, "the node was removed")
+    failpoints.reach("leave.forget.post")
+
+
+async def _tell(tools: Tools, node: Node, kind: str, text: str) -> None:
+    level: Severity = "info" if kind == "node.uninstalled" else "warning"
+    details: dict[str, object] = {"node": node.id, "name": node.name}
+    await write_event(tools.store, tools.bus, node.org, kind, level, tools.clock.now(), None, text, details)

@@ -1,0 +1,134 @@
+"""Reading one place, and judging one row. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+from groundcontrol.core.text import clean, is_visible
+from groundcontrol.deployments.hostlists.model import Listed, Place, Problem, ProblemCode
+from groundcontrol.deployments.requests import (
+    MAX_NAME_CHARS,
+    MAX_TAG_CHARS,
+    MAX_TAGS,
+    is_fingerprint,
+    is_host,
+    is_username,
+)
+
+MAX_TEXT_CHARS: Final = 256 << 10
+MAX_ROWS: Final = 200
+MAX_LINE_CHARS: Final = 2000
+SHOWN_CHARS: Final = 80
+"""So much of what was not understood is said again."""
+
+
+class PlaceError(ValueError):
+    """A text that names no server; the problem says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def quoted(text: str) -> str:
+    """What was written there, short and printable."""
+    said = clean(text, SHOWN_CHARS)
+    return f"“{said}…”" if len(text.strip()) > SHOWN_CHARS else f"“{said}”"
+
+
+def read_place(text: str) -> Place:
+    """Read `[ssh://][user@]host[:port]`; an IPv6 address with a port stands in brackets.
+
+    Returns: port 22 where none is named.
+    Raises:  PlaceError.
+    """
+    rest = text.strip()
+    if rest[:6].lower() == "ssh://":
+        rest = rest[6:].removesuffix("/")
+    user, at, rest = rest.rpartition("@")
+    if ":" in user:
+        raise PlaceError(Problem("user_invalid", "username", "a password does not belong into a list: give it in the form, for all"))
+    host, port = _host_and_port(rest)
+    if not host:
+        raise PlaceError(Problem("host_missing", "host", f"{quoted(text)} names no server"))
+    if not is_host(host):
+        raise PlaceError(Problem("host_invalid", "host", _no_host(host)))
+    if at and not is_username(user):
+        raise PlaceError(Problem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
+    return Place(host, read_port(port), user if at else None)
+
+
+def _no_host(text: str) -> str:
+    if not is_visible(text):
+        return f"{quoted(text)} holds a character that cannot be seen: type it anew"
+    return f"{quoted(text)} is neither a host name nor an IP address"
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    if text.startswith("["):
+        inside, closed, after = text[1:].partition("]")
+        if not closed or (after and not after.startswith(":")):
+            raise PlaceError(Problem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
+        if ":" not in inside:
+            raise PlaceError(Problem("host_invalid", "host", f"{quoted(inside)} in brackets is not an IPv6 address"))
+        return inside, after[1:] if after else "22"
+    if text.count(":") > 1:
+        if not _is_ipv6(text):
+            raise PlaceError(Problem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
+        return text, "22"
+    host, colon, port = text.partition(":")
+    return host, port if colon else "22"
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).version == 6  # its own name
+    except ValueError:
+        return False
+
+
+def read_port(text: str) -> int:
+    """Read a port.
+
+    Raises: PlaceError.
+    """
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) < 65536):  # the range of ports
+        raise PlaceError(Problem("port_invalid", "port", f"{quoted(text)} is not a port: 1 to 65535"))
+    return int(digits)
+
+
+def read_tags(text: str) -> tuple[str, ...]:
+    """Tags with `;`, `|` or spaces between them."""
+    return tuple(dict.fromkeys(text.replace(";", " ").replace("|", " ").split()))
+
+
+def judged(server: Listed) -> Listed:
+    """Add what is wrong with the fields of a row, beside what is known already."""
+    found = list(server.problems)
+    known = {problem.field for problem in found}
+
+    def say(code: ProblemCode, field: str, message: str) -> None:
+        if field not in known:
+            found.append(Problem(code, field, message))
+
+    if server.problems:
+        pass  # what stands in for the host is not told of a second time
+    elif not server.host:
+        say("host_missing", "host", "there is no host name or address")
+    elif not is_host(server.host):
+        say("host_invalid", "host", _no_host(server.host))
+    if not 0 < server.port < 65536:  # the range of ports
+        say("port_invalid", "port", f"{server.port} is not a port: 1 to 65535")
+    if server.username is not None and not is_username(server.username):
+        say("user_invalid", "username", f"{quoted(server.username)} is not the name of an account")
+    name = server.name
+    if name is not None and (not name or len(name) > MAX_NAME_CHARS or clean(name, MAX_NAME_CHARS) != name):
+        say("name_invalid", "name", f"a name has 1 to {MAX_NAME_CHARS} printable characters")
+    tags = server.tags
+    if len(tags) > MAX_TAGS or any(not tag or len(tag) > MAX_TAG_CHARS or clean(tag, MAX_TAG_CHARS) != tag for tag in tags):
+        say("tags_invalid", "tags", f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} printable characters")
+    if server.host_key is not None and not is_fingerprint(server.host_key):
+        say("host_key_invalid", "host_key", f"{quoted(server.host_key)} is not a fingerprint as ssh-keygen -lf prints it: SHA256:…")
+    return server._replace(problems=tuple(found))

@@ -1,0 +1,41 @@
+"""A list of one server a line: `[user@]host[:port]`, and maybe the name that it gets here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from groundcontrol.deployments.hostlists.base import PlaceError, quoted, read_place
+from groundcontrol.deployments.hostlists.model import Listed, Problem
+
+MAX_WORDS = 2
+
+
+def read_lines(lines: Iterable[tuple[int, str]]) -> Iterator[Listed]:
+    """Read numbered lines. Empty ones are passed over, and what follows a `#`."""
+    for number, line in lines:
+        words = _uncommented(line).split()
+        if words:
+            yield _read(number, words)
+
+
+def _uncommented(line: str) -> str:
+    """Only a `#` at the beginning or behind a space begins a comment."""
+    if line.lstrip().startswith("#"):
+        return ""
+    for at, sign in enumerate(line):
+        if sign == "#" and line[at - 1].isspace():
+            return line[:at]
+    return line
+
+
+def _read(number: int, words: list[str]) -> Listed:
+    name = words[1] if len(words) == MAX_WORDS else None
+    extra: tuple[Problem, ...] = ()
+    if len(words) > MAX_WORDS:
+        message = f"{quoted(' '.join(words[1:]))}: a line is user@host:port, and maybe a name behind it"
+        extra = (Problem("not_understood", "", message),)
+    try:
+        place = read_place(words[0])
+    except PlaceError as exc:
+        return Listed(number, words[0].rpartition("@")[2][:300], name=name, problems=(exc.problem, *extra))
+    return Listed(number, place.host, place.port, place.username, name, problems=extra)

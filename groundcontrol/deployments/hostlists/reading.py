@@ -1,0 +1,123 @@
+"""Reading a list of servers that somebody pasted, in whichever of the formats it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from groundcontrol.deployments.hostlists.base import MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, judged, quoted
+from groundcontrol.deployments.hostlists.lines import read_lines
+from groundcontrol.deployments.hostlists.model import Format, Listed, Problem, Reading
+from groundcontrol.deployments.hostlists.ssh_config import read_ssh_config
+from groundcontrol.deployments.hostlists.table import COLUMNS, DELIMITERS, columns_of, commented_header, is_secret, read_table
+from groundcontrol.deployments.requests import one_spelling
+
+_KEY: Final = "PRIVATE KEY-----"
+"""Stands in the first line of every private key, whose next lines could pass for names of hosts."""
+
+
+def read_list(text: str, form: Format | Literal["auto"] = "auto") -> Reading:
+    """Read a list; never raises, whatever the text is.
+
+    Returns: at most MAX_ROWS servers, in the order of the list. What cannot be taken has problems that say why.
+    """
+    if len(text) > MAX_TEXT_CHARS:
+        return _unread(form, f"the list has {len(text)} characters, and at most {MAX_TEXT_CHARS} are read")
+    lines = list(enumerate(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1))
+    key = next((number for number, line in lines if _KEY in line), None)
+    if key is not None:
+        message = "a private key stands in the list: take it out, and give what opens all servers in the form"
+        return Reading("lines" if form == "auto" else form, (), problems=((key, Problem("secret_column", "", message)),))
+    short = [(number, line) for number, line in lines if len(line) <= MAX_LINE_CHARS]
+    form = format_of(short) if form == "auto" else form
+    match form:
+        case "lines":
+            reading = Reading("lines", tuple(read_lines(short)))
+        case "csv":
+            reading = read_table(short)
+        case "ssh_config":
+            reading = read_ssh_config(short)
+    problems = [
+        (number, Problem("line_too_long", "", f"this line has {len(line)} characters, and at most {MAX_LINE_CHARS} are read"))
+        for number, line in lines
+        if len(line) > MAX_LINE_CHARS
+    ]
+    servers = reading.servers
+    if len(servers) > MAX_ROWS:
+        message = f"the list has {len(servers)} servers; one request takes at most {MAX_ROWS}: add the others in a second one"
+        problems.append((servers[MAX_ROWS].line, Problem("too_many", "", message)))
+        servers = servers[:MAX_ROWS]
+    told = sorted([*reading.problems, *problems], key=lambda one: one[0])[:MAX_ROWS]
+    return reading._replace(servers=_unlike(judged(server) for server in servers), problems=tuple(told), notes=reading.notes[:MAX_ROWS])
+
+
+def _unread(form: Format | Literal["auto"], message: str) -> Reading:
+    return Reading("lines" if form == "auto" else form, (), problems=((1, Problem("too_many", "", message)),))
+
+
+def format_of(lines: list[tuple[int, str]]) -> Format:
+    """Tell the formats apart by the first line that says anything."""
+    for _, line in lines:
+        text = line.strip()
+        if commented_header(text):
+            return "csv"
+        if not text or text.startswith("#"):
+            continue
+        word = text.replace("=", " ").split()[0].casefold() if text.replace("=", " ").split() else ""
+        columns = columns_of(text)
+        known = [column for column in columns if column in COLUMNS]
+        # Such a table is refused as a whole, whatever else it has; behind a # stands somebody's remark on a server.
+        secret = "#" not in text and any(is_secret(column) for column in columns)
+        if (any(sign in text for sign in DELIMITERS) and (secret or len(known) > 1)) or columns in (["host"], ["hostname"], ["address"]):
+            return "csv"
+        if word in _SSH_WORDS and len(text.replace("=", " ").split()) > 1:
+            return "ssh_config"
+        return "lines"
+    return "lines"
+
+
+_SSH_WORDS = frozenset(
+    [
+        "host",
+        "match",
+        "include",
+        "hostname",
+        "user",
+        "port",
+        "identityfile",
+        "proxyjump",
+        "proxycommand",
+        "forwardagent",
+        "serveraliveinterval",
+        "stricthostkeychecking",
+        "userknownhostsfile",
+        "addkeystoagent",
+        "compression",
+        "loglevel",
+        "controlmaster",
+        "controlpath",
+        "controlpersist",
+        "identitiesonly",
+    ]
+)
+
+
+def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
+    """Refuse the second mention of a server, and of a name."""
+    places: dict[object, Listed] = {}
+    names: dict[str, Listed] = {}
+    told: list[Listed] = []
+    for one in servers:
+        server, name = one, one.name or one.host
+        if name:
+            jump = one.jump and (one_spelling(one.jump.host), one.jump.port)
+            first = places.setdefault((one_spelling(one.host), one.port, jump), one)
+            named = names.setdefault(name.casefold(), one)
+            if first is not one:
+                problem = Problem("duplicate", "host", f"{server.host} port {server.port} is there already, in line {first.line}")
+                server = server._replace(problems=(*server.problems, problem))
+            elif named is not one:
+                problem = Problem("duplicate_name", "name", f"the name {quoted(name)} is there already, in line {named.line}")
+                server = server._replace(problems=(*server.problems, problem))
+        told.append(server)
+    return tuple(told)

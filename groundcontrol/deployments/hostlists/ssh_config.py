@@ -1,0 +1,217 @@
+"""An OpenSSH client's configuration (ssh_config(5)): each literal name of a `Host` line is a server.
+
+As in OpenSSH the first value that fits counts, so that defaults stand in `Host *` at the end. Nothing is run, read or looked up: `Match`,
+`Include` and `ProxyCommand` are not followed, and said so.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from groundcontrol.deployments.hostlists.base import MAX_ROWS, PlaceError, quoted, read_place, read_port
+from groundcontrol.deployments.hostlists.model import Listed, Note, Place, Problem, Reading
+from groundcontrol.deployments.hostlists.table import read_jump
+
+USED: Final = ("hostname", "user", "port", "proxyjump", "proxycommand", "identityfile", "certificatefile", "hostkeyalias")
+KEYS_ARE_GIVEN: Final = "IdentityFile is not read: the key is given in the form, for all"
+NOT_FOLLOWED: Final = {
+    "match": "Match blocks are not understood: what stands in this one is left out",
+    "include": "Include is not followed: paste that file too",
+}
+MAX_PATTERNS: Final = 2000
+"""In a file."""
+MAX_EFFORT: Final = 20_000_000
+"""For all that is tried in a file, in comparisons of one sign with another: some tenths of a second."""
+EFFORT_OF_TRY: Final = 200
+"""Of each pattern that is tried with a name, beside its signs."""
+EFFORT_OF_SIGN: Final = 1000
+"""Of each sign of a pattern, once, to make it ready."""
+
+
+class _TooMuch(Exception):
+    """The patterns of this file take longer than any that somebody has written by hand."""
+
+
+class _Block(NamedTuple):
+    line: int
+    patterns: tuple[str, ...]
+    options: dict[str, str]
+
+
+class _Rules:
+    """The blocks of a file, made ready for many names."""
+
+    def __init__(self, blocks: list[_Block]) -> None:
+        self._effort = MAX_EFFORT
+        self._blocks = [block for block in blocks if block.options]
+        self._ready: dict[str, re.Pattern[str]] = {}
+        self._known: dict[str, dict[str, str]] = {}
+        self._named: dict[str, list[int]] = {}
+        self._open: list[int] = []
+        """Places of the blocks that have a pattern for more than one name; the others are found by their names."""
+        for at, block in enumerate(self._blocks):
+            for one in block.patterns:
+                if not one.startswith("!") and not _is_open(one):
+                    self._named.setdefault(one, []).append(at)
+            if any(_is_open(one) for one in block.patterns if not one.startswith("!")):
+                self._open.append(at)
+
+    def of(self, name: str) -> dict[str, str]:
+        """All that holds for a name: the first value of each.
+
+        Raises: _TooMuch.
+        """
+        if name not in self._known:
+            found: dict[str, str] = {}
+            for at in sorted({*self._open, *self._named.get(name, ())}):
+                if self._fits(self._blocks[at], name):
+                    for option, value in self._blocks[at].options.items():
+                        found.setdefault(option, value)
+            self._known[name] = found
+        return self._known[name]
+
+    def _fits(self, block: _Block, name: str) -> bool:
+        """Whether a name is meant: one pattern fits, and none of those with `!`."""
+        if any(self._like(name, one[1:]) for one in block.patterns if one.startswith("!")):
+            return False
+        return any(self._like(name, one) for one in block.patterns if not one.startswith("!"))
+
+    def _like(self, name: str, pattern: str) -> bool:
+        """Of the signs of fnmatch only * and ? mean something here."""
+        if not _is_open(pattern):
+            self._spend(EFFORT_OF_TRY)
+            return name == pattern
+        ready = self._ready.get(pattern)
+        if ready is None:
+            self._spend(len(pattern) * EFFORT_OF_SIGN)
+            ready = self._ready[pattern] = re.compile(fnmatch.translate(re.sub(r"\*+", "*", pattern).replace("[", "[[]")))
+        self._spend(len(pattern) * len(name) + EFFORT_OF_TRY)
+        return ready.match(name) is not None
+
+    def _spend(self, effort: int) -> None:
+        self._effort -= effort
+        if self._effort < 0:
+            raise _TooMuch
+
+
+def _is_open(pattern: str) -> bool:
+    return "*" in pattern or "?" in pattern
+
+
+def read_ssh_config(lines: Iterable[tuple[int, str]]) -> Reading:
+    """Read numbered lines."""
+    blocks, notes, problems = _blocks(lines)
+    if sum(len(block.patterns) for block in blocks) > MAX_PATTERNS:
+        problem = Problem("too_many", "", f"this file has more than {MAX_PATTERNS} patterns: paste the part of it that is meant")
+        return Reading("ssh_config", (), tuple(notes), (*problems, (1, problem)))
+    named = [(block.line, one) for block in blocks for one in block.patterns if not one.startswith("!") and not _is_open(one)]
+    rules = _Rules(blocks)
+    try:
+        servers = [_server(line, name, rules) for line, name in named[: MAX_ROWS + 1]]  # one more: it is said that there are too many
+    except _TooMuch:
+        problem = Problem("too_many", "", "this file has too many patterns with * and ? for its names: paste the part of it that is meant")
+        return Reading("ssh_config", (), tuple(notes), (*problems, (1, problem)))
+    return Reading("ssh_config", tuple(servers), tuple(notes), tuple(problems))
+
+
+def _blocks(lines: Iterable[tuple[int, str]]) -> tuple[list[_Block], list[Note], list[tuple[int, Problem]]]:
+    blocks = [_Block(0, ("*",), {})]
+    notes: list[Note] = []
+    problems: list[tuple[int, Problem]] = []
+    for number, line in lines:
+        try:
+            word, values = _option(line)
+        except ValueError:
+            problems.append((number, Problem("not_understood", "", f"the quotes of this line do not close: {quoted(line)}")))
+            continue
+        if not word:
+            continue
+        if word == "host":
+            blocks.append(_Block(number, tuple(values), {}))
+        elif word in NOT_FOLLOWED:
+            notes.append(Note(number, NOT_FOLLOWED[word]))
+            if word == "match":
+                blocks.append(_Block(number, (), {}))
+        elif not values:
+            problems.append((number, Problem("not_understood", "", f"{quoted(line)} has no value")))
+        elif word in USED:
+            blocks[-1].options.setdefault(word, " ".join(values) if word == "proxycommand" else values[0])
+    return blocks, notes, problems
+
+
+def _option(line: str) -> tuple[str, list[str]]:
+    """`Keyword value…` or `Keyword=value`, the keyword in small letters; ("", []): an empty line or a comment.
+
+    Raises: ValueError: a quote does not close.
+    """
+    text = line.strip()
+    if not text or text.startswith("#"):
+        return "", []
+    for at, sign in enumerate(text):
+        if sign.isspace() or sign == "=":
+            rest = text[at:].lstrip().removeprefix("=").lstrip()
+            reader = shlex.shlex(rest, posix=True, punctuation_chars=False)
+            reader.whitespace_split, reader.commenters, reader.escape, reader.quotes = True, "", "", '"'
+            return text[:at].lower(), list(reader)
+    return text.lower(), []
+
+
+def _server(line: int, name: str, rules: _Rules) -> Listed:
+    problems: list[Problem] = []
+    notes: list[str] = []
+    options = rules.of(name)
+    host, wrong = _host_of(name, options)
+    if wrong is not None:
+        problems.append(wrong)
+    port = 22
+    try:
+        port = read_port(options.get("port") or "22")
+    except PlaceError as exc:
+        problems.append(exc.problem)
+    if options.get("identityfile") is not None:
+        notes.append(KEYS_ARE_GIVEN)
+    command, via = options.get("proxycommand"), options.get("proxyjump")
+    if via is None and command is not None and command.casefold() != "none":
+        problems.append(Problem("proxy_command", "jump", "ProxyCommand is not run here: write ProxyJump, or add this server by itself"))
+    jump, wrong = _jump_of(via, rules)
+    if wrong is not None:
+        problems.append(wrong)
+    shown = None if name == host else name
+    return Listed(line, host, port, options.get("user"), shown, (), None, jump, tuple(notes), tuple(problems))
+
+
+def _host_of(name: str, options: dict[str, str]) -> tuple[str, Problem | None]:
+    told = options.get("hostname")
+    if told is None:
+        return name, None
+    host = told.replace("%%", "\0").replace("%h", name)
+    if "%" in host.replace("\0", "") and not host.count(":") > 1:
+        return told[:300], Problem("host_invalid", "host", f"{quoted(told)}: of the signs with % only %h is understood")
+    return host.replace("\0", "%")[:300], None
+
+
+def _jump_of(text: str | None, rules: _Rules) -> tuple[Place | None, Problem | None]:
+    """The jump host, by what the same file says of its name. What it says of a jump host's own jump host is not followed."""
+    place, wrong = read_jump(text)
+    if place is None or text is None:
+        return place, wrong
+    options = rules.of(place.host)
+    host, wrong = _host_of(place.host, options)
+    if wrong is not None:
+        return None, wrong._replace(code="jump_invalid", field="jump")
+    over = options.get("proxyjump")
+    if over is not None and over.casefold() != "none":
+        return None, Problem(
+            "jump_chain", "jump", f"{quoted(place.host)} is itself behind a jump host: a way over several is not supported"
+        )
+    try:
+        told = read_port(options.get("port") or "22")
+        named = read_place(f"[{host}]" if host.count(":") > 1 else host).host
+    except PlaceError as exc:
+        return None, Problem("jump_invalid", "jump", f"the jump host {quoted(place.host)}: {exc.problem.message}")
+    has_port = text.rpartition("]")[2].rpartition("@")[2].count(":") == 1
+    return Place(named, place.port if has_port else told, place.username or options.get("user")), None

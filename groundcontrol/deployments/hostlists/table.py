@@ -1,0 +1,142 @@
+"""A list with a header: values separated by commas, semicolons or tabs (RFC 4180, and what spreadsheets make of it)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Final
+
+from groundcontrol.deployments.hostlists.base import PlaceError, quoted, read_place, read_port, read_tags
+from groundcontrol.deployments.hostlists.model import Listed, Note, Place, Problem, ProblemCode, Reading
+
+COLUMNS: Final = {
+    "host": "host", "hostname": "host", "address": "host", "ip": "host", "server": "host",
+    "port": "port", "ssh_port": "port",
+    "user": "username", "username": "username", "login": "username",
+    "name": "name", "label": "name",
+    "tags": "tags", "tag": "tags", "groups": "tags",
+    "host_key": "host_key", "fingerprint": "host_key",
+    "jump": "jump", "jump_host": "jump", "proxyjump": "jump", "bastion": "jump",
+}  # fmt: skip
+"""What a column may be called -> the field."""
+SECRETS: Final = ("pass", "pwd", "secret", "token", "credential", "identity", "keyfile")
+"""What the name of a column that holds secrets, or leads to them, has in it; and those that end in `key` do."""
+DELIMITERS: Final = ",;\t"
+
+
+def delimiter_of(header: str) -> str:
+    """The sign between the columns: the one that the header has most of."""
+    return max(DELIMITERS, key=header.count)
+
+
+def columns_of(header: str) -> list[str]:
+    """The names of the columns, as they are compared."""
+    try:
+        cells = next(csv.reader([header], delimiter=delimiter_of(header)), [])
+    except csv.Error:
+        return []
+    return [cell.strip().casefold().replace(" ", "_").replace("-", "_") for cell in cells]
+
+
+def commented_header(line: str) -> str:
+    """The header that a line names behind `#`; empty: it is a remark. Every column has to be one that a list may have, or must not have."""
+    bare = line.strip().lstrip("# \t") if line.lstrip().startswith("#") else ""
+    columns = columns_of(bare)
+    named = all(column in COLUMNS or is_secret(column) for column in columns)
+    return bare if named and len(columns) > 1 and any(COLUMNS.get(column) == "host" for column in columns) else ""
+
+
+def is_secret(column: str) -> bool:
+    """Whether a column, by its name, holds what must not stand in a list: rather one too many."""
+    bare = "".join(sign for sign in column.casefold() if sign.isalnum())
+    if column in COLUMNS or bare.endswith("hostkey"):
+        return False
+    return bare.endswith(("key", "pem")) or "pw" in column.split("_") or any(part in bare for part in SECRETS)
+
+
+def read_table(lines: list[tuple[int, str]]) -> Reading:
+    """Read numbered lines, the first of which is the header."""
+    at, text = next(
+        (
+            (number, commented_header(line) or line)
+            for number, line in lines
+            if line.strip() and (commented_header(line) or not line.lstrip().startswith("#"))
+        ),
+        (1, ""),
+    )
+    columns = columns_of(text)
+    fields = [COLUMNS.get(column, "") for column in columns]
+    secret = [column for column in columns if is_secret(column)]
+    if secret:
+        message = f"the column {quoted(secret[0])} holds secrets: take it out of the list, and give what opens all servers in the form"
+        return Reading("csv", (), problems=((at, Problem("secret_column", "", message)),))
+    if "host" not in fields:
+        message = "the first line names the columns, and one of them is host; others: port, user, name, tags, host_key, jump"
+        return Reading("csv", (), problems=((at, Problem("header_missing", "", message)),))
+    notes = [
+        Note(at, f"the column {quoted(column) if column else 'without a name'} is not known, and left out")
+        for column, field in zip(columns, fields, strict=True)
+        if not field
+    ]
+    notes += [
+        Note(at, f"the column {field} is there twice: the first one counts")
+        for field in sorted(set(fields))
+        if fields.count(field) > 1 and field
+    ]
+    rows = [(number, line) for number, line in lines if number > at]
+    return Reading("csv", tuple(_rows(rows, fields, delimiter_of(text))), tuple(notes))
+
+
+def _rows(lines: list[tuple[int, str]], fields: list[str], delimiter: str) -> Iterator[Listed]:
+    for number, line in lines:
+        if not line.strip(f" {delimiter}") or line.lstrip().startswith("#"):
+            continue
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter, strict=True))
+        except (csv.Error, StopIteration):
+            message = "the quotes of this line do not close; a value has no line break here"
+            yield Listed(number, "", problems=(Problem("not_understood", "", message),))
+            continue
+        yield _row(number, [cell.strip() for cell in cells], fields)
+
+
+def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
+    given: dict[str, str] = {}
+    for field, cell in zip(fields, cells, strict=False):
+        if field and cell:
+            given.setdefault(field, cell)
+    problems: list[Problem] = []
+    if len(cells) > len(fields) and any(cells[len(fields) :]):
+        problems.append(Problem("not_understood", "", f"this line has {len(cells)} values, the header {len(fields)}"))
+    place = Place(given.get("host", ""), 22, None)
+    if "host" in given:
+        try:
+            place = read_place(given["host"])
+        except PlaceError as exc:
+            problems.append(exc.problem)
+    port = place.port
+    if "port" in given:
+        try:
+            port = read_port(given["port"])
+        except PlaceError as exc:
+            problems.append(exc.problem)
+    jump, jump_problem = read_jump(given.get("jump"))
+    if jump_problem is not None:
+        problems.append(jump_problem)
+    return Listed(
+        number, place.host[:300], port, given.get("username", place.username), given.get("name"), read_tags(given.get("tags", "")),
+        given.get("host_key"), jump, (), tuple(problems),
+    )  # fmt: skip
+
+
+def read_jump(text: str | None) -> tuple[Place | None, Problem | None]:
+    """Read a jump host; `none`, a dash and nothing are no jump host."""
+    if text is None or text.casefold() in ("", "none", "-"):
+        return None, None
+    if "," in text:
+        code: ProblemCode = "jump_chain"
+        return None, Problem(code, "jump", f"{quoted(text)}: a way over several jump hosts is not supported; give the last one")
+    try:
+        return read_place(text), None
+    except PlaceError as exc:
+        return None, Problem("jump_invalid", "jump", f"the jump host: {exc.problem.message}")

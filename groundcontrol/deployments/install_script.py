@@ -1,0 +1,51 @@
+"""`install.sh`: one file for every shell, made of the fixed scripts of the deployer and of Spider's own modules for the proof."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+
+from groundcontrol.deployments.invites import Invite
+from majortom.build.bundle import BundleError, read_joiner
+from spider.wire.certificates import read_pins
+from spider.wire.joining import Invite as InviteText
+from spider.wire.joining import invite_secret, write_invite
+
+
+class Invitations:
+    """Texts of invites, and what is run with them."""
+
+    def __init__(self, *, urls: list[str], fleet_id: str, fleet_key: bytes, tls_pin: str | None, script: bytes) -> None:
+        self._urls = urls
+        self._fleet_id = fleet_id
+        self._fleet_key = fleet_key
+        self._tls_pin = read_pins(tls_pin) if tls_pin else None
+        self.script = script
+        """`install.sh`."""
+        self.script_sha256 = hashlib.sha256(script).hexdigest()
+
+    def text(self, invite: Invite, proxy: str = "") -> str:
+        """The invite itself, with its secret: for its maker, once.
+
+        Args: proxy: `http://host:port`, through which the server dials.
+        """
+        secret = invite_secret(self._fleet_key, invite.id)
+        return write_invite(InviteText(self._urls, self._fleet_id, self._tls_pin, invite.id, secret, int(invite.expires_at), proxy))
+
+
+def install_script() -> bytes:
+    """Make `install.sh`, the same bytes from the same sources.
+
+    Raises: BundleError.
+    """
+    joiner = read_joiner()
+    folder = resources.files("majortom") / "remote"
+    texts = {name: (folder / f"{name}.sh").read_text(encoding="utf-8") for name in ("install", "probe", "node")}
+    encoded = base64.encodebytes(joiner).decode()
+    script = texts["install"]
+    for mark, text in (("@PROBE@\n", texts["probe"]), ("@NODE@\n", texts["node"]), ("@JOINER@\n", encoded)):
+        if script.count(mark) != 1 or "\nSTARDUST_END\n" in text:
+            raise BundleError("install.sh cannot be put together")
+        script = script.replace(mark, text)
+    return script.encode()

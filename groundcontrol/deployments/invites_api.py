@@ -1,0 +1,183 @@
+"""`/api/v1/invites` and `/install.sh`: how servers join without anybody logging in to them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from groundcontrol.core.bus import Changed
+from groundcontrol.core.errors import BadRequest, Conflict
+from groundcontrol.core.ids import InviteId
+from groundcontrol.core.permissions import authorize, check_new_tags
+from groundcontrol.deployments.invites import INVITE_S, LONGEST_DAYS, MOST_USES, Invite
+from groundcontrol.deployments.invites_views import InstallerView, InviteBody, InvitesView, InviteView, NewInviteView
+from groundcontrol.deployments.requests import check_proxy
+from groundcontrol.nodes.api import checked_name, checked_tags, full_view
+from groundcontrol.nodes.views import NodeView
+from groundcontrol.web.request import Call
+from groundcontrol.web.services import Services
+from spider.wire.ids import new_random_id
+
+USES: Final = 100
+DAYS: Final = 7
+HELP: Final = "Where its certificate is not trusted: add its authority to those of this server, or start the hub with --tls-pin."
+
+
+async def create_invite(call: Call, body: InviteBody) -> NewInviteView:
+    """Make an invite; what is answered here is shown nowhere again."""
+    many = body.kind == "organisation"
+    if many:
+        authorize(call.scope, "invite.organisation")
+    elif (body.uses, body.days, body.approval) != (None, None, None):
+        raise BadRequest("uses, days and approval belong to an organisation secret", field="kind")
+    uses = (USES if body.uses is None else body.uses) if many else 1
+    days = DAYS if body.days is None else body.days
+    if not 1 <= uses <= MOST_USES:
+        raise BadRequest(f"uses must be 1 to {MOST_USES}", field="uses")
+    if not 1 <= days <= LONGEST_DAYS:
+        raise BadRequest(f"days must be 1 to {LONGEST_DAYS}", field="days")
+    if many and not body.name.strip():
+        raise BadRequest("say in name what the organisation secret is for", field="name")
+    name = checked_name(body.name) if body.name.strip() else ""
+    tags = checked_tags(body.tags)
+    check_new_tags(call.scope, tags)
+    proxy = check_proxy(body.proxy) or ""
+    services, scope = call.services, call.scope
+    now = services.clock.now()
+    expires_at = float(int(now + (days * 86_400.0 if many else INVITE_S)))
+    invite = await services.store.invites.create_invite(
+        scope,
+        Invite(
+            InviteId(new_random_id()), scope.org, body.kind, name, tags, body.policy, many and body.approval is not False,
+            uses, 0, None, scope.actor.name, now, expires_at, None,
+        ),
+    )  # fmt: skip
+    text = services.invites.text(invite, proxy)
+    return NewInviteView(
+        invite=text,
+        command=command(services, text, proxy),
+        line=line(services, proxy),
+        expires_at=expires_at,
+        installer=installer(services),
+        this_machine_only=services.config.server_url is None,
+        info=invite_view(invite, now),
+    )
+
+
+async def list_invites(call: Call) -> InvitesView:
+    """A page of invites, the newest first, with those of the last month that are over."""
+    limit, cursor = call.page()
+    page = await call.services.store.invites.invites(call.scope, limit, cursor)
+    now = call.services.clock.now()
+    return InvitesView(invites=[invite_view(one, now) for one in page.items], next=page.next, installer=installer(call.services))
+
+
+async def get_invite(call: Call) -> InviteView:
+    """One invite, for whoever waits until it is used."""
+    call.query()
+    return invite_view(await call.services.store.invites.invite(call.scope, call.invite_id), call.services.clock.now())
+
+
+async def revoke_invite(call: Call) -> None:
+    """End an invite; nodes that came with it stay."""
+    await call.services.store.invites.revoke_invite(call.scope, call.invite_id)
+
+
+async def approve_node(call: Call) -> NodeView:
+    """Let in a node that came with an organisation secret."""
+    services = call.services
+    before = await services.store.nodes.node(call.scope, call.node_id)
+    call.authorize("node.approve", before)
+    node = await services.store.invites.approve_node(call.scope, call.node_id)
+    services.bus.publish(Changed("node", node.id, node.version))
+    return await full_view(services, call.scope, node.id)
+
+
+async def reject_node(call: Call) -> None:
+    """Forget a node that waits for approval, for good. What is installed on it stays there, and never gets in."""
+    services = call.services
+    node = await services.store.nodes.node(call.scope, call.node_id)
+    call.authorize("node.approve", node)
+    if not node.waiting:
+        raise Conflict(f"the node {node.name} does not wait for approval: remove it instead")
+    await services.store.nodes.delete_node(call.scope, node.id)
+    services.bus.publish(Changed("node", node.id, 0))
+
+
+def invite_view(invite: Invite, now: float) -> InviteView:
+    """An invite without its secret, which the hub does not keep."""
+    return InviteView(
+        id=invite.id,
+        kind=invite.kind,
+        state=invite.state(now),
+        name=invite.name,
+        tags=list(invite.tags),
+        policy=invite.policy,
+        approval=invite.approval,
+        most_uses=invite.most_uses,
+        uses=invite.uses,
+        node_id=invite.node_id,
+        created_by=invite.created_by,
+        created_at=invite.created_at,
+        expires_at=invite.expires_at,
+        revoked_at=invite.revoked_at,
+    )
+
+
+def installer(services: Services) -> InstallerView:
+    """Where `install.sh` is, and its checksum."""
+    return InstallerView(url=f"{min(services.config.origins)}/install.sh", sha256=services.invites.script_sha256)
+
+
+def command(services: Services, invite: str, proxy: str) -> str:
+    """What is pasted into a shell of the server: the script is fetched, compared, and given the invite by standard input.
+
+    The invite stands in no argument and no environment; bash, which would write the lines to its history, is told to leave them out. The blank
+    at the beginning says the same to a zsh with HIST_IGNORE_SPACE, to which all that is pasted at once is one entry. For others there is `line`.
+    """
+    return f' [ -z "$BASH" ] || set +o history\n({_fetched(services, proxy)}) <<\'EOF\'; r=$?; [ -z "$BASH" ] || set -o history; (exit $r)\n{invite}\nEOF\n'
+
+
+def line(services: Services, proxy: str) -> str:
+    """The same for a shell that keeps what it is given, whatever one does: it asks for the invite without showing it.
+
+    What is pasted at once is one entry to most of them, which goes to the history before any of it has run. In single quotes, and without
+    such in it, it is the same to every shell. Where no terminal is, the invite is read from standard input.
+    """
+    return f"sh -c '{_fetched(services, proxy)}'"
+
+
+def _fetched(services: Services, proxy: str) -> str:
+    """The script is fetched, compared and run. Whether it is right the checksum says alone, so that a hub of its own certificate needs no more.
+
+    Where neither curl nor Python gets it, a line says what to do about a certificate that is not trusted: the usual cause on a first server.
+    """
+    script = installer(services)
+    pins = [bytes.fromhex(pin) for pin in (services.config.tls_pin or "").split(", ") if pin]
+    known = f' -k --pinnedpubkey "{";".join("sha256//" + base64.b64encode(pin).decode() for pin in pins)}"' if pins else ""
+    unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pins else ""
+    fetch = f'import urllib.request; {unsigned}urllib.request.urlretrieve(\\"{script.url}\\", \\"install.sh\\")'
+    by = f"http_proxy={proxy} https_proxy={proxy} " if proxy else ""
+    return (
+        f'd=$(mktemp -d) && cd "$d" && {{ {by}curl -fsS{known} -o install.sh {script.url} 2>/dev/null || {by}python3 -c "{fetch}" ||'
+        f' {{ echo "install.sh was not fetched from {script.url}. {HELP}" >&2; false; }}; }}'
+        f' && echo "{script.sha256}  install.sh" | sha256sum -c - && $([ "$(id -u)" = 0 ] || command -v sudo || command -v doas) sh install.sh;'
+        ' r=$?; cd /; rm -rf "$d"; exit $r'
+    )
+
+
+def script(services: Services) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of `GET /install.sh`: for everybody, since nothing in it is secret."""
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(
+            body=services.invites.script,
+            content_type="text/x-shellscript",
+            charset="utf-8",
+            headers={hdrs.CACHE_CONTROL: "no-cache", hdrs.ETAG: f'"{services.invites.script_sha256[:32]}"'},
+        )
+
+    return handle

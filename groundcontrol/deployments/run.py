@@ -1,0 +1,433 @@
+"""One deployment being done: Major Tom on the one side, the node's row, keys and credentials on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from groundcontrol.core.bus import Bus, Changed
+from groundcontrol.core.errors import Conflict, HubError, NotFound, StoreError
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.deployments import credentials, transitions
+from groundcontrol.deployments.credentials import Vault
+from groundcontrol.deployments.events import write_event
+from groundcontrol.deployments.limits import ServiceLimits
+from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey
+from groundcontrol.deployments.node_files import policy_conf, spider_conf
+from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.requests import proxy_of, target_of
+from groundcontrol.deployments.slots import Turn
+from groundcontrol.deployments.target_policy import HubAddress
+from groundcontrol.nodes.model import NewNode, Node
+from groundcontrol.stores import Store
+from majortom import interfaces
+from majortom.deployer import MajorTom
+from majortom.errors import failure
+from majortom.install import Wish
+from majortom.interfaces import DeployError, Payload, Secret, Target
+from majortom.probe import Probe
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_UNKNOWN
+from spider.wire.ids import new_random_id
+from spider.wire.proof import node_keys
+
+log = logging.getLogger(__name__)
+
+CLEAN_UP_TRIES = 5
+LONGEST_PAUSE_S: Final = 30.0
+"""Between two tries to save how a deployment ended."""
+HOW_FAR: Final = {
+    True: "before this had changed anything on the server: press Retry",
+    False: "while this was running: the server takes back what was begun by itself within ten minutes, and Retry does so at once",
+}
+_MAY_NOT: Final = (
+    "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: "
+)
+NOT_ALLOWED: Final = {True: _MAY_NOT + "the server was not contacted", False: _MAY_NOT + "the server was not logged in to"}
+SHREDDED: Final = "the credentials that were kept are shredded, as it was wished"
+WIPED: Final = "node, samples and kept credentials are wiped"
+WIPED_LATER: Final = "node and kept credentials are wiped; the samples go as soon as their database can be written to"
+OWN_ERROR: Final = "an error in its own code"
+REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
+
+WaitOnline = Callable[[NodeId, float], Awaitable[None]]
+"""Returns once the node has a live session; TimeoutError after these seconds."""
+CloseSession = Callable[[NodeId, int, str], Awaitable[None]]
+"""Ends a node's session with a code and a reason."""
+
+
+class Spider(NamedTuple):
+    """The bundle that is installed."""
+
+    version: str
+    bundle: bytes
+
+
+class Tools(NamedTuple):
+    """Everything a deployment works with."""
+
+    store: Store
+    bus: Bus
+    vault: Vault
+    clock: Clock
+    wait_online: WaitOnline
+    close_session: CloseSession
+    hub: HubAddress
+    major: MajorTom
+    spider: Spider
+    limits: ServiceLimits
+    places: asyncio.Semaphore
+    """Of those at work (`limits.at_once`)."""
+
+
+class Work:
+    """Carries out one deployment to its end, whatever that is; never raises but for cancellation of the whole hub."""
+
+    def __init__(self, tools: Tools, scope: Scope, progress: Progress, request: DeploymentRequest, pinned: HostKey | None) -> None:
+        self._tools = tools
+        self._scope = scope
+        """Of who ordered it."""
+        self.progress = progress
+        self.request = request
+        self.pinned = pinned
+        self.stopping = False
+        """The hub is going down: who cancels this is nobody."""
+        self._made: NodeId | None = None
+        """The node goes with an installation that fails."""
+        self._node = progress.row.node_id
+        self._stands = False
+        """Spider is there to stay: whoever stops this now comes too late."""
+        self.ending = False
+        """How it ended is known, and maybe not saved yet."""
+        self._ordered_at = tools.clock.now()
+        self._said = ""
+        """Of a node that is wiped (`wipe`)."""
+
+    async def run(self) -> None:
+        """Do it, and save how it ended."""
+        try:
+            await self._carry_out()
+        except asyncio.CancelledError:
+            if self._stands:
+                await self._end("succeeded", None)
+            elif self.stopping:
+                await self._end("failed", _stopped(self.progress.row))
+            else:
+                await self._end("cancelled", None)
+            raise
+        except DeployError as exc:
+            await self._end("failed", DeploymentError(exc.code, exc.message, exc.step))
+        except HubError as exc:
+            event(log, "deployment_store_failed", logging.ERROR, deployment=self.progress.row.id, code=exc.code)
+            await self._end("failed", hub_failed(self.progress.row, exc.message))
+        except Exception:
+            event(log, "deployment_crashed", logging.ERROR, exc_info=True, deployment=self.progress.row.id)
+            await self._end("failed", hub_failed(self.progress.row, OWN_ERROR))
+        else:
+            await self._end("succeeded", None)
+
+    async def _carry_out(self) -> None:
+        async with Turn(self._tools.places) as self.progress.turn:
+            await self._check_still_allowed()
+            await (self._install() if self.progress.row.kind == "install" else self._remove())
+
+    def _target(self) -> Target:
+        """Major Tom has queues of its own, so it asks once more itself."""
+        target, ask = target_of(self.request, self.pinned), self._check_still_allowed
+        jump = target.jump and target.jump._replace(still_wanted=ask)
+        return target._replace(jump=jump, still_wanted=ask)
+
+    async def _check_still_allowed(self) -> None:
+        """Ask once more, now that it begins: its turn may come long after it was ordered.
+
+        Raises: DeployError: who ordered it may not any more; StoreError.
+        """
+        if not await self._tools.store.deployments.may_still_deploy(
+            self._scope, self.progress.row, self._ordered_at, self._tools.clock.now()
+        ):
+            step = _step(self.progress.row)
+            raise DeployError("deployment.not_allowed", NOT_ALLOWED[step == "connect"], step)
+
+    def known(self) -> DeploymentRequest:
+        """The request, with the host key of the jump host that was confirmed meanwhile."""
+        jump, told = self.request.jump, self.progress.row.wishes.jump
+        if jump is None or told is None or told.host_key is None:
+            return self.request
+        return replace(self.request, jump=replace(jump, pinned=told.host_key))
+
+    # -- installation ------------------------------------------------------------------------
+
+    async def _install(self) -> None:
+        tools, request = self._tools, self.request
+        wish = Wish(
+            hub_url=tools.hub.node_url,
+            tls_pinned=tools.hub.tls_pin is not None,
+            fleet=tools.vault.fleet_id,
+            install_python=request.install_python,
+            replaceable=self._forgotten,
+            proxy=request.proxy or "",
+            node=(self._node or "") if request.again else "",
+            stopped=self._stopped,
+        )
+        done = await tools.major.install(self._target(), wish, self.progress, self._payload, self._verify)
+        self._stands = True
+        node = self._node
+
+        async def settle() -> None:
+            await self.progress.show_host_key(done.host_key)
+            if request.again and node is not None:
+                await tools.store.nodes.move_node(self._scope, node, request.host)
+
+        await self._until_saved(settle)
+        if request.keep_credentials and node is not None:
+            try:
+                await credentials.keep(tools.store.secrets, tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
+            except HubError as exc:
+                event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
+                await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
+
+    async def _forgotten(self, node: str) -> bool:
+        return await self._tools.store.nodes.find_node(NodeId(node)) is None
+
+    async def _payload(self, probe: Probe) -> Payload:
+        """Make the node and its keys."""
+        if self.request.again:
+            return await self._payload_again(probe)
+        tools, request = self._tools, self.request
+        name = request.name or request.host
+        new = NewNode(NodeId(new_random_id()), name, request.host, request.tags)
+        self._made = self._node = new.id
+        try:
+            node = await tools.store.nodes.create_node(self._scope, new)
+        except Conflict:
+            self._made = self._node = None
+            raise failure("name_taken", "probe", name=name) from None
+        await self.progress.change(lambda row: row._replace(node_id=node.id))
+        tools.bus.publish(Changed("node", node.id, node.version))
+        return self._files(node, policy_conf(request.policy))
+
+    async def _payload_again(self, probe: Probe) -> Payload:
+        """The node as it is, with the keys it has: what was replaced comes back with them where this fails."""
+        node = None if self._node is None else await self._tools.store.nodes.find_node(self._node)
+        if node is None:
+            raise failure("hub_failed", "probe", why="the node was removed meanwhile")
+        there, request = probe.existing, self.request
+        if request.own_policy and there.policy and there.fleet in ("", self._tools.vault.fleet_id):
+            return self._files(node, policy_conf(there.policy), there.proxy)._replace(own_policy=True)
+        if request.own_policy and node.policy is not None:
+            return self._files(node, policy_conf(node.policy.mode, node.policy.verbs), there.proxy)
+        return self._files(node, policy_conf(request.policy), there.proxy)
+
+    def _files(self, node: Node, policy: str, before: str = "") -> Payload:
+        """Args: before: the proxy that the server's Spider uses so far."""
+        tools, before = self._tools, proxy_of(before)
+        keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
+        return Payload(
+            version=tools.spider.version,
+            bundle=tools.spider.bundle,
+            spider_conf=spider_conf(node, tools.hub.node_url, tools.vault.fleet_id, tools.hub.tls_pin, self.request.proxy or before),
+            policy_conf=policy,
+            session_key=Secret(keys.session.hex()),
+            launch_key=Secret(keys.launch.hex()),
+            install_python=self.request.install_python,
+        )
+
+    async def _verify(self, timeout_s: float) -> None:
+        assert self._node is not None
+        await self._tools.wait_online(self._node, timeout_s)
+
+    async def _stopped(self) -> None:
+        """The Spider that is replaced is stopped: a session that seems to be open still is over."""
+        if self._node is not None:
+            await self._tools.close_session(self._node, CLOSE_GOING_AWAY, "it is deployed again")
+
+    # -- removal -----------------------------------------------------------------------------
+
+    async def _remove(self) -> None:
+        host_key = await self._tools.major.remove(self._target(), self.progress)
+        await self.progress.show_host_key(host_key)
+        await wipe(self._tools, self._scope, self.progress)
+
+    async def _is_forgotten(self) -> bool:
+        """Whether a removal came to its last step and did what cannot be taken back: what went wrong after that is no failure of it."""
+        row = self.progress.row
+        wiping = row.kind == "remove" and any(step.name == "wipe" and step.state == "running" for step in row.steps)
+        return wiping and row.node_id is not None and await self._tools.store.nodes.find_node(row.node_id) is None
+
+    # -- the end -----------------------------------------------------------------------------
+
+    async def _end(self, state: str, error: DeploymentError | None) -> None:
+        """Save the end; a node that an installation made and did not finish goes with it."""
+        progress, at = self.progress, self._tools.clock.now()
+        node = self._made if state != "succeeded" else None
+
+        def close(row: Deployment) -> Deployment:
+            row = row._replace(node_id=None) if state != "succeeded" and makes_node(row) else row
+            return transitions.ended(row, state, at, error)  # type: ignore[arg-type]  # one of the three ends above
+
+        async def save() -> None:
+            nonlocal node, state, error
+            if node is not None:
+                await forget_node(self._tools, self._scope, node, "the installation failed")
+                node = None
+            if state != "succeeded" and await self._is_forgotten():
+                await wipe(self._tools, self._scope, progress, self._said)
+                state, error = "succeeded", None
+            if state == "succeeded":
+                await shred_unwanted(self._tools, self._scope, progress)
+            row = await progress.change(close)
+            await tell(self._tools, row)
+
+        self.ending = True
+        try:
+            await self._until_saved(save)
+        except HubError as exc:
+            # The next start of the hub closes what is still open here.
+            event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
+
+    async def _until_saved(self, save: Callable[[], Awaitable[None]]) -> None:
+        """Save what is true on the server by now: a database that cannot do it, as on a full disk, is asked again until it can.
+
+        Raises: HubError: it is not the database's fault.
+        """
+        pause_s = 0.2
+        while True:
+            try:
+                return await save()
+            except StoreError as exc:
+                event(log, "deployment_not_saved", logging.ERROR, deployment=self.progress.row.id, code=exc.code)
+            await self._tools.clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def makes_node(row: Deployment) -> bool:
+    """Whether there is no node without this deployment."""
+    return row.kind == "install" and not row.wishes.again
+
+
+def hub_failed(row: Deployment, why: str) -> DeploymentError:
+    """What ended it is no fault of the server's."""
+    exc = failure("hub_failed", _step(row), why=why)
+    return DeploymentError(exc.code, exc.message, exc.step)
+
+
+def _step(row: Deployment) -> interfaces.StepName:
+    begun = [step.name for step in row.steps if step.state != "waiting"]
+    return begun[-1] if begun else "connect"  # type: ignore[return-value]  # rows hold the names of StepName
+
+
+def _verified(row: Deployment) -> bool:
+    """Whether the installation stands: written down before the server is told, which otherwise takes it back."""
+    return any(step.name == "verify" and step.state == "done" for step in row.steps)
+
+
+def _stopped(row: Deployment) -> DeploymentError:
+    untouched = transitions.nothing_changed(row)
+    how_far = REMOVAL_GOES_ON if row.kind == "remove" and not untouched else HOW_FAR[untouched]
+    exc = failure("hub_stopped", _step(row), how_far=how_far)
+    return DeploymentError(exc.code, exc.message, exc.step)
+
+
+async def shred_unwanted(tools: Tools, scope: Scope, progress: Progress) -> None:
+    """A node that was deployed again with the wish that nothing be kept: what was kept before goes too.
+
+    Raises: StoreError.
+    """
+    row = progress.row
+    if row.kind != "install" or row.wishes.keep_credentials or row.node_id is None:
+        return
+    if await tools.store.secrets.credentials(row.node_id):
+        await tools.store.secrets.shred_credentials(scope, row.node_id)
+        said = next(step.detail for step in row.steps if step.name == "verify")
+        await progress.detail("verify", f"{said + '; ' if said else ''}{SHREDDED}")
+
+
+async def wipe(tools: Tools, scope: Scope, progress: Progress, said: str = "") -> None:
+    """Forget the node: row, credentials, session, samples.
+
+    Args:   said: is told of it; empty: what was wiped.
+    Raises: StoreError.
+    """
+    node = progress.row.node_id
+    assert node is not None
+    await progress.started("wipe")
+    if await forget_node(tools, scope, node, "the node was removed"):
+        told = said or WIPED
+    else:
+        told = f"{said}; {WIPED_LATER}" if said else WIPED_LATER
+    await progress.done("wipe", told)
+
+
+async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> bool:
+    """Delete a node, leave its tombstone, end its session; also where it has left the nodes that who asked is limited to.
+
+    Returns: whether its samples are gone too; where their database fails they are swept later.
+    Raises:  StoreError: the node is still there.
+    """
+    deleting = asyncio.ensure_future(tools.store.nodes.delete_node(scope._replace(grants=()), node))
+    try:
+        with contextlib.suppress(NotFound):
+            await asyncio.shield(deleting)
+    except asyncio.CancelledError:
+        # It is deleted all the same, and who is cancelled looks whether it is.
+        with contextlib.suppress(HubError):  # a store that fails is met again there
+            await deleting
+        raise
+    closing = tools.close_session(node, CLOSE_UNKNOWN, reason)
+    tools.bus.publish(Changed("node", node, 0))
+    await closing
+    try:
+        await tools.store.nodes.sweep()
+    except StoreError as exc:
+        event(log, "samples_not_dropped", logging.ERROR, node=node, code=exc.code)
+        return False
+    return True
+
+
+async def tell(tools: Tools, row: Deployment) -> None:
+    """Write the event of an end.
+
+    Raises: StoreError.
+    """
+    what = ("Deploying again to" if row.wishes.again else "Installing on") if row.kind == "install" else "Removing from"
+    why = f": {row.error.message}" if row.error else ""
+    await write_event(
+        tools.store, tools.bus, row.org, f"deployment.{row.state}", "error" if row.state == "failed" else "info", tools.clock.now(),
+        row.node_id if row.kind == "install" else None, f"{what} {row.name} ({row.host}) {row.state}{why}",
+        {"deployment": row.id, "kind": row.kind, "host": row.host, "code": row.error.code if row.error else None},
+    )  # fmt: skip
+
+
+async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
+    """At the start: end what a killed hub left running.
+
+    Raises: StoreError.
+    """
+    for row in left:
+        scope = Scope(SYSTEM.actor, row.org)
+        node = await tools.store.nodes.find_node(row.node_id) if row.node_id else None
+        progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+        finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)
+        at = tools.clock.now()
+        if finished:
+            # It was written down that the installation's node has come back, or the removal had come to its last step.
+            if row.kind == "install" and row.wishes.again and node is not None:
+                await tools.store.nodes.move_node(scope, node.id, row.host)
+            await shred_unwanted(tools, scope, progress)
+            await tell(tools, await progress.change(lambda row: transitions.ended(row, "succeeded", at)))  # noqa: B023  # called at once
+            continue
+        if node is not None and makes_node(row):
+            await forget_node(tools, scope, node.id, "the installation failed")
+        error = _stopped(row)
+
+        def close(row: Deployment) -> Deployment:
+            row = row._replace(node_id=None) if makes_node(row) else row
+            return transitions.ended(row, "failed", at, error)  # noqa: B023  # called at once
+
+        await tell(tools, await progress.change(close))

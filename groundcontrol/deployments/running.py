@@ -1,0 +1,90 @@
+"""Deployments that are open: each is a task of its own, and there are never more than so many."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from groundcontrol.core.errors import Unavailable
+from groundcontrol.core.ids import DeploymentId, NodeId
+from groundcontrol.deployments.credential_cache import Known
+from groundcontrol.deployments.limits import ServiceLimits
+from groundcontrol.deployments.model import Deployment
+from groundcontrol.deployments.run import Work
+from groundcontrol.deployments.shutdown import stop_all
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+
+class Begun(NamedTuple):
+    """One that is open."""
+
+    work: Work
+    task: asyncio.Task[None]
+
+
+class Active(Mapping[DeploymentId, Begun]):
+    """Owns all but the removals through a live session (`leaving.Leaving`).
+
+    Args: known: remembers what those were given that fail.
+    """
+
+    def __init__(self, known: Known, limits: ServiceLimits) -> None:
+        self._known = known
+        self._limits = limits
+        self._begun: dict[DeploymentId, Begun] = {}
+
+    def __getitem__(self, deployment: DeploymentId) -> Begun:
+        return self._begun[deployment]
+
+    def __iter__(self) -> Iterator[DeploymentId]:
+        return iter(self._begun)
+
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    def rows(self) -> Iterator[Deployment]:
+        """As they are now; of some the end is saved already."""
+        return (begun.work.progress.row for begun in self._begun.values())
+
+    def of_node(self, node: NodeId) -> Deployment | None:
+        """What is being done to the server of this node."""
+        return next((row for row in self.rows() if row.node_id == node and row.ended_at is None), None)
+
+    def check_room(self, wanted: int) -> None:
+        """Args: wanted: places; 0: a repeat, which takes none.
+
+        Raises: Unavailable.
+        """
+        if len(self) + wanted > self._limits.open:
+            raise Unavailable(f"{len(self)} deployments are open, and at most {self._limits.open} can be: wait until some have ended")
+
+    def begin(self, group: asyncio.TaskGroup, work: Work) -> Begun:
+        """Carry this out, as a task of the group."""
+        deployment = work.progress.row.id
+        self._known.forget(deployment)
+        task = group.create_task(self._carry_out(work), name=f"deployment {deployment}")
+        self._begun[deployment] = begun = Begun(work, task)
+        return begun
+
+    async def _carry_out(self, work: Work) -> None:
+        row = work.progress.row
+        event(log, "deployment_started", deployment=row.id, kind=row.kind, host=row.host)
+        try:
+            await work.run()
+        finally:
+            row = work.progress.row
+            self._begun.pop(row.id, None)
+            if row.state in ("failed", "cancelled") and not row.wishes.forced:
+                self._known.remember(work)
+            code = row.error.code if row.error else None
+            event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
+
+    async def stop_all(self) -> None:
+        """The hub goes: each takes back what it has begun, within the limits of `stopping`."""
+        for begun in self._begun.values():
+            begun.work.stopping = True
+        await stop_all([begun.task for begun in self._begun.values()], self._limits.stop_s)

@@ -1,0 +1,383 @@
+"""Removal through the live session: for a node whose credentials are not kept, or never were.
+
+The order is a job (`uninstall`) like any other: sealed for the node's launcher, which its owner's policy may forbid. Root there takes
+everything off in a unit of its own and says `Farewell` in a last session; that word ends the deployment. A hub that is stopped or killed
+meanwhile goes on following at its next start, for the node does not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from groundcontrol.core import failpoints
+from groundcontrol.core.errors import Conflict, HubError, NotFound, PolicyRefuses, StoreError, Unavailable
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.deployments import transitions
+from groundcontrol.deployments.bounded_lock import WriteLock
+from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentState, Wishes
+from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Tools, hub_failed, tell, wipe
+from groundcontrol.deployments.shutdown import stop_all
+from groundcontrol.jobs.model import Job, Wish
+from groundcontrol.nodes.model import Node
+from majortom.errors import failure
+from majortom.interfaces import DeployError, StepName
+from spider.logs import event
+from spider.wire.ids import is_id
+from spider.wire.verbs import UNINSTALL
+
+POLL_S: Final = 0.2
+ORDERS_SEEN: Final = 50
+"""Jobs of a node among which an order is looked for; it was the last thing that the hub before this one gave."""
+_ORDERED: Final = "job "
+"""Before the job's id in the detail of the first step, from which a hub that was killed goes on."""
+
+log = logging.getLogger(__name__)
+
+
+class Order(Protocol):
+    """`jobs.service.JobService.keep_up`."""
+
+    async def __call__(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job: ...
+
+
+class Ways(NamedTuple):
+    """What is needed of the hub beside a deployment's own tools."""
+
+    order: Order
+    allowed: Callable[[Node, Wish], None]
+    """`jobs.requests.check_policy`."""
+    online: Callable[[NodeId], bool]
+
+
+def is_live(row: Deployment) -> bool:
+    """Whether a removal goes through the live session, not by SSH."""
+    return row.kind == "remove" and tuple(step.name for step in row.steps) == LIVE_REMOVE_STEPS
+
+
+def by_ssh(row: Deployment) -> Deployment:
+    """The same removal with the steps of one by SSH."""
+    return row._replace(steps=transitions.waiting(REMOVE_STEPS))
+
+
+class Leaving:
+    """Owns every removal through a live session."""
+
+    def __init__(self, tools: Tools, ways: Ways) -> None:
+        self._tools = tools
+        self._ways = ways
+        self._active: dict[NodeId, Progress] = {}
+        self._left: dict[NodeId, str] = {}
+        """What a farewell has told as left there."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asking = WriteLock(tools.limits.patience_s)
+        """Two who ask at once get the same removal."""
+        self.ready = asyncio.Event()
+        """What an earlier start of the hub left is known."""
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def resume(self, left: list[Deployment]) -> None:
+        """Follow what an earlier start of the hub left open."""
+        for row in left:
+            scope, progress, job = self._found(row)
+            job = job or await self._order_of(row)
+            if job is not None or await self._tools.store.nodes.find_node(_node(row)) is None:
+                self._start(scope, progress, job)
+            else:
+                await self._end(progress, "failed", _hub_stopped())
+        self.ready.set()
+
+    async def _order_of(self, row: Deployment) -> JobId | None:
+        """The order that was given and not written down any more: the one since this try has begun.
+
+        Raises: StoreError.
+        """
+        began = row.steps[0].started_at
+        if began is None:
+            return None
+        page = await self._tools.store.jobs.jobs(SYSTEM._replace(org=row.org), ORDERS_SEEN, None, node=_node(row))
+        return next((job.id for job in page.items if job.action == UNINSTALL and job.created_at >= began), None)
+
+    async def close(self) -> None:
+        """Stop following; the next start goes on with it."""
+        left = await stop_all(self._tasks, self._tools.limits.stop_s)
+        if left:
+            event(log, "removals_not_stopped", logging.WARNING, removals=left)
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def running(self, node: NodeId) -> Deployment | None:
+        """The removal of this node that goes on."""
+        progress = self._active.get(node)
+        return None if progress is None or progress.row.ended_at is not None else progress.row
+
+    def hindrance(self, node: Node) -> str:
+        """Why the node cannot be told to take Spider off; empty: it can, by what is known here."""
+        if not self._ways.online(node.id):
+            return "it is not connected"
+        try:
+            self._ways.allowed(node, Wish(UNINSTALL))
+        except PolicyRefuses as refused:
+            return f"through its connection it does not let itself be removed ({refused.message})"
+        return ""
+
+    async def begin(self, scope: Scope, node: Node) -> Deployment:
+        """Order a node to take Spider off; one that is at it keeps the removal that it has.
+
+        Raises: StoreError, Unavailable: its end could not be written down either. What else stands against it ends the removal.
+        """
+        async with self._asking.in_time():
+            return self.running(node.id) or await self._begin(scope, node)
+
+    async def _begin(self, scope: Scope, node: Node) -> Deployment:
+        wanted = transitions.new_deployment(
+            scope, "remove", LIVE_REMOVE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
+            at=self._tools.clock.now(),
+        )  # fmt: skip
+        failpoints.reach("leave.row.pre")
+        row = await self._tools.store.deployments.create_deployment(scope, wanted)
+        failpoints.reach("leave.row.post")
+        return await self._order(scope, row)
+
+    async def again(self, scope: Scope, row: Deployment) -> Deployment:
+        """Order it once more; the node takes each order once, so it is a new one.
+
+        Raises: StoreError, Unavailable: as above.
+        """
+        async with self._asking.in_time():
+            return self.running(_node(row)) or await self._again(scope, row)
+
+    async def _again(self, scope: Scope, row: Deployment) -> Deployment:
+        progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+        row = await progress.change(
+            lambda row: transitions.begun_again(
+                row, host=row.host, port=row.port, username=row.username, name=row.name, wishes=row.wishes, pinned=None
+            )
+        )
+        return await self._order(scope, row)
+
+    async def _order(self, scope: Scope, row: Deployment) -> Deployment:
+        progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+        try:
+            await progress.started("connect")
+            failpoints.reach("leave.order.pre")
+            job = await self._ways.order(scope, _node(row), Wish(UNINSTALL))
+            failpoints.reach("leave.order.post")
+        except HubError as exc:
+            await self._end(progress, "failed", DeploymentError(exc.code, exc.message, "connect"))
+            if progress.row.ended_at is None:
+                raise
+            return progress.row
+        except Exception as exc:
+            event(log, "removal_crashed", logging.ERROR, exc_info=True, deployment=row.id)
+            await self._end(progress, "failed", hub_failed(progress.row, OWN_ERROR))
+            if progress.row.ended_at is None:
+                raise Unavailable(hub_failed(progress.row, OWN_ERROR).message) from exc
+            return progress.row
+        try:
+            await _note(progress, job.id)
+        except Exception:  # it is ordered: whoever follows writes that down
+            event(log, "removal_not_noted", logging.WARNING, exc_info=True, deployment=row.id)
+        failpoints.reach("leave.noted")
+        self._start(scope, progress, job.id)
+        event(log, "deployment_started", deployment=row.id, kind=row.kind, host=row.host)
+        return progress.row
+
+    async def cancel(self, scope: Scope, row: Deployment) -> Deployment:
+        """End a removal that never came to its order.
+
+        Raises: NotFound, Conflict: it was ordered, or has ended; StoreError.
+        """
+        async with self._asking.in_time():  # one that is being ordered just now is ordered then
+            row = await self._tools.store.deployments.deployment(scope, row.id)
+            running = self.running(_node(row))
+            if _job_of(row) is not None or (running is not None and running.id == row.id):
+                raise Conflict(
+                    "the node is ordered to remove Spider and goes on by itself: stop its job, if that still waits", state=row.state
+                )
+            if row.ended_at is not None:
+                raise Conflict(f"this deployment has {row.state} already", state=row.state)
+            progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+            await self._save_end(progress, "cancelled", None)
+            return progress.row
+
+    async def heard(self, node: NodeId, left: str) -> None:
+        """The node has said farewell: before it is forgotten, its removal is told of it.
+
+        Args:   left: what could not be taken off; the node stays then.
+        Raises: StoreError.
+        """
+        await self.ready.wait()
+        async with self._asking:  # one that is being ordered just now is followed then; who has left says so once, and is waited for
+            progress = self._active.get(node)
+            if progress is not None:
+                await self._tell(progress, left)
+            else:
+                await self._tell_left_alone(node, left)
+
+    async def _tell_left_alone(self, node: NodeId, left: str) -> None:
+        """Go on with a removal that nothing follows any more, since its end could not be saved."""
+        for row in await self._tools.store.deployments.unfinished_deployments():
+            if row.node_id == node and is_live(row):
+                scope, progress, job = self._found(row)
+                if not left:
+                    await self._tell(progress, left)
+                self._start(scope, progress, job)
+                if left:
+                    await self._tell(progress, left)
+                return
+
+    async def _tell(self, progress: Progress, left: str) -> None:
+        if left:
+            self._left[_node(progress.row)] = left
+            return
+        failpoints.reach("leave.heard.pre")
+        steps: tuple[StepName, ...] = ("connect", "uninstall")
+        for step in steps:
+            if not _done(progress.row, step):
+                await progress.started(step)
+                await progress.done(step)
+        await progress.started("verify")
+        failpoints.reach("leave.heard.begun")
+        await progress.done("verify", "nothing of Stardust is left on the server, says root there")
+        failpoints.reach("leave.heard.post")
+
+    def _found(self, row: Deployment) -> tuple[Scope, Progress, JobId | None]:
+        scope = Scope(SYSTEM.actor, row.org)
+        return scope, Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row), _job_of(row)
+
+    # -- following -------------------------------------------------------------------------------
+
+    def _start(self, scope: Scope, progress: Progress, job: JobId | None) -> None:
+        self._active[_node(progress.row)] = progress
+        self._left.pop(_node(progress.row), None)
+        task = asyncio.get_running_loop().create_task(self._carry_out(scope, progress, job), name=f"deployment {progress.row.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, scope: Scope, progress: Progress, job: JobId | None) -> None:
+        node = _node(progress.row)
+        try:
+            await self._end(progress, "succeeded" if await self._follow(scope, progress, job) else "cancelled", None)
+        except DeployError as exc:
+            await self._end(progress, "failed", DeploymentError(exc.code, exc.message, exc.step))
+        except HubError as exc:
+            event(log, "removal_not_followed", logging.ERROR, deployment=progress.row.id, code=exc.code)  # the next start of the hub does
+        except Exception:
+            event(log, "removal_crashed", logging.ERROR, exc_info=True, deployment=progress.row.id)
+            await self._end(progress, "failed", hub_failed(progress.row, OWN_ERROR))
+        finally:
+            if self._active.get(node) is progress:  # else it was tried again while the end of this was still told
+                del self._active[node]
+                self._left.pop(node, None)
+
+    async def _follow(self, scope: Scope, progress: Progress, job_id: JobId | None) -> bool:
+        """Wait for the farewell, and wipe the node; False: it was forgotten without one. A store that fails is asked again.
+
+        Raises: DeployError.
+        """
+        tools, node = self._tools, _node(progress.row)
+        ends_at: float | None = None
+        failing = False
+        while True:
+            try:
+                gone = await tools.store.nodes.find_node(node) is None
+                heard = _done(progress.row, "verify")
+                if gone and heard:
+                    failpoints.reach("leave.wipe.pre")
+                    await wipe(tools, scope, progress)
+                    failpoints.reach("leave.wipe.post")
+                    return True
+                if gone:
+                    await progress.detail("uninstall", "the node was forgotten meanwhile: what became of the server is not known")
+                    return False
+                if node in self._left:
+                    raise failure("uninstall_failed", "verify", left=self._left[node])
+                if not heard and job_id is not None:
+                    with contextlib.suppress(NotFound):  # forgotten between the two
+                        job = await tools.store.jobs.job(SYSTEM._replace(org=progress.row.org), job_id)
+                        if ends_at is None and job.state not in ("queued", "dispatched"):
+                            ends_at = tools.clock.monotonic() + tools.limits.leave_s
+                        await self._look(progress, job, ends_at)
+                failing = False
+            except StoreError as exc:
+                if not failing:
+                    event(log, "removal_store_failed", logging.ERROR, deployment=progress.row.id, code=exc.code)
+                failing = True
+            await tools.clock.sleep(POLL_S)
+
+    async def _look(self, progress: Progress, job: Job, ends_at: float | None) -> None:
+        """What its job tells.
+
+        A job whose end is not known is no failure yet: Spider, which would tell it, is taken off.
+        Args:   ends_at: until when the farewell is waited for, once the node has taken the order.
+        Raises: DeployError, StoreError.
+        """
+        if job.state in ("failed", "cancelled", "expired"):
+            begun: StepName = "uninstall" if _done(progress.row, "connect") else "connect"
+            message = job.error.message if job.error else f"the order was {job.state}"
+            raise DeployError(job.error.code if job.error else f"job.{job.state}", message, begun)
+        if ends_at is not None and self._tools.clock.monotonic() > ends_at:
+            raise failure("no_farewell", "uninstall", name=progress.row.name, minutes=f"{self._tools.limits.leave_s / 60:.0f}")
+        if _job_of(progress.row) is None:
+            await _note(progress, job.id)
+        if ends_at is not None:
+            if not _done(progress.row, "connect"):
+                await progress.done("connect")
+                failpoints.reach("leave.taken")
+            if any(step.name == "uninstall" and step.state == "waiting" for step in progress.row.steps):
+                await progress.started("uninstall")
+                failpoints.reach("leave.begun")
+
+    async def _end(self, progress: Progress, state: DeploymentState, error: DeploymentError | None) -> None:
+        for attempt in range(CLEAN_UP_TRIES):
+            try:
+                await self._save_end(progress, state, error)
+                return
+            except HubError as exc:  # a farewell, or the next start of the hub, closes what is still open here
+                event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
+                if not isinstance(exc, StoreError):
+                    return
+                await self._tools.clock.sleep(0.2 * 2**attempt)
+            except Exception:
+                event(log, "deployment_end_not_saved", logging.ERROR, exc_info=True, deployment=progress.row.id)
+                return
+
+    async def _save_end(self, progress: Progress, state: DeploymentState, error: DeploymentError | None) -> None:
+        at = self._tools.clock.now()
+        failpoints.reach("leave.end.pre")
+        row = await progress.change(lambda row: transitions.ended(row, state, at, error))
+        failpoints.reach("leave.end.post")
+        await tell(self._tools, row)
+        failpoints.reach("leave.end.told")
+        event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=error.code if error else None)
+
+
+async def _note(progress: Progress, job: JobId) -> None:
+    await progress.detail("connect", f"through the live session, {_ORDERED}{job}")
+
+
+def _job_of(row: Deployment) -> JobId | None:
+    """The order of a removal, as its row tells it."""
+    words = row.steps[0].detail.rpartition(_ORDERED)[2]
+    return JobId(words) if is_id(words) else None
+
+
+def _hub_stopped() -> DeploymentError:
+    exc = failure("hub_stopped", "connect", how_far="before the node was told to take Spider off: press Retry")
+    return DeploymentError(exc.code, exc.message, exc.step)
+
+
+def _done(row: Deployment, name: str) -> bool:
+    return any(step.name == name and step.state == "done" for step in row.steps)
+
+
+def _node(row: Deployment) -> NodeId:
+    assert row.node_id is not None
+    return row.node_id

@@ -1,0 +1,72 @@
+"""Which servers this hub may deploy to."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from groundcontrol.core.errors import TargetNotAllowed
+from majortom.errors import MESSAGES
+from majortom.ssh.address_policy import forbidden_address, is_address, is_loopback, is_own
+from majortom.ssh.dns import addresses_of
+
+RESOLVE_LIMIT_S: Final = 5.0
+UNKNOWN_TO_SERVERS: Final = (
+    "it is another machine, and Ground Control does not know the address at which servers find it: start it with --server-url wss://…/ws"
+)
+
+
+class HubAddress(Protocol):
+    """How nodes find this hub, and who finds it at all (`config.Config`)."""
+
+    @property
+    def node_url(self) -> str: ...
+    @property
+    def server_url(self) -> str | None: ...
+    @property
+    def loopback_only(self) -> bool: ...
+    @property
+    def tls_pin(self) -> str | None: ...
+
+
+def refusal(hub: HubAddress, address: str) -> str | None:
+    """Say why a server with this IP address is not deployed to; None: it is."""
+    why = forbidden_address(address)
+    if why is not None:
+        return why
+    if is_loopback(address) and not hub.loopback_only:
+        return "loopback addresses are allowed only while Ground Control itself listens on loopback only (--bind 127.0.0.1)"
+    if hub.server_url is None and not is_own(address):
+        return UNKNOWN_TO_SERVERS
+    return None
+
+
+def refused_unasked(hub: HubAddress, host: str, jump: str | None) -> tuple[str, str] | None:
+    """Why a target is refused whatever the names in it resolve to: the field and the reason; None: that depends on them."""
+    for field, place in (("jump", jump), ("host", host)):
+        if place is not None and is_address(place) and (why := refusal(hub, place)) is not None:
+            return field, why
+    if jump is not None and not is_address(host) and hub.server_url is None:
+        return "host", UNKNOWN_TO_SERVERS
+    return None
+
+
+async def check_target(hub: HubAddress, host: str, jump: str | None = None) -> None:
+    """Refuse a target before anything is begun. A name that does not resolve is left to the deployment, which says so.
+
+    Args:   jump: the jump host, which alone knows the names and addresses behind it.
+    Raises: TargetNotAllowed.
+    """
+    if jump is not None:
+        await check_target(hub, jump)
+        if not is_address(host):
+            if hub.server_url is None:
+                raise TargetNotAllowed(MESSAGES["target_not_allowed"].format(host=host, why=UNKNOWN_TO_SERVERS), field="host")
+            return
+    try:
+        found = await addresses_of(host, RESOLVE_LIMIT_S)
+    except (OSError, UnicodeError, TimeoutError):
+        return
+    for address in found:
+        why = refusal(hub, address)
+        if why is not None:
+            raise TargetNotAllowed(MESSAGES["target_not_allowed"].format(host=host, why=why), field="host")

@@ -1,0 +1,129 @@
+"""How a Deployment changes, as pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+from groundcontrol.core.ids import DeploymentId, NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentKind, DeploymentState, Earlier, HostKey, Step, Wishes
+from majortom.errors import one_line
+from majortom.install import TAKEN_BACK
+from spider.wire.ids import new_time_id
+
+MAX_DETAIL_CHARS = 500
+_ON_THE_WAY: Final = ("connect", "host_key", "authenticate", "become_root")
+
+
+def new_deployment(
+    scope: Scope,
+    kind: DeploymentKind,
+    steps: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    username: str,
+    name: str,
+    wishes: Wishes,
+    node: NodeId | None,
+    at: float,
+    batch: str | None = None,
+) -> Deployment:
+    """A deployment that has not begun."""
+    return Deployment(
+        id=DeploymentId(new_time_id(at)), org=scope.org, kind=kind, state="running", node_id=node,
+        host=host, port=port, username=username, name=name, host_key=None,
+        steps=waiting(steps), error=None,
+        created_by=scope.actor.name, created_at=at, ended_at=None, version=1, wishes=wishes, batch=batch,
+    )  # fmt: skip
+
+
+def waiting(steps: Sequence[str]) -> tuple[Step, ...]:
+    """Steps that have not begun."""
+    return tuple(Step(step, "waiting", "", None, None) for step in steps)
+
+
+def begun_again(
+    deployment: Deployment, *, host: str, port: int, username: str, name: str, wishes: Wishes, pinned: HostKey | None
+) -> Deployment:
+    """The same deployment from its first step; of the host key only the one that counts for this try stays.
+
+    What the try before has changed on the server was undone with its end, and a log-in ends with its connection: so no later step still stands.
+    """
+    earlier = deployment.wishes.earlier
+    told = Earlier(
+        tries=1 if earlier is None else earlier.tries + 1,
+        step=_ended_at(deployment),
+        left=_left(deployment),
+        kept=("host_key",) if pinned is not None or wishes.host_key is not None else (),
+    )
+    return deployment._replace(
+        state="running", host=host, port=port, username=username, name=name, wishes=wishes._replace(earlier=told),
+        host_key=pinned, host_key_confirmed=pinned is not None,
+        steps=waiting([step.name for step in deployment.steps]), error=None, ended_at=None,
+    )  # fmt: skip
+
+
+def step_started(deployment: Deployment, name: str, at: float) -> Deployment:
+    return _with_step(deployment, name, lambda step: step._replace(state="running", started_at=at))
+
+
+def step_detail(deployment: Deployment, name: str, text: str) -> Deployment:
+    return _with_step(deployment, name, lambda step: step._replace(detail=_line(text)))
+
+
+def step_done(deployment: Deployment, name: str, detail: str, at: float) -> Deployment:
+    return _with_step(deployment, name, lambda step: step._replace(state="done", detail=_line(detail) or step.detail, ended_at=at))
+
+
+def ended(deployment: Deployment, state: DeploymentState, at: float, error: DeploymentError | None = None) -> Deployment:
+    """Close it. The step that the error names has failed, and so has a running one; a step that has not begun is skipped.
+
+    The error may name an earlier step than the running one: a server whose key is pinned shows another key only at the log-in.
+    """
+    steps = []
+    for step in deployment.steps:
+        match step.state:
+            case _ if error is not None and step.name == error.step:
+                steps.append(step._replace(state="failed", started_at=step.started_at or at, ended_at=at))
+            case "running":
+                steps.append(step._replace(state="done" if state == "succeeded" else "failed", ended_at=at))
+            case "waiting":
+                steps.append(step._replace(state="skipped"))
+            case _:
+                steps.append(step)
+    return deployment._replace(state=state, steps=tuple(steps), error=error, ended_at=at)
+
+
+def _ended_at(deployment: Deployment) -> str:
+    if deployment.error is not None:
+        return deployment.error.step
+    return next((step.name for step in reversed(deployment.steps) if step.state not in ("waiting", "skipped")), deployment.steps[0].name)
+
+
+def _left(deployment: Deployment) -> Literal["nothing", "taken_back", "unknown", "goes_on"]:
+    if deployment.kind == "remove":
+        return "goes_on"
+    begun = [step for step in deployment.steps if step.state != "skipped"]
+    if all(step.name in _ON_THE_WAY or (step.name == "probe" and not step.detail) for step in begun):
+        return "nothing"
+    return "taken_back" if any(step.detail.startswith(TAKEN_BACK) for step in deployment.steps) else "unknown"
+
+
+def nothing_changed(deployment: Deployment) -> bool:
+    """Whether this try has surely not changed anything on the server: it was on its way there, or only looked."""
+    return all(step.state == "waiting" or step.name in _ON_THE_WAY or _only_looks(step) for step in deployment.steps)
+
+
+def _only_looks(step: Step) -> bool:
+    """Clearing away an earlier try and installing python3 are told of before they are done."""
+    return step.name == "probe" and step.state == "running" and not step.detail
+
+
+def _with_step(deployment: Deployment, name: str, change: Callable[[Step], Step]) -> Deployment:
+    return deployment._replace(steps=tuple(change(step) if step.name == name else step for step in deployment.steps))
+
+
+def _line(text: str) -> str:
+    return one_line(text, MAX_DETAIL_CHARS)

@@ -1,0 +1,13 @@
+"""`/api/v1/audit`: who did what, for proof."""
+
+from __future__ import annotations
+
+from groundcontrol.events.views import AuditPageView, audit_view
+from groundcontrol.web.request import Call
+
+
+async def list_audit(call: Call) -> AuditPageView:
+    """A page of the audit log, newest first."""
+    limit, cursor = call.page()
+    page = await call.services.store.log.audit(call.scope, limit, cursor)
+    return AuditPageView(audit=[audit_view(row) for row in page.items], next=page.next)

@@ -1,0 +1,55 @@
+"""The live topic of events."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.core.bus import BusEvent, Changed, Topic
+from groundcontrol.core.ids import EventId
+from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.events.views import EventsData, event_view
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.topics import Feed
+from groundcontrol.web.services import Services
+
+RECENT_EVENTS: Final = 50
+
+
+class EventsFeed(Feed):
+    """`events`."""
+
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+        super().__init__(services, org, "events", grants, limits=limits)
+        self._shown: set[EventId] | None = None
+        """What everybody has; who comes later may have more. None: nobody has anything."""
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed"),)
+
+    async def snapshot(self) -> EventsData:
+        page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
+        if self._shown is None:
+            self._shown = {one.id for one in page.items}
+        return EventsData(events=[event_view(one) for one in page.items])
+
+    async def take(self, told: BusEvent, /) -> None:
+        shown = self._shown or set()
+        if not isinstance(told, Changed) or told.kind != "event" or told.id in shown:
+            return
+        page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
+        ids = [one.id for one in page.items]
+        if page.next is not None and shown.isdisjoint(ids):
+            self._shown = set(ids)
+            await self.renew()  # more came at once than a page holds
+            return
+        if told.id not in ids:
+            return  # of a node that is not granted
+        # what stands behind it has only come into view, where the nodes that are granted are others than before
+        fresh = [one for one in page.items[: ids.index(EventId(told.id)) + 1] if one.id not in shown]
+        self._shown = shown.intersection(ids).union(one.id for one in fresh)
+        for one in reversed(fresh):
+            self.emit(event_view(one))
+
+
+def events_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    return EventsFeed(services, scope.org, scope.grants, limits=limits)

@@ -1,0 +1,29 @@
+"""Declares what the page and programs get of events and the audit log."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.events import api as events_api
+from groundcontrol.events import audit_api
+from groundcontrol.events.feed import events_feed
+from groundcontrol.events.views import AuditPageView, EventsView
+from groundcontrol.web.declare import LiveTopic, Slice
+from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
+
+ROUTES: Final = (
+    Route(
+        "GET", "/events", "event.read", events_api.list_events, EventsView, cost="scan",
+        query=(
+            LIMIT, CURSOR, NODE, Parameter("severity", "only these, with commas between"),
+            Parameter("type", "only this one, or with its first part all of that kind"), Parameter("search", "only messages that contain this"),
+        ),
+    ),
+    Route("GET", "/audit", "audit.read", audit_api.list_audit, AuditPageView, query=(LIMIT, CURSOR), cost="page"),
+)  # fmt: skip
+
+SLICE: Final = Slice(
+    "events",
+    ROUTES,
+    topics=(LiveTopic("events", "event.read", "page", feed=events_feed),),
+)

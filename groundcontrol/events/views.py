@@ -1,0 +1,55 @@
+"""Events, audit and health."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from groundcontrol.core.audit import AuditRow
+from groundcontrol.events.model import Event
+from groundcontrol.web.answer import Answer, view_of
+
+
+class EventView(Answer):
+    id: str
+    type: str
+    severity: Literal["info", "warning", "error"]
+    source: Literal["agent", "hub", "api"]
+    at: float
+    node_id: str | None
+    message: str
+    details: dict[str, object]
+
+
+class EventsView(Answer):
+    events: list[EventView]
+    next: str | None
+
+
+class AuditView(Answer):
+    chain: str
+    """Empty for a refusal: it is in no chain, and `n` is its own number."""
+    n: int
+    at: float
+    actor: str
+    address: str
+    action: str
+    target: str
+    result: str
+    detail: dict[str, object]
+
+
+class AuditPageView(Answer):
+    audit: list[AuditView]
+    next: str | None
+
+
+class EventsData(Answer):
+    events: list[EventView]
+
+
+def event_view(event: Event) -> EventView:
+    return view_of(EventView, event)
+
+
+def audit_view(row: AuditRow) -> AuditView:
+    return view_of(AuditView, row)

@@ -1,0 +1,195 @@
+"""What has to be done every now and then, by one hub at a time: each task under its lease, and harmless when done twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from groundcontrol.agents.store import HubFacts
+from groundcontrol.core.errors import StoreDown, StoreError
+from groundcontrol.core.ids import HubId
+from groundcontrol.samples.model import Bounds, Retention
+from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, TIERS, kept_s
+from groundcontrol.stores import Store
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+BEAT_S: Final = 5.0
+BEAT_TTL_S: Final = 20.0
+PROBE_EVERY_S: Final = 60.0
+"""How often the database is tried when nothing is the matter; every BEAT_S when something is."""
+EXPIRE_EVERY_S: Final = 600.0
+EXPIRE_FIRST_S: Final = 60.0
+"""The first time comes sooner, for hubs that are restarted often."""
+EXPIRE_LEASE_S: Final = 300.0
+HEADS_EVERY_S: Final = 86_400.0
+SHRINK_EVERY_S: Final = 60.0
+"""So often caches and what is free among the heaps go back. At ten minutes they were full most of the time."""
+KEEP_JOBS_S: Final = 400 * 86_400.0
+"""For so long it is known what was ever done to a node, with all that it printed; events and deployments are kept as long."""
+KEEP_REFUSALS_S: Final = 90 * 86_400.0
+"""The audit log keeps the summary of each minute for good."""
+STEADY_S: Final = 3600.0
+"""How long the hub's own clock has to be believed after it jumped before anything is removed by it."""
+JUMP_S: Final = 60.0
+
+
+class SteadyClock:
+    """Whether the wall clock has gone on as the monotonic one does: after a jump it may be wrong, and removal cannot be undone."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = clock.now() - clock.monotonic()
+        self._steady_since: float | None = None
+        self.jumped = False
+        """It jumped, and nobody has said since that it is right."""
+
+    def start(self, last_seen: float | None) -> None:
+        """`last_seen` is a time of the wall clock at which this hub, or the one before it, certainly ran."""
+        if last_seen is not None and abs(self._clock.now() - last_seen) > STEADY_S:
+            self._steady_since, self.jumped = self._clock.monotonic(), True
+
+    def believed(self) -> bool:
+        """Look at both clocks; call it often."""
+        offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
+        if abs(offset - self._offset) > JUMP_S:
+            self._steady_since, self.jumped = now, True
+            event(log, "clock_jumped", logging.WARNING, by_s=round(offset - self._offset))
+        self._offset = offset
+        if self._steady_since is not None and now - self._steady_since >= STEADY_S:
+            self._steady_since = None
+        return self._steady_since is None
+
+
+class Janitor:
+    """The hub's own rounds."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        facts: HubFacts,
+        *,
+        retention: Retention,
+        broken: Callable[[], bool],
+        trouble: Callable[[], StoreError | None],
+        probe: Callable[[], Awaitable[StoreError | None]],
+        last_seen: float | None = None,
+        shrink: Callable[[], Awaitable[None]] | None = None,
+        outvoted: Callable[[], bool | None] = lambda: False,
+        onward: Callable[[], float] | None = None,
+    ) -> None:
+        """`shrink` gives memory back that is held for nothing in particular. `retention` holds until somebody sets another one; `last_seen`
+        is when the database was last written to. `outvoted`: most nodes have another time; None: there is none to ask. `onward`: the latest
+        that the clock ever showed, and what went by since.
+        """
+        self._store = store
+        self._clock = clock
+        self._facts = facts
+        self._retention = retention
+        self._steady = SteadyClock(clock)
+        self._steady.start(last_seen)
+        self._broken = broken
+        self._trouble = trouble
+        self._told: StoreError | None = None
+        """What stood in the way of the last probe and was told here."""
+        self._probe = probe
+        self._shrink = shrink
+        self._outvoted = outvoted
+        self._onward = onward or clock.now
+
+    def _tell_trouble(self, found: StoreError | None) -> None:
+        """Once when it begins and once when it ends, unless the database has a trouble of its own: that it tells itself, by the same events."""
+        untold = found if self._trouble() is None else None
+        if type(untold) is type(self._told):
+            return
+        if untold is not None:
+            event(log, "database_in_trouble", logging.ERROR, code=untold.code, reason=untold.message)
+        elif found is None:
+            event(log, "database_recovered")
+        self._told = untold
+
+    async def run(self) -> None:
+        """Go round until cancelled.
+
+        Raises: StoreDown: an input/output error was seen; only a fresh process may go on.
+        """
+        probed_at = self._clock.monotonic()
+        expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
+        told_at = probed_at - HEADS_EVERY_S
+        shrunk_at = probed_at
+        while True:
+            now = self._clock.monotonic()
+            believed = self._steady.believed()
+            if self._broken():
+                raise StoreDown("the database failed with an input/output error")
+            if self._trouble() is not None or now - probed_at >= PROBE_EVERY_S:
+                probed_at = now
+                self._tell_trouble(await self._probe())
+            try:
+                await self._store.hubs.beat(self._facts.id, self._facts, BEAT_TTL_S)
+                if believed and now - expired_at >= EXPIRE_EVERY_S:
+                    expired_at = now
+                    if self._is_right():
+                        await self._expire(self._facts.id)
+                if self._shrink is not None and now - shrunk_at >= SHRINK_EVERY_S:
+                    shrunk_at = now
+                    await self._shrink()
+                if now - told_at >= HEADS_EVERY_S:
+                    told_at = now
+                    await self.tell_heads()
+                await self._store.nodes.sweep()
+            except StoreError as exc:
+                event(log, "janitor_store_failed", logging.WARNING, error=exc.code)
+            await self._clock.sleep(BEAT_S)
+
+    def _is_right(self) -> bool:
+        """Whether anything may be removed by this clock."""
+        outvoted = self._outvoted()
+        if outvoted:
+            event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")
+            return False
+        if outvoted is None and self._steady.jumped:
+            event(log, "clock_unconfirmed", logging.WARNING, means="nothing is removed by age until a node has the same time")
+            return False
+        self._steady.jumped = self._steady.jumped and outvoted is None
+        return True
+
+    async def tell_heads(self) -> None:
+        """Write the ends of the audit chains to the log: `stardust audit verify --head` holds the database against them.
+
+        Each hub tells by itself, at its start, once a day and at its end: a witness more does no harm.
+        Raises: StoreError.
+        """
+        for head in await self._store.log.audit_heads():
+            event(log, "audit_head", chain=head.chain, n=head.n, hash=head.hash)
+
+    async def _expire(self, hub: HubId) -> None:
+        if await self._store.hubs.lease("expire-samples", hub, EXPIRE_LEASE_S) is None:
+            return
+        retention = await self._store.retention.retention() or self._retention
+        bounds = bounds_of(retention, self._clock.now())
+        removed = await self._store.metrics.expire(bounds._replace(future=max(bounds.future, self._onward() + AHEAD_S)))
+        if removed:
+            event(log, "samples_expired", pieces=removed)
+        while forgotten := await self._store.jobs.expire(self._clock.now() - KEEP_JOBS_S):
+            event(log, "jobs_expired", jobs=forgotten)
+        while forgotten := await self._store.deployments.expire(self._clock.now() - KEEP_JOBS_S):
+            event(log, "deployments_expired", deployments=forgotten)
+        while forgotten := await self._store.log.expire_events(self._clock.now() - KEEP_JOBS_S):
+            event(log, "events_expired", events=forgotten)
+        while forgotten := await self._store.log.expire_refusals(self._clock.now() - KEEP_REFUSALS_S):
+            event(log, "refusals_expired", refusals=forgotten)
+
+    async def may_compact(self) -> bool:
+        """Whether it is this hub that moves samples into chunks now."""
+        return await self._store.hubs.lease("compact-samples", self._facts.id, EXPIRE_LEASE_S) is not None
+
+
+def bounds_of(retention: Retention, now: float) -> Bounds:
+    """What goes at this moment: a tier stays for a while longer than asked, so that a window of its length is full."""
+    seconds, minutes, hours = (now - kept_s(tier, retention) - GRACE_S for tier in TIERS)
+    return Bounds(seconds, minutes, hours, now + AHEAD_S)

@@ -1,0 +1,155 @@
+"""`/api/v1/jobs` and `nodes/{id}/jobs`: package jobs and their output."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Collection
+from typing import Final, cast
+
+import msgspec
+from aiohttp import web
+
+from groundcontrol.core.errors import BadRequest, HubError, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.verbs import WORDS
+from groundcontrol.jobs.model import TRANSITIONS, Job, JobFilter, JobState, Wish
+from groundcontrol.jobs.views import CancelBody, JobBody, JobsView, JobView, PlanView, ReportView, job_view, plan_view, report_view
+from groundcontrol.web.request import Call, StillAllowed, whole_number
+from spider.logs import event
+from spider.wire.ids import is_id
+from spider.wire.verbs import READONLY, VERBS
+
+MAX_OFFSET: Final = 10**18 - 1
+MAX_BY_CHARS: Final = 100
+SHORT_OUTPUT_BYTES: Final = 65_536
+"""An answer of no more takes no place: it is little to hold, however slowly it is read, and who follows a job by offsets asks often."""
+
+log = logging.getLogger(__name__)
+
+
+async def create_job(call: Call, body: JobBody) -> JobView:
+    """Ask a node to do something with its packages, or to reboot."""
+    services = call.services
+    call.authorize("job.create", await services.store.nodes.node(call.scope, call.node_id))
+    wish = wish_of(body)
+    check_step_up(call, wish, [call.node_id])
+    return job_view(await services.jobs.submit(call.scope, call.node_id, wish, call.idempotency_key()))
+
+
+async def list_jobs(call: Call) -> JobsView:
+    """A page of jobs, newest first; `?node=` for those of one node, `?state=`, `?action=` and `?by=` for some of them."""
+    limit, cursor = call.page("node", "state", "action", "by")
+    node = call.request.query.get("node")
+    if node is not None and not is_id(node):
+        raise BadRequest("the parameter node is not an id")
+    page = await call.services.store.jobs.jobs(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
+    return JobsView(jobs=[job_view(job) for job in page.items], next=page.next)
+
+
+def _filter_of(call: Call) -> JobFilter | None:
+    """`?state=` (several with commas between), `?action=`, `?by=`.
+
+    Raises: BadRequest.
+    """
+    query = call.request.query
+    states = tuple(filter(None, query.get("state", "").split(",")))
+    if not all(state in TRANSITIONS for state in states):
+        raise BadRequest(f"the parameter state names some of {', '.join(TRANSITIONS)}")
+    action, by = query.get("action", ""), query.get("by", "")
+    if action and action not in VERBS:
+        raise BadRequest(f"the parameter action is one of {', '.join(VERBS)}")
+    if len(by) > MAX_BY_CHARS:
+        raise BadRequest(f"the parameter by has at most {MAX_BY_CHARS} characters")
+    only = JobFilter(cast("tuple[JobState, ...]", states), action, by)
+    return None if only == JobFilter() else only
+
+
+async def get_job(call: Call) -> JobView:
+    """One job."""
+    call.query()
+    return job_view(await call.services.store.jobs.job(call.scope, call.job_id))
+
+
+async def cancel_job(call: Call, body: CancelBody | None) -> JobView:
+    """Take a job back, or stop it as far as its phase allows: `stop` says what became of that."""
+    services = call.services
+    call.authorize("job.cancel", await services.store.jobs.job(call.scope, call.job_id))
+    force = body is not None and body.force
+    if force:
+        services.auth.require_step_up(call.caller)
+    return job_view(await services.jobs.cancel(call.scope, call.job_id, force=force))
+
+
+async def job_plan(call: Call) -> PlanView:
+    """What the job is going to do, or would."""
+    call.query()
+    plan = await call.services.store.jobs.plan(call.scope, call.job_id)
+    if plan is None:
+        raise NotFound("this job has no plan, or not yet")
+    return plan_view(call.job_id, plan)
+
+
+async def job_report(call: Call) -> ReportView:
+    """What the job left to be looked after."""
+    call.query()
+    report = await call.services.store.jobs.report(call.scope, call.job_id)
+    if report is None:
+        raise NotFound("this job has no report, or not yet")
+    return report_view(call.job_id, report)
+
+
+async def job_output(call: Call) -> web.StreamResponse:
+    """The bytes as they were printed, from `?offset=` to the end that is held now."""
+    offset = whole_number(call.query("offset").get("offset"), "offset", 0, MAX_OFFSET, 0)
+    job = await call.services.store.jobs.job(call.scope, call.job_id)
+    size = max(0, job.output_bytes - offset)
+    with contextlib.nullcontext() if size <= SHORT_OUTPUT_BYTES else call.services.outputs.take(call.user_id):
+        return await _send_output(call, job, offset, size)
+
+
+async def _send_output(call: Call, job: Job, offset: int, size: int) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="job-{job.id}.log"'})
+    response.content_type = "text/plain"
+    response.content_length = size
+    await response.prepare(call.request)
+    left = size
+    allowed = StillAllowed(call, "job.read", lambda scope: call.services.store.jobs.job(scope, job.id))
+    try:
+        if size:
+            async for chunk in call.services.store.jobs.output(call.scope, job.id, offset, size):
+                await allowed.check()
+                await response.write(chunk[:left])
+                left -= len(chunk[:left])
+    except HubError as exc:
+        event(log, "output_cut", logging.WARNING, job=job.id, code=exc.code)
+    if left and call.request.transport is not None:
+        call.request.transport.abort()  # a short answer must not look like a whole one
+    return response
+
+
+def wish_of(body: JobBody) -> Wish:
+    """What is asked for. An empty list of packages would mean nothing, or all: it is refused.
+
+    Raises: BadRequest.
+    """
+    if body.packages is not msgspec.UNSET and not body.packages:
+        raise BadRequest("packages names at least one package; leave it out for all", field="packages")
+    return Wish(
+        action=body.action,
+        packages=() if body.packages is msgspec.UNSET else tuple(dict.fromkeys(body.packages)),
+        for_action=None if body.for_ is msgspec.UNSET else body.for_,
+        plan=None if body.plan is msgspec.UNSET else body.plan,
+        reboot=body.reboot,
+    )
+
+
+def check_step_up(call: Call, wish: Wish, nodes: Collection[NodeId]) -> None:
+    """Ask for the password once more: for what removes or reboots, and for what changes many nodes.
+
+    Raises: StepUpRequired.
+    """
+    if WORDS[wish.action].dangerous or wish.reboot:
+        call.services.auth.require_step_up(call.caller)
+    elif VERBS[wish.action].policy != READONLY:
+        call.services.auth.require_step_up_for_many(call.caller, nodes)

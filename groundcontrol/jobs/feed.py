@@ -1,0 +1,88 @@
+"""The live topic of all jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from groundcontrol.core.bus import BusEvent, Changed, Topic
+from groundcontrol.core.errors import HubError
+from groundcontrol.core.ids import JobId
+from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.jobs.model import TERMINAL
+from groundcontrol.jobs.views import JobsChange, JobsData, job_view
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.topics import Feed, log
+from groundcontrol.web.services import Services
+from spider.logs import event
+
+RECENT_JOBS: Final = 50
+
+
+NOT_TO_ALL: Final = -1
+"""The version of a job that only who came later was shown."""
+
+
+class JobsFeed(Feed):
+    """`jobs`: the newest jobs and all that are not over, whoever began them; what changed of them at most once a second, however many are at work."""
+
+    policy = "latest"
+    limit = 20_000
+
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+        super().__init__(services, org, "jobs", grants, limits=limits)
+        self._told: dict[JobId, int] | None = None
+        """The version that everybody has, or `NOT_TO_ALL`; None: nobody has any."""
+        self._at_work: set[JobId] = set()
+        """Of those: what was told as not over. Its end is told as well, also of one that is not among the newest any more."""
+        self._moved = asyncio.Event()
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("changed"),)
+
+    async def snapshot(self) -> JobsData:
+        jobs = await self.services.store.jobs.current(self.scope, RECENT_JOBS)
+        if self._told is None:
+            self._told = {job.id: job.version for job in jobs}
+        for job in jobs:
+            if job.state not in TERMINAL:
+                self._at_work.add(job.id)
+            if job.id not in self._told:
+                self._told[job.id] = NOT_TO_ALL
+                self._moved.set()  # also where it is gone by now: who is shown it is told that
+        return JobsData(jobs=[job_view(job) for job in jobs])
+
+    async def take(self, told: BusEvent, /) -> None:
+        if isinstance(told, Changed) and told.kind in ("job", "node"):  # with a node its jobs go, and its tags say who sees them
+            self._moved.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(super().run(), name="live jobs events")
+            group.create_task(self._tell(), name="live jobs changes")
+
+    async def _tell(self) -> None:
+        while True:
+            await self._moved.wait()
+            self._moved.clear()
+            try:
+                change = await self._change()
+            except HubError as exc:
+                event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
+                self._moved.set()
+            else:
+                if change.jobs or change.gone:
+                    self.emit(change)
+            await self.services.clock.sleep(self.limits.facts_every_s)
+
+    async def _change(self) -> JobsChange:
+        jobs = await self.services.store.jobs.current(self.scope, RECENT_JOBS, sorted(self._at_work))
+        self._at_work = {job.id for job in jobs if job.state not in TERMINAL}
+        before, self._told = self._told or {}, {job.id: job.version for job in jobs}
+        fresh = [job_view(job) for job in jobs if before.get(job.id) != job.version]
+        return JobsChange(jobs=fresh, gone=[job for job in before if job not in self._told])
+
+
+def jobs_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    return JobsFeed(services, scope.org, scope.grants, limits=limits)

@@ -1,0 +1,104 @@
+"""What may be asked of a node, and how it stands in an order. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from groundcontrol.core.errors import BadRequest, PolicyRefuses
+from groundcontrol.core.verbs import JOBS, PLANNED
+from groundcontrol.jobs.model import Wish
+from groundcontrol.nodes.model import Node
+from spider.wire.verbs import CATALOGUE, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
+
+MAX_PACKAGES_BYTES: Final = 14_000
+"""Of all names together: the order must hold them."""
+_READONLY_VERBS: Final = tuple(verb.name for verb in CATALOGUE if verb.policy == READONLY)
+_UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def order_args(wish: Wish) -> dict[str, object]:
+    """The arguments of an order; what was not asked for is not in it."""
+    args: dict[str, object] = {}
+    if wish.packages:
+        args["packages"] = list(wish.packages)
+    if wish.for_action is not None:
+        args["for"] = wish.for_action
+    if wish.plan is not None:
+        args["plan"] = wish.plan
+    return args
+
+
+def check_wish(wish: Wish) -> None:
+    """Refuse what no node could do.
+
+    Raises: BadRequest: `field` names what does not fit.
+    """
+    action = wish.action
+    if action not in JOBS:
+        raise BadRequest(f"action must be one of {', '.join(JOBS)}", field="action")
+    verb = VERBS[action]
+    if (wish.for_action is not None) != (action == PLAN):
+        raise BadRequest(f"`for` goes with the action plan, and with it alone: one of {', '.join(PLANNED)}", field="for")
+    if wish.for_action is not None and wish.for_action not in PLANNED:
+        raise BadRequest(f"there are plans for {', '.join(PLANNED)}", field="for")
+    _check_packages(VERBS[wish.for_action or action], wish.packages)
+    if wish.plan is not None and not verb.planned:
+        raise BadRequest(f"{action} follows no plan: leave it out", field="plan")
+    if wish.plan is not None and not DIGEST.fullmatch(wish.plan):
+        raise BadRequest("a plan is named by its digest, 64 hex digits", field="plan")
+    if wish.reboot and not verb.upgrades:
+        raise BadRequest(f"a reboot may follow {', '.join(_UPGRADE_VERBS)}; the action reboot does nothing else", field="reboot")
+
+
+def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
+    if packages and verb.packages == NONE:
+        raise BadRequest(f"{verb.name} takes no packages: leave them out", field="packages")
+    if not packages and verb.packages == NEEDED:
+        raise BadRequest(f"{verb.name} wants packages: name at least one", field="packages")
+    if len(packages) > MAX_PACKAGES or len(json.dumps(packages)) > MAX_PACKAGES_BYTES:
+        raise BadRequest(
+            f"too many packages for one job: at most {MAX_PACKAGES}, and {MAX_PACKAGES_BYTES} bytes of names", field="packages"
+        )
+    for name in packages:
+        if not re.fullmatch(PACKAGE_NAME, name):
+            raise BadRequest(f"{name[:80]!r} is no package name", field="packages")
+
+
+def check_policy(node: Node, wish: Wish) -> None:
+    """Refuse at once what the node would refuse anyway, by what it last said of its own policy.
+
+    The node decides: a policy that it has not told yet is no reason to refuse here.
+    Raises: PolicyRefuses.
+    """
+    for action in (wish.action, *((REBOOT,) if wish.reboot else ())):
+        _check_policy(node, action)
+
+
+def _check_policy(node: Node, action: str) -> None:
+    policy = node.policy
+    if policy is None:
+        return
+    how = ""
+    if action == REKEY:
+        if policy.mode == "managed" or action in policy.verbs:
+            return  # where the mode is managed, the node does not say whether it allows it
+        how = "; `rekey = yes` there allows it"
+    match policy.mode:
+        case "monitor":
+            why = "it is in monitor mode, which allows no jobs"
+        case "readonly" if VERBS[action].policy != READONLY:
+            why = f"it is in readonly mode, which allows {', '.join(_READONLY_VERBS[:-1])} and {_READONLY_VERBS[-1]}"
+        case "invalid":
+            why = "its policy file is not valid, so it runs no jobs"
+        case _ if policy.verbs and action not in policy.verbs:
+            why = f"its verbs are {', '.join(policy.verbs)}"
+        case _:
+            return
+    raise PolicyRefuses(
+        f"{node.name} does not allow {action}: {why}; its owner decides that on the node, in policy.conf (in /etc/stardust where Spider was installed){how}",
+        mode=policy.mode,
+        verbs=list(policy.verbs),
+    )

@@ -1,0 +1,45 @@
+"""Declares what the page and programs get of jobs, alone and many of one order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.jobs import api as jobs_api
+from groundcontrol.jobs import batches_api
+from groundcontrol.jobs.feed import jobs_feed
+from groundcontrol.jobs.output_feed import JobStream, find_job
+from groundcontrol.jobs.views import BatchBody, BatchesView, BatchView, CancelBody, JobBody, JobsView, JobView, PlanView, ReportView
+from groundcontrol.web.declare import LiveTopic, Slice
+from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
+
+ROUTES: Final = (
+    Route("POST", "/nodes/{id}/jobs", "job.create", jobs_api.create_job, JobView, JobBody, status=202, keyed=True),
+    Route("POST", "/jobs", "job.create", batches_api.create_batch, BatchView, BatchBody, status=202, keyed=True, cost="many"),
+    Route(
+        "GET", "/jobs", "job.read", jobs_api.list_jobs, JobsView, cost="scan",
+        query=(
+            LIMIT, CURSOR, NODE, Parameter("state", "only these, with commas between"), Parameter("action", "only this"),
+            Parameter("by", "only those that this user asked for"),
+        ),
+    ),
+    Route("GET", "/jobs/{id}", "job.read", jobs_api.get_job, JobView),
+    Route(
+        "GET", "/jobs/{id}/output", "job.read", jobs_api.job_output, None, cost="history",
+        query=(Parameter("offset", "from this byte on (0)", "integer"),), answers=("text/plain",),
+    ),
+    Route("GET", "/jobs/{id}/plan", "job.read", jobs_api.job_plan, PlanView, cost="page"),
+    Route("GET", "/jobs/{id}/report", "job.read", jobs_api.job_report, ReportView, cost="page"),
+    Route("POST", "/jobs/{id}/cancel", "job.cancel", jobs_api.cancel_job, JobView, CancelBody, optional_body=True),
+    Route("GET", "/batches", "job.read", batches_api.list_batches, BatchesView, query=(LIMIT, CURSOR), cost="page"),
+    Route("GET", "/batches/{id}", "job.read", batches_api.get_batch, BatchView, cost="scan"),
+    Route("POST", "/batches/{id}/cancel", "job.cancel", batches_api.cancel_batch, BatchView, cost="many"),
+)  # fmt: skip
+
+SLICE: Final = Slice(
+    "jobs",
+    ROUTES,
+    topics=(
+        LiveTopic("jobs", "job.read", "fleet", feed=jobs_feed),
+        LiveTopic("job", "job.read", "small", find=find_job, stream=JobStream),
+    ),
+)

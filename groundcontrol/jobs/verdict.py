@@ -1,0 +1,147 @@
+"""What a node's words about a job mean. Pure: messages in, states, evidence and sentences out."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple, cast, get_args
+
+from groundcontrol.core.text import clean
+from groundcontrol.jobs.model import Change, Job, JobError, JobEvidence, JobPhase, JobState, StopAnswer, StopState
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import JobEnded, JobProgress
+
+MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
+"""What a runner keeps of one job, and the note that it puts behind it when there is more."""
+MAX_NOTE: Final = 300
+MAX_LOST_BYTES: Final = 1 << 53
+CLOCK_SLACK_S: Final = 120.0
+
+KEYS_CHANGE: Final = "keys-change"
+"""What `bad-mac` means while the node changes its keys: the order was sealed for the former ones."""
+RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable", "outdated", KEYS_CHANGE})
+"""Refusals that pass; the job's id is not used up by them."""
+CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
+"""Refusals that come from clocks that differ."""
+NEVER_BEGUN: Final = frozenset({"no-such-job"})
+"""The answer to a stop with which the launcher has used up the id: the job was not begun, and no order begins it any more."""
+NEVER_STARTED: Final = (RETRY | CLOCK) - {"unreachable"}
+"""After these, the job was not begun by the order that they answer."""
+
+NOT_BACK: Final = "the node has changed its keys and has not come back with the new ones"
+_WORDS: Final = {
+    "busy": "another job runs on the node",
+    "host-stopping": "the server is shutting down",
+    "unreachable": "the launcher on the node does not answer; see `systemctl status stardust-launcher.socket` there (with OpenRC: `rc-service stardust-launcher status`)",
+    "expired": "the clocks of hub and node differ too much",
+    "too-early": "the clocks of hub and node differ too much",
+    "too-long": "the clocks of hub and node differ too much",
+    "outdated": "the node has taken an order that was issued later than this one: the clock of the hub, or of the node, ran ahead before "
+    "(root can end this there: `stardust-spider orders reset`)",
+    "latest-damaged": "the node cannot read when its latest order was issued, so it takes none until root resets that there: "
+    "`stardust-spider orders reset`",
+    "no-space": "there is not enough room on the node's disk to begin",
+    "not-started": "the server could not start the job (its unit; under OpenRC its runner)",
+    "no-key": "the node has no launch key: it was installed to look, not to act",
+    "bad-mac": "the node's launch key is not the hub's: deploy the node again",
+    KEYS_CHANGE: NOT_BACK,
+    "wrong-generation": "the node's launch key is of another generation: deploy the node again",
+    "wrong-node": "the node's launcher is set up for another node: deploy the node again",
+    "bad-args": "the node does not accept these packages",
+    "policy-invalid": "the node's policy file is not valid",
+    "policy-monitor": "the node's policy is monitor: it runs no jobs",
+    "policy-readonly": "the node's policy is readonly: it only refreshes, checks and plans",
+    "policy-verb": "the node's policy does not allow this action",
+    "replay": "the node took this job before and has no trace of it: it may have run, or never begun",
+}
+_ENDS: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "unknown"})
+_CODE: Final = re.compile(r"job\.[a-z0-9_]{1,58}")
+_ON_THE_WAY: Final = {
+    "job.orphaned": "the job's runner was killed; what it had started goes on without a log",
+    "job.overdue": "the server wanted to stop this job and waits for it no longer",
+}
+"""What may be wrong with a job that goes on."""
+_STOPS: Final = frozenset({"now", "after_package", "too_late"})
+_SHA256: Final = re.compile(r"(?:[0-9a-f]{64})?")
+
+
+class Verdict(NamedTuple):
+    """How a job ended."""
+
+    state: JobState
+    evidence: JobEvidence
+
+
+def refusal(answer: str, why: str) -> JobError:
+    """Why a node did not run a job, as a sentence."""
+    known = _WORDS.get(why)
+    code = f"job.{why.replace('-', '_')}" if known else "job.refused"
+    return JobError(code, known or f"the node answered {clean(answer, 20)!r}: {clean(why, 80) or 'no reason given'}")
+
+
+def read_progress(message: JobProgress, job: Job, now: float) -> JobEvidence:
+    """Where a job stands."""
+    note = clean(message.text, MAX_NOTE)
+    return JobEvidence(
+        phase=cast("JobPhase", message.phase) if message.phase in get_args(JobPhase) else None,
+        progress_percent=message.percent if 0 <= message.percent <= 100 else None,
+        package=clean(message.package),
+        note=note,
+        last_output_at=_plausible(message.output_at_ms, job, now) if message.output_at_ms else None,
+        stop=StopAnswer(cast("StopState", message.stop), note) if message.stop in _STOPS else None,
+        error=_on_the_way(message.error_code, note),
+    )
+
+
+def _on_the_way(code: str, note: str) -> JobError | None:
+    if not _CODE.fullmatch(code):
+        return None
+    return JobError(code, _ON_THE_WAY.get(code) or note or code)
+
+
+def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> Verdict:
+    """How a job ended, by the node's evidence and by what is held of its output.
+
+    Args:   held_sha256: of everything held, computed now.
+    Raises: ProtocolError: no end that a job can have.
+    """
+    lists = (message.change_packages, message.change_from, message.change_to)
+    if (
+        message.state not in _ENDS
+        or message.output_bytes < 0
+        or not 0 <= message.lost_bytes < MAX_LOST_BYTES
+        or len({len(part) for part in lists}) != 1
+        or not _SHA256.fullmatch(message.output_sha256)
+    ):
+        raise ProtocolError("an end that no job has")
+    changes = tuple(Change(clean(name), clean(before), clean(after)) for name, before, after in zip(*lists, strict=True))
+    state = cast("JobState", message.state)
+    code = message.error_code if _CODE.fullmatch(message.error_code) else "job.failed"
+    error = JobError(code, clean(message.error_text, 2000)) if message.error_code else None
+    if message.output_sha256 and message.output_sha256 != held_sha256:
+        state = "unknown"
+        error = JobError(
+            "job.output_mismatch", f"the output held here ({held_bytes} bytes) is not what the node printed ({message.output_bytes} bytes)"
+        )
+    certain = message.state in ("succeeded", "failed", "cancelled")  # else what was guessed may yet turn out otherwise, with more output
+    started_at = _plausible(message.started_at_ms, job, now)
+    return Verdict(
+        state,
+        JobEvidence(
+            progress_percent=100 if state == "succeeded" else None,
+            exit_code=message.exit_code if message.exit_code is not None and -255 <= message.exit_code <= 255 else None,
+            output_bytes=message.output_bytes if certain else None,
+            output_sha256=message.output_sha256 or None if certain else None,
+            started_at=job.started_at if job.started_at is not None else started_at,
+            ended_at=_plausible(message.ended_at_ms, job, now) or now,
+            changes=changes,
+            error=error,
+            package="",
+            lost_bytes=message.lost_bytes,
+        ),
+    )
+
+
+def _plausible(at_ms: int, job: Job, now: float) -> float | None:
+    """A node's time, where its clock agrees with ours well enough to be believed."""
+    at = at_ms / 1000
+    return min(at, now) if job.created_at - CLOCK_SLACK_S <= at <= now + CLOCK_SLACK_S else None

@@ -1,0 +1,96 @@
+"""Calls that only the hub's own machine may make, by the local socket. By network they do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from groundcontrol.access import api_tokens_api
+from groundcontrol.access.api_tokens_views import NewTokenView
+from groundcontrol.access.users import one_time_password
+from groundcontrol.access.users_views import AccountView, account_view
+from groundcontrol.core.errors import Conflict
+from groundcontrol.local_views import (
+    ClockView,
+    EnrolledListView,
+    EnrolledView,
+    LocalEnrolBody,
+    LocalTokenBody,
+    RecoveryBody,
+    RecoveryView,
+    ResetUserBody,
+    ResetUserView,
+)
+from groundcontrol.nodes.enrolment import enrol
+from groundcontrol.vault import recovery_text
+from groundcontrol.web.request import Call
+from groundcontrol.web.routes import Route
+
+
+def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = lambda: None) -> tuple[Route, ...]:
+    """The rows that `build_app` adds to its table.
+
+    Args: stop_adopting: tells the agents' door that nodes which the store does not know stay outside from now on.
+    """
+
+    async def enrol_local(call: Call, body: LocalEnrolBody) -> EnrolledListView:
+        """Create nodes and hand out their keys."""
+        services = call.services
+        made = await enrol(
+            services.store.nodes, services.bus, fleet_key, call.scope, body.names, address=body.address, simulated=body.simulated
+        )
+        views = [
+            EnrolledView(
+                node_id=one.node.id,
+                name=one.node.name,
+                generation=one.node.generation,
+                fleet_id=fleet_id,
+                session_key=one.session_key.hex(),
+                launch_key=one.launch_key.hex(),
+            )
+            for one in made
+        ]
+        return EnrolledListView(nodes=views, server_url=services.config.node_url)
+
+    async def reset_user(call: Call, body: ResetUserBody) -> ResetUserView:
+        """Give a user a new password, and end all their sessions and tokens."""
+        password = one_time_password()
+        user = await call.services.auth.reset_password(call.scope, body.username, password)
+        return ResetUserView(username=user.username, password=password)
+
+    async def create_token(call: Call, body: LocalTokenBody) -> NewTokenView:
+        """Make a token of a user who is named."""
+        owner = await call.services.store.people.person(call.scope, body.username)
+        return await api_tokens_api.new_token(call, owner.user, body)
+
+    async def reset_totp(call: Call) -> AccountView:
+        """Take somebody's second factor away, whose authenticator and recovery codes are lost, and end their sessions."""
+        people = call.services.store.people
+        user = (await people.person(call.scope, call.username)).user
+        await call.services.auth.factors.stop(call.scope, user, None)
+        return account_view(await people.person(call.scope, user.username))
+
+    async def accept_clock(call: Call) -> ClockView:
+        """Go by this machine's clock although it is behind the audit log: people may log in again."""
+        return ClockView(behind_seconds=await call.services.auth.hold.accept(call.scope))
+
+    async def print_recovery(call: Call, body: RecoveryBody) -> RecoveryView:
+        """Give the recovery key out, once; that it was is noted, it is not."""
+        before = await call.services.store.recovery.print_recovery(call.scope, again=body.again)
+        if before is not None:
+            raise Conflict("the recovery key was printed before; to print it again, say so (--again)", printed_at=before)
+        return RecoveryView(recovery=recovery_text(fleet_key, fleet_id))
+
+    async def end_recovery(call: Call) -> None:
+        """Take in no more nodes that this hub does not know."""
+        await call.services.store.recovery.end_adoption(call.scope)
+        stop_adopting()
+
+    return (
+        Route("POST", "/local/recovery", "user.reset", print_recovery, RecoveryView, RecoveryBody, local=True),
+        Route("DELETE", "/local/recovery", "user.reset", end_recovery, None, status=204, local=True),
+        Route("POST", "/local/enrol", "node.enrol", enrol_local, EnrolledListView, LocalEnrolBody, status=201, local=True),
+        Route("POST", "/local/reset-user", "user.reset", reset_user, ResetUserView, ResetUserBody, local=True),
+        Route("POST", "/local/tokens", "user.reset", create_token, NewTokenView, LocalTokenBody, status=201, local=True),
+        Route("POST", "/local/clock", "user.reset", accept_clock, ClockView, local=True),
+        Route("POST", "/users/{username}/totp-reset", "user.reset", reset_totp, AccountView, local=True),
+    )

@@ -1,0 +1,60 @@
+"""What only the local socket serves."""
+
+from __future__ import annotations
+
+from groundcontrol.access.api_tokens_views import NewTokenBody
+from groundcontrol.web.answer import Answer, Body
+
+
+class LocalEnrolBody(Body):
+    """One step on the hub's own machine: makes nodes and hands out their keys."""
+
+    names: list[str]
+    simulated: bool = False
+    address: str = "127.0.0.1"
+
+
+class EnrolledView(Answer):
+    node_id: str
+    name: str
+    generation: int
+    fleet_id: str
+    session_key: str
+    """Hex."""
+    launch_key: str
+
+
+class EnrolledListView(Answer):
+    nodes: list[EnrolledView]
+    server_url: str
+
+
+class ResetUserBody(Body):
+    username: str
+
+
+class ResetUserView(Answer):
+    """The new password, shown once."""
+
+    username: str
+    password: str
+
+
+class LocalTokenBody(NewTokenBody):
+    username: str = "admin"
+
+
+class ClockView(Answer):
+    behind_seconds: float
+    """How far the clock was behind the audit log; 0: there was nothing to accept."""
+
+
+class RecoveryBody(Body):
+    again: bool = False
+    """Although it was printed before."""
+
+
+class RecoveryView(Answer):
+    """The recovery key, shown once."""
+
+    recovery: str

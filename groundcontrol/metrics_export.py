@@ -1,0 +1,99 @@
+"""The hub's own figures, for `/metrics`: what each part has counted, asked anew each time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from groundcontrol.access.service import AuthService
+from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.ingest import Ingest
+from groundcontrol.agents.registry import Registry
+from groundcontrol.jobs.dispatch import Dispatch
+from groundcontrol.jobs.receive import Receiver
+from groundcontrol.lifecycle import LoopLag
+from groundcontrol.samples.compactor import Compactor
+from groundcontrol.web.connections import HubRunner
+from groundcontrol.web.health import Figure
+from groundcontrol.web.live.hub import Live
+
+
+class Written(Protocol):
+    """What a database has counted (`adapters.sqlite.engine.writer.WriterStats`)."""
+
+    @property
+    def commits(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def worst_commit_s(self) -> float: ...
+
+
+class Counting(NamedTuple):
+    """The parts that count."""
+
+    registry: Registry
+    ingest: Ingest
+    dispatch: Dispatch
+    jobs: Receiver
+    door: AgentDoor
+    auth: AuthService
+    compactor: Compactor
+    lag: LoopLag
+    live: Live
+    runner: HubRunner
+    databases: Callable[[], Mapping[str, Written]]
+    """By file name, that of the control database first."""
+    bus_dropped: Callable[[], int]
+    in_trouble: Callable[[], bool]
+    """Whether the database takes nothing."""
+
+
+def figures(parts: Counting) -> Iterator[Figure]:
+    """All of them, as they are now."""
+    agents, door, ingest, compactor = parts.registry.agents(), parts.door, parts.ingest, parts.compactor
+    yield _gauge("agents_online", "Nodes with a live session.", len(agents))
+    yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
+    refused = {f'reason="{reason}"': float(count) for reason, count in door.refused.items()}
+    yield Figure("agents_refused_total", "counter", "Openings that ended without a session.", refused)
+    yield _counter("rows_total", "Live rows that arrived.", parts.registry.rows)
+    yield _counter("packs_stored_total", "Packs that were committed.", ingest.packs)
+    yield _counter("pack_batches_total", "Transactions that they took.", ingest.batches)
+    yield _counter("packs_dropped_total", "Packs of sessions that ended before the commit.", ingest.dropped)
+    yield _counter("packs_compacted_total", "Packs that were moved into chunks.", compactor.packs)
+    yield _counter("chunk_merges_total", "Times that parts of a span became one.", compactor.merges)
+    yield _gauge("compaction_backlog", "Hours of nodes that are over and in no chunk yet.", compactor.backlog)
+    yield _gauge("packs_set_aside", "Packs that cannot be read and stay in no chunk.", compactor.aside)
+    yield _counter("job_output_bytes_total", "Output of jobs that was committed.", parts.jobs.output_bytes)
+    yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.dispatch.ended)
+    yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
+    yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
+    yield _counter("pages_cut_total", "Live pages that were cut since they did not take what was sent to them.", parts.live.cut)
+    yield _counter(
+        "connections_cut_total", "Connections that were ended since they did not take what waited for them.", parts.runner.unread_cut
+    )
+    yield _gauge("events_waiting", "Events of nodes that wait for the database to take them.", parts.registry.events.waiting)
+    yield from _writers(parts.databases())
+    yield _counter("password_hashes_total", "Passwords that were hashed or checked.", parts.auth.passwords.hashed)
+    yield _gauge("loop_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+    yield _gauge("loop_lag_seconds_max", "The longest that the event loop was late within a minute.", parts.lag.worst_s)
+    yield _gauge("database_in_trouble", "1 while the database takes nothing.", parts.in_trouble())
+
+
+def _writers(databases: Mapping[str, Written]) -> Iterator[Figure]:
+    stats = {f'database="{name}"': found for name, found in zip(("control", "samples"), databases.values(), strict=True)}
+    refused = {label: float(found.refused) for label, found in stats.items()}
+    yield Figure("commands_refused_total", "counter", "Commands that found too many waiting for their database.", refused)
+    commits = {label: float(found.commits) for label, found in stats.items()}
+    yield Figure("commits_total", "counter", "Transactions of each database that were kept.", commits)
+    worst = {label: found.worst_commit_s for label, found in stats.items()}
+    yield Figure("commit_seconds_max", "gauge", "The longest transaction of each database since the start.", worst)
+
+
+def _gauge(name: str, text: str, value: float) -> Figure:
+    return Figure(name, "gauge", text, {"": float(value)})
+
+
+def _counter(name: str, text: str, value: float) -> Figure:
+    return Figure(name, "counter", text, {"": float(value)})

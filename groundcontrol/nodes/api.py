@@ -1,0 +1,159 @@
+"""`/api/v1/nodes`: the fleet and its members."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+from groundcontrol.access.users import EVERYBODY
+from groundcontrol.core.bus import Changed, Revoked
+from groundcontrol.core.errors import BadRequest, Forbidden
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.permissions import check_granting_tags
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.text import is_visible
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.views import (
+    NodePatch,
+    NodesView,
+    NodeView,
+    Sample,
+    chosen_series,
+    node_view,
+    sample_views,
+    summary_json,
+    summary_msgpack,
+)
+from groundcontrol.web.request import Call
+from groundcontrol.web.services import Services
+from spider.wire.ids import is_id
+from spider.wire.metrics import METRICS, parse_series
+
+MAX_NAME_CHARS: Final = 100
+MAX_TAGS: Final = 32
+MAX_TAG_CHARS: Final = 64
+MAX_METRICS: Final = 50
+_SPLIT: Final = re.compile(r",(?![^{}]*\})")
+
+
+async def list_nodes(call: Call) -> NodesView:
+    """A page of the fleet; `latest` holds the summary, or what `?metrics=` names."""
+    limit, cursor = call.page("metrics")
+    wanted = _wanted(call.request.query.get("metrics"))
+    services = call.services
+    page = await services.store.nodes.nodes(call.scope, limit, cursor)
+    kept = await kept_credentials(services)
+    return NodesView(
+        nodes=[
+            in_a_list(services, node, kept)
+            if wanted is None
+            else as_it_is(services, node, chosen_series(services.registry.latest(node.id), wanted), credentials_kept=node.id in kept)
+            for node in page.items
+        ],
+        next=page.next,
+    )
+
+
+async def get_node(call: Call) -> NodeView:
+    """One node with all of its newest values."""
+    call.query()
+    return await full_view(call.services, call.scope, call.node_id)
+
+
+async def edit_node(call: Call, body: NodePatch) -> NodeView:
+    """Change its name, its tags or both."""
+    services = call.services
+    before = await services.store.nodes.node(call.scope, call.node_id)
+    call.authorize("node.edit", before)
+    if body.name is None and body.tags is None:
+        raise BadRequest("nothing to change: give name, tags or both")
+    if body.tags is not None and call.scope.grants:
+        raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
+    tags = None if body.tags is None else checked_tags(body.tags)
+    granting = frozenset[str]() if tags is None else await services.store.nodes.granting(call.scope, {*before.tags} ^ {*tags})
+    if granting:  # a change of what people see is one of rights, and wants what that wants
+        check_granting_tags(call.scope, granting)
+        services.auth.require_step_up(call.caller)
+    node = await services.store.nodes.edit_node(
+        call.scope,
+        call.node_id,
+        name=checked_name(body.name) if body.name is not None else None,
+        tags=tags,
+    )
+    services.bus.publish(Changed("node", node.id, node.version))
+    if node.tags != before.tags:
+        services.bus.publish(Revoked("", EVERYBODY))
+    return await full_view(services, call.scope, node.id)
+
+
+async def full_view(services: Services, scope: Scope, node_id: NodeId) -> NodeView:
+    """A node as `GET nodes/{id}` and the topic `node:<id>` show it."""
+    node = await services.store.nodes.node(scope, node_id)
+    kept = bool(await services.store.secrets.credentials(node.id))
+    return as_it_is(services, node, sample_views(services.registry.latest(node.id)), credentials_kept=kept)
+
+
+def in_a_list(services: Services, node: Node, kept: Collection[str], *, packed: bool = False) -> NodeView:
+    """A node with its summary, to be sent as JSON or `packed`; `kept` are those for which credentials are kept."""
+    shown = services.registry.summary(node.id, written=not packed)
+    return as_it_is(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in kept)
+
+
+def as_it_is(services: Services, node: Node, latest: dict[str, Sample], *, credentials_kept: bool) -> NodeView:
+    """A node as it is at this moment: whether it is online and when it was last heard of is the registry's to say."""
+    here = services.registry
+    return node_view(
+        node,
+        latest,
+        shipped=services.updates.version,
+        online=here.online(node.id),
+        reconnecting=here.reconnecting(node.id),
+        last_seen_at=here.last_seen(node),
+        credentials_kept=credentials_kept,
+        skew_s=here.skew(node.id),
+    )
+
+
+async def kept_credentials(services: Services) -> frozenset[str]:
+    """The nodes for which credentials are kept."""
+    return frozenset(record.id for record in await services.store.secrets.secrets() if record.table == "credential")
+
+
+def checked_name(name: str) -> str:
+    """A node's name as it is kept.
+
+    Raises: BadRequest.
+    """
+    text = " ".join(name.split())
+    if not 1 <= len(text) <= MAX_NAME_CHARS or not is_visible(text):
+        raise BadRequest(f"a node's name has 1 to {MAX_NAME_CHARS} visible characters")
+    if is_id(text):
+        raise BadRequest("a node's name must not be an id: who names that id means another node")
+    return text
+
+
+def checked_tags(tags: list[str]) -> tuple[str, ...]:
+    """Tags as they are kept: each once, in the order given.
+
+    Raises: BadRequest.
+    """
+    trimmed = tuple(dict.fromkeys(tag.strip() for tag in tags))
+    if len(trimmed) > MAX_TAGS or not all(1 <= len(tag) <= MAX_TAG_CHARS and is_visible(tag) for tag in trimmed):
+        raise BadRequest(f"at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} visible characters")
+    return trimmed
+
+
+def _wanted(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    names = [name for name in _SPLIT.split(text) if name]
+    if not names or len(names) > MAX_METRICS:
+        raise BadRequest(f"the parameter metrics names 1 to {MAX_METRICS} series, separated by commas")
+    for name in names:
+        if name not in METRICS:
+            try:
+                parse_series(name)
+            except ValueError as exc:
+                raise BadRequest(f"the parameter metrics: {exc}") from exc
+    return names

@@ -1,0 +1,63 @@
+"""New nodes: an id that was never used, a row, and the two keys that follow from the fleet key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.core.bus import Bus, Changed
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.text import clean
+from groundcontrol.nodes.model import NewNode, Node, adopted_name
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.stores import Store
+from spider.wire.ids import new_random_id
+from spider.wire.proof import node_keys
+
+MAX_NAMES: Final = 5000
+MAX_NAME_CHARS: Final = 100
+
+
+class Enrolled(NamedTuple):
+    """A node and its keys; they go to the node and are kept nowhere."""
+
+    node: Node
+    session_key: bytes
+    launch_key: bytes
+
+
+async def enrol(
+    nodes: NodeStore, bus: Bus, fleet_key: bytes, scope: Scope, names: Sequence[str], *, address: str, simulated: bool
+) -> list[Enrolled]:
+    """Create a node for each name, or none at all.
+
+    Raises: BadRequest: no names, too many, one that is no name, or one twice; Conflict: one is taken.
+    """
+    if not 0 < len(names) <= MAX_NAMES:
+        raise BadRequest(f"give 1 to {MAX_NAMES} names", field="names")
+    for name in names:
+        if not name or clean(name, MAX_NAME_CHARS) != name:
+            raise BadRequest(f"a name has 1 to {MAX_NAME_CHARS} printable characters", field="names")
+    if len(set(names)) != len(names):
+        raise BadRequest("a name stands twice in the list", field="names")
+    if clean(address) != address or not address:
+        raise BadRequest("the address is not one", field="address")
+    wanted = [NewNode(NodeId(new_random_id()), name, address, simulated=simulated) for name in names]
+    made = []
+    for node in await nodes.create_nodes(scope, wanted):
+        keys = node_keys(fleet_key, node.id, node.generation)
+        made.append(Enrolled(node, keys.session, keys.launch))
+        bus.publish(Changed("node", node.id, node.version))
+    return made
+
+
+async def adopt(store: Store, bus: Bus, node: NodeId, address: str) -> Node:
+    """Take in a node that has proven that it is of this fleet; it gets its host's name once it says that.
+
+    Raises: Conflict: it was removed from this hub. StoreError.
+    """
+    made = await store.nodes.create_node(SYSTEM, NewNode(node, adopted_name(node), address))
+    bus.publish(Changed("node", made.id, made.version))
+    return made

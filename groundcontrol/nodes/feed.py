@@ -1,0 +1,210 @@
+"""The live topics of the fleet and of one node."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Sequence
+from typing import Final, cast
+
+from groundcontrol.core.bus import BusEvent, Changed, NodeLive, NodesFresh, NodeTable, SessionMoved, Topic
+from groundcontrol.core.errors import HubError, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.nodes.api import full_view, in_a_list, kept_credentials
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.summary import Brief, Shown
+from groundcontrol.nodes.tables_views import table_view
+from groundcontrol.nodes.views import FleetChange, FleetData, NodeChange, NodeView, Sample
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.topics import PAGE, Feed, log
+from groundcontrol.web.services import Services
+from spider.logs import event
+
+KEPT_FLEET_BYTES: Final = 1 << 20
+"""The same of `fleet`: about a snapshot of a thousand nodes, which is sent where more was missed."""
+
+
+NEWEST: Final = ("cpu.total", "load.1")
+"""Told of each second whatever their values: by the first that there is, a page knows that a node is there."""
+
+
+class NodeFeed(Feed):
+    """`node:<id>`: every row as it arrives."""
+
+    def __init__(self, services: Services, org: int, node: NodeId, *, limits: LiveLimits) -> None:
+        super().__init__(services, org, f"node:{node}", limits=limits)
+        self._node = node
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (
+            Topic("node_live", self._node),
+            Topic("node_table", self._node),
+            Topic("changed", f"node:{self._node}"),
+            Topic("session", self._node),
+        )
+
+    def watched(self) -> tuple[NodeId, ...]:
+        return (self._node,)
+
+    def watched_closely(self) -> tuple[NodeId, ...]:
+        return (self._node,)
+
+    async def snapshot(self) -> NodeView:
+        return await full_view(self.services, self.scope, self._node)
+
+    async def take(self, told: BusEvent, /) -> None:
+        if isinstance(told, NodeLive):
+            self.emit(NodeChange(latest={name: Sample(value, told.taken_at) for name, value in told.values.items()}))
+        elif isinstance(told, NodeTable):
+            self.emit(NodeChange(latest={}, table=table_view(told.table)))
+        else:
+            self.emit(NodeChange(latest={}, node=await self.snapshot()))
+
+
+class FleetFeed(Feed):
+    """`fleet`: new values of all nodes as the registry tells of them, those that are the same left out; what else changed of them at most once a
+    second.
+    """
+
+    policy = "latest"
+    limit = 20_000
+    kept_bytes = KEPT_FLEET_BYTES
+
+    def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+        super().__init__(services, org, "fleet", grants, limits=limits)
+        self._known: set[NodeId] = set()
+        self._making = 0
+        """Snapshots that are being made, which may take several pages."""
+        self._gone: set[NodeId] = set()
+        """Nodes that were looked for meanwhile and not found: a page that was read before may hold them still."""
+        self._told: dict[NodeId, Sequence[Brief]] = {}
+        """What was told last of each; forgotten with a snapshot or a whole row, which hold other values."""
+        self._values: set[NodeId] = set()
+        self._facts: set[NodeId] = set()
+        self._new_values = asyncio.Event()
+        self._new_facts = asyncio.Event()
+
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic("nodes_fresh"), Topic("changed"), Topic("session"))
+
+    def watched(self) -> tuple[NodeId, ...]:
+        return tuple(self._known)
+
+    async def snapshot(self) -> FleetData:
+        self._making += 1
+        try:
+            nodes = [node for node in await self._all() if node.id not in self._gone]
+        finally:
+            self._making -= 1
+            if not self._making:
+                self._gone.clear()
+        self._known.update(NodeId(node.id) for node in nodes)
+        self._told.clear()
+        return FleetData(nodes=nodes)
+
+    async def _all(self) -> list[NodeView]:
+        services = self.services
+        kept = await kept_credentials(services)
+        nodes: list[NodeView] = []
+        cursor: str | None = None
+        while True:
+            page = await services.store.nodes.nodes(self.scope, PAGE, cursor)
+            nodes += [in_a_list(services, node, kept, packed=True) for node in page.items]
+            cursor = page.next
+            if cursor is None:
+                return nodes
+
+    async def take(self, told: BusEvent, /) -> None:
+        match told:
+            case NodesFresh(nodes=nodes):
+                self._values.update(nodes)
+                self._new_values.set()
+                return
+            case SessionMoved(node=node):
+                self._facts.add(node)
+            case Changed(kind="node", id=id_):
+                self._facts.add(NodeId(id_))
+            case _:
+                return
+        self._new_facts.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(super().run(), name="live fleet events")
+            group.create_task(self._tell_values(), name="live fleet values")
+            group.create_task(self._tell_facts(), name="live fleet changes")
+
+    async def _tell_values(self) -> None:
+        while True:
+            await self._new_values.wait()
+            self._new_values.clear()
+            fresh, self._values = self._values & self._known, set()
+            if fresh:
+                self.emit(FleetChange(nodes=[], latest={node: self._news_of(node) for node in sorted(fresh)}, removed=[]))
+
+    def _news_of(self, node: NodeId) -> dict[str, Sample]:
+        """What a list shows of a node, without what is as it was: sizes, and most of an idle server. Its newest second is always in it."""
+        briefs = [*self.services.registry.summary(node)]
+        before, self._told[node] = self._told.get(node, ()), briefs
+        news: dict[str, Shown] = {}
+        for brief, old in itertools.zip_longest(briefs, before[: len(briefs)]):
+            if old is None:
+                news |= brief.shown
+            elif brief is not old:
+                was = old.shown
+                news |= {
+                    name: one for name, one in brief.shown.items() if name in NEWEST or name not in was or was[name].value != one.value
+                }
+        return cast("dict[str, Sample]", news)
+
+    async def _tell_facts(self) -> None:
+        while True:
+            await self._new_facts.wait()
+            self._new_facts.clear()
+            facts, self._facts = self._facts, set()
+            try:
+                change = await self._change(facts)
+            except HubError as exc:
+                event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
+                self._facts |= facts
+                self._new_facts.set()
+            else:
+                if change.nodes or change.removed:
+                    self.emit(change)
+            await self.services.clock.sleep(self.limits.facts_every_s)
+
+    async def _change(self, facts: set[NodeId]) -> FleetChange:
+        services = self.services
+        change = FleetChange(nodes=[], latest={}, removed=[])
+        gone: set[NodeId] = set()
+        kept = await kept_credentials(services)
+        for node_id in sorted(facts):
+            self._told.pop(node_id, None)
+            try:
+                node = await services.store.nodes.node(self.scope, node_id)
+            except NotFound:
+                gone.add(node_id)
+                continue
+            change.nodes.append(in_a_list(services, node, kept, packed=True))
+        # Only now, and in one go: where one of them could not be read nothing is told, and all of it is looked for again.
+        change.removed += sorted(gone & self._known)
+        self._known -= gone
+        self._known |= facts - gone
+        self._gone -= facts
+        if self._making:
+            self._gone |= gone
+        return change
+
+
+def fleet_feed(services: Services, scope: Scope, _key: str, limits: LiveLimits) -> Feed:
+    return FleetFeed(services, scope.org, scope.grants, limits=limits)
+
+
+def node_feed(services: Services, scope: Scope, key: str, limits: LiveLimits) -> Feed:
+    return NodeFeed(services, scope.org, NodeId(key), limits=limits)
+
+
+async def find_node(services: Services, scope: Scope, key: str) -> Node:
+    return await services.store.nodes.node(scope, NodeId(key))

@@ -1,0 +1,16 @@
+"""`/api/v1/nodes/{id}/logs`: lines of a node's system log, where its owner asked for them."""
+
+from __future__ import annotations
+
+from groundcontrol.nodes.node_log_views import LogLineView, LogsView
+from groundcontrol.web.request import Call
+
+
+async def list_logs(call: Call) -> LogsView:
+    """A page of lines, the newest first."""
+    limit, cursor = call.page()
+    store = call.services.store
+    node = await store.nodes.node(call.scope, call.node_id)
+    page = await store.journal.lines(node.no, limit, cursor)
+    lines = [LogLineView(line.at_ms / 1000, line.priority, line.source, line.text, line.left_out) for line in page.items]
+    return LogsView(lines=lines, next=page.next)

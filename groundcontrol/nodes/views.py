@@ -1,0 +1,190 @@
+"""Nodes, metrics and history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, cast
+
+import msgspec
+
+from groundcontrol.nodes.model import Node, NodeIdentity, agent_state, units_state
+from groundcontrol.nodes.summary import Brief, pack_summary, write_summary
+from groundcontrol.nodes.tables_views import TableView
+from groundcontrol.web.answer import Answer, Body
+
+
+class IdentityView(Answer):
+    hostname: str
+    machine_id: str
+    os_id: str
+    os_name: str
+    os_version: str
+    kernel: str
+    architecture: str
+    virtualization: str
+    cpu_model: str
+    cpu_cores: int
+    memory_bytes: int
+    package_manager: str
+    timezone: str
+    booted_at: float
+    addresses: list[str]
+
+
+class PolicyView(Answer):
+    mode: str
+    verbs: list[str]
+
+
+class UpdatesView(Answer):
+    total: int | None
+    security: int | None
+    checked_at: float | None
+
+
+class Sample(Answer, gc=False):
+    """`value` null: could not be measured."""
+
+    value: float | None
+    at: float
+
+
+class NodeView(Answer):
+    id: str
+    name: str
+    address: str
+    state: Literal["pending", "online", "offline"]
+    reconnecting: bool
+    """Not connected, but it was when the hub last ended, and the hub was started less than two minutes ago: whether it is offline is not known yet."""
+    tags: list[str]
+    identity: IdentityView
+    latest: dict[str, Sample]
+    """By series name; in lists only a summary."""
+    agent_version: str
+    last_seen_at: float | None
+    policy: PolicyView | None
+    updates: UpdatesView
+    reboot_required: Literal["yes", "no", "unknown"]
+    created_at: float
+    credentials_kept: bool
+    simulated: bool
+    waiting: bool
+    """For somebody's approval: it came with an organisation secret."""
+    units: Literal["current", "older", "unknown"]
+    """Its unit files, which updates of Spider leave alone: older than this release's, so that the node wants to be deployed again."""
+    agent: Literal["current", "outdated", "unknown"]
+    """Its Spider, compared with the one that the hub ships: outdated = another version, which `stardust update` replaces."""
+    clock_skew_seconds: float | None
+    """By how many whole seconds its clock is ahead of the hub's, as it measured within the last minute; null: not known, or it is not connected."""
+    keys_generation: int
+    """Which generation of its keys it has proven last; `rekey` gives it the next one."""
+
+
+class NodesView(Answer):
+    nodes: list[NodeView]
+    next: str | None
+
+
+class NodePatch(Body):
+    name: str | None = None
+    tags: list[str] | None = None
+
+
+class FleetData(Answer):
+    nodes: list[NodeView]
+    """With the summary in `latest`; a series asked for by name is in `node:<id>`."""
+
+
+class FleetChange(Answer):
+    """What changed since the last: whole rows of nodes whose facts changed, else only new values."""
+
+    nodes: list[NodeView]
+    latest: dict[str, dict[str, Sample]]
+    """node id -> series -> sample; a series that has the value it had is left out, except `cpu.total` and `load.1`."""
+    removed: list[str]
+
+
+class NodeChange(Answer):
+    """New values (`latest`), a node whose facts changed (`node`), or a table that was read anew."""
+
+    latest: dict[str, Sample]
+    node: NodeView | None = None
+    table: TableView | None = None
+
+
+Latest = Mapping[str, tuple[float | None, float]]
+"""Series -> (value, taken at)."""
+
+
+def sample_views(latest: Latest) -> dict[str, Sample]:
+    """Values as they are sent."""
+    return {name: Sample(value=value, at=at) for name, (value, at) in latest.items()}
+
+
+def summary_msgpack(briefs: Iterable[Brief]) -> dict[str, Sample]:
+    """What a list shows of a node (`nodes.summary`), for an answer that is sent as MessagePack: the bytes that were made when it came."""
+    return cast("dict[str, Sample]", msgspec.Raw(pack_summary(briefs)))
+
+
+def summary_json(briefs: Iterable[Brief]) -> dict[str, Sample]:
+    """The same for an answer that is sent as JSON."""
+    return cast("dict[str, Sample]", msgspec.Raw(write_summary(briefs)))
+
+
+def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, Sample]:
+    """The series asked for; a metric's bare name stands for all of its labels."""
+    found: dict[str, tuple[float | None, float]] = {}
+    for name in wanted:
+        if name in latest:
+            found[name] = latest[name]
+        else:
+            found.update({series: value for series, value in latest.items() if series.startswith(name + "{")})
+    return sample_views(found)
+
+
+def node_view(
+    node: Node,
+    latest: dict[str, Sample],
+    *,
+    shipped: str,
+    online: bool,
+    reconnecting: bool,
+    last_seen_at: float | None,
+    credentials_kept: bool,
+    skew_s: float | None,
+) -> NodeView:
+    identity = node.identity
+    policy = node.policy
+    return NodeView(
+        id=node.id,
+        name=node.name,
+        address=node.address,
+        state="online" if online else "pending" if node.pending else "offline",
+        reconnecting=reconnecting,
+        tags=list(node.tags),
+        identity=_identity(identity),
+        latest=latest,
+        agent_version=node.agent_version,
+        last_seen_at=last_seen_at,
+        policy=PolicyView(mode=policy.mode, verbs=list(policy.verbs)) if policy is not None else None,
+        updates=UpdatesView(**node.updates._asdict()),
+        reboot_required=_reboot(node.reboot_required),
+        created_at=node.created_at,
+        credentials_kept=credentials_kept,
+        simulated=node.simulated,
+        waiting=node.waiting,
+        units=units_state(identity.units),
+        agent=agent_state(node.agent_version, shipped),
+        clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # to the second: lists tell of what has changed
+        keys_generation=node.generation,
+    )
+
+
+def _identity(identity: NodeIdentity) -> IdentityView:
+    facts = {**identity._asdict(), "addresses": list(identity.addresses)}
+    del facts["units"]
+    return IdentityView(**facts)
+
+
+def _reboot(text: str) -> Literal["yes", "no", "unknown"]:
+    return cast("Literal['yes', 'no']", text) if text in ("yes", "no") else "unknown"

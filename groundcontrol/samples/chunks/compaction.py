@@ -1,0 +1,139 @@
+"""From rows to chunks of all tiers, and from several parts of a span to one. Pure.
+
+Every row goes once into each tier, so whatever lies in chunks adds up, however many parts it came in and in whatever order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from groundcontrol.samples.chunks import rollup, row_table
+from groundcontrol.samples.chunks.counter_rates import Point, is_counter, rates
+from groundcontrol.samples.chunks.rollup import StatChunk, StatTable
+from groundcontrol.samples.chunks.row_table import RowChunk, RowTable, Values
+from groundcontrol.samples.model import LayoutRow, StoredRow
+from groundcontrol.samples.tiers import HOURS, MINUTES, SECONDS, Tier
+
+
+class Made(NamedTuple):
+    """A chunk of one family."""
+
+    tier: Tier
+    span: int
+    family: str
+    samples: int
+    body: bytes
+
+
+def needs_neighbours(layouts: Iterable[LayoutRow]) -> set[str]:
+    """The families with counters: their chunks round about must be known before new rows are summed up."""
+    return {layout.family for layout in layouts if any(map(is_counter, layout.series))}
+
+
+def make_chunks(groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]], known: Mapping[str, Sequence[RowChunk]]) -> list[Made]:
+    """Chunks of all tiers from rows that are in none yet.
+
+    Args: known: by family, the chunks of seconds that lie round about and hold the counters' neighbours.
+    """
+    by_family: dict[str, list[RowTable]] = {}
+    for layout, found in groups:
+        if found:
+            by_family.setdefault(layout.family, []).append(row_table.table_of(layout, found))
+    made = []
+    for family, tables in by_family.items():
+        table = row_table.join(tables)
+        made += [
+            Made(SECONDS, span, family, part.samples, row_table.encode_rows(part, quick=True))
+            for span, part in _spans_of_rows(table, SECONDS.span_s * 1000)
+        ]
+        minutes = roll(table, known.get(family, ()))
+        for tier, figures in ((MINUTES, minutes), (HOURS, rollup.coarser(minutes, HOURS.step_s // MINUTES.step_s))):
+            made += [
+                Made(tier, span, family, part.samples, rollup.encode_stats(part))
+                for span, part in _spans_of_stats(figures, tier.span_s // tier.step_s)
+            ]
+    return made
+
+
+def size(tier: Tier, body: bytes) -> int:
+    """How many values or figures a chunk comes to when it is read.
+
+    Raises: ValueError: it is damaged.
+    """
+    if tier is SECONDS:
+        rows_of = RowChunk(body)
+        return len(rows_of.times) * len(rows_of.names)
+    figures = StatChunk(body)
+    return 4 * len(figures.places) * len(figures.names)
+
+
+def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
+    """One chunk of what lay in several.
+
+    Returns: how many values or figures are in it, and the chunk.
+    Raises:  ValueError: one of them is damaged.
+    """
+    if tier is SECONDS:
+        table = row_table.joined([RowChunk(body) for body in bodies])
+        return table.samples, row_table.encode_rows(table)
+    figures = rollup.join([StatChunk(body).table() for body in bodies])
+    return figures.samples, rollup.encode_stats(figures)
+
+
+def roll(table: RowTable, known: Sequence[RowChunk]) -> StatTable:
+    """Figures by the minute of rows that are in no chunk yet; counters as rates."""
+    gauges = {name: column for name, column in table.columns.items() if not is_counter(name)}
+    found = [rollup.roll(table.rhythm_s, table.times, gauges, MINUTES.step_ms)]
+    grown: dict[tuple[int, ...], dict[str, Values]] = {}
+    for name in table.columns.keys() - gauges.keys():
+        pairs = rates([*_points(table.times, table.columns[name], fresh=True), *_neighbours(known, name)], table.rhythm_s)
+        grown.setdefault(tuple(time for time, _ in pairs), {})[name] = [rate for _, rate in pairs]
+    found += [rollup.roll(table.rhythm_s, times, columns, MINUTES.step_ms) for times, columns in grown.items() if times]
+    return rollup.join(found)
+
+
+def _points(times: Sequence[int], column: Values, *, fresh: bool) -> list[Point]:
+    return [Point(time, value, fresh) for time, value in zip(times, column, strict=True) if value is not None]
+
+
+def _neighbours(known: Sequence[RowChunk], name: str) -> list[Point]:
+    return [
+        point
+        for chunk in known
+        if name in chunk.names
+        for point in _points(chunk.times, chunk.column(chunk.names.index(name)), fresh=False)
+    ]
+
+
+def _spans_of_rows(table: RowTable, span_ms: int) -> list[tuple[int, RowTable]]:
+    found = row_table.runs(table.times, span_ms)
+    if len(found) == 1:
+        return [(found[0][0], table)]
+    return [(span, part_of(table, start, end)) for span, start, end in found]
+
+
+def part_of(table: RowTable, start: int, end: int) -> RowTable:
+    """Some of the rows; a series that has nothing in them is left out."""
+    states = {name: state[start:end] for name, state in table.states.items()}
+    return RowTable(
+        table.rhythm_s,
+        table.times[start:end],
+        {name: column[start:end] for name, column in table.columns.items() if name not in states or any(states[name])},
+        {name: state for name, state in states.items() if any(state) and state.count(row_table.VALUE) < len(state)},
+    )
+
+
+def _spans_of_stats(table: StatTable, places: int) -> list[tuple[int, StatTable]]:
+    if not table.places:
+        return []
+    first, last = table.places[0] // places, table.places[-1] // places
+    if first == last:
+        return [(first, table)]
+    found = []
+    for span in sorted({place // places for place in table.places}):
+        low, high = bisect_left(table.places, span * places), bisect_left(table.places, (span + 1) * places)
+        lines = {name: rollup.Line(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
+        found.append((span, StatTable(table.rhythm_s, table.places[low:high], lines)))
+    return found

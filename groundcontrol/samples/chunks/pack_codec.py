@@ -1,0 +1,57 @@
+"""The rows inside a pack, as `spider.wire.frames.Pack` has them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+import msgspec
+
+from groundcontrol.samples.backfill import LatePack
+from groundcontrol.samples.model import StoredPack, StoredRow
+from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, MAX_FRAME_BYTES
+
+P = TypeVar("P", StoredPack, LatePack)
+
+_decode_pack: Final = msgspec.msgpack.Decoder(list[bytes]).decode
+_decode_row: Final = msgspec.msgpack.Decoder(StoredRow).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def unpack(coding: int, body: bytes) -> list[StoredRow]:
+    """Read the rows of a pack.
+
+    Raises: ValueError: the body is not what its coding says, or inflates to more than `MAX_FRAME_BYTES`.
+    """
+    if coding == CODING_ZLIB:
+        inflater = zlib.decompressobj()
+        try:
+            body = inflater.decompress(body, MAX_FRAME_BYTES)
+        except zlib.error as exc:
+            raise ValueError("the pack does not inflate") from exc
+        if not inflater.eof:
+            raise ValueError("the pack is cut off or too large")
+    elif coding != CODING_PLAIN:
+        raise ValueError(f"unknown coding {coding}")
+    try:
+        return [_decode_row(row) for row in _decode_pack(body)]
+    except msgspec.MsgspecError as exc:
+        raise ValueError("the pack does not hold rows") from exc
+
+
+def split(pack: P, span_ms: int) -> Iterator[P]:
+    """The same rows in packs of which none reaches over the end of a span; only the few that do are unpacked.
+
+    Raises: ValueError: as `unpack` says.
+    """
+    if pack.first_ms // span_ms == pack.last_ms // span_ms:
+        yield pack
+        return
+    spans: dict[int, list[StoredRow]] = {}
+    for row in unpack(pack.coding, pack.body):
+        spans.setdefault(row.taken_at_ms // span_ms, []).append(row)
+    for rows in spans.values():
+        times = [row.taken_at_ms for row in rows]
+        body = zlib.compress(_encode([_encode(row) for row in rows]), 6)
+        yield pack._replace(first_ms=min(times), last_ms=max(times), coding=CODING_ZLIB, body=body)

@@ -1,0 +1,198 @@
+"""What is left of rows in the tiers of minutes and hours: count, least, greatest and sum of each series and step.
+
+Every figure is an integer and adds up: two tables of the same step may be joined in any order, and nothing is rounded, so an average
+over any number of steps is weighted by what was really measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import add, itemgetter, le, mul
+from typing import Final, NamedTuple, cast
+
+from groundcontrol.samples.chunks import chunk_codec
+from groundcontrol.samples.chunks.chunk_codec import Chunk, Part
+from groundcontrol.samples.chunks.row_table import Values, runs
+
+_PER_SERIES: Final = 4
+_SAME: Final = Part([9, 0, 1, 0], b"")
+"""Counts of a series that are those of the rows: no value is missing."""
+
+
+class Line(NamedTuple):
+    """One series, a figure for each place of its table. Where `counts` is 0 the others say nothing."""
+
+    counts: Sequence[int]
+    least: Sequence[int]
+    greatest: Sequence[int]
+    sums: Sequence[int]
+
+
+class StatTable(NamedTuple):
+    """Steps in which something was measured, ascending; `lines` by series."""
+
+    rhythm_s: int
+    places: Sequence[int]
+    """Numbers of the steps since 1970."""
+    lines: dict[str, Line]
+
+    @property
+    def samples(self) -> int:
+        """How many figures of series it holds."""
+        return sum(len(line.counts) - line.counts.count(0) for line in self.lines.values())
+
+
+def roll(rhythm_s: int, times: Sequence[int], columns: Mapping[str, Values], step_ms: int) -> StatTable:
+    """Sum up rows, whose times ascend, by steps."""
+    found = runs(times, step_ms)
+    return StatTable(rhythm_s, [place for place, _, _ in found], {name: line_of(column, found) for name, column in columns.items()})
+
+
+def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> Line:
+    """The figures of one column."""
+    if column and column[0] is not None and column.count(column[0]) == len(column):
+        same = column[0]
+        lengths = [end - start for _, start, end in found]
+        return Line(lengths, [same] * len(found), [same] * len(found), [same * length for length in lengths])
+    counts: list[int] = []
+    least: list[int] = []
+    greatest: list[int] = []
+    sums: list[int] = []
+    full = None not in column
+    for _, start, end in found:
+        part = column[start:end]
+        if not full:
+            part = [value for value in part if value is not None]
+        values = cast("Sequence[int]", part)
+        counts.append(len(values))
+        least.append(min(values, default=0))
+        greatest.append(max(values, default=0))
+        sums.append(sum(values))
+    return Line(counts, least, greatest, sums)
+
+
+def coarser(table: StatTable, times: int) -> StatTable:
+    """The same by steps that are `times` as long."""
+    return _folded(table._replace(places=[place // times for place in table.places]))
+
+
+def join(tables: Sequence[StatTable]) -> StatTable:
+    """One table of everything: figures of the same step and series are added up."""
+    if len(tables) == 1:
+        return tables[0]
+    places = [place for table in tables for place in table.places]
+    lines = {}
+    for name in dict.fromkeys(name for table in tables for name in table.lines):
+        whole: tuple[list[int], ...] = ([], [], [], [])
+        for table in tables:
+            line = table.lines.get(name)
+            for figures, more in zip(whole, [[0] * len(table.places)] * 4 if line is None else line, strict=True):
+                figures.extend(more)
+        lines[name] = Line(*whole)
+    if not all(map(le, places, places[1:])):
+        pick = itemgetter(*sorted(range(len(places)), key=places.__getitem__))
+        places = list(pick(places))
+        lines = {name: Line(*map(pick, line)) for name, line in lines.items()}
+    return _folded(StatTable(min(table.rhythm_s for table in tables), places, lines))
+
+
+def steps(places: Sequence[int], width: int) -> list[tuple[int, int, int]]:
+    """As `runs`, of places that ascend and are each there once: where none is missing, it is known where each step ends."""
+    count = len(places)
+    if not count or places[-1] - places[0] != count - 1:
+        return runs(places, width)
+    first = places[0]
+    return [((first + at) // width, max(0, at), min(count, at + width)) for at in range(-(first % width), count, width)]
+
+
+def _folded(table: StatTable) -> StatTable:
+    """Steps that follow each other and are the same become one."""
+    found = runs(table.places, 1)
+    if len(found) == len(table.places):
+        return table
+    return StatTable(
+        table.rhythm_s,
+        [place for place, _, _ in found],
+        {name: fold(line, found) for name, line in table.lines.items()},
+    )
+
+
+def fold(line: Line, found: Sequence[tuple[int, int, int]]) -> Line:
+    """Add up the figures of each run (number, from, to)."""
+    counts, least, greatest, sums = line
+    if 0 in counts:
+        there = [[at for at in range(start, end) if counts[at]] for _, start, end in found]
+        return Line(
+            [sum([counts[at] for at in places]) for places in there],
+            [min([least[at] for at in places], default=0) for places in there],
+            [max([greatest[at] for at in places], default=0) for places in there],
+            [sum([sums[at] for at in places]) for places in there],
+        )
+    return Line(
+        [sum(counts[start:end]) for _, start, end in found],
+        [min(least[start:end]) for _, start, end in found],
+        [max(greatest[start:end]) for _, start, end in found],
+        [sum(sums[start:end]) for _, start, end in found],
+    )
+
+
+def encode_stats(table: StatTable) -> bytes:
+    """Write a table as a chunk: least as it is, greatest as what it is above, the sum as what it is above `count * least`."""
+    most = [max(counts) for counts in zip(*(line.counts for line in table.lines.values()), strict=True)]
+    layer = chunk_codec.layer(len(table.places), quick=False)
+    parts = [layer.part(table.places), layer.part(most)]
+    for counts, least, greatest, sums in table.lines.values():
+        if list(counts) == most and 0 not in most:
+            parts.append(_SAME)
+            least_kept, greatest_kept, sums_kept = least, greatest, sums
+            kept = most
+        else:
+            parts.append(layer.part(counts))
+            there = [at for at, count in enumerate(counts) if count]
+            kept = [counts[at] for at in there]
+            least_kept, greatest_kept, sums_kept = ([figures[at] for at in there] for figures in (least, greatest, sums))
+        parts += (
+            layer.part(least_kept),
+            layer.part([high - low for high, low in zip(greatest_kept, least_kept, strict=True)]),
+            layer.part([total - count * low for total, count, low in zip(sums_kept, kept, least_kept, strict=True)]),
+        )
+    return chunk_codec.build(chunk_codec.STATS, layer, table.rhythm_s, len(table.places), list(table.lines), parts)
+
+
+class StatChunk:
+    """A chunk of figures, read a series at a time."""
+
+    def __init__(self, body: bytes) -> None:
+        """Raises: ValueError: it is none."""
+        self._chunk = Chunk(body)
+        if self._chunk.kind != chunk_codec.STATS or self._chunk.width != 2 + _PER_SERIES * len(self._chunk.names):
+            raise ValueError("not a chunk of figures")
+        self.rhythm_s = self._chunk.rhythm_s
+        self.names = self._chunk.names
+        self.places = self._chunk.column(0, self._chunk.rows)
+        self._most = self._chunk.column(1, self._chunk.rows)
+
+    def line(self, series: int, start: int = 0, end: int | None = None) -> Line:
+        """The figures of the series at this place of `names`: those from `start` to before `end`, or all."""
+        at = 2 + _PER_SERIES * series
+        read = self._chunk.column
+        if self._chunk.shape(at) == _SAME.shape:
+            whole = self._most
+            low, high, there = start, len(whole) if end is None else end, len(whole)
+        else:
+            whole = read(at, len(self.places))
+            # A step in which nothing was measured has a count, and no figures.
+            low, high, there = (len(part) - part.count(0) for part in (whole[:start], whole[:end], whole))
+        counts = whole[start:end]
+        least, above, more = (read(at + figure, there, low, high) for figure in (1, 2, 3))
+        kept = counts if len(counts) == len(least) else [count for count in counts if count]
+        greatest = list(map(add, least, above))
+        sums = list(map(add, more, map(mul, kept, least)))
+        if kept is counts:
+            return Line(counts, least, greatest, sums)
+        spread = (iter(least), iter(greatest), iter(sums))
+        return Line(counts, *([next(figures) if count else 0 for count in counts] for figures in spread))
+
+    def table(self) -> StatTable:
+        """Everything that is in it."""
+        return StatTable(self.rhythm_s, self.places, {name: self.line(at) for at, name in enumerate(self.names)})

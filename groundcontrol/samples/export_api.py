@@ -1,0 +1,216 @@
+"""`/api/v1/nodes/{id}/export`: everything that is kept of a node, streamed as it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import io
+import logging
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from typing import Final
+
+import msgspec
+from aiohttp import hdrs, web
+
+from groundcontrol.core.errors import BadRequest, HubError
+from groundcontrol.nodes.model import Node
+from groundcontrol.samples.api import CSV, choose_form, kept, moment
+from groundcontrol.samples.backfill import GapRow
+from groundcontrol.samples.chunks.counter_rates import scale_of
+from groundcontrol.samples.chunks.rollup import StatTable
+from groundcontrol.samples.model import Damage, LayoutRow, StoredRow
+from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, kept_s
+from groundcontrol.web.request import Call, StillAllowed
+from spider.logs import event
+from spider.wire.metrics import RHYTHM_S, Metric, parse_series
+
+log = logging.getLogger(__name__)
+
+NDJSON: Final = "application/x-ndjson"
+PIECE_VALUES: Final = 20_000
+"""Values that are written at once; a row of more comes alone."""
+WRITE_LIMIT_S: Final = 60.0
+"""A reader that takes nothing for this long is cut off."""
+_FORMS: Final = {NDJSON: NDJSON, "application/jsonl": NDJSON, "application/json": NDJSON, CSV: CSV}
+_WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
+
+
+async def export_node(call: Call) -> web.StreamResponse:
+    """Everything that is kept of a node in a tier, a line a row (NDJSON) or a value (CSV): by the hour (1m: day, 1h: 32 days), in no certain order within one."""
+    form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
+    query = call.query("from", "to", "tier")
+    tier = next((known for known in TIERS if known.name == query.get("tier", SECONDS.name)), None)
+    if tier is None:
+        raise BadRequest("the parameter tier must be 1s, 1m or 1h")
+    now = call.services.clock.now()
+    end = moment(query.get("to"), "to", now + AHEAD_S)  # clocks of nodes are ahead: nothing later is kept
+    start = moment(query.get("from"), "from", now - kept_s(tier, await kept(call.services)) - GRACE_S)
+    if not 0.0 <= start < end <= 253_402_300_800.0:
+        raise BadRequest("the time range is empty or out of bounds", field="from")
+    node = await call.services.store.nodes.node(call.scope, call.node_id)
+    with call.services.exports.take(call.user_id):
+        return await _stream(call, node, tier, start, end, form)
+
+
+async def _stream(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.content_type = form
+    ending = "csv" if form == CSV else "ndjson"
+    response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="export-{node.id}-{tier.name}.{ending}"'
+    await response.prepare(call.request)
+    allowed = StillAllowed(call, "history.read", lambda scope: call.services.store.nodes.node(scope, node.id))
+    try:
+        async with contextlib.aclosing(_pieces(call, node, tier, start, end, form)) as pieces:
+            async for piece in pieces:
+                if not piece:
+                    continue
+                await allowed.check()
+                async with asyncio.timeout(WRITE_LIMIT_S):
+                    await response.write(piece)
+        await allowed.check_now()  # of a node that was removed meanwhile there are no more samples: that is no end
+    except (HubError, TimeoutError) as exc:
+        event(log, "export_cut", logging.WARNING, node=node.id, tier=tier.name, why=getattr(exc, "code", "slow"))
+        if call.request.transport is not None:
+            call.request.transport.abort()  # a short answer must not look like a whole one
+    return response
+
+
+async def _pieces(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncGenerator[bytes]:
+    metrics, families = call.services.store.metrics, sorted(RHYTHM_S)
+    notes = _Notes(form, tier)
+    if form == CSV:
+        yield b"time,series,value\r\n" if tier is SECONDS else b"time,series,avg,min,max,count\r\n"
+    yield notes.write_lost(await metrics.gaps(node.no, start, end))
+    if tier is SECONDS:
+        async with contextlib.aclosing(metrics.read(node.no, start, end, families, notes.miss)) as groups:
+            async for layout, rows in groups:
+                yield await _told(call, node, notes, layout.series, rows[0].taken_at_ms / 1000)
+                at_once = max(1, PIECE_VALUES // max(1, len(layout.series)))
+                for first in range(0, len(rows), at_once):
+                    yield await asyncio.to_thread(_rows, layout, rows[first : first + at_once], form)
+    else:
+        async with contextlib.aclosing(metrics.figures(node.no, tier.name, start, end, families, notes.miss)) as tables:
+            async for family, table in tables:
+                steps = [at for at, place in enumerate(table.places) if start <= place * tier.step_s < end]
+                if steps:
+                    yield await _told(call, node, notes, list(table.lines), float(table.places[steps[0]] * tier.step_s))
+                at_once = max(1, PIECE_VALUES // max(1, len(table.lines)))
+                for first in range(0, len(steps), at_once):
+                    yield await asyncio.to_thread(_figures, family, tier, table, steps[first : first + at_once], form)
+    yield await _told(call, node, notes, (), 0.0)
+
+
+async def _told(call: Call, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
+    """What is to be said before what comes: of damage that was met, and of series that nobody knows. Whoever is responsible hears of damage, too."""
+    damaged = notes.take_damaged()
+    if damaged:
+        await call.services.damage.tell(node, damaged)
+    return b"".join([*map(notes.write_damaged, damaged), notes.write_unknown(series, at)])
+
+
+class _Notes:
+    """What an export says of itself, in its own lines: each thing once."""
+
+    def __init__(self, form: str, tier: Tier) -> None:
+        self._form = form
+        self._blank = [""] * (1 if tier is SECONDS else 4)
+        self._met: dict[Damage, None] = {}
+        self._said: set[Damage] = set()
+        self._unknown: set[str] = set()
+
+    def miss(self, damage: Damage) -> None:
+        """Something is left out."""
+        self._met[damage] = None
+
+    def take_damaged(self) -> list[Damage]:
+        """What was met since somebody asked last."""
+        new = [one for one in self._met if one not in self._said]
+        self._met.clear()
+        self._said.update(new)
+        return new
+
+    def write_damaged(self, one: Damage) -> bytes:
+        if self._form == CSV:
+            return _csv(iter([(one.start, f"#damaged {one.tier} until {one.end}", *self._blank)]))
+        return msgspec.json.Encoder().encode_lines([{"damaged": {"tier": one.tier, "from": one.start, "to": one.end}}])
+
+    def write_lost(self, gaps: Sequence[GapRow]) -> bytes:
+        """Of rows that the node measured and could not keep."""
+        if self._form == CSV:
+            return _csv(
+                (gap.first_ms / 1000, f"#lost {gap.rows or '?'} rows of {gap.family} until {gap.last_ms / 1000}", *self._blank)
+                for gap in gaps
+            )
+        return msgspec.json.Encoder().encode_lines(
+            [
+                {"lost": {"family": gap.family, "from": gap.first_ms / 1000, "to": gap.last_ms / 1000, "rows": gap.rows or None}}
+                for gap in gaps
+            ]
+        )
+
+    def write_unknown(self, series: Sequence[str], at: float) -> bytes:
+        """Of series that the catalogue does not name: their figures go out as they are kept, since nobody knows their scale."""
+        new = [name for name in series if name not in self._unknown and _metric(name) is None]
+        self._unknown.update(new)
+        if not new:
+            return b""
+        if self._form == CSV:
+            return _csv((at, f"#unknown {name}", *self._blank) for name in new)
+        return msgspec.json.Encoder().encode_lines([{"unknown": {"series": new}}])
+
+
+def _metric(series: str) -> Metric | None:
+    """None: a newer program, which ran on this database before, knew it."""
+    try:
+        return parse_series(series)[0]
+    except ValueError:
+        return None
+
+
+def _rows(layout: LayoutRow, rows: Sequence[StoredRow], form: str) -> bytes:
+    scales = [1 if (metric := _metric(name)) is None else metric.scale for name in layout.series]
+    lines = (
+        (row.taken_at_ms / 1000, [None if value is None else value / scale for value, scale in zip(row.values, scales, strict=True)])
+        for row in rows
+    )
+    if form == CSV:
+        return _csv((time, name, value) for time, values in lines for name, value in zip(layout.series, values, strict=True))
+    return msgspec.json.Encoder().encode_lines(
+        [{"at": time, "family": layout.family, "values": dict(zip(layout.series, values, strict=True))} for time, values in lines]
+    )
+
+
+def _figures(family: str, tier: Tier, table: StatTable, steps: Sequence[int], form: str) -> bytes:
+    scales = {name: 1 if (metric := _metric(name)) is None else scale_of(metric) for name in table.lines}
+    found = [
+        (
+            float(table.places[at] * tier.step_s),
+            {
+                name: (line.sums[at] / line.counts[at] / scale, line.least[at] / scale, line.greatest[at] / scale, line.counts[at])
+                for name, line in table.lines.items()
+                for scale in (scales[name],)
+                if line.counts[at]
+            },
+        )
+        for at in steps
+    ]
+    if form == CSV:
+        return _csv((time, name, *figures) for time, series in found for name, figures in series.items())
+    return msgspec.json.Encoder().encode_lines(
+        [
+            {
+                "at": time,
+                "family": family,
+                "step": tier.step_s,
+                "values": {name: dict(zip(("avg", "min", "max", "count"), figures, strict=True)) for name, figures in series.items()},
+            }
+            for time, series in found
+        ]
+    )
+
+
+def _csv(lines: Iterator[Sequence[object]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows(lines)
+    return out.getvalue().encode()

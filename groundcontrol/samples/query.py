@@ -1,0 +1,271 @@
+"""Rows of a node, down-sampled to what a chart can show. Pure: gaps stay gaps, nothing is interpolated."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Final
+
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.samples.chunks.counter_rates import Point, rates, scale_of
+from groundcontrol.samples.chunks.rollup import Line, StatChunk, steps
+from groundcontrol.samples.chunks.row_table import RowChunk, Values, runs
+from groundcontrol.samples.model import Buckets, Damage, LayoutRow, Retention, StoredRow, Window
+from groundcontrol.samples.tiers import SECONDS, Tier, choose_tier, finest_tier
+from spider.wire.metrics import RHYTHM_S, parse_series
+
+MOST_POINTS: Final = 10_000
+MOST_SERIES: Final = 200
+STEPS_S: Final = (
+    *(1, 2, 5, 10, 15, 20, 30),
+    *(60, 120, 180, 300, 600, 900, 1200, 1800),
+    *(3600, 7200, 10800, 14400, 21600, 43200, 86400),
+)
+"""Widths of a bucket; longer ones are whole days."""
+_LATEST: Final = 253_402_300_800.0
+"""The year 10000: a time beyond is a mistake of units."""
+
+
+def choose_step(start: float, end: float, points: int, rhythm_s: int = 1) -> int:
+    """The narrowest step of whole seconds, not finer than the rhythm, that needs at most `points` buckets.
+
+    Raises: BadRequest: the range is empty or absurd, or `points` is out of bounds.
+    """
+    if not (math.isfinite(start) and math.isfinite(end) and 0.0 <= start < end <= _LATEST):
+        raise BadRequest("the time range is empty or out of bounds", field="from")
+    if not 1 <= points <= MOST_POINTS:
+        raise BadRequest(f"points must be between 1 and {MOST_POINTS}", field="points")
+    for step in STEPS_S:
+        if step >= rhythm_s and _count(start, end, step) <= points:
+            return step
+    days = 2
+    while _count(start, end, days * 86400) > max(points, 2):  # two buckets may share even a short range
+        days *= 2
+    return days * 86400
+
+
+def _count(start: float, end: float, step_s: int) -> int:
+    return math.ceil(end / step_s) - math.floor(start / step_s)
+
+
+class WindowBuilder:
+    """Takes rows, chunks of rows and chunks of figures in any order; `finish` gives the window.
+
+    Bucket i covers [first + i * step, first + (i + 1) * step), with `first` a multiple of the step in Unix time. The range is exact in
+    the tier of seconds; in the others, which are taken where a step is that coarse, it reaches to whole minutes or hours.
+    """
+
+    def __init__(
+        self, series: Sequence[str], start: float, end: float, points: int, *, now: float = 0.0, retention: Retention | None = None
+    ) -> None:
+        """`now` and `retention` say which tiers still reach back so far; without them all do.
+
+        Raises: BadRequest: a series is not of the catalogue, too many are asked for, or as `choose_step` says.
+        """
+        if not 1 <= len(set(series)) <= MOST_SERIES:
+            raise BadRequest(f"between 1 and {MOST_SERIES} metrics must be asked for", field="metric")
+        self._columns: dict[str, _Column] = {}
+        self._counters: dict[str, tuple[int, list[Point]]] = {}
+        families: set[str] = set()
+        for name in series:
+            try:
+                metric, _ = parse_series(name)
+            except ValueError as exc:
+                raise BadRequest(str(exc), field="metric") from None
+            families.add(metric.family)
+            self._columns[name] = _Column(scale_of(metric))
+            if metric.kind == "counter":
+                self._counters[name] = (RHYTHM_S[metric.family], [])
+        self.families: tuple[str, ...] = tuple(sorted(families))
+        """Which families of rows hold these series."""
+        self._damaged: set[Damage] = set()
+        self._range = start, end, points
+        self._rhythm_s = min(RHYTHM_S[family] for family in families)
+        self.coarsen(SECONDS if retention is None else finest_tier(start, now, retention))
+
+    def coarsen(self, least: Tier) -> None:
+        """Answer from this tier or a coarser one. Only before anything was counted in."""
+        start, end, points = self._range
+        self.step_s = choose_step(start, end, points, max(least.step_s, self._rhythm_s))
+        self.tier: Tier = choose_tier(self.step_s)
+        """Which chunks answer this."""
+        self._first = math.floor(start / self.step_s)
+        self._length = _count(start, end, self.step_s)
+        self.start_ms, self.end_ms = _edges(start, end, self.tier)
+        for column in self._columns.values():
+            column.grow(self._length)
+
+    @property
+    def has_counters(self) -> bool:
+        """Whether the samples beside the range's own matter too."""
+        return bool(self._counters)
+
+    def add(self, layout: LayoutRow, rows: Sequence[StoredRow]) -> None:
+        """Count in rows that are in no chunk yet; what lies outside the range is left out."""
+        wanted = [(name, at) for at, name in enumerate(layout.series) if name in self._columns]
+        if wanted and rows:
+            rows = sorted(rows, key=_taken_at)
+            self._take([row.taken_at_ms for row in rows], {name: [row.values[at] for row in rows] for name, at in wanted}, fresh=True)
+
+    def add_rows(self, chunk: RowChunk, *, fresh: bool = True) -> None:
+        """Count in a chunk of the tier of seconds; with `fresh` false it only gives neighbours to the counters of other rows."""
+        wanted = self._columns if fresh else self._counters
+        columns = {name: chunk.column(at) for at, name in enumerate(chunk.names) if name in wanted}
+        if columns:
+            self._take(chunk.times, columns, fresh=fresh)
+
+    def add_stats(self, chunk: StatChunk) -> None:
+        """Count in a chunk of this window's tier of minutes or hours."""
+        wanted = [(name, at) for at, name in enumerate(chunk.names) if name in self._columns]
+        if not wanted:
+            return
+        step = self.tier.step_ms
+        low, high = bisect_left(chunk.places, self.start_ms // step), bisect_left(chunk.places, self.end_ms // step)
+        if low == high:
+            return
+        found = self._inside(steps(chunk.places[low:high], self.step_s // self.tier.step_s), 0)
+        steady = _steady(found)
+        for name, at in wanted:
+            self._columns[name].add_line(chunk.line(at, low, high), found, steady)
+
+    def miss(self, tier: Tier, span: int) -> None:
+        """Say that something of this span cannot be read: it stays a gap."""
+        self._damaged.add(Damage(tier.name, float(span * tier.span_s), float((span + 1) * tier.span_s)))
+
+    def _take(self, times: Sequence[int], columns: dict[str, Values], *, fresh: bool) -> None:
+        low, high = bisect_left(times, self.start_ms), bisect_left(times, self.end_ms)
+        found = self._inside(runs(times[low:high], self.step_s * 1000), low)
+        for name, column in columns.items():
+            counter = self._counters.get(name)
+            if counter is None:
+                self._columns[name].add(column, found)
+            else:
+                counter[1].extend(Point(time, value, fresh) for time, value in zip(times, column, strict=True) if value is not None)
+
+    def _inside(self, found: list[tuple[int, int, int]], low: int) -> list[tuple[int, int, int]]:
+        """Runs (bucket, from, to) of this window, in places of the whole column."""
+        return [(place - self._first, low + start, low + end) for place, start, end in found if 0 <= place - self._first < self._length]
+
+    def finish(self) -> Window:
+        """The window as it stands. Once only."""
+        for name, (rhythm_s, points) in self._counters.items():
+            grown = rates(points, rhythm_s)
+            times = [time for time, _ in grown]
+            low, high = bisect_left(times, self.start_ms), bisect_left(times, self.end_ms)
+            found = self._inside(runs(times[low:high], self.step_s * 1000), low)
+            self._columns[name].add([rate for _, rate in grown], found)
+        times_s = [float((self._first + at) * self.step_s) for at in range(self._length)]
+        columns = {name: column.finish() for name, column in self._columns.items()}
+        return Window(self.step_s, self.tier.name, times_s, columns, sorted(self._damaged, key=lambda one: one.start))
+
+
+def _added(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    return list(map(add, some, others))
+
+
+# A call of min() for each bucket takes three times as long.
+def _lower(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    return [one if one < other else other for one, other in zip(some, others, strict=True)]  # noqa: FURB136
+
+
+def _higher(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
+    return [one if one > other else other for one, other in zip(some, others, strict=True)]  # noqa: FURB136
+
+
+def _taken_at(row: StoredRow) -> int:
+    return row.taken_at_ms
+
+
+def _edges(start: float, end: float, tier: Tier) -> tuple[int, int]:
+    """The range in milliseconds that is counted."""
+    if tier is SECONDS:
+        return math.ceil(start * 1000), math.ceil(end * 1000)
+    step = tier.step_s
+    return math.floor(start / step) * step * 1000, math.ceil(end / step) * step * 1000
+
+
+def _steady(found: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
+    """Whether all runs between the first and the last follow each other in place and width. Returns: from, to and width."""
+    if len(found) < 4 or found[-1][0] - found[0][0] != len(found) - 1:
+        return None
+    start, end, width = found[1][1], found[-1][1], found[1][2] - found[1][1]
+    inner = found[1:-1]
+    return (start, end, width) if all(run[2] - run[1] == width for run in inner) and end - start == width * len(inner) else None
+
+
+class _Column:
+    """Sum, count, least and greatest of each bucket of one series, as scaled integers."""
+
+    __slots__ = ("_counts", "_greatest", "_least", "_scale", "_sums")
+
+    def __init__(self, scale: int) -> None:
+        self._scale = scale
+        self._sums: list[int] = []
+        self._counts: list[int] = []
+        self._least: list[int | None] = []
+        self._greatest: list[int | None] = []
+
+    def grow(self, length: int) -> None:
+        self._sums, self._counts = [0] * length, [0] * length
+        self._least, self._greatest = [None] * length, [None] * length
+
+    def add(self, values: Values, found: Sequence[tuple[int, int, int]]) -> None:
+        """Count in values by runs (bucket, from, to)."""
+        full = None not in values
+        for place, start, end in found:
+            part = values[start:end]
+            if not full:
+                part = [value for value in part if value is not None]
+            if part:
+                self._put(place, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # no None is left
+
+    def add_line(self, line: Line, found: Sequence[tuple[int, int, int]], steady: tuple[int, int, int] | None) -> None:
+        """Count in figures by runs (bucket, from, to), and what `_steady` says of those."""
+        counts, least, greatest, sums = line
+        full = 0 not in counts
+        if full and steady is not None and not any(self._counts[found[1][0] : found[-1][0]]):
+            self._add_steady(line, found[1][0], *steady)
+            found = (found[0], found[-1])
+        put = self._put
+        for place, start, end in found:
+            if full:
+                put(place, sum(counts[start:end]), min(least[start:end]), max(greatest[start:end]), sum(sums[start:end]))
+                continue
+            there = [at for at in range(start, end) if counts[at]]
+            if there:
+                put(
+                    place,
+                    sum([counts[at] for at in there]),
+                    min([least[at] for at in there]),
+                    max([greatest[at] for at in there]),
+                    sum([sums[at] for at in there]),
+                )
+
+    def _add_steady(self, line: Line, place: int, start: int, end: int, width: int) -> None:
+        """Runs of one width without a hole, into buckets that are empty: each figure by one pass over the whole column."""
+
+        def beside(figures: Sequence[int]) -> list[Sequence[int]]:
+            return [figures[start + at : end : width] for at in range(width)]
+
+        counts, sums = reduce(_added, beside(line.counts)), reduce(_added, beside(line.sums))
+        low, high = reduce(_lower, beside(line.least)), reduce(_higher, beside(line.greatest))
+        to = slice(place, place + len(counts))
+        self._counts[to], self._sums[to], self._least[to], self._greatest[to] = counts, sums, low, high
+
+    def _put(self, place: int, count: int, low: int, high: int, total: int) -> None:
+        before_low, before_high = self._least[place], self._greatest[place]
+        self._counts[place] += count
+        self._sums[place] += total
+        self._least[place] = low if before_low is None or low < before_low else before_low
+        self._greatest[place] = high if before_high is None or high > before_high else before_high
+
+    def finish(self) -> Buckets:
+        scale = self._scale
+        return Buckets(
+            avg=[total / count / scale if count else None for total, count in zip(self._sums, self._counts, strict=True)],
+            min=[None if value is None else value / scale for value in self._least],
+            max=[None if value is None else value / scale for value in self._greatest],
+        )

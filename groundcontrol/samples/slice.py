@@ -1,0 +1,53 @@
+"""Declares what the page and programs get of metrics and their history."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.samples import api as samples_api
+from groundcontrol.samples import export_api, metrics_api, settings_api
+from groundcontrol.samples.settings_views import SettingsPatch, SettingsView
+from groundcontrol.samples.views import HistoriesView, HistoryView, MetricsView
+from groundcontrol.web.declare import Slice
+from groundcontrol.web.routes import Parameter, Route
+
+ROUTES: Final = (
+    Route("GET", "/settings", "settings.manage", settings_api.get_settings, SettingsView),
+    Route("PATCH", "/settings", "settings.manage", settings_api.edit_settings, SettingsView, SettingsPatch, step_up=True),
+    Route("GET", "/metrics", "metric.read", metrics_api.list_metrics, MetricsView),
+    Route(
+        "GET", "/nodes/{id}/history", "history.read", samples_api.get_history, HistoryView, cost="history",
+        query=(
+            Parameter("metric", "a series such as `disk.read{device=sda}`; up to 50", required=True, many=True),
+            Parameter("from", "Unix seconds; without it an hour before `to`"),
+            Parameter("to", "Unix seconds; without it now"),
+            Parameter("points", "at most this many steps, 1 to 4000 (600); a single one becomes two across midnight, and steps of minutes and hours reach to whole ones", "integer"),
+        ),
+        answers=("application/msgpack", "text/csv"),
+    ),
+    Route(
+        "GET", "/nodes/{id}/export", "history.read", export_api.export_node, None, cost="history",
+        query=(
+            Parameter("from", "Unix seconds; without it all that is kept"),
+            Parameter("to", "Unix seconds; without it all that is kept, also what a clock that is ahead has dated later than now"),
+            Parameter("tier", "1s (as it was measured), 1m or 1h (1s)"),
+        ),
+        answers=("application/x-ndjson", "text/csv"),
+    ),
+    Route(
+        "GET", "/history", "history.read", samples_api.get_histories, HistoriesView, cost="history",
+        query=(
+            Parameter("node", "the id of a node; up to 50", required=True, many=True),
+            Parameter("metric", "a series such as `disk.read{device=sda}`; up to 200 lines with all nodes", required=True, many=True),
+            Parameter("from", "Unix seconds; without it an hour before `to`"),
+            Parameter("to", "Unix seconds; without it now"),
+            Parameter("points", "at most this many steps, 1 to 4000 (600); fewer where they would be more than 200,000 with all lines", "integer"),
+        ),
+        answers=("application/msgpack", "text/csv"),
+    ),
+)  # fmt: skip
+
+SLICE: Final = Slice(
+    "samples",
+    ROUTES,
+)

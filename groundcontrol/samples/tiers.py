@@ -1,0 +1,57 @@
+"""The three tiers: what a row of each stands for, how much of it lies in one chunk, and which one answers a question."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from groundcontrol.samples.model import Retention, TierName
+
+HOUR_S: Final = 3600
+HOUR_MS: Final = HOUR_S * 1000
+
+
+class Tier(NamedTuple):
+    no: int
+    name: TierName
+    step_s: int
+    """How long a row of it stands for; seconds hold the rows as they were measured."""
+    span_s: int
+    """How much time one chunk covers."""
+
+    @property
+    def step_ms(self) -> int:
+        return self.step_s * 1000
+
+
+SECONDS: Final = Tier(0, "1s", 1, HOUR_S)
+MINUTES: Final = Tier(1, "1m", 60, 24 * HOUR_S)
+HOURS: Final = Tier(2, "1h", HOUR_S, 32 * 24 * HOUR_S)
+TIERS: Final = (SECONDS, MINUTES, HOURS)
+
+GRACE_S: Final = 2 * HOUR_S
+"""A tier is kept this much longer than asked, so that a window of its whole length is full."""
+
+
+def kept_s(tier: Tier, retention: Retention) -> int:
+    """How long a tier is kept."""
+    return (retention.seconds_s, retention.minutes_s, retention.hours_s)[tier.no]
+
+
+def choose_tier(step_s: int) -> Tier:
+    """The coarsest tier from which steps of this length can be made exactly."""
+    for tier in reversed(TIERS):
+        if step_s % tier.step_s == 0:
+            return tier
+    return SECONDS
+
+
+def finest_tier(start: float, now: float, retention: Retention) -> Tier:
+    """The finest tier that still reaches back to `start`; where none does, the one that reaches farthest."""
+    for tier in TIERS:
+        if start >= now - kept_s(tier, retention) - GRACE_S:
+            return tier
+    return HOURS
+
+
+AHEAD_S: Final = 2 * 86_400.0
+"""How far in the future a sample's time may lie: clocks of nodes are wrong, and what they say of 2090 must go too."""

@@ -1,0 +1,16 @@
+"""All slices of the hub, in their order: a slice uses only those before it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.access.slice import SLICE as ACCESS
+from groundcontrol.deployments.slice import SLICE as DEPLOYMENTS
+from groundcontrol.events.slice import SLICE as EVENTS
+from groundcontrol.jobs.slice import SLICE as JOBS
+from groundcontrol.nodes.slice import SLICE as NODES
+from groundcontrol.samples.slice import SLICE as SAMPLES
+
+SLICES: Final = (ACCESS, EVENTS, NODES, SAMPLES, JOBS, DEPLOYMENTS)
+ROUTES: Final = tuple(route for each in SLICES for route in each.routes)
+TOPICS: Final = {topic.kind: topic for each in SLICES for topic in each.topics}

@@ -1,0 +1,120 @@
+"""The gate before every handler: size, who, from where, may they. What a route's row does not allow is denied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from groundcontrol.access.service import check_complete
+from groundcontrol.access.sessions import Caller
+from groundcontrol.core.errors import NotFound, Unauthenticated
+from groundcontrol.core.permissions import Action, authorize
+from groundcontrol.core.scope import DEFAULT_ORG, Scope
+from groundcontrol.web.body import check_size
+from groundcontrol.web.client_address import client_by
+from groundcontrol.web.connections import answer_for
+from groundcontrol.web.cookies import Cookies
+from groundcontrol.web.local_socket import local_actor
+from groundcontrol.web.origin import SAFE_METHODS, check_csrf, check_same_origin
+from groundcontrol.web.request import Call
+from groundcontrol.web.services import Services
+
+_BEARER: Final = "bearer "
+
+
+class Gate:
+    """Admits requests of one hub."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._origins = services.config.origins
+        self.cookies = Cookies(services.auth.issuer, secure=services.config.secure)
+
+    async def admit(
+        self,
+        request: web.Request,
+        action: Action | None,
+        *,
+        pending: bool = False,
+        enrolling: bool = False,
+        step_up: bool = False,
+        local: bool = False,
+    ) -> Call:
+        """Let a request in, or raise.
+
+        Args:   action: what the route does; None: public.
+                pending: open to a session that must change its password first.
+                enrolling: open to a session that must set up a second factor first.
+                step_up: wants the password within the last five minutes.
+                local: exists on the local socket only.
+        Raises: TooLarge, NotFound, Unauthenticated, CrossSite, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, StepUpRequired.
+        """
+        check_size(request)
+        config = self._services.config
+        address, sure = client_by(request, config.trusted_proxies, direct=not config.secure)
+        caller: Caller | None = None
+        if action is not None:
+            caller = await self._caller(request, address)
+            if caller.user is not None:
+                answer_for(request, caller.user.id)
+            if local and caller.scope.actor.kind != "local":
+                raise NotFound("there is nothing at this address")
+            self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
+        return Call(self._services, request, self.cookies, address, sure, caller)
+
+    async def admit_again(self, call: Call, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> Call:
+        """Ask once more when the body is here, which may have taken its time: who was let in by the head may have been shut out meanwhile.
+
+        Raises: as `admit`.
+        """
+        if action is None:
+            return call
+        caller = await self._services.auth.again(call.caller)
+        self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
+        return replace(call, known=caller)
+
+    def _check(self, caller: Caller, action: Action, *, pending: bool, enrolling: bool, step_up: bool) -> None:
+        if not _is_open(caller, pending=pending, enrolling=enrolling):
+            check_complete(caller)
+        authorize(caller.scope, action)
+        if step_up:
+            self._services.auth.require_step_up(caller)
+
+    async def _caller(self, request: web.Request, address: str) -> Caller:
+        local = local_actor(request)
+        if local is not None:
+            return Caller(Scope(local, DEFAULT_ORG), None, None)
+        bearer = bearer_token(request)
+        if bearer is not None:
+            return await self._services.auth.authenticate_bearer(bearer, address)
+        token = self.cookies.access(request)
+        if not token:
+            raise Unauthenticated("log in first")
+        unsafe = request.method not in SAFE_METHODS
+        check_same_origin(request, self._origins, required=unsafe)
+        caller = await self._services.auth.authenticate(token, address)
+        if unsafe and caller.session is not None:
+            check_csrf(request, caller.session.csrf_token)
+        return caller
+
+
+def _is_open(caller: Caller, *, pending: bool, enrolling: bool) -> bool:
+    """Whether a route that leads out of an unfinished log-in is open to this one."""
+    if caller.user is not None and caller.user.must_change_password:
+        return pending
+    return enrolling
+
+
+def bearer_token(request: web.BaseRequest) -> str | None:
+    """The token of the Authorization header; None: the request has no such header.
+
+    Raises: Unauthenticated: it has one that is not a Bearer token.
+    """
+    given = request.headers.getall(hdrs.AUTHORIZATION, [])
+    if not given:
+        return None
+    if len(given) != 1 or given[0][: len(_BEARER)].lower() != _BEARER:
+        raise Unauthenticated("log in first")
+    return given[0][len(_BEARER) :].strip()

@@ -1,0 +1,93 @@
+"""Where a request comes from. Headers count only from proxies that were named."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from aiohttp import hdrs, web
+
+from groundcontrol.access.addresses import parse
+from groundcontrol.config import Network
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MAX_HOPS: Final = 32
+FORWARDING: Final = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
+"""Whoever sends one of these may be a proxy, also one that was not named. An address is read from the first alone, and from named ones alone."""
+
+
+class Client(NamedTuple):
+    """Where a request comes from, as far as that can be known."""
+
+    address: str
+    """What limits and the audit log go by; empty through the local socket."""
+    sure: bool
+    """Whether it is the client's own. Otherwise it may be that of a proxy, named or not, and says nothing of who stands behind it."""
+
+
+def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network], *, direct: bool) -> Client:
+    """The client behind trusted proxies.
+
+    Args:    peer: the other end of the connection; headers: all values of each of FORWARDING that was sent, in order.
+             direct: nobody need stand between a client and this hub. False where browsers come by TLS, which a proxy ends.
+    Returns: `peer`, or behind trusted proxies the right-most entry that is none of them; what stands further left is hearsay, but a sign that this one may be a proxy too.
+    """
+    address = parse(peer)
+    if address is None:
+        return Client("", sure=False)
+    hops = [hop for header in headers.get(hdrs.X_FORWARDED_FOR, ()) for hop in header.split(",")]
+    left = len(hops)
+    for hop in reversed(hops[-MAX_HOPS:]):
+        if not _is_one_of(address, trusted):
+            break
+        named = parse(_bare(hop.strip()))
+        if named is None:
+            break
+        address = named
+        left -= 1
+    if str(address) == str(parse(peer)) and not _is_one_of(address, trusted):
+        return Client(str(address), sure=direct and not headers)
+    return Client(str(address), sure=not left and not _is_one_of(address, trusted) and _say_the_same(address, headers, trusted))
+
+
+def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
+    """Only the address of `client_of`."""
+    return client_of(peer, {hdrs.X_FORWARDED_FOR: forwarded_for}, trusted, direct=False).address
+
+
+def client_by(request: web.BaseRequest, trusted: Sequence[Network], *, direct: bool) -> Client:
+    """`client_of` of a request."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    host = peer[0] if isinstance(peer, tuple) and peer else ""
+    sent = {name: found for name in FORWARDING if (found := request.headers.getall(name, []))}
+    return client_of(str(host), sent, trusted, direct=direct)
+
+
+def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """Only the address of `client_by`."""
+    return client_by(request, trusted, direct=False).address
+
+
+def is_one_of(peer: str, networks: Sequence[Network]) -> bool:
+    """Whether an address, as the system writes it, is in one of these networks."""
+    address = parse(peer)
+    return address is not None and _is_one_of(address, networks)
+
+
+def _say_the_same(address: Address, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
+    """Whether no other header names somebody else. A named proxy hands on what one before it wrote, which nobody named."""
+    real = [parse(_bare(value.strip())) for value in headers.get("X-Real-IP", ())]
+    return not headers.get(hdrs.FORWARDED) and all(one is not None and (one == address or _is_one_of(one, trusted)) for one in real)
+
+
+def _is_one_of(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _bare(hop: str) -> str:
+    """An entry without its port: `1.2.3.4:5`, `[::1]:5`, `::1`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop

@@ -1,0 +1,328 @@
+"""HTTP as the hub speaks it: sizes, patience, and our own answer to what is no HTTP at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, cast
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import LineTooLong
+
+from groundcontrol.access.addresses import limit_key
+from groundcontrol.config import Network
+from groundcontrol.core.errors import BadRequest, HeadersTooLarge, HubError, TooLarge
+from groundcontrol.web.aiohttp_private import BareResponse, ServerRunner, WatchedHandler
+from groundcontrol.web.client_address import is_one_of
+from groundcontrol.web.errors import problem_response
+from groundcontrol.web.headers import HeaderWriter
+from groundcontrol.web.limits import WebLimits
+from groundcontrol.web.send_budget import Unread
+from spider.logs import event
+
+MAX_LINE_BYTES: Final = 8190
+MAX_HEADER_BYTES: Final = 32 * 1024
+"""One of them: browsers send a host name's cookies of all ports, and a neighbour may have many."""
+MAX_HEADERS: Final = 100
+TOO_MANY_HEADERS: Final = "Too many headers received"
+"""How the library says it: its error has no kind of its own."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""All of them, and what of the next request is read meanwhile: a stranger's head lies in memory until it is whole."""
+MAX_SILENT: Final = 512
+"""Connections that have not asked for anything yet; with one more the oldest of them goes, so that silence keeps nobody out."""
+MAX_IDLE: Final = 512
+MAX_IDLE_OF_AN_ADDRESS: Final = 32
+"""Connections that wait for their next request; with one more the one that came first goes, which is what clients are prepared for. A browser
+has six. Named proxies are bounded by the first figure alone."""
+KEEPALIVE_S: Final = 75.0
+LINGER_S: Final = 2.0
+
+log = logging.getLogger(__name__)
+
+_Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class _Crowd:
+    """Every connection, oldest first. One that speaks WebSocket is busy with one long request, so it is neither silent nor idle."""
+
+    def __init__(self, proxies: Sequence[Network], limits: WebLimits) -> None:
+        self._proxies = proxies
+        self.limits = limits
+        self._fresh: dict[_Connection, None] = {}
+        """Those of the last seconds, that may not have asked for anything."""
+        self._all: dict[_Connection, None] = {}
+        self._of: dict[str, dict[_Connection, None]] = {}
+        """All of an address; empty = of named proxies and of the local socket."""
+        self.unread = Unread()
+        self.cut = 0
+        """Connections that were ended since they did not take what waited for them."""
+
+    def place_of(self, transport: asyncio.BaseTransport) -> str:
+        """What connections are counted by."""
+        peer = transport.get_extra_info("peername")
+        host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        return "" if not host or is_one_of(host, self._proxies) else limit_key(host)
+
+    def add(self, one: _Connection) -> None:
+        """Let one in, and send away who has been idle or silent for too long where there are too many."""
+        self._fresh[one] = self._all[one] = None
+        here = self._of.setdefault(one.place, {})
+        here[one] = None
+        if len(self._fresh) > MAX_SILENT:
+            self._drop_silent()
+        if one.place and len(here) > MAX_IDLE_OF_AN_ADDRESS:
+            _drop_idle(here, MAX_IDLE_OF_AN_ADDRESS)
+        if len(self._all) > MAX_IDLE:
+            _drop_idle(self._all, MAX_IDLE)
+
+    def heard(self, one: _Connection) -> None:
+        """It has asked for something."""
+        self._fresh.pop(one, None)
+
+    def remove(self, one: _Connection) -> None:
+        """It has ended."""
+        self._fresh.pop(one, None)
+        self._all.pop(one, None)
+        here = self._of.get(one.place)
+        if here is not None:
+            here.pop(one, None)
+            if not here:
+                del self._of[one.place]
+
+    def _drop_silent(self) -> None:
+        """Pass over those that have asked meanwhile, then drop the oldest that has not."""
+        for one in [one for one in self._fresh if not one.silent]:
+            del self._fresh[one]
+        if len(self._fresh) > MAX_SILENT:
+            next(iter(self._fresh)).drop_silent()
+
+
+def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
+    idle = [one for one in connections if one.idle]
+    for one in idle[: max(0, len(idle) + 1 - limit)]:
+        one.drop_idle()
+
+
+class _Connection(WatchedHandler):
+    __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "place", "user", "websocket")
+
+    def __init__(self, headers: HeaderWriter, crowd: _Crowd, manager: web.Server, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._headers_of = headers
+        self._crowd = crowd
+        self._deadline: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        """Read of a request that is not whole yet."""
+        self.websocket = False
+        """One long request, that is neither silent nor idle."""
+        self.place = ""
+        self.user = ""
+        """Who asks at this moment."""
+        self.answer_bytes = 0
+        """How long the answer is that is written at this moment, where it is in one piece."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.place = self._crowd.place_of(transport)
+        self._deadline = asyncio.get_running_loop().call_later(self._crowd.limits.headers_s, self.drop_silent)
+        self._crowd.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._end_deadline()
+        self._end_unread()
+        self._crowd.remove(self)
+        super().connection_lost(exc)
+
+    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        """What the bytes are for from now on: aiohttp calls this when a WebSocket is open."""
+        self.websocket = True
+        super().set_parser(parser, data_received_cb)
+
+    def data_received(self, data: bytes) -> None:
+        if self.websocket:
+            super().data_received(data)
+            return
+        idle, before = self.idle, self.heads_read
+        super().data_received(data)
+        if self.heads_read > before:
+            self._head_bytes = 0
+            self._end_deadline()
+            self._crowd.heard(self)
+            return
+        if idle or not before:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and self.transport is not None:
+                self.transport.abort()
+        if idle and self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(self._crowd.limits.headers_s, self.drop_idle)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport is not None:
+            self._unread = asyncio.get_running_loop().call_later(self._crowd.limits.unread_s, self.drop_unread)
+            if not self.websocket:  # what waits for a page or a node is bounded where it is sent
+                self._crowd.unread.add(self)
+
+    def resume_writing(self) -> None:
+        self._end_unread()
+        super().resume_writing()
+
+    @property
+    def whose(self) -> str:
+        """For whom counts what it does not take."""
+        return self.user or self.place
+
+    @property
+    def unread_bytes(self) -> int:
+        """What waits until its client takes it: an answer in one piece is held to its end, however much of it the network has."""
+        waiting = 0 if self.transport is None else cast("asyncio.WriteTransport", self.transport).get_write_buffer_size()
+        return max(waiting, self.answer_bytes)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has not asked for anything yet."""
+        return self.heads_read == 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has been answered and has not asked for more."""
+        return self.heads_read > 0 and self.awaits_request
+
+    def drop_silent(self) -> None:
+        """End a connection that still has not asked for anything."""
+        self._crowd.heard(self)
+        if self.silent and self.transport is not None:
+            self.transport.abort()
+
+    def drop_idle(self) -> None:
+        """End a connection that waits for its next request."""
+        if self.idle:
+            self._crowd.remove(self)
+            self.force_close()
+
+    def drop_unread(self) -> None:
+        """End a connection whose client takes too little. Not at once: its transport may be in the midst of writing."""
+        if self.transport is not None:
+            self._crowd.cut += 1
+            self._end_unread()
+            asyncio.get_running_loop().call_soon(self.transport.abort)
+
+    def _end_unread(self) -> None:
+        self._crowd.unread.remove(self)
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write an answer. What is written is let go: the library would hold it until the next request, a minute of an idle connection."""
+        if not isinstance(resp, web.Response):
+            return await super().finish_response(request, resp, start_time)
+        self.answer_bytes = len(resp.body) if isinstance(resp.body, bytes) else 0
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            resp.body = None
+            self.answer_bytes = 0
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  # aiohttp's own words, not ours
+    ) -> web.StreamResponse:
+        """What never reached the application: it answers like everything else, and says nothing of the inside."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun")
+        error: HubError
+        if status == 413:
+            error = TooLarge("the request is larger than allowed")
+        elif isinstance(exc, LineTooLong) and exc.args[1] == MAX_HEADER_BYTES:
+            error = HeadersTooLarge(
+                f"a header of this request has more than {MAX_HEADER_BYTES} bytes. If it is Cookie: other servers on this host name have set"
+                " many cookies; delete them in the browser, or give the hub a host name of its own",
+                limit_bytes=MAX_HEADER_BYTES,
+            )
+        elif exc is not None and str(exc).endswith(TOO_MANY_HEADERS):
+            error = HeadersTooLarge(f"this request has more than {MAX_HEADERS} headers", limit=MAX_HEADERS)
+        elif isinstance(exc, LineTooLong):
+            error = BadRequest(f"the first line of this request has more than {MAX_LINE_BYTES} bytes")
+        elif status < 500:
+            error = BadRequest("this is not a request that the hub understands")
+        else:
+            event(log, "request_crashed", logging.ERROR, error=repr(exc))
+            error = HubError("outside of any handler")
+        response = problem_response(error, BareResponse)
+        self._headers_of.write(response)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __init__(self, headers: HeaderWriter, crowd: _Crowd, inner: web.Server, **kwargs: Any) -> None:
+        super().__init__(_in_our_words(inner.request_handler, headers), request_factory=inner.request_factory, **kwargs)
+        self._headers = headers
+        self._crowd = crowd
+        self._options = kwargs
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self._headers, self._crowd, self, loop=asyncio.get_running_loop(), **self._options)
+
+
+def answer_for(request: web.BaseRequest, user: str) -> None:
+    """What the client does not take of this answer counts for a user; without a name, for the address it comes from."""
+    if isinstance(request.protocol, _Connection):
+        request.protocol.user = user
+
+
+def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
+    """An `Expect` that nobody knows is refused here: the library would do it before any middleware, in its own words."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        answer_for(request, "")
+        expected = request.headers.getall(hdrs.EXPECT, [])
+        if all(one.lower() in ("", "100-continue") for one in expected):
+            return await handler(request)
+        response = problem_response(BadRequest("this hub does not know what the header Expect asks for"), BareResponse)
+        headers.write(response)
+        return response
+
+    return handle
+
+
+class HubRunner(ServerRunner):
+    """Runs the application with the hub's limits. A request body is never inflated: that would happen before anybody logged in."""
+
+    def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
+        super().__init__(app, handle_signals=False)
+        self._header_writer = headers
+        self._crowd = _Crowd(proxies, limits)
+
+    @property
+    def unread_cut(self) -> int:
+        """Connections that were ended since they did not take what waited for them."""
+        return self._crowd.cut
+
+    def make_server(self, inner: web.Server) -> web.Server:
+        """Our own connections in place of aiohttp's."""
+        return _Server(
+            self._header_writer,
+            self._crowd,
+            inner,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_S,
+            lingering_time=LINGER_S,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+        )

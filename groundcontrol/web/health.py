@@ -1,0 +1,97 @@
+"""`/healthz` for whoever keeps the hub running, `/metrics` for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import resource
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from groundcontrol.config import Secret
+from groundcontrol.core.errors import HubError
+from groundcontrol.stores import Store
+from groundcontrol.web.admission import Gate, bearer_token
+from groundcontrol.web.views import HealthView
+from spider.version import VERSION
+
+PROBE_S: Final = 1.5
+PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Figure(NamedTuple):
+    """One family of figures: name without prefix, kind, help, and values by label (`""` = none)."""
+
+    name: str
+    kind: str
+    help: str
+    values: Mapping[str, float]
+
+
+class Vitals(NamedTuple):
+    """How the hub is, asked anew each time."""
+
+    store: Store
+    trouble: Callable[[], str]
+    """Empty: all is well; `draining`; else the code of what is the matter with the database."""
+    figures: Callable[[], Iterator[Figure]]
+
+
+def healthz(vitals: Vitals) -> Handle:
+    """The handler of `GET /healthz`: 200, or 503 while the hub stops or its database does not answer or take anything."""
+
+    async def handle(_request: web.Request) -> web.StreamResponse:
+        trouble = vitals.trouble()
+        database = await _answers(vitals.store)
+        status: Literal["ok", "draining", "failing"] = (
+            "draining" if trouble == "draining" else "failing" if trouble or not database else "ok"
+        )
+        view = HealthView(status=status, version=VERSION, database=database and trouble in ("", "draining"))
+        return web.Response(body=msgspec.json.encode(view), status=200 if status == "ok" else 503, content_type="application/json")
+
+    return handle
+
+
+async def _answers(store: Store) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_S):
+            await store.users.initialised_at()
+    except (HubError, TimeoutError):
+        return False
+    return True
+
+
+def metrics(vitals: Vitals, gate: Gate, token: Secret | None) -> Handle:
+    """The handler of `GET /metrics`, for the token of STARDUST_METRICS_TOKEN or anybody who may know how the hub itself is: not who is limited to some nodes."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        given = bearer_token(request)
+        if token is None or given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.reveal().encode()):
+            await gate.admit(request, "hub.read")
+        text = "".join(_lines([*vitals.figures(), *_process()]))
+        return web.Response(body=text.encode(), headers={"Content-Type": PROMETHEUS})
+
+    return handle
+
+
+def _process() -> Iterator[Figure]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    yield Figure("build_info", "gauge", "The version that runs.", {f'version="{VERSION}"': 1.0})
+    yield Figure("process_cpu_seconds_total", "counter", "CPU time of the hub.", {"": usage.ru_utime + usage.ru_stime})
+    yield Figure("process_open_files", "gauge", "Open file descriptors.", {"": float(len(os.listdir("/proc/self/fd")))})
+    with open("/proc/self/statm", "rb") as statm:
+        pages = int(statm.read().split()[1])
+    yield Figure("process_resident_bytes", "gauge", "Resident memory.", {"": float(pages * resource.getpagesize())})
+
+
+def _lines(figures: list[Figure]) -> Iterator[str]:
+    for figure in figures:
+        name = "stardust_" + figure.name
+        yield f"# HELP {name} {figure.help}\n# TYPE {name} {figure.kind}\n"
+        for label, value in figure.values.items():
+            yield f"{name}{{{label}}} {value!r}\n" if label else f"{name} {value!r}\n"

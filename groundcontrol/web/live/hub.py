@@ -1,0 +1,213 @@
+"""`/api/v1/live`: all browsers of one hub. What changes in a topic that many look at is read and encoded once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.sessions import Caller, ends_at
+from groundcontrol.core.bus import Interest, Revoked, Topic
+from groundcontrol.core.errors import BadRequest, HubError, NotFound, Unavailable
+from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.web.admission import Gate, bearer_token
+from groundcontrol.web.declare import LiveTopic
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.connection import CLOSE_GOING_AWAY, Connection
+from groundcontrol.web.live.topics import Feed
+from groundcontrol.web.live.views import LiveHello
+from groundcontrol.web.origin import check_socket_origin
+from groundcontrol.web.services import Services
+from spider.logs import event
+
+MAX_FRAME_BYTES: Final = 64 << 10
+MAX_CONNECTIONS: Final = 512
+MAX_OF_A_USER: Final = 32
+"""Live pages of one account at the same time. One account cannot take the live page from others. `LiveLimits` bounds those of one address."""
+HEARTBEAT_S: Final = 20.0
+INTEREST_TTL_S: Final = 30.0
+"""How long nodes go on sending each second after the last look; telling a node again costs the hub a frame."""
+
+log = logging.getLogger(__name__)
+
+_Place = tuple[int, tuple[Grants, ...], str]
+"""Whose topic: what is shared by all shows the same to all of them."""
+
+
+def _place(scope: Scope, topic: str) -> _Place:
+    """Topics of one thing are checked before they are joined, and show the same to all."""
+    return scope.org, () if ":" in topic else scope.grants, topic
+
+
+class Live:
+    """All browsers of one hub."""
+
+    def __init__(self, services: Services, gate: Gate, topics: Mapping[str, LiveTopic], *, page_build: str, limits: LiveLimits) -> None:
+        self.services = services
+        self.limits = limits
+        self._gate = gate
+        self._topics = topics
+        self._build = page_build
+        self._started_at = services.clock.now()
+        self._connections: set[Connection] = set()
+        self._feeds: dict[_Place, tuple[Feed, asyncio.Task[None]]] = {}
+        self._left: dict[_Place, float] = {}
+        """Topics that nobody looks at -> since when, in seconds of the monotonic clock."""
+        self._group: asyncio.TaskGroup | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.cut = 0
+        """Pages that did not take what was sent to them."""
+
+    # -- life ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Own the feeds, pass on revocations and interest; until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._revocations(), name="live revocations")
+                group.create_task(self._beat(), name="live interest")
+        finally:
+            self._group = None
+
+    async def close(self) -> None:
+        """Send everybody away."""
+        for connection in list(self._connections):
+            connection.end(CLOSE_GOING_AWAY, "the hub is stopping")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * self.limits.close_s):
+                await self._empty.wait()
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """The handshake, and the connection until its end."""
+        call = await self._gate.admit(request, "live.open")
+        if call.caller.session is not None and bearer_token(request) is None:
+            check_socket_origin(request, self.services.config.origins)
+        self._check_room(call.caller)
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_S, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=self.limits.close_s, writer_limit=MAX_FRAME_BYTES
+        )
+        if not socket.can_prepare(request):
+            raise BadRequest("this address speaks WebSocket only")
+        connection = Connection(self.services, self, socket, request.transport, call.caller, self.limits, self._topics)
+        self._connections.add(connection)  # before anything is waited for: many at once are counted, too
+        self._empty.clear()
+        try:
+            await socket.prepare(request)
+            await connection.run(self._hello(call.caller))
+        finally:
+            self.cut += connection.too_slow
+            self._connections.discard(connection)
+            if not self._connections:
+                self._empty.set()
+        return socket
+
+    def _check_room(self, caller: Caller) -> None:
+        if self._group is None:
+            raise Unavailable("the hub is starting or stopping; try again later")
+        if len(self._connections) >= MAX_CONNECTIONS:
+            raise Unavailable("too many pages are open at this hub; try again later")
+        if caller.user is None:
+            return
+        if sum(other.user == caller.user.id for other in self._connections) >= MAX_OF_A_USER:
+            raise Unavailable(f"{MAX_OF_A_USER} pages of this user are open already; close some")
+        address = limit_key(caller.scope.actor.address)
+        most = self.limits.of_an_address
+        if sum(limit_key(other.scope.actor.address) == address for other in self._connections) >= most:
+            raise Unavailable(f"{most} pages are open from this address already; close some")
+
+    def _hello(self, caller: Caller) -> LiveHello:
+        now = self.services.clock.now()
+        ends = ends_at(caller) or now + 86_400.0
+        return LiveHello(hub_id=self.services.hub_id, build=self._build, now=now, started_at=self._started_at, session_expires_at=ends)
+
+    async def _revocations(self) -> None:
+        async with self.services.bus.subscribe(Topic("revoked"), limit=256, policy="ordered") as told:
+            async for message in told:
+                for connection in list(self._connections):
+                    if not isinstance(message, Revoked) or connection.belongs_to(message):
+                        connection.recheck()
+
+    # -- feeds ---------------------------------------------------------------------------
+
+    async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
+        """Give a connection a snapshot of a shared topic, or what it missed `after` a change of it, and its changes from then on."""
+        scope = connection.scope
+        place, feed = _place(scope, topic), self._feed(scope, topic, declared, key)
+        try:
+            await feed.join(connection, connection.put, after)
+        except HubError:
+            # It took its seat away itself, and only that: by now there may be another, here or at a feed that took the place of this one.
+            found = self._feeds.get(place)
+            if found is not None and found[0] is feed and feed.empty:
+                self._drop(place)
+            raise
+        self._interest(feed)
+
+    def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None:
+        """Take a connection out; a topic without listeners ends, soon where the last of them may come back."""
+        place = _place(scope, topic)
+        found = self._feeds.get(place)
+        if found is None:
+            return
+        feed, _ = found
+        feed.leave(connection)
+        if not feed.empty:
+            return
+        if back and not feed.over and len(self._left) < self.limits.linger_most:
+            self._left[place] = self.services.clock.monotonic()
+        else:
+            self._drop(place)
+
+    def _drop(self, place: _Place) -> None:
+        self._left.pop(place, None)
+        feed, task = self._feeds.pop(place)
+        task.cancel()
+        feed.close()
+
+    def _feed(self, scope: Scope, topic: str, declared: LiveTopic, key: str) -> Feed:
+        place = _place(scope, topic)
+        self._left.pop(place, None)
+        found = self._feeds.get(place)
+        if found is not None and not found[0].over and not found[1].done():
+            return found[0]
+        if self._group is None:
+            raise Unavailable("the hub is stopping")
+        if declared.feed is None:
+            raise NotFound("there is no such topic")
+        feed = declared.feed(self.services, scope, key, self.limits)
+        task = self._group.create_task(self._guard(feed), name=f"live {topic}")
+        self._feeds[place] = (feed, task)
+        return feed
+
+    async def _guard(self, feed: Feed) -> None:
+        """A feed that breaks takes nobody with it: its listeners are told."""
+        try:
+            await feed.run()
+        except Exception:
+            event(log, "live_feed_crashed", logging.ERROR, topic=feed.topic, exc_info=True)
+            feed.end(HubError("a feed crashed"))
+
+    def _interest(self, *feeds: Feed) -> None:
+        nodes = tuple(dict.fromkeys(node for feed in feeds for node in feed.watched()))
+        if nodes:
+            closely = tuple(dict.fromkeys(node for feed in feeds for node in feed.watched_closely()))
+            self.services.bus.publish(Interest(nodes, INTEREST_TTL_S, closely))
+
+    async def _beat(self) -> None:
+        while True:
+            await self.services.clock.sleep(self.limits.interest_every_s)
+            now = self.services.clock.monotonic()
+            for place in [place for place, since in self._left.items() if now - since >= self.limits.linger_s]:
+                self._drop(place)
+            self._interest(*(feed for place, (feed, _) in self._feeds.items() if place not in self._left))

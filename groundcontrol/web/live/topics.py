@@ -1,0 +1,194 @@
+"""Topics that many browsers share: each change is read once, encoded once, numbered and sent to all; a snapshot is made for who comes.
+
+Who comes back soon is sent the changes since instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from groundcontrol.core.bus import BusEvent, Gap, Policy, Topic
+from groundcontrol.core.errors import HubError, NotFound, Unavailable
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Actor, Grants, Scope
+from groundcontrol.web.answer import Answer
+from groundcontrol.web.errors import live_error
+from groundcontrol.web.limits import LiveLimits
+from groundcontrol.web.live.messages import encode, topic_message
+from groundcontrol.web.live.replay import Kept
+from groundcontrol.web.live.views import GapMessage
+from groundcontrol.web.services import Services
+from spider.logs import event
+
+KEPT_BYTES: Final = 32 << 10
+"""Of changes, for who comes back. All topics of a page together are less than what may wait for it (`outgoing.MAX_QUEUED_BYTES`)."""
+PAGE: Final = 500
+
+log = logging.getLogger(__name__)
+
+Deliver = Callable[[bytes], None]
+
+
+class _Seat:
+    """One browser at a feed. Until it has its snapshot, changes wait for it."""
+
+    __slots__ = ("deliver", "early", "early_most", "missed")
+
+    def __init__(self, deliver: Deliver, early_most: int) -> None:
+        self.deliver = deliver
+        self.early_most = early_most
+        self.early: list[bytes] | None = []
+        self.missed = False
+
+    def take(self, message: bytes) -> None:
+        if self.early is None:
+            self.deliver(message)
+        elif len(self.early) < self.early_most:
+            self.early.append(message)
+        else:
+            self.missed = True
+
+
+class Feed(ABC):
+    """One topic of one organisation."""
+
+    policy: ClassVar[Policy] = "ordered"
+    limit: ClassVar[int] = 256
+    kept_bytes: ClassVar[int] = KEPT_BYTES
+
+    def __init__(self, services: Services, org: int, topic: str, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
+        self.services = services
+        self.limits = limits
+        self.topic = topic
+        self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
+        self._kept = Kept(limits.kept_most, self.kept_bytes)
+        self._seats: dict[object, _Seat] = {}
+        self._listening = asyncio.Event()
+        self.over = False
+        """What it tells of is gone."""
+
+    @property
+    def empty(self) -> bool:
+        return not self._seats
+
+    @abstractmethod
+    def topics(self) -> tuple[Topic, ...]:
+        """What it listens to on the bus."""
+
+    @abstractmethod
+    async def snapshot(self) -> Answer:
+        """All of it, as it is now."""
+
+    @abstractmethod
+    async def take(self, told: BusEvent, /) -> None:
+        """Send what an event means."""
+
+    def watched(self) -> tuple[NodeId, ...]:
+        """Nodes that should send each second while this is looked at."""
+        return ()
+
+    def watched_closely(self) -> tuple[NodeId, ...]:
+        """Those whose tables are looked at too."""
+        return ()
+
+    async def join(self, key: object, deliver: Deliver, after: int | None = None) -> None:
+        """Send a snapshot, then every change after it; a second time means a new snapshot. Who leaves meanwhile is sent none.
+
+        Args:   after: the number of the last change that was taken; where those since are known they come in the place of a snapshot.
+        Raises: HubError: there is nothing to show.
+        """
+        seat = self._seats[key] = _Seat(deliver, self.limits.early_most)
+        try:
+            await self._listening.wait()
+            if not self._sits(key, seat):
+                return
+            if self.over:
+                raise Unavailable("what there is to follow has failed as it began; subscribe again")
+            missed = None if after is None else self._kept.since(after)
+            if missed is None:
+                await self._seat_down(key, seat)
+                return
+            seat.early = None
+            for change in missed:
+                deliver(change)
+        except BaseException:
+            if self._sits(key, seat):
+                self.leave(key)
+            raise
+
+    def leave(self, key: object) -> None:
+        self._seats.pop(key, None)
+
+    def _sits(self, key: object, seat: _Seat) -> bool:
+        """Whether this browser is here still, and has not come anew. What is waited for may take long: its rights may be others by then."""
+        return self._seats.get(key) is seat
+
+    async def _seat_down(self, key: object, seat: _Seat) -> None:
+        seq = self._kept.seq
+        message = topic_message("snapshot", self.topic, seq, await self.snapshot())
+        if not self._sits(key, seat):
+            return
+        early, seat.early = seat.early or [], None
+        missed, seat.missed = seat.missed, False
+        if missed:
+            early = [encode("gap", GapMessage(topic=self.topic))]
+        for waiting in (message, *early):
+            seat.deliver(waiting)
+
+    def emit(self, data: Answer) -> None:
+        """Send a change to all."""
+        message = topic_message("change", self.topic, self._kept.seq + 1, data)
+        self._kept.add(message)
+        self._send(message)
+
+    def _send(self, message: bytes) -> None:
+        for seat in self._seats.values():
+            seat.take(message)
+
+    def _lose(self) -> None:
+        """Say that something was lost, also to who comes back."""
+        self._kept.lose()
+        self._send(encode("gap", GapMessage(topic=self.topic)))
+
+    async def renew(self) -> None:
+        """Something was lost: say so, and show everything anew."""
+        self._lose()
+        for key, seat in list(self._seats.items()):
+            if seat.early is None and self._sits(key, seat):
+                seat.early = []
+                try:
+                    await self._seat_down(key, seat)
+                finally:
+                    seat.early = None  # where it failed nothing more is kept for this page: it was told that something is missing
+
+    def close(self) -> None:
+        """Nobody follows it any more; who left before it had begun waits for that no longer."""
+        self._listening.set()
+
+    def end(self, error: HubError) -> None:
+        """Tell all that there is nothing here any more."""
+        self.over = True
+        self._listening.set()  # where it never did, nobody waits for that any more
+        self._send(encode("error", live_error(error, self.topic)))
+
+    async def run(self) -> None:
+        """Follow the bus until cancelled, or until what it tells of is gone."""
+        async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as told:
+            self._listening.set()
+            async for message in told:
+                try:
+                    if isinstance(message, Gap):
+                        await self.renew()
+                    else:
+                        await self.take(message)
+                except NotFound as exc:
+                    self.end(exc)
+                    return
+                except HubError as exc:
+                    event(log, "live_feed_failed", logging.WARNING, topic=self.topic, code=exc.code)
+                    await self.services.clock.sleep(self.limits.retry_s)
+                    self._lose()

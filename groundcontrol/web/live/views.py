@@ -1,0 +1,64 @@
+"""The live socket."""
+
+from __future__ import annotations
+
+from groundcontrol.web.answer import Answer, Body
+
+# MessagePack, `[kind, body]`. Client: ["subscribe", {topic, after?}], ["unsubscribe", {topic}], ["ping", {}].
+# Hub: ["hello", LiveHello], ["snapshot", {topic, seq, data}], ["change", {topic, seq, data}], ["gap", {topic}],
+# ["rights", {}], ["error", {code, message}], ["pong", {}]. `after` is the number of the last change that was taken, or where the output of a job goes on: what
+# came since follows, or a snapshot where that is not known any more. docs/live.md has it in words.
+# Data by topic:
+#   fleet            snapshot FleetData; change FleetChange (values as they come, up to 40 times a second; a node's facts at most once a second)
+#   node:<id>        snapshot NodeView with all of `latest`; change NodeChange (each row as it arrives)
+#   job:<id>         snapshot JobView, then output as JobChunk changes from `after` on (`seq` = offset behind the chunk);
+#                    a change whose data has no `output` is a JobChange (state, phase, progress)
+#   deployment:<id>  snapshot and change DeploymentView
+#   events           snapshot {events: last 50}; change EventView
+#   jobs             snapshot {jobs: newest 50}; change JobsChange (at most one a second)
+
+
+class SubscribeBody(Body):
+    topic: str
+    after: int | None = None
+
+
+class UnsubscribeBody(Body):
+    topic: str
+
+
+class LiveHello(Answer):
+    hub_id: str
+    """New for each start: another one means that sequence numbers begin anew."""
+    build: str
+    """Of the page; another one means that a newer page is there."""
+    now: float
+    started_at: float
+    """When the hub was: who was seen last before then has not come back since."""
+    session_expires_at: float
+
+
+class TopicMessage(Answer):
+    """Body of `snapshot` and `change`. `seq` grows by one a change, from anywhere; for `job:<id>` it is an offset in the output."""
+
+    topic: str
+    seq: int
+    data: object
+
+
+class GapMessage(Answer):
+    """What is shown of this topic is no longer whole: a new snapshot follows, or subscribe again."""
+
+    topic: str
+
+
+class ErrorMessage(Answer):
+    """`topic` is empty when the message as such was wrong."""
+
+    code: str
+    message: str
+    topic: str = ""
+
+
+class Nothing(Answer):
+    """An empty body."""

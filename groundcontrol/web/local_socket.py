@@ -1,0 +1,75 @@
+"""The local socket: the hub's own machine speaks to it as the owner of the data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from aiohttp import web
+
+from groundcontrol.core.errors import Forbidden
+from groundcontrol.core.scope import Actor
+
+SOCKET_NAME = "control.sock"
+_MAX_PATH_BYTES = 107
+_UCRED = struct.Struct("3i")
+
+
+@contextlib.contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """Give a name of a socket that fits the kernel's 107 bytes, however deep its folder lies."""
+    if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def listen(path: Path) -> socket.socket:
+    """Make the listening socket with mode 0600 from its first moment; one left by a killed hub is replaced.
+
+    The caller holds the lock of the data folder.
+    """
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        with short_path(path) as name:
+            made.bind(name)
+    except BaseException:
+        made.close()
+        raise
+    finally:
+        os.umask(before)
+    made.listen(16)
+    made.setblocking(False)
+    return made
+
+
+def local_actor(request: web.BaseRequest) -> Actor | None:
+    """Who speaks through the local socket: an admin named `local:<uid>`. None: the request came by network.
+
+    Raises: Forbidden: another user than the folder's owner (this process's) or root.
+    """
+    transport = request.transport
+    peer = transport.get_extra_info("socket") if transport is not None else None
+    if peer is None or peer.family != socket.AF_UNIX:
+        return None
+    uid = _peer_uid(peer.fileno())
+    if uid not in (0, os.geteuid()):
+        raise Forbidden(f"user {uid} may not use this socket: it belongs to user {os.geteuid()}")
+    return Actor("local", str(uid), f"local:{uid}", "admin")
+
+
+def _peer_uid(fd: int) -> int:
+    # uvloop hands out a stand-in without getsockopt, so the descriptor is asked through a copy.
+    with socket.socket(fileno=os.dup(fd)) as copy:
+        credentials = copy.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(credentials)[1])

@@ -1,0 +1,193 @@
+"""One admitted request, as handlers see it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from groundcontrol.access.sessions import Caller
+from groundcontrol.access.users import USERNAME
+from groundcontrol.core.errors import BadRequest, NotFound, Unauthenticated
+from groundcontrol.core.ids import BatchId, DeploymentId, InviteId, JobId, NodeId, SessionId, TokenId, UserId
+from groundcontrol.core.permissions import Action, Owned, authorize
+from groundcontrol.core.scope import Scope
+from groundcontrol.web.cookies import Cookies
+from groundcontrol.web.services import Services
+from spider.wire.ids import is_id
+
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 500
+MAX_CURSOR_CHARS: Final = 200
+AGAIN_S: Final = 1.0
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that has passed the gate."""
+
+    services: Services
+    request: web.Request
+    cookies: Cookies
+    address: str
+    """Of the client, behind trusted proxies."""
+    address_sure: bool
+    """False: that of a proxy, and nobody said who stands behind it."""
+    known: Caller | None
+    """None: a public route."""
+
+    @property
+    def caller(self) -> Caller:
+        if self.known is None:
+            raise Unauthenticated("log in first")
+        return self.known
+
+    @property
+    def scope(self) -> Scope:
+        return self.caller.scope
+
+    @property
+    def user_id(self) -> UserId | None:
+        """For whom counts what is held for this call; None: whoever came through the local socket."""
+        user = self.caller.user
+        return None if user is None else user.id
+
+    def authorize(self, action: Action, resource: Owned) -> None:
+        """Ask again, now that the thing itself is known."""
+        authorize(self.scope, action, resource)
+
+    @property
+    def node_id(self) -> NodeId:
+        return NodeId(self._id("node"))
+
+    @property
+    def job_id(self) -> JobId:
+        return JobId(self._id("job"))
+
+    @property
+    def batch_id(self) -> BatchId:
+        return BatchId(self._id("batch"))
+
+    @property
+    def deployment_id(self) -> DeploymentId:
+        return DeploymentId(self._id("deployment"))
+
+    @property
+    def invite_id(self) -> InviteId:
+        return InviteId(self._id("invite"))
+
+    @property
+    def session_id(self) -> SessionId:
+        return SessionId(self._id("session"))
+
+    @property
+    def token_id(self) -> TokenId:
+        return TokenId(self._id("token"))
+
+    @property
+    def username(self) -> str:
+        text = self.request.match_info["username"]
+        if not USERNAME.match(text):
+            raise NotFound("there is no user of this name")
+        return text
+
+    async def whose(self) -> UserId | None:
+        """`?user=`: the caller's own without it (through the local socket everybody's); for admins a user's, or with `*` everybody's (None).
+
+        Raises: Forbidden; NotFound.
+        """
+        asked = self.request.query.get("user")
+        own = self.caller.user
+        if asked is None or (own is not None and asked == own.username):
+            return None if own is None else own.id
+        authorize(self.scope, "user.manage")
+        if asked == "*":
+            return None
+        return (await self.services.store.people.person(self.scope, asked)).user.id
+
+    def _id(self, what: str) -> str:
+        text = self.request.match_info["id"]
+        if not is_id(text):
+            raise NotFound(f"there is no {what} of this id")
+        return text
+
+    def query(self, *known: str) -> dict[str, str]:
+        """The query, each name once.
+
+        Raises: BadRequest: a name that this call does not know, or one given twice.
+        """
+        found: dict[str, str] = {}
+        for name, value in self.request.query.items():
+            if name not in known:
+                raise BadRequest(f"this call does not know the parameter {name[:40]!r}")
+            if name in found:
+                raise BadRequest(f"the parameter {name} stands twice")
+            found[name] = value
+        return found
+
+    def page(self, *others: str) -> tuple[int, str | None]:
+        """`?limit=&cursor=`.
+
+        Raises: BadRequest.
+        """
+        query = self.query("limit", "cursor", *others)
+        cursor = query.get("cursor") or None
+        if cursor is not None and (len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii() or not cursor.isprintable()):
+            raise BadRequest("the parameter cursor is not one that this hub gave")
+        return whole_number(query.get("limit"), "limit", 1, MAX_LIMIT, DEFAULT_LIMIT), cursor
+
+    def idempotency_key(self) -> str | None:
+        """What makes a repeat harmless.
+
+        Raises: BadRequest.
+        """
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not _KEY.match(key):
+            raise BadRequest("the header Idempotency-Key must hold 1 to 128 visible ASCII characters")
+        return key
+
+
+class StillAllowed:
+    """Whether an answer that takes long may go on: who gets it may have been shut out since it began, and reads as slowly as they like."""
+
+    def __init__(self, call: Call, action: Action, find: Callable[[Scope], Awaitable[object]]) -> None:
+        """`find`: asks the store for the thing itself."""
+        self._call = call
+        self._action = action
+        self._find = find
+        self._asked_at = call.services.clock.monotonic()
+
+    async def check(self) -> None:
+        """Ask again, where that is a second ago.
+
+        Raises: as `check_now`.
+        """
+        if self._call.services.clock.monotonic() - self._asked_at >= AGAIN_S:
+            await self.check_now()
+
+    async def check_now(self) -> None:
+        """Ask again.
+
+        Raises: Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, NotFound.
+        """
+        services = self._call.services
+        self._asked_at = services.clock.monotonic()
+        scope = (await services.auth.recheck(self._call.caller)).scope
+        authorize(scope, self._action)
+        await self._find(scope)
+
+
+def whole_number(text: str | None, name: str, low: int, high: int, default: int) -> int:
+    """Read a parameter.
+
+    Raises: BadRequest: not a whole number in [low, high].
+    """
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,18}", text) or not low <= int(text) <= high:
+        raise BadRequest(f"the parameter {name} must be a whole number from {low} to {high}")
+    return int(text)

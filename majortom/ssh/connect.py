@@ -1,0 +1,372 @@
+"""SSH connections: the address first, then the host key without logging in, then a log-in that accepts that key only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import asyncssh
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from majortom.errors import failure, one_line
+from majortom.interfaces import DeployError, HostKey, StepName, Target
+from majortom.ssh.address_policy import is_address
+from majortom.ssh.dns import addresses_of
+from majortom.ssh.login_questions import Questions
+from majortom.ssh.private_keys import LoadedKey, OpenKeys
+from majortom.ssh.server_opening import CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Opening, Watched
+
+_RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
+
+SHARED_S: Final = 60.0
+"""So long the answer of a jump host serves others: a batch of servers begins within it."""
+
+AddressRule = Callable[[str], str | None]
+"""Given an IP address: why it is not deployed to, or None."""
+
+
+class Limits(NamedTuple):
+    """Seconds that things may take."""
+
+    connect_s: float = 15.0
+    login_s: float = 30.0
+    step_s: float = 120.0
+    python_s: float = 600.0
+    verify_s: float = 30.0
+    whole_s: float = 900.0
+    """Without the time in which a person looks at the fingerprint."""
+    undo_s: float = 90.0
+    rollback_s: float = 600.0
+    """So long after the last step the server takes an installation back by itself that nobody finished."""
+    keepalive_s: float = 15.0
+    at_once: int = 8
+    """Connections at once to one address: sshd's own default refuses more than ten that have not logged in."""
+
+
+Tunnel = asyncssh.SSHClientConnection
+"""A connection to a jump host, over which one other is made."""
+
+
+class Reached(NamedTuple):
+    """A server that answered, and the key it showed."""
+
+    address: str
+    key: HostKey
+    warning: str
+    via: str = ""
+    """The address of the jump host."""
+    asked: bool = True
+    """False: the key is the one that is known, and the log-in itself shows whether the server still has it."""
+
+
+class Connector:
+    """Opens connections; holds how many are open to each address."""
+
+    def __init__(self, limits: Limits, rule: AddressRule) -> None:
+        self._limits = limits
+        self._rule = rule
+        self._slots: dict[str, _Slot] = {}
+        self._at_work: set[tuple[str, int]] = set()
+        self._asking: dict[tuple[str, int], _Asking] = {}
+        self.keys = OpenKeys()
+
+    @contextlib.contextmanager
+    def alone(self, reached: Reached, port: int) -> Iterator[None]:
+        """Be the only deployment to this address: a second one would take the first one's unfinished work away.
+
+        Raises: DeployError: there is one already.
+        """
+        place = (f"{reached.via}>{reached.address}", port)
+        if place in self._at_work:
+            raise failure("busy", "connect")
+        self._at_work.add(place)
+        try:
+            yield
+        finally:
+            self._at_work.discard(place)
+
+    @contextlib.asynccontextmanager
+    async def _slot(self, address: str) -> AsyncIterator[None]:
+        slot = self._slots.setdefault(address, _Slot(asyncio.Semaphore(self._limits.at_once)))
+        slot.users += 1
+        try:
+            async with slot.semaphore:
+                yield
+        finally:
+            slot.users -= 1
+            if not slot.users:
+                self._slots.pop(address, None)
+
+    async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "", *, through: bool = False) -> Reached:
+        """Find the server and get its host key; nothing is authenticated.
+
+        A server has several keys: where one is expected, that one is looked for before any other is shown. A server whose key is known is not
+        asked, since an sshd penalises addresses that connect and do not log in.
+        Args:   tunnel: the jump host's connection, over which the server is reached; `via` is the jump host's address.
+                through: it is a jump host, which many ask for at the same time: they share the answer.
+        Raises: DeployError: `connect` step codes.
+        """
+        host, port = target.host, target.port
+        if tunnel is not None:
+            if is_address(host) and (why := self._rule(host)):
+                raise failure("target_not_allowed", "connect", host=host, why=why)
+            if target.pinned is not None:
+                return Reached(host, target.pinned, "", via, asked=False)
+            async with self._slot(f"{via}>{host}"):  # the jump host knows its names, and nobody else may
+                await _ask(target)
+                return (await self._first_or_expected(target, host, tunnel))._replace(via=via)
+        addresses = await self._resolve(host)
+        for why in filter(None, map(self._rule, addresses)):
+            raise failure("target_not_allowed", "connect", host=host, why=why)
+        if target.pinned is not None and len(addresses) == 1:
+            return Reached(addresses[0], target.pinned, "", asked=False)
+        last: DeployError | None = None
+        for address in addresses:
+            try:
+                if through:
+                    async with self._asked_lately((address, port)) as asking:
+                        if asking.reached is None or not _confirms(target, asking.reached):
+                            asking.reached = await self._ask_for_key(target, address)
+                            asking.at = asyncio.get_running_loop().time()
+                        return asking.reached
+                return await self._ask_for_key(target, address)
+            except DeployError as exc:
+                last = last or exc
+        raise last or failure("host_unknown", "connect", host=host)
+
+    async def _ask_for_key(self, target: Target, address: str) -> Reached:
+        async with self._slot(address):
+            await _ask(target)
+            return await self._first_or_expected(target, address, None)
+
+    @contextlib.asynccontextmanager
+    async def _asked_lately(self, place: tuple[str, int]) -> AsyncIterator[_Asking]:
+        """What a jump host showed in the last minute; one asks, and the others wait for it."""
+        now = asyncio.get_running_loop().time()
+        for other, asking in list(self._asking.items()):
+            if asking.at + SHARED_S < now and not asking.lock.locked():
+                del self._asking[other]
+        asking = self._asking.setdefault(place, _Asking(asyncio.Lock(), now))
+        async with asking.lock:
+            yield asking
+
+    async def _first_or_expected(self, target: Target, address: str, tunnel: Tunnel | None) -> Reached:
+        host, port = target.host, target.port
+        algs = HOST_KEY_ALGS if target.pinned is None else _algs_from(target.pinned.type)
+        first = await self._host_key(host, address, port, algs, tunnel)
+        if _confirms(target, first):
+            return first
+        for kind in dict.fromkeys(_type_of(alg) for alg in HOST_KEY_ALGS):
+            if kind != first.key.type:
+                with contextlib.suppress(DeployError):
+                    other = await self._host_key(host, address, port, _algs(kind), tunnel)
+                    if _confirms(target, other):
+                        return other
+        return first
+
+    async def _resolve(self, host: str) -> list[str]:
+        try:
+            return await addresses_of(host, self._limits.connect_s)
+        except (OSError, UnicodeError, TimeoutError):
+            raise failure("host_unknown", "connect", host=host) from None
+
+    async def _host_key(self, host: str, address: str, port: int, algs: Sequence[str], tunnel: Tunnel | None) -> Reached:
+        opening = Opening(host, port, algs)
+        with _translated(host, port, "connect", self._limits.connect_s, opening):
+            async with asyncio.timeout(self._limits.connect_s):
+                key = await asyncssh.get_server_host_key(
+                    address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
+                    kex_algs=KEX_ALGS, server_host_key_algs=algs,
+                )  # fmt: skip
+        if key is None:
+            raise failure("not_ssh", "connect", host=host, port=port)
+        bits = _rsa_bits(key)
+        if bits is not None and bits < 2048:
+            raise failure("host_key_weak", "host_key", host=host, bits=bits)
+        warning = "" if bits is None or bits >= 3072 else f"The host key is RSA with {bits} bits; 3072 are advised."
+        return Reached(address, describe(key), warning)
+
+    def _options(self) -> asyncssh.SSHClientConnectionOptions:
+        return asyncssh.SSHClientConnectionOptions(
+            config=None, client_keys=None, agent_path=None, encryption_algs=CIPHERS, mac_algs=MACS, compression_algs=None,
+            gss_host=None, proxy_command=None,
+            connect_timeout=self._limits.connect_s, login_timeout=self._limits.login_s,
+        )  # fmt: skip
+
+    @contextlib.asynccontextmanager
+    async def login(
+        self, target: Target, reached: Reached, key: LoadedKey | None, tunnel: Tunnel | None = None, *, through: bool = False
+    ) -> AsyncIterator[asyncssh.SSHClientConnection]:
+        """Log in to a server whose key is confirmed; one that shows another key gets no authentication packet.
+
+        Args:   through: it is a jump host. Nothing runs there, and many go through it, some of which wait for a person: only how many log
+                in at once is held back, not how many connections there are.
+        Raises: DeployError: `authenticate` step codes.
+        """
+        host, port = target.host, target.port
+        pin = asyncssh.import_public_key(reached.key.public)
+        algs = _algs_from(reached.key.type)
+        async with contextlib.AsyncExitStack() as place:
+            await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
+            await _ask(target)
+            opening = Opening(host, port, algs)
+            questions = Questions(target.username, key, target.password)
+            told = _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, reached=reached)
+            with _first_met(reached, opening), told:
+                async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
+                    connection = await asyncssh.connect(
+                        reached.address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
+                        known_hosts=([pin], [], []), server_host_key_algs=algs, kex_algs=KEX_ALGS, signature_algs=HOST_KEY_ALGS,
+                        x509_trusted_certs=None, username=target.username, client_keys=None, client_factory=lambda: questions,
+                        agent_path=None, agent_forwarding=False, x11_forwarding=False, gss_host=None, host_based_auth=False,
+                        disable_trivial_auth=True, ignore_encrypted=False,
+                        keepalive_interval=self._limits.keepalive_s, keepalive_count_max=3,
+                    )  # fmt: skip
+            if through:
+                await place.aclose()
+            try:
+                yield connection
+            finally:
+                connection.close()
+                try:
+                    async with asyncio.timeout(5):
+                        await connection.wait_closed()
+                except TimeoutError:
+                    connection.abort()
+
+
+@contextlib.contextmanager
+def _first_met(reached: Reached, opening: Opening) -> Iterator[None]:
+    """A server that nobody has asked before is reached by the log-in, or not."""
+    try:
+        yield
+    except DeployError as exc:
+        if reached.asked or opening.version:
+            raise
+        raise DeployError(exc.code, exc.message, "connect") from None
+
+
+def _algs(kind: str) -> Sequence[str]:
+    return _RSA_ALGS if kind == "ssh-rsa" else (kind,)
+
+
+def _algs_from(kind: str) -> Sequence[str]:
+    """All kinds, this one first: a server that has it shows it, and another one shows what it has instead."""
+    return (*_algs(kind), *(alg for alg in HOST_KEY_ALGS if alg not in _algs(kind)))
+
+
+def _confirms(target: Target, reached: Reached) -> bool:
+    """Whether nothing else is expected of this server than what it shows."""
+    if target.pinned is not None or not target.expected_fingerprint:
+        return True
+    return same_fingerprint(target.expected_fingerprint, reached.key.fingerprint)
+
+
+def _type_of(alg: str) -> str:
+    return "ssh-rsa" if alg in _RSA_ALGS else alg
+
+
+class _Asking:
+    """The key that a jump host has shown, and when."""
+
+    def __init__(self, lock: asyncio.Lock, at: float) -> None:
+        self.lock = lock
+        self.at = at
+        self.reached: Reached | None = None
+
+
+class _Slot:
+    def __init__(self, semaphore: asyncio.Semaphore) -> None:
+        self.semaphore = semaphore
+        self.users = 0
+
+
+def describe(key: asyncssh.SSHKey) -> HostKey:
+    """Write a host key as people and stores know it."""
+    line = key.export_public_key().decode().split()
+    return HostKey(line[0], key.get_fingerprint(), f"{line[0]} {line[1]}")
+
+
+def _rsa_bits(key: asyncssh.SSHKey) -> int | None:
+    public = key.pyca_key
+    return public.key_size if isinstance(public, rsa.RSAPublicKey) else None
+
+
+@contextlib.contextmanager
+def _translated(
+    host: str,
+    port: int,
+    step: StepName,
+    seconds: float,
+    opening: Opening,
+    *,
+    questions: Questions | None = None,
+    reached: Reached | None = None,
+) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        if opening.is_foreign:
+            raise opening.refusal(step) from None
+        raise failure(
+            "connect_timeout" if step == "connect" or not opening.version else "login_timeout",
+            step,
+            host=host,
+            port=port,
+            seconds=f"{seconds:g}",
+        ) from None
+    except asyncssh.HostKeyNotVerifiable:
+        known = reached.key.fingerprint if reached else "the confirmed one"
+        shown = (questions and questions.shown) or "another one"
+        raise failure("host_key_changed", "host_key", host=host, shown=shown, known=known) from None
+    except asyncssh.ChannelOpenError as exc:
+        raise failure("jump_failed", step, host=host, port=port, why=one_line(str(exc)) or "without a reason") from None
+    except asyncssh.PermissionDenied as exc:
+        raise (questions.denied() if questions else opening.refusal(step, str(exc))) from None
+    except asyncssh.DisconnectError as exc:
+        if not opening.version and isinstance(exc, asyncssh.ProtocolError):
+            raise failure("not_ssh", step, host=host, port=port) from None
+        if "timeout" in str(exc).lower():
+            raise failure("login_timeout", step, seconds=f"{seconds:g}") from None
+        raise (questions and questions.broken_off(str(exc))) or opening.refusal(step, str(exc)) from None
+    except (ConnectionResetError, BrokenPipeError):
+        raise (questions and questions.broken_off("connection reset")) or opening.refusal(step, "connection reset") from None
+    except ConnectionRefusedError:
+        raise failure("port_closed", step, host=host, port=port) from None
+    except OSError as exc:
+        if exc.errno == errno.ETIMEDOUT:
+            raise failure("connect_timeout", step, host=host, port=port, seconds=f"{seconds:g}") from None
+        why = exc.strerror or "network error"
+        raise failure("unreachable", step, host=host, why=why[:1].lower() + why[1:]) from None
+
+
+def check_host_key(target: Target, reached: Reached) -> bool:
+    """Compare what the server shows with what is known.
+
+    Returns: True: it is the known one; False: nobody knows, a person must say.
+    Raises:  DeployError: it is another one.
+    """
+    shown = reached.key.fingerprint
+    if target.pinned is not None:
+        if target.pinned.public.split()[:2] != reached.key.public.split()[:2]:
+            raise failure("host_key_changed", "host_key", host=target.host, shown=shown, known=target.pinned.fingerprint)
+        return True
+    if target.expected_fingerprint:
+        if same_fingerprint(target.expected_fingerprint, shown):
+            return True
+        raise failure("host_key_unexpected", "host_key", host=target.host, shown=shown, expected=target.expected_fingerprint)
+    return False
+
+
+def same_fingerprint(given: str, shown: str) -> bool:
+    """Whether a typed or pasted SHA-256 fingerprint is this one; `SHA256:` and the padding may be missing."""
+    return given.strip().removeprefix("SHA256:").rstrip("=") == shown.removeprefix("SHA256:").rstrip("=")
+
+
+async def _ask(target: Target) -> None:
+    """Whether it is still wanted, now that the wait for a slot, or for a person, is over."""
+    if target.still_wanted is not None:
+        await target.still_wanted()

@@ -1,0 +1,163 @@
+"""What a server asks for at the log-in: answered once with what was given, and remembered where that is not enough."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import asyncssh
+from asyncssh.auth import KbdIntPrompts, PasswordChangeResponse
+from asyncssh.public_key import KeyPairListArg, SSHLocalKeyPair
+
+from majortom.errors import failure
+from majortom.interfaces import DeployError, Secret
+from majortom.ssh.private_keys import LoadedKey
+
+_A_PASSWORD: Final = re.compile(r"pass ?(word|wort)|mot de passe|contraseña", re.IGNORECASE)
+_A_CODE: Final = re.compile(r"one[- ]?time|verification|\botp\b|token|passcode|duo", re.IGNORECASE)
+_A_CHANGE: Final = re.compile(r"new password|retype|\(current\)|current password|expired|change", re.IGNORECASE)
+_MAX_CHARS: Final = 120
+_TOO_MANY: Final = re.compile(r"too many authentication failures", re.IGNORECASE)
+"""What OpenSSH says as it hangs up on a wrong key or password, where MaxAuthTries leaves no further try."""
+_SETTINGS: Final = {"key": "PubkeyAuthentication, AuthenticationMethods", "password": "PasswordAuthentication, AuthenticationMethods"}
+
+
+class _Signing(SSHLocalKeyPair):
+    """A key that reports when it signs: a server asks for that only if it knows the key."""
+
+    def __init__(self, key: asyncssh.SSHKey, certificate: asyncssh.SSHCertificate | None, report: Callable[[], None]) -> None:
+        super().__init__(key, None, certificate, None)
+        self._report = report
+
+    def sign(self, data: bytes) -> bytes:
+        self._report()
+        return super().sign(data)
+
+
+class Questions(asyncssh.SSHClient):
+    """Answers for one log-in."""
+
+    def __init__(self, user: str, key: LoadedKey | None, password: Secret | None) -> None:
+        self._user = user
+        self._key = key
+        self._password = password
+        self._given = "key" if key else "password"
+        self._offered = False
+        self._known = False
+        """The server knows the key: it has asked for a signature."""
+        self._key_refused = False
+        self._sent_by = ""
+        """The method by which the password was sent."""
+        self._unanswered = ""
+        """What was proved or sent last, as long as the server has not gone on: the key or the password."""
+        self._taken = False
+        """The password is right: what the server offers next is another method."""
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._asks = ""
+        """What it asked for that was not given."""
+        self._expired = False
+        self._answered = ""
+        self._said = ""
+        """The last text for people that it sent after the key or the password."""
+        self.shown = ""
+        """The fingerprint of a host key that is not the confirmed one."""
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002  # of the interface
+        self.shown = key.get_fingerprint()
+        return False
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:  # noqa: ARG002  # of the interface
+        """A banner that everybody gets comes earlier, before anything is offered."""
+        if self._unanswered:
+            self._said = msg
+
+    def _next(self) -> None:
+        """The server goes on. After a wrong password it offers the same method again, among others."""
+        if self._unanswered == "password" and self._connection is not None:
+            self._taken = self._sent_by not in self._connection.get_server_auth_methods()
+        self._unanswered = ""
+
+    def public_key_auth_requested(self) -> KeyPairListArg | None:
+        self._next()
+        key, self._key = self._key, None
+        if key is None:
+            self._key_refused = self._offered and not self._known
+            return None
+        self._offered = True
+        certificates = [key.certificate, None] if key.certificate else [None]
+        return [_Signing(key.key, certificate, self._signs) for certificate in certificates]
+
+    def _signs(self) -> None:
+        self._known, self._unanswered = True, "key"
+
+    def password_auth_requested(self) -> str | None:
+        self._next()
+        if self._password is None:
+            if self._given == "key" and not self._key_refused and not self._sent_by:
+                self._asks = self._asks or "a password"
+            return None
+        return self._reveal(self._password, "password")
+
+    def _reveal(self, password: Secret, method: str) -> str:
+        self._password, self._sent_by, self._unanswered = None, method, "password"
+        return password.reveal()
+
+    def password_change_requested(self, prompt: str, lang: str) -> PasswordChangeResponse:  # noqa: ARG002  # of the interface
+        self._asks, self._expired = prompt[:_MAX_CHARS] or "a new password", True
+        return NotImplemented  # type: ignore[no-any-return]  # the library's sign that passwords are not changed
+
+    def kbdint_auth_requested(self) -> str | None:
+        """A key that was refused is not followed by questions that nobody answers."""
+        self._next()
+        if self._key_refused or self._asks or (self._given == "password" and self._password is None and not self._taken):
+            return None
+        return ""
+
+    def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts: KbdIntPrompts) -> Sequence[str] | None:  # noqa: ARG002  # of the interface
+        if self._unanswered and instructions.strip():
+            self._said = instructions
+        if not prompts:
+            return []
+        self._unanswered = ""
+        text = " ".join(prompt for prompt, _ in prompts)[:_MAX_CHARS]
+        if len(prompts) == 1 and self._password is not None and _A_PASSWORD.search(text) and not _A_CODE.search(text):
+            self._answered = text
+            return [self._reveal(self._password, "keyboard-interactive")]
+        if text == self._answered:
+            return None  # it was the wrong one
+        self._asks = text or "an answer without a question"
+        self._expired = self._given == "password" and self._password is None and bool(_A_CHANGE.search(text))
+        return None
+
+    def broken_off(self, why: str) -> DeployError | None:
+        """What a server means that ends the connection in the middle of the log-in; None: the log-in has no part in it.
+
+        Args: why: its words, or the library's.
+        """
+        if _TOO_MANY.search(why) and (self._offered or self._sent_by):
+            self._unanswered = ""
+            return self.denied()
+        return self._account_refused(why) if self._unanswered else None
+
+    def _account_refused(self, why: str) -> DeployError:
+        given = "password" if self._sent_by else "key"
+        return failure("account_refused", "authenticate", user=self._user, given=given, why=self._said or why)
+
+    def denied(self) -> DeployError:
+        """Why the server did not let the user in."""
+        if self._expired:
+            return failure("password_expired", "authenticate", user=self._user, why=self._asks)
+        taken = self._taken or self._unanswered == "password" or (self._known and not self._sent_by)
+        if self._said and not self._asks:
+            return self._account_refused(self._said)
+        if self._asks or taken:
+            return failure("second_factor", "authenticate", user=self._user, given=self._given, asks=self._asks or "another method")
+        if self._sent_by and (self._known or not self._offered):
+            return failure("password_rejected", "authenticate", user=self._user)
+        if self._offered:
+            return failure("key_rejected", "authenticate", user=self._user)
+        return failure("method_off", "authenticate", user=self._user, given=self._given, setting=_SETTINGS[self._given])

@@ -1,0 +1,218 @@
+"""The first steps of every deployment: reach the server, know its key, log in, be root."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable
+from typing import NamedTuple, Protocol, TypeVar
+
+import asyncssh
+
+from majortom.errors import failure
+from majortom.interfaces import DeployError, HostKey, Reporter, StepName, Target
+from majortom.ssh import shell
+from majortom.ssh.connect import Connector, Limits, Reached, Tunnel, check_host_key
+from majortom.ssh.private_keys import LoadedKey, with_certificate
+from majortom.ssh.shell import Login
+from majortom.ssh.sudo import Rise
+
+_ROOT_CHECK = "main() { printf 'uid %s\\n' \"$(id -u)\"; printf 'ok\\n'; }\nmain </dev/null\nexit $?\n"
+
+
+class Steps:
+    """Reports steps and remembers which one is at work, so that whatever goes wrong has a place."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.now: StepName = "connect"
+
+    async def detail(self, text: str) -> None:
+        await self._reporter.detail(self.now, text)
+
+    async def confirm(self, key: HostKey) -> bool:
+        return await self._reporter.confirm_host_key(key)
+
+    @contextlib.asynccontextmanager
+    async def step(self, name: StepName) -> AsyncIterator[list[str]]:
+        """One step; what is appended to the list becomes its closing detail."""
+        self.now = name
+        await self._reporter.started(name)
+        closing: list[str] = []
+        yield closing
+        await self._reporter.done(name, ", ".join(closing))
+
+
+class Way(NamedTuple):
+    """How to log in again: the confirmed key, and the opened private key."""
+
+    target: Target
+    reached: Reached
+    key: LoadedKey | None
+    jump: Jump | None = None
+
+
+class Jump(NamedTuple):
+    """The way to the jump host, and the connection to it."""
+
+    way: Way
+    tunnel: Tunnel
+
+
+class Restart(Protocol):
+    """Starts the time limit anew: a person has answered; or stops it, since a person is waited for."""
+
+    def __call__(self, *, stop: bool = False) -> None: ...
+
+
+@contextlib.asynccontextmanager
+async def find_way(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[Way]:
+    """Do `connect` and `host_key`, and open the private key; a jump host is logged in to, and left at the end.
+
+    The keys are opened first: a bad one ends the deployment before anything is contacted.
+    Raises: DeployError.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        key = await _open_key(connector, stack, target)
+        jump_key = None if target.jump is None else await _at_jump(target.jump, _open_key(connector, stack, target.jump))
+        async with steps.step("connect") as closing:
+            jump = None
+            if target.jump is not None:
+                jump = await stack.enter_async_context(_over(connector, target.jump, jump_key, steps, restart))
+                closing.append(f"over {target.jump.host}, {jump.way.reached.key.type} {jump.way.reached.key.fingerprint}")
+            reached = await connector.reach(target, jump and jump.tunnel, jump.way.reached.address if jump else "")
+            answers = "answers" if reached.asked else "is logged in to by its known key"
+            closing.append(f"{reached.address} port {target.port} {answers}")
+        async with steps.step("host_key") as closing:
+            closing.append(f"{reached.key.type} {reached.key.fingerprint}")
+            await _know(target, reached, steps, restart, reached.key)
+            closing.extend(filter(None, [reached.warning]))
+        yield Way(target, reached, key, jump)
+
+
+async def _open_key(connector: Connector, stack: contextlib.AsyncExitStack, target: Target) -> LoadedKey | None:
+    if target.private_key is None:
+        if target.password is None:
+            raise failure("no_credentials", "authenticate")
+        return None
+    key = await stack.enter_async_context(connector.keys.opened(target.private_key, target.passphrase))
+    return key if target.certificate is None else with_certificate(key, target.certificate)
+
+
+async def _know(target: Target, reached: Reached, steps: Steps, restart: Restart, shown: HostKey) -> None:
+    if check_host_key(target, reached):
+        return
+    restart(stop=True)
+    confirmed = await steps.confirm(shown)
+    restart()
+    if not confirmed:
+        raise failure("host_key_unconfirmed", "host_key", host=target.host)
+
+
+T = TypeVar("T")
+
+
+async def _at_jump(target: Target, work: Awaitable[T]) -> T:
+    """Do something at the jump host; what goes wrong says where."""
+    try:
+        return await work
+    except DeployError as exc:
+        raise DeployError(exc.code, f"At the jump host {target.host}: {exc.message}", exc.step) from None
+
+
+@contextlib.asynccontextmanager
+async def _over(connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, restart: Restart) -> AsyncIterator[Jump]:
+    """Log in to the jump host by the same rules as to any server; nothing runs there, and one connection goes through."""
+    reached = await _at_jump(target, connector.reach(target, through=True))
+    await _at_jump(target, _know(target, reached, steps, restart, reached.key._replace(host=target.host)))
+    way = Way(target, reached, key)
+    async with contextlib.AsyncExitStack() as stack:
+        tunnel = await _at_jump(target, stack.enter_async_context(connector.login(target, reached, key, through=True)))
+        yield Jump(way, tunnel)
+
+
+@contextlib.asynccontextmanager
+async def _connection(connector: Connector, way: Way) -> AsyncIterator[asyncssh.SSHClientConnection]:
+    """Log in to the server; over a new connection to the jump host where the old one is gone."""
+    async with contextlib.AsyncExitStack() as stack:
+        tunnel = None
+        if way.jump is not None:
+            tunnel, jump = way.jump.tunnel, way.jump.way
+            if tunnel.is_closed():
+                again = connector.login(jump.target, jump.reached, jump.key, through=True)
+                tunnel = await _at_jump(jump.target, stack.enter_async_context(again))
+        yield await stack.enter_async_context(connector.login(way.target, way.reached, way.key, tunnel))
+
+
+@contextlib.asynccontextmanager
+async def enter(connector: Connector, way: Way, steps: Steps, limits: Limits) -> AsyncIterator[Login]:
+    """Do `authenticate` and `become_root`; the connection is closed at the end.
+
+    Raises: DeployError.
+    """
+    target = way.target
+    async with contextlib.AsyncExitStack() as stack:
+        async with steps.step("authenticate") as closing:
+            connection = await stack.enter_async_context(_connection(connector, way))
+            how = f"{way.key.type} key {way.key.fingerprint}" if way.key else "password"
+            if way.key and way.key.certificate:
+                how += " and its certificate"
+            closing.append(f"{target.username} by {how}")
+            closing.extend(filter(None, [way.key.warning if way.key else ""]))
+            login = Login(connection, target.username, "", target.sudo_password or target.password)
+            answer = await shell.run(login, _ROOT_CHECK, [], "authenticate", limits.step_s, root=False)
+            root = answer.of("uid") == ["0"]
+        async with steps.step("become_root") as closing:
+            if not root:
+                login = await _rise(login, limits.step_s)
+            closing.append("logged in as root" if root else f"by {login.by}")
+        yield login
+
+
+@contextlib.asynccontextmanager
+async def enter_again(connector: Connector, way: Way) -> AsyncIterator[Login]:
+    """Log in without a word to anybody, to clear up after a connection that broke; also for who may not begin anything any more."""
+    way = way._replace(target=way.target._replace(still_wanted=None))
+    if way.jump is not None:
+        over = way.jump.way
+        way = way._replace(jump=way.jump._replace(way=over._replace(target=over.target._replace(still_wanted=None))))
+    target = way.target
+    async with _connection(connector, way) as connection:
+        login = Login(connection, target.username, "", target.sudo_password or target.password)
+        answer = await shell.run(login, _ROOT_CHECK, [], "authenticate", 30, root=False)
+        yield login if answer.of("uid") == ["0"] else await _rise(login, 30)
+
+
+async def _rise(login: Login, limit_s: float) -> Login:
+    """Find out how this user becomes root: by sudo, and where there is none, by doas.
+
+    Raises: DeployError: `become_root` codes.
+    """
+    ways: tuple[Rise, ...] = ("sudo", "doas", "doas with its password")
+    for by in ways:
+        tried = login._replace(by=by)
+        try:
+            answer = await shell.run(tried, _ROOT_CHECK, [], "become_root", limit_s)
+        except DeployError as exc:
+            if (by, exc.code) in (("sudo", "no_sudo"), ("doas", "doas_password_required")) and (by == "sudo" or login.sudo_password):
+                continue
+            raise
+        if answer.of("uid") != ["0"]:
+            raise failure("sudo_failed", "become_root", why="it gave another user")
+        return tried
+    raise failure("no_sudo", "become_root", user=login.user)
+
+
+async def finish_anyway(work: asyncio.Task[str]) -> str:
+    """Wait for clearing-up that a single cancellation must not stop; a second one does."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        if work.cancelled():
+            raise
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+        raise

@@ -1,0 +1,279 @@
+"""The way to the hub: dial, prove, pump messages both ways, and come back after every end.
+
+One session at a time. Before the hub has proven itself it gets the hello and nothing else.
+"""
+
+import asyncio
+import logging
+import os
+from typing import Any, Callable, Coroutine, Dict, Iterable, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Type
+
+from spider.clock import Clock
+from spider.config import Config
+from spider.hub.backoff import Backoff
+from spider.hub.outbox import Outbox
+from spider.hub.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, connect
+from spider.logs import event
+from spider.timeouts import within
+from spider.wire.errors import NotProven, ProtocolError, SessionOver
+from spider.wire.frames import (
+    CLOSE_PROTOCOL,
+    CLOSE_UNKNOWN,
+    OPENING_TIMEOUT_S,
+    SUBPROTOCOL,
+    Ack,
+    JobAck,
+    JobDone,
+    JobStart,
+    JobStop,
+    Message,
+    Watch,
+    Welcome,
+)
+from spider.wire.orders import ORDER_TIME
+from spider.wire.rfc6455 import CODE_AWAY
+from spider.wire.session import Link, NodeOpening
+
+TICK_S = 1.0
+FINISH_POLL_S = 0.02
+FEATURES: Sequence[str] = (ORDER_TIME,)
+NOT_MINE = "this hub is not mine, or has forgotten me"
+
+log = logging.getLogger(__name__)
+
+
+class JobDesk(Protocol):
+    """What the link needs of `jobs.Jobs`."""
+
+    def known(self) -> List[str]:
+        """Jobs that the hub may not hold completely."""
+        ...
+
+    def start(self, message: JobStart) -> None: ...
+    def stop(self, message: JobStop) -> None: ...
+    def acked(self, message: JobAck) -> None: ...
+    def done(self, message: JobDone) -> None: ...
+    def forget(self, jobs: Iterable[str]) -> None:
+        """The hub holds all of these."""
+        ...
+
+    def resume(self, offsets: Mapping[str, int]) -> None:
+        """A session has begun; the hub holds the output of these jobs up to these offsets."""
+        ...
+
+    def suspend(self) -> None:
+        """The session is over."""
+        ...
+
+
+class NotConnected(ConnectionError):
+    """There is no session to send in; the next one begins with `resume`."""
+
+
+class _Ended(NamedTuple):
+    """How an attempt or a session ended."""
+
+    code: int = 0
+    reason: str = ""
+    retry_after_s: Optional[float] = None
+
+
+class _Session:
+    """One proven session."""
+
+    def __init__(self, socket: WebSocket, link: Link) -> None:
+        self.socket = socket
+        self.link = link
+
+    async def send(self, message: Message) -> None:
+        """Send one message; waits while the network is congested."""
+        self.socket.write(self.link.send(message))  # nothing may come between the frame's number and its place in the stream
+        await self.socket.drain()
+
+
+class HubLink:
+    """Keeps a session with the hub. `run` it as one task; cancel that to leave."""
+
+    def __init__(self, config: Config, outbox: Outbox, jobs: JobDesk, clock: Clock, backoff: Optional[Backoff] = None) -> None:
+        self._config = config
+        self._outbox = outbox
+        self._jobs = jobs
+        self._clock = clock
+        self._backoff = backoff or Backoff()
+        self._session: Optional[_Session] = None
+        self._wake = asyncio.Event()
+        self._up_since = 0.0
+        self.hub_time: Optional[Tuple[int, float]] = None
+        """What the hub's clock said last (Unix milliseconds), and the monotonic second at which it came."""
+        self.tried = asyncio.Event()
+        """The first attempt has led to a session, or is over."""
+        self._joined: List[Callable[[], None]] = []
+        self._others: Dict[object, Callable[[Any], None]] = {}
+        outbox.on_ready(self._wake.set)
+
+    def on_joined(self, call: Callable[[], None]) -> None:
+        """Call this at the beginning of every session, and now, if there is one."""
+        self._joined.append(call)
+        if self._session is not None:
+            call()
+
+    def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
+        """Call this with every message of one kind, after whatever the link does with it itself."""
+        self._others[kind] = call
+
+    async def send(self, message: Message) -> None:
+        """Send a message in the present session; waits while the network is congested.
+
+        Raises: NotConnected: there is no session, or it ended meanwhile. LocalProtocolError: it can never be sent.
+        """
+        session = self._session
+        if session is None:
+            raise NotConnected("there is no session with the hub")
+        try:
+            await session.send(message)
+        except (Closed, SessionOver) as error:
+            raise NotConnected(str(error)) from error
+
+    async def finish(self, limit_s: float) -> None:
+        """Send what is left and wait for its acknowledgement; not longer than `limit_s`, nor without a session."""
+        self._outbox.flush()
+        until = self._clock.monotonic() + limit_s
+        while self._session is not None and not self._outbox.settled() and self._clock.monotonic() < until:
+            await self._clock.sleep(FINISH_POLL_S)
+
+    async def run(self) -> None:
+        """Dial, serve, wait, for ever."""
+        while True:
+            began = self._clock.monotonic()
+            ended = await self._attempt()
+            self.tried.set()
+            now = self._clock.monotonic()
+            wait = self._backoff.after(now - began, now - max(began, self._up_since), ended.code, ended.reason, ended.retry_after_s)
+            event(log, "link_waits", logging.DEBUG if wait < 60 else logging.WARNING, seconds=round(wait, 1))
+            await self._clock.sleep(wait)
+
+    async def _attempt(self) -> _Ended:
+        config = self._config
+        try:
+            socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
+        except HandshakeRefused as error:
+            event(log, "hub_refused", logging.WARNING, host=config.url.authority, why=str(error))
+            return _Ended(retry_after_s=error.retry_after_s)
+        except WebSocketError as error:
+            event(log, "hub_not_reached", logging.WARNING, host=config.url.authority, why=str(error))
+            return _Ended()
+        code, reason = CODE_AWAY, "leaving"
+        try:
+            await self._serve(socket)
+        except NotProven:
+            code, reason = CLOSE_UNKNOWN, "not proven"
+            event(log, "hub_not_proven", logging.ERROR, host=config.url.authority, why=NOT_MINE)
+            return _Ended(CLOSE_UNKNOWN)
+        except ProtocolError as error:
+            code, reason = error.close_code, error.reason
+            event(log, "session_broken", logging.WARNING, host=config.url.authority, why=error.reason)
+        except Closed as error:
+            event(log, "session_closed", logging.WARNING, host=config.url.authority, code=error.code, why=error.reason)
+            return _Ended(error.code, error.reason)
+        except asyncio.TimeoutError:
+            code, reason = CLOSE_PROTOCOL, "the opening took too long"
+            event(log, "hub_not_reached", logging.WARNING, host=config.url.authority, why=reason)
+        finally:
+            if self._session is not None:
+                self._session = None
+                self._outbox.suspend()
+                self._jobs.suspend()
+            await socket.close(code, reason)
+        return _Ended()
+
+    async def _serve(self, socket: WebSocket) -> None:
+        link, welcome = await within(OPENING_TIMEOUT_S, self._open(socket))
+        event(log, "session_open", host=self._config.url.authority, epoch=welcome.epoch)
+        self._up_since = self._clock.monotonic()
+        self.hub_time = welcome.hub_time_ms, self._up_since
+        self._outbox.resume(welcome)
+        session = self._session = _Session(socket, link)
+        self._jobs.forget(welcome.forget_jobs)
+        self._jobs.resume(dict(zip(welcome.job_ids, welcome.job_offsets)))
+        for call in tuple(self._joined):  # one of them may add others, which are called then
+            call()
+        self.tried.set()
+        await _first_end([self._hear(session), self._post(session), self._tick(session)])
+
+    async def _open(self, socket: WebSocket) -> "tuple[Link, Welcome]":
+        config = self._config
+        opening = NodeOpening(
+            config.node,
+            config.generation,
+            config.key,
+            config.boot,
+            config.url.authority,
+            config.version,
+            FEATURES,
+            self._jobs.known(),
+            os.urandom(32),
+        )
+        await socket.send(opening.hello())
+        answer, link = opening.challenge(await socket.receive())
+        if opening.fleet != config.fleet:
+            raise NotProven("the hub serves another fleet", CLOSE_UNKNOWN)
+        await socket.send(answer)
+        welcome = link.receive(await socket.receive(), self._clock.monotonic())
+        if not isinstance(welcome, Welcome):  # the session holds that the first message is one
+            raise ProtocolError("no welcome")
+        if len(welcome.job_ids) != len(welcome.job_offsets) or min(welcome.live_seq, welcome.backfill_seq, *welcome.job_offsets) < -1:
+            raise ProtocolError("a welcome that makes no sense")
+        return link, welcome
+
+    async def _hear(self, session: _Session) -> None:
+        while True:
+            message = session.link.receive(await session.socket.receive(), self._clock.monotonic())
+            if isinstance(message, Ack):
+                self._outbox.acked(message)
+            elif isinstance(message, Watch):
+                self._outbox.watch(message)
+            elif isinstance(message, JobStart):
+                self._jobs.start(message)
+            elif isinstance(message, JobStop):
+                self._jobs.stop(message)
+            elif isinstance(message, JobAck):
+                self._jobs.acked(message)
+            elif isinstance(message, JobDone):
+                self._jobs.done(message)
+            call = self._others.get(type(message))
+            if call is not None:
+                call(message)
+
+    async def _post(self, session: _Session) -> None:
+        while True:
+            self._wake.clear()
+            message = self._outbox.take()
+            if message is None:
+                await self._wake.wait()
+            else:
+                await session.send(message)
+
+    async def _tick(self, session: _Session) -> None:
+        while True:
+            await self._clock.sleep(TICK_S)
+            self._outbox.tick()
+            beat = session.link.due(self._clock.monotonic(), int(self._clock.now() * 1000))
+            if beat is not None:
+                session.socket.write(beat)
+                await session.socket.drain()
+
+
+async def _first_end(parts: Sequence[Coroutine[None, None, None]]) -> None:
+    """Run these side by side until one ends, which ends the others; raises what it raised.
+
+    Another one may have met that end already, before it was cancelled: it can only say that the session is over, not why.
+    """
+    started = [asyncio.ensure_future(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
+        for task in sorted(done, key=lambda task: isinstance(task.exception(), SessionOver)):
+            task.result()
+    finally:
+        for task in started:
+            task.cancel()
+        await asyncio.gather(*started, return_exceptions=True)

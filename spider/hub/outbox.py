@@ -1,0 +1,350 @@
+"""Readings that the hub has not acknowledged yet: a minute of them in memory, what waits longer in the spool on disk.
+
+Two streams, each numbered without a gap: LIVE from the welcome on, BACKFILL for what was left from before it.
+A sequence number is given when a pack is first sent, and a pack never changes afterwards, so that the hub
+can tell a repeat from news. What went to disk has numbers of its own (`spool.py`) and is sent last. Where there is no disk,
+the oldest in memory go when there are too many, and the hub is told which.
+"""
+
+import logging
+import random
+from collections import deque
+from typing import Callable, Deque, Dict, Iterator, List, Optional, Set, Tuple, Union
+
+from spider.clock import Clock
+from spider.hub.batches import MAX_PACK_BYTES, MAX_PACK_ROWS, Parcel, Sent
+from spider.logs import event
+from spider.spool.spool import Spool
+from spider.wire.codec import join_rows, pack_row
+from spider.wire.errors import LocalProtocolError, ProtocolError
+from spider.wire.frames import (
+    MAX_FRAME_BYTES,
+    MAX_ITEMS,
+    STREAM_BACKFILL,
+    STREAM_LATE,
+    STREAM_LIVE,
+    Ack,
+    Gap,
+    Late,
+    Layout,
+    Pack,
+    Row,
+    Watch,
+    Welcome,
+)
+
+KEEP_S = 600.0
+"""How much is kept in memory where there is no disk to go to."""
+KEEP_BYTES = 4 * 1024 * 1024
+SPOOL_AFTER_S = 60.0
+"""What has waited for the hub this long goes to disk, all of it at once: one write and one fsync a minute, and only while the hub is away."""
+CROWDED_BYTES = KEEP_BYTES // 2
+"""With a hub that is there but takes nothing, memory may fill up to here first."""
+PACK_S = 10
+LIVE_WINDOW = 64
+"""Packs sent ahead of the hub's acknowledgement; a hub that cannot store is not flooded."""
+BACKFILL_WINDOW = 8
+EARLIEST_MS = 946_684_800_000
+LATEST_MS = 4_102_444_800_000
+"""From 2000 to 2100: the hub takes no row from outside, and a clock that says so measures nothing."""
+MAX_TOLD = 12
+"""Layouts that the hub is trusted to remember in one session; an older one is told again before it is used."""
+SENT_BYTES = 1024 * 1024
+"""What may be on the way in one stream: as much as the hub reads ahead of its commits."""
+MAX_LEASE_S = 3600
+
+log = logging.getLogger(__name__)
+
+
+def _is_sound(layout: Layout) -> bool:
+    """Whether a frame can hold it."""
+    return 0 < len(layout.series) <= MAX_ITEMS and sum(len(name.encode("utf-8")) + 5 for name in layout.series) <= MAX_FRAME_BYTES // 2
+
+
+class Outbox:
+    """What the sampler puts in and the link takes out. Everything happens on one event loop; nothing here waits."""
+
+    def __init__(self, clock: Clock, spool: Optional[Spool] = None, dice: Optional[random.Random] = None) -> None:
+        """Args: spool: where to go with what does not fit; None: nowhere, and what is dropped is told."""
+        self._dice = dice or random.Random()
+        self._clock = clock
+        self.spool = spool or Spool(None, clock)
+        self._wake: Callable[[], None] = lambda: None
+        self._pack_s = PACK_S
+        self._leases: Dict[str, float] = {}
+        self._open: Dict[str, Parcel] = {}
+        self._hurried: Set[str] = set()
+        """Families whose last row went at once."""
+        self._share: Dict[str, float] = {}
+        """By how much of a pack's time the open one is full."""
+        self._ready: Dict[int, Deque[Parcel]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
+        self._sent: Dict[int, Deque[Parcel]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
+        self._next: Dict[int, int] = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
+        self._sent_bytes = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
+        self._moving: List[Parcel] = []
+        """In the hands of the spool, not safe yet."""
+        self._held: List[Parcel] = []
+        """Of those: what the hub turned out to hold."""
+        self._connected = False
+        self._epoch = 0
+        self._away_since = clock.monotonic()
+        self._told: Deque[bytes] = deque(maxlen=MAX_TOLD)
+        self._refused: Set[str] = set()
+        self._sound: Dict[str, bytes] = {}
+        self._size = 0
+        self.dropped_rows = 0
+        """Rows that were lost because the hub was away for too long, or that no hub would take."""
+        self._dropped_told = 0
+
+    def on_ready(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there may be something to send."""
+        self._wake = wake
+        self.spool.serve(self, wake)
+
+    # -- the sampler's side ------------------------------------------------------------------------
+
+    def add(self, layout: Layout, row: Row) -> None:
+        """Take one row. What the hub would end the session for is dropped and counted here."""
+        packed = self._pack(layout, row)
+        if packed is None:
+            self.dropped_rows += 1
+            return
+        now = self._clock.monotonic()
+        parcel = self._open.get(layout.family)
+        if parcel is not None and (
+            parcel.layout.layout != layout.layout
+            or parcel.size + len(packed) > MAX_PACK_BYTES
+            or row.taken_at_ms < parcel.newest_ms  # the clock was set back, and a pack goes forward only
+        ):
+            self._close(layout.family)
+            parcel = None
+        if parcel is None:
+            parcel = self._open[layout.family] = Parcel(layout, now)
+            # A whole fleet is no longer watched in the same moment: the packs after it shall not come together each minute.
+            self._share[layout.family] = self._dice.random() if layout.family in self._hurried else 1.0
+            self._hurried.discard(layout.family)
+        before = parcel.size
+        parcel.add(packed, row.taken_at_ms)
+        self._size += parcel.size - before
+        watched = self.watched(layout.family)
+        if watched:
+            self._hurried.add(layout.family)
+        full = len(parcel.rows) * layout.rhythm_s >= self._share[layout.family] * self._pack_s or len(parcel.rows) >= MAX_PACK_ROWS
+        if full or watched:
+            self._close(layout.family)
+            self._wake()
+        self._make_room(now)
+
+    def _pack(self, layout: Layout, row: Row) -> Optional[bytes]:
+        if self._sound.get(layout.family) != layout.layout and _is_sound(layout):
+            self._sound[layout.family] = layout.layout
+        fits = (
+            self._sound.get(layout.family) == layout.layout
+            and len(row.values) == len(layout.series)
+            and EARLIEST_MS <= row.taken_at_ms <= LATEST_MS
+        )
+        try:
+            packed = pack_row(row) if fits else b""
+        except LocalProtocolError:
+            packed = b""
+        if packed and len(packed) <= MAX_PACK_BYTES:
+            self._refused.discard(layout.family)
+            return packed
+        if layout.family not in self._refused:  # once, not each second
+            self._refused.add(layout.family)
+            event(
+                log,
+                "row_refused",
+                logging.ERROR,
+                family=layout.family,
+                series=len(layout.series),
+                values=len(row.values),
+                at=row.taken_at_ms,
+            )
+        return None
+
+    def flush(self) -> None:
+        """Let go of packs that are not full yet: nothing more may come."""
+        for family in list(self._open):
+            self._close(family)
+        self._wake()
+
+    def watched(self, family: str) -> bool:
+        """Whether somebody looks at this family now."""
+        return self._leases.get(family, 0.0) > self._clock.monotonic()
+
+    def _close(self, family: str) -> None:
+        self._ready[STREAM_LIVE].append(self._open.pop(family))
+
+    def _make_room(self, now: float) -> None:
+        """Drop the oldest that were not sent; what was may be with the hub, and is bounded by its window."""
+        aged = not self._connected and not self.spool.usable  # a disk takes in a moment what has waited
+        while self._size > KEEP_BYTES or (aged and self._oldest_age(now) > KEEP_S):
+            queue = min((queue for queue in self._ready.values() if queue), key=lambda queue: queue[0].born_at, default=None)
+            if queue is None:
+                return
+            parcel = queue.popleft()
+            self._size -= parcel.size
+            self.dropped_rows += len(parcel.rows)
+            self.spool.lost(parcel.loss())
+
+    def _queues(self) -> Iterator[Deque[Parcel]]:
+        yield from self._ready.values()
+        yield from self._sent.values()
+
+    def _oldest_age(self, now: float) -> float:
+        return now - min((queue[0].born_at for queue in self._ready.values() if queue), default=now)
+
+    # -- the spool's side --------------------------------------------------------------------------
+
+    def overdue(self, *, everything: bool = False) -> List[Parcel]:
+        """Hand over what has waited too long, in the order of its birth. Nothing of it is sent meanwhile."""
+        now = self._clock.monotonic()
+        if everything:
+            for family in list(self._open):
+                self._close(family)
+            if self._connected:
+                self._note_sent()
+        queues = list(self._queues()) if everything or not self._connected else list(self._ready.values())
+        oldest = min((queue[0].born_at for queue in queues if queue), default=now)
+        away = not self._connected and now - oldest >= SPOOL_AFTER_S and now - self._away_since >= SPOOL_AFTER_S
+        if not (everything or away or (self._connected and self._size > CROWDED_BYTES)):
+            return []
+        for queue in queues:
+            self._moving += queue
+            queue.clear()
+        self._moving.sort(key=lambda parcel: parcel.born_at)
+        return list(self._moving)
+
+    def moved(self) -> None:
+        """What was handed over is safe on disk."""
+        self._size -= sum(parcel.size for parcel in self._moving)
+        self._moving, self._held = [], []
+
+    def put_back(self) -> None:
+        """What was handed over could not be written: it waits here on, as long as there is room."""
+        back, held, self._moving, self._held = self._moving, self._held, [], []
+        for parcel in reversed(back):
+            if parcel in held:
+                self._size -= parcel.size
+            elif parcel.sent is not None and parcel.sent.epoch == self._epoch and not self._connected:
+                self._sent[parcel.sent.stream].append(parcel)  # the next welcome tells whether the hub holds it
+            else:
+                parcel.sent, parcel.seq = None, -1
+                self._ready[STREAM_BACKFILL].appendleft(parcel)
+        for stream, sent in self._sent.items():
+            self._sent[stream] = deque(sorted(sent, key=lambda parcel: parcel.seq))
+        self._make_room(self._clock.monotonic())
+
+    # -- the link's side ---------------------------------------------------------------------------
+
+    def resume(self, welcome: Welcome) -> None:
+        """A session has begun: forget what the hub holds, and number what is left anew."""
+        marks = {STREAM_LIVE: welcome.live_seq, STREAM_BACKFILL: welcome.backfill_seq}
+        left: List[Parcel] = []
+        for stream, mark in marks.items():
+            self._forget(stream, mark)
+            left += self._sent[stream]
+            left += self._ready[stream]
+            self._sent[stream].clear()
+            self._ready[stream].clear()
+            self._sent_bytes[stream] = 0
+            self._next[stream] = mark + 1
+        for parcel in self._moving:
+            sent = parcel.sent
+            if sent is not None and sent.epoch == self._epoch and sent.seq <= marks[sent.stream]:
+                self._held.append(parcel)
+        left.sort(key=lambda parcel: parcel.born_at)
+        fresh = self._clock.monotonic() - PACK_S
+        for parcel in left:
+            late = parcel.seq >= 0 or parcel.born_at < fresh  # what was just measured and never sent is live
+            parcel.seq, parcel.sent = -1, None
+            self._ready[STREAM_BACKFILL if late else STREAM_LIVE].append(parcel)
+        self._connected, self._epoch = True, welcome.epoch
+        self._pack_s = max(1, min(welcome.pack_s, MAX_PACK_ROWS))
+        self._leases.clear()
+        self._told.clear()
+        self.spool.resume()
+        if self.dropped_rows > self._dropped_told:
+            event(log, "rows_dropped", logging.WARNING, rows=self.dropped_rows - self._dropped_told, ever=self.dropped_rows)
+            self._dropped_told = self.dropped_rows
+
+    def suspend(self) -> None:
+        """The session is over."""
+        if self._connected:
+            self._note_sent()
+        self._connected = False
+        self._away_since = self._clock.monotonic()
+        self.spool.suspend()
+
+    def _note_sent(self) -> None:
+        """Remember under which numbers packs went out whose answer did not come."""
+        for stream, sent in self._sent.items():
+            for parcel in sent:
+                parcel.sent = Sent(self._epoch, stream, parcel.seq)
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self.spool.tick()
+
+    def take(self) -> "Union[Layout, Pack, Late, Gap, None]":
+        """What to send next: live before backfill, both before what is on disk, a layout before the first pack that needs it.
+
+        Returns: None: nothing now.
+        """
+        for stream, window in ((STREAM_LIVE, LIVE_WINDOW), (STREAM_BACKFILL, BACKFILL_WINDOW)):
+            ready, sent = self._ready[stream], self._sent[stream]
+            if not ready or len(sent) >= window or (sent and self._sent_bytes[stream] + ready[0].size > SENT_BYTES):
+                continue
+            parcel = ready[0]
+            if parcel.layout.layout not in self._told:
+                self._told.append(parcel.layout.layout)
+                return parcel.layout
+            ready.popleft()
+            sent.append(parcel)
+            self._sent_bytes[stream] += parcel.size
+            parcel.seq = self._next[stream]
+            self._next[stream] += 1
+            coding, body = join_rows(parcel.rows)
+            return Pack(stream, parcel.seq, parcel.layout.layout, coding, body)
+        return self.spool.take(self._told)
+
+    def acked(self, ack: Ack) -> None:
+        """The hub has stored everything of a stream up to a number.
+
+        Raises: ProtocolError: a number that was never sent.
+        """
+        if ack.stream == STREAM_LATE:
+            self.spool.acked(ack.seq)
+            return
+        if ack.stream not in self._sent or ack.seq >= self._next[ack.stream]:
+            raise ProtocolError("an acknowledgement of what was never sent")
+        self._forget(ack.stream, ack.seq)
+        self._wake()
+
+    def watch(self, watch: Watch) -> None:
+        """Somebody looks at these families from now on, or no longer."""
+        until = self._clock.monotonic() + max(0, min(watch.lease_s, MAX_LEASE_S))
+        for family in watch.families[:64]:
+            self._leases[family] = until
+            if watch.lease_s > 0 and family in self._open:
+                self._close(family)
+        now = self._clock.monotonic()
+        self._leases = {family: end for family, end in self._leases.items() if end > now}
+        self._wake()
+
+    def settled(self) -> bool:
+        """Whether every pack of this memory that was let go is acknowledged."""
+        return not any(self._queues())
+
+    def pending(self) -> Tuple[int, int]:
+        """How many rows wait for their acknowledgement, and their bytes in memory."""
+        parcels = [parcel for queue in self._queues() for parcel in queue] + list(self._open.values()) + self._moving
+        return sum(len(parcel.rows) for parcel in parcels), self._size
+
+    def _forget(self, stream: int, mark: int) -> None:
+        sent = self._sent[stream]
+        while sent and sent[0].seq <= mark:
+            size = sent.popleft().size
+            self._size -= size
+            self._sent_bytes[stream] -= size

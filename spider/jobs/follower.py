@@ -1,0 +1,266 @@
+"""Telling the hub of one job: output by offset, plan, progress, report and end, all of it read from the job's files."""
+
+import asyncio
+import logging
+import os
+from typing import Awaitable, Callable, NamedTuple, Optional, Tuple
+
+from spider import logs
+from spider.clock import Clock
+from spider.jobs.files import LOG, PLANNED, Progress
+from spider.jobs.status import REBOOT_MISSING, REBOOTED, Glimpse, Processes, Verdict, Wanted, ending, judge, log_digest, look
+from spider.packages.plan_file import plan_messages
+from spider.packages.report import Report
+from spider.packages.report_file import report_message
+from spider.root.reboot import Asked, compare, is_up, uptime_s
+from spider.root.reboot import look as look_at_host
+from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobEnded, JobOutput, JobProgress, Message
+
+READ_AHEAD_BYTES = 8 * MAX_OUTPUT_BYTES
+REPEAT_ENDED_S = 30.0
+PROGRESS_EVERY_S = 0.2
+"""A package manager may change its percentage hundreds of times a second; a person cannot read that, and the hub would count it."""
+REPEAT_PROGRESS_S = 20.0
+"""A job that prints nothing is told of as often, with the time of its last output."""
+LATE_RESULT_S = 600.0
+"""A job that seemed never to begin may still do so: for this long its result is looked for."""
+_REMARKS = {
+    "job.orphaned": ("the job's runner was killed; what it had started goes on without a log", "job.orphaned"),
+    "job.overdue": ("the server wanted to stop this job and waits for it no longer", "job.overdue"),
+    REBOOT_MISSING: ("the server was asked to reboot", ""),
+    REBOOTED: ("the server is back; its units start", ""),
+}
+"""What is told of a job that goes on, in words and as a code where something is wrong with it."""
+
+_log = logging.getLogger("spider.jobs.tracker")
+_NONE = (0, 0)
+
+Send = Callable[[Message], Awaitable[None]]
+"""Hands a message to the link; waits while the socket is congested. Raises ConnectionError when there is no session."""
+
+
+class Place(NamedTuple):
+    """Where jobs are, and what they are seen by."""
+
+    folder: str
+    boot: str
+    """Which boot this is, 32 hex digits."""
+    processes: Processes
+
+
+class Following:
+    """How far the hub has come with one job."""
+
+    def __init__(self, job: str, place: Place, clock: Clock, send: Send) -> None:
+        self.job = job
+        self.over = False
+        """Nothing more will be told of it."""
+        self._place = place
+        self._log = os.path.join(place.folder, job, LOG)
+        self._clock = clock
+        self._send = send
+        self._sent = self._acked = 0
+        self._plan_told = _NONE
+        """Which plan was: it is written anew when another one is found while the job is under way."""
+        self._report_told = False
+        self._progress: Optional[Progress] = None
+        self._progress_told_at = 0.0
+        self._remark = ""
+        self._quiet_since: Optional[float] = None
+        self._ended: Optional[JobEnded] = None
+        self._guessed = False
+        """`_ended` stands on circumstances, not on a result, which may still come."""
+        self._settled_at: Optional[float] = None
+        """Since when the hub has a guessed end."""
+        self._ended_told_at: Optional[float] = None
+        self._after_reboot: Optional[Report] = None
+        """What was found missing in the boot after the one that the job ended."""
+
+    def rewind(self, offset: int) -> None:
+        """A new session: the hub holds `offset` bytes, and of the rest it may have lost what was sent last."""
+        self._sent = self._acked = offset
+        self._progress = None
+        self._ended_told_at = None
+        self._plan_told, self._report_told = _NONE, False
+
+    def acked(self, message: JobAck) -> bool:
+        """The hub holds the output up to an offset. True: that is news."""
+        if not self._acked < message.offset <= self._sent:
+            return False
+        self._acked = message.offset
+        return True
+
+    def done(self) -> bool:
+        """The hub has all of it. False: its end was a guess, and the truth is still looked for."""
+        if self._guessed and self._settled_at is None:
+            self._settled_at = self._clock.monotonic()
+            return False
+        return True
+
+    def prints(self) -> bool:
+        """Whether the log is longer than what was sent, and the hub has room for more."""
+        if self._sent - self._acked >= OUTPUT_WINDOW_BYTES:
+            return False
+        try:
+            return os.stat(self._log).st_size > self._sent
+        except OSError:
+            return False
+
+    async def step(self, current: Callable[[], bool]) -> bool:
+        """Tell what is new. True: something was.
+
+        Args:   current: whether the session is still the one in which this step began; nothing is sent in another.
+        Raises: ConnectionError; LocalProtocolError; OSError: its files cannot be read.
+        """
+        flowed = await self._flow(current)
+        if not current():
+            return True
+        plan = self._plan()
+        wanted = Wanted(self._sent, 0, plan != self._plan_told, not self._report_told)
+        loop = asyncio.get_event_loop()
+        seen = await loop.run_in_executor(None, look, self._place.folder, self.job, wanted, self._place.processes)
+        if self._plan() != plan:
+            return True  # written meanwhile, and the end perhaps, too: what belongs before it is told before it
+        told = current() and await self._tell_plan(seen, plan, current)
+        told |= current() and await self._tell_progress(seen)
+        if current() and self._sent >= seen.log_bytes:
+            told |= await self._tell_state(seen, current)
+        return told or flowed
+
+    async def _flow(self, current: Callable[[], bool]) -> bool:
+        """Send what was printed, before anything else is looked at: somebody waits for it. True: something was."""
+        room = min(READ_AHEAD_BYTES, OUTPUT_WINDOW_BYTES - (self._sent - self._acked))
+        data = b"" if room <= 0 else await asyncio.get_event_loop().run_in_executor(None, _read, self._log, self._sent, room)
+        at_ms = int(self._clock.now() * 1000)
+        for start in range(0, len(data), MAX_OUTPUT_BYTES):
+            if not current():
+                break
+            chunk = data[start : start + MAX_OUTPUT_BYTES]
+            offset, self._sent = self._sent, self._sent + len(chunk)
+            await self._send(JobOutput(self.job, offset, at_ms, chunk))
+        return bool(data)
+
+    async def not_stopped(self, why: str) -> None:
+        """Tell that the wish to stop was not taken."""
+        last = self._progress or Progress(0.0, "plan", -1, "", "")
+        await self._say(last, f"the wish to stop was not taken: {why}")
+
+    async def _say(self, last: Progress, text: str, error_code: str = "") -> None:
+        at_ms = int(self._clock.now() * 1000)
+        await self._send(JobProgress(self.job, at_ms, last.phase, last.percent, last.package, text, last.stop, error_code=error_code))
+
+    def _plan(self) -> Tuple[int, int]:
+        """Which plan is there now."""
+        try:
+            facts = os.stat(os.path.join(self._place.folder, self.job, PLANNED))
+        except OSError:
+            return _NONE
+        return facts.st_ino, facts.st_mtime_ns
+
+    async def _tell_plan(self, seen: Glimpse, plan: Tuple[int, int], current: Callable[[], bool]) -> bool:
+        if plan == self._plan_told or seen.plan is None:
+            return False
+        self._plan_told = plan
+        for part in plan_messages(self.job, seen.plan):
+            if current():
+                await self._send(part)
+        return True
+
+    async def _tell_progress(self, seen: Glimpse) -> bool:
+        now = self._clock.monotonic()
+        progress = seen.progress
+        fresh = progress != self._progress
+        early = seen.result is None and now - self._progress_told_at < PROGRESS_EVERY_S
+        if fresh and early and progress is not None and not _matters(self._progress, progress):
+            return False  # it is told a little later, or a newer one instead
+        if progress is None or not (fresh or (seen.alive and now - self._progress_told_at >= REPEAT_PROGRESS_S)):
+            return False
+        self._progress, self._progress_told_at = progress, now
+        await self._send(
+            JobProgress(
+                self.job,
+                int(progress.at * 1000),
+                progress.phase,
+                progress.percent,
+                progress.package,
+                progress.text,
+                progress.stop,
+                int(seen.output_at * 1000),
+            )
+        )
+        return fresh
+
+    def _verdict(self, seen: Glimpse, now: float) -> Verdict:
+        if seen.alive or seen.result is not None:
+            self._quiet_since = None
+        elif self._quiet_since is None:
+            self._quiet_since = now
+        return judge(seen, self._place.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
+
+    async def _tell_state(self, seen: Glimpse, current: Callable[[], bool]) -> bool:
+        """All output is told: is this the end?"""
+        now = self._clock.monotonic()
+        verdict = self._verdict(seen, now)
+        if verdict.ended and verdict.code == REBOOTED and seen.asked is not None and not await self._look_after_reboot(seen.asked):
+            verdict = verdict._replace(ended=False)
+        if verdict.ended:
+            return await self._tell_end(seen, verdict, now, current)
+        if verdict.code not in _REMARKS or verdict.code == self._remark:
+            return False
+        self._remark = verdict.code
+        await self._say(seen.progress or Progress(0.0, "commit", -1, "", ""), *_REMARKS[verdict.code])
+        return True
+
+    async def _tell_end(self, seen: Glimpse, verdict: Verdict, now: float, current: Callable[[], bool]) -> bool:
+        guess = seen.result is None and verdict.code != REBOOTED
+        if self._settled_at is not None and now - self._settled_at > LATE_RESULT_S:
+            self.over = True
+            return False
+        told = self._settled_at is not None or (self._ended_told_at is not None and now - self._ended_told_at < REPEAT_ENDED_S)
+        if told and guess == self._guessed:
+            return False
+        if self._ended is None or (not guess and self._guessed):
+            digest = ""
+            if guess:
+                digest = await asyncio.get_event_loop().run_in_executor(None, log_digest, self._place.folder, self.job)
+            self._ended = ending(self.job, seen, verdict.code, digest, self._clock.now())
+            self._guessed, self._settled_at = guess, None
+            logs.event(_log, "job_ended", job=self.job, state=self._ended.state, error=self._ended.error_code)
+        if not current():
+            return True
+        if self._ended_told_at is not None:  # the hub may have missed what came with it, too
+            self._plan_told = _NONE
+        self._ended_told_at = now
+        report = seen.report if self._after_reboot is None else self._after_reboot
+        if report is not None:
+            await self._send(report_message(self.job, report))
+        if current():
+            await self._send(self._ended)
+        return True
+
+    async def _look_after_reboot(self, asked: Asked) -> bool:
+        """True: the server is up again, and what is missing is known."""
+        if self._after_reboot is not None:
+            return True
+        loop = asyncio.get_event_loop()
+        if not await loop.run_in_executor(None, lambda: is_up(uptime_s())):
+            return False
+        state = await loop.run_in_executor(None, look_at_host)
+        failed = tuple(name for name in state.failed if name not in asked.state.failed)
+        self._after_reboot = Report("no", "it has just been rebooted", failed_units=failed, notes=tuple(compare(asked.state, state)))
+        return True
+
+
+def _read(path: str, offset: int, limit: int) -> bytes:
+    """A part of a log. Blocks. Empty: there is no more, or no log yet."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(limit)
+    except FileNotFoundError:
+        return b""
+
+
+def _matters(before: Optional[Progress], after: Progress) -> bool:
+    """Whether a person waits for this: another phase, or what became of the wish to stop."""
+    return before is None or (before.phase, before.stop) != (after.phase, after.stop)

@@ -1,0 +1,86 @@
+"""Bringing orders to root's launcher, which alone decides about them."""
+
+import asyncio
+import json
+import random
+from typing import Callable, NamedTuple, Optional
+
+from spider.clock import Clock
+from spider.root.policy import PolicyRefused, read_policy
+from spider.timeouts import within
+
+ANSWER_LIMIT_S = 35.0
+"""The launcher's unit is ended after 30 s."""
+RETRY_LIMIT_S = 15.0
+BUSY_RETRY_LIMIT_S = 3.0
+RETRY_FIRST_S = 0.1
+RETRY_MOST_S = 2.0
+MAX_ANSWER_BYTES = 4096
+ANSWERS = ("accepted", "refused", "failed", "error")
+
+
+class Told(NamedTuple):
+    """What the launcher answered, or `unreachable`."""
+
+    answer: str
+    why: str
+    clock: float
+
+
+class Desk:
+    """The launcher's socket, seen from the side without privileges."""
+
+    def __init__(self, path: str, clock: Clock, policy_path: str = "", policy_owner: int = 0) -> None:
+        """Args:
+        policy_path: lets Spider say by itself that this node allows nothing at all; the launcher decides the rest.
+        """
+        self._path = path
+        self._clock = clock
+        self._policy_path = policy_path
+        self._policy_owner = policy_owner
+
+    def refusal(self) -> str:
+        """Why nothing at all may run here; empty: ask the launcher. Blocks on a file."""
+        if not self._policy_path:
+            return ""
+        try:
+            policy = read_policy(self._policy_path, self._policy_owner)
+            return "policy-monitor" if policy.mode == "monitor" and not policy.verbs else ""
+        except PolicyRefused:
+            return "policy-invalid"
+
+    async def bring(self, order: bytes, begun: Callable[[], bool]) -> Told:
+        """Hand an order in, again while the launcher's slots are taken, at most until the order would be old.
+
+        Args: begun: whether it has been taken, though no answer came.
+        """
+        began_at = self._clock.monotonic()
+        pause_s = RETRY_FIRST_S
+        while True:
+            try:
+                told: Optional[Told] = await within(ANSWER_LIMIT_S, self._ask(order))
+                why = told.why if told else ""
+            except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError) as exc:
+                told, why = None, type(exc).__name__
+            waited_s = self._clock.monotonic() - began_at
+            if told is not None and not (why == "busy" and waited_s < BUSY_RETRY_LIMIT_S):
+                return told
+            if begun() or waited_s >= RETRY_LIMIT_S:
+                return told or Told("unreachable", f"the launcher did not answer: {why}", self._clock.now())
+            await self._clock.sleep(random.uniform(pause_s / 2, pause_s))
+            pause_s = min(RETRY_MOST_S, pause_s * 2)
+
+    async def _ask(self, order: bytes) -> Told:
+        reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_BYTES)
+        try:
+            writer.write(order)
+            await writer.drain()
+            answer = json.loads(await reader.readuntil(b"\n"))
+            told = Told(str(answer["answer"])[:20], str(answer["why"])[:200], float(answer["clock"]))
+        except (KeyError, TypeError) as exc:
+            raise ValueError("not an answer") from exc
+        finally:
+            writer.close()
+        if told.answer not in ANSWERS:
+            raise ValueError("not an answer")
+        return told

@@ -1,0 +1,236 @@
+"""Jobs, from the side without privileges: carries an order to the launcher, follows the files of its job and tells the hub.
+
+Nothing here is needed for a job to go on, and all that is known of one is in its folder: after a restart the hub says which
+offsets it holds, and following goes on from there. A job is dropped when the hub says that it has all of it.
+"""
+
+import asyncio
+import logging
+import os
+from functools import partial
+from typing import Deque, Dict, Iterable, List, Mapping, Set, Union
+
+from spider import logs
+from spider.clock import Clock
+from spider.jobs.files import PLAN
+from spider.jobs.follower import Following, Place, Send
+from spider.jobs.launcher_client import Desk, Told
+from spider.jobs.status import Processes
+from spider.root.cgroups import job_processes
+from spider.threads import NoThread
+from spider.timeouts import run_together
+from spider.wire.errors import LocalProtocolError
+from spider.wire.frames import JobAck, JobAnswer, JobDone, JobStart, JobStop
+from spider.wire.ids import is_id
+
+BUSY_RHYTHM_S = 0.05
+IDLE_RHYTHM_S = 0.5
+GLANCE_S = 0.005
+"""How often the lengths of the logs are looked at, which costs next to nothing: a line is to be on a page some milliseconds after."""
+MAX_ORDERS = 16
+"""Orders that wait for the launcher; the hub sends again what it hears nothing of."""
+MAX_KNOWN = 64
+
+_log = logging.getLogger("spider.jobs.tracker")
+
+Order = Union[JobStart, JobStop]
+
+
+class Jobs:
+    """All jobs of this node that the hub has not got completely."""
+
+    def __init__(
+        self,
+        jobs_dir: str,
+        launcher_path: str,
+        clock: Clock,
+        send: Send,
+        boot: str = "",
+        policy_path: str = "",
+        policy_owner: int = 0,
+        processes: Processes = job_processes,
+    ) -> None:
+        """Args:
+        boot: which boot this is, 32 hex digits.
+        policy_path: lets Spider say by itself that this node allows nothing at all; the launcher decides the rest.
+        processes: tells which processes a job's unit has.
+        """
+        self._dir = jobs_dir
+        self._place = Place(jobs_dir, boot, processes)
+        self._desk = Desk(launcher_path, clock, policy_path, policy_owner)
+        self._clock = clock
+        self._send = send
+        self._follows: Dict[str, Following] = {}
+        self._forgotten: Set[str] = set()
+        self._orders: Deque[Order] = Deque()
+        self._ordered = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._session = 0
+        """Counts sessions, so that what was read for an old one is not sent in the next."""
+
+    # -- told by the link ----------------------------------------------------------------
+
+    def known(self) -> List[str]:
+        """Jobs that this node has files of and that the hub may not have completely; the newest last."""
+        try:
+            names = os.listdir(self._dir)
+        except OSError:
+            return []
+        fresh = sorted((name for name in names if is_id(name) and name not in self._forgotten), reverse=True)
+        return sorted(job for job in fresh[:MAX_KNOWN] if self._exists(job))
+
+    def start(self, message: JobStart) -> None:
+        """Take an order for the launcher. Repeating it is harmless."""
+        self._take(message)
+
+    def stop(self, message: JobStop) -> None:
+        """Take the wish to stop a job for the launcher. Repeating it is harmless."""
+        self._take(message)
+
+    def _take(self, message: Order) -> None:
+        if len(self._orders) >= MAX_ORDERS:
+            logs.event(_log, "order_dropped", level=logging.WARNING, job=message.job)
+            return
+        if all((waiting.job, type(waiting)) != (message.job, type(message)) for waiting in self._orders):
+            self._orders.append(message)
+            self._ordered.set()
+
+    def acked(self, message: JobAck) -> None:
+        """The hub holds the output of a job up to an offset."""
+        follow = self._follows.get(message.job)
+        if follow is not None and follow.acked(message):
+            self._wake.set()
+
+    def done(self, message: JobDone) -> None:
+        """The hub has all of a job."""
+        follow = self._follows.get(message.job)
+        if follow is None or follow.done():
+            self.forget([message.job])
+
+    def forget(self, jobs: Iterable[str]) -> None:
+        """The hub has all of these jobs: they are not offered again."""
+        for job in jobs:
+            self._follows.pop(job, None)
+            self._forgotten.add(job)
+        if len(self._forgotten) > 4 * MAX_KNOWN:
+            self._forgotten = set(sorted(self._forgotten)[-2 * MAX_KNOWN :])
+
+    def resume(self, offsets: Mapping[str, int]) -> None:
+        """A session begins: these jobs the hub wants, from these offsets on."""
+        self._session += 1
+        follows: Dict[str, Following] = {}
+        for job, offset in offsets.items():
+            if is_id(job) and self._exists(job):
+                follows[job] = self._follows.get(job) or self._following(job)
+                follows[job].rewind(max(0, offset))
+        self._follows = follows
+        self._wake.set()
+
+    def suspend(self) -> None:
+        """The session is over: nothing is sent until `resume`."""
+        self._session += 1
+        self._follows = {}
+
+    # -- the task --------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Carry orders and follow jobs until cancelled."""
+        await run_together(self._carry_orders(), self._follow_all())
+
+    def _following(self, job: str) -> Following:
+        return Following(job, self._place, self._clock, self._send)
+
+    def _exists(self, job: str) -> bool:
+        return os.path.exists(os.path.join(self._dir, job, PLAN))
+
+    # -- orders ----------------------------------------------------------------------------
+
+    async def _carry_orders(self) -> None:
+        while True:
+            await self._ordered.wait()
+            while self._orders:
+                message = self._orders[0]
+                try:
+                    if isinstance(message, JobStop):
+                        await self._carry_stop(message)
+                    else:
+                        await self._carry(message)
+                except (ConnectionError, LocalProtocolError) as exc:
+                    logs.event(_log, "answer_not_sent", level=logging.WARNING, job=message.job, why=str(exc))
+                except NoThread as exc:  # the hub sends it again to a node that does not know the job
+                    logs.event(_log, "order_not_carried", level=logging.WARNING, job=message.job, why=str(exc))
+                finally:
+                    self._orders.popleft()
+            self._ordered.clear()
+
+    async def _carry(self, message: JobStart) -> None:
+        if not is_id(message.job):
+            return
+        told = await self._hand_in(message)
+        accepted = told.answer == "accepted" or self._exists(message.job)
+        if accepted and told.answer != "accepted":
+            # Refused as a replay, or the launcher died after it had begun: the folder is the answer.
+            told = Told("accepted", "known", told.clock)
+        logs.event(_log, "order_answered", job=message.job, answer=told.answer, why=told.why)
+        # In whatever session there is by now. If there is none, the next hello names the job, or the hub sends the order again.
+        await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
+        if accepted and message.job not in self._forgotten:
+            self._follows.setdefault(message.job, self._following(message.job))
+            self._wake.set()
+
+    async def _hand_in(self, message: JobStart) -> Told:
+        if self._exists(message.job):
+            return Told("accepted", "known", self._clock.now())
+        refusal = await asyncio.get_event_loop().run_in_executor(None, self._desk.refusal)
+        if refusal:
+            return Told("refused", refusal, self._clock.now())
+        return await self._desk.bring(message.order, lambda: self._exists(message.job))
+
+    async def _carry_stop(self, message: JobStop) -> None:
+        """What becomes of the wish is told by the job's progress; here only that it was not taken, or that there is nothing to stop."""
+        if not is_id(message.job):
+            return
+        told = await self._desk.bring(message.order, lambda: False)
+        logs.event(_log, "stop_answered", job=message.job, answer=told.answer, why=told.why)
+        follow = self._follows.get(message.job)
+        if told.answer == "refused" and told.why == "no-such-job":  # it never began here: the hub may take it back
+            await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
+        elif follow is not None and told.answer != "accepted" and told.why != "ended":
+            await follow.not_stopped(told.why)
+        self._wake.set()
+
+    # -- following -------------------------------------------------------------------------
+
+    def _is_current(self, session: int) -> bool:
+        return session == self._session
+
+    async def _follow_all(self) -> None:
+        pause_s = BUSY_RHYTHM_S
+        while True:
+            flowed = False
+            for follow in list(self._follows.values()):
+                session = self._session
+                try:
+                    flowed |= await follow.step(partial(self._is_current, session))
+                except (ConnectionError, LocalProtocolError):  # the rest of the jobs waits for the next session
+                    if session == self._session:
+                        self.suspend()  # the session went; the next one begins with `resume`
+                    break
+                except OSError as exc:
+                    logs.event(_log, "job_unreadable", level=logging.ERROR, job=follow.job, why=str(exc))
+                if follow.over:
+                    self.forget([follow.job])
+            pause_s = BUSY_RHYTHM_S if flowed else min(IDLE_RHYTHM_S, pause_s * 1.5)
+            if await self._pause(pause_s):
+                pause_s = BUSY_RHYTHM_S
+
+    async def _pause(self, limit_s: float) -> bool:
+        """Wait for a while; where there are jobs, no longer than until one prints. True: something happened."""
+        if not self._follows:
+            await self._wake.wait()
+        for _ in range(max(1, int(limit_s / GLANCE_S))):
+            if self._wake.is_set() or any(follow.prints() for follow in self._follows.values()):
+                self._wake.clear()
+                return True
+            await asyncio.sleep(GLANCE_S)
+        return False

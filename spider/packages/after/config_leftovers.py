@@ -1,0 +1,229 @@
+"""Configuration that a package manager put beside the file in use, instead of overwriting what somebody had changed.
+
+Found by walking /etc, and beyond it where the manager's own list of configuration files leads; compared with what lay there before
+the job. What may be shown of such a file:
+
+**Rule.** A difference is shown only when both files are plain files, no links, that *every user of the host may read* (mode, and every
+folder above), when both are UTF-8 text of at most 256 KiB, when neither name is one of those that hold secrets (`shadow`, `sudoers`,
+`*.key`, `*.pem`, `ssl/private` …) and neither has a private key in it. Of anything else the path alone is told. In a difference that
+is shown, what stands after a word such as `password` or `token` is replaced by `***`: readable on the host is not readable everywhere.
+"""
+
+import difflib
+import os
+import re
+import stat
+import time
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+from spider.files import listed, read_file
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.report import MAX_DIFF_BYTES, MAX_DIFFS_BYTES, MAX_LEFTOVERS, Leftover
+
+SUFFIXES = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".rpmnew", ".rpmsave", ".rpmorig", ".pacnew", ".pacsave", ".apk-new")
+WALK_LIMIT_S = 5.0
+WALK_LIMIT = 200_000
+"""Names below /etc; what is beyond them is not looked at, and that is said."""
+MAX_TEXT_BYTES = 256 * 1024
+MAX_LINE = 2000
+DIFFERENCES_LIMIT_S = 15.0
+CUT = "[the rest of the difference is not shown]\n"
+
+_SECRET_NAME = re.compile(
+    r"(?i)(?:\A|/)(?:g?shadow|sudoers|opasswd|krb5\.keytab|htpasswd|\.htpasswd|\.netrc|\.pgpass|auth\.conf)"
+    r"(?:[-.][^/]*)?\Z|/(?:sudoers|auth\.conf|keyrings|private|secrets?|credstore[^/]*)(?:\.d)?/|\.(?:key|pem|p12|pfx|jks|keytab|gpg|age|kdbx|pass)"
+    r"(?:\.[^/]*)?\Z|(?:\A|/)(?:id_[a-z0-9]+|ssh_host_[^/]*_key)(?:\.[^/]*)?\Z|secret|credential|token"
+)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+_SECRET_VALUE = re.compile(
+    r"(?i)(\b[\w.-]*(?:passw(?:or)?d|passwd|passphrase|pwd|secret|token|api[_-]?key|private[_-]?key|community|credential|psk)s?[\w.-]*"
+    r"[\"']?\s*(?:[:=]|\s)\s*)(?!(?:yes|no|true|false|on|off|none|\d{1,4})\s*\Z)(\S.*)"
+)
+_URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@\s]+@")
+
+
+class Stamp(NamedTuple):
+    """Tells whether a file is still the same one."""
+
+    inode: int
+    changed_ns: int
+    size: int
+
+
+class Found(NamedTuple):
+    """The files left behind that are there now."""
+
+    files: Dict[str, Stamp]
+    complete: bool = True
+    """False: there were too many names, or too little time, to look at all."""
+
+
+def in_use(path: str) -> str:
+    """The file that one left behind belongs to."""
+    return next((path[: -len(suffix)] for suffix in SUFFIXES if path.endswith(suffix)), path)
+
+
+def _below(top: str) -> Iterator[os.DirEntry]:  # type: ignore[type-arg]  # it cannot be subscripted in Python 3.8
+    folders = [top]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    yield entry
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except OSError:  # noqa: PERF203  # it went away, or is not ours to read
+            continue
+
+
+def find_left(root: str = "", listed: Iterable[str] = (), limit_s: float = WALK_LIMIT_S, limit: int = WALK_LIMIT) -> Found:
+    """Find what is left behind now.
+
+    Args: listed: configuration files by the manager's own list; those outside /etc are looked beside one by one.
+    """
+    files: Dict[str, Stamp] = {}
+    ends_at = time.monotonic() + limit_s
+    complete = True
+    for count, entry in enumerate(_below(root + "/etc")):
+        if count >= limit or time.monotonic() > ends_at:
+            complete = False
+            break
+        if entry.name.endswith(SUFFIXES):
+            _note(files, entry.path, root)
+    for path in listed:
+        if path.startswith("/etc/"):
+            continue
+        if time.monotonic() > ends_at:
+            complete = False
+            break
+        for suffix in SUFFIXES:
+            _note(files, root + path + suffix, root)
+    return Found(files, complete)
+
+
+def _note(files: Dict[str, Stamp], path: str, root: str) -> None:
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return
+    if stat.S_ISREG(facts.st_mode):
+        files[path[len(root) :]] = Stamp(facts.st_ino, facts.st_ctime_ns, facts.st_size)
+
+
+def appeared(before: Found, after: Found) -> List[str]:
+    """What came, or was written anew."""
+    return sorted(path for path, stamp in after.files.items() if before.files.get(path) != stamp)
+
+
+def _open_public(path: str, root: str) -> int:
+    """Open a plain file that every user may read, folder by folder, so that nobody can put a link in between.
+
+    Raises: OSError: it is not such a file.
+    """
+    *folders, name = [part for part in path.split("/") if part]
+    fd = os.open(root or "/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            os.close(fd)
+            fd = below
+            if not os.fstat(fd).st_mode & stat.S_IXOTH:
+                raise PermissionError(path)
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fd)
+    finally:
+        os.close(fd)
+    facts = os.fstat(file)
+    if not stat.S_ISREG(facts.st_mode) or not facts.st_mode & stat.S_IROTH:
+        os.close(file)
+        raise PermissionError(path)
+    return file
+
+
+def _public_text(path: str, root: str) -> Optional[str]:
+    """The text of a file that may be shown; None: it may not."""
+    if _SECRET_NAME.search(path):
+        return None
+    try:
+        with open(_open_public(path, root), "rb") as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+        text = data.decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return None if len(data) > MAX_TEXT_BYTES or "\0" in text or _PRIVATE_KEY.search(text) else text
+
+
+def hide_secrets(line: str) -> str:
+    """Replace what looks like a secret in one line of a difference."""
+    return _URL_PASSWORD.sub(r"\1***@", _SECRET_VALUE.sub(r"\1***", line))
+
+
+def difference(path: str, root: str = "", limit: int = MAX_DIFF_BYTES) -> str:
+    """The unified difference from the file in use to the one left behind; empty = not to be shown, or there is none."""
+    used = in_use(path)
+    texts = (_public_text(used, root), _public_text(path, root))
+    if texts[0] is None or texts[1] is None:
+        return ""
+    lines = difflib.unified_diff(texts[0].splitlines(), texts[1].splitlines(), used, path, lineterm="")
+    shown: List[str] = []
+    room = limit - len(CUT)
+    for line in lines:
+        told = hide_secrets(line[:MAX_LINE]) + "\n"
+        room -= len(told.encode())
+        if room < 0:
+            shown.append(CUT)
+            break
+        shown.append(told)
+    return "".join(shown)
+
+
+def describe(paths: Iterable[str], differ: Callable[[str], str] = difference) -> Tuple[Tuple[Leftover, ...], int]:
+    """Leftovers with their differences, as many as a report takes.
+
+    Returns: them, and how many are left out.
+    """
+    chosen = list(paths)
+    room = MAX_DIFFS_BYTES
+    ends_at = time.monotonic() + DIFFERENCES_LIMIT_S
+    told = []
+    for path in chosen[:MAX_LEFTOVERS]:
+        diff = differ(path) if time.monotonic() < ends_at else ""
+        room -= len(diff.encode())
+        told.append(Leftover(path, diff if room >= 0 else ""))
+    return tuple(told), len(chosen) - len(told)
+
+
+def listed_by(manager: str, root: str = "") -> List[str]:
+    """Configuration files outside /etc, from the manager's own database; empty where it keeps no list."""
+    if manager == "apt":
+        return _of_dpkg(root + "/var/lib/dpkg/status")
+    if manager == "pacman":
+        return _of_pacman(root + "/var/lib/pacman/local")
+    return _of_rpm() if manager in ("dnf", "dnf5", "yum", "zypper") and not root else []
+
+
+def _of_rpm() -> List[str]:
+    try:
+        answer = ask(["rpm", "-qac"], ENVIRONMENT, limit_s=WALK_LIMIT_S)
+    except PackagesUnreadable:
+        return []
+    return [line for line in answer.out.splitlines() if line.startswith("/") and not line.startswith("/etc/")]
+
+
+def _of_dpkg(path: str) -> List[str]:
+    found = []
+    inside = False
+    for line in read_file(path).split("\n"):
+        if inside and line.startswith(" /") and not line.startswith(" /etc/"):
+            found.append(line.split()[0])
+        elif not line.startswith(" "):
+            inside = line.startswith("Conffiles:")
+    return found
+
+
+def _of_pacman(folder: str) -> List[str]:
+    found = []
+    for package in listed(folder):
+        backup = read_file(f"{folder}/{package}/files").partition("%BACKUP%\n")[2]
+        names = [line.partition("\t")[0] for line in backup.split("\n\n", 1)[0].splitlines()]
+        found += ["/" + name for name in names if name and not name.startswith("etc/")]
+    return found

@@ -1,0 +1,140 @@
+"""What is looked at around every job that changes packages, on any distribution."""
+
+import logging
+import os
+import pwd
+import time
+from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple, TypeVar
+
+from spider.files import read_text
+from spider.jobs.files import JOBS_DIR
+from spider.logs import event
+from spider.packages.after import config_leftovers, reboot, services, units
+from spider.packages.plan import UNKNOWN
+from spider.packages.report import MAX_SERVICES, Leftover, Report
+from spider.sampling.collectors.virtualization import detect_container
+
+MOST_NAMED = 10
+_Part = TypeVar("_Part")
+_log = logging.getLogger(__name__)
+
+
+def read_host(manager: str, root: str = "", booted_at: float = 0.0) -> reboot.Host:
+    """What `reboot` wants to know of this host.
+
+    Args: booted_at: Unix seconds; 0 = work it out.
+    """
+    return reboot.Host(
+        manager=manager,
+        kernel=os.uname().release,
+        booted_at=booted_at or _booted_at(root),
+        container=detect_container(root),
+        boot=read_text(root + "/proc/sys/kernel/random/boot_id").replace("-", ""),
+    )
+
+
+def _booted_at(root: str) -> float:
+    try:
+        return time.time() - float(read_text(root + "/proc/uptime").split()[0])
+    except (ValueError, IndexError):
+        return 0.0
+
+
+def _guarded(part: Callable[[], _Part], otherwise: _Part, notes: List[str]) -> _Part:
+    """One part of a report: what goes wrong with it must cost neither the others nor the outcome of the job, which is done."""
+    try:
+        return part()
+    except Exception:
+        event(_log, "care_failed", logging.ERROR, exc_info=True)
+        notes.append("Not everything could be looked at after the job; the node's log says why.")
+        return otherwise
+
+
+class HostCare:
+    """`report.AfterCare` for this host."""
+
+    def __init__(self, manager: str, root: str = "", jobs_dir: str = JOBS_DIR) -> None:
+        self._manager = manager
+        self._root = root
+        self._jobs = jobs_dir
+        self._left = config_leftovers.Found({})
+        self._failed: Optional[FrozenSet[str]] = None
+
+    def begin(self) -> None:
+        """Remember what there is before the job."""
+        try:
+            self._left = self._find_left()
+            self._failed = units.failed_units(self._root)
+        except Exception:  # what is looked at beside a job must never keep it from being done
+            event(_log, "care_failed", logging.ERROR, exc_info=True)
+
+    def report(  # the differences of versions are the driver's subject
+        self,
+        native_reboot: Tuple[str, str],
+        changes: Sequence[Tuple[str, str, str]],  # noqa: ARG002
+    ) -> Report:
+        """What there is now that was not there before."""
+        notes: List[str] = []
+        verdict = _guarded(lambda: self._reboot(native_reboot), reboot.Verdict(UNKNOWN, "it could not be found out"), notes)
+        nothing: Tuple[str, ...] = ()
+        no_files: Tuple[Leftover, ...] = ()
+        told = _guarded(lambda: self._leftovers(notes), no_files, notes)
+        failed = _guarded(self._failed_units, nothing, notes)
+        names = _guarded(lambda: self._services(notes), nothing, notes)
+        return Report(verdict.required, verdict.why, names, told, failed, tuple(dict.fromkeys(notes)))
+
+    def _find_left(self) -> config_leftovers.Found:
+        return config_leftovers.find_left(self._root, config_leftovers.listed_by(self._manager, self._root))
+
+    def _reboot(self, native: Tuple[str, str]) -> reboot.Verdict:
+        host = read_host(self._manager, self._root)
+        if os.path.isdir(self._jobs):
+            reboot.remember(native, host.boot, self._jobs)
+        return reboot.reboot_required(self._root, host, native)
+
+    def _leftovers(self, notes: List[str]) -> Tuple[Leftover, ...]:
+        now = self._find_left()
+        told, left_out = config_leftovers.describe(
+            config_leftovers.appeared(self._left, now), lambda path: config_leftovers.difference(path, self._root)
+        )
+        if left_out:
+            notes.append(f"{left_out} more configuration files were left beside those in use; they are not listed.")
+        older = [path for path, stamp in now.files.items() if self._left.files.get(path) == stamp]
+        if older:
+            notes.append(f"Left behind by earlier upgrades and still there: {_named(sorted(older))}.")
+        if not now.complete:
+            notes.append("/etc is too large to be searched completely for configuration left behind.")
+        return told
+
+    def _failed_units(self) -> Tuple[str, ...]:
+        now = units.failed_units(self._root)
+        return () if now is None or self._failed is None else tuple(sorted(now - self._failed))
+
+    def _services(self, notes: List[str]) -> Tuple[str, ...]:
+        found = services.find_replaced(self._root + "/proc")
+        alone = [name for name in found.services if name in services.NEVER_ALONE]
+        if alone:
+            notes.append(f"{_named(alone)} still runs replaced code: restarting it ends sessions of users, so a reboot is the better way.")
+        if found.init:
+            notes.append("Process 1 still runs replaced code: a reboot changes that, systemd's own 'systemctl daemon-reexec' too.")
+        if found.own:
+            notes.append("Spider itself still runs replaced code; restart stardust-spider.service when nothing else is to be done.")
+        if found.sessions:
+            notes.append(f"Sessions of users that still run replaced code: {_named([_user(uid) for uid in found.sessions])}.")
+        if found.others:
+            notes.append(f"Processes without a service that still run replaced code: {_named(found.others)}.")
+        if not found.complete:
+            notes.append("Not every process could be looked at for replaced code.")
+        return found.services[:MAX_SERVICES]
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -1,0 +1,252 @@
+"""apk: Alpine Linux and what descends from it.
+
+No host with apk can be booted where this was written: the texts are held against recordings of apk-tools 3.0.6 in a tree of its own,
+and what 2.14 does otherwise is from its documents. What could not be tried is not offered: chosen upgrades with apk 2, interruption
+after the commit began, edits of /etc/apk/world.
+"""
+
+import glob
+import os
+import re
+import sys
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from spider.files import changed_at, read_file
+from spider.packages.apk import text as apk_text
+from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
+from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, ask
+from spider.packages.locks import flock_holder, record_lock_holder
+from spider.packages.plan import NO, UNKNOWN, YES, Installed, Inventory, Kept, Plan, Planned
+from spider.packages.preconditions import named
+from spider.root.terminal import Ended, StopRule
+from spider.wire.frames import Updates
+
+DATABASES = ("/lib/apk/db", "/usr/lib/apk/db")
+WORLD = "/etc/apk/world"
+INDEXES = ("/var/cache/apk/APKINDEX.*", "/etc/apk/cache/APKINDEX.*")
+REPOSITORIES = ("/etc/apk/repositories", "/etc/apk/repositories.d/*.list", "/lib/apk/repositories.d/*.list")
+LOCK_LIMIT_S = 300
+OLD_INDEX_MIN = 10 * 365 * 24 * 60
+"""apk refreshes an index older than four hours by itself; with this age a plan and its run have the same one."""
+REFRESH_LIMITS_S = {"refresh": 900.0}
+COMMIT_LIMITS_S = {"plan": 600.0, "waiting_lock": LOCK_LIMIT_S + 60.0, "download": 4 * 3600.0}
+CONFIGS = ("/etc/apk/config", "/lib/apk/config")
+"""Of apk 3; only the first that is there is read."""
+APK_ENVIRONMENT: Dict[str, str] = {**ENVIRONMENT, "APK_CONFIG": os.devnull}
+"""apk 3 takes its own settings from nowhere: what of them stays is an argument of every call."""
+
+_TOO_LATE = StopRule("too_late", "apk is changing packages, and what an interruption leaves of them is not known")
+_NEEDED = frozenset({"apk-tools", "busybox", "musl", "alpine-base", "alpine-baselayout", "openrc", "python3"})
+_KERNEL = re.compile(r"linux-(?:lts|virt|edge|rpi\d*|asahi|stable)\Z")
+_CODES = (
+    ("nable to lock database", "job.lock_busy"),
+    ("stale/unavailable repositories", "job.repository_stale"),
+    ("unable to select packages", "job.unmet_dependencies"),
+    ("No space left on device", "job.no_space"),
+    ("exited with error", "job.script_failed"),
+    ("onnection refused", "job.fetch_failed"),
+    ("UNTRUSTED signature", "job.fetch_failed"),
+    ("BAD signature", "job.fetch_failed"),
+    ("etwork", "job.fetch_failed"),
+    ("emporary error", "job.fetch_failed"),
+)
+_CANNOT = {
+    "security-upgrade": "Alpine's repositories do not tell which updates are for security. Use upgrade.",
+    "autoremove": "apk removes what nothing needs any more together with what needed it. There is nothing to remove besides.",
+    "hold": "apk binds a package to a version in /etc/apk/world, the administrator's own file. Write 'name=version' there.",
+    "unhold": "apk binds a package to a version in /etc/apk/world, the administrator's own file. Take the version out there.",
+}
+_CHOSEN = "apk 2 can upgrade chosen packages only by writing them to /etc/apk/world. Upgrade everything."
+
+
+class ApkReader(Reader):
+    """Follows apk."""
+
+    TROUBLE = re.compile(
+        r"^(?:ERROR|WARNING): |^  \S.* \(no such package\)|^  .*(?:required by|conflicts|breaks): |^\d+ unavailable, \d+ stale"
+    )
+
+    def line(self, text: str) -> None:
+        text = apk_text.without_bar(text)
+        step = apk_text.parse_step(text)
+        if step is not None:
+            percent = min(99, int(100 * (step.number - 0.5) / step.of))
+            self.console.progress("commit", percent, step.package, f"{step.verb.lower()} {step.package}")
+        elif text.startswith("Waiting for repository lock"):
+            self.waits(Lock(_database() + "/lock"))
+        elif text.startswith("Executing ") and ".trigger" in text:
+            self.console.progress("triggers", -1, "", text)
+        super().line(text)
+
+    def status(self, text: str) -> None:
+        percent = apk_text.parse_progress(text)
+        if percent is not None:
+            self.console.progress("commit", percent)
+
+
+def _database() -> str:
+    """The folder of the database of installed packages; it moved with /lib to /usr/lib."""
+    return next((folder for folder in DATABASES if os.path.exists(folder + "/installed")), DATABASES[0])
+
+
+def _read(path: str) -> str:
+    """Raises: PackagesUnreadable."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as exc:
+        raise PackagesUnreadable(f"{path}: {exc.strerror}") from exc
+
+
+def apk(*words: str) -> Tuple[str, ...]:
+    """A call of apk, with what of its settings is the administrator's own."""
+    settings = next((path for path in CONFIGS if os.path.exists(path)), "")
+    return ("apk", *apk_text.kept_options(read_file(settings)), *words)
+
+
+def enabled_repositories(options: Sequence[str], patterns: Sequence[str] = REPOSITORIES) -> List[str]:
+    """What apk's settings and the files of repositories name.
+
+    Args:   options: those of a call of apk. patterns: of the files that apk reads by itself.
+    Raises: PackagesUnreadable.
+    """
+    named = [value for option, value in zip(options, options[1:]) if option == "--repository"]
+    files = [value for option, value in zip(options, options[1:]) if option == "--repositories-file"]
+    for path in files or [path for pattern in patterns for path in glob.glob(pattern)]:
+        named += apk_text.parse_repositories(_read(path))
+    return named
+
+
+def _explain(answer: Output) -> str:
+    lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
+    return " · ".join(line[:300] for line in lines[:4]) or f"exit status {answer.rc}"
+
+
+class Apk(Backend):
+    """apk."""
+
+    name = "apk"
+    environment: Mapping[str, str] = APK_ENVIRONMENT
+    cache_dir = "/etc/apk/cache"
+    codes = _CODES
+    reader_type = ApkReader
+    commit_stop = _TOO_LATE
+
+    def __init__(self) -> None:
+        self._major = 0
+
+    def _version(self) -> int:
+        if not self._major:
+            self._major = apk_text.major_version(ask(["apk", "--version"], APK_ENVIRONMENT).out)
+        return self._major
+
+    def cannot(self, verb: str, packages: Sequence[str]) -> str:
+        if verb in ("upgrade", "full-upgrade") and packages and self._version() < 3:
+            return _CHOSEN
+        return _CANNOT.get(verb, "")
+
+    def _installed(self) -> Dict[str, apk_text.Package]:
+        path = _database() + "/installed"
+        try:
+            return apk_text.parse_database(_read(path))
+        except ValueError as exc:
+            raise PackagesUnreadable(f"{path}: {exc}") from exc
+
+    def inventory(self) -> Inventory:
+        """Held are those that world binds to a version."""
+        _, pinned = apk_text.parse_world(_read(WORLD))
+        return {name: Installed(it.version, it.broken, name in pinned) for name, it in self._installed().items()}
+
+    def broken(self, inventory: Inventory) -> str:
+        """Packages whose script failed or whose files are not in place: every later run counts them as errors again."""
+        names = [name for name, package in sorted(inventory.items()) if package.broken]
+        return f"apk did not get to the end with {named(names)}" if names else ""
+
+    def lock(self) -> Optional[Lock]:
+        path = _database() + "/lock"
+        return flock_holder(path) or record_lock_holder(path)
+
+    def lists_refreshed_at(self) -> float:
+        return max((changed_at(path) for pattern in INDEXES for path in glob.glob(pattern)), default=0.0)
+
+    def missing(self) -> List[str]:
+        """By what apk warns of when it lists."""
+        need_repositories(enabled_repositories(apk()))
+        return apk_text.parse_unopened(ask(apk("--cache-max-age", str(OLD_INDEX_MIN), "list", "--upgradable"), APK_ENVIRONMENT).err)
+
+    def unknown(self, packages: Sequence[str]) -> List[str]:
+        """Names of real packages alone: `apk search` prints `name-version` of what matches."""
+        answer = ask(apk("search", "--exact", *packages), APK_ENVIRONMENT)
+        known = {apk_text.split_name(line.strip())[0] for line in answer.out.splitlines()}
+        return [name for name in packages if name not in known]
+
+    def protected(self, packages: Sequence[str]) -> List[str]:
+        """What the system and Spider stand on, and every kernel."""
+        needed = set(_NEEDED)
+        answer = ask(apk("info", "--quiet", "--who-owns", os.path.realpath(sys.executable)), APK_ENVIRONMENT)
+        needed.update(apk_text.split_name(word)[0] for word in answer.out.split())  # `name-version`, or a sentence with it
+        return [name for name in packages if name in needed or _KERNEL.match(name)]
+
+    @staticmethod
+    def _words(verb: str, packages: Sequence[str]) -> List[str]:
+        if verb == "install":
+            return ["add", *packages]
+        if verb == "remove":
+            return ["del", *packages]
+        return ["upgrade", "--available"] if verb == "full-upgrade" else ["upgrade", *packages]
+
+    def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        steps = self._steps(verb, packages)
+        return self._plan(steps, ask_kept=verb in ("upgrade", "full-upgrade"))
+
+    def _steps(self, verb: str, packages: Sequence[str]) -> List[apk_text.Step]:
+        words = apk("--cache-max-age", str(OLD_INDEX_MIN), "--simulate", *self._words(verb, packages))
+        answer = ask(words, APK_ENVIRONMENT, limit_s=300.0)
+        if answer.rc:
+            raise Trouble(self.code_in(answer.err), _explain(answer))
+        try:
+            steps = apk_text.parse_steps(answer.out)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"apk's plan: {exc}") from exc
+        stays = apk_text.not_removed(steps, packages) if verb == "remove" else []
+        if stays:  # apk says so, takes them out of world and ends with 0
+            raise Trouble("job.unmet_dependencies", f"others need {', '.join(stays[:20])}: {' '.join(answer.out.split())[:300]}")
+        return steps
+
+    def _plan(self, found: Sequence[apk_text.Step], *, ask_kept: bool) -> Plan:
+        steps = tuple(Planned(it.package, it.before, it.after, UNKNOWN if it.after else NO) for it in found if it.before != it.after)
+        kernels = [step.package for step in steps if step.after and _KERNEL.match(step.package)]
+        reboot = (YES, f"the kernel changes: {', '.join(kernels)}") if kernels else (UNKNOWN, "") if steps else (NO, "")
+        return Plan(steps, self._kept(steps) if ask_kept else (), -1, None, *reboot)
+
+    def _kept(self, steps: Sequence[Planned]) -> Tuple[Kept, ...]:
+        answer = ask(apk("list", "--upgradable"), APK_ENVIRONMENT)
+        _, pinned = apk_text.parse_world(_read(WORLD))
+        changing = {step.package for step in steps}
+        left = {name: version for name, version in apk_text.parse_upgradable(answer.out).items() if name not in changing}
+        return tuple(Kept(name, version, "pinned" if name in pinned else "unresolvable") for name, version in sorted(left.items()))
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:  # noqa: ARG002  # part of the interface
+        if verb == "refresh":
+            return [Command(apk("--wait", str(LOCK_LIMIT_S), "update"), "refresh", REFRESH_LIMITS_S)]
+        if verb == "clean":
+            return [Command(apk("cache", "clean"), stoppable=False)]
+        options = ["--wait", str(LOCK_LIMIT_S), "--cache-max-age", str(OLD_INDEX_MIN), "--progress-fd", "{fd}"]
+        if self._version() >= 3:
+            options.append("--no-interactive")
+        commit = Command(apk(*options, *(["fix"] if verb == "repair" else self._words(verb, packages))), "commit", COMMIT_LIMITS_S)
+        again = Again(lambda: self._plan(self._steps(verb, packages), ask_kept=False))
+        return [commit] if verb == "repair" else [again, commit]
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """The status is the number of errors, or 99; any but 0 is a failure. A local repository that is missing only warns."""
+        said = "\n".join(reader.troubles)
+        if verb == "refresh" and (apk_text.unreached(said) or "WARNING: " in said):
+            return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
+        if not ended.rc:
+            return None
+        return Failure(self.code_in(said), f"apk ended with status {ended.rc}")
+
+    def available_updates(self) -> Updates:
+        self.newer = self.simulate("upgrade", ()).upgrades
+        return Updates(len(self.newer), -1, int(self.lists_refreshed_at() * 1000))

@@ -1,0 +1,299 @@
+"""apt-get and dpkg: Debian, Ubuntu and what descends from them."""
+
+import glob
+import os
+import re
+import signal
+import sys
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from spider.files import listed, read_file
+from spider.packages.apt import text as apt_text
+from spider.packages.apt.calls import DPKG_OPTIONS, apt_cache, apt_config, apt_get, apt_mark
+from spider.packages.apt.plan import asked, plan_of
+from spider.packages.backend import (
+    PHASES_BEFORE_COMMIT,
+    Backend,
+    Call,
+    Command,
+    Failure,
+    Lock,
+    Reader,
+    Reboot,
+    Work,
+    need_repositories,
+)
+from spider.packages.hook_install import Gate
+from spider.packages.interfaces import ENVIRONMENT, Console, ask, ask_for
+from spider.packages.locks import record_lock_holder
+from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
+from spider.packages.preconditions import named
+from spider.root.terminal import Ended, StopRule
+from spider.wire.frames import Updates
+
+DPKG_JOURNAL = "/var/lib/dpkg/updates"
+DPKG_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+SUCCESS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
+REBOOT_REQUIRED = ("/run/reboot-required", "/var/run/reboot-required")
+
+REFRESH_LIMITS_S = {"refresh": 900.0}
+COMMIT_LIMITS_S = {"plan": 600.0, "download": 4 * 3600.0}
+
+APT_ENVIRONMENT: Dict[str, str] = {
+    **ENVIRONMENT,
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBIAN_PRIORITY": "critical",
+    "UCF_FORCE_CONFFOLD": "1",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "APT_LISTBUGS_FRONTEND": "none",
+    "NEEDRESTART_SUSPEND": "1",
+}
+# The driver waits for the lock, and works out the plan anew when somebody had it: apt-get must not wait in between.
+COMMIT_OPTIONS = (
+    *(word for option in DPKG_OPTIONS for word in ("-o", f"Dpkg::Options::={option}")),
+    "-o", "DPkg::Lock::Timeout=0",
+    "-o", "APT::Status-Fd={fd}",
+)  # fmt: skip
+_HOOK_WORD = "exec"
+_INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
+_NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "openrc", "python3", "python3-minimal", "systemd", "systemd-sysv", "sysvinit-core"})
+_INTERRUPTIBLE = StopRule("after_package", "apt-get ends after the packages that dpkg has in hand", (signal.SIGINT,))
+_REST_NOT_BEGUN = StopRule("now", "what was half done is at its end, and nothing else has been begun", (signal.SIGINT, signal.SIGTERM))
+_CODES = (
+    ("Unable to acquire the dpkg frontend lock", "job.lock_busy"),
+    ("Could not get lock", "job.lock_busy"),
+    ("enough free space", "job.no_space"),
+    ("No space left on device", "job.no_space"),
+    ("Held packages were changed", "job.package_held"),
+    ("Unable to fetch some archives", "job.fetch_failed"),
+    ("Failed to fetch", "job.fetch_failed"),
+    ("dpkg was interrupted", "job.packages_broken"),
+    ("unmet dependencies", "job.unmet_dependencies"),
+    ("Unmet dependencies", "job.unmet_dependencies"),
+    ("but --no-remove", "job.would_remove"),
+    ("Packages need to be removed", "job.would_remove"),
+    ("script subprocess ", "job.script_failed"),
+)
+
+
+def read_inventory() -> Inventory:
+    """What dpkg has on this host.
+
+    Raises: PackagesUnreadable.
+    """
+    return apt_text.parse_inventory(ask_for(_INVENTORY, APT_ENVIRONMENT))
+
+
+def _targets() -> List[apt_text.Target]:
+    """The lists of packages that apt-get itself expects: none where no repository is enabled, or where the settings want no lists.
+
+    Raises: PackagesUnreadable.
+    """
+    words = ("indextargets", "--no-release-info", "--format", apt_text.TARGET_FORMAT, "Created-By: Packages")
+    return apt_text.parse_targets(ask_for(apt_get(*words), APT_ENVIRONMENT))
+
+
+def lists_refreshed_at(stamp: str = SUCCESS_STAMP) -> float:
+    """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
+
+    The newer of apt's `update-success-stamp`, where something writes it, and the folder of the lists, into which apt renames
+    what it fetched. Tried on apt 2.6: a run that reached nobody leaves that folder alone, but touches `lists/partial` and
+    rebuilds `pkgcache.bin`; the lists themselves carry the servers' times. So those three are not looked at.
+
+    Raises: PackagesUnreadable.
+    """
+    targets = _targets()
+    if not any(map(_is_there, targets)):
+        return 0.0
+    newest = 0.0
+    for path in (os.path.dirname(targets[0].file), stamp):  # all are in `Dir::State::lists`
+        try:
+            newest = max(newest, os.stat(path).st_mtime)
+        except OSError:  # noqa: PERF203  # not there: the other tells
+            continue
+    return newest
+
+
+def _is_there(target: apt_text.Target) -> bool:
+    """Whether a list is there, packed or not, or the repository has none."""
+    if os.path.exists(target.file) or any(os.path.exists(path) for path in glob.glob(glob.escape(target.file) + ".*")):
+        return True
+    base = target.file[: -len(target.key)]  # `/` of the key is `_` in the name, nothing else is changed
+    for name in ("InRelease", "Release"):
+        release = read_file(base + name)
+        if release:
+            return not apt_text.has_list(release, target)
+    return False
+
+
+class AptReader(Reader):
+    """Follows apt-get and dpkg."""
+
+    TROUBLE = re.compile(r"^(?:E|W|Err)(?::\d+|:) ?\S|^dpkg: (?:error|warning)|^ \S.{0,300}script subprocess (?:returned|was) ")
+
+    def __init__(self, verb: str, console: Console) -> None:
+        super().__init__(console)
+        self._verb = verb
+
+    def line(self, text: str) -> None:
+        lock = apt_text.parse_lock(text)
+        if lock is not None:
+            if self._verb == "refresh":
+                self.lock = lock  # apt-get does not wait for this one
+            else:
+                self.waits(lock)
+        super().line(text)
+
+    def status(self, text: str) -> None:
+        status = apt_text.parse_status(text)
+        if status is None:
+            return
+        if self._verb == "refresh":
+            self.console.progress("refresh", status.percent, "", status.text)
+        else:
+            self.console.progress(status.phase, status.percent, status.package, status.text)
+
+
+class Apt(Backend):
+    """apt-get."""
+
+    name = "apt"
+    environment: Mapping[str, str] = APT_ENVIRONMENT
+    cache_dir = "/var/cache/apt/archives"
+    codes = _CODES
+    commit_stop = _INTERRUPTIBLE
+
+    def __init__(self, gate: Optional[Gate] = None) -> None:
+        self._gate = gate or Gate()
+        self._gated = False
+
+    def inventory(self) -> Inventory:
+        return read_inventory()
+
+    def broken(self, inventory: Inventory) -> str:
+        """Half-done packages, and a journal that dpkg did not get to the end of."""
+        names = [name for name, package in sorted(inventory.items()) if package.broken]
+        journal = any(name.isdigit() for name in listed(DPKG_JOURNAL))
+        if not names and not journal:
+            return ""
+        return "dpkg did not get to the end with an earlier run" + (f" ({named(names)})" if names else "")
+
+    def lock(self) -> Optional[Lock]:
+        """Newer releases of apt wait for it in silence, so it is looked for."""
+        return next((lock for lock in map(record_lock_holder, DPKG_LOCKS) if lock is not None), None)
+
+    def lists_refreshed_at(self) -> float:
+        return lists_refreshed_at()
+
+    def missing(self) -> List[str]:
+        """By the lists that apt-get itself expects."""
+        return list(dict.fromkeys(one.repository for one in need_repositories(_targets()) if not _is_there(one)))
+
+    def unknown(self, packages: Sequence[str]) -> List[str]:
+        """`apt-cache pkgnames` has the names of real packages alone, no virtual ones."""
+        known = set(ask_for(apt_cache("pkgnames"), APT_ENVIRONMENT).split())
+        foreign = set(ask(["dpkg", "--print-foreign-architectures"], APT_ENVIRONMENT).out.split())
+
+        def is_known(name: str) -> bool:
+            base, colon, arch = name.partition(":")
+            return base in known and (not colon or arch in foreign)
+
+        return [name for name in packages if not is_known(name)]
+
+    def protected(self, packages: Sequence[str]) -> List[str]:
+        """Essential ones, what Spider runs on, and the running kernel."""
+        marked = ask_for(["dpkg-query", "-W", "-f=${binary:Package}\\t${Essential}\\t${Protected}\\n"], APT_ENVIRONMENT)
+        needed = set(_NEEDED)
+        for line in marked.split("\n"):
+            name, *marks = line.split("\t")
+            if YES in marks:
+                needed.add(name.partition(":")[0])
+        paths = {os.path.realpath(sys.executable), os.__file__, "/boot/vmlinuz-" + os.uname().release}
+        owners = ask(["dpkg-query", "-S", *sorted(paths)], APT_ENVIRONMENT).out  # status 1: one of them has no owner
+        for line in owners.split("\n"):
+            owner, found, _ = line.partition(": /")
+            if found:
+                needed.update(name.strip().partition(":")[0] for name in owner.split(","))
+        return [name for name in packages if name.partition(":")[0] in needed]
+
+    def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        self.cache_dir = (
+            apt_text.parse_folder(ask(apt_config("shell", "FOLDER", "Dir::Cache::archives/d"), APT_ENVIRONMENT).out) or self.cache_dir
+        )
+        return plan_of(verb, packages, read_inventory(), APT_ENVIRONMENT)
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        if verb == "refresh":
+            argv = apt_get("-o", "APT::Status-Fd={fd}", "update")
+            return [Command(argv, "refresh", REFRESH_LIMITS_S, signals=(signal.SIGINT, signal.SIGTERM))]
+        if verb in ("hold", "unhold"):
+            return [Command(apt_mark(verb, "--", *packages), stoppable=False)]
+        if verb == "clean":
+            return [Command(apt_get("clean"), stoppable=False)]
+        if verb == "repair":
+            configure = Command(("dpkg", *DPKG_OPTIONS, "--configure", "-a"), needs=False, stoppable=False)
+            return [configure, self._commit("--no-remove", "-f", "install")._replace(stop_rule=self._stop_rule_of_the_rest)]
+        options = () if plan.removals else ("--no-remove",)
+        commit = self._commit(*self._hook(), *options, *asked(verb, packages, plan))
+        return [Call("", lambda: self._place(plan)), commit, *self._marks(verb, packages, plan)]
+
+    def _place(self, plan: Plan) -> None:
+        self._gate.place(plan, {"native": ask(["dpkg", "--print-architecture"], APT_ENVIRONMENT).out.strip()})
+        self._gated = True
+
+    def _hook(self) -> Tuple[str, ...]:
+        """apt-get runs the gate with dpkg's lock in its hand, and ends when it is not let through.
+
+        Its first word is how apt tells hooks apart to know which protocol each speaks.
+        """
+        words = (f"DPkg::Tools::Options::{_HOOK_WORD}::Version=3", f"DPkg::Pre-Install-Pkgs::={_HOOK_WORD} {self._gate.command('apt')}")
+        return tuple(word for option in words for word in ("-o", option))
+
+    @staticmethod
+    def _commit(*words: str) -> Command:
+        return Command(apt_get("-y", *COMMIT_OPTIONS, *words), "plan", COMMIT_LIMITS_S)
+
+    @staticmethod
+    def _marks(verb: str, packages: Sequence[str], plan: Plan) -> List[Work]:
+        """apt-get takes a package that is named for wanted by a person; what came as a dependency stays one."""
+        if verb not in ("upgrade", "security-upgrade") or (verb == "upgrade" and not packages):
+            return []
+        automatic = set(ask(apt_mark("showauto"), APT_ENVIRONMENT).out.split())
+        names = [step.package for step in plan.upgrades if step.package in automatic]
+        return [Command(apt_mark("-o", "quiet=2", "auto", "--", *names), "check", always=True, stoppable=False)] if names else []
+
+    def reader(self, verb: str, console: Console) -> AptReader:
+        return AptReader(verb, console)
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """One repository that could not be reached makes a refresh a failure, whatever apt-get's status."""
+        if verb == "refresh":
+            if ended.rc and reader.lock is not None:
+                return Failure("job.lock_busy", f"gave up {reader.lock}")
+            stale = [line for line in reader.troubles if apt_text.is_stale_repository(line)]
+            if stale:
+                reader.troubles[:] = [*stale, *(line for line in reader.troubles if line not in stale)]
+                return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
+        if not ended.rc:
+            return None
+        refusal = self._gate.refusal() if self._gated else None
+        if refusal is not None:
+            return refusal
+        return Failure(self.code_in("\n".join(reader.troubles)), f"apt-get ended with status {ended.rc}")
+
+    @staticmethod
+    def _stop_rule_of_the_rest(phase: str) -> StopRule:
+        return _REST_NOT_BEGUN if phase in PHASES_BEFORE_COMMIT else _INTERRUPTIBLE
+
+    def reboot_required(self) -> Reboot:
+        """On plain Debian nothing makes that file for a kernel, so its absence says little."""
+        path = next((path for path in REBOOT_REQUIRED if os.path.exists(path)), None)
+        if path is None:
+            return Reboot(UNKNOWN)
+        names = list(dict.fromkeys(read_file(path + ".pkgs").split()))
+        return Reboot(YES, "asked for by " + ", ".join(names[:20]) if names else f"{path} is there")
+
+    def available_updates(self) -> Updates:
+        self.newer = plan_of("full-upgrade", (), {}, APT_ENVIRONMENT, brief=True).upgrades
+        security = [step for step in self.newer if step.security == YES]
+        return Updates(len(self.newer), len(security), int(lists_refreshed_at() * 1000))

@@ -1,0 +1,178 @@
+"""The exact plan of an apt-get call: what it would do, what it leaves as it is and why, and what that takes."""
+
+import re
+import subprocess
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
+
+from spider.packages.apt import text as apt_text
+from spider.packages.apt.calls import apt_cache, apt_get
+from spider.packages.backend import Trouble
+from spider.packages.interfaces import Output, PackagesUnreadable, ask_for
+from spider.packages.plan import NO, YES, Inventory, Kept, Plan, Planned
+
+OPTIONS_NO_LOCK = ("-o", "Debug::NoLocking=1")
+SIMULATION_LIMIT_S = 300.0
+MOST_NAMES = 200
+"""In one question to apt-cache."""
+_REBOOT = re.compile(
+    r"(?:linux-image|linux-generic|linux-modules|linux-virtual|linux-raspi|proxmox-kernel|pve-kernel|raspberrypi-kernel)(?:-.*)?\Z"
+    r"|(?:.*-)?kernel\Z|libc6\Z|systemd\Z|dbus(?:-daemon|-broker)?\Z|(?:intel|amd64)-microcode\Z"
+)
+
+
+class _Asked(NamedTuple):
+    """One simulation and what it printed."""
+
+    steps: Tuple[Planned, ...]
+    told: apt_text.Told
+
+
+def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+    """apt-get's words for a verb, to simulate it."""
+    if verb == "full-upgrade":
+        return ("dist-upgrade",)
+    if verb == "autoremove":
+        return ("autoremove",)
+    if verb in ("install", "remove"):
+        return (verb, "--", *packages)
+    if packages:
+        return ("--only-upgrade", "install", "--", *packages)
+    return ("--with-new-pkgs", "upgrade")
+
+
+def asked(verb: str, packages: Sequence[str], plan: Plan) -> Tuple[str, ...]:
+    """apt-get's words for a verb, to do it. What is named is named with its version: no other can come."""
+    versions = {step.package: step.after for step in plan.steps if step.after}
+    if verb == "security-upgrade":
+        packages = [step.package for step in plan.upgrades if step.security == YES]
+    if verb == "install" or (verb in ("upgrade", "security-upgrade") and packages):
+        packages = [f"{name}={versions[name]}" for name in packages if name in versions]
+        verb = "install" if verb == "install" else "upgrade"
+    return words(verb, packages)
+
+
+def _run_all(calls: Sequence[Sequence[str]], env: Mapping[str, str]) -> List[Output]:
+    """Run commands that change nothing side by side: each reads the same lists anew, which is most of its time.
+
+    Raises: PackagesUnreadable.
+    """
+    running: List[subprocess.Popen[bytes]] = []
+    try:
+        for argv in calls:
+            process = subprocess.Popen(
+                list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/"
+            )
+            running.append(process)
+        found = []
+        for process in running:
+            out, err = process.communicate(timeout=SIMULATION_LIMIT_S)
+            found.append(Output(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")))
+        return found
+    except subprocess.TimeoutExpired as exc:
+        raise PackagesUnreadable(f"{calls[0][0]} did not end within {SIMULATION_LIMIT_S:.0f} s") from exc
+    except OSError as exc:
+        raise PackagesUnreadable(f"{calls[0][0]}: {exc.strerror}") from exc
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+def _simulation(call: Sequence[str]) -> Tuple[str, ...]:
+    return apt_get("-s", *OPTIONS_NO_LOCK, *call)
+
+
+def _understood(answer: Output) -> _Asked:
+    """Raises: PackagesUnreadable; Trouble."""
+    if answer.rc:
+        lines = [line for line in answer.err.split("\n") if line.startswith("E:")] or answer.err.strip().split("\n")
+        said = " · ".join(line[:400] for line in lines[:3]) or f"apt-get: exit status {answer.rc}"
+        if "nmet dependencies" in said or "nmet dependencies" in answer.out:
+            code = "job.packages_broken" if "--fix-broken" in answer.err or "-f install" in answer.err else "job.unmet_dependencies"
+            reasons = [
+                line.strip() for line in answer.out.split("\n") if ": Depends:" in line or ": Breaks:" in line or ": Conflicts:" in line
+            ]
+            raise Trouble(code, " · ".join([said, *reasons[:5]]))
+        if "Essential packages were removed" in said or "rotected packages were removed" in said:
+            raise Trouble("job.protected", said)
+        raise PackagesUnreadable(said)
+    try:
+        return _Asked(apt_text.parse_plan(answer.out), apt_text.parse_told(answer.out))
+    except ValueError as exc:
+        raise PackagesUnreadable(f"apt-get's plan: {exc}") from exc
+
+
+def _policy(names: Iterable[str], env: Mapping[str, str]) -> Dict[str, apt_text.Versions]:
+    found: Dict[str, apt_text.Versions] = {}
+    rest = list(names)
+    while rest:
+        found.update(apt_text.parse_policy(ask_for(apt_cache("policy", "--", *rest[:MOST_NAMES]), env)))
+        rest = rest[MOST_NAMES:]
+    return found
+
+
+def _kept(verb: str, found: _Asked, inventory: Inventory, env: Mapping[str, str]) -> Dict[str, str]:
+    """Package to the reason for which it stays as it is."""
+    reasons = dict.fromkeys(found.told.phased, "phased")
+    for name in found.told.kept_back:
+        if name in inventory and inventory[name].held:
+            reasons[name] = "held"
+    open_ = [name for name in found.told.kept_back if name not in reasons]
+    if open_ and verb != "full-upgrade":
+        full = {step.package for step in _understood(_run_all([_simulation(["dist-upgrade"])], env)[0]).steps}
+        reasons.update({name: "needs_removal" for name in open_ if name in full})
+    reasons.update({name: "unresolvable" for name in open_ if name not in reasons})
+    return reasons
+
+
+def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mapping[str, str], *, brief: bool = False) -> Plan:
+    """Work out a plan; needs no privileges and no lock.
+
+    Args:   inventory: what is installed. brief: steps alone.
+    Raises: PackagesUnreadable: apt-get refuses, or its plan is not understood. Trouble.
+    """
+    if verb == "security-upgrade":
+        everything = plan_of("full-upgrade", (), inventory, env, brief=True)
+        packages = [step.package for step in everything.upgrades if step.security == YES]
+        if not packages:
+            return Plan(download_bytes=0, installed_bytes=0, reboot=NO)
+    call = words("upgrade" if verb == "security-upgrade" else verb, packages)
+    calls = [_simulation(call)]
+    if not brief:
+        calls += [apt_get("--print-uris", "-y", *OPTIONS_NO_LOCK, *call), apt_cache("policy")]
+    answers = _run_all(calls, env)
+    found = _understood(answers[0])
+    if brief:
+        return Plan(_more_security(found.steps, _policy(_perhaps_for_security(found.steps), env)))
+    reasons = {} if verb in ("install", "remove", "autoremove", "security-upgrade") or packages else _kept(verb, found, inventory, env)
+    pinned: Set[str] = set(apt_text.parse_pinned(answers[2].out)) & set(inventory)
+    versions = _policy(dict.fromkeys([*reasons, *pinned, *_perhaps_for_security(found.steps)]), env)
+    for name in pinned & set(versions):
+        if name not in reasons and inventory[name].version == versions[name].candidate != versions[name].newest:
+            reasons[name] = "pinned"
+    kept = tuple(Kept(name, versions[name].newest if name in versions else "", reason) for name, reason in sorted(reasons.items()))
+    sizes = apt_text.parse_sizes(answers[1].out) if answers[1].rc == 0 else apt_text.Sizes(-1, None)
+    restart = [step.package for step in found.steps if step.after and _REBOOT.match(step.package)]
+    return Plan(
+        _more_security(found.steps, versions),
+        kept,
+        sizes.download_bytes if found.steps else 0,
+        sizes.installed_bytes if found.steps else 0,
+        YES if restart else NO,
+        "changes " + ", ".join(restart[:10]) if restart else "",
+    )
+
+
+def _perhaps_for_security(steps: Iterable[Planned]) -> List[str]:
+    return [step.package for step in steps if step.before and step.after and step.security != YES]
+
+
+def _more_security(steps: Tuple[Planned, ...], versions: Mapping[str, apt_text.Versions]) -> Tuple[Planned, ...]:
+    """A version from the ordinary updates that stands above one from the security pocket closes the same hole."""
+    return tuple(
+        step._replace(security=YES)
+        if step.before and step.after and step.package in versions and versions[step.package].security_above
+        else step
+        for step in steps
+    )

@@ -1,0 +1,429 @@
+"""What dnf 4, dnf 5 and yum have in common: a plan printed as a table, and then the same words run in two halves.
+
+First everything is downloaded, by a run that may be stopped at any moment; then a run that asks no network (`-C`) installs it, and
+that one is never interrupted. Directly before it the plan is worked out again and compared. Where the manager can be told what of
+a repository may come (`includepkgs`), both halves are told that it is the very versions of the plan and nothing else: whatever becomes
+of its settings and metadata, no other package can be installed.
+"""
+
+import contextlib
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type
+
+from spider.files import read_file
+from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
+from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf.reader import CODES, DnfReader
+from spider.packages.dnf.text import Advisory, Row, Table
+from spider.packages.interfaces import Output, PackagesUnreadable, ask
+from spider.packages.locks import record_lock_holder
+from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
+from spider.packages.preconditions import named
+from spider.packages.rpm import backend as rpm_backend
+from spider.packages.rpm import repositories as rpm_repositories
+from spider.packages.rpm import text as rpm_text
+from spider.packages.rpm.backend import RpmBackend, RpmReader, installed, pid_file_holder
+from spider.packages.rpm.repositories import Repository
+from spider.packages.rpm.text import Package
+from spider.root.terminal import Ended
+from spider.wire.frames import Updates
+
+Secured = Optional[FrozenSet[Tuple[str, str]]]
+"""Name and architecture of what has a security advisory above what is installed; None = not known."""
+PLAN_LIMIT_S = 300.0
+LOCK_WORDS = {"hold": "add", "unhold": "delete"}
+MOST_INCLUDED = 600
+"""In one argument."""
+QUERY = "%{name}|%{arch}|%{epoch}:%{version}-%{release}|%{repoid}|%{size}"
+
+
+class Beside(NamedTuple):
+    """What is asked beside the plan."""
+
+    advisories: Optional[List[Advisory]] = None
+    """None = not asked, or it cannot be told."""
+    newer: Sequence[Package] = ()
+    """What has a newer version, were nothing held."""
+    sizes: Optional[Mapping[Package, int]] = None
+    """What of that takes how many bytes when it is installed, where that was told with it."""
+
+
+class DnfFamily(RpmBackend):
+    """dnf 4, dnf 5 or yum; the subclasses say what differs."""
+
+    program = ""
+    codes = CODES
+    reader_type: Type[RpmReader] = DnfReader
+    upgrading: Tuple[str, ...] = ()
+    """Words of every upgrade. They resolve as much as can be resolved: what cannot is told with its reason."""
+    erasing: Tuple[str, ...] = ("--allowerasing",)
+    """What full-upgrade has besides."""
+    settings = "/etc/dnf/dnf.conf"
+    cache_option = "cachedir"
+    """How the settings name the folder of what is cached."""
+    repo_folders: Tuple[str, ...] = ("/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d")
+    repo_overrides: Tuple[str, ...] = ()
+    pid_files: Tuple[str, ...] = ()
+    """Locks that are a process's number in a file."""
+    lock_files: Tuple[str, ...] = ()
+    """Locks that the kernel keeps."""
+    neutral: Tuple[str, ...] = ("--setopt=color=never", "--setopt=defaultyes=0")
+    """Options of every call, so that the settings change neither what is read nor what is done."""
+    loud: Tuple[str, ...] = ("--setopt=debuglevel=2", "--setopt=errorlevel=3", "--setopt=rpmverbosity=info")
+    """The same, of calls whose plan or progress is read. Not beside `-q`, which they would undo."""
+    sure: Tuple[str, ...] = ("-y", "--setopt=assumeno=0")
+    """Options of what changes something; the settings may say no to everything."""
+    online: Tuple[str, ...] = ("--setopt=cacheonly=0",)
+    """Options of what may use the network."""
+    ignore_holds: Tuple[str, ...] = ()
+    """Options with which nothing is excluded or locked."""
+    side_by_side = False
+    """Whether several questions at once are answered at once. yum locks its metadata, and who waits for that looks once a second."""
+    keep_metadata: Tuple[str, ...] = ("--setopt=*.metadata_expire=never",)
+    """Options with which a run that may use the network takes the metadata as they are."""
+    tells_sizes = True
+    """Whether the plan itself tells how much more will be installed. False: it is reckoned, if what is asked beside it tells the sizes."""
+    can_include = True
+    """Whether it takes a list of what may come from its repositories."""
+
+    def __init__(self, machine: str = "") -> None:
+        super().__init__(machine)
+        self._origins: Dict[Tuple[str, str], str] = {}
+        self.cache_dir = rpm_repositories.option(self.settings, self.cache_option) or self.cache_dir
+        folders = tuple(re.split(r"[\s,]+", rpm_repositories.option(self.settings, "reposdir")))
+        self.repo_folders = folders if folders[0] else self.repo_folders
+
+    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        """The manager's words for a verb that has a plan."""
+        if not verb.endswith("upgrade"):
+            return (verb, *packages)
+        more = {"full-upgrade": self.erasing, "security-upgrade": ("--security",)}.get(verb, ())
+        return (*self.upgrading, *more, *packages)
+
+    # -- what differs ------------------------------------------------------------------------
+
+    def locked_patterns(self) -> List[str]:
+        """What is locked to its version, as the manager writes it down."""
+        raise NotImplementedError
+
+    def can_lock(self) -> str:
+        """Why packages cannot be locked here; empty: they can."""
+        raise NotImplementedError
+
+    def cached(self, name: str) -> Repository:
+        """What is cached of a repository."""
+        return rpm_repositories.dnf_repository(name, self.cache_dir)
+
+    def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
+        """Security advisories above what is installed."""
+        raise NotImplementedError
+
+    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+        """The newest version of everything that has a newer one, whether it can be had or not."""
+        raise NotImplementedError
+
+    def beside(self, *, advisories: bool, newer: bool) -> Beside:
+        """What has to be known beside the plan, while the plan is worked out."""
+        with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
+            told = pool.submit(self.advisories) if advisories else None
+            found = pool.submit(self.upgrades, self.ignore_holds) if newer else None
+            try:
+                secure = None if told is None else told.result()
+            except PackagesUnreadable:
+                secure = None  # an older release that cannot tell, say: the plan stands, and of security nothing is known
+            return Beside(secure, () if found is None else found.result())
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def ask(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
+        """Ask the manager something on the metadata that are there."""
+        return ask([self.program, *self.neutral, "-C", *words], self.environment, limit_s)
+
+    def command(self, *words: str, online: bool = False) -> Tuple[str, ...]:
+        """A call that changes something."""
+        return (self.program, *self.neutral, *self.loud, *(self.online if online else ("-C",)), *self.sure, *words)
+
+    def repositories(self) -> List[Repository]:
+        return [self.cached(name) for name in rpm_repositories.enabled(self.repo_folders, self.settings, self.repo_overrides)]
+
+    def excluded_patterns(self) -> List[str]:
+        """What the settings keep from changing."""
+        return rpm_repositories.excluded(self.settings, self.repo_folders)
+
+    def held(self, packages: Sequence[Package]) -> Set[str]:
+        """Excluded by the settings or locked to its version."""
+        from_locks = [pattern for pattern in self.locked_patterns() if not pattern.startswith("!")]
+        return rpm_backend.matching([*self.excluded_patterns(), *from_locks], packages, self._machine)
+
+    def lock(self) -> Optional[Lock]:
+        """One of the manager's own locks, or rpm's."""
+        for holders, paths in ((pid_file_holder, self.pid_files), (record_lock_holder, self.lock_files)):
+            held = next((lock for lock in map(holders, paths) if lock is not None), None)
+            if held is not None:
+                return held
+        return super().lock()
+
+    def cannot(self, verb: str, packages: Sequence[str]) -> str:
+        """hold and unhold need versionlock, and what the settings exclude is for their owner to change."""
+        if verb not in ("hold", "unhold"):
+            return ""
+        why = self.can_lock()
+        if why:
+            return why
+        if verb == "unhold":
+            excluded = rpm_backend.matching(self.excluded_patterns(), installed(self.environment), self._machine)
+            by_settings = [name for name in packages if name in excluded]
+            if by_settings:
+                return (
+                    f"{named(by_settings)} is excluded by the settings of {self.name} ({self.settings} or a .repo file): take it out there"
+                )
+        return ""
+
+    def ask_for(self, *words: str) -> str:
+        """What the manager prints.
+
+        Raises: PackagesUnreadable: it fails, too.
+        """
+        answer = self.ask("-q", *words)
+        if answer.rc:
+            raise PackagesUnreadable(self._told(answer))
+        return answer.out
+
+    def named_like(self, names: Sequence[str]) -> Set[str]:
+        return {name for package in self.available(names) for name in (package.name, f"{package.name}.{package.arch}")}
+
+    def available(self, names: Sequence[str]) -> List[Package]:
+        """What the repositories have by these names."""
+        return self._packages(self.ask_for("repoquery", "--qf", self.query(), *names))
+
+    def query(self) -> str:
+        """The format of a line of repoquery."""
+        return QUERY
+
+    def _packages(self, text: str) -> List[Package]:
+        try:
+            self._origins = dnf_text.parse_origins(text)
+            return list(dnf_text.parse_repoquery(text).values())
+        except ValueError as exc:
+            raise PackagesUnreadable(f"{self.name}: {exc}") from exc
+
+    def _told(self, answer: Output) -> str:
+        lines = [line.strip() for line in (answer.err + "\n" + answer.out).split("\n") if line.strip()]
+        errors = [line for line in lines if line.startswith(("Error", "Failed", "Problem", "- nothing", "No match", "filesystem error"))]
+        return " · ".join((errors or lines)[:4])[:800] or f"{self.name}: exit status {answer.rc}"
+
+    def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        repositories = self.need_lists() if verb not in ("remove", "autoremove") else self.repositories()
+        rpm_repositories.check_tells_security(verb, repositories)
+        now, takes = rpm_backend.installed_with_sizes(self.environment)
+        inventory = self.inventory_of(now)
+        table, secure, beside = self._gather(verb, packages, inventory, repositories)
+        steps, replaced = self.steps_of(table.rows, inventory, secure, repositories)
+        kept = self._kept(verb, packages, table, inventory, secure, () if packages else beside.newer)
+        reboot, why = self.reboot_expected(steps)
+        more = (
+            self._growth(table.rows, now, {**takes, **beside.sizes})
+            if table.installed_bytes is None and beside.sizes
+            else table.installed_bytes
+        )
+        return Plan(tuple(steps), tuple(kept), table.download_bytes, more, reboot, why, tuple(replaced))
+
+    def _growth(self, rows: Sequence[Row], now: Sequence[Package], sizes: Dict[Package, int]) -> Optional[int]:
+        """What is still missing, as a package that a new one needs, is asked for by itself."""
+        comes = [row.package for row in rows if row.act not in ("skip", "reinstall", "remove")]
+        new = [f"{one.name}-{one.version}.{one.arch}" for one in comes if one not in sizes]
+        if new:
+            sizes.update(dnf_text.parse_sizes(self.ask("-q", "repoquery", "--qf", self.query(), *new).out))
+        return dnf_text.growth(rows, now, sizes)
+
+    def table(self, words: Sequence[str]) -> Table:
+        """The plan as the manager prints it."""
+        answer = self.ask("--assumeno", *self.loud, *words)
+        unmatched = dnf_text.parse_unmatched(answer.out + "\n" + answer.err)
+        if unmatched:
+            raise Trouble("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
+        try:
+            return dnf_text.parse_table(answer.out, answer.err)
+        except ValueError as exc:
+            told = self._told(answer)
+            if answer.rc:
+                raise Trouble(self.code_in(answer.out + "\n" + answer.err), told) from exc
+            raise PackagesUnreadable(f"{self.name}'s plan: {exc}") from exc
+
+    def _gather(
+        self, verb: str, packages: Sequence[str], inventory: Inventory, repositories: Sequence[Repository]
+    ) -> Tuple[Table, Secured, Beside]:
+        """The plan, what has a security advisory, and everything that is newer, where something is held that it may be or sizes are wanted."""
+        comes = verb not in ("remove", "autoremove")
+        held = not packages and any(one.held for one in inventory.values())
+        newer = verb.endswith("upgrade") and (held or not self.tells_sizes)
+        with ThreadPoolExecutor(2 if self.side_by_side else 1) as pool:
+            table = pool.submit(self.table, self.words(verb, packages))
+            more = pool.submit(self.beside, advisories=comes and any(one.advisories for one in repositories), newer=newer)
+            found, beside = table.result(), more.result()
+        return found, None if beside.advisories is None else dnf_text.secured(beside.advisories), beside
+
+    def steps_of(
+        self, rows: Iterable[Row], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
+    ) -> Tuple[List[Planned], List[str]]:
+        """Steps, and those of the removed packages that go because another takes their place."""
+        tells = {one.name for one in repositories if one.advisories} if secure is not None else set()
+        steps: List[Planned] = []
+        replaced: List[str] = []
+        came = {row.package.name for row in rows if row.act == "install"}
+        for row in rows:
+            package = row.package
+            label = self.label(package.name, package.arch)
+            if row.act in ("skip", "reinstall"):
+                continue
+            if row.act == "remove":
+                steps.append(Planned(label, package.version, "", NO, ""))
+                if package.name in came:  # the oldest of several kernels makes room for the new one
+                    replaced.append(label)
+                continue
+            old = inventory[label].version.split(" ")[-1] if label in inventory and row.act != "install" else ""
+            security = YES if (package.name, package.arch) in (secure or ()) else NO if row.repository in tells else UNKNOWN
+            steps.append(Planned(label, old, package.version, security, row.repository))
+            for gone in row.replaces:
+                name = self.label(gone.name, gone.arch)
+                if all(step.package != name for step in steps):
+                    steps.append(Planned(name, gone.version, "", NO, ""))
+                    replaced.append(name)
+        return steps, replaced
+
+    def _kept(
+        self,
+        verb: str,
+        packages: Sequence[str],
+        table: Table,
+        inventory: Inventory,
+        secure: Secured,
+        newer: Sequence[Package],
+    ) -> List[Kept]:
+        if verb not in ("upgrade", "full-upgrade", "security-upgrade"):
+            return []
+        skipped = [row.package for row in table.rows if row.act == "skip"]
+        done = {self.label(row.package.name, row.package.arch) for row in table.rows if row.act not in ("skip", "remove")}
+        kept: List[Kept] = []
+        erasing: Set[str] = set()
+        if skipped and verb == "upgrade":
+            with_removals = self.table(self.words("full-upgrade", packages)).rows
+            erasing = {self.label(row.package.name, row.package.arch) for row in with_removals if row.act == "upgrade"}
+        for package in skipped:
+            label = self.label(package.name, package.arch)
+            kept.append(Kept(label, package.version, "needs_removal" if label in erasing else "unresolvable"))
+        for package in newer:
+            label = self.label(package.name, package.arch)
+            if label in inventory and inventory[label].held and label not in done:
+                kept.append(Kept(label, package.version, "held"))
+        if packages:
+            kept = [one for one in kept if one.package in packages]
+        if verb == "security-upgrade":
+            if any(one.reason == "held" for one in kept) and secure is not None:
+                secure = dnf_text.secured(self.advisories(self.ignore_holds))
+            names = {self.label(name, arch) for name, arch in secure or ()}
+            kept = [one for one in kept if one.package in names]
+        return kept
+
+    def available_updates(self) -> Updates:
+        repositories = self.need_lists()
+        newer = self.upgrades()
+        secure = None
+        if any(one.advisories for one in repositories):
+            with contextlib.suppress(PackagesUnreadable):  # that it is not known is what is told then
+                secure = dnf_text.secured(self.advisories())
+        self.newer = self._newer(newer, secure)
+        security = -1 if secure is None else sum(step.security == YES for step in self.newer)
+        return Updates(len(newer), security, int(rpm_repositories.refreshed_at(repositories) * 1000))
+
+    def _newer(self, packages: Sequence[Package], secure: Optional[Collection[Tuple[str, str]]]) -> List[Planned]:
+        installed = self.inventory()
+        told = []
+        for package in packages:
+            name = rpm_text.label(package.name, package.arch, self._machine)
+            safe = UNKNOWN if secure is None else YES if (package.name, package.arch) in secure else NO
+            before = installed[name].version if name in installed else ""
+            told.append(Planned(name, before, package.version, safe, self._origins.get((package.name, package.arch), "")))
+        return told
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        if verb == "refresh":
+            return self.command(*self.refresh_words(), online=True)
+        if verb == "clean":
+            return self.command("clean", "packages")
+        return self.command(*self.check_words()) if verb == "repair" else self.command("versionlock", LOCK_WORDS[verb], *packages)
+
+    def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+        words, only = self.words(verb, packages), self.only(plan)
+        fetch = self.command(*self.keep_metadata, *only, words[0], "--downloadonly", *words[1:], online=True)
+        return fetch, self.command(*only, *words)
+
+    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+        inventory = self.inventory_of(installed(self.environment))
+        return Plan(tuple(self.steps_of(self.table(self.words(verb, packages)).rows, inventory, None, ())[0]))
+
+    def only(self, plan: Plan) -> Tuple[str, ...]:
+        """Options with which nothing comes but what the plan has. They bind repositories alone: what is installed stays in sight.
+
+        The list adds to one that is in a `.repo` file, so it begins by emptying that. No argument may be longer than 128 KiB.
+        """
+        names = [pattern for step in plan.steps if step.after for pattern in rpm_text.patterns(step.package, step.after, self._machine)]
+        if not self.can_include or not names:
+            return ()
+        parts = [",".join(names[start : start + MOST_INCLUDED]) for start in range(0, len(names), MOST_INCLUDED)]
+        return (f"--setopt=*.includepkgs=,{parts[0]}", *(f"--setopt=*.includepkgs={part}" for part in parts[1:]))
+
+    def refresh_words(self) -> Tuple[str, ...]:
+        """What renews the metadata."""
+        return ("--refresh", "makecache")
+
+    def check_words(self) -> Tuple[str, ...]:
+        """What looks whether the database is in order."""
+        return ("check", "--dependencies", "--duplicates")
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """By status and lines; a script that failed counts, whatever the status: dnf 4.14 ends with 0, dnf 4.24 and dnf 5 with 1."""
+        assert isinstance(reader, DnfReader)
+        if verb == "refresh":
+            repositories = self.repositories()
+            if reader.stale or rpm_repositories.missing(repositories):
+                return self.stale(repositories, reader.stale)
+        if reader.scripts:
+            return Failure("job.script_failed", reader.scripts_text())
+        if not ended.rc:
+            return None
+        otherwise = "job.packages_broken" if verb == "repair" else "job.package_manager"
+        text = f"{self.name} ended with status {ended.rc}"
+        lock = self.lock()
+        code = self.code_in("\n".join(reader.troubles), otherwise)
+        if code == "job.package_manager" and lock is not None:
+            code, text = "job.lock_busy", f"{text}; {lock}"
+        return Failure(code, text)
+
+    def reboot_required(self) -> Reboot:
+        """needs-restarting's word; without that plugin nothing is known, and its status of 1 means nothing."""
+        answer = self.ask("needs-restarting", "-r", limit_s=120.0)
+        if "Reboot is required" in answer.out:
+            names = [line.strip().lstrip("* ") for line in answer.out.split("\n") if line.strip().startswith("* ")]
+            return Reboot(YES, f"updated since the start: {named(names)}" if names else "core libraries or services were updated")
+        if "Reboot should not be necessary" in answer.out:
+            return Reboot(NO, "no core library or service was updated since the start")
+        return Reboot(UNKNOWN, "needs-restarting is not installed")
+
+
+def lines_of(path: str) -> List[str]:
+    """Lines of a file that lists locks, without comments; none where it is not."""
+    return [line.strip() for line in read_file(path).split("\n") if line.strip() and not line.lstrip().startswith("#")]
+
+
+def plugin_setting(path: str, key: str, otherwise: str) -> str:
+    """An option of a plugin's settings file."""
+    for line in lines_of(path):
+        name, found, value = line.partition("=")
+        if found and name.strip() == key and value.strip():
+            return os.path.expanduser(value.strip())
+    return otherwise

@@ -1,0 +1,105 @@
+"""dnf 4: RHEL, Rocky and Alma 8 to 10, Amazon Linux 2023, Fedora up to 40."""
+
+import glob
+import os
+import tempfile
+from typing import List, Mapping, Sequence, Tuple
+
+from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, Beside, DnfFamily, lines_of, plugin_setting
+from spider.packages.dnf.text import Advisory
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.rpm.text import Package
+
+PROGRAMS = ("dnf", "dnf-3", "yum")
+"""One of them is there; which manager answers to it was asked before."""
+LOCKS_SETTINGS = "/etc/dnf/plugins/versionlock.conf"
+LOCKS = "/etc/dnf/plugins/versionlock.list"
+_ADVISORIES = ("updateinfo", "list", "--updates", "--security")
+_UPGRADES = ("repoquery", "--upgrades", "--latest-limit=1", "--qf")
+_NEEDED = (*_UPGRADES[:-1], "--requires", "--resolve", "--qf")
+_READ = (".solv", ".solvx")
+"""Files in which libsolv keeps what it made of the repositories' metadata."""
+
+
+class Dnf4(DnfFamily):
+    """dnf 4 as a backend."""
+
+    name = "dnf"
+    environment: Mapping[str, str] = {**ENVIRONMENT, "DNF_DISABLE_ALIASES": "1"}
+    """An alias may give any word another meaning."""
+    cache_dir = "/var/cache/dnf"
+    neutral = (*DnfFamily.neutral, "--setopt=strict=1", "--setopt=destdir=")
+    pid_files: Tuple[str, ...] = (
+        "/var/lib/dnf/rpmdb_lock.pid",
+        "/run/dnf/rpmdb_lock.pid",
+        "/var/cache/dnf/download_lock.pid",
+        "/var/cache/dnf/metadata_lock.pid",
+    )
+    ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
+    upgrading = ("upgrade", "--nobest")
+
+    def __init__(self, program: str = "", machine: str = "") -> None:
+        super().__init__(machine)
+        self.program = program or next((name for name in PROGRAMS if os.path.exists("/usr/bin/" + name)), PROGRAMS[0])
+
+    def locked_patterns(self) -> List[str]:
+        """The list of the versionlock plugin."""
+        return lines_of(plugin_setting(LOCKS_SETTINGS, "locklist", LOCKS))
+
+    def can_lock(self) -> str:
+        """The plugin is a file among dnf's."""
+        if glob.glob("/usr/lib*/python3*/*-packages/dnf-plugins/versionlock.py"):
+            return ""
+        return "dnf can hold packages with its versionlock plugin only: install python3-dnf-plugin-versionlock (python3-dnf-plugins-core)"
+
+    @property
+    def tells_sizes(self) -> bool:  # type: ignore[override]  # it tells them of what is installed or removed alone
+        """The one run of the shell that answers what is asked beside the plan tells the sizes, too."""
+        return not self.side_by_side
+
+    def query(self) -> str:
+        """With what a package takes when it is installed."""
+        return QUERY + "|%{installsize}"
+
+    @property
+    def side_by_side(self) -> bool:  # type: ignore[override]  # what is a fact of the others depends here on who asks
+        """Root may have a second cache folder, whose lock is another one; anybody else has a cache of their own, with one lock."""
+        return os.geteuid() == 0
+
+    def beside(self, *, advisories: bool, newer: bool) -> Beside:
+        """Both questions in one run of dnf's shell, since its start is what costs; one by one where the shell does not answer.
+
+        What is held counts as well: of everything else the same is told.
+        """
+        if not self.side_by_side or not (advisories or newer):
+            return super().beside(advisories=advisories, newer=newer)
+        lines = [" ".join(_ADVISORIES)] * advisories
+        if newer:  # and, behind two bars, what that needs, for the sizes of what comes as new
+            lines += [f'{" ".join(_UPGRADES)} "|{self.query()}"', f'{" ".join(_NEEDED)} "||{self.query()}"']
+        try:
+            with tempfile.TemporaryDirectory(prefix="stardust-dnf-") as folder:
+                self._share_cache(folder)
+                options = ("-C", "-q", *self.ignore_holds, f"--setopt=cachedir={folder}")
+                told = "\n".join([*lines, "exit\n"])
+                answer = ask([self.program, *self.neutral, *options, "shell"], self.environment, PLAN_LIMIT_S, told)
+            if answer.rc or answer.err.strip():
+                raise PackagesUnreadable(self._told(answer))
+            listed, found = dnf_text.parse_shell(answer.out)
+            sizes = dnf_text.parse_sizes("\n".join(line.lstrip("|") for line in found.split("\n")))
+            newest = "\n".join(line for line in found.split("\n") if not line.startswith("|"))
+            return Beside(dnf_text.parse_advisories(listed) if advisories else None, self._packages(newest) if newer else (), sizes)
+        except (PackagesUnreadable, OSError):
+            return super().beside(advisories=advisories, newer=newer)
+
+    def _share_cache(self, folder: str) -> None:
+        """Let another cache folder have what this one has, without its lock; what is written anew there goes with it."""
+        for entry in os.scandir(self.cache_dir):
+            if entry.name.endswith(_READ) or entry.is_dir():
+                os.symlink(entry.path, os.path.join(folder, entry.name))
+
+    def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
+        return dnf_text.parse_advisories(self.ask_for(*options, *_ADVISORIES))
+
+    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+        return self._packages(self.ask_for(*options, *_UPGRADES, self.query()))

@@ -1,0 +1,118 @@
+"""dnf 5: Fedora 41 and newer."""
+
+import json
+import os
+import re
+import tempfile
+from typing import List, Sequence, Tuple
+
+from spider.files import read_file
+from spider.packages.backend import Reboot
+from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, DnfFamily
+from spider.packages.dnf.reader import DnfReader
+from spider.packages.dnf.text import Advisory
+from spider.packages.interfaces import Console, Output, PackagesUnreadable, ask
+from spider.packages.plan import NO, UNKNOWN, YES, Planned
+from spider.packages.preconditions import named
+from spider.packages.rpm.text import Package
+
+LOCKS = "/etc/dnf/versionlock.toml"
+_LOCKED = re.compile(r'^\s*name\s*=\s*"([^"\\]+)"\s*$')
+
+
+class Dnf5Reader(DnfReader):
+    """Follows a run of dnf 5: downloads and transaction print the same lines, scripts speak behind `>>>`."""
+
+    TROUBLE = re.compile(
+        r"^(?:Error|Failed|Transaction failed|Problem|No match for|Argument '|Cannot|Warning: (?!skipped OpenPGP)|\s+- (?:nothing|package|cannot|conflict)"
+        r"|>>> \[RPM\]|>>> (?:Non-critical )?[Ee]rror in|>>> Curl error|>>> No more mirrors|>>> Usable URL)\b.*\S"
+    )
+
+    def __init__(self, console: Console, steps: Sequence[Planned] = ()) -> None:
+        super().__init__(console, steps)
+        self._waits = False
+
+    def follow(self, text: str) -> None:
+        lock = dnf_text.parse_lock_5(text, waits=self._waits)
+        if lock is not None:
+            self._waits = True
+            self.waits(lock)
+        step = dnf_text.parse_step_5(text)
+        if step is None:
+            return
+        self._waits = False
+        percent = min(100, 100 * step.done // step.total)
+        if self.downloads:
+            self.console.progress("download", percent, "", step.what)
+        elif self.commits:
+            verb, _, what = step.what.partition(" ")
+            self.console.progress("commit", percent, self.package(what or verb), step.what)
+
+
+class Dnf5(DnfFamily):
+    """dnf 5 as a backend."""
+
+    name = "dnf5"
+    reader_type = Dnf5Reader
+    cache_dir = "/var/cache/libdnf5"
+    cache_option = "system_cachedir"
+    neutral = (*DnfFamily.neutral, "--setopt=skip_broken=0", "--setopt=skip_unavailable=0")
+    online = ("--setopt=cacheonly=none", "--setopt=optional_metadata_types=comps,updateinfo")
+    """What says which updates are for security is loaded, too."""
+    repo_folders = ("/etc/yum.repos.d", "/etc/distro.repos.d", "/usr/share/dnf5/repos.d")
+    repo_overrides = ("/usr/share/dnf5/repos.override.d", "/etc/dnf/repos.override.d")
+    lock_files = ("/run/dnf/rpmtransaction.lock", "/var/lib/dnf/system-repo.lock")
+    side_by_side = True
+    ignore_holds = ("--setopt=disable_excludes=*",)
+    upgrading = ("upgrade", "--no-best")
+
+    def __init__(self, program: str = "dnf5", machine: str = "") -> None:
+        super().__init__(machine)
+        self.program = program
+
+    def ask(self, *words: str, limit_s: float = PLAN_LIMIT_S) -> Output:
+        """Ask the manager something. Where this is not root it must have a home to write its log to, and gets one of its own."""
+        if os.geteuid() == 0:
+            return super().ask(*words, limit_s=limit_s)
+        with tempfile.TemporaryDirectory(prefix="stardust-dnf5-") as home:
+            return ask([self.program, *self.neutral, "-C", *words], {**self.environment, "HOME": home}, limit_s)
+
+    def query(self) -> str:
+        """dnf 5 adds no newline by itself."""
+        return QUERY.replace("%{size}", "%{downloadsize}") + "\\n"
+
+    def locked_patterns(self) -> List[str]:
+        """Names in the file of versionlock, which is part of dnf 5."""
+        return [match[1] for match in map(_LOCKED.match, read_file(LOCKS).split("\n")) if match]
+
+    def can_lock(self) -> str:
+        """It is built in."""
+        return ""
+
+    def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
+        told = self.ask_for(*options, "advisory", "list", "--updates", "--security", "--json")
+        try:
+            return dnf_text.parse_advisories_json(told)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"{self.name}: {exc}") from exc
+
+    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+        """By repoquery: one line for each, where check-upgrade may have one for each repository."""
+        return self._packages(self.ask_for(*options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query()))
+
+    def refresh_words(self) -> Tuple[str, ...]:
+        """Without --refresh it may use what it has."""
+        return ("makecache", "--refresh")
+
+    def reboot_required(self) -> Reboot:
+        """By its JSON; the status is 1 for yes."""
+        answer = self.ask("needs-restarting", "--json", limit_s=120.0)
+        try:
+            told = next(item for item in json.loads(answer.out) if item["type"] == "reboot")
+            required, packages = bool(told["reboot_required"]), [str(name) for name in told["packages"]]
+        except (ValueError, KeyError, TypeError, StopIteration):
+            return Reboot(UNKNOWN, "dnf5 needs-restarting did not say")
+        if required:
+            return Reboot(YES, f"updated since the start: {named(packages)}" if packages else "core libraries or services were updated")
+        return Reboot(NO, "no core library or service was updated since the start")

@@ -1,0 +1,511 @@
+"""pacman: Arch Linux and what descends from it.
+
+Arch supports whole upgrades only, so nothing here can lead to a partial one: chosen packages are not upgraded, and installing waits
+until nothing else is to be upgraded. The system's list of packages is never refreshed by itself, since whoever installs something
+afterwards would upgrade partially. A refresh goes to a copy, and plans are made from that. When a plan is run, the copy that it was
+made from becomes the system's and `-Su` follows at once: together they are `-Syu` of exactly what was shown, where a `-Syu` would
+fetch newer lists first and do something else. (Running it with the copy as its database would take another lock than everybody does.)
+Before the first package a hook of ours looks whether it is (`gate.py`), when pacman has its lock and has decided what it does.
+"""
+
+import fnmatch
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from spider.files import changed_at, listed, read_file, read_text
+from spider.packages.backend import PHASES_BEFORE_COMMIT, Backend, Call, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
+from spider.packages.hook_install import Gate
+from spider.packages.interfaces import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
+from spider.packages.locks import open_file_holder
+from spider.packages.pacman import lists as pacman_lists
+from spider.packages.pacman import text as pacman_text
+from spider.packages.pacman.text import PRINT_FORMAT, Settings, Target, Upgrade
+from spider.packages.plan import NO, UNKNOWN, YES, Installed, Inventory, Kept, Plan, Planned
+from spider.packages.transaction_hook import hash_lists
+from spider.root.terminal import Ended, StopRule
+from spider.sampling.collectors.identity import parse_uptime
+from spider.sampling.collectors.virtualization import detect_container
+from spider.wire.frames import Updates
+
+OWN_DATABASES = "/var/lib/stardust/pacman"
+"""The copy: `sync` is ours, `local` leads to the system's. Anybody may read it, as the system's."""
+DEFAULT_DATABASES = "/var/lib/pacman"
+REFRESH_LIMITS_S = {"refresh": 900.0}
+COMMIT_LIMITS_S = {"plan": 600.0, "refresh": 900.0, "download": 4 * 3600.0}
+PACMAN_ENVIRONMENT: Dict[str, str] = dict(ENVIRONMENT)
+MOST_ASKED = 1000
+
+_INTERRUPT_NOW = StopRule("now", "nothing has been changed yet", (signal.SIGINT,))
+_AFTER_PACKAGE = StopRule("after_package", "pacman ends after the package that it is at", (signal.SIGINT,))
+_TOO_LATE = StopRule("too_late", "all packages are in place; what runs now are the hooks that belong to them")
+_NEEDED = frozenset({"pacman", "glibc", "systemd", "bash", "filesystem", "python", "base"})
+_CORE = frozenset({"glibc", "systemd", "dbus", "dbus-broker", "openssl"})
+_KEYRING = re.compile(r"[a-z0-9-]+-keyring\Z")
+_KERNEL = re.compile(r"linux(?:-(?:lts|zen|hardened|rt|rt-lts))?\Z")
+_HOOK = """[Trigger]
+Operation = Install
+Operation = Upgrade
+Operation = Remove
+Type = Package
+Target = *
+
+[Action]
+Description = Comparing with what was shown...
+When = PreTransaction
+Exec = {command}
+NeedsTargets
+AbortOnFail
+"""
+_HOOK_NAME = "00-stardust.hook"
+"""The first of all hooks, before one that makes a snapshot, say."""
+_NO_DATABASE = re.compile(r"database file for '([^']*)' does not exist")
+_GLUED = re.compile(r"(?:error|warning): failed retrieving file")
+"""On a terminal it stands behind what was drawn for the file: only a move of the cursor is between them."""
+_CODES = (
+    ("unable to lock database", "job.lock_busy"),
+    ("not enough free disk space", "job.no_space"),
+    ("No space left on device", "job.no_space"),
+    ("could not satisfy dependencies", "job.unmet_dependencies"),
+    ("conflicting dependencies", "job.unmet_dependencies"),
+    ("unresolvable package conflicts", "job.unmet_dependencies"),
+    ("failed retrieving file", "job.fetch_failed"),
+    ("failed to retrieve some files", "job.fetch_failed"),
+    ("failed to synchronize", "job.fetch_failed"),
+    ("download library error", "job.fetch_failed"),
+    ("command failed to execute correctly", "job.script_failed"),
+)
+_BAD_SIGNATURE = re.compile(r"(?:unknown|marginal) trust|PGP signature|could not be looked up remotely|keyring is not writable")
+_KEYRING_NOTE = (
+    "A signature was not accepted. Where the key is newer than this server's keyring, upgrade the keyring first: "
+    "'pacman -Sy --needed archlinux-keyring', followed at once by 'pacman -Su'."
+)
+_SANDBOX_NOTE = (
+    "pacman could not lock its downloads in, as this server's kernel or container does not let it. "
+    "DisableSandbox in /etc/pacman.conf, the administrator's own file, makes it go without."
+)
+_REFRESHED_NOTE = "The system's package lists are newer than its packages now: upgrade before anything is installed by hand."
+_PARTIAL_NOTE = "Only a part of the upgrade was done, and packages may not fit each other until the rest follows: upgrade again soon."
+_PARTIAL = "Arch supports whole upgrades only: to upgrade chosen packages would leave the others against libraries that have changed. "
+_CANNOT = {
+    "security-upgrade": "Arch's repositories do not tell which updates are for security. Use upgrade.",
+    "hold": "What pacman leaves alone stands in IgnorePkg of /etc/pacman.conf, the administrator's own file. Write it there.",
+    "unhold": "What pacman leaves alone stands in IgnorePkg of /etc/pacman.conf, the administrator's own file. Take it out there.",
+}
+
+
+def pacman(*words: str) -> Tuple[str, ...]:
+    """A call of pacman. Of its settings only colours change what is read: it asks nothing, and what is listed is asked for by a format."""
+    return ("pacman", "--color", "never", "--noconfirm", *words)
+
+
+def _is_of_an_earlier_boot(path: str) -> bool:
+    """Whoever made the file is gone for certain then, whatever can be seen of processes."""
+    try:
+        return os.stat(path).st_mtime < time.time() - parse_uptime(read_text("/proc/uptime"))
+    except (OSError, ValueError):
+        return False
+
+
+class PacmanReader(Reader):
+    """Follows pacman."""
+
+    TROUBLE = re.compile(
+        r"^(?:error|warning): |^Errors occurred|^\S+: (?:/\S+|.{0,300}) exists in filesystem|^:: .*(?:in conflict|breaks dependency)"
+    )
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._phase = ""
+
+    def line(self, text: str) -> None:
+        glued = _GLUED.search(text)
+        if glued:
+            text = text[glued.start() :]
+        place = pacman_text.where(text, self._phase)
+        if place is not None:
+            self._phase = place.phase
+            self.console.progress(*place)
+        super().line(text)
+
+    def trouble(self, text: str) -> None:
+        if "ignoring package upgrade" in text:
+            return  # the plan tells it as held
+        super().trouble(text)
+        note = _KEYRING_NOTE if _BAD_SIGNATURE.search(text) else _SANDBOX_NOTE if "sandbox user" in text else ""
+        if note and note not in self.notes:
+            self.notes.append(note)
+
+
+def _settings() -> Settings:
+    """pacman.conf, with what it includes.
+
+    Raises: PackagesUnreadable.
+    """
+    answer = ask(["pacman-conf"], PACMAN_ENVIRONMENT)
+    if answer.rc:
+        raise PackagesUnreadable(f"pacman-conf: {answer.err.strip()[:300] or f'exit status {answer.rc}'}")
+    return pacman_text.parse_settings(answer.out)
+
+
+def _newest(folder: str) -> float:
+    """When something was last put into a folder of databases; their own times are the servers'."""
+    return max((changed_at(f"{folder}/{name}") for name in listed(folder) if name.endswith(".db")), default=0.0)
+
+
+def _explain(answer: Output) -> str:
+    """What pacman complains of, in one line."""
+    lines = [line for line in answer.err.splitlines() if line.startswith("error:")] or answer.err.splitlines()
+    said = [line for line in answer.out.splitlines() if line.startswith(":: ")]
+    return " · ".join(line.strip()[:300] for line in [*lines, *said][:4]) or f"exit status {answer.rc}"
+
+
+class Pacman(Backend):
+    """pacman."""
+
+    name = "pacman"
+    environment: Mapping[str, str] = PACMAN_ENVIRONMENT
+    cache_dir = "/var/cache/pacman/pkg"
+    codes = _CODES
+    reader_type = PacmanReader
+    commit_stop = _AFTER_PACKAGE
+
+    def __init__(self, own: str = OWN_DATABASES, gate: Optional[Gate] = None) -> None:
+        self._own = own
+        self._gate = gate or Gate()
+        self._gated = False
+        self._lists: Optional[Dict[str, str]] = None
+        """Of the last plan: the lists that it was made from, by their digests; None = it was made from none."""
+        self._repositories: List[str] = []
+        self._settings: Optional[Settings] = None
+        """As they were last read."""
+        self._adopted = False
+
+    @property
+    def _system(self) -> str:
+        """The folder of the system's databases."""
+        return (self._settings or self._read_settings()).first("DBPath").rstrip("/") or DEFAULT_DATABASES
+
+    def _read_settings(self) -> Settings:
+        self._settings = settings = _settings()
+        self.cache_dir = settings.first("CacheDir") or self.cache_dir
+        return settings
+
+    def _databases(self) -> str:
+        """The newer of the two, the copy and the system's own."""
+        return self._own if _newest(self._own + "/sync") > _newest(self._system + "/sync") else self._system
+
+    def cannot(self, verb: str, packages: Sequence[str]) -> str:
+        if verb in ("upgrade", "full-upgrade") and packages:
+            return _PARTIAL + "Upgrade everything."
+        return _CANNOT.get(verb, "")
+
+    # -- what there is -------------------------------------------------------------------------
+
+    def _installed(self) -> Dict[str, str]:
+        answer = ask(pacman("-Q"), PACMAN_ENVIRONMENT)
+        if answer.rc and (answer.err.strip() or answer.out):
+            raise PackagesUnreadable(f"pacman -Q: {_explain(answer)}")
+        try:
+            return pacman_text.parse_installed(answer.out)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"pacman -Q: {exc}") from exc
+
+    def inventory(self) -> Inventory:
+        """Held are those of IgnorePkg, patterns as well, and of IgnoreGroup."""
+        installed = self._installed()
+        settings = self._read_settings()
+        ignored, groups = settings.all_of("IgnorePkg"), settings.all_of("IgnoreGroup")
+        of_groups: Set[str] = set()
+        if groups:
+            told = ask(pacman("-Qgq", *groups), PACMAN_ENVIRONMENT)  # status 1: nothing of a group is installed
+            of_groups.update(told.out.split())
+        return {
+            name: Installed(version, held=name in of_groups or any(fnmatch.fnmatchcase(name, one) for one in ignored))
+            for name, version in installed.items()
+        }
+
+    def broken(self, inventory: Inventory) -> str:  # noqa: ARG002  # the records tell more than their list
+        """A lock that nobody holds, records without their content, two records of one package."""
+        lock = self._left_lock()
+        if lock and _is_of_an_earlier_boot(lock):
+            return f"the lock {lock} was left behind when this server went down, and no process holds it"
+        if lock:
+            return f"the lock {lock} was left behind since the last boot, and no process holds it (once you know why: 'rm {lock}')"
+        try:
+            records = sorted(name for name in os.listdir(self._system + "/local") if name != "ALPM_DB_VERSION")
+        except OSError as exc:
+            return f"pacman's database cannot be read: {exc.strerror}"
+        empty = [name for name in records if not os.path.exists(f"{self._system}/local/{name}/desc")]
+        if empty:
+            return f"pacman did not get to the end with {', '.join(empty[:20])}: the record in {self._system}/local is not complete"
+        names = [name.rsplit("-", 2)[0] for name in records]
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        return f"pacman's database has two records of {', '.join(twice[:20])}" if twice else ""
+
+    def _left_lock(self) -> str:
+        """The lock file that no process has open; empty = there is none."""
+        lock = self._system + "/db.lck"
+        return lock if os.path.exists(lock) and open_file_holder(lock) is None and os.path.exists(lock) else ""
+
+    def lock(self) -> Optional[Lock]:
+        """pacman keeps its lock file open as long as it works; a file without a process is no lock, see `broken`."""
+        return open_file_holder(self._system + "/db.lck")
+
+    def lists_refreshed_at(self) -> float:
+        return max(_newest(self._own + "/sync"), _newest(self._system + "/sync"))
+
+    def missing(self) -> List[str]:
+        folder = self._databases() + "/sync"
+        enabled = need_repositories(self._read_settings().repositories)
+        return [name for name in enabled if not os.path.exists(f"{folder}/{name}.db")]
+
+    def unknown(self, packages: Sequence[str]) -> List[str]:
+        """Names of real packages alone: no groups, no provided names."""
+        known = set(self._ask("-Slq").out.split())
+        return [name for name in packages if name not in known]
+
+    def protected(self, packages: Sequence[str]) -> List[str]:
+        """Those that pacman.conf holds, what Spider runs on, and the running kernel."""
+        needed = set(_NEEDED) | set(_settings().all_of("HoldPkg"))
+        for path in (os.path.realpath(sys.executable), os.__file__, f"/usr/lib/modules/{os.uname().release}"):
+            needed.update(ask(pacman("-Qoq", path), PACMAN_ENVIRONMENT).out.split())  # status 1: it has no owner
+        return [name for name in packages if name in needed]
+
+    # -- plans ---------------------------------------------------------------------------------
+
+    def _ask(self, *words: str) -> Output:
+        """Ask from the newer lists.
+
+        Raises: Trouble: a repository was never fetched. PackagesUnreadable.
+        """
+        answer = ask(pacman(*words, "--dbpath", self._databases()), PACMAN_ENVIRONMENT, limit_s=300.0)
+        missing = _NO_DATABASE.findall(answer.err)
+        if answer.rc and "could not find database" in answer.err:  # of a plan: the name is not told
+            missing = [name for name in _settings().repositories if not os.path.exists(f"{self._databases()}/sync/{name}.db")] or [
+                "a repository"
+            ]
+        if missing:
+            raise Trouble("job.lists_missing", f"this node has no list of {', '.join(missing[:10])} yet: refresh first")
+        return answer
+
+    def _targets(self, *words: str) -> List[Target]:
+        """What would be done.
+
+        Raises: Trouble; PackagesUnreadable.
+        """
+        answer = self._ask(*words, "--print", "--print-format", PRINT_FORMAT)
+        if answer.rc:
+            raise Trouble(self.code_in(answer.err + answer.out), _explain(answer))
+        try:
+            return pacman_text.parse_targets(answer.out)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"pacman's plan: {exc}") from exc
+
+    def _upgrades(self) -> List[Upgrade]:
+        answer = self._ask("-Qu")
+        if answer.rc and (answer.err.strip() or answer.out.strip()):  # 1 and silence: nothing to upgrade
+            raise PackagesUnreadable(f"pacman -Qu: {_explain(answer)}")
+        try:
+            return pacman_text.parse_upgrades(answer.out)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"pacman -Qu: {exc}") from exc
+
+    def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        self._lists = None
+        if verb == "remove":
+            return self._removal(self._targets("-R", *packages))
+        if verb == "autoremove":
+            orphans = self._orphans()
+            return self._removal(self._targets("-Rs", *orphans)) if orphans else Plan(download_bytes=0, reboot=NO)
+        while True:
+            settings = self._settings or self._read_settings()
+            self._repositories = list(settings.repositories)
+            self._lists = self._hashes()
+            with ThreadPoolExecutor(1) as pool:  # pacman-conf beside pacman: what is known of the settings is from before
+                now = pool.submit(self._read_settings)
+                plan = self._changes(verb, settings, packages)
+            if now.result() == settings:
+                return plan
+
+    def _changes(self, verb: str, settings: Settings, packages: Sequence[str]) -> Plan:
+        if verb != "install":
+            return self._plan(settings, ["-Su"])
+        waiting = self._targets("-Su")
+        if waiting:
+            raise Trouble("job.not_supported", _PARTIAL + f"{len(waiting)} packages wait for their upgrade: upgrade first, then install.")
+        return self._plan(settings, ["-S", "--needed", *packages])
+
+    def _hashes(self) -> Dict[str, str]:
+        try:
+            return hash_lists(self._databases() + "/sync")
+        except OSError:
+            return {}  # there are none: the plan says so
+
+    def _orphans(self) -> List[str]:
+        return ask(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: there are none
+
+    @staticmethod
+    def _removal(targets: Sequence[Target]) -> Plan:
+        steps = tuple(Planned(target.package, target.version, "", NO) for target in targets)
+        return Plan(steps, download_bytes=0, reboot=NO, reboot_why="only removals")
+
+    def _plan(self, settings: Settings, words: Sequence[str]) -> Plan:
+        """pacman is asked once: to load its lists is most of its time. What it does not tell is read from its files."""
+        ignores = bool(settings.all_of("IgnorePkg") or settings.all_of("IgnoreGroup"))
+        folder = self._databases() + "/sync"
+        with ThreadPoolExecutor(2) as pool:
+            planned = pool.submit(self._targets, *words)
+            listed = pool.submit(self._upgrades) if ignores else None
+            lists = {name: pacman_lists.PackedList.read(folder, name) for name in settings.repositories}
+            try:
+                installed = pacman_lists.installed(self._system + "/local")
+            except (OSError, ValueError):
+                installed = self._installed()
+            targets = planned.result()
+            sizes, removed = self._facts(targets, installed, lists)
+            newer = listed.result() if listed is not None else []
+        steps = [Planned(it.package, installed.get(it.package, ""), it.version, UNKNOWN, it.repository) for it in targets]
+        steps += [Planned(name, installed[name], "", NO) for name in sorted(removed)]
+        kept = tuple(Kept(it.package, it.after, "held") for it in newer if it.ignored)
+        grows = sum(sizes.values()) - sum(self._size(name, installed[name]) for name in {*sizes, *removed} if name in installed)
+        reboot = self._expects_reboot([target.package for target in targets])
+        return Plan(tuple(steps), kept, sum(target.download_bytes for target in targets), grows, *reboot)
+
+    def _facts(
+        self, targets: Sequence[Target], installed: Dict[str, str], lists: Mapping[str, pacman_lists.PackedList]
+    ) -> Tuple[Dict[str, int], Dict[str, str]]:
+        """Installed sizes of what comes, and what goes because something of it takes its place: `--print` does not tell that."""
+        told = [lists[it.repository].facts(it.package, it.version) if it.repository in lists else None for it in targets]
+        found = [fact for fact in told if fact is not None]
+        missing = [it for it, fact in zip(targets, told) if fact is None]  # its list is packed in another way: pacman can read it
+        for start in range(0, len(missing), MOST_ASKED):
+            answer = self._ask("-Si", *(f"{it.repository}/{it.package}" for it in missing[start : start + MOST_ASKED]))
+            if answer.rc:
+                raise PackagesUnreadable(f"pacman -Si: {_explain(answer)}")
+            found += pacman_text.parse_facts(answer.out)
+        return {fact.package: fact.installed_bytes for fact in found}, pacman_text.replaced(found, installed)
+
+    def _size(self, name: str, version: str) -> int:
+        """What an installed package takes, by its record."""
+        return pacman_lists.size(read_file(f"{self._system}/local/{name}-{version}/desc"), "SIZE")
+
+    @staticmethod
+    def _expects_reboot(names: Sequence[str]) -> Tuple[str, str]:
+        if not names:
+            return NO, ""
+        container = detect_container()
+        kernels = [name for name in names if _KERNEL.match(name)]
+        if kernels and not container:
+            return YES, f"the kernel changes: {', '.join(kernels)}"
+        core = sorted(_CORE.intersection(names))
+        if core and not container:
+            return YES, f"core libraries change: {', '.join(core)}"
+        return UNKNOWN, "neither the kernel nor core libraries change, but scripts of packages may ask for one"
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        if verb == "refresh":
+            argv = pacman("-Sy", "--dbpath", self._own, "--logfile", "/dev/null")
+            return [Call("The lists go to Stardust's own copy.", self._make_copy), Command(argv, "refresh", REFRESH_LIMITS_S)]
+        if verb == "clean":
+            paccache = "/usr/bin/paccache"
+            return [Command((paccache, "-rk2") if os.path.exists(paccache) else pacman("-Sc"), stoppable=False)]
+        if verb == "repair":  # pacman itself has nothing for it: what else is broken is told again
+            lock = self._left_lock()
+            let_go = Call(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
+            return [let_go] if lock and _is_of_an_earlier_boot(lock) else []
+        gate = Call("", lambda: self._place(plan))
+        if verb in ("remove", "autoremove"):
+            return [gate, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]
+        lists = [Call("The lists that the plan was made from become the system's.", self._adopt)] if self._databases() == self._own else []
+        if verb == "install":
+            return [*lists, gate, self._commit("-S", "--needed", *self._hooks("whole"), "--", *packages)]
+        keyrings = sorted(step.package for step in plan.upgrades if _KEYRING.match(step.package))
+        first = (
+            [self._commit("-S", "--needed", *self._hooks("part"), "--", *keyrings)] if keyrings else []
+        )  # else newer keys refuse the rest
+        return [*lists, gate, *first, self._commit("-Su", *self._hooks("whole"))]
+
+    def _place(self, plan: Plan) -> None:
+        at = self._system + "/sync"
+        self._gate.place(plan, {"lists": self._lists, "lists_at": at, "repositories": self._repositories})
+        for part in ("part", "whole"):
+            folder = os.path.join(self._gate.folder, part)
+            os.mkdir(folder, 0o700)
+            self._gate.write(f"{part}/{_HOOK_NAME}", _HOOK.format(command=self._gate.command("pacman", part)).encode())
+        self._gated = True
+
+    def _hooks(self, part: str) -> Tuple[str, ...]:
+        """The folders of hooks: to name one takes the place of those in pacman.conf."""
+        folders = [*_settings().all_of("HookDir"), os.path.join(self._gate.folder, part)]
+        return tuple(word for folder in folders for word in ("--hookdir", folder))
+
+    @staticmethod
+    def _commit(operation: str, *words: str) -> Command:
+        return Command(pacman(operation, *words), "plan", COMMIT_LIMITS_S)
+
+    def _make_copy(self) -> None:
+        """Make the copy's folders. pacman fetches as another user, who must get through."""
+        for folder in (self._own, self._own + "/sync"):
+            os.makedirs(folder, exist_ok=True)
+            os.chmod(folder, 0o755)  # noqa: S103  # as the system's own
+        link = self._own + "/local"
+        if not os.path.islink(link) or os.readlink(link) != self._system + "/local":
+            if os.path.lexists(link):
+                os.unlink(link)
+            os.symlink(self._system + "/local", link)
+        lock = self._own + "/db.lck"
+        if os.path.exists(lock) and open_file_holder(lock) is None:
+            os.unlink(lock)  # of the copy, which is ours alone: a refresh was killed
+
+    def _adopt(self) -> None:
+        """Put the copy's lists in the place of the system's, each at one stroke, with the times that the servers gave them."""
+        lock = open_file_holder(self._system + "/db.lck")
+        if lock is not None:
+            raise Trouble("job.lock_busy", f"gave up {lock}")
+        for name in sorted(os.listdir(self._own + "/sync")):
+            if not name.endswith((".db", ".db.sig")):
+                continue
+            temporary = f"{self._system}/sync/.{name}.stardust"
+            shutil.copy2(f"{self._own}/sync/{name}", temporary)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, f"{self._system}/sync/{name}")
+        self._adopted = True
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """0 does not say that scripts succeeded, nor 1 which error it was."""
+        said = "\n".join(reader.troubles)
+        if ended.stopped == "after_package":
+            reader.notes.append(_PARTIAL_NOTE)
+        elif ended.rc and self._adopted:
+            reader.notes.append(_REFRESHED_NOTE)
+        if not ended.rc:
+            if "command failed to execute correctly" in said:
+                return Failure("job.script_failed", "a script or a hook of a package failed; the package itself is in place")
+            return None
+        refusal = self._gate.refusal() if self._gated else None
+        if refusal is not None:
+            return refusal
+        code = self.code_in(said)
+        if verb == "refresh" and code == "job.fetch_failed":
+            return Failure("job.repository_stale", "repositories that could not be refreshed keep their old lists")
+        return Failure(code, f"pacman ended with status {ended.rc}")
+
+    def stop_rule(self, phase: str) -> StopRule:
+        if phase in PHASES_BEFORE_COMMIT:
+            return _INTERRUPT_NOW
+        return _TOO_LATE if phase == "triggers" else self.commit_stop
+
+    def available_updates(self) -> Updates:
+        """What comes besides (new packages, replacements) does not count."""
+        installed = self._installed()
+        targets = [target for target in self._targets("-Su") if target.package in installed]
+        self.newer = [Planned(one.package, installed[one.package], one.version, UNKNOWN, one.repository) for one in targets]
+        return Updates(len(targets), -1, int(self.lists_refreshed_at() * 1000))

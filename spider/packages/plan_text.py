@@ -1,0 +1,84 @@
+"""Plans as lines of a job's log."""
+
+from typing import Optional
+
+from spider.packages.interfaces import Console
+from spider.packages.plan import Plan, Planned
+
+_WIDEST = 48
+_REASONS = {
+    "held": "on hold",
+    "phased": "phased: it comes to this server later",
+    "pinned": "pinned to its version",
+    "needs_new": "needs new packages",
+    "needs_removal": "needs the removal of packages",
+    "unresolvable": "its dependencies cannot be met, at least not without a removal",
+}
+
+
+def _step(step: Planned) -> str:
+    if step.before and step.after:
+        what = f"{step.before} -> {step.after}"
+    else:
+        what = f"new {step.after}" if step.after else f"REMOVED (was {step.before})"
+    return what + ("  (security)" if step.security == "yes" and step.after else "")
+
+
+def show_plan(console: Console, title: str, plan: Plan, known: Optional[Plan] = None) -> None:
+    """Say what would be done, but for what `known` has already; nothing where there is nothing."""
+    said = set() if known is None else {(step.package, step.after) for step in known.steps}
+    steps = [step for step in plan.steps if (step.package, step.after) not in said]
+    if not steps:
+        return
+    width = min(_WIDEST, max(len(step.package) for step in steps))
+    console.say(title)
+    for step in steps:
+        console.say(f"  {step.package:{width}}  {_step(step)}")
+    console.say("")
+
+
+def show_kept(console: Console, plan: Plan) -> None:
+    """Say what stays as it is, and why."""
+    if not plan.kept:
+        return
+    width = min(_WIDEST, max(len(kept.package) for kept in plan.kept))
+    console.say("not changed:")
+    for kept in plan.kept:
+        console.say(f"  {kept.package:{width}}  stays without {kept.version}: {_REASONS.get(kept.reason, kept.reason)}")
+    console.say("")
+
+
+def show_sizes(console: Console, plan: Plan) -> None:
+    """Say what it takes."""
+    words = []
+    if plan.download_bytes >= 0:
+        words.append(f"{_size(plan.download_bytes)} to download")
+    if plan.installed_bytes is not None:
+        words.append(f"{_size(abs(plan.installed_bytes))} {'more' if plan.installed_bytes >= 0 else 'less'} on the disk")
+    if plan.reboot == "yes":
+        words.append("a reboot is expected" + (f" ({plan.reboot_why})" if plan.reboot_why else ""))
+    if words and plan.steps:
+        console.say("; ".join(words) + ".")
+        console.say("")
+
+
+def show_difference(console: Console, seen: Plan, now: Plan) -> None:
+    """Say in what the plan that a person saw differs from what would be done now."""
+    before = {step.package: step for step in seen.steps}
+    after = {step.package: step for step in now.steps}
+    console.say("The plan has changed since it was shown:")
+    for name in sorted(set(before) | set(after)):
+        old, new = before.get(name), after.get(name)
+        if old is not None and new is not None and old[:3] == new[:3]:
+            continue
+        console.say(f"  {name}")
+        console.say(f"    shown: {_step(old) if old else 'unchanged'}")
+        console.say(f"    now:   {_step(new) if new else 'unchanged'}")
+    console.say("")
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

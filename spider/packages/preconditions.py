@@ -1,0 +1,147 @@
+"""What must hold before packages are changed: names, order in the database, a free lock, room on the disks."""
+
+import os
+import re
+import time
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
+
+from spider.packages.backend import Backend, Trouble
+from spider.packages.interfaces import Console
+from spider.packages.plan import Inventory, Plan
+
+LOCK_LIMIT_S = 300.0
+LOCK_RHYTHM_S = 1.0
+SPARE_BYTES = 32 * 1024 * 1024
+"""Left free beside what a plan needs: package managers write more than they say (databases, caches, initial ramdisks)."""
+BOOT_BYTES = 64 * 1024 * 1024
+"""What a kernel with its initial ramdisk may take on a /boot of its own."""
+MOST_NAMED = 20
+_KERNEL = re.compile(r"(?:linux-image|linux-modules|kernel|linux|initramfs-tools|dracut|mkinitcpio)(?:[-._:].*)?\Z")
+
+
+class Stopped(Exception):
+    """Somebody wished that the job stops, and nothing has been changed yet."""
+
+
+def named(names: Sequence[str]) -> str:
+    """Names for a person, not more than can be read."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(name[:100] for name in names[:MOST_NAMED]) + more
+
+
+def check_stop(console: Console) -> None:
+    """Raises: Stopped."""
+    if console.stop_wanted():
+        raise Stopped
+
+
+def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory: Inventory) -> None:
+    """Only names that the manager itself has, exactly: so no option, pattern, version, suite, file or `name-` comes through.
+
+    Raises: Trouble; PackagesUnreadable.
+    """
+    if verb == "install":
+        unknown = backend.unknown(packages)
+        if unknown:
+            raise Trouble("job.unknown_package", f"not in the package lists of this node: {named(unknown)}")
+        return
+    unknown = [name for name in packages if name not in inventory]
+    if unknown:
+        raise Trouble("job.unknown_package", f"not installed on this node: {named(unknown)}")
+    protected = backend.protected(packages) if verb == "remove" else []
+    if protected:
+        raise Trouble("job.protected", f"this server or Stardust itself stands on {named(protected)}")
+    held = [name for name in packages if inventory[name].held]
+    if held and verb in ("upgrade", "remove"):
+        raise Trouble("job.package_held", f"on hold on this node: {named(held)}")
+
+
+def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] = ()) -> None:
+    """The database must be in order: one broken package spoils every later run.
+
+    Args:   leaving: packages that are to be removed, which is a way out when they are what is broken.
+    Raises: Trouble.
+    """
+    broken = backend.broken({name: package for name, package in inventory.items() if name not in leaving})
+    if broken:
+        raise Trouble("job.packages_broken", f"{broken}; repair it first")
+
+
+def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMIT_S) -> bool:
+    """Wait until nobody else changes packages. True: somebody did, so what was read before may be old.
+
+    Raises: Trouble: not within the limit. Stopped.
+    """
+    ends_at = time.monotonic() + limit_s
+    waited = False
+    while True:
+        lock = backend.lock()
+        if lock is None:
+            return waited
+        waited = True
+        if time.monotonic() >= ends_at:
+            raise Trouble("job.lock_busy", f"gave up {lock} after {limit_s:.0f} s")
+        console.progress("waiting_lock", text=str(lock))
+        console.wait(LOCK_RHYTHM_S)
+        check_stop(console)
+
+
+def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> None:
+    """Who did not ask for removals gets none, and what this host or Spider stands on is never removed.
+
+    Args:   shown: a person saw this very plan.
+    Raises: Trouble.
+    """
+    removals = [name for name in plan.removals if name not in plan.replaced]
+    if not removals:
+        return
+    may = verb in ("full-upgrade", "remove", "autoremove") or (verb == "install" and shown)
+    if not may:
+        told = "only full-upgrade may" if verb != "install" else "look at the plan first, and order that"
+        raise Trouble("job.would_remove", f"this would remove {named(removals)}: {told}")
+    protected = backend.protected(removals)
+    if protected:
+        raise Trouble("job.protected", f"this would remove what this server or Stardust itself stands on: {named(protected)}")
+
+
+class _Need(NamedTuple):
+    path: str
+    what: str
+    size: int
+
+
+def _existing(path: str) -> str:
+    while not os.path.exists(path):
+        path = os.path.dirname(path.rstrip("/")) or "/"
+    return path
+
+
+def _needs(backend: Backend, plan: Plan) -> Iterator[_Need]:
+    if plan.download_bytes > 0:
+        yield _Need(_existing(backend.cache_dir), "downloads", plan.download_bytes)
+    if plan.installed_bytes is not None and plan.installed_bytes > 0:
+        yield _Need(_existing("/usr"), "installing", plan.installed_bytes)
+    if any(step.after and _KERNEL.match(step.package) for step in plan.steps) and os.path.ismount("/boot"):
+        yield _Need("/boot", "a kernel", BOOT_BYTES)
+
+
+def check_room(backend: Backend, plan: Plan) -> None:
+    """What the plan needs must fit, all that goes to one file system taken together.
+
+    Raises: Trouble.
+    """
+    disks: List[Tuple[int, List[_Need]]] = []
+    for need in [*_needs(backend, plan), _Need("/", "", 0), _Need(_existing("/var"), "", 0)]:
+        device = os.stat(need.path).st_dev
+        same = next((found for at, found in disks if at == device), None)
+        if same is None:
+            disks.append((device, [need]))
+        else:
+            same.append(need)
+    for _, needs in disks:
+        facts = os.statvfs(needs[0].path)
+        free = facts.f_bavail * facts.f_frsize
+        wanted = sum(need.size for need in needs) + SPARE_BYTES
+        if free < wanted:
+            what = " and ".join(sorted({need.what for need in needs if need.what})) or "a change of packages"
+            raise Trouble("job.no_space", f"{needs[0].path} has {free // 1_000_000} MB free; {what} would need {wanted // 1_000_000} MB")

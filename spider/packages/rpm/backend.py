@@ -1,0 +1,320 @@
+"""What all managers that stand on rpm have in common: the database, its order, its lock, what must stay, what scripts came to."""
+
+import fnmatch
+import glob
+import os
+import signal
+import sys
+import time
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Type
+
+from spider.files import read_file, read_text
+from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
+from spider.packages.interfaces import Console, PackagesUnreadable, ask
+from spider.packages.locks import process_name, record_lock_holder
+from spider.packages.plan import Inventory, Plan, Planned
+from spider.packages.preconditions import named
+from spider.packages.rpm import repositories as rpm_repositories
+from spider.packages.rpm import text as rpm_text
+from spider.packages.rpm.repositories import Repository
+from spider.packages.rpm.text import Package, ScriptFailed
+from spider.root.terminal import StopRule
+
+DOWNLOAD_LIMITS_S: Mapping[str, float] = {"plan": 600.0, "waiting_lock": 360.0, "download": 4 * 3600.0}
+COMMIT_LIMITS_S: Mapping[str, float] = {"waiting_lock": 360.0}
+REFRESH_LIMITS_S: Mapping[str, float] = {"refresh": 900.0, "waiting_lock": 360.0}
+TOO_LATE = StopRule("too_late", "rpm is changing packages: whoever interrupts it now leaves two versions of the same package behind", ())
+INSTALLONLY = (
+    "installonlypkg(kernel)",
+    "installonlypkg(kernel-module)",
+    "installonlypkg(vm)",
+    "multiversion(kernel)",
+    "kernel",
+)
+"""What a package provides of which several versions may stand side by side."""
+CORE = ("kernel", "kernel-core", "kernel-rt", "kernel-rt-core", "kernel-default", "glibc", "linux-firmware", "systemd", "dbus")
+CORE_MORE = ("dbus-broker", "dbus-daemon", "dbus-1", "kernel-firmware-all", "ucode-intel", "ucode-amd", "microcode_ctl")
+"""Their new versions work after a reboot only; the list that `needs-restarting` goes by, and what SUSE calls these."""
+STAY = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
+
+
+def installed(env: Mapping[str, str]) -> List[Package]:
+    """Everything that rpm has.
+
+    Raises: PackagesUnreadable.
+    """
+    return installed_with_sizes(env)[0]
+
+
+def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[Package], Dict[Package, int]]:
+    """Everything that rpm has, and how many bytes it takes.
+
+    Raises: PackagesUnreadable.
+    """
+    answer = ask(["rpm", "-qa", "--qf", rpm_text.QUERY], env)
+    if answer.rc:
+        told = f"rpm cannot read its database (exit status {answer.rc}): {answer.err.strip()[:300]}"
+        raise PackagesUnreadable(f"{told}. Keep a copy of it before 'rpm --rebuilddb', which only a person should run")
+    try:
+        return rpm_text.parse_installed(answer.out), rpm_text.parse_installed_sizes(answer.out)
+    except ValueError as exc:
+        raise PackagesUnreadable(f"rpm: {exc}") from exc
+
+
+def side_by_side(names: Collection[str], env: Mapping[str, str]) -> FrozenSet[str]:
+    """Those of `names` of which several versions may be there at once: kernels and what belongs to them."""
+    if not names:
+        return frozenset()
+    answer = ask(["rpm", "-q", "--qf", "%{NAME}\\n", "--whatprovides", *INSTALLONLY], env)  # a status of 1: one of them is not provided
+    return frozenset(line for line in answer.out.split("\n") if line in names)
+
+
+def wrongly_doubled(packages: Sequence[Package], env: Mapping[str, str]) -> Dict[Tuple[str, str], List[str]]:
+    """What an interrupted upgrade left in two versions: name and architecture to the versions, oldest first."""
+    doubled = rpm_text.doubled(packages)
+    may = side_by_side({name for name, _ in doubled}, env)
+    return {key: versions for key, versions in doubled.items() if key[0] not in may}
+
+
+def matching(patterns: Iterable[str], packages: Iterable[Package], machine: str) -> Set[str]:
+    """Labels of the packages that a pattern means in one of the ways in which dnf and yum write them down."""
+    wanted = list(patterns)
+    if not wanted:
+        return set()
+    found = set()
+    for package in packages:
+        epoch, colon, evr = package.version.rpartition(":")
+        epoch = epoch if colon else "0"
+        forms = (
+            package.name,
+            f"{package.name}.{package.arch}",
+            f"{package.name}-{evr}",
+            f"{package.name}-{evr}.{package.arch}",
+            f"{package.name}-{epoch}:{evr}.{package.arch}",
+            f"{package.name}-{epoch}:{evr}",
+            f"{epoch}:{package.name}-{evr}.{package.arch}",
+            f"{package.name}-{evr.rpartition('-')[0]}",
+        )
+        if any(fnmatch.fnmatchcase(form, pattern) for pattern in wanted for form in forms):
+            found.add(rpm_text.label(package.name, package.arch, machine))
+    return found
+
+
+def pid_file_holder(path: str) -> Optional[Lock]:
+    """Who holds a lock that is a file with a process number in it, as dnf 4, yum and zypper have; None: nobody."""
+    pid = read_text(path, 32)
+    name = process_name(pid) if pid.isdigit() and int(pid) != os.getpid() else ""
+    return Lock(path, pid, name) if name else None
+
+
+class RpmReader(Reader):
+    """Follows a run: what rpm itself says comes through every manager in the same words."""
+
+    def __init__(self, console: Console, steps: Iterable[Planned] = ()) -> None:
+        super().__init__(console)
+        self.scripts: List[ScriptFailed] = []
+        """Scripts of packages that failed."""
+        self._names = {f"{step.package.partition('.')[0]}-{version}": step.package for step in steps for version in step[1:3] if version}
+        self._plain = {f"{step.package}-{version}": step.package for step in steps for version in step[1:3] if version}
+
+    def line(self, text: str) -> None:
+        failed = rpm_text.parse_script_failed(text)
+        if failed is not None:
+            self.trouble(text.strip())
+            if failed not in self.scripts:
+                self.scripts.append(failed)
+        else:
+            super().line(text)
+
+    def package(self, nevra: str) -> str:
+        """The planned package that `name-[epoch:]version-release.arch` is, however it was cut; empty = not to be told for sure."""
+        text = nevra.replace("-0:", "-", 1)
+        bare = text.rpartition(".")[0]
+        if bare in self._plain or text in self._plain:
+            return self._plain.get(bare) or self._plain[text]
+        if bare in self._names:
+            return self._names[bare]
+        fitting = {name for full, name in self._plain.items() if full.startswith(text)}
+        return fitting.pop() if len(fitting) == 1 else ""
+
+    def waits(self, lock: Lock) -> None:
+        """It waits for another; who that is, is looked up where only its number is told."""
+        super().waits(lock if lock.name or not lock.pid else lock._replace(name=process_name(lock.pid)))
+
+    def scripts_text(self) -> str:
+        """Which scripts failed, as a sentence."""
+        one = [f"%{failed.script} of {failed.package} ended with status {failed.status}" for failed in self.scripts[:10]]
+        return "a script of a package failed: " + ", ".join(one)
+
+
+class RpmBackend(Backend):
+    """The part of a backend that is the same for dnf, yum and zypper."""
+
+    commit_stop = TOO_LATE
+    reader_type: Type[RpmReader] = RpmReader
+
+    def __init__(self, machine: str = "") -> None:
+        self._machine = machine or os.uname().machine
+        self._steps: Tuple[Planned, ...] = ()
+        """Of the plan that is carried out, so that progress can name packages."""
+        self._reader: Optional[RpmReader] = None
+        """Of the command that runs."""
+        self._began_at = 0.0
+        """When the work of this job began."""
+
+    def held(self, packages: Sequence[Package]) -> Set[str]:
+        """Labels of what the owner of this host keeps from changing."""
+        raise NotImplementedError
+
+    def inventory(self) -> Inventory:
+        packages = installed(self.environment)
+        return self.inventory_of(packages)
+
+    def inventory_of(self, packages: Sequence[Package]) -> Inventory:
+        """The inventory that these packages make."""
+        broken = {self.label(name, arch) for name, arch in self.left_doubled(packages)}
+        return rpm_text.inventory_of(packages, self._machine, self.held(packages), broken)
+
+    def left_doubled(self, packages: Sequence[Package]) -> Dict[Tuple[str, str], List[str]]:
+        """What is there in two versions and will stay so: while somebody is at work that is how an upgrade looks in the middle."""
+        doubled = wrongly_doubled(packages, self.environment)
+        if not doubled or self.lock() is not None:
+            return {}
+        return wrongly_doubled(
+            installed(self.environment), self.environment
+        )  # who was at work may have ended just before the look at the lock
+
+    def label(self, name: str, arch: str) -> str:
+        """The name by which people call it."""
+        return rpm_text.label(name, arch, self._machine)
+
+    def broken(self, inventory: Inventory) -> str:
+        names = [name for name, package in sorted(inventory.items()) if package.broken]
+        return f"an upgrade was interrupted and left two versions of {named(names)}" if names else ""
+
+    def lock(self) -> Optional[Lock]:
+        """Who changes packages now, whichever program it is."""
+        try:
+            path = ask(["rpm", "--eval", "%{_rpmlock_path}"], self.environment).out.strip()
+        except PackagesUnreadable:
+            return None
+        return record_lock_holder(path) if path.startswith("/") else None
+
+    def repositories(self) -> List[Repository]:
+        """The enabled repositories and what is known of each."""
+        raise NotImplementedError
+
+    def need_lists(self) -> Sequence[Repository]:
+        """The same.
+
+        Raises: Trouble: nothing is known of any, so nothing is 'up to date'.
+        """
+        return rpm_repositories.need_lists(self.repositories())
+
+    def lists_refreshed_at(self) -> float:
+        """The age of the oldest metadata."""
+        return rpm_repositories.refreshed_at(self.repositories())
+
+    def missing(self) -> List[str]:
+        return rpm_repositories.missing(need_repositories(self.repositories()))
+
+    def unknown(self, packages: Sequence[str]) -> List[str]:
+        sound = [name for name in packages if rpm_text.NAME.match(name)]
+        if not sound:
+            return list(packages)
+        self.need_lists()
+        there = self.named_like(sound)
+        return [name for name in packages if name not in sound or name not in there]
+
+    def named_like(self, names: Sequence[str]) -> Set[str]:
+        """Those of `names` that the repositories have, perhaps with others.
+
+        Raises: PackagesUnreadable.
+        """
+        raise NotImplementedError
+
+    def protected(self, packages: Sequence[str]) -> List[str]:
+        stays = self._stays()
+        return [name for name in packages if name in stays or name.rpartition(".")[0] in stays]
+
+    def _stays(self) -> Set[str]:
+        stays = {*STAY, self.name}
+        for path in glob.glob("/etc/dnf/protected.d/*.conf") + glob.glob("/etc/yum/protected.d/*.conf"):
+            stays.update(line.strip() for line in read_file(path).split("\n") if line.strip() and not line.startswith("#"))
+        owners = [os.path.realpath(path) for path in (sys.executable, "/sbin/init", f"/usr/bin/{self.name}") if path]
+        answer = ask(["rpm", "-qf", "--qf", "%{NAME}\\n", *owners], self.environment)  # what nobody owns is told by a sentence
+        return stays | {line for line in answer.out.split("\n") if rpm_text.NAME.match(line)}
+
+    def reader(self, verb: str, console: Console) -> RpmReader:
+        del verb
+        self._reader = reader = self.reader_type(console, self._steps)
+        return reader
+
+    def stale(self, repositories: Sequence[Repository], lines: Sequence[str]) -> Failure:
+        """Repositories that a refresh did not reach, by name where their files tell which."""
+        names = rpm_repositories.left_behind(repositories, self._began_at)
+        told = " · ".join([*([named(names)] if names else []), *dict.fromkeys(line[:400] for line in lines[:3])])
+        return Failure("job.repository_stale", f"repositories that could not be refreshed keep their old lists: {told or 'see the log'}")
+
+    def commit_rule(self, phase: str) -> StopRule:
+        """The stop rule of a command that installs: too late from its first moment on, but for the time that it waits for another.
+
+        That it still waits is not believed because it said so, but because the one that it named has the lock now.
+        """
+        waits = self._reader.lock if self._reader is not None else None
+        if phase == "waiting_lock" and waits is not None and waits.pid:
+            held = self.lock()
+            if held is not None and held.pid == waits.pid:
+                return StopRule("now", "it still waits for another, nothing has been changed", (signal.SIGINT,))
+        return TOO_LATE
+
+    def reboot_expected(self, steps: Iterable[Planned]) -> Tuple[str, str]:
+        """Whether what is planned works after a reboot only."""
+        core = [step.package for step in steps if step.after and step.package in (*CORE, *CORE_MORE)]
+        return ("yes", named(core)) if core else ("no", "")
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        """Of a verb with a plan: a run that downloads, and one that installs what is there."""
+        self._steps = plan.steps
+        self._began_at = time.time()
+        if verb == "repair":
+            return [*self.repair_commands(), Command(self.argv_without_plan(verb, packages), "check")]
+        if verb == "refresh":
+            return [Command(self.argv_without_plan(verb, packages), "refresh", REFRESH_LIMITS_S)]
+        if verb in ("clean", "hold", "unhold"):
+            return [Command(self.argv_without_plan(verb, packages), "commit")]
+        fetch, install = self.argv_with_plan(verb, packages, plan)
+        work: List[Work] = [
+            Again(lambda: self.steps_again(verb, packages)),
+            Command(install, "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
+        ]
+        if any(step.after for step in plan.steps):
+            work.insert(0, Command(fetch, "download", DOWNLOAD_LIMITS_S))
+        return work
+
+    def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        """What carries out refresh, clean, hold or unhold, or looks whether the database is in order after a repair."""
+        raise NotImplementedError
+
+    def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+        """What downloads, and what installs."""
+        raise NotImplementedError
+
+    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+        """The steps alone: one question instead of three."""
+        raise NotImplementedError
+
+    def repair_commands(self) -> List[Command]:
+        """Bring an interrupted transaction to its end: the old one of two versions goes, as it would have gone.
+
+        Not `dnf remove --duplicates`, which needs the network and reinstalls. rpm runs the scripts of what it removes as in an
+        upgrade, since the new version stays, and leaves the files that the new version has.
+        """
+        packages = installed(self.environment)
+        commands = []
+        for (name, arch), versions in sorted(wrongly_doubled(packages, self.environment).items()):
+            if len(set(versions)) != len(versions):
+                raise Trouble("job.packages_broken", f"{name} {versions[0]} is in rpm's database twice: 'rpm --rebuilddb' by hand may help")
+            old = [f"{name}-{version.rpartition(':')[2]}.{arch}" for version in versions[:-1]]
+            commands.append(Command(("rpm", "-e", "-v", "--", *old), "commit", needs=False, stop_rule=self.commit_rule))
+        return commands

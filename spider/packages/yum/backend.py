@@ -1,0 +1,111 @@
+"""yum 3: EL7 and Amazon Linux 2. Not run on such a host: commands and texts are those of its documentation and of its descendant dnf 4."""
+
+import glob
+import os
+from typing import List, Mapping, Optional, Sequence, Tuple
+
+from spider.packages.backend import Command, Failure, Reader, Reboot, Work
+from spider.packages.dnf import text as dnf_text
+from spider.packages.dnf.backend import DnfFamily, lines_of, plugin_setting
+from spider.packages.dnf.reader import DnfReader
+from spider.packages.dnf.text import Advisory
+from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
+from spider.packages.plan import NO, UNKNOWN, YES, Plan
+from spider.packages.rpm import repositories
+from spider.packages.rpm.backend import REFRESH_LIMITS_S
+from spider.packages.rpm.repositories import Repository
+from spider.packages.rpm.text import Package
+from spider.root.terminal import Ended
+
+LOCKS_SETTINGS = "/etc/yum/pluginconf.d/versionlock.conf"
+LOCKS = "/etc/yum/pluginconf.d/versionlock.list"
+PLUGIN = "/usr/lib/yum-plugins/versionlock.py"
+
+
+class Yum(DnfFamily):
+    """yum 3 as a backend."""
+
+    name = "yum"
+    program = "yum"
+    settings = "/etc/yum.conf"
+    repo_folders = ("/etc/yum.repos.d", "/etc/yum/repos.d")
+    cache_dir = "/var/cache/yum"
+    neutral = ("--color=never",)
+    loud = ("-d", "2", "-e", "2")
+    pid_files: Tuple[str, ...] = ("/var/run/yum.pid",)
+    ignore_holds = ("--disableexcludes=all", "--disableplugin=versionlock")
+    keep_metadata = ("--setopt=metadata_expire=never",)
+    can_include = False
+    """It does, but as an option of the command line that was not tried."""
+    environment: Mapping[str, str] = {**ENVIRONMENT, "LC_ALL": "en_US.UTF-8", "LANG": "en_US.UTF-8"}
+    """EL7 has no C.UTF-8, and with plain C its Python 2 fails on names that are not ASCII."""
+    upgrading = ("update", "--skip-broken")
+    erasing = ()
+    """yum knows no upgrade that erases, so full-upgrade is the same as upgrade."""
+
+    def cached(self, name: str) -> Repository:
+        """`/var/cache/yum/<architecture>/<release>/<name>`."""
+        pattern = os.path.join(glob.escape(self.cache_dir), "*", "*", glob.escape(name))
+        return repositories.repository(name, [*glob.glob(pattern), os.path.join(self.cache_dir, name)])
+
+    def locked_patterns(self) -> List[str]:
+        """The list of the versionlock plugin."""
+        return lines_of(plugin_setting(LOCKS_SETTINGS, "locklist", LOCKS))
+
+    def can_lock(self) -> str:
+        """The plugin is a file among yum's."""
+        if os.path.exists(PLUGIN):
+            return ""
+        return "yum can hold packages with its versionlock plugin only: install yum-plugin-versionlock"
+
+    def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
+        """By updateinfo, which EL7 has built in."""
+        return dnf_text.parse_advisories(self.ask_for(*options, "updateinfo", "list", "security"))
+
+    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+        """By check-update: 100 = there are some, 0 = none."""
+        answer = self.ask("-q", *options, "check-update")
+        if answer.rc not in (0, 100):
+            raise PackagesUnreadable(self._told(answer))
+        return self._listed(answer.out)
+
+    def available(self, names: Sequence[str]) -> List[Package]:
+        """By list; its status is 1 where it has none of them."""
+        answer = self.ask("-q", "list", "available", *names)
+        return self._listed(answer.out)
+
+    def _listed(self, text: str) -> List[Package]:
+        try:
+            return dnf_text.parse_check_update(text)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"yum: {exc}") from exc
+
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+        """yum has no --refresh: what it has is declared old first."""
+        if verb == "refresh":
+            return [
+                Command((self.program, *self.neutral, "-q", "clean", "expire-cache"), "refresh", REFRESH_LIMITS_S),
+                Command(self.command("makecache", "fast", online=True), "refresh", REFRESH_LIMITS_S),
+            ]
+        return super().work(verb, packages, plan)
+
+    def check_words(self) -> Tuple[str, ...]:
+        return ("check",)
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        """A run that only downloads ends with an error in some releases, and says what it is."""
+        if ended.rc == 1 and isinstance(reader, DnfReader) and reader.downloads and not reader.troubles:
+            return None
+        return super().failure(verb, ended, reader)
+
+    def reboot_required(self) -> Reboot:
+        """needs-restarting of yum-utils."""
+        try:
+            answer = ask(["needs-restarting", "-r"], self.environment)
+        except PackagesUnreadable:
+            return Reboot(UNKNOWN, "needs-restarting (yum-utils) is not installed")
+        if "Reboot is required" in answer.out:
+            return Reboot(YES, "core libraries or services were updated")
+        if "not necessary" in answer.out:
+            return Reboot(NO, "no core library or service was updated since the start")
+        return Reboot(UNKNOWN, "needs-restarting did not say")

@@ -1,0 +1,361 @@
+"""zypper: openSUSE and SLES. Its plan is the best of all managers: XML with sizes, repositories and whether a reboot is due.
+
+What may be stopped (downloads) and what may not (rpm at work) are two runs here too. Its statuses over 100 are no failures by
+themselves: 102 a reboot is due, 103 zypper itself was renewed, 106 a repository was left out, 107 a script failed.
+
+zypper cannot be held to a plan: the plan is worked out again directly before the run that installs, which then resolves for itself.
+"""
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+
+from spider.files import read_file
+from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
+from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, ask
+from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
+from spider.packages.preconditions import named
+from spider.packages.rpm import backend as rpm_backend
+from spider.packages.rpm import repositories as rpm_repositories
+from spider.packages.rpm import text as rpm_text
+from spider.packages.rpm.backend import RpmBackend, installed, pid_file_holder
+from spider.packages.rpm.repositories import Repository
+from spider.packages.rpm.text import Package
+from spider.packages.zypper import text as zypper_text
+from spider.packages.zypper.patches import Advisories, Needed
+from spider.packages.zypper.reader import ZypperReader
+from spider.packages.zypper.text import INSTALL, REMOVE, Summary
+from spider.root.terminal import Ended
+from spider.wire.frames import Updates
+
+LOCKS = "/etc/zypp/locks"
+REPOSITORIES = "/etc/zypp/repos.d"
+RAW = "/var/cache/zypp/raw"
+PID_FILES = ("/run/zypp.pid", "/var/run/zypp.pid")
+PLAN_LIMIT_S = 300.0
+PATCHES_AT_ONCE = 200
+LOCK_WAIT_S = 300
+ROLLING = ("opensuse-tumbleweed", "opensuse-slowroll")
+"""Where `dup` is the only upgrade there is."""
+CHOSEN = ("update", "--no-force-resolution")
+REBOOT_DUE, RENEWED, LEFT_OUT, SCRIPT_FAILED = 102, 103, 106, 107
+_PATCH_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:+~-]*\Z")
+_CODES = (
+    ("System management is locked", "job.lock_busy"),
+    ("No space left on device", "job.no_space"),
+    ("not enough free space", "job.no_space"),
+    ("needs more space", "job.no_space"),
+    ("Download (curl) error", "job.fetch_failed"),
+    ("Failed to provide Package", "job.fetch_failed"),
+    ("Problem: ", "job.unmet_dependencies"),
+    ("nothing provides", "job.unmet_dependencies"),
+)
+_STATUSES = {
+    5: "job.package_manager",
+    6: "job.lists_missing",
+    7: "job.lock_busy",
+    104: "job.unknown_package",
+}
+
+
+def os_id(path: str = "/etc/os-release") -> str:
+    """ID of the distribution."""
+    return next((line[3:].strip().strip("\"'") for line in read_file(path).split("\n") if line.startswith("ID=")), "")
+
+
+class Zypper(RpmBackend):
+    """zypper as a backend."""
+
+    name = "zypper"
+    codes = _CODES
+    reader_type = ZypperReader
+    cache_dir = "/var/cache/zypp"
+    environment: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_LOCK_TIMEOUT": str(LOCK_WAIT_S)}
+    looking: Mapping[str, str] = {**ENVIRONMENT, "ZYPP_READONLY_HACK": "1"}
+    """Of what only looks: it takes no lock and waits for none."""
+
+    def __init__(self, machine: str = "", distribution: str = "") -> None:
+        super().__init__(machine)
+        rolling = (distribution or os_id()) in ROLLING
+        update: Tuple[str, ...] = ("dup", "--no-allow-vendor-change") if rolling else CHOSEN
+        full: Tuple[str, ...] = update if rolling else ("update", "--force-resolution")
+        self._words: Dict[str, Tuple[str, ...]] = {
+            "upgrade": update,
+            "full-upgrade": full,
+            "security-upgrade": ("patch", "--no-force-resolution", "--category", "security"),
+            "install": ("install", "--no-force-resolution"),
+            "remove": ("remove", "--force-resolution"),
+        }
+        self._patch_wants_reboot = False
+
+    neutral: ClassVar[Tuple[str, ...]] = ("zypper", "--no-color", "--non-interactive", "--non-interactive-include-reboot-patches")
+    """Every call begins with these, whatever zypper.conf says. Without the last, a security patch that wants a reboot is left out in silence."""
+    before: ClassVar[Tuple[str, ...]] = (*neutral, "--no-refresh")
+
+    def ask(self, *words: str) -> Output:
+        """Ask zypper something on the metadata that are there."""
+        return ask([*self.before, *words], self.looking, PLAN_LIMIT_S)
+
+    def words(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        """zypper's words for a verb; chosen packages are never a distribution upgrade."""
+        words = CHOSEN if packages and verb in ("upgrade", "full-upgrade") else self._words[verb]
+        return (*words, *packages)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def cannot(self, verb: str, packages: Sequence[str]) -> str:
+        """zypper has no autoremove that could be trusted."""
+        del packages
+        if verb == "autoremove":
+            return (
+                "zypper cannot tell what is left over: it counts as unneeded whatever it was not asked for by name, even the shell. "
+                "Look at 'zypper packages --unneeded' and remove by name what you know"
+            )
+        return ""
+
+    def repositories(self) -> List[Repository]:
+        names = rpm_repositories.enabled([REPOSITORIES])
+        return [rpm_repositories.repository(name, [os.path.join(RAW, name, "repodata")]) for name in names]
+
+    def held(self, packages: Sequence[Package]) -> Set[str]:
+        return rpm_backend.matching(zypper_text.parse_locks(read_file(LOCKS)), packages, self._machine)
+
+    def lock(self) -> Optional[Lock]:
+        """Another zypper or YaST, or whoever else has rpm's lock."""
+        return next((lock for lock in map(pid_file_holder, PID_FILES) if lock is not None), None) or super().lock()
+
+    def named_like(self, names: Sequence[str]) -> Set[str]:
+        answer = self.ask("--xmlout", "search", "--match-exact", "--type", "package", "--", *names)
+        if answer.rc not in (0, 104):
+            raise PackagesUnreadable(f"zypper: exit status {answer.rc}: {(answer.err or answer.out).strip()[:300]}")
+        try:
+            return zypper_text.parse_found(answer.out)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"zypper: {exc}") from exc
+
+    def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
+        repositories = self.need_lists() if verb != "remove" else self.repositories()
+        rpm_repositories.check_tells_security(verb, repositories)
+        with ThreadPoolExecutor(2) as pool:  # it looks without a lock, so two answer in the time of one
+            plan = pool.submit(self.summary, verb, packages)
+            listed = pool.submit(self.updates, "--all") if verb.endswith("upgrade") else None
+            there = installed(self.environment)
+            inventory = self.inventory_of(there)
+            patched, restarts = self.needed(repositories, there) if verb != "remove" else Needed([], restart=False)
+            summary = plan.result()
+            updates = listed.result() if listed is not None else []
+        steps, replaced = self._steps_of(verb, summary, inventory, updates, patched, repositories)
+        kept = self._kept(verb, packages, summary, inventory, updates, patched)
+        reboot, why = self._reboot(summary, steps, restarts=restarts)
+        return Plan(tuple(steps), tuple(kept), summary.download_bytes, summary.installed_bytes, reboot, why, tuple(replaced))
+
+    def summary(self, verb: str, packages: Sequence[str]) -> Summary:
+        """zypper's own plan.
+
+        Raises: Trouble; PackagesUnreadable.
+        """
+        words = self.words(verb, packages)
+        head = words[: len(words) - len(packages)]
+        answer = self.ask("--xmlout", *head, "--dry-run", *(["--", *packages] if packages else []))
+        try:
+            summary = zypper_text.parse_summary(answer.out)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"zypper's plan: {exc}") from exc
+        if summary.missing:
+            raise Trouble("job.unknown_package", f"zypper does not find {named(summary.missing)}")
+        if summary.problem:
+            raise Trouble("job.unmet_dependencies", f"zypper wants a decision: {summary.problem}")
+        if answer.rc == LEFT_OUT and not summary.rows:
+            raise Trouble("job.repository_stale", "zypper left a repository out: " + " · ".join(summary.errors)[:400])
+        if answer.rc not in (0, REBOOT_DUE, RENEWED, LEFT_OUT):
+            told = " · ".join(summary.errors)[:800] or answer.err.strip()[:800] or f"exit status {answer.rc}"
+            raise Trouble(_STATUSES.get(answer.rc, "job.package_manager"), told)
+        return summary
+
+    def updates(self, *options: str) -> List[zypper_text.Update]:
+        """What has a newer version; `--all`: what is locked or cannot be had as well."""
+        return _updates(self.ask("--quiet", "--xmlout", "list-updates", *options).out)
+
+    def needed(self, repositories: Sequence[Repository], there: Sequence[Package]) -> Needed:
+        """What the needed patches mend, and whether one of them wants a reboot.
+
+        Raises: PackagesUnreadable.
+        """
+        advisories = Advisories(there)
+        try:
+            for one in repositories:
+                if one.advisories:
+                    advisories.read(os.path.join(RAW, one.name, "repodata"))
+        except (OSError, ValueError):
+            return self.told_needed()
+        return advisories.needed()
+
+    def told_needed(self) -> Needed:
+        """The same by zypper's own word."""
+        try:
+            patches = zypper_text.parse_patches(self.ask("--quiet", "--xmlout", "list-patches").out)
+        except ValueError as exc:
+            raise PackagesUnreadable(f"zypper: {exc}") from exc
+        names = sorted({patch.name for patch in patches if patch.security and _PATCH_NAME.match(patch.name)})
+        found: List[Package] = []
+        for start in range(0, len(names), PATCHES_AT_ONCE):
+            found += zypper_text.parse_patched(self.ask("--quiet", "patch-info", "--", *names[start : start + PATCHES_AT_ONCE]).out)
+        return Needed(found, any(patch.restart for patch in patches))
+
+    def _steps_of(
+        self,
+        verb: str,
+        summary: Summary,
+        inventory: Inventory,
+        updates: Sequence[zypper_text.Update],
+        patched: Sequence[Package],
+        repositories: Sequence[Repository],
+    ) -> Tuple[List[Planned], List[str]]:
+        tells = {one.name for one in repositories if one.advisories}
+        from_list = {(update.package.name, update.package.arch): update.repository for update in updates}
+        only = repositories[0].name if len(repositories) == 1 else ""
+        steps: List[Planned] = []
+        replaced: List[str] = []
+        for row in summary.rows:
+            package = row.package
+            label = self.label(package.name, package.arch)
+            if row.act == REMOVE:
+                steps.append(Planned(label, row.before, "", NO, ""))
+                if verb in ("upgrade", "security-upgrade"):  # these never remove but what another takes the place of: else they ask
+                    replaced.append(label)
+                continue
+            if row.before == package.version:
+                continue
+            old = "" if row.act == INSTALL else row.before or (inventory[label].version if label in inventory else "")
+            repository = row.repository or from_list.get((package.name, package.arch), "") or only
+            mended = zypper_text.mended(patched, package.name, package.arch, old)
+            steps.append(Planned(label, old, package.version, YES if mended else NO if repository in tells else UNKNOWN, repository))
+        return steps, replaced
+
+    def _kept(
+        self,
+        verb: str,
+        packages: Sequence[str],
+        summary: Summary,
+        inventory: Inventory,
+        updates: Sequence[zypper_text.Update],
+        patched: Sequence[Package],
+    ) -> List[Kept]:
+        reached = {(row.package.name, row.package.arch) for row in summary.rows if row.act != REMOVE}
+        erasing: Optional[Set[Tuple[str, str]]] = None
+        kept = []
+        for update in updates:
+            package = update.package
+            label = self.label(package.name, package.arch)
+            if (package.name, package.arch) in reached or label not in inventory or (packages and label not in packages):
+                continue
+            if verb == "security-upgrade" and not zypper_text.mended(patched, package.name, package.arch, update.before):
+                continue
+            reason = "held" if inventory[label].held else "unresolvable"
+            if reason != "held" and verb == "upgrade" and self.words("upgrade", packages) != self.words("full-upgrade", packages):
+                if erasing is None:
+                    erasing = self._reached_by_full(packages)
+                reason = "needs_removal" if (package.name, package.arch) in erasing else reason
+            kept.append(Kept(label, package.version, reason))
+        return kept
+
+    def _reached_by_full(self, packages: Sequence[str]) -> Set[Tuple[str, str]]:
+        try:
+            return {(row.package.name, row.package.arch) for row in self.summary("full-upgrade", packages).rows if row.act != REMOVE}
+        except Trouble:
+            return set()
+
+    def _reboot(self, summary: Summary, steps: Sequence[Planned], *, restarts: bool) -> Tuple[str, str]:
+        expected, why = self.reboot_expected(steps)
+        if summary.reboot and expected == NO:
+            return YES, "by zypper's own list"
+        if restarts and expected == NO and any(step.security == YES for step in steps):
+            return UNKNOWN, "a patch asks for a reboot; it may be among these"
+        return expected, why
+
+    def available_updates(self) -> Updates:
+        repositories = self.need_lists()
+        newer = self.updates()
+        security = -1
+        patched = self.needed(repositories, installed(self.environment)).cures if any(one.advisories for one in repositories) else None
+        self.newer = [
+            Planned(
+                rpm_text.label(one.package.name, one.package.arch, self._machine),
+                *(one.before, one.package.version, _security(patched, one), one.repository),
+            )
+            for one in newer
+        ]
+        if patched is not None:
+            security = sum(step.security == YES for step in self.newer)
+        return Updates(len(newer), security, int(rpm_repositories.refreshed_at(repositories) * 1000))
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def argv_without_plan(self, verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
+        if verb == "refresh":
+            return (*self.neutral, "refresh")
+        if verb == "clean":
+            return (*self.before, "clean")
+        if verb == "repair":
+            return (*self.before, "verify", "--no-force-resolution", "--dry-run")
+        return (*self.before, "addlock" if verb == "hold" else "removelock", "--", *packages)
+
+    def argv_with_plan(self, verb: str, packages: Sequence[str], plan: Plan) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
+        del plan
+        words = self.words(verb, packages)
+        head, names = words[: len(words) - len(packages)], (("--", *packages) if packages else ())
+        # What is installed was agreed to once; what is new is for a person to agree to, and fails here when it asks for that.
+        sure: Tuple[str, ...] = ("--auto-agree-with-licenses",) if verb.endswith("upgrade") else ()
+        install: Tuple[str, ...] = () if verb == "remove" else ("--download", "in-advance")  # zypp.conf may say that nothing is installed
+        return (*self.before, *head, *sure, "--download-only", *names), (*self.before, *head, *install, *sure, *names)
+
+    def steps_again(self, verb: str, packages: Sequence[str]) -> Plan:
+        inventory = self.inventory_of(installed(self.environment))
+        return Plan(tuple(self._steps_of(verb, self.summary(verb, packages), inventory, (), (), ())[0]))
+
+    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+        assert isinstance(reader, ZypperReader)
+        if verb == "refresh":
+            repositories = self.repositories()
+            if ended.rc == 7:
+                return Failure("job.lock_busy", "somebody else has zypper's lock")
+            if reader.stale or rpm_repositories.missing(repositories) or ended.rc in (4, LEFT_OUT):
+                return self.stale(repositories, reader.stale)
+        if reader.scripts or ended.rc == SCRIPT_FAILED:
+            return Failure("job.script_failed", reader.scripts_text() if reader.scripts else "a script of a package failed")
+        if ended.rc == REBOOT_DUE and not reader.downloads:
+            self._patch_wants_reboot = True
+        if ended.rc == RENEWED:
+            reader.notes.append("zypper renewed itself or what it stands on: run this again, there may be more.")
+        if ended.rc == LEFT_OUT:
+            reader.notes.append("zypper left out a repository that it could not read.")
+        if not ended.rc or ended.rc in (REBOOT_DUE, RENEWED, LEFT_OUT):
+            unmet = verb == "repair" and reader.unmet
+            return Failure("job.packages_broken", "dependencies of installed packages are not met: see the log") if unmet else None
+        code = self.code_in("\n".join(reader.troubles), _STATUSES.get(ended.rc, "job.package_manager"))
+        return Failure(code, f"zypper ended with status {ended.rc}")
+
+    def reboot_required(self) -> Reboot:
+        """needs-rebooting: 102 yes, 0 no; it does not count firmware, but the patch that brings it says so."""
+        if self._patch_wants_reboot:
+            return Reboot(YES, "a patch that was installed now asks for it")
+        answer = self.ask("needs-rebooting")
+        if answer.rc == REBOOT_DUE:
+            return Reboot(YES, "core libraries or services were updated since the start")
+        if answer.rc == 0:
+            return Reboot(NO, "no core library or service was updated since the start")
+        return Reboot(UNKNOWN, f"zypper needs-rebooting: exit status {answer.rc}")
+
+
+def _updates(listed: str) -> List[zypper_text.Update]:
+    try:
+        return zypper_text.parse_updates(listed)
+    except ValueError as exc:
+        raise PackagesUnreadable(f"zypper: {exc}") from exc
+
+
+def _security(patched: Optional[Sequence[Package]], update: zypper_text.Update) -> str:
+    if patched is None:
+        return UNKNOWN
+    return YES if zypper_text.mended(patched, update.package.name, update.package.arch, update.before) else NO

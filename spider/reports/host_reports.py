@@ -1,0 +1,155 @@
+"""What this server is and what could be upgraded on it: told at the start of every session and when it changes."""
+
+import asyncio
+import logging
+import os
+from typing import Awaitable, Callable, List, Optional, Tuple
+
+from spider.clock import Clock
+from spider.config import Config
+from spider.logs import event
+from spider.packages.interfaces import PackagesUnreadable, UpdateQuery
+from spider.root.policy import Policy, PolicyRefused, read_policy
+from spider.sampling.collectors.identity import IdentityReader
+from spider.sampling.collectors.updates import Available
+from spider.threads import aside
+from spider.timeouts import run_together, within
+from spider.wire.errors import LocalProtocolError
+from spider.wire.frames import Identity, Message, Updates
+
+IDENTITY_S = 60.0
+POLICY_S = 2.0
+"""How often it is looked whether the policy file is another one."""
+UPDATES_S = 3600.0
+UPDATES_RETRY_S = 300.0
+
+log = logging.getLogger(__name__)
+
+
+class Facts:
+    """Reads the facts on their rhythm and tells the hub what is new. `run` it as one task."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        send: Callable[[Message], Awaitable[None]],
+        policy_owner: int = 0,
+        manager: Optional[UpdateQuery] = None,
+        available: Optional[Available] = None,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._send = send
+        self._policy_owner = policy_owner
+        self._manager = manager
+        self._available = available or Available()
+        self._reader = IdentityReader()
+        self._identity: Optional[Identity] = None
+        self._updates: Optional[Updates] = None
+        self._untold: List[Message] = []
+        self._news = asyncio.Event()
+        self._identity_due = asyncio.Event()
+        self._updates_due = asyncio.Event()
+
+    def joined(self) -> None:
+        """A session has begun: the hub hears everything."""
+        self._untold = [fact for fact in (self._identity, self._updates) if fact is not None]
+        self._news.set()
+
+    def job_ended(self) -> None:
+        """A job may have changed anything."""
+        self._identity_due.set()
+        self._updates_due.set()
+
+    async def run(self) -> None:
+        """Read and tell until cancelled."""
+        await run_together(self._tell(), self._watch_identity(), self._watch_updates())
+
+    async def _tell(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                while self._untold:
+                    await self._say(self._untold.pop(0))
+            except ConnectionError:  # the next session begins with all of them
+                self._untold.clear()
+
+    async def _say(self, fact: Message) -> None:
+        try:
+            await self._send(fact)
+        except LocalProtocolError as error:  # what this host says of itself fits no frame: the rest of it still counts
+            event(log, "fact_not_sent", logging.ERROR, fact=type(fact).__name__, why=str(error))
+
+    async def _watch_identity(self) -> None:
+        while True:
+            self._identity_due.clear()
+            try:
+                identity = await aside(self._identity_now, "identity")
+            except Exception:  # a fault in reading one fact must not cost samples and jobs
+                event(log, "identity_failed", logging.ERROR, exc_info=True)
+            else:
+                self._learn_identity(identity)
+            await self._identity_or_policy_changed()
+
+    async def _identity_or_policy_changed(self) -> None:
+        """Wait until the identity is to be read again; its owner who mends the policy does not wait a minute for it to count."""
+        ends_at, policy = self._clock.monotonic() + IDENTITY_S, self._policy_state()
+        while self._clock.monotonic() < ends_at and policy == self._policy_state() and not self._identity_due.is_set():
+            await _due(self._identity_due, POLICY_S)
+
+    def _policy_state(self) -> Tuple[int, ...]:
+        try:
+            facts = os.stat(self._config.policy_path)
+        except OSError:
+            return ()
+        return (facts.st_ino, facts.st_ctime_ns, facts.st_size)
+
+    def _learn_identity(self, identity: Identity) -> None:
+        if identity != self._identity:
+            self._identity = identity
+            self._untold.append(identity)
+            self._news.set()
+
+    async def _watch_updates(self) -> None:
+        while self._manager is not None:
+            self._updates_due.clear()
+            await _due(self._updates_due, await self._read_updates(self._manager))
+        await asyncio.Event().wait()  # nothing to ask here
+
+    def _identity_now(self) -> Identity:
+        try:
+            policy = read_policy(self._config.policy_path, self._policy_owner)
+        except PolicyRefused as error:
+            event(log, "policy_refused", logging.DEBUG, why=str(error))
+            policy = Policy("invalid", ())
+        return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.told, self._config.units)
+
+    async def _read_updates(self, manager: UpdateQuery) -> float:
+        """Returns: when to read them again, in seconds."""
+        try:
+            updates = await aside(manager.available_updates, "updates")
+            if updates is None:
+                return UPDATES_S
+            self._available.newer, self._available.held = manager.newer, None
+            self._available.held = await aside(manager.held, "held packages")
+        except PackagesUnreadable as error:
+            event(log, "updates_unreadable", logging.WARNING, why=str(error))
+            return UPDATES_RETRY_S
+        except Exception:  # a fault in reading one fact must not cost samples and jobs
+            event(log, "updates_failed", logging.ERROR, exc_info=True)
+            return UPDATES_S
+        if updates != self._updates:
+            self._updates = updates
+            self._untold.append(updates)
+            self._news.set()
+        return UPDATES_S
+
+
+async def _due(soon: asyncio.Event, limit_s: float) -> None:
+    """Wait until the rhythm, or a reason to read sooner."""
+    try:
+        await within(limit_s, soon.wait())
+    except asyncio.TimeoutError:
+        return

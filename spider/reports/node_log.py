@@ -1,0 +1,403 @@
+"""Lines of the system log, for owners who ask for them: read from a cursor, sent in order, kept nowhere but in the journal itself.
+
+The hub knows up to which cursor it holds the lines; it says so when it is asked and after each batch, and takes only what follows on that.
+So nothing is lost and nothing doubled, whatever restarts. While the hub is away nothing is read: the journal waits better than we could.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+from collections import deque
+from typing import Any, Awaitable, Callable, Deque, Dict, List, NamedTuple, Optional, Set
+
+from spider.clock import Clock
+from spider.logs import event
+from spider.threads import NoThread
+from spider.timeouts import within
+from spider.wire.frames import LogAck, LogLines, Message
+
+MAX_LINES = 100
+MAX_TEXT = 2000
+MAX_SOURCE = 100
+MAX_BATCH_BYTES = 48 * 1024
+MAX_RECORD_BYTES = 128 * 1024
+"""Of one record as journalctl prints it; its fields are cut at 4 KiB there, and a byte of those takes up to five."""
+MAX_CURSOR = 512
+LINES_PER_S = 20.0
+BURST_LINES = 1000.0
+"""What a host may say, by the times of the lines themselves: more is left out and counted, and a backlog costs none."""
+GATHER_S = 1.0
+ANSWER_LIMIT_S = 60.0
+RETRY_S = 10.0
+END_S = 2.0
+"""How long one that was killed is waited for by whoever wants to leave."""
+_CUT = "…"
+_MACHINE = re.compile(r"[0-9a-f]{32}\Z")
+_FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM"
+
+log = logging.getLogger(__name__)
+
+
+class Line(NamedTuple):
+    """One line, and where it stands."""
+
+    cursor: str
+    at_ms: int
+    priority: int
+    source: str
+    text: str
+
+
+def parse_record(record: bytes) -> Line:
+    """Read one record of `journalctl -o json`.
+
+    Raises: ValueError: not a record with a cursor and a time.
+    Source: journalctl(1) and the journal's JSON format: a field with bytes that are no text is a list of numbers, one that is too long
+            is null, one that is there more than once a list.
+    """
+    try:
+        fields = json.loads(record)
+        cursor, at_us = fields["__CURSOR"], int(fields["__REALTIME_TIMESTAMP"])
+    except (KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError("no record of the journal") from error
+    if not isinstance(cursor, str) or not 0 < len(cursor) <= MAX_CURSOR or not 0 <= at_us < 1 << 62:
+        raise ValueError("a record without a place")
+    priority = _text(fields.get("PRIORITY"))
+    source = next((_text(fields[name]) for name in ("_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "_COMM") if fields.get(name)), "")
+    text = _text(fields.get("MESSAGE")) if fields.get("MESSAGE") is not None else "(longer than 4 KiB, or empty)"
+    level = int(priority) if priority in ("0", "1", "2", "3", "4", "5", "6", "7") else 6
+    return Line(cursor, at_us // 1000, level, _short(source, MAX_SOURCE), _short(text, MAX_TEXT))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair is no text
+    if isinstance(value, list):
+        if all(type(item) is int and 0 <= item < 256 for item in value):
+            return bytes(value).decode("utf-8", "replace")
+        return _text(value[0])
+    return ""
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + _CUT
+
+
+def _this_machine() -> List[str]:
+    """A match for lines of this host alone; none where it has no id, and so no journal of others either."""
+    try:
+        with open("/etc/machine-id", encoding="ascii") as file:
+            name = file.read(64).strip()
+    except (OSError, ValueError):
+        return []
+    return ["_MACHINE_ID=" + name] if _MACHINE.match(name) else []
+
+
+class Sieve:
+    """Lets through so many lines a second, by the lines' own times."""
+
+    def __init__(self) -> None:
+        self._tokens = BURST_LINES
+        self._at_ms: Optional[int] = None
+
+    def passes(self, at_ms: int) -> bool:
+        """Whether a line of this time goes; a clock that was set back gives nothing and takes nothing."""
+        if self._at_ms is not None and at_ms > self._at_ms:
+            self._tokens = min(BURST_LINES, self._tokens + (at_ms - self._at_ms) / 1000 * LINES_PER_S)
+        self._at_ms = at_ms
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Batch:
+    """Lines that are on their way, or about to go."""
+
+    def __init__(self, after: str) -> None:
+        self.after = after
+        self.cursor = after
+        self.lines: List[Line] = []
+        self.left_out = 0
+        self._size = 0
+
+    def add(self, line: Line, *, passes: bool) -> None:
+        """Take a line, or count it."""
+        self.cursor = line.cursor
+        if passes:
+            self.lines.append(line)
+            self._size += len(line.text) * 2 + len(line.source) + 16
+        else:
+            self.left_out += 1
+
+    @property
+    def full(self) -> bool:
+        return len(self.lines) >= MAX_LINES or self._size >= MAX_BATCH_BYTES or self.left_out >= 100 * MAX_LINES
+
+    def message(self) -> LogLines:
+        return LogLines(
+            self.after,
+            self.cursor,
+            self.left_out,
+            [line.at_ms for line in self.lines],
+            [line.priority for line in self.lines],
+            [line.source for line in self.lines],
+            [line.text for line in self.lines],
+        )
+
+
+class JournalChild:
+    """`journalctl` that follows the journal from a cursor; what it prints is read only when somebody wants it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._rest = b""
+        self._records: Deque[bytes] = deque()
+        self._skipping = False
+        self._said = b""
+        self._listener = asyncio.ensure_future(self._listen())
+
+    @classmethod
+    async def start(cls, program: str, words: List[str]) -> "JournalChild":
+        """Start it. Raises: OSError: there is none."""
+        path = next(
+            (found for found in (os.path.join("/usr/bin", program), os.path.join("/bin", program)) if os.access(found, os.X_OK)), None
+        )
+        if path is None:
+            raise FileNotFoundError(f"there is no {program}")
+        begun = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                path, "--output=json", "--no-pager", "--quiet", *words,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, limit=64 * 1024, cwd="/",
+            )
+        )  # fmt: skip
+        try:
+            return cls(await asyncio.shield(begun))
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError, RuntimeError):  # it was not begun
+                await cls(await begun).stop()
+            raise
+        except RuntimeError as error:  # before Python 3.12 a thread waits for each child
+            raise NoThread from error
+
+    async def record(self) -> Optional[bytes]:
+        """The next record; None: the program has ended."""
+        assert self._process.stdout is not None
+        while not self._records:
+            chunk = await self._process.stdout.read(32 * 1024)
+            if not chunk:
+                return None
+            *whole, self._rest = (self._rest + chunk).split(b"\n")
+            if self._skipping and whole:
+                self._skipping = False
+                del whole[0]
+            self._records.extend(line for line in whole if line)
+            if len(self._rest) > MAX_RECORD_BYTES:
+                self._rest, self._skipping = b"", True
+        return self._records.popleft()
+
+    async def _listen(self) -> None:
+        assert self._process.stderr is not None
+        while True:
+            chunk = await self._process.stderr.read(1024)
+            if not chunk:
+                return
+            self._said = (self._said + chunk)[-400:]
+
+    @property
+    def complaint(self) -> str:
+        """The last of what it said beside the lines."""
+        return self._said.decode("utf-8", "replace").strip()
+
+    async def stop(self) -> None:
+        """End it; nothing of it is left.
+
+        The event loop alone takes its status: Popen's kill() would look for it first, and the loop then warns of a child that it does not know.
+        """
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+        over = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.wait({over}, timeout=RETRY_S)
+        except asyncio.CancelledError:
+            await asyncio.wait({over}, timeout=END_S)
+            raise
+        finally:
+            if not over.done():
+                over.cancel()
+                event(log, "journalctl_hangs", logging.WARNING, pid=self._process.pid)
+        self._listener.cancel()
+        await asyncio.gather(self._listener, return_exceptions=True)
+        transport = getattr(self._process, "_transport", None)
+        if transport is not None:
+            transport.close()
+
+
+class Journal:
+    """Sends the log of this host while there is a session. `run` it as one task."""
+
+    def __init__(self, level: str, clock: Clock, send: Callable[[Message], Awaitable[None]], program: str = "journalctl") -> None:
+        """Args: level: the least urgent priority that is sent, by name; empty = nothing is. program: what reads the journal."""
+        self._level = level
+        self._clock = clock
+        self._send = send
+        self._program = program
+        self._joined = asyncio.Event()
+        self._answers: asyncio.Queue[str] = asyncio.Queue(16)
+        self._child: Optional[JournalChild] = None
+        self._at = ""
+        """The cursor behind which the child's next record stands."""
+        self._pending: Optional[Batch] = None
+        self._next: Optional[asyncio.Future[Optional[bytes]]] = None
+        self._sieve = Sieve()
+        self._told: Dict[str, bool] = {}
+        self.left_out = 0
+
+    def joined(self) -> None:
+        """A session has begun: whatever was on its way is decided anew."""
+        while not self._answers.empty():
+            self._answers.get_nowait()
+        self._joined.set()
+
+    def held(self, message: LogAck) -> None:
+        """The hub says up to where it holds the lines."""
+        if self._answers.full():
+            self._answers.get_nowait()
+        self._answers.put_nowait(message.cursor)
+
+    async def run(self) -> None:
+        """Read and send until cancelled."""
+        if not self._level:
+            await asyncio.Event().wait()
+        try:
+            while True:
+                await self._joined.wait()
+                self._joined.clear()
+                try:
+                    await self._serve()
+                except (ConnectionError, asyncio.TimeoutError):  # the session is over; the next one begins with the question
+                    continue
+                except OSError as error:
+                    self._say("journal_unreadable", str(error))
+                    await self._clock.sleep(RETRY_S)
+                    self._joined.set()
+        finally:
+            await self._stop()
+
+    async def _serve(self) -> None:
+        """One session: ask, then send batch after batch, each when the one before is answered."""
+        held = await self._tell(Batch(""))
+        if held == "" and self._pending is None:
+            held = await self._begin()
+        while not self._joined.is_set():
+            batch = self._pending
+            if batch is not None and held == batch.cursor:
+                self.left_out += batch.left_out
+                batch = self._pending = None
+            if batch is None or batch.after != held:
+                self._pending = None
+                if self._child is None or self._at != held:
+                    await self._follow(held)
+                batch = self._pending = await self._gather(held)
+            if batch.cursor != held:
+                held = await self._tell(batch)
+
+    async def _begin(self) -> str:
+        """The hub holds nothing: begin with what is said from now on. The place is stored before the first line."""
+        child = await JournalChild.start(self._program, ["--lines=1"])
+        try:
+            record = await within(RETRY_S, child.record())
+        except asyncio.TimeoutError:
+            raise OSError("journalctl does not answer") from None
+        finally:
+            await child.stop()
+        if record is None:
+            raise OSError(child.complaint or "the journal is empty, or may not be read (group systemd-journal)")
+        start = Batch("")
+        start.cursor = parse_record(record).cursor
+        return await self._tell(start)
+
+    async def _tell(self, batch: Batch) -> str:
+        while not self._answers.empty():
+            self._answers.get_nowait()
+        await self._send(batch.message())
+        return await within(ANSWER_LIMIT_S, self._answers.get())
+
+    async def _follow(self, cursor: str) -> None:
+        await self._stop()
+        # --follow alone keeps to the boot that it thinks this is; --merge does not, and would read other machines' journals too.
+        words = ["--follow", "--merge", "--priority=" + self._level, "--output-fields=" + _FIELDS, *_this_machine()]
+        # Not --after-cursor: where the line of the cursor does not pass --priority, that leaves out the first line that does (before
+        # systemd 255). Without --no-tail it would stop after ten lines until another one is said.
+        words += ["--no-tail", "--cursor=" + cursor] if cursor else ["--lines=0"]
+        self._child = await JournalChild.start(self._program, words)
+        self._at = cursor
+
+    async def _gather(self, after: str) -> Batch:
+        """Wait for lines that follow on `after`; a second after the first of them, or when there are many, they go."""
+        batch = Batch(after)
+        until: Optional[float] = None
+        while not batch.full and not self._joined.is_set():
+            left = None if until is None else until - self._clock.monotonic()
+            if left is not None and left <= 0:
+                break
+            record = await self._record(left)
+            if record is None:
+                break
+            try:
+                line = parse_record(record)
+            except ValueError as error:
+                self._say("journal_line_unreadable", str(error))
+                continue
+            if line.cursor == self._at:
+                continue  # the one that was held already: journalctl begins with it
+            self._at = line.cursor
+            batch.add(line, passes=self._sieve.passes(line.at_ms))
+            until = until or self._clock.monotonic() + GATHER_S
+        return batch
+
+    async def _record(self, limit_s: Optional[float]) -> Optional[bytes]:
+        """The next record; None: nothing in time, another session began, or the child has ended (and is not there any more)."""
+        child = self._child
+        if child is None:
+            return None
+        if self._next is None:
+            self._next = asyncio.ensure_future(child.record())
+        joined = asyncio.ensure_future(self._joined.wait())
+        news: Set[asyncio.Future[Any]] = {self._next, joined}
+        try:
+            await asyncio.wait(news, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            joined.cancel()
+            await asyncio.gather(joined, return_exceptions=True)
+        if not self._next.done():
+            return None
+        record, self._next = self._next.result(), None
+        if record is None:
+            self._say("journalctl_ended", child.complaint)
+            await self._stop()
+            await self._clock.sleep(RETRY_S)
+        else:
+            self._told.clear()
+        return record
+
+    async def _stop(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
+            self._next = None
+        if self._child is not None:
+            child, self._child = self._child, None
+            await child.stop()
+
+    def _say(self, what: str, why: str) -> None:
+        """Once, until it works again."""
+        if not self._told.get(what):
+            self._told[what] = True
+            event(log, what, logging.WARNING, why=why[:200], user=os.geteuid())

@@ -1,0 +1,260 @@
+"""What is no number over time: reads each subject on its rhythm and tells the hub what is new. Only the newest of a subject is kept."""
+
+import asyncio
+import logging
+import time
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Set
+
+from spider.clock import Clock
+from spider.logs import event
+from spider.sampling.collectors.table_reader import Reading, TableReader
+from spider.threads import aside
+from spider.timeouts import run_together
+from spider.wire.errors import LocalProtocolError
+from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table, Watch
+from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, RESEND_S, TEXT, Subject, thin, weight
+
+FIRST_S = 1.0
+"""The session comes first; and a process needs some time to have used any."""
+READ_LIMIT_S = 10.0
+"""How long a reader may keep the others waiting; it goes on beside them."""
+MAX_LEASE_S = 3600
+COST_SHARE = 0.01
+"""The most of a core that reading one subject again and again may take: one that costs more is read less often."""
+SOON_S = 1.0
+"""So much before its time a table is told with the reading that there is, rather than with the next one."""
+
+log = logging.getLogger(__name__)
+
+
+def table_of(subject: Subject, reading: Reading, taken_at_ms: int) -> Table:
+    """Make the message; what goes beyond a limit of the catalogue is cut off: rows at the end, texts at theirs.
+
+    Raises: ValueError: a row that is none of this subject.
+    """
+    width = len(subject.columns)
+    cells: List[Cell] = []
+    left = MAX_TABLE_BYTES - weight([column.name for column in subject.columns], [])
+    for row in reading.rows[: min(subject.max_rows, MAX_ITEMS // width)]:
+        if len(row) != width:
+            raise ValueError(f"a row of {subject.name} has {len(row)} cells")
+        fitting = [_cell(column.kind == TEXT, column.most, cell) for column, cell in zip(subject.columns, row)]
+        left -= weight([], fitting)
+        if left < 0:
+            break
+        cells += fitting
+    return Table(subject.name, taken_at_ms, max(reading.total, len(cells) // width), [column.name for column in subject.columns], cells)
+
+
+def _cell(text: bool, most: int, cell: Cell) -> Cell:
+    if cell is None or (text and isinstance(cell, str) and len(cell) <= most):
+        return cell
+    if text:
+        return str(cell)[:most]
+    return cell if isinstance(cell, int) and -(1 << 63) <= cell < 1 << 63 else None
+
+
+def same(subject: Subject, one: Table, other: Table) -> bool:
+    """Whether two tables say the same, but for what always moves."""
+    if one.total != other.total or len(one.cells) != len(other.cells):
+        return False
+    width = len(subject.columns)
+    return all(one.cells[place::width] == other.cells[place::width] for place, column in enumerate(subject.columns) if not column.volatile)
+
+
+class _Source:
+    """One reader, and what it found last."""
+
+    def __init__(self, reader: TableReader) -> None:
+        self.reader = reader
+        self.subject = BY_NAME[reader.subject]
+        self.due = 0.0
+        self.read_at: Optional[float] = None
+        self.cost_s = 0.0
+        """CPU time of the last reading."""
+        self.lease_until = 0.0
+        self.rhythm_s = self.subject.rhythm_s
+        self.table: Optional[Table] = None
+        self.sent_at = 0.0
+        self.failing = False
+        self.out: Optional[asyncio.Future[Optional[Reading]]] = None
+
+    def plan(self, now: float) -> None:
+        """When it is read next, from now on."""
+        rhythm_s = self.rhythm_s if self.lease_until > now else self.subject.rhythm_s
+        self.due = now if self.read_at is None else max(now, self.read_at + max(rhythm_s, self.cost_s / COST_SHARE))
+
+    def rests(self, now: float) -> bool:
+        """Whether the newest reading may wait, since nobody looks."""
+        return self.lease_until <= now < self.sent_at + self.subject.rests_s - SOON_S
+
+
+class Tables:
+    """Owns the readers; `run` it as one task and cancel that to stop. A hub that is away or slow costs one table for each subject."""
+
+    def __init__(
+        self,
+        readers: Sequence[TableReader],
+        clock: Clock,
+        send: Callable[[Message], Awaitable[None]],
+        first_s: float = FIRST_S,
+        spent: Callable[[], float] = time.thread_time,
+        read_limit_s: float = READ_LIMIT_S,
+    ) -> None:
+        """Args: send: raises ConnectionError where there is no session, writes the message before it first waits. spent: CPU seconds of the
+        thread that asks."""
+        self._clock = clock
+        self._send = send
+        self._first_s = first_s
+        self._spent = spent
+        self._read_limit_s = read_limit_s
+        self._sources = {reader.subject: _Source(reader) for reader in readers}
+        self._session = 0
+        self._pending: Set[str] = set()
+        self._told: Dict[str, Table] = {}
+        self._news = asyncio.Event()
+        self._wake = asyncio.Event()
+
+    def joined(self) -> None:
+        """A session has begun: the hub hears everything, and nobody looks yet."""
+        self._session += 1
+        self._told.clear()
+        now = self._clock.monotonic()
+        for source in self._sources.values():
+            source.lease_until = 0.0
+            source.plan(now)
+        self._pending = {name for name, source in self._sources.items() if source.table is not None}
+        self._news.set()
+
+    def watch(self, watch: Watch) -> None:
+        """Somebody looks at these subjects from now on, or no longer; other families are not meant for this."""
+        now = self._clock.monotonic()
+        for name in watch.families:
+            source = self._sources.get(name)
+            if source is not None:
+                source.lease_until = now + max(0, min(watch.lease_s, MAX_LEASE_S))
+                source.rhythm_s = min(max(watch.rhythm_s, QUICKEST_S), source.subject.rhythm_s)
+                source.plan(now)
+                if source.subject.rests_s and source.lease_until > now and self._told.get(name) is not source.table:
+                    self._pending.add(name)
+                    self._news.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Read and tell until cancelled."""
+        try:
+            await run_together(self._tell(), self._read())
+        finally:
+            out = [source.out for source in self._sources.values() if source.out is not None]
+            for reading in out:
+                reading.cancel()
+            await asyncio.gather(*out, return_exceptions=True)
+
+    async def _read(self) -> None:
+        await self._clock.sleep(self._first_s)
+        while True:
+            self._wake.clear()
+            for source in self._sources.values():
+                if source.due <= self._clock.monotonic():
+                    await self._take(source)
+            wait_s = min((source.due for source in self._sources.values()), default=float("inf")) - self._clock.monotonic()
+            if wait_s > 0:
+                await self._sleep(wait_s)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until then, or until somebody looks."""
+        waker = asyncio.ensure_future(self._wake.wait())
+        try:
+            await self._first({waker}, min(seconds, MAX_LEASE_S))
+        finally:
+            waker.cancel()
+            await asyncio.gather(waker, return_exceptions=True)
+
+    async def _first(self, works: "Set[asyncio.Future[Any]]", limit_s: float) -> None:
+        """Wait until one of them is done, or the time is up."""
+        limit = asyncio.ensure_future(self._clock.sleep(limit_s))
+        try:
+            await asyncio.wait({limit, *works}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            limit.cancel()
+            await asyncio.gather(limit, return_exceptions=True)
+
+    async def _take(self, source: _Source) -> None:
+        """Read one subject beside the loop; one that does not come back is waited for once."""
+        now = self._clock.monotonic()
+        source.read_at = now
+        source.plan(now)
+        name = source.subject.name
+        if source.out is None:
+            source.out = asyncio.ensure_future(aside(lambda: self._read_one(source, now), name))
+        elif not source.out.done():
+            return
+        out = source.out
+        await self._first({out}, self._read_limit_s)
+        if not out.done():
+            self._fail(source, f"no answer within {self._read_limit_s:.0f} s", expected=True)
+            return
+        source.out = None
+        source.plan(now)  # anew: now it is known what it costs
+        try:
+            reading = out.result()
+        except Exception as error:  # one reader's fault must not cost the others
+            self._fail(source, f"{type(error).__name__}: {error}", expected=isinstance(error, (OSError, ValueError)))
+            return
+        if source.failing:
+            source.failing = False
+            event(log, "table_recovered", subject=name)
+        if reading is not None:
+            self._learn(source, table_of(source.subject, reading, self._now_ms()))
+        elif source.table is not None:  # there was some, and now there is none
+            self._learn(source, table_of(source.subject, Reading([], 0), self._now_ms()))
+
+    def _read_one(self, source: _Source, now: float) -> Optional[Reading]:
+        began = self._spent()
+        try:
+            return source.reader.read(now)
+        finally:
+            source.cost_s = self._spent() - began
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
+
+    def _fail(self, source: _Source, why: str, expected: bool) -> None:
+        if not source.failing:
+            event(log, "table_failed", logging.WARNING, exc_info=not expected, subject=source.subject.name, why=why)
+        source.failing = True
+        self._learn(source, Table(source.subject.name, self._now_ms(), FAILED, [column.name for column in source.subject.columns], []))
+
+    def _learn(self, source: _Source, table: Table) -> None:
+        name, now = source.subject.name, self._clock.monotonic()
+        told = self._told.get(name)
+        source.table = table
+        news = told is None or not same(source.subject, told, table) or now - source.sent_at >= RESEND_S
+        if news and (told is None or not source.rests(now)):
+            self._pending.add(name)
+            self._news.set()
+
+    async def _tell(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            session = self._session
+            try:
+                while self._pending:
+                    await self._tell_one(self._sources[self._pending.pop()])
+            except ConnectionError:  # the next session begins with all of them, and may have begun
+                if session == self._session:
+                    self._pending.clear()
+                else:
+                    self._news.set()
+
+    async def _tell_one(self, source: _Source) -> None:
+        name, table = source.subject.name, source.table
+        assert table is not None  # only what was read is pending
+        message = thin(table, self._told.get(name))
+        self._told[name] = table
+        source.sent_at = self._clock.monotonic()
+        try:
+            await self._send(message)
+        except LocalProtocolError as error:
+            event(log, "table_refused", logging.ERROR, subject=name, why=str(error))

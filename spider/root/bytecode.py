@@ -1,0 +1,73 @@
+"""The bytecode of root's programs, kept beside the bundle.
+
+The launcher and the runner start for each job. Compiling their modules from the bundle's sources takes half of such a start.
+So the first job of a version writes a copy of the bundle that holds bytecode too, and the bundle's `__main__.py` starts both from it.
+Root loads it as it loads the bundle: it lies in the same folder, which root alone can write.
+"""
+
+import io
+import logging
+import os
+import sys
+
+from spider.files import create_once
+from spider.logs import event
+from spider.selfcare.bundle_receiver import own_place
+
+_log = logging.getLogger("spider.root.bytecode")
+
+
+def keep_bytecode() -> None:
+    """Write the copy, unless this program runs from it. A failure costs later starts their time and nothing else, so it is logged.
+
+    The caller holds the lock of the jobs: nobody else writes.
+    """
+    bundle, ending = own_place(), f".{sys.implementation.cache_tag}"
+    if bundle.endswith(ending) or not os.path.isfile(bundle):
+        return
+    try:
+        _write(bundle, bundle + ending)
+    except Exception as exc:
+        event(_log, "bytecode_not_kept", logging.WARNING, why=f"{type(exc).__name__}: {exc}")
+
+
+def _write(bundle: str, kept: str) -> None:
+    folder, facts, new = os.stat(os.path.dirname(bundle)), os.stat(bundle), kept + ".new"
+    if folder.st_uid != os.geteuid() or folder.st_mode & 0o022 or not os.access(os.path.dirname(bundle), os.W_OK):
+        return
+    if os.path.lexists(new):
+        os.unlink(new)  # of a job that was killed here
+    try:
+        create_once(new, _with_bytecode(bundle), 0o644)
+        os.chmod(new, 0o644)
+        os.utime(new, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # it counts for this very bundle
+        os.replace(new, kept)
+    except OSError:
+        if os.path.lexists(new):
+            os.unlink(new)
+        raise
+
+
+def _with_bytecode(bundle: str) -> bytes:
+    """The bundle and the bytecode of the modules that a runner of this host and its launcher load."""
+    import py_compile  # noqa: PLC0415 - once in the life of an installation
+    import tempfile  # noqa: PLC0415
+    import zipfile  # noqa: PLC0415
+
+    from spider.root import launcher  # noqa: F401, PLC0415 - loaded, it is one of the modules below
+
+    loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    with open(bundle, "rb") as file:
+        copy = io.BytesIO(file.read())
+    with zipfile.ZipFile(copy, "a") as archive, tempfile.TemporaryDirectory() as folder:
+        for name in [name for name in archive.namelist() if os.path.join(bundle, name) in loaded]:
+            code = os.path.join(folder, "code")
+            py_compile.compile(
+                archive.extract(name, folder),
+                code,
+                os.path.join(bundle, name),
+                doraise=True,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
+            archive.write(code, name + "c")
+    return copy.getvalue()

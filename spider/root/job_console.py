@@ -1,0 +1,101 @@
+"""What a job's program is given to be seen by: its terminal, its progress, its plan and report, and the wish that it stops."""
+
+import logging
+import os
+import time
+from typing import Optional
+
+from spider import logs
+from spider.files import read_text
+from spider.jobs.files import FORCE, PLANNED, REPORT, STOP, read_document, write_document
+from spider.jobs.status import Processes
+from spider.packages.plan import Plan
+from spider.packages.plan_file import plan_from_document, plan_to_document
+from spider.packages.report import Report
+from spider.packages.report_file import report_to_document
+from spider.root.cgroups import job_processes, unit_name
+from spider.root.terminal import Reporter, Terminal
+from spider.wire.ids import is_id
+
+WAIT_TICK_S = 0.2
+MOST_NAMED = 10
+
+_log = logging.getLogger("spider.root.runner")
+
+
+class Wish:
+    """Whether somebody wishes that a job stops: a file that the launcher makes, once the order for it holds."""
+
+    def __init__(self, folder: str, reporter: Reporter) -> None:
+        self._stop = os.path.join(folder, STOP)
+        self._force = os.path.join(folder, FORCE)
+        self._reporter = reporter
+
+    def wanted(self) -> bool:
+        return os.path.exists(self._stop)
+
+    def forced(self) -> bool:
+        """Whether a script of a package may be ended for it."""
+        return os.path.exists(self._force)
+
+    def tell(self, answer: str, why: str) -> None:
+        self._reporter.stopping(answer, why)
+
+
+class JobConsole:
+    """The console of one job, in its folder."""
+
+    def __init__(self, folder: str, terminal: Terminal, reporter: Reporter, wish: Wish, processes: Processes = job_processes) -> None:
+        self._folder = folder
+        self._processes = processes
+        self._reporter = reporter
+        self._wish = wish
+        self.say = terminal.say
+        self.run = terminal.run
+        self.progress = reporter.tell
+
+    def wait(self, seconds: float) -> None:
+        self._reporter.flush()
+        ends_at = time.monotonic() + seconds
+        while not self._wish.wanted():
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                return
+            time.sleep(min(WAIT_TICK_S, left_s))
+
+    def stop_wanted(self) -> bool:
+        if not self._wish.wanted():
+            return False
+        self._wish.tell("now", "nothing has been changed yet")
+        return True
+
+    def planned(self, plan: Plan) -> None:
+        write_document(self._folder, PLANNED, plan_to_document(plan))
+
+    def seen_plan(self, digest: str) -> Optional[Plan]:
+        jobs = os.path.dirname(self._folder)
+        for name in sorted((name for name in os.listdir(jobs) if is_id(name)), reverse=True):
+            folder = os.path.join(jobs, name)
+            if folder == self._folder:
+                continue
+            found = read_document(folder, PLANNED)
+            plan = None if found is None else plan_from_document(found)
+            if plan is not None and plan.digest == digest:
+                return plan
+        return None
+
+    def reported(self, report: Report) -> None:
+        left = self._left()
+        if left:
+            report = report._replace(notes=(*report.notes, left))
+        try:
+            write_document(self._folder, REPORT, report_to_document(report))
+        except OSError as exc:  # a full disk costs the report, not the job's result, whose room is taken
+            logs.event(_log, "report_lost", level=logging.ERROR, why=str(exc))
+
+    def _left(self) -> str:
+        """What scripts of packages have sent away still belongs to this job's unit, though nobody waits for it."""
+        job = os.path.basename(self._folder)
+        found = sorted({pid for pid in self._processes(job) or () if pid != os.getpid()})
+        named = [f"{read_text(f'/proc/{pid}/comm') or '?'} ({pid})" for pid in found[:MOST_NAMED]]
+        return f"Started by this job and still running, in {unit_name(job)}: {', '.join(named)}." if found else ""

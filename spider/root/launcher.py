@@ -1,0 +1,410 @@
+"""The root side of Spider: one short-lived process per connection, which checks one order and starts its job's unit.
+
+Everything that is read here was written by somebody who may be hostile: nothing is parsed before the MAC over it holds,
+and what was accepted once is never accepted again. The unit gives this process root's uid, no capabilities, no network
+and two folders that it can write.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from spider import logs
+from spider.files import create_once, sync_folder
+from spider.jobs.files import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED, read_document, write_document
+from spider.jobs.files import STOP as JOB_STOP
+from spider.root import systemctl_shim
+from spider.root.cgroups import busy_jobs, job_processes, unit_name
+from spider.root.order_args import good_arguments
+from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
+from spider.root.trusted_files import Untrusted, read_trusted
+from spider.selfcare.node_keys import key_file, node_of
+from spider.wire.ids import is_id
+from spider.wire.orders import (
+    HEAD_BYTES,
+    Order,
+    OrderError,
+    check_order,
+    frame_length,
+    issue_time,
+    latest_known,
+    order_body,
+    parse_order,
+)
+from spider.wire.verbs import STOP, VERBS
+
+CONNECTION_FD = 3
+FRAME_DEADLINE_S = 5.0
+START_DEADLINE_S = 15.0
+NODE_FREE_BYTES = 100 * 1000 * 1000
+SPOOL_FREE_BYTES = 10 * 1000 * 1000
+LATEST = ".latest"
+"""Beside the records: the latest time of issue of the orders that were taken."""
+KEPT_JOBS = 32
+"""Ended jobs whose files stay; what is older is removed when a new one starts."""
+_log = logging.getLogger("spider.root.launcher")
+
+
+class Answer(NamedTuple):
+    """What the client is told. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
+
+    slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
+    no-such-job (to a stop: it was not begun and never will be), ended (to a stop) · replay (the id is used up) ·
+    outdated (an order that was issued later has been taken; the id is not used up) · latest-damaged (when that was cannot be read) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
+    not-started (the unit could not be started) · starting (accepted; systemd has the start queued) · no-key.
+    """
+
+    answer: str
+    """accepted, refused, failed or error."""
+    why: str = ""
+
+
+class Refused(Exception):
+    """The order is refused; the text is one of the reasons of `Answer`."""
+
+
+class Places(NamedTuple):
+    """Where things are on this node, and who must own what is trusted."""
+
+    launch_key: str = "/etc/stardust/launch.key"
+    spider_conf: str = "/etc/stardust/spider.conf"
+    policy: str = POLICY_PATH
+    jobs: str = JOBS_DIR
+    started: str = "/var/lib/stardust/started"
+    owner: int = 0
+    roomy: Tuple[str, ...] = ("/", "/var")
+    """File systems that verbs fill (`Verb.fills`)."""
+
+
+class Unit(NamedTuple):
+    """What the launcher asks of systemd, or does itself where there is none."""
+
+    start: Callable[[str], bool]
+    """Start a unit. False: it was refused or failed. Raises TimeoutError: still queued."""
+    stopping: Callable[[], bool]
+    """Whether the host is on its way down."""
+
+
+def _systemctl(*words: str, limit_s: float) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["/usr/bin/systemctl", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s, check=False
+    )
+
+
+def start_unit(name: str) -> bool:
+    """Start a unit and wait until its program runs."""
+    try:
+        done = _systemctl("--no-ask-password", "start", name, limit_s=START_DEADLINE_S)
+    except subprocess.TimeoutExpired as exc:
+        raise TimeoutError(name) from exc
+    if done.returncode:
+        logs.event(_log, "unit_not_started", level=logging.ERROR, unit=name, said=done.stderr[-500:])
+    return done.returncode == 0
+
+
+def host_is_stopping() -> bool:
+    """Maintainer scripts cannot restart services while the host goes down, so nothing is begun then."""
+    try:
+        return _systemctl("is-system-running", limit_s=5.0).stdout.strip() == "stopping"
+    except subprocess.TimeoutExpired:
+        return False
+
+
+SYSTEMD = Unit(start_unit, host_is_stopping)
+OPENRC = Unit(systemctl_shim.start_job, systemctl_shim.is_going_down)
+
+
+def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> bytes:
+    """Read one order; one deadline for all of it, however it trickles in.
+
+    Raises: Refused: too slow, or closed before its end. OrderError: it cannot be an order.
+    """
+    ends_at = time.monotonic() + limit_s
+
+    def take(count: int) -> bytes:
+        got = b""
+        while len(got) < count:
+            left_s = ends_at - time.monotonic()
+            if left_s <= 0:
+                raise Refused("slow-frame")
+            client.settimeout(left_s)
+            try:
+                chunk = client.recv(count - len(got))
+            except socket.timeout:  # not yet TimeoutError in Python 3.9
+                raise Refused("slow-frame") from None
+            if not chunk:
+                raise Refused("short-frame")
+            got += chunk
+        return got
+
+    head = take(HEAD_BYTES)
+    return head + take(frame_length(head))
+
+
+def check_args(order: Order) -> None:
+    """Raises: Refused."""
+    if not good_arguments(order.verb, order.args):
+        raise Refused("bad-args")
+
+
+def check_room(places: Places, verb: str) -> None:
+    """Refuse before anything starts what would fill the disk on its way. What makes room, or needs none, is let through.
+
+    Raises: Refused.
+    """
+    roomy = places.roomy if VERBS[verb].fills else ()
+    for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (places.jobs, SPOOL_FREE_BYTES)]:
+        facts = os.statvfs(path)
+        if facts.f_bavail * facts.f_frsize < least:
+            raise Refused("no-space")
+
+
+@contextlib.contextmanager
+def only_one(jobs: str) -> Iterator[None]:
+    """Hold the lock under which a job is started; a runner holds it for its life.
+
+    Raises: Refused: another job runs, or what a killed runner left behind still works.
+    """
+    fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("busy") from None
+        if any(not os.path.exists(os.path.join(jobs, job, RESULT)) for job in busy_jobs()):
+            raise Refused("busy")
+        yield
+    finally:
+        os.close(fd)
+
+
+def prune(jobs: str, keep: int = KEPT_JOBS) -> None:
+    """Remove the files of the oldest ended jobs; the record of what was started is kept for ever."""
+    ended = [
+        name
+        for name in sorted(os.listdir(jobs))
+        if is_id(name) and any(os.path.exists(os.path.join(jobs, name, end)) for end in (RESULT, STOPPED)) and not job_processes(name)
+    ]
+    for name in ended[: max(0, len(ended) - keep)]:
+        folder = os.path.join(jobs, name)
+        for file in os.listdir(folder):
+            os.unlink(os.path.join(folder, file))
+        os.rmdir(folder)
+
+
+def _use_up(order: Order, places: Places, now: float, boot: str, body: bytes) -> None:
+    """Record that an order was taken, durably; an id is taken once.
+
+    Raises: FileExistsError.
+    """
+    record = {"job": order.job, "verb": order.verb, "at": now, "boot": boot, "sha256": hashlib.sha256(body).hexdigest()}
+    create_once(os.path.join(places.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
+
+
+def _latest(places: Places) -> int:
+    """When the latest order that was taken had been issued; 0: none was.
+
+    Raises: Refused: the file is damaged. Taken for none, it would let orders through that were kept back.
+    """
+    if not os.path.lexists(os.path.join(places.started, LATEST)):
+        return 0
+    at = (read_document(places.started, LATEST) or {}).get("at")
+    if type(at) is not int or at < 0:
+        raise Refused("latest-damaged")
+    return at
+
+
+def _was_stopped_first(order: Order, places: Places) -> bool:
+    """Whether a stop has used up the id before the job could begin."""
+    with open(os.path.join(places.started, order.job), "rb") as file:
+        text = file.read()
+    try:
+        return bool(json.loads(text)["verb"] == STOP)
+    except (ValueError, KeyError, TypeError):
+        return False  # it is just being written
+
+
+def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, unit: Unit) -> Answer:
+    """Its files come first, then the record, which uses up the id and is durable before the unit is asked for.
+
+    An order that was issued before one that was taken is refused: the user that carries orders may have kept it back and waited for a clock that is set back.
+    A stop is not: it ends what the policy let run.
+
+    So whoever dies on the way leaves either an id that can be given again, with files that nobody runs, or a record with the files
+    by which Spider tells that the job never began: never a record alone, of which nothing could be told.
+    """
+    if os.path.lexists(os.path.join(places.started, order.job)):
+        raise Refused("replay")  # while this one waited for the lock: its files are in use
+    latest = _latest(places)
+    if issue_time(order) < latest:
+        raise Refused("outdated")
+    folder = os.path.join(places.jobs, order.job)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o750)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder, PLAN))  # of a launcher that died here: it may be a part of one
+    create_once(os.path.join(folder, PLAN), body, 0o640)
+    sync_folder(places.jobs)
+    if latest_known(order, now) > latest:
+        write_document(places.started, LATEST, {"at": latest_known(order, now)}, durable=True)
+    try:
+        _use_up(order, places, now, boot, body)
+    except FileExistsError:
+        if _was_stopped_first(order, places):
+            _clear(folder)
+        raise Refused("replay") from None
+    try:
+        if unit.start(unit_name(order.job)):
+            return Answer("accepted")
+    except TimeoutError:
+        return Answer("accepted", "starting")
+    if os.path.exists(os.path.join(folder, RUN)) or job_processes(order.job):
+        return Answer("accepted")  # systemd was asked twice or went away while it answered; the job runs
+    return Answer("failed", "not-started")
+
+
+def _clear(folder: str) -> None:
+    """Take the files of a job away that never began."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(folder, PLAN))
+        os.rmdir(folder)
+
+
+def _stop(order: Order, body: bytes, places: Places, now: float, boot: str) -> Answer:
+    """Leave the wish for the job's runner, which acts on it as far as its phase allows. Repeating it is harmless.
+
+    Of a job that was not begun the id is used up, so that no order which is still on its way can begin it. What this node's policy let
+    run may be stopped, whatever the policy says by now.
+    """
+    check_args(order)
+    folder = os.path.join(places.jobs, order.job)
+    try:
+        _use_up(order, places, now, boot, body)
+    except FileExistsError:
+        if _was_stopped_first(order, places):
+            raise Refused("no-such-job") from None
+    else:
+        _clear(folder)
+        raise Refused("no-such-job")
+    if os.path.exists(os.path.join(folder, RESULT)) or not os.path.exists(os.path.join(folder, PLAN)):
+        raise Refused("ended")
+    for name in (JOB_STOP, FORCE) if order.args.get("force") else (JOB_STOP,):
+        with contextlib.suppress(FileExistsError):
+            create_once(os.path.join(folder, name), b"", 0o640)
+    return Answer("accepted")
+
+
+def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> Tuple[Answer, Optional[Order]]:
+    """Check one order and start it. The order of the checks is part of the design: cheap and unforgeable ones first.
+
+    Args: now: Unix seconds of this node. boot: which boot this is, for the record.
+    """
+    order: Optional[Order] = None
+    try:
+        node, generation = node_of(read_trusted(places.spider_conf, places.owner).decode("utf-8"))
+        key = read_trusted(key_file(places.launch_key, generation), places.owner, private=True)
+        if len(key) != 32:
+            raise Untrusted("the launch key has not 32 bytes")
+        body = order_body(key, frame)
+        order = parse_order(body)
+        check_order(order, node, generation, now)
+        if order.verb == STOP:
+            return _stop(order, body, places, now, boot), order
+        try:
+            refusal = read_policy(places.policy, places.owner).refusal(order.verb)
+        except PolicyRefused as exc:
+            logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
+            refusal = "policy-invalid"
+        if refusal:
+            raise Refused(refusal)
+        check_args(order)
+        if os.path.lexists(os.path.join(places.started, order.job)):
+            raise Refused("replay")
+        if unit.stopping():
+            raise Refused("host-stopping")
+        check_room(places, order.verb)
+        with only_one(places.jobs):
+            return _begin(order, body, places, now, boot, unit), order
+    except OrderError as exc:
+        return Answer("refused", exc.why), order
+    except Refused as exc:
+        return Answer("refused", str(exc)), order
+    except Untrusted as exc:
+        logs.event(_log, "not_trustworthy", level=logging.ERROR, why=str(exc))
+        return Answer("refused", "no-key"), order
+    except Exception as exc:
+        logs.event(_log, "order_failed", level=logging.ERROR, exc_info=True)
+        return Answer("error", type(exc).__name__), order
+
+
+def serve(client: socket.socket, places: Places, unit: Unit, boot: str) -> Answer:
+    """Answer one client with one JSON line."""
+    order: Optional[Order] = None
+    try:
+        frame = receive_frame(client)
+    except OrderError as exc:
+        answer = Answer("refused", exc.why)
+    except Refused as exc:
+        answer = Answer("refused", str(exc))
+    except OSError as exc:
+        answer = Answer("error", type(exc).__name__)
+    else:
+        answer, order = decide(frame, places, time.time(), boot, unit)
+    facts: Dict[str, Any] = {} if order is None else {"job": order.job, "verb": order.verb}
+    logs.event(_log, "order_answered", answer=answer.answer, why=answer.why, **facts)
+    line = json.dumps({"answer": answer.answer, "why": answer.why, "clock": time.time()}) + "\n"
+    try:
+        client.settimeout(FRAME_DEADLINE_S)
+        client.sendall(line.encode())
+    except OSError as exc:
+        logs.event(_log, "client_gone", level=logging.WARNING, why=str(exc))
+    return answer
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """`spider.pyz launch`: the connection is file descriptor 3, made by stardust-launcher.socket, or by `spider.pyz listen`."""
+    if argv:
+        print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # a person typed this
+        return 64
+    logs.set_up(style="json")
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        print("launch is started by stardust-launcher.socket, not by hand", file=sys.stderr)  # noqa: T201  # a person typed this
+        return 64
+    with socket.socket(fileno=CONNECTION_FD) as client:
+        answer = serve(client, Places(), OPENRC if systemctl_shim.is_here() else SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
+    if answer.answer == "accepted":
+        try:
+            prune(JOBS_DIR)
+        except OSError as exc:
+            logs.event(_log, "prune_failed", level=logging.WARNING, why=str(exc))
+    return 0
+
+
+def orders(argv: Optional[List[str]] = None, places: Optional[Places] = None) -> int:
+    """`stardust-spider orders reset`: forget when the latest order was issued. For root, after both clocks ran ahead. Returns the exit status."""
+    if argv != ["reset"]:
+        sys.stderr.write("usage: stardust-spider orders reset\n")
+        return 64
+    where = places or Places()
+    if os.geteuid() != where.owner:
+        sys.stderr.write("orders is root's: run it with sudo\n")
+        return 77
+    try:
+        os.unlink(os.path.join(where.started, LATEST))
+        sync_folder(where.started)
+    except FileNotFoundError:
+        sys.stdout.write("No time of an order is kept here.\n")
+        return 0
+    except OSError as exc:
+        sys.stderr.write(f"the time of the latest order is still kept: {exc}\n")
+        return 1
+    sys.stdout.write("The time of the latest order is forgotten: the next order sets it anew.\n")
+    return 0

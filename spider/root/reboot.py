@@ -1,0 +1,213 @@
+"""A reboot that is proved: what ran, listened and was mounted before is looked for again in the next boot.
+
+Root's runner writes down what there is and asks systemd; after the boot Spider, without rights, only looks.
+"""
+
+import os
+import re
+import subprocess
+import time
+from typing import Any, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from spider.files import read_file, read_text
+from spider.root import systemctl_shim
+
+ASK_LIMIT_S = 20.0
+REBOOT_LIMIT_S = 40 * 60.0
+"""A job that still ends, and units that stop slowly, may hold a shutdown back for so long."""
+SETTLE_LIMIT_S = 120.0
+"""So long after the boot it is looked, though not all units have started."""
+MOST_NAMED = 50
+_PSEUDO = frozenset(
+    {"autofs", "bpf", "binfmt_misc", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs", "overlay", "proc", "pstore", "ramfs", "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs"}
+)  # fmt: skip
+_FLEETING = re.compile(r"(?:user(?:-runtime-dir)?|session|stardust-(?:job|launcher)|systemd-fsck|getty|serial-getty)@.*|run-.*\.service\Z")
+_LISTEN, _UDP_BOUND = "0A", "07"
+
+
+class State(NamedTuple):
+    """What a host is up to; each sorted."""
+
+    running: Tuple[str, ...]
+    """Services that run and are meant to be started at boot, or that somebody has started by hand."""
+    failed: Tuple[str, ...]
+    ports: Tuple[str, ...]
+    """`tcp 22`, `udp 53`."""
+    mounts: Tuple[str, ...]
+    """Mount points of real file systems."""
+
+
+class Asked(NamedTuple):
+    """Written before the reboot is asked for."""
+
+    boot: str
+    asked_at: float
+    state: State
+    log_bytes: int
+    log_sha256: str
+    lost: int
+
+
+class Inhibited(Exception):
+    """Somebody does not let this host go down; the text says who and why."""
+
+
+def _ask(*argv: str) -> Tuple[int, str, str]:
+    """Exit status, standard output and standard error; -1 when it could not be asked."""
+    env = {**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "400"}
+    try:
+        done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_LIMIT_S, check=False, env=env)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return -1, "", str(exc)
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def _systemctl(*words: str) -> str:
+    return _ask("/usr/bin/systemctl", "--no-pager", "--no-legend", "--plain", *words)[1]
+
+
+def parse_units(text: str) -> FrozenSet[str]:
+    """The names in the first column of `systemctl list-units` and `list-unit-files`."""
+    names = (line.lstrip("● *").split(" ", 1)[0] for line in text.split("\n"))
+    return frozenset(name for name in names if "." in name and not _FLEETING.match(name))
+
+
+def parse_by_hand(text: str) -> FrozenSet[str]:
+    """Of `systemctl show` of services that run: those that nothing starts by itself, neither the boot nor a socket, a timer or the bus."""
+    found = set()
+    for paragraph in text.split("\n\n"):
+        told = dict(line.split("=", 1) for line in paragraph.split("\n") if "=" in line)
+        if told.get("UnitFileState") == "disabled" and not told.get("TriggeredBy") and not told.get("BusName"):
+            found.add(told.get("Id", ""))
+    return frozenset(found - {""})
+
+
+def parse_ports(text: str, protocol: str, state: str) -> FrozenSet[str]:
+    """Bound ports of a table like /proc/net/tcp."""
+    found = set()
+    for line in text.split("\n")[1:]:
+        words = line.split()
+        if len(words) > 3 and words[3] == state:
+            port = words[1].rpartition(":")[2]
+            try:
+                found.add(f"{protocol} {int(port, 16)}")
+            except ValueError:  # not a line of the table
+                continue
+    return frozenset(found)
+
+
+def parse_mounts(text: str) -> FrozenSet[str]:
+    """Mount points of real file systems, by /proc/PID/mountinfo."""
+    found = set()
+    for line in text.split("\n"):
+        left, dash, right = line.partition(" - ")
+        words, kinds = left.split(" "), right.split(" ")
+        if dash and len(words) > 4 and kinds[0] not in _PSEUDO:
+            found.add(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal.group(1), 8)), words[4]))
+    return frozenset(found)
+
+
+def look() -> State:
+    """What there is now; what cannot be read is empty. Blocks for up to a minute."""
+    running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
+    enabled = parse_units(_systemctl("list-unit-files", "--type=service", "--state=enabled,enabled-runtime,generated"))
+    bases = {re.sub(r"@.*\.", "@.", name) for name in enabled} | enabled
+    meant = {name for name in running if name in bases or re.sub(r"@.*\.", "@.", name) in bases}
+    others = sorted(running - meant)
+    if others:
+        meant |= parse_by_hand(_systemctl("show", "--property=Id,UnitFileState,TriggeredBy,BusName", "--", *others))
+    ports = parse_ports(read_file("/proc/net/tcp"), "tcp", _LISTEN) | parse_ports(read_file("/proc/net/tcp6"), "tcp", _LISTEN)
+    ports |= parse_ports(read_file("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(read_file("/proc/net/udp6"), "udp", _UDP_BOUND)
+    # Ports that the kernel hands out are another one after each start, so their absence says nothing.
+    first, _, last = read_text("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
+    low, high = (int(first), int(last)) if first.strip().isdigit() and last.strip().isdigit() else (32768, 60999)
+    kept = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
+    return State(
+        tuple(sorted(meant)),
+        tuple(sorted(parse_units(_systemctl("list-units", "--state=failed")))),
+        tuple(sorted(kept)),
+        tuple(sorted(parse_mounts(read_file("/proc/1/mountinfo")))),
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def compare(before: State, after: State) -> List[str]:
+    """What is missing or failed since, a sentence each; empty = all is as it was."""
+    notes = []
+    for sentence, old, new in (
+        ("Services that ran before the reboot and do not now: {}.", before.running, after.running),
+        ("Ports that were open before the reboot and are not now: {}.", before.ports, after.ports),
+        ("File systems that were mounted before the reboot and are not now: {}.", before.mounts, after.mounts),
+        ("Units that failed since the reboot: {}.", after.failed, before.failed),
+    ):
+        gone = [name for name in old if name not in new]
+        if gone:
+            notes.append(sentence.format(_named(gone)))
+    return notes
+
+
+def parse_inhibitors(text: str) -> List[str]:
+    """Who blocks a shutdown, by `systemd-inhibit --list --no-legend`: WHO … WHAT WHY MODE."""
+    found = []
+    for line in text.split("\n"):
+        words = line.split()
+        if len(words) > 6 and words[-1] == "block" and any("shutdown" in word.split(":") for word in words):
+            found.append(" ".join(words[:-1]))
+    return found
+
+
+def check_inhibitors() -> None:
+    """systemd lets root reboot whoever objects; Stardust does not.
+
+    Raises: Inhibited.
+    """
+    blockers = parse_inhibitors(_ask("/usr/bin/systemd-inhibit", "--list", "--no-legend", "--no-pager")[1])
+    if blockers:
+        raise Inhibited("; ".join(blockers)[:500])
+
+
+def ask_for_reboot() -> str:
+    """Ask for a reboot of this host.
+
+    Returns: why it would not; empty = it does.
+    """
+    argv = ["reboot"] if systemctl_shim.is_here() else ["/usr/bin/systemctl", "--no-block", "--no-wall", "reboot"]
+    status, _, said = _ask(*argv)
+    return "" if status == 0 else said.strip()[:500] or f"{os.path.basename(argv[0])} ended with status {status}"
+
+
+def is_up(booted_s: float) -> bool:
+    """Whether all that starts at boot has started, or had its time."""
+    if booted_s >= SETTLE_LIMIT_S:
+        return True
+    if systemctl_shim.is_here():
+        return systemctl_shim.is_up()
+    return _systemctl("is-system-running").strip() in ("running", "degraded", "maintenance")
+
+
+def uptime_s() -> float:
+    """Seconds since this boot."""
+    try:
+        return float(read_file("/proc/uptime").split(" ")[0])
+    except ValueError:
+        return time.monotonic()
+
+
+def to_document(asked: Asked) -> Dict[str, Any]:
+    """As JSON can hold it."""
+    return {**asked._asdict(), "state": asked.state._asdict()}
+
+
+def from_document(found: Mapping[str, Any]) -> Optional[Asked]:
+    """None: it is not one of ours."""
+    try:
+        state = State(**{name: tuple(str(word) for word in found["state"][name]) for name in State._fields})
+        return Asked(
+            str(found["boot"]), float(found["asked_at"]), state, int(found["log_bytes"]), str(found["log_sha256"]), int(found["lost"])
+        )
+    except (KeyError, TypeError, ValueError):
+        return None

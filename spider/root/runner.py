@@ -1,0 +1,257 @@
+"""The program of a job's unit: runs one accepted order on a terminal of its own and writes down what became of it.
+
+It depends on nobody: Spider, its launcher and the hub may all be gone. Everything it needs is imported before the first
+package is touched, since an upgrade may replace Python, and Spider's own files, below it.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from typing import Callable, List, NamedTuple, Optional
+
+from spider import logs
+from spider.files import create_once
+from spider.jobs.files import (
+    JOBS_DIR,
+    LOCK,
+    LOG,
+    PROGRESS,
+    REBOOT,
+    RESULT,
+    RESULT_RESERVE_BYTES,
+    RUN,
+    STOPPED,
+    STOPPED_RESERVE_BYTES,
+    Plan,
+    Result,
+    read_plan,
+    reserve,
+    write_document,
+    write_result,
+)
+from spider.packages.detect import package_manager
+from spider.packages.interfaces import Outcome, PackageManager, Task
+from spider.root import reboot
+from spider.root.bytecode import keep_bytecode
+from spider.root.job_console import JobConsole, Wish
+from spider.root.terminal import Log, Reporter, Terminal
+from spider.root.trusted_files import Untrusted
+from spider.selfcare import rekey, self_update, uninstall_job
+from spider.wire import verbs
+from spider.wire.ids import is_id
+
+LOCK_WAIT_S = 60.0
+"""The launcher holds the lock until systemd has answered it."""
+LOCK_RHYTHM_S = 0.02
+MAX_ERROR_TEXT = 2000
+REBOOTING = "rebooting"
+"""The state of a job that has no result yet because its server goes down for it."""
+_OUTLIVED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+
+_log = logging.getLogger("spider.root.runner")
+
+
+class Cannot(Exception):
+    """The job is not begun."""
+
+
+class Places(NamedTuple):
+    """Where the runner works."""
+
+    jobs: str = JOBS_DIR
+
+
+def outlive_signals() -> None:
+    """Shutdown sends SIGTERM and then waits for this unit: the job goes on to its end. Children start with the usual handlers."""
+    for number in _OUTLIVED:
+        signal.signal(number, lambda *_: None)
+
+
+def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S) -> int:
+    """Hold the lock of this node's jobs until this process ends, however it ends.
+
+    Raises: Cannot: another job has it.
+    """
+    fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    ends_at = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
+            if time.monotonic() >= ends_at:
+                os.close(fd)
+                raise Cannot("another job holds the lock") from None
+            time.sleep(LOCK_RHYTHM_S)
+
+
+def _begin(folder: str, boot: str) -> float:
+    """Everything that may fail for want of room comes before `run`, which says for ever that the job has begun.
+
+    Raises: Cannot.
+    """
+    started_at = time.time()
+    run = {"pid": os.getpid(), "boot": boot, "invocation": os.environ.get("INVOCATION_ID", ""), "started_at": started_at}
+    try:
+        reserve(os.path.join(folder, RESULT + ".tmp"), RESULT_RESERVE_BYTES)
+        reserve(os.path.join(folder, STOPPED + ".tmp"), STOPPED_RESERVE_BYTES)
+        create_once(os.path.join(folder, RUN), json.dumps(run).encode() + b"\n", 0o640)
+    except FileExistsError:
+        raise Cannot("this job was begun before") from None
+    except OSError as exc:
+        raise Cannot(f"no room for its files: {exc.strerror}") from exc
+    return started_at
+
+
+def _task(plan: Plan) -> Task:
+    args = plan.args
+    packages = tuple(str(name) for name in args.get("packages", []))
+    return Task(plan.verb, packages, str(args.get("plan", "")), str(args.get("for", "")))
+
+
+def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> Outcome:
+    """Whoever changes packages is waited for, and who objects to a shutdown is heard."""
+    console.progress("plan")
+    if manager is not None:
+        early = manager.wait_free(console)
+        if early is not None:
+            return early
+    try:
+        reboot.check_inhibitors()
+    except reboot.Inhibited as exc:
+        console.say(f"A program does not let this server go down: {exc}")
+        return Outcome("failed", None, 0, (), "job.reboot_inhibited", f"a program does not let this server go down: {exc}")
+    if console.stop_wanted():
+        return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before the server was asked to reboot")
+    console.progress("commit", text="the server goes down")
+    console.say("The server is asked to reboot. What runs, listens and is mounted now is looked for again afterwards.")
+    return Outcome(REBOOTING, None, 0, ())
+
+
+def _carry_out(plan: Plan, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
+    if plan.verb not in verbs.VERBS:
+        return Outcome("failed", None, 0, (), "job.unknown_verb", f"this version of Spider cannot {plan.verb[:40]!r}")
+    if plan.verb == verbs.REBOOT:
+        return _prepare_reboot(manager, console)
+    if manager is None:
+        console.say("No package manager that Spider knows owns this host.")
+        return Outcome("failed", None, 0, (), "job.no_package_manager", "no package manager that Spider knows owns this host")
+    return _guarded(lambda: manager.perform(_task(plan), console))
+
+
+def _keep_up(plan: Plan, console: JobConsole, boot: str) -> Outcome:
+    """What changes Spider itself, and no package."""
+    if plan.verb == verbs.REKEY:
+        return _guarded(lambda: rekey.rekey(plan.job, plan.args, console, rekey.Places()))
+    if plan.verb == verbs.UNINSTALL:
+        return _guarded(lambda: uninstall_job.hand_over(plan.job, boot, console))
+    places, systemctl = self_update.here()
+    return _guarded(lambda: self_update.update(plan.args, console, places, systemctl))
+
+
+def _guarded(work: Callable[[], Outcome]) -> Outcome:
+    try:
+        return work()
+    except Exception as exc:
+        logs.event(_log, "job_failed", level=logging.ERROR, exc_info=True)
+        return Outcome("unknown", None, 0, (), "job.runner_failed", f"the runner failed: {type(exc).__name__}: {exc}")
+
+
+def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Optional[Places] = None) -> Optional[Result]:
+    """Run an accepted order to its end.
+
+    Returns: None when the server goes down for a reboot now: the next boot tells what became of it.
+    Raises: Cannot: it is not begun, and nothing was run.
+    """
+    jobs = (places or Places()).jobs
+    folder = os.path.join(jobs, job)
+    plan = read_plan(folder)
+    if plan is None or plan.job != job:
+        raise Cannot("there is no such order")
+    lock = take_lock(jobs)
+    _forget_keys(job)
+    keep_bytecode()
+    started_at = _begin(folder, boot)
+    before = reboot.look() if plan.verb == verbs.REBOOT else None
+    log = Log(os.path.join(folder, LOG))
+    reporter = Reporter(os.path.join(folder, PROGRESS))
+    wish = Wish(folder, reporter)
+    terminal = Terminal(log, reporter, wish)
+    console = JobConsole(folder, terminal, reporter, wish)
+    verb = verbs.VERBS.get(plan.verb)
+    outcome = _keep_up(plan, console, boot) if verb is not None and verb.selfcare else _carry_out(plan, manager, console)
+    terminal.close()
+    log.close()
+    reporter.close()
+    if outcome.state == REBOOTING and before is not None:
+        asked = reboot.Asked(boot, time.time(), before, log.bytes, log.sha256(), log.lost)
+        try:
+            write_document(folder, REBOOT, reboot.to_document(asked), durable=True)
+            refused = reboot.ask_for_reboot()
+        except OSError as exc:
+            refused = f"what there is before the reboot could not be written down: {exc.strerror}"
+        if not refused:
+            os.close(lock)
+            return None
+        outcome = Outcome("failed", None, 0, (), "job.reboot_refused", f"this server does not go down: {refused}")
+    result = Result(
+        state=outcome.state,
+        rc=outcome.exit_code,
+        signal=outcome.signal,
+        bytes=log.bytes,
+        lost=log.lost,
+        sha256=log.sha256(),
+        started_at=started_at,
+        ended_at=time.time(),
+        changes=list(outcome.changes),
+        error_code=outcome.error_code,
+        error_text=outcome.error_text[:MAX_ERROR_TEXT],
+    )
+    write_result(folder, result)
+    os.close(lock)
+    return result
+
+
+def _give_command() -> None:
+    """Where an older version was installed, and an update put this one in its place, root's command is missing or knows fewer words."""
+    if uninstall_job.is_command_new():
+        return
+    from spider.selfcare import uninstall  # noqa: PLC0415 - once in the life of an installation
+
+    why = uninstall.give_command()
+    if why:
+        logs.event(_log, "command_not_given", level=logging.WARNING, why=why)
+
+
+def _forget_keys(job: str) -> None:
+    """Former keys go after their time."""
+    try:
+        rekey.forget_expired(rekey.Places(), job)
+    except (OSError, Untrusted, ValueError) as exc:
+        logs.event(_log, "former_keys_stay", level=logging.WARNING, why=str(exc))
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """`spider.pyz run JOB`, the program of `stardust-job@JOB.service`."""
+    logs.set_up(style="json")
+    words = argv or []
+    if len(words) != 1 or not is_id(words[0]):
+        print("run takes the id of an accepted job", file=sys.stderr)  # noqa: T201  # a person typed this
+        return 64
+    outlive_signals()
+    logs.bind(job=words[0])
+    _give_command()
+    try:
+        result = run_job(words[0], package_manager(), os.environ.get("STARDUST_BOOT", ""))
+    except Cannot as exc:
+        logs.event(_log, "job_not_begun", level=logging.ERROR, why=str(exc))
+        return 75
+    if result is None:
+        logs.event(_log, "host_reboots")
+        return 0
+    logs.event(_log, "job_ended", state=result.state, rc=result.rc, bytes=result.bytes, lost=result.lost, error=result.error_code)
+    return 0

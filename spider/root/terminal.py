@@ -1,0 +1,416 @@
+"""One terminal for a job: what is printed on it goes into the log as raw bytes, and nobody reads what could be typed."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
+
+from spider.jobs.files import Progress, write_progress
+from spider.root.maintainer_scripts import ScriptEnder
+
+COLUMNS, LINES = 120, 40
+MAX_LOG_BYTES = 256 * 1024 * 1024
+READ_BYTES = 64 * 1024
+TICK_S = 0.1
+QUIET_S = 0.1
+"""After a program ended, its last words have arrived when nothing came for this long."""
+LINGER_S = 0.5
+DRAIN_LIMIT_S = 1.5
+MAX_LINE_BYTES = 4096
+PROGRESS_RHYTHM_S = 0.2
+INTERRUPT_RHYTHM_S = 15.0
+FORCE_RHYTHM_S = 1.0
+SCRIPT_PHASES = ("commit", "triggers", "check")
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()*+][A-Za-z0-9]|[@-Z\\-_78=>])")
+_CAP_NOTE = b"\r\n[stardust: the log of this job is full; what follows is counted, not kept]\r\n"
+_TOTAL_NOTE = "[stardust: %d bytes were printed in all, %d of them are not kept]\r\n"
+NOTES_BYTES = 256
+"""Kept free at the end of a full log for those two. What is printed beyond the limit and fits there, needs no notes."""
+
+
+class Ended(NamedTuple):
+    """How a program ended."""
+
+    rc: Optional[int]
+    """Exit status; None = a signal ended it."""
+    signal: int
+    overran: str
+    """The phase whose time was up, so that the program was interrupted; empty = none."""
+    stopped: str = ""
+    """What the wish to stop came to while it ran: now, after_package or too_late; empty = nobody wished it."""
+
+
+class StopRule(NamedTuple):
+    """What the wish to stop means in one phase."""
+
+    answer: str
+    """now: the program is interrupted, nothing has been changed · after_package: it is interrupted and ends after the package that
+    it is at · too_late: nothing is sent."""
+    why: str
+    """A sentence for people."""
+    signals: Tuple[int, ...] = ()
+    """Sent to the program, one after the other while it does not end. Never SIGKILL; once the commit has begun SIGINT alone."""
+
+
+class Stopper(Protocol):
+    """Somebody who may wish that the job stops."""
+
+    def wanted(self) -> bool:
+        """Whether it is wished. Asked ten times a second."""
+        ...
+
+    def forced(self) -> bool:
+        """Whether a script of a package may be ended for it."""
+        ...
+
+    def tell(self, answer: str, why: str) -> None:
+        """What becomes of the wish."""
+        ...
+
+
+class Log:
+    """The log file of a job. It takes every byte or says how many it could not."""
+
+    def __init__(self, path: str, limit: int = MAX_LOG_BYTES - NOTES_BYTES) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        self._limit = limit
+        self._full = False
+        self._capped = False
+        self._beyond = b""
+        """What came behind the limit, as long as it is not more than there is room for."""
+        self._digest = hashlib.sha256()
+        self._printed = self._kept = 0
+        self.bytes = 0
+        """In the file, the notes with it."""
+
+    @property
+    def lost(self) -> int:
+        """How much more was printed than there is in the file."""
+        return max(0, self._printed - self.bytes)
+
+    def write(self, data: bytes) -> None:
+        """Append. After the first byte that could not be written nothing more is, so that the log has no holes."""
+        self._printed += len(data)
+        if self._full:
+            return
+        room = self._limit - self.bytes
+        self._kept += self._append(data[:room])
+        if len(data) > room and not self._full:
+            self._beyond += data[room:]
+            if len(self._beyond) > NOTES_BYTES:
+                self._beyond = b""
+                self._capped = self._full = True
+                self._append(_CAP_NOTE)
+
+    def _append(self, data: bytes) -> int:
+        """Returns: how much could be written."""
+        view = memoryview(data)
+        while view:
+            try:
+                written = os.write(self._fd, view)
+            except OSError:  # the disk is full or broken: told by `lost` in the result
+                self._full = True
+                break
+            self._digest.update(view[:written])
+            self.bytes += written
+            view = view[written:]
+        return len(data) - len(view)
+
+    def sha256(self) -> str:
+        """Hex digest of what is in the file."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Make it durable, with the true total where not all was kept. What cannot be written is found by the digest."""
+        if self._capped:
+            self._append((_TOTAL_NOTE % (self._printed, self._printed - self._kept)).encode())
+        elif not self._full:
+            self._append(self._beyond)
+        try:
+            os.fsync(self._fd)
+        except OSError:
+            self._full = True
+        os.close(self._fd)
+
+
+class Lines:
+    """Cuts a stream into lines as a person sees them: what a carriage return overwrote is gone, colours too."""
+
+    def __init__(self, each: Callable[[str], object]) -> None:
+        self._each = each
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[-MAX_LINE_BYTES:]
+        for line in whole:
+            self._tell(line)
+
+    def end(self) -> None:
+        """The stream is over: the last line may lack its newline."""
+        if self._rest:
+            self._tell(self._rest)
+            self._rest = b""
+
+    def _tell(self, line: bytes) -> None:
+        text = line[-MAX_LINE_BYTES:].decode("utf-8", "replace").rstrip("\r").rsplit("\r", 1)[-1]
+        self._each(_ESCAPES.sub("", text))
+
+
+class Reporter:
+    """Writes where the job stands: a new phase at once, the rest not faster than anybody can read."""
+
+    def __init__(self, path: str) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        self._written = Progress(0.0, "", -1, "", "")
+        self._written_at = 0.0
+        self._waiting: Optional[Progress] = None
+        self._stop = ""
+        self._stop_why = ""
+        self.phase = ""
+        self.since = time.monotonic()
+
+    def stopping(self, answer: str, why: str) -> None:
+        """Say what becomes of the wish to stop, from now on with every line."""
+        self._stop, self._stop_why = answer, why
+        newest = self._newest()
+        self._waiting = Progress(time.time(), newest.phase, newest.percent, newest.package, why, answer)
+        self.flush()
+
+    def tell(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
+        """Say where the job stands. Within a phase the percentage never falls."""
+        now = time.monotonic()
+        if phase != self.phase:
+            self.phase, self.since = phase, now
+        elif self._newest().percent > percent:
+            percent = self._newest().percent
+        self._waiting = Progress(time.time(), phase, percent, package, text or self._stop_why, self._stop)
+        if phase != self._written.phase or now - self._written_at >= PROGRESS_RHYTHM_S:
+            self.flush()
+
+    def _newest(self) -> Progress:
+        return self._waiting or self._written
+
+    def flush_if_due(self) -> None:
+        """Write what was held back long enough."""
+        if self._waiting is not None and time.monotonic() - self._written_at >= PROGRESS_RHYTHM_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was held back."""
+        newest, self._waiting = self._waiting, None
+        if newest is not None and newest[1:] != self._written[1:]:
+            write_progress(self._fd, newest)
+            self._written, self._written_at = newest, time.monotonic()
+
+    def close(self) -> None:
+        self.flush()
+        os.close(self._fd)
+
+
+_HEARD = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _own_terminal(slave: int) -> None:
+    """Runs in the child: a session of its own with this terminal, the usual signals, and the kernel's usual mind about memory."""
+    os.setsid()
+    for number in _HEARD:  # whoever started us may have had them ignored, which a program inherits: then it could not be stopped
+        signal.signal(number, signal.SIG_DFL)
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("0")
+    except OSError:  # not ours to change here: then the child is only less likely to be killed
+        return
+
+
+class _Watch:
+    """Ends a program that is too slow or no longer wanted, as far as its phase allows."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        stopper: Optional[Stopper],
+        child: "subprocess.Popen[bytes]",
+        limits_s: Mapping[str, float],
+        signals: Sequence[int],
+        stop_rule: Optional[Callable[[str], StopRule]],
+    ) -> None:
+        self._reporter = reporter
+        self._stopper = stopper
+        self._child = child
+        self._limits_s = limits_s
+        self._signals = list(signals)
+        self._stop_rule = stop_rule
+        self._interrupts: List[int] = []
+        self._next_at = 0.0
+        self._late = ""
+        self._ender = ScriptEnder(child.pid)
+        self._forced_at = 0.0
+        self.overran = ""
+        self.stopped = ""
+
+    def look(self) -> None:
+        """Called while the program runs."""
+        self._look_at_wish()
+        limit_s = self._limits_s.get(self._reporter.phase)
+        now = time.monotonic()
+        if limit_s is not None and now - self._reporter.since > limit_s and not self._late:
+            self._late = self._reporter.phase
+            self._interrupts = self._interrupts or list(self._signals)
+        if self._interrupts and now >= self._next_at:
+            if not self._may_interrupt():  # it went on while it was being ended: what installs packages is left alone
+                self._interrupts = []
+                return
+            self.overran = self.overran or self._late
+            self._child.send_signal(self._interrupts.pop(0))
+            self._next_at = now + INTERRUPT_RHYTHM_S
+
+    def _may_interrupt(self) -> bool:
+        if self._stop_rule is None:
+            return True
+        return self._interrupts[0] in self._stop_rule(self._reporter.phase).signals
+
+    def _look_at_wish(self) -> None:
+        if self._stopper is not None and self._reporter.phase in SCRIPT_PHASES and self._stopper.forced():
+            self._force()
+        if self.stopped not in ("", "now") or self._stop_rule is None or self._stopper is None or not self._stopper.wanted():
+            return
+        rule = self._stop_rule(self._reporter.phase)
+        if rule.answer == self.stopped:
+            return
+        if not self.stopped:
+            self._interrupts = list(rule.signals)
+        self.stopped = rule.answer  # also in place of a "now" that came too late: the program was faster than its words about itself
+        self._stopper.tell(rule.answer, rule.why)
+
+    def _force(self) -> None:
+        now = time.monotonic()
+        if self._stopper is None or now - self._forced_at < FORCE_RHYTHM_S:
+            return
+        self._forced_at = now
+        before = self._ender.ended
+        self._ender.look()
+        if self._ender.ended > before:
+            self._stopper.tell(self.stopped or "after_package", "the script of the package that it is at was ended")
+
+
+class Terminal:
+    """A PTY on which programs run one after the other."""
+
+    def __init__(self, log: Log, reporter: Reporter, stopper: Optional[Stopper] = None) -> None:
+        self._log = log
+        self._reporter = reporter
+        self._stopper = stopper
+        self._master, self._slave = os.openpty()
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        os.set_blocking(self._master, False)
+
+    def say(self, text: str) -> None:
+        """Put a line of our own into the log."""
+        self._log.write(text.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
+
+    def run(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        each_line: Callable[[str], object],
+        each_status: Optional[Callable[[str], None]] = None,
+        limits_s: Optional[Mapping[str, float]] = None,
+        signals: Sequence[int] = (signal.SIGINT,),
+        stop_rule: Optional[Callable[[str], StopRule]] = None,
+    ) -> Ended:
+        """Run a program to its end, standard input at /dev/null.
+
+        Args:
+            each_line: gets every line that is printed. each_status: gets every line written to the file descriptor
+                that stands in `argv` for `{fd}`.
+            limits_s: how long the job may stay in a phase. A phase that is not named has no limit: what installs
+                packages is never interrupted.
+            signals: sent one after the other while the phase is overrun. None of them may be SIGKILL.
+            stop_rule: what the wish to stop means in a phase; without it the wish waits until this program has ended.
+        """
+        lines = Lines(each_line)
+        status = Lines(each_status) if each_status else None
+        status_read, status_write = os.pipe() if status else (-1, -1)
+        words = [word.replace("{fd}", str(status_write)) for word in argv] if status else list(argv)
+        try:
+            child = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=self._slave,
+                stderr=self._slave,
+                env=dict(env),
+                cwd="/",
+                pass_fds=[status_write] if status else [],
+                preexec_fn=lambda: _own_terminal(self._slave),  # noqa: PLW1509  # this process has one thread
+            )
+        except OSError as exc:
+            if status:
+                os.close(status_read)
+                os.close(status_write)
+            self.say(f"{words[0]}: {exc.strerror}")
+            return Ended(127, 0, "")
+        if status:
+            os.close(status_write)
+            os.set_blocking(status_read, False)
+        watch = _Watch(self._reporter, self._stopper, child, limits_s or {}, signals, stop_rule)
+        sources: Dict[int, Lines] = {self._master: lines}
+        if status:
+            sources[status_read] = status
+        try:
+            while child.poll() is None:
+                self._pump(sources, TICK_S)
+                self._reporter.flush_if_due()
+                watch.look()
+            self._drain(sources, QUIET_S)
+        finally:
+            while child.poll() is None:  # whoever listened failed; what was begun is still seen to its end
+                self._pump({self._master: Lines(lambda _line: None)}, TICK_S)
+        if status:
+            os.close(status_read)
+            status.end()
+        lines.end()
+        code = child.returncode
+        return Ended(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped)
+
+    def close(self) -> None:
+        """Take in what is left. Something that goes on running may still have the terminal: nobody waits for it."""
+        os.close(self._slave)
+        self._drain({self._master: Lines(lambda _line: None)}, LINGER_S)
+        os.close(self._master)
+
+    def _pump(self, sources: Dict[int, Lines], wait_s: float) -> bool:
+        """Take what there is. False: nothing came."""
+        ready, _, _ = select.select(list(sources), [], [], wait_s)
+        came = False
+        for fd in ready:
+            try:
+                data = os.read(fd, READ_BYTES)
+            except OSError as exc:
+                if exc.errno in (errno.EAGAIN, errno.EINTR):
+                    continue
+                data = b""  # EIO: nobody holds the other end of the terminal
+            if not data:
+                del sources[fd]
+                continue
+            came = True
+            if fd == self._master:
+                self._log.write(data)
+            sources[fd].feed(data)
+        return came
+
+    def _drain(self, sources: Dict[int, Lines], quiet_s: float) -> None:
+        """Read until nothing comes for `quiet_s` or nobody can write any more."""
+        ends_at = time.monotonic() + DRAIN_LIMIT_S
+        while self._master in sources and time.monotonic() < ends_at and self._pump(sources, quiet_s):
+            pass

@@ -1,0 +1,191 @@
+"""The block devices as a table: what stands on what, and where it is mounted."""
+
+import os
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from spider.files import MAX_FILE_BYTES, listed, read_text
+from spider.sampling.collectors.filesystems import unescape
+from spider.sampling.collectors.table_reader import Reading, plain
+from spider.wire.frames import Cell
+
+SWAP = "[SWAP]"
+"""Where a device is mounted that is swapped to: the word of lsblk(8)."""
+SECTOR_BYTES = 512
+"""The unit of `size`, whatever the disk's own sector is."""
+
+
+class Block(NamedTuple):
+    """One block device."""
+
+    name: str
+    """Of device mapper: the mapped name."""
+    kernel_name: str
+    number: str
+    """major:minor."""
+    kind: str
+    parents: List[str]
+    """Kernel names of what it stands on."""
+    model: str
+    serial: str
+    size: int
+    rotational: Optional[int]
+
+
+def kind_of(sys: str, name: str) -> str:
+    """What a device of /sys/block is, in the words of lsblk(8).
+
+    Source: Documentation/admin-guide/devices.txt, the UUID of device mapper (`LVM-`, `CRYPT-`, `mpath-`, `part1-mpath-`).
+    """
+    base = f"{sys}/block/{name}"
+    if os.path.isdir(base + "/dm"):
+        start = read_text(base + "/dm/uuid", 256).partition("-")[0].lower()
+        return "part" if start.startswith("part") else start if start in ("lvm", "crypt", "mpath") else "dm"
+    if os.path.isdir(base + "/md"):
+        return plain(read_text(base + "/md/level", 16), 16) or "md"
+    for start, kind in (("loop", "loop"), ("zram", "zram"), ("sr", "rom"), ("ram", "ram"), ("fd", "floppy")):
+        if name.startswith(start) and name[len(start) :].isdecimal():
+            return kind
+    return "disk"
+
+
+def _size(path: str) -> int:
+    text = read_text(path + "/size", 32)
+    return int(text) * SECTOR_BYTES if text.isdecimal() and len(text) < 16 else 0
+
+
+def _serial(base: str) -> str:
+    """What the bus or the driver says: virtio and mmc, NVMe, SCSI (the unit serial number page, after its header of 4 bytes)."""
+    for place in ("/serial", "/device/serial"):
+        text = read_text(base + place, 128)
+        if text:
+            return text
+    try:
+        with open(base + "/device/vpd_pg80", "rb") as file:
+            page = file.read(256)
+    except OSError:
+        return ""
+    return page[4 : 4 + page[3]].decode("ascii", "replace").strip() if len(page) > 4 else ""
+
+
+def read_blocks(sys: str = "/sys") -> List[Block]:
+    """Read what there is: whole devices that hold something, each followed by its partitions; what a device stands on comes before it.
+
+    Source: Documentation/ABI/stable/sysfs-block, Documentation/ABI/testing/sysfs-block (dm).
+    """
+    found: Dict[str, Block] = {}
+    for name in listed(sys + "/block"):
+        base = f"{sys}/block/{name}"
+        kind, size = kind_of(sys, name), _size(base)
+        if kind in ("ram", "floppy") or not size:
+            continue
+        mapped = read_text(base + "/dm/name", 256) or name.replace("!", "/")
+        rotational = read_text(base + "/queue/rotational", 8)
+        found[name] = Block(
+            plain(mapped, 64),
+            name,
+            read_text(base + "/dev", 32),
+            kind,
+            listed(base + "/slaves"),
+            plain(read_text(base + "/device/model", 128), 64),
+            plain(_serial(base), 64),
+            size,
+            int(rotational) if rotational in ("0", "1") else None,
+        )
+        for part in listed(base):
+            if os.path.exists(f"{base}/{part}/partition"):
+                number = read_text(f"{base}/{part}/dev", 32)
+                found[part] = Block(
+                    plain(part.replace("!", "/"), 64), part, number, "part", [name], "", "", _size(f"{base}/{part}"), found[name].rotational
+                )
+    return _in_order(found)
+
+
+def _in_order(found: Dict[str, Block]) -> List[Block]:
+    """Each after what it stands on, partitions right after their disk."""
+    ordered: Dict[str, Block] = {}
+
+    def place(name: str, depth: int) -> None:
+        block = found.get(name)
+        if block is None or name in ordered or depth > 16:
+            return
+        for parent in block.parents:
+            place(parent, depth + 1)
+        ordered.setdefault(name, block)
+
+    for name, block in sorted(found.items(), key=lambda item: (bool(item[1].parents) and item[1].kind != "part", item[0])):
+        place(name, 0)
+        for part in found.values():
+            if part.kind == "part" and part.parents == [block.kernel_name]:
+                place(part.kernel_name, 0)
+    return list(ordered.values())
+
+
+def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
+    """Read mountinfo.
+
+    Returns: mount points by major:minor, and by the device's path, for file systems that have a number of their own (btrfs).
+    Source:  proc_pid_mountinfo(5).
+    """
+    by_number: Dict[str, List[str]] = {}
+    by_path: Dict[str, List[str]] = {}
+    for line in data.decode("utf-8", "backslashreplace").split("\n"):
+        before, dash, after = line.partition(" - ")
+        fields, rest = before.split(" "), after.split(" ")
+        if not dash or len(fields) < 6 or len(rest) < 2:
+            continue
+        point = unescape(fields[4])
+        for places in (by_number.setdefault(fields[2], []), by_path.setdefault(unescape(rest[1]), [])):
+            if point not in places:
+                places.append(point)
+    return by_number, by_path
+
+
+def parse_swaps(text: str) -> List[str]:
+    """Read /proc/swaps. Returns: what is swapped to, devices and files. Source: proc_swaps(5)."""
+    return [unescape(line.split()[0]) for line in text.split("\n")[1:] if line.split()]
+
+
+class DiskTable:
+    """The `disks` table."""
+
+    subject = "disks"
+
+    def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
+        self._proc = proc
+        self._sys = sys
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+        blocks = read_blocks(self._sys)
+        if not blocks:
+            return None
+        by_number, by_path = parse_mounts(self._mountinfo())
+        for path in parse_swaps(read_text(self._proc + "/swaps")):
+            by_path.setdefault(path, []).append(SWAP)
+        names = {block.kernel_name: block.name for block in blocks}
+        rows: List[Tuple[Cell, ...]] = []
+        for block in blocks:
+            paths = (f"/dev/{block.kernel_name}", f"/dev/mapper/{block.name}")
+            mounts = by_number.get(block.number) or [place for path in paths for place in by_path.get(path, [])]
+            rows.append(
+                (
+                    block.name,
+                    block.kind,
+                    plain(", ".join(names.get(parent, parent) for parent in block.parents)),
+                    block.model or None,
+                    block.serial or None,
+                    block.size,
+                    block.rotational,
+                    plain(", ".join(sorted(mounts, key=lambda place: (len(place), place))), 1000),
+                )
+            )
+        return Reading(rows, len(rows))
+
+    def _mountinfo(self) -> bytes:
+        """Of the first process, since Spider's own shows the sandbox of its unit; its own where that must not be read."""
+        for whose in ("1", "self"):
+            try:
+                with open(f"{self._proc}/{whose}/mountinfo", "rb") as file:
+                    return file.read(MAX_FILE_BYTES)
+            except OSError:  # noqa: PERF203  # hidepid
+                continue
+        return b""

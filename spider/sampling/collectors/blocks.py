@@ -1,0 +1,110 @@
+"""What kind of block device a name of /proc/diskstats is."""
+
+import os
+import re
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from spider.files import listed, read_text
+from spider.sampling.collectors.base import MAX_LABELLED, Collector, label
+from spider.wire.metrics import series_name
+
+_BY_NAME: Tuple[Tuple[str, str], ...] = (
+    ("loop", "loop"),
+    ("zram", "zram"),
+    ("dm-", "dm"),
+    ("md", "md"),
+    ("bcache", "bcache"),
+    ("drbd", "drbd"),
+    ("zd", "zvol"),
+    ("sr", "cdrom"),
+    ("scd", "cdrom"),
+    ("fd", "floppy"),
+    ("ram", "ram"),
+)
+_NAME = re.compile(r"(?:loop|ram|zram|dm-|md|sr|scd|fd|bcache|drbd|zd)\d|md_")
+_PATH = re.compile(r"nvme\d+c\d+n\d+\Z")
+_AREA = re.compile(r"mmcblk\d+(?:boot|rpmb|gp)\d*\Z")
+_DM_KINDS: Tuple[Tuple[str, str], ...] = (
+    ("LVM-", "lvm"),
+    ("CRYPT-", "crypt"),
+    ("mpath-", "multipath"),
+    ("DMRAID-", "raid"),
+    ("part", "partition"),
+)
+
+NOT_REPORTED = frozenset({"cdrom", "floppy", "ram", "area", "path"})
+"""Neither disks nor volumes."""
+
+
+class Block(NamedTuple):
+    """A device of /proc/diskstats."""
+
+    kind: str
+    """disk; partition, lvm, crypt, multipath, raid, dm, md, loop, zram, bcache, drbd, zvol: volumes; or one of NOT_REPORTED."""
+    name: str
+    """As people know it: `vg0-root` for dm-0."""
+
+
+def kind_by_name(name: str) -> str:
+    """The kind that a name tells; `disk` for all others (partitions need their disk to be known)."""
+    if _PATH.match(name):
+        return "path"
+    if _AREA.match(name):
+        return "area"
+    if not _NAME.match(name):
+        return "disk"
+    return next(kind for start, kind in _BY_NAME if name.startswith(start))
+
+
+def describe_block(name: str, sys: str = "/sys") -> Block:
+    """Ask /sys what a device is; without /sys its name must do.
+
+    Source: Documentation/ABI/stable/sysfs-block, sysfs-block-dm: `dm/uuid` begins with the subsystem that made the device.
+    """
+    kind = kind_by_name(name)
+    base = f"{sys}/class/block/{name.replace('/', '!')}"
+    if kind == "disk":
+        return Block("partition" if os.path.exists(base + "/partition") else "disk", name)
+    if kind == "dm":
+        uuid = read_text(base + "/dm/uuid")
+        kind = next((found for start, found in _DM_KINDS if uuid.startswith(start)), "dm")
+        return Block(kind, read_text(base + "/dm/name") or name)
+    if kind == "loop":
+        behind = read_text(base + "/loop/backing_file")
+        return Block(kind, f"{name} {behind}" if behind else name)
+    return Block(kind, name)
+
+
+def is_empty(name: str, sys: str = "/sys") -> bool:
+    """Whether nothing is behind a device: a loop that was detached, an array that was stopped. They keep their counters, and lsblk(8) leaves them out."""
+    return read_text(f"{sys}/class/block/{name.replace('/', '!')}/size", 32) == "0"
+
+
+def volume_labels(blocks: Dict[str, Block]) -> Dict[str, str]:
+    """`lvm vg0-root`, `partition sda1`, … by device; where two have one label, the device stands behind it."""
+    plain = {device: label(f"{block.kind} {block.name}") for device, block in blocks.items()}
+    texts = list(plain.values())
+    return {device: text if texts.count(text) == 1 else label(f"{text[:150]} ({device})") for device, text in plain.items()}
+
+
+class DiskFacts(Collector):
+    """disk.size: bytes; disk.rotating: 1 or 0. What the kernel does not tell of a disk is not named."""
+
+    family = "cycle"
+    blocking = True
+
+    def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
+        self._sys = sys
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        told: List[Tuple[str, Optional[int]]] = []
+        for entry in listed(self._sys + "/block"):
+            name = entry.replace("!", "/")
+            if kind_by_name(name) != "disk" or len(told) >= 2 * MAX_LABELLED:
+                continue
+            for part, path, factor in (("size", "size", 512), ("rotating", "queue/rotational", 1)):
+                text = read_text(f"{self._sys}/block/{entry}/{path}", 32)
+                if text.isdigit() and len(text) < 17 and (part != "size" or int(text)):
+                    told.append((series_name("disk." + part, "device", label(name)), int(text) * factor))
+        return self._report(told)

@@ -1,0 +1,177 @@
+"""Services and containers, by their place in the tree of control groups: version 1, version 2, and both side by side."""
+
+import os
+import re
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from spider.files import read_text
+from spider.sampling.collectors.table_reader import plain
+
+ROOT = "/sys/fs/cgroup"
+MAX_DEPTH = 10
+MAX_FOLDERS = 10_000
+
+SERVICE = "service"
+_HEX = r"([0-9a-f]{64})"
+_SCOPES: Tuple[Tuple[str, "re.Pattern[str]"], ...] = (
+    ("docker", re.compile(rf"docker-{_HEX}\.scope\Z")),
+    ("podman", re.compile(rf"libpod-(?:payload-)?{_HEX}(?:\.scope)?\Z")),
+    ("crio", re.compile(rf"crio-{_HEX}(?:\.scope)?\Z")),
+    ("containerd", re.compile(rf"(?:cri-containerd|nerdctl)-{_HEX}\.scope\Z")),
+    ("lxc", re.compile(r"lxc\.payload\.(.+)\Z")),
+    ("libvirt", re.compile(r"machine-(?:qemu|lxc)-\d+-(.+)\.scope\Z")),
+    ("nspawn", re.compile(r"machine-(.+)\.scope\Z")),
+    ("nspawn", re.compile(r"systemd-nspawn@(.+)\.service\Z")),
+)
+"""What a group of a container is called, and what of it is the container's name or id."""
+_BELOW: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
+    ("docker", "docker", re.compile(_HEX + r"\Z")),
+    ("lxc", "lxc", re.compile(r"(?!\.)(.+)\Z")),
+    ("lxc.payload", "lxc", re.compile(r"(.+)\Z")),
+    ("libpod_parent", "podman", re.compile(rf"libpod-{_HEX}\Z")),
+    ("kubepods", "kubernetes", re.compile(_HEX + r"\Z")),
+)
+"""The same where the group above says what it is: its name (or beginning), the engine, the pattern."""
+_PASSING = re.compile(r"(?:run-|stardust-job@|user-runtime-dir@|systemd-coredump@|.*@[0-9a-f]{8,})|session-")
+"""Services that come and go under a new name each time."""
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
+
+
+class Group(NamedTuple):
+    """One service or container."""
+
+    kind: str
+    """service, or the engine of a container."""
+    name: str
+    """The unit's name, or the container's id (its name where names are the ids)."""
+    path: str
+    """Below the hierarchy's root."""
+    inode: int
+
+
+def unescape(text: str) -> str:
+    """A unit's name as it was before systemd made it fit. Source: systemd-escape(1)."""
+    return _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), text)
+
+
+def container_of(name: str, above: str) -> Optional[Tuple[str, str]]:
+    """Engine and id, if a group of this name, in one of that name, is a container."""
+    for engine, pattern in _SCOPES:
+        match = pattern.match(unescape(name) if engine in ("libvirt", "nspawn") else name)
+        if match:
+            return engine, plain(match.group(1), 64)
+    for start, engine, pattern in _BELOW:
+        if (above == start or (start == "kubepods" and "pod" in above)) and pattern.match(name):
+            return engine, plain(name, 64)
+    return None
+
+
+class Hierarchies(NamedTuple):
+    """Where the groups of a host are to be seen."""
+
+    tree: str
+    """The hierarchy that is walked: version 2, or that of systemd, or of a controller."""
+    unified: str
+    """Version 2, if any."""
+    controllers: Dict[str, str]
+    """Version 1 hierarchies by controller."""
+
+
+def find_hierarchies(root: str = ROOT) -> Optional[Hierarchies]:
+    """Look how this host has it; None: it shows no groups.
+
+    Source: cgroups(7); systemd's CGROUP_DELEGATION: legacy, hybrid (`unified` beside version 1), unified.
+    """
+    if os.path.exists(root + "/cgroup.controllers") or os.path.exists(root + "/cgroup.subtree_control"):
+        return Hierarchies(root, root, {})
+    controllers: Dict[str, str] = {}
+    for name in ("cpuacct", "memory", "blkio", "freezer"):
+        for folder in (name, "cpu,cpuacct") if name == "cpuacct" else (name,):
+            if os.path.isdir(f"{root}/{folder}"):
+                controllers.setdefault(name, f"{root}/{folder}")
+    unified = root + "/unified" if os.path.exists(root + "/unified/cgroup.procs") else ""
+    trees = [root + "/systemd", unified, *controllers.values()]
+    tree = next((tree for tree in trees if tree and _has_folders(tree)), "")
+    return Hierarchies(tree, unified, controllers) if tree else None
+
+
+def _has_folders(path: str) -> bool:
+    try:
+        return os.stat(path).st_nlink > 2
+    except OSError:
+        return False
+
+
+def own_prefix(proc: str = "/proc") -> str:
+    """What stands before `/system.slice` where this host does not see its groups from their root (some containers)."""
+    for line in read_text(proc + "/self/cgroup").split("\n"):
+        before, slices, _ = line.split(":", 2)[-1].partition("/system.slice/")
+        if slices and before:
+            return before
+    return ""
+
+
+def walk(tree: str, prefix: str = "") -> Iterator[Group]:
+    """Services of the system, one entry for each user's slice, and containers wherever they are. What vanishes meanwhile is left out."""
+    seen = 0
+    start = prefix if prefix and os.path.isdir(tree + prefix) else ""
+    waiting: List[Tuple[str, str, int, bool]] = [(start, "", 0, False)]
+    while waiting:
+        path, above, depth, inside = waiting.pop()
+        try:
+            with os.scandir(tree + path) as entries:
+                folders = sorted((entry.name, entry.inode()) for entry in entries if entry.is_dir(follow_symlinks=False))
+        except OSError:
+            continue
+        for name, inode in folders:
+            seen += 1
+            if seen > MAX_FOLDERS:
+                return
+            place = f"{path}/{name}"
+            container = container_of(name, above)
+            if container is not None:
+                yield Group(container[0], container[1], place, inode)
+                continue
+            service = not inside and (name.endswith(".service") or (above == "user.slice" and name.startswith("user-")))
+            sliced = not inside and not service and name.endswith(".slice")  # services below anything else are those of a container
+            if service:
+                yield Group(SERVICE, plain(unescape(name)), place, inode)
+            if depth < MAX_DEPTH and _has_folders(tree + place):
+                waiting.append((place, name, depth + 1, not sliced))
+
+
+def groups(root: str = ROOT, proc: str = "/proc") -> Tuple[Optional[Hierarchies], List[Group]]:
+    """What there is now; None: this host shows no groups."""
+    hierarchies = find_hierarchies(root)
+    if hierarchies is None:
+        return None, []
+    return hierarchies, list(walk(hierarchies.tree, own_prefix(proc)))
+
+
+def passing(name: str) -> bool:
+    """Whether a service's name is made anew at each start."""
+    return _PASSING.match(name) is not None
+
+
+def group_names(root: str = ROOT) -> Dict[int, str]:
+    """Names of services and containers by the inode of each group at or below theirs in the version 2 tree."""
+    hierarchies = find_hierarchies(root)
+    if hierarchies is None or not hierarchies.unified:
+        return {}
+    found: Dict[int, str] = {}
+    for group in walk(hierarchies.unified, own_prefix()):
+        found[group.inode] = group.name if group.kind == SERVICE else f"{group.kind} {group.name[:12]}"
+        below = [hierarchies.unified + group.path]
+        while below and len(found) < MAX_FOLDERS:
+            folder = below.pop()
+            if not _has_folders(folder):
+                continue
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            found.setdefault(entry.inode(), found[group.inode])
+                            below.append(entry.path)
+            except OSError:
+                continue
+    return found

@@ -1,0 +1,181 @@
+"""Names of containers, from the sockets of their engines where those may be read; and the `containers` table."""
+
+import json
+import logging
+import os
+import socket
+import time
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from spider.files import read_text
+from spider.logs import event
+from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups
+from spider.sampling.collectors.table_reader import Reading, plain
+from spider.wire.frames import Cell
+
+SOCKETS: Sequence[Tuple[str, str]] = (("docker", "/run/docker.sock"), ("podman", "/run/podman/podman.sock"))
+LIMIT_S = 3.0
+BELIEVE_S = 60.0
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+VERSIONS: Sequence[str] = ("", "/v1.24")
+"""Without a version an engine answers as it likes best, and Docker from 29 on knows none of before 1.44; what knows no path without one is old."""
+_REQUEST = "GET {}/containers/json?all=true HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
+_WORDS = {"paused": "frozen"}
+
+log = logging.getLogger(__name__)
+
+
+class Container(NamedTuple):
+    """What an engine says of one of its containers."""
+
+    engine: str
+    id: str
+    name: str
+    state: str
+    image: str
+
+
+def parse_containers(engine: str, answer: bytes) -> List[Container]:
+    """Read the answer to GET /containers/json.
+
+    Raises: ValueError: not such an answer.
+    Source: Docker Engine API 1.24 to 1.52, which Podman answers, too: `Id`, `Names` (with a slash), `State`, `Image`.
+    """
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if status_of(answer) != b"200":
+        raise ValueError(f"{engine} answers {plain(head[:60])}: {plain(body[:200])}")
+    found: List[Container] = []
+    rows = json.loads(body)
+    if not isinstance(rows, list):
+        raise ValueError(f"{engine} gives no list")
+    for row in rows:
+        names = row.get("Names") if isinstance(row, dict) else None
+        if not isinstance(row, dict) or not isinstance(row.get("Id"), str):
+            raise ValueError(f"{engine} gives a container without an id")
+        name = str(names[0]).lstrip("/") if isinstance(names, list) and names else ""
+        state = str(row.get("State", ""))
+        found.append(
+            Container(engine, plain(row["Id"], 64), plain(name), plain(_WORDS.get(state, state), 16), plain(str(row.get("Image", ""))))
+        )
+    return found
+
+
+def status_of(answer: bytes) -> bytes:
+    """The status of an HTTP answer, as it stands in its first line."""
+    return [*answer[:64].split(b" ", 2), b"", b""][1]
+
+
+def ask(path: str) -> bytes:
+    """Ask for all containers, as the engine likes to be asked.
+
+    Raises: OSError: not there, not for us, or no answer in time.
+    """
+    answer = b""
+    for version in VERSIONS:
+        answer = answer_of(path, _REQUEST.format(version).encode())
+        if status_of(answer) not in (b"400", b"404"):
+            break
+    return answer
+
+
+def answer_of(path: str, request: bytes) -> bytes:
+    """One HTTP/1.0 request over a Unix socket.
+
+    Raises: OSError: not there, not for us, or no answer in time.
+    """
+    until = time.monotonic() + LIMIT_S
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
+        sock.settimeout(LIMIT_S)
+        sock.connect(path)
+        sock.sendall(request)
+        answer = bytearray()
+        while True:
+            left = until - time.monotonic()
+            if left <= 0 or len(answer) > MAX_ANSWER_BYTES:
+                raise TimeoutError(f"{path} does not come to an end")
+            sock.settimeout(left)
+            part = sock.recv(65536)
+            if not part:
+                return bytes(answer)
+            answer += part
+
+
+class Names:
+    """What the engines say, asked at most once a minute. Whoever may read such a socket may do anything, so Spider seldom may."""
+
+    def __init__(self, sockets: Sequence[Tuple[str, str]] = SOCKETS, believe_s: float = BELIEVE_S) -> None:
+        self._sockets = sockets
+        self._believe_s = believe_s
+        self._known: List[Container] = []
+        self._asked_at = float("-inf")
+        self._failing: Set[str] = set()
+
+    def containers(self) -> List[Container]:
+        """All that may be had, those that do not run included."""
+        now = time.monotonic()
+        if now - self._asked_at >= self._believe_s:
+            self._asked_at = now
+            known: List[Container] = []
+            for engine, path in self._sockets:
+                if os.access(path, os.R_OK | os.W_OK):
+                    try:
+                        known += parse_containers(engine, ask(path))
+                        self._failing.discard(engine)
+                    except (OSError, ValueError) as error:  # short ids until it answers
+                        self._say(engine, str(error))
+            self._known = known
+        return self._known
+
+    def _say(self, engine: str, why: str) -> None:
+        """Once, until it answers."""
+        if engine not in self._failing:
+            event(log, "containers_unnamed", logging.WARNING, engine=engine, why=why)
+        self._failing.add(engine)
+
+    def of(self, found: Iterable[Group]) -> Dict[Group, str]:
+        """A name for each group: the engine's, else the id's first twelve digits; no name twice."""
+        given = {container.id: container.name for container in self.containers() if container.name}
+        names: Dict[Group, str] = {}
+        taken: Dict[str, int] = {}
+        for group in sorted(found, key=lambda group: (group.kind, group.name, group.path)):
+            name = given.get(group.name) or short(group)
+            taken[name] = taken.get(name, 0) + 1
+            names[group] = name if taken[name] == 1 else f"{name} ({group.kind} {taken[name]})"
+        return names
+
+
+def short(group: Group) -> str:
+    """How a container is called that has no name."""
+    return group.name[:12] if len(group.name) == 64 else group.name
+
+
+def frozen(at: Hierarchies, path: str) -> bool:
+    """Whether its processes are held. Source: cgroup-v2.rst (cgroup.events), freezer-subsystem.rst (freezer.state)."""
+    if at.unified and "\nfrozen 1" in "\n" + read_text(f"{at.unified}{path}/cgroup.events", 256):
+        return True
+    freezer = at.controllers.get("freezer")
+    return freezer is not None and read_text(f"{freezer}{path}/freezer.state", 32) in ("FROZEN", "FREEZING")
+
+
+class Containers:
+    """The `containers` table; a host without any has none."""
+
+    subject = "containers"
+
+    def __init__(self, root: str = ROOT, proc: str = "/proc", names: Optional[Names] = None) -> None:
+        self._root = root
+        self._proc = proc
+        self._names = names or Names()
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+        at, found = groups(self._root, self._proc)
+        running = [group for group in found if group.kind != SERVICE]
+        told = {container.id: container for container in self._names.containers()}
+        rows: List[Tuple[Cell, ...]] = []
+        for group, name in self._names.of(running).items():
+            known = told.pop(group.name, None)
+            state = "frozen" if at is not None and frozen(at, group.path) else "running"
+            rows.append((group.kind, short(group), name, state, known.image if known is not None else None))
+        rows += [(rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image) for rest in told.values()]
+        rows.sort(key=lambda row: (str(row[3]) not in ("running", "frozen"), str(row[0]), str(row[2])))
+        return Reading(rows, len(rows)) if rows else None

@@ -1,0 +1,423 @@
+"""How full the file systems are."""
+
+import hashlib
+import os
+import re
+import stat
+import threading
+import time
+from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from spider.files import MAX_FILE_BYTES
+from spider.sampling.collectors.base import LARGEST, Collector, label
+from spider.threads import NoThread
+from spider.wire.metrics import series_name
+
+MAX_MOUNTS = 128
+"""How many file systems are reported."""
+MAX_PLACES = 1024
+"""At how many places one file system is looked for: a host of containers binds hundreds of its files."""
+CROWD = 16
+"""Mounts side by side below one folder are a crowd when there are more of them than this."""
+MAX_LABEL = 200
+LIMIT_S = 1.0
+"""How long a file system may take to answer."""
+SHORT = 0.05
+"""For what part of that a local one is waited for before the next one is asked."""
+MOST_OUT = 32
+"""How many remote ones may owe an answer before no more of them are asked. Each keeps a thread, and Spider's unit may have 64 tasks."""
+
+NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
+"""A single file is mounted, it was unmounted meanwhile, or its owner shows it to nobody else: not measured."""
+
+_IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
+"""Read-only images (snaps, CDs): always full."""
+_POOLED = frozenset({"zfs", "bcachefs", "fuse.mergerfs", "fuse.zfs"})
+"""On disks, though the kernel does not say so."""
+_REMOTE = frozenset(
+    (
+        *(
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb3",
+            "smbfs",
+            "ceph",
+            "9p",
+            "virtiofs",
+            "glusterfs",
+            "lustre",
+            "beegfs",
+            "gpfs",
+            "afs",
+            "ocfs2",
+            "gfs2",
+        ),
+        *("orangefs", "vboxsf", "fuse.glusterfs", "fuse.ceph-fuse", "fuse.ceph", "fuse.sshfs", "fuse.juicefs", "fuse.moosefs", "fuse.mfs"),
+        *("fuse.s3fs", "fuse.rclone"),
+    )
+)
+"""Served by another machine. They may hang when that one is gone: see `Questions`."""
+_OF_CONTAINERS = re.compile(
+    r"/var/(?:lib|snap)/(?:kubelet|docker|containerd|containers|rancher|k0s|lxc|lxd|incus|machines|microk8s)/"
+    r"|/.+/\.local/share/(?:docker|containers)/"
+)
+"""Below these are volumes and layers of containers, hundreds on some hosts."""
+_MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - names to compare with; nothing is written there
+"""Where a file system in memory is reported, too: programs stop when it is full."""
+
+
+class Mount(NamedTuple):
+    """One line of mountinfo."""
+
+    device: str
+    """major:minor of the file system: the same for all its binds and subvolumes."""
+    root: str
+    """What of the file system is mounted."""
+    point: str
+    kind: str
+    readonly: bool = False
+    """Of this mount, or of the whole file system (as ext4 makes itself after an error)."""
+    readonly_whole: bool = False
+    """Of the whole file system: what a sandbox does to its own mounts is not in it."""
+
+
+class Usage(NamedTuple):
+    """What statvfs says."""
+
+    size: int
+    used: int
+    """size without all that is free, also what is free for root only: as df has it."""
+    inodes_used: Optional[int]
+    """Hundredths of a percent; None = this file system has no fixed number of them."""
+    free: int = 0
+    """For users: without what is kept for root. As df has it."""
+    inodes_free: int = 0
+    readonly: bool = False
+    """As the mount that was asked has it, that of Spider's sandbox perhaps."""
+
+
+def unescape(text: str) -> str:
+    """A path as it was before the kernel wrote it in octal escapes. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
+    if "\\" not in text:
+        return text
+    head, *rest = text.split("\\")
+    parts = [head]
+    for part in rest:
+        digits = part[:3]
+        if len(digits) == 3 and all(digit in "01234567" for digit in digits) and int(digits, 8) < 128:
+            parts.append(chr(int(digits, 8)) + part[3:])
+        else:
+            parts.append("\\" + part)
+    return "".join(parts)
+
+
+def parse_mountinfo(data: bytes) -> List[Mount]:
+    """Read /proc/PID/mountinfo.
+
+    Returns: its mounts, in the order in which they were made; paths are as `os` wants them (surrogate escapes).
+    Raises:  ValueError: a line is too short or has no separator.
+    Source:  proc_pid_mountinfo(5); space, tab, newline and backslash stand as octal escapes.
+    """
+    mounts: List[Mount] = []
+    for line in data.decode("utf-8", "surrogateescape").split("\n"):
+        if not line:
+            continue
+        before, dash, after = line.partition(" - ")
+        fields = before.split(" ")
+        if not dash or len(fields) < 6:
+            raise ValueError("a line of mountinfo is too short")
+        kind, _, rest = after.partition(" ")
+        of_all = rest.rsplit(" ", 1)[-1]  # the source may hold spaces nowhere: they are escaped
+        whole = "ro" in of_all.split(",")
+        mounts.append(Mount(fields[2], unescape(fields[3]), unescape(fields[4]), kind, whole or "ro" in fields[5].split(","), whole))
+    return mounts
+
+
+def parse_filesystems(data: bytes) -> Set[str]:
+    """Read /proc/filesystems.
+
+    Returns: the kinds that stand on a block device.
+    Source:  proc_filesystems(5): the others are marked `nodev`.
+    """
+    return {line.strip() for line in data.decode("utf-8", "replace").split("\n") if line[:1] == "\t" and line.strip()}
+
+
+def is_remote(kind: str) -> bool:
+    """Whether another machine or a program answers for a file system, and may never do so."""
+    return kind in _REMOTE or kind.startswith("fuse.")
+
+
+def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
+    """The file systems to report, each once, with the places where it is mounted.
+
+    Returns: the best place of each first: where the whole of it is mounted, the shortest of several.
+
+    Those on disks, those that other machines serve, a /tmp in memory, and whatever is at `/`. Other memory (tmpfs) is counted as
+    memory; images are always full. A mount that another one hides is left out, as is one below /dev, /proc, /run (but /run/media)
+    and /sys.
+    """
+    visible = {mount.point: mount for mount in mounts}
+    found: Dict[str, List[Mount]] = {}
+    for mount in visible.values():
+        point = mount.point
+        if point != "/":
+            real = mount.kind in on_disks or mount.kind in _POOLED or mount.kind in _REMOTE
+            if mount.kind in _IMAGES or not (real or (mount.kind == "tmpfs" and point in _MEMORY_AT)):
+                continue
+            if (point + "/").startswith(("/dev/", "/proc/", "/run/", "/sys/")) and not point.startswith("/run/media/"):
+                continue
+        found.setdefault(mount.device, []).append(mount)
+    chosen = [sorted(places, key=_rank)[:MAX_PLACES] for places in found.values()]
+    return sorted(chosen, key=lambda places: places[0].point)
+
+
+def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
+    return mount.point != "/", mount.root != "/", len(mount.point), mount.point
+
+
+def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
+    """Of too many file systems those to report: `/`, then local and remote ones, those of a crowd, and those of containers.
+
+    Short paths come first. A folder with hundreds of mounts so leaves room for the mounts of others.
+
+    Args: found: what `choose` gives; the order stays.
+    """
+    if len(found) <= most:
+        return found
+    crowded = crowds([places[0].point for places in found])
+
+    def weight(places: List[Mount]) -> Tuple[bool, bool, bool, bool, int, int, str]:
+        kind, point = places[0].kind, places[0].point
+        of_containers = _OF_CONTAINERS.match(point) is not None
+        return point != "/", of_containers, point in crowded, is_remote(kind), point.count("/"), len(point), point
+
+    kept = {places[0] for places in sorted(found, key=weight)[:most]}
+    return [places for places in found if places[0] in kept]
+
+
+def crowds(points: List[str]) -> Set[str]:
+    """Those of `points` that stand, or whose folders stand, beside more than `CROWD` others below one folder.
+
+    What stands directly at `/` is beside each other alone: all paths begin there.
+    """
+    beside: Dict[str, Set[str]] = {}
+    below: Dict[str, List[str]] = {}
+    for point in points:
+        parts = point.split("/")
+        for at in range(1 if len(parts) == 2 else 2, len(parts)):
+            folder = "/".join(parts[:at])
+            beside.setdefault(folder, set()).add(parts[at])
+            below.setdefault(folder, []).append(point)
+    return {point for folder, names in beside.items() if len(names) > CROWD for point in below[folder]}
+
+
+def points_of(own: List[Mount]) -> Dict[str, List[str]]:
+    """The places of each device that no other mount hides, the shortest first."""
+    found: Dict[str, List[str]] = {}
+    for point, device in {mount.point: mount.device for mount in own}.items():
+        found.setdefault(device, []).append(point)
+    return {device: sorted(points, key=lambda point: (len(point), point))[:MAX_PLACES] for device, points in found.items()}
+
+
+def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
+    """Where this process sees that file system: its sandbox may show another one at the same place. Empty: nowhere.
+
+    Args: own: what `points_of` gives for this process.
+    """
+    points = own.get(mount.device, [])
+    return [mount.point] if mount.point in points else points
+
+
+def label_of(point: str) -> str:
+    """A label for a mount; one that cannot stand there as it is gets a mark of its own, so that no two of them are one."""
+    text = label(point)
+    if text == point:
+        return text
+    return f"{text[: MAX_LABEL - 7]} {hashlib.sha256(os.fsencode(point)).hexdigest()[:6]}"
+
+
+def measure(path: str) -> Usage:
+    """Ask a file system.
+
+    Raises: OSError: it does not answer, or what is mounted is a single file.
+    Source: statvfs(3).
+    """
+    if not stat.S_ISDIR(os.stat(path).st_mode):
+        raise NotADirectoryError(f"{path} is not a directory")
+    told = os.statvfs(path)
+    size = told.f_blocks * told.f_frsize
+    used = max(0, told.f_blocks - told.f_bfree) * told.f_frsize
+    if size > LARGEST:
+        raise OSError(f"{path} says that it is larger than any disk")
+    inodes = round(10000 * max(0, told.f_files - told.f_ffree) / told.f_files) if told.f_files else None
+    free = min(size, told.f_bavail * told.f_frsize)
+    return Usage(size, used, inodes, free, min(LARGEST, told.f_ffree), bool(told.f_flag & os.ST_RDONLY))
+
+
+Place = Tuple[Mount, List[str]]
+"""A mount, and where this process sees its file system."""
+
+
+def measure_first(places: List[Place]) -> Tuple[Mount, Optional[Usage]]:
+    """Ask a file system at the first of its places that is a folder.
+
+    A container has single files (/etc/hosts) bound from the disk that also holds its volumes, often at shorter paths.
+
+    Returns: that mount; None with it: this process sees its file system nowhere.
+    Raises:  OSError: it does not answer. NotADirectoryError, FileNotFoundError, PermissionError: none of its places is a folder
+             that this process may look at.
+    """
+    passed: OSError = NotADirectoryError("nothing of it is mounted")
+    asked: Set[str] = set()
+    for mount, paths in places:
+        if not paths:
+            return mount, None
+        for path in paths:
+            if path in asked:
+                continue
+            asked.add(path)
+            try:
+                return mount, measure(path)
+            except NOT_THERE as error:
+                passed = error
+    raise passed
+
+
+class _Question(threading.Thread):
+    """Asks one file system; a daemon, since a dead one may keep it for ever."""
+
+    def __init__(self, places: List[Place], ended: Callable[[], None]) -> None:
+        super().__init__(name="statvfs", daemon=True)
+        self._places = places
+        self._ended = ended
+        self.answer: Optional[Tuple[Mount, Optional[Usage]]] = None
+        self.error: Optional[OSError] = None
+
+    def run(self) -> None:
+        try:
+            self.answer = measure_first(self._places)
+        except OSError as error:
+            self.error = error
+        finally:
+            self._ended()
+
+
+class Questions:
+    """Asks many file systems, each in a thread of its own, and waits for all of them together.
+
+    One that does not answer in time is not asked again until it did. Local ones are asked first, and whatever remote ones do;
+    of those only so many may be out at the same time, and those that answered the last time are asked first.
+    """
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
+        self._out: Dict[str, _Question] = {}
+        self._answered: Set[str] = set()
+        self._room = threading.BoundedSemaphore(MOST_OUT)
+
+    def ask(self, wanted: Dict[str, List[Place]]) -> Dict[str, _Question]:
+        """Args:    wanted: the places of each file system, by a name of it that stays.
+        Returns: those that have answered, or failed, by the same name.
+        Raises:  NoThread: no more can be asked now.
+        """
+        self._out = {name: question for name, question in self._out.items() if question.is_alive()}
+        asked: Dict[str, _Question] = {}
+        remote: List[str] = []
+        for name, places in wanted.items():
+            if name in self._out:
+                continue
+            if is_remote(places[0][0].kind):
+                remote.append(name)
+            else:
+                asked[name] = _begin(places, lambda: None)
+                asked[name].join(self._limit_s * SHORT)
+        ends_at = time.monotonic() + self._limit_s
+        for name in sorted(remote, key=lambda name: name not in self._answered):
+            if not self._room.acquire(timeout=max(0.0, ends_at - time.monotonic())):
+                break
+            asked[name] = _begin(wanted[name], self._room.release)
+        for name, question in asked.items():
+            question.join(max(0.0, ends_at - time.monotonic()))
+            if question.is_alive():
+                self._out[name] = question
+        answered = {name: question for name, question in asked.items() if name not in self._out}
+        self._answered = set(answered)
+        return answered
+
+
+def _begin(places: List[Place], ended: Callable[[], None]) -> _Question:
+    question = _Question(places, ended)
+    try:
+        question.start()
+    except RuntimeError as error:
+        ended()
+        raise NoThread from error
+    return question
+
+
+class Filesystems(Collector):
+    """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1;
+    left_out: how many more there are, where there are too many.
+
+    Which mounts there are, and whether they may be written, is read from the mount namespace of process 1 where that may be
+    read: Spider's own shows the sandbox of its unit, in which nearly all is read-only. A file system that does not answer in
+    time gives null and is not asked again until it did; whether it may be written stands in a list and is told all the same.
+    """
+
+    family = "breathe"
+    blocking = True
+
+    def __init__(self, proc: str = "/proc", limit_s: float = LIMIT_S) -> None:
+        super().__init__()
+        self._proc = proc
+        self._questions = Questions(limit_s)
+        self._known: Dict[str, Tuple[str, bool]] = {}
+        """The name of each device that answered, and whether it has a fixed number of inodes."""
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        found: Dict[str, Optional[int]] = {}
+        before, self._known = self._known, {}
+        wanted, left_out = self._wanted()
+        asked = self._questions.ask(wanted)
+        for device, places in wanted.items():
+            question = asked.get(device)
+            if question is not None and isinstance(question.error, NOT_THERE):
+                continue
+            answer = question.answer if question is not None else None  # one that failed is null, as one that does not answer
+            point, with_inodes = before.get(device, (places[0][0].point, False))
+            mount, usage = answer or (next((mount for mount, _ in places if mount.point == point), places[0][0]), None)
+            if usage is not None:
+                with_inodes = usage.inodes_used is not None
+            self._known[device] = mount.point, with_inodes
+            values: Dict[str, Optional[int]] = {"size": None, "used": None, "free": None, "readonly": int(mount.readonly)}
+            if with_inodes:
+                values.update(inodes_used=None, inodes_free=None)
+            if usage is not None:
+                values.update(size=usage.size, used=usage.used, free=usage.free)
+                if usage.inodes_used is not None:
+                    values.update(inodes_used=usage.inodes_used, inodes_free=usage.inodes_free)
+            text = label_of(mount.point)
+            found.update((series_name(f"filesystem.{part}", "mount", text), value) for part, value in values.items())
+        if left_out:
+            found["filesystem.left_out"] = left_out
+        return self._report(found.items())
+
+    def _wanted(self) -> Tuple[Dict[str, List[Place]], int]:
+        """The places of each device to report, and how many devices are left out."""
+        on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
+        own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
+        try:
+            every = parse_mountinfo(_read(self._proc + "/1/mountinfo"))
+        except OSError:  # hidepid: nearly all is read-only in the sandbox of Spider's own unit, which says nothing of the host
+            every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
+        points = points_of(own)
+        chosen = choose(every, on_disks)
+        kept = most_important(chosen, MAX_MOUNTS)
+        wanted = {places[0].device: [(mount, reachable(mount, points)) for mount in places] for places in kept}
+        return wanted, len(chosen) - len(kept)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(MAX_FILE_BYTES)

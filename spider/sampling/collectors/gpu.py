@@ -1,0 +1,127 @@
+"""What graphics processors do: AMD and Intel by what the kernel shows, NVIDIA by its own library."""
+
+import os
+import re
+from typing import Dict, List, NamedTuple, Optional, Protocol, Tuple
+
+from spider.files import listed, read_text
+from spider.sampling.collectors.base import MAX_LABELLED, Collector, Previous, label
+from spider.sampling.collectors.sensors import parse_number
+from spider.wire.metrics import series_name
+
+_CARD = re.compile(r"card\d{1,3}\Z")
+_AMD, _INTEL = "0x1002", "0x8086"
+NVIDIA = "/driver/nvidia/version"
+_PARTS: Tuple[Tuple[str, int], ...] = (("busy", 100), ("memory_used", 1), ("memory_total", 1), ("temperature", 100), ("power", 1000))
+
+
+class Gpu(NamedTuple):
+    """One GPU; None: its driver does not tell."""
+
+    name: str
+    busy: Optional[float] = None
+    """Percent of the time."""
+    memory_used: Optional[float] = None
+    memory_total: Optional[float] = None
+    temperature: Optional[float] = None
+    power: Optional[float] = None
+    """Watts."""
+
+
+def _cards(sys: str, vendor: str) -> List[Tuple[str, str]]:
+    """The device's folder and its name, with its place on the bus, of each card of a vendor."""
+    found = []
+    for card in listed(sys + "/class/drm"):
+        device = f"{sys}/class/drm/{card}/device"
+        if _CARD.match(card) and read_text(device + "/vendor", 16) == vendor:
+            place = os.path.basename(os.path.realpath(device))
+            driver = os.path.basename(os.path.realpath(device + "/driver"))
+            found.append((f"{sys}/class/drm/{card}", f"{driver if driver != 'driver' else 'gpu'} {place}"))
+    return found
+
+
+def read_amd(sys: str = "/sys") -> List[Gpu]:
+    """Source: Documentation/gpu/amdgpu/thermal.rst, driver-misc.rst: gpu_busy_percent, mem_info_vram_used and _total."""
+    found = []
+    for card, name in _cards(sys, _AMD):
+        names = ("gpu_busy_percent", "mem_info_vram_used", "mem_info_vram_total")
+        busy, used, total = (parse_number(read_text(f"{card}/device/{file}", 32)) for file in names)
+        found.append(Gpu(name, busy, used, total))
+    return found
+
+
+def read_sleep_ms(sys: str = "/sys") -> Dict[str, int]:
+    """Milliseconds that Intel's GPUs have slept since they were started, by name; of several parts the one that slept least.
+
+    Source: drivers/gpu/drm/i915/gt/intel_gt_sysfs_pm.c (gt/gt0/rc6_residency_ms; power/rc6_residency_ms of the card in older
+            kernels), drivers/gpu/drm/xe/xe_gt_idle.c (device/tile0/gt0/gtidle/idle_residency_ms).
+    """
+    found: Dict[str, int] = {}
+    for card, name in _cards(sys, _INTEL):
+        places = [f"{card}/gt/{part}/rc6_residency_ms" for part in listed(card + "/gt")]
+        for tile in listed(card + "/device"):
+            if tile.startswith("tile"):
+                places += [f"{card}/device/{tile}/{part}/gtidle/idle_residency_ms" for part in listed(f"{card}/device/{tile}")]
+        texts = [read_text(place, 32) for place in places or [card + "/power/rc6_residency_ms"]]
+        slept = [int(text) for text in texts if text.isdecimal() and len(text) < 19]
+        if slept:
+            found[name] = min(slept)
+    return found
+
+
+class _Asked(Protocol):
+    """A library that knows GPUs of its own."""
+
+    def read(self) -> List[Gpu]: ...
+    def close(self) -> None: ...
+
+
+class Gpus(Collector):
+    """gpu.busy, gpu.memory_used, gpu.memory_total, gpu.temperature, gpu.power, gpu.awake. What a driver does not tell is not named."""
+
+    family = "breathe"
+    counts = True
+    blocking = True  # a GPU may have to be woken
+
+    def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
+        super().__init__()
+        self._proc = proc
+        self._sys = sys
+        self._slept: Previous[Dict[str, int]] = Previous({})
+        self._nvidia: Optional[_Asked] = None
+        self._tells: Dict[str, bool] = {}
+
+    def read(self, now: float) -> List[Optional[int]]:
+        named: List[Tuple[str, Optional[int]]] = []
+        for gpu in (read_amd(self._sys) + self._read_nvidia())[:MAX_LABELLED]:
+            for part, scale in _PARTS:
+                value = getattr(gpu, part)
+                name = series_name("gpu." + part, "gpu", label(gpu.name))
+                self._tells[name] = self._tells.get(name, False) or value is not None
+                if self._tells[name]:
+                    named.append((name, None if value is None else round(value * scale)))
+        slept = read_sleep_ms(self._sys)
+        before, elapsed_s = self._slept.swap(slept, now)
+        for name in sorted(slept.keys() & before.keys()):
+            share = awake(slept[name], before[name], elapsed_s)
+            named += [(series_name("gpu.awake", "gpu", label(name)), share)]
+        return self._report(named)
+
+    def _read_nvidia(self) -> List[Gpu]:
+        if self._nvidia is None and os.path.exists(self._proc + NVIDIA):
+            from spider.sampling.collectors.nvml import Nvml  # noqa: PLC0415 - it takes `Gpu` from here
+
+            self._nvidia = Nvml()
+        return self._nvidia.read() if self._nvidia is not None else []
+
+    def close(self) -> None:
+        if self._nvidia is not None:
+            self._nvidia.close()
+            self._nvidia = None
+
+
+def awake(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
+    """Hundredths of a percent of the time; None when the counter went back."""
+    if later_ms < earlier_ms or elapsed_s <= 0:
+        return None
+    return max(0, min(10000, round(10000 - (later_ms - earlier_ms) * 10 / elapsed_s)))

@@ -1,0 +1,32 @@
+"""The collectors of the host that this is."""
+
+import sys
+from typing import List
+
+from spider.clock import Clock
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.clock import HubTime
+from spider.sampling.collectors.table_reader import TableReader
+
+
+def host_collectors(clock: Clock, hub_time: HubTime = lambda: None, platform: str = sys.platform) -> List[Collector]:
+    """All that this host can be asked; each is used by one sampler only.
+
+    Args:   hub_time: what the hub's clock said last.
+    """
+    if platform == "darwin":
+        from spider.sampling.collectors.darwin import darwin_collectors  # noqa: PLC0415 - each system's readers are loaded there alone
+
+        return darwin_collectors(clock, hub_time)
+    from spider.sampling.collectors.linux import linux_collectors  # noqa: PLC0415
+
+    return linux_collectors(clock=clock, hub_time=hub_time)
+
+
+def host_tables(platform: str = sys.platform) -> List[TableReader]:
+    """The readers of its tables; each is used by one `Tables` only."""
+    if platform == "darwin":
+        return []
+    from spider.sampling.collectors.linux import linux_tables  # noqa: PLC0415
+
+    return linux_tables()

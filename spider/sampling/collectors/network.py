@@ -1,0 +1,250 @@
+"""What the network interfaces received and sent."""
+
+import os
+import re
+from typing import Dict, List, NamedTuple, Optional
+
+from spider.files import read_text
+from spider.sampling.collectors.base import (
+    LARGEST,
+    MAX_LABELLED,
+    Collector,
+    KernelFile,
+    Previous,
+    counters,
+    label,
+    per_second,
+    per_second_fine,
+    per_second_of_all,
+)
+from spider.wire.metrics import series_name
+
+MAX_FOLDED = 24
+"""Kinds of interfaces whose sums are told."""
+LOOK_AGAIN_S = 60.0
+"""How often the kinds of the interfaces are read anew though their names have not changed."""
+
+_MADE_HERE = re.compile(
+    r"veth|docker|br-|virbr|vnet|tap|lxc|lxdbr|incusbr|podman|cni|cali|flannel|cilium|kube-|ifb|dummy|nlmon|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z"
+)
+
+
+_PULSE_PARTS = ("received", "sent", "packets_received", "packets_sent")
+_FAULTS = ("errors_received", "errors_sent", "drops_received", "drops_sent")
+_STATES = {"up": 1, "down": 0, "lowerlayerdown": 0, "dormant": 0, "testing": 0, "notpresent": 0}
+"""RFC 2863; `unknown` is what drivers say that do not tell (loopback, tun, some virtual cards)."""
+_UNKNOWN_SPEED = 2**32 - 1
+_IDLE = re.compile(r"dummy|nlmon|ifb|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z")
+
+_ENDS = ("", "wlan", "macvlan", "ipvlan", "macvtap")
+"""The DEVTYPEs through which a container may be joined to the world; any other one is built on top of an interface."""
+
+
+class InterfaceKind(NamedTuple):
+    """What /sys/class/net says of an interface."""
+
+    hardware: bool
+    """A device stands behind it: a card, or what a hypervisor shows as one."""
+    stacked: bool
+    """A bridge, bond, VLAN, tunnel or the like: its traffic is that of others."""
+    master: str
+    """The interface it is enslaved to; empty = none."""
+    made_of: str = ""
+    """The kernel's own word for what it is built as (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = it has none."""
+
+
+class InterfaceCounters(NamedTuple):
+    """Since the interface exists."""
+
+    received: int
+    packets_received: int
+    errors_received: int
+    drops_received: int
+    sent: int
+    packets_sent: int
+    errors_sent: int
+    drops_sent: int
+
+
+def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
+    """Read /proc/net/dev.
+
+    Returns: the counters by the interface's name; without the loopback one.
+    Raises:  ValueError: a line is too short, or a field is not a number.
+    Source:  proc_pid_net(5), net/core/net-procfs.c: received errors hold frame, length and checksum errors, drops hold those
+             that found no room; an interface name holds neither `:` nor white space.
+    """
+    found: Dict[str, InterfaceCounters] = {}
+    for line in data.split(b"\n")[2:]:
+        name, colon, rest = line.partition(b":")
+        if not colon:
+            if name.strip():
+                raise ValueError("a line of /proc/net/dev has no name")
+            continue
+        fields = rest.split(None, 12)
+        if len(fields) < 12:
+            raise ValueError("a line of /proc/net/dev is too short")
+        values = counters(fields[:4] + fields[8:12])
+        text = name.strip().decode("utf-8", "replace")
+        if text != "lo":
+            found[text] = InterfaceCounters(*values)
+    return found
+
+
+def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
+    """The interfaces to report: those through which traffic enters and leaves this host, each byte once.
+
+    Those with hardware behind them; what is built on top (bridges, bonds, VLANs, tunnels, the ends of containers) moves the
+    same bytes again. The virtual function below a synthetic card is its master's traffic, too. A container has no hardware
+    of its own: there, every interface counts that was not made on the spot.
+    """
+    cards = [name for name, kind in kinds.items() if kind.hardware]
+    if cards:
+        return sorted(name for name in cards if kinds[name].master not in cards)
+    return sorted(name for name, kind in kinds.items() if not kind.stacked and not _MADE_HERE.match(name))
+
+
+def read_kind(sys: str, name: str) -> InterfaceKind:
+    """Ask /sys; without it every interface looks like one of a container."""
+    base = f"{sys}/class/net/{name}"
+    try:
+        master = os.path.basename(os.readlink(base + "/master"))
+    except OSError:
+        master = ""
+    kind = "".join(line[8:] for line in read_text(base + "/uevent").split("\n") if line[:8] == "DEVTYPE=")
+    tunnel = os.path.exists(base + "/tun_flags")
+    return InterfaceKind(os.path.exists(base + "/device"), kind not in _ENDS or tunnel, master, "tun" if tunnel else kind)
+
+
+def folded_kind(name: str, kind: InterfaceKind) -> str:
+    """Under which word the traffic of an interface that is not reported by itself is summed up."""
+    if kind.hardware:
+        return "member"
+    if kind.made_of and kind.made_of not in _ENDS:
+        return label(kind.made_of)[:32]
+    return "veth" if kind.made_of in _ENDS and not _IDLE.match(name) else "other"
+
+
+class _Interfaces:
+    """Which interfaces there are and of what kind; asked anew when a name comes or goes, and once a minute."""
+
+    def __init__(self, sys: str) -> None:
+        self._sys = sys
+        self._looked_at = float("-inf")
+        self._present: List[str] = []
+        self.kinds: Dict[str, InterfaceKind] = {}
+        self.chosen: List[str] = []
+
+    def look(self, present: List[str], now: float) -> None:
+        if present != self._present or now - self._looked_at >= LOOK_AGAIN_S:
+            self._present, self._looked_at = present, now
+            self.kinds = {name: read_kind(self._sys, name) for name in present}
+            self.chosen = choose(self.kinds)[:MAX_LABELLED]
+
+
+class Networks(Collector):
+    """network.received, sent: bytes/s; packets_received, packets_sent: packets/s. An interface is named from its second reading on."""
+
+    family = "pulse"
+    counts = True
+
+    def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/net/dev"))
+        self._interfaces = _Interfaces(sys)
+        self._previous: Previous[Dict[str, InterfaceCounters]] = Previous({})
+        self._names: List[str] = []
+
+    def read(self, now: float) -> List[Optional[int]]:
+        present = parse_net_dev(self._file.read())
+        before, elapsed_s = self._previous.swap(present, now)
+        self._interfaces.look(list(present), now)
+        names = [name for name in self._interfaces.chosen if name in before]
+        if names != self._names:
+            self._names = names
+            self._series = [series_name(f"network.{part}", "interface", label(name)) for name in names for part in _PULSE_PARTS]
+        values: List[Optional[int]] = []
+        for name in names:
+            later, earlier = present[name], before[name]
+            values.append(per_second(later.received, earlier.received, elapsed_s))
+            values.append(per_second(later.sent, earlier.sent, elapsed_s))
+            values.append(per_second(later.packets_received, earlier.packets_received, elapsed_s))
+            values.append(per_second(later.packets_sent, earlier.packets_sent, elapsed_s))
+        return values
+
+
+class NetworkFaults(Collector):
+    """network.errors_…, drops_…: packets/s; network.up: 1 or 0; and the sums over what is not reported by itself.
+
+    Bridges, bonds, VLANs, tunnels and the ends of containers move the bytes of cards again, and a host of containers has
+    hundreds of them that come and go: they are summed up by kind.
+    """
+
+    family = "breathe"
+    counts = True
+
+    def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
+        super().__init__()
+        self._file = self._keep_open(KernelFile(proc + "/net/dev"))
+        self._sys = sys
+        self._interfaces = _Interfaces(sys)
+        self._previous: Previous[Dict[str, InterfaceCounters]] = Previous({})
+
+    def read(self, now: float) -> List[Optional[int]]:
+        present = parse_net_dev(self._file.read())
+        before, elapsed_s = self._previous.swap(present, now)
+        self._interfaces.look(list(present), now)
+        found: Dict[str, Optional[int]] = {}
+        for name in self._interfaces.chosen:
+            text = label(name)
+            if name in before:
+                later, earlier = present[name], before[name]
+                for part in _FAULTS:
+                    rate = per_second_fine(getattr(later, part), getattr(earlier, part), elapsed_s, 1000)
+                    found[series_name("network." + part, "interface", text)] = rate
+            state = read_text(f"{self._sys}/class/net/{name}/operstate", 32)
+            if state in _STATES:
+                found[series_name("network.up", "interface", text)] = _STATES[state]
+        found.update(self._folded(present, before, elapsed_s))
+        return self._report(found.items())
+
+    def _folded(
+        self, present: Dict[str, InterfaceCounters], before: Dict[str, InterfaceCounters], elapsed_s: float
+    ) -> Dict[str, Optional[int]]:
+        groups: Dict[str, List[str]] = {}
+        for name, kind in self._interfaces.kinds.items():
+            if name not in self._interfaces.chosen and name in present:
+                groups.setdefault(folded_kind(name, kind), []).append(name)
+        found: Dict[str, Optional[int]] = {}
+        for word in sorted(groups)[:MAX_FOLDED]:
+            # One that is new since the last minute has no difference: it is left out of this sum.
+            pairs = [(present[name], before[name]) for name in groups[word] if name in before]
+            received = per_second_of_all(((later.received, earlier.received) for later, earlier in pairs), elapsed_s)
+            sent = per_second_of_all(((later.sent, earlier.sent) for later, earlier in pairs), elapsed_s)
+            found[series_name("network.folded_received", "kind", word)] = received if pairs else None
+            found[series_name("network.folded_sent", "kind", word)] = sent if pairs else None
+            found[series_name("network.folded_interfaces", "kind", word)] = len(groups[word])
+        return found
+
+
+class LinkSpeeds(Collector):
+    """network.speed: bits/s. Virtual cards have none, and one without a carrier does not say: then it is not named."""
+
+    family = "cycle"
+    blocking = True  # the kernel asks the driver, which may ask its chip
+
+    def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
+        self._sys = sys
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        found: Dict[str, Optional[int]] = {}
+        try:
+            present = sorted(os.listdir(self._sys + "/class/net"))
+        except OSError:
+            present = []
+        for name in choose({name: read_kind(self._sys, name) for name in present if name != "lo"})[:MAX_LABELLED]:
+            text = read_text(f"{self._sys}/class/net/{name}/speed", 32)
+            if text.isdigit() and 0 < int(text) < LARGEST // 1_000_000 and int(text) != _UNKNOWN_SPEED:
+                found[series_name("network.speed", "interface", label(name))] = int(text) * 1_000_000
+        return self._report(found.items())

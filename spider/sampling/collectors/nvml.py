@@ -1,0 +1,94 @@
+"""NVIDIA's management library, through ctypes: the only way in which its driver tells anything. Imported on hosts with that driver only."""
+
+import logging
+from typing import Any, Callable, List, Optional
+
+from spider.logs import event
+from spider.sampling.collectors.gpu import Gpu
+from spider.sampling.collectors.table_reader import plain
+
+LIBRARY = "libnvidia-ml.so.1"
+MAX_GPUS = 64
+_SUCCESS = 0
+_CORE = 0
+"""NVML_TEMPERATURE_GPU."""
+
+log = logging.getLogger(__name__)
+
+
+class Nvml:
+    """The library, loaded and started at the first reading. It stays off where it cannot be loaded or reach its devices.
+
+    Source: NVML API Reference: nvmlInit_v2, nvmlDeviceGetCount_v2, nvmlDeviceGetHandleByIndex_v2, nvmlDeviceGetName,
+            nvmlDeviceGetUtilizationRates, nvmlDeviceGetMemoryInfo, nvmlDeviceGetTemperature (°C), nvmlDeviceGetPowerUsage (mW).
+    """
+
+    def __init__(self, library: str = LIBRARY) -> None:
+        self._library = library
+        self._lib: Any = None
+        self._off = False
+
+    def read(self) -> List[Gpu]:
+        """Ask each GPU; empty where that cannot be done."""
+        if self._off:
+            return []
+        try:
+            return self._read()
+        except Exception as error:  # a strange library, memory that must not be executed: a server without GPUs is better than none
+            event(log, "nvml_off", logging.WARNING, why=f"{type(error).__name__}: {error}")
+            self._off = True
+            return []
+
+    def _read(self) -> List[Gpu]:
+        import ctypes  # noqa: PLC0415 - may fail where memory must not be made executable
+
+        if self._lib is None:
+            lib = ctypes.CDLL(self._library)
+            _ask(lib.nvmlInit_v2)
+            self._lib = lib
+        lib = self._lib
+        count = ctypes.c_uint()
+        _ask(lib.nvmlDeviceGetCount_v2, ctypes.byref(count))
+        found: List[Gpu] = []
+        for index in range(min(count.value, MAX_GPUS)):
+            device = ctypes.c_void_p()
+            if lib.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(device)) != _SUCCESS:
+                continue
+            name = ctypes.create_string_buffer(96)
+            lib.nvmlDeviceGetName(device, name, ctypes.c_uint(len(name)))
+            rates = (ctypes.c_uint * 2)()  # gpu, memory
+            memory = (ctypes.c_ulonglong * 3)()  # total, free, used
+            number = ctypes.c_uint()
+            busy = _tell(lib.nvmlDeviceGetUtilizationRates, device, ctypes.byref(rates))
+            held = _tell(lib.nvmlDeviceGetMemoryInfo, device, ctypes.byref(memory))
+            warm = float(number.value) if _tell(lib.nvmlDeviceGetTemperature, device, ctypes.c_uint(_CORE), ctypes.byref(number)) else None
+            drawn = number.value / 1000 if _tell(lib.nvmlDeviceGetPowerUsage, device, ctypes.byref(number)) else None
+            found.append(
+                Gpu(
+                    f"{plain(name.value, 96)} #{index}",
+                    float(rates[0]) if busy else None,
+                    float(memory[2]) if held else None,
+                    float(memory[0]) if held else None,
+                    warm,
+                    drawn,
+                )
+            )
+        return found
+
+    def close(self) -> None:
+        """Let go of the devices."""
+        lib: Optional[Any] = self._lib
+        if lib is not None:
+            lib.nvmlShutdown()
+            self._lib = None
+
+
+def _ask(function: Callable[..., int], *arguments: Any) -> None:
+    """Raises: OSError: it could not be done."""
+    code = function(*arguments)
+    if code != _SUCCESS:
+        raise OSError(f"NVML error {code}")
+
+
+def _tell(function: Callable[..., int], *arguments: Any) -> bool:
+    return function(*arguments) == _SUCCESS

@@ -1,0 +1,190 @@
+"""What processors draw (RAPL), and batteries."""
+
+import re
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from spider.files import listed, read_text
+from spider.sampling.collectors.base import LARGEST, Collector, Previous, label
+from spider.sampling.collectors.sensors import parse_number
+from spider.sampling.collectors.table_reader import Reading, plain
+from spider.wire.frames import Cell
+from spider.wire.metrics import series_name
+
+_ZONE = re.compile(r"[a-z0-9-]+:\d+(?::\d+)?\Z")
+MAX_SUPPLIES = 32
+
+
+class Zone(NamedTuple):
+    """One RAPL domain."""
+
+    name: str
+    energy_uj: int
+    wraps_at: int
+    """The counter starts anew beyond this; 0 = not told."""
+
+
+def read_zones(sys: str = "/sys") -> List[Zone]:
+    """Read the energy counters that may be read; since Linux 5.10 only root may, unless an administrator gave them away.
+
+    Source: Documentation/power/powercap/powercap.rst: microjoules; `intel-rapl:0` is a package, `intel-rapl:0:1` a part of it.
+            The same domains through the memory-mapped interface (`intel-rapl-mmio`) are left out.
+    """
+    found: List[Zone] = []
+    base = sys + "/class/powercap"
+    names: Dict[str, str] = {}
+    for zone in listed(base):
+        if not _ZONE.match(zone) or zone.startswith("intel-rapl-mmio"):
+            continue
+        own = read_text(f"{base}/{zone}/name", 64) or zone
+        parent = names.get(zone.rpartition(":")[0], "")
+        names[zone] = name = f"{parent} {own}".strip()
+        energy = parse_energy(read_text(f"{base}/{zone}/energy_uj", 32))
+        if energy is not None:
+            found.append(Zone(label(name), energy, parse_energy(read_text(f"{base}/{zone}/max_energy_range_uj", 32)) or 0))
+    return found
+
+
+def parse_energy(text: str) -> Optional[int]:
+    """A counter; None: it is none."""
+    return int(text) if text.isdecimal() and len(text) < 20 else None
+
+
+class Energy(Collector):
+    """power{sensor=package-0 …}: watts, the mean since the reading before. Named from the second one on."""
+
+    family = "breathe"
+    counts = True
+    blocking = True  # each counter asks a register of the processor
+
+    def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
+        self._sys = sys
+        self._previous: Previous[Dict[str, Zone]] = Previous({})
+
+    def read(self, now: float) -> List[Optional[int]]:
+        zones = {zone.name: zone for zone in read_zones(self._sys)}
+        before, elapsed_s = self._previous.swap(zones, now)
+        rising = [(name, milliwatts(zone, before[name], elapsed_s)) for name, zone in zones.items() if name in before]
+        return self._report((series_name("power", "sensor", name), power) for name, power in rising)
+
+
+def milliwatts(later: Zone, earlier: Zone, elapsed_s: float) -> Optional[int]:
+    """The mean; None where the counter went back without telling where it starts anew."""
+    used = later.energy_uj - earlier.energy_uj
+    if used < 0 and later.wraps_at:
+        used += later.wraps_at
+    return round(used / elapsed_s / 1000) if used >= 0 and elapsed_s > 0 else None
+
+
+class Supply(NamedTuple):
+    """One battery or uninterruptible supply."""
+
+    name: str
+    kind: str
+    status: str
+    charge: Optional[float]
+    """Percent."""
+    health: Optional[float]
+    """Percent of what it was made for."""
+    cycles: Optional[int]
+    watts: Optional[float]
+    """Going in; negative: going out."""
+    model: str
+
+
+def read_supplies(sys: str = "/sys") -> List[Supply]:
+    """Read what powers this machine from a store; not the batteries of mice and pens.
+
+    Source: Documentation/ABI/testing/sysfs-class-power: capacity in percent; energy in µWh, charge in µAh, power in µW, current in µA,
+            voltage in µV; some drivers give the current without its sign, so the status decides.
+    """
+    found: List[Supply] = []
+    for name in listed(sys + "/class/power_supply")[:MAX_SUPPLIES]:
+        base = f"{sys}/class/power_supply/{name}/"
+        kind = read_text(base + "type", 32).lower()
+        if kind not in ("battery", "ups") or read_text(base + "scope", 32) == "Device" or read_text(base + "present", 8) == "0":
+            continue
+        facts = {
+            key: parse_number(read_text(base + key, 32))
+            for key in (
+                "capacity", "energy_now", "energy_full", "energy_full_design", "charge_now", "charge_full", "charge_full_design",
+                "power_now", "current_now", "voltage_now", "cycle_count",
+            )
+        }  # fmt: skip
+        status = read_text(base + "status", 32).lower() or "unknown"
+        watts = _watts(facts)
+        if watts is not None:
+            watts = -abs(watts) if status == "discharging" else abs(watts) if status == "charging" else watts
+        charge: Optional[float] = facts["capacity"]
+        if charge is None:
+            charge = _share(facts, "now", "full")
+        health = _share(facts, "full", "full_design")
+        cycles = facts["cycle_count"] or None  # 0 = not counted, by most drivers
+        found.append(Supply(name, kind, status, charge, health, cycles, watts, read_text(base + "model_name", 64)))
+    return found
+
+
+def _watts(facts: Dict[str, Optional[int]]) -> Optional[float]:
+    power, current, voltage = facts["power_now"], facts["current_now"], facts["voltage_now"]
+    if power is not None:
+        return power / 1e6
+    return current * voltage / 1e12 if current is not None and voltage is not None else None
+
+
+def _share(facts: Dict[str, Optional[int]], part: str, whole: str) -> Optional[float]:
+    """Percent, by energy or else by charge; an empty battery has 0 of it, which is an answer."""
+    for unit in ("energy", "charge"):
+        held, room = facts[f"{unit}_{part}"], facts[f"{unit}_{whole}"]
+        if held is not None and room:
+            return held * 100 / room
+    return None
+
+
+def _scaled(value: Optional[float], scale: int) -> Optional[int]:
+    return None if value is None else max(-LARGEST, min(LARGEST, round(value * scale)))
+
+
+class Batteries(Collector):
+    """battery.charge: percent; battery.power: watts. What a battery does not tell is not named."""
+
+    family = "breathe"
+    blocking = True  # each file may ask a slow controller
+
+    def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
+        self._sys = sys
+        self._tells: Dict[str, bool] = {}
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        told: List[Tuple[str, Optional[int]]] = []
+        for supply in read_supplies(self._sys):
+            for metric, value in (("battery.charge", _scaled(supply.charge, 100)), ("battery.power", _scaled(supply.watts, 1000))):
+                name = series_name(metric, "battery", label(supply.name))
+                self._tells[name] = self._tells.get(name, False) or value is not None
+                if self._tells[name]:
+                    told.append((name, value))
+        return self._report(told)
+
+
+class BatteryTable:
+    """The `batteries` table; most servers have none."""
+
+    subject = "batteries"
+
+    def __init__(self, sys: str = "/sys") -> None:
+        self._sys = sys
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+        rows: List[Tuple[Cell, ...]] = [
+            (
+                plain(supply.name, 64),
+                supply.kind,
+                plain(supply.status, 32),
+                _scaled(supply.charge, 100),
+                _scaled(supply.health, 100),
+                supply.cycles,
+                plain(supply.model, 64) or None,
+            )
+            for supply in read_supplies(self._sys)
+        ]
+        return Reading(rows, len(rows)) if rows else None

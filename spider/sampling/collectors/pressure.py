@@ -1,0 +1,62 @@
+"""How much of the time work stood still for want of something (PSI)."""
+
+from typing import Dict, List, Optional, Tuple
+
+from spider.sampling.collectors.base import Collector, MaybeFile, Previous, counters, gained
+
+_FILES: Dict[str, Tuple[str, ...]] = {"cpu": ("some",), "memory": ("some", "full"), "io": ("some", "full"), "irq": ("full",)}
+"""`full` of cpu means nothing for a whole system (the kernel writes 0), and irq has no other."""
+
+
+def parse_pressure(data: bytes) -> Dict[str, int]:
+    """Read a file of /proc/pressure.
+
+    Returns: the `total` of each line, microseconds since boot, by `some` or `full`.
+    Raises:  ValueError: a line has no total, or it is not a number.
+    Source:  Documentation/accounting/psi.rst. The averages of 10 s and more are left: a total gives the share of any second.
+    """
+    found: Dict[str, int] = {}
+    for line in data.split(b"\n"):
+        if not line:
+            continue
+        head, mark, total = line.partition(b" total=")
+        if not mark:
+            raise ValueError("a line of /proc/pressure has no total")
+        found[head.split(b" ", 1)[0].decode("ascii", "replace")] = counters([total])[0]
+    return found
+
+
+def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[int]:
+    """Tenths of a percent of the time; None when the counter went back. The kernel settles it a little late, so at most all."""
+    rise_us = gained(later_us, earlier_us)
+    if rise_us is None or elapsed_s <= 0:
+        return None
+    return min(1000, round(rise_us / elapsed_s / 1000))
+
+
+class Pressure(Collector):
+    """pressure.cpu_some, memory_some, memory_full, io_some, io_full, irq_full: percent of the time.
+
+    Not there: kernels before 4.20, or booted with psi=0 (the files exist and cannot be read); irq came with 6.1.
+    """
+
+    family = "pulse"
+    counts = True
+
+    def __init__(self, proc: str = "/proc") -> None:
+        super().__init__()
+        self._files = {name: self._keep_open(MaybeFile(f"{proc}/pressure/{name}")) for name in _FILES}
+        self._previous: Previous[Dict[str, int]] = Previous({})
+
+    def read(self, now: float) -> List[Optional[int]]:
+        totals: Dict[str, int] = {}
+        for name, file in self._files.items():
+            data = file.read_if_there()
+            if data is not None:
+                found = parse_pressure(data)
+                totals.update((f"pressure.{name}_{part}", found[part]) for part in _FILES[name] if part in found)
+        before, elapsed_s = self._previous.swap(totals, now)
+        series = list(totals)
+        if series != self._series:
+            self._series = series
+        return [stalled_share(total, before[name], elapsed_s) if name in before else None for name, total in totals.items()]

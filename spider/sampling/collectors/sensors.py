@@ -1,0 +1,140 @@
+"""What hardware monitors (hwmon) measure, and thermal zones that are not among them."""
+
+import os
+import re
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+
+from spider.files import listed, read_text
+from spider.sampling.collectors.base import MAX_LABELLED, Collector, label
+from spider.wire.metrics import series_name
+
+COLDEST, HOTTEST = -90_000, 250_000
+"""Millidegrees; a sensor that says more or less is not connected."""
+
+_INPUTS = {kind: re.compile(kind + r"(\d{1,4})_input\Z") for kind in ("temp", "fan", "power", "curr")}
+_INPUTS["power"] = re.compile(r"power(\d{1,4})_(?:input|average)\Z")
+"""Source: Documentation/hwmon/sysfs-interface.rst; chips of processors and power supplies give the average alone."""
+
+
+class Sensor(NamedTuple):
+    """One sensor: the file to read (millidegrees Celsius), its name, and what tells it from others of that name."""
+
+    path: str
+    name: str
+    place: str
+
+
+def parse_temperature(text: str) -> Optional[int]:
+    """Read a value of sysfs.
+
+    Returns: hundredths of a degree; None when no sensor could mean it.
+    Raises:  ValueError: not a whole number.
+    Source:  Documentation/hwmon/sysfs-interface.rst, thermal/sysfs-api.rst: millidegrees Celsius.
+    """
+    if len(text) > 20:
+        raise ValueError("not a temperature")
+    millidegrees = int(text)
+    return round(millidegrees / 10) if COLDEST < millidegrees < HOTTEST else None
+
+
+def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
+    """Look for what chips measure.
+
+    Args:    kind: temp, fan, power or curr.
+    Returns: the sensors, and the names of all chips. A sensor is named `chip label` (`coretemp Package id 0`), or `chip temp1`
+             where it has no label.
+    """
+    found: List[Sensor] = []
+    chips: Set[str] = set()
+    for chip in listed(sys + "/class/hwmon"):
+        base = f"{sys}/class/hwmon/{chip}"
+        name = read_text(base + "/name") or chip
+        chips.add(name)
+        place = os.path.basename(os.path.realpath(base + "/device"))
+        inputs: Dict[int, str] = {}
+        for entry in listed(base):  # sorted, so that `input` (now) wins over `average`
+            match = _INPUTS[kind].match(entry)
+            if match:
+                inputs[int(match.group(1))] = entry
+        for number, entry in sorted(inputs.items()):
+            what = read_text(f"{base}/{kind}{number}_label") or f"{kind}{number}"
+            found.append(Sensor(base + "/" + entry, name + " " + what, place))
+    return found, chips
+
+
+def find_sensors(sys: str = "/sys") -> List[Sensor]:
+    """Look for what measures temperatures: chips first, then zones by their type."""
+    found, chips = find_inputs("temp", sys)
+    for zone in listed(sys + "/class/thermal"):
+        if zone.startswith("thermal_zone"):
+            kind = read_text(f"{sys}/class/thermal/{zone}/type") or zone
+            if kind.replace("-", "_") not in chips:  # the kernel shows many zones as chips, too, under that name
+                found.append(Sensor(f"{sys}/class/thermal/{zone}/temp", kind, zone))
+    return found
+
+
+def name_sensors(sensors: List[Sensor]) -> Dict[str, str]:
+    """Give each sensor a label of its own: where two have one name, the device's name is added, then a number.
+
+    Returns: path by label, in the order given.
+    """
+    plain = [label(sensor.name) for sensor in sensors]
+    labels: Dict[str, str] = {}
+    for sensor, name in zip(sensors, plain):
+        own = name if plain.count(name) == 1 else label(f"{name[:150]} ({sensor.place})")
+        wanted, number = own, 2
+        while own in labels:
+            own, number = f"{wanted[:190]} #{number}", number + 1
+        labels[own] = sensor.path
+    return labels
+
+
+class Temperatures(Collector):
+    """temperature{sensor=…}: degrees Celsius. Most virtual machines have none."""
+
+    family = "breathe"
+    blocking = True  # some drivers ask their chip over a slow bus
+
+    def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
+        self._sys = sys
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        sensors = name_sensors(find_sensors(self._sys)[:MAX_LABELLED])
+        return self._report((series_name("temperature", "sensor", name), _ask(path)) for name, path in sensors.items())
+
+
+def _ask(path: str) -> Optional[int]:
+    try:
+        return parse_temperature(read_text(path))
+    except ValueError:  # nothing could be read: the device sleeps, or the sensor is gone
+        return None
+
+
+class Chips(Collector):
+    """fan{sensor=…}: rpm; power: watts; current: amperes; as the chips of this machine measure them."""
+
+    family = "breathe"
+    blocking = True
+
+    def __init__(self, sys: str = "/sys") -> None:
+        super().__init__()
+        self._sys = sys
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        told: List[Tuple[str, Optional[int]]] = []
+        # rpm as they are; microwatts to thousandths of a watt; milliamperes are thousandths already
+        for metric, kind, divisor in (("fan", "fan", 1), ("power", "power", 1000), ("current", "curr", 1)):
+            for name, path in name_sensors(find_inputs(kind, self._sys)[0][:MAX_LABELLED]).items():
+                number = parse_number(read_text(path, 64))
+                told.append((series_name(metric, "sensor", name), None if number is None else round(number / divisor)))
+        return self._report(told)
+
+
+def parse_number(text: str) -> Optional[int]:
+    """A whole number of sysfs; None: it is none, or larger than any sensor means."""
+    try:
+        number = int(text) if len(text) <= 20 else None
+    except ValueError:
+        return None
+    return number if number is not None and abs(number) < 10**15 else None

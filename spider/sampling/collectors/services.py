@@ -1,0 +1,239 @@
+"""What services and containers use, by their control groups."""
+
+import os
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+
+from spider.files import read_text
+from spider.sampling.collectors.base import LARGEST, Collector, gained, label
+from spider.sampling.collectors.cgroup import ROOT, SERVICE, Group, Hierarchies, groups, passing
+from spider.sampling.collectors.container_engines import Names
+from spider.wire.metrics import series_name
+
+MOST = 40
+"""Services that are reported, and as many containers."""
+CHOOSE_S = 600.0
+"""How long the choice of the largest ones holds where there are more: each change of series costs a layout."""
+LINGER_S = 3600.0
+"""How long one that ended keeps its series, for the same reason: people log in and out."""
+_PARTS = ("cpu", "memory", "read", "written")
+"""In the order of `Usage`."""
+
+
+class Usage(NamedTuple):
+    """What a group used; None: this host does not count it, or not for this group."""
+
+    cpu_ns: Optional[int]
+    memory: Optional[int]
+    read: Optional[int]
+    written: Optional[int]
+
+
+_NOTHING = Usage(None, None, None, None)
+
+
+def _pairs(text: str) -> Dict[str, int]:
+    found: Dict[str, int] = {}
+    for line in text.split("\n"):
+        key, _, value = line.partition(" ")
+        if value.isdecimal():
+            found[key] = int(value)
+    return found
+
+
+def parse_io_stat(text: str, stacked: Set[str]) -> Tuple[int, int]:
+    """Read io.stat of version 2.
+
+    Args:    stacked: major:minor of devices whose bytes are counted at those below them.
+    Returns: bytes read and written.
+    Source:  Documentation/admin-guide/cgroup-v2.rst.
+    """
+    read = written = 0
+    for line in text.split("\n"):
+        device, *fields = line.split(" ")
+        if device in stacked:
+            continue
+        for field in fields:
+            key, _, value = field.partition("=")
+            if value.isdecimal():
+                read += int(value) if key == "rbytes" else 0
+                written += int(value) if key == "wbytes" else 0
+    return read, written
+
+
+def parse_service_bytes(text: str, stacked: Set[str]) -> Tuple[int, int]:
+    """Read blkio.throttle.io_service_bytes of version 1.
+
+    Source: Documentation/admin-guide/cgroup-v1/blkio-controller.rst: `major:minor operation bytes`, then totals.
+    """
+    read = written = 0
+    for line in text.split("\n"):
+        fields = line.split()
+        if len(fields) == 3 and fields[0] not in stacked and fields[2].isdecimal():
+            read += int(fields[2]) if fields[1] == "Read" else 0
+            written += int(fields[2]) if fields[1] == "Write" else 0
+    return read, written
+
+
+def stacked_devices(sys: str = "/sys") -> Set[str]:
+    """Devices that stand on others (dm, md) or on files (loop)."""
+    found: Set[str] = set()
+    try:
+        names = os.listdir(sys + "/block")
+    except OSError:
+        return found
+    for name in names:
+        try:
+            below = os.listdir(f"{sys}/block/{name}/slaves")
+        except OSError:
+            below = []
+        if below or os.path.exists(f"{sys}/block/{name}/loop"):
+            found.add(read_text(f"{sys}/block/{name}/dev", 32))
+    return found
+
+
+def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> Usage:
+    """Read one group where this host counts it.
+
+    memory is without inactive pages of files, which the kernel gives back when somebody needs them.
+    """
+    cpu_ns = memory = None
+    moved: Optional[Tuple[int, int]] = None
+    if "cpuacct" in at.controllers:
+        text = read_text(f"{at.controllers['cpuacct']}{path}/cpuacct.usage", 32)
+        cpu_ns = int(text) if text.isdecimal() else None
+    if cpu_ns is None and at.unified:
+        used_us = _pairs(read_text(f"{at.unified}{path}/cpu.stat")).get("usage_usec")
+        cpu_ns = None if used_us is None else used_us * 1000
+    for base, level, inactive in (
+        (at.controllers.get("memory", ""), "memory.usage_in_bytes", "total_inactive_file"),
+        (at.unified, "memory.current", "inactive_file"),
+    ):
+        text = read_text(f"{base}{path}/{level}", 32) if base and memory is None else ""
+        if text.isdecimal():
+            memory = max(0, int(text) - _pairs(read_text(f"{base}{path}/memory.stat")).get(inactive, 0))
+    if "blkio" in at.controllers and os.path.isdir(at.controllers["blkio"] + path):
+        folder = at.controllers["blkio"] + path
+        text = read_text(folder + "/blkio.throttle.io_service_bytes_recursive") or read_text(folder + "/blkio.throttle.io_service_bytes")
+        moved = parse_service_bytes(text, stacked)
+    elif at.unified and os.path.exists(f"{at.unified}{path}/io.stat"):
+        moved = parse_io_stat(read_text(f"{at.unified}{path}/io.stat"), stacked)
+    return Usage(cpu_ns, memory, *(moved or (None, None)))
+
+
+class Choice:
+    """Keeps the largest of many, and does not change its mind each minute."""
+
+    def __init__(self, most: int = MOST, choose_s: float = CHOOSE_S) -> None:
+        self._most = most
+        self._choose_s = choose_s
+        self._chosen: Set[str] = set()
+        self._chosen_at = float("-inf")
+
+    def choose(self, now: float, cpu: Dict[str, int], memory: Dict[str, int]) -> Set[str]:
+        """Half by memory, the rest by CPU; all, where there is room for all.
+
+        Args: cpu, memory: what each uses, whatever the unit; the same names in both.
+        """
+        names = set(memory)
+        self._chosen &= names
+        if len(names) <= self._most:
+            self._chosen = names
+        elif now - self._chosen_at >= self._choose_s or len(self._chosen) < self._most // 2:
+            self._chosen_at = now
+            by_memory = sorted(names, key=lambda name: (-memory[name], name))
+            self._chosen = set(by_memory[: self._most // 2])
+            for name in sorted(names, key=lambda name: (-cpu.get(name, 0), -memory[name], name)):
+                if len(self._chosen) >= self._most:
+                    break
+                self._chosen.add(name)
+        return self._chosen
+
+
+class _Named(NamedTuple):
+    """A group that has series."""
+
+    seen_at: float
+    parts: Tuple[str, ...]
+    """What this host counts for it."""
+
+
+class _Kind:
+    """Services, or containers."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self._choice = Choice()
+        self._before: Dict[str, Usage] = {}
+        self._named: Dict[str, _Named] = {}
+
+    def measure(self, usage: Dict[str, Usage], now: float, elapsed_s: float) -> List[Tuple[str, Optional[int]]]:
+        """Series and values of the chosen ones.
+
+        Args: usage: of all that are there now.
+        """
+        before, self._before = self._before, usage
+        self._named = {name: named for name, named in self._named.items() if name in usage or now - named.seen_at < LINGER_S}
+        lasting = [name for name in usage if name in before or name in self._named]
+        memory = {**dict.fromkeys(self._named, 0), **{name: usage[name].memory or 0 for name in lasting}}
+        cpu = {name: (usage[name].cpu_ns or 0) - (before[name].cpu_ns or 0) for name in lasting if name in before}
+        chosen = self._choice.choose(now, cpu, memory)
+        for name in chosen & usage.keys():
+            self._named[name] = _Named(now, tuple(part for part, value in zip(_PARTS, usage[name]) if value is not None))
+        self._named = {name: named for name, named in self._named.items() if name in chosen}
+        found: List[Tuple[str, Optional[int]]] = []
+        for name in sorted(chosen):
+            rates = dict(zip(_PARTS, _rates(usage[name], before.get(name, _NOTHING), elapsed_s))) if name in usage else {}
+            # what does not run uses nothing: that is a measurement
+            found += [(series_name(f"{self._word}.{part}", self._word, name), rates.get(part, 0)) for part in self._named[name].parts]
+        return found
+
+
+class ServicesAndContainers(Collector):
+    """service.cpu, container.cpu: percent of one core; .memory: bytes; .read, .written: bytes/s from and to disks.
+
+    One is named from its second reading on, so that what lives for less than a minute makes no series, and for an hour after it ended:
+    it uses nothing then. What a host does not count for a group (a controller that is not enabled for it) is not named.
+    """
+
+    family = "breathe"
+    counts = True
+    blocking = True  # hundreds of small files
+
+    def __init__(self, root: str = ROOT, proc: str = "/proc", sys: str = "/sys", names: Optional[Names] = None) -> None:
+        super().__init__()
+        self._root = root
+        self._proc = proc
+        self._sys = sys
+        self._names = names or Names()
+        self._kinds = {SERVICE: _Kind("service"), "": _Kind("container")}
+        self._before_at = 0.0
+
+    def read(self, now: float) -> List[Optional[int]]:
+        at, seen = groups(self._root, self._proc)
+        stacked = stacked_devices(self._sys)
+        elapsed_s, self._before_at = now - self._before_at, now
+        found: List[Tuple[str, Optional[int]]] = []
+        for name, kind in self._kinds.items():
+            if at is not None:
+                found += kind.measure(self._usage(at, seen, stacked, services=name == SERVICE), now, elapsed_s)
+        return self._report(found)
+
+    def _usage(self, at: Hierarchies, found: Iterable[Group], stacked: Set[str], *, services: bool) -> Dict[str, Usage]:
+        wanted = [group for group in found if (group.kind == SERVICE) == services and not (services and passing(group.name))]
+        names = {group: group.name for group in wanted} if services else self._names.of(wanted)
+        return {label(name): read_usage(at, group.path, stacked) for group, name in names.items()}
+
+
+def _rates(later: Usage, earlier: Usage, elapsed_s: float) -> Tuple[Optional[int], ...]:
+    """Hundredths of a percent of one core, bytes, bytes/s twice."""
+    return (
+        _rate(later.cpu_ns, earlier.cpu_ns, elapsed_s * 100_000),
+        later.memory,
+        _rate(later.read, earlier.read, elapsed_s),
+        _rate(later.written, earlier.written, elapsed_s),
+    )
+
+
+def _rate(later: Optional[int], earlier: Optional[int], divisor: float) -> Optional[int]:
+    rise = gained(later, earlier) if later is not None and earlier is not None else None
+    return min(LARGEST, round(rise / divisor)) if rise is not None and divisor > 0 else None

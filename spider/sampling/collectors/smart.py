@@ -1,0 +1,116 @@
+"""What disks say of their own health, as far as it may be read without privileges.
+
+A disk answers SMART questions of root only. Two things may be read by everybody: what smartd (smartmontools) wrote down when it asked
+the last time, and what flash chips (eMMC) show in /sys. Temperatures of disks are chips of `sensors` (drivetemp, nvme).
+"""
+
+import os
+import re
+import time
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from spider.files import read_text
+from spider.sampling.collectors.base import MAX_LABELLED, Collector, label
+from spider.wire.metrics import series_name
+
+STATES = "/var/lib/smartmontools"
+BELIEVE_S = 2 * 86_400.0
+"""smartd writes at each check (30 min) that changes something, and when it ends; nothing older is shown."""
+_FILE = re.compile(r"smartd\.(.+)\.(?:ata|scsi|nvme)\.state\Z")
+_ATTRIBUTE = re.compile(r"ata-smart-attribute\.(\d{1,3})\.(id|raw)\Z")
+_ATTRIBUTES = {5: "smart.reallocated", 197: "smart.pending", 198: "smart.uncorrectable"}
+_ERRORS = ("ata-error-count", "nvme-err-log-entries", "scsi-grown-defects")
+_LOW_32 = 0xFFFFFFFF
+"""Raw values are 48 bits, of which makers use the upper ones for other things."""
+
+
+class Health(NamedTuple):
+    """One disk."""
+
+    name: str
+    values: Dict[str, int]
+    """By metric."""
+
+
+def parse_state(text: str) -> Dict[str, int]:
+    """Read a state file of smartd.
+
+    Returns: values by metric, as far as the disk gives them.
+    Source:  smartmontools, smartd.cpp, write_dev_state: lines `key = value`, none for a value of 0; attributes of ATA by number, with id and raw value.
+    """
+    attributes: Dict[int, Dict[str, int]] = {}
+    found: Dict[str, int] = {}
+    for line in text.split("\n"):
+        key, sign, value = line.partition("=")
+        key, value = key.strip(), value.strip()
+        if line.startswith("#") or not sign or not value.isdecimal() or len(value) > 18:
+            continue
+        match = _ATTRIBUTE.match(key)
+        if match:
+            attributes.setdefault(int(match.group(1)), {})[match.group(2)] = int(value)
+        elif key in _ERRORS:
+            found["smart.errors"] = int(value)
+    for attribute in attributes.values():
+        metric = _ATTRIBUTES.get(attribute.get("id", 0))
+        if metric is not None:
+            found[metric] = attribute.get("raw", 0) & _LOW_32
+    if attributes:
+        found.setdefault("smart.errors", 0)
+    return found
+
+
+def read_states(folder: str, now_s: float) -> List[Health]:
+    """Read what smartd wrote. Args: now_s: Unix seconds."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    found: List[Health] = []
+    for name in names:
+        match = _FILE.match(name)
+        try:
+            fresh = match is not None and now_s - os.stat(f"{folder}/{name}").st_mtime < BELIEVE_S
+        except OSError:
+            continue
+        values = parse_state(read_text(f"{folder}/{name}")) if fresh else {}
+        if match is not None and values:
+            found.append(Health(match.group(1), values))
+    return found
+
+
+def life_used(text: str) -> Optional[int]:
+    """Read life_time of an eMMC chip.
+
+    Returns: hundredths of a percent, of the kind of cell that is worn most; None: it does not say.
+    Source:  JEDEC 5.1, DEVICE_LIFE_TIME_EST_TYP_A and _B, shown by drivers/mmc/core/mmc.c as `0x01 0x02`: 0x01 = 0 to 10 %, 0x0b = beyond.
+    """
+    try:
+        steps = [int(word, 16) for word in text.split()]
+    except ValueError:
+        return None
+    known = [step for step in steps if 1 <= step <= 11]
+    return min(100, max(known) * 10) * 100 if known else None
+
+
+class Smart(Collector):
+    """smart.reallocated, smart.pending, smart.uncorrectable, smart.errors {disk=…}; disk.life_used {device=…}."""
+
+    family = "cycle"
+    blocking = True
+
+    def __init__(self, sys: str = "/sys", states: str = STATES, wall: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self._sys = sys
+        self._states = states
+        self._wall = wall
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - files have times of their own
+        named: List[Tuple[str, Optional[int]]] = []
+        for health in read_states(self._states, self._wall())[:MAX_LABELLED]:
+            named += [(series_name(metric, "disk", label(health.name)), value) for metric, value in sorted(health.values.items())]
+        base = self._sys + "/block"
+        for name in sorted(os.listdir(base)) if os.path.isdir(base) else []:
+            text = read_text(f"{base}/{name}/device/life_time", 32) if name.startswith("mmcblk") else ""
+            if text:
+                named.append((series_name("disk.life_used", "device", label(name)), life_used(text)))
+        return self._report(named)

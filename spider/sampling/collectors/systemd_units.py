@@ -1,0 +1,152 @@
+"""What systemd tells: units that failed, timers. Asked over the system bus, which every user may; nothing is started for it."""
+
+import os
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from spider.sampling.collectors.base import Collector
+from spider.sampling.collectors.dbus import BUS, Refused, SystemBus
+from spider.sampling.collectors.table_reader import Reading, plain
+from spider.wire.frames import Cell
+from spider.wire.tables import BY_NAME
+
+_SYSTEMD = "org.freedesktop.systemd1"
+_MANAGER = "/org/freedesktop/systemd1"
+_UNSET = (0, 2**64 - 1)
+_RESULTS = {"service": "Service", "mount": "Mount", "socket": "Socket", "timer": "Timer", "swap": "Swap", "path": "Path"}
+_RESULTS.update({"automount": "Automount", "scope": "Scope"})
+"""Kinds of units that say why they failed, and the interface on which they do."""
+_BAD = ("failed", "auto-restart")
+
+
+class Unit(NamedTuple):
+    """What ListUnits says of a unit, as far as it is used."""
+
+    name: str
+    description: str
+    active: str
+    sub: str
+    path: str
+
+
+def has_systemd(root: str = "") -> bool:
+    """Whether systemd is the service manager here. Source: sd_booted(3)."""
+    return os.path.isdir(root + "/run/systemd/system")
+
+
+def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...] = ()) -> List[Unit]:
+    """Units in one of these states (load, active or sub), by name.
+
+    Raises: as `SystemBus.call`.
+    Source: org.freedesktop.systemd1(5): ListUnitsByPatterns (systemd 230 and newer).
+    """
+    rows = bus.call(_SYSTEMD, _MANAGER, _SYSTEMD + ".Manager", "ListUnitsByPatterns", "asas", list(states), list(patterns))[0]
+    return sorted(Unit(row[0], row[1], row[3], row[4], row[6]) for row in rows if row[4] != "not-found")
+
+
+def _moment_ms(value: Any) -> Optional[int]:
+    """Microseconds of the real-time clock as milliseconds."""
+    return None if type(value) is not int or value in _UNSET else value // 1000
+
+
+def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_now_s: float) -> Optional[int]:
+    """When a timer is due; None: it waits for something else than time.
+
+    Args: now_s, monotonic_now_s: the two clocks at one moment.
+    """
+    due = [] if realtime_us in _UNSET else [realtime_us // 1000]
+    if monotonic_us not in _UNSET:
+        due.append(round((now_s - monotonic_now_s) * 1000) + monotonic_us // 1000)
+    return min(due, default=None)
+
+
+class FailedUnits:
+    """The `services` table."""
+
+    subject = "services"
+
+    def __init__(self, bus: str = BUS, root: str = "") -> None:
+        self._bus = bus
+        self._root = root
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+        """Ask for them, and why."""
+        if not has_systemd(self._root) or not os.path.exists(self._bus):
+            return None
+        with SystemBus(self._bus) as bus:
+            units = list_units(bus, _BAD)
+            rows = [self._row(bus, unit) for unit in units[: BY_NAME[self.subject].max_rows]]
+        return Reading(rows, len(units))
+
+    @staticmethod
+    def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
+        facts: Dict[str, Any] = {"StateChangeTimestamp": None, "Result": None}
+        interface = _RESULTS.get(unit.name.rpartition(".")[2])
+        for owner, name in (("Unit", "StateChangeTimestamp"), (interface, "Result")):
+            if owner is not None:
+                try:
+                    facts[name] = bus.get(_SYSTEMD, unit.path, f"{_SYSTEMD}.{owner}", name)
+                except Refused:  # it was forgotten meanwhile
+                    continue
+        result = facts["Result"]
+        state = unit.active if unit.active == "failed" else unit.sub
+        return (
+            plain(unit.name),
+            plain(unit.description),
+            plain(state, 32),
+            plain(result, 32) if isinstance(result, str) else None,
+            _moment_ms(facts["StateChangeTimestamp"]),
+        )
+
+
+class Timers:
+    """The `timers` table."""
+
+    subject = "timers"
+
+    def __init__(self, bus: str = BUS, root: str = "") -> None:
+        self._bus = bus
+        self._root = root
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a moment is asked for
+        """Ask for the active ones, and when they are due."""
+        if not has_systemd(self._root) or not os.path.exists(self._bus):
+            return None
+        with SystemBus(self._bus) as bus:
+            units = list_units(bus, ("active",), ("*.timer",))
+            rows = [self._row(bus, unit) for unit in units[: BY_NAME[self.subject].max_rows]]
+        return Reading(rows, len(units))
+
+    @staticmethod
+    def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
+        try:
+            facts = bus.get_all(_SYSTEMD, unit.path, _SYSTEMD + ".Timer")
+        except Refused:  # it was forgotten meanwhile
+            facts = {}
+        numbers = [facts.get(name, 0) for name in ("NextElapseUSecRealtime", "NextElapseUSecMonotonic")]
+        realtime_us, monotonic_us = (number if type(number) is int else 0 for number in numbers)
+        return (
+            plain(unit.name),
+            plain(str(facts.get("Unit", ""))),
+            next_elapse_ms(realtime_us, monotonic_us, time.time(), time.clock_gettime(time.CLOCK_MONOTONIC)),
+            _moment_ms(facts.get("LastTriggerUSec")),
+        )
+
+
+class FailedCount(Collector):
+    """units.failed: how many units failed, or wait to be started again after they did."""
+
+    family = "cycle"
+    blocking = True  # it asks another process
+
+    def __init__(self, bus: str = BUS, root: str = "") -> None:
+        super().__init__()
+        self._bus = bus
+        self._root = root
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+        if not has_systemd(self._root) or not os.path.exists(self._bus):
+            return self._report(())
+        self._series = ["units.failed"]  # named also where the bus does not answer
+        with SystemBus(self._bus) as bus:
+            return [len(list_units(bus, _BAD))]

@@ -1,0 +1,265 @@
+"""Numbers that the owner's programs print: a folder of executables, each run once a minute beside the loop.
+
+They run as Spider itself does, without a privilege, without input, and with a time limit. Who may write to the folder or to a program decides what
+runs, so both have to be root's, and no link, and nobody else's to write; they are checked by descriptor and run from that descriptor.
+"""
+
+import contextlib
+import errno
+import logging
+import math
+import os
+import re
+import selectors
+import signal
+import stat
+import subprocess
+import time
+from collections import deque
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+
+from spider.logs import event
+from spider.root.process_cleanup import adopt, end_adopted, end_marked, foreign_children
+from spider.sampling.collectors.base import Collector
+from spider.wire.metrics import series_name
+
+MAX_PROGRAMS = 16
+MAX_NAMES = 256
+MAX_OUTPUT_BYTES = 64 * 1024
+LIMIT_S = 8.0
+"""For all of them, side by side; the sampler waits for ten seconds."""
+FORGET_RUNS = 10
+"""A name that was not printed for so many runs is not there any more."""
+NOBODY = 65534
+MARK = "STARDUST_METRICS"
+"""In the environment of all that is run: what stays behind is known by it."""
+SCALE = 1000
+LARGEST = (1 << 62) // SCALE
+_LINE = re.compile(r"([A-Za-z][A-Za-z0-9_.:-]{0,99})[ \t]+([-+0-9.eE]{1,40}|nan|NaN|-)(?:[ \t]+([A-Za-z0-9/%°_.-]{1,20}))?[ \t]*\Z")
+
+log = logging.getLogger(__name__)
+
+
+class Printed(NamedTuple):
+    """What a program said."""
+
+    values: Dict[str, Optional[int]]
+    """By series; None = it says itself that it could not measure."""
+    wrong_lines: int
+
+
+def parse_output(output: bytes) -> Printed:
+    """Read lines of `name value [unit]`; empty lines and those that begin with # are passed over.
+
+    A value is a decimal number, or `-` or `nan` where it could not be measured. The unit becomes part of the name.
+    """
+    values: Dict[str, Optional[int]] = {}
+    wrong = 0
+    for line in output.decode("utf-8", "replace").splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.match(line.strip())
+        value = _number(match.group(2)) if match else None
+        if match is None or (value is None and match.group(2) not in ("nan", "NaN", "-")):
+            wrong += 1
+            continue
+        name, unit = match.group(1), match.group(3)
+        values[series_name("custom", "name", f"{name} [{unit}]" if unit else name)] = value
+    return Printed(values, wrong)
+
+
+def _number(text: str) -> Optional[int]:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return round(value * SCALE) if math.isfinite(value) and abs(value) <= LARGEST else None
+
+
+def open_trusted(path: str, owner: int, *, folder: bool = False, at: Optional[int] = None) -> int:
+    """Open a folder or program that decides what runs.
+
+    Returns: its descriptor. Raises: OSError: missing, a link, of another kind or owner, writable by others, or no program.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if folder else 0)
+    handle = os.open(path, flags, dir_fd=at)
+    facts = os.fstat(handle)
+    why = ""
+    if not (stat.S_ISDIR(facts.st_mode) if folder else stat.S_ISREG(facts.st_mode)):
+        why = "not a folder" if folder else "not a plain file"
+    elif facts.st_uid != owner:
+        why = f"owned by uid {facts.st_uid}, not {owner}"
+    elif facts.st_mode & 0o022:
+        why = f"mode {stat.S_IMODE(facts.st_mode):04o} lets others write"
+    elif not folder and not facts.st_mode & 0o111:
+        why = "not executable"
+    if why:
+        os.close(handle)
+        raise PermissionError(f"{path}: {why}")
+    return handle
+
+
+class _Run:
+    """One program that is running."""
+
+    def __init__(self, name: str, handle: int, mark: str) -> None:
+        self.name = name
+        self.output = b""
+        self.process = subprocess.Popen(
+            [f"/proc/self/fd/{handle}"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", MARK: mark}, pass_fds=(handle,), start_new_session=True,
+            preexec_fn=_become_nobody if os.geteuid() == 0 else None,  # noqa: PLW1509 - makes system calls only
+        )  # fmt: skip
+
+    def read(self) -> bool:
+        """Take what is there; False: it has closed its output, or said too much."""
+        assert self.process.stdout is not None
+        chunk = os.read(self.process.stdout.fileno(), 16 * 1024)
+        self.output += chunk
+        return bool(chunk) and len(self.output) <= MAX_OUTPUT_BYTES
+
+    def end(self, deadline: float, limit_s: float) -> str:
+        """Wait for its end, or make one; those of its children go with it that stayed in its session. Returns: what was wrong."""
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        while not (ended := self._has_ended()) and time.monotonic() < deadline and len(self.output) <= MAX_OUTPUT_BYTES:
+            time.sleep(0.01)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of it has ended
+            os.killpg(self.process.pid, signal.SIGKILL)  # its own number is still its own: it was not waited for yet
+        status = self.process.wait()
+        if not ended and len(self.output) <= MAX_OUTPUT_BYTES:
+            return f"not done within {limit_s:.0f} s"
+        if len(self.output) > MAX_OUTPUT_BYTES:
+            return f"more than {MAX_OUTPUT_BYTES} bytes"
+        return f"ended with status {status}" if status else ""
+
+    def _has_ended(self) -> bool:
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+
+
+def _become_nobody() -> None:
+    """Where Spider runs as root, which it should not, its programs do not."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+class Programs(Collector):
+    """A collector of everything in the folder."""
+
+    family = "custom"
+    blocking = True
+
+    def __init__(self, folder: str, owner: int = 0, limit_s: float = LIMIT_S) -> None:
+        super().__init__()
+        self._folder = folder
+        self._owner = owner
+        self._limit_s = limit_s
+        self._unseen: Dict[str, int] = {}
+        """Names that are kept, and for how many runs they were not printed."""
+        self._faults: Set[Tuple[str, str]] = set()
+        self._mark = f"{os.getpid()}.{os.urandom(8).hex()}"
+        self._adopts: Optional[bool] = None
+        """Whether what loses its parent comes to us; None = nothing was ever run."""
+        self._children: Set[int] = set()
+        """Those of ours in other sessions before these programs were run."""
+
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - every collector is told
+        """Run them all, side by side."""
+        values: Dict[str, Optional[int]] = {}
+        fresh: List[Tuple[str, List[str]]] = []
+        faults: Set[Tuple[str, str]] = set()
+        for name, output, fault in self._run_all(faults):
+            if fault:
+                faults.add((name, fault))
+                continue
+            printed = parse_output(output)
+            if printed.wrong_lines:
+                faults.add((name, f"{printed.wrong_lines} lines are not `name value [unit]`"))
+            fresh.append((name, [series for series in printed.values if series not in self._unseen and series not in values]))
+            values.update(printed.values)
+        self._admit(values, fresh, faults)
+        for name, fault in sorted(faults - self._faults):
+            event(log, "custom_metric_failed", logging.WARNING, program=name, why=fault)
+        self._faults = faults
+        self._series = sorted(self._unseen)
+        return [values.get(name) for name in self._series]
+
+    def _admit(self, values: Dict[str, Optional[int]], fresh: List[Tuple[str, List[str]]], faults: Set[Tuple[str, str]]) -> None:
+        """Keep the names that there are; new ones come in while there is room, in turn from each program, so that none crowds out another."""
+        seen = {name: 0 if name in values else runs + 1 for name, runs in self._unseen.items()}
+        self._unseen = {name: runs for name, runs in seen.items() if runs < FORGET_RUNS}
+        turns = [(program, deque(names)) for program, names in fresh]
+        while len(self._unseen) < MAX_NAMES and any(names for _, names in turns):
+            for _, names in turns:
+                if names and len(self._unseen) < MAX_NAMES:
+                    self._unseen[names.popleft()] = 0
+        for program, names in turns:
+            if names:
+                faults.add((program, f"{len(names)} names left out: {MAX_NAMES} of all programs are kept"))
+
+    def _run_all(self, faults: Set[Tuple[str, str]]) -> List[Tuple[str, bytes, str]]:
+        runs: List[_Run] = []
+        deadline = time.monotonic() + self._limit_s
+        with selectors.DefaultSelector() as selector:
+            try:
+                for run in self._start_all(faults):
+                    runs.append(run)
+                    assert run.process.stdout is not None
+                    selector.register(run.process.stdout, selectors.EVENT_READ, run)
+                left_s = deadline - time.monotonic()
+                while selector.get_map() and left_s > 0:
+                    for key, _ in selector.select(left_s):
+                        if not key.data.read():
+                            selector.unregister(key.fileobj)
+                    left_s = deadline - time.monotonic()
+            finally:
+                ended = [(run.name, run.output, run.end(deadline, self._limit_s)) for run in runs]
+                if runs:
+                    self._clear(faults)
+        return ended
+
+    def _clear(self, faults: Set[Tuple[str, str]]) -> None:
+        """Nothing that they started stays: each minute would add to it."""
+        uid = NOBODY if os.geteuid() == 0 else os.geteuid()
+        ended, left = end_marked(f"\0{MARK}={self._mark}\0".encode(), uid)
+        if self._adopts:
+            more, still = end_adopted(self._children)
+            ended, left = ended + more, left + still
+        if left:
+            faults.add((self._folder, "left processes behind that cannot be ended"))
+        elif ended:
+            faults.add((self._folder, "left processes behind, which were ended"))
+
+    def _start_all(self, faults: Set[Tuple[str, str]]) -> List[_Run]:
+        try:
+            folder = open_trusted(self._folder, self._owner, folder=True)
+        except FileNotFoundError:
+            return []  # nobody wants this
+        except OSError as error:
+            faults.add((self._folder, str(error)))
+            return []
+        runs: List[_Run] = []
+        try:
+            names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+            if len(names) > MAX_PROGRAMS:
+                faults.add((self._folder, f"{len(names)} programs; the first {MAX_PROGRAMS} are run"))
+            if names and self._adopts is None:
+                self._adopts = adopt()
+            self._children = foreign_children() if names else set()
+            for name in names[:MAX_PROGRAMS]:
+                try:
+                    handle = open_trusted(name, self._owner, at=folder)
+                except OSError as error:
+                    faults.add((name, str(error)))
+                    continue
+                try:
+                    runs.append(_Run(name, handle, self._mark))
+                except OSError as error:  # its text names the descriptor, which is another one each time
+                    missing = "there is no such interpreter as its first line names" if error.errno == errno.ENOENT else error.strerror
+                    faults.add((name, f"cannot be run: {missing}"))
+                finally:
+                    os.close(handle)
+        finally:
+            os.close(folder)
+        return runs

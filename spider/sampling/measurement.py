@@ -1,0 +1,72 @@
+"""What measures this host and tells the hub of it, put together. Most of Spider's modules hang on this one: it is loaded behind the session."""
+
+from functools import partial
+from typing import Callable, Coroutine, Dict, NamedTuple
+
+from spider.clock import Clock
+from spider.config import Config
+from spider.hub.link import HubLink
+from spider.hub.outbox import Outbox
+from spider.packages.query_process import Apart
+from spider.reports.host_reports import Facts
+from spider.reports.node_log import Journal
+from spider.reports.package_sync import Inventory
+from spider.reports.table_reporter import Tables
+from spider.sampling.collectors.host import host_collectors, host_tables
+from spider.sampling.collectors.updates import Available, HeldReader, UpdatesReader
+from spider.sampling.exec_metrics import Programs
+from spider.sampling.sampler import Sampler, phase_ms_of
+from spider.sampling.statsd import Statsd
+from spider.selfcare.bundle_receiver import Bundles, tell_joined
+from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
+from spider.wire.ids import from_text
+
+
+class Watching(NamedTuple):
+    """What runs beside the link and the jobs."""
+
+    tasks: Dict[str, Coroutine[None, None, None]]
+    job_ended: Callable[[], None]
+    """A job may have changed anything."""
+
+
+def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Watching:
+    """Build everything and join it to the link; nothing of it runs yet."""
+    available = Available()
+    facts = Facts(config, clock, link.send, policy_owner, Apart(), available)
+    link.on_joined(facts.joined)
+    inventory = Inventory(clock, link.send)
+    link.on_joined(inventory.joined)
+    link.on_message(PackagesHeld, inventory.held)
+    collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir)]
+    asked_for: Dict[str, Coroutine[None, None, None]] = {}
+    if config.statsd:
+        statsd = Statsd(config.statsd, clock)
+        collectors.append(statsd)
+        asked_for["statsd"] = statsd.run()
+    sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
+    tables = Tables([*host_tables(), UpdatesReader(available), HeldReader(available)], clock, link.send)
+    link.on_joined(tables.joined)
+    link.on_message(Watch, tables.watch)
+    link.on_joined(partial(tell_joined, config.state_dir))
+    link.on_message(Bundle, Bundles(config.state_dir).heard)
+    if config.journal:
+        journal = Journal(config.journal, clock, link.send)
+        link.on_joined(journal.joined)
+        link.on_message(LogAck, journal.held)
+        asked_for["journal"] = journal.run()
+
+    def job_ended() -> None:
+        facts.job_ended()
+        inventory.look()
+
+    return Watching(
+        {
+            "sampler": sampler.run(),
+            "facts": facts.run(),
+            "inventory": inventory.run(),
+            "tables": tables.run(),
+            **asked_for,
+        },
+        job_ended,
+    )

@@ -1,0 +1,266 @@
+"""Runs the collectors, each family on its rhythm, and hands on what they measured.
+
+A family is sampled at seconds of the wall clock, `rhythm_s` apart, each node at its own moment within the second, so that those of a
+whole fleet do not come at once. Waiting is monotonic and never longer than one rhythm, so a
+clock that is set moves the next sample by that at most. A moment that was missed (a suspended machine, a busy one) is skipped
+and not made up for: the gap in the history is true.
+"""
+
+import asyncio
+import hashlib
+import logging
+import math
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+from spider.clock import Clock
+from spider.logs import event
+from spider.sampling.collectors.base import Collector
+from spider.threads import NoThread, aside
+from spider.timeouts import run_together
+from spider.wire.frames import MAX_ITEMS, Layout, Row
+from spider.wire.metrics import RHYTHM_S
+
+SHORTEST_S = 0.2
+"""The least time between the mark of a counter and its first difference: shorter ones are noise."""
+EARLY_S = 0.05
+"""Timers may ring a little early; this much before a second counts as that second."""
+BLOCKING_LIMIT_S = 10.0
+"""How long a row waits for collectors that run beside the loop."""
+SEEN_GAP_S = 5
+
+Sink = Callable[[Layout, Row], None]
+Result = Tuple[List[str], List[Optional[int]]]
+"""Series and their values."""
+
+log = logging.getLogger(__name__)
+
+
+def layout_of(family: str, rhythm_s: int, series: Sequence[str]) -> Layout:
+    """Name a layout by its content.
+
+    The id is the first 8 bytes of SHA-256 over the family and the series, in UTF-8, each followed by a newline (which none of
+    them can hold): `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
+    """
+    digest = hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode("utf-8")).digest()
+    return Layout(digest[:8], family, rhythm_s, list(series))
+
+
+def phase_ms_of(node: bytes) -> int:
+    """How far behind the whole second a node measures, in milliseconds: always the same, and as random as its id."""
+    return int.from_bytes(node[-2:], "big") * 1000 >> 16
+
+
+def nothing(result: Result) -> Result:
+    """The same series without a value."""
+    return result[0], [None] * len(result[0])
+
+
+class Rhythm:
+    """When a family is sampled. Knows no clock: it is told the time (Unix seconds)."""
+
+    def __init__(self, rhythm_s: int, first_s: int) -> None:
+        self._rhythm_s = rhythm_s
+        self._phase = first_s % rhythm_s
+        self._last: Optional[int] = None
+
+    def _beat(self, now: float) -> int:
+        return math.floor((now + EARLY_S - self._phase) / self._rhythm_s)
+
+    def wait_s(self, now: float) -> float:
+        """Seconds until the next sample is due."""
+        return (self._beat(now) + 1) * self._rhythm_s + self._phase - now
+
+    def take(self, now: float) -> Tuple[Optional[int], int]:
+        """A timer rang.
+
+        Returns: the whole second that the sample belongs to, or None when it is too early; and how many were missed before it.
+        """
+        beat, last = self._beat(now), self._last
+        if beat == last:
+            return None, 0
+        self._last = beat
+        missed = beat - last - 1 if last is not None else 0
+        return math.floor(now + EARLY_S), max(0, missed)
+
+
+class _Source:
+    """One collector, and how it is doing."""
+
+    def __init__(self, collector: Collector) -> None:
+        self.collector = collector
+        self.name = type(collector).__name__
+        self.result: Result = ([], [])
+        self._failing = False
+        self._late = False
+        self._out: Optional[asyncio.Future[None]] = None
+
+    def measure(self, now: float) -> None:
+        """Read here and now; a failure gives nulls, and one line in the log until it is over."""
+        try:
+            values, series = self.collector.read(now), self.collector.series()
+        except Exception as error:  # one collector's fault must not cost the values of the others
+            self._fail(f"{type(error).__name__}: {error}", expected=isinstance(error, (OSError, ValueError)))
+            return
+        if len(values) != len(series):
+            self._fail(f"{len(values)} values for {len(series)} series", expected=False)
+            return
+        self.result = (series, values)
+        if self._failing:
+            self._failing = False
+            event(log, "collector_recovered", collector=self.name)
+
+    def _fail(self, why: str, expected: bool) -> None:
+        self.result = nothing(self.result)
+        if not self._failing:
+            event(log, "collector_failed", logging.WARNING, exc_info=not expected, collector=self.name, why=why)
+        self._failing = True
+
+    def answered(self, in_time: bool) -> Result:
+        """What it gave for this row; nulls when it is still out, which is said once."""
+        if not in_time and not self._late:
+            event(log, "collector_late", logging.WARNING, collector=self.name)
+        self._late = not in_time
+        return self.result if in_time else nothing(self.result)
+
+    def measure_aside(self, now: float) -> "Optional[asyncio.Future[None]]":
+        """Read beside the loop. None: the last reading is still out."""
+        if self._out is not None and not self._out.done():
+            return None
+        self._out = asyncio.ensure_future(self._aside(now))
+        return self._out
+
+    async def _aside(self, now: float) -> None:
+        try:
+            await aside(lambda: self.measure(now), self.name)
+        except NoThread as error:  # nothing was measured, and what was before is not measured again
+            self._fail(str(error), expected=True)
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        if self._out is not None:
+            self._out.cancel()
+        self.collector.close()
+
+
+class _Family:
+    """The collectors of one family, and the layout of their row."""
+
+    def __init__(self, name: str, rhythm_s: int) -> None:
+        self.name = name
+        self.rhythm_s = rhythm_s
+        self.sources: List[_Source] = []
+        self._parts: List[List[str]] = []
+        self._layout = layout_of(name, rhythm_s, [])
+        self._kept: Optional[List[int]] = None
+
+    def row(self, results: List[Result], taken_at_ms: int) -> Tuple[Layout, Row]:
+        """Put the sources' values side by side; the layout is a new one when a source's series changed."""
+        parts = [series for series, _ in results]
+        values = [value for _, part in results for value in part]
+        if parts != self._parts:
+            self._parts = parts
+            self._kept = None
+            series = [name for part in parts for name in part]
+            unique = {name: place for place, name in reversed(list(enumerate(series)))}
+            if len(unique) < len(series) or len(series) > MAX_ITEMS:
+                self._kept = sorted(unique.values())[:MAX_ITEMS]
+                event(log, "series_left_out", logging.WARNING, family=self.name, series=len(series), kept=len(self._kept))
+                series = [series[place] for place in self._kept]
+            self._layout = layout_of(self.name, self.rhythm_s, series)
+        if self._kept is not None:
+            values = [values[place] for place in self._kept]
+        return self._layout, Row(taken_at_ms, values)
+
+
+class Sampler:
+    """Owns the collectors; `run` it as one task and cancel that to stop.
+
+    Each sample goes to `sink` with its layout: a layout other than the last one of that family says that the host's series have
+    changed. The sink must not wait.
+    """
+
+    def __init__(self, collectors: Sequence[Collector], clock: Clock, sink: Sink, phase_ms: int = 0) -> None:
+        """Args: phase_ms: how far behind the whole second every family is sampled."""
+        self._clock = clock
+        self._sink = sink
+        self._phase_ms = phase_ms
+        self._families: Dict[str, _Family] = {}
+        self.missed: Dict[str, int] = {}
+        """Samples that were never taken, by family, since the start."""
+        for collector in collectors:
+            rhythm_s = RHYTHM_S[collector.family]
+            family = self._families.setdefault(collector.family, _Family(collector.family, rhythm_s))
+            family.sources.append(_Source(collector))
+            self.missed[collector.family] = 0
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        try:
+            await run_together(*(self._run(family) for family in self._families.values()))
+        finally:
+            for family in self._families.values():
+                for source in family.sources:
+                    source.stop()
+
+    def _now(self) -> float:
+        """The wall clock, set back so that this node's moment is its whole second."""
+        return self._clock.now() - self._phase_ms / 1000
+
+    async def _run(self, family: _Family) -> None:
+        now = self._now()
+        first_s = math.floor(now)
+        counting = [source for source in family.sources if source.collector.counts]
+        marks = [source.measure_aside(self._clock.monotonic()) for source in counting if source.collector.blocking]
+        for source in counting:
+            if not source.collector.blocking:
+                source.measure(self._clock.monotonic())
+        if marks:
+            await self._settled({mark for mark in marks if mark is not None}, BLOCKING_LIMIT_S)
+            now = self._now()
+        if counting:
+            first_s = math.ceil(now + SHORTEST_S)
+            await self._clock.sleep(first_s - now)
+        rhythm = Rhythm(family.rhythm_s, first_s)
+        while True:
+            taken_at_s, missed = rhythm.take(self._now())
+            if taken_at_s is not None:
+                self._count(family, missed)
+                await self._sample(family, taken_at_s * 1000 + self._phase_ms)
+            await self._clock.sleep(rhythm.wait_s(self._now()))
+
+    def _count(self, family: _Family, missed: int) -> None:
+        self.missed[family.name] += missed
+        if missed * family.rhythm_s >= SEEN_GAP_S:
+            event(log, "samples_missed", family=family.name, samples=missed)
+
+    async def _sample(self, family: _Family, taken_at_ms: int) -> None:
+        out: Dict[asyncio.Future[None], _Source] = {}
+        late: List[_Source] = []
+        for source in family.sources:
+            if not source.collector.blocking:
+                source.measure(self._clock.monotonic())
+                continue
+            done = source.measure_aside(self._clock.monotonic())
+            if done is None:
+                late.append(source)
+            else:
+                out[done] = source
+        late += [out[left] for left in await self._settled(set(out), family.rhythm_s / 2)]
+        layout, row = family.row([source.answered(source not in late) for source in family.sources], taken_at_ms)
+        if layout.series:
+            self._sink(layout, row)
+
+    async def _settled(self, out: "Set[asyncio.Future[None]]", limit_s: float) -> "Set[asyncio.Future[None]]":
+        """Wait for them all, but not for ever. Returns: those that are still out."""
+        if not out:
+            return out
+        limit: asyncio.Future[None] = asyncio.ensure_future(self._clock.sleep(min(limit_s, BLOCKING_LIMIT_S)))
+        left = set(out)
+        try:
+            while left and not limit.done():
+                done, _ = await asyncio.wait({*left, limit}, return_when=asyncio.FIRST_COMPLETED)
+                left -= done
+        finally:
+            limit.cancel()
+            await asyncio.gather(limit, return_exceptions=True)
+        return left

@@ -1,0 +1,218 @@
+"""A local statsd socket, where the owner wants one: numbers of other programs on this host, put together once a minute.
+
+It takes datagrams of `name:value|type`, a line each: c counters, g gauges (with a sign: a change), ms or h timers; a sampling rate
+(`|@0.1`) counts, tags are refused. Names, lines and datagrams a minute and what a name may hold have a bound; what is over is counted and told.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import re
+import socket
+import stat
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from spider.clock import Clock
+from spider.logs import event
+from spider.sampling.bounded_datagrams import Datagrams
+from spider.sampling.collectors.base import Collector
+from spider.wire.metrics import series_name
+
+MAX_NAMES = 256
+MAX_DATAGRAM_BYTES = 8 * 1024
+LINES_PER_MINUTE = 60_000
+FORGET_S = 600.0
+"""A name that nobody sent for this long is not there any more."""
+RETRY_S = 60.0
+SCALE = 1000
+LARGEST = float((1 << 62) // SCALE)
+_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9_.:-]{0,99}):([-+]?[0-9.eE+-]{1,40})\|(c|g|ms|h)(?:\|@([0-9.]{1,10}))?\Z")
+
+log = logging.getLogger(__name__)
+
+
+class Sent(NamedTuple):
+    """One line that was understood."""
+
+    name: str
+    kind: str
+    """c, g or ms."""
+    value: float
+    change: bool
+    """Of a gauge: by how much it moves."""
+    times: float
+    """How many this one stands for."""
+
+
+def parse_line(line: bytes) -> Sent:
+    """Read one line.
+
+    Raises: ValueError: not in the form that this socket takes.
+    """
+    match = _LINE.match(line.strip())
+    if match is None:
+        raise ValueError("not name:value|type")
+    name, number, kind, rate = match.groups()
+    value, share = float(number), float(rate or b"1")
+    if not math.isfinite(value) or abs(value) > LARGEST or not 0 < share <= 1:
+        raise ValueError("a number that cannot be")
+    if kind in (b"ms", b"h") and value < 0:
+        raise ValueError("a time before it began")
+    return Sent(name.decode(), "ms" if kind == b"h" else kind.decode(), value, number[:1] in b"+-" and kind == b"g", 1 / share)
+
+
+class _Timer:
+    def __init__(self) -> None:
+        self.count = self.sum = self.longest = 0.0
+
+
+class Statsd(Collector):
+    """The socket, and the collector that reads what has come. `run` it as one task beside the sampler."""
+
+    family = "custom"
+    counts = True
+
+    def __init__(self, listen: str, clock: Clock) -> None:
+        """Args: listen: a port of 127.0.0.1, or the path of a socket."""
+        super().__init__()
+        self._listen = listen
+        self._clock = clock
+        self._counters: Dict[str, float] = {}
+        self._gauges: Dict[str, float] = {}
+        self._timers: Dict[str, _Timer] = {}
+        self._heard: Dict[Tuple[str, str], float] = {}
+        self._read_at: Optional[float] = None
+        self._lines = 0
+        self._refused = 0
+        self._left_out = 0
+        self._datagrams: Optional[Datagrams] = None
+        self.address: Callable[[], object] = lambda: None
+        """Where it listens, once it does."""
+
+    # -- the socket ----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Listen until cancelled; a place that is taken is tried again."""
+        if not self._listen:
+            await asyncio.Event().wait()
+        said = False
+        while True:
+            try:
+                datagrams = self._datagrams = Datagrams(self._open(), MAX_DATAGRAM_BYTES, self.datagram_received)
+            except OSError as error:
+                if not said:
+                    event(log, "statsd_unusable", logging.WARNING, listen=self._listen, why=str(error))
+                said = True
+                await self._clock.sleep(RETRY_S)
+                continue
+            event(log, "statsd_listens", listen=self._listen)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._datagrams = None
+                datagrams.close()
+                if self._listen.startswith("/"):
+                    _remove_socket(self._listen)
+
+    def _open(self) -> socket.socket:
+        local = self._listen.startswith("/")
+        sock = socket.socket(socket.AF_UNIX if local else socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            if local:
+                _remove_socket(self._listen)  # what an earlier start has left
+                sock.bind(self._listen)
+                os.chmod(self._listen, 0o666)  # noqa: S103 # nosec B103 - whoever is on this host may send
+            else:
+                sock.bind(("127.0.0.1", int(self._listen)))
+        except BaseException:
+            sock.close()
+            raise
+        self.address = sock.getsockname
+        return sock
+
+    def datagram_received(self, data: bytes) -> None:
+        """Take what a program has sent."""
+        if data and self._lines >= LINES_PER_MINUTE:  # a flood costs as little as it can: nothing is taken apart, empty lines count as well
+            self._left_out += data.count(b"\n") + (data[-1:] != b"\n")
+            return
+        lines = [line for line in data.split(b"\n") if line]
+        if not lines:
+            self._refused += 1
+        for line in lines:
+            self.take(line)
+
+    # -- what has come -------------------------------------------------------------------------------
+
+    def take(self, line: bytes) -> None:
+        """Count one line."""
+        self._lines += 1
+        if self._lines > LINES_PER_MINUTE:
+            self._left_out += 1
+            return
+        try:
+            sent = parse_line(line)
+        except ValueError:
+            self._refused += 1
+            return
+        key = (sent.kind, sent.name)
+        if key not in self._heard and len(self._heard) >= MAX_NAMES:
+            self._left_out += 1
+            return
+        self._heard[key] = self._clock.monotonic()
+        if sent.kind == "c":
+            self._counters[sent.name] = _bounded(self._counters.get(sent.name, 0.0) + sent.value * sent.times)
+        elif sent.kind == "g":
+            self._gauges[sent.name] = _bounded((self._gauges.get(sent.name, 0.0) if sent.change else 0.0) + sent.value)
+        else:
+            timer = self._timers.setdefault(sent.name, _Timer())
+            timer.count += sent.times
+            timer.sum += sent.value * sent.times
+            timer.longest = max(timer.longest, sent.value)
+
+    def read(self, now: float) -> List[Optional[int]]:
+        """What came since the last time; a counter that nobody raised is 0, a timer that nobody sent has no mean."""
+        values: Dict[str, Optional[float]] = {}
+        passed = now - self._read_at if self._read_at is not None else None
+        self._read_at = now
+        self._forget(now)
+        for kind, name in sorted(self._heard):
+            if kind == "g":
+                values[series_name("statsd.gauge", "name", name)] = self._gauges[name]
+            elif kind == "c":
+                values[series_name("statsd.rate", "name", name)] = _share(self._counters.get(name, 0.0), passed)
+            else:
+                timer = self._timers.get(name) or _Timer()
+                values[series_name("statsd.timer", "name", name)] = timer.sum / timer.count if timer.count else None
+                values[series_name("statsd.timer_max", "name", name)] = timer.longest if timer.count else None
+                values[series_name("statsd.timer_rate", "name", name)] = _share(timer.count, passed)
+        self._counters.clear()
+        self._timers.clear()
+        unread = self._datagrams.renew() if self._datagrams is not None else 0
+        if self._refused or self._left_out or unread:
+            event(log, "statsd_left_out", logging.WARNING, not_understood=self._refused, too_many=self._left_out, datagrams_unread=unread)
+        self._lines = self._refused = self._left_out = 0
+        self._series = list(values)
+        return [None if value is None else round(_bounded(value) * SCALE) for value in values.values()]
+
+    def _forget(self, now: float) -> None:
+        for (kind, name), at in list(self._heard.items()):
+            if now - at > FORGET_S:
+                del self._heard[kind, name]
+                self._gauges.pop(name, None) if kind == "g" else None
+
+
+def _bounded(value: float) -> float:
+    return max(-LARGEST, min(LARGEST, value))
+
+
+def _share(amount: float, seconds: Optional[float]) -> Optional[float]:
+    return amount / seconds if seconds else None
+
+
+def _remove_socket(path: str) -> None:
+    try:
+        if stat.S_ISSOCK(os.stat(path, follow_symlinks=False).st_mode):
+            os.unlink(path)
+    except FileNotFoundError:
+        return

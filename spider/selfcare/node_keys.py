@@ -1,0 +1,71 @@
+"""Which files hold this node's keys. `spider.conf` says the generation, and so it alone decides: replacing it is the moment of a change.
+
+`session.key` and `launch.key` hold the keys, unless a file of that name with the generation behind it is there (`session.key.2`): then
+a change was cut off between its steps, and that file is the right one.
+"""
+
+import logging
+import os
+from typing import Callable, Optional, Tuple
+
+from spider.clock import Clock
+from spider.ini_reader import read_ini
+from spider.logs import event
+from spider.root.trusted_files import Untrusted, place
+
+LOOK_EVERY_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+def key_file(path: str, generation: int) -> str:
+    """Where the key of this generation is.
+
+    Args: path: `session.key` or `launch.key` in its folder, or `fd:N`.
+    """
+    newer = f"{path}.{generation}"
+    return newer if os.path.lexists(newer) else path
+
+
+def node_of(text: str) -> Tuple[str, int]:
+    """Id and key generation of this node, from the text of `spider.conf`.
+
+    Raises: Untrusted: they are not in it.
+    """
+    try:
+        node = read_ini(text)["node"]
+        return node["id"], int(node["generation"])
+    except (KeyError, ValueError) as exc:
+        raise Untrusted("spider.conf names no node") from exc
+
+
+class KeyWatch:
+    """Ends this program once root has put keys of another generation in place; it is started anew, with them."""
+
+    def __init__(self, conf: str, generation: int, clock: Clock, stop: Callable[[], None]) -> None:
+        self._conf = "" if place(conf) != conf else conf
+        self._generation = generation
+        self._clock = clock
+        self._stop = stop
+        self._seen: Optional[Tuple[int, int]] = None
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            if self._conf and self._changed():
+                event(log, "keys_changed", generation=self._generation)
+                self._stop()
+            await self._clock.sleep(LOOK_EVERY_S)
+
+    def _changed(self) -> bool:
+        try:
+            facts = os.stat(self._conf)
+            now = (facts.st_ino, facts.st_mtime_ns)
+            if now == self._seen:
+                return False
+            with open(self._conf, encoding="utf-8") as file:
+                generation = node_of(file.read(64 * 1024))[1]
+        except (OSError, ValueError, Untrusted):
+            return False  # half written by somebody's editor: the next look finds it whole
+        self._seen = now
+        return generation != self._generation

@@ -1,0 +1,303 @@
+"""Putting keys of another generation in place, as root. At every instant the node holds one pair completely, which `spider.conf` names.
+
+The new keys come first, beside the old ones; replacing `spider.conf`, which is one rename, makes them the ones in use; then they take
+the names of the old ones, whose bytes are overwritten. Whoever is cut off anywhere on the way leaves one of these states, and each works.
+
+Pairs that were replaced stay in `former.keys` for seven days, for root alone: an attacker who has a hub for a minute can send keys that the hub
+will not know. By `stardust-spider keys restore` root goes back to a former pair, in the same steps. Nothing goes back by itself.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+import sys
+import time
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+from spider.files import create_anew, create_once, remove, sync_folder, write_all
+from spider.jobs.files import JOBS_DIR
+from spider.packages.interfaces import Console, Outcome
+from spider.root.trusted_files import Untrusted, read_trusted
+from spider.selfcare.node_keys import key_file, node_of
+from spider.wire.ids import made_at
+from spider.wire.proof import KEY_BYTES, rekey_mask
+
+FORMER = "former.keys"
+KEPT_S = 7 * 86_400.0
+MOST_KEPT = 8
+"""Where so many pairs are kept, no further order is carried out: so none can push another out."""
+LAST_TIME_S = float(1 << 40)
+LOCK_LIMIT_S = 5.0
+EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_NOT_ROOT = 1, 64, 75, 77
+_USAGE = "usage: stardust-spider keys [restore [GENERATION]]\n"
+_NUMBER = re.compile(r"[0-9]{1,10}\Z")
+_GENERATION = re.compile(r"(?m)^([ \t]*generation[ \t]*=[ \t]*)([0-9]+)([ \t]*)$")
+
+
+class Places(NamedTuple):
+    """Where a node's keys are, and who owns what only root may write."""
+
+    etc: str = "/etc/stardust"
+    owner: int = 0
+
+
+class Pair(NamedTuple):
+    """Both keys of a generation."""
+
+    generation: int
+    session: bytes
+    launch: bytes
+    at: float
+    """When it was replaced, Unix seconds by this node's clock."""
+    made: Optional[float] = None
+    """The same by the hub's clock, as far as the first order since then says it; None: there has been none."""
+
+
+def _nothing(_step: str) -> None:
+    """Nobody waits at the steps."""
+
+
+def rekey(job: str, args: Mapping[str, Any], console: Console, places: Places, reached: Callable[[str], None] = _nothing) -> Outcome:
+    """Carry out the verb `rekey`.
+
+    Args: job: the id of the order, which the keys are masked for; reached: told of each step that is done.
+    """
+    console.progress("commit")
+    try:
+        told = _rekey(job, args, places, reached)
+    except (OSError, Untrusted, ValueError) as exc:
+        console.say(f"The keys were not changed: {exc}")
+        return Outcome("failed", None, 0, (), "job.rekey_failed", f"the keys were not changed: {exc}")
+    console.say(told)
+    console.progress("check", 100)
+    return Outcome("succeeded", 0, 0, ())
+
+
+def _rekey(job: str, args: Mapping[str, Any], places: Places, reached: Callable[[str], None]) -> str:
+    text, generation = _conf(places)
+    wanted = int(args["generation"])
+    if wanted != generation + 1:
+        raise ValueError(f"this node has generation {generation}, and {wanted} is not the next one")
+    used, now = _in_use(places, generation), time.time()
+    masked = bytes.fromhex(args["keys"])
+    keys = bytes(left ^ right for left, right in zip(masked, rekey_mask(used.launch, job)))
+    if hashlib.sha256(keys).hexdigest() != args["digest"]:
+        raise ValueError("the new keys do not open with the key of this node")
+    kept = [pair for pair in _unexpired(_former(places), job) if pair.generation < generation]
+    if len(kept) >= MOST_KEPT:
+        raise ValueError(f"they were changed {MOST_KEPT} times within seven days; if that is right, root removes {places.etc}/{FORMER}")
+    _keep(places, [*kept, used._replace(at=now, made=float(made_at(job)))])
+    reached("former")
+    _switch(places, text, generation, Pair(wanted, keys[:KEY_BYTES], keys[KEY_BYTES:], now), reached)
+    return f"The keys of generation {wanted} are in place; Spider comes back with them."
+
+
+def restore(places: Places, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
+    """Go back to a former pair: that of a generation, or the latest one before the present. The present pair is kept in its turn, and the
+    seven days of all of them begin anew: root may still have to find out which pair is the right one.
+
+    Raises: OSError, Untrusted, ValueError: nothing was changed.
+    """
+    (text, generation), now, former = _conf(places), time.time(), _former(places)
+    there = [number for number in former if number != generation]
+    fitting = [number for number in there if number == wanted or (wanted is None and number < generation)]
+    if not fitting:
+        others = f" (kept are those of {', '.join(map(str, sorted(there)))})" if there else ""
+        raise ValueError(f"no such keys are kept here{others}")
+    pair, used = former[max(fitting)], _in_use(places, generation)
+    _keep(places, [one._replace(at=now, made=None) for one in {**former, generation: used}.values()])
+    reached("former")
+    _switch(places, text, generation, pair, reached)
+    return (
+        f"The keys of generation {pair.generation} are in use again, and Spider comes back with them. A hub that has seen later keys of this node "
+        f"does not answer them: `stardust-spider keys restore {generation}` goes back."
+    )
+
+
+def forget_expired(places: Places, job: str) -> None:
+    """Remove the pairs that were kept for seven days, by this node's clock and by that of the hub which made this job. Call it under the lock
+    of this node's jobs.
+
+    Raises: OSError, Untrusted, ValueError.
+    """
+    former = _former(places)
+    kept = _unexpired(former, job)
+    if kept != list(former.values()):
+        _keep(places, kept)
+
+
+def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
+    """The pairs that were replaced less than seven days ago, by this node's clock or by the hub's. Each clock counts for itself.
+
+    So neither a wrong clock of this node alone nor a hub's word alone ends the time of a pair. A time that lies in the future comes from a
+    clock that was wrong: it counts from now, so that nothing is kept for years.
+    """
+    now, made = time.time(), float(made_at(job))
+    pairs = [(pair, min(pair.at, now), made if pair.made is None else min(pair.made, made)) for pair in former.values()]
+    return [pair._replace(at=at, made=since) for pair, at, since in pairs if min(now - at, made - since) <= KEPT_S]
+
+
+def _conf(places: Places) -> Tuple[str, int]:
+    text = read_trusted(os.path.join(places.etc, "spider.conf"), places.owner).decode("utf-8")
+    return text, node_of(text)[1]
+
+
+def _in_use(places: Places, generation: int) -> Pair:
+    session, launch = (key_file(os.path.join(places.etc, name), generation) for name in ("session.key", "launch.key"))
+    pair = Pair(generation, read_trusted(session, os.stat(session).st_uid), read_trusted(launch, places.owner, private=True), 0.0)
+    if {len(pair.session), len(pair.launch)} != {KEY_BYTES}:
+        raise ValueError(f"a key of this node has not {KEY_BYTES} bytes")
+    return pair
+
+
+def _former(places: Places) -> Dict[int, Pair]:
+    """The pairs that are kept, and, where a change was cut off, the one in use as well."""
+    path = os.path.join(places.etc, FORMER)
+    if not os.path.lexists(path):
+        return {}
+    try:
+        pairs = [_pair(row) for row in json.loads(read_trusted(path, places.owner, private=True))]
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as exc:
+        raise ValueError(f"{path} is damaged: {exc}") from exc
+    return {pair.generation: pair for pair in pairs}
+
+
+def _pair(row: List[Any]) -> Pair:
+    """Raises: ValueError, TypeError, LookupError, OverflowError: it is none."""
+    made = None if row[4] is None else float(row[4])
+    pair = Pair(int(row[0]), bytes.fromhex(row[1]), bytes.fromhex(row[2]), float(row[3]), made)
+    if {len(pair.session), len(pair.launch)} != {KEY_BYTES}:
+        raise ValueError(f"a key has not {KEY_BYTES} bytes")
+    if not all(0 <= at < LAST_TIME_S for at in (pair.at, made or 0.0)):
+        raise ValueError("a time is none that a clock shows")
+    return pair
+
+
+def _keep(places: Places, pairs: Iterable[Pair]) -> None:
+    """Write down, durably, what is kept; the bytes of before are overwritten."""
+    path = os.path.join(places.etc, FORMER)
+    rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at, pair.made] for pair in pairs]
+    before = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if os.path.lexists(path) else -1
+    try:
+        remove(path + ".new")
+        if rows:
+            create_once(path + ".new", json.dumps(rows).encode(), 0o600)
+            os.replace(path + ".new", path)
+        elif before >= 0:
+            os.unlink(path)
+        sync_folder(places.etc)
+        if before >= 0:
+            _overwrite(before)
+    finally:
+        if before >= 0:
+            os.close(before)
+
+
+def _switch(places: Places, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
+    """Put this pair in the place of that of `generation`. Args: text: of `spider.conf`."""
+    conf, session, launch = (os.path.join(places.etc, name) for name in ("spider.conf", "session.key", "launch.key"))
+    new = _with_generation(text, pair.generation)
+    owners = [os.stat(key_file(path, generation)) for path in (session, launch)]
+    _clear(places.etc, generation)
+    for path, key, owner in ((session, pair.session, owners[0]), (launch, pair.launch, owners[1])):
+        _put(f"{path}.{pair.generation}", key, 0o600, owner)
+    reached("keys")
+    _put(conf + ".new", new.encode("utf-8"), stat.S_IMODE(os.stat(conf).st_mode), os.stat(conf))
+    reached("conf.new")
+    os.replace(conf + ".new", conf)
+    sync_folder(places.etc)
+    reached("conf")
+    for path in (session, launch):
+        _take_over(path, f"{path}.{pair.generation}", f"{path}.{generation}")
+        reached(os.path.basename(path))
+    sync_folder(places.etc)
+
+
+def _with_generation(text: str, generation: int) -> str:
+    node = node_of(text)[0]
+    new, count = _GENERATION.subn(lambda match: f"{match.group(1)}{generation}{match.group(3)}", text)
+    if count != 1 or node_of(new) != (node, generation):
+        raise ValueError("spider.conf does not say the generation in one line of its own")
+    return new
+
+
+def _put(path: str, content: bytes, mode: int, owner: os.stat_result) -> None:
+    """A file with its owner, durably; what a run that was cut off left of it goes."""
+    create_anew(path, content, 0o600)
+    os.chown(path, owner.st_uid, owner.st_gid)
+    os.chmod(path, mode)
+
+
+def _clear(etc: str, generation: int) -> None:
+    """Remove keys that an earlier run left beside those in use."""
+    for name in os.listdir(etc):
+        stem, dot, number = name.rpartition(".")
+        if dot and stem in ("session.key", "launch.key") and _NUMBER.match(number) and int(number) != generation:
+            _burn(os.path.join(etc, name))
+            os.unlink(os.path.join(etc, name))
+
+
+def _take_over(path: str, newer: str, older: str) -> None:
+    """Give the key in use its usual name; the bytes of the one before are overwritten when nothing leads to them any more."""
+    olds = [os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) for name in (path, older) if os.path.lexists(name)]
+    try:
+        os.replace(newer, path)
+        remove(older)
+        for fd in olds:
+            _overwrite(fd)
+    finally:
+        for fd in olds:
+            os.close(fd)
+
+
+def _burn(path: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _overwrite(fd)
+    finally:
+        os.close(fd)
+
+
+def _overwrite(fd: int) -> None:
+    write_all(fd, os.urandom(os.fstat(fd).st_size))
+    os.fsync(fd)
+
+
+def _told(places: Places) -> str:
+    generation, former = _conf(places)[1], _former(places)
+    lines = [f"generation {generation} is in use"]
+    for number, pair in sorted(former.items()):
+        if number != generation:
+            until = time.strftime("%Y-%m-%d %H:%M", time.localtime(min(pair.at, time.time()) + KEPT_S))
+            lines.append(f"generation {number} is kept until {until}")
+    return "\n".join(lines)
+
+
+def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, jobs: str = JOBS_DIR, wait_s: float = LOCK_LIMIT_S) -> int:
+    """`stardust-spider keys [restore [GENERATION]]`, for root. Returns the exit status."""
+    words, where = argv or [], places or Places()
+    if words and (words[0] != "restore" or len(words) > 2 or not all(map(_NUMBER.match, words[1:]))):
+        sys.stderr.write(_USAGE)
+        return EXIT_USAGE
+    if os.geteuid() != where.owner:
+        sys.stderr.write("keys is root's: run it with sudo\n")
+        return EXIT_NOT_ROOT
+    from spider.root.runner import Cannot, take_lock  # noqa: PLC0415 - it loads this module for its jobs
+
+    lock = -1
+    try:
+        if words and os.path.isdir(jobs):
+            lock = take_lock(jobs, wait_s)
+        sys.stdout.write((restore(where, int(words[1]) if words[1:] else None) if words else _told(where)) + "\n")
+    except Cannot:
+        sys.stderr.write("A job is running on this server: wait for its end, or cancel it, and try again.\n")
+        return EXIT_BUSY
+    except (OSError, Untrusted, ValueError) as exc:
+        sys.stderr.write(f"the keys were not changed: {exc}\n")
+        return EXIT_FAILED
+    finally:
+        if lock >= 0:
+            os.close(lock)
+    return 0

@@ -1,0 +1,344 @@
+"""Putting a new version of Spider in place, as root, and taking it back by itself when that does not come to a session with the hub.
+
+The bundle lies in Spider's own folder, where only its digest can be trusted: it is read once, compared with the order, and installed from
+that copy. Before `current` is switched a note is written and a timer is armed that starts the *old* version's `rollback`, over a reboot
+too; it finds nothing to do once the runner, or the session, has settled the matter.
+"""
+
+import fcntl
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+
+from spider import logs
+from spider.files import create_anew, remove, sync_folder
+from spider.packages.interfaces import Console, Outcome
+from spider.root import systemctl_shim
+from spider.root.trusted_files import clear, read_hostile
+from spider.selfcare.bundle_receiver import BUNDLE, JOINED, MAX_BUNDLE_BYTES
+
+PROVE_LIMIT_S = 60.0
+"""How long the new version has until its session."""
+ROLLBACK_S = 120
+"""After so long the timer acts, if whoever carried out the update is gone."""
+CRASHES = 3
+"""A new version that ends so often by itself is taken back at once."""
+LOOK_EVERY_S = 0.25
+LOCK_LIMIT_S = 30.0
+COMMAND_LIMIT_S = 30.0
+SPIDER_UNIT = "stardust-spider.service"
+ROLLBACK = "stardust-rollback"
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,40}\Z")
+_SAYS_VERSION = re.compile(rb"(?m)^VERSION = [\"']([^\"'\n]{1,64})[\"']")
+
+_log = logging.getLogger("spider.selfcare.self_update")
+
+
+class Cannot(Exception):
+    """The update is not begun, or was taken back; the text is for people."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Places(NamedTuple):
+    """Where Spider lives, and what an update can expect there."""
+
+    opt: str = "/opt/stardust"
+    state: str = "/var/lib/stardust/spider"
+    note: str = "/var/lib/stardust/update"
+    units: str = "/etc/systemd/system"
+    lock: str = "/var/lib"
+    """Who deploys by SSH locks it as well."""
+    python: str = sys.executable or "/usr/bin/python3"
+    """The interpreter of the job's unit, which need not be the system's own."""
+    timers: bool = True
+    """Whether there are timers; else a service waits."""
+    prove_limit_s: float = PROVE_LIMIT_S
+
+
+def systemctl(*words: str) -> str:
+    """Ask systemd; what it says, empty when it does not answer."""
+    try:
+        done = subprocess.run(
+            ["/usr/bin/systemctl", "--no-ask-password", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=COMMAND_LIMIT_S, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        logs.event(_log, "systemctl_failed", level=logging.ERROR, words=list(words), why=str(exc))
+        return ""
+    if done.returncode:
+        logs.event(_log, "systemctl_failed", level=logging.ERROR, words=list(words), why=done.stderr[-300:])
+    return done.stdout
+
+
+Systemctl = Callable[..., str]
+
+
+def here() -> Tuple[Places, Systemctl]:
+    """Where things are on this host, and who is asked to start and stop them."""
+    return (Places(units="/etc/init.d", timers=False), systemctl_shim.as_systemctl) if systemctl_shim.is_here() else (Places(), systemctl)
+
+
+def update(args: Mapping[str, Any], console: Console, places: Places, systemd: Systemctl = systemctl) -> Outcome:
+    """Carry out the verb `update`."""
+    try:
+        with _alone(places):
+            return _update(str(args["plan"]), console, places, systemd)
+    except Cannot as exc:
+        console.say(str(exc))
+        return Outcome("failed", None, 0, (), exc.code, str(exc))
+    except OSError as exc:
+        console.say(f"It could not be put in place: {exc}")
+        return Outcome("failed", None, 0, (), "job.update_failed", f"it could not be put in place: {exc}")
+
+
+def _update(digest: str, console: Console, places: Places, systemd: Systemctl) -> Outcome:
+    console.progress("plan")
+    if os.path.lexists(places.note):
+        _settle(places, systemd)  # an earlier one was cut off, and its timer has not come yet
+    bundle = _take(places, digest)
+    old = os.path.basename(os.readlink(os.path.join(places.opt, "current")))
+    with open(os.path.join(places.opt, old, "spider.pyz"), "rb") as file:
+        before = file.read(MAX_BUNDLE_BYTES)
+    version, old_version = version_of(bundle), version_of(before)
+    if before == bundle:
+        console.say(f"This node runs this very version, {version}.")
+        return Outcome("succeeded", 0, 0, ())
+    new = _install(places, bundle, version, digest)
+    try:
+        _try_out(places, new, version)
+        console.say(f"{version} is in {places.opt}/{new}; it replaces {old_version}.")
+        console.progress("commit")
+        _arm(places, old, new, systemd)
+    except (Cannot, OSError):
+        shutil.rmtree(os.path.join(places.opt, new), ignore_errors=True)
+        raise
+    _switch(places, new, systemd)
+    console.progress("check", text="waiting for its session with the hub")
+    why = _proven(places, new, systemd)
+    if why:
+        console.say(f"{version} {why}: {old_version} comes back.")
+        _go_back(places, old, new, systemd)
+        raise Cannot("job.update_taken_back", f"{version} {why}, so {old_version} was put back")
+    _finish(places, old, new, systemd)
+    console.say(f"{version} has a session with the hub.")
+    console.progress("check", 100)
+    return Outcome("succeeded", 0, 0, (("stardust-spider", old_version, version),))
+
+
+class _alone:  # noqa: N801  # used like the functions of contextlib
+    """Nobody else changes this installation meanwhile."""
+
+    def __init__(self, places: Places) -> None:
+        self._path = places.lock
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        self._fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        ends_at = time.monotonic() + LOCK_LIMIT_S
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
+                if time.monotonic() >= ends_at:
+                    os.close(self._fd)
+                    raise Cannot("job.update_busy", "a deployment works on this server: try again when it is over") from None
+                time.sleep(LOOK_EVERY_S)
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._fd)
+
+
+def _take(places: Places, digest: str) -> bytes:
+    """The bundle that the hub sent, read once; whoever writes in that folder is not trusted. One that will not do is removed: the next has room."""
+    path = os.path.join(places.state, BUNDLE)
+    bundle = read_hostile(path, MAX_BUNDLE_BYTES + 1)
+    if bundle is not None and hashlib.sha256(bundle).hexdigest() == digest:
+        return bundle
+    _clear(path)
+    if bundle is None:
+        raise Cannot("job.bundle_missing", "the new version has not come to this node: try again")
+    raise Cannot("job.bundle_damaged", "the new version that came is not the one that was ordered: nothing was changed")
+
+
+def _clear(path: str) -> None:
+    """Make room for a file of Spider's user, and for the one that it is written as."""
+    for name in (path, path + ".new"):
+        try:
+            clear(name)
+        except OSError as exc:  # noqa: PERF203  # four names at most
+            logs.event(_log, "not_cleared", level=logging.WARNING, path=name, why=str(exc))
+
+
+def version_of(bundle: bytes) -> str:
+    """What a bundle says of itself.
+
+    Raises: Cannot: it is none.
+    """
+    import zipfile  # noqa: PLC0415 - each runner imports this module, and few update Spider
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+            match = _SAYS_VERSION.search(archive.read("spider/version.py"))
+    except (zipfile.BadZipFile, KeyError, OSError, ValueError) as exc:
+        raise Cannot("job.bundle_broken", "this is no bundle of Spider") from exc
+    version = match.group(1).decode("ascii", "replace") if match else ""
+    if not _VERSION.match(version):
+        raise Cannot("job.bundle_broken", "the bundle does not say its version")
+    return version
+
+
+def _install(places: Places, bundle: bytes, version: str, digest: str) -> str:
+    """Write it to a folder of its own, durably; returns that folder's name."""
+    name = version if not os.path.lexists(os.path.join(places.opt, version)) else f"{version}-{digest[:8]}"
+    folder = os.path.join(places.opt, name)
+    if os.path.lexists(folder):
+        shutil.rmtree(folder)  # of an update that was cut off: neither the one in use, nor what is written below
+    try:
+        os.mkdir(folder, 0o755)
+        os.chmod(folder, 0o755)  # noqa: S103  # every user of the node may read the program, as after a deployment
+        create_anew(os.path.join(folder, "spider.pyz"), bundle, 0o644)
+        sync_folder(places.opt)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return name
+
+
+def _try_out(places: Places, new: str, version: str) -> None:
+    """Whether this host's Python can start it at all."""
+    argv = [places.python, "-I", "-S", "-B", os.path.join(places.opt, new, "spider.pyz"), "--version"]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False)
+        said = done.stdout.strip() if done.returncode == 0 else ""
+    except (OSError, subprocess.TimeoutExpired):
+        said = ""
+    if said != f"spider {version}":
+        raise Cannot("job.bundle_broken", f"{version} does not start on this server: nothing was changed")
+
+
+def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
+    """From here on the old version comes back by itself, whoever is killed."""
+    create_anew(places.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
+    command = f"{places.python} -I -S -B {places.opt}/{old}/spider.pyz rollback"
+    if not places.timers:
+        create_anew(os.path.join(places.units, ROLLBACK), systemctl_shim.timer_text(command, ROLLBACK_S).encode(), 0o755)  # it is a program
+        systemd("daemon-reload")
+        systemd("enable", "--now", f"{ROLLBACK}.timer")
+        return
+    service = f"[Unit]\nDescription=Stardust: the version before comes back\n\n[Service]\nType=oneshot\nExecStart={command}\n"
+    timer = (
+        "[Unit]\nDescription=Stardust: the version before comes back unless the new one proves itself\n\n"
+        f"[Timer]\nOnActiveSec={ROLLBACK_S}\nAccuracySec=1s\n\n[Install]\nWantedBy=timers.target\n"
+    )
+    for kind, text in (("service", service), ("timer", timer)):
+        create_anew(os.path.join(places.units, f"{ROLLBACK}.{kind}"), text.encode(), 0o644)
+    systemd("daemon-reload")
+    systemd("enable", "--now", f"{ROLLBACK}.timer")
+    if systemd("is-active", f"{ROLLBACK}.timer").strip() != "active":
+        _disarm(places, systemd)
+        raise Cannot("job.update_failed", "the timer that brings the old version back does not start: nothing was changed")
+
+
+def _disarm(places: Places, systemd: Systemctl) -> None:
+    systemd("disable", "--now", f"{ROLLBACK}.timer")
+    for kind in (".timer", ".service") if places.timers else ("",):
+        remove(os.path.join(places.units, f"{ROLLBACK}{kind}"))
+    systemd("daemon-reload")
+    remove(places.note)
+    sync_folder(os.path.dirname(places.note))
+
+
+def _switch(places: Places, name: str, systemd: Systemctl) -> None:
+    link = os.path.join(places.opt, "current")
+    _clear(os.path.join(places.state, JOINED))
+    remove(link + ".new")
+    os.symlink(name, link + ".new")
+    os.replace(link + ".new", link)
+    sync_folder(places.opt)
+    systemd("reset-failed", SPIDER_UNIT)
+    systemd("restart", SPIDER_UNIT)
+
+
+def _joined(places: Places) -> str:
+    """Which folder the version has that had a session last, as Spider's user says; empty = none."""
+    text = read_hostile(os.path.join(places.state, JOINED), 4096) or b""
+    return os.path.basename(os.path.dirname(text.decode("utf-8", "replace").strip()))
+
+
+def _proven(places: Places, new: str, systemd: Systemctl) -> str:
+    """Wait until the new version has a session; why it has none, or empty."""
+    ends_at = time.monotonic() + places.prove_limit_s
+    while time.monotonic() < ends_at:
+        if _joined(places) == new:
+            return ""
+        crashes = systemd("show", SPIDER_UNIT, "-p", "NRestarts", "--value").strip()
+        if crashes.isdigit() and int(crashes) >= CRASHES:
+            return "does not stay up"
+        time.sleep(LOOK_EVERY_S)
+    return f"had no session with the hub within {places.prove_limit_s:.0f} s"
+
+
+def _go_back(places: Places, old: str, new: str, systemd: Systemctl) -> None:
+    _switch(places, old, systemd)
+    _disarm(places, systemd)
+    shutil.rmtree(os.path.join(places.opt, new), ignore_errors=True)
+
+
+def _finish(places: Places, old: str, new: str, systemd: Systemctl) -> None:
+    """It stays. The version before is kept; those before that go."""
+    _disarm(places, systemd)
+    for name in os.listdir(places.opt):
+        path = os.path.join(places.opt, name)
+        if name not in (old, new) and os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _settle(places: Places, systemd: Systemctl) -> str:
+    """Bring an update to its end whose runner is gone; returns what became of it."""
+    try:
+        with open(places.note, encoding="utf-8") as file:
+            note = json.load(file)
+        old, new = str(note["old"]), str(note["new"])
+    except FileNotFoundError:
+        return "nothing"
+    except (OSError, ValueError, KeyError, TypeError):
+        _disarm(places, systemd)  # it was cut off while it was written, so nothing was switched yet
+        return "nothing"
+    if "/" in old + new or not os.path.isfile(os.path.join(places.opt, old, "spider.pyz")):
+        return "nothing"
+    if _joined(places) == new:
+        _finish(places, old, new, systemd)
+        return "stays"
+    _go_back(places, old, new, systemd)
+    return "taken back"
+
+
+def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, systemd: Optional[Systemctl] = None) -> int:
+    """`spider.pyz rollback [SECONDS]`, of the version before, started by the timer; where there are none it waits itself."""
+    logs.set_up(style="json")
+    words = argv or []
+    if words and (len(words) > 1 or not (words[0].isascii() and words[0].isdigit())):
+        return 64
+    time.sleep(int(words[0]) if words else 0)
+    own_places, own_systemd = here()
+    where, ask = places or own_places, systemd or own_systemd
+    try:
+        with _alone(where):
+            became = _settle(where, ask)
+    except (Cannot, OSError) as exc:
+        logs.event(_log, "rollback_failed", level=logging.ERROR, why=str(exc))
+        return 75
+    logs.event(_log, "update_settled", became=became)
+    return 0

@@ -1,0 +1,269 @@
+"""What root can ask for on the node itself, by the command `stardust-spider`.
+
+`uninstall` takes everything off this server and then tells the hub.
+
+The script that removes is the one that the hub runs over SSH; it is carried in the bundle. The hub is told last, when nothing is left,
+in a session that the node's own key proves: what it needs for that is in memory by then.
+
+`uninstall --ordered JOB` is the same for an order of the hub, in `stardust-uninstall.service`: it waits for the end of the job that
+started it, nobody reads what it prints but the journal, and it goes on telling the hub for a while.
+"""
+
+import asyncio
+import contextlib
+import os
+import pkgutil
+import pwd
+import subprocess
+import sys
+import time
+from functools import partial
+from typing import Callable, List, NamedTuple, Optional
+
+from spider.clock import SystemClock
+from spider.config import Config, ConfigError
+from spider.hub.websocket import Closed, WebSocketError, connect
+from spider.jobs.files import JOBS_DIR
+from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
+from spider.root.runner import Cannot, take_lock
+from spider.root.trusted_files import Untrusted, read_trusted
+from spider.selfcare.node_keys import key_file, node_of
+from spider.selfcare.uninstall_job import is_command_new
+from spider.timeouts import within
+from spider.version import VERSION
+from spider.wire.errors import NotProven, ProtocolError
+from spider.wire.frames import CLOSE_UNKNOWN, OPENING_TIMEOUT_S, SUBPROTOCOL, Farewell, Welcome
+from spider.wire.ids import is_id
+from spider.wire.session import NodeOpening
+
+CONF = "/etc/stardust/spider.conf"
+SESSION_KEY = "/etc/stardust/session.key"
+SCRIPT_LIMIT_S = 180.0
+FAREWELL_LIMIT_S = 20.0
+ORDERED_WAIT_S = 120.0
+"""How long an ordered one waits for the end of its job, and of whoever else works on this installation."""
+ORDERED_TELL_S = 600.0
+"""How long it goes on telling a hub that does not answer."""
+LOOK_EVERY_S = 0.25
+TELL_EVERY_S = 5.0
+MAX_LEFT_CHARS = 500
+EXIT_LEFT = 1
+EXIT_BUSY = 75
+EXIT_NOT_ROOT = 77
+BY_ORDER = "uninstalled by an order of its hub"
+NO_SCRIPT = "this copy of Spider carries no script to remove itself: it was not built as a bundle\n"
+_SENTENCES = {"job_running": "A job is running on this server: wait for its end, or cancel it, and try again."}
+
+
+class Said(NamedTuple):
+    """What the script said."""
+
+    ok: bool
+    error: str
+    notes: List[str]
+    left: List[str]
+
+
+def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s: float = SCRIPT_LIMIT_S) -> Said:
+    """Run one action of the script that installs and removes.
+
+    Args: holds_lock: it is this process that holds the lock of this node's jobs, and no job.
+    """
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-s", "--", action],
+            input=script,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=limit_s,
+            check=False,
+            env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STARDUST_HOLDS_LOCK": "yes" if holds_lock else ""},
+        )
+    except subprocess.TimeoutExpired:
+        return Said(False, f"{action} took too long", [], [])
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    told = {word: [line[len(word) + 1 :] for line in lines if line.startswith(word + " ")] for word in ("error", "note", "left")}
+    return Said("ok" in lines and not told["error"], (told["error"] or [""])[0], told["note"], told["left"])
+
+
+def carried() -> Optional[bytes]:
+    """The script that is in the bundle. None: this is none."""
+    try:
+        return pkgutil.get_data("spider", "node.sh")
+    except OSError:
+        return None
+
+
+def give_command() -> str:
+    """Give root the command `stardust-spider` where the version that was installed here knew of none, or of fewer words. Returns why not; empty: it is there."""
+    script = None if is_command_new() else carried()
+    try:
+        return "" if script is None else run_script(script, "command").error
+    except OSError as exc:
+        return str(exc)
+
+
+def status(argv: Optional[List[str]] = None) -> int:
+    """`spider.pyz status`: what an owner asks. Returns the exit status."""
+    script = carried()
+    if argv or script is None:
+        sys.stderr.write("status takes no arguments\n" if argv else NO_SCRIPT)
+        return 64 if argv else EXIT_LEFT
+    _say(f"version    {VERSION}")
+    said = run_script(script, "status")
+    for note in (*said.notes[:1], f"policy     {_policy()}", *said.notes[1:]):
+        _say(note)
+    return 0 if said.ok else EXIT_LEFT
+
+
+def _policy(path: str = POLICY_PATH, owner: int = 0) -> str:
+    """What the owner allows, as the launcher reads it."""
+    try:
+        return read_policy(path, owner).mode
+    except PolicyRefused as exc:
+        return f"not valid, so no job runs here: {exc}"
+
+
+async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None:
+    """Tell the hub that this node is no more, or what could not be taken off; returns when it has answered.
+
+    Args:   sent: gets `why` once it went out in a proven session.
+    Raises: OSError, WebSocketError, ProtocolError, asyncio.TimeoutError: it could not be told.
+    """
+    socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
+    clock = SystemClock()
+    try:
+        opening = NodeOpening(
+            config.node, config.generation, config.key, config.boot, config.url.authority, config.version, (), [], os.urandom(32)
+        )
+        await socket.send(opening.hello())
+        answer, link = opening.challenge(await within(OPENING_TIMEOUT_S, socket.receive()))
+        if opening.fleet != config.fleet:
+            raise NotProven("the hub serves another fleet", CLOSE_UNKNOWN)
+        await socket.send(answer)
+        if not isinstance(link.receive(await within(OPENING_TIMEOUT_S, socket.receive()), clock.monotonic()), Welcome):
+            raise ProtocolError("no welcome")
+        await socket.send(link.send(Farewell(why, left)))
+        sent.append(why)
+        while True:
+            link.receive(await socket.receive(), clock.monotonic())
+    except Closed as closed:
+        if closed.code != CLOSE_UNKNOWN:
+            raise
+    finally:
+        with contextlib.suppress(OSError, WebSocketError):
+            await socket.close(CLOSE_UNKNOWN, "uninstalled")
+
+
+def _config(conf: str = CONF, session_key: str = SESSION_KEY) -> Optional[Config]:
+    """What Spider reads at its start; its key belongs to its user, so root hands a copy of it over. None: not readable."""
+    try:
+        generation = node_of(read_trusted(conf, os.geteuid()).decode("utf-8"))[1]
+        key = read_trusted(key_file(session_key, generation), pwd.getpwnam("stardust").pw_uid, private=True)
+        fd = os.memfd_create("key")
+        os.fchmod(fd, 0o600)
+        os.write(fd, key)
+        return Config.from_env(os.environ, ["--config", conf, "--key", f"fd:{fd}"])  # which closes it
+    except (ConfigError, Untrusted, KeyError, OSError, ValueError):
+        return None
+
+
+def _tell(config: Optional[Config], sent: List[str], why: str = "uninstalled by root on the server", left: str = "") -> str:
+    """Returns why the hub could not be told; empty: it was.
+
+    Args: sent: what went out before. A hub that does not know this node after that has heard it, and was stopped over its answer.
+    """
+    if config is None:
+        return "spider.conf or the session key cannot be read"
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(within(FAREWELL_LIMIT_S, farewell(config, why, left, sent)))
+    except NotProven as error:
+        return "" if sent and not left else str(error)
+    except (OSError, WebSocketError, ProtocolError, asyncio.TimeoutError) as error:
+        return str(error) or "it did not answer"
+    finally:
+        loop.close()
+    return ""
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def insist(tell: Callable[[], str], limit_s: float = ORDERED_TELL_S, pause_s: float = TELL_EVERY_S) -> str:
+    """The same for nobody at a terminal: again and again, as the hub may be starting anew just now."""
+    ends_at = time.monotonic() + limit_s
+    while True:
+        why = tell()
+        if not why or time.monotonic() >= ends_at:
+            return why
+        time.sleep(pause_s)
+
+
+def take_off(run: Callable[[str], Said], wait_s: float) -> Said:
+    """Everything off; what the script said at its end, or where it failed.
+
+    Args:
+        run: one action of the script.
+        wait_s: for the end of a job that runs.
+    """
+    ends_at = time.monotonic() + wait_s
+    notes: List[str] = []
+    for action in ("stop", "remove", "search"):
+        said = run(action)
+        while action == "stop" and said.error == "job_running" and time.monotonic() < ends_at:
+            time.sleep(LOOK_EVERY_S)
+            said = run(action)
+        notes += said.notes
+        if not said.ok:
+            break
+    return said._replace(notes=notes)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Take Stardust off this server. Returns the exit status."""
+    words = argv or []
+    ordered = words[:1] == ["--ordered"] and len(words) == 2 and is_id(words[1])
+    if words and not ordered:
+        sys.stderr.write("uninstall takes no arguments\n")
+        return 64
+    if os.geteuid() != 0:
+        sys.stderr.write("uninstall is root's: run it with sudo\n")
+        return EXIT_NOT_ROOT
+    script = carried()
+    if script is None:
+        sys.stderr.write(NO_SCRIPT)
+        return EXIT_LEFT
+    config = _config()
+    if ordered:
+        try:
+            take_lock(JOBS_DIR, ORDERED_WAIT_S)  # the job's own end; and no other is begun meanwhile
+        except (Cannot, OSError) as error:
+            sys.stderr.write(f"{error}: nothing was taken off\n")
+            return EXIT_BUSY
+    return _leave(script, config, ordered=ordered)
+
+
+def _leave(script: bytes, config: Optional[Config], *, ordered: bool, wait_s: float = ORDERED_WAIT_S) -> int:
+    said = take_off(partial(run_script, script, holds_lock=ordered), wait_s if ordered else 0.0)
+    for note in said.notes:
+        _say(note)
+    if not said.ok:
+        code, why = said.error.partition(" ")[0], said.error or "the script did not end"
+        sys.stderr.write(_SENTENCES.get(code, f"it could not be removed ({why})") + "\n")
+        if ordered and code != "job_running":
+            insist(partial(_tell, config, [], BY_ORDER, (", ".join(said.left) or why)[:MAX_LEFT_CHARS]))
+        return EXIT_BUSY if code == "job_running" else EXIT_LEFT
+    left = ", ".join(said.left)
+    if left:
+        sys.stderr.write(f"not everything could be removed: {left}\n")
+        if ordered:
+            insist(partial(_tell, config, [], BY_ORDER, left[:MAX_LEFT_CHARS]))
+        return EXIT_LEFT
+    why = insist(partial(_tell, config, [], BY_ORDER)) if ordered else _tell(config, [])
+    if why:
+        _say(f"Nothing of Stardust is left on this server. Its hub could not be told ({why}): remove the node there with “forget”.")
+    else:
+        _say("Nothing of Stardust is left on this server, and its hub has forgotten it.")
+    return 0

@@ -1,0 +1,426 @@
+"""The spool's files: append-only segments of `spoolrecords`. Everything here blocks, and belongs beside the loop.
+
+A segment is written by one process only, under a journal id of its own, and read once it is complete. Records count on from its first number.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import stat
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union, cast
+
+from spider.files import sync_folder, write_all
+from spider.hub.batches import Closed, Covered, Losses, Lost
+from spider.spool.records import (
+    HEAD_BYTES,
+    MAX_RECORD,
+    UNKNOWN_FAMILY,
+    Content,
+    Loss,
+    Pending,
+    Writer,
+    fill,
+    head_of,
+    is_foreign,
+    parse_segment,
+)
+
+SEGMENT_BYTES = 512 * 1024
+SEGMENT_S = 3600
+"""A segment is full at so many bytes, or when it covers so much measured time: one goes at a time when there is too much."""
+NAMINGS = 2
+"""How often a segment names a layout, before its first pack and its second: a layout that is damaged would cost all of them."""
+_NAME = re.compile(r"[0-9]{10}\.(seg|out)\Z")
+LOCK = "lock"
+
+
+class SpoolRefused(OSError):
+    """The folder is not one that Spider may keep samples in."""
+
+
+class Segment:
+    """A file of the spool, as it stands on disk."""
+
+    def __init__(self, name: str, journal: bytes, first: int) -> None:
+        self.name = name
+        self.out = name.endswith(".out")
+        """Something of it may have gone to the hub: what of it is lost, only the hub could say, so it is kept until it is answered."""
+        self.journal = journal
+        self.first = first
+        """Number of its first record."""
+        self.count = 0
+        self.size = HEAD_BYTES
+        self.covered_s = 0
+        """How much measured time it holds."""
+        self.lost = 0
+        """Records in it that are damaged, as far as that was said already."""
+        self.known: Dict[int, Lost] = {}
+        """What the segment after it says of those."""
+
+
+class Damage(NamedTuple):
+    """What the disk has done to a segment."""
+
+    name: str
+    records: int
+    """-1 = not known."""
+    rows: int
+    exact: bool
+    """False: there are more, and nobody can say how many."""
+
+
+def losses_of(items: Sequence[Pending]) -> List[Lost]:
+    """What is lost when these go."""
+    losses = Losses()
+    for item in items:
+        losses.add(loss_of(item))
+    return losses.all()
+
+
+def loss_of(item: Pending) -> Lost:
+    """What is lost with it."""
+    what = item.what
+    return what if isinstance(what, Lost) else Lost(what.layout.family, what.first_ms, what.last_ms, what.rows, what.sent)
+
+
+def damage_of(name: str, holes: Sequence[Tuple[int, int]], items: Sequence[Pending]) -> Damage:
+    """What is lost with the records of these numbers, as these items tell it."""
+    lost = [item.what for item in items if isinstance(item.what, Lost) and any(start <= item.number < end for start, end in holes)]
+    return Damage(name, records_in(holes), sum(one.rows for one in lost), exact=all(one.rows for one in lost))
+
+
+def records_in(holes: Sequence[Tuple[int, int]]) -> int:
+    """How many numbers there are in these."""
+    return sum(end - start for start, end in holes)
+
+
+class Folder:
+    """The spool's folder, held by one process at a time."""
+
+    def __init__(self, state_dir: str, node: bytes) -> None:
+        self.path = os.path.join(state_dir, "spool")
+        self._state = state_dir
+        self._node = node
+        self._lock = -1
+        self._next_name = 1
+        self._file = -1
+        self._current: Optional[Segment] = None
+        self._told: Dict[bytes, int] = {}
+        self._covered = Covered()
+        self.cut: List[str] = []
+        """Segments that ended in something that is no record: after a power cut, the last one."""
+        self.damaged: List[Damage] = []
+        self.unreadable: List[Tuple[str, str]] = []
+        """What is called like a segment and cannot be read, and why. It stays; `look_again` tries it once more."""
+        self._replaced: Set[str] = set()
+        """Segments whose loss stands in another one."""
+        self.ruined: List[Lost] = []
+        """Of segments of which nothing could be read."""
+        self._writer = Writer(node, os.urandom(16))
+
+    @property
+    def journal(self) -> bytes:
+        """Of what this process writes: a number is used once, though a power cut may take back what was said to be written."""
+        return self._writer.journal
+
+    def open(self) -> List[Segment]:
+        """Take the folder and look through what an earlier start has left, oldest first.
+
+        Raises: OSError: it is not there, not ours, open to others, in use, or not readable.
+        """
+        _check_owner(self._state)
+        try:
+            os.mkdir(self.path, 0o700)
+        except FileExistsError:
+            _check_owner(self.path)
+        if self._lock < 0:
+            lock = os.open(os.path.join(self.path, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                os.close(lock)
+                raise SpoolRefused(error.errno, "another Spider uses this folder") from error
+            self._lock = lock
+        self.cut, self.damaged, self.unreadable, self.ruined = [], [], [], []
+        names = sorted(name for name in os.listdir(self.path) if _NAME.match(name))
+        found: List[Tuple[Segment, Content]] = []
+        replaced: Set[str] = set()
+        for name in names:
+            try:
+                one = self._find(name)
+            except OSError as error:  # one that cannot be read is no reason to leave the others
+                self.unreadable.append((name, str(error)))
+                continue
+            if one is not None:
+                found.append(one)
+                replaced |= one[1].replaced
+        self._replaced = replaced
+        self._next_name = 1 + max((int(name[:10]) for name in [*names, *replaced]), default=0)
+        segments: List[Segment] = []
+        for place, (segment, content) in enumerate(found):
+            if segment.name in replaced:
+                self._unlink(segment.name)
+                continue
+            self._note_damage(segment, content, [after for _, after in found[place + 1 :]])
+            segments.append(segment)
+        return segments
+
+    def look_again(self) -> List[Segment]:
+        """Try once more what could not be read. Returns: the segments that can be now."""
+        missing, self.unreadable = self.unreadable, []
+        segments: List[Segment] = []
+        for name, _ in missing:
+            one = None
+            try:
+                if name in self._replaced:
+                    self._unlink(name)
+                else:
+                    one = self._find(name)
+            except FileNotFoundError:
+                continue  # somebody took it away
+            except OSError as error:
+                self.unreadable.append((name, str(error)))
+                continue
+            if one is not None:
+                self._note_damage(*one, [])
+                segments.append(one[0])
+        return segments
+
+    def _find(self, name: str) -> Optional[Tuple[Segment, Content]]:
+        data = self._read(name)
+        content = parse_segment(data, self._node)
+        if content is None and len(data) > HEAD_BYTES and not is_foreign(data, self._node):
+            self.ruined.append(self._unknown(name))
+            self.damaged.append(Damage(name, -1, 0, exact=False))
+        if content is None or not content.items:
+            self._unlink(name)  # empty, of another node, or nothing of it is left
+            return None
+        segment = Segment(name, content.journal, content.first)
+        segment.count, segment.covered_s = content.end - content.first, content.covered_s
+        segment.size = len(data)
+        if not content.whole:
+            self.cut.append(name)
+        kept = [Pending(item.number, loss_of(item), 0) for item in content.items] if content.holes or not content.whole else []
+        return segment, content._replace(items=kept)  # all files together may be more than there is memory for
+
+    def _note_damage(self, segment: Segment, content: Content, later: Sequence[Content]) -> None:
+        """Say what is missing, as far as the records after it know: those of the next segment of this journal, too."""
+        follows = next((after for after in later if after.journal == segment.journal), None)
+        holes = content.holes
+        if follows is not None and not content.whole and follows.first > content.end:
+            holes = [*holes, (content.end, follows.first)]
+            segment.count = follows.first - segment.first
+            segment.known = {number: lost for number, lost in follows.lead.items() if number >= content.end}
+        if holes:
+            segment.lost = records_in(holes)
+            self.damaged.append(damage_of(segment.name, holes, self._items(segment, content)))
+
+    def append(self, first: int, losses: Sequence[Loss], packs: Sequence[Closed]) -> List[Segment]:
+        """Write records that count from `first`, losses before packs; they are safe (fsync) when this returns. All of them, or none.
+
+        Args:    first: the number of the first one; a loss takes as many numbers as it has families.
+        Returns: the segments that were begun; the last one may be written on.
+        Raises:  OSError: nothing was written that a later start would take for written.
+        """
+        begun: List[Segment] = []
+        before = self._current
+        held = (before.size, before.count, before.covered_s) if before is not None else (0, 0, 0)
+        chain = self._writer.chain
+        try:
+            number = first
+            for loss in losses:
+                self._write(number, len(loss.lost), loss, begun)
+                number += len(loss.lost)
+            for closed in packs:
+                self._write(number, 1, closed, begun)
+                number += 1
+            if self._file >= 0:
+                os.fsync(self._file)
+            if begun:
+                sync_folder(self.path)
+        except OSError:
+            self._writer.chain = chain
+            self._undo(before, held, begun)
+            raise
+        return begun
+
+    def append_as(self, journal: bytes, first: int, losses: Sequence[Lost]) -> None:
+        """Write losses that have numbers of this journal, which the hub may have heard already, to a segment of their own.
+
+        Raises: OSError: nothing was written.
+        """
+        self.seal()
+        writer, self._writer = self._writer, Writer(self._node, journal)
+        try:
+            self.append(first, [Loss("", losses)], [])
+        finally:
+            self.seal()
+            self._writer = writer
+
+    def _write(self, number: int, count: int, what: "Union[Closed, Loss]", begun: List[Segment]) -> None:
+        current = self._current
+        if current is not None and current.covered_s >= SEGMENT_S:
+            self._full()
+            current = None
+        chain = self._writer.chain
+        records = self._records(current.first if current is not None else number, number, what)
+        if current is not None and current.size + len(records) > SEGMENT_BYTES:
+            self._full()
+            current = None
+            self._writer.chain = chain
+            records = self._records(number, number, what)
+        if current is None:
+            begun.append(self._begin(number))
+        current = cast("Segment", self._current)
+        write_all(self._file, records)
+        current.size += len(records)
+        current.count += count
+        if isinstance(what, Closed):
+            self._told[what.layout.layout] = self._told.get(what.layout.layout, 0) + 1
+            self._covered.add(what.layout, what.rows)
+            current.covered_s = self._covered.seconds
+
+    def _full(self) -> None:
+        os.fsync(self._file)
+        self.seal()
+
+    def _records(self, first: int, number: int, what: "Union[Closed, Loss]") -> bytes:
+        if isinstance(what, Loss):
+            return self._writer.loss(first, number, what)
+        named = b""
+        if self._told.get(what.layout.layout, 0) < NAMINGS:
+            named = self._writer.layout(first, number, what.layout)
+        return named + self._writer.packed(first, number, what)
+
+    def _begin(self, number: int) -> Segment:
+        name = f"{self._next_name:010d}.seg"
+        path = os.path.join(self.path, name)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._next_name += 1
+        self._covered = Covered()
+        self._current = Segment(name, self.journal, number)
+        try:
+            write_all(self._file, head_of(self._node))
+        except OSError:
+            self._unlink(name)  # no segment yet, so nobody else would
+            raise
+        return self._current
+
+    def _undo(self, before: Optional[Segment], held: Tuple[int, int, int], begun: Sequence[Segment]) -> None:
+        """Take back what a failed write has left. Where even that fails, the next numbers belong to another journal."""
+        self.seal()
+        try:
+            for segment in begun:
+                self._unlink(segment.name)
+            if before is not None:
+                before.size, before.count, before.covered_s = held
+                path = os.path.join(self.path, before.name)
+                if os.stat(path).st_size != before.size:
+                    os.truncate(path, before.size)
+        except OSError:
+            self._writer = Writer(self._node, os.urandom(16))
+
+    def seal(self) -> None:
+        """Write no more to the present segment: it may be read now."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._current = -1, None
+        self._told.clear()
+
+    @property
+    def writing(self) -> Optional[Segment]:
+        """The segment that is not complete yet."""
+        return self._current
+
+    def take_out(self, segment: Segment) -> List[Pending]:
+        """Read a complete segment that is about to go to the hub, and note on disk that it is.
+
+        Raises: OSError.
+        """
+        segment.out = True
+        name = segment.name[:10] + ".out"
+        if segment.name != name:
+            try:
+                os.rename(os.path.join(self.path, segment.name), os.path.join(self.path, name))
+                segment.name = name
+                sync_folder(self.path)
+            except OSError as error:
+                if error.errno not in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+                    raise
+        return self.read(segment)
+
+    def read(self, segment: Segment) -> List[Pending]:
+        """Everything that a complete segment holds, with losses in the place of what the disk has damaged.
+
+        Raises: OSError.
+        """
+        content = parse_segment(self._read(segment.name), self._node)
+        if content is None or (content.journal, content.first) != (segment.journal, segment.first):
+            content = Content(segment.journal, segment.first, segment.first, [], set(), whole=False, holes=[], lead={}, covered_s=0)
+        end = segment.first + segment.count
+        holes = [hole for hole in content.holes if hole[1] <= end]
+        if content.end < end:
+            holes.append((content.end, end))
+        items = self._items(segment, content)
+        if records_in(holes) > segment.lost:
+            self.damaged.append(damage_of(segment.name, holes, items))
+            segment.lost = records_in(holes)
+        return items
+
+    def _items(self, segment: Segment, content: Content) -> List[Pending]:
+        end = segment.first + segment.count
+        items = [item for item in content.items if item.number < end]
+        if content.end >= end:
+            return items
+        before = items[-1] if items else Pending(-1, self._unknown(segment.name), 0)
+        return items + fill(before, content.end, end, segment.known, None)
+
+    def _unknown(self, name: str) -> Lost:
+        """A loss of which nothing is known but when its segment was last written."""
+        until_ms = max(0, int(os.stat(os.path.join(self.path, name)).st_mtime * 1000))
+        return Lost(UNKNOWN_FAMILY, max(0, until_ms - SEGMENT_S * 1000), until_ms, 0)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Delete segments; one that is gone already is no fault.
+
+        Raises: OSError.
+        """
+        for name in names:
+            self._unlink(name)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.seal()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _read(self, name: str) -> bytes:
+        file = os.open(os.path.join(self.path, name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            data = b""
+            while len(data) < SEGMENT_BYTES + 2 * MAX_RECORD:
+                chunk = os.read(file, 1 << 20)
+                if not chunk:
+                    break
+                data += chunk
+            return data
+        finally:
+            os.close(file)
+
+    def _unlink(self, name: str) -> None:
+        try:
+            os.unlink(os.path.join(self.path, name))
+        except FileNotFoundError:
+            return
+
+
+def _check_owner(path: str) -> None:
+    facts = os.stat(path)
+    if not stat.S_ISDIR(facts.st_mode):
+        raise SpoolRefused(errno.ENOTDIR, f"{path} is no folder")
+    if facts.st_uid != os.geteuid():
+        raise SpoolRefused(errno.EPERM, f"{path} is owned by uid {facts.st_uid}, not {os.geteuid()}")
+    if facts.st_mode & 0o022:
+        raise SpoolRefused(errno.EPERM, f"{path}: mode {stat.S_IMODE(facts.st_mode):04o} lets others in")

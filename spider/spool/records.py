@@ -1,0 +1,261 @@
+"""The spool's records, as they stand in a file. Pure: bytes in, records out, and what of them is lost.
+
+    segment = head ‖ record …
+    head    = "SDSPOOL2" ‖ node 16 ‖ u32 CRC-32 of both
+    record  = mark 4 ‖ u32 length ‖ u32 CRC-32 of node, length and payload ‖ payload
+    payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
+
+Disks damage what lies on them. So every record says itself whose it is and how it is numbered, and what does not hold its CRC costs itself
+only: reading goes on at the next mark. The chain names the last few records before: family, times and rows. So what a damaged one held
+is told exactly by those that follow it; where too many in a row are damaged, it is told that something is lost, and not how much.
+"""
+
+import struct
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union, cast
+from zlib import crc32
+
+from spider.hub.batches import Closed, Covered, Lost, Sent
+from spider.wire.codec import pack, unpack
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import MAX_FRAME_BYTES, Layout
+
+MAGIC = b"SDSPOOL2"
+MARK = b"\xd5SR\x02"
+CHAIN = 4
+"""How many records before itself one names."""
+LOST_BYTES = 64
+"""About what a loss takes on the way."""
+UNKNOWN_FAMILY = "pulse"
+"""Of a loss of which nothing is known: every node has it, and most of its rows."""
+_HEAD = struct.Struct(">8s16s")
+_CRC = struct.Struct(">I")
+_RECORD = struct.Struct(">4sII")
+_PREFIX = struct.Struct(">B16sQQH")
+_PACK = struct.Struct(">QBqqqIB8sB")
+HEAD_BYTES = _HEAD.size + _CRC.size
+MAX_RECORD = 2 * MAX_FRAME_BYTES
+_LAYOUT, _PACKED, _GAP = 1, 2, 3
+_LOST_FIELDS = 7
+_TORN = (ValueError, TypeError, IndexError, struct.error, ProtocolError)
+
+
+class Pending(NamedTuple):
+    """One numbered record: a pack, or rows that are lost."""
+
+    number: int
+    what: "Union[Closed, Lost]"
+    size: int
+
+
+class Loss(NamedTuple):
+    """Rows that are gone, by family."""
+
+    instead_of: str
+    """The segment that they lay in, which goes when this is safe; empty = they were never on disk."""
+    lost: Sequence[Lost]
+
+
+class Content(NamedTuple):
+    """What a segment holds."""
+
+    journal: bytes
+    first: int
+    end: int
+    """The number after its last record that could be read."""
+    items: List[Pending]
+    """In order, with losses in the place of records that are damaged."""
+    replaced: Set[str]
+    """Segments whose loss stands in this one: where a crash left them, they go now."""
+    whole: bool
+    """False: it ends in something that is no record."""
+    holes: List[Tuple[int, int]]
+    """Numbers, from and to before, of records that could not be read though others after them could."""
+    lead: Dict[int, Lost]
+    """What the first record says of those before this segment."""
+    covered_s: int
+
+
+class _Found(NamedTuple):
+    """A record whose CRC holds."""
+
+    number: int
+    chain: bytes
+    kind: int
+    body: bytes
+    size: int
+
+
+def head_of(node: bytes) -> bytes:
+    """How a segment begins."""
+    head = _HEAD.pack(MAGIC, node)
+    return head + _CRC.pack(crc32(head))
+
+
+def is_foreign(data: bytes, node: bytes) -> bool:
+    """Whether this is a segment of another node."""
+    if len(data) < HEAD_BYTES or _CRC.unpack_from(data, _HEAD.size)[0] != crc32(data[: _HEAD.size]):
+        return False
+    magic, owner = _HEAD.unpack_from(data)
+    return bool(magic == MAGIC and owner != node)
+
+
+class Writer:
+    """Makes the records of one journal, each with the chain of those before it."""
+
+    def __init__(self, node: bytes, journal: bytes) -> None:
+        self._node = node
+        self.journal = journal
+        self.chain: List[Tuple[int, Lost]] = []
+
+    def layout(self, first: int, number: int, layout: Layout) -> bytes:
+        return self._record(_LAYOUT, first, number, b"", pack(layout))
+
+    def packed(self, first: int, number: int, closed: Closed) -> bytes:
+        family = closed.layout.family.encode()
+        sent = closed.sent or Sent(0, 0, 0)
+        fields = (*sent, closed.first_ms, closed.last_ms, closed.rows, closed.coding, closed.layout.layout, len(family))
+        record = self._record(_PACKED, first, number, self._before(), _PACK.pack(*fields) + family + closed.body)
+        self._note(number, [Lost(closed.layout.family, closed.first_ms, closed.last_ms, closed.rows, closed.sent)])
+        return record
+
+    def loss(self, first: int, number: int, loss: Loss) -> bytes:
+        """One record for all that went with a segment: it counts whole, or the segment is still there."""
+        fields = [field for lost in loss.lost for field in _flat(lost)]
+        record = self._record(_GAP, first, number, self._before(), pack([loss.instead_of, *fields]))
+        self._note(number, loss.lost)
+        return record
+
+    def _before(self) -> bytes:
+        return pack([field for number, lost in self.chain for field in (number, *_flat(lost))])
+
+    def _note(self, number: int, lost: Sequence[Lost]) -> None:
+        self.chain = [*self.chain, *((number + place, one) for place, one in enumerate(lost))][-CHAIN:]
+
+    def _record(self, kind: int, first: int, number: int, chain: bytes, body: bytes) -> bytes:
+        payload = _PREFIX.pack(kind, self.journal, first, number, len(chain)) + chain + body
+        return MARK + _CRC.pack(len(payload)) + _CRC.pack(_check(self._node, payload)) + payload
+
+
+def _flat(lost: Lost) -> List[object]:
+    return [*lost[:4], *(lost.sent or (0, 0, 0))]
+
+
+def _lost(fields: Sequence[object]) -> Lost:
+    family, first_ms, last_ms, rows, epoch, stream, seq = cast("Tuple[str, int, int, int, int, int, int]", tuple(fields))
+    return Lost(family, first_ms, last_ms, rows, Sent(epoch, stream, seq) if epoch else None)
+
+
+def _check(node: bytes, payload: bytes) -> int:
+    return crc32(payload, crc32(_CRC.pack(len(payload)), crc32(node)))
+
+
+def parse_segment(data: bytes, node: bytes) -> Optional[Content]:
+    """Read a whole segment, past whatever is damaged in it.
+
+    Returns: None: no record of this node is in it.
+    """
+    found: List[_Found] = []
+    layouts: Dict[bytes, Layout] = {}
+    journal, first, at, whole = b"", 0, HEAD_BYTES if data[: len(MAGIC)] == MAGIC else 0, True
+    while at < len(data):
+        payload = _payload(data, at, node)
+        if payload is None:
+            at = data.find(MARK, at + 1)
+            if at < 0:
+                whole = False
+                break
+            continue
+        at += _RECORD.size + len(payload)
+        try:
+            kind, owner, begin, number, length = cast("Tuple[int, bytes, int, int, int]", _PREFIX.unpack_from(payload))
+            if not journal:
+                journal, first = owner, begin
+            start = _PREFIX.size + length
+            if kind == _LAYOUT:
+                layout = Layout(*unpack(payload[start:]))
+                layouts[layout.layout] = layout
+            elif (owner, begin) == (journal, first):
+                found.append(_Found(number, payload[_PREFIX.size : start], kind, payload[start:], len(payload)))
+        except _TORN:  # its CRC holds, so it was written like this: no record that is known here
+            continue
+    return _content(journal, first, found, layouts, whole=whole) if journal else None
+
+
+def _payload(data: bytes, at: int, node: bytes) -> Optional[bytes]:
+    if at + _RECORD.size > len(data):
+        return None
+    mark, length, check = _RECORD.unpack_from(data, at)
+    start = at + _RECORD.size
+    if mark != MARK or not _PREFIX.size <= length <= MAX_RECORD or start + length > len(data):
+        return None
+    payload = data[start : start + length]
+    return payload if check == _check(node, payload) else None
+
+
+def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[bytes, Layout], *, whole: bool) -> Content:
+    items: List[Pending] = []
+    replaced: Set[str] = set()
+    covered = Covered()
+    expected = first
+    holes: List[Tuple[int, int]] = []
+    lead: Dict[int, Lost] = {}
+    for record in found:
+        try:
+            taken = _take(record, layouts, replaced)
+            known = _chain(record.chain) if record.number != expected or not items else {}
+        except _TORN:
+            continue
+        if record.number < expected or not taken:
+            continue
+        if not items:
+            lead = {number: lost for number, lost in known.items() if number < first}
+        if record.number > expected:
+            holes.append((expected, record.number))
+        items += fill(items[-1] if items else None, expected, record.number, known, taken[0])
+        for item in taken:
+            items.append(item)
+            if isinstance(item.what, Closed):
+                covered.add(item.what.layout, item.what.rows)
+        if record.kind == _PACKED and isinstance(taken[0].what, Lost):
+            holes.append((record.number, record.number + 1))
+        expected = record.number + len(taken)
+    return Content(journal, first, expected, items, replaced, whole, holes, lead, covered.seconds)
+
+
+def fill(before: Optional[Pending], start: int, end: int, known: Dict[int, Lost], after: Optional[Pending]) -> List[Pending]:
+    """What is told in the place of the records from `start` to before `end`: each exactly where it is known, once for all others."""
+    filled = [Pending(number, known[number], LOST_BYTES) for number in sorted(known) if start <= number < end]
+    unknown = next((number for number in range(start, end) if number not in known), None)
+    if unknown is not None:
+        later = next((item for item in filled if item.number > unknown), after)
+        times = sorted([*((before.what.last_ms,) if before else ()), *((later.what.first_ms,) if later else ())])
+        filled.append(Pending(unknown, Lost(UNKNOWN_FAMILY, times[0], times[-1], 0), LOST_BYTES))
+    return sorted(filled, key=lambda item: item.number)
+
+
+def _chain(chain: bytes) -> Dict[int, Lost]:
+    fields = unpack(chain)
+    return {fields[at]: _lost(fields[at + 1 : at + 1 + _LOST_FIELDS]) for at in range(0, len(fields), _LOST_FIELDS + 1)}
+
+
+def _take(record: _Found, layouts: Dict[bytes, Layout], replaced: Set[str]) -> List[Pending]:
+    if record.kind == _PACKED:
+        epoch, stream, seq, first_ms, last_ms, rows, coding, name, length = _PACK.unpack_from(record.body)
+        sent = Sent(epoch, stream, seq) if epoch else None
+        start = _PACK.size + length
+        layout = layouts.get(name)
+        if layout is None:  # damaged wherever it stood: nobody can read these rows
+            lost = Lost(record.body[_PACK.size : start].decode(), first_ms, last_ms, rows, sent)
+            return [Pending(record.number, lost, LOST_BYTES)]
+        closed = Closed(layout, sent, first_ms, last_ms, rows, coding, record.body[start:])
+        return [Pending(record.number, closed, record.size)]
+    if record.kind != _GAP:
+        raise ValueError("a record of no kind")
+    instead_of, *fields = unpack(record.body)
+    found = [
+        Pending(record.number + place // _LOST_FIELDS, _lost(fields[place : place + _LOST_FIELDS]), LOST_BYTES)
+        for place in range(0, len(fields), _LOST_FIELDS)
+    ]
+    if instead_of:
+        replaced.add(instead_of)
+    return found

@@ -1,0 +1,412 @@
+"""The spool: what the hub has not taken for a minute goes to disk, and back to the hub when it is there again.
+
+It follows what is in memory: `Outbox` hands over what has waited too long, and asks for what may be sent. Files are read and written
+beside the loop, one piece of work at a time. Without a folder to write to, everything stays in memory, and what memory drops is still told.
+"""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from functools import partial
+from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
+
+from spider.clock import Clock
+from spider.hub.batches import Closed, Covered, Losses, Lost, Parcel, close_parcels
+from spider.logs import event
+from spider.spool.files import Folder, Segment, loss_of, losses_of
+from spider.spool.records import Loss, Pending
+from spider.threads import aside
+from spider.timeouts import within
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import Gap, Late, Layout
+
+KEEP_S = 72 * 3600
+KEEP_BYTES = 64 * 1024 * 1024
+STEP_S = 15.0
+"""How often it is looked whether something has waited too long."""
+WINDOW = 8
+"""Records sent ahead of the hub's acknowledgement."""
+RATE_BYTES_S = 128 * 1024
+"""What goes to the hub from disk: 72 h of a usual server in three minutes, and no more of a slow line than that."""
+SAY_AGAIN_S = 3600.0
+LOOK_AGAIN_S = 60.0
+"""When an entry that could not be read is tried again; then after twice that time, and so on."""
+LOOK_AGAIN_MOST_S = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """What the spool needs of `outbox.Outbox`."""
+
+    def overdue(self, *, everything: bool = False) -> List[Parcel]:
+        """Hand over what has waited too long; it is in the hands of the spool until one of the following is said."""
+        ...
+
+    def moved(self) -> None:
+        """It is safe on disk."""
+        ...
+
+    def put_back(self) -> None:
+        """It could not be written."""
+        ...
+
+
+class _Flight(NamedTuple):
+    """A record that is on its way."""
+
+    order: int
+    number: int
+    segment: Optional[Segment]
+
+
+class Spool:
+    """What lies on disk between the outbox and the hub. State belongs to the loop; `run` it as one task."""
+
+    def __init__(self, folder: Optional[Folder], clock: Clock, keep_s: float = KEEP_S, keep_bytes: int = KEEP_BYTES) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._keep_s = keep_s
+        self._keep_bytes = keep_bytes
+        self._source: Optional[Source] = None
+        self._wake: Callable[[], None] = lambda: None
+        self._due = asyncio.Event()
+        self._opened = folder is None
+        self._connected = False
+        self._session = 0
+        self._segments: Deque[Segment] = deque()
+        self._read = 0
+        """How many of the segments were read in this session."""
+        self._page: Deque[Tuple[Optional[Segment], Pending]] = deque()
+        self._left: Dict[str, int] = {}
+        self._acked_to: Dict[str, int] = {}
+        self._done: List[str] = []
+        self._flight: Deque[_Flight] = deque()
+        self._order = 0
+        self._number = 0
+        self._lost = Losses()
+        self._gaps: Deque[Pending] = deque()
+        """Losses of memory that have a number, in a journal of their own, until the hub has answered."""
+        self._own = os.urandom(16)
+        self._own_number = 0
+        self._bytes = self._seconds = 0
+        self._busy: Optional[asyncio.Future[None]] = None
+        self._tokens = float(RATE_BYTES_S)
+        self._refilled_at = clock.monotonic()
+        self._failing = ""
+        self._said_at = -SAY_AGAIN_S
+        self._look_again_s = LOOK_AGAIN_S
+        self._look_again_at = 0.0
+        self.dropped_rows = 0
+        """Rows that went from disk because there were too many, or that the disk has damaged."""
+
+    def serve(self, source: Source, wake: Callable[[], None]) -> None:
+        """Take what is overdue from here, and call `wake` when there may be something to send."""
+        self._source, self._wake = source, wake
+
+    # -- the outbox's side -------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a folder, and the last attempt to write to it did not fail."""
+        return self._folder is not None and not self._failing
+
+    def lost(self, lost: Lost) -> None:
+        """Rows that memory had to drop; the hub will be told."""
+        self._lost.add(lost)
+
+    def resume(self) -> None:
+        """A session has begun; the hub knows by itself what it holds."""
+        self._rewind()
+        self._connected = True
+        self._due.set()
+
+    def suspend(self) -> None:
+        """The session is over."""
+        self._rewind()
+        self._connected = False
+
+    def _rewind(self) -> None:
+        self._session += 1
+        self._page.clear()
+        self._left.clear()
+        self._flight.clear()
+        self._order = self._read = 0
+
+    def tick(self) -> None:
+        """A second has passed: there may be room to send."""
+        if self._page and self._connected:
+            self._wake()
+
+    def take(self, told: "Deque[bytes]") -> "Union[Layout, Late, Gap, None]":
+        """What to send next; None: nothing now.
+
+        Args: told: the layouts that the hub knows in this session; what is returned is noted there.
+        """
+        if not self._ready():
+            return None
+        segment, item = self._page[0]
+        what = item.what
+        if isinstance(what, Closed) and what.layout.layout not in told:
+            told.append(what.layout.layout)
+            return what.layout
+        self._page.popleft()
+        self._tokens -= item.size
+        order = self._order
+        self._order += 1
+        self._flight.append(_Flight(order, item.number, segment))
+        journal = segment.journal if segment is not None else self._own
+        sent = what.sent or (0, 0, 0)
+        if isinstance(what, Lost):
+            return Gap(order, journal, item.number, *sent, what.family, what.first_ms, what.last_ms, what.rows)
+        return Late(order, journal, item.number, *sent, what.layout.layout, what.coding, what.body)
+
+    def _ready(self) -> bool:
+        """Whether the first of the page may go now."""
+        if not self._connected or len(self._flight) >= WINDOW:
+            return False
+        if not self._page and self._read < len(self._segments):
+            self._due.set()
+        elif not self._page:
+            self._number_losses()
+        now = self._clock.monotonic()
+        self._tokens = min(float(RATE_BYTES_S), self._tokens + (now - self._refilled_at) * RATE_BYTES_S)
+        self._refilled_at = now
+        return bool(self._page) and self._tokens > 0
+
+    def _number_losses(self) -> None:
+        """What memory has lost is told when nothing else is left to be said."""
+        if not self._gaps:
+            for lost in self._lost.all():
+                self._gaps.append(Pending(self._own_number, lost, 64))
+                self._own_number += 1
+            self._lost = Losses()
+        if not self._flight:
+            self._page.extend((None, gap) for gap in self._gaps)
+
+    def acked(self, order: int) -> None:
+        """The hub holds everything of this session up to here.
+
+        Raises: ProtocolError: it was never sent.
+        """
+        if order >= self._order:
+            raise ProtocolError("an acknowledgement of what was never sent")
+        while self._flight and self._flight[0].order <= order:
+            flight = self._flight.popleft()
+            segment = flight.segment
+            if segment is None:
+                self._gaps.popleft()
+                continue
+            self._acked_to[segment.name] = flight.number
+            self._left[segment.name] -= 1
+            if not self._left[segment.name]:
+                self._retire(segment)
+        self._wake()
+
+    def _retire(self, segment: Segment) -> None:
+        """Nothing in it is needed any more."""
+        self._segments.remove(segment)
+        self._read -= 1
+        self._left.pop(segment.name, None)
+        self._acked_to.pop(segment.name, None)
+        self._done.append(segment.name)
+        self._due.set()
+
+    # -- the disk's side -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Write, read and delete as it becomes due, until cancelled."""
+        while True:
+            try:
+                await within(STEP_S, self._due.wait())
+            except asyncio.TimeoutError:
+                self._due.set()
+            self._busy = asyncio.ensure_future(self.step())
+            await asyncio.shield(self._busy)  # a write that has begun is seen through, whoever leaves meanwhile
+
+    async def step(self) -> None:
+        """Do what is due."""
+        self._due.clear()
+        if not self._opened:
+            await self._open()
+        if self._folder is None or self._source is None or not self._opened:
+            return
+        try:
+            await self._write(self._source)
+            if self._done:
+                done, self._done = self._done, []
+                await aside(partial(self._folder.remove, done), "spool")
+            await self._look_again(self._folder)
+            await self._load()
+        except OSError as error:
+            self._fail(error)
+
+    async def _open(self) -> None:
+        """Take the folder; where that cannot be done now it is tried again at the next step."""
+        folder = self._folder
+        assert folder is not None
+        try:
+            found = await aside(folder.open, "spool")
+        except OSError as error:
+            if not self._failing:
+                event(log, "spool_unusable", logging.WARNING, folder=folder.path, why=str(error), kept="in memory only")
+            self._failing = str(error)
+            return
+        self._opened = True
+        self._recovered()
+        self._segments.extend(found)
+        if found:
+            seconds = sum(segment.covered_s for segment in found)
+            event(log, "spool_found", segments=len(found), bytes=sum(segment.size for segment in found), seconds=seconds)
+        if folder.cut:
+            event(log, "spool_cut", logging.WARNING, segments=folder.cut)
+        for name, why in folder.unreadable:
+            event(log, "spool_unreadable", logging.ERROR, segment=name, why=why, kept="where it is, and tried again")
+        self._look_again_at = self._clock.monotonic() + self._look_again_s
+        for lost in folder.ruined:
+            self._lost.add(lost)
+        self._tell_damage(folder)
+
+    async def _look_again(self, folder: Folder) -> None:
+        """What could not be read may be readable by now. It goes before what comes after it, where that has not gone: the hub takes it still."""
+        now = self._clock.monotonic()
+        if not folder.unreadable or now < self._look_again_at:
+            return
+        self._look_again_s = min(2 * self._look_again_s, LOOK_AGAIN_MOST_S)
+        self._look_again_at = now + self._look_again_s
+        for segment in await aside(folder.look_again, "spool"):
+            event(log, "spool_readable", logging.WARNING, segment=segment.name)
+            later = (place for place, other in enumerate(self._segments) if place >= self._read and other.name > segment.name)
+            self._segments.insert(next(later, len(self._segments)), segment)
+            self._due.set()
+        self._tell_damage(folder)
+
+    def _recovered(self) -> None:
+        if self._failing:
+            event(log, "spool_recovered", logging.WARNING)
+            self._failing = ""
+
+    def _tell_damage(self, folder: Folder) -> None:
+        """Say what the disk has done; the hub is told by what stands in the place of the records."""
+        found, folder.damaged = folder.damaged, []
+        for damage in found:
+            records = damage.records if damage.records >= 0 else "unknown"
+            rows = damage.rows if damage.exact else f"{damage.rows} and an unknown number"
+            event(log, "spool_damaged", logging.ERROR, segment=damage.name, records=records, rows=rows)
+            self.dropped_rows += damage.rows
+
+    async def _write(self, source: Source, *, everything: bool = False) -> None:
+        parcels = source.overdue(everything=everything)
+        if not parcels and not (everything and self._lost.all()):
+            return
+        losses, self._lost = self._lost.all(), Losses()
+        folder, number = self._folder, self._number
+        assert folder is not None
+        self._bytes = sum(segment.size for segment in self._segments)
+        self._seconds = sum(segment.covered_s for segment in self._segments)
+        at_rest = [segment for segment in self._segments if segment is not folder.writing and not segment.out]
+        try:
+            count, begun, gone = await aside(partial(self._store, folder, number, parcels, losses, at_rest), "spool")
+        except Exception as error:  # whatever went wrong, nothing may be in nobody's hands
+            for lost in losses:
+                self._lost.add(lost)
+            source.put_back()
+            if not isinstance(error, OSError):
+                raise
+            self._fail(error)
+            return
+        source.moved()
+        self._number += count
+        self._segments.extend(begun)
+        for segment in gone:
+            if segment in self._segments:
+                self._segments.remove(segment)
+        self._recovered()
+        self._tell_damage(folder)
+        self._due.set()
+
+    def _store(
+        self, folder: Folder, number: int, parcels: Sequence[Parcel], losses: Sequence[Lost], at_rest: Sequence[Segment]
+    ) -> "Tuple[int, List[Segment], List[Segment]]":
+        """Beside the loop: make room among the segments of which nothing has gone out, write, then delete what was replaced.
+
+        Returns: how many numbers were used, the segments that were begun, and those that went.
+        """
+        packs = close_parcels(parcels)
+        found = [Loss("", losses)] if losses else []
+        gone = self._too_many(packs, at_rest)
+        for segment in gone:
+            lost = losses_of(folder.read(segment))
+            if lost:
+                found.append(Loss(segment.name, lost))
+        begun = folder.append(number, found, packs)
+        self.dropped_rows += sum(lost.rows for loss in found if loss.instead_of for lost in loss.lost)
+        folder.remove([segment.name for segment in gone])
+        return sum(len(loss.lost) for loss in found) + len(packs), begun, gone
+
+    def _too_many(self, packs: Sequence[Closed], at_rest: Sequence[Segment]) -> List[Segment]:
+        """The oldest segments that have to go for these to come."""
+        size = self._bytes + sum(len(closed.body) + 128 for closed in packs)
+        covered = Covered()
+        for closed in packs:
+            covered.add(closed.layout, closed.rows)
+        seconds = self._seconds + covered.seconds
+        going: List[Segment] = []
+        for segment in at_rest:
+            if size <= self._keep_bytes and seconds - segment.covered_s < self._keep_s:
+                break  # what is left would be less than was promised
+            going.append(segment)
+            size -= segment.size
+            seconds -= segment.covered_s
+        return going
+
+    async def _load(self) -> None:
+        """Read the next segment when everything before it was handed out."""
+        folder = self._folder
+        while folder is not None and self._connected and not self._page and self._read < len(self._segments):
+            segment, session = self._segments[self._read], self._session
+            if segment is folder.writing:
+                folder.seal()
+            try:
+                items = await aside(partial(folder.take_out, segment), "spool")
+            except OSError as error:  # it stays where it is, and is tried again in the next session
+                self._read += 1
+                self._fail(error)
+                continue
+            if session != self._session:
+                return
+            self._tell_damage(folder)
+            self._read += 1
+            page = [item for item in items if item.number > self._acked_to.get(segment.name, -1)]
+            if page:
+                self._left[segment.name] = len(page)
+                self._page.extend((segment, item) for item in page)
+                self._wake()
+            else:
+                self._retire(segment)
+
+    def _fail(self, error: OSError) -> None:
+        why = str(error)
+        now = self._clock.monotonic()
+        if not self._failing or now - self._said_at >= SAY_AGAIN_S:
+            event(log, "spool_failed", logging.WARNING, why=why, kept="in memory")
+            self._said_at = now
+        self._failing = why
+
+    async def finish(self) -> None:
+        """Write down everything that was not acknowledged: the program ends."""
+        if self._busy is not None:
+            await asyncio.wait({self._busy})
+        if not self._opened:
+            await self._open()
+        if self._folder is None or self._source is None or not self._opened:
+            return
+        await self._write(self._source, everything=True)
+        if self._gaps:
+            told = [loss_of(gap) for gap in self._gaps]
+            try:
+                await aside(partial(self._folder.append_as, self._own, self._gaps[0].number, told), "spool")
+            except OSError as error:
+                self._fail(error)
+        await aside(self._folder.close, "spool")

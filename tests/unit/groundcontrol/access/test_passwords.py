@@ -1,0 +1,112 @@
+"""Passwords: which are good, and what hashing may cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from groundcontrol.access.passwords import COMMON, HASH_THREADS, KEPT_PLACES, QUEUE_LIMIT, Passwords, check_new
+from groundcontrol.core.errors import Unavailable, WeakPassword
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    made = Passwords(b"p" * 32)
+    yield made
+    made.close()
+
+
+GOOD = [
+    "three green sparrows", "correct-horse-lamp-9", "Zu8)kkq1.mmPq", "пароль для склада", "長い合言葉をここに置いておく", "🦊🐢🦉🐝🐙🦀🐬🦜🦔🐌🐞🦋",
+    "a" * 3 + "bcdefghi" + "jkl", "x" * 1020 + "abcd", "my stardust is brighter than yours", "  leading and trailing  ", "tab\tin\tthe\tmiddle",
+    "e\u0301te\u0301 a\u0300 la plage", "no digits needed at all", "1739 5520 8264 0917",
+]  # fmt: skip
+WEAK = [
+    "", "admin", "short", "elevenchars", "password1234", "Password1234", "PASSWORDPASSWORD", "qwertyuiop123", "123456789012",
+    "aaaaaaaaaaaa", "abababababababab", "stardust1234", "StardustStardust", "admin-admin-admin", "root12345678", "alice12345678",
+    "groundcontrol1!", "x" * 1025,
+]  # fmt: skip
+
+
+@pytest.mark.holds("SAFETY-13")
+@pytest.mark.parametrize("password", GOOD)
+def test_a_long_password_is_good_whatever_it_is_made_of(password: str) -> None:
+    check_new(password, username="alice")
+
+
+@pytest.mark.holds("SAFETY-13", "S-08")
+@pytest.mark.parametrize("password", WEAK)
+def test_a_weak_password_is_refused_with_the_reason(password: str) -> None:
+    with pytest.raises(WeakPassword, match="password"):
+        check_new(password, username="alice")
+
+
+def test_the_hubs_own_name_is_no_password() -> None:
+    with pytest.raises(WeakPassword):
+        check_new("orion-station-1", username="alice", words=("orion-station",))
+
+
+def test_the_list_holds_only_what_length_lets_through() -> None:
+    assert COMMON
+    assert all(len(word) >= 11 and word == word.casefold() for word in COMMON)
+
+
+@pytest.mark.holds("SAFETY-13")
+async def test_what_was_hashed_verifies_and_nothing_else(passwords: Passwords) -> None:
+    stored = await passwords.hash("three green sparrows")
+
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await passwords.verify(stored, "three green sparrows")
+    assert not await passwords.verify(stored, "three green sparrowS")
+    assert not await passwords.verify(None, "three green sparrows")
+    assert not await passwords.verify("not a hash", "three green sparrows")
+
+
+@pytest.mark.holds("S-08")
+async def test_nothing_is_cut_off(passwords: Passwords) -> None:
+    long = "0123456789" * 10
+    stored = await passwords.hash(long)
+
+    assert await passwords.verify(stored, long)
+    assert not await passwords.verify(stored, long[:72])
+    assert not await passwords.verify(stored, long + "x")
+
+
+async def test_two_ways_to_write_a_letter_are_one_password(passwords: Passwords) -> None:
+    stored = await passwords.hash("caf\u00e9 caf\u00e9 caf\u00e9")
+
+    assert await passwords.verify(stored, "cafe\u0301 cafe\u0301 cafe\u0301")
+
+
+@pytest.mark.holds("S-32")
+async def test_a_hash_is_worthless_under_another_pepper(passwords: Passwords) -> None:
+    stored = await passwords.hash("three green sparrows")
+    other = Passwords(b"q" * 32)
+
+    assert not await other.verify(stored, "three green sparrows")
+    other.close()
+
+
+@pytest.mark.holds("SAFETY-14")
+async def test_a_crowd_is_turned_away_at_once(passwords: Passwords) -> None:
+    asked = [asyncio.ensure_future(passwords.verify(None, "wrong")) for _ in range(100)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 100 - HASH_THREADS - QUEUE_LIMIT
+    assert passwords.hashed == HASH_THREADS + QUEUE_LIMIT
+    assert not await passwords.verify(None, "afterwards there is room again")
+
+
+@pytest.mark.holds("S-05")
+async def test_a_crowd_of_strangers_leaves_room_for_who_was_here_before(passwords: Passwords) -> None:
+    stored = await passwords.hash("three green sparrows")
+    crowd = [asyncio.ensure_future(passwords.verify(None, "wrong")) for _ in range(100)]
+    await asyncio.sleep(0)  # the crowd is in the queue now
+    returning = [asyncio.ensure_future(passwords.verify(stored, "three green sparrows", known=True)) for _ in range(20)]
+    outcomes = await asyncio.gather(*returning, return_exceptions=True)
+
+    assert outcomes.count(True) == KEPT_PLACES
+    assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 20 - KEPT_PLACES
+    await asyncio.gather(*crowd, return_exceptions=True)

@@ -1,0 +1,29 @@
+"""How many nodes may be changed without a fresh proof, in however many requests."""
+
+from __future__ import annotations
+
+from groundcontrol.access.portions import MANY_NODES, WINDOW_S, Portions
+from tests.support.clock import ManualClock
+
+
+def test_nodes_count_once_until_their_time_is_over() -> None:
+    clock = ManualClock()
+    portions = Portions(clock)
+    assert portions.take("one", [f"node-{number}" for number in range(MANY_NODES - 1)])
+    clock.advance(WINDOW_S - 1)
+    assert portions.take("one", ["node-0", "last"])
+    assert not portions.take("one", ["another"])
+    assert portions.take("other", ["another"])
+    clock.advance(1)
+    assert portions.take("one", [f"new-{number}" for number in range(MANY_NODES - 2)]), "node-0 and last are the only ones left"
+    assert not portions.take("one", ["another"])
+
+
+def test_a_refused_request_counts_nothing_and_nobody_is_remembered_for_ever() -> None:
+    clock = ManualClock()
+    portions = Portions(clock)
+    assert not portions.take("one", [str(number) for number in range(MANY_NODES + 1)])
+    assert portions.take("one", [str(number) for number in range(MANY_NODES)])
+    clock.advance(WINDOW_S)
+    assert portions.take("other", ["x"])
+    assert set(portions._changed) == {"other"}

@@ -1,0 +1,116 @@
+"""Packs that lie by commit, and those that have gone over to their hours and nodes, are one to whoever reads."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from groundcontrol.adapters.sqlite import hot_packs
+from groundcontrol.adapters.sqlite.database import Database, open_database
+from groundcontrol.core.errors import Conflict
+from groundcontrol.nodes.model import Session
+from groundcontrol.samples.model import Bounds, StoredPack
+from groundcontrol.samples.store import Marks
+from groundcontrol.stores import Store
+from spider.wire.ids import new_time_id
+from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, connect, layout_row, new_node, pack_body
+from tests.support.history_rows import AT_MS, HOUR_MS, rows_of, window_of
+
+LAYOUT = layout_row("pulse", ("cpu.total", "load.1"))
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = await open_database(tmp_path / "data", clock=ManualClock())
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def store(database: Database) -> Store:
+    return await database.store(audit_key=bytes(32), chain=new_time_id(1_790_000_000.0))
+
+
+async def joined(store: Store, name: str) -> Session:
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node(name))).id)
+    await store.metrics.save_layout(session, LAYOUT)
+    return session
+
+
+def pack(session: Session, seq: int, at_ms: int | None = None) -> StoredPack:
+    taken = AT_MS + seq * 1000 if at_ms is None else at_ms
+    return StoredPack(session, 0, seq, LAYOUT.layout, taken, taken, 1, pack_body([(taken, [seq, session.no])]))
+
+
+async def counts(database: Database) -> tuple[int, int]:
+    """Packs that lie by commit, and that have gone over."""
+
+    def count(table: str) -> str:
+        return f"SELECT count(*) AS found FROM {table}"
+
+    return await database._samples.reader.run(lambda rows: (rows.all(count("arrived"))[0]["found"], rows.all(count("hot"))[0]["found"]))
+
+
+async def settle(database: Database) -> None:
+    await database._samples.writer.run(hot_packs.settle)
+
+
+async def test_what_is_read_is_the_same_wherever_it_lies(store: Store, database: Database) -> None:
+    one, other = await joined(store, "web-1"), await joined(store, "web-2")
+    span = (AT_MS / 1000 - 60, AT_MS / 1000 + 7200)
+    for seq in range(60):
+        late = AT_MS + HOUR_MS + seq * 1000 if seq % 7 == 0 else None  # of another hour, between the others
+        await store.metrics.append([pack(session, seq, late) for session in (one, other)])
+        if seq in (20, 41):
+            await settle(database)
+    assert await counts(database) == (36, 84)
+    before = [(await rows_of(store, each), await window_of(store, each, LAYOUT.series, *span, 300)) for each in (one, other)]
+    newest = [await store.metrics.latest(each.no) for each in (one, other)]
+    assert len(before[0][0]) == 60
+    await settle(database)
+    assert await counts(database) == (0, 120)
+    assert [(await rows_of(store, each), await window_of(store, each, LAYOUT.series, *span, 300)) for each in (one, other)] == before
+    assert [await store.metrics.latest(each.no) for each in (one, other)] == newest
+
+
+async def test_they_go_over_after_so_many_commits_though_nobody_looks(store: Store, database: Database) -> None:
+    session = await joined(store, "web-1")
+    for seq in range(hot_packs.MOST_BATCHES + 3):
+        await store.metrics.append([pack(session, seq)])
+    assert await counts(database) == (3, hot_packs.MOST_BATCHES)
+    assert [hour.hour for hour in await store.metrics.hot_hours()] == [AT_MS // HOUR_MS]
+    assert await counts(database) == (0, hot_packs.MOST_BATCHES + 3)
+
+
+async def test_they_go_over_when_they_are_long(store: Store, database: Database) -> None:
+    session = await joined(store, "web-1")
+    body = bytes(-(-hot_packs.MOST_BYTES // 5))
+    for seq in range(4):
+        await store.metrics.append([pack(session, seq)._replace(body=body)])
+    await settle(database)  # as compaction does: what was counted until then counts no more
+    for seq in range(4, 11):
+        await store.metrics.append([pack(session, seq)._replace(body=body)])
+    assert await counts(database) == (2, 9)
+
+
+async def test_a_pack_without_its_layout_is_refused_and_nothing_of_its_batch_is_stored(store: Store, database: Database) -> None:
+    session = await joined(store, "web-1")
+    unknown = pack(session, 1)._replace(layout=b"unknown!")
+    with pytest.raises(Conflict, match="layout"):
+        await store.metrics.append([pack(session, 0), unknown])
+    assert await counts(database) == (0, 0)
+    assert await store.metrics.append([pack(session, 0)]) == {session.node: Marks(0, -1)}
+
+
+async def test_what_has_just_arrived_goes_with_its_node_and_with_its_time(store: Store, database: Database) -> None:
+    one, other = await joined(store, "web-1"), await joined(store, "web-2")
+    await store.metrics.append([pack(session, 0) for session in (one, other)])
+    await store.metrics.drop_node(one.no)
+    assert await counts(database) == (0, 1)
+    await store.metrics.append([pack(other, 1)])
+    after = AT_MS / 1000 + 10 * 3600
+    assert await store.metrics.expire(Bounds(seconds=after, minutes=after, hours=after, future=after + 3600)) == 2
+    assert await counts(database) == (0, 0)

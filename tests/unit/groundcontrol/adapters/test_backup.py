@@ -1,0 +1,200 @@
+"""The file of a backup: what is damaged in it is said in one line, whatever it is and however large the databases are."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import random
+import sqlite3
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundcontrol.adapters.sqlite.admin import backup
+from groundcontrol.adapters.sqlite.admin.backup import COPIES, MANIFEST
+from groundcontrol.adapters.sqlite.admin.migrate import CHECK_LIMIT_BYTES, CONTROL
+from groundcontrol.adapters.sqlite.database import open_database
+from groundcontrol.adapters.sqlite.engine.data_files import sync as durable
+from groundcontrol.core.errors import ConfigError
+from spider.clock import SystemClock
+
+FLIPS = 150
+
+
+def quietly(_text: str) -> None:
+    """What is being done is of no interest here."""
+
+
+async def made_in(folder: Path) -> Path:
+    database = await open_database(folder / "data", clock=SystemClock())
+    backup.make(folder / "data" / "stardust.db", folder / "good", "1.0", quietly)
+    await database.close()
+    return folder / "good"
+
+
+def unpacked(file: Path, folder: Path) -> dict[str, bytes]:
+    """What a backup holds.
+
+    Raises: ConfigError.
+    """
+    folder.mkdir()
+    backup.unpack(file, folder, quietly)
+    return {name: (folder / name).read_bytes() for name, _ in COPIES}
+
+
+async def test_another_byte_anywhere_is_refused_in_a_line_or_changes_nothing(tmp_path: Path) -> None:
+    good = await made_in(tmp_path)
+    whole, data = unpacked(good, tmp_path / "whole"), good.read_bytes()
+    altered = tmp_path / "altered"
+    refused = 0
+    for number, at in enumerate(random.Random(5).sample(range(len(data)), FLIPS)):
+        altered.write_bytes(data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])
+        try:
+            assert unpacked(altered, tmp_path / str(number)) == whole, f"another byte at {at}"
+        except ConfigError:
+            refused += 1
+    assert refused > FLIPS / 2
+
+
+async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp_path: Path) -> None:
+    good = await made_in(tmp_path)
+    unpacked(good, tmp_path / "whole")
+    with zipfile.ZipFile(good) as source:
+        held = {name: bytearray(source.read(name)) for name in source.namelist()}
+    with closing(sqlite3.connect(tmp_path / "whole" / "control.db")) as db:
+        [root] = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'node'").fetchone()
+    held["control.db"][(root - 1) * 4096 : root * 4096] = b"\x5a" * 4096
+    manifest = json.loads(bytes(held[MANIFEST]))
+    manifest["files"]["control.db"]["sha256"] = hashlib.sha256(held["control.db"]).hexdigest()
+    held[MANIFEST] = bytearray(json.dumps(manifest).encode())
+    with zipfile.ZipFile(tmp_path / "damaged", "w") as target:
+        for name, content in held.items():
+            target.writestr(name, bytes(content))
+    with pytest.raises(ConfigError, match="damaged"):
+        unpacked(tmp_path / "damaged", tmp_path / "broken")
+    copy = tmp_path / "broken" / "control.db"
+    os.truncate(copy, CHECK_LIMIT_BYTES + 4096)  # a hole, behind the pages that the database has
+    with pytest.raises(ConfigError, match="damaged"):
+        backup._check_copy(copy, CONTROL, backup.Content(**manifest["files"]["control.db"]))
+
+
+async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
+        raise error
+
+    folder = tmp_path / "target"
+    folder.mkdir()
+    await made_in(tmp_path)
+    monkeypatch.setattr(backup, "copy", full)
+    with pytest.raises(ConfigError, match=f"^no backup was made: {folder}: no space is left$"):
+        backup.make(tmp_path / "data" / "stardust.db", folder / "one", "1.0", quietly)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["stardust.db", "stardust-samples.db"])
+async def test_a_database_of_a_newer_program_is_told_before_anything_is_copied(tmp_path: Path, name: str) -> None:
+    await made_in(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "data" / name)) as db, db:
+        db.execute("PRAGMA user_version = 99")
+    said: list[str] = []
+    with pytest.raises(ConfigError, match=rf"the database \S+/data/{name} was made by a newer Stardust \(schema 99; this program knows"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / "another", "1.0", said.append)
+    assert said == []
+
+
+ODD: dict[str, Callable[[dict[str, Any]], None]] = {
+    "no date": lambda manifest: manifest.update(made_at=1e300),
+    "a date before all": lambda manifest: manifest.update(made_at=-1.0),
+    "more rows than there can be": lambda manifest: manifest.update(audit_heads=[["a", 1 << 63, "b"]]),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_odd_numbers_in_the_list_of_contents_are_no_backup(tmp_path: Path, odd: str) -> None:
+    good = await made_in(tmp_path)
+    with zipfile.ZipFile(good) as source:
+        held = {name: source.read(name) for name in source.namelist()}
+    manifest = json.loads(held[MANIFEST])
+    ODD[odd](manifest)
+    held[MANIFEST] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(tmp_path / "odd", "w") as target:
+        for name, content in held.items():
+            target.writestr(name, content)
+    with pytest.raises(ConfigError, match="is not a backup of Stardust"):
+        unpacked(tmp_path / "odd", tmp_path / "out")
+
+
+async def test_members_that_are_packed_in_another_way_are_no_backup(tmp_path: Path) -> None:
+    good = await made_in(tmp_path)
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / "other", "w", zipfile.ZIP_LZMA) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    data = good.read_bytes()
+    at = data.index(b"PK\x01\x02") + 8  # the flags of the first member in the table of contents
+    (tmp_path / "locked").write_bytes(data[:at] + bytes([data[at] | 1]) + data[at + 1 :])
+    for name in ("other", "locked"):
+        with pytest.raises(ConfigError, match="is packed in another way"):
+            unpacked(tmp_path / name, tmp_path / f"from-{name}")
+
+
+async def test_a_name_that_no_file_can_have_is_a_backup_that_was_not_made(tmp_path: Path) -> None:
+    await made_in(tmp_path)
+    with pytest.raises(ConfigError, match=r"^no backup was made: .*File name too long$"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / ("x" * 300), "1.0", quietly)
+
+
+async def test_a_file_system_without_hard_links_takes_one_too_and_loses_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert set(unpacked(await made_in(tmp_path), tmp_path / "read")) == {name for name, _ in COPIES}
+
+    def meanwhile(packed: Path, target: Path) -> None:
+        target.write_text("somebody else's")
+        named(packed, target)
+
+    named = backup._name
+    monkeypatch.setattr(backup, "_name", meanwhile)
+    with pytest.raises(ConfigError, match="no backup was made"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / "taken", "1.0", quietly)
+    assert (tmp_path / "taken").read_text() == "somebody else's"
+
+
+async def test_a_name_that_cannot_be_made_durable_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await made_in(tmp_path)
+    target = tmp_path / "target" / "one"
+    target.parent.mkdir()
+
+    def sync(path: Path) -> None:
+        if path == target:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        durable(path)
+
+    monkeypatch.setattr(backup, "sync", sync)
+    with pytest.raises(ConfigError, match=r"^no backup was made: .*Input/output error$"):
+        backup.make(tmp_path / "data" / "stardust.db", target, "1.0", quietly)
+    assert list(target.parent.iterdir()) == []
+
+
+async def test_the_database_that_is_damaged_is_the_one_that_is_named(tmp_path: Path) -> None:
+    await made_in(tmp_path)
+    samples = tmp_path / "data" / "stardust-samples.db"
+    with closing(sqlite3.connect(samples)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+    held = bytearray(samples.read_bytes())
+    held[size:] = random.Random(7).randbytes(len(held) - size)
+    samples.write_bytes(held)
+    with pytest.raises(ConfigError, match=r"^no backup was made: the database stardust-samples\.db is damaged"):
+        backup.make(tmp_path / "data" / "stardust.db", tmp_path / "one", "1.0", quietly)

@@ -1,0 +1,193 @@
+"""Records that a disk has changed: what cannot be read is left out, and nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from groundcontrol.adapters.sqlite.database import Database
+from groundcontrol.adapters.sqlite.engine.json_codec import (
+    decoded,
+    inflated,
+    object_from_json,
+    record_from_json,
+    records_from_json,
+    texts_from_json,
+)
+from groundcontrol.adapters.sqlite.engine.json_columns import COLUMNS, damaged_records
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.job_rows import DAMAGED
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.scope import Grants
+from groundcontrol.jobs.model import JobError, JobEvidence
+from groundcontrol.nodes.model import NodeIdentity, NodePolicy, Session
+from groundcontrol.samples.model import Moved
+from groundcontrol.samples.query import WindowBuilder
+from groundcontrol.stores import Store
+from tests.support.factories import SCOPE, connect, layout_row, new_event, new_job, new_node, pack, running_job
+
+AT_MS = 1_790_000_000_000 // 3_600_000 * 3_600_000
+LAYOUT = layout_row()
+SPOILT = ("'Z' || substr({0}, 2)", "substr({0}, 1, length({0}) / 2)", "'17'", "CAST(x'e3' || substr(CAST({0} AS BLOB), 2) AS TEXT)")
+"""What becomes of a text: another first letter, half of it, another kind, and no UTF-8."""
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "5", "null", '"x"', '{"hostname": 5}', '{"hostname": "\\ud8"}', "[" * 100_000, b"\xff"])
+def test_whatever_is_wrong_with_a_record_is_one_kind_of_error(text: str | bytes) -> None:
+    body = text if isinstance(text, bytes) else text.encode()
+    reads: tuple[Callable[[], object], ...] = (
+        lambda: record_from_json(NodeIdentity, text),
+        lambda: records_from_json(NodeIdentity, b"[" + (body or b"5") + b"]"),
+        lambda: texts_from_json(text),
+        lambda: object_from_json(b"[" + body),
+        lambda: decoded(msgspec.json.Decoder(list[str]), text),
+        lambda: inflated(msgspec.json.Decoder(list[str]), body),
+        lambda: inflated(msgspec.json.Decoder(list[str]), zlib.compress(body)),
+    )
+    for read in reads:
+        with pytest.raises(StoreError):
+            read()
+
+
+def test_a_record_without_a_field_that_it_must_have_is_damaged() -> None:
+    with pytest.raises(StoreError):
+        record_from_json(NodePolicy, "{}")
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+@pytest.mark.parametrize("column", ["identity", "updates", "policy", "tags"])
+async def test_a_node_of_which_something_is_damaged_stays_with_the_rest(database: Database, store: Store, column: str, spoilt: str) -> None:
+    harmed, sound = [await store.nodes.create_node(SCOPE, new_node(name)) for name in ("web-1", "web-2")]
+
+    def harm(tx: Tx) -> None:
+        tx.do('UPDATE node SET policy = \'{"mode": "managed"}\'')
+        tx.do(f"UPDATE node SET {column} = {spoilt.format(column)} WHERE id = ?", harmed.id)
+
+    await database._control.writer.run(harm)
+
+    found = {node.id: node for node in (await store.nodes.nodes(SCOPE, 10)).items}
+
+    assert found[sound.id] == sound._replace(policy=NodePolicy("managed"))
+    assert (found[harmed.id].name, found[harmed.id].damaged) == ("web-1", (column,))
+    granted = SCOPE._replace(grants=(Grants(nodes=(sound.id,), tags=("web",)),))
+    assert sound.id in {node.id for node in (await store.nodes.nodes(granted, 10)).items}, "who sees a part of the fleet sees that"
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+async def test_a_layout_that_cannot_be_read_costs_its_samples_until_the_node_says_it_again(
+    database: Database, store: Store, spoilt: str
+) -> None:
+    one, other = [await session_of(store, name) for name in ("web-1", "web-2")]
+    await database._samples.writer.run(lambda tx: tx.do(f"UPDATE layout SET series = {spoilt.format('series')} WHERE node = ?", one.no))
+
+    assert await store.metrics.unreadable() == [(one.no, "pulse")]
+    assert (await shown(store, one), await shown(store, other)) == ((0, 1), (10, 0))
+    assert (await store.metrics.latest(one.no), len(await store.metrics.latest(other.no))) == ({}, 1)
+    await store.metrics.sizes(0.0)
+    for hour in await store.metrics.hot_hours():
+        moved = await store.metrics.compact(hour.no, hour.hour)
+        assert moved == (Moved(0, 1) if hour.no == one.no else Moved(1, 0))
+
+    await store.metrics.save_layout(one, LAYOUT)
+
+    assert await store.metrics.unreadable() == []
+    assert await shown(store, one) == (10, 0)
+    assert await store.metrics.compact(one.no, AT_MS // 3_600_000) == Moved(1, 0)
+
+
+@pytest.mark.parametrize("column", ["packages", "changes", "error"])
+@pytest.mark.parametrize("spoilt", SPOILT)
+async def test_a_job_of_which_something_is_damaged_is_listed_and_ends(database: Database, store: Store, column: str, spoilt: str) -> None:
+    now = time.time()
+    job, session = await running_job(store, now)
+    await store.jobs.advance(job.id, "running", session, JobEvidence(error=JobError("x", "before")))
+    await database._control.writer.run(lambda tx: tx.do(f"UPDATE job SET {column} = {spoilt.format(column)}"))
+
+    [shown] = (await store.jobs.jobs(SCOPE, 10)).items
+    assert (shown.id, shown.state, shown.error) == (job.id, "running", DAMAGED)
+    assert [one.id for one in await store.jobs.open_jobs(session.node)] == [job.id]
+    ended = await store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0))
+    assert ended.state == "succeeded"
+
+
+async def test_an_order_that_cannot_be_read_is_never_sent_and_holds_up_no_other(database: Database, store: Store) -> None:
+    now = time.time()
+    one, other = await session_of(store, "web-1"), await session_of(store, "web-2")
+    spoilt, good = new_job(one.node, now, packages=("bash",)), new_job(other.node, now)
+    for job in (spoilt, good):
+        await store.jobs.create_job(SCOPE, job, None)
+    await database._control.writer.run(lambda tx: tx.do("UPDATE job SET packages = 'Z' || substr(packages, 2) WHERE id = ?", spoilt.id))
+
+    assert [taken.job.id for taken in await store.jobs.take(None, [one, other], now)] == [good.id]
+    await database._control.writer.run(lambda tx: tx.do("UPDATE job SET state = 'dispatched' WHERE id = ?", spoilt.id))
+    assert await store.jobs.undispatched(one) == []
+    assert [job.id for job in await store.jobs.overdue(spoilt.not_after + 1) if job.id == spoilt.id] == [spoilt.id]
+
+
+async def test_an_event_and_a_row_of_the_audit_log_that_are_damaged_hide_no_others(database: Database, store: Store) -> None:
+    now = time.time()
+    told = [new_event(now), new_event(now + 1)]
+    for event in told:
+        await store.log.add_event(event)
+    await store.nodes.create_node(SCOPE, new_node())
+    await database._control.writer.run(lambda tx: tx.do("UPDATE event SET details = 'z' WHERE id = ?", told[0].id))
+    await database._control.writer.run(lambda tx: tx.do("UPDATE audit SET detail = 'z'"))
+
+    assert [event.details for event in (await store.log.events(SCOPE, 10)).items] == [told[1].details, {"damaged": True}]
+    assert all(row.detail == {"damaged": True} for row in (await store.log.audit(SCOPE, 10)).items)
+    assert await store.log.verify_audit() is not None
+
+
+async def test_every_record_is_looked_through_and_what_is_damaged_is_named(database: Database, store: Store, tmp_path: Path) -> None:
+    session = await session_of(store, "web-1")
+    control, samples = tmp_path / "stardust.db", tmp_path / "stardust-samples.db"
+    assert look(control) + look(samples) == []
+    await database._control.writer.run(lambda tx: tx.do("UPDATE node SET identity = 'z' || substr(identity, 2)"))
+    await database._samples.writer.run(lambda tx: tx.do("UPDATE layout SET series = 'Z' || substr(series, 2)"))
+
+    assert look(control) == [("node", session.node, "identity", session.node)]
+    assert look(samples) == [("layout", LAYOUT.layout.hex(), "series", str(session.no))]
+
+
+def test_every_column_that_holds_json_is_looked_through() -> None:
+    """As the migrations say of themselves."""
+    said: set[tuple[str, str]] = set()
+    for path in sorted(Path("groundcontrol/adapters/sqlite/migrations").glob("*/*.sql")):
+        table = ""
+        for line in path.read_text().splitlines():
+            words = line.replace("(", " ").split()
+            if words[:2] == ["CREATE", "TABLE"] or words[:2] == ["ALTER", "TABLE"]:
+                table = words[2]
+            code, _, comment = line.partition("--")
+            if "JSON" in comment and code.strip():
+                column = code.split("ADD COLUMN")[-1].split()[0]
+                said.add((table, column))
+
+    assert said
+    assert said <= {(column.table, column.name) for column in COLUMNS}
+
+
+def look(path: Path) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return [tuple(found) for found in damaged_records(db)]
+
+
+async def session_of(store: Store, name: str) -> Session:
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node(name))).id)
+    await store.metrics.append([pack(session, 0, LAYOUT, AT_MS)])
+    return session
+
+
+async def shown(store: Store, session: Session) -> tuple[int, int]:
+    """How many seconds a chart shows, and of how many times it says that they are damaged."""
+    builder = WindowBuilder(["cpu.total"], AT_MS / 1000, AT_MS / 1000 + 60, 60)
+    await store.metrics.window(session.no, builder)
+    window = builder.finish()
+    return sum(one is not None for one in window.series["cpu.total"].avg), len(window.damaged)

@@ -1,0 +1,225 @@
+"""A database is brought to its schema whole or not at all, also by a program that is killed meanwhile (F-35)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, SAMPLES, Kind, Migration, bring_up, damaged, migrations
+from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.core.scope import SYSTEM
+
+KINDS = {"control": CONTROL, "samples": SAMPLES}
+_KILLED = """
+import os, signal, sqlite3, sys
+from pathlib import Path
+from typing import Any
+from groundcontrol.adapters.sqlite.admin.migrate import bring_up, migrations
+from tests.unit.groundcontrol.adapters.test_migrate import KINDS
+
+path, kind, left = Path(sys.argv[1]), KINDS[sys.argv[2]], int(sys.argv[3])
+
+def count(statement):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+db = sqlite3.connect(path, isolation_level=None)
+db.execute("PRAGMA journal_mode = WAL")
+db.set_trace_callback(count)
+bring_up(db, path, kind, migrations(kind))
+"""
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
+
+
+def schema(path: Path) -> list[tuple[str, str, str]]:
+    with closing(opened(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        return sorted(db.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
+
+
+def schemas(folder: Path, kind: Kind) -> list[list[tuple[str, str, str]]]:
+    """What each version looks like, from 0 on."""
+    known: list[list[tuple[str, str, str]]] = [[]]
+    for version in range(1, len(migrations(kind)) + 1):
+        path = folder / f"as-{version}.db"
+        with closing(opened(path)) as db:
+            bring_up(db, path, kind, migrations(kind)[:version])
+        known.append(schema(path))
+    return known
+
+
+def kill_at(folder: Path, name: str, step: int) -> bool:
+    """Bring a database of the first version up, killed before its `step`-th statement. Returns: False: there are fewer."""
+    kind, path = KINDS[name], folder / f"killed-{step}.db"
+    with closing(opened(path)) as db:
+        bring_up(db, path, kind, migrations(kind)[:1])
+        db.execute("INSERT INTO fact VALUES ('kept', 1)" if kind is CONTROL else "INSERT INTO fence VALUES (7, 1)")
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(path), name, str(step)], check=False, timeout=60)
+    assert done.returncode in (0, -signal.SIGKILL)
+    return done.returncode != 0
+
+
+def check(folder: Path, name: str, step: int, known: list[list[tuple[str, str, str]]]) -> None:
+    """The file has one version, whole, and the next start makes the newest of it; what was in it is there, and in the copy."""
+    kind, path = KINDS[name], folder / f"killed-{step}.db"
+    with closing(opened(path)) as db:
+        assert schema(path) == known[db.execute("PRAGMA user_version").fetchone()[0]]
+        bring_up(db, path, kind, migrations(kind))
+        [kept] = db.execute("SELECT count(*) FROM fact WHERE name = 'kept'" if kind is CONTROL else "SELECT count(*) FROM fence").fetchone()
+        assert kept == 1
+    assert schema(path) == known[-1]
+    assert schema(path.with_name(f"{path.name}.before-0002")) == known[1]
+
+
+@pytest.mark.holds("F-35")
+@pytest.mark.parametrize("name", KINDS)
+def test_a_program_that_is_killed_while_it_migrates_leaves_a_version_that_is_whole(tmp_path: Path, name: str) -> None:
+    known = schemas(tmp_path, KINDS[name])
+    steps = list(itertools.takewhile(partial(kill_at, tmp_path, name), itertools.count(3, 17)))
+    assert len(steps) > 2
+    for step in steps:
+        check(tmp_path, name, step, known)
+
+
+@pytest.mark.holds("F-35")
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # a start for each statement, and each migration adds some
+@pytest.mark.parametrize("name", KINDS)
+def test_a_program_that_is_killed_at_any_statement_of_a_migration_leaves_a_version_that_is_whole(tmp_path: Path, name: str) -> None:
+    known = schemas(tmp_path, KINDS[name])
+    step = 1
+    while kill_at(tmp_path, name, step):
+        check(tmp_path, name, step, known)
+        step += 1
+    assert step > 50
+
+
+@pytest.mark.holds("SAFETY-9")
+@pytest.mark.parametrize("kind", [CONTROL, SAMPLES])
+def test_a_migration_is_one_transaction_with_a_copy_before_it(tmp_path: Path, kind: object) -> None:
+    path = tmp_path / "some.db"
+    known = migrations(kind)  # type: ignore[arg-type]  # pytest has no type for its parameters
+    with closing(opened(path)) as db:
+        bring_up(db, path, kind, known)  # type: ignore[arg-type]
+        assert list(tmp_path.glob("*.before-*")) == []
+        tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        no = len(known) + 1
+        bad = Migration(no, "bad", "CREATE TABLE half (a); INSERT INTO half VALUES (1); CREATE TABLE half (again);")
+        with pytest.raises(sqlite3.OperationalError):
+            bring_up(db, path, kind, [*known, bad])  # type: ignore[arg-type]
+        assert db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == tables
+        assert db.execute("PRAGMA user_version").fetchone() == (len(known),)
+        good = Migration(no, "good", "CREATE TABLE whole (a)")
+        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        bring_up(db, path, kind, [*known, good])  # type: ignore[arg-type]
+        assert db.execute("PRAGMA user_version").fetchone() == (no,)
+    copies = list(tmp_path.glob("*.before-*"))
+    assert [copy.name for copy in copies] == [f"some.db.before-{no:04d}"]
+    assert copies[0].stat().st_mode & 0o777 == 0o600
+    with closing(opened(copies[0])) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (len(known),)
+
+
+def test_a_file_that_an_update_leaves_as_it_is_is_not_copied(tmp_path: Path) -> None:
+    """That of the samples may have gigabytes, and most updates change the other one alone."""
+    path = tmp_path / "some.db"
+    known = migrations(SAMPLES)
+    with closing(opened(path)) as db:
+        bring_up(db, path, SAMPLES, known)
+        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "elsewhere", "")])
+        assert db.execute("PRAGMA user_version").fetchone() == (len(known) + 1,)
+    assert list(tmp_path.glob("*.before-*")) == []
+
+
+SYSTEM_WIDE = {"fact", "keyring", "hub", "lease", "node_grave", "job_grave", "attempt", "audit"}
+"""Tables that belong to no organisation, or whose keys no organisation chooses."""
+
+
+def test_org_stands_first_in_every_unique_index(tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "some.db")) as db:
+        bring_up(db, tmp_path / "some.db", CONTROL, migrations(CONTROL))
+        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
+        owned = [table for table in tables if table not in SYSTEM_WIDE]
+        assert len(owned) >= 8
+        for table in owned:
+            for _, index, unique, *_ in db.execute(f"PRAGMA index_list({table})").fetchall():
+                if unique:
+                    assert db.execute(f"PRAGMA index_info({index})").fetchone()[2] == "org", index
+
+
+def test_migrations_are_numbered_and_named_alike_for_both_files() -> None:
+    names = [step.name for step in migrations(CONTROL)]
+    assert names == [step.name for step in migrations(SAMPLES)]
+    assert all(re.fullmatch(r"\d{4}_[a-z_]+", name) for name in names)
+
+
+class _Full(sqlite3.Connection):
+    """A disk that is full in the middle of a copy: what was written of it stays."""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if sql.startswith("VACUUM INTO"):
+            Path(values[0][0]).touch()
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(sql, *values)
+
+
+def test_a_copy_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    known = migrations(SAMPLES)
+    with closing(opened(path)) as db:
+        bring_up(db, path, SAMPLES, known)
+    with closing(sqlite3.connect(path, isolation_level=None, factory=_Full)) as db, pytest.raises(sqlite3.OperationalError):
+        bring_up(db, path, SAMPLES, [*known, Migration(len(known) + 1, "next", "CREATE TABLE next (a)")])
+    assert [file.name for file in tmp_path.iterdir()] == ["some.db"]
+
+
+@pytest.mark.parametrize("left", [0, 5, 4096, -4096, None], ids=["empty", "no head", "a page", "a page short", "overwritten"])
+def test_of_copies_the_newest_that_is_whole_is_named(tmp_path: Path, left: int | None) -> None:
+    """A program that is killed over a copy leaves what it has written."""
+    path = tmp_path / "some.db"
+    good, bad = (tmp_path / f"some.db.before-{no:04d}" for no in (1, 2))
+    with closing(opened(good)) as db:
+        bring_up(db, good, CONTROL, migrations(CONTROL))
+    whole = good.read_bytes()
+    bad.write_bytes(whole[:left] if left is not None else whole[:4096] + b"\xff" * (len(whole) - 4096))
+    os.utime(good, (1, 1))
+    assert str(damaged(path)) == f"the database {path} is damaged: restore a backup; the newest copy is {good}"
+    good.unlink()
+    assert str(damaged(path)) == f"the database {path} is damaged: restore a backup"
+
+
+@pytest.mark.holds("SAFETY-9", "S-34")
+async def test_the_audit_log_of_a_database_from_before_refusals_is_listed_and_holds_before_and_after_its_update(tmp_path: Path) -> None:
+    path = tmp_path / "stardust.db"
+    key = bytes(32)
+    with closing(opened(path)) as db:
+        db.row_factory = sqlite3.Row
+        bring_up(db, path, CONTROL, [step for step in migrations(CONTROL) if step.no < 16])
+        for at in range(3):
+            Chain(key, f"hub-{at}").write(Tx(db, 1_790_000_000.0 + at), SYSTEM, "node.create", f"n{at}")
+    for _ in range(2):
+        async with await Inspection.open(path) as inspection:
+            assert [row.target for row in await inspection.newest_audit(100) if row.action == "node.create"] == ["n0", "n1", "n2"]
+            assert await inspection.verify_audit([key]) is None
+        with closing(opened(path)) as db:
+            bring_up(db, path, CONTROL, migrations(CONTROL))
+            assert db.execute("SELECT count(*) FROM refusal").fetchone() == (0,)

@@ -1,0 +1,141 @@
+"""Events of nodes wait for a store that takes none, and are told once, in their order and with their own times."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from groundcontrol.agents import node_events
+from groundcontrol.agents.corruption import Damages
+from groundcontrol.core.errors import Conflict, StoreFull
+from groundcontrol.nodes.model import Node
+from groundcontrol.samples.model import Damage
+from tests.support.lost_sessions import NODE, Agent, Hub
+
+ONE = cast("Node", Agent(0, NODE).node)
+
+
+def told(hub: Hub) -> list[tuple[str, float]]:
+    return [(one.type, one.at) for one in hub.told]
+
+
+async def test_what_the_store_does_not_take_is_told_when_it_does() -> None:
+    hub = Hub()
+    at = hub.clock.now()
+    hub.fails = StoreFull("no space")
+    await hub.registry.events.offline(ONE, "cut")
+    hub.clock.advance(5)
+    await hub.registry.events.tell_waiting()
+    assert told(hub) == []
+    hub.fails = None
+    await hub.registry.events.online(ONE, "127.0.0.1", "0.1.0")  # is told behind what waits
+    await hub.registry.events.tell_waiting()
+    await hub.registry.events.tell_waiting()
+    assert told(hub) == [("node.offline", at), ("node.online", at + 5)]
+
+
+async def test_samples_that_cannot_be_read_while_the_disk_is_full_are_told_of_once() -> None:
+    hub = Hub()
+    damages, damage = Damages(hub.registry.events), Damage("1s", 0.0, 60.0)
+    hub.fails = StoreFull("no space")
+    await damages.tell(ONE, [damage])
+    await damages.tell(ONE, [damage])
+    hub.fails = None
+    await hub.registry.events.tell_waiting()
+    assert [kind for kind, _ in told(hub)] == ["node.history_damaged"]
+
+
+async def test_what_would_be_refused_again_holds_nothing_up() -> None:
+    hub = Hub()
+    hub.fails = Conflict("never")
+    await hub.registry.events.offline(ONE, "cut")
+    hub.fails = None
+    await hub.registry.events.online(ONE, "127.0.0.1", "0.1.0")
+    assert [kind for kind, _ in told(hub)] == ["node.online"]
+
+
+async def test_so_many_wait_and_of_more_the_newest() -> None:
+    hub = Hub()
+    hub.fails = StoreFull("no space")
+    for _ in range(node_events.MOST_WAITING + 2):
+        hub.clock.advance(1)
+        await hub.registry.events.cloned(ONE, "127.0.0.1")
+    hub.fails = None
+    await hub.registry.events.close(30)
+    assert [at - hub.clock.now() for _, at in told(hub)] == list(range(1 - node_events.MOST_WAITING, 1))
+
+
+async def test_what_still_waits_at_the_end_is_told_as_far_as_it_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub()
+    hub.fails = StoreFull("no space")
+    for _ in range(node_events.AT_ONCE + 1):
+        await hub.registry.events.cloned(ONE, "127.0.0.1")
+    hub.fails = None
+    await hub.registry.events.close(5)
+    assert (len(told(hub)), hub.registry.events.waiting) == (node_events.AT_ONCE + 1, 0)
+    assert "event_lost" not in caplog.messages
+
+
+async def test_what_is_not_taken_to_the_end_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub()
+    hub.fails = StoreFull("no space")
+    await hub.registry.events.offline(ONE, "cut")
+    assert hub.registry.events.waiting == 1
+    await hub.registry.events.close(5)
+    [line] = [record for record in caplog.records if record.message == "event_lost"]
+    assert {"type": "node.offline", "at": hub.clock.now(), "text": "web-1 is offline"}.items() <= line.facts.items()  # type: ignore[attr-defined]
+
+
+async def test_a_database_that_never_answers_holds_the_end_up_for_a_moment(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub()
+    hub.fails = StoreFull("no space")
+    await hub.registry.events.offline(ONE, "cut")
+    monkeypatch.setattr(hub, "add_event", lambda _: asyncio.Event().wait())
+    await hub.registry.events.close(0.05)
+    assert "event_lost" in caplog.messages
+
+
+async def test_a_loss_that_is_told_while_the_disk_is_full_ends_no_session() -> None:
+    hub = Hub()
+    agent = hub.comes(1)
+    agent.loses(1, 5)
+    hub.fails = StoreFull("no space")
+    await hub.ticks(agent)
+    assert not agent.over
+    hub.fails = None
+    await hub.registry.events.tell_waiting()
+    assert hub.losses() == [{"pulse": 5}]
+
+
+@pytest.mark.holds("S-48")
+async def test_a_node_that_changes_its_packages_all_the_time_is_one_event_a_minute() -> None:
+    """Twenty a second filled everybody's events."""
+    hub = Hub()
+    for second in range(120):
+        for at in range(20):
+            await hub.registry.events.packages_changed(ONE, 1, [f"p{second}-{at}"])
+        hub.clock.advance(1)
+        await hub.registry.events.tell_waiting()
+    await hub.registry.events.close(1.0)
+    told = [one.details for one in hub.told]
+    assert [one["count"] for one in told] == [1, 60 * 20 - 1, 60 * 20]
+    assert all(len(cast("list[str]", one["packages"])) <= node_events.MOST_NAMED for one in told)
+    assert {(one.type, one.node_id, one.source) for one in hub.told} == {("node.packages_changed", NODE, "agent")}
+
+
+@pytest.mark.holds("S-48")
+async def test_a_node_that_says_each_second_what_it_lost_or_what_time_it_has_is_one_event_a_minute() -> None:
+    hub = Hub()
+    agent = hub.comes(1)
+    for second in range(180):
+        agent.loses(second // 2, 7)
+        hub.registry._skews._news[NODE] = (100.0, second % 2 == 0)
+        await hub.ticks(agent)
+        hub.clock.advance(1)
+    assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) >= 7 * 60
+    assert len(hub.losses()) == 3
+    assert len([one for one in hub.told if one.type.startswith("node.clock_")]) == 3

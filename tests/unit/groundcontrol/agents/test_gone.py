@@ -1,0 +1,148 @@
+"""Nodes that left are told of after a while, whatever others do meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from groundcontrol.agents.registry import OFFLINE_GRACE_S, SEEN_EVERY_S
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import StoreFull
+from groundcontrol.core.ids import NodeId
+from tests.support.lost_sessions import Agent, Hub
+
+FIRST, SECOND, THIRD = (NodeId(name) for name in ("first", "second", "third"))
+
+
+class SlowHub(Hub):
+    """One whose store does something else in the midst of each writing."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    async def save_seen(self, seen: Mapping[NodeId, float]) -> None:
+        await asyncio.sleep(0)
+        await super().save_seen(seen)
+        if self.meanwhile is not None:
+            self.meanwhile()
+
+    def offline(self) -> list[str | None]:
+        return [told.node_id for told in self.told if told.type == "node.offline"]
+
+
+@pytest.fixture
+def hub() -> SlowHub:
+    hub = SlowHub()
+    agents = [Agent(1, node) for node in (FIRST, SECOND, THIRD)]
+    for agent in agents:
+        hub.registry.add(cast("AgentSession", agent))
+    for agent in agents:
+        hub.goes(agent)
+    hub.clock.advance(OFFLINE_GRACE_S)
+    return hub
+
+
+async def test_who_comes_back_while_others_are_told_of_is_not_told_of(hub: SlowHub) -> None:
+    def back() -> None:
+        hub.meanwhile = None
+        hub.registry.add(cast("AgentSession", Agent(2, SECOND)))
+        del hub.registry._gone[SECOND]  # as `arrived` does
+
+    hub.meanwhile = back
+    await hub.registry._tell_gone()
+    assert hub.offline() == [FIRST, THIRD]
+
+
+async def test_who_is_removed_while_others_are_told_of_is_not_told_of(hub: SlowHub) -> None:
+    hub.meanwhile = lambda: cast("None", hub.registry.close(SECOND))
+    await hub.registry._tell_gone()
+    assert hub.offline() == [FIRST, THIRD]
+
+
+async def test_who_came_and_left_again_meanwhile_has_its_own_time(hub: SlowHub) -> None:
+    def comes_and_goes() -> None:
+        hub.meanwhile = None
+        again = Agent(2, SECOND)
+        hub.registry.add(cast("AgentSession", again))
+        hub.goes(again)
+
+    hub.meanwhile = comes_and_goes
+    await hub.registry._tell_gone()
+    assert hub.offline() == [FIRST, THIRD]
+    hub.clock.advance(OFFLINE_GRACE_S)
+    await hub.registry._tell_gone()
+    assert hub.offline() == [FIRST, THIRD, SECOND]
+
+
+async def test_who_leaves_while_the_disk_is_full_is_told_of_with_its_own_time(hub: SlowHub) -> None:
+    left_at = hub.clock.now()
+    hub.fails = StoreFull("no space")
+    await hub.registry._tell_gone()
+    hub.clock.advance(3600)
+    back = Agent(2, FIRST)
+    hub.registry.add(cast("AgentSession", back))
+    with pytest.raises(StoreFull):
+        await hub.registry._save_seen(hub.registry.agents())
+    hub.fails = None
+    await hub.registry.events.tell_waiting()
+    assert [(told.node_id, told.at) for told in hub.told] == [(node, left_at) for node in (FIRST, SECOND, THIRD)]
+    await hub.registry._save_seen(hub.registry.agents())
+    assert hub.seen == {FIRST: hub.clock.now(), **dict.fromkeys((SECOND, THIRD), left_at - OFFLINE_GRACE_S)}
+    hub.seen.clear()
+    await hub.registry._save_seen(())
+    assert hub.seen == {}, "what was saved once is not saved again"
+
+
+async def test_a_full_disk_is_not_filled_with_what_is_logged_of_it(hub: SlowHub, caplog: pytest.LogCaptureFixture) -> None:
+    hub.fails = StoreFull("no space")
+    running = asyncio.create_task(hub.registry.run(), name="registry")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(120):
+            hub.clock.advance(1)
+            for _ in range(5):
+                await asyncio.sleep(0)
+    running.cancel()
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("events_wait") == 1
+    assert len(said) <= 1 + 120 / SEEN_EVERY_S
+
+
+async def test_a_disk_that_hangs_keeps_no_heartbeat_back(hub: SlowHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes go after half a minute of silence, and could not come back before the disk does."""
+    beats, never = 0, asyncio.Event()
+    agent = Agent(2, FIRST)
+
+    async def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    async def hang(_seen: Mapping[NodeId, float]) -> None:
+        await never.wait()
+
+    monkeypatch.setattr(agent, "tick", beat, raising=False)
+    monkeypatch.setattr(agent, "calm", lambda _now: False, raising=False)
+    monkeypatch.setattr(hub, "save_seen", hang)
+    hub.registry.add(cast("AgentSession", agent))
+    running = asyncio.create_task(hub.registry.run(), name="registry")
+    for _ in range(100):
+        await asyncio.sleep(0)
+        hub.clock.advance(1)
+    assert beats > 90
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_who_has_just_come_in_is_not_sent_away_by_a_full_disk(hub: SlowHub) -> None:
+    agent = Agent(2, FIRST)
+    agent.node = SimpleNamespace(**vars(agent.node), pending=False, last_seen_at=hub.clock.now())
+    hub.registry.add(cast("AgentSession", agent))
+    hub.fails = StoreFull("no space")
+    await hub.registry.arrived(cast("AgentSession", agent))
+    hub.fails = None
+    await hub.registry._save_seen(())
+    assert hub.seen == {FIRST: hub.clock.now()}

@@ -1,0 +1,126 @@
+"""Packs of many agents into one transaction, and their answers: nobody waits for a whole fleet to be answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from groundcontrol.agents.ingest import AT_ONCE, RETRY_S, Ingest
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core.errors import StoreError, StoreFull
+from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.model import StoredPack
+from groundcontrol.samples.store import Marks, MetricStore
+from spider.wire.frames import CODING_PLAIN, STREAM_BACKFILL, STREAM_LIVE
+from tests.support.clock import ManualClock
+from tests.support.eventually import eventually
+
+
+class Agent:
+    """As much of a session as its packs need; it notes in which turn of the loop it was answered."""
+
+    def __init__(self, name: str, turn: list[int]) -> None:
+        self.node = SimpleNamespace(id=NodeId(name))
+        self.over = False
+        self.inflight_packs = self.inflight_bytes = 0
+        self.room = asyncio.Event()
+        self.acknowledged: dict[int, int] = {}
+        self.answered_in: list[int] = []
+        self.owes_answer = True
+        self._turn = turn
+
+    def acknowledge(self, stream: int, seq: int) -> None:
+        self.acknowledged[stream] = seq
+
+    async def flush(self) -> None:
+        self.answered_in.append(self._turn[0])
+
+    def pack(self, seq: int, stream: int = STREAM_LIVE) -> StoredPack:
+        return StoredPack(SimpleNamespace(node=self.node.id), stream, seq, b"", 0, 0, CODING_PLAIN, b"")  # type: ignore[arg-type]
+
+
+class Metrics:
+    """Holds everything at once."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.fails: StoreError | None = None
+
+    async def append(self, packs: Sequence[StoredPack]) -> Mapping[NodeId, Marks | None]:
+        if self.fails is not None:
+            raise self.fails
+        self.batches.append(len(packs))
+        return {pack.session.node: Marks(pack.seq, -1) for pack in packs}
+
+
+async def test_a_fleet_is_answered_with_pauses_in_which_others_have_their_turn() -> None:
+    turn, metrics = [0], Metrics()
+
+    async def others() -> None:
+        while True:
+            await asyncio.sleep(0)
+            turn[0] += 1
+
+    ingest = Ingest(cast("MetricStore", metrics), ManualClock())
+    agents = [Agent(f"n{number}", turn) for number in range(100)]
+    tasks = [asyncio.create_task(ingest.run(), name="ingest"), asyncio.create_task(others(), name="others")]
+    for agent in agents:
+        await ingest.offer(cast("AgentSession", agent), agent.pack(7))
+    agents[3].over = True  # it leaves before its pack is held
+    assert await ingest.flush(30)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert metrics.batches == [99], "one transaction"
+    answered = [agent for agent in agents if agent.answered_in]
+    assert [agent for agent in agents if agent not in answered] == [agents[3]]
+    assert all(agent.acknowledged[STREAM_LIVE] == 7 and len(agent.answered_in) == 1 for agent in answered)
+    turns = [agent.answered_in[0] for agent in answered]
+    assert max(turns.count(at) for at in turns) == AT_ONCE
+
+
+async def test_what_comes_in_a_hurry_just_as_a_batch_goes_out_ends_nobodys_session() -> None:
+    metrics = Metrics()
+    ingest = Ingest(cast("MetricStore", metrics), ManualClock())
+    running = asyncio.create_task(ingest.run(), name="ingest")
+    first, second = Agent("first", [0]), Agent("second", [0])
+    await ingest.offer(cast("AgentSession", first), first.pack(7))
+    while ingest._gathering is None or not ingest._gathering.expired():  # noqa: ASYNC110  # over, and `run` has not had its turn yet
+        await asyncio.sleep(0)
+
+    await ingest.offer(cast("AgentSession", second), second.pack(7, STREAM_BACKFILL))
+
+    assert await ingest.flush(30)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert sum(metrics.batches) == 2
+
+
+async def test_a_full_disk_is_not_over_because_everybody_who_waited_has_gone(caplog: pytest.LogCaptureFixture) -> None:
+    metrics, clock = Metrics(), ManualClock()
+    ingest = Ingest(cast("MetricStore", metrics), clock)
+    running = asyncio.create_task(ingest.run(), name="ingest")
+
+    def told() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.getMessage().startswith("ingest")]
+
+    metrics.fails = StoreFull("no room")
+    gone, stays = Agent("gone", [0]), Agent("stays", [0])
+    for agent, resumed in ((gone, False), (stays, True)):
+        await ingest.offer(cast("AgentSession", agent), agent.pack(7))
+        await eventually(lambda: ingest.health == "full" and clock._sleepers)  # it was refused, and waits
+        if resumed:
+            metrics.fails = None
+        else:
+            agent.over = True
+        clock.advance(RETRY_S[0])
+        assert await ingest.flush(30)
+        assert told() == ["ingest_stopped", "ingest_resumed"][: 1 + resumed]
+    assert ingest.health == "ok"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

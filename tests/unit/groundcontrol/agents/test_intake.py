@@ -1,0 +1,171 @@
+"""What a node may say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundcontrol.agents.validation import (
+    SANE_FROM_S,
+    check_gap,
+    check_late,
+    check_layout,
+    check_pack,
+    is_ahead,
+    layout_id,
+    read_identity,
+    read_log_lines,
+    read_updates,
+    scaled,
+)
+from groundcontrol.nodes.model import units_state
+from groundcontrol.samples.backfill import SentBefore
+from spider.sampling import sampler
+from spider.wire.codec import pack_rows
+from spider.wire.errors import ProtocolError
+from spider.wire.frames import STREAM_LIVE, Gap, Late, Layout, LogLines, Pack, Row, Updates
+from tests.support.agent import IDENTITY, layout_of, pack_of
+
+
+@given(
+    st.lists(
+        st.sampled_from(["cpu.total", "load.1", "memory.used", "disk.read{device=sda}", "disk.read{device=ü b}"]), unique=True, min_size=1
+    )
+)
+def test_hub_and_node_name_a_layout_alike(series: list[str]) -> None:
+    made = sampler.layout_of("pulse", 1, series)
+    assert layout_id("pulse", series) == made.layout
+    assert check_layout(made).row.series == tuple(series)
+
+
+def test_a_layout_under_anothers_name_is_refused() -> None:
+    with pytest.raises(ProtocolError):
+        check_layout(layout_of()._replace(series=["cpu.total"]))
+
+
+@given(
+    st.builds(
+        Layout,
+        st.binary(max_size=10),
+        st.sampled_from(["pulse", "breathe", "", "x"]),
+        st.integers(-2, 5000),
+        st.lists(st.text(max_size=40) | st.sampled_from(["cpu.total", "cpu.core{core=1}", "temperature{sensor=x}"]), max_size=5),
+    )
+)
+def test_any_layout_is_accepted_or_a_protocol_error(message: Layout) -> None:
+    try:
+        known = check_layout(message)
+    except ProtocolError:
+        return
+    assert len(known.scales) == len(known.row.series) > 0
+
+
+def test_rows_give_values_in_the_units_of_the_catalogue() -> None:
+    layout = check_layout(layout_of(series=["cpu.total", "memory.used", "load.1"]))
+    assert scaled(layout, Row(0, [1234, 5, None])) == {"cpu.total": 12.34, "memory.used": 5.0, "load.1": None}
+
+
+def test_a_clock_that_was_set_back_between_two_rows_is_no_offence() -> None:
+    layout = check_layout(layout_of(series=["cpu.total"]))
+    coding, body = pack_rows([Row(5000, [1]), Row(1000, [2])])
+    rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.layout, coding, body), layout)
+    assert [row.taken_at_ms for row in rows] == [5000, 1000]
+
+
+@given(st.binary(max_size=200), st.integers(-1, 3))
+def test_any_body_is_rows_or_a_protocol_error(body: bytes, coding: int) -> None:
+    layout = check_layout(layout_of(series=["cpu.total"]))
+    try:
+        rows = check_pack(Pack(STREAM_LIVE, 0, layout.row.layout, coding, body), layout)
+    except ProtocolError:
+        return
+    assert all(len(row.values) == 1 for row in rows)
+
+
+def test_an_unknown_policy_or_reboot_state_is_taken_for_the_careful_one() -> None:
+    _, version, policy, reboot = read_identity(IDENTITY._replace(policy_mode="whatever", reboot_required="maybe", agent_version="1\x1b[0m"))
+    assert (version, policy.mode, reboot) == ("1[0m", "invalid", "unknown")
+
+
+def test_the_edition_of_its_unit_files_is_compared_with_this_release_s() -> None:
+    assert read_identity(IDENTITY)[0].units == 0
+    assert read_identity(IDENTITY._replace(units=3))[0].units == 3
+    with pytest.raises(ProtocolError):
+        read_identity(IDENTITY._replace(units=-1))
+    assert [units_state(told, 2) for told in (0, 1, 2, 3)] == ["unknown", "older", "current", "current"]
+
+
+def test_updates_that_are_not_known_are_none_and_not_zero() -> None:
+    assert read_updates(Updates(-1, -1, 0)) == (None, None, None)
+    assert read_updates(Updates(0, 0, 1000)) == (0, 0, 1.0)
+    with pytest.raises(ProtocolError):
+        read_updates(Updates(-2, 0, 0))
+
+
+LINES = LogLines("c1", "c2", 0, [1_790_000_000_000], [4], ["sshd.service"], ["Failed password"])
+
+
+def test_log_lines_are_cleaned_and_what_was_left_out_stands_with_the_last() -> None:
+    evil = LINES._replace(left_out=7, texts=["\x1b]0;title\x07 \u202eevil\n" + "x" * 5000], sources=["a\nb"])
+    batch = read_log_lines(evil, 1.0)
+    assert (batch.after, batch.cursor) == ("c1", "c2")
+    assert batch.lines[0].text.startswith("\\x1b]0;title\\x07 \\u202eevil⏎xxx")
+    assert len(batch.lines[0].text) == 2000
+    assert (batch.lines[0].source, batch.lines[0].left_out) == ("ab", 7)
+    alone = read_log_lines(LogLines("c1", "c2", 7, [], [], [], []), 5.0)
+    assert [(line.at_ms, line.left_out) for line in alone.lines] == [(5000, 7)]
+    assert read_log_lines(LogLines("", "", 0, [], [], [], []), 5.0).lines == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"texts": []}, {"priorities": [4, 4]}, {"priorities": [8]}, {"priorities": [-1]}, {"at_ms": [-1]}, {"at_ms": [1 << 50]}, {"left_out": -1},
+        {"cursor": "c" * 513}, {"after": "c\n"}, {"after": "é"}, {"at_ms": [1] * 201, "priorities": [4] * 201, "sources": [""] * 201, "texts": [""] * 201},
+    ],
+)  # fmt: skip
+def test_log_lines_that_no_node_sends_end_the_session(wrong: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError):
+        read_log_lines(LINES._replace(**wrong), 1.0)  # type: ignore[arg-type]
+
+
+GAP = Gap(0, b"j" * 16, 3, 0, 0, 0, "pulse", 1000, 2000, 2)
+
+
+def test_a_gap_says_what_is_lost_and_under_which_number_it_went_out() -> None:
+    assert check_gap(GAP) is None
+    assert check_gap(GAP._replace(rows=0)) is None, "nobody can say how many"
+    assert check_gap(GAP._replace(sent_epoch=4, sent_stream=1, sent_seq=9)) == SentBefore(4, 1, 9)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"journal": b"j"}, {"number": -1}, {"seq": -1}, {"family": "nothing"}, {"first_ms": -1}, {"first_ms": 3000}, {"last_ms": 1 << 60}, {"rows": -1},
+        {"rows": 1 << 41}, {"sent_epoch": -1}, {"sent_epoch": 1, "sent_seq": -1}, {"sent_epoch": 1, "sent_stream": 2},
+    ],
+)  # fmt: skip
+def test_a_gap_that_cannot_be_ends_the_session(wrong: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError):
+        check_gap(GAP._replace(**wrong))  # type: ignore[arg-type]
+
+
+def test_a_late_pack_is_held_against_its_layout_like_any_other() -> None:
+    layout = check_layout(layout_of())
+    made = pack_of(0)
+    right = Late(0, b"j" * 16, 0, 2, 0, 5, made.layout, made.coding, made.body)
+    rows, sent = check_late(right, layout)
+    assert (len(rows), sent) == (1, SentBefore(2, 0, 5))
+    for wrong in (right._replace(journal=b""), right._replace(number=-1), right._replace(body=b"x"), right._replace(sent_stream=7)):
+        with pytest.raises(ProtocolError):
+            check_late(wrong, layout)
+    with pytest.raises(ProtocolError):
+        check_late(right, None)
+
+
+def test_a_row_is_ahead_when_it_is_dated_more_than_a_day_later_than_now_by_a_clock_that_can_be_right() -> None:
+    now = SANE_FROM_S + 86_400
+    assert not is_ahead(int((now + 86_000) * 1000), now)
+    assert is_ahead(int((now + 87_000) * 1000), now)
+    assert not is_ahead(int(now * 1000), 0.0)

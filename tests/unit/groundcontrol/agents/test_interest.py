@@ -1,0 +1,313 @@
+"""Who looks at a node makes it send each second, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import NamedTuple, cast
+
+import msgspec
+import pytest
+
+from groundcontrol.adapters.local_bus import LocalBus
+from groundcontrol.agents.codec import CODEC
+from groundcontrol.agents.interfaces import Collaborators
+from groundcontrol.agents.quota import Quotas
+from groundcontrol.agents.registry import LISTED_S, WRITTEN_S, Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.agents.validation import KnownLayout, check_layout
+from groundcontrol.agents.watch_leases import AT_ONCE, FIRST_LOOK_S, Watching
+from groundcontrol.core.bus import Interest, NodeLive, NodesFresh, Topic
+from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.ids import BootId, HubId, NodeId
+from groundcontrol.nodes.model import Node, Session
+from groundcontrol.nodes.summary import Brief, Shown
+from groundcontrol.samples.model import LayoutRow
+from groundcontrol.samples.store import Marks
+from groundcontrol.stores import Store
+from spider.wire.codec import NODE_CODEC
+from spider.wire.frames import Row, Watch
+from spider.wire.metrics import RHYTHM_S
+from spider.wire.session import Hello, Link
+from tests.support.agent import layout_of
+from tests.support.clock import ManualClock
+
+NODE = NodeId("node")
+KEY = bytes(32)
+
+
+class Wire:
+    """The node's end: what it was told."""
+
+    def __init__(self) -> None:
+        self._link = Link(NODE_CODEC, KEY, KEY, expect_welcome=False)
+        self.watches: list[Watch] = []
+        self.backlog = 0
+
+    async def receive(self) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async def send(self, data: bytes) -> None:
+        message = self._link.receive(data, 0.0)
+        assert isinstance(message, Watch)
+        self.watches.append(message)
+
+    async def probe(self, timeout_s: float) -> bool:
+        return True
+
+    async def close(self, code: int, reason: str, *, linger: bool = True) -> None:
+        pass
+
+    def told(self) -> list[Watch]:
+        """What came since this was last asked."""
+        told, self.watches = self.watches, []
+        return told
+
+
+class Stranger:
+    """As much of a session as the registry needs to show what it says."""
+
+    def __init__(self, node: NodeId) -> None:
+        self.node = SimpleNamespace(id=node)
+        self.session = SimpleNamespace(epoch=1)
+        self.live = Topic("node_live", node)
+        self.watched_until = 0.0
+        self.lost: list[object] = []
+
+
+class Place(NamedTuple):
+    clock: ManualClock
+    bus: LocalBus
+    registry: Registry
+    watching: Watching
+    agent: AgentSession
+    wire: Wire
+
+    async def look(self, *nodes: str, ttl_s: float = 30.0) -> None:
+        """A page says what it looks at."""
+        self.bus.publish(Interest(tuple(map(NodeId, nodes)), ttl_s))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    clock, bus, wire = ManualClock(), LocalBus(), Wire()
+    registry = Registry(cast("Store", None), bus, clock, HubId("hub"))
+    with_ = cast(
+        "Collaborators",
+        type(
+            "With",
+            (),
+            {"clock": clock, "bus": bus, "onward": Onward(clock), "quotas": Quotas(), "show": registry.show, "end": registry.end},
+        ),
+    )
+    node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
+    session = Session(NODE, 1, 1, HubId("hub"), BootId("0f" * 16))
+    hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
+    agent = AgentSession(node, session, Link(CODEC, KEY, KEY, expect_welcome=False), wire, hello, "192.0.2.1", Marks(-1, -1), with_)
+    registry.add(agent)
+    watching = Watching(registry, bus, clock)
+    following = asyncio.create_task(watching.run(), name="watching")
+    await asyncio.sleep(0)
+    yield Place(clock, bus, registry, watching, agent, wire)
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+
+
+async def test_a_look_turns_each_second_on_for_every_family(place: Place) -> None:
+    await place.look(NODE)
+
+    [watch] = place.wire.told()
+    assert watch == Watch(list(RHYTHM_S), 1, 30)
+    assert place.watching.watched(NODE)
+
+
+async def test_who_goes_on_looking_is_told_to_the_node_only_when_its_lease_runs_out(place: Place) -> None:
+    await place.look(NODE)
+    place.wire.told()
+    frames = 0
+    for _ in range(20):  # a page says so every five seconds
+        await place.passes(5)
+        await place.look(NODE)
+        assert place.agent.watched_until > place.clock.monotonic()
+        frames += len(place.wire.told())
+
+    assert frames == 4
+
+
+async def test_between_the_nodes_of_a_large_fleet_that_are_told_others_have_their_turn(place: Place) -> None:
+    turns, told = 0, list[tuple[str, int]]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    class Asked(Stranger):
+        def post(self, message: Watch) -> None:
+            assert message.families == list(RHYTHM_S)
+
+        async def flush(self) -> None:
+            told.append((self.node.id, turns))
+
+    nodes = [f"n{number}" for number in range(100)]
+    for node in nodes:
+        place.registry.add(cast("AgentSession", Asked(NodeId(node))))
+    other = asyncio.create_task(others(), name="others")
+    place.bus.publish(Interest(tuple(map(NodeId, nodes)), 30.0))
+    async with asyncio.timeout(30):
+        while len(told) < len(nodes):  # noqa: ASYNC110 - it is turns that are counted
+            await asyncio.sleep(0)
+    other.cancel()
+    assert [node for node, _ in told] == nodes
+    turn = [at for _, at in told]
+    assert max(turn.count(at) for at in turn) == AT_ONCE
+
+
+async def test_after_the_last_look_there_is_a_time_of_grace_and_then_it_is_off(place: Place) -> None:
+    await place.look(NODE)
+    await place.passes(29)
+    assert place.watching.watched(NODE)
+    await place.passes(2)
+
+    assert not place.watching.watched(NODE)
+    assert place.agent.watched_until < place.clock.monotonic()
+    place.wire.told()
+    await place.passes(60)
+    assert place.wire.told() == []  # the node's lease ends by itself
+
+
+async def test_a_look_at_others_says_nothing_to_a_node(place: Place) -> None:
+    await place.look("another")
+
+    assert place.wire.told() == []
+    assert not place.watching.watched(NODE)
+
+
+async def test_a_node_that_comes_is_looked_at_for_its_first_seconds_and_by_who_looks_already(place: Place) -> None:
+    await place.watching.joined(place.agent)
+    assert {watch.lease_s for watch in place.wire.told()} == {FIRST_LOOK_S}
+
+    await place.look(NODE)
+    place.wire.told()
+    await place.watching.joined(place.agent)  # it came anew
+    assert {watch.lease_s for watch in place.wire.told()} == {30}
+
+
+async def test_no_lease_is_longer_than_a_minute_whatever_is_asked(place: Place) -> None:
+    await place.look(NODE, ttl_s=1e9)
+
+    assert {watch.lease_s for watch in place.wire.told()} == {60}
+
+
+async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is_told_that_there_are_some(place: Place) -> None:
+    known = check_layout(layout_of())
+    rows = [Row(at * 1000, [at] * len(known.scales)) for at in (1, 2, 3)]
+    async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
+        place.registry.show(place.agent, known, rows)
+        assert await anext(lists) == NodesFresh((NODE,))
+        async with place.bus.subscribe(Topic("node_live", NODE), limit=10, policy="ordered") as page:
+            place.registry.show(place.agent, known, rows)
+            told = await anext(page)
+            assert isinstance(told, NodeLive)
+            assert told.taken_at == 3.0  # nobody asked for each second: the newest
+            await place.look(NODE)
+            place.registry.show(place.agent, known, rows)
+            assert [cast("NodeLive", await anext(page)).taken_at for _ in rows] == [1.0, 2.0, 3.0]
+
+
+async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_together(place: Place) -> None:
+    known = check_layout(layout_of())
+    others = [cast("AgentSession", Stranger(NodeId(f"n{number}"))) for number in range(3)]
+    for other in others:
+        place.registry.add(other)
+    async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
+        place.registry.show(place.agent, known, [Row(1000, [0] * len(known.scales))])
+        assert await anext(lists) == NodesFresh((NODE,))
+        for second in (2, 3):
+            for other in others:
+                place.registry.show(other, known, [Row(second * 1000, [0] * len(known.scales))])
+        assert await anext(lists) == NodesFresh(tuple(other.node.id for other in others))
+        assert {name: at for name, (_, at) in place.registry.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
+
+
+async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_long_the_one_before_took(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, loop = check_layout(layout_of()), asyncio.get_running_loop()
+    now_s = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now_s)
+    async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
+        for took_s in (0.01, 0.004, 0.001):
+            place.registry.show(place.agent, known, [Row(int(now_s * 1000), [0] * len(known.scales))])
+            now_s += took_s
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert not place.registry._fresh, took_s
+            assert await anext(lists) == NodesFresh((NODE,))
+            now_s += LISTED_S - took_s
+
+
+async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(place: Place) -> None:
+    known = check_layout(layout_of())
+    at = known.row.series.index("cpu.total")
+
+    def show(second: int, value: int) -> None:
+        place.registry.show(place.agent, known, [Row(second * 1000, [value if n == at else 0 for n in range(len(known.scales))])])
+
+    show(5, 1234)
+    [first], [again] = place.registry.summary(NODE), place.registry.summary(NODE)
+    assert first.shown["cpu.total"] == Shown(12.34, 5.0)
+    assert first is again
+    show(6, 100)
+    [later] = place.registry.summary(NODE)
+    assert later.shown["cpu.total"] == Shown(1.0, 6.0)
+    assert place.registry.latest(NODE)["cpu.total"] == (1.0, 6.0)
+    assert not place.registry.summary(NodeId("another"))
+
+
+async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place: Place) -> None:
+    known = check_layout(layout_of())
+
+    def show(second: int) -> Brief:
+        rows = [Row(second * 1000 + part, [0] * len(known.scales)) for part in range(2)]
+        place.registry.show(place.agent, known, rows)
+        [brief] = place.registry.summary(NODE)
+        return brief
+
+    assert show(1).text == b"", "nobody has asked"
+    place.registry.summary(NODE, written=True)
+    await place.passes(WRITTEN_S - 1)
+    brief = show(2)
+    assert msgspec.json.decode(b"{%b}" % brief.text) == msgspec.to_builtins(brief.shown)
+    await place.passes(2)
+    assert show(3).text == b"", "nobody asks any more"
+
+
+def test_a_hub_whose_time_is_not_that_of_most_nodes_is_outvoted() -> None:
+    clock = ManualClock()
+    registry = Registry(cast("Store", None), LocalBus(), clock, HubId("hub"))
+    layout = KnownLayout.of(LayoutRow(b"1" * 8, "pulse", 1, ("load.1",)), (100,))
+    strangers = [cast("AgentSession", Stranger(NodeId(f"n{at}"))) for at in range(4)]
+    for agent in strangers:
+        registry.add(agent)
+    assert registry.outvoted() is None, "nobody has measured anything"
+    for agent in strangers[:3]:
+        registry.show(agent, layout, [Row(int(clock.now() * 1000), [1])])
+    clock.advance(600)
+    assert not registry.outvoted()
+    clock.jump(10 * 365 * 86_400)
+    registry.show(strangers[0], layout, [Row(int(clock.now() * 1000), [1])])  # the one on the hub's own machine
+    assert registry.outvoted()
+    registry.show(strangers[1], layout, [Row(int(clock.now() * 1000), [1])])
+    assert not registry.outvoted()

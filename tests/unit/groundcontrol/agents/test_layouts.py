@@ -1,0 +1,68 @@
+"""The layouts of a session: what a node trusts the hub to know, the hub knows, and its store as well."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.adapters.sqlite.expiry import LAYOUTS_KEPT
+from groundcontrol.agents.quota import COSTLY, FRAMES_PER_S
+from groundcontrol.agents.schema_cache import MAX_LAYOUTS
+from spider.hub.outbox import MAX_TOLD, Outbox
+from spider.wire.frames import Ack, Layout, Pack, Row, Welcome
+from tests.support.agent import layout_of
+from tests.support.session_pair import Hub, Meeting
+
+PULSE = layout_of()
+ROUNDS = 3 * LAYOUTS_KEPT
+
+
+def containers(number: int) -> Layout:
+    """What is measured while one container runs."""
+    return layout_of("breathe", 60, [f"container.memory{{container=ci-{number}}}"])
+
+
+def behind(hub: Hub, layout: Layout) -> int:
+    """How many layouts the store was told of since it was last told of this one."""
+    return [row.layout for row in reversed(hub.stored)].index(layout.layout)
+
+
+async def say_all(hub: Hub, meeting: Meeting, outbox: Outbox) -> None:
+    """Everything that the node has to send now, acknowledged as it goes."""
+    while (message := outbox.take()) is not None:
+        hub.clock.advance(COSTLY / FRAMES_PER_S)  # it is no hurry
+        await meeting.says(message)
+        if isinstance(message, Pack):
+            outbox.acked(Ack(message.stream, message.seq))
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_layout_that_stays_while_others_come_and_go_is_known_as_long_as_its_node_trusts_in_that(away: bool) -> None:
+    """Live, and in what is left from an outage."""
+    hub = Hub()
+    meeting, outbox = hub.meet(), Outbox(hub.clock)
+    welcome = Welcome(1, 0, 10, -1, -1, [], [], [])
+    if not away:
+        outbox.resume(welcome)
+    for number in range(ROUNDS):
+        hub.clock.advance(1)
+        for layout in (PULSE, containers(number)):
+            outbox.add(layout, Row(int(hub.clock.now() * 1000), [1] * len(layout.series)))
+        outbox.flush()
+        if not away:
+            await say_all(hub, meeting, outbox)
+            assert behind(hub, PULSE) < LAYOUTS_KEPT, "further back the store forgets what no row uses"
+    if away:
+        outbox.resume(welcome)
+        await say_all(hub, meeting, outbox)
+    assert outbox.settled()
+    assert len(meeting.agent._layouts) == MAX_LAYOUTS
+    assert len(hub.stored) < 1.1 * ROUNDS
+
+
+async def test_layouts_that_take_turns_are_stored_once() -> None:
+    hub = Hub()
+    meeting = hub.meet()
+    for number in range(5 * MAX_LAYOUTS):
+        hub.clock.advance(COSTLY / FRAMES_PER_S)
+        await meeting.says(containers(number % (MAX_TOLD + 1)))
+    assert len(hub.stored) == MAX_TOLD + 1

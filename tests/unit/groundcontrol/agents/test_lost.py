@@ -1,0 +1,89 @@
+"""What nodes have lost is told once, whenever their sessions end."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from groundcontrol.agents.node_events import EVERY_S
+from groundcontrol.agents.registry import MOST_UNTOLD, OFFLINE_GRACE_S
+from groundcontrol.core.bus import BusEvent, SessionMoved
+from tests.support.lost_sessions import Hub
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+async def test_a_hub_that_goes_says_of_no_node_that_it_is_gone(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[BusEvent] = []
+    monkeypatch.setattr(hub.registry._bus, "publish", told.append)
+    hub.goes(hub.comes(1))
+    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionMoved)] == [(True, 1), (False, 1)]
+    told.clear()
+    agent = hub.comes(2)
+    await hub.registry.drain()
+    assert agent.over
+    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionMoved)] == [(True, 2)]
+
+
+async def test_a_loss_is_told_once_when_nothing_is_added_to_it(hub: Hub) -> None:
+    agent = hub.comes(1)
+    agent.loses(1, 5)
+    await hub.ticks(agent, 1)
+    agent.loses(2, 7)
+    await hub.ticks(agent, 1)
+    assert hub.losses() == []
+    await hub.ticks(agent)
+    assert hub.losses() == [{"pulse": 12}]
+    agent.loses(3, 1)
+    await hub.ticks(agent)
+    assert hub.losses() == [{"pulse": 12}]
+    hub.clock.advance(EVERY_S)
+    await hub.ticks(agent)
+    assert hub.losses() == [{"pulse": 12}, {"pulse": 1}]
+
+
+async def test_who_always_has_another_loss_to_tell_is_told_of_in_parts_and_takes_no_room(hub: Hub) -> None:
+    agent, number = hub.comes(1), 0
+    for _ in range(10):
+        for _ in range(MOST_UNTOLD // 2):
+            number += 1
+            agent.loses(number, 1)
+        await hub.ticks(agent, 1)
+        assert len(agent.lost) <= MOST_UNTOLD
+    hub.clock.advance(EVERY_S)
+    await hub.ticks(agent)
+    assert sum(cast("dict[str, int]", rows)["pulse"] for rows in hub.losses()) == number
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_session_that_ends_a_moment_later_takes_no_loss_with_it(hub: Hub, answered: bool, taken_over: bool) -> None:
+    first = hub.comes(1)
+    first.loses(1, 5)
+    await hub.ticks(first, 1)
+    if not taken_over:
+        hub.goes(first)
+    second = hub.comes(2)
+    if not answered:
+        second.loses(1, 5)  # so it says that again
+    second.loses(2, 7)
+    await hub.ticks(second)
+    assert hub.losses() == [{"pulse": 12}]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_loss_of_a_node_that_stays_away_is_told_with_that(hub: Hub, known: bool) -> None:
+    agent = hub.comes(1)
+    agent.loses(1, 5)
+    hub.goes(agent)
+    hub.known = known
+    hub.clock.advance(OFFLINE_GRACE_S)
+    await hub.registry._tell_gone()
+    assert hub.losses() == ([{"pulse": 5}] if known else [])
+    again = hub.comes(2)
+    await hub.ticks(again)
+    assert len(hub.losses()) == known

@@ -1,0 +1,33 @@
+"""`agents.latest`: what a node said last."""
+
+from __future__ import annotations
+
+from groundcontrol.agents.latest import Newest
+from groundcontrol.agents.validation import KnownLayout
+from groundcontrol.nodes.summary import Brief
+from groundcontrol.samples.model import LayoutRow
+from spider.wire.frames import Row
+
+PULSE = KnownLayout.of(LayoutRow(b"1" * 8, "pulse", 1, ("cpu.total",)), (100,))
+MEMORY = KnownLayout.of(LayoutRow(b"2" * 8, "memory", 1, ("memory.used",)), (1,))
+
+
+def values(briefs: list[Brief]) -> list[dict[str, float | None]]:
+    return [{name: shown.value for name, shown in brief.shown.items()} for brief in briefs]
+
+
+def test_each_family_is_shown_as_its_newest_row_has_it_and_keeps_its_place() -> None:
+    newest = Newest()
+    assert not newest.briefs()
+    newest.keep(PULSE, Row(1000, [100]))
+    newest.keep(MEMORY, Row(1000, [7]))
+    first = [*newest.briefs()]
+    assert values(first) == [{"cpu.total": 1.0}, {"memory.used": 7}]
+
+    newest.keep(PULSE, Row(2000, [150]))
+    newest.keep(PULSE, Row(3000, [200]))
+    later = [*newest.briefs()]
+    assert values(later) == [{"cpu.total": 2.0}, {"memory.used": 7}]
+    assert later[0].shown["cpu.total"].at == 3.0
+    assert later[1] is first[1], "made once, for as long as its row is the newest"
+    assert [*newest.briefs()] == later

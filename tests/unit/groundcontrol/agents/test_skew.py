@@ -1,0 +1,68 @@
+"""Whose clock is wrong: told once when it becomes so, and once when it is right again."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.agents.clock_skew import Skews, in_words, skew_of
+from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.model import LayoutRow
+from spider.wire.frames import Row
+from spider.wire.metrics import METRICS
+
+NODE = NodeId("node")
+BREATHE = LayoutRow(b"b" * 8, "breathe", 60, ("system.uptime", "clock.skew"))
+
+
+def row(skew_ms: int | None) -> Row:
+    return Row(0, [1, skew_ms])
+
+
+def test_the_series_is_one_that_nodes_measure_in_thousandths() -> None:
+    metric = METRICS["clock.skew"]
+    assert (metric.unit, metric.scale, metric.family) == ("milliseconds", 1, "breathe")
+
+
+def test_it_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
+    skews = Skews()
+    told = []
+    for skew_ms in (0, 29_000, 31_000, None, 90_000, 25_000, -31_000, 19_000, 25_000, 0):
+        skews.note(NODE, BREATHE, row(skew_ms))
+        told.append(skews.news(NODE))
+    assert [one for one in told if one] == [(31.0, True), (19.0, False)]
+
+
+def test_what_was_over_before_anybody_was_told_is_not_told() -> None:
+    skews = Skews()
+    for skew_ms in (40_000, 0):
+        skews.note(NODE, BREATHE, row(skew_ms))
+    assert skews.news(NODE) is None
+
+
+def test_a_hub_that_starts_anew_tells_only_of_the_end() -> None:
+    skews = Skews()
+    skews.known(NODE, BREATHE, row(-70_000))
+    skews.note(NODE, BREATHE, row(-70_000))
+    assert skews.news(NODE) is None
+    skews.note(NODE, BREATHE, row(0))
+    assert skews.news(NODE) == (0.0, False)
+
+
+def test_other_families_and_older_nodes_say_nothing_of_it() -> None:
+    assert skew_of(BREATHE._replace(series=("system.uptime", "system.entropy")), row(40_000)) is None
+    assert skew_of(BREATHE._replace(family="pulse"), row(40_000)) is None
+    assert skew_of(BREATHE, row(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "words"),
+    [
+        (40.4, "40 seconds ahead of"),
+        (-119, "119 seconds behind"),
+        (-180, "3 minutes behind"),
+        (7300, "2 hours ahead of"),
+        (1.8e9, "20833 days ahead of"),
+    ],
+)
+def test_it_is_said_in_words(skew_s: float, words: str) -> None:
+    assert in_words(skew_s) == words

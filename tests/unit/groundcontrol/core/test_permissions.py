@@ -1,0 +1,128 @@
+"""The one question of who may do what."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+
+from groundcontrol.core.errors import Forbidden, NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.permissions import (
+    FOR_TOKENS,
+    PERMISSIONS,
+    WHOLE_FLEET,
+    Action,
+    FixedAction,
+    allowed,
+    authorize,
+    check_new_tags,
+    job_action,
+)
+from groundcontrol.core.scope import SYSTEM, Actor, ActorKind, Grants, Role, Scope, lesser
+from groundcontrol.core.verbs import WORDS
+from groundcontrol.nodes.model import Node, NodeIdentity, NodeUpdates
+from spider.wire.verbs import VERBS
+
+
+class Thing(typing.NamedTuple):
+    org: int
+
+
+def scope_of(role: Role, kind: ActorKind = "user", org: int = 1) -> Scope:
+    return Scope(Actor(kind, "x", "x", role), org)
+
+
+ROLES: tuple[Role, ...] = typing.get_args(Role)
+
+
+def test_every_action_has_a_row() -> None:
+    assert set(PERMISSIONS) == {*typing.get_args(FixedAction), *map(job_action, VERBS)}
+
+
+def test_each_verb_has_its_roles_and_words_on_the_hub() -> None:
+    assert set(WORDS) == set(VERBS)
+
+
+@pytest.mark.parametrize("action", PERMISSIONS)
+@pytest.mark.parametrize("role", ROLES)
+def test_the_table_decides(action: Action, role: Role) -> None:
+    assert allowed(scope_of(role), action) == (role in PERMISSIONS[action])
+
+
+def test_a_higher_role_may_all_that_a_lower_one_may() -> None:
+    for roles in PERMISSIONS.values():
+        assert "admin" in roles
+        assert "operator" in roles or "viewer" not in roles
+
+
+def test_what_another_organisation_owns_does_not_exist() -> None:
+    with pytest.raises(NotFound):
+        authorize(scope_of("admin"), "node.read", Thing(2))
+    authorize(scope_of("admin"), "node.read", Thing(1))
+
+
+@pytest.mark.holds("SAFETY-33")
+def test_an_unknown_action_is_denied() -> None:
+    with pytest.raises(Forbidden):
+        authorize(scope_of("admin"), typing.cast("Action", "node.explode"))
+
+
+def test_a_node_may_do_nothing() -> None:
+    assert not any(allowed(scope_of("admin", "node"), action) for action in PERMISSIONS)
+
+
+def test_the_hub_itself_may_act_in_every_organisation() -> None:
+    authorize(SYSTEM, "node.delete", Thing(7))
+
+
+def a_node(name: str, *tags: str) -> Node:
+    return Node(NodeId(name), 1, 1, name, "", tags, 1, True, NodeIdentity(), "", None, NodeUpdates(), "unknown", 1.0, None, 1)
+
+
+@pytest.mark.parametrize("action", PERMISSIONS)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_token_may_less_than_a_person(action: Action, role: Role) -> None:
+    assert allowed(scope_of(role, "token"), action) == (role in PERMISSIONS[action] and action in FOR_TOKENS)
+
+
+def test_no_token_reaches_people_rights_or_keys() -> None:
+    assert not FOR_TOKENS & {"account.use", "token.use", "user.manage", "user.reset", "settings.manage", "node.enrol"}
+
+
+def test_a_node_that_is_not_granted_does_not_exist() -> None:
+    scope = scope_of("operator")._replace(grants=(Grants(("a",), ("web",)),))
+    for node in (a_node("a"), a_node("b", "web")):
+        authorize(scope, "job.create", node)
+    with pytest.raises(NotFound):
+        authorize(scope, "job.create", a_node("c", "db"))
+    with pytest.raises(NotFound):
+        authorize(scope._replace(grants=(Grants(),)), "node.read", a_node("a"))
+
+
+def test_not_even_the_role_is_told_of_a_node_that_is_not_granted() -> None:
+    with pytest.raises(NotFound):
+        authorize(scope_of("viewer")._replace(grants=(Grants(("a",)),)), "node.delete", a_node("b"))
+
+
+@pytest.mark.parametrize("action", sorted(WHOLE_FLEET))
+def test_who_is_limited_gets_nothing_of_the_whole_fleet(action: Action) -> None:
+    assert allowed(scope_of("admin"), action)
+    assert not allowed(scope_of("admin")._replace(grants=(Grants(("a",)),)), action)
+
+
+def test_a_new_node_must_be_one_that_its_maker_is_granted() -> None:
+    check_new_tags(scope_of("operator"), ())
+    scope = scope_of("operator")._replace(grants=(Grants((), ("web", "dev")), Grants((), ("web",))))
+    check_new_tags(scope, ("web", "more"))
+    for tags in ((), ("dev",), ("db",)):
+        with pytest.raises(Forbidden):
+            check_new_tags(scope, tags)
+
+
+def test_the_lesser_of_two_roles_counts() -> None:
+    assert [lesser(one, other) for one in ROLES for other in ROLES] == [
+        *("admin", "operator", "viewer"),
+        *("operator", "operator", "viewer"),
+        *("viewer", "viewer", "viewer"),
+    ]
