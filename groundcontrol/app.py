@@ -18,24 +18,24 @@ import uvloop
 from aiohttp import web
 
 from groundcontrol import local_api
-from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.agents import socket as agents_socket
-from groundcontrol.agents.corruption import Damages
-from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.corruption import CorruptionReporter
+from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
-from groundcontrol.agents.interfaces import Collaborators
-from groundcontrol.agents.node_tables import Facts
+from groundcontrol.agents.interfaces import SessionDeps
+from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.store import HubFacts
-from groundcontrol.agents.watch_leases import Watching
+from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, StoreError, StoreFull, VaultError
-from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
 from groundcontrol.data_dir import PID_NAME, check_folders
 from groundcontrol.deployments import invites_api as invites_http
@@ -43,27 +43,27 @@ from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.install_script import Invitations, install_script
 from groundcontrol.deployments.joining import Joining
 from groundcontrol.deployments.node_files import bundle_version
-from groundcontrol.deployments.run import Spider
+from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.session_removal import Ways
+from groundcontrol.deployments.session_removal import RemovalDeps
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.housekeeping import Janitor
-from groundcontrol.jobs.dispatch import Dispatch
+from groundcontrol.housekeeping import Housekeeping
+from groundcontrol.jobs.dispatch import JobDispatcher
 from groundcontrol.jobs.receive import Receiver
 from groundcontrol.jobs.requests import check_policy
 from groundcontrol.jobs.service import JobService
 from groundcontrol.lifecycle import (
-    Keeper,
     LoopLag,
     StopSignals,
-    collect_seldom,
-    forget_environment,
-    give_back_memory,
-    harden,
-    share_the_interpreter,
-    trim_memory,
+    SystemdNotifier,
+    apply_process_limits,
+    malloc_trim,
+    scrub_environment,
+    set_switch_interval,
+    tune_gc,
+    tune_malloc,
 )
-from groundcontrol.metrics_export import Counting, figures
+from groundcontrol.metrics_export import MetricSources, figures
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.settings import SETTINGS
 from groundcontrol.slices import SLICES
@@ -103,7 +103,7 @@ class _Stop(Exception):
 
 
 @dataclass
-class Parts:
+class Components:
     """What runs, for starting and stopping it in order."""
 
     config: Config
@@ -114,14 +114,14 @@ class Parts:
     refusals: Refusals
     registry: Registry
     ingest: Ingest
-    watching: Watching
+    watching: WatchLeases
     jobs: Receiver
     deployments: DeploymentService
     joining: Joining
     updates: UpdateService
-    door: AgentDoor
+    door: AgentHandshake
     auth: AuthService
-    janitor: Janitor
+    janitor: Housekeeping
     compactor: Compactor
     lag: LoopLag
     runner: web.AppRunner
@@ -133,16 +133,16 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
     Args:    complain: tells the console a code and why the hub does not run, whatever the log's format.
     Returns: the exit status: 0; 78: it must not start like this, with a line for each reason; 75: the database failed.
     """
-    harden()
-    give_back_memory()
-    share_the_interpreter()
+    apply_process_limits()
+    tune_malloc()
+    set_switch_interval()
     try:
         config = Config.from_env(environ, argv)
         set_up(style=config.log_format)
-        forget_environment(item.env for item in SETTINGS if item.kind == "secret")
+        scrub_environment(item.env for item in SETTINGS if item.kind == "secret")
         check_folders(config.data_dir, config.control_db.parent, volatile=config.allow_volatile)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_run(config, Keeper(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
+            return runner.run(_run(config, SystemdNotifier(environ.get("NOTIFY_SOCKET"), environ.get("WATCHDOG_USEC"))))
     except ConfigError as exc:
         complain("config.invalid", str(exc))
         return EXIT_CONFIG
@@ -154,7 +154,7 @@ def serve(environ: MutableMapping[str, str], argv: Sequence[str], complain: Call
         return EXIT_SOFTWARE
 
 
-async def _run(config: Config, keeper: Keeper) -> int:
+async def _run(config: Config, keeper: SystemdNotifier) -> int:
     clock = SystemClock()
     listener = _bind(config)
     config = config.on_port(listener.getsockname()[1])
@@ -226,7 +226,7 @@ class _Keys:
             raise ConfigError(f"the vault in {self._config.control_db} does not open: {exc.message}") from exc
 
 
-async def _compose(config: Config, clock: Clock, database: Database, vault: Vault, keeper: Keeper) -> Parts:
+async def _compose(config: Config, clock: Clock, database: Database, vault: Vault, keeper: SystemdNotifier) -> Components:
     hub = HubId(new_time_id(clock.now()))
     store = await database.store(audit_key=vault.audit_key, chain=hub, earlier_audit_keys=vault.earlier_audit_keys)
     bus = LocalBus()
@@ -248,18 +248,18 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         raise ConfigError(str(exc)) from exc
     registry = Registry(store, bus, clock, hub, await store.sessions.left_online(hub))
     ingest = Ingest(store.metrics, clock)
-    watching = Watching(registry, bus, clock)
-    dispatch = Dispatch(store, bus, clock, registry, vault.fleet_key, config.jobs_at_once, bundle)
+    watching = WatchLeases(registry, bus, clock)
+    dispatch = JobDispatcher(store, bus, clock, registry, vault.fleet_key, config.jobs_at_once, bundle)
     jobs = Receiver(store, bus, clock, dispatch, refusals)
     orders = JobService(store, bus, clock, config.jobs_at_once)
     deployments = DeploymentService(
         config=config, store=store, bus=bus, vault=vault, clock=clock, bundle=bundle, wait_online=registry.wait_online, close=registry.close,
-        ways=Ways(orders.keep_up, check_policy, registry.online),
+        ways=RemovalDeps(orders.keep_up, check_policy, registry.online),
     )  # fmt: skip
     updates = UpdateService(store, bus, clock, bundle, orders.keep_up, registry.wait_online)
-    tables = Facts(store, bus, clock, registry.events)
-    onward = Onward(clock, await database.latest())
-    together = Collaborators(
+    tables = NodeTables(store, bus, clock, registry.events)
+    onward = ForwardClock(clock, await database.latest())
+    together = SessionDeps(
         store,
         bus,
         clock,
@@ -272,10 +272,12 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         registry.end,
         deployments.said_farewell,
     )
-    door = AgentDoor(together, registry, refusals, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds)
+    door = AgentHandshake(
+        together, registry, refusals, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds
+    )
     joining = Joining(
         store=store, bus=bus, clock=clock, refusals=refusals, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, hub=config, hosts=config.agent_hosts,
-        spider=Spider(bundle_version(bundle), bundle), place_of=limit_key, wait_online=registry.wait_online, close=registry.close,
+        spider=AgentBundle(bundle_version(bundle), bundle), place_of=rate_limit_key, wait_online=registry.wait_online, close=registry.close,
     )  # fmt: skip
     door.joins = joining
     door.adopt_until = await store.recovery.adopt_until()
@@ -286,11 +288,11 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag = LoopLag(keeper)
     services = Services(
-        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=Damages(registry.events), jobs=orders,
+        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=CorruptionReporter(registry.events), jobs=orders,
         deployments=deployments, updates=updates, invites=invites, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock),
     )  # fmt: skip
     facts = HubFacts(hub, config.node_url, VERSION)
-    janitor = Janitor(
+    janitor = Housekeeping(
         store, clock, facts, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
         outvoted=registry.outvoted, onward=onward.now,
@@ -298,7 +300,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     compactor = Compactor(store.metrics, clock, janitor.may_compact, store.nodes.id_of)
     app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
     runner = make_runner(app)
-    counting = Counting(
+    counting = MetricSources(
         registry, ingest, dispatch, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
         lambda: database.trouble is not None,
     )  # fmt: skip
@@ -311,17 +313,17 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
             web.get("/metrics", health.metrics(vitals, app[GATE], config.metrics_token)),
         ]
     )
-    return Parts(
+    return Components(
         config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, runner
     )  # fmt: skip
 
 
 async def _shrink(database: Database) -> None:
     await database.shrink()
-    await asyncio.to_thread(trim_memory)
+    await asyncio.to_thread(malloc_trim)
 
 
-async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals: StopSignals) -> int:
+async def _serve(parts: Components, listener: socket.socket, keeper: SystemdNotifier, signals: StopSignals) -> int:
     """Run everything; returns the exit status."""
     status = EXIT_OK
     try:
@@ -347,7 +349,7 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
             sites = [web.SockSite(parts.runner, control), web.SockSite(parts.runner, listener, backlog=BACKLOG)]
             for site in sites:
                 await site.start()
-            collect_seldom()
+            tune_gc()
             keeper.tell("READY=1")
             event(
                 log, "hub_ready", page=min(parts.config.origins), port=parts.config.port, bind=parts.config.bind, nodes=parts.config.node_url,
@@ -376,7 +378,7 @@ async def _serve(parts: Parts, listener: socket.socket, keeper: Keeper, signals:
     return status
 
 
-async def _drain(parts: Parts, sites: Sequence[web.BaseSite]) -> None:
+async def _drain(parts: Components, sites: Sequence[web.BaseSite]) -> None:
     """Let nobody in, send everybody away, commit what was taken."""
     parts.door.draining = True
     try:
@@ -391,7 +393,7 @@ async def _drain(parts: Parts, sites: Sequence[web.BaseSite]) -> None:
         event(log, "drain_cut_short", logging.WARNING)
 
 
-async def _drain_agents(parts: Parts) -> None:
+async def _drain_agents(parts: Components) -> None:
     await parts.registry.drain()
     if not await parts.ingest.flush(FLUSH_LIMIT_S):
         event(log, "drain_unflushed", logging.WARNING)  # never acknowledged, so the nodes still have it
@@ -399,7 +401,7 @@ async def _drain_agents(parts: Parts) -> None:
     await parts.refusals.close(REFUSALS_LIMIT_S)
 
 
-def _trouble(door: AgentDoor, database: Database) -> str:
+def _trouble(door: AgentHandshake, database: Database) -> str:
     if door.draining:
         return "draining"
     trouble: StoreError | None = database.trouble

@@ -21,12 +21,12 @@ from groundcontrol.settings import SETTINGS, Setting, serve_parser
 from groundcontrol.vault import check_secret
 from spider.wire.certificates import read_pins
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+ListenAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_SECRET_BYTES: Final = 4096
 """Of a file that a secret is read from."""
-_LOOPBACK: Final[Mapping[int, Address]] = {4: ipaddress.IPv4Address("127.0.0.1"), 6: ipaddress.IPv6Address("::1")}
+_LOOPBACK: Final[Mapping[int, ListenAddress]] = {4: ipaddress.IPv4Address("127.0.0.1"), 6: ipaddress.IPv6Address("::1")}
 WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
 """A network with a shorter prefix trusts half the internet: a wildcard by another name."""
 

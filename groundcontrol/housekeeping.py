@@ -64,7 +64,7 @@ class SteadyClock:
         return self._steady_since is None
 
 
-class Janitor:
+class Housekeeping:
     """The hub's own rounds."""
 
     def __init__(

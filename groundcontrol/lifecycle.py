@@ -67,7 +67,7 @@ class StopSignals:
         return limit_s if self._asked_at is None else max(0.0, limit_s - (asyncio.get_running_loop().time() - self._asked_at))
 
 
-class Keeper:
+class SystemdNotifier:
     """systemd, when it started this process (`sd_notify(3)`); else nothing."""
 
     def __init__(self, address: str | None, watchdog_usec: str | None) -> None:
@@ -86,7 +86,7 @@ class Keeper:
 class LoopLag:
     """How late the event loop is: the time that everybody waits for whatever hogs it."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: SystemdNotifier) -> None:
         self._keeper = keeper
         self._seen: deque[float] = deque(maxlen=LAG_WINDOW)
         self.total_s = 0.0
@@ -111,7 +111,7 @@ class LoopLag:
                 self._keeper.tell("WATCHDOG=1")
 
 
-def harden() -> None:
+def apply_process_limits() -> None:
     """Private files, no core dumps (they would hold keys), room for many sockets."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -120,7 +120,7 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def give_back_memory() -> None:
+def tune_malloc() -> None:
     """Fix the sizes from which on glibc gives memory back (mallopt(3)); other C libraries have no such call, and no need of it.
 
     Left alone they grow to the largest piece that was ever freed: the 19 MiB of the first password that is hashed. From then on each
@@ -133,13 +133,13 @@ def give_back_memory() -> None:
         libc.mallopt(_M_ARENA_MAX, ARENAS)
 
 
-def trim_memory() -> None:
+def malloc_trim() -> None:
     """Give what is free inside of the C library's heaps back to the system (malloc_trim(3)). Takes some milliseconds: not on the loop."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def share_the_interpreter() -> None:
+def set_switch_interval() -> None:
     """Let the loop have the interpreter soon when another thread is in the middle of something.
 
     uvloop takes the lock for each callback anew. Beside a thread that compacts, at Python's own 5 ms, each frame of each node waited for that long.
@@ -147,7 +147,7 @@ def share_the_interpreter() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def collect_seldom() -> None:
+def tune_gc() -> None:
     """Search for reference cycles when many more objects exist than before, and never among those that live as long as the process.
 
     What a frame is made of is freed with its last reference. At the interpreter's own 700 objects, a hub of some hundred nodes searched its
@@ -158,7 +158,7 @@ def collect_seldom() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def forget_environment(names: Iterable[str]) -> None:
+def scrub_environment(names: Iterable[str]) -> None:
     """Blank variables where the kernel shows them, and let nobody but root look into this process from now on.
 
     Taking a variable out of `os.environ` leaves it in /proc/PID/environ, which every program of the same user can read.

@@ -22,7 +22,7 @@ from groundcontrol.local_views import (
 )
 from groundcontrol.nodes.enrolment import enrol
 from groundcontrol.vault import recovery_text
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Route
 
 
@@ -32,7 +32,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
     Args: stop_adopting: tells the agents' door that nodes which the store does not know stay outside from now on.
     """
 
-    async def enrol_local(call: Call, body: LocalEnrolBody) -> EnrolledListView:
+    async def enrol_local(call: ApiRequest, body: LocalEnrolBody) -> EnrolledListView:
         """Create nodes and hand out their keys."""
         services = call.services
         made = await enrol(
@@ -51,36 +51,36 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         ]
         return EnrolledListView(nodes=views, server_url=services.config.node_url)
 
-    async def reset_user(call: Call, body: ResetUserBody) -> ResetUserView:
+    async def reset_user(call: ApiRequest, body: ResetUserBody) -> ResetUserView:
         """Give a user a new password, and end all their sessions and tokens."""
         password = one_time_password()
         user = await call.services.auth.reset_password(call.scope, body.username, password)
         return ResetUserView(username=user.username, password=password)
 
-    async def create_token(call: Call, body: LocalTokenBody) -> NewTokenView:
+    async def create_token(call: ApiRequest, body: LocalTokenBody) -> NewTokenView:
         """Make a token of a user who is named."""
         owner = await call.services.store.people.person(call.scope, body.username)
         return await api_tokens_api.new_token(call, owner.user, body)
 
-    async def reset_totp(call: Call) -> AccountView:
+    async def reset_totp(call: ApiRequest) -> AccountView:
         """Take somebody's second factor away, whose authenticator and recovery codes are lost, and end their sessions."""
         people = call.services.store.people
         user = (await people.person(call.scope, call.username)).user
         await call.services.auth.factors.stop(call.scope, user, None)
         return account_view(await people.person(call.scope, user.username))
 
-    async def accept_clock(call: Call) -> ClockView:
+    async def accept_clock(call: ApiRequest) -> ClockView:
         """Go by this machine's clock although it is behind the audit log: people may log in again."""
         return ClockView(behind_seconds=await call.services.auth.hold.accept(call.scope))
 
-    async def print_recovery(call: Call, body: RecoveryBody) -> RecoveryView:
+    async def print_recovery(call: ApiRequest, body: RecoveryBody) -> RecoveryView:
         """Give the recovery key out, once; that it was is noted, it is not."""
         before = await call.services.store.recovery.print_recovery(call.scope, again=body.again)
         if before is not None:
             raise Conflict("the recovery key was printed before; to print it again, say so (--again)", printed_at=before)
         return RecoveryView(recovery=recovery_text(fleet_key, fleet_id))
 
-    async def end_recovery(call: Call) -> None:
+    async def end_recovery(call: ApiRequest) -> None:
         """Take in no more nodes that this hub does not know."""
         await call.services.store.recovery.end_adoption(call.scope)
         stop_adopting()

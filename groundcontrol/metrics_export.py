@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from groundcontrol.access.service import AuthService
-from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
-from groundcontrol.jobs.dispatch import Dispatch
+from groundcontrol.jobs.dispatch import JobDispatcher
 from groundcontrol.jobs.receive import Receiver
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.web.connections import HubRunner
-from groundcontrol.web.health import Figure
-from groundcontrol.web.live.hub import Live
+from groundcontrol.web.health import ExportedMetric
+from groundcontrol.web.live.hub import LiveHub
 
 
-class Written(Protocol):
+class WriterCounts(Protocol):
     """What a database has counted (`adapters.sqlite.engine.writer.WriterStats`)."""
 
     @property
@@ -30,33 +30,33 @@ class Written(Protocol):
     def worst_commit_s(self) -> float: ...
 
 
-class Counting(NamedTuple):
+class MetricSources(NamedTuple):
     """The parts that count."""
 
     registry: Registry
     ingest: Ingest
-    dispatch: Dispatch
+    dispatch: JobDispatcher
     jobs: Receiver
-    door: AgentDoor
+    door: AgentHandshake
     auth: AuthService
     compactor: Compactor
     lag: LoopLag
-    live: Live
+    live: LiveHub
     runner: HubRunner
-    databases: Callable[[], Mapping[str, Written]]
+    databases: Callable[[], Mapping[str, WriterCounts]]
     """By file name, that of the control database first."""
     bus_dropped: Callable[[], int]
     in_trouble: Callable[[], bool]
     """Whether the database takes nothing."""
 
 
-def figures(parts: Counting) -> Iterator[Figure]:
+def figures(parts: MetricSources) -> Iterator[ExportedMetric]:
     """All of them, as they are now."""
     agents, door, ingest, compactor = parts.registry.agents(), parts.door, parts.ingest, parts.compactor
     yield _gauge("agents_online", "Nodes with a live session.", len(agents))
     yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))
     refused = {f'reason="{reason}"': float(count) for reason, count in door.refused.items()}
-    yield Figure("agents_refused_total", "counter", "Openings that ended without a session.", refused)
+    yield ExportedMetric("agents_refused_total", "counter", "Openings that ended without a session.", refused)
     yield _counter("rows_total", "Live rows that arrived.", parts.registry.rows)
     yield _counter("packs_stored_total", "Packs that were committed.", ingest.packs)
     yield _counter("pack_batches_total", "Transactions that they took.", ingest.batches)
@@ -81,19 +81,19 @@ def figures(parts: Counting) -> Iterator[Figure]:
     yield _gauge("database_in_trouble", "1 while the database takes nothing.", parts.in_trouble())
 
 
-def _writers(databases: Mapping[str, Written]) -> Iterator[Figure]:
+def _writers(databases: Mapping[str, WriterCounts]) -> Iterator[ExportedMetric]:
     stats = {f'database="{name}"': found for name, found in zip(("control", "samples"), databases.values(), strict=True)}
     refused = {label: float(found.refused) for label, found in stats.items()}
-    yield Figure("commands_refused_total", "counter", "Commands that found too many waiting for their database.", refused)
+    yield ExportedMetric("commands_refused_total", "counter", "Commands that found too many waiting for their database.", refused)
     commits = {label: float(found.commits) for label, found in stats.items()}
-    yield Figure("commits_total", "counter", "Transactions of each database that were kept.", commits)
+    yield ExportedMetric("commits_total", "counter", "Transactions of each database that were kept.", commits)
     worst = {label: found.worst_commit_s for label, found in stats.items()}
-    yield Figure("commit_seconds_max", "gauge", "The longest transaction of each database since the start.", worst)
+    yield ExportedMetric("commit_seconds_max", "gauge", "The longest transaction of each database since the start.", worst)
 
 
-def _gauge(name: str, text: str, value: float) -> Figure:
-    return Figure(name, "gauge", text, {"": float(value)})
+def _gauge(name: str, text: str, value: float) -> ExportedMetric:
+    return ExportedMetric(name, "gauge", text, {"": float(value)})
 
 
-def _counter(name: str, text: str, value: float) -> Figure:
-    return Figure(name, "counter", text, {"": float(value)})
+def _counter(name: str, text: str, value: float) -> ExportedMetric:
+    return ExportedMetric(name, "counter", text, {"": float(value)})

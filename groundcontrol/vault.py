@@ -69,7 +69,7 @@ class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fleet_id: str
 
 
-class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CarriedSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What outlives the key-encryption key that it came from."""
 
     pepper: bytes
@@ -143,7 +143,7 @@ class Vault:
         if record is None or (record.table, record.id, record.column) != CARRIED:
             raise VaultError("what the last rotation carried over is missing: restore a backup")
         try:
-            carried = msgspec.msgpack.decode(self.open(record), type=Carried)
+            carried = msgspec.msgpack.decode(self.open(record), type=CarriedSecret)
         except msgspec.MsgspecError:
             raise VaultError("what the last rotation carried over is of a newer Stardust") from None
         return carried.pepper, carried.audit_keys
@@ -186,7 +186,7 @@ class Rotation:
         self.keyring = _keyring_of(root, salt, rounds, self._kek, self._kek_id, old.fleet_id)
         """What replaces the old keyring."""
         self.audit_key = _derive(self._kek, b"stardust/audit/v1")
-        self.carried = self._seal(CARRIED, 1, msgspec.msgpack.encode(Carried(old.pepper, (*old.earlier_audit_keys, old.audit_key))))
+        self.carried = self._seal(CARRIED, 1, msgspec.msgpack.encode(CarriedSecret(old.pepper, (*old.earlier_audit_keys, old.audit_key))))
         """A record of its own, beside those that are resealed."""
 
     def __repr__(self) -> str:

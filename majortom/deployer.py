@@ -10,7 +10,7 @@ from typing import TypeVar
 import asyncssh
 
 from majortom.errors import failure
-from majortom.install import Installation, Installed, PayloadMaker, Wish
+from majortom.install import Installation, InstallOptions, InstallResult, PayloadMaker
 from majortom.interfaces import HostKey, Reporter, Target, VerifySession
 from majortom.remove import Removal
 from majortom.ssh.connect import AddressRule, Connector, Limits
@@ -32,7 +32,9 @@ class MajorTom:
         self._limits = limits
         self._connector = Connector(limits, rule)
 
-    async def install(self, target: Target, wish: Wish, reporter: Reporter, make_payload: PayloadMaker, verify: VerifySession) -> Installed:
+    async def install(
+        self, target: Target, wish: InstallOptions, reporter: Reporter, make_payload: PayloadMaker, verify: VerifySession
+    ) -> InstallResult:
         """Put Spider on a server, or leave the server as it was.
 
         Raises: DeployError.

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 from majortom.errors import failure, one_line
 from majortom.interfaces import DeployError, HostKey, Payload, Reporter, Target, VerifySession
-from majortom.plan import Plan, check_open, plan_install, upload_files, with_launcher
+from majortom.plan import InstallPlan, check_open, plan_install, upload_files, with_launcher
 from majortom.probe import Probe, parse_probe, summary
 from majortom.ssh import shell, upload
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import Restart, Steps, Way, enter, enter_again, find_way, finish_anyway
-from majortom.ssh.shell import Login
+from majortom.ssh.login_steps import LoginContext, Restart, Steps, enter, enter_again, find_way, finish_anyway
+from majortom.ssh.shell import ShellLogin
 from spider.clock import Clock
 from spider.logs import event
 
@@ -35,7 +35,7 @@ PayloadMaker = Callable[[Probe], Awaitable[Payload]]
 """Makes the node and its keys, once it is known that the server can be installed to."""
 
 
-class Wish(NamedTuple):
+class InstallOptions(NamedTuple):
     """What is wanted, known before the server was looked at."""
 
     hub_url: str
@@ -53,7 +53,7 @@ class Wish(NamedTuple):
     """Told once the Spider that is replaced has been stopped: every session from here on is the new one's."""
 
 
-class Installed(NamedTuple):
+class InstallResult(NamedTuple):
     host_key: HostKey
     probe: Probe
 
@@ -74,7 +74,9 @@ class _Traces:
 class Installation:
     """One installation."""
 
-    def __init__(self, connector: Connector, limits: Limits, clock: Clock, target: Target, wish: Wish, reporter: Reporter) -> None:
+    def __init__(
+        self, connector: Connector, limits: Limits, clock: Clock, target: Target, wish: InstallOptions, reporter: Reporter
+    ) -> None:
         self._connector = connector
         self._limits = limits
         self._clock = clock
@@ -85,7 +87,7 @@ class Installation:
         self._traces = _Traces()
         self._left = ""
 
-    async def run(self, make_payload: PayloadMaker, verify: VerifySession, restart: Restart) -> Installed:
+    async def run(self, make_payload: PayloadMaker, verify: VerifySession, restart: Restart) -> InstallResult:
         """Do it all; whatever happens, the server ends with a verified Spider or as it was before.
 
         Raises: DeployError.
@@ -93,7 +95,7 @@ class Installation:
         async with find_way(self._connector, self._target, self.steps, restart) as way:
             return await self._by(way, make_payload, verify)
 
-    async def _by(self, way: Way, make_payload: PayloadMaker, verify: VerifySession) -> Installed:
+    async def _by(self, way: LoginContext, make_payload: PayloadMaker, verify: VerifySession) -> InstallResult:
         try:
             async with self._enter_alone(way) as login:
                 try:
@@ -105,15 +107,15 @@ class Installation:
                     raise self._left_behind(exc) from exc
         except ConnectionError:
             raise failure("connection_lost", self.steps.now) from None
-        return Installed(way.reached.key, probe)
+        return InstallResult(way.reached.key, probe)
 
     @contextlib.asynccontextmanager
-    async def _enter_alone(self, way: Way) -> AsyncIterator[Login]:
+    async def _enter_alone(self, way: LoginContext) -> AsyncIterator[ShellLogin]:
         with self._connector.alone(way.reached, self._target.port):
             async with enter(self._connector, way, self.steps, self._limits) as login:
                 yield login
 
-    async def _carry_out(self, login: Login, make_payload: PayloadMaker, verify: VerifySession) -> Probe:
+    async def _carry_out(self, login: ShellLogin, make_payload: PayloadMaker, verify: VerifySession) -> Probe:
         steps, limits = self.steps, self._limits
         async with steps.step("probe") as closing:
             probe = await self._probe(login)
@@ -149,20 +151,20 @@ class Installation:
         self._traces.verified = True
         return probe
 
-    async def _lay_aside(self, login: Login, plan: Plan) -> None:
+    async def _lay_aside(self, login: ShellLogin, plan: InstallPlan) -> None:
         self._traces.laid = True
         await shell.run(login, self._node_script, ["aside", *plan.stays], "install", self._limits.step_s)
         if self._wish.stopped is not None:
             await self._wish.stopped()
 
-    async def _arm(self, login: Login, seconds: float, plan: Plan) -> None:
+    async def _arm(self, login: ShellLogin, seconds: float, plan: InstallPlan) -> None:
         """Before the first change, and before each longer wait: from here on a server that hears no more becomes as it was."""
         self._traces.begun = True
         self._traces.aside = plan.clean == "aside"
         source, action = shell.arming(self._node_script), "rearm" if self._traces.aside else "arm"
         await shell.run(login, source, [action, f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
 
-    async def _finish(self, way: Way, login: Login) -> None:
+    async def _finish(self, way: LoginContext, login: ShellLogin) -> None:
         """Tell the server that the installation stands, which the hub has written down by now.
 
         Where it cannot be told, it finds out: its timer leaves an installation alone whose Spider is in a session with the hub.
@@ -182,12 +184,12 @@ class Installation:
             event(_log, "not_disarmed", logging.WARNING, host=self._target.host, error=one_line(str(exc)))
             await self.steps.detail("Spider came back; the server closes the installation by itself within some minutes")
 
-    async def _probe(self, login: Login) -> Probe:
+    async def _probe(self, login: ShellLogin) -> Probe:
         words = [self._wish.hub_url, "pinned" if self._wish.tls_pinned else "trusted", self._wish.proxy]
         answer = await shell.run(login, shell.script("probe.sh"), words, self.steps.now, self._limits.step_s)
         return parse_probe(answer.lines, self.steps.now)
 
-    async def _plan(self, probe: Probe) -> Plan:
+    async def _plan(self, probe: Probe) -> InstallPlan:
         there = probe.existing
         replaceable = bool(there.node) and there.fleet == self._wish.fleet and await self._wish.replaceable(there.node)
         wish = self._wish
@@ -200,7 +202,7 @@ class Installation:
             node=wish.node,
         )
 
-    async def _prepare(self, login: Login, plan: Plan, probe: Probe) -> tuple[Plan, Probe]:
+    async def _prepare(self, login: ShellLogin, plan: InstallPlan, probe: Probe) -> tuple[InstallPlan, Probe]:
         """Clear away what an earlier installation left, and install python3 where that was agreed to."""
         limits, told = self._limits, self.steps.detail
         if plan.clean in ("undo", "remove"):
@@ -225,7 +227,7 @@ class Installation:
             raise failure("hub_unreachable", "probe", url=self._wish.hub_url, why=probe.reach)
         return plan, probe
 
-    async def _no_session(self, login: Login) -> DeployError:
+    async def _no_session(self, login: ShellLogin) -> DeployError:
         """Find out why Spider did not come back."""
         url, step = self._wish.hub_url, self.steps.now
         try:
@@ -235,9 +237,9 @@ class Installation:
             return exc
         if probe.reach not in ("", "ok"):
             return failure("hub_unreachable", step, url=url, why=probe.reach)
-        return failure("no_session", step, url=url, seconds=f"{self._limits.verify_s:g}", why=last_words(answer.of("log")))
+        return failure("no_session", step, url=url, seconds=f"{self._limits.verify_s:g}", why=failure_reason(answer.of("log")))
 
-    async def _take_back(self, way: Way, login: Login) -> bool:
+    async def _take_back(self, way: LoginContext, login: ShellLogin) -> bool:
         """Undo what was begun; by a new connection where the old one is gone. False: something is left."""
         traces = self._traces
         if traces.folder is None and not traces.begun:
@@ -253,7 +255,7 @@ class Installation:
         self._left = left
         return not left
 
-    async def _undo(self, way: Way, login: Login) -> str:
+    async def _undo(self, way: LoginContext, login: ShellLogin) -> str:
         try:
             async with asyncio.timeout(self._limits.undo_s):
                 try:
@@ -267,7 +269,7 @@ class Installation:
             event(_log, "undo_failed", logging.WARNING, host=self._target.host, error=one_line(str(exc)))
             return one_line(str(exc)) or "it took too long"
 
-    async def _undo_by(self, login: Login) -> str:
+    async def _undo_by(self, login: ShellLogin) -> str:
         left: list[str] = []
         if self._traces.begun:
             words = ["whole"] if self._traces.verified else ["unlaid"] if self._traces.aside and not self._traces.laid else []
@@ -284,7 +286,7 @@ class Installation:
         return DeployError(first.code, text, first.step)
 
 
-def _replaces(probe: Probe, wish: Wish) -> str:
+def _replaces(probe: Probe, wish: InstallOptions) -> str:
     there = probe.existing
     if there.node == wish.node and there.fleet == wish.fleet:
         return "in the place of the Spider that is there"
@@ -295,7 +297,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def last_words(lines: list[str]) -> str:
+def failure_reason(lines: list[str]) -> str:
     """The reason in the last log lines of Spider, for people.
 
     Args: lines: its journal, JSON or text; the first may be `state …` of its unit.

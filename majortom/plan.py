@@ -26,7 +26,7 @@ Cleaning = Literal["nothing", "undo", "remove", "aside"]
 """What is done about an installation found there: nothing, undo an unfinished one, remove a whole one, lay it aside for a new one."""
 
 
-class Plan(NamedTuple):
+class InstallPlan(NamedTuple):
     """An installation as it will be carried out."""
 
     clean: Cleaning
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
     """Folders of /var/lib/stardust that a new installation takes over from the one laid aside."""
 
 
-def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, node: str = "") -> Plan:
+def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, node: str = "") -> InstallPlan:
     """Decide what has to be done.
 
     Args:   fleet: id of the hub's fleet. replaceable: the node found there, if any, is one that this hub has forgotten.
@@ -50,7 +50,7 @@ def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str
     manager = _check_python(probe, install_python=install_python)
     if probe.python and probe.reach not in ("", "ok"):
         raise failure("hub_unreachable", "probe", url=hub_url, why=probe.reach)
-    return Plan(clean, manager, _stays(there, fleet, node) if clean == "aside" else ())
+    return InstallPlan(clean, manager, _stays(there, fleet, node) if clean == "aside" else ())
 
 
 def check_open(probe: Probe) -> None:

@@ -11,7 +11,7 @@ from majortom.errors import failure, one_line
 from majortom.interfaces import StepName
 
 
-class Folder(NamedTuple):
+class TargetFolder(NamedTuple):
     """A place that files will go to."""
 
     path: str
@@ -39,7 +39,7 @@ class Existing(NamedTuple):
     """The mode of its policy.conf; empty: there is none that can be read."""
 
 
-class Closed(NamedTuple):
+class InaccessiblePath(NamedTuple):
     """A folder or a file that Spider's account may not use as it has to."""
 
     path: str
@@ -65,7 +65,7 @@ class Probe(NamedTuple):
     """enforcing, permissive or absent."""
     package_manager: str
     missing_tools: tuple[str, ...]
-    folders: tuple[Folder, ...]
+    folders: tuple[TargetFolder, ...]
     python: str
     """Path of the interpreter that Spider will run with; empty = none that will do."""
     python_version: str
@@ -76,7 +76,7 @@ class Probe(NamedTuple):
     existing: Existing
     proxy: str = ""
     """What an invite names to dial the hub through."""
-    closed: Closed | None = None
+    closed: InaccessiblePath | None = None
     openrc: str = ""
     """Version of OpenRC, where it and not systemd starts services; empty = it does not."""
     openrc_runlevel: str = ""
@@ -90,7 +90,7 @@ def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
     """
     facts: dict[str, str] = {}
     missing: list[str] = []
-    folders: list[Folder] = []
+    folders: list[TargetFolder] = []
     for line in lines:
         name, sign, value = line.partition("=")
         if not sign:
@@ -147,14 +147,14 @@ def _existing(facts: dict[str, str]) -> Existing:
     )
 
 
-def _folder(path: str, value: str) -> Folder:
+def _folder(path: str, value: str) -> TargetFolder:
     free, writable, noexec = [*value.split(), "0", "no", "no"][:3]
-    return Folder(path, _number(free) * 1024, writable == "yes", noexec == "yes")
+    return TargetFolder(path, _number(free) * 1024, writable == "yes", noexec == "yes")
 
 
-def _closed(text: str) -> Closed | None:
+def _closed(text: str) -> InaccessiblePath | None:
     words = text.rsplit(" ", 2)
-    return Closed(*words) if len(words) == 3 else None  # path, mode, rights
+    return InaccessiblePath(*words) if len(words) == 3 else None  # path, mode, rights
 
 
 def _openrc(text: str) -> str:

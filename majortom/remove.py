@@ -6,7 +6,7 @@ from majortom.errors import failure
 from majortom.interfaces import HostKey, Reporter, Target
 from majortom.ssh import shell
 from majortom.ssh.connect import Connector, Limits
-from majortom.ssh.login_steps import Restart, Steps, Way, enter, find_way
+from majortom.ssh.login_steps import LoginContext, Restart, Steps, enter, find_way
 
 
 class Removal:
@@ -28,7 +28,7 @@ class Removal:
                 await self._take_off(way)
             return way.reached.key
 
-    async def _take_off(self, way: Way) -> None:
+    async def _take_off(self, way: LoginContext) -> None:
         source = shell.script("node.sh")
         async with enter(self._connector, way, self.steps, self._limits) as login:
             async with self.steps.step("stop"):

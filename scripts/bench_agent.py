@@ -32,7 +32,7 @@ from scripts.bench_measure import free_port, started
 from spider.wire import ids
 from spider.wire.frames import SUBPROTOCOL, Ack, InstalledPackages, Layout, Message, Pack, PackagesHeld, Table, Updates, Watch, Welcome
 from spider.wire.metrics import RHYTHM_S
-from spider.wire.session import HubOpening, Link
+from spider.wire.session import HubOpening, SecureChannel
 from spider.wire.tables import SUBJECTS
 
 START_LIMIT_S = 20.0
@@ -82,7 +82,7 @@ class BareHub:
         self._key = key
         self._fleet = fleet
         self._pack_s = pack_s
-        self._live: tuple[web.WebSocketResponse, Link] | None = None
+        self._live: tuple[web.WebSocketResponse, SecureChannel] | None = None
         self._frames: Counter[str] = Counter()
         self.packs = 0
         self.layouts: dict[bytes, Layout] = {}
@@ -111,7 +111,7 @@ class BareHub:
             beating.cancel()
         return ws
 
-    async def _beat(self, ws: web.WebSocketResponse, link: Link) -> None:
+    async def _beat(self, ws: web.WebSocketResponse, link: SecureChannel) -> None:
         """As the real hub does when it has nothing else to say."""
         while True:
             await asyncio.sleep(1.0)
@@ -119,7 +119,7 @@ class BareHub:
             if beat is not None:
                 await ws.send_bytes(beat)
 
-    async def _serve(self, ws: web.WebSocketResponse, link: Link) -> None:
+    async def _serve(self, ws: web.WebSocketResponse, link: SecureChannel) -> None:
         async for frame in ws:
             message = link.receive(frame.data, time.monotonic())
             if message is None:

@@ -14,7 +14,7 @@ from scripts.bench_fleet import resident_mb
 from scripts.bench_frames import LAYOUT, SERIES, dial, row
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, Pack
-from spider.wire.session import Link
+from spider.wire.session import SecureChannel
 from tests.support.hub import Enrolled, HubProcess
 
 WARM_UP = 100
@@ -45,7 +45,7 @@ async def connection() -> list[dict[str, object]]:
     ]
 
 
-async def _speaking(http: aiohttp.ClientSession, hub: HubProcess, node: Enrolled) -> tuple[aiohttp.ClientWebSocketResponse, Link]:
+async def _speaking(http: aiohttp.ClientSession, hub: HubProcess, node: Enrolled) -> tuple[aiohttp.ClientWebSocketResponse, SecureChannel]:
     """A session that has sent one row."""
     socket, link = await dial(http, hub.ws_url, f"127.0.0.1:{hub.port}", node)
     coding, body = pack_rows([row(int(time.time()) * 1000, os.getpid())])

@@ -21,7 +21,7 @@ from scripts.bench_measure import cpu_seconds
 from spider.sampling.sampler import layout_of
 from spider.wire.codec import pack_rows
 from spider.wire.frames import CODING_PLAIN, STREAM_LIVE, Layout, Pack, Row, Welcome
-from spider.wire.session import Link, NodeOpening
+from spider.wire.session import NodeOpening, SecureChannel
 from tests.support.hub import Enrolled, HubProcess
 
 NODES = 100
@@ -50,7 +50,7 @@ def row(at_ms: int, salt: int) -> Row:
     return Row(at_ms, [(salt * 7919 + n * 104729 + at_ms // 1000) % (10_000 if n < 13 else 4_000_000_000) for n in range(len(SERIES))])
 
 
-async def node(socket: aiohttp.ClientWebSocketResponse, link: Link, number: int, seconds: int) -> int:
+async def node(socket: aiohttp.ClientWebSocketResponse, link: SecureChannel, number: int, seconds: int) -> int:
     """Send one pack each second, spread over the second, and read what comes."""
 
     async def read() -> None:
@@ -74,7 +74,9 @@ async def node(socket: aiohttp.ClientWebSocketResponse, link: Link, number: int,
 LAYOUT: Layout = layout_of("pulse", 1, SERIES)
 
 
-async def dial(http: aiohttp.ClientSession, url: str, host: str, enrolled: Enrolled) -> tuple[aiohttp.ClientWebSocketResponse, Link]:
+async def dial(
+    http: aiohttp.ClientSession, url: str, host: str, enrolled: Enrolled
+) -> tuple[aiohttp.ClientWebSocketResponse, SecureChannel]:
     """Open one proven session."""
     socket = await http.ws_connect(url, protocols=["stardust.v1"], compress=0, max_msg_size=256 * 1024)
     opening = NodeOpening(

@@ -22,10 +22,10 @@ from typing import Any
 import aiohttp
 import msgpack
 
-from spider.jobs.files import LOG, RUN, Result, write_result
+from spider.jobs.files import LOG, RUN, JobResult, write_result
 from spider.root.terminal import Log
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support import lab as labs
 from tests.support.agent import BOOT, IDENTITY, SpiderProcess, TestAgent, agents
 from tests.support.eventually import eventually
@@ -98,7 +98,7 @@ def print_lines(folder: str) -> None:
 
 
 def _end(folder: str, log: Log, began: float) -> None:
-    result = Result(
+    result = JobResult(
         state="succeeded", rc=0, signal=0, bytes=log.bytes, lost=log.lost, sha256=log.sha256(), started_at=began, ended_at=time.time(),
         changes=[], error_code="", error_text="",
     )  # fmt: skip
@@ -109,7 +109,7 @@ def _end(folder: str, log: Log, began: float) -> None:
 async def printing(what: str) -> AsyncIterator[tuple[HubProcess, SpiderProcess, str]]:
     """A hub, a Spider, and the id of a job in which a program of its own prints `what`."""
 
-    async def work(runner: FakeRunner, order: Order) -> None:
+    async def work(runner: FakeRunner, order: SignedOrder) -> None:
         (runner.folder / LOG).unlink()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "scripts.bench_jobs", what, str(runner.folder), order.job, cwd=ROOT, stdin=subprocess.DEVNULL

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spider.files import create_once
-from spider.jobs.files import LOG, PLAN, PLANNED, PROGRESS, RUN, Progress, Result, write_document, write_progress, write_result
+from spider.jobs.files import LOG, PLAN, PLANNED, PROGRESS, RUN, JobResult, Progress, write_document, write_progress, write_result
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
-from spider.wire.orders import HEAD_BYTES, Order, OrderError, check_order, frame_length, order_body, parse_order
+from spider.wire.orders import HEAD_BYTES, OrderError, SignedOrder, check_order, frame_length, order_body, parse_order
 from spider.wire.verbs import READONLY, STOP, VERBS
 
 READ_LIMIT_S = 5.0
@@ -70,7 +70,7 @@ class SimulatedLauncher:
             await writer.drain()
         writer.close()
 
-    def _begin(self, order: Order) -> str:
+    def _begin(self, order: SignedOrder) -> str:
         """Start a job. Returns: why it is refused; empty = it runs."""
         folder = self._jobs / order.job
         if order.verb == STOP:
@@ -85,7 +85,7 @@ class SimulatedLauncher:
         task.add_done_callback(self._running.discard)
         return ""
 
-    async def _work(self, folder: Path, order: Order) -> None:
+    async def _work(self, folder: Path, order: SignedOrder) -> None:
         dice = random.Random(order.job)
         started_at = time.time()
         create_once(str(folder / RUN), json.dumps({"pid": os.getpid(), "boot": self._boot, "started_at": started_at}).encode(), 0o640)
@@ -112,7 +112,7 @@ class SimulatedLauncher:
             os.close(log)
         fails = dice.random() < 0.05
         changes = [] if fails or VERBS[order.verb].policy == READONLY else [(name, "1.0", "1.1") for name in PACKAGES]
-        result = Result(
+        result = JobResult(
             state="failed" if fails else "succeeded", rc=100 if fails else 0, signal=0, bytes=size, lost=0, sha256=digest.hexdigest(),
             started_at=started_at, ended_at=time.time(), changes=changes,
             error_code="job.package_manager" if fails else "", error_text="a simulated failure" if fails else "",

@@ -35,16 +35,16 @@ from spider.hub.link import HubLink
 from spider.hub.outbox import Outbox
 from spider.hub.websocket import WebSocket, WebSocketError, connect
 from spider.jobs.tracker import Jobs
-from spider.reports.package_sync import Inventory
+from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
 from spider.sampling.sampler import Sampler, phase_ms_of
-from spider.spool.files import Folder
+from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
 from spider.wire.certificates import read_pins
 from spider.wire.errors import ProtocolError, SessionOver
 from spider.wire.frames import STREAM_LIVE, SUBPROTOCOL, Gap, Late, Layout, Message, Pack, PackagesHeld, Updates, Watch
 from spider.wire.ids import from_text
-from spider.wire.session import Link, NodeOpening
+from spider.wire.session import NodeOpening, SecureChannel
 
 MAX_NODES = 2000
 DIALS_PER_S = 50
@@ -141,7 +141,7 @@ class Server:
             launcher_path=str(sockets / str(node["node_id"])), key=bytes.fromhex(str(node["session_key"])),
         )  # fmt: skip
         config = self.config
-        self._spool = Spool(Folder(config.state_dir, from_text(config.node)), clock, SPOOL_HOURS * 3600.0, SPOOL_BYTES)
+        self._spool = Spool(SpoolFolder(config.state_dir, from_text(config.node)), clock, SPOOL_HOURS * 3600.0, SPOOL_BYTES)
         outbox = Outbox(clock, self._spool) if stamps is None else StampedOutbox(clock, self._spool, config.node, stamps)
         self._newer = SimulatedUpdates(self.host)
         self._launcher = SimulatedLauncher(
@@ -160,7 +160,7 @@ class Server:
         self._link = HubLink(config, outbox, self._jobs, clock, Backoff())
         self._facts: asyncio.Queue[Message] = asyncio.Queue(maxsize=4)
         self._link.on_joined(self._joined)
-        self._inventory = Inventory(clock, self._link.send, str(root))
+        self._inventory = PackageSync(clock, self._link.send, str(root))
         self._link.on_joined(self._inventory.joined)
         self._link.on_message(PackagesHeld, self._inventory.held)
         self._tables = Tables([SimulatedProcesses(self.host), self._newer], clock, self._link.send)
@@ -260,7 +260,7 @@ class Hostile:
             await socket.send(self._nonsense(link))
             await asyncio.sleep(self._dice.choice((0.0, 0.0, 0.01, 0.5)))
 
-    def _nonsense(self, link: Link) -> bytes:
+    def _nonsense(self, link: SecureChannel) -> bytes:
         raw = os.urandom(self._dice.choice((0, 1, 40, 1000, 60_000)))
         good = link.send(Updates(self._dice.randrange(-5, 5), 1, 0))
         return self._dice.choice((raw, good, good[:-1], good + b"x"))

@@ -12,13 +12,13 @@ from spider.hub.link import HubLink
 from spider.hub.outbox import Outbox
 from spider.jobs.tracker import Jobs
 from spider.logs import event
-from spider.memory_limit import EXIT_MEMORY, Ceiling
+from spider.memory_limit import EXIT_MEMORY, MemoryLimit
 from spider.root.trusted_files import place
 from spider.selfcare.node_keys import KeyWatch
-from spider.spool.files import Folder
+from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
 from spider.threads import Threads
-from spider.timeouts import within
+from spider.timeouts import wait_for
 from spider.wire.frames import JobEnded, Message
 from spider.wire.ids import from_text
 
@@ -98,7 +98,7 @@ class _Agent:
     async def _first(self) -> None:
         """Whether the hub is there or not, this host is measured."""
         try:
-            await within(FIRST_S, self.link.tried.wait())
+            await wait_for(FIRST_S, self.link.tried.wait())
         except asyncio.TimeoutError:
             event(log, "hub_keeps_waiting", seconds=FIRST_S)
         self._watch()
@@ -129,7 +129,7 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
         loop.add_signal_handler(number, stop.set)
     event(log, "spider_starts", version=config.version, node=config.node, label=config.name, hub=config.url.authority)
     clock, tasks = SystemClock(), _Tasks()
-    agent, ceiling = _Agent(config, clock, tasks, loaded), Ceiling(clock, stop.set)
+    agent, ceiling = _Agent(config, clock, tasks, loaded), MemoryLimit(clock, stop.set)
     tasks.start({"keys": KeyWatch(config.config_path, config.generation, clock, stop.set).run(), "ceiling": ceiling.run()})
     await _stopped(stop, tasks, agent.link)
     status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)
@@ -155,14 +155,14 @@ async def _stopped(stop: asyncio.Event, tasks: _Tasks, link: HubLink) -> None:
 def spool_of(config: Config, clock: Clock) -> Spool:
     """Where samples wait while the hub is away, as the node's owner allows."""
     allowed = config.spool_hours and config.spool_mebibytes
-    folder = Folder(config.state_dir, from_text(config.node)) if allowed else None
+    folder = SpoolFolder(config.state_dir, from_text(config.node)) if allowed else None
     return Spool(folder, clock, config.spool_hours * 3600.0, config.spool_mebibytes << 20)
 
 
 async def _keep(spool: Spool) -> None:
     """Write down what the hub has not acknowledged; a disk that hangs keeps nobody from leaving."""
     try:
-        await within(SPOOL_LIMIT_S, spool.finish())
+        await wait_for(SPOOL_LIMIT_S, spool.finish())
     except (asyncio.TimeoutError, OSError) as error:
         event(log, "samples_not_kept", logging.WARNING, why=str(error) or "the disk did not answer")
 

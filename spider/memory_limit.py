@@ -28,7 +28,7 @@ def resident_bytes(path: str = _STATM) -> Optional[int]:
         return None
 
 
-class Ceiling:
+class MemoryLimit:
     """Looks now and then. `run` it as one task; `over` says why the program ended."""
 
     def __init__(self, clock: Clock, leave: Callable[[], None], limit_bytes: int = CEILING_BYTES, statm: str = _STATM) -> None:

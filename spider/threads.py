@@ -9,7 +9,7 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 
-class NoThread(OSError):
+class ThreadUnavailable(OSError):
     """The system starts no more threads for this user now; what should have run was not begun."""
 
     def __init__(self) -> None:
@@ -24,13 +24,13 @@ class Threads(ThreadPoolExecutor):
             super()._adjust_thread_count()
         except RuntimeError as error:
             if not self._threads:
-                raise NoThread from error
+                raise ThreadUnavailable from error
 
 
-async def aside(work: Callable[[], T], name: str) -> T:
+async def run_in_thread(work: Callable[[], T], name: str) -> T:
     """Run `work` in a thread of its own and wait for what it returns or raises.
 
-    Raises: NoThread: it was not begun.
+    Raises: ThreadUnavailable: it was not begun.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -55,5 +55,5 @@ async def aside(work: Callable[[], T], name: str) -> T:
     try:
         threading.Thread(target=run, name=name, daemon=True).start()
     except RuntimeError as error:
-        raise NoThread from error
+        raise ThreadUnavailable from error
     return await done

@@ -10,7 +10,7 @@ from typing import Awaitable, Callable, Coroutine, Optional, TypeVar
 T = TypeVar("T")
 
 
-async def within(limit_s: Optional[float], work: Awaitable[T], drop: Optional[Callable[[T], object]] = None) -> T:
+async def wait_for(limit_s: Optional[float], work: Awaitable[T], drop: Optional[Callable[[T], object]] = None) -> T:
     """Wait for `work`, at most so long; None: for ever.
 
     Args:   drop: called with a result that nobody will get, because the time was up or the caller cancelled meanwhile.

@@ -33,7 +33,7 @@ class Claims(NamedTuple):
     expires_at: int
 
 
-class Tokens:
+class AccessTokens:
     """Makes and reads the tokens of one hub."""
 
     def __init__(self, key: bytes, issuer: str) -> None:

@@ -43,7 +43,7 @@ def is_loopback(text: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def limit_key(text: str) -> str:
+def rate_limit_key(text: str) -> str:
     """What limits count by: the address, or for IPv6 its /64, since that is what one customer gets."""
     address = parse(text)
     if isinstance(address, ipaddress.IPv6Address):

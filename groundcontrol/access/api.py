@@ -10,10 +10,10 @@ from groundcontrol.access.views import LoginBody, LoginView, MeView, PasswordBod
 from groundcontrol.core.errors import BadRequest, Unauthenticated
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.origin import check_same_origin
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 
-def _answer(call: Call, issued: Issued) -> web.Response:
+def _answer(call: ApiRequest, issued: Issued) -> web.Response:
     view = LoginView(
         token=issued.token,
         expires_at=issued.token_expires_at,
@@ -25,7 +25,7 @@ def _answer(call: Call, issued: Issued) -> web.Response:
     return response
 
 
-async def login(call: Call, body: LoginBody) -> web.Response:
+async def login(call: ApiRequest, body: LoginBody) -> web.Response:
     """Open a session."""
     check_same_origin(call.request, call.services.config.origins, required=False)
     issued = await call.services.auth.login(
@@ -41,7 +41,7 @@ async def login(call: Call, body: LoginBody) -> web.Response:
     return _answer(call, issued)
 
 
-async def refresh(call: Call) -> web.Response:
+async def refresh(call: ApiRequest) -> web.Response:
     """Swap the refresh cookie for new ones."""
     check_same_origin(call.request, call.services.config.origins, required=True)
     token = call.cookies.refresh(call.request)
@@ -55,17 +55,17 @@ async def refresh(call: Call) -> web.Response:
         return response
 
 
-async def password(call: Call, body: PasswordBody) -> web.Response:
+async def password(call: ApiRequest, body: PasswordBody) -> web.Response:
     """Change the own password; every other session ends."""
     return _answer(call, await call.services.auth.change_password(call.caller, body.current, body.new))
 
 
-async def step_up(call: Call, body: StepUpBody) -> None:
+async def step_up(call: ApiRequest, body: StepUpBody) -> None:
     """Prove the password once more, and the second factor where there is one."""
     await call.services.auth.step_up(call.caller, body.password, body.totp)
 
 
-async def logout(call: Call) -> web.Response:
+async def logout(call: ApiRequest) -> web.Response:
     """End this session."""
     await call.services.auth.logout(call.caller)
     response = web.Response(status=204)
@@ -73,7 +73,7 @@ async def logout(call: Call) -> web.Response:
     return response
 
 
-async def me(call: Call) -> MeView:
+async def me(call: ApiRequest) -> MeView:
     """Who this session belongs to, and until when."""
     user, session = call.caller.user, call.caller.session
     if user is None or session is None:

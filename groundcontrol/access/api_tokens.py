@@ -10,14 +10,14 @@ import re
 import secrets
 from typing import Final, NamedTuple
 
-from groundcontrol.access.clock_guard import ClockHold
+from groundcontrol.access.clock_guard import ClockGuard
 from groundcontrol.access.model import ApiToken, TokenStanding, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.sessions import Caller
 from groundcontrol.access.store import ApiTokenStore
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import BadRequest, Forbidden, StoreError, Unauthenticated
 from groundcontrol.core.ids import TokenId
-from groundcontrol.core.scope import RANK, Actor, Grants, Role, Scope, lesser
+from groundcontrol.core.scope import RANK, Actor, Grants, Role, Scope, min_role
 from groundcontrol.core.text import is_visible
 from spider.clock import Clock
 from spider.logs import event
@@ -44,7 +44,7 @@ class NewToken(NamedTuple):
 class ApiTokens:
     """Makes tokens, and says whose they are at this moment."""
 
-    def __init__(self, *, tokens: ApiTokenStore, bus: Bus, hold: ClockHold, clock: Clock, least_totp: TotpRule) -> None:
+    def __init__(self, *, tokens: ApiTokenStore, bus: Bus, hold: ClockGuard, clock: Clock, least_totp: TotpRule) -> None:
         self._tokens = tokens
         self._bus = bus
         self._hold = hold
@@ -121,7 +121,7 @@ class ApiTokens:
 
 def _as_caller(standing: TokenStanding, address: str, least: TotpRule) -> Caller:
     token, user = standing.token, standing.user
-    actor = Actor("token", token.id, f"{user.username}/{token.name}", lesser(token.role, user.role), address)
+    actor = Actor("token", token.id, f"{user.username}/{token.name}", min_role(token.role, user.role), address)
     grants = tuple(grant for grant in (user.grants, token.grants) if grant is not None)
     needs = must_enrol(user, stricter(standing.require_totp, least))
     return Caller(Scope(actor, user.org, grants), user, None, token, needs)

@@ -8,23 +8,23 @@ from groundcontrol.access.service import person_of
 from groundcontrol.access.users_api import grants_of
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.permissions import allowed
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 
-async def list_tokens(call: Call) -> ApiTokensView:
+async def list_tokens(call: ApiRequest) -> ApiTokensView:
     """A page of live tokens, newest first: the caller's own, or for admins those of `?user=`."""
     limit, cursor = call.page("user")
     page = await call.services.store.tokens.tokens(call.scope, limit, cursor, await call.whose())
     return ApiTokensView(tokens=[token_view(one) for one in page.items], next=page.next)
 
 
-async def create_token(call: Call, body: NewTokenBody) -> NewTokenView:
+async def create_token(call: ApiRequest, body: NewTokenBody) -> NewTokenView:
     """Make a token of the caller's own; it is shown once."""
     owner, _ = person_of(call.caller)
     return await new_token(call, owner, body)
 
 
-async def new_token(call: Call, owner: User, body: NewTokenBody) -> NewTokenView:
+async def new_token(call: ApiRequest, owner: User, body: NewTokenBody) -> NewTokenView:
     """Make a token of this user."""
     made = await call.services.auth.programs.create(
         call.scope, owner, name=body.name, role=body.role, days=body.days, grants=grants_of(body.grants), sensitive=body.sensitive
@@ -32,7 +32,7 @@ async def new_token(call: Call, owner: User, body: NewTokenBody) -> NewTokenView
     return NewTokenView(token=made.text, info=token_view(made.token))
 
 
-async def revoke_token(call: Call) -> None:
+async def revoke_token(call: ApiRequest) -> None:
     """End a token and its sockets: an own one, or as admin anybody's."""
     token = await call.services.store.tokens.token(call.scope, call.token_id)
     own = call.caller.user is not None and token.user_id == call.caller.user.id

@@ -17,7 +17,7 @@ BEHIND_S: Final = 3600.0
 log = logging.getLogger(__name__)
 
 
-class ClockHold:
+class ClockGuard:
     """Lets nobody in while the clock is behind what was written already, until it is set right or somebody on the console says that it is."""
 
     def __init__(self, store: LogStore, clock: Clock) -> None:

@@ -7,17 +7,17 @@ from groundcontrol.access.preferences_views import PreferencesPatch, Preferences
 from groundcontrol.access.service import person_of
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import is_visible
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 
-async def get_preferences(call: Call) -> PreferencesView:
+async def get_preferences(call: ApiRequest) -> PreferencesView:
     """The caller's own."""
     call.query()
     user, _ = person_of(call.caller)
     return _view(await call.services.store.preferences.preferences(call.scope, user.id))
 
 
-async def edit_preferences(call: Call, body: PreferencesPatch) -> PreferencesView:
+async def edit_preferences(call: ApiRequest, body: PreferencesPatch) -> PreferencesView:
     """Change what is named; the rest stays."""
     user, _ = person_of(call.caller)
     store = call.services.store.preferences

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.store import Bucket
 
 Ladder = tuple[tuple[int, float], ...]
@@ -25,12 +25,12 @@ ADDRESS_LONG: Final[Ladder] = ((100, 900.0),)
 """Not given back by a log-in that works: an own account must not pay for guesses at others."""
 SECOND_FACTOR: Final[Ladder] = ((5, 900.0), (30, DAY_S))
 """Three codes of a million are right at any moment: with these limits a guesser who has the password needs years."""
-Way = Literal["elsewhere", "here", "place", "device"]
+LoginOrigin = Literal["elsewhere", "here", "place", "device"]
 """From where somebody tries: nobody knows; the hub's own machine, or with its setup code; an address that this user has logged in from; a browser
 that they have logged in with."""
-Row = Literal["elsewhere", "place", "device", "proof"]
+AttemptRow = Literal["elsewhere", "place", "device", "proof"]
 ROW_S: Final = 14 * DAY_S
-IN_A_ROW: Final[dict[Row, int]] = {"elsewhere": 18, "place": 12, "device": 7, "proof": 7}
+IN_A_ROW: Final[dict[AttemptRow, int]] = {"elsewhere": 18, "place": 12, "device": 7, "proof": 7}
 """So many failures within ROW_S without a success in between, however slowly; from then on one a day.
 
 In any two weeks that is 32, 26, 21 and 21, together 100 for an account, whatever ways are used. No way is ever closed for longer than a day, also by
@@ -52,28 +52,28 @@ def name_key(username: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", username).casefold())
 
 
-def login_attempt(account: str, address: str, *, way: Way, browser: str = "") -> Attempt:
+def login_attempt(account: str, address: str, *, way: LoginOrigin, browser: str = "") -> Attempt:
     """The buckets of a log-in. A wrong code counts as a wrong password does: neither gives the attempt back.
 
     Args: account: the user's id, so that no spelling of the name has a count of its own; `name_key` where there is no such user.
           browser: which one, where `way` is "device".
     """
-    row: Row = "place" if way == "here" else way
+    row: AttemptRow = "place" if way == "here" else way
     mine = {**_rungs(f"account:{_who(account, address, way, browser)}", ACCOUNT), **_in_a_row(account, row, browser)}
     if way == "device":
         return Attempt(mine, tuple(mine))  # others at this address are no reason to wait
-    place = limit_key(address)
+    place = rate_limit_key(address)
     returned = {**mine, **_rungs(f"address:{place}", ADDRESS)}
     return Attempt({**returned, **_rungs(f"address-long:{place}", ADDRESS_LONG)}, tuple(returned))
 
 
-def proof_attempt(user: str, address: str, *, way: Way) -> Attempt:
+def proof_attempt(user: str, address: str, *, way: LoginOrigin) -> Attempt:
     """The buckets for proving the password, and the code, again within a session (step-up, change)."""
     rungs = {**_rungs(f"proof:{_who(user, address, way)}", ACCOUNT), **_in_a_row(user, "proof")}
     return Attempt(rungs, tuple(rungs))
 
 
-def second_factor_attempt(user: str, address: str, *, way: Way, browser: str = "") -> Attempt:
+def second_factor_attempt(user: str, address: str, *, way: LoginOrigin, browser: str = "") -> Attempt:
     """The buckets for codes of the second factor: a count of their own, so that no other success gives tries back."""
     rungs = _rungs(f"second-factor:{_who(user, address, way, browser)}", SECOND_FACTOR)
     return Attempt(rungs, tuple(rungs))
@@ -90,16 +90,16 @@ def everything_of(user: str) -> tuple[str, ...]:
     return (*failures_of(user), *(f"{kind}:{name}{end}" for kind in ("account", "proof", "second-factor") for end in (":", "@")))
 
 
-def _in_a_row(account: str, row: Row, browser: str = "") -> dict[str, Bucket]:
+def _in_a_row(account: str, row: AttemptRow, browser: str = "") -> dict[str, Bucket]:
     return {f"in-a-row:{_hash(account)}:{row}{browser and f'.{browser}'}": (IN_A_ROW[row], ROW_S, DAY_S)}
 
 
-def _who(account: str, address: str, way: Way, browser: str = "") -> str:
+def _who(account: str, address: str, way: LoginOrigin, browser: str = "") -> str:
     match way:
         case "elsewhere":
             return _hash(account)
         case "place":
-            return f"{_hash(account)}@{limit_key(address)}"
+            return f"{_hash(account)}@{rate_limit_key(address)}"
         case "device":
             return f"{_hash(account)}@device.{browser}"
         case "here":

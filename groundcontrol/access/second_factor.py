@@ -7,10 +7,10 @@ import logging
 from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.access import recovery, totp
-from groundcontrol.access.addresses import limit_key
-from groundcontrol.access.known_addresses import Places
+from groundcontrol.access.addresses import rate_limit_key
+from groundcontrol.access.known_addresses import KnownAddresses
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.rate_limits import LONGEST_WAIT_S, Attempt, Way, everything_of, second_factor_attempt
+from groundcontrol.access.rate_limits import LONGEST_WAIT_S, Attempt, LoginOrigin, everything_of, second_factor_attempt
 from groundcontrol.access.sessions import Caller, next_expiry
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import Conflict, NotFound, TooManyAttempts, TotpWrong, VaultError
@@ -45,7 +45,9 @@ class NewFactor(NamedTuple):
 class SecondFactor:
     """Seeds are sealed in the vault, codes work once, and every try is counted before it is made."""
 
-    def __init__(self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: Places) -> None:
+    def __init__(
+        self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: KnownAddresses
+    ) -> None:
         self._store = store
         self._refusals = refusals
         self._bus = bus
@@ -54,7 +56,7 @@ class SecondFactor:
         self._pepper = pepper
         self._places = places
 
-    async def prove(self, user: User, code: str, address: str, way: Way, browser: str = "") -> None:
+    async def prove(self, user: User, code: str, address: str, way: LoginOrigin, browser: str = "") -> None:
         """Take a code of the app or a recovery code, once.
 
         Raises: TotpWrong; TooManyAttempts; VaultError: the seed does not open.
@@ -63,12 +65,12 @@ class SecondFactor:
         good = await self._by_app(user, code) if totp.is_code(code) else await self._by_recovery_code(user, code, address)
         if not good:
             actor = Actor("user", user.id, user.username, user.role, address)
-            if await self._refusals.note(actor, "auth.second_factor", "code", target=f"user:{user.id}", place=limit_key(address)):
+            if await self._refusals.note(actor, "auth.second_factor", "code", target=f"user:{user.id}", place=rate_limit_key(address)):
                 event(log, "second_factor_refused", logging.WARNING, user=user.username, address=address)
             raise TotpWrong(_WRONG)
         await self._store.users.clear_attempts(attempt.returned)
 
-    async def _reserve(self, user: User, address: str, way: Way, browser: str = "") -> Attempt:
+    async def _reserve(self, user: User, address: str, way: LoginOrigin, browser: str = "") -> Attempt:
         """Places that this user has logged in from have a count of their own: who has the password alone keeps nobody out there."""
         attempt = second_factor_attempt(user.id, address, way=way, browser=browser)
         wait = await self._store.users.reserve_attempt(attempt.buckets, self._clock.now())

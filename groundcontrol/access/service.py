@@ -11,18 +11,18 @@ import secrets
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
-from groundcontrol.access.access_tokens import Tokens
-from groundcontrol.access.addresses import is_loopback, is_private, limit_key
+from groundcontrol.access.access_tokens import AccessTokens
+from groundcontrol.access.addresses import is_loopback, is_private, rate_limit_key
 from groundcontrol.access.api_tokens import PREFIX, ApiTokens
-from groundcontrol.access.clock_guard import ClockHold
-from groundcontrol.access.known_addresses import Places
+from groundcontrol.access.clock_guard import ClockGuard
+from groundcontrol.access.known_addresses import KnownAddresses
 from groundcontrol.access.model import LoginSession, Standing, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.portions import Portions
 from groundcontrol.access.rate_limits import (
     LONGEST_WAIT_S,
     Attempt,
-    Way,
+    LoginOrigin,
     everything_of,
     failures_of,
     login_attempt,
@@ -42,7 +42,7 @@ from groundcontrol.access.sessions import (
     scope_of,
 )
 from groundcontrol.access.trusted_browsers import Devices
-from groundcontrol.access.users import People
+from groundcontrol.access.users import UserAdmin
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import (
@@ -113,15 +113,15 @@ class AuthService:
         self._clock = clock
         self._words = words
         self.issuer = issuer
-        self._tokens = Tokens(jwt_key, issuer)
+        self._tokens = AccessTokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
         self._portions = Portions(clock)
-        self.hold = ClockHold(store.log, clock)
+        self.hold = ClockGuard(store.log, clock)
         self.passwords = passwords
-        self._places = Places(store.users, pepper)
+        self._places = KnownAddresses(store.users, pepper)
         self._devices = Devices(pepper)
         self.factors = SecondFactor(store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, places=self._places)
-        self.people = People(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
+        self.people = UserAdmin(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
         self.programs = ApiTokens(tokens=store.tokens, bus=bus, hold=self.hold, clock=clock, least_totp=least_totp)
 
     def close(self) -> None:
@@ -216,7 +216,7 @@ class AuthService:
         issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._standings.totp_rule()))
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
-    async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[Way, str, str]:
+    async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
         """How somebody comes, whom their attempts count for, and their browser."""
         device = self._devices.read(cookie, self._clock.now())
         knock = await self._places.knock(username, address)
@@ -228,7 +228,7 @@ class AuthService:
         # the first set-up, which strangers must not be able to keep anybody out of: there is no place and no browser yet
         return "here" if inside or await self._is_setup_code(code) else "elsewhere", who, ""
 
-    async def _prove_second(self, user: User, code: str | None, address: str, way: Way, browser: str = "") -> None:
+    async def _prove_second(self, user: User, code: str | None, address: str, way: LoginOrigin, browser: str = "") -> None:
         if not code:
             raise TotpRequired("this log-in also needs a code of your authenticator app, or a recovery code")
         await self.factors.prove(user, code, address, way, browser)
@@ -466,7 +466,7 @@ class AuthService:
         name = user.username if user is not None else "unknown"
         actor = Actor("user", user.id if user is not None else "", name, "viewer", address)
         target = f"user:{user.id}" if user is not None else "user:unknown"
-        if await self._refusals.note(actor, "auth.login", why, target=target, place=limit_key(address)):
+        if await self._refusals.note(actor, "auth.login", why, target=target, place=rate_limit_key(address)):
             event(log, "login_refused", logging.WARNING, user=username[:64] if user is not None else "unknown", address=address, why=why)
 
     def _issued(self, session: LoginSession, user: User, refresh: str, *, must_enrol: bool = False) -> Issued:

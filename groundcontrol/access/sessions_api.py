@@ -7,10 +7,10 @@ from groundcontrol.access.views import SessionsView, session_view
 from groundcontrol.core.bus import Revoked
 from groundcontrol.core.errors import NotFound, Unauthenticated
 from groundcontrol.core.permissions import allowed
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 
-async def list_sessions(call: Call) -> SessionsView:
+async def list_sessions(call: ApiRequest) -> SessionsView:
     """A page of live sessions, newest first: the caller's own, or for admins those of `?user=`."""
     limit, cursor = call.page("user")
     current = call.caller.session.id if call.caller.session is not None else None
@@ -18,7 +18,7 @@ async def list_sessions(call: Call) -> SessionsView:
     return SessionsView(sessions=[session_view(one, current) for one in page.items], next=page.next)
 
 
-async def end_session(call: Call) -> None:
+async def end_session(call: ApiRequest) -> None:
     """End one session and its sockets: an own one, or as admin anybody's."""
     store = call.services.store
     session = await store.people.listed_session(call.scope, call.session_id)
@@ -29,7 +29,7 @@ async def end_session(call: Call) -> None:
     call.services.bus.publish(Revoked(session.id, session.user_id))
 
 
-async def end_other_sessions(call: Call) -> None:
+async def end_other_sessions(call: ApiRequest) -> None:
     """End every session of the caller but this one."""
     user, session = person_of(call.caller)
     try:

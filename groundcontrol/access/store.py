@@ -21,7 +21,7 @@ Bucket = tuple[int, float] | tuple[int, float, float]
 seconds after the one before, so that nobody waits for longer than that."""
 
 
-class Knock(NamedTuple):
+class LoginLookup(NamedTuple):
     """Who wants to log in."""
 
     user: UserId | None
@@ -49,7 +49,7 @@ class UserStore(Protocol):
         """
         ...
 
-    async def knock(self, username: str, place: bytes) -> Knock:
+    async def knock(self, username: str, place: bytes) -> LoginLookup:
         """Whose name this is, and whether they have logged in from this place. Does the same work for a name that nobody has.
 
         A place counts for PLACE_S after a log-in there; that of the newest log-in for ever, so that everybody has one.

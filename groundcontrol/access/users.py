@@ -21,7 +21,7 @@ from spider.wire.ids import is_id, new_random_id
 USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 MAX_GRANTS: Final = 500
 MAX_TAG_CHARS: Final = 64
-EVERYBODY: Final = "*"
+ALL_USERS: Final = "*"
 """`Revoked.user` when rights by tag may have changed for anybody."""
 _WORD_CHARS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -58,7 +58,7 @@ def checked_grants(nodes: Sequence[str], tags: Sequence[str]) -> Grants:
     return Grants(tuple(dict.fromkeys(nodes)), tuple(dict.fromkeys(trimmed)))
 
 
-class People:
+class UserAdmin:
     """What an admin may do with users. Every change reaches their sockets at once."""
 
     def __init__(self, *, store: Store, bus: Bus, clock: Clock, hash_password: HashPassword, least_totp: TotpRule) -> None:
@@ -140,5 +140,5 @@ class People:
         """
         self.check_rule(rule)
         await self._store.people.save_totp_rule(scope, rule)
-        self._bus.publish(Revoked("", EVERYBODY))
+        self._bus.publish(Revoked("", ALL_USERS))
         return await self.rule()

@@ -10,17 +10,17 @@ from typing import Self
 
 from groundcontrol.core.bus import (
     BusEvent,
+    BusGap,
     Changed,
-    Gap,
     Interest,
     JobOutputArrived,
     JobPoke,
     NodeLive,
-    NodesFresh,
+    NodesUpdated,
     NodeTable,
-    Policy,
+    QueuePolicy,
     Revoked,
-    SessionMoved,
+    SessionChanged,
     Topic,
     topics_of,
 )
@@ -30,7 +30,7 @@ def key_of(event: BusEvent) -> Hashable:
     """What a `latest` reader keeps one event of: the newest word on a thing makes the older ones worthless."""
     key: tuple[Hashable, ...]
     match event:
-        case SessionMoved(node=node):
+        case SessionChanged(node=node):
             key = "session", node
         case JobPoke(jobs=jobs):
             key = "job_poke", jobs
@@ -38,7 +38,7 @@ def key_of(event: BusEvent) -> Hashable:
             key = "job_output", job
         case NodeLive(node=node, family=family):
             key = "node_live", node, family
-        case NodesFresh(nodes=nodes):
+        case NodesUpdated(nodes=nodes):
             key = "nodes_fresh", nodes
         case NodeTable(node=node, table=table):
             key = "node_table", node, table.subject
@@ -52,9 +52,9 @@ def key_of(event: BusEvent) -> Hashable:
 
 
 class Subscription:
-    """One reader's bounded queue. Over the limit the oldest event goes, and a `Gap` stands where it was."""
+    """One reader's bounded queue. Over the limit the oldest event goes, and a `BusGap` stands where it was."""
 
-    def __init__(self, bus: LocalBus, topics: tuple[Topic, ...], limit: int, policy: Policy) -> None:
+    def __init__(self, bus: LocalBus, topics: tuple[Topic, ...], limit: int, policy: QueuePolicy) -> None:
         if limit < 1:
             raise ValueError("a subscription holds at least one event")
         self._bus = bus
@@ -66,7 +66,7 @@ class Subscription:
         self._dropped = 0
         self._wake = asyncio.Event()
 
-    async def __aenter__(self) -> AsyncIterator[BusEvent | Gap]:
+    async def __aenter__(self) -> AsyncIterator[BusEvent | BusGap]:
         self._bus.attach(self, self._topics)
         return self
 
@@ -77,12 +77,12 @@ class Subscription:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> BusEvent | Gap:
+    async def __anext__(self) -> BusEvent | BusGap:
         while not self._waiting and not self._dropped:
             self._wake.clear()
             await self._wake.wait()
         if self._dropped:
-            gap = Gap(self._dropped)
+            gap = BusGap(self._dropped)
             self._dropped = 0
             return gap
         return self._waiting.popitem(last=False)[1]
@@ -122,7 +122,7 @@ class LocalBus:
     def heard(self, topic: Topic) -> bool:
         return topic in self._readers or (topic.id != "" and Topic(topic.kind) in self._readers)
 
-    def subscribe(self, *topics: Topic, limit: int, policy: Policy) -> Subscription:
+    def subscribe(self, *topics: Topic, limit: int, policy: QueuePolicy) -> Subscription:
         """Events of any of these topics, each once, from the moment the context is entered."""
         return Subscription(self, tuple(dict.fromkeys(topics)), limit, policy)
 

@@ -31,7 +31,7 @@ def in_words(skew_s: float) -> str:
     return f"{size / step:.0f} {name} {'ahead of' if skew_s > 0 else 'behind'}"
 
 
-class Skews:
+class SkewTracker:
     """Whose clock is wrong, and what nobody was told of yet."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ MOST_TOLD: Final = 1024
 """Of a disk that fails all over the doctor tells more than a thousand events."""
 
 
-class Damages:
+class CorruptionReporter:
     """What this process has told of."""
 
     def __init__(self, events: NodeEvents) -> None:

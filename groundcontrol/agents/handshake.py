@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
 from groundcontrol.agents.codec import CODEC
-from groundcontrol.agents.handshake_slots import Opening, Openings
-from groundcontrol.agents.interfaces import AgentSocket, Collaborators, SocketClosed
+from groundcontrol.agents.handshake_slots import HandshakeSlot, Openings
+from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
 from groundcontrol.agents.registry import Registry
 from groundcontrol.agents.session import AgentSession
-from groundcontrol.agents.watch_leases import Watching
+from groundcontrol.agents.watch_leases import WatchLeases
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import Conflict, Fenced, NotFound, StoreError, Unavailable
 from groundcontrol.core.ids import BootId, HubId, NodeId
@@ -39,7 +39,7 @@ from spider.wire.frames import (
 from spider.wire.joining import is_join
 from spider.wire.orders import ORDER_TIME
 from spider.wire.proof import NONCE_BYTES, node_keys
-from spider.wire.session import Hello, HubOpening, Link
+from spider.wire.session import Hello, HubOpening, SecureChannel
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ FEATURES: Final = (ORDER_TIME,)
 """What this hub can do beyond the first version of the protocol."""
 
 
-class Refused(Exception):
+class HandshakeRefused(Exception):
     """The opening ends here; `code` closes the socket."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -64,7 +64,7 @@ class Refused(Exception):
         self.reason = reason
 
 
-class Joins(Protocol):
+class JoinHandler(Protocol):
     """Servers that come with an invite (`deployments.joining`)."""
 
     async def open(self, socket: AgentSocket, first: bytes, address: str) -> Any:
@@ -80,15 +80,15 @@ class Joins(Protocol):
         ...
 
 
-class AgentDoor:
+class AgentHandshake:
     """Openings, and the life of each session that follows."""
 
     def __init__(
         self,
-        with_: Collaborators,
+        with_: SessionDeps,
         registry: Registry,
         refusals: Refusals,
-        watching: Watching,
+        watching: WatchLeases,
         hub: HubId,
         fleet_id: str,
         fleet_key: bytes,
@@ -108,7 +108,7 @@ class AgentDoor:
         self._locks: weakref.WeakValueDictionary[NodeId, asyncio.Lock] = weakref.WeakValueDictionary()
         self._clones_told: dict[NodeId, float] = {}
         self.draining = False
-        self.joins: Joins | None = None
+        self.joins: JoinHandler | None = None
         """None: nobody joins here."""
         self.adopt_until = 0.0
         """Until then nodes of this fleet that the store does not know are taken in: this hub was built anew with the recovery key."""
@@ -120,7 +120,7 @@ class AgentDoor:
         self.adopt_until = 0.0
 
     @contextlib.contextmanager
-    def admit(self, place: str) -> Iterator[Opening]:
+    def admit(self, place: str) -> Iterator[HandshakeSlot]:
         """Hold a place at the threshold. `place`: what openings are counted by.
 
         Raises: Unavailable: too many are opening a session at this moment, or the hub is stopping.
@@ -137,7 +137,7 @@ class AgentDoor:
         finally:
             self._openings.leave(opening)
 
-    async def serve(self, socket: AgentSocket, address: str, opening: Opening) -> None:
+    async def serve(self, socket: AgentSocket, address: str, opening: HandshakeSlot) -> None:
         """See one socket through: opening, session, end. Whatever the peer does ends only this."""
         code, reason = CLOSE_INTERNAL, "internal"
         agent: AgentSession | None = None
@@ -175,7 +175,7 @@ class AgentDoor:
                     await self._refusals.note(node_actor(agent.node.id, address), "agent.session", WHY_REFUSED[code])
             await socket.close(code, reason, linger=opening.spoke)
 
-    async def _refused(self, opening: Opening, address: str, code: int, reason: str, why: str) -> None:
+    async def _refused(self, opening: HandshakeSlot, address: str, code: int, reason: str, why: str) -> None:
         """Tell of an opening that ended. `why`: empty: nobody refused it, so that only the log names it."""
         if why:
             first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, place=opening.place)
@@ -184,7 +184,7 @@ class AgentDoor:
         if first:
             event(log, "agent_refused", logging.INFO, node=opening.node, address=address, code=code, reason=reason)
 
-    async def _open(self, socket: AgentSocket, first: bytes, address: str, place: Opening) -> AgentSession:
+    async def _open(self, socket: AgentSocket, first: bytes, address: str, place: HandshakeSlot) -> AgentSession:
         now_ms = int(self._with.clock.now() * 1000)
         opening = HubOpening(first, os.urandom(NONCE_BYTES), now_ms, self._fleet_id, CODEC, FEATURES)
         hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
@@ -197,7 +197,7 @@ class AgentDoor:
         await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
         link = opening.auth(await socket.receive())
         if not known:  # a random key was guessed: it never is
-            raise Refused(CLOSE_UNKNOWN, "unknown")
+            raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         place.node = NodeId(hello.node)
         await self._charge(place.node, address)
         self._openings.await_turn(place)
@@ -205,18 +205,18 @@ class AgentDoor:
             try:
                 node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
             except Conflict:  # it was removed from this hub
-                raise Refused(CLOSE_UNKNOWN, "unknown") from None
+                raise HandshakeRefused(CLOSE_UNKNOWN, "unknown") from None
             await self._registry.events.adopted(node, address)
         if node is None:
-            raise Refused(CLOSE_UNKNOWN, "unknown")
+            raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:
             if self._refusals.first_line("agent_wrong_host", node.id):
                 event(log, "agent_wrong_host", logging.WARNING, node=node.id, host=hello.host[:100], address=address)
-            raise Refused(CLOSE_HOST, "host")
+            raise HandshakeRefused(CLOSE_HOST, "host")
         if node.waiting:
             if self.joins is not None:
                 self.joins.seen(node.id)
-            raise Refused(CLOSE_GOING_AWAY, str(WAITING_MS))
+            raise HandshakeRefused(CLOSE_GOING_AWAY, str(WAITING_MS))
         async with self._locks.setdefault(node.id, asyncio.Lock()):
             await self._refuse_clone(node, hello, address)
             if hello.generation > node.generation:
@@ -230,7 +230,7 @@ class AgentDoor:
         now = self._with.clock.monotonic()
         if (wait_s := self._with.quotas.of(node, now).open(now)) > 0:
             await self._refusals.note(node_actor(node, address), "agent.open", "too_many_sessions")
-            raise Refused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
+            raise HandshakeRefused(CLOSE_GOING_AWAY, str(int(1000 * (wait_s + random.uniform(0, wait_s)))))
 
     async def _refuse_clone(self, node: Node, hello: Hello, address: str) -> None:
         first = self._registry.agent(node.id)
@@ -242,16 +242,16 @@ class AgentDoor:
         if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
             self._clones_told[node.id] = now
             await self._registry.events.cloned(node, address)
-        raise Refused(CLOSE_CLONE, "another machine with this key is connected")
+        raise HandshakeRefused(CLOSE_CLONE, "another machine with this key is connected")
 
-    async def _welcome(self, node: Node, hello: Hello, link: Link, socket: AgentSocket, address: str) -> AgentSession:
+    async def _welcome(self, node: Node, hello: Hello, link: SecureChannel, socket: AgentSocket, address: str) -> AgentSession:
         store, clock = self._with.store, self._with.clock
         session = await store.sessions.claim(node.id, BootId(hello.boot), self._hub)
         marks = await store.metrics.marks(session)
         jobs = await self._with.jobs.wanted(session, hello.known_jobs)
         agent = AgentSession(node, session, link, socket, hello, address, marks, self._with)
         if self.draining or not self._registry.add(agent):
-            raise Refused(CLOSE_GOING_AWAY, str(random.randint(2_000, 10_000)))
+            raise HandshakeRefused(CLOSE_GOING_AWAY, str(random.randint(2_000, 10_000)))
         now_ms = int(clock.now() * 1000)
         welcome = Welcome(
             session.epoch, now_ms, self._pack_s, marks.live, marks.backfill, list(jobs.ids), list(jobs.offsets), list(jobs.forget)
@@ -292,14 +292,14 @@ class AgentDoor:
                 await self._with.store.sessions.release(agent.session)
 
 
-def _verdict(exc: Exception, address: str, opening: Opening) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end
+def _verdict(exc: Exception, address: str, opening: HandshakeSlot) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end
     """How a session ends for an error: close code and reason."""
     match exc:
         case TimeoutError() if opening.displaced:
             return CLOSE_GOING_AWAY, str(random.randint(2_000, 8_000))
         case SocketClosed():
             return exc.code, str(exc)
-        case Refused():
+        case HandshakeRefused():
             return exc.code, exc.reason
         case NotProven():
             return CLOSE_UNKNOWN, "unknown"

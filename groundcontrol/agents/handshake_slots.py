@@ -20,7 +20,7 @@ PATIENCE_S: Final = 1.0
 """An opening that has kept the hub waiting for so long is the first to end for a newcomer: a node answers within its network's round trip."""
 
 
-class Opening:
+class HandshakeSlot:
     """One socket, from its request until its proof counts. A newcomer may end it before that."""
 
     def __init__(self, place: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
@@ -69,13 +69,13 @@ class Openings:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._all: dict[Opening, None] = {}
+        self._all: dict[HandshakeSlot, None] = {}
         self._of: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def enter(self, place: str) -> Opening:
+    def enter(self, place: str) -> HandshakeSlot:
         """Take a place. `place`: what openings are counted by (`limit_key`).
 
         Raises: Unavailable: no opening can be ended for this one.
@@ -85,37 +85,37 @@ class Openings:
             self._displace([one for one in self._all if one.place == place and (not one.spoke or self._is_slow(one))])
         elif len(self._all) >= MAX_OPENINGS:
             self._displace([one for one in self._all if not one.spoke or self._is_slow(one) or self._of[one.place] > here + 1])
-        opening = Opening(place, self._clock.monotonic())
+        opening = HandshakeSlot(place, self._clock.monotonic())
         self._all[opening] = None
         self._of[place] += 1
         return opening
 
-    def await_turn(self, opening: Opening) -> None:
+    def await_turn(self, opening: HandshakeSlot) -> None:
         """Let a proven opening wait for its node: an older one of the same node ends for it, so that a key holds one place at most."""
         for older in [one for one in self._all if one.node == opening.node and one is not opening]:
             self._end(older)
 
-    def leave(self, opening: Opening) -> None:
+    def leave(self, opening: HandshakeSlot) -> None:
         """Give its place back."""
         if opening in self._all:
             del self._all[opening]
             self._of[opening.place] -= 1
             self._of += Counter()  # addresses without openings are forgotten
 
-    def _is_slow(self, opening: Opening) -> bool:
+    def _is_slow(self, opening: HandshakeSlot) -> bool:
         return self._clock.monotonic() - opening.waits_since >= PATIENCE_S
 
-    def _order(self, opening: Opening) -> tuple[float, ...]:
+    def _order(self, opening: HandshakeSlot) -> tuple[float, ...]:
         if self._is_slow(opening):
             return 0, opening.waits_since
         return 1, -self._of[opening.place], opening.spoke, opening.waits_since
 
-    def _displace(self, candidates: list[Opening]) -> None:
+    def _displace(self, candidates: list[HandshakeSlot]) -> None:
         candidates = [one for one in candidates if one.node is None]
         if not candidates:
             raise Unavailable("too many agents are connecting at this moment; come back later", retry_after_s=random.randint(2, 8))
         self._end(min(candidates, key=self._order))
 
-    def _end(self, opening: Opening) -> None:
+    def _end(self, opening: HandshakeSlot) -> None:
         self.leave(opening)
         opening.displace()

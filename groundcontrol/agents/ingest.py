@@ -40,9 +40,9 @@ AT_ONCE: Final = 8
 
 CLOSE_INTERNAL: Final = 1011
 
-Health = Literal["ok", "full", "read_only", "down"]
-Offer = StoredPack | LatePack | LostRows
-Offered = tuple[AgentSession, Offer]
+IngestHealth = Literal["ok", "full", "read_only", "down"]
+StoredItem = StoredPack | LatePack | LostRows
+Offered = tuple[AgentSession, StoredItem]
 
 
 class Ingest:
@@ -63,14 +63,14 @@ class Ingest:
         self._idle = asyncio.Event()
         self._idle.set()
         self._room = asyncio.Event()
-        self.health: Health = "ok"
+        self.health: IngestHealth = "ok"
         self.packs = 0
         self.batches = 0
         self.fenced = 0
         self.dropped = 0
         """Packs of sessions that ended before their commit: never acknowledged, so the node sends them again."""
 
-    async def offer(self, agent: AgentSession, pack: Offer) -> None:
+    async def offer(self, agent: AgentSession, pack: StoredItem) -> None:
         """Take a pack; waits while this agent, or all agents together, have too much waiting."""
         while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
             await agent.wait_for_room()
@@ -81,7 +81,7 @@ class Ingest:
             await agent.paused(self._room.wait())
         self._take(agent, pack)
 
-    def _take(self, agent: AgentSession, pack: Offer) -> None:
+    def _take(self, agent: AgentSession, pack: StoredItem) -> None:
         size = _size(pack)
         agent.inflight_packs += 1
         agent.inflight_bytes += size
@@ -213,11 +213,11 @@ class Ingest:
             self._room.set()
 
     def _fail(self, exc: StoreError) -> None:
-        health: Health = "full" if isinstance(exc, StoreFull) else "read_only" if isinstance(exc, StoreReadOnly) else "down"
+        health: IngestHealth = "full" if isinstance(exc, StoreFull) else "read_only" if isinstance(exc, StoreReadOnly) else "down"
         if health != self.health and not isinstance(exc, StoreBusy):
             event(log, "ingest_stopped", logging.ERROR, why=exc.code, waiting=len(self._waiting))
             self.health = health
 
 
-def _size(pack: Offer) -> int:
+def _size(pack: StoredItem) -> int:
     return 64 + (0 if isinstance(pack, LostRows) else len(pack.body))

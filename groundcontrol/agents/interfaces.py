@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.validation import KnownLayout
 from groundcontrol.core.bus import Bus
-from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.backfill import LatePack, LostRows
 from groundcontrol.samples.model import StoredPack
@@ -78,7 +78,7 @@ class JobSink(Protocol):
     def left(self, agent: AgentSession) -> None: ...
 
 
-class Readings(Protocol):
+class SampleSink(Protocol):
     """Where samples go: `fleet/ingest.py` makes them durable, `fleet/registry.py` shows them."""
 
     async def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> None:
@@ -86,7 +86,7 @@ class Readings(Protocol):
         ...
 
 
-class FactDesk(Protocol):
+class TableSink(Protocol):
     """Where tables and packages go; `agents/node_tables.py`."""
 
     async def joined(self, agent: AgentSession) -> None: ...
@@ -95,18 +95,18 @@ class FactDesk(Protocol):
     async def packages(self, agent: AgentSession, message: InstalledPackages) -> None: ...
 
 
-class Collaborators(NamedTuple):
+class SessionDeps(NamedTuple):
     """What a session works with."""
 
     store: Store
     bus: Bus
     clock: Clock
-    onward: Onward
+    onward: ForwardClock
     """By which a row is of the future."""
     quotas: Quotas
-    readings: Readings
+    readings: SampleSink
     jobs: JobSink
-    facts: FactDesk
+    facts: TableSink
     show: Callable[[AgentSession, KnownLayout, list[Row]], None]
     """Told of every row of the live stream as it arrives."""
     end: Callable[[AgentSession, int, str], Awaitable[None]]

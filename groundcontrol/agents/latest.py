@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from groundcontrol.agents.validation import KnownLayout
-from groundcontrol.nodes.summary import Brief
+from groundcontrol.nodes.summary import SummaryFragment
 from spider.wire.frames import Row
 
 
@@ -22,14 +22,14 @@ class NewestRow(NamedTuple):
         return self.row.taken_at_ms / 1000
 
 
-class Newest:
+class LatestSamples:
     """The newest row of each family of a node, and what a list shows of them."""
 
     __slots__ = ("_briefs", "_unread", "rows")
 
     def __init__(self) -> None:
         self.rows: dict[str, NewestRow] = {}
-        self._briefs: dict[str, Brief] = {}
+        self._briefs: dict[str, SummaryFragment] = {}
         self._unread: list[str] = []
         """Families with a row that came after their brief was made."""
 
@@ -40,7 +40,7 @@ class Newest:
         if family not in self._unread:
             self._unread.append(family)
 
-    def briefs(self) -> Collection[Brief]:
+    def briefs(self) -> Collection[SummaryFragment]:
         """What a list shows of each family, always in the same order: made ready once, however many ask."""
         if self._unread:
             for family in self._unread:

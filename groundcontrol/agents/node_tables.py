@@ -38,7 +38,7 @@ class _Held(NamedTuple):
     fact: FactTable
 
 
-class Facts:
+class NodeTables:
     """The newest facts of each node of this hub."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, events: NodeEvents) -> None:

@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from groundcontrol.agents.clock_skew import FAMILY as SKEW_FAMILY
-from groundcontrol.agents.clock_skew import Skews, skew_of
-from groundcontrol.agents.latest import Newest, NewestRow
+from groundcontrol.agents.clock_skew import SkewTracker, skew_of
+from groundcontrol.agents.latest import LatestSamples, NewestRow
 from groundcontrol.agents.node_events import NodeEvents
-from groundcontrol.agents.retry_writer import PASSING
+from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.validation import KnownLayout, scaled
-from groundcontrol.core.bus import Bus, Changed, NodeLive, NodesFresh, SessionMoved, Topic
+from groundcontrol.core.bus import Bus, Changed, NodeLive, NodesUpdated, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown, StoreError
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.core.scope import SYSTEM
 from groundcontrol.nodes.model import Node, Session
-from groundcontrol.nodes.summary import Brief
+from groundcontrol.nodes.summary import SummaryFragment
 from groundcontrol.samples.backfill import LostRows
 from groundcontrol.samples.model import LayoutRow
 from groundcontrol.stores import Store
@@ -85,7 +85,7 @@ class Registry:
         self._hub = hub
         self.events = NodeEvents(store, bus, clock)
         self._agents: dict[NodeId, AgentSession] = {}
-        self._latest: dict[NodeId, Newest] = {}
+        self._latest: dict[NodeId, LatestSamples] = {}
         self._waiting: dict[NodeId, set[asyncio.Future[None]]] = {}
         self._gone: dict[NodeId, _Gone] = {}
         self._told_offline: set[NodeId] = set()
@@ -95,7 +95,7 @@ class Registry:
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._ahead_told: dict[NodeId, float] = {}
-        self._skews = Skews()
+        self._skews = SkewTracker()
         self._suspected: dict[NodeId, float] = {}
         """When a second machine with the node's keys was seen last, by the monotonic clock."""
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows] = weakref.WeakKeyDictionary()
@@ -176,7 +176,7 @@ class Registry:
         held = self._latest.get(node)
         return {} if held is None else held.rows
 
-    def summary(self, node: NodeId, *, written: bool = False) -> Collection[Brief]:
+    def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
         """What a list shows of the newest row of each family: a few lookups, not every series. `written`: it will be sent as JSON.
 
         It follows what comes: to hold what was shown, copy it.
@@ -247,7 +247,7 @@ class Registry:
         for future in self._waiting.get(node, ()):
             if not future.done():
                 future.set_result(None)
-        self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=True))
+        self._bus.publish(SessionChanged(node, agent.session.epoch, self._hub, online=True))
         return True
 
     def leave(self, agent: AgentSession, code: int | None = None) -> bool:
@@ -269,7 +269,7 @@ class Registry:
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
         if not self._draining:  # then it is the hub that goes: whoever looks is told so by the end of the link
-            self._bus.publish(SessionMoved(node, agent.session.epoch, self._hub, online=False))
+            self._bus.publish(SessionChanged(node, agent.session.epoch, self._hub, online=False))
         return True
 
     def end(self, agent: AgentSession, code: int, reason: str) -> Awaitable[None]:
@@ -296,7 +296,7 @@ class Registry:
         self._gone.pop(node.id, None)
         try:
             await self._store.nodes.save_seen({node.id: now})
-        except PASSING:
+        except TRANSIENT_ERRORS:
             self._unsaved[node.id] = now  # with those of others: no reason to send away who has just come in
         returns = node.id in self._awaited  # the hub was away, not the node
         self._awaited.discard(node.id)
@@ -322,7 +322,7 @@ class Registry:
         self._skews.note(node, layout.row, rows[-1])
         newest = self._latest.get(node)
         if newest is None:
-            newest = self._latest[node] = Newest()
+            newest = self._latest[node] = LatestSamples()
         newest.keep(layout, rows[-1])
         listed = self._bus.heard(_FRESH)
         if listed:
@@ -350,7 +350,7 @@ class Registry:
 
     def _flush_fresh(self) -> None:
         nodes, self._fresh = tuple(self._fresh), {}
-        self._bus.publish(NodesFresh(nodes))
+        self._bus.publish(NodesUpdated(nodes))
 
     async def recall(self) -> None:
         """After a start: show what was stored last, until the nodes report again; and tell in the log of what cannot be read.
@@ -393,7 +393,7 @@ class Registry:
 
     async def _recall_node(self, node: Node) -> None:
         for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
-            known = self._latest.setdefault(node.id, Newest())
+            known = self._latest.setdefault(node.id, LatestSamples())
             if family not in known.rows and len(row.values) == len(layout.series):
                 with contextlib.suppress(ValueError):  # series of a newer program, which ran on this database before
                     known.keep(_known(layout), newest := Row(row.taken_at_ms, list(row.values)))

@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 PATIENCE_S: Final = 2.0
 """How long a node is not read while what it said is saved; what takes longer goes on beside it."""
 RETRY_S: Final = 3.0
-PASSING: Final = (StoreFull, StoreReadOnly, StoreBusy)
+TRANSIENT_ERRORS: Final = (StoreFull, StoreReadOnly, StoreBusy)
 """What is over by itself, or by who makes room: no reason to send a node away, since it could not come back before that."""
 
 Save = Callable[[], Awaitable[None]]
 """May be done more than once."""
 
 
-class Unsaved:
+class LatestWriter:
     """What waits for the store, one after the other, and never more than the newest of each kind."""
 
     __slots__ = ("_clock", "_patience_s", "_tried", "_waiting")
@@ -63,7 +63,7 @@ class Unsaved:
             kind, work = next(iter(self._waiting.items()))
             try:
                 await work()
-            except PASSING as exc:
+            except TRANSIENT_ERRORS as exc:
                 event(log, "facts_wait", logging.DEBUG, kind=kind, error=exc.code)
                 return False
             if self._waiting[kind] is work:  # else something newer has come meanwhile

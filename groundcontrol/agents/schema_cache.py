@@ -10,7 +10,7 @@ MAX_LAYOUTS: Final = 32
 """Layouts that one session may have in use; a new one beyond them replaces the one that was named longest ago."""
 
 
-class Layouts:
+class SchemaCache:
     """The layouts of one session, by name."""
 
     __slots__ = ("_known", "_saved", "_saves")

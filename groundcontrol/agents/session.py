@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import Final
 
-from groundcontrol.agents.interfaces import AgentSocket, Collaborators, SocketClosed
+from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
 from groundcontrol.agents.quota import COSTLY, VALUES_OF_A_FRAME
-from groundcontrol.agents.retry_writer import PASSING, RETRY_S, Save, Unsaved
-from groundcontrol.agents.schema_cache import Layouts
+from groundcontrol.agents.retry_writer import RETRY_S, TRANSIENT_ERRORS, LatestWriter, Save
+from groundcontrol.agents.schema_cache import SchemaCache
 from groundcontrol.agents.validation import (
     check_gap,
     check_late,
@@ -62,7 +62,7 @@ from spider.wire.frames import (
     Table,
     Updates,
 )
-from spider.wire.session import Hello, Link
+from spider.wire.session import Hello, SecureChannel
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,15 @@ class AgentSession:
     """The live session of one node."""
 
     def __init__(
-        self, node: Node, session: Session, link: Link, socket: AgentSocket, hello: Hello, address: str, marks: Marks, with_: Collaborators
+        self,
+        node: Node,
+        session: Session,
+        link: SecureChannel,
+        socket: AgentSocket,
+        hello: Hello,
+        address: str,
+        marks: Marks,
+        with_: SessionDeps,
     ) -> None:
         self.node = node
         self.session = session
@@ -109,7 +117,7 @@ class AgentSession:
         """Set whenever a batch of its packs was committed."""
         self._beside = asyncio.TaskGroup()
         """What goes on while the node is heard; it ends with this session, and this session with what it raises."""
-        self._facts, self._lines = Unsaved(with_.clock), Unsaved(with_.clock)
+        self._facts, self._lines = LatestWriter(with_.clock), LatestWriter(with_.clock)
         self._link = link
         self._with = with_
         self._monotonic = with_.clock.monotonic
@@ -122,7 +130,7 @@ class AgentSession:
         self._quota = with_.quotas.of(node.id, now)
         self._owed = 0.0
         """What the last pack counts for by what was in it, in frames."""
-        self._layouts = Layouts()
+        self._layouts = SchemaCache()
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
@@ -210,7 +218,7 @@ class AgentSession:
             try:
                 async with asyncio.timeout(SAID_AGAIN_S):
                     held = await self._with.store.journal.add_lines(self.session, batch)
-            except (*PASSING, TimeoutError) as exc:
+            except (*TRANSIENT_ERRORS, TimeoutError) as exc:
                 if self._monotonic() < until and not isinstance(exc, TimeoutError):
                     raise
                 held = batch.after  # the node says the same again then; the store takes it once, whatever became of this try
@@ -259,7 +267,7 @@ class AgentSession:
             try:
                 await self._with.store.metrics.save_layout(self.session, layout)
                 return
-            except PASSING:
+            except TRANSIENT_ERRORS:
                 await self._held_up(RETRY_S)
 
     async def _pack(self, message: Pack) -> None:

@@ -15,8 +15,8 @@ from typing import Any, Final, cast
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from groundcontrol.access.addresses import limit_key
-from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.access.addresses import rate_limit_key
+from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.interfaces import SocketClosed
 from groundcontrol.config import Network
 from groundcontrol.core.errors import BadRequest, CrossSite
@@ -58,7 +58,7 @@ DRAIN_BYTES: Final = 64 * 1024
 
 
 def handler(
-    door: AgentDoor, trusted: Sequence[Network], close_wait_s: float = CLOSE_WAIT_S
+    door: AgentHandshake, trusted: Sequence[Network], close_wait_s: float = CLOSE_WAIT_S
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `GET /ws`.
 
@@ -72,7 +72,7 @@ def handler(
         if not offered.ok or offered.protocol != SUBPROTOCOL:
             raise BadRequest(f"this address takes WebSocket connections with the subprotocol {SUBPROTOCOL} only")
         address = address_of(request, trusted) or "local"
-        with door.admit(limit_key(address)) as opening:
+        with door.admit(rate_limit_key(address)) as opening:
             switched = web.StreamResponse(
                 status=101,
                 headers={

@@ -16,7 +16,7 @@ from groundcontrol.core.text import clean, visible
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.node_log import LogBatch, LogLine
 from groundcontrol.nodes.summary import Summary
-from groundcontrol.samples.backfill import SentBefore
+from groundcontrol.samples.backfill import PreviousSend
 from groundcontrol.samples.model import LayoutRow
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_ITEMS, STREAM_BACKFILL, STREAM_LIVE, Gap, Identity, Late, Layout, LogLines, Pack, Row, Updates
@@ -121,7 +121,7 @@ def _check_rows(coding: int, body: bytes, layout: KnownLayout) -> list[Row]:
     return rows
 
 
-def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], SentBefore | None]:
+def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], PreviousSend | None]:
     """Hold a pack from the node's disk against its layout.
 
     Returns: its rows, and under which number it went out before.
@@ -133,7 +133,7 @@ def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], Se
     return _check_rows(message.coding, message.body, layout), sent
 
 
-def check_gap(message: Gap) -> SentBefore | None:
+def check_gap(message: Gap) -> PreviousSend | None:
     """Hold the tale of a loss against what can be lost.
 
     Returns: under which number the rows went out before.
@@ -147,10 +147,10 @@ def check_gap(message: Gap) -> SentBefore | None:
     return sent
 
 
-def _check_place(message: Late | Gap) -> SentBefore | None:
+def _check_place(message: Late | Gap) -> PreviousSend | None:
     if len(message.journal) != JOURNAL_BYTES or message.number < 0 or message.seq < 0:
         raise ProtocolError("a record of no journal")
-    sent = SentBefore(message.sent_epoch, message.sent_stream, message.sent_seq) if message.sent_epoch else None
+    sent = PreviousSend(message.sent_epoch, message.sent_stream, message.sent_seq) if message.sent_epoch else None
     if sent is not None and (sent.epoch < 0 or sent.seq < 0 or sent.stream not in (STREAM_LIVE, STREAM_BACKFILL)):
         raise ProtocolError("a record that was sent in no session")
     return sent

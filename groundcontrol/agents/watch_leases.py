@@ -27,7 +27,7 @@ MAX_CLOSELY: Final = 1_000
 EVENTS: Final = 256
 
 
-class Watching:
+class WatchLeases:
     """Turns `Interest` on the bus into `Watch` leases on the wire."""
 
     def __init__(self, registry: Registry, bus: Bus, clock: Clock) -> None:

@@ -73,7 +73,7 @@ async def run(args: argparse.Namespace) -> int:
     _end_at_signals(ending, caught)
     try:
         manifest = await asyncio.to_thread(backup.make, settings.control_db, target, VERSION, tell, fleet=fleet, ending=ending)
-    except backup.Ended:
+    except backup.BackupEnded:
         complain("command.interrupted", "no backup was made: it was ended, and nothing is left of it", as_json=args.json)
         return 128 + caught[0]
     removed, later = await asyncio.to_thread(_remove_old, target, manifest.made_at, fleet, args.keep) if args.keep is not None else ([], [])

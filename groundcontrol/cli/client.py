@@ -20,7 +20,7 @@ import aiohttp
 
 from groundcontrol.access.addresses import is_loopback
 from groundcontrol.cli.file_permissions import reason
-from groundcontrol.cli.installed import SERVICE, Installed, find_installed
+from groundcontrol.cli.installed import SERVICE, InstalledService, find_installed
 from groundcontrol.data_dir import user_name
 from groundcontrol.web.local_socket import SOCKET_NAME, short_path
 from spider.wire.certificates import PIN_BYTES, is_pinned, public_key_info, read_pins, untrusted
@@ -78,17 +78,17 @@ def check_url(url: str) -> None:
         raise CliError(f"--url {url}: a token is only sent over https:// (http:// to this machine)")
 
 
-class Place(NamedTuple):
+class HubLocation(NamedTuple):
     """Where the hub of this machine has its data."""
 
     folder: Path
-    service: Installed | None
+    service: InstalledService | None
     """The installed service whose data folder this is; of another hub its settings would be wrong."""
-    elsewhere: Installed | None
+    elsewhere: InstalledService | None
     """The installed service, where this is not its data folder."""
 
 
-def place_of(args: argparse.Namespace) -> Place:
+def place_of(args: argparse.Namespace) -> HubLocation:
     """The data folder: by flag, else the environment, else the installed service, else `.stardust`.
 
     Raises: NotReadable: the service's settings cannot be read, and nothing else says where it is.
@@ -98,11 +98,11 @@ def place_of(args: argparse.Namespace) -> Place:
     if given or service is None:
         folder = Path(given or DEFAULT_FOLDER)
         own = service is not None and service.data_dir is not None and folder.absolute() == service.data_dir
-        return Place(folder, service, None) if own else Place(folder, None, service)
+        return HubLocation(folder, service, None) if own else HubLocation(folder, None, service)
     if service.data_dir is None:
         found = f"where the service {SERVICE} has its data is not known ({'; '.join(service.faults)})"
         raise NotReadable(found, "run this as root, or name the folder with --data-dir")
-    return Place(service.data_dir, service, None)
+    return HubLocation(service.data_dir, service, None)
 
 
 class Hub:
@@ -110,7 +110,7 @@ class Hub:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._url: str | None = args.url
-        self._place = Place(Path(DEFAULT_FOLDER), None, None) if args.url is not None else place_of(args)
+        self._place = HubLocation(Path(DEFAULT_FOLDER), None, None) if args.url is not None else place_of(args)
         self._folder = self._place.folder
         self._tls_ca: str | None = args.tls_ca
         self._tls_pin: str | None = args.tls_pin

@@ -14,37 +14,37 @@ WIDTH: Final = 120
 """Of the lines of the overview."""
 
 
-class Verb(NamedTuple):
+class Command(NamedTuple):
     name: str
     aliases: tuple[str, ...]
     about: str
 
 
 VERBS: Final = (
-    Verb("serve", (), "run Ground Control, the hub"),
-    Verb("status", ("s",), "how the hub is, and how many nodes it sees"),
-    Verb("nodes", ("n",), "the servers of the fleet; approve or reject those that wait, remove one"),
-    Verb("invite", ("i",), "let a server join by one command, or many by an organisation secret"),
-    Verb("register", (), "join this machine to a hub, with an invite on standard input"),
-    Verb("run", ("r",), "run a package job on a node, or on many, and watch it"),
-    Verb("jobs", ("j",), "the latest jobs, or all about one; follow one that goes on"),
-    Verb("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
-    Verb("logs", ("l",), "the latest events"),
-    Verb("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),
-    Verb("redeploy", (), "install Spider anew on a node's server, by SSH; id, history and settings stay"),
-    Verb("rekey", (), "give a node the next generation of its keys"),
-    Verb("user", ("u",), "people: list, add, passwd, reset, role, disable, enable, totp-reset"),
-    Verb("token", ("t",), "tokens of programs: list, new, revoke"),
-    Verb("audit", ("a",), "list, verify and export the audit log"),
-    Verb("clock", (), "let people log in by a clock that is behind the audit log"),
-    Verb("backup", ("b",), "everything that the hub holds, in one checked file"),
-    Verb("restore", (), "a data folder from a backup, while the hub is stopped"),
-    Verb("doctor", ("d",), "what is wrong with this hub, and what to do"),
-    Verb("secret", (), "make a secret for a hub"),
-    Verb("example", (), "print the units, proxy configurations and other files that go with a hub"),
-    Verb("recovery", (), "the printed key that brings all nodes back to a hub that was built anew"),
-    Verb("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
-    Verb("help", ("h",), "this list, or the help of a verb"),
+    Command("serve", (), "run Ground Control, the hub"),
+    Command("status", ("s",), "how the hub is, and how many nodes it sees"),
+    Command("nodes", ("n",), "the servers of the fleet; approve or reject those that wait, remove one"),
+    Command("invite", ("i",), "let a server join by one command, or many by an organisation secret"),
+    Command("register", (), "join this machine to a hub, with an invite on standard input"),
+    Command("run", ("r",), "run a package job on a node, or on many, and watch it"),
+    Command("jobs", ("j",), "the latest jobs, or all about one; follow one that goes on"),
+    Command("cancel", ("c",), "take a job back, or stop it as far as its phase allows"),
+    Command("logs", ("l",), "the latest events"),
+    Command("update", (), "bring nodes the Spider that this hub ships, through their live sessions"),
+    Command("redeploy", (), "install Spider anew on a node's server, by SSH; id, history and settings stay"),
+    Command("rekey", (), "give a node the next generation of its keys"),
+    Command("user", ("u",), "people: list, add, passwd, reset, role, disable, enable, totp-reset"),
+    Command("token", ("t",), "tokens of programs: list, new, revoke"),
+    Command("audit", ("a",), "list, verify and export the audit log"),
+    Command("clock", (), "let people log in by a clock that is behind the audit log"),
+    Command("backup", ("b",), "everything that the hub holds, in one checked file"),
+    Command("restore", (), "a data folder from a backup, while the hub is stopped"),
+    Command("doctor", ("d",), "what is wrong with this hub, and what to do"),
+    Command("secret", (), "make a secret for a hub"),
+    Command("example", (), "print the units, proxy configurations and other files that go with a hub"),
+    Command("recovery", (), "the printed key that brings all nodes back to a hub that was built anew"),
+    Command("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
+    Command("help", ("h",), "this list, or the help of a verb"),
 )
 """One module each, of the verb's name (with _ for -), below `groundcontrol.cli`; `serve` has `groundcontrol.app`."""
 
@@ -56,17 +56,17 @@ class VerbModule(Protocol):
     async def run(self, args: argparse.Namespace) -> int: ...
 
 
-def find(word: str) -> Verb | None:
+def find(word: str) -> Command | None:
     """The verb of this name or alias."""
     return next((verb for verb in VERBS if word == verb.name or word in verb.aliases), None)
 
 
-def module_of(verb: Verb) -> VerbModule:
+def module_of(verb: Command) -> VerbModule:
     """Its module; no other verb waits for what it imports."""
     return cast("VerbModule", importlib.import_module(f"groundcontrol.cli.{verb.name.replace('-', '_')}"))
 
 
-def parser_of(verb: Verb) -> argparse.ArgumentParser:
+def parser_of(verb: Command) -> argparse.ArgumentParser:
     """What it takes."""
     if verb.name == "serve":
         from groundcontrol.settings import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
@@ -95,5 +95,5 @@ def overview() -> str:
     )
 
 
-def _label(verb: Verb) -> str:
+def _label(verb: Command) -> str:
     return ", ".join((verb.name, *verb.aliases))

@@ -14,7 +14,7 @@ import aiohttp
 
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.engine.data_files import LOCK_NAME
-from groundcontrol.cli.client import CONTROL_NAME, CliError, NotReadable, NotYours, Place, place_of
+from groundcontrol.cli.client import CONTROL_NAME, CliError, HubLocation, NotReadable, NotYours, place_of
 from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.installed import SERVICE
 from groundcontrol.config import Config, Secret
@@ -30,7 +30,7 @@ _NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], P
 """Where modules still come from while a command runs: of Python, of the packages that this wants, of the program itself."""
 
 
-class Settings(NamedTuple):
+class DataDirSettings(NamedTuple):
     """What a hub would be started with from here."""
 
     config: Config | None
@@ -50,7 +50,7 @@ def only_here(args: argparse.Namespace, what: str) -> None:
         raise CliError(f"{what} on the hub's own machine only, without --url")
 
 
-def given_settings(args: argparse.Namespace) -> tuple[Place, dict[str, str]]:
+def given_settings(args: argparse.Namespace) -> tuple[HubLocation, dict[str, str]]:
     """Where the hub's data is, and the environment that a hub there is started with; what this command was given goes first.
 
     Raises: NotReadable: that cannot be found out.
@@ -72,7 +72,7 @@ def _is_secret(name: str) -> bool:
     return any(item.kind == "secret" and name in (item.env, f"{item.env}_FILE") for item in SETTINGS)
 
 
-def read_settings(args: argparse.Namespace) -> Settings:
+def read_settings(args: argparse.Namespace) -> DataDirSettings:
     """Read what the hub reads: flags, environment, installed service, file, credentials. Secrets are taken out of the environment.
 
     Raises: NotReadable: who asks may not read the data folder, or what the installed service is started with.
@@ -105,7 +105,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
     fallback = Path(args.db).absolute() if args.db else folder / CONTROL_NAME
     control = fallback if config is None else config.control_db
     _check_rights(folder, control)
-    return Settings(config, faults, given, folder, control, None if service is None else service.unit)
+    return DataDirSettings(config, faults, given, folder, control, None if service is None else service.unit)
 
 
 def _check_rights(folder: Path, control: Path) -> None:
@@ -119,7 +119,7 @@ def _check_rights(folder: Path, control: Path) -> None:
         raise NotYours(folder, owner)
 
 
-def need(settings: Settings, *, secret: bool = True) -> Config:
+def need(settings: DataDirSettings, *, secret: bool = True) -> Config:
     """The settings, when they are good.
 
     Raises: ConfigError: they are not; CliError: no secret was given.

@@ -16,14 +16,14 @@ from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere
 from groundcontrol.cli import doctor_checks
 from groundcontrol.cli.client import CliError, Hub, NotReadable, NotYours, shown
-from groundcontrol.cli.data_dir import Settings, become_owner, given_settings, only_here, read_settings
+from groundcontrol.cli.data_dir import DataDirSettings, become_owner, given_settings, only_here, read_settings
 from groundcontrol.cli.doctor_checks import Finding
 from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import add_settings
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError, HubError
 
-Found = Finding | Iterable[Finding]
+CheckResults = Finding | Iterable[Finding]
 
 _RESTORE: Final = "stop the hub, keep a copy of the folder, restore a backup"
 _RIGHTS: Final = "give the owner of the data folder this right, then look again"
@@ -99,7 +99,7 @@ def _is_file(folder: Path) -> bool:
     return folder.exists() and not folder.is_dir()
 
 
-async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> list[Finding]:
+async def _look(check: str, look: Callable[[], CheckResults | Awaitable[CheckResults]]) -> list[Finding]:
     """What one check finds. Where it cannot even look, that is what it found, and the others look all the same."""
     try:
         found = look()
@@ -116,7 +116,7 @@ async def _look(check: str, look: Callable[[], Found | Awaitable[Found]]) -> lis
         return [Finding(check, "problem", f"this check failed: {type(exc).__name__}: {exc}", _RESTORE)]
 
 
-async def _inside(settings: Settings) -> list[Finding]:
+async def _inside(settings: DataDirSettings) -> list[Finding]:
     """What the control database itself tells."""
     try:
         inspection = await Inspection.open(settings.control_db)

@@ -22,7 +22,7 @@ from groundcontrol.adapters.sqlite.admin.offline_reader import DamagedPiece, Ins
 from groundcontrol.adapters.sqlite.engine.data_files import check_names
 from groundcontrol.adapters.sqlite.engine.json_columns import DamagedRecord
 from groundcontrol.adapters.sqlite.engine.readonly import ReadOnlyHere, check_readable, is_read_only
-from groundcontrol.cli.data_dir import Settings, lock_holder, told_pid
+from groundcontrol.cli.data_dir import DataDirSettings, lock_holder, told_pid
 from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
 from groundcontrol.config import Config, is_loopback_name
 from groundcontrol.core.errors import ConfigError, HubError, VaultError
@@ -33,7 +33,7 @@ from groundcontrol.vault import Vault, open_existing_vault
 from groundcontrol.web.local_socket import SOCKET_NAME
 from majortom.build.bundle import BundleError, read_bundle
 
-State = Literal["ok", "warning", "problem"]
+CheckState = Literal["ok", "warning", "problem"]
 
 LEAST_FREE_BYTES: Final = 256 << 20
 LOW_FREE_BYTES: Final = 2 << 30
@@ -52,13 +52,13 @@ class Finding(NamedTuple):
     """What one check has found."""
 
     check: str
-    state: State
+    state: CheckState
     text: str
     remedy: str = ""
     """What to do; empty when nothing is to be done."""
 
 
-def settings_findings(settings: Settings) -> Iterator[Finding]:
+def settings_findings(settings: DataDirSettings) -> Iterator[Finding]:
     """Whether a hub would start with what this command sees."""
     if settings.unit is not None:
         yield Finding("settings", "ok", f"these are the settings of the installed service ({settings.unit})")
@@ -226,7 +226,7 @@ def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
             yield Finding("database", "problem", f"the user {user} may not read {path}", f"chown {user} {path}; chmod 600 {path}")
 
 
-async def database_findings(settings: Settings) -> list[Finding]:
+async def database_findings(settings: DataDirSettings) -> list[Finding]:
     """Whether both database files can be read from end to end."""
     control = settings.control_db
     found = []

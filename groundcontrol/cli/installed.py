@@ -28,7 +28,7 @@ _PATHS: Final = {
 _SPECIFIERS: Final = {"%": "%", "S": "/var/lib", "E": "/etc", "C": "/var/cache", "L": "/var/log", "t": "/run", "N": SERVICE, "p": SERVICE}
 
 
-class Installed:
+class InstalledService:
     """What the service's hub is started with. A secret may stand in `environ`, so nothing of this shows itself."""
 
     def __init__(self, unit: Path, data_dir: Path | None, environ: Mapping[str, str], faults: tuple[str, ...]) -> None:
@@ -44,7 +44,7 @@ class Installed:
         return f"Installed({self.unit})"
 
 
-def find_installed(root: Path = ROOT) -> Installed | None:
+def find_installed(root: Path = ROOT) -> InstalledService | None:
     """The service on this machine; None: there is none that runs `stardust serve`."""
     unit = next((path for folder in _FOLDERS if os.path.exists(path := root / folder / f"{SERVICE}.service")), None)
     return None if unit is None else _Unit(root, unit).read()
@@ -63,7 +63,7 @@ class _Unit:
         self._files: list[str] = []
         self._credentials: dict[str, str] = {}
 
-    def read(self) -> Installed | None:
+    def read(self) -> InstalledService | None:
         for path in (self._unit, *self._drop_ins()):
             for key, value in _service_lines(self._text(path)):
                 self._take(key, value)
@@ -80,7 +80,7 @@ class _Unit:
         folder = self._data_dir(environ)
         if folder is not None:
             environ["STARDUST_DATA_DIR"] = str(folder)
-        return Installed(self._unit, folder, environ, tuple(self._faults))
+        return InstalledService(self._unit, folder, environ, tuple(self._faults))
 
     def _drop_ins(self) -> list[Path]:
         found = {

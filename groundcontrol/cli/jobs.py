@@ -13,7 +13,7 @@ from groundcontrol.cli.client import node_of as find_node
 from groundcontrol.cli.formatting import MISSING, moment, table
 from groundcontrol.cli.options import UsageError, count
 from groundcontrol.cli.run import follow_batch, follow_job, plan_text, report
-from groundcontrol.cli.watch import Watch, deployment_line, end_of_deployment
+from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 from spider.wire.ids import is_id
 
 
@@ -35,7 +35,7 @@ async def run(args: argparse.Namespace) -> int:
     if words[:1] == ["follow"]:
         if len(words) != 2:
             raise UsageError("jobs: follow takes one id, of a job, a batch or a deployment")
-        async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+        async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
             return await _follow(hub, watch, words[1], as_json=args.json)
     if len(words) > 1:
         raise UsageError("jobs: name one job, or leave it out for a list")
@@ -43,7 +43,7 @@ async def run(args: argparse.Namespace) -> int:
         return await (_one(hub, args, words[0]) if words else _list(hub, args))
 
 
-async def _follow(hub: Hub, watch: Watch, wanted: str, *, as_json: bool) -> int:
+async def _follow(hub: Hub, watch: JobWatch, wanted: str, *, as_json: bool) -> int:
     """Exit status as of the command that ordered it."""
     nothing = CliError("there is neither a job nor a batch nor a deployment of this id; `stardust jobs` lists jobs", "not_found")
     if not is_id(wanted):

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from groundcontrol.cli.client import UNREACHABLE, CliError
-from groundcontrol.cli.commands import Verb, find, module_of, parser_of
+from groundcontrol.cli.commands import Command, find, module_of, parser_of
 from groundcontrol.cli.file_permissions import described
 from groundcontrol.cli.options import UsageError, complain, parse, wants_json
 from groundcontrol.core.errors import ConfigError, HubError
@@ -54,7 +54,7 @@ def _serve(words: Sequence[str], *, as_json: bool) -> int:
     return serve(os.environ, words, partial(complain, as_json=as_json))
 
 
-def _run(verb: Verb, words: Sequence[str], *, as_json: bool) -> int:
+def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
     tell = partial(complain, as_json=as_json)
     try:
         args = parse(parser_of(verb), list(words))

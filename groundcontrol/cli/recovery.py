@@ -15,7 +15,7 @@ from groundcontrol.cli.data_dir import become_owner, need, only_here, read_setti
 from groundcontrol.cli.options import add_act, add_acts, add_settings
 from groundcontrol.config import Config
 from groundcontrol.core.errors import ConfigError
-from groundcontrol.lifecycle import harden
+from groundcontrol.lifecycle import apply_process_limits
 from groundcontrol.vault import Recovery, create_keyring, parse_recovery
 from spider.clock import SystemClock
 
@@ -59,7 +59,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _restore(args: argparse.Namespace) -> int:
-    harden()
+    apply_process_limits()
     config = need(read_settings(args))
     if not 1 <= args.days <= 400:
         raise CliError("--days is 1 to 400")

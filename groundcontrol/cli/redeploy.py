@@ -8,7 +8,7 @@ from typing import Any
 
 from groundcontrol.cli.client import Hub, node_of, shown
 from groundcontrol.cli.login import add_login, login_body
-from groundcontrol.cli.watch import Watch, end_of_deployment
+from groundcontrol.cli.watch import JobWatch, end_of_deployment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ async def run(args: argparse.Namespace) -> int:
     body = login_body(args) | ({} if args.policy is None else {"policy": args.policy})
     body |= {"install_python": True} if args.install_python else {}
     body |= {"keep_credentials": False} if args.forget_credentials else {}
-    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+    async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         node = await node_of(hub, args.node)
 
         async def ask() -> list[Any]:

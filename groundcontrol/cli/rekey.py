@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from groundcontrol.cli.client import Hub, node_of, shown
 from groundcontrol.cli.run import tell_ordered
-from groundcontrol.cli.watch import Watch
+from groundcontrol.cli.watch import JobWatch
 from groundcontrol.jobs.model import TERMINAL
 
 POLL_S: Final = 0.25
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace) -> int:
     """Exit status 0 when the node is back with its new keys."""
-    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+    async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         node = await node_of(hub, args.node)
         job = await watch.order(f"/nodes/{node['id']}/rekey", None)
         watch.follows(job["id"])
@@ -52,7 +52,7 @@ def _told(job: Any, *, back: bool) -> str:
     return f"it has new keys, but has not come back with them for {BACK_LIMIT_S:.0f} s; see the log of Spider there"
 
 
-async def _is_back(watch: Watch, node: Any) -> bool:
+async def _is_back(watch: JobWatch, node: Any) -> bool:
     """Wait until the node has proven the next generation of its keys; orders under the former ones are not sent meanwhile."""
     ends_at = time.monotonic() + BACK_LIMIT_S
     while True:

@@ -11,7 +11,7 @@ from groundcontrol.cli.client import CliError, Hub, node_of, shown
 from groundcontrol.cli.each import each_node
 from groundcontrol.cli.login import add_login, has_login, login_body
 from groundcontrol.cli.options import UsageError
-from groundcontrol.cli.watch import Watch, end_of_deployment
+from groundcontrol.cli.watch import JobWatch, end_of_deployment
 
 
 def is_given(args: argparse.Namespace) -> bool:
@@ -37,7 +37,7 @@ async def remove(args: argparse.Namespace) -> int:
         raise UsageError("nodes: what opens a server is given for one node at a time")
     rows: dict[str, Any] = {}
     refused: list[dict[str, str]] = []
-    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+    async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         nodes = list({node["id"]: node for node in [await node_of(hub, word) for word in args.node]}.values())
         if not args.yes and not _confirmed(nodes, args, given=has_login(args)):
             raise CliError("nothing was removed")
@@ -60,7 +60,7 @@ async def remove(args: argparse.Namespace) -> int:
     return 0 if not refused and (args.no_wait or all(row["state"] == "succeeded" for row in rows.values())) else 1
 
 
-async def _ordered(hub: Hub, watch: Watch, node: Any, body: object, *, forget: bool) -> Any:
+async def _ordered(hub: Hub, watch: JobWatch, node: Any, body: object, *, forget: bool) -> Any:
     async def ask() -> list[Any]:
         return [await hub.delete(f"/nodes/{node['id']}", body, {"force": "true"} if forget else {})]
 

@@ -16,7 +16,7 @@ from groundcontrol.adapters.sqlite.admin import backup
 from groundcontrol.adapters.sqlite.admin.atomic_replace import WORK, finish, is_unfinished, replace
 from groundcontrol.adapters.sqlite.admin.backup import Manifest, samples_beside
 from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
-from groundcontrol.adapters.sqlite.admin.post_restore import Settled
+from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.adapters.sqlite.engine.data_files import check_names, lock_folders, make_private_folder
 from groundcontrol.cli.client import CliError, shown
@@ -28,7 +28,7 @@ from groundcontrol.config import Config, Secret
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.data_dir import check_folders, user_name
-from groundcontrol.lifecycle import harden
+from groundcontrol.lifecycle import apply_process_limits
 from groundcontrol.vault import Vault, open_existing_vault, prepare_rotation
 from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
@@ -37,9 +37,9 @@ Asker = Callable[[str], Secret | None]
 """Gives the secret of the time of the backup, for this reason; None: nobody can be asked."""
 
 
-class Done(NamedTuple):
+class RestoreDone(NamedTuple):
     manifest: Manifest
-    settled: Settled
+    settled: RestoreReport
     resealed: bool
     """Whether it was sealed under an old secret, and is under the hub's now."""
     aside: list[Path]
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """All or nothing: what is there is only touched once the backup has passed every check."""
     only_here(args, "a backup is restored")
-    harden()
+    apply_process_limits()
     config = need(read_settings(args))
     ask = _asker(args)
     await asyncio.to_thread(make_private_folder, config.data_dir)
@@ -123,7 +123,7 @@ def _check_readable(file: Path) -> None:
     raise CliError(f"{file} cannot be read by the user {user_name(os.geteuid())}, who owns the data folder: {remedy}")
 
 
-async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, tell: backup.Told) -> Done:
+async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope: Scope, tell: backup.ReportProgress) -> RestoreDone:
     manifest = await asyncio.to_thread(backup.unpack, source, folder, tell)
     control = folder / "control.db"
     os.rename(folder / "samples.db", samples_beside(control))
@@ -134,7 +134,7 @@ async def _restore(config: Config, ask: Asker, source: Path, folder: Path, scope
         vault = await _reseal(folder, control, vault, config.secret, scope)
     tell("closing what holds no more")
     settled = await _settle(folder, control, vault, scope, manifest)
-    return Done(manifest, settled, not own, await asyncio.to_thread(replace, control, config.control_db))
+    return RestoreDone(manifest, settled, not own, await asyncio.to_thread(replace, control, config.control_db))
 
 
 async def _prove(config: Config, ask: Asker, control: Path, manifest: Manifest) -> tuple[Vault, bool]:
@@ -169,7 +169,7 @@ async def _reseal(folder: Path, control: Path, old: Vault, secret: Secret, scope
         await database.close()
 
 
-async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manifest: Manifest) -> Settled:
+async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manifest: Manifest) -> RestoreReport:
     """Bring the copies to this program's schema, and close what was open in them."""
     clock = SystemClock()
     database = await open_database(folder, clock=clock, control=control)
@@ -181,7 +181,7 @@ async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manif
         await database.close()
 
 
-def _facts(done: Done) -> dict[str, object]:
+def _facts(done: RestoreDone) -> dict[str, object]:
     return {
         "made_at": done.manifest.made_at,
         **done.settled._asdict(),
@@ -190,7 +190,7 @@ def _facts(done: Done) -> dict[str, object]:
     }
 
 
-def _told(done: Done, config: Config) -> str:
+def _told(done: RestoreDone, config: Config) -> str:
     settled = done.settled
     lines = [
         f"Restored as of {moment(done.manifest.made_at)} into {shown(str(config.data_dir))}: {settled.nodes} nodes, audit log verified.",

@@ -24,7 +24,7 @@ from groundcontrol.config import Config, Secret
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
 from groundcontrol.data_dir import check_folders
-from groundcontrol.lifecycle import harden
+from groundcontrol.lifecycle import apply_process_limits
 from groundcontrol.vault import check_secret, open_existing_vault, prepare_rotation
 from spider.clock import SystemClock
 from spider.version import VERSION
@@ -36,7 +36,7 @@ _BACKUPS = (
 )
 
 
-class Done(NamedTuple):
+class RotationDone(NamedTuple):
     """What a rotation did."""
 
     records: int
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def run(args: argparse.Namespace) -> int:
     """Rotate; a second run after one that was cut off finds what the first has done."""
     only_here(args, "a secret is rotated")
-    harden()
+    apply_process_limits()
     config = need(read_settings(args))
     actor = Actor("local", str(os.getuid()), f"local:{os.getuid()}", "admin")
     new = given_secret(args.new_secret_file, "new secret", twice=True)
@@ -113,7 +113,7 @@ def check(config: Config) -> None:
         raise ConfigError(f"a hub is running on the folder {config.data_dir} (process {holder}): stop it first")
 
 
-async def rotate(config: Config, new: Secret, scope: Scope) -> Done | None:
+async def rotate(config: Config, new: Secret, scope: Scope) -> RotationDone | None:
     """Do it, all or nothing.
 
     Returns: None: it was done before.
@@ -126,7 +126,7 @@ async def rotate(config: Config, new: Secret, scope: Scope) -> Done | None:
         await database.close()
 
 
-async def _rotate(database: Database, config: Config, new: Secret, scope: Scope) -> Done | None:
+async def _rotate(database: Database, config: Config, new: Secret, scope: Scope) -> RotationDone | None:
     keyring = await database.secrets.keyring()
     try:
         old = await open_existing_vault(config.secret.reveal(), database.secrets)
@@ -144,14 +144,14 @@ async def _rotate(database: Database, config: Config, new: Secret, scope: Scope)
     await copy_database(config.control_db, copy)
     records = await database.secrets.rotate(scope, keyring, rotation, new_time_id())
     async with await Inspection.open(config.control_db) as inspection:
-        return Done(records, copy, await inspection.kept_credentials())
+        return RotationDone(records, copy, await inspection.kept_credentials())
 
 
-def _facts(done: Done) -> dict[str, object]:
+def _facts(done: RotationDone) -> dict[str, object]:
     return {"records": done.records, "copy": str(done.copy), "credentials": [kept._asdict() for kept in done.credentials]}
 
 
-def _told(done: Done) -> str:
+def _told(done: RotationDone) -> str:
     lines = [
         f"Sealed anew: {done.records} value{'' if done.records == 1 else 's'}. Every log-in session has ended. The old secret opens nothing here any more.",
         "Next: put the new secret where the hub reads it (STARDUST_SECRET_FILE, or the file of LoadCredential=), then start the hub.",

@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 from groundcontrol.cli.client import CliError, Hub, is_meant, node_of, shown
 from groundcontrol.cli.formatting import MISSING, table
 from groundcontrol.cli.options import UsageError
-from groundcontrol.cli.terminal import Cleaner
-from groundcontrol.cli.watch import Watch
+from groundcontrol.cli.terminal import AnsiFilter
+from groundcontrol.cli.watch import JobWatch
 from groundcontrol.core.verbs import JOBS, PLANNED
 from groundcontrol.jobs.model import TERMINAL
 from spider.wire.verbs import NONE, VERBS
@@ -52,7 +52,7 @@ async def run(args: argparse.Namespace) -> int:
     if packages and VERBS[takes := str(wish.get("for", args.action))].packages == NONE:
         raise CliError(f"{takes} takes no packages: leave them out; more nodes are named with --node", "request.invalid")
     wish |= {name: value for name, value in (("plan", args.plan), ("reboot", args.reboot)) if value}
-    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+    async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         if packages and not args.json:
             await _tell_mistaken(hub, packages)
         if len(named) == 1 and not args.tag:
@@ -71,7 +71,7 @@ async def _tell_mistaken(hub: Hub, packages: list[str]) -> None:
 # -- one node ----------------------------------------------------------------------------------------
 
 
-async def _one(watch: Watch, args: argparse.Namespace, node: Any, wish: dict[str, object]) -> int:
+async def _one(watch: JobWatch, args: argparse.Namespace, node: Any, wish: dict[str, object]) -> int:
     job = await watch.order(f"/nodes/{node['id']}/jobs", wish)
     if not args.json:
         tell_ordered(job, node)
@@ -81,7 +81,7 @@ async def _one(watch: Watch, args: argparse.Namespace, node: Any, wish: dict[str
     return await follow_job(watch, job, as_json=args.json)
 
 
-async def follow_job(watch: Watch, job: Any, *, as_json: bool) -> int:
+async def follow_job(watch: JobWatch, job: Any, *, as_json: bool) -> int:
     """Show a job to its end. Returns: the exit status of the command."""
     watch.follows(job["id"])
     job = await _end_of(watch, job, show=not as_json)
@@ -99,8 +99,8 @@ def tell_ordered(job: Any, node: Any) -> None:
     print(f"job {job['id']}: {job['action']} on {name}{waiting}", file=sys.stderr)
 
 
-async def _end_of(watch: Watch, job: Any, *, show: bool) -> Any:
-    offset, cleaner, said, ends_open = 0, Cleaner(), None, False
+async def _end_of(watch: JobWatch, job: Any, *, show: bool) -> Any:
+    offset, cleaner, said, ends_open = 0, AnsiFilter(), None, False
 
     def take(piece: bytes) -> None:
         nonlocal ends_open
@@ -191,7 +191,7 @@ def report_lines(report: Any) -> list[str]:
 # -- many nodes --------------------------------------------------------------------------------------
 
 
-async def _many(watch: Watch, args: argparse.Namespace, names: dict[str, str], wish: dict[str, object]) -> int:
+async def _many(watch: JobWatch, args: argparse.Namespace, names: dict[str, str], wish: dict[str, object]) -> int:
     batch = await watch.order("/jobs", {**wish, "nodes": list(names)})
     if not args.json:
         print(f"batch {batch['id']}: {args.action} on {len(names)} nodes", file=sys.stderr)
@@ -203,7 +203,7 @@ async def _many(watch: Watch, args: argparse.Namespace, names: dict[str, str], w
     return await follow_batch(watch, batch, names, as_json=args.json)
 
 
-async def follow_batch(watch: Watch, batch: Any, names: Mapping[str, str], *, as_json: bool) -> int:
+async def follow_batch(watch: JobWatch, batch: Any, names: Mapping[str, str], *, as_json: bool) -> int:
     """Show the jobs of a batch to their ends. Returns: the exit status of the command."""
     watch.follows(batch["id"])
     told: dict[str, str] = {}

@@ -19,7 +19,7 @@ _SEQUENCE: Final = re.compile(
 _OPEN: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x1b\x07\x9c]{0,4096}\x1b?|[ -/]*)?\Z")
 
 
-class Cleaner:
+class AnsiFilter:
     """Takes the output in pieces; a character or sequence that is cut by a piece's end waits for the next."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from groundcontrol.cli.client import CliError, Hub, node_of, shown
-from groundcontrol.cli.watch import Watch, deployment_line, end_of_deployment
+from groundcontrol.cli.watch import JobWatch, deployment_line, end_of_deployment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace) -> int:
     """Exit status 0 when every node runs the new version, 1 when one does not."""
-    async with Hub(args) as hub, Watch(hub, quiet=args.json) as watch:
+    async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         chosen = [(await node_of(hub, name))["id"] for name in args.nodes]
         if args.tag:
             chosen += [node["id"] async for node in hub.every("/nodes", "nodes") if set(args.tag) & set(node["tags"])]

@@ -22,7 +22,7 @@ PASSING: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "sto
 T = TypeVar("T")
 
 
-class Watch:
+class JobWatch:
     """Reads of a hub on behalf of a command that waits. Progress stands on standard error, unless that is kept for a program."""
 
     def __init__(self, hub: Hub, *, quiet: bool, retry_s: float = RETRY_S) -> None:
@@ -145,7 +145,7 @@ class Watch:
             print(f"stardust: {text}", file=sys.stderr, flush=True)
 
 
-async def end_of_deployment(watch: Watch, row: Any, *, refuse_unknown_host: bool = False) -> Any:
+async def end_of_deployment(watch: JobWatch, row: Any, *, refuse_unknown_host: bool = False) -> Any:
     """Wait until a deployment is over.
 
     Args:   refuse_unknown_host: a host key that nobody knows ends it: a person compares it, not at the end of a wait here.

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple, Protocol
 from groundcontrol.core.ids import DeploymentId, HubId, JobId, NodeId
 from groundcontrol.core.tables import FactTable
 
-Policy = Literal["latest", "ordered"]
-"""latest: only the newest event of each key is kept. ordered: all, and a `Gap` when over the limit."""
+QueuePolicy = Literal["latest", "ordered"]
+"""latest: only the newest event of each key is kept. ordered: all, and a `BusGap` when over the limit."""
 
 
 class Topic(NamedTuple):
@@ -19,7 +19,7 @@ class Topic(NamedTuple):
     """A node, job or deployment; empty = all of this kind."""
 
 
-class SessionMoved(NamedTuple):
+class SessionChanged(NamedTuple):
     """topic session. `epoch` owns the node now; `online` False: nobody does."""
 
     node: NodeId
@@ -51,7 +51,7 @@ class NodeLive(NamedTuple):
     values: dict[str, float | None]
 
 
-class NodesFresh(NamedTuple):
+class NodesUpdated(NamedTuple):
     """topic nodes_fresh. Of these nodes there are newer values than before: for whoever shows many, and asks for what it shows."""
 
     nodes: tuple[NodeId, ...]
@@ -87,13 +87,13 @@ class Revoked(NamedTuple):
     user: str
 
 
-class Gap(NamedTuple):
+class BusGap(NamedTuple):
     """Something was lost: read the store."""
 
     dropped: int
 
 
-BusEvent = SessionMoved | JobPoke | JobOutputArrived | NodeLive | NodesFresh | NodeTable | Changed | Interest | Revoked
+BusEvent = SessionChanged | JobPoke | JobOutputArrived | NodeLive | NodesUpdated | NodeTable | Changed | Interest | Revoked
 
 
 class Bus(Protocol):
@@ -101,7 +101,9 @@ class Bus(Protocol):
         """Never blocks and never raises for an outage; what does not fit is dropped and counted."""
         ...
 
-    def subscribe(self, *topics: Topic, limit: int, policy: Policy) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | Gap]]: ...
+    def subscribe(
+        self, *topics: Topic, limit: int, policy: QueuePolicy
+    ) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | BusGap]]: ...
 
     def heard(self, topic: Topic) -> bool:
         """Whether what is published under this topic reaches anybody: what costs much to make need not be made. True where that is not known."""
@@ -114,7 +116,7 @@ class Bus(Protocol):
 def topics_of(event: BusEvent) -> tuple[Topic, ...]:
     """The topics under which an event is delivered: its own, and the one for all of its kind."""
     match event:
-        case SessionMoved(node=node):
+        case SessionChanged(node=node):
             kind, key = "session", str(node)
         case JobPoke():
             kind, key = "job_poke", ""
@@ -122,7 +124,7 @@ def topics_of(event: BusEvent) -> tuple[Topic, ...]:
             kind, key = "job_output", str(job)
         case NodeLive(node=node):
             kind, key = "node_live", str(node)
-        case NodesFresh():
+        case NodesUpdated():
             kind, key = "nodes_fresh", ""
         case NodeTable(node=node):
             kind, key = "node_table", str(node)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Mount(NamedTuple):
+class MountPoint(NamedTuple):
     """Of the file system itself, not of the one view of it that is mounted there."""
 
     device: int
@@ -16,7 +16,7 @@ class Mount(NamedTuple):
     options: frozenset[str]
 
 
-def mount_of(path: Path) -> Mount | None:
+def mount_of(path: Path) -> MountPoint | None:
     """The mount that this file was reached by; None: it is not told of here, as where it lies outside of this process's root.
 
     Raises: OSError: the path cannot be reached, or /proc cannot be read.
@@ -34,5 +34,5 @@ def mount_of(path: Path) -> Mount | None:
         if number == wanted:
             major, minor = device.split(":")
             kind, *_, options = after.split()
-            return Mount(os.makedev(int(major), int(minor)), kind, frozenset(options.split(",")))
+            return MountPoint(os.makedev(int(major), int(minor)), kind, frozenset(options.split(",")))
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from spider.clock import Clock
 
 
-class Onward:
+class ForwardClock:
     """Goes on where the wall clock is set back: the samples of nodes whose clocks are right must not count as the future's then."""
 
     def __init__(self, clock: Clock, last_seen: float | None = None) -> None:

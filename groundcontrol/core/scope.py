@@ -12,7 +12,7 @@ RANK: Final[dict[Role, int]] = {"viewer": 0, "operator": 1, "admin": 2}
 """Each role may what those below it may."""
 
 
-def lesser(one: Role, other: Role) -> Role:
+def min_role(one: Role, other: Role) -> Role:
     """The weaker of two roles."""
     return one if RANK[one] <= RANK[other] else other
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-Cell = str | int | None
+TableCell = str | int | None
 
 
 class FactTable(NamedTuple):
@@ -15,7 +15,7 @@ class FactTable(NamedTuple):
     total: int
     """Rows that there really were; -1 = reading failed, so that there are none here."""
     columns: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
     """Row by row."""
 
 

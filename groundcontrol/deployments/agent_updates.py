@@ -24,7 +24,7 @@ from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, Wishes
 from groundcontrol.deployments.node_files import bundle_version
-from groundcontrol.jobs.model import TERMINAL, Job, Wish
+from groundcontrol.jobs.model import TERMINAL, Job, JobRequest
 from groundcontrol.nodes.model import Node
 from groundcontrol.stores import Store
 from spider.clock import Clock
@@ -49,7 +49,7 @@ WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 class Submit(Protocol):
     """`jobs.service.JobService.keep_up`."""
 
-    async def __call__(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job: ...
+    async def __call__(self, scope: Scope, node_id: NodeId, wish: JobRequest) -> Job: ...
 
 
 NOT_ALLOWED: Final = "who ordered this may not any more (disabled, another role, other nodes, a token that is over), or was given another password since: nothing was done"
@@ -212,7 +212,7 @@ class UpdateService:
             row = await self._save(scope, transitions.step_done(row, "wait", "", self._clock.now()))
             row = await self._save(scope, transitions.step_started(row, "install", self._clock.now()))
             try:
-                job = await self._submit(scope, _node(row), Wish(UPDATE, plan=self._digest))
+                job = await self._submit(scope, _node(row), JobRequest(UPDATE, plan=self._digest))
             except StoreError:
                 raise
             except HubError as exc:

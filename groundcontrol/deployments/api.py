@@ -19,12 +19,12 @@ from groundcontrol.deployments.views import (
     RetryBody,
     deployment_view,
 )
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 MAX_KEY_BYTES: Final = 16 << 10
 
 
-async def create_deployment(call: Call, body: DeploymentBody) -> DeploymentView:
+async def create_deployment(call: ApiRequest, body: DeploymentBody) -> DeploymentView:
     """Put Spider on a server."""
     check_key_size(body.private_key)
     check_new_tags(call.scope, body.tags or ())
@@ -33,26 +33,26 @@ async def create_deployment(call: Call, body: DeploymentBody) -> DeploymentView:
     return deployment_view(await call.services.deployments.install(call.scope, request, call.idempotency_key()))
 
 
-async def list_deployments(call: Call) -> DeploymentsView:
+async def list_deployments(call: ApiRequest) -> DeploymentsView:
     """A page of deployments, newest first."""
     limit, cursor = call.page("batch")
     page = await call.services.store.deployments.deployments(call.scope, limit, cursor, call.query("limit", "cursor", "batch").get("batch"))
     return DeploymentsView(deployments=[deployment_view(one) for one in page.items], next=page.next)
 
 
-async def get_deployment(call: Call) -> DeploymentView:
+async def get_deployment(call: ApiRequest) -> DeploymentView:
     """One deployment with its steps."""
     call.query()
     return deployment_view(await call.services.store.deployments.deployment(call.scope, call.deployment_id))
 
 
-async def confirm_host_key(call: Call, body: HostKeyBody) -> DeploymentView:
+async def confirm_host_key(call: ApiRequest, body: HostKeyBody) -> DeploymentView:
     """Say that the host key shown is the server's own."""
     await _control(call)
     return deployment_view(await call.services.deployments.confirm_host_key(call.scope, call.deployment_id, body.fingerprint))
 
 
-async def cancel_deployment(call: Call) -> DeploymentView:
+async def cancel_deployment(call: ApiRequest) -> DeploymentView:
     """Stop, and undo what was done."""
     row = await _control(call)
     if row.kind == "update":
@@ -60,7 +60,7 @@ async def cancel_deployment(call: Call) -> DeploymentView:
     return deployment_view(await call.services.deployments.cancel(call.scope, call.deployment_id))
 
 
-async def retry_deployment(call: Call, body: RetryBody | None) -> DeploymentView:
+async def retry_deployment(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
     """Try a failed one again, with the fields that are given anew; to go to another server than before, or to remove, wants the password anew."""
     row = await _control(call)
     if body is not None and body.tags is not None:
@@ -73,7 +73,7 @@ async def retry_deployment(call: Call, body: RetryBody | None) -> DeploymentView
     return deployment_view(await call.services.deployments.retry(call.scope, call.deployment_id, overrides))
 
 
-async def remove_node(call: Call, body: RetryBody | None) -> DeploymentView:
+async def remove_node(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
     """Take Spider off a server and forget the node; `?force=true` forgets one that is gone."""
     force = call.query("force").get("force", "false")
     if force not in ("true", "false"):
@@ -83,14 +83,14 @@ async def remove_node(call: Call, body: RetryBody | None) -> DeploymentView:
     return deployment_view(await services.deployments.remove(call.scope, call.node_id, _overrides(body), force == "true"))
 
 
-async def redeploy_node(call: Call, body: RetryBody | None) -> DeploymentView:
+async def redeploy_node(call: ApiRequest, body: RetryBody | None) -> DeploymentView:
     """Put Spider on a node's server anew, in the place of whatever Spider is there; id, history and settings stay."""
     call.query()
     call.authorize("node.update", await call.services.store.nodes.node(call.scope, call.node_id))
     return deployment_view(await call.services.deployments.redeploy(call.scope, call.node_id, _overrides(body)))
 
 
-async def _control(call: Call) -> Deployment:
+async def _control(call: ApiRequest) -> Deployment:
     row = await call.services.store.deployments.deployment(call.scope, call.deployment_id)
     call.authorize("deployment.control", row)
     return row

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 from groundcontrol.core.errors import BadRequest, TargetNotAllowed
-from groundcontrol.deployments.hostlists.model import Listed, Problem
+from groundcontrol.deployments.hostlists.model import Listed, ListProblem
 from groundcontrol.deployments.model import DeploymentRequest
 from groundcontrol.deployments.requests import check_request, one_spelling
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refused_unasked
 
-Place = tuple[str, int, str | None]
+ServerKey = tuple[str, int, str | None]
 """host, port, jump host: two deployments to the same place are in each other's way."""
 
 
@@ -24,7 +24,7 @@ class Fault(NamedTuple):
     message: str
 
 
-def place_of(request: DeploymentRequest) -> Place:
+def place_of(request: DeploymentRequest) -> ServerKey:
     """Where a request goes."""
     return (one_spelling(request.host), request.port, None if request.jump is None else one_spelling(request.jump.host))
 
@@ -38,9 +38,9 @@ def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
     if one.problems:
         return one
     if name.casefold() in names:
-        return one._replace(problems=(Problem("name_taken", "name", f"a node named {name} exists already: give another name"),))
+        return one._replace(problems=(ListProblem("name_taken", "name", f"a node named {name} exists already: give another name"),))
     refused = refused_unasked(hub, one_spelling(one.host), one.jump and one_spelling(one.jump.host))
-    return one if refused is None else one._replace(problems=(Problem("target_not_allowed", *refused),))
+    return one if refused is None else one._replace(problems=(ListProblem("target_not_allowed", *refused),))
 
 
 async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> tuple[Sequence[DeploymentRequest], dict[int, Fault]]:
@@ -55,7 +55,7 @@ async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> 
             checked[at] = check_request(request)
         except BadRequest as exc:
             faults[at] = Fault(exc.code, str(exc.detail.get("field", "")), exc.message)
-    places: dict[Place, int] = {}
+    places: dict[ServerKey, int] = {}
     names: dict[str, int] = {}
     for at, request in enumerate(checked):
         if at in faults:

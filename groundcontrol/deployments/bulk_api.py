@@ -25,7 +25,7 @@ from groundcontrol.deployments.views import (
     deployment_view,
     server_list_view,
 )
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
 
 OF_ALL: Final = (
@@ -34,14 +34,14 @@ OF_ALL: Final = (
 OF_A_JUMP: Final = ("username", "private_key", "passphrase", "password", "certificate", "host_key")
 
 
-async def preview_list(call: Call, body: ServerListBody) -> ServerListView:
+async def preview_list(call: ApiRequest, body: ServerListBody) -> ServerListView:
     """Say how a list of servers is understood, and what of it cannot be taken. Nothing is kept, resolved or contacted."""
     if len(body.text) > MAX_TEXT_CHARS:
         raise TooLarge(f"the list is longer than {MAX_TEXT_CHARS} characters: add the servers in several parts", limit_bytes=MAX_TEXT_CHARS)
     return server_list_view(await call.services.deployments.preview(call.scope, body.text, body.format))
 
 
-async def create_deployments(call: Call, body: ManyDeploymentsBody) -> DeploymentsView:
+async def create_deployments(call: ApiRequest, body: ManyDeploymentsBody) -> DeploymentsView:
     """Put Spider on many servers, each by a deployment of its own; where one cannot be taken none is begun, and `facts.servers` says which."""
     check_key_size(body.private_key)
     common = jump_of(body.jump)
@@ -77,7 +77,7 @@ def _jump(own: PlaceBody | msgspec.UnsetType | None, common: JumpRequest | None)
     return JumpRequest(**fields)
 
 
-async def confirm_host_keys(call: Call, body: HostKeysBody) -> ConfirmedView:
+async def confirm_host_keys(call: ApiRequest, body: HostKeysBody) -> ConfirmedView:
     """Say of many servers that the host keys shown are their own; `refused` names those that were not confirmed, and why."""
     for one in body.host_keys:
         if not is_id(one.deployment):

@@ -8,7 +8,7 @@ from typing import Final
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.bulk import Fault, Place, place_of
+from groundcontrol.deployments.bulk import Fault, ServerKey, place_of
 from groundcontrol.deployments.model import Deployment, DeploymentRequest
 from groundcontrol.deployments.requests import one_spelling
 from groundcontrol.stores import Store
@@ -75,7 +75,7 @@ class Occupied:
             return Conflict(TRY_LATER)
         return Conflict(f"a deployment to {row.host} is running already", deployment=row.id)
 
-    def _places(self, scope: Scope) -> dict[Place, Deployment]:
+    def _places(self, scope: Scope) -> dict[ServerKey, Deployment]:
         """Where deployments run."""
         return {
             (one_spelling(row.host), row.port, None if row.wishes.jump is None else one_spelling(row.wishes.jump.host)): row

@@ -14,7 +14,7 @@ from groundcontrol.core.scope import Scope
 from groundcontrol.deployments import credentials
 from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey
 from groundcontrol.deployments.requests import CREDENTIALS, asked_before, wishes_of
-from groundcontrol.deployments.run import Tools, Work, makes_node
+from groundcontrol.deployments.run import DeploymentRun, Deps, makes_node
 from majortom.ssh.connect import same_fingerprint
 from spider.logs import event
 
@@ -27,10 +27,10 @@ class _Remembered(NamedTuple):
     until: float
 
 
-class Known:
+class CredentialCache:
     """Owns what is remembered; the rest is the store's."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Deps) -> None:
         self._tools = tools
         self._remembered: OrderedDict[DeploymentId, _Remembered] = OrderedDict()
         self._dropping: asyncio.TimerHandle | None = None
@@ -92,7 +92,7 @@ class Known:
 
     # -- what is remembered ------------------------------------------------------------------
 
-    def remember(self, work: Work) -> None:
+    def remember(self, work: DeploymentRun) -> None:
         """Keep what a try was given that failed."""
         progress = work.progress
         pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned

@@ -21,7 +21,7 @@ _JUMP: Final = "jump"
 """The jump host's, with its own secrets."""
 
 
-class Vault(Protocol):
+class CredentialSealer(Protocol):
     """What is needed of `groundcontrol.vault.Vault`."""
 
     @property
@@ -32,14 +32,16 @@ class Vault(Protocol):
     def open(self, record: SealedRecord) -> bytes: ...
 
 
-class Kept(NamedTuple):
+class StoredCredential(NamedTuple):
     """Credentials as they were kept."""
 
     request: DeploymentRequest
     host_key: HostKey | None
 
 
-async def keep(secrets: SecretStore, vault: Vault, scope: Scope, node: NodeId, request: DeploymentRequest, host_key: HostKey) -> None:
+async def keep(
+    secrets: SecretStore, vault: CredentialSealer, scope: Scope, node: NodeId, request: DeploymentRequest, host_key: HostKey
+) -> None:
     """Replace what is kept for this node.
 
     Raises: StoreError.
@@ -53,7 +55,7 @@ async def keep(secrets: SecretStore, vault: Vault, scope: Scope, node: NodeId, r
     await secrets.save_credentials(scope, node, sealed)
 
 
-async def recall(secrets: SecretStore, vault: Vault, node: NodeId) -> Kept | None:
+async def recall(secrets: SecretStore, vault: CredentialSealer, node: NodeId) -> StoredCredential | None:
     """Open what is kept for this node; None: nothing.
 
     Raises: what the vault raises when a record does not open.
@@ -73,7 +75,7 @@ async def recall(secrets: SecretStore, vault: Vault, node: NodeId) -> Kept | Non
         certificate=plain.get("certificate"),
         jump=_jump(plain.get(_JUMP)),
     )
-    return Kept(request, HostKey(*way["host_key"]))
+    return StoredCredential(request, HostKey(*way["host_key"]))
 
 
 def _jump(text: str | None) -> JumpRequest | None:

@@ -10,9 +10,9 @@ from groundcontrol.core import failpoints
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.model import Deployment
-from groundcontrol.deployments.run import Tools, Work, forget_node, wipe
+from groundcontrol.deployments.run import DeploymentRun, Deps, forget_node, wipe
 from groundcontrol.deployments.running import Begun
-from groundcontrol.deployments.session_removal import Leaving
+from groundcontrol.deployments.session_removal import SessionRemoval
 from groundcontrol.events.model import Severity
 from groundcontrol.nodes.model import Node
 from spider.wire.frames import CLOSE_UNKNOWN
@@ -24,7 +24,7 @@ LEFT_BEHIND: Final = (
 )
 
 
-class Forgetting(Work):
+class Forgetting(DeploymentRun):
     """A removal that asks nothing of the server: it waits for no turn, and nobody has to be asked about again."""
 
     async def _carry_out(self) -> None:
@@ -38,7 +38,7 @@ async def soon_over(begun: Begun, limit_s: float) -> Deployment:
     return begun.work.progress.row
 
 
-async def forget_who_left(tools: Tools, leaving: Leaving, agent: AgentSession, why: str, left: str) -> None:
+async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSession, why: str, left: str) -> None:
     """Root has taken Spider off a server: forget the node, as a removal does.
 
     Args:   left: what could not be taken off. The node stays then, so that it can be tried again.
@@ -57,7 +57,7 @@ async def forget_who_left(tools: Tools, leaving: Leaving, agent: AgentSession, w
     failpoints.reach("leave.forget.post")
 
 
-async def _tell(tools: Tools, node: Node, kind: str, text: str) -> None:
+async def _tell(tools: Deps, node: Node, kind: str, text: str) -> None:
     level: Severity = "info" if kind == "node.uninstalled" else "warning"
     details: dict[str, object] = {"node": node.id, "name": node.name}
     await write_event(tools.store, tools.bus, node.org, kind, level, tools.clock.now(), None, text, details)

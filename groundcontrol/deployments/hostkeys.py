@@ -9,11 +9,11 @@ from groundcontrol.core.errors import Conflict, HostKeyMismatch, NotFound
 from groundcontrol.core.ids import DeploymentId
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import Confirmation, Deployment, Unconfirmed
-from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.progress import ProgressReporter
 from majortom.ssh.connect import same_fingerprint
 
 
-async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, progress: Progress | None) -> Deployment:
+async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, progress: ProgressReporter | None) -> Deployment:
     """A person says that this is the server's key.
 
     Args:   progress: of the deployment, while it runs.

@@ -17,7 +17,7 @@ from groundcontrol.deployments.invites_views import InstallerView, InviteBody, I
 from groundcontrol.deployments.requests import check_proxy
 from groundcontrol.nodes.api import checked_name, checked_tags, full_view
 from groundcontrol.nodes.views import NodeView
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.services import Services
 from spider.wire.ids import new_random_id
 
@@ -26,7 +26,7 @@ DAYS: Final = 7
 HELP: Final = "Where its certificate is not trusted: add its authority to those of this server, or start the hub with --tls-pin."
 
 
-async def create_invite(call: Call, body: InviteBody) -> NewInviteView:
+async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
     """Make an invite; what is answered here is shown nowhere again."""
     many = body.kind == "organisation"
     if many:
@@ -67,7 +67,7 @@ async def create_invite(call: Call, body: InviteBody) -> NewInviteView:
     )
 
 
-async def list_invites(call: Call) -> InvitesView:
+async def list_invites(call: ApiRequest) -> InvitesView:
     """A page of invites, the newest first, with those of the last month that are over."""
     limit, cursor = call.page()
     page = await call.services.store.invites.invites(call.scope, limit, cursor)
@@ -75,18 +75,18 @@ async def list_invites(call: Call) -> InvitesView:
     return InvitesView(invites=[invite_view(one, now) for one in page.items], next=page.next, installer=installer(call.services))
 
 
-async def get_invite(call: Call) -> InviteView:
+async def get_invite(call: ApiRequest) -> InviteView:
     """One invite, for whoever waits until it is used."""
     call.query()
     return invite_view(await call.services.store.invites.invite(call.scope, call.invite_id), call.services.clock.now())
 
 
-async def revoke_invite(call: Call) -> None:
+async def revoke_invite(call: ApiRequest) -> None:
     """End an invite; nodes that came with it stay."""
     await call.services.store.invites.revoke_invite(call.scope, call.invite_id)
 
 
-async def approve_node(call: Call) -> NodeView:
+async def approve_node(call: ApiRequest) -> NodeView:
     """Let in a node that came with an organisation secret."""
     services = call.services
     before = await services.store.nodes.node(call.scope, call.node_id)
@@ -96,7 +96,7 @@ async def approve_node(call: Call) -> NodeView:
     return await full_view(services, call.scope, node.id)
 
 
-async def reject_node(call: Call) -> None:
+async def reject_node(call: ApiRequest) -> None:
     """Forget a node that waits for approval, for good. What is installed on it stays there, and never gets in."""
     services = call.services
     node = await services.store.nodes.node(call.scope, call.node_id)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
-from groundcontrol.agents.handshake import Refused
+from groundcontrol.agents.handshake import HandshakeRefused
 from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import HubError, NotFound
@@ -24,14 +24,14 @@ from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.invites import Invite
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.requests import proxy_of
-from groundcontrol.deployments.run import Spider
+from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.stores import Store
 from majortom.errors import one_line
 from majortom.interfaces import DeployError, Payload, Secret
-from majortom.plan import Plan, plan_install, upload_files, with_launcher
+from majortom.plan import InstallPlan, plan_install, upload_files, with_launcher
 from majortom.probe import Probe, parse_probe
 from majortom.ssh.shell import units
 from spider.clock import Clock
@@ -86,7 +86,7 @@ class Joining:
 
     def __init__(
         self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
-        spider: Spider, place_of: Callable[[str], str], wait_online: Callable[[NodeId, float], Awaitable[None]], close: Callable[[NodeId, int, str], Awaitable[None]],
+        spider: AgentBundle, place_of: Callable[[str], str], wait_online: Callable[[NodeId, float], Awaitable[None]], close: Callable[[NodeId, int, str], Awaitable[None]],
     ) -> None:  # fmt: skip
         self.store = store
         self.bus = bus
@@ -132,7 +132,7 @@ class Joining:
         if wait_s > 0 or self._at_once >= MAX_AT_ONCE:
             if await self._refusals.note(node_actor("", address), "node.join", "too_many", place=self._place_of(address)):
                 event(log, "join_limited", logging.WARNING, address=address)
-            raise Refused(CLOSE_GOING_AWAY, str(int(max(wait_s, 1.0) * 1000)))
+            raise HandshakeRefused(CLOSE_GOING_AWAY, str(int(max(wait_s, 1.0) * 1000)))
         opening = await asyncio.to_thread(HubJoin, first, os.urandom(32), int(now * 1000), self.fleet_id)
         hello = opening.hello
         invite = await self.store.invites.find_invite(InviteId(hello.invite), now)
@@ -141,11 +141,11 @@ class Joining:
         answer = await socket.receive()
         joined = await asyncio.to_thread(opening.auth, answer)
         if invite is None:  # a random key was guessed: it never is
-            raise Refused(CLOSE_UNKNOWN, "unknown")
+            raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:
             if self._refusals.first_line("join_wrong_host", self._place_of(address)):
                 event(log, "join_wrong_host", logging.WARNING, invite=invite.id, host=one_line(hello.host, 100), address=address)
-            raise Refused(CLOSE_HOST, "host")
+            raise HandshakeRefused(CLOSE_HOST, "host")
         return Opened(socket, joined, invite, address)
 
     async def serve(self, opened: Opened) -> tuple[int, str]:
@@ -274,7 +274,7 @@ class _Visit:
         event(log, "join_ended", node=node.id, node_name=node.name, invite=self._invite.id, why=failed)
         return CLOSE_NORMAL, "not joined" if failed else "joined"
 
-    async def _plan(self, probe: Probe) -> Plan:
+    async def _plan(self, probe: Probe) -> InstallPlan:
         joining, there = self._joining, probe.existing
         replaceable = (
             there.fleet == joining.fleet_id and bool(there.node) and await joining.store.nodes.find_node(NodeId(there.node)) is None
@@ -286,7 +286,7 @@ class _Visit:
             return self._invite.name
         return one_line(probe.hostname, 90) or "unnamed"
 
-    async def _hand_over(self, node: Node, probe: Probe, plan: Plan) -> None:
+    async def _hand_over(self, node: Node, probe: Probe, plan: InstallPlan) -> None:
         joining = self._joining
         session_key, launch_key = joining.keys(node)
         payload = Payload(

@@ -10,7 +10,7 @@ from groundcontrol.deployments.requests import ANY_OF, check_request, has_creden
 from groundcontrol.deployments.target_policy import HubAddress, check_target
 
 
-class Checked(NamedTuple):
+class ResolvedRequest(NamedTuple):
     """What is to be done, as far as it can be judged without going there."""
 
     request: DeploymentRequest
@@ -20,9 +20,9 @@ class Checked(NamedTuple):
     """It is the server that it was before."""
 
 
-async def check_given(
+async def apply_overrides(
     hub: HubAddress, before: DeploymentRequest, pinned: HostKey | None, overrides: DeploymentOverrides | None, lack: str
-) -> Checked:
+) -> ResolvedRequest:
     """Put what is given anew into the fields of before.
 
     Args:   lack: why credentials are asked for where there are none.
@@ -38,4 +38,4 @@ async def check_given(
         raise CredentialsRequired(f"{lack}: send private_key or password again", give=list(ANY_OF))
     merged = check_request(merged)
     await check_target(hub, merged.host, merged.jump.host if merged.jump else None)
-    return Checked(merged, pinned if same else None, same)
+    return ResolvedRequest(merged, pinned if same else None, same)

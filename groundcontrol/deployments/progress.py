@@ -25,7 +25,7 @@ CONFIRM_LIMIT_S: Final = 600.0
 """How long a fingerprint waits for a person."""
 
 
-class Progress:
+class ProgressReporter:
     """Major Tom's `Reporter`, over one row. The row is written by this object alone while the deployment runs."""
 
     def __init__(

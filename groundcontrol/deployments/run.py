@@ -14,12 +14,12 @@ from groundcontrol.core.errors import Conflict, HubError, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.deployments import credentials, transitions
-from groundcontrol.deployments.credentials import Vault
+from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
-from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.slots import Turn
 from groundcontrol.deployments.target_policy import HubAddress
@@ -28,7 +28,7 @@ from groundcontrol.stores import Store
 from majortom import interfaces
 from majortom.deployer import MajorTom
 from majortom.errors import failure
-from majortom.install import Wish
+from majortom.install import InstallOptions
 from majortom.interfaces import DeployError, Payload, Secret, Target
 from majortom.probe import Probe
 from spider.clock import Clock
@@ -62,34 +62,34 @@ CloseSession = Callable[[NodeId, int, str], Awaitable[None]]
 """Ends a node's session with a code and a reason."""
 
 
-class Spider(NamedTuple):
+class AgentBundle(NamedTuple):
     """The bundle that is installed."""
 
     version: str
     bundle: bytes
 
 
-class Tools(NamedTuple):
+class Deps(NamedTuple):
     """Everything a deployment works with."""
 
     store: Store
     bus: Bus
-    vault: Vault
+    vault: CredentialSealer
     clock: Clock
     wait_online: WaitOnline
     close_session: CloseSession
     hub: HubAddress
     major: MajorTom
-    spider: Spider
+    spider: AgentBundle
     limits: ServiceLimits
     places: asyncio.Semaphore
     """Of those at work (`limits.at_once`)."""
 
 
-class Work:
+class DeploymentRun:
     """Carries out one deployment to its end, whatever that is; never raises but for cancellation of the whole hub."""
 
-    def __init__(self, tools: Tools, scope: Scope, progress: Progress, request: DeploymentRequest, pinned: HostKey | None) -> None:
+    def __init__(self, tools: Deps, scope: Scope, progress: ProgressReporter, request: DeploymentRequest, pinned: HostKey | None) -> None:
         self._tools = tools
         self._scope = scope
         """Of who ordered it."""
@@ -165,7 +165,7 @@ class Work:
 
     async def _install(self) -> None:
         tools, request = self._tools, self.request
-        wish = Wish(
+        wish = InstallOptions(
             hub_url=tools.hub.node_url,
             tls_pinned=tools.hub.tls_pin is not None,
             fleet=tools.vault.fleet_id,
@@ -334,7 +334,7 @@ def _stopped(row: Deployment) -> DeploymentError:
     return DeploymentError(exc.code, exc.message, exc.step)
 
 
-async def shred_unwanted(tools: Tools, scope: Scope, progress: Progress) -> None:
+async def shred_unwanted(tools: Deps, scope: Scope, progress: ProgressReporter) -> None:
     """A node that was deployed again with the wish that nothing be kept: what was kept before goes too.
 
     Raises: StoreError.
@@ -348,7 +348,7 @@ async def shred_unwanted(tools: Tools, scope: Scope, progress: Progress) -> None
         await progress.detail("verify", f"{said + '; ' if said else ''}{SHREDDED}")
 
 
-async def wipe(tools: Tools, scope: Scope, progress: Progress, said: str = "") -> None:
+async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, said: str = "") -> None:
     """Forget the node: row, credentials, session, samples.
 
     Args:   said: is told of it; empty: what was wiped.
@@ -364,7 +364,7 @@ async def wipe(tools: Tools, scope: Scope, progress: Progress, said: str = "") -
     await progress.done("wipe", told)
 
 
-async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> bool:
+async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> bool:
     """Delete a node, leave its tombstone, end its session; also where it has left the nodes that who asked is limited to.
 
     Returns: whether its samples are gone too; where their database fails they are swept later.
@@ -390,7 +390,7 @@ async def forget_node(tools: Tools, scope: Scope, node: NodeId, reason: str) -> 
     return True
 
 
-async def tell(tools: Tools, row: Deployment) -> None:
+async def tell(tools: Deps, row: Deployment) -> None:
     """Write the event of an end.
 
     Raises: StoreError.
@@ -404,7 +404,7 @@ async def tell(tools: Tools, row: Deployment) -> None:
     )  # fmt: skip
 
 
-async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
+async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
     """At the start: end what a killed hub left running.
 
     Raises: StoreError.
@@ -412,7 +412,7 @@ async def close_unfinished(tools: Tools, left: Sequence[Deployment]) -> None:
     for row in left:
         scope = Scope(SYSTEM.actor, row.org)
         node = await tools.store.nodes.find_node(row.node_id) if row.node_id else None
-        progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+        progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
         finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)
         at = tools.clock.now()
         if finished:

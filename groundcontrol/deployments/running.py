@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import DeploymentId, NodeId
-from groundcontrol.deployments.credential_cache import Known
+from groundcontrol.deployments.credential_cache import CredentialCache
 from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.model import Deployment
-from groundcontrol.deployments.run import Work
+from groundcontrol.deployments.run import DeploymentRun
 from groundcontrol.deployments.shutdown import stop_all
 from spider.logs import event
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Begun(NamedTuple):
     """One that is open."""
 
-    work: Work
+    work: DeploymentRun
     task: asyncio.Task[None]
 
 
@@ -32,7 +32,7 @@ class Active(Mapping[DeploymentId, Begun]):
     Args: known: remembers what those were given that fail.
     """
 
-    def __init__(self, known: Known, limits: ServiceLimits) -> None:
+    def __init__(self, known: CredentialCache, limits: ServiceLimits) -> None:
         self._known = known
         self._limits = limits
         self._begun: dict[DeploymentId, Begun] = {}
@@ -62,7 +62,7 @@ class Active(Mapping[DeploymentId, Begun]):
         if len(self) + wanted > self._limits.open:
             raise Unavailable(f"{len(self)} deployments are open, and at most {self._limits.open} can be: wait until some have ended")
 
-    def begin(self, group: asyncio.TaskGroup, work: Work) -> Begun:
+    def begin(self, group: asyncio.TaskGroup, work: DeploymentRun) -> Begun:
         """Carry this out, as a task of the group."""
         deployment = work.progress.row.id
         self._known.forget(deployment)
@@ -70,7 +70,7 @@ class Active(Mapping[DeploymentId, Begun]):
         self._begun[deployment] = begun = Begun(work, task)
         return begun
 
-    async def _carry_out(self, work: Work) -> None:
+    async def _carry_out(self, work: DeploymentRun) -> None:
         row = work.progress.row
         event(log, "deployment_started", deployment=row.id, kind=row.kind, host=row.host)
         try:

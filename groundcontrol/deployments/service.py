@@ -18,17 +18,17 @@ from groundcontrol.deployments import transitions
 from groundcontrol.deployments.bounded_lock import WriteLock
 from groundcontrol.deployments.bulk import check_many, refused_many, with_what_is_known
 from groundcontrol.deployments.conflicts import Occupied
-from groundcontrol.deployments.credential_cache import Known
-from groundcontrol.deployments.credentials import Vault
-from groundcontrol.deployments.forget_node import Forgetting, forget_who_left, soon_over
+from groundcontrol.deployments.credential_cache import CredentialCache
+from groundcontrol.deployments.credentials import CredentialSealer
+from groundcontrol.deployments.forget_node import Forgetting, forget_departed, soon_over
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
-from groundcontrol.deployments.hostlists.model import Format, Reading
+from groundcontrol.deployments.hostlists.model import Format, ParsedList
 from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Unconfirmed
 from groundcontrol.deployments.node_files import bundle_version
-from groundcontrol.deployments.overrides import check_given
-from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.overrides import apply_overrides
+from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import (
     ANY_OF,
     asked_before,
@@ -41,9 +41,9 @@ from groundcontrol.deployments.requests import (
     same_server,
     wishes_of,
 )
-from groundcontrol.deployments.run import CloseSession, Spider, Tools, WaitOnline, Work, close_unfinished, makes_node
+from groundcontrol.deployments.run import AgentBundle, CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished, makes_node
 from groundcontrol.deployments.running import Active, Begun
-from groundcontrol.deployments.session_removal import Leaving, Ways, by_ssh, is_live
+from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
 from groundcontrol.deployments.shutdown import LAST_LIMIT_S, TIMES
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refusal
 from groundcontrol.nodes.model import Node
@@ -69,14 +69,14 @@ class DeploymentService:
     """
 
     def __init__(
-        self, *, config: HubAddress, store: Store, bus: Bus, vault: Vault, clock: Clock, bundle: bytes,
-        wait_online: WaitOnline, close: CloseSession, ways: Ways, limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # immutable
+        self, *, config: HubAddress, store: Store, bus: Bus, vault: CredentialSealer, clock: Clock, bundle: bytes,
+        wait_online: WaitOnline, close: CloseSession, ways: RemovalDeps, limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # immutable
     ) -> None:  # fmt: skip
         major = MajorTom(clock, lambda address: refusal(config, address), limits.ssh)
-        spider, places = Spider(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
-        self._tools = Tools(store, bus, vault, clock, wait_online, close, config, major, spider, limits, places)
-        self._leaving = Leaving(self._tools, ways)
-        self._known = Known(self._tools)
+        spider, places = AgentBundle(bundle_version(bundle), bundle), asyncio.Semaphore(limits.at_once)
+        self._tools = Deps(store, bus, vault, clock, wait_online, close, config, major, spider, limits, places)
+        self._leaving = SessionRemoval(self._tools, ways)
+        self._known = CredentialCache(self._tools)
         self._active = Active(self._known, limits)
         self._occupied = Occupied(store, self._active.rows)
         self._ordering = WriteLock(limits.patience_s)
@@ -180,7 +180,7 @@ class DeploymentService:
                     self._begin(scope, row, request, None)
             return made
 
-    async def preview(self, scope: Scope, text: str, form: Format | Literal["auto"]) -> Reading:
+    async def preview(self, scope: Scope, text: str, form: Format | Literal["auto"]) -> ParsedList:
         """Read a list of servers, and say what stands in the way of each. Nothing is kept, resolved or contacted.
 
         Raises: Forbidden, StoreError.
@@ -211,7 +211,7 @@ class DeploymentService:
         way, pinned = await self._known.way_to(scope, node_id, node.address)
         kept = has_credentials(way)
         request = replace(way, name=node.name, tags=node.tags, again=True, own_policy=True, keep_credentials=kept)
-        merged, pinned, _ = await check_given(tools.hub, request, pinned, overrides, f"no credentials are kept for {node.name}")
+        merged, pinned, _ = await apply_overrides(tools.hub, request, pinned, overrides, f"no credentials are kept for {node.name}")
         async with self._ordering.in_time():
             running = self._active.of_node(node_id)
             if running is not None and running.kind == "install":
@@ -310,7 +310,7 @@ class DeploymentService:
 
     async def said_farewell(self, agent: AgentSession, why: str, left: str) -> None:
         """Root has taken Spider off a server, but for what is left; raises StoreError."""
-        await forget_who_left(self._tools, self._leaving, agent, why, left)
+        await forget_departed(self._tools, self._leaving, agent, why, left)
 
     async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment:
         """A person says that this is the server's key.
@@ -386,13 +386,15 @@ class DeploymentService:
             before, pinned = await self._known.way_to(scope, node.id, row.host)
         else:
             before, pinned = await self._known.fields_of(scope, row)
-        merged, pinned, same = await check_given(tools.hub, before, pinned, overrides, "the credentials of this deployment are not kept")
+        merged, pinned, same = await apply_overrides(
+            tools.hub, before, pinned, overrides, "the credentials of this deployment are not kept"
+        )
         name = (merged.name or merged.host) if makes_node(row) else row.name
         async with self._ordering.in_time():
             await self._check_unchanged(scope, row)
             await self._occupied.check_free(scope, merged, row.node_id)
             self._check_room()
-            progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+            progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
                 lambda row: transitions.begun_again(
                     by_ssh(row) if live else row,
@@ -419,7 +421,7 @@ class DeploymentService:
             if running is not None:
                 raise _at_it(running, row.name)
             self._check_room()
-            progress = Progress(tools.store, tools.bus, tools.clock, scope, row)
+            progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
             row = await progress.change(
                 lambda row: transitions.begun_again(
                     row, host=row.host, port=row.port, username=row.username, name=row.name, wishes=row.wishes, pinned=None
@@ -458,8 +460,8 @@ class DeploymentService:
 
     def _begin(self, scope: Scope, row: Deployment, request: DeploymentRequest, pinned: HostKey | None) -> Begun:
         assert self._group is not None
-        kind = Forgetting if row.wishes.forced else Work
-        progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+        kind = Forgetting if row.wishes.forced else DeploymentRun
+        progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         return self._active.begin(self._group, kind(self._tools, scope, progress, request, pinned))
 
 

@@ -20,10 +20,10 @@ from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.bounded_lock import WriteLock
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentState, Wishes
-from groundcontrol.deployments.progress import Progress
-from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Tools, hub_failed, tell, wipe
+from groundcontrol.deployments.progress import ProgressReporter
+from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Deps, hub_failed, tell, wipe
 from groundcontrol.deployments.shutdown import stop_all
-from groundcontrol.jobs.model import Job, Wish
+from groundcontrol.jobs.model import Job, JobRequest
 from groundcontrol.nodes.model import Node
 from majortom.errors import failure
 from majortom.interfaces import DeployError, StepName
@@ -40,17 +40,17 @@ _ORDERED: Final = "job "
 log = logging.getLogger(__name__)
 
 
-class Order(Protocol):
+class SubmitJob(Protocol):
     """`jobs.service.JobService.keep_up`."""
 
-    async def __call__(self, scope: Scope, node_id: NodeId, wish: Wish) -> Job: ...
+    async def __call__(self, scope: Scope, node_id: NodeId, wish: JobRequest) -> Job: ...
 
 
-class Ways(NamedTuple):
+class RemovalDeps(NamedTuple):
     """What is needed of the hub beside a deployment's own tools."""
 
-    order: Order
-    allowed: Callable[[Node, Wish], None]
+    order: SubmitJob
+    allowed: Callable[[Node, JobRequest], None]
     """`jobs.requests.check_policy`."""
     online: Callable[[NodeId], bool]
 
@@ -65,13 +65,13 @@ def by_ssh(row: Deployment) -> Deployment:
     return row._replace(steps=transitions.waiting(REMOVE_STEPS))
 
 
-class Leaving:
+class SessionRemoval:
     """Owns every removal through a live session."""
 
-    def __init__(self, tools: Tools, ways: Ways) -> None:
+    def __init__(self, tools: Deps, ways: RemovalDeps) -> None:
         self._tools = tools
         self._ways = ways
-        self._active: dict[NodeId, Progress] = {}
+        self._active: dict[NodeId, ProgressReporter] = {}
         self._left: dict[NodeId, str] = {}
         """What a farewell has told as left there."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,7 +122,7 @@ class Leaving:
         if not self._ways.online(node.id):
             return "it is not connected"
         try:
-            self._ways.allowed(node, Wish(UNINSTALL))
+            self._ways.allowed(node, JobRequest(UNINSTALL))
         except PolicyRefuses as refused:
             return f"through its connection it does not let itself be removed ({refused.message})"
         return ""
@@ -154,7 +154,7 @@ class Leaving:
             return self.running(_node(row)) or await self._again(scope, row)
 
     async def _again(self, scope: Scope, row: Deployment) -> Deployment:
-        progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+        progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         row = await progress.change(
             lambda row: transitions.begun_again(
                 row, host=row.host, port=row.port, username=row.username, name=row.name, wishes=row.wishes, pinned=None
@@ -163,11 +163,11 @@ class Leaving:
         return await self._order(scope, row)
 
     async def _order(self, scope: Scope, row: Deployment) -> Deployment:
-        progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+        progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
         try:
             await progress.started("connect")
             failpoints.reach("leave.order.pre")
-            job = await self._ways.order(scope, _node(row), Wish(UNINSTALL))
+            job = await self._ways.order(scope, _node(row), JobRequest(UNINSTALL))
             failpoints.reach("leave.order.post")
         except HubError as exc:
             await self._end(progress, "failed", DeploymentError(exc.code, exc.message, "connect"))
@@ -203,7 +203,7 @@ class Leaving:
                 )
             if row.ended_at is not None:
                 raise Conflict(f"this deployment has {row.state} already", state=row.state)
-            progress = Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
+            progress = ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row)
             await self._save_end(progress, "cancelled", None)
             return progress.row
 
@@ -233,7 +233,7 @@ class Leaving:
                     await self._tell(progress, left)
                 return
 
-    async def _tell(self, progress: Progress, left: str) -> None:
+    async def _tell(self, progress: ProgressReporter, left: str) -> None:
         if left:
             self._left[_node(progress.row)] = left
             return
@@ -248,20 +248,20 @@ class Leaving:
         await progress.done("verify", "nothing of Stardust is left on the server, says root there")
         failpoints.reach("leave.heard.post")
 
-    def _found(self, row: Deployment) -> tuple[Scope, Progress, JobId | None]:
+    def _found(self, row: Deployment) -> tuple[Scope, ProgressReporter, JobId | None]:
         scope = Scope(SYSTEM.actor, row.org)
-        return scope, Progress(self._tools.store, self._tools.bus, self._tools.clock, scope, row), _job_of(row)
+        return scope, ProgressReporter(self._tools.store, self._tools.bus, self._tools.clock, scope, row), _job_of(row)
 
     # -- following -------------------------------------------------------------------------------
 
-    def _start(self, scope: Scope, progress: Progress, job: JobId | None) -> None:
+    def _start(self, scope: Scope, progress: ProgressReporter, job: JobId | None) -> None:
         self._active[_node(progress.row)] = progress
         self._left.pop(_node(progress.row), None)
         task = asyncio.get_running_loop().create_task(self._carry_out(scope, progress, job), name=f"deployment {progress.row.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(self, scope: Scope, progress: Progress, job: JobId | None) -> None:
+    async def _carry_out(self, scope: Scope, progress: ProgressReporter, job: JobId | None) -> None:
         node = _node(progress.row)
         try:
             await self._end(progress, "succeeded" if await self._follow(scope, progress, job) else "cancelled", None)
@@ -277,7 +277,7 @@ class Leaving:
                 del self._active[node]
                 self._left.pop(node, None)
 
-    async def _follow(self, scope: Scope, progress: Progress, job_id: JobId | None) -> bool:
+    async def _follow(self, scope: Scope, progress: ProgressReporter, job_id: JobId | None) -> bool:
         """Wait for the farewell, and wipe the node; False: it was forgotten without one. A store that fails is asked again.
 
         Raises: DeployError.
@@ -312,7 +312,7 @@ class Leaving:
                 failing = True
             await tools.clock.sleep(POLL_S)
 
-    async def _look(self, progress: Progress, job: Job, ends_at: float | None) -> None:
+    async def _look(self, progress: ProgressReporter, job: Job, ends_at: float | None) -> None:
         """What its job tells.
 
         A job whose end is not known is no failure yet: Spider, which would tell it, is taken off.
@@ -335,7 +335,7 @@ class Leaving:
                 await progress.started("uninstall")
                 failpoints.reach("leave.begun")
 
-    async def _end(self, progress: Progress, state: DeploymentState, error: DeploymentError | None) -> None:
+    async def _end(self, progress: ProgressReporter, state: DeploymentState, error: DeploymentError | None) -> None:
         for attempt in range(CLEAN_UP_TRIES):
             try:
                 await self._save_end(progress, state, error)
@@ -349,7 +349,7 @@ class Leaving:
                 event(log, "deployment_end_not_saved", logging.ERROR, exc_info=True, deployment=progress.row.id)
                 return
 
-    async def _save_end(self, progress: Progress, state: DeploymentState, error: DeploymentError | None) -> None:
+    async def _save_end(self, progress: ProgressReporter, state: DeploymentState, error: DeploymentError | None) -> None:
         at = self._tools.clock.now()
         failpoints.reach("leave.end.pre")
         row = await progress.change(lambda row: transitions.ended(row, state, at, error))
@@ -359,7 +359,7 @@ class Leaving:
         event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=error.code if error else None)
 
 
-async def _note(progress: Progress, job: JobId) -> None:
+async def _note(progress: ProgressReporter, job: JobId) -> None:
     await progress.detail("connect", f"through the live session, {_ORDERED}{job}")
 
 

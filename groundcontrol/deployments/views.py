@@ -6,70 +6,70 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from groundcontrol.deployments.hostlists.model import ProblemCode, Reading
+from groundcontrol.deployments.hostlists.model import ParsedList, ProblemCode
 from groundcontrol.deployments.model import Deployment, HostKey, Jump
 from groundcontrol.web.answer import Answer, Body, view_of
 
-Line = Annotated[str, msgspec.Meta(max_length=1024)]
+ShortText = Annotated[str, msgspec.Meta(max_length=1024)]
 """A name, an address, a fingerprint: what may stand in it, and how much less, is told with the field's name."""
-Secret = Annotated[str, msgspec.Meta(max_length=32 << 10)]
+SecretText = Annotated[str, msgspec.Meta(max_length=32 << 10)]
 """A password, a certificate. A private key has a bound of its own."""
 
 
 class JumpBody(Body):
     """Another server through which this one is reached (`ssh -J`). What is left out to log in there is that of the server itself."""
 
-    host: Line
+    host: ShortText
     port: int = 22
-    username: Line | None = None
+    username: ShortText | None = None
     private_key: str | None = None
-    passphrase: Secret | None = None
-    password: Secret | None = None
-    certificate: Secret | None = None
-    host_key: Line | None = None
+    passphrase: SecretText | None = None
+    password: SecretText | None = None
+    certificate: SecretText | None = None
+    host_key: ShortText | None = None
     """A fingerprint (`SHA256:…`) known beforehand."""
 
 
 class DeploymentBody(Body):
-    host: Line
-    username: Line
+    host: ShortText
+    username: ShortText
     port: int = 22
     private_key: str | None = None
-    passphrase: Secret | None = None
-    password: Secret | None = None
-    sudo_password: Secret | None = None
-    name: Line | None = None
-    tags: list[Line] | None = None
-    host_key: Line | None = None
+    passphrase: SecretText | None = None
+    password: SecretText | None = None
+    sudo_password: SecretText | None = None
+    name: ShortText | None = None
+    tags: list[ShortText] | None = None
+    host_key: ShortText | None = None
     """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
     keep_credentials: bool = True
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
-    certificate: Secret | None = None
+    certificate: SecretText | None = None
     """The line of an OpenSSH user certificate for the private key (`ssh-ed25519-cert-v01@openssh.com …`)."""
     jump: JumpBody | None = None
-    proxy: Line | None = None
+    proxy: ShortText | None = None
     """`http://host:port`, through which the server dials this hub (HTTP CONNECT)."""
 
 
 class RetryBody(Body):
     """Any field given replaces the one of the first call; also the body of `DELETE nodes/{id}` and of `POST nodes/{id}/redeploy`."""
 
-    host: Line | None = None
+    host: ShortText | None = None
     port: int | None = None
-    username: Line | None = None
+    username: ShortText | None = None
     private_key: str | None = None
-    passphrase: Secret | None = None
-    password: Secret | None = None
-    sudo_password: Secret | None = None
-    name: Line | None = None
-    tags: list[Line] | None = None
-    host_key: Line | None = None
+    passphrase: SecretText | None = None
+    password: SecretText | None = None
+    sudo_password: SecretText | None = None
+    name: ShortText | None = None
+    tags: list[ShortText] | None = None
+    host_key: ShortText | None = None
     keep_credentials: bool | None = None
     install_python: bool | None = None
     policy: Literal["monitor", "readonly", "managed"] | None = None
-    certificate: Secret | None = None
-    proxy: Line | None = None
+    certificate: SecretText | None = None
+    proxy: ShortText | None = None
     """Empty: none any more."""
     jump: JumpBody | msgspec.UnsetType | None = msgspec.UNSET
     """Left out: as before. null: without a jump host, which is another server, since an address may mean another one there."""
@@ -78,23 +78,23 @@ class RetryBody(Body):
 class PlaceBody(Body):
     """A jump host as a list names it. What opens it is that of `jump` where that is the same one, else that of the server itself."""
 
-    host: Line
+    host: ShortText
     port: int = 22
-    username: Line | None = None
-    host_key: Line | None = None
+    username: ShortText | None = None
+    host_key: ShortText | None = None
 
 
 class ServerBody(Body):
     """One of many servers: what it has of its own."""
 
-    host: Line
+    host: ShortText
     port: int = 22
-    username: Line | None = None
+    username: ShortText | None = None
     """Left out: that of all."""
-    name: Line | None = None
-    tags: list[Line] | None = None
+    name: ShortText | None = None
+    tags: list[ShortText] | None = None
     """Beside those of all."""
-    host_key: Line | None = None
+    host_key: ShortText | None = None
     """A fingerprint (`SHA256:…`) known beforehand: confirms the host key without asking."""
     jump: PlaceBody | msgspec.UnsetType | None = msgspec.UNSET
     """Left out: that of all. null: none."""
@@ -105,18 +105,18 @@ class ManyDeploymentsBody(Body):
 
     servers: list[ServerBody]
     """1 to 200."""
-    username: Line | None = None
+    username: ShortText | None = None
     private_key: str | None = None
-    passphrase: Secret | None = None
-    password: Secret | None = None
-    sudo_password: Secret | None = None
-    certificate: Secret | None = None
-    tags: list[Line] | None = None
+    passphrase: SecretText | None = None
+    password: SecretText | None = None
+    sudo_password: SecretText | None = None
+    certificate: SecretText | None = None
+    tags: list[ShortText] | None = None
     keep_credentials: bool = True
     install_python: bool = False
     policy: Literal["monitor", "readonly", "managed"] = "managed"
     jump: JumpBody | None = None
-    proxy: Line | None = None
+    proxy: ShortText | None = None
 
 
 class ServerListBody(Body):
@@ -177,8 +177,8 @@ class ServerListView(Answer):
 
 
 class ConfirmationBody(Body):
-    deployment: Line
-    fingerprint: Line
+    deployment: ShortText
+    fingerprint: ShortText
 
 
 class HostKeysBody(Body):
@@ -193,7 +193,7 @@ class UnconfirmedView(Answer):
 
 
 class AgentUpdatesBody(Body):
-    nodes: list[Line]
+    nodes: list[ShortText]
     """Ids, 1 to 1000, in the order in which they are updated."""
     canaries: int = 1
     """So many are updated first; the others follow once these are connected with the new version."""
@@ -201,7 +201,7 @@ class AgentUpdatesBody(Body):
 
 
 class HostKeyBody(Body):
-    fingerprint: Line
+    fingerprint: ShortText
 
 
 class HostKeyView(Answer):
@@ -317,7 +317,7 @@ def deployment_view(deployment: Deployment) -> DeploymentView:
     )
 
 
-def server_list_view(reading: Reading) -> ServerListView:
+def server_list_view(reading: ParsedList) -> ServerListView:
     return ServerListView(
         format=reading.format,
         servers=[

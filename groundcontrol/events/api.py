@@ -8,13 +8,13 @@ from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import EventFilter, Severity
 from groundcontrol.events.views import EventsView, event_view
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
 
 MAX_SEARCH_CHARS: Final = 100
 
 
-async def list_events(call: Call) -> EventsView:
+async def list_events(call: ApiRequest) -> EventsView:
     """A page of events, newest first; `?node=` for those of one node, `?severity=`, `?type=` and `?search=` for some of them."""
     limit, cursor = call.page("node", "severity", "type", "search")
     node = call.request.query.get("node")
@@ -24,7 +24,7 @@ async def list_events(call: Call) -> EventsView:
     return EventsView(events=[event_view(event) for event in page.items], next=page.next)
 
 
-def _filter_of(call: Call) -> EventFilter | None:
+def _filter_of(call: ApiRequest) -> EventFilter | None:
     query = call.request.query
     severities = tuple(filter(None, query.get("severity", "").split(",")))
     if not all(severity in get_args(Severity) for severity in severities):

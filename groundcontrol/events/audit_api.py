@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from groundcontrol.events.views import AuditPageView, audit_view
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 
-async def list_audit(call: Call) -> AuditPageView:
+async def list_audit(call: ApiRequest) -> AuditPageView:
     """A page of the audit log, newest first."""
     limit, cursor = call.page()
     page = await call.services.store.log.audit(call.scope, limit, cursor)

@@ -13,9 +13,9 @@ from aiohttp import web
 from groundcontrol.core.errors import BadRequest, HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.verbs import WORDS
-from groundcontrol.jobs.model import TRANSITIONS, Job, JobFilter, JobState, Wish
+from groundcontrol.jobs.model import TRANSITIONS, Job, JobFilter, JobRequest, JobState
 from groundcontrol.jobs.views import CancelBody, JobBody, JobsView, JobView, PlanView, ReportView, job_view, plan_view, report_view
-from groundcontrol.web.request import Call, StillAllowed, whole_number
+from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from spider.logs import event
 from spider.wire.ids import is_id
 from spider.wire.verbs import READONLY, VERBS
@@ -28,7 +28,7 @@ SHORT_OUTPUT_BYTES: Final = 65_536
 log = logging.getLogger(__name__)
 
 
-async def create_job(call: Call, body: JobBody) -> JobView:
+async def create_job(call: ApiRequest, body: JobBody) -> JobView:
     """Ask a node to do something with its packages, or to reboot."""
     services = call.services
     call.authorize("job.create", await services.store.nodes.node(call.scope, call.node_id))
@@ -37,7 +37,7 @@ async def create_job(call: Call, body: JobBody) -> JobView:
     return job_view(await services.jobs.submit(call.scope, call.node_id, wish, call.idempotency_key()))
 
 
-async def list_jobs(call: Call) -> JobsView:
+async def list_jobs(call: ApiRequest) -> JobsView:
     """A page of jobs, newest first; `?node=` for those of one node, `?state=`, `?action=` and `?by=` for some of them."""
     limit, cursor = call.page("node", "state", "action", "by")
     node = call.request.query.get("node")
@@ -47,7 +47,7 @@ async def list_jobs(call: Call) -> JobsView:
     return JobsView(jobs=[job_view(job) for job in page.items], next=page.next)
 
 
-def _filter_of(call: Call) -> JobFilter | None:
+def _filter_of(call: ApiRequest) -> JobFilter | None:
     """`?state=` (several with commas between), `?action=`, `?by=`.
 
     Raises: BadRequest.
@@ -65,13 +65,13 @@ def _filter_of(call: Call) -> JobFilter | None:
     return None if only == JobFilter() else only
 
 
-async def get_job(call: Call) -> JobView:
+async def get_job(call: ApiRequest) -> JobView:
     """One job."""
     call.query()
     return job_view(await call.services.store.jobs.job(call.scope, call.job_id))
 
 
-async def cancel_job(call: Call, body: CancelBody | None) -> JobView:
+async def cancel_job(call: ApiRequest, body: CancelBody | None) -> JobView:
     """Take a job back, or stop it as far as its phase allows: `stop` says what became of that."""
     services = call.services
     call.authorize("job.cancel", await services.store.jobs.job(call.scope, call.job_id))
@@ -81,7 +81,7 @@ async def cancel_job(call: Call, body: CancelBody | None) -> JobView:
     return job_view(await services.jobs.cancel(call.scope, call.job_id, force=force))
 
 
-async def job_plan(call: Call) -> PlanView:
+async def job_plan(call: ApiRequest) -> PlanView:
     """What the job is going to do, or would."""
     call.query()
     plan = await call.services.store.jobs.plan(call.scope, call.job_id)
@@ -90,7 +90,7 @@ async def job_plan(call: Call) -> PlanView:
     return plan_view(call.job_id, plan)
 
 
-async def job_report(call: Call) -> ReportView:
+async def job_report(call: ApiRequest) -> ReportView:
     """What the job left to be looked after."""
     call.query()
     report = await call.services.store.jobs.report(call.scope, call.job_id)
@@ -99,7 +99,7 @@ async def job_report(call: Call) -> ReportView:
     return report_view(call.job_id, report)
 
 
-async def job_output(call: Call) -> web.StreamResponse:
+async def job_output(call: ApiRequest) -> web.StreamResponse:
     """The bytes as they were printed, from `?offset=` to the end that is held now."""
     offset = whole_number(call.query("offset").get("offset"), "offset", 0, MAX_OFFSET, 0)
     job = await call.services.store.jobs.job(call.scope, call.job_id)
@@ -108,13 +108,13 @@ async def job_output(call: Call) -> web.StreamResponse:
         return await _send_output(call, job, offset, size)
 
 
-async def _send_output(call: Call, job: Job, offset: int, size: int) -> web.StreamResponse:
+async def _send_output(call: ApiRequest, job: Job, offset: int, size: int) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="job-{job.id}.log"'})
     response.content_type = "text/plain"
     response.content_length = size
     await response.prepare(call.request)
     left = size
-    allowed = StillAllowed(call, "job.read", lambda scope: call.services.store.jobs.job(scope, job.id))
+    allowed = StreamAuthorizer(call, "job.read", lambda scope: call.services.store.jobs.job(scope, job.id))
     try:
         if size:
             async for chunk in call.services.store.jobs.output(call.scope, job.id, offset, size):
@@ -128,14 +128,14 @@ async def _send_output(call: Call, job: Job, offset: int, size: int) -> web.Stre
     return response
 
 
-def wish_of(body: JobBody) -> Wish:
+def wish_of(body: JobBody) -> JobRequest:
     """What is asked for. An empty list of packages would mean nothing, or all: it is refused.
 
     Raises: BadRequest.
     """
     if body.packages is not msgspec.UNSET and not body.packages:
         raise BadRequest("packages names at least one package; leave it out for all", field="packages")
-    return Wish(
+    return JobRequest(
         action=body.action,
         packages=() if body.packages is msgspec.UNSET else tuple(dict.fromkeys(body.packages)),
         for_action=None if body.for_ is msgspec.UNSET else body.for_,
@@ -144,7 +144,7 @@ def wish_of(body: JobBody) -> Wish:
     )
 
 
-def check_step_up(call: Call, wish: Wish, nodes: Collection[NodeId]) -> None:
+def check_step_up(call: ApiRequest, wish: JobRequest, nodes: Collection[NodeId]) -> None:
     """Ask for the password once more: for what removes or reboots, and for what changes many nodes.
 
     Raises: StepUpRequired.

@@ -9,11 +9,11 @@ from groundcontrol.core.ids import BatchId, NodeId
 from groundcontrol.jobs.api import check_step_up, wish_of
 from groundcontrol.jobs.model import Batch
 from groundcontrol.jobs.views import BatchBody, BatchesView, BatchView, batch_summary, batch_view
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
 
 
-async def create_batch(call: Call, body: BatchBody) -> BatchView:
+async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
     """Ask many nodes for the same; those that cannot are named in `refused`."""
     services = call.services
     wish = wish_of(body)
@@ -22,20 +22,20 @@ async def create_batch(call: Call, body: BatchBody) -> BatchView:
     return await _whole(call, await services.jobs.submit_many(call.scope, nodes, wish, call.idempotency_key(), _plans_of(body)))
 
 
-async def list_batches(call: Call) -> BatchesView:
+async def list_batches(call: ApiRequest) -> BatchesView:
     """A page of them, newest first."""
     limit, cursor = call.page()
     page = await call.services.store.batches.batches(call.scope, limit, cursor)
     return BatchesView(batches=[batch_summary(batch) for batch in page.items], next=page.next)
 
 
-async def get_batch(call: Call) -> BatchView:
+async def get_batch(call: ApiRequest) -> BatchView:
     """How far it is, with the job of each node."""
     call.query()
     return await _whole(call, await call.services.store.batches.batch(call.scope, call.batch_id))
 
 
-async def cancel_batch(call: Call) -> BatchView:
+async def cancel_batch(call: ApiRequest) -> BatchView:
     """Take back what waits, and stop the rest as far as the phase of each allows."""
     services = call.services
     call.authorize("job.cancel", await services.store.batches.batch(call.scope, call.batch_id))
@@ -50,6 +50,6 @@ def _plans_of(body: BatchBody) -> BatchId | None:
     return BatchId(body.plans_of)
 
 
-async def _whole(call: Call, batch: Batch) -> BatchView:
+async def _whole(call: ApiRequest, batch: Batch) -> BatchView:
     jobs = await call.services.store.batches.jobs_of(call.scope, BatchId(batch.id))
     return batch_view(batch, jobs)

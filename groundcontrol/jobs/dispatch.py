@@ -20,9 +20,9 @@ from groundcontrol.core.scope import SYSTEM
 from groundcontrol.events.model import Event, Severity
 from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobFilter, JobState
 from groundcontrol.jobs.requests import order_args
-from groundcontrol.jobs.selfcare import Upkeep
-from groundcontrol.jobs.stop_requests import Stops
-from groundcontrol.jobs.store import Dispatch as Taken
+from groundcontrol.jobs.selfcare import SelfcareOrders
+from groundcontrol.jobs.stop_requests import StopSender
+from groundcontrol.jobs.store import ClaimedJob as Taken
 from groundcontrol.jobs.verdict import NEVER_BEGUN, NEVER_STARTED, NOT_BACK, refusal
 from groundcontrol.nodes.model import Session
 from groundcontrol.stores import Store
@@ -30,7 +30,7 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.wire.frames import JobStart
 from spider.wire.ids import new_time_id
-from spider.wire.orders import MAX_LIFE_S, ORDER_TIME, Order, seal_order
+from spider.wire.orders import MAX_LIFE_S, ORDER_TIME, SignedOrder, seal_order
 from spider.wire.proof import node_keys
 from spider.wire.verbs import REKEY
 
@@ -47,7 +47,7 @@ UNANSWERED_S: Final = 60.0
 """After its time is up, a job that was handed over and never answered is given this much longer."""
 
 
-class Refusal(NamedTuple):
+class NotAccepted(NamedTuple):
     """Why the node could not take a job yet."""
 
     why: str
@@ -68,10 +68,10 @@ class _NewKeys(NamedTuple):
 
 class _Again(NamedTuple):
     at: float
-    refusal: Refusal
+    refusal: NotAccepted
 
 
-class Dispatch:
+class JobDispatcher:
     """Takes what waits for the nodes of this hub, one job at a time for each; closes what came to nothing."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes, at_once: int, bundle: bytes) -> None:
@@ -84,7 +84,7 @@ class Dispatch:
         self._clock = clock
         self._registry = registry
         self._fleet_key = fleet_key
-        self._upkeep = Upkeep(fleet_key, bundle)
+        self._upkeep = SelfcareOrders(fleet_key, bundle)
         self._at_once = at_once
         self._again: dict[JobId, _Again] = {}
         self._unanswered: Counter[JobId] = Counter()
@@ -93,7 +93,7 @@ class Dispatch:
         """Handed over by the books, and not sent because of a second machine -> how far the node's clock is ahead."""
         self._new_keys: dict[NodeId, _NewKeys] = {}
         """Of nodes that have not come back since."""
-        self._stops = Stops(store, clock, registry, fleet_key)
+        self._stops = StopSender(store, clock, registry, fleet_key)
         self.ended = 0
         """Jobs that reached a final state."""
 
@@ -225,7 +225,7 @@ class Dispatch:
         for part in self._upkeep.parts(agent, job):
             await agent.tell(part)
         at = int(self._clock.now()) if ORDER_TIME in agent.hello.features else None
-        order = Order(job.node_id, generation, job.id, job.action, args, issued, expires, at)
+        order = SignedOrder(job.node_id, generation, job.id, job.action, args, issued, expires, at)
         frame = seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)
         event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
         self._unanswered[job.id] += 1
@@ -256,12 +256,12 @@ class Dispatch:
 
     # -- what the node could not take yet --------------------------------------------------------
 
-    def refused(self, job_id: JobId) -> Refusal | None:
+    def refused(self, job_id: JobId) -> NotAccepted | None:
         """What stood against this job last, if it is to be sent again."""
         again = self._again.get(job_id)
         return None if again is None else again.refusal
 
-    def send_later(self, job_id: JobId, reason: Refusal) -> None:
+    def send_later(self, job_id: JobId, reason: NotAccepted) -> None:
         """Send it again after a while, for as long as its time is not up."""
         self._again[job_id] = _Again(self._clock.monotonic() + RETRY_EVERY_S, reason)
 

@@ -71,7 +71,7 @@ class StopAnswer(NamedTuple):
     why: str
 
 
-class Wish(NamedTuple):
+class JobRequest(NamedTuple):
     """What a node is asked to do."""
 
     action: str
@@ -128,8 +128,8 @@ class Job(NamedTuple):
     """The job that asked for this one."""
 
     @property
-    def wish(self) -> Wish:
-        return Wish(self.action, self.packages, self.for_action, self.plan, self.reboot)
+    def wish(self) -> JobRequest:
+        return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot)
 
 
 class JobFilter(NamedTuple):
@@ -144,7 +144,7 @@ class JobFilter(NamedTuple):
 class NewJob(NamedTuple):
     id: JobId
     node_id: NodeId
-    wish: Wish
+    wish: JobRequest
     created_at: float
     not_after: float
 
@@ -169,7 +169,7 @@ class JobEvidence(NamedTuple):
     """Counts only where a stop was asked for."""
 
 
-class Refused(NamedTuple):
+class RefusedNode(NamedTuple):
     """A node of a batch for which no job was made."""
 
     node_id: NodeId
@@ -179,11 +179,11 @@ class Refused(NamedTuple):
 
 class NewBatch(NamedTuple):
     id: BatchId
-    wish: Wish
+    wish: JobRequest
     nodes: tuple[NodeId, ...]
     """As asked for, each once: with the wish they tell a repeat from another request."""
     jobs: tuple[NewJob, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedNode, ...]
     created_at: float
     plans_of: BatchId | None = None
     """The order whose plans these jobs are bound to."""
@@ -194,8 +194,8 @@ class Batch(NamedTuple):
 
     id: BatchId
     org: int
-    wish: Wish
-    refused: tuple[Refused, ...]
+    wish: JobRequest
+    refused: tuple[RefusedNode, ...]
     created_by: str
     created_at: float
     counts: dict[str, int]

@@ -17,7 +17,7 @@ from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound, Stor
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, node_actor
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, Dispatch, Refusal
+from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, JobDispatcher, NotAccepted
 from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
 from groundcontrol.jobs.model import (
     START_LIMIT_S,
@@ -26,10 +26,10 @@ from groundcontrol.jobs.model import (
     JobError,
     JobEvidence,
     JobFilter,
+    JobRequest,
     JobState,
     NewJob,
     StopAnswer,
-    Wish,
     may_move,
 )
 from groundcontrol.jobs.plan_messages import read_plan, read_report
@@ -57,7 +57,7 @@ CLOSE_INTERNAL: Final = 1011
 class Receiver:
     """Works off what each node says, in its order; one node's trouble is its own. A `agents.interfaces.JobSink`."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: Dispatch, refusals: Refusals) -> None:
+    def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: JobDispatcher, refusals: Refusals) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -296,12 +296,12 @@ class Receiver:
         if job.stop is not None and self._dispatch.never_started(job_id, why) and job_id not in agent.hello.known_jobs:
             await self._refused_for_good(agent, job, "cancelled", None)  # and it is not sent again: it never ran
         elif why in RETRY:
-            self._dispatch.send_later(job_id, Refusal(why, message.answer, before.skew_s if before else 0.0))
+            self._dispatch.send_later(job_id, NotAccepted(why, message.answer, before.skew_s if before else 0.0))
         elif why in CLOCK and (before is None or before.why not in CLOCK):
             skew_s = message.clock_ms / 1000 - self._clock.now()
             if self._refusals.first_line("node_clock_differs", agent.node.id):
                 event(log, "node_clock_differs", logging.WARNING, node=agent.node.id, skew_s=round(skew_s, 1))
-            self._dispatch.send_later(job_id, Refusal(why, message.answer, skew_s))
+            self._dispatch.send_later(job_id, NotAccepted(why, message.answer, skew_s))
             if before is None:  # else a node with another reason each time would set the pace
                 await self._dispatch.send(agent, job, skew_s)
         else:
@@ -371,4 +371,4 @@ class Receiver:
         if report is not None and report.reboot == "no":
             return None
         now = self._clock.now()
-        return NewJob(JobId(new_time_id(now)), job.node_id, Wish(REBOOT), now, now + START_LIMIT_S)
+        return NewJob(JobId(new_time_id(now)), job.node_id, JobRequest(REBOOT), now, now + START_LIMIT_S)

@@ -8,7 +8,7 @@ from typing import Final
 
 from groundcontrol.core.errors import BadRequest, PolicyRefuses
 from groundcontrol.core.verbs import JOBS, PLANNED
-from groundcontrol.jobs.model import Wish
+from groundcontrol.jobs.model import JobRequest
 from groundcontrol.nodes.model import Node
 from spider.wire.verbs import CATALOGUE, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
 
@@ -19,7 +19,7 @@ _UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def order_args(wish: Wish) -> dict[str, object]:
+def order_args(wish: JobRequest) -> dict[str, object]:
     """The arguments of an order; what was not asked for is not in it."""
     args: dict[str, object] = {}
     if wish.packages:
@@ -31,7 +31,7 @@ def order_args(wish: Wish) -> dict[str, object]:
     return args
 
 
-def check_wish(wish: Wish) -> None:
+def validate_request(wish: JobRequest) -> None:
     """Refuse what no node could do.
 
     Raises: BadRequest: `field` names what does not fit.
@@ -67,7 +67,7 @@ def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
             raise BadRequest(f"{name[:80]!r} is no package name", field="packages")
 
 
-def check_policy(node: Node, wish: Wish) -> None:
+def check_policy(node: Node, wish: JobRequest) -> None:
     """Refuse at once what the node would refuse anyway, by what it last said of its own policy.
 
     The node decides: a policy that it has not told yet is no reason to refuse here.

@@ -17,7 +17,7 @@ from spider.wire.verbs import UPDATE
 MAX_GENERATION: Final = (1 << 32) - 1
 
 
-class Upkeep:
+class SelfcareOrders:
     """The bundle that this hub ships, and which sessions have been given it."""
 
     def __init__(self, fleet_key: bytes, bundle: bytes) -> None:

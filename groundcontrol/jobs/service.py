@@ -11,8 +11,8 @@ from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, JobNotCan
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.permissions import authorize, job_action
 from groundcontrol.core.scope import Scope
-from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Batch, Job, NewBatch, NewJob, Refused, Wish
-from groundcontrol.jobs.requests import check_policy, check_wish
+from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Batch, Job, JobRequest, NewBatch, NewJob, RefusedNode
+from groundcontrol.jobs.requests import check_policy, validate_request
 from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.wire.ids import is_id, new_time_id
@@ -33,13 +33,13 @@ class JobService:
         self._clock = clock
         self._at_once = at_once
 
-    async def submit(self, scope: Scope, node_id: NodeId, wish: Wish, idempotency_key: str | None) -> Job:
+    async def submit(self, scope: Scope, node_id: NodeId, wish: JobRequest, idempotency_key: str | None) -> Job:
         """Create a job for one node. It waits for a node that is offline, until START_LIMIT_S has passed.
 
         Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
         node = await self._store.nodes.node(scope, node_id)
-        check_wish(wish)
+        validate_request(wish)
         authorize(scope, job_action(wish.action), node)
         check_policy(node, wish)
         now = self._clock.now()
@@ -52,7 +52,7 @@ class JobService:
             self._bus.publish(JobPoke((job.id,)))
         return job
 
-    async def keep_up(self, scope: Scope, node_id: NodeId, wish: Wish, idempotency_key: str | None = None) -> Job:
+    async def keep_up(self, scope: Scope, node_id: NodeId, wish: JobRequest, idempotency_key: str | None = None) -> Job:
         """Create a job that keeps Spider itself up, or takes it off: `update` to the bundle of a digest, `uninstall`, or `rekey`.
 
         Raises: NotFound, Forbidden, PolicyRefuses, IdempotencyMismatch, StoreError.
@@ -68,7 +68,7 @@ class JobService:
         return job
 
     async def submit_many(
-        self, scope: Scope, nodes: Sequence[NodeId], wish: Wish, idempotency_key: str | None, plans_of: BatchId | None = None
+        self, scope: Scope, nodes: Sequence[NodeId], wish: JobRequest, idempotency_key: str | None, plans_of: BatchId | None = None
     ) -> Batch:
         """Create a job for each of these nodes; those that cannot have one are named in the batch.
 
@@ -80,14 +80,14 @@ class JobService:
             raise BadRequest("nodes names at least one node", field="nodes")
         if len(chosen) > MAX_NODES:
             raise BadRequest(f"at most {MAX_NODES} nodes at once", field="nodes")
-        check_wish(wish)
+        validate_request(wish)
         authorize(scope, job_action(wish.action))
         plans = None if plans_of is None else await self._plans(scope, plans_of, wish)
         now = self._clock.now()
         rounds = -(-len(chosen) // self._at_once)
         not_after = now + min(LONGEST_START_S, START_LIMIT_S + (rounds - 1) * ROUND_S)
         jobs: list[NewJob] = []
-        refused: list[Refused] = []
+        refused: list[RefusedNode] = []
         for node_id in chosen:
             try:
                 if not is_id(node_id):
@@ -97,7 +97,7 @@ class JobService:
                 check_policy(node, wish)
                 bound = wish if plans is None else _bound(wish, plans, node_id)
             except (NotFound, Forbidden, PolicyRefuses) as exc:
-                refused.append(Refused(node_id, exc.code, exc.message))
+                refused.append(RefusedNode(node_id, exc.code, exc.message))
             else:
                 jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))
         made = NewBatch(BatchId(new_time_id(now)), wish, chosen, tuple(jobs), tuple(refused), now, plans_of)
@@ -107,11 +107,11 @@ class JobService:
         self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
         return batch
 
-    async def _plans(self, scope: Scope, batch_id: BatchId, wish: Wish) -> dict[NodeId, str]:
+    async def _plans(self, scope: Scope, batch_id: BatchId, wish: JobRequest) -> dict[NodeId, str]:
         """What each node planned there, by the plan's digest."""
         batch = await self._store.batches.batch(scope, batch_id)
         authorize(scope, "job.read", batch)
-        if wish.plan is not None or batch.wish != Wish(PLAN, wish.packages, wish.action):
+        if wish.plan is not None or batch.wish != JobRequest(PLAN, wish.packages, wish.action):
             raise BadRequest("plans_of must be the id of a bulk job that planned this very action and these packages", field="plans_of")
         told = await self._store.batches.jobs_of(scope, batch_id)
         return {job.node_id: job.plan_digest for job in told if job.plan_digest is not None and job.state == "succeeded"}
@@ -152,7 +152,7 @@ class JobService:
             self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
 
 
-def _bound(wish: Wish, plans: Mapping[NodeId, str], node: NodeId) -> Wish:
+def _bound(wish: JobRequest, plans: Mapping[NodeId, str], node: NodeId) -> JobRequest:
     """The wish with this node's own plan.
 
     Raises: NotFound: it told none.

@@ -11,14 +11,14 @@ from groundcontrol.jobs.model import Job
 from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.wire.frames import JobStop
-from spider.wire.orders import MAX_LIFE_S, Order, seal_order
+from spider.wire.orders import MAX_LIFE_S, SignedOrder, seal_order
 from spider.wire.proof import node_keys
 from spider.wire.verbs import REKEY, STOP
 
 EVERY_S: Final = 5.0
 
 
-class Stops:
+class StopSender:
     """Which jobs were asked to stop, and when their nodes were last told."""
 
     def __init__(self, store: Store, clock: Clock, registry: Registry, fleet_key: bytes) -> None:
@@ -53,7 +53,7 @@ class Stops:
         issued = int(self._clock.now() + self._skews.get(job.id, 0.0))
         generation = agent.hello.generation
         args = {"force": True} if force else {}
-        order = Order(job.node_id, generation, job.id, STOP, args, issued, issued + MAX_LIFE_S)
+        order = SignedOrder(job.node_id, generation, job.id, STOP, args, issued, issued + MAX_LIFE_S)
         await agent.tell(JobStop(job.id, seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)))
 
     def correct(self, job_id: JobId, skew_s: float) -> bool:

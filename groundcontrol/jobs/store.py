@@ -15,7 +15,7 @@ from groundcontrol.nodes.model import Session
 CURRENT_MOST: Final = 2000
 
 
-class Dispatch(NamedTuple):
+class ClaimedJob(NamedTuple):
     job: Job
     session: Session
 
@@ -36,7 +36,7 @@ class JobStore(Protocol):
         """The newest ones, all that are not over (`CURRENT_MOST` of them), and of `also` those that there are; newest first."""
         ...
 
-    async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[Dispatch]:
+    async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[ClaimedJob]:
         """queued -> dispatched where the session is current and the node has no other open job; each id is won once.
 
         Args: at_once: of batches, so many jobs at most are open on nodes of this hub; others wait.

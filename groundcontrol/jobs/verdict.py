@@ -64,7 +64,7 @@ _STOPS: Final = frozenset({"now", "after_package", "too_late"})
 _SHA256: Final = re.compile(r"(?:[0-9a-f]{64})?")
 
 
-class Verdict(NamedTuple):
+class JobVerdict(NamedTuple):
     """How a job ended."""
 
     state: JobState
@@ -98,7 +98,7 @@ def _on_the_way(code: str, note: str) -> JobError | None:
     return JobError(code, _ON_THE_WAY.get(code) or note or code)
 
 
-def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> Verdict:
+def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> JobVerdict:
     """How a job ended, by the node's evidence and by what is held of its output.
 
     Args:   held_sha256: of everything held, computed now.
@@ -124,7 +124,7 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
         )
     certain = message.state in ("succeeded", "failed", "cancelled")  # else what was guessed may yet turn out otherwise, with more output
     started_at = _plausible(message.started_at_ms, job, now)
-    return Verdict(
+    return JobVerdict(
         state,
         JobEvidence(
             progress_percent=100 if state == "succeeded" else None,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from groundcontrol.access.users import EVERYBODY
+from groundcontrol.access.users import ALL_USERS
 from groundcontrol.core.bus import Changed, Revoked
 from groundcontrol.core.errors import BadRequest, Forbidden
 from groundcontrol.core.ids import NodeId
@@ -25,7 +25,7 @@ from groundcontrol.nodes.views import (
     summary_json,
     summary_msgpack,
 )
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.services import Services
 from spider.wire.ids import is_id
 from spider.wire.metrics import METRICS, parse_series
@@ -37,7 +37,7 @@ MAX_METRICS: Final = 50
 _SPLIT: Final = re.compile(r",(?![^{}]*\})")
 
 
-async def list_nodes(call: Call) -> NodesView:
+async def list_nodes(call: ApiRequest) -> NodesView:
     """A page of the fleet; `latest` holds the summary, or what `?metrics=` names."""
     limit, cursor = call.page("metrics")
     wanted = _wanted(call.request.query.get("metrics"))
@@ -55,13 +55,13 @@ async def list_nodes(call: Call) -> NodesView:
     )
 
 
-async def get_node(call: Call) -> NodeView:
+async def get_node(call: ApiRequest) -> NodeView:
     """One node with all of its newest values."""
     call.query()
     return await full_view(call.services, call.scope, call.node_id)
 
 
-async def edit_node(call: Call, body: NodePatch) -> NodeView:
+async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
     """Change its name, its tags or both."""
     services = call.services
     before = await services.store.nodes.node(call.scope, call.node_id)
@@ -83,7 +83,7 @@ async def edit_node(call: Call, body: NodePatch) -> NodeView:
     )
     services.bus.publish(Changed("node", node.id, node.version))
     if node.tags != before.tags:
-        services.bus.publish(Revoked("", EVERYBODY))
+        services.bus.publish(Revoked("", ALL_USERS))
     return await full_view(services, call.scope, node.id)
 
 

@@ -8,13 +8,13 @@ import logging
 from collections.abc import Sequence
 from typing import Final, cast
 
-from groundcontrol.core.bus import BusEvent, Changed, NodeLive, NodesFresh, NodeTable, SessionMoved, Topic
+from groundcontrol.core.bus import BusEvent, Changed, NodeLive, NodesUpdated, NodeTable, SessionChanged, Topic
 from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Grants, Scope
 from groundcontrol.nodes.api import full_view, in_a_list, kept_credentials
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.summary import Brief, Shown
+from groundcontrol.nodes.summary import Shown, SummaryFragment
 from groundcontrol.nodes.tables_views import table_view
 from groundcontrol.nodes.views import FleetChange, FleetData, NodeChange, NodeView, Sample
 from groundcontrol.web.limits import LiveLimits
@@ -79,7 +79,7 @@ class FleetFeed(Feed):
         """Snapshots that are being made, which may take several pages."""
         self._gone: set[NodeId] = set()
         """Nodes that were looked for meanwhile and not found: a page that was read before may hold them still."""
-        self._told: dict[NodeId, Sequence[Brief]] = {}
+        self._told: dict[NodeId, Sequence[SummaryFragment]] = {}
         """What was told last of each; forgotten with a snapshot or a whole row, which hold other values."""
         self._values: set[NodeId] = set()
         self._facts: set[NodeId] = set()
@@ -118,11 +118,11 @@ class FleetFeed(Feed):
 
     async def take(self, told: BusEvent, /) -> None:
         match told:
-            case NodesFresh(nodes=nodes):
+            case NodesUpdated(nodes=nodes):
                 self._values.update(nodes)
                 self._new_values.set()
                 return
-            case SessionMoved(node=node):
+            case SessionChanged(node=node):
                 self._facts.add(node)
             case Changed(kind="node", id=id_):
                 self._facts.add(NodeId(id_))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from groundcontrol.nodes.node_log_views import LogLineView, LogsView
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 
-async def list_logs(call: Call) -> LogsView:
+async def list_logs(call: ApiRequest) -> LogsView:
     """A page of lines, the newest first."""
     limit, cursor = call.page()
     store = call.services.store

@@ -34,7 +34,7 @@ LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interf
 _MAP_HEADS: Final = tuple(bytes((0x80 | entries,)) for entries in range(16))
 """Of maps of MessagePack with so few entries."""
 
-Values = Sequence["int | None"]
+SummaryValues = Sequence["int | None"]
 
 
 class Shown(msgspec.Struct, gc=False):
@@ -48,7 +48,7 @@ _pack: Final = msgspec.msgpack.Encoder().encode
 _write: Final = msgspec.json.Encoder().encode
 
 
-class Brief:
+class SummaryFragment:
     """What a list shows of one row, ready to be sent as often as it is asked for."""
 
     __slots__ = ("entries", "packed", "shown", "text")
@@ -67,7 +67,7 @@ class Brief:
         return self.text
 
 
-def pack_summary(briefs: Iterable[Brief]) -> bytes:
+def pack_summary(briefs: Iterable[SummaryFragment]) -> bytes:
     """What a list shows of a node, as a map of MessagePack; the families of a node have no series in common."""
     entries, parts = 0, [b""]
     for brief in briefs:
@@ -77,7 +77,7 @@ def pack_summary(briefs: Iterable[Brief]) -> bytes:
     return b"".join(parts)
 
 
-def write_summary(briefs: Iterable[Brief]) -> bytes:
+def write_summary(briefs: Iterable[SummaryFragment]) -> bytes:
     """The same as an object of JSON."""
     parts = [b"{"]
     for brief in briefs:
@@ -128,7 +128,7 @@ class Summary:
         )
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
-    def read(self, values: Values, taken_at: float) -> Brief:
+    def read(self, values: SummaryValues, taken_at: float) -> SummaryFragment:
         """What a list shows of a row, in the units of the catalogue."""
         found = {name: Shown(None if (value := values[at]) is None else value / scale, taken_at) for name, at, scale in self._plain}
         for metric, scale, parts in self._sums:
@@ -142,7 +142,7 @@ class Summary:
         for places in self._highest:
             highest = places[0] if len(places) == 1 else max(places, key=lambda place: _rank(values[place.at]))
             found[highest.name] = Shown(_scaled(highest, values), taken_at)
-        return Brief(found)
+        return SummaryFragment(found)
 
 
 def _root_first(place: _Place) -> tuple[bool, _Place]:
@@ -150,7 +150,7 @@ def _root_first(place: _Place) -> tuple[bool, _Place]:
     return not place.name.endswith("{mount=/}"), place
 
 
-def _scaled(place: _Place, values: Values) -> float | None:
+def _scaled(place: _Place, values: SummaryValues) -> float | None:
     value = values[place.at]
     return None if value is None else value / place.scale
 
@@ -160,6 +160,6 @@ def _rank(value: float | None) -> float:
     return -1e300 if value is None else value
 
 
-def _share(mount: _Mount, values: Values) -> float:
+def _share(mount: _Mount, values: SummaryValues) -> float:
     used, size = values[mount.used.at], None if mount.size is None else values[mount.size.at]
     return _rank(None if used is None or not size else used / size)

@@ -6,13 +6,13 @@ from typing import Final
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.nodes.tables_views import InstalledPackageView, PackagesView, TablesView, table_view
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from spider.wire.tables import BY_NAME
 
 MAX_SEARCH_CHARS: Final = 100
 
 
-async def get_tables(call: Call) -> TablesView:
+async def get_tables(call: ApiRequest) -> TablesView:
     """The newest table of each subject, or of one."""
     subject = call.query("subject").get("subject")
     if subject is not None and subject not in BY_NAME:
@@ -23,7 +23,7 @@ async def get_tables(call: Call) -> TablesView:
     return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name)])
 
 
-async def list_packages(call: Call) -> PackagesView:
+async def list_packages(call: ApiRequest) -> PackagesView:
     """A page of what is installed, by name; `?search=` for names that contain it."""
     limit, cursor = call.page("search")
     search = call.request.query.get("search", "")

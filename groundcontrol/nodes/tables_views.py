@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from groundcontrol.core.tables import Cell, FactTable
+from groundcontrol.core.tables import FactTable, TableCell
 from groundcontrol.web.answer import Answer
 from spider.wire.tables import BY_NAME, FAILED, TEXT, Column
 
@@ -117,5 +117,5 @@ def _kind(column: Column) -> Literal["text", "number", "time"]:
     return "text" if column.kind == TEXT else "time" if column.unit == "time" else "number"
 
 
-def _cell(column: Column, cell: Cell) -> str | float | None:
+def _cell(column: Column, cell: TableCell) -> str | float | None:
     return cell / column.scale if isinstance(cell, int) and column.scale != 1 else cell

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final, NamedTuple, cast
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.tables import Cell, FactTable
+from groundcontrol.core.tables import FactTable, TableCell
 from groundcontrol.nodes.model import Tri
 
 SUBJECT: Final = "updates"
@@ -73,7 +73,7 @@ class NodeUpdateList(NamedTuple):
     next: str | None
 
 
-class Row(NamedTuple):
+class UpdateRow(NamedTuple):
     """One line of a node's table."""
 
     package: str
@@ -83,21 +83,21 @@ class Row(NamedTuple):
     repository: str
 
 
-def row_of(table: FactTable, package: str) -> Row | None:
+def row_of(table: FactTable, package: str) -> UpdateRow | None:
     """The line of a package in an `updates` table; what is not told is empty. None: it has none."""
     columns = [_column(table, name) for name in _COLUMNS]
     if package not in columns[0]:
         return None
     at = columns[0].index(package)
     before, after, security, repository = (column[at] for column in columns[1:])
-    return Row(package, str(before or ""), str(after or ""), _tri(security), str(repository or ""))
+    return UpdateRow(package, str(before or ""), str(after or ""), _tri(security), str(repository or ""))
 
 
 class Tally:
     """Adds up one node after the other."""
 
     def __init__(self) -> None:
-        self._lines: Counter[tuple[Cell, ...]] = Counter()
+        self._lines: Counter[tuple[TableCell, ...]] = Counter()
         """Package, candidate, security and repository, as they were told: nodes."""
         self.told = 0
         self.silent = 0
@@ -129,14 +129,14 @@ def sort_key(update: PackageUpdate) -> tuple[int, int, str]:
     return (0 if update.security == "yes" else 1, -update.nodes, update.package)
 
 
-def _column(table: FactTable, name: str) -> tuple[Cell, ...]:
+def _column(table: FactTable, name: str) -> tuple[TableCell, ...]:
     width = len(table.columns)
     if name in table.columns:
         return table.cells[table.columns.index(name) :: width]
     return (None,) * (len(table.cells) // max(1, width))
 
 
-def _tri(told: Cell) -> Tri:
+def _tri(told: TableCell) -> Tri:
     return cast("Tri", told) if told in ("yes", "no") else "unknown"
 
 

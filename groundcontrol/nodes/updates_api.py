@@ -6,12 +6,12 @@ from typing import Final
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.nodes.tables_views import CandidateView, NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 
 MAX_PACKAGE_CHARS: Final = 200
 
 
-async def list_updates(call: Call) -> PackageUpdatesView:
+async def list_updates(call: ApiRequest) -> PackageUpdatesView:
     """A page of packages, for security first, then by how many nodes they are for."""
     limit, cursor = call.page("search", "security")
     search, security = call.request.query.get("search", ""), call.request.query.get("security", "false")
@@ -41,7 +41,7 @@ async def list_updates(call: Call) -> PackageUpdatesView:
     )
 
 
-async def list_nodes_of_update(call: Call) -> NodeUpdatesView:
+async def list_nodes_of_update(call: ApiRequest) -> NodeUpdatesView:
     """The nodes that could have a newer version of one package."""
     limit, cursor = call.page("package")
     package = call.request.query.get("package", "")

@@ -8,7 +8,7 @@ from typing import Literal, cast
 import msgspec
 
 from groundcontrol.nodes.model import Node, NodeIdentity, agent_state, units_state
-from groundcontrol.nodes.summary import Brief, pack_summary, write_summary
+from groundcontrol.nodes.summary import SummaryFragment, pack_summary, write_summary
 from groundcontrol.nodes.tables_views import TableView
 from groundcontrol.web.answer import Answer, Body
 
@@ -121,12 +121,12 @@ def sample_views(latest: Latest) -> dict[str, Sample]:
     return {name: Sample(value=value, at=at) for name, (value, at) in latest.items()}
 
 
-def summary_msgpack(briefs: Iterable[Brief]) -> dict[str, Sample]:
+def summary_msgpack(briefs: Iterable[SummaryFragment]) -> dict[str, Sample]:
     """What a list shows of a node (`nodes.summary`), for an answer that is sent as MessagePack: the bytes that were made when it came."""
     return cast("dict[str, Sample]", msgspec.Raw(pack_summary(briefs)))
 
 
-def summary_json(briefs: Iterable[Brief]) -> dict[str, Sample]:
+def summary_json(briefs: Iterable[SummaryFragment]) -> dict[str, Sample]:
     """The same for an answer that is sent as JSON."""
     return cast("dict[str, Sample]", msgspec.Raw(write_summary(briefs)))
 

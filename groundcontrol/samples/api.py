@@ -21,7 +21,7 @@ from groundcontrol.samples.model import Damage, Retention, Window
 from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 from groundcontrol.samples.views import DamageView, HistoriesView, HistoryView, SeriesView
-from groundcontrol.web.request import Call, StillAllowed, whole_number
+from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from groundcontrol.web.services import MAX_HISTORY_VALUES_OF_A_USER, Services
 from spider.wire.ids import is_id
 
@@ -48,7 +48,7 @@ _FORMS: Final = {JSON: JSON, MSGPACK: MSGPACK, "application/x-msgpack": MSGPACK,
 _WILD: Final = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
 
 
-async def get_history(call: Call) -> web.Response:
+async def get_history(call: ApiRequest) -> web.Response:
     """Series over time: averages, lows and highs of equal steps; null where there is no sample."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     asked = _asked(call, _KNOWN)
@@ -59,7 +59,7 @@ async def get_history(call: Call) -> web.Response:
     return _answer(body, form, f"history-{node.id}")
 
 
-async def get_histories(call: Call) -> web.Response:
+async def get_histories(call: ApiRequest) -> web.Response:
     """The same of several nodes, by the same steps."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     asked = _asked(call, _KNOWN | {"node"})
@@ -78,7 +78,7 @@ async def get_histories(call: Call) -> web.Response:
     return _answer(body, form, "history")
 
 
-async def _windows(services: Services, nodes: Sequence[Node], asked: Asked) -> dict[NodeId, Window]:
+async def _windows(services: Services, nodes: Sequence[Node], asked: HistoryQuery) -> dict[NodeId, Window]:
     windows = {node.id: await _window(services, node, asked) for node in nodes}
     while (
         len({window.tier for window in windows.values()}) > 1
@@ -88,7 +88,7 @@ async def _windows(services: Services, nodes: Sequence[Node], asked: Asked) -> d
     return windows
 
 
-class Asked(NamedTuple):
+class HistoryQuery(NamedTuple):
     """A question about series."""
 
     series: list[str]
@@ -98,7 +98,7 @@ class Asked(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def _room(call: Call, asked: Asked, nodes: Sequence[Node]) -> AsyncIterator[None]:
+async def _room(call: ApiRequest, asked: HistoryQuery, nodes: Sequence[Node]) -> AsyncIterator[None]:
     """Room to work an answer out. What nobody takes of it afterwards is bounded with all other answers (`unread.py`)."""
 
     async def find(scope: Scope) -> None:
@@ -106,7 +106,7 @@ async def _room(call: Call, asked: Asked, nodes: Sequence[Node]) -> AsyncIterato
             await call.services.store.nodes.node(scope, node.id)
 
     WindowBuilder(*asked, now=call.services.clock.now(), retention=await kept(call.services))  # what is wrong is told without waiting
-    allowed = StillAllowed(call, "history.read", find)
+    allowed = StreamAuthorizer(call, "history.read", find)
     size = max(LEAST_VALUES, len(nodes) * len(asked.series) * asked.points)
     async with call.services.histories.take(call.user_id, size):
         if call.request.transport is None:
@@ -115,7 +115,7 @@ async def _room(call: Call, asked: Asked, nodes: Sequence[Node]) -> AsyncIterato
         yield
 
 
-async def _window(services: Services, node: Node, asked: Asked, least: Tier = SECONDS) -> Window:
+async def _window(services: Services, node: Node, asked: HistoryQuery, least: Tier = SECONDS) -> Window:
     builder = WindowBuilder(*asked, now=services.clock.now(), retention=await kept(services))
     if least.no > builder.tier.no:
         builder.coarsen(least)
@@ -163,7 +163,7 @@ def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) 
     return best
 
 
-def _asked(call: Call, known: frozenset[str]) -> Asked:
+def _asked(call: ApiRequest, known: frozenset[str]) -> HistoryQuery:
     query = call.request.query
     for name in query:
         if name not in known:
@@ -175,7 +175,7 @@ def _asked(call: Call, known: frozenset[str]) -> Asked:
         raise BadRequest(f"the parameter metric stands 1 to {MAX_SERIES} times, once for each series")
     end = moment(query.get("to"), "to", call.services.clock.now())
     start = moment(query.get("from"), "from", end - DEFAULT_WINDOW_S)
-    return Asked(series, start, end, whole_number(query.get("points"), "points", 1, MAX_POINTS, DEFAULT_POINTS))
+    return HistoryQuery(series, start, end, whole_number(query.get("points"), "points", 1, MAX_POINTS, DEFAULT_POINTS))
 
 
 def moment(text: str | None, name: str, default: float) -> float:

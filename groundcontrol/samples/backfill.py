@@ -7,7 +7,7 @@ from typing import NamedTuple
 from groundcontrol.nodes.model import Session
 
 
-class SentBefore(NamedTuple):
+class PreviousSend(NamedTuple):
     """The number under which a pack went out in an earlier session, without an answer."""
 
     epoch: int
@@ -23,7 +23,7 @@ class LatePack(NamedTuple):
     """Its place among what comes late in this session: what is acknowledged."""
     journal: bytes
     number: int
-    sent: SentBefore | None
+    sent: PreviousSend | None
     layout: bytes
     first_ms: int
     last_ms: int
@@ -39,7 +39,7 @@ class LostRows(NamedTuple):
     order: int
     journal: bytes
     number: int
-    sent: SentBefore | None
+    sent: PreviousSend | None
     family: str
     first_ms: int
     last_ms: int

@@ -21,7 +21,7 @@ from groundcontrol.samples.chunks.counter_rates import scale_of
 from groundcontrol.samples.chunks.rollup import StatTable
 from groundcontrol.samples.model import Damage, LayoutRow, StoredRow
 from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, kept_s
-from groundcontrol.web.request import Call, StillAllowed
+from groundcontrol.web.request import ApiRequest, StreamAuthorizer
 from spider.logs import event
 from spider.wire.metrics import RHYTHM_S, Metric, parse_series
 
@@ -36,7 +36,7 @@ _FORMS: Final = {NDJSON: NDJSON, "application/jsonl": NDJSON, "application/json"
 _WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
 
 
-async def export_node(call: Call) -> web.StreamResponse:
+async def export_node(call: ApiRequest) -> web.StreamResponse:
     """Everything that is kept of a node in a tier, a line a row (NDJSON) or a value (CSV): by the hour (1m: day, 1h: 32 days), in no certain order within one."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     query = call.query("from", "to", "tier")
@@ -53,13 +53,13 @@ async def export_node(call: Call) -> web.StreamResponse:
         return await _stream(call, node, tier, start, end, form)
 
 
-async def _stream(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> web.StreamResponse:
+async def _stream(call: ApiRequest, node: Node, tier: Tier, start: float, end: float, form: str) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_type = form
     ending = "csv" if form == CSV else "ndjson"
     response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="export-{node.id}-{tier.name}.{ending}"'
     await response.prepare(call.request)
-    allowed = StillAllowed(call, "history.read", lambda scope: call.services.store.nodes.node(scope, node.id))
+    allowed = StreamAuthorizer(call, "history.read", lambda scope: call.services.store.nodes.node(scope, node.id))
     try:
         async with contextlib.aclosing(_pieces(call, node, tier, start, end, form)) as pieces:
             async for piece in pieces:
@@ -76,7 +76,7 @@ async def _stream(call: Call, node: Node, tier: Tier, start: float, end: float, 
     return response
 
 
-async def _pieces(call: Call, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncGenerator[bytes]:
+async def _pieces(call: ApiRequest, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncGenerator[bytes]:
     metrics, families = call.services.store.metrics, sorted(RHYTHM_S)
     notes = _Notes(form, tier)
     if form == CSV:
@@ -101,7 +101,7 @@ async def _pieces(call: Call, node: Node, tier: Tier, start: float, end: float, 
     yield await _told(call, node, notes, (), 0.0)
 
 
-async def _told(call: Call, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
+async def _told(call: ApiRequest, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
     """What is to be said before what comes: of damage that was met, and of series that nobody knows. Whoever is responsible hears of damage, too."""
     damaged = notes.take_damaged()
     if damaged:

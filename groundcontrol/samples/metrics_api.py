@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from groundcontrol.samples.views import MetricsView, MetricView
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from spider.wire.metrics import CATALOGUE, RHYTHM_S
 
 
-async def list_metrics(_call: Call) -> MetricsView:
+async def list_metrics(_call: ApiRequest) -> MetricsView:
     """The catalogue."""
     return MetricsView(
         metrics=[

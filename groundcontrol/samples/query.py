@@ -11,7 +11,7 @@ from typing import Final
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.samples.chunks.counter_rates import Point, rates, scale_of
-from groundcontrol.samples.chunks.rollup import Line, StatChunk, steps
+from groundcontrol.samples.chunks.rollup import SeriesRollup, StatChunk, steps
 from groundcontrol.samples.chunks.row_table import RowChunk, Values, runs
 from groundcontrol.samples.model import Buckets, Damage, LayoutRow, Retention, StoredRow, Window
 from groundcontrol.samples.tiers import SECONDS, Tier, choose_tier, finest_tier
@@ -222,7 +222,7 @@ class _Column:
             if part:
                 self._put(place, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # no None is left
 
-    def add_line(self, line: Line, found: Sequence[tuple[int, int, int]], steady: tuple[int, int, int] | None) -> None:
+    def add_line(self, line: SeriesRollup, found: Sequence[tuple[int, int, int]], steady: tuple[int, int, int] | None) -> None:
         """Count in figures by runs (bucket, from, to), and what `_steady` says of those."""
         counts, least, greatest, sums = line
         full = 0 not in counts
@@ -244,7 +244,7 @@ class _Column:
                     sum([sums[at] for at in there]),
                 )
 
-    def _add_steady(self, line: Line, place: int, start: int, end: int, width: int) -> None:
+    def _add_steady(self, line: SeriesRollup, place: int, start: int, end: int, width: int) -> None:
         """Runs of one width without a hole, into buckets that are empty: each figure by one pass over the whole column."""
 
         def beside(figures: Sequence[int]) -> list[Sequence[int]]:

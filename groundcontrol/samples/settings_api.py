@@ -14,7 +14,7 @@ from groundcontrol.samples.api import kept
 from groundcontrol.samples.model import RetentionChange, TierName
 from groundcontrol.samples.settings_views import HubView, RetentionPatch, SettingsPatch, SettingsView, TierView
 from groundcontrol.samples.tiers import TIERS, kept_s
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from spider.version import VERSION
 
 GONE_S: Final = 86_400.0
@@ -23,14 +23,14 @@ TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 """Of a value, where this hub has measured none."""
 
 
-async def get_settings(call: Call) -> SettingsView:
+async def get_settings(call: ApiRequest) -> SettingsView:
     """The settings as they hold, and what each tier of the history takes."""
     rule = await call.services.auth.people.rule()
     hub = await asyncio.to_thread(_hub, call.services.config)
     return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call), hub=hub)
 
 
-async def edit_settings(call: Call, body: SettingsPatch) -> SettingsView:
+async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
     """Say who must have a second factor (whoever lacks one can do nothing else before), or how long samples are kept."""
     if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, RetentionPatch()):
         raise BadRequest("nothing to change: give require_totp, retention or both")
@@ -61,13 +61,13 @@ def _hub(config: Config) -> HubView:
     )
 
 
-async def _keep(call: Call, asked: RetentionPatch) -> None:
+async def _keep(call: ApiRequest, asked: RetentionPatch) -> None:
     wanted = (asked.seconds_s, asked.minutes_s, asked.hours_s)
     change = RetentionChange(*(None if one is msgspec.UNSET else one for one in wanted))
     await call.services.store.retention.save_retention(call.scope, change, call.services.config.retention)
 
 
-async def _retention(call: Call) -> list[TierView]:
+async def _retention(call: ApiRequest) -> list[TierView]:
     holds = await kept(call.services)
     found = []
     since = call.services.clock.now() - GONE_S

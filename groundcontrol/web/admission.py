@@ -18,13 +18,13 @@ from groundcontrol.web.connections import answer_for
 from groundcontrol.web.cookies import Cookies
 from groundcontrol.web.local_socket import local_actor
 from groundcontrol.web.origin import SAFE_METHODS, check_csrf, check_same_origin
-from groundcontrol.web.request import Call
+from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.services import Services
 
 _BEARER: Final = "bearer "
 
 
-class Gate:
+class Admission:
     """Admits requests of one hub."""
 
     def __init__(self, services: Services) -> None:
@@ -41,7 +41,7 @@ class Gate:
         enrolling: bool = False,
         step_up: bool = False,
         local: bool = False,
-    ) -> Call:
+    ) -> ApiRequest:
         """Let a request in, or raise.
 
         Args:   action: what the route does; None: public.
@@ -62,9 +62,9 @@ class Gate:
             if local and caller.scope.actor.kind != "local":
                 raise NotFound("there is nothing at this address")
             self._check(caller, action, pending=pending, enrolling=enrolling, step_up=step_up)
-        return Call(self._services, request, self.cookies, address, sure, caller)
+        return ApiRequest(self._services, request, self.cookies, address, sure, caller)
 
-    async def admit_again(self, call: Call, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> Call:
+    async def admit_again(self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> ApiRequest:
         """Ask once more when the body is here, which may have taken its time: who was let in by the head may have been shut out meanwhile.
 
         Raises: as `admit`.

@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from groundcontrol.access.addresses import parse
 from groundcontrol.config import Network
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+ClientAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_HOPS: Final = 32
 FORWARDING: Final = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
@@ -76,13 +76,13 @@ def is_one_of(peer: str, networks: Sequence[Network]) -> bool:
     return address is not None and _is_one_of(address, networks)
 
 
-def _say_the_same(address: Address, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
+def _say_the_same(address: ClientAddress, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
     """Whether no other header names somebody else. A named proxy hands on what one before it wrote, which nobody named."""
     real = [parse(_bare(value.strip())) for value in headers.get("X-Real-IP", ())]
     return not headers.get(hdrs.FORWARDED) and all(one is not None and (one == address or _is_one_of(one, trusted)) for one in real)
 
 
-def _is_one_of(address: Address, networks: Sequence[Network]) -> bool:
+def _is_one_of(address: ClientAddress, networks: Sequence[Network]) -> bool:
     return any(address.version == network.version and address in network for network in networks)
 
 

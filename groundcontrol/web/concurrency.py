@@ -15,7 +15,7 @@ MAX_WAITING_OF_ONE: Final = 1000
 """Each costs some 30 kB while it waits. A page with a chart for each of sixty values asks for them all at once."""
 
 
-class Places:
+class SlotLimiter:
     """So many places; who leaves gives the own one back."""
 
     def __init__(self, what: str, most: int, most_of_one: int) -> None:
@@ -43,7 +43,7 @@ class Places:
             self._taken += Counter()  # those who have none are not remembered
 
 
-class Room:
+class BudgetLimiter:
     """So much room; who finds too little of it waits for a while, and users have their turns one after the other."""
 
     def __init__(self, what: str, most: int, most_of_one: int, patience_s: float, most_waiting: int = MAX_WAITING_OF_ONE) -> None:

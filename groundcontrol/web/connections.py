@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 
-from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.config import Network
 from groundcontrol.core.errors import BadRequest, HeadersTooLarge, HubError, TooLarge
 from groundcontrol.web.aiohttp_private import BareResponse, ServerRunner, WatchedHandler
@@ -18,7 +18,7 @@ from groundcontrol.web.client_address import is_one_of
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.headers import HeaderWriter
 from groundcontrol.web.limits import WebLimits
-from groundcontrol.web.send_budget import Unread
+from groundcontrol.web.send_budget import SendBudget
 from spider.logs import event
 
 MAX_LINE_BYTES: Final = 8190
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class _Crowd:
+class ConnectionTable:
     """Every connection, oldest first. One that speaks WebSocket is busy with one long request, so it is neither silent nor idle."""
 
     def __init__(self, proxies: Sequence[Network], limits: WebLimits) -> None:
@@ -54,7 +54,7 @@ class _Crowd:
         self._all: dict[_Connection, None] = {}
         self._of: dict[str, dict[_Connection, None]] = {}
         """All of an address; empty = of named proxies and of the local socket."""
-        self.unread = Unread()
+        self.unread = SendBudget()
         self.cut = 0
         """Connections that were ended since they did not take what waited for them."""
 
@@ -62,7 +62,7 @@ class _Crowd:
         """What connections are counted by."""
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
-        return "" if not host or is_one_of(host, self._proxies) else limit_key(host)
+        return "" if not host or is_one_of(host, self._proxies) else rate_limit_key(host)
 
     def add(self, one: _Connection) -> None:
         """Let one in, and send away who has been idle or silent for too long where there are too many."""
@@ -107,7 +107,7 @@ def _drop_idle(connections: Iterable[_Connection], limit: int) -> None:
 class _Connection(WatchedHandler):
     __slots__ = ("_crowd", "_deadline", "_head_bytes", "_headers_of", "_unread", "answer_bytes", "place", "user", "websocket")
 
-    def __init__(self, headers: HeaderWriter, crowd: _Crowd, manager: web.Server, **kwargs: Any) -> None:
+    def __init__(self, headers: HeaderWriter, crowd: ConnectionTable, manager: web.Server, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._headers_of = headers
         self._crowd = crowd
@@ -268,7 +268,7 @@ class _Connection(WatchedHandler):
 
 
 class _Server(web.Server):
-    def __init__(self, headers: HeaderWriter, crowd: _Crowd, inner: web.Server, **kwargs: Any) -> None:
+    def __init__(self, headers: HeaderWriter, crowd: ConnectionTable, inner: web.Server, **kwargs: Any) -> None:
         super().__init__(_in_our_words(inner.request_handler, headers), request_factory=inner.request_factory, **kwargs)
         self._headers = headers
         self._crowd = crowd
@@ -305,7 +305,7 @@ class HubRunner(ServerRunner):
     def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
         super().__init__(app, handle_signals=False)
         self._header_writer = headers
-        self._crowd = _Crowd(proxies, limits)
+        self._crowd = ConnectionTable(proxies, limits)
 
     @property
     def unread_cut(self) -> int:

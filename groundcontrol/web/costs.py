@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.errors import TooManyRequests
 from groundcontrol.core.ids import UserId
-from groundcontrol.web.concurrency import Room
+from groundcontrol.web.concurrency import BudgetLimiter
 from spider.clock import Clock
 
 Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
@@ -46,7 +46,7 @@ class Costs:
 
     def __init__(self, clock: Clock, limits: dict[Cost, Limit] = LIMITS, patience_s: float = PATIENCE_S) -> None:
         self._rooms = {
-            cost: Room(
+            cost: BudgetLimiter(
                 f"more of these calls ({cost}) are under way than this hub does at the same time; repeat later",
                 limit.at_once, limit.at_once_of_a_user, patience_s, limit.waiting_of_a_user,
             )

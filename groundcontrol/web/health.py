@@ -15,7 +15,7 @@ from aiohttp import web
 from groundcontrol.config import Secret
 from groundcontrol.core.errors import HubError
 from groundcontrol.stores import Store
-from groundcontrol.web.admission import Gate, bearer_token
+from groundcontrol.web.admission import Admission, bearer_token
 from groundcontrol.web.views import HealthView
 from spider.version import VERSION
 
@@ -24,7 +24,7 @@ PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Figure(NamedTuple):
+class ExportedMetric(NamedTuple):
     """One family of figures: name without prefix, kind, help, and values by label (`""` = none)."""
 
     name: str
@@ -39,7 +39,7 @@ class Vitals(NamedTuple):
     store: Store
     trouble: Callable[[], str]
     """Empty: all is well; `draining`; else the code of what is the matter with the database."""
-    figures: Callable[[], Iterator[Figure]]
+    figures: Callable[[], Iterator[ExportedMetric]]
 
 
 def healthz(vitals: Vitals) -> Handle:
@@ -66,7 +66,7 @@ async def _answers(store: Store) -> bool:
     return True
 
 
-def metrics(vitals: Vitals, gate: Gate, token: Secret | None) -> Handle:
+def metrics(vitals: Vitals, gate: Admission, token: Secret | None) -> Handle:
     """The handler of `GET /metrics`, for the token of STARDUST_METRICS_TOKEN or anybody who may know how the hub itself is: not who is limited to some nodes."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -79,17 +79,17 @@ def metrics(vitals: Vitals, gate: Gate, token: Secret | None) -> Handle:
     return handle
 
 
-def _process() -> Iterator[Figure]:
+def _process() -> Iterator[ExportedMetric]:
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    yield Figure("build_info", "gauge", "The version that runs.", {f'version="{VERSION}"': 1.0})
-    yield Figure("process_cpu_seconds_total", "counter", "CPU time of the hub.", {"": usage.ru_utime + usage.ru_stime})
-    yield Figure("process_open_files", "gauge", "Open file descriptors.", {"": float(len(os.listdir("/proc/self/fd")))})
+    yield ExportedMetric("build_info", "gauge", "The version that runs.", {f'version="{VERSION}"': 1.0})
+    yield ExportedMetric("process_cpu_seconds_total", "counter", "CPU time of the hub.", {"": usage.ru_utime + usage.ru_stime})
+    yield ExportedMetric("process_open_files", "gauge", "Open file descriptors.", {"": float(len(os.listdir("/proc/self/fd")))})
     with open("/proc/self/statm", "rb") as statm:
         pages = int(statm.read().split()[1])
-    yield Figure("process_resident_bytes", "gauge", "Resident memory.", {"": float(pages * resource.getpagesize())})
+    yield ExportedMetric("process_resident_bytes", "gauge", "Resident memory.", {"": float(pages * resource.getpagesize())})
 
 
-def _lines(figures: list[Figure]) -> Iterator[str]:
+def _lines(figures: list[ExportedMetric]) -> Iterator[str]:
     for figure in figures:
         name = "stardust_" + figure.name
         yield f"# HELP {name} {figure.help}\n# TYPE {name} {figure.kind}\n"

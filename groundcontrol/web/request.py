@@ -27,7 +27,7 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """A request that has passed the gate."""
 
     services: Services
@@ -151,10 +151,10 @@ class Call:
         return key
 
 
-class StillAllowed:
+class StreamAuthorizer:
     """Whether an answer that takes long may go on: who gets it may have been shut out since it began, and reads as slowly as they like."""
 
-    def __init__(self, call: Call, action: Action, find: Callable[[Scope], Awaitable[object]]) -> None:
+    def __init__(self, call: ApiRequest, action: Action, find: Callable[[Scope], Awaitable[object]]) -> None:
         """`find`: asks the store for the thing itself."""
         self._call = call
         self._action = action

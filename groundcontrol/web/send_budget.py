@@ -9,7 +9,7 @@ MAX_UNREAD_BYTES: Final = 32 << 20
 """Some of the longest answers, which have 7 MB. Each byte may be held twice: as it was made, and in one piece with the head of its answer."""
 
 
-class Holder(Protocol):
+class BufferedConnection(Protocol):
     """A connection whose client takes less than it is sent."""
 
     @property
@@ -22,14 +22,14 @@ class Holder(Protocol):
     def drop_unread(self) -> None: ...
 
 
-class Unread:
+class SendBudget:
     """Everybody for whom something waits, whoever has for the longest first."""
 
     def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
         self.most_bytes = most_bytes
-        self._holders: dict[Holder, None] = {}
+        self._holders: dict[BufferedConnection, None] = {}
 
-    def add(self, one: Holder) -> None:
+    def add(self, one: BufferedConnection) -> None:
         """Count one in. With too much in all, whoever has most of it loses what has waited for the longest."""
         self._holders[one] = None
         sizes = {holder: holder.unread_bytes for holder in self._holders}
@@ -42,6 +42,6 @@ class Unread:
             del sizes[dropped], self._holders[dropped]
             dropped.drop_unread()
 
-    def remove(self, one: Holder) -> None:
+    def remove(self, one: BufferedConnection) -> None:
         """It has taken what there was, or has gone."""
         self._holders.pop(one, None)

@@ -14,7 +14,7 @@ from aiohttp.typedefs import Middleware
 from groundcontrol.core.errors import HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.web import openapi
-from groundcontrol.web.admission import Gate
+from groundcontrol.web.admission import Admission
 from groundcontrol.web.body import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
 from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.costs import Costs
@@ -22,17 +22,17 @@ from groundcontrol.web.declare import Slice
 from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.headers import HeaderWriter, security_headers
 from groundcontrol.web.limits import WebLimits
-from groundcontrol.web.live.hub import Live
+from groundcontrol.web.live.hub import LiveHub
 from groundcontrol.web.routes import ROOT, Route
 from groundcontrol.web.services import Services
-from groundcontrol.web.static import Page
+from groundcontrol.web.static import BuiltPage
 from spider.logs import event
 
 log = logging.getLogger(__name__)
 
 SERVICES: Final = web.AppKey("services", Services)
-GATE: Final = web.AppKey("gate", Gate)
-LIVE: Final = web.AppKey("live", Live)
+GATE: Final = web.AppKey("gate", Admission)
+LIVE: Final = web.AppKey("live", LiveHub)
 HEADERS: Final = web.AppKey("headers", HeaderWriter)
 LIMITS: Final = web.AppKey("limits", WebLimits)
 
@@ -43,7 +43,12 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build_app(
-    services: Services, slices: Sequence[Slice], *, routes: Sequence[Route] = (), page: Page | None = None, limits: WebLimits | None = None
+    services: Services,
+    slices: Sequence[Slice],
+    *,
+    routes: Sequence[Route] = (),
+    page: BuiltPage | None = None,
+    limits: WebLimits | None = None,
 ) -> web.Application:
     """Make the application; handlers that guard themselves (`/ws`, `/healthz`) may be added to it, and `make_runner` serves it.
 
@@ -54,10 +59,10 @@ def build_app(
           page: the built Capsule; None: the one that is shipped. Reads files, so call this before the loop serves.
     """
     limits = limits or WebLimits()
-    shown = Page.load() if page is None else page
-    gate = Gate(services)
+    shown = BuiltPage.load() if page is None else page
+    gate = Admission(services)
     topics = {topic.kind: topic for each in slices for topic in each.topics}
-    live = Live(services, gate, topics, page_build=shown.build or services.build, limits=limits.live)
+    live = LiveHub(services, gate, topics, page_build=shown.build or services.build, limits=limits.live)
     headers = HeaderWriter(security_headers(services.config.origins, secure=services.config.secure))
     app = web.Application(middlewares=[_answer_errors(shown, services.refusals)], client_max_size=MAX_BODY_BYTES)
     app[SERVICES], app[GATE], app[LIVE], app[HEADERS], app[LIMITS] = services, gate, live, headers, limits
@@ -76,7 +81,7 @@ def make_runner(app: web.Application) -> HubRunner:
     return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies, app[LIMITS])
 
 
-def _handle(gate: Gate, costs: Costs, route: Route, body_s: float) -> Handle:
+def _handle(gate: Admission, costs: Costs, route: Route, body_s: float) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         call = await gate.admit(
             request, route.action, pending=route.pending, enrolling=route.enrolling, step_up=route.step_up, local=route.local
@@ -106,7 +111,7 @@ def _describe(description: bytes) -> Handle:
     return describe
 
 
-def _answer_errors(page: Page, refusals: Refusals) -> Middleware:
+def _answer_errors(page: BuiltPage, refusals: Refusals) -> Middleware:
     @web.middleware
     async def answer_errors(request: web.Request, handler: Handle) -> web.StreamResponse:
         try:
@@ -155,7 +160,7 @@ def _is_ours(path: str) -> bool:
     return path in ("/api", "/ws", "/healthz", "/metrics", "/install.sh") or path.startswith(("/api/", "/ws/"))
 
 
-def _page_answer(page: Page, request: web.Request) -> web.StreamResponse:
+def _page_answer(page: BuiltPage, request: web.Request) -> web.StreamResponse:
     try:
         return page.answer(request)
     except NotFound as exc:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from groundcontrol.access.service import AuthService
-from groundcontrol.agents.corruption import Damages
-from groundcontrol.agents.node_tables import Facts
+from groundcontrol.agents.corruption import CorruptionReporter
+from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.core.bus import Bus
@@ -18,7 +18,7 @@ from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
 from groundcontrol.stores import Store
-from groundcontrol.web.concurrency import Places, Room
+from groundcontrol.web.concurrency import BudgetLimiter, SlotLimiter
 from groundcontrol.web.costs import Costs
 from spider.clock import Clock
 
@@ -45,8 +45,8 @@ class Services:
     store: Store
     bus: Bus
     registry: Registry
-    facts: Facts
-    damage: Damages
+    facts: NodeTables
+    damage: CorruptionReporter
     jobs: JobService
     deployments: DeploymentService
     invites: Invitations
@@ -57,10 +57,10 @@ class Services:
     build: str
     """Of the hub; the page has its own."""
     costs: Costs
-    exports: Places = field(default_factory=lambda: Places("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER))
-    outputs: Places = field(default_factory=lambda: Places("outputs of jobs", MAX_OUTPUTS, MAX_OUTPUTS_OF_A_USER))
-    histories: Room = field(
-        default_factory=lambda: Room(
+    exports: SlotLimiter = field(default_factory=lambda: SlotLimiter("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER))
+    outputs: SlotLimiter = field(default_factory=lambda: SlotLimiter("outputs of jobs", MAX_OUTPUTS, MAX_OUTPUTS_OF_A_USER))
+    histories: BudgetLimiter = field(
+        default_factory=lambda: BudgetLimiter(
             "more history is asked for than this hub works out at once: ask for fewer series or points, or for one thing after the other",
             MAX_HISTORY_VALUES,
             MAX_HISTORY_VALUES_OF_A_USER,

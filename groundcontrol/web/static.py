@@ -45,7 +45,7 @@ class Asset(NamedTuple):
     etag: str
 
 
-class Page:
+class BuiltPage:
     """The page and its files, in memory."""
 
     def __init__(self, assets: dict[str, Asset], index: dict[str, Asset], build: str) -> None:
@@ -56,7 +56,7 @@ class Page:
         """Empty: not built."""
 
     @classmethod
-    def load(cls, folder: Path = FOLDER) -> Page:
+    def load(cls, folder: Path = FOLDER) -> BuiltPage:
         """Read the folder; call it before the loop runs or off it."""
         assets: dict[str, Asset] = {}
         index: dict[str, Asset] = {}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import resources, util
 from pathlib import Path
 
-from majortom.build.minify import lean_script, lean_source
+from majortom.build.minify import minify_script, minify_source
 from spider.version import version_in
 
 MAX_BUNDLE_BYTES = 350_000
@@ -101,11 +101,11 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
     msgpack = _package_folder("msgpack")
     files = {"__main__.py": main}
     for name in modules:
-        files[f"spider/{name}"] = lean_source((spider / name).read_bytes())
+        files[f"spider/{name}"] = minify_source((spider / name).read_bytes())
     files["spider/version.py"] = f'VERSION = "{version_in(str(spider))}"\n'.encode()  # a node reads it in a bundle before that runs
-    files["spider/node.sh"] = lean_script((resources.files("majortom") / "remote" / "node.sh").read_bytes())
+    files["spider/node.sh"] = minify_script((resources.files("majortom") / "remote" / "node.sh").read_bytes())
     for name in _MSGPACK:
-        files[f"msgpack/{name}"] = lean_source((msgpack / name).read_bytes())
+        files[f"msgpack/{name}"] = minify_source((msgpack / name).read_bytes())
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(files):

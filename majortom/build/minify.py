@@ -11,7 +11,7 @@ Cut = tuple[int, int, int, int, str]
 """From (line, byte) to (line, byte), and what stands there instead."""
 
 
-def lean_source(source: bytes) -> bytes:
+def minify_source(source: bytes) -> bytes:
     """Take comments, docstrings and types out of a module, and the imports of `typing` that only types needed.
 
     Tracebacks name the same lines as before.
@@ -34,7 +34,7 @@ def _cut(lines: list[str], cuts: list[Cut]) -> str:
     return "".join(lines)
 
 
-def lean_script(source: bytes) -> bytes:
+def minify_script(source: bytes) -> bytes:
     """Take indentation and lines that are comments out of a shell script that has no text over several lines."""
     lines = (line.strip() for line in source.splitlines())
     return b"".join(line + b"\n" for line in lines if line and not line.startswith(b"#"))

@@ -17,7 +17,7 @@ from majortom.ssh.address_policy import is_address
 from majortom.ssh.dns import addresses_of
 from majortom.ssh.login_questions import Questions
 from majortom.ssh.private_keys import LoadedKey, OpenKeys
-from majortom.ssh.server_opening import CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Opening, Watched
+from majortom.ssh.server_opening import CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, ServerOpening, WatchedTunnel
 
 _RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -50,7 +50,7 @@ Tunnel = asyncssh.SSHClientConnection
 """A connection to a jump host, over which one other is made."""
 
 
-class Reached(NamedTuple):
+class ReachedServer(NamedTuple):
     """A server that answered, and the key it showed."""
 
     address: str
@@ -74,7 +74,7 @@ class Connector:
         self.keys = OpenKeys()
 
     @contextlib.contextmanager
-    def alone(self, reached: Reached, port: int) -> Iterator[None]:
+    def alone(self, reached: ReachedServer, port: int) -> Iterator[None]:
         """Be the only deployment to this address: a second one would take the first one's unfinished work away.
 
         Raises: DeployError: there is one already.
@@ -100,7 +100,7 @@ class Connector:
             if not slot.users:
                 self._slots.pop(address, None)
 
-    async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "", *, through: bool = False) -> Reached:
+    async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "", *, through: bool = False) -> ReachedServer:
         """Find the server and get its host key; nothing is authenticated.
 
         A server has several keys: where one is expected, that one is looked for before any other is shown. A server whose key is known is not
@@ -114,7 +114,7 @@ class Connector:
             if is_address(host) and (why := self._rule(host)):
                 raise failure("target_not_allowed", "connect", host=host, why=why)
             if target.pinned is not None:
-                return Reached(host, target.pinned, "", via, asked=False)
+                return ReachedServer(host, target.pinned, "", via, asked=False)
             async with self._slot(f"{via}>{host}"):  # the jump host knows its names, and nobody else may
                 await _ask(target)
                 return (await self._first_or_expected(target, host, tunnel))._replace(via=via)
@@ -122,7 +122,7 @@ class Connector:
         for why in filter(None, map(self._rule, addresses)):
             raise failure("target_not_allowed", "connect", host=host, why=why)
         if target.pinned is not None and len(addresses) == 1:
-            return Reached(addresses[0], target.pinned, "", asked=False)
+            return ReachedServer(addresses[0], target.pinned, "", asked=False)
         last: DeployError | None = None
         for address in addresses:
             try:
@@ -137,7 +137,7 @@ class Connector:
                 last = last or exc
         raise last or failure("host_unknown", "connect", host=host)
 
-    async def _ask_for_key(self, target: Target, address: str) -> Reached:
+    async def _ask_for_key(self, target: Target, address: str) -> ReachedServer:
         async with self._slot(address):
             await _ask(target)
             return await self._first_or_expected(target, address, None)
@@ -153,7 +153,7 @@ class Connector:
         async with asking.lock:
             yield asking
 
-    async def _first_or_expected(self, target: Target, address: str, tunnel: Tunnel | None) -> Reached:
+    async def _first_or_expected(self, target: Target, address: str, tunnel: Tunnel | None) -> ReachedServer:
         host, port = target.host, target.port
         algs = HOST_KEY_ALGS if target.pinned is None else _algs_from(target.pinned.type)
         first = await self._host_key(host, address, port, algs, tunnel)
@@ -173,12 +173,12 @@ class Connector:
         except (OSError, UnicodeError, TimeoutError):
             raise failure("host_unknown", "connect", host=host) from None
 
-    async def _host_key(self, host: str, address: str, port: int, algs: Sequence[str], tunnel: Tunnel | None) -> Reached:
-        opening = Opening(host, port, algs)
+    async def _host_key(self, host: str, address: str, port: int, algs: Sequence[str], tunnel: Tunnel | None) -> ReachedServer:
+        opening = ServerOpening(host, port, algs)
         with _translated(host, port, "connect", self._limits.connect_s, opening):
             async with asyncio.timeout(self._limits.connect_s):
                 key = await asyncssh.get_server_host_key(
-                    address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
+                    address, port, tunnel=WatchedTunnel(opening, tunnel), config=None, options=self._options(),
                     kex_algs=KEX_ALGS, server_host_key_algs=algs,
                 )  # fmt: skip
         if key is None:
@@ -187,7 +187,7 @@ class Connector:
         if bits is not None and bits < 2048:
             raise failure("host_key_weak", "host_key", host=host, bits=bits)
         warning = "" if bits is None or bits >= 3072 else f"The host key is RSA with {bits} bits; 3072 are advised."
-        return Reached(address, describe(key), warning)
+        return ReachedServer(address, describe(key), warning)
 
     def _options(self) -> asyncssh.SSHClientConnectionOptions:
         return asyncssh.SSHClientConnectionOptions(
@@ -198,7 +198,7 @@ class Connector:
 
     @contextlib.asynccontextmanager
     async def login(
-        self, target: Target, reached: Reached, key: LoadedKey | None, tunnel: Tunnel | None = None, *, through: bool = False
+        self, target: Target, reached: ReachedServer, key: LoadedKey | None, tunnel: Tunnel | None = None, *, through: bool = False
     ) -> AsyncIterator[asyncssh.SSHClientConnection]:
         """Log in to a server whose key is confirmed; one that shows another key gets no authentication packet.
 
@@ -212,13 +212,13 @@ class Connector:
         async with contextlib.AsyncExitStack() as place:
             await place.enter_async_context(self._slot(f"{reached.via}>{reached.address}" if reached.via else reached.address))
             await _ask(target)
-            opening = Opening(host, port, algs)
+            opening = ServerOpening(host, port, algs)
             questions = Questions(target.username, key, target.password)
             told = _translated(host, port, "authenticate", self._limits.login_s, opening, questions=questions, reached=reached)
             with _first_met(reached, opening), told:
                 async with asyncio.timeout(self._limits.connect_s + self._limits.login_s):
                     connection = await asyncssh.connect(
-                        reached.address, port, tunnel=Watched(opening, tunnel), config=None, options=self._options(),
+                        reached.address, port, tunnel=WatchedTunnel(opening, tunnel), config=None, options=self._options(),
                         known_hosts=([pin], [], []), server_host_key_algs=algs, kex_algs=KEX_ALGS, signature_algs=HOST_KEY_ALGS,
                         x509_trusted_certs=None, username=target.username, client_keys=None, client_factory=lambda: questions,
                         agent_path=None, agent_forwarding=False, x11_forwarding=False, gss_host=None, host_based_auth=False,
@@ -239,7 +239,7 @@ class Connector:
 
 
 @contextlib.contextmanager
-def _first_met(reached: Reached, opening: Opening) -> Iterator[None]:
+def _first_met(reached: ReachedServer, opening: ServerOpening) -> Iterator[None]:
     """A server that nobody has asked before is reached by the log-in, or not."""
     try:
         yield
@@ -258,7 +258,7 @@ def _algs_from(kind: str) -> Sequence[str]:
     return (*_algs(kind), *(alg for alg in HOST_KEY_ALGS if alg not in _algs(kind)))
 
 
-def _confirms(target: Target, reached: Reached) -> bool:
+def _confirms(target: Target, reached: ReachedServer) -> bool:
     """Whether nothing else is expected of this server than what it shows."""
     if target.pinned is not None or not target.expected_fingerprint:
         return True
@@ -275,7 +275,7 @@ class _Asking:
     def __init__(self, lock: asyncio.Lock, at: float) -> None:
         self.lock = lock
         self.at = at
-        self.reached: Reached | None = None
+        self.reached: ReachedServer | None = None
 
 
 class _Slot:
@@ -301,10 +301,10 @@ def _translated(
     port: int,
     step: StepName,
     seconds: float,
-    opening: Opening,
+    opening: ServerOpening,
     *,
     questions: Questions | None = None,
-    reached: Reached | None = None,
+    reached: ReachedServer | None = None,
 ) -> Iterator[None]:
     try:
         yield
@@ -343,7 +343,7 @@ def _translated(
         raise failure("unreachable", step, host=host, why=why[:1].lower() + why[1:]) from None
 
 
-def check_host_key(target: Target, reached: Reached) -> bool:
+def check_host_key(target: Target, reached: ReachedServer) -> bool:
     """Compare what the server shows with what is known.
 
     Returns: True: it is the known one; False: nobody knows, a person must say.

@@ -12,9 +12,9 @@ import asyncssh
 from majortom.errors import failure
 from majortom.interfaces import DeployError, HostKey, Reporter, StepName, Target
 from majortom.ssh import shell
-from majortom.ssh.connect import Connector, Limits, Reached, Tunnel, check_host_key
+from majortom.ssh.connect import Connector, Limits, ReachedServer, Tunnel, check_host_key
 from majortom.ssh.private_keys import LoadedKey, with_certificate
-from majortom.ssh.shell import Login
+from majortom.ssh.shell import ShellLogin
 from majortom.ssh.sudo import Rise
 
 _ROOT_CHECK = "main() { printf 'uid %s\\n' \"$(id -u)\"; printf 'ok\\n'; }\nmain </dev/null\nexit $?\n"
@@ -43,11 +43,11 @@ class Steps:
         await self._reporter.done(name, ", ".join(closing))
 
 
-class Way(NamedTuple):
+class LoginContext(NamedTuple):
     """How to log in again: the confirmed key, and the opened private key."""
 
     target: Target
-    reached: Reached
+    reached: ReachedServer
     key: LoadedKey | None
     jump: Jump | None = None
 
@@ -55,7 +55,7 @@ class Way(NamedTuple):
 class Jump(NamedTuple):
     """The way to the jump host, and the connection to it."""
 
-    way: Way
+    way: LoginContext
     tunnel: Tunnel
 
 
@@ -66,7 +66,7 @@ class Restart(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def find_way(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[Way]:
+async def find_way(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[LoginContext]:
     """Do `connect` and `host_key`, and open the private key; a jump host is logged in to, and left at the end.
 
     The keys are opened first: a bad one ends the deployment before anything is contacted.
@@ -87,7 +87,7 @@ async def find_way(connector: Connector, target: Target, steps: Steps, restart: 
             closing.append(f"{reached.key.type} {reached.key.fingerprint}")
             await _know(target, reached, steps, restart, reached.key)
             closing.extend(filter(None, [reached.warning]))
-        yield Way(target, reached, key, jump)
+        yield LoginContext(target, reached, key, jump)
 
 
 async def _open_key(connector: Connector, stack: contextlib.AsyncExitStack, target: Target) -> LoadedKey | None:
@@ -99,7 +99,7 @@ async def _open_key(connector: Connector, stack: contextlib.AsyncExitStack, targ
     return key if target.certificate is None else with_certificate(key, target.certificate)
 
 
-async def _know(target: Target, reached: Reached, steps: Steps, restart: Restart, shown: HostKey) -> None:
+async def _know(target: Target, reached: ReachedServer, steps: Steps, restart: Restart, shown: HostKey) -> None:
     if check_host_key(target, reached):
         return
     restart(stop=True)
@@ -125,14 +125,14 @@ async def _over(connector: Connector, target: Target, key: LoadedKey | None, ste
     """Log in to the jump host by the same rules as to any server; nothing runs there, and one connection goes through."""
     reached = await _at_jump(target, connector.reach(target, through=True))
     await _at_jump(target, _know(target, reached, steps, restart, reached.key._replace(host=target.host)))
-    way = Way(target, reached, key)
+    way = LoginContext(target, reached, key)
     async with contextlib.AsyncExitStack() as stack:
         tunnel = await _at_jump(target, stack.enter_async_context(connector.login(target, reached, key, through=True)))
         yield Jump(way, tunnel)
 
 
 @contextlib.asynccontextmanager
-async def _connection(connector: Connector, way: Way) -> AsyncIterator[asyncssh.SSHClientConnection]:
+async def _connection(connector: Connector, way: LoginContext) -> AsyncIterator[asyncssh.SSHClientConnection]:
     """Log in to the server; over a new connection to the jump host where the old one is gone."""
     async with contextlib.AsyncExitStack() as stack:
         tunnel = None
@@ -145,7 +145,7 @@ async def _connection(connector: Connector, way: Way) -> AsyncIterator[asyncssh.
 
 
 @contextlib.asynccontextmanager
-async def enter(connector: Connector, way: Way, steps: Steps, limits: Limits) -> AsyncIterator[Login]:
+async def enter(connector: Connector, way: LoginContext, steps: Steps, limits: Limits) -> AsyncIterator[ShellLogin]:
     """Do `authenticate` and `become_root`; the connection is closed at the end.
 
     Raises: DeployError.
@@ -159,7 +159,7 @@ async def enter(connector: Connector, way: Way, steps: Steps, limits: Limits) ->
                 how += " and its certificate"
             closing.append(f"{target.username} by {how}")
             closing.extend(filter(None, [way.key.warning if way.key else ""]))
-            login = Login(connection, target.username, "", target.sudo_password or target.password)
+            login = ShellLogin(connection, target.username, "", target.sudo_password or target.password)
             answer = await shell.run(login, _ROOT_CHECK, [], "authenticate", limits.step_s, root=False)
             root = answer.of("uid") == ["0"]
         async with steps.step("become_root") as closing:
@@ -170,7 +170,7 @@ async def enter(connector: Connector, way: Way, steps: Steps, limits: Limits) ->
 
 
 @contextlib.asynccontextmanager
-async def enter_again(connector: Connector, way: Way) -> AsyncIterator[Login]:
+async def enter_again(connector: Connector, way: LoginContext) -> AsyncIterator[ShellLogin]:
     """Log in without a word to anybody, to clear up after a connection that broke; also for who may not begin anything any more."""
     way = way._replace(target=way.target._replace(still_wanted=None))
     if way.jump is not None:
@@ -178,12 +178,12 @@ async def enter_again(connector: Connector, way: Way) -> AsyncIterator[Login]:
         way = way._replace(jump=way.jump._replace(way=over._replace(target=over.target._replace(still_wanted=None))))
     target = way.target
     async with _connection(connector, way) as connection:
-        login = Login(connection, target.username, "", target.sudo_password or target.password)
+        login = ShellLogin(connection, target.username, "", target.sudo_password or target.password)
         answer = await shell.run(login, _ROOT_CHECK, [], "authenticate", 30, root=False)
         yield login if answer.of("uid") == ["0"] else await _rise(login, 30)
 
 
-async def _rise(login: Login, limit_s: float) -> Login:
+async def _rise(login: ShellLogin, limit_s: float) -> ShellLogin:
     """Find out how this user becomes root: by sudo, and where there is none, by doas.
 
     Raises: DeployError: `become_root` codes.

@@ -46,7 +46,7 @@ _PENALTY: Final = re.compile(r"not allowed at this time", re.IGNORECASE)
 """What OpenSSH says to an address that it penalises, for ten minutes at most by default."""
 
 
-class Offer(NamedTuple):
+class OfferedAlgorithms(NamedTuple):
     """What a server offers (RFC 4253, §7.1)."""
 
     kex: frozenset[str]
@@ -55,7 +55,7 @@ class Offer(NamedTuple):
     """Ciphers and MACs from the client to the server, and back."""
 
 
-def check_offer(offer: Offer, host: str, host_key_algs: Sequence[str]) -> DeployError | None:
+def check_offer(offer: OfferedAlgorithms, host: str, host_key_algs: Sequence[str]) -> DeployError | None:
     """Why no safe connection can be made with what a server offers; None: one can.
 
     Args: host_key_algs: those that are asked for now.
@@ -79,7 +79,7 @@ def check_offer(offer: Offer, host: str, host_key_algs: Sequence[str]) -> Deploy
     return None
 
 
-class Opening:
+class ServerOpening:
     """The clear part of one connection, and what is wrong with it.
 
     Args: host_key_algs: those that are asked for.
@@ -90,7 +90,7 @@ class Opening:
         self._port = port
         self._algs = host_key_algs
         self._clear: bytearray | None = bytearray()
-        self.offer: Offer | None = None
+        self.offer: OfferedAlgorithms | None = None
         self.version = ""
         """What the server calls itself; empty: it has not said that it is an SSH server."""
         self.line = ""
@@ -156,7 +156,7 @@ def _is_foreign(said: str) -> bool:
     return bool(_OTHER_PROTOCOLS.match(said)) or not said[:1].isprintable() or any(char in said for char in "\0\ufffd")
 
 
-def _offer(body: bytes) -> Offer | None:
+def _offer(body: bytes) -> OfferedAlgorithms | None:
     """Read a KEXINIT message after its number; None: it is none."""
     lists: list[frozenset[str]] = []
     at = _COOKIE_BYTES
@@ -166,13 +166,13 @@ def _offer(body: bytes) -> Offer | None:
             return None
         lists.append(frozenset(body[at + 4 : at + 4 + size].decode(errors="replace").split(",")) - {""})
         at += 4 + size
-    return Offer(lists[0], lists[1], ((lists[2], lists[4]), (lists[3], lists[5])))
+    return OfferedAlgorithms(lists[0], lists[1], ((lists[2], lists[4]), (lists[3], lists[5])))
 
 
-class Watched:
-    """Stands where asyncssh takes a tunnel: makes the connection, over a jump host or not, and shows the server's clear part to an `Opening`."""
+class WatchedTunnel:
+    """Stands where asyncssh takes a tunnel: makes the connection, over a jump host or not, and shows the server's clear part to an `ServerOpening`."""
 
-    def __init__(self, opening: Opening, tunnel: asyncssh.SSHClientConnection | None) -> None:
+    def __init__(self, opening: ServerOpening, tunnel: asyncssh.SSHClientConnection | None) -> None:
         self._opening = opening
         self._tunnel = tunnel
 
@@ -194,7 +194,7 @@ class Watched:
 class _Between(asyncio.Protocol):
     """Hands everything on to the library's connection, unless the opening has shown that there is nothing to be had."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, opening: Opening) -> None:
+    def __init__(self, connection: asyncssh.SSHClientConnection, opening: ServerOpening) -> None:
         self.connection = connection
         self._opening = opening
         self._transport: Any = None

@@ -13,7 +13,7 @@ import asyncssh
 from majortom.errors import REPORTED, failure, one_line
 from majortom.interfaces import DeployError, Secret, StepName
 from majortom.plan import LAUNCHER_UNITS, OPENRC_SERVICES, SPIDER_UNIT
-from majortom.ssh.sudo import Act, Dialogue, Rise, Words, command, receiving
+from majortom.ssh.sudo import Dialogue, Rise, SudoAction, Words, command, receiving
 
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 MAX_NOTES: Final = 50
@@ -24,11 +24,11 @@ CLOSE_LIMIT_S: Final = 2.0
 _CHUNK: Final = 16 * 1024
 _TEXT_ENDS: Final = "STARDUST_ROLLBACK_TEXT_ENDS"
 
-Told = Callable[[str], Awaitable[None]]
+ReceiveNote = Callable[[str], Awaitable[None]]
 """Gets each `note` of a script as it comes."""
 
 
-class Answer(NamedTuple):
+class ScriptOutput(NamedTuple):
     """What a script said."""
 
     lines: list[str]
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
         return [line[len(word) + 1 :] for line in self.lines if line.startswith(f"{word} ")]
 
 
-class Login(NamedTuple):
+class ShellLogin(NamedTuple):
     """A connection and how root is had on it."""
 
     connection: asyncssh.SSHClientConnection
@@ -68,8 +68,15 @@ def arming(source: str) -> str:
 
 
 async def run(
-    login: Login, source: str, arguments: Sequence[str], step: StepName, limit_s: float, *, root: bool = True, told: Told | None = None
-) -> Answer:
+    login: ShellLogin,
+    source: str,
+    arguments: Sequence[str],
+    step: StepName,
+    limit_s: float,
+    *,
+    root: bool = True,
+    told: ReceiveNote | None = None,
+) -> ScriptOutput:
     """Run a script with these arguments.
 
     Args:   root: as root, by sudo where the user is not; else as the log-in user.
@@ -80,7 +87,7 @@ async def run(
     return await _in_time(_Call(login, words, line, source.encode(), step, by, told), step, limit_s)
 
 
-async def send(login: Login, folder: str, files: Mapping[str, bytes], step: StepName, limit_s: float) -> None:
+async def send(login: ShellLogin, folder: str, files: Mapping[str, bytes], step: StepName, limit_s: float) -> None:
     """Copy files into a folder of the log-in user's, each 0600.
 
     Raises: DeployError.
@@ -90,7 +97,7 @@ async def send(login: Login, folder: str, files: Mapping[str, bytes], step: Step
     await _in_time(_Call(login, words, line, b"".join(files.values()), step, "", None), step, limit_s)
 
 
-async def _in_time(call: _Call, step: StepName, limit_s: float) -> Answer:
+async def _in_time(call: _Call, step: StepName, limit_s: float) -> ScriptOutput:
     try:
         async with asyncio.timeout(limit_s):
             return await call.run()
@@ -112,7 +119,7 @@ class _Call:
     """One run of one script."""
 
     def __init__(
-        self, login: Login, words: Words, line: str, data: bytes, step: StepName, by: Rise | Literal[""], told: Told | None
+        self, login: ShellLogin, words: Words, line: str, data: bytes, step: StepName, by: Rise | Literal[""], told: ReceiveNote | None
     ) -> None:
         self._login = login
         self._data = data
@@ -121,12 +128,12 @@ class _Call:
         self._terminal = by == "doas with its password"
         self._command = line
         self._dialogue = Dialogue(words, login.user, by, has_password=login.sudo_password is not None)
-        self._answer = Answer([], [])
+        self._answer = ScriptOutput([], [])
         self._error: DeployError | None = None
         self._complete = False
         self._taken = 0
 
-    async def run(self) -> Answer:
+    async def run(self) -> ScriptOutput:
         process = await self._open()
         try:
             async with asyncio.TaskGroup() as group:
@@ -163,7 +170,7 @@ class _Call:
             await asyncio.sleep(SESSION_PAUSE_S)
 
     async def _pump(
-        self, process: asyncssh.SSHClientProcess[bytes], stream: asyncssh.SSHReader[bytes], feed: Callable[[bytes], list[Act]]
+        self, process: asyncssh.SSHClientProcess[bytes], stream: asyncssh.SSHReader[bytes], feed: Callable[[bytes], list[SudoAction]]
     ) -> None:
         while data := await stream.read(_CHUNK):
             self._taken += len(data)
@@ -173,7 +180,7 @@ class _Call:
                 await self._act(process, act)
             await self._read_lines()
 
-    async def _act(self, process: asyncssh.SSHClientProcess[bytes], act: Act) -> None:
+    async def _act(self, process: asyncssh.SSHClientProcess[bytes], act: SudoAction) -> None:
         try:
             if act == "script":
                 process.stdin.write(self._data)
@@ -206,7 +213,7 @@ class _Call:
         else:
             self._answer.lines.append(line)
 
-    def _result(self, status: int | None) -> Answer:
+    def _result(self, status: int | None) -> ScriptOutput:
         if self._error is not None:
             raise self._error
         if self._complete:

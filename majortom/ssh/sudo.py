@@ -82,7 +82,7 @@ def receiving(words: Words, folder: str, sizes: Sequence[tuple[str, int]]) -> st
     return " ".join(shlex.quote(word) for word in ["env", "LC_ALL=C", "/bin/sh", "-c", _RECEIVER, words.ready, folder, *parts])
 
 
-Act = Literal["password", "script"]
+SudoAction = Literal["password", "script"]
 
 
 class Dialogue:
@@ -104,7 +104,7 @@ class Dialogue:
         self._err = b""
         self.ready = False
 
-    def feed_out(self, data: bytes) -> list[Act]:
+    def feed_out(self, data: bytes) -> list[SudoAction]:
         """Take bytes of standard output.
 
         Raises: DeployError: a log-in shell that never stops talking.
@@ -125,7 +125,7 @@ class Dialogue:
         self._err = b""
         return ["script"]
 
-    def feed_err(self, data: bytes) -> list[Act]:
+    def feed_err(self, data: bytes) -> list[SudoAction]:
         """Take bytes of standard error.
 
         Raises: DeployError: a password is wanted and there is none, or it was not accepted.
@@ -135,7 +135,7 @@ class Dialogue:
             self._refuse_another_user()
         if self.ready or self._by != "sudo":
             return []
-        acts: list[Act] = []
+        acts: list[SudoAction] = []
         while found := re.search(rb"%s ([^:\n]*):" % self._words.prompt.encode(), self._err):
             self._err = self._err[: found.start()] + self._err[found.end() :]
             self._prompts += 1
@@ -149,7 +149,7 @@ class Dialogue:
             acts.append("password")
         return acts
 
-    def _doas_asks(self) -> list[Act]:
+    def _doas_asks(self) -> list[SudoAction]:
         if not self._begun:
             at = self._out.find(self._words.prompt.encode())
             if at < 0:

@@ -6,7 +6,7 @@ import re
 
 from majortom.errors import failure
 from majortom.ssh import shell
-from majortom.ssh.shell import Login
+from majortom.ssh.shell import ShellLogin
 
 _FOLDER = re.compile(r"/tmp/stardust-upload\.[A-Za-z0-9]{10}\Z")  # noqa: S108  # made there by mktemp, mode 0700
 _MAKE = "main() { umask 077; printf 'folder %s\\n' \"$(mktemp -d /tmp/stardust-upload.XXXXXXXXXX)\"; printf 'ok\\n'; }\nmain </dev/null\nexit $?\n"
@@ -23,7 +23,7 @@ exit $?
 """
 
 
-async def make_folder(login: Login, limit_s: float) -> str:
+async def make_folder(login: ShellLogin, limit_s: float) -> str:
     """Make the folder, as the log-in user.
 
     Raises: DeployError.
@@ -35,7 +35,7 @@ async def make_folder(login: Login, limit_s: float) -> str:
     return folder
 
 
-async def drop(login: Login, folder: str, limit_s: float) -> None:
+async def drop(login: ShellLogin, folder: str, limit_s: float) -> None:
     """Take the folder away again, keys overwritten.
 
     Raises: DeployError.

@@ -10,7 +10,7 @@ MAX_PACK_BYTES = MAX_FRAME_BYTES // 2
 _ROW_OVERHEAD = 64
 
 
-class Sent(NamedTuple):
+class SentBatch(NamedTuple):
     """Under which number a pack went out without an answer: the hub alone knows whether it is held."""
 
     epoch: int
@@ -26,7 +26,7 @@ class Lost(NamedTuple):
     last_ms: int
     rows: int
     """0 = nobody can say how many."""
-    sent: Optional[Sent] = None
+    sent: Optional[SentBatch] = None
     """They went out in an earlier session, and are not lost where the hub holds them."""
 
 
@@ -54,7 +54,7 @@ class Losses:
         return [*self._doubtful, *self._families.values(), *self._unknown.values()]
 
 
-class Covered:
+class Coverage:
     """How much measured time packs hold: that of the family with the most rows."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Covered:
             self._most, self.seconds = count, count * layout.rhythm_s
 
 
-class Parcel:
+class SampleBatch:
     """Rows of one layout, oldest first."""
 
     def __init__(self, layout: Layout, born_at: float) -> None:
@@ -81,7 +81,7 @@ class Parcel:
         self.born_at = born_at
         self.seq = -1
         """Given when it is first sent in this session; -1 = not yet."""
-        self.sent: Optional[Sent] = None
+        self.sent: Optional[SentBatch] = None
         """Of a session that ended before the answer came."""
 
     def add(self, row: bytes, taken_at_ms: int) -> None:
@@ -96,11 +96,11 @@ class Parcel:
         return Lost(self.layout.family, self.first_ms, self.newest_ms, len(self.rows), self.sent)
 
 
-class Closed(NamedTuple):
+class SealedBatch(NamedTuple):
     """A pack as it is written to disk: it never changes any more."""
 
     layout: Layout
-    sent: Optional[Sent]
+    sent: Optional[SentBatch]
     first_ms: int
     last_ms: int
     rows: int
@@ -108,19 +108,19 @@ class Closed(NamedTuple):
     body: bytes
 
 
-def close_parcels(parcels: Sequence[Parcel]) -> List[Closed]:
+def close_parcels(parcels: Sequence[SampleBatch]) -> List[SealedBatch]:
     """Make packs of these, joining what belongs together: short packs compress badly.
 
     What was sent before stays as it was, since the hub may hold it.
     """
-    closed: List[Closed] = []
-    open_: Dict[str, Parcel] = {}
+    closed: List[SealedBatch] = []
+    open_: Dict[str, SampleBatch] = {}
 
     def let_go(family: str) -> None:
         parcel = open_.pop(family, None)
         if parcel is not None:
             coding, body = join_rows(parcel.rows)
-            closed.append(Closed(parcel.layout, parcel.sent, parcel.first_ms, parcel.newest_ms, len(parcel.rows), coding, body))
+            closed.append(SealedBatch(parcel.layout, parcel.sent, parcel.first_ms, parcel.newest_ms, len(parcel.rows), coding, body))
 
     for parcel in parcels:
         family = parcel.layout.family
@@ -136,7 +136,7 @@ def close_parcels(parcels: Sequence[Parcel]) -> List[Closed]:
         )
         if before is None or not joined:
             let_go(family)
-            before = open_[family] = Parcel(parcel.layout, parcel.born_at)
+            before = open_[family] = SampleBatch(parcel.layout, parcel.born_at)
             before.sent, before.first_ms = parcel.sent, parcel.first_ms
         before.rows += parcel.rows  # a copy: what is not written after all stays as it was
         before.newest_ms = parcel.newest_ms

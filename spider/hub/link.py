@@ -12,9 +12,9 @@ from spider.clock import Clock
 from spider.config import Config
 from spider.hub.backoff import Backoff
 from spider.hub.outbox import Outbox
-from spider.hub.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, connect
+from spider.hub.websocket import HandshakeRefused, SocketClosed, WebSocket, WebSocketError, connect
 from spider.logs import event
-from spider.timeouts import within
+from spider.timeouts import wait_for
 from spider.wire.errors import NotProven, ProtocolError, SessionOver
 from spider.wire.frames import (
     CLOSE_PROTOCOL,
@@ -32,7 +32,7 @@ from spider.wire.frames import (
 )
 from spider.wire.orders import ORDER_TIME
 from spider.wire.rfc6455 import CODE_AWAY
-from spider.wire.session import Link, NodeOpening
+from spider.wire.session import NodeOpening, SecureChannel
 
 TICK_S = 1.0
 FINISH_POLL_S = 0.02
@@ -81,7 +81,7 @@ class _Ended(NamedTuple):
 class _Session:
     """One proven session."""
 
-    def __init__(self, socket: WebSocket, link: Link) -> None:
+    def __init__(self, socket: WebSocket, link: SecureChannel) -> None:
         self.socket = socket
         self.link = link
 
@@ -131,7 +131,7 @@ class HubLink:
             raise NotConnected("there is no session with the hub")
         try:
             await session.send(message)
-        except (Closed, SessionOver) as error:
+        except (SocketClosed, SessionOver) as error:
             raise NotConnected(str(error)) from error
 
     async def finish(self, limit_s: float) -> None:
@@ -172,7 +172,7 @@ class HubLink:
         except ProtocolError as error:
             code, reason = error.close_code, error.reason
             event(log, "session_broken", logging.WARNING, host=config.url.authority, why=error.reason)
-        except Closed as error:
+        except SocketClosed as error:
             event(log, "session_closed", logging.WARNING, host=config.url.authority, code=error.code, why=error.reason)
             return _Ended(error.code, error.reason)
         except asyncio.TimeoutError:
@@ -187,7 +187,7 @@ class HubLink:
         return _Ended()
 
     async def _serve(self, socket: WebSocket) -> None:
-        link, welcome = await within(OPENING_TIMEOUT_S, self._open(socket))
+        link, welcome = await wait_for(OPENING_TIMEOUT_S, self._open(socket))
         event(log, "session_open", host=self._config.url.authority, epoch=welcome.epoch)
         self._up_since = self._clock.monotonic()
         self.hub_time = welcome.hub_time_ms, self._up_since
@@ -200,7 +200,7 @@ class HubLink:
         self.tried.set()
         await _first_end([self._hear(session), self._post(session), self._tick(session)])
 
-    async def _open(self, socket: WebSocket) -> "tuple[Link, Welcome]":
+    async def _open(self, socket: WebSocket) -> "tuple[SecureChannel, Welcome]":
         config = self._config
         opening = NodeOpening(
             config.node,

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Set, Tuple, Union
 
 from spider.clock import Clock
-from spider.hub.batches import MAX_PACK_BYTES, MAX_PACK_ROWS, Parcel, Sent
+from spider.hub.batches import MAX_PACK_BYTES, MAX_PACK_ROWS, SampleBatch, SentBatch
 from spider.logs import event
 from spider.spool.spool import Spool
 from spider.wire.codec import join_rows, pack_row
@@ -72,18 +72,18 @@ class Outbox:
         self._wake: Callable[[], None] = lambda: None
         self._pack_s = PACK_S
         self._leases: Dict[str, float] = {}
-        self._open: Dict[str, Parcel] = {}
+        self._open: Dict[str, SampleBatch] = {}
         self._hurried: Set[str] = set()
         """Families whose last row went at once."""
         self._share: Dict[str, float] = {}
         """By how much of a pack's time the open one is full."""
-        self._ready: Dict[int, Deque[Parcel]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
-        self._sent: Dict[int, Deque[Parcel]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
+        self._ready: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
+        self._sent: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._next: Dict[int, int] = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
         self._sent_bytes = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
-        self._moving: List[Parcel] = []
+        self._moving: List[SampleBatch] = []
         """In the hands of the spool, not safe yet."""
-        self._held: List[Parcel] = []
+        self._held: List[SampleBatch] = []
         """Of those: what the hub turned out to hold."""
         self._connected = False
         self._epoch = 0
@@ -119,7 +119,7 @@ class Outbox:
             self._close(layout.family)
             parcel = None
         if parcel is None:
-            parcel = self._open[layout.family] = Parcel(layout, now)
+            parcel = self._open[layout.family] = SampleBatch(layout, now)
             # A whole fleet is no longer watched in the same moment: the packs after it shall not come together each minute.
             self._share[layout.family] = self._dice.random() if layout.family in self._hurried else 1.0
             self._hurried.discard(layout.family)
@@ -188,7 +188,7 @@ class Outbox:
             self.dropped_rows += len(parcel.rows)
             self.spool.lost(parcel.loss())
 
-    def _queues(self) -> Iterator[Deque[Parcel]]:
+    def _queues(self) -> Iterator[Deque[SampleBatch]]:
         yield from self._ready.values()
         yield from self._sent.values()
 
@@ -197,7 +197,7 @@ class Outbox:
 
     # -- the spool's side --------------------------------------------------------------------------
 
-    def overdue(self, *, everything: bool = False) -> List[Parcel]:
+    def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
         """Hand over what has waited too long, in the order of its birth. Nothing of it is sent meanwhile."""
         now = self._clock.monotonic()
         if everything:
@@ -241,7 +241,7 @@ class Outbox:
     def resume(self, welcome: Welcome) -> None:
         """A session has begun: forget what the hub holds, and number what is left anew."""
         marks = {STREAM_LIVE: welcome.live_seq, STREAM_BACKFILL: welcome.backfill_seq}
-        left: List[Parcel] = []
+        left: List[SampleBatch] = []
         for stream, mark in marks.items():
             self._forget(stream, mark)
             left += self._sent[stream]
@@ -281,7 +281,7 @@ class Outbox:
         """Remember under which numbers packs went out whose answer did not come."""
         for stream, sent in self._sent.items():
             for parcel in sent:
-                parcel.sent = Sent(self._epoch, stream, parcel.seq)
+                parcel.sent = SentBatch(self._epoch, stream, parcel.seq)
 
     def tick(self) -> None:
         """A second has passed."""

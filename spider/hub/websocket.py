@@ -13,9 +13,9 @@ from collections import deque
 from typing import Deque, Dict, Optional, Tuple
 
 from spider.config import Proxy, Url
-from spider.timeouts import within
+from spider.timeouts import wait_for
 from spider.wire.certificates import is_pinned, untrusted
-from spider.wire.proof import same
+from spider.wire.proof import constant_time_equal
 from spider.wire.rfc6455 import (
     CODE_ABNORMAL,
     CODE_NO_STATUS,
@@ -51,7 +51,7 @@ class HandshakeRefused(WebSocketError):
         self.retry_after_s = retry_after_s
 
 
-class Closed(WebSocketError):
+class SocketClosed(WebSocketError):
     """The connection is over; `code` and `reason` are the server's, or 1006 when it said nothing."""
 
     def __init__(self, code: int, reason: str = "") -> None:
@@ -103,7 +103,7 @@ def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
     upgrades = [token.strip().lower() for token in headers.get("connection", "").split(",")]
     if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in upgrades:
         raise HandshakeRefused("the server did not switch to WebSocket", status)
-    if not same(headers.get("sec-websocket-accept", "").encode("latin-1"), accept_for(key).encode("latin-1")):
+    if not constant_time_equal(headers.get("sec-websocket-accept", "").encode("latin-1"), accept_for(key).encode("latin-1")):
         raise HandshakeRefused("the server answered another handshake than ours", status)
     if headers.get("sec-websocket-extensions"):
         raise HandshakeRefused("the server chose an extension that was not offered", status)
@@ -171,7 +171,7 @@ class WebSocket:
         self._waiting: Deque[bytes] = deque()
         self._drains = asyncio.Lock()  # before Python 3.10 two tasks must not drain at once
         self._close_sent = False
-        self._over: Optional[Closed] = None
+        self._over: Optional[SocketClosed] = None
 
     def write(self, data: bytes) -> None:
         """Put one binary message on the way; `drain` waits until there is room for more.
@@ -179,7 +179,7 @@ class WebSocket:
         Raises: Closed.
         """
         if self._over is not None or self._close_sent:
-            raise self._over or Closed(CODE_ABNORMAL)
+            raise self._over or SocketClosed(CODE_ABNORMAL)
         self._writer.write(build_frame(OP_BINARY, data))
 
     async def drain(self) -> None:
@@ -240,14 +240,14 @@ class WebSocket:
         """Say goodbye and let go; takes at most twice `timeout_s`. Never raises."""
         self._send_close(code, reason)
         if self._over is None:
-            self._over = Closed(code, reason)
+            self._over = SocketClosed(code, reason)
             try:
-                await within(timeout_s, self._until_closed())
+                await wait_for(timeout_s, self._until_closed())
             except (asyncio.TimeoutError, OSError, Violation):  # it need not answer
                 self._writer.transport.abort()
         self._writer.close()
         try:
-            await within(timeout_s, self._writer.wait_closed())
+            await wait_for(timeout_s, self._writer.wait_closed())
         except (asyncio.TimeoutError, OSError):
             self._writer.transport.abort()
 
@@ -275,9 +275,9 @@ class WebSocket:
             self._control(OP_CLOSE, close_payload(code, reason))
             self._close_sent = True
 
-    def _end(self, code: int, reason: str) -> Closed:
+    def _end(self, code: int, reason: str) -> SocketClosed:
         if self._over is None:
-            self._over = Closed(code, reason)
+            self._over = SocketClosed(code, reason)
         return self._over
 
 
@@ -289,7 +289,7 @@ async def connect(
     Raises: WebSocketError (HandshakeRefused when something answered that is no WebSocket).
     """
     try:
-        return await within(timeout_s, _connect(url, subprotocol, agent, pin, proxy), drop=WebSocket.drop)
+        return await wait_for(timeout_s, _connect(url, subprotocol, agent, pin, proxy), drop=WebSocket.drop)
     except asyncio.TimeoutError as error:
         raise WebSocketError(f"{url.authority} did not answer within {timeout_s:.0f} s") from error
 

@@ -31,7 +31,7 @@ Change = Tuple[str, str, str]
 """Package, version before, version after; empty = not installed."""
 
 
-class Plan(NamedTuple):
+class AcceptedOrder(NamedTuple):
     """The order that was accepted."""
 
     job: str
@@ -47,7 +47,7 @@ class Run(NamedTuple):
     started_at: float
 
 
-class Result(NamedTuple):
+class JobResult(NamedTuple):
     """How a job ended, as its runner saw it."""
 
     state: str
@@ -68,7 +68,7 @@ class Result(NamedTuple):
     error_text: str
 
 
-class Stopped(NamedTuple):
+class StopRecord(NamedTuple):
     """What systemd saw: $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS of the unit's main process."""
 
     result: str
@@ -101,7 +101,7 @@ def reserve(path: str, size: int) -> None:
         os.close(fd)
 
 
-def write_result(folder: str, result: Result) -> None:
+def write_result(folder: str, result: JobResult) -> None:
     """Put the result in its place, durably; into the reserved file, so that a full disk does not lose it.
 
     What does not fit there any more is the list of changes, and the error says so.
@@ -122,7 +122,7 @@ def write_result(folder: str, result: Result) -> None:
     sync_folder(folder)
 
 
-def _encode(result: Result) -> bytes:
+def _encode(result: JobResult) -> bytes:
     return json.dumps(result._asdict(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
@@ -184,9 +184,9 @@ def _read(folder: str, name: str, make: Callable[[Dict[str, Any]], T]) -> Option
         return None
 
 
-def read_plan(folder: str) -> Optional[Plan]:
+def read_plan(folder: str) -> Optional[AcceptedOrder]:
     """The accepted order of a job; None: there is none."""
-    return _read(folder, PLAN, lambda found: Plan(str(found["job"]), str(found["verb"]), dict(found["args"])))
+    return _read(folder, PLAN, lambda found: AcceptedOrder(str(found["job"]), str(found["verb"]), dict(found["args"])))
 
 
 def read_run(folder: str) -> Optional[Run]:
@@ -194,18 +194,18 @@ def read_run(folder: str) -> Optional[Run]:
     return _read(folder, RUN, lambda found: Run(int(found["pid"]), str(found["boot"]), float(found["started_at"])))
 
 
-def read_result(folder: str) -> Optional[Result]:
+def read_result(folder: str) -> Optional[JobResult]:
     """The result of a job; None: it has none."""
     return _read(folder, RESULT, _result)
 
 
-def _result(found: Dict[str, Any]) -> Result:
-    fields = {name: found[name] for name in Result._fields}
+def _result(found: Dict[str, Any]) -> JobResult:
+    fields = {name: found[name] for name in JobResult._fields}
     fields["changes"] = [(str(name), str(before), str(after)) for name, before, after in fields["changes"]]
-    return Result(**fields)
+    return JobResult(**fields)
 
 
-def read_stopped(folder: str) -> Optional[Stopped]:
+def read_stopped(folder: str) -> Optional[StopRecord]:
     """What systemd wrote when the unit's main process ended; the reserved file is longer than its one line."""
     try:
         with open(os.path.join(folder, STOPPED), "rb") as file:
@@ -213,7 +213,7 @@ def read_stopped(folder: str) -> Optional[Stopped]:
     except (FileNotFoundError, NotADirectoryError):
         return None
     words += [""] * 3
-    return Stopped(words[0], words[1], words[2])
+    return StopRecord(words[0], words[1], words[2])
 
 
 def write_progress(fd: int, progress: Progress) -> None:

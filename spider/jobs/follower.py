@@ -8,11 +8,11 @@ from typing import Awaitable, Callable, NamedTuple, Optional, Tuple
 from spider import logs
 from spider.clock import Clock
 from spider.jobs.files import LOG, PLANNED, Progress
-from spider.jobs.status import REBOOT_MISSING, REBOOTED, Glimpse, Processes, Verdict, Wanted, ending, judge, log_digest, look
+from spider.jobs.status import REBOOT_MISSING, REBOOTED, JobProcesses, JobSnapshot, JobStatus, WantedFiles, ending, judge, log_digest, look
 from spider.packages.plan_file import plan_messages
 from spider.packages.report import Report
 from spider.packages.report_file import report_message
-from spider.root.reboot import Asked, compare, is_up, uptime_s
+from spider.root.reboot import RebootRequest, compare, is_up, uptime_s
 from spider.root.reboot import look as look_at_host
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobEnded, JobOutput, JobProgress, Message
 
@@ -39,19 +39,19 @@ Send = Callable[[Message], Awaitable[None]]
 """Hands a message to the link; waits while the socket is congested. Raises ConnectionError when there is no session."""
 
 
-class Place(NamedTuple):
+class FilePosition(NamedTuple):
     """Where jobs are, and what they are seen by."""
 
     folder: str
     boot: str
     """Which boot this is, 32 hex digits."""
-    processes: Processes
+    processes: JobProcesses
 
 
-class Following:
+class JobFollower:
     """How far the hub has come with one job."""
 
-    def __init__(self, job: str, place: Place, clock: Clock, send: Send) -> None:
+    def __init__(self, job: str, place: FilePosition, clock: Clock, send: Send) -> None:
         self.job = job
         self.over = False
         """Nothing more will be told of it."""
@@ -116,7 +116,7 @@ class Following:
         if not current():
             return True
         plan = self._plan()
-        wanted = Wanted(self._sent, 0, plan != self._plan_told, not self._report_told)
+        wanted = WantedFiles(self._sent, 0, plan != self._plan_told, not self._report_told)
         loop = asyncio.get_event_loop()
         seen = await loop.run_in_executor(None, look, self._place.folder, self.job, wanted, self._place.processes)
         if self._plan() != plan:
@@ -157,7 +157,7 @@ class Following:
             return _NONE
         return facts.st_ino, facts.st_mtime_ns
 
-    async def _tell_plan(self, seen: Glimpse, plan: Tuple[int, int], current: Callable[[], bool]) -> bool:
+    async def _tell_plan(self, seen: JobSnapshot, plan: Tuple[int, int], current: Callable[[], bool]) -> bool:
         if plan == self._plan_told or seen.plan is None:
             return False
         self._plan_told = plan
@@ -166,7 +166,7 @@ class Following:
                 await self._send(part)
         return True
 
-    async def _tell_progress(self, seen: Glimpse) -> bool:
+    async def _tell_progress(self, seen: JobSnapshot) -> bool:
         now = self._clock.monotonic()
         progress = seen.progress
         fresh = progress != self._progress
@@ -190,14 +190,14 @@ class Following:
         )
         return fresh
 
-    def _verdict(self, seen: Glimpse, now: float) -> Verdict:
+    def _verdict(self, seen: JobSnapshot, now: float) -> JobStatus:
         if seen.alive or seen.result is not None:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
         return judge(seen, self._place.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
 
-    async def _tell_state(self, seen: Glimpse, current: Callable[[], bool]) -> bool:
+    async def _tell_state(self, seen: JobSnapshot, current: Callable[[], bool]) -> bool:
         """All output is told: is this the end?"""
         now = self._clock.monotonic()
         verdict = self._verdict(seen, now)
@@ -211,7 +211,7 @@ class Following:
         await self._say(seen.progress or Progress(0.0, "commit", -1, "", ""), *_REMARKS[verdict.code])
         return True
 
-    async def _tell_end(self, seen: Glimpse, verdict: Verdict, now: float, current: Callable[[], bool]) -> bool:
+    async def _tell_end(self, seen: JobSnapshot, verdict: JobStatus, now: float, current: Callable[[], bool]) -> bool:
         guess = seen.result is None and verdict.code != REBOOTED
         if self._settled_at is not None and now - self._settled_at > LATE_RESULT_S:
             self.over = True
@@ -238,7 +238,7 @@ class Following:
             await self._send(self._ended)
         return True
 
-    async def _look_after_reboot(self, asked: Asked) -> bool:
+    async def _look_after_reboot(self, asked: RebootRequest) -> bool:
         """True: the server is up again, and what is missing is known."""
         if self._after_reboot is not None:
             return True

@@ -7,7 +7,7 @@ from typing import Callable, NamedTuple, Optional
 
 from spider.clock import Clock
 from spider.root.policy import PolicyRefused, read_policy
-from spider.timeouts import within
+from spider.timeouts import wait_for
 
 ANSWER_LIMIT_S = 35.0
 """The launcher's unit is ended after 30 s."""
@@ -19,7 +19,7 @@ MAX_ANSWER_BYTES = 4096
 ANSWERS = ("accepted", "refused", "failed", "error")
 
 
-class Told(NamedTuple):
+class SubmitReply(NamedTuple):
     """What the launcher answered, or `unreachable`."""
 
     answer: str
@@ -27,7 +27,7 @@ class Told(NamedTuple):
     clock: float
 
 
-class Desk:
+class LauncherClient:
     """The launcher's socket, seen from the side without privileges."""
 
     def __init__(self, path: str, clock: Clock, policy_path: str = "", policy_owner: int = 0) -> None:
@@ -49,7 +49,7 @@ class Desk:
         except PolicyRefused:
             return "policy-invalid"
 
-    async def bring(self, order: bytes, begun: Callable[[], bool]) -> Told:
+    async def bring(self, order: bytes, begun: Callable[[], bool]) -> SubmitReply:
         """Hand an order in, again while the launcher's slots are taken, at most until the order would be old.
 
         Args: begun: whether it has been taken, though no answer came.
@@ -58,7 +58,7 @@ class Desk:
         pause_s = RETRY_FIRST_S
         while True:
             try:
-                told: Optional[Told] = await within(ANSWER_LIMIT_S, self._ask(order))
+                told: Optional[SubmitReply] = await wait_for(ANSWER_LIMIT_S, self._ask(order))
                 why = told.why if told else ""
             except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError) as exc:
                 told, why = None, type(exc).__name__
@@ -66,17 +66,17 @@ class Desk:
             if told is not None and not (why == "busy" and waited_s < BUSY_RETRY_LIMIT_S):
                 return told
             if begun() or waited_s >= RETRY_LIMIT_S:
-                return told or Told("unreachable", f"the launcher did not answer: {why}", self._clock.now())
+                return told or SubmitReply("unreachable", f"the launcher did not answer: {why}", self._clock.now())
             await self._clock.sleep(random.uniform(pause_s / 2, pause_s))
             pause_s = min(RETRY_MOST_S, pause_s * 2)
 
-    async def _ask(self, order: bytes) -> Told:
+    async def _ask(self, order: bytes) -> SubmitReply:
         reader, writer = await asyncio.open_unix_connection(self._path, limit=MAX_ANSWER_BYTES)
         try:
             writer.write(order)
             await writer.drain()
             answer = json.loads(await reader.readuntil(b"\n"))
-            told = Told(str(answer["answer"])[:20], str(answer["why"])[:200], float(answer["clock"]))
+            told = SubmitReply(str(answer["answer"])[:20], str(answer["why"])[:200], float(answer["clock"]))
         except (KeyError, TypeError) as exc:
             raise ValueError("not an answer") from exc
         finally:

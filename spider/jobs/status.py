@@ -21,10 +21,10 @@ from spider.jobs.files import (
     PLANNED,
     REBOOT,
     REPORT,
+    JobResult,
     Progress,
-    Result,
     Run,
-    Stopped,
+    StopRecord,
     read_document,
     read_progress,
     read_result,
@@ -36,7 +36,7 @@ from spider.packages.plan_file import plan_from_document
 from spider.packages.report import Report
 from spider.packages.report_file import report_from_document
 from spider.root.cgroups import job_processes
-from spider.root.reboot import REBOOT_LIMIT_S, Asked, from_document
+from spider.root.reboot import REBOOT_LIMIT_S, RebootRequest, from_document
 from spider.wire.frames import MAX_ITEMS, JobEnded
 
 NEVER_BEGAN_AFTER_S = 60.0
@@ -55,15 +55,15 @@ _INTERRUPTED = {
 REBOOT_MISSING, REBOOTED = "job.reboot_missing", "rebooted"
 
 
-Processes = Callable[[str], Optional[List[int]]]
+JobProcesses = Callable[[str], Optional[List[int]]]
 
 
-class Glimpse(NamedTuple):
+class JobSnapshot(NamedTuple):
     """A job at one moment."""
 
     run: Optional[Run]
-    result: Optional[Result]
-    stopped: Optional[Stopped]
+    result: Optional[JobResult]
+    stopped: Optional[StopRecord]
     progress: Optional[Progress]
     log_bytes: int
     output: bytes
@@ -72,7 +72,7 @@ class Glimpse(NamedTuple):
     """The job's unit has processes."""
     output_at: float = 0.0
     """When the log grew last, Unix seconds; 0 = never."""
-    asked: Optional[Asked] = None
+    asked: Optional[RebootRequest] = None
     """The server was asked to reboot."""
     plan: Optional[Plan] = None
     """What it is going to do; None also when it was not asked for."""
@@ -80,7 +80,7 @@ class Glimpse(NamedTuple):
     """What it left to be looked after; likewise."""
 
 
-class Wanted(NamedTuple):
+class WantedFiles(NamedTuple):
     """What of a job is worth reading."""
 
     offset: int = 0
@@ -90,7 +90,7 @@ class Wanted(NamedTuple):
     report: bool = False
 
 
-class Verdict(NamedTuple):
+class JobStatus(NamedTuple):
     """Where a job stands."""
 
     ended: bool
@@ -99,7 +99,7 @@ class Verdict(NamedTuple):
     ordinary."""
 
 
-def look(jobs_dir: str, job: str, wanted: Wanted, processes: Processes = job_processes) -> Glimpse:
+def look(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses = job_processes) -> JobSnapshot:
     """Read what there is of a job. Blocks on its files.
 
     Args:   processes: tells those of a job's unit; None = it cannot be told.
@@ -123,7 +123,7 @@ def look(jobs_dir: str, job: str, wanted: Wanted, processes: Processes = job_pro
     asked = from_document(document) if document is not None else None
     planned = read_document(folder, PLANNED) if wanted.plan else None
     reported = read_document(folder, REPORT) if wanted.report else None
-    return Glimpse(
+    return JobSnapshot(
         run,
         result,
         stopped,
@@ -159,7 +159,7 @@ def runner_lives(run: Run, job: str, proc: str = "/proc") -> bool:
     return boot != "" and boot == run.boot
 
 
-def judge(seen: Glimpse, boot: str, quiet_s: float, now: float = 0.0) -> Verdict:  # noqa: PLR0911  # one answer for each row of the table
+def judge(seen: JobSnapshot, boot: str, quiet_s: float, now: float = 0.0) -> JobStatus:  # noqa: PLR0911  # one answer for each row of the table
     """Where a job stands.
 
     Args:
@@ -168,26 +168,26 @@ def judge(seen: Glimpse, boot: str, quiet_s: float, now: float = 0.0) -> Verdict
         now: Unix seconds.
     """
     if seen.result is not None:
-        return Verdict(ended=True)
+        return JobStatus(ended=True)
     if seen.asked is not None:
         if boot and seen.asked.boot and seen.asked.boot != boot:
-            return Verdict(ended=True, code=REBOOTED)
-        return Verdict(ended=now - seen.asked.asked_at >= REBOOT_LIMIT_S, code=REBOOT_MISSING)
+            return JobStatus(ended=True, code=REBOOTED)
+        return JobStatus(ended=now - seen.asked.asked_at >= REBOOT_LIMIT_S, code=REBOOT_MISSING)
     if seen.alive:
         if seen.stopped is None:
-            return Verdict(ended=False)
-        return Verdict(ended=False, code="job.overdue" if seen.stopped.result == "timeout" else "job.orphaned")
+            return JobStatus(ended=False)
+        return JobStatus(ended=False, code="job.overdue" if seen.stopped.result == "timeout" else "job.orphaned")
     if seen.run is None:
-        return Verdict(ended=quiet_s >= NEVER_BEGAN_AFTER_S, code="job.never_began")
+        return JobStatus(ended=quiet_s >= NEVER_BEGAN_AFTER_S, code="job.never_began")
     if boot and seen.run.boot and seen.run.boot != boot:
         if seen.stopped is None:
-            return Verdict(ended=True, code="job.power_lost")
-        return Verdict(ended=True, code="job.shutdown_overran" if seen.stopped.result == "timeout" else "job.killed")
+            return JobStatus(ended=True, code="job.power_lost")
+        return JobStatus(ended=True, code="job.shutdown_overran" if seen.stopped.result == "timeout" else "job.killed")
     killed = seen.stopped is not None and seen.stopped.result in ("signal", "core-dump", "oom-kill", "timeout")
-    return Verdict(ended=quiet_s >= GONE_AFTER_S, code="job.killed" if killed else "job.no_trace")
+    return JobStatus(ended=quiet_s >= GONE_AFTER_S, code="job.killed" if killed else "job.no_trace")
 
 
-def ending(job: str, seen: Glimpse, code: str, digest: str, now: float) -> JobEnded:
+def ending(job: str, seen: JobSnapshot, code: str, digest: str, now: float) -> JobEnded:
     """The message for a job that has ended.
 
     Args: code: of the verdict. digest: SHA-256 of the log as it is, for a job without result. now: Unix seconds.
@@ -215,7 +215,7 @@ def ending(job: str, seen: Glimpse, code: str, digest: str, now: float) -> JobEn
     )
 
 
-def _without_result(seen: Glimpse, code: str, digest: str, now: float) -> Result:
+def _without_result(seen: JobSnapshot, code: str, digest: str, now: float) -> JobResult:
     """What the runner would have written, as far as it can be told from the rest."""
     started_at = seen.run.started_at if seen.run else 0.0
     asked, stopped = seen.asked, seen.stopped
@@ -224,10 +224,10 @@ def _without_result(seen: Glimpse, code: str, digest: str, now: float) -> Result
         if code != REBOOTED:
             text = f"the server was asked to reboot and did not within {REBOOT_LIMIT_S / 60:.0f} minutes"
             state, rc, error_code = "failed", None, REBOOT_MISSING
-        return Result(state, rc, 0, asked.log_bytes, asked.lost, asked.log_sha256, started_at, now, [], error_code, text)
+        return JobResult(state, rc, 0, asked.log_bytes, asked.lost, asked.log_sha256, started_at, now, [], error_code, text)
     state = "unknown" if code == "job.no_trace" else "interrupted"
     number = int(stopped.status) if stopped and stopped.status.isdigit() and stopped.code in ("killed", "dumped") else 0
-    return Result(state, None, number, seen.log_bytes, 0, digest, started_at, now, [], code, _INTERRUPTED[code])
+    return JobResult(state, None, number, seen.log_bytes, 0, digest, started_at, now, [], code, _INTERRUPTED[code])
 
 
 def _bounded(changes: List[Tuple[str, str, str]]) -> Tuple[List[Tuple[str, str, str]], int]:

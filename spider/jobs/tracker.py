@@ -13,11 +13,11 @@ from typing import Deque, Dict, Iterable, List, Mapping, Set, Union
 from spider import logs
 from spider.clock import Clock
 from spider.jobs.files import PLAN
-from spider.jobs.follower import Following, Place, Send
-from spider.jobs.launcher_client import Desk, Told
-from spider.jobs.status import Processes
+from spider.jobs.follower import FilePosition, JobFollower, Send
+from spider.jobs.launcher_client import LauncherClient, SubmitReply
+from spider.jobs.status import JobProcesses
 from spider.root.cgroups import job_processes
-from spider.threads import NoThread
+from spider.threads import ThreadUnavailable
 from spider.timeouts import run_together
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import JobAck, JobAnswer, JobDone, JobStart, JobStop
@@ -33,7 +33,7 @@ MAX_KNOWN = 64
 
 _log = logging.getLogger("spider.jobs.tracker")
 
-Order = Union[JobStart, JobStop]
+JobMessage = Union[JobStart, JobStop]
 
 
 class Jobs:
@@ -48,7 +48,7 @@ class Jobs:
         boot: str = "",
         policy_path: str = "",
         policy_owner: int = 0,
-        processes: Processes = job_processes,
+        processes: JobProcesses = job_processes,
     ) -> None:
         """Args:
         boot: which boot this is, 32 hex digits.
@@ -56,13 +56,13 @@ class Jobs:
         processes: tells which processes a job's unit has.
         """
         self._dir = jobs_dir
-        self._place = Place(jobs_dir, boot, processes)
-        self._desk = Desk(launcher_path, clock, policy_path, policy_owner)
+        self._place = FilePosition(jobs_dir, boot, processes)
+        self._desk = LauncherClient(launcher_path, clock, policy_path, policy_owner)
         self._clock = clock
         self._send = send
-        self._follows: Dict[str, Following] = {}
+        self._follows: Dict[str, JobFollower] = {}
         self._forgotten: Set[str] = set()
-        self._orders: Deque[Order] = Deque()
+        self._orders: Deque[JobMessage] = Deque()
         self._ordered = asyncio.Event()
         self._wake = asyncio.Event()
         self._session = 0
@@ -87,7 +87,7 @@ class Jobs:
         """Take the wish to stop a job for the launcher. Repeating it is harmless."""
         self._take(message)
 
-    def _take(self, message: Order) -> None:
+    def _take(self, message: JobMessage) -> None:
         if len(self._orders) >= MAX_ORDERS:
             logs.event(_log, "order_dropped", level=logging.WARNING, job=message.job)
             return
@@ -118,7 +118,7 @@ class Jobs:
     def resume(self, offsets: Mapping[str, int]) -> None:
         """A session begins: these jobs the hub wants, from these offsets on."""
         self._session += 1
-        follows: Dict[str, Following] = {}
+        follows: Dict[str, JobFollower] = {}
         for job, offset in offsets.items():
             if is_id(job) and self._exists(job):
                 follows[job] = self._follows.get(job) or self._following(job)
@@ -137,8 +137,8 @@ class Jobs:
         """Carry orders and follow jobs until cancelled."""
         await run_together(self._carry_orders(), self._follow_all())
 
-    def _following(self, job: str) -> Following:
-        return Following(job, self._place, self._clock, self._send)
+    def _following(self, job: str) -> JobFollower:
+        return JobFollower(job, self._place, self._clock, self._send)
 
     def _exists(self, job: str) -> bool:
         return os.path.exists(os.path.join(self._dir, job, PLAN))
@@ -157,7 +157,7 @@ class Jobs:
                         await self._carry(message)
                 except (ConnectionError, LocalProtocolError) as exc:
                     logs.event(_log, "answer_not_sent", level=logging.WARNING, job=message.job, why=str(exc))
-                except NoThread as exc:  # the hub sends it again to a node that does not know the job
+                except ThreadUnavailable as exc:  # the hub sends it again to a node that does not know the job
                     logs.event(_log, "order_not_carried", level=logging.WARNING, job=message.job, why=str(exc))
                 finally:
                     self._orders.popleft()
@@ -170,7 +170,7 @@ class Jobs:
         accepted = told.answer == "accepted" or self._exists(message.job)
         if accepted and told.answer != "accepted":
             # Refused as a replay, or the launcher died after it had begun: the folder is the answer.
-            told = Told("accepted", "known", told.clock)
+            told = SubmitReply("accepted", "known", told.clock)
         logs.event(_log, "order_answered", job=message.job, answer=told.answer, why=told.why)
         # In whatever session there is by now. If there is none, the next hello names the job, or the hub sends the order again.
         await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
@@ -178,12 +178,12 @@ class Jobs:
             self._follows.setdefault(message.job, self._following(message.job))
             self._wake.set()
 
-    async def _hand_in(self, message: JobStart) -> Told:
+    async def _hand_in(self, message: JobStart) -> SubmitReply:
         if self._exists(message.job):
-            return Told("accepted", "known", self._clock.now())
+            return SubmitReply("accepted", "known", self._clock.now())
         refusal = await asyncio.get_event_loop().run_in_executor(None, self._desk.refusal)
         if refusal:
-            return Told("refused", refusal, self._clock.now())
+            return SubmitReply("refused", refusal, self._clock.now())
         return await self._desk.bring(message.order, lambda: self._exists(message.job))
 
     async def _carry_stop(self, message: JobStop) -> None:

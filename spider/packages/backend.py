@@ -11,11 +11,11 @@ from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tupl
 
 from spider.packages.interfaces import ENVIRONMENT, Console
 from spider.packages.plan import UNKNOWN, Inventory, Plan, Planned
-from spider.root.terminal import Ended, StopRule
+from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
 
 
-class Trouble(Exception):
+class PackageError(Exception):
     """The job ends here, nothing was changed; `code` is one of those that `Outcome` lists."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -32,10 +32,10 @@ def need_repositories(enabled: Sequence[_T]) -> Sequence[_T]:
 
     Args:    enabled: the enabled repositories, or the lists that are expected of them.
     Returns: the same.
-    Raises:  Trouble: there are none.
+    Raises:  PackageError: there are none.
     """
     if not enabled:
-        raise Trouble(
+        raise PackageError(
             "job.lists_missing", "no repository is enabled on this node, so nothing is known of updates: enable one, then refresh"
         )
     return enabled
@@ -68,7 +68,7 @@ class Command(NamedTuple):
     """
 
     argv: Tuple[str, ...]
-    """`{fd}` in it becomes the number of the descriptor whose lines go to `Reader.status`."""
+    """`{fd}` in it becomes the number of the descriptor whose lines go to `OutputReader.status`."""
     phase: str = "commit"
     """In which phase it begins; its reader moves on from there."""
     limits_s: Mapping[str, float] = {}
@@ -87,7 +87,7 @@ class Command(NamedTuple):
     """Instead of the backend's, where one phase means different things in two commands; None = the backend's."""
 
 
-class Call(NamedTuple):
+class OwnStep(NamedTuple):
     """A step of our own instead of a program, such as an edit of the manager's settings. Raises Trouble or OSError."""
 
     says: str
@@ -95,7 +95,7 @@ class Call(NamedTuple):
     do: Callable[[], None]
 
 
-class Again(NamedTuple):
+class Replan(NamedTuple):
     """Before the command behind it: work out once more what would be done, and go on only if it is still what was shown.
 
     For managers that cannot be held to a plan, or not in everything.
@@ -105,10 +105,10 @@ class Again(NamedTuple):
     """The steps alone, as fast as they can be had."""
 
 
-Work = Union[Command, Call, Again]
+Action = Union[Command, OwnStep, Replan]
 
 
-class Reader:
+class OutputReader:
     """Follows what one command prints: progress, lines of trouble, the lock it waits for. Backends make their own from it."""
 
     MOST = 200
@@ -168,7 +168,7 @@ class Backend:
     """Where downloads go; what is missing of it is looked for upward."""
     codes: Sequence[Tuple[str, str]] = ()
     """What its lines of trouble say, and the code of `Outcome` for it; the first that fits counts."""
-    reader_type: Type[Reader] = Reader
+    reader_type: Type[OutputReader] = OutputReader
     commit_stop: StopRule = STOP_TOO_LATE
     """What the wish to stop means once packages are being changed."""
     newer: Sequence[Planned] = ()
@@ -230,20 +230,20 @@ class Backend:
         """
         raise NotImplementedError
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         """What carries out any verb but check, plan and reboot; run one after the other until one fails that the rest needs.
 
         It must be able to do what the plan says and nothing else: the manager itself is held to it (`gate.py`, a list of all that may
-        come), or the plan is worked out `Again` directly before the command that changes packages; or both.
+        come), or the plan is worked out `Replan` directly before the command that changes packages; or both.
         """
         raise NotImplementedError
 
-    def reader(self, verb: str, console: Console) -> Reader:
+    def reader(self, verb: str, console: Console) -> OutputReader:
         """A new reader for one command of this verb."""
         del verb
         return self.reader_type(console)
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """Whether a command failed by its status and its lines; None: it did not (managers have statuses for 'done, and …').
 
         The driver itself finds: ended by a signal, overrun, stopped, packages left broken, steps of the plan not reached.

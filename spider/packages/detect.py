@@ -31,7 +31,7 @@ _SPEAKING = {"dnf-3": "dnf", "dnf-2": "dnf", "dnf4": "dnf", "dnf5": "dnf5"}
 """Programs behind the names `dnf` and `yum` that need not be asked for their version."""
 
 
-class NotThisWay:
+class UnsupportedHost:
     """For systems whose packages no package manager may change: every job ends with a sentence that says what to use instead."""
 
     def __init__(self, native: Native) -> None:
@@ -74,10 +74,10 @@ def _by_version(name: str) -> str:
 
 def package_manager(root: str = "/") -> Optional[PackageManager]:
     """The manager of this host; None: none that Spider can drive."""
-    from spider.packages.after.post_checks import HostCare  # noqa: PLC0415 - who only asks for updates needs none of it
+    from spider.packages.after.post_checks import PostJobChecks  # noqa: PLC0415 - who only asks for updates needs none of it
 
     native = _find(root.rstrip("/"))
-    return NotThisWay(native) if native.instead else _driver(native, root, HostCare(native.name))
+    return UnsupportedHost(native) if native.instead else _driver(native, root, PostJobChecks(native.name))
 
 
 def telling_manager(root: str = "/") -> Optional[PackageManager]:

@@ -6,7 +6,7 @@ import time
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from spider.jobs.files import JOBS_DIR, REFRESHED, REFUSED
-from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Again, Backend, Call, Command, Failure, Trouble
+from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Backend, Command, Failure, OwnStep, PackageError, Replan
 from spider.packages.hook_install import PLAN_CHANGED
 from spider.packages.interfaces import Console, Outcome, PackagesUnreadable, Task
 from spider.packages.outcome import Ran, judge, judge_act
@@ -14,7 +14,7 @@ from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, 
 from spider.packages.plan_text import show_difference, show_kept, show_plan, show_sizes
 from spider.packages.preconditions import (
     LOCK_LIMIT_S,
-    Stopped,
+    JobStopped,
     check_names,
     check_order,
     check_removals,
@@ -56,7 +56,7 @@ class Driver:
         try:
             incomplete = self._incomplete()
             updates = self._backend.available_updates()
-        except (PackagesUnreadable, Trouble) as exc:
+        except (PackagesUnreadable, PackageError) as exc:
             if not incomplete:
                 raise PackagesUnreadable(str(exc)) from exc
             return Updates(-1, -1, 0)
@@ -68,10 +68,10 @@ class Driver:
         try:
             check_stop(console)
             return self._perform(task, console)
-        except Stopped:
+        except JobStopped:
             console.say("Stopped before anything was changed.")
             return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")
-        except Trouble as trouble:
+        except PackageError as trouble:
             console.say(trouble.text)
             return Outcome("failed", None, 0, (), trouble.code, trouble.text)
         except PackagesUnreadable as exc:
@@ -81,9 +81,9 @@ class Driver:
     def wait_free(self, console: Console) -> Optional[Outcome]:
         try:
             wait_for_lock(self._backend, console)
-        except Stopped:
+        except JobStopped:
             return Outcome("cancelled", None, 0, (), "job.stopped", "it was stopped before anything was changed")
-        except Trouble as trouble:
+        except PackageError as trouble:
             console.say(trouble.text)
             return Outcome("failed", None, 0, (), trouble.code, trouble.text)
         return None
@@ -92,7 +92,7 @@ class Driver:
         verb = task.target if task.verb == PLAN else task.verb
         refusal = self._backend.cannot(verb, task.packages)
         if refusal:
-            raise Trouble("job.not_supported", refusal)
+            raise PackageError("job.not_supported", refusal)
         if task.verb == "check":
             return self._check(console)
         if task.verb == PLAN:
@@ -206,7 +206,7 @@ class Driver:
         plan = self._backend.simulate(verb, packages)
         incomplete = "" if plan.steps or not VERBS[verb].upgrades else self._incomplete()
         if incomplete:
-            raise Trouble(
+            raise PackageError(
                 "job.repository_stale", f"it cannot be said that there is nothing to do: {incomplete}; refresh the package lists first"
             )
         return plan
@@ -214,12 +214,14 @@ class Driver:
     def _refreshed_at(self) -> float:
         """When the package lists were last refreshed.
 
-        Raises: Trouble: never. PackagesUnreadable.
+        Raises: PackageError: never. PackagesUnreadable.
         """
         refreshed_at = max(self._backend.lists_refreshed_at(), self._marked_at())
         if not refreshed_at:
             self._backend.missing()  # raises where no repository is enabled: a refresh cannot help there
-            raise Trouble("job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first")
+            raise PackageError(
+                "job.lists_missing", "this node has no package lists yet, so nothing is known of updates: refresh them first"
+            )
         return refreshed_at
 
     def _incomplete(self) -> str:
@@ -317,19 +319,19 @@ class Driver:
             show_plan(console, "Now it would do:", plan)
         else:
             show_difference(console, seen, plan)
-        raise Trouble("job.plan_changed", PLAN_CHANGED)
+        raise PackageError("job.plan_changed", PLAN_CHANGED)
 
-    def _changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> Trouble:
+    def _changed(self, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> PackageError:
         """The trouble that the manager would not do now what this job has shown, with the difference in the log."""
         try:
             now = self._backend.simulate(verb, packages)
-        except (PackagesUnreadable, Trouble) as exc:
+        except (PackagesUnreadable, PackageError) as exc:
             console.say(str(exc))
         else:
             if now.digest != plan.digest:
                 _make_known(now, console)
                 show_difference(console, plan, now)
-        return Trouble("job.plan_changed", PLAN_CHANGED)
+        return PackageError("job.plan_changed", PLAN_CHANGED)
 
     def _report(self, runs: Sequence[Ran], plan: Plan, outcome: Outcome, console: Console) -> None:
         notes = list(_notes(runs))
@@ -349,10 +351,10 @@ class Driver:
         over = False
         work = self._backend.work(verb, packages, plan)
         for at, piece in enumerate(work):
-            if isinstance(piece, Call):
+            if isinstance(piece, OwnStep):
                 if not over:
                     self._call(piece, console)
-            elif isinstance(piece, Again):
+            elif isinstance(piece, Replan):
                 if not over:
                     self._look_again(piece, verb, packages, plan, console)
             elif not over or piece.always:
@@ -366,15 +368,15 @@ class Driver:
         return runs
 
     @staticmethod
-    def _call(piece: Call, console: Console) -> None:
+    def _call(piece: OwnStep, console: Console) -> None:
         if piece.says:
             console.say(piece.says)
         try:
             piece.do()
         except OSError as exc:
-            raise Trouble("job.package_manager", f"{exc.filename or piece.says}: {exc.strerror or exc}") from exc
+            raise PackageError("job.package_manager", f"{exc.filename or piece.says}: {exc.strerror or exc}") from exc
 
-    def _look_again(self, piece: Again, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
+    def _look_again(self, piece: Replan, verb: str, packages: Sequence[str], plan: Plan, console: Console) -> None:
         """Raises: Trouble: it would be something else now. Stopped."""
         wait_for_lock(self._backend, console)
         now = piece.plan()
@@ -432,7 +434,7 @@ def _make_known(plan: Plan, console: Console) -> None:
     try:
         console.planned(plan)
     except OSError as exc:
-        raise Trouble("job.no_space", f"the plan could not be written down: {exc.strerror}") from exc
+        raise PackageError("job.no_space", f"the plan could not be written down: {exc.strerror}") from exc
 
 
 def _locked_out(runs: Sequence[Ran]) -> bool:

@@ -20,7 +20,7 @@ _SOURCE = pkgutil.get_data("spider.packages", _PROGRAM) or b""
 """Read while Spider's own files are certain to be there."""
 
 
-class Gate:
+class TransactionHook:
     """The gate of one backend."""
 
     def __init__(self, folder: str = GATE_DIR) -> None:

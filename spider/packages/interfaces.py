@@ -5,7 +5,7 @@ from typing import Callable, Dict, Mapping, NamedTuple, Optional, Protocol, Sequ
 
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Report
-from spider.root.terminal import Ended, StopRule
+from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
 
 ENVIRONMENT: Dict[str, str] = {
@@ -86,7 +86,7 @@ class Console(Protocol):
         limits_s: Optional[Mapping[str, float]] = None,
         signals: Sequence[int] = ...,
         stop_rule: Optional[Callable[[str], StopRule]] = None,
-    ) -> Ended:
+    ) -> TerminalEnded:
         """Run a program on the job's terminal, its output in the job's log; `Terminal.run` says more."""
         ...
 

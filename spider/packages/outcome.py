@@ -6,11 +6,11 @@ the wanted package was installed beside one that was broken before.
 
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from spider.packages.backend import Command, Failure, Reader
+from spider.packages.backend import Command, Failure, OutputReader
 from spider.packages.interfaces import Outcome
 from spider.packages.plan import Inventory, Plan, compare_inventories, missed, unplanned
 from spider.packages.preconditions import named
-from spider.root.terminal import Ended
+from spider.root.terminal import TerminalEnded
 
 MOST_SAID = 3
 MAX_SAID = 400
@@ -21,8 +21,8 @@ class Ran(NamedTuple):
     """One command that was run."""
 
     command: Command
-    ended: Ended
-    reader: Reader
+    ended: TerminalEnded
+    reader: OutputReader
     failure: Optional[Failure]
     """By the backend; None = it is content."""
 

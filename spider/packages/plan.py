@@ -6,7 +6,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
 
-class Installed(NamedTuple):
+class InstalledPackage(NamedTuple):
     """One package as the manager's own database has it."""
 
     version: str
@@ -17,7 +17,7 @@ class Installed(NamedTuple):
     """The owner of this host does not want it changed: held, locked, excluded or ignored, as the manager calls it."""
 
 
-Inventory = Dict[str, Installed]
+Inventory = Dict[str, InstalledPackage]
 """Package to what is installed. The key is the name by which people and orders call it: `libc6`, `libc6:i386`, `bash.x86_64`."""
 
 
@@ -36,7 +36,7 @@ class Planned(NamedTuple):
     """Where the new version comes from; empty = not known."""
 
 
-class Kept(NamedTuple):
+class HeldPackage(NamedTuple):
     """One package that stays as it is though a newer version is known."""
 
     package: str
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     """What would be done. Equal steps have equal digests, whatever else is said about them."""
 
     steps: Tuple[Planned, ...] = ()
-    kept: Tuple[Kept, ...] = ()
+    kept: Tuple[HeldPackage, ...] = ()
     download_bytes: int = -1
     """-1 = not known."""
     installed_bytes: Optional[int] = None

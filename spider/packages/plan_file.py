@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from spider.packages.plan import Kept, Plan, Planned
+from spider.packages.plan import HeldPackage, Plan, Planned
 from spider.wire.frames import MAX_ITEMS, JobPlan
 
 MAX_PART_BYTES = 160 * 1024
@@ -28,7 +28,7 @@ def plan_from_document(found: Mapping[str, Any]) -> Optional[Plan]:
     try:
         plan = Plan(
             tuple(Planned(*(str(word) for word in step)) for step in found["steps"]),
-            tuple(Kept(*(str(word) for word in kept)) for kept in found["kept"]),
+            tuple(HeldPackage(*(str(word) for word in kept)) for kept in found["kept"]),
             int(found["download_bytes"]),
             None if found["installed_bytes"] is None else int(found["installed_bytes"]),
             str(found["reboot"]),
@@ -47,7 +47,7 @@ def plan_messages(job: str, plan: Plan) -> List[JobPlan]:
     """The plan in as many messages as it takes; each has what holds for the whole."""
     digest = plan.digest
     parts: List[List[Planned]] = [[]]
-    kept_parts: List[List[Kept]] = [[]]
+    kept_parts: List[List[HeldPackage]] = [[]]
     room = MAX_PART_BYTES
     for step in plan.steps:
         size = sum(len(_cut(word).encode("utf-8", "replace")) for word in step) + _STEP_OVERHEAD

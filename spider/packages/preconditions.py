@@ -5,7 +5,7 @@ import re
 import time
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
-from spider.packages.backend import Backend, Trouble
+from spider.packages.backend import Backend, PackageError
 from spider.packages.interfaces import Console
 from spider.packages.plan import Inventory, Plan
 
@@ -19,7 +19,7 @@ MOST_NAMED = 20
 _KERNEL = re.compile(r"(?:linux-image|linux-modules|kernel|linux|initramfs-tools|dracut|mkinitcpio)(?:[-._:].*)?\Z")
 
 
-class Stopped(Exception):
+class JobStopped(Exception):
     """Somebody wished that the job stops, and nothing has been changed yet."""
 
 
@@ -32,7 +32,7 @@ def named(names: Sequence[str]) -> str:
 def check_stop(console: Console) -> None:
     """Raises: Stopped."""
     if console.stop_wanted():
-        raise Stopped
+        raise JobStopped
 
 
 def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory: Inventory) -> None:
@@ -43,17 +43,17 @@ def check_names(backend: Backend, verb: str, packages: Sequence[str], inventory:
     if verb == "install":
         unknown = backend.unknown(packages)
         if unknown:
-            raise Trouble("job.unknown_package", f"not in the package lists of this node: {named(unknown)}")
+            raise PackageError("job.unknown_package", f"not in the package lists of this node: {named(unknown)}")
         return
     unknown = [name for name in packages if name not in inventory]
     if unknown:
-        raise Trouble("job.unknown_package", f"not installed on this node: {named(unknown)}")
+        raise PackageError("job.unknown_package", f"not installed on this node: {named(unknown)}")
     protected = backend.protected(packages) if verb == "remove" else []
     if protected:
-        raise Trouble("job.protected", f"this server or Stardust itself stands on {named(protected)}")
+        raise PackageError("job.protected", f"this server or Stardust itself stands on {named(protected)}")
     held = [name for name in packages if inventory[name].held]
     if held and verb in ("upgrade", "remove"):
-        raise Trouble("job.package_held", f"on hold on this node: {named(held)}")
+        raise PackageError("job.package_held", f"on hold on this node: {named(held)}")
 
 
 def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] = ()) -> None:
@@ -64,13 +64,13 @@ def check_order(backend: Backend, inventory: Inventory, leaving: Sequence[str] =
     """
     broken = backend.broken({name: package for name, package in inventory.items() if name not in leaving})
     if broken:
-        raise Trouble("job.packages_broken", f"{broken}; repair it first")
+        raise PackageError("job.packages_broken", f"{broken}; repair it first")
 
 
 def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMIT_S) -> bool:
     """Wait until nobody else changes packages. True: somebody did, so what was read before may be old.
 
-    Raises: Trouble: not within the limit. Stopped.
+    Raises: PackageError: not within the limit. Stopped.
     """
     ends_at = time.monotonic() + limit_s
     waited = False
@@ -80,7 +80,7 @@ def wait_for_lock(backend: Backend, console: Console, limit_s: float = LOCK_LIMI
             return waited
         waited = True
         if time.monotonic() >= ends_at:
-            raise Trouble("job.lock_busy", f"gave up {lock} after {limit_s:.0f} s")
+            raise PackageError("job.lock_busy", f"gave up {lock} after {limit_s:.0f} s")
         console.progress("waiting_lock", text=str(lock))
         console.wait(LOCK_RHYTHM_S)
         check_stop(console)
@@ -98,10 +98,10 @@ def check_removals(backend: Backend, verb: str, plan: Plan, *, shown: bool) -> N
     may = verb in ("full-upgrade", "remove", "autoremove") or (verb == "install" and shown)
     if not may:
         told = "only full-upgrade may" if verb != "install" else "look at the plan first, and order that"
-        raise Trouble("job.would_remove", f"this would remove {named(removals)}: {told}")
+        raise PackageError("job.would_remove", f"this would remove {named(removals)}: {told}")
     protected = backend.protected(removals)
     if protected:
-        raise Trouble("job.protected", f"this would remove what this server or Stardust itself stands on: {named(protected)}")
+        raise PackageError("job.protected", f"this would remove what this server or Stardust itself stands on: {named(protected)}")
 
 
 class _Need(NamedTuple):
@@ -144,4 +144,6 @@ def check_room(backend: Backend, plan: Plan) -> None:
         wanted = sum(need.size for need in needs) + SPARE_BYTES
         if free < wanted:
             what = " and ".join(sorted({need.what for need in needs if need.what})) or "a change of packages"
-            raise Trouble("job.no_space", f"{needs[0].path} has {free // 1_000_000} MB free; {what} would need {wanted // 1_000_000} MB")
+            raise PackageError(
+                "job.no_space", f"{needs[0].path} has {free // 1_000_000} MB free; {what} would need {wanted // 1_000_000} MB"
+            )

@@ -21,7 +21,7 @@ _HANDED_OVER = re.compile(r"/proc/self/fd/(\d+)\Z")
 """The bundle of a Spider that was started with it as an open descriptor."""
 
 
-class Apart:
+class SeparateQuery:
     """Tells what could be upgraded and what is held."""
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:

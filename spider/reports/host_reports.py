@@ -12,8 +12,8 @@ from spider.packages.interfaces import PackagesUnreadable, UpdateQuery
 from spider.root.policy import Policy, PolicyRefused, read_policy
 from spider.sampling.collectors.identity import IdentityReader
 from spider.sampling.collectors.updates import Available
-from spider.threads import aside
-from spider.timeouts import run_together, within
+from spider.threads import run_in_thread
+from spider.timeouts import run_together, wait_for
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
 
@@ -26,7 +26,7 @@ UPDATES_RETRY_S = 300.0
 log = logging.getLogger(__name__)
 
 
-class Facts:
+class HostReports:
     """Reads the facts on their rhythm and tells the hub what is new. `run` it as one task."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Facts:
         while True:
             self._identity_due.clear()
             try:
-                identity = await aside(self._identity_now, "identity")
+                identity = await run_in_thread(self._identity_now, "identity")
             except Exception:  # a fault in reading one fact must not cost samples and jobs
                 event(log, "identity_failed", logging.ERROR, exc_info=True)
             else:
@@ -129,11 +129,11 @@ class Facts:
     async def _read_updates(self, manager: UpdateQuery) -> float:
         """Returns: when to read them again, in seconds."""
         try:
-            updates = await aside(manager.available_updates, "updates")
+            updates = await run_in_thread(manager.available_updates, "updates")
             if updates is None:
                 return UPDATES_S
             self._available.newer, self._available.held = manager.newer, None
-            self._available.held = await aside(manager.held, "held packages")
+            self._available.held = await run_in_thread(manager.held, "held packages")
         except PackagesUnreadable as error:
             event(log, "updates_unreadable", logging.WARNING, why=str(error))
             return UPDATES_RETRY_S
@@ -150,6 +150,6 @@ class Facts:
 async def _due(soon: asyncio.Event, limit_s: float) -> None:
     """Wait until the rhythm, or a reason to read sooner."""
     try:
-        await within(limit_s, soon.wait())
+        await wait_for(limit_s, soon.wait())
     except asyncio.TimeoutError:
         return

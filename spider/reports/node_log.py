@@ -16,8 +16,8 @@ from typing import Any, Awaitable, Callable, Deque, Dict, List, NamedTuple, Opti
 
 from spider.clock import Clock
 from spider.logs import event
-from spider.threads import NoThread
-from spider.timeouts import within
+from spider.threads import ThreadUnavailable
+from spider.timeouts import wait_for
 from spider.wire.frames import LogAck, LogLines, Message
 
 MAX_LINES = 100
@@ -42,7 +42,7 @@ _FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM"
 log = logging.getLogger(__name__)
 
 
-class Line(NamedTuple):
+class JournalLine(NamedTuple):
     """One line, and where it stands."""
 
     cursor: str
@@ -52,7 +52,7 @@ class Line(NamedTuple):
     text: str
 
 
-def parse_record(record: bytes) -> Line:
+def parse_record(record: bytes) -> JournalLine:
     """Read one record of `journalctl -o json`.
 
     Raises: ValueError: not a record with a cursor and a time.
@@ -70,7 +70,7 @@ def parse_record(record: bytes) -> Line:
     source = next((_text(fields[name]) for name in ("_SYSTEMD_UNIT", "SYSLOG_IDENTIFIER", "_COMM") if fields.get(name)), "")
     text = _text(fields.get("MESSAGE")) if fields.get("MESSAGE") is not None else "(longer than 4 KiB, or empty)"
     level = int(priority) if priority in ("0", "1", "2", "3", "4", "5", "6", "7") else 6
-    return Line(cursor, at_us // 1000, level, _short(source, MAX_SOURCE), _short(text, MAX_TEXT))
+    return JournalLine(cursor, at_us // 1000, level, _short(source, MAX_SOURCE), _short(text, MAX_TEXT))
 
 
 def _text(value: Any) -> str:
@@ -115,17 +115,17 @@ class Sieve:
         return True
 
 
-class Batch:
+class LogBatch:
     """Lines that are on their way, or about to go."""
 
     def __init__(self, after: str) -> None:
         self.after = after
         self.cursor = after
-        self.lines: List[Line] = []
+        self.lines: List[JournalLine] = []
         self.left_out = 0
         self._size = 0
 
-    def add(self, line: Line, *, passes: bool) -> None:
+    def add(self, line: JournalLine, *, passes: bool) -> None:
         """Take a line, or count it."""
         self.cursor = line.cursor
         if passes:
@@ -183,7 +183,7 @@ class JournalChild:
                 await cls(await begun).stop()
             raise
         except RuntimeError as error:  # before Python 3.12 a thread waits for each child
-            raise NoThread from error
+            raise ThreadUnavailable from error
 
     async def record(self) -> Optional[bytes]:
         """The next record; None: the program has ended."""
@@ -253,7 +253,7 @@ class Journal:
         self._child: Optional[JournalChild] = None
         self._at = ""
         """The cursor behind which the child's next record stands."""
-        self._pending: Optional[Batch] = None
+        self._pending: Optional[LogBatch] = None
         self._next: Optional[asyncio.Future[Optional[bytes]]] = None
         self._sieve = Sieve()
         self._told: Dict[str, bool] = {}
@@ -292,7 +292,7 @@ class Journal:
 
     async def _serve(self) -> None:
         """One session: ask, then send batch after batch, each when the one before is answered."""
-        held = await self._tell(Batch(""))
+        held = await self._tell(LogBatch(""))
         if held == "" and self._pending is None:
             held = await self._begin()
         while not self._joined.is_set():
@@ -312,22 +312,22 @@ class Journal:
         """The hub holds nothing: begin with what is said from now on. The place is stored before the first line."""
         child = await JournalChild.start(self._program, ["--lines=1"])
         try:
-            record = await within(RETRY_S, child.record())
+            record = await wait_for(RETRY_S, child.record())
         except asyncio.TimeoutError:
             raise OSError("journalctl does not answer") from None
         finally:
             await child.stop()
         if record is None:
             raise OSError(child.complaint or "the journal is empty, or may not be read (group systemd-journal)")
-        start = Batch("")
+        start = LogBatch("")
         start.cursor = parse_record(record).cursor
         return await self._tell(start)
 
-    async def _tell(self, batch: Batch) -> str:
+    async def _tell(self, batch: LogBatch) -> str:
         while not self._answers.empty():
             self._answers.get_nowait()
         await self._send(batch.message())
-        return await within(ANSWER_LIMIT_S, self._answers.get())
+        return await wait_for(ANSWER_LIMIT_S, self._answers.get())
 
     async def _follow(self, cursor: str) -> None:
         await self._stop()
@@ -339,9 +339,9 @@ class Journal:
         self._child = await JournalChild.start(self._program, words)
         self._at = cursor
 
-    async def _gather(self, after: str) -> Batch:
+    async def _gather(self, after: str) -> LogBatch:
         """Wait for lines that follow on `after`; a second after the first of them, or when there are many, they go."""
-        batch = Batch(after)
+        batch = LogBatch(after)
         until: Optional[float] = None
         while not batch.full and not self._joined.is_set():
             left = None if until is None else until - self._clock.monotonic()

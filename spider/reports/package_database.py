@@ -19,11 +19,11 @@ _UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 Packages = Dict[str, str]
 """Name, with the architecture where the manager needs it, to version."""
-Stamp = Tuple[Tuple[str, int, int], ...]
+DatabaseStamp = Tuple[Tuple[str, int, int], ...]
 """Path, modification time and size of each file of a database."""
 
 
-class Database(NamedTuple):
+class PackageDatabase(NamedTuple):
     """One kind of database of installed packages."""
 
     files: Tuple[str, ...]
@@ -32,7 +32,7 @@ class Database(NamedTuple):
     """Given the root of the file system. Raises OSError, ValueError."""
 
 
-def stamp(database: Database, root: str = "/") -> Stamp:
+def stamp(database: PackageDatabase, root: str = "/") -> DatabaseStamp:
     """How the files of a database look from outside; empty: there is no such database here."""
     found = []
     for path in database.files:
@@ -44,7 +44,7 @@ def stamp(database: Database, root: str = "/") -> Stamp:
     return tuple(found)
 
 
-def find_database(root: str = "/") -> "Optional[Tuple[Database, Stamp, Packages]]":
+def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseStamp, Packages]]":
     """The database that is in use, the first that has packages in it, with what is in it. None: none that is known."""
     for database in DATABASES:
         seen = stamp(database, root)
@@ -150,10 +150,10 @@ _RPM_FILES = tuple(
     for folder in ("usr/lib/sysimage/rpm", "var/lib/rpm")
     for name in ("rpmdb.sqlite", "rpmdb.sqlite-wal", "Packages.db", "Packages")
 )
-DATABASES: Sequence[Database] = (
-    Database(("var/lib/dpkg/status",), read_dpkg),
-    Database(_RPM_FILES, read_rpm),
-    Database(("var/lib/pacman/local",), read_pacman),
-    Database(("lib/apk/db/installed",), read_apk),
+DATABASES: Sequence[PackageDatabase] = (
+    PackageDatabase(("var/lib/dpkg/status",), read_dpkg),
+    PackageDatabase(_RPM_FILES, read_rpm),
+    PackageDatabase(("var/lib/pacman/local",), read_pacman),
+    PackageDatabase(("lib/apk/db/installed",), read_apk),
 )
 """In the order in which they are asked: who has dpkg's status and an empty rpm database beside it is a Debian host."""

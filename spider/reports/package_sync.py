@@ -8,9 +8,9 @@ from typing import Awaitable, Callable, List, Optional, Tuple
 
 from spider.clock import Clock
 from spider.logs import event
-from spider.reports.package_database import Database, Packages, Stamp, find_database, stamp
-from spider.threads import aside
-from spider.timeouts import within
+from spider.reports.package_database import DatabaseStamp, PackageDatabase, Packages, find_database, stamp
+from spider.threads import run_in_thread
+from spider.timeouts import wait_for
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import InstalledPackages, Message, PackagesHeld
 
@@ -69,15 +69,15 @@ def messages(since: str, digest: str, changes: Changes) -> List[InstalledPackage
     ]
 
 
-class Inventory:
+class PackageSync:
     """Watches and tells. `run` it as one task."""
 
     def __init__(self, clock: Clock, send: Callable[[Message], Awaitable[None]], root: str = "/") -> None:
         self._clock = clock
         self._send = send
         self._root = root
-        self._database: Optional[Database] = None
-        self._seen: Stamp = ()
+        self._database: Optional[PackageDatabase] = None
+        self._seen: DatabaseStamp = ()
         self._now: Optional[bytes] = None
         """What is installed, packed."""
         self._told: Optional[bytes] = None
@@ -106,14 +106,14 @@ class Inventory:
         while True:
             self._due.clear()
             try:
-                await aside(self._read, "inventory")
+                await run_in_thread(self._read, "inventory")
             except (OSError, ValueError) as error:
                 event(log, "inventory_unreadable", logging.WARNING, why=str(error))
             except Exception:  # a fault in reading one fact must not cost samples and jobs
                 event(log, "inventory_failed", logging.ERROR, exc_info=True)
             await self._tell()
             try:
-                await within(LOOK_S, self._due.wait())
+                await wait_for(LOOK_S, self._due.wait())
             except asyncio.TimeoutError:
                 continue
 

@@ -8,7 +8,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Set
 from spider.clock import Clock
 from spider.logs import event
 from spider.sampling.collectors.table_reader import Reading, TableReader
-from spider.threads import aside
+from spider.threads import run_in_thread
 from spider.timeouts import run_together
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table, Watch
@@ -186,7 +186,7 @@ class Tables:
         source.plan(now)
         name = source.subject.name
         if source.out is None:
-            source.out = asyncio.ensure_future(aside(lambda: self._read_one(source, now), name))
+            source.out = asyncio.ensure_future(run_in_thread(lambda: self._read_one(source, now), name))
         elif not source.out.done():
             return
         out = source.out

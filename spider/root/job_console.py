@@ -8,13 +8,13 @@ from typing import Optional
 from spider import logs
 from spider.files import read_text
 from spider.jobs.files import FORCE, PLANNED, REPORT, STOP, read_document, write_document
-from spider.jobs.status import Processes
+from spider.jobs.status import JobProcesses
 from spider.packages.plan import Plan
 from spider.packages.plan_file import plan_from_document, plan_to_document
 from spider.packages.report import Report
 from spider.packages.report_file import report_to_document
 from spider.root.cgroups import job_processes, unit_name
-from spider.root.terminal import Reporter, Terminal
+from spider.root.terminal import OutputReporter, Terminal
 from spider.wire.ids import is_id
 
 WAIT_TICK_S = 0.2
@@ -23,10 +23,10 @@ MOST_NAMED = 10
 _log = logging.getLogger("spider.root.runner")
 
 
-class Wish:
+class StopRequest:
     """Whether somebody wishes that a job stops: a file that the launcher makes, once the order for it holds."""
 
-    def __init__(self, folder: str, reporter: Reporter) -> None:
+    def __init__(self, folder: str, reporter: OutputReporter) -> None:
         self._stop = os.path.join(folder, STOP)
         self._force = os.path.join(folder, FORCE)
         self._reporter = reporter
@@ -45,7 +45,9 @@ class Wish:
 class JobConsole:
     """The console of one job, in its folder."""
 
-    def __init__(self, folder: str, terminal: Terminal, reporter: Reporter, wish: Wish, processes: Processes = job_processes) -> None:
+    def __init__(
+        self, folder: str, terminal: Terminal, reporter: OutputReporter, wish: StopRequest, processes: JobProcesses = job_processes
+    ) -> None:
         self._folder = folder
         self._processes = processes
         self._reporter = reporter

@@ -23,15 +23,15 @@ from spider.jobs.files import FORCE, JOBS_DIR, LOCK, PLAN, RESULT, RUN, STOPPED,
 from spider.jobs.files import STOP as JOB_STOP
 from spider.root import systemctl_shim
 from spider.root.cgroups import busy_jobs, job_processes, unit_name
-from spider.root.order_args import good_arguments
+from spider.root.order_args import validate_args
 from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.wire.ids import is_id
 from spider.wire.orders import (
     HEAD_BYTES,
-    Order,
     OrderError,
+    SignedOrder,
     check_order,
     frame_length,
     issue_time,
@@ -53,7 +53,7 @@ KEPT_JOBS = 32
 _log = logging.getLogger("spider.root.launcher")
 
 
-class Answer(NamedTuple):
+class LauncherAnswer(NamedTuple):
     """What the client is told. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
 
     slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
@@ -67,11 +67,11 @@ class Answer(NamedTuple):
     why: str = ""
 
 
-class Refused(Exception):
-    """The order is refused; the text is one of the reasons of `Answer`."""
+class OrderRefused(Exception):
+    """The order is refused; the text is one of the reasons of `LauncherAnswer`."""
 
 
-class Places(NamedTuple):
+class LauncherPaths(NamedTuple):
     """Where things are on this node, and who must own what is trusted."""
 
     launch_key: str = "/etc/stardust/launch.key"
@@ -84,7 +84,7 @@ class Places(NamedTuple):
     """File systems that verbs fill (`Verb.fills`)."""
 
 
-class Unit(NamedTuple):
+class JobUnit(NamedTuple):
     """What the launcher asks of systemd, or does itself where there is none."""
 
     start: Callable[[str], bool]
@@ -118,14 +118,14 @@ def host_is_stopping() -> bool:
         return False
 
 
-SYSTEMD = Unit(start_unit, host_is_stopping)
-OPENRC = Unit(systemctl_shim.start_job, systemctl_shim.is_going_down)
+SYSTEMD = JobUnit(start_unit, host_is_stopping)
+OPENRC = JobUnit(systemctl_shim.start_job, systemctl_shim.is_going_down)
 
 
 def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> bytes:
     """Read one order; one deadline for all of it, however it trickles in.
 
-    Raises: Refused: too slow, or closed before its end. OrderError: it cannot be an order.
+    Raises: OrderRefused: too slow, or closed before its end. OrderError: it cannot be an order.
     """
     ends_at = time.monotonic() + limit_s
 
@@ -134,14 +134,14 @@ def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> b
         while len(got) < count:
             left_s = ends_at - time.monotonic()
             if left_s <= 0:
-                raise Refused("slow-frame")
+                raise OrderRefused("slow-frame")
             client.settimeout(left_s)
             try:
                 chunk = client.recv(count - len(got))
             except socket.timeout:  # not yet TimeoutError in Python 3.9
-                raise Refused("slow-frame") from None
+                raise OrderRefused("slow-frame") from None
             if not chunk:
-                raise Refused("short-frame")
+                raise OrderRefused("short-frame")
             got += chunk
         return got
 
@@ -149,13 +149,13 @@ def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> b
     return head + take(frame_length(head))
 
 
-def check_args(order: Order) -> None:
+def check_args(order: SignedOrder) -> None:
     """Raises: Refused."""
-    if not good_arguments(order.verb, order.args):
-        raise Refused("bad-args")
+    if not validate_args(order.verb, order.args):
+        raise OrderRefused("bad-args")
 
 
-def check_room(places: Places, verb: str) -> None:
+def check_room(places: LauncherPaths, verb: str) -> None:
     """Refuse before anything starts what would fill the disk on its way. What makes room, or needs none, is let through.
 
     Raises: Refused.
@@ -164,23 +164,23 @@ def check_room(places: Places, verb: str) -> None:
     for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (places.jobs, SPOOL_FREE_BYTES)]:
         facts = os.statvfs(path)
         if facts.f_bavail * facts.f_frsize < least:
-            raise Refused("no-space")
+            raise OrderRefused("no-space")
 
 
 @contextlib.contextmanager
 def only_one(jobs: str) -> Iterator[None]:
     """Hold the lock under which a job is started; a runner holds it for its life.
 
-    Raises: Refused: another job runs, or what a killed runner left behind still works.
+    Raises: OrderRefused: another job runs, or what a killed runner left behind still works.
     """
     fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused("busy") from None
+            raise OrderRefused("busy") from None
         if any(not os.path.exists(os.path.join(jobs, job, RESULT)) for job in busy_jobs()):
-            raise Refused("busy")
+            raise OrderRefused("busy")
         yield
     finally:
         os.close(fd)
@@ -200,7 +200,7 @@ def prune(jobs: str, keep: int = KEPT_JOBS) -> None:
         os.rmdir(folder)
 
 
-def _use_up(order: Order, places: Places, now: float, boot: str, body: bytes) -> None:
+def _use_up(order: SignedOrder, places: LauncherPaths, now: float, boot: str, body: bytes) -> None:
     """Record that an order was taken, durably; an id is taken once.
 
     Raises: FileExistsError.
@@ -209,20 +209,20 @@ def _use_up(order: Order, places: Places, now: float, boot: str, body: bytes) ->
     create_once(os.path.join(places.started, order.job), json.dumps(record).encode() + b"\n", 0o600)
 
 
-def _latest(places: Places) -> int:
+def _latest(places: LauncherPaths) -> int:
     """When the latest order that was taken had been issued; 0: none was.
 
-    Raises: Refused: the file is damaged. Taken for none, it would let orders through that were kept back.
+    Raises: OrderRefused: the file is damaged. Taken for none, it would let orders through that were kept back.
     """
     if not os.path.lexists(os.path.join(places.started, LATEST)):
         return 0
     at = (read_document(places.started, LATEST) or {}).get("at")
     if type(at) is not int or at < 0:
-        raise Refused("latest-damaged")
+        raise OrderRefused("latest-damaged")
     return at
 
 
-def _was_stopped_first(order: Order, places: Places) -> bool:
+def _was_stopped_first(order: SignedOrder, places: LauncherPaths) -> bool:
     """Whether a stop has used up the id before the job could begin."""
     with open(os.path.join(places.started, order.job), "rb") as file:
         text = file.read()
@@ -232,7 +232,7 @@ def _was_stopped_first(order: Order, places: Places) -> bool:
         return False  # it is just being written
 
 
-def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, unit: Unit) -> Answer:
+def _begin(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, boot: str, unit: JobUnit) -> LauncherAnswer:
     """Its files come first, then the record, which uses up the id and is durable before the unit is asked for.
 
     An order that was issued before one that was taken is refused: the user that carries orders may have kept it back and waited for a clock that is set back.
@@ -242,10 +242,10 @@ def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, uni
     by which Spider tells that the job never began: never a record alone, of which nothing could be told.
     """
     if os.path.lexists(os.path.join(places.started, order.job)):
-        raise Refused("replay")  # while this one waited for the lock: its files are in use
+        raise OrderRefused("replay")  # while this one waited for the lock: its files are in use
     latest = _latest(places)
     if issue_time(order) < latest:
-        raise Refused("outdated")
+        raise OrderRefused("outdated")
     folder = os.path.join(places.jobs, order.job)
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o750)
@@ -260,15 +260,15 @@ def _begin(order: Order, body: bytes, places: Places, now: float, boot: str, uni
     except FileExistsError:
         if _was_stopped_first(order, places):
             _clear(folder)
-        raise Refused("replay") from None
+        raise OrderRefused("replay") from None
     try:
         if unit.start(unit_name(order.job)):
-            return Answer("accepted")
+            return LauncherAnswer("accepted")
     except TimeoutError:
-        return Answer("accepted", "starting")
+        return LauncherAnswer("accepted", "starting")
     if os.path.exists(os.path.join(folder, RUN)) or job_processes(order.job):
-        return Answer("accepted")  # systemd was asked twice or went away while it answered; the job runs
-    return Answer("failed", "not-started")
+        return LauncherAnswer("accepted")  # systemd was asked twice or went away while it answered; the job runs
+    return LauncherAnswer("failed", "not-started")
 
 
 def _clear(folder: str) -> None:
@@ -278,7 +278,7 @@ def _clear(folder: str) -> None:
         os.rmdir(folder)
 
 
-def _stop(order: Order, body: bytes, places: Places, now: float, boot: str) -> Answer:
+def _stop(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, boot: str) -> LauncherAnswer:
     """Leave the wish for the job's runner, which acts on it as far as its phase allows. Repeating it is harmless.
 
     Of a job that was not begun the id is used up, so that no order which is still on its way can begin it. What this node's policy let
@@ -290,24 +290,24 @@ def _stop(order: Order, body: bytes, places: Places, now: float, boot: str) -> A
         _use_up(order, places, now, boot, body)
     except FileExistsError:
         if _was_stopped_first(order, places):
-            raise Refused("no-such-job") from None
+            raise OrderRefused("no-such-job") from None
     else:
         _clear(folder)
-        raise Refused("no-such-job")
+        raise OrderRefused("no-such-job")
     if os.path.exists(os.path.join(folder, RESULT)) or not os.path.exists(os.path.join(folder, PLAN)):
-        raise Refused("ended")
+        raise OrderRefused("ended")
     for name in (JOB_STOP, FORCE) if order.args.get("force") else (JOB_STOP,):
         with contextlib.suppress(FileExistsError):
             create_once(os.path.join(folder, name), b"", 0o640)
-    return Answer("accepted")
+    return LauncherAnswer("accepted")
 
 
-def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> Tuple[Answer, Optional[Order]]:
+def decide(frame: bytes, places: LauncherPaths, now: float, boot: str, unit: JobUnit) -> Tuple[LauncherAnswer, Optional[SignedOrder]]:
     """Check one order and start it. The order of the checks is part of the design: cheap and unforgeable ones first.
 
     Args: now: Unix seconds of this node. boot: which boot this is, for the record.
     """
-    order: Optional[Order] = None
+    order: Optional[SignedOrder] = None
     try:
         node, generation = node_of(read_trusted(places.spider_conf, places.owner).decode("utf-8"))
         key = read_trusted(key_file(places.launch_key, generation), places.owner, private=True)
@@ -324,38 +324,38 @@ def decide(frame: bytes, places: Places, now: float, boot: str, unit: Unit) -> T
             logs.event(_log, "policy_refused", level=logging.ERROR, why=str(exc))
             refusal = "policy-invalid"
         if refusal:
-            raise Refused(refusal)
+            raise OrderRefused(refusal)
         check_args(order)
         if os.path.lexists(os.path.join(places.started, order.job)):
-            raise Refused("replay")
+            raise OrderRefused("replay")
         if unit.stopping():
-            raise Refused("host-stopping")
+            raise OrderRefused("host-stopping")
         check_room(places, order.verb)
         with only_one(places.jobs):
             return _begin(order, body, places, now, boot, unit), order
     except OrderError as exc:
-        return Answer("refused", exc.why), order
-    except Refused as exc:
-        return Answer("refused", str(exc)), order
+        return LauncherAnswer("refused", exc.why), order
+    except OrderRefused as exc:
+        return LauncherAnswer("refused", str(exc)), order
     except Untrusted as exc:
         logs.event(_log, "not_trustworthy", level=logging.ERROR, why=str(exc))
-        return Answer("refused", "no-key"), order
+        return LauncherAnswer("refused", "no-key"), order
     except Exception as exc:
         logs.event(_log, "order_failed", level=logging.ERROR, exc_info=True)
-        return Answer("error", type(exc).__name__), order
+        return LauncherAnswer("error", type(exc).__name__), order
 
 
-def serve(client: socket.socket, places: Places, unit: Unit, boot: str) -> Answer:
+def serve(client: socket.socket, places: LauncherPaths, unit: JobUnit, boot: str) -> LauncherAnswer:
     """Answer one client with one JSON line."""
-    order: Optional[Order] = None
+    order: Optional[SignedOrder] = None
     try:
         frame = receive_frame(client)
     except OrderError as exc:
-        answer = Answer("refused", exc.why)
-    except Refused as exc:
-        answer = Answer("refused", str(exc))
+        answer = LauncherAnswer("refused", exc.why)
+    except OrderRefused as exc:
+        answer = LauncherAnswer("refused", str(exc))
     except OSError as exc:
-        answer = Answer("error", type(exc).__name__)
+        answer = LauncherAnswer("error", type(exc).__name__)
     else:
         answer, order = decide(frame, places, time.time(), boot, unit)
     facts: Dict[str, Any] = {} if order is None else {"job": order.job, "verb": order.verb}
@@ -379,7 +379,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         print("launch is started by stardust-launcher.socket, not by hand", file=sys.stderr)  # noqa: T201  # a person typed this
         return 64
     with socket.socket(fileno=CONNECTION_FD) as client:
-        answer = serve(client, Places(), OPENRC if systemctl_shim.is_here() else SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
+        answer = serve(client, LauncherPaths(), OPENRC if systemctl_shim.is_here() else SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
     if answer.answer == "accepted":
         try:
             prune(JOBS_DIR)
@@ -388,12 +388,12 @@ def main(argv: Optional[List[str]] = None) -> int:
     return 0
 
 
-def orders(argv: Optional[List[str]] = None, places: Optional[Places] = None) -> int:
+def orders(argv: Optional[List[str]] = None, places: Optional[LauncherPaths] = None) -> int:
     """`stardust-spider orders reset`: forget when the latest order was issued. For root, after both clocks ran ahead. Returns the exit status."""
     if argv != ["reset"]:
         sys.stderr.write("usage: stardust-spider orders reset\n")
         return 64
-    where = places or Places()
+    where = places or LauncherPaths()
     if os.geteuid() != where.owner:
         sys.stderr.write("orders is root's: run it with sudo\n")
         return 77

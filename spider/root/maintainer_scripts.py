@@ -66,7 +66,7 @@ def running_scripts(root: int) -> Set[Tuple[int, int]]:
     return {(pid, processes[pid][1]) for pid in everything}
 
 
-class ScriptEnder:
+class ScriptKiller:
     """Ends what hangs below one program: asks first, and makes an end of it after half a minute."""
 
     def __init__(self, root: int, kill_after_s: float = KILL_AFTER_S) -> None:

@@ -28,7 +28,7 @@ def _good_names(verb: Verb, packages: Any) -> bool:
     return verb.packages != NONE if packages else verb.packages != NEEDED
 
 
-def good_arguments(verb: str, args: Mapping[str, Any]) -> bool:
+def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
     """Whether these are arguments that the verb can have.
 
     `packages`: as the verb's row says. `plan`: the digest of the plan that a person saw, for verbs that have one. `for`: the verb that `plan`

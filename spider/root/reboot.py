@@ -25,7 +25,7 @@ _FLEETING = re.compile(r"(?:user(?:-runtime-dir)?|session|stardust-(?:job|launch
 _LISTEN, _UDP_BOUND = "0A", "07"
 
 
-class State(NamedTuple):
+class RebootState(NamedTuple):
     """What a host is up to; each sorted."""
 
     running: Tuple[str, ...]
@@ -37,12 +37,12 @@ class State(NamedTuple):
     """Mount points of real file systems."""
 
 
-class Asked(NamedTuple):
+class RebootRequest(NamedTuple):
     """Written before the reboot is asked for."""
 
     boot: str
     asked_at: float
-    state: State
+    state: RebootState
     log_bytes: int
     log_sha256: str
     lost: int
@@ -107,7 +107,7 @@ def parse_mounts(text: str) -> FrozenSet[str]:
     return frozenset(found)
 
 
-def look() -> State:
+def look() -> RebootState:
     """What there is now; what cannot be read is empty. Blocks for up to a minute."""
     running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
     enabled = parse_units(_systemctl("list-unit-files", "--type=service", "--state=enabled,enabled-runtime,generated"))
@@ -122,7 +122,7 @@ def look() -> State:
     first, _, last = read_text("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
     low, high = (int(first), int(last)) if first.strip().isdigit() and last.strip().isdigit() else (32768, 60999)
     kept = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
-    return State(
+    return RebootState(
         tuple(sorted(meant)),
         tuple(sorted(parse_units(_systemctl("list-units", "--state=failed")))),
         tuple(sorted(kept)),
@@ -135,7 +135,7 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + more
 
 
-def compare(before: State, after: State) -> List[str]:
+def compare(before: RebootState, after: RebootState) -> List[str]:
     """What is missing or failed since, a sentence each; empty = all is as it was."""
     notes = []
     for sentence, old, new in (
@@ -197,16 +197,16 @@ def uptime_s() -> float:
         return time.monotonic()
 
 
-def to_document(asked: Asked) -> Dict[str, Any]:
+def to_document(asked: RebootRequest) -> Dict[str, Any]:
     """As JSON can hold it."""
     return {**asked._asdict(), "state": asked.state._asdict()}
 
 
-def from_document(found: Mapping[str, Any]) -> Optional[Asked]:
+def from_document(found: Mapping[str, Any]) -> Optional[RebootRequest]:
     """None: it is not one of ours."""
     try:
-        state = State(**{name: tuple(str(word) for word in found["state"][name]) for name in State._fields})
-        return Asked(
+        state = RebootState(**{name: tuple(str(word) for word in found["state"][name]) for name in RebootState._fields})
+        return RebootRequest(
             str(found["boot"]), float(found["asked_at"]), state, int(found["log_bytes"]), str(found["log_sha256"]), int(found["lost"])
         )
     except (KeyError, TypeError, ValueError):

@@ -26,8 +26,8 @@ from spider.jobs.files import (
     RUN,
     STOPPED,
     STOPPED_RESERVE_BYTES,
-    Plan,
-    Result,
+    AcceptedOrder,
+    JobResult,
     read_plan,
     reserve,
     write_document,
@@ -37,8 +37,8 @@ from spider.packages.detect import package_manager
 from spider.packages.interfaces import Outcome, PackageManager, Task
 from spider.root import reboot
 from spider.root.bytecode import keep_bytecode
-from spider.root.job_console import JobConsole, Wish
-from spider.root.terminal import Log, Reporter, Terminal
+from spider.root.job_console import JobConsole, StopRequest
+from spider.root.terminal import Log, OutputReporter, Terminal
 from spider.root.trusted_files import Untrusted
 from spider.selfcare import rekey, self_update, uninstall_job
 from spider.wire import verbs
@@ -55,17 +55,17 @@ _OUTLIVED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signa
 _log = logging.getLogger("spider.root.runner")
 
 
-class Cannot(Exception):
+class JobNotStarted(Exception):
     """The job is not begun."""
 
 
-class Places(NamedTuple):
+class RunnerPaths(NamedTuple):
     """Where the runner works."""
 
     jobs: str = JOBS_DIR
 
 
-def outlive_signals() -> None:
+def ignore_signals() -> None:
     """Shutdown sends SIGTERM and then waits for this unit: the job goes on to its end. Children start with the usual handlers."""
     for number in _OUTLIVED:
         signal.signal(number, lambda *_: None)
@@ -74,7 +74,7 @@ def outlive_signals() -> None:
 def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S) -> int:
     """Hold the lock of this node's jobs until this process ends, however it ends.
 
-    Raises: Cannot: another job has it.
+    Raises: JobNotStarted: another job has it.
     """
     fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     ends_at = time.monotonic() + wait_s
@@ -85,7 +85,7 @@ def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S) -> int:
         except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
             if time.monotonic() >= ends_at:
                 os.close(fd)
-                raise Cannot("another job holds the lock") from None
+                raise JobNotStarted("another job holds the lock") from None
             time.sleep(LOCK_RHYTHM_S)
 
 
@@ -101,13 +101,13 @@ def _begin(folder: str, boot: str) -> float:
         reserve(os.path.join(folder, STOPPED + ".tmp"), STOPPED_RESERVE_BYTES)
         create_once(os.path.join(folder, RUN), json.dumps(run).encode() + b"\n", 0o640)
     except FileExistsError:
-        raise Cannot("this job was begun before") from None
+        raise JobNotStarted("this job was begun before") from None
     except OSError as exc:
-        raise Cannot(f"no room for its files: {exc.strerror}") from exc
+        raise JobNotStarted(f"no room for its files: {exc.strerror}") from exc
     return started_at
 
 
-def _task(plan: Plan) -> Task:
+def _task(plan: AcceptedOrder) -> Task:
     args = plan.args
     packages = tuple(str(name) for name in args.get("packages", []))
     return Task(plan.verb, packages, str(args.get("plan", "")), str(args.get("for", "")))
@@ -132,7 +132,7 @@ def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> O
     return Outcome(REBOOTING, None, 0, ())
 
 
-def _carry_out(plan: Plan, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
+def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: JobConsole) -> Outcome:
     if plan.verb not in verbs.VERBS:
         return Outcome("failed", None, 0, (), "job.unknown_verb", f"this version of Spider cannot {plan.verb[:40]!r}")
     if plan.verb == verbs.REBOOT:
@@ -143,10 +143,10 @@ def _carry_out(plan: Plan, manager: Optional[PackageManager], console: JobConsol
     return _guarded(lambda: manager.perform(_task(plan), console))
 
 
-def _keep_up(plan: Plan, console: JobConsole, boot: str) -> Outcome:
+def _keep_up(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcome:
     """What changes Spider itself, and no package."""
     if plan.verb == verbs.REKEY:
-        return _guarded(lambda: rekey.rekey(plan.job, plan.args, console, rekey.Places()))
+        return _guarded(lambda: rekey.rekey(plan.job, plan.args, console, rekey.RekeyPaths()))
     if plan.verb == verbs.UNINSTALL:
         return _guarded(lambda: uninstall_job.hand_over(plan.job, boot, console))
     places, systemctl = self_update.here()
@@ -161,25 +161,25 @@ def _guarded(work: Callable[[], Outcome]) -> Outcome:
         return Outcome("unknown", None, 0, (), "job.runner_failed", f"the runner failed: {type(exc).__name__}: {exc}")
 
 
-def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Optional[Places] = None) -> Optional[Result]:
+def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Optional[RunnerPaths] = None) -> Optional[JobResult]:
     """Run an accepted order to its end.
 
     Returns: None when the server goes down for a reboot now: the next boot tells what became of it.
-    Raises: Cannot: it is not begun, and nothing was run.
+    Raises: JobNotStarted: it is not begun, and nothing was run.
     """
-    jobs = (places or Places()).jobs
+    jobs = (places or RunnerPaths()).jobs
     folder = os.path.join(jobs, job)
     plan = read_plan(folder)
     if plan is None or plan.job != job:
-        raise Cannot("there is no such order")
+        raise JobNotStarted("there is no such order")
     lock = take_lock(jobs)
     _forget_keys(job)
     keep_bytecode()
     started_at = _begin(folder, boot)
     before = reboot.look() if plan.verb == verbs.REBOOT else None
     log = Log(os.path.join(folder, LOG))
-    reporter = Reporter(os.path.join(folder, PROGRESS))
-    wish = Wish(folder, reporter)
+    reporter = OutputReporter(os.path.join(folder, PROGRESS))
+    wish = StopRequest(folder, reporter)
     terminal = Terminal(log, reporter, wish)
     console = JobConsole(folder, terminal, reporter, wish)
     verb = verbs.VERBS.get(plan.verb)
@@ -188,7 +188,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
     log.close()
     reporter.close()
     if outcome.state == REBOOTING and before is not None:
-        asked = reboot.Asked(boot, time.time(), before, log.bytes, log.sha256(), log.lost)
+        asked = reboot.RebootRequest(boot, time.time(), before, log.bytes, log.sha256(), log.lost)
         try:
             write_document(folder, REBOOT, reboot.to_document(asked), durable=True)
             refused = reboot.ask_for_reboot()
@@ -198,7 +198,7 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
             os.close(lock)
             return None
         outcome = Outcome("failed", None, 0, (), "job.reboot_refused", f"this server does not go down: {refused}")
-    result = Result(
+    result = JobResult(
         state=outcome.state,
         rc=outcome.exit_code,
         signal=outcome.signal,
@@ -230,7 +230,7 @@ def _give_command() -> None:
 def _forget_keys(job: str) -> None:
     """Former keys go after their time."""
     try:
-        rekey.forget_expired(rekey.Places(), job)
+        rekey.forget_expired(rekey.RekeyPaths(), job)
     except (OSError, Untrusted, ValueError) as exc:
         logs.event(_log, "former_keys_stay", level=logging.WARNING, why=str(exc))
 
@@ -242,12 +242,12 @@ def main(argv: Optional[List[str]] = None) -> int:
     if len(words) != 1 or not is_id(words[0]):
         print("run takes the id of an accepted job", file=sys.stderr)  # noqa: T201  # a person typed this
         return 64
-    outlive_signals()
+    ignore_signals()
     logs.bind(job=words[0])
     _give_command()
     try:
         result = run_job(words[0], package_manager(), os.environ.get("STARDUST_BOOT", ""))
-    except Cannot as exc:
+    except JobNotStarted as exc:
         logs.event(_log, "job_not_begun", level=logging.ERROR, why=str(exc))
         return 75
     if result is None:

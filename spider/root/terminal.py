@@ -14,7 +14,7 @@ import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from spider.jobs.files import Progress, write_progress
-from spider.root.maintainer_scripts import ScriptEnder
+from spider.root.maintainer_scripts import ScriptKiller
 
 COLUMNS, LINES = 120, 40
 MAX_LOG_BYTES = 256 * 1024 * 1024
@@ -37,7 +37,7 @@ NOTES_BYTES = 256
 """Kept free at the end of a full log for those two. What is printed beyond the limit and fits there, needs no notes."""
 
 
-class Ended(NamedTuple):
+class TerminalEnded(NamedTuple):
     """How a program ended."""
 
     rc: Optional[int]
@@ -166,7 +166,7 @@ class Lines:
         self._each(_ESCAPES.sub("", text))
 
 
-class Reporter:
+class OutputReporter:
     """Writes where the job stands: a new phase at once, the rest not faster than anybody can read."""
 
     def __init__(self, path: str) -> None:
@@ -238,7 +238,7 @@ class _Watch:
 
     def __init__(
         self,
-        reporter: Reporter,
+        reporter: OutputReporter,
         stopper: Optional[Stopper],
         child: "subprocess.Popen[bytes]",
         limits_s: Mapping[str, float],
@@ -254,7 +254,7 @@ class _Watch:
         self._interrupts: List[int] = []
         self._next_at = 0.0
         self._late = ""
-        self._ender = ScriptEnder(child.pid)
+        self._ender = ScriptKiller(child.pid)
         self._forced_at = 0.0
         self.overran = ""
         self.stopped = ""
@@ -307,7 +307,7 @@ class _Watch:
 class Terminal:
     """A PTY on which programs run one after the other."""
 
-    def __init__(self, log: Log, reporter: Reporter, stopper: Optional[Stopper] = None) -> None:
+    def __init__(self, log: Log, reporter: OutputReporter, stopper: Optional[Stopper] = None) -> None:
         self._log = log
         self._reporter = reporter
         self._stopper = stopper
@@ -328,7 +328,7 @@ class Terminal:
         limits_s: Optional[Mapping[str, float]] = None,
         signals: Sequence[int] = (signal.SIGINT,),
         stop_rule: Optional[Callable[[str], StopRule]] = None,
-    ) -> Ended:
+    ) -> TerminalEnded:
         """Run a program to its end, standard input at /dev/null.
 
         Args:
@@ -359,7 +359,7 @@ class Terminal:
                 os.close(status_read)
                 os.close(status_write)
             self.say(f"{words[0]}: {exc.strerror}")
-            return Ended(127, 0, "")
+            return TerminalEnded(127, 0, "")
         if status:
             os.close(status_write)
             os.set_blocking(status_read, False)
@@ -381,7 +381,7 @@ class Terminal:
             status.end()
         lines.end()
         code = child.returncode
-        return Ended(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped)
+        return TerminalEnded(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped)
 
     def close(self) -> None:
         """Take in what is left. Something that goes on running may still have the terminal: nobody waits for it."""

@@ -7,10 +7,10 @@ from spider.clock import Clock
 from spider.config import Config
 from spider.hub.link import HubLink
 from spider.hub.outbox import Outbox
-from spider.packages.query_process import Apart
-from spider.reports.host_reports import Facts
+from spider.packages.query_process import SeparateQuery
+from spider.reports.host_reports import HostReports
 from spider.reports.node_log import Journal
-from spider.reports.package_sync import Inventory
+from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
 from spider.sampling.collectors.host import host_collectors, host_tables
 from spider.sampling.collectors.updates import Available, HeldReader, UpdatesReader
@@ -22,7 +22,7 @@ from spider.wire.frames import Bundle, LogAck, PackagesHeld, Watch
 from spider.wire.ids import from_text
 
 
-class Watching(NamedTuple):
+class Measurement(NamedTuple):
     """What runs beside the link and the jobs."""
 
     tasks: Dict[str, Coroutine[None, None, None]]
@@ -30,12 +30,12 @@ class Watching(NamedTuple):
     """A job may have changed anything."""
 
 
-def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Watching:
+def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
     """Build everything and join it to the link; nothing of it runs yet."""
     available = Available()
-    facts = Facts(config, clock, link.send, policy_owner, Apart(), available)
+    facts = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
     link.on_joined(facts.joined)
-    inventory = Inventory(clock, link.send)
+    inventory = PackageSync(clock, link.send)
     link.on_joined(inventory.joined)
     link.on_message(PackagesHeld, inventory.held)
     collectors = [*host_collectors(clock, lambda: link.hub_time), Programs(config.metrics_dir)]
@@ -60,7 +60,7 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
         facts.job_ended()
         inventory.look()
 
-    return Watching(
+    return Measurement(
         {
             "sampler": sampler.run(),
             "facts": facts.run(),

@@ -15,7 +15,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 from spider.clock import Clock
 from spider.logs import event
 from spider.sampling.collectors.base import Collector
-from spider.threads import NoThread, aside
+from spider.threads import ThreadUnavailable, run_in_thread
 from spider.timeouts import run_together
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
@@ -29,7 +29,7 @@ BLOCKING_LIMIT_S = 10.0
 SEEN_GAP_S = 5
 
 Sink = Callable[[Layout, Row], None]
-Result = Tuple[List[str], List[Optional[int]]]
+CollectedValues = Tuple[List[str], List[Optional[int]]]
 """Series and their values."""
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def phase_ms_of(node: bytes) -> int:
     return int.from_bytes(node[-2:], "big") * 1000 >> 16
 
 
-def nothing(result: Result) -> Result:
+def nothing(result: CollectedValues) -> CollectedValues:
     """The same series without a value."""
     return result[0], [None] * len(result[0])
 
@@ -89,7 +89,7 @@ class _Source:
     def __init__(self, collector: Collector) -> None:
         self.collector = collector
         self.name = type(collector).__name__
-        self.result: Result = ([], [])
+        self.result: CollectedValues = ([], [])
         self._failing = False
         self._late = False
         self._out: Optional[asyncio.Future[None]] = None
@@ -115,7 +115,7 @@ class _Source:
             event(log, "collector_failed", logging.WARNING, exc_info=not expected, collector=self.name, why=why)
         self._failing = True
 
-    def answered(self, in_time: bool) -> Result:
+    def answered(self, in_time: bool) -> CollectedValues:
         """What it gave for this row; nulls when it is still out, which is said once."""
         if not in_time and not self._late:
             event(log, "collector_late", logging.WARNING, collector=self.name)
@@ -131,8 +131,8 @@ class _Source:
 
     async def _aside(self, now: float) -> None:
         try:
-            await aside(lambda: self.measure(now), self.name)
-        except NoThread as error:  # nothing was measured, and what was before is not measured again
+            await run_in_thread(lambda: self.measure(now), self.name)
+        except ThreadUnavailable as error:  # nothing was measured, and what was before is not measured again
             self._fail(str(error), expected=True)
 
     def stop(self) -> None:
@@ -153,7 +153,7 @@ class _Family:
         self._layout = layout_of(name, rhythm_s, [])
         self._kept: Optional[List[int]] = None
 
-    def row(self, results: List[Result], taken_at_ms: int) -> Tuple[Layout, Row]:
+    def row(self, results: List[CollectedValues], taken_at_ms: int) -> Tuple[Layout, Row]:
         """Put the sources' values side by side; the layout is a new one when a source's series changed."""
         parts = [series for series, _ in results]
         values = [value for _, part in results for value in part]

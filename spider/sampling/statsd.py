@@ -32,7 +32,7 @@ _LINE = re.compile(rb"([A-Za-z][A-Za-z0-9_.:-]{0,99}):([-+]?[0-9.eE+-]{1,40})\|(
 log = logging.getLogger(__name__)
 
 
-class Sent(NamedTuple):
+class StatsdValue(NamedTuple):
     """One line that was understood."""
 
     name: str
@@ -45,7 +45,7 @@ class Sent(NamedTuple):
     """How many this one stands for."""
 
 
-def parse_line(line: bytes) -> Sent:
+def parse_line(line: bytes) -> StatsdValue:
     """Read one line.
 
     Raises: ValueError: not in the form that this socket takes.
@@ -59,7 +59,7 @@ def parse_line(line: bytes) -> Sent:
         raise ValueError("a number that cannot be")
     if kind in (b"ms", b"h") and value < 0:
         raise ValueError("a time before it began")
-    return Sent(name.decode(), "ms" if kind == b"h" else kind.decode(), value, number[:1] in b"+-" and kind == b"g", 1 / share)
+    return StatsdValue(name.decode(), "ms" if kind == b"h" else kind.decode(), value, number[:1] in b"+-" and kind == b"g", 1 / share)
 
 
 class _Timer:

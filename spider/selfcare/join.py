@@ -19,8 +19,8 @@ import time
 from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
 
 from spider.config import Proxy, Url, parse_proxy, parse_url
-from spider.hub.websocket import Closed, WebSocket, WebSocketError, connect
-from spider.timeouts import within
+from spider.hub.websocket import SocketClosed, WebSocket, WebSocketError, connect
+from spider.timeouts import wait_for
 from spider.version import VERSION
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import CLOSE_GOING_AWAY, CLOSE_UNKNOWN, OPENING_TIMEOUT_S, SUBPROTOCOL
@@ -177,9 +177,9 @@ async def join(invite: Invite, scripts: Scripts) -> None:
 
 
 def _in_words(error: Exception, url: Url) -> Failed:
-    if isinstance(error, Closed) and error.code == CLOSE_UNKNOWN:
+    if isinstance(error, SocketClosed) and error.code == CLOSE_UNKNOWN:
         return Failed(f"{url.authority}: {GONE}")
-    if isinstance(error, Closed) and error.code == CLOSE_GOING_AWAY:
+    if isinstance(error, SocketClosed) and error.code == CLOSE_GOING_AWAY:
         return Failed(f"{url.authority} is too busy for this now: try again in a minute")
     if isinstance(error, asyncio.TimeoutError):
         return Failed(f"{url.authority} did not answer in time")
@@ -221,15 +221,15 @@ class _Visit:
         """Something was changed on this server."""
 
     async def run(self, invite: Invite, url: Url, lines: List[str]) -> None:
-        joined = self._joined = await within(OPENING_TIMEOUT_S, self._open(invite, url))
+        joined = self._joined = await wait_for(OPENING_TIMEOUT_S, self._open(invite, url))
         say(f"{url.authority} has proven that it made this invite")
         await self._send(JoinProbe(lines))
-        answer = await within(ANSWER_LIMIT_S, self._hear())
+        answer = await wait_for(ANSWER_LIMIT_S, self._hear())
         if isinstance(answer, JoinRefused):
             raise Failed(answer.message, answer.code)
         if not isinstance(answer, JoinAccepted):
             raise ProtocolError("a message in the wrong place")
-        files = await within(STEP_LIMIT_S, self._receive(answer))
+        files = await wait_for(STEP_LIMIT_S, self._receive(answer))
         keys = {"session.key": masked(joined_key(answer.session_mask), joined.session_mask)}
         if answer.launcher:
             keys["launch.key"] = masked(joined_key(answer.launch_mask), joined.launch_mask)
@@ -356,7 +356,7 @@ class _Visit:
         self._drop_folder()
         if self._joined is not None:
             try:
-                await within(TICK_S * 5, self._send(JoinEnded(failed.code, str(failed)[:300])))
+                await wait_for(TICK_S * 5, self._send(JoinEnded(failed.code, str(failed)[:300])))
             except (WebSocketError, ProtocolError, asyncio.TimeoutError):
                 return  # the hub finds out by itself
 

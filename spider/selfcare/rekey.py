@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"[0-9]{1,10}\Z")
 _GENERATION = re.compile(r"(?m)^([ \t]*generation[ \t]*=[ \t]*)([0-9]+)([ \t]*)$")
 
 
-class Places(NamedTuple):
+class RekeyPaths(NamedTuple):
     """Where a node's keys are, and who owns what only root may write."""
 
     etc: str = "/etc/stardust"
@@ -59,7 +59,7 @@ def _nothing(_step: str) -> None:
     """Nobody waits at the steps."""
 
 
-def rekey(job: str, args: Mapping[str, Any], console: Console, places: Places, reached: Callable[[str], None] = _nothing) -> Outcome:
+def rekey(job: str, args: Mapping[str, Any], console: Console, places: RekeyPaths, reached: Callable[[str], None] = _nothing) -> Outcome:
     """Carry out the verb `rekey`.
 
     Args: job: the id of the order, which the keys are masked for; reached: told of each step that is done.
@@ -75,7 +75,7 @@ def rekey(job: str, args: Mapping[str, Any], console: Console, places: Places, r
     return Outcome("succeeded", 0, 0, ())
 
 
-def _rekey(job: str, args: Mapping[str, Any], places: Places, reached: Callable[[str], None]) -> str:
+def _rekey(job: str, args: Mapping[str, Any], places: RekeyPaths, reached: Callable[[str], None]) -> str:
     text, generation = _conf(places)
     wanted = int(args["generation"])
     if wanted != generation + 1:
@@ -94,7 +94,7 @@ def _rekey(job: str, args: Mapping[str, Any], places: Places, reached: Callable[
     return f"The keys of generation {wanted} are in place; Spider comes back with them."
 
 
-def restore(places: Places, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
+def restore(places: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
     """Go back to a former pair: that of a generation, or the latest one before the present. The present pair is kept in its turn, and the
     seven days of all of them begin anew: root may still have to find out which pair is the right one.
 
@@ -116,7 +116,7 @@ def restore(places: Places, wanted: Optional[int] = None, reached: Callable[[str
     )
 
 
-def forget_expired(places: Places, job: str) -> None:
+def forget_expired(places: RekeyPaths, job: str) -> None:
     """Remove the pairs that were kept for seven days, by this node's clock and by that of the hub which made this job. Call it under the lock
     of this node's jobs.
 
@@ -139,12 +139,12 @@ def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
     return [pair._replace(at=at, made=since) for pair, at, since in pairs if min(now - at, made - since) <= KEPT_S]
 
 
-def _conf(places: Places) -> Tuple[str, int]:
+def _conf(places: RekeyPaths) -> Tuple[str, int]:
     text = read_trusted(os.path.join(places.etc, "spider.conf"), places.owner).decode("utf-8")
     return text, node_of(text)[1]
 
 
-def _in_use(places: Places, generation: int) -> Pair:
+def _in_use(places: RekeyPaths, generation: int) -> Pair:
     session, launch = (key_file(os.path.join(places.etc, name), generation) for name in ("session.key", "launch.key"))
     pair = Pair(generation, read_trusted(session, os.stat(session).st_uid), read_trusted(launch, places.owner, private=True), 0.0)
     if {len(pair.session), len(pair.launch)} != {KEY_BYTES}:
@@ -152,7 +152,7 @@ def _in_use(places: Places, generation: int) -> Pair:
     return pair
 
 
-def _former(places: Places) -> Dict[int, Pair]:
+def _former(places: RekeyPaths) -> Dict[int, Pair]:
     """The pairs that are kept, and, where a change was cut off, the one in use as well."""
     path = os.path.join(places.etc, FORMER)
     if not os.path.lexists(path):
@@ -175,7 +175,7 @@ def _pair(row: List[Any]) -> Pair:
     return pair
 
 
-def _keep(places: Places, pairs: Iterable[Pair]) -> None:
+def _keep(places: RekeyPaths, pairs: Iterable[Pair]) -> None:
     """Write down, durably, what is kept; the bytes of before are overwritten."""
     path = os.path.join(places.etc, FORMER)
     rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at, pair.made] for pair in pairs]
@@ -195,7 +195,7 @@ def _keep(places: Places, pairs: Iterable[Pair]) -> None:
             os.close(before)
 
 
-def _switch(places: Places, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
+def _switch(places: RekeyPaths, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
     """Put this pair in the place of that of `generation`. Args: text: of `spider.conf`."""
     conf, session, launch = (os.path.join(places.etc, name) for name in ("spider.conf", "session.key", "launch.key"))
     new = _with_generation(text, pair.generation)
@@ -265,7 +265,7 @@ def _overwrite(fd: int) -> None:
     os.fsync(fd)
 
 
-def _told(places: Places) -> str:
+def _told(places: RekeyPaths) -> str:
     generation, former = _conf(places)[1], _former(places)
     lines = [f"generation {generation} is in use"]
     for number, pair in sorted(former.items()):
@@ -275,23 +275,23 @@ def _told(places: Places) -> str:
     return "\n".join(lines)
 
 
-def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, jobs: str = JOBS_DIR, wait_s: float = LOCK_LIMIT_S) -> int:
+def main(argv: Optional[List[str]] = None, places: Optional[RekeyPaths] = None, jobs: str = JOBS_DIR, wait_s: float = LOCK_LIMIT_S) -> int:
     """`stardust-spider keys [restore [GENERATION]]`, for root. Returns the exit status."""
-    words, where = argv or [], places or Places()
+    words, where = argv or [], places or RekeyPaths()
     if words and (words[0] != "restore" or len(words) > 2 or not all(map(_NUMBER.match, words[1:]))):
         sys.stderr.write(_USAGE)
         return EXIT_USAGE
     if os.geteuid() != where.owner:
         sys.stderr.write("keys is root's: run it with sudo\n")
         return EXIT_NOT_ROOT
-    from spider.root.runner import Cannot, take_lock  # noqa: PLC0415 - it loads this module for its jobs
+    from spider.root.runner import JobNotStarted, take_lock  # noqa: PLC0415 - it loads this module for its jobs
 
     lock = -1
     try:
         if words and os.path.isdir(jobs):
             lock = take_lock(jobs, wait_s)
         sys.stdout.write((restore(where, int(words[1]) if words[1:] else None) if words else _told(where)) + "\n")
-    except Cannot:
+    except JobNotStarted:
         sys.stderr.write("A job is running on this server: wait for its end, or cancel it, and try again.\n")
         return EXIT_BUSY
     except (OSError, Untrusted, ValueError) as exc:

@@ -42,7 +42,7 @@ _SAYS_VERSION = re.compile(rb"(?m)^VERSION = [\"']([^\"'\n]{1,64})[\"']")
 _log = logging.getLogger("spider.selfcare.self_update")
 
 
-class Cannot(Exception):
+class UpdateFailed(Exception):
     """The update is not begun, or was taken back; the text is for people."""
 
     def __init__(self, code: str, text: str) -> None:
@@ -50,7 +50,7 @@ class Cannot(Exception):
         self.code = code
 
 
-class Places(NamedTuple):
+class UpdatePaths(NamedTuple):
     """Where Spider lives, and what an update can expect there."""
 
     opt: str = "/opt/stardust"
@@ -84,17 +84,21 @@ def systemctl(*words: str) -> str:
 Systemctl = Callable[..., str]
 
 
-def here() -> Tuple[Places, Systemctl]:
+def here() -> Tuple[UpdatePaths, Systemctl]:
     """Where things are on this host, and who is asked to start and stop them."""
-    return (Places(units="/etc/init.d", timers=False), systemctl_shim.as_systemctl) if systemctl_shim.is_here() else (Places(), systemctl)
+    return (
+        (UpdatePaths(units="/etc/init.d", timers=False), systemctl_shim.as_systemctl)
+        if systemctl_shim.is_here()
+        else (UpdatePaths(), systemctl)
+    )
 
 
-def update(args: Mapping[str, Any], console: Console, places: Places, systemd: Systemctl = systemctl) -> Outcome:
+def update(args: Mapping[str, Any], console: Console, places: UpdatePaths, systemd: Systemctl = systemctl) -> Outcome:
     """Carry out the verb `update`."""
     try:
         with _alone(places):
             return _update(str(args["plan"]), console, places, systemd)
-    except Cannot as exc:
+    except UpdateFailed as exc:
         console.say(str(exc))
         return Outcome("failed", None, 0, (), exc.code, str(exc))
     except OSError as exc:
@@ -102,7 +106,7 @@ def update(args: Mapping[str, Any], console: Console, places: Places, systemd: S
         return Outcome("failed", None, 0, (), "job.update_failed", f"it could not be put in place: {exc}")
 
 
-def _update(digest: str, console: Console, places: Places, systemd: Systemctl) -> Outcome:
+def _update(digest: str, console: Console, places: UpdatePaths, systemd: Systemctl) -> Outcome:
     console.progress("plan")
     if os.path.lexists(places.note):
         _settle(places, systemd)  # an earlier one was cut off, and its timer has not come yet
@@ -120,7 +124,7 @@ def _update(digest: str, console: Console, places: Places, systemd: Systemctl) -
         console.say(f"{version} is in {places.opt}/{new}; it replaces {old_version}.")
         console.progress("commit")
         _arm(places, old, new, systemd)
-    except (Cannot, OSError):
+    except (UpdateFailed, OSError):
         shutil.rmtree(os.path.join(places.opt, new), ignore_errors=True)
         raise
     _switch(places, new, systemd)
@@ -129,7 +133,7 @@ def _update(digest: str, console: Console, places: Places, systemd: Systemctl) -
     if why:
         console.say(f"{version} {why}: {old_version} comes back.")
         _go_back(places, old, new, systemd)
-        raise Cannot("job.update_taken_back", f"{version} {why}, so {old_version} was put back")
+        raise UpdateFailed("job.update_taken_back", f"{version} {why}, so {old_version} was put back")
     _finish(places, old, new, systemd)
     console.say(f"{version} has a session with the hub.")
     console.progress("check", 100)
@@ -139,7 +143,7 @@ def _update(digest: str, console: Console, places: Places, systemd: Systemctl) -
 class _alone:  # noqa: N801  # used like the functions of contextlib
     """Nobody else changes this installation meanwhile."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: UpdatePaths) -> None:
         self._path = places.lock
         self._fd = -1
 
@@ -153,14 +157,14 @@ class _alone:  # noqa: N801  # used like the functions of contextlib
             except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
                 if time.monotonic() >= ends_at:
                     os.close(self._fd)
-                    raise Cannot("job.update_busy", "a deployment works on this server: try again when it is over") from None
+                    raise UpdateFailed("job.update_busy", "a deployment works on this server: try again when it is over") from None
                 time.sleep(LOOK_EVERY_S)
 
     def __exit__(self, *_error: object) -> None:
         os.close(self._fd)
 
 
-def _take(places: Places, digest: str) -> bytes:
+def _take(places: UpdatePaths, digest: str) -> bytes:
     """The bundle that the hub sent, read once; whoever writes in that folder is not trusted. One that will not do is removed: the next has room."""
     path = os.path.join(places.state, BUNDLE)
     bundle = read_hostile(path, MAX_BUNDLE_BYTES + 1)
@@ -168,8 +172,8 @@ def _take(places: Places, digest: str) -> bytes:
         return bundle
     _clear(path)
     if bundle is None:
-        raise Cannot("job.bundle_missing", "the new version has not come to this node: try again")
-    raise Cannot("job.bundle_damaged", "the new version that came is not the one that was ordered: nothing was changed")
+        raise UpdateFailed("job.bundle_missing", "the new version has not come to this node: try again")
+    raise UpdateFailed("job.bundle_damaged", "the new version that came is not the one that was ordered: nothing was changed")
 
 
 def _clear(path: str) -> None:
@@ -184,7 +188,7 @@ def _clear(path: str) -> None:
 def version_of(bundle: bytes) -> str:
     """What a bundle says of itself.
 
-    Raises: Cannot: it is none.
+    Raises: UpdateFailed: it is none.
     """
     import zipfile  # noqa: PLC0415 - each runner imports this module, and few update Spider
 
@@ -192,14 +196,14 @@ def version_of(bundle: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
             match = _SAYS_VERSION.search(archive.read("spider/version.py"))
     except (zipfile.BadZipFile, KeyError, OSError, ValueError) as exc:
-        raise Cannot("job.bundle_broken", "this is no bundle of Spider") from exc
+        raise UpdateFailed("job.bundle_broken", "this is no bundle of Spider") from exc
     version = match.group(1).decode("ascii", "replace") if match else ""
     if not _VERSION.match(version):
-        raise Cannot("job.bundle_broken", "the bundle does not say its version")
+        raise UpdateFailed("job.bundle_broken", "the bundle does not say its version")
     return version
 
 
-def _install(places: Places, bundle: bytes, version: str, digest: str) -> str:
+def _install(places: UpdatePaths, bundle: bytes, version: str, digest: str) -> str:
     """Write it to a folder of its own, durably; returns that folder's name."""
     name = version if not os.path.lexists(os.path.join(places.opt, version)) else f"{version}-{digest[:8]}"
     folder = os.path.join(places.opt, name)
@@ -216,7 +220,7 @@ def _install(places: Places, bundle: bytes, version: str, digest: str) -> str:
     return name
 
 
-def _try_out(places: Places, new: str, version: str) -> None:
+def _try_out(places: UpdatePaths, new: str, version: str) -> None:
     """Whether this host's Python can start it at all."""
     argv = [places.python, "-I", "-S", "-B", os.path.join(places.opt, new, "spider.pyz"), "--version"]
     try:
@@ -225,10 +229,10 @@ def _try_out(places: Places, new: str, version: str) -> None:
     except (OSError, subprocess.TimeoutExpired):
         said = ""
     if said != f"spider {version}":
-        raise Cannot("job.bundle_broken", f"{version} does not start on this server: nothing was changed")
+        raise UpdateFailed("job.bundle_broken", f"{version} does not start on this server: nothing was changed")
 
 
-def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
+def _arm(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
     """From here on the old version comes back by itself, whoever is killed."""
     create_anew(places.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
     command = f"{places.python} -I -S -B {places.opt}/{old}/spider.pyz rollback"
@@ -248,10 +252,10 @@ def _arm(places: Places, old: str, new: str, systemd: Systemctl) -> None:
     systemd("enable", "--now", f"{ROLLBACK}.timer")
     if systemd("is-active", f"{ROLLBACK}.timer").strip() != "active":
         _disarm(places, systemd)
-        raise Cannot("job.update_failed", "the timer that brings the old version back does not start: nothing was changed")
+        raise UpdateFailed("job.update_failed", "the timer that brings the old version back does not start: nothing was changed")
 
 
-def _disarm(places: Places, systemd: Systemctl) -> None:
+def _disarm(places: UpdatePaths, systemd: Systemctl) -> None:
     systemd("disable", "--now", f"{ROLLBACK}.timer")
     for kind in (".timer", ".service") if places.timers else ("",):
         remove(os.path.join(places.units, f"{ROLLBACK}{kind}"))
@@ -260,7 +264,7 @@ def _disarm(places: Places, systemd: Systemctl) -> None:
     sync_folder(os.path.dirname(places.note))
 
 
-def _switch(places: Places, name: str, systemd: Systemctl) -> None:
+def _switch(places: UpdatePaths, name: str, systemd: Systemctl) -> None:
     link = os.path.join(places.opt, "current")
     _clear(os.path.join(places.state, JOINED))
     remove(link + ".new")
@@ -271,13 +275,13 @@ def _switch(places: Places, name: str, systemd: Systemctl) -> None:
     systemd("restart", SPIDER_UNIT)
 
 
-def _joined(places: Places) -> str:
+def _joined(places: UpdatePaths) -> str:
     """Which folder the version has that had a session last, as Spider's user says; empty = none."""
     text = read_hostile(os.path.join(places.state, JOINED), 4096) or b""
     return os.path.basename(os.path.dirname(text.decode("utf-8", "replace").strip()))
 
 
-def _proven(places: Places, new: str, systemd: Systemctl) -> str:
+def _proven(places: UpdatePaths, new: str, systemd: Systemctl) -> str:
     """Wait until the new version has a session; why it has none, or empty."""
     ends_at = time.monotonic() + places.prove_limit_s
     while time.monotonic() < ends_at:
@@ -290,13 +294,13 @@ def _proven(places: Places, new: str, systemd: Systemctl) -> str:
     return f"had no session with the hub within {places.prove_limit_s:.0f} s"
 
 
-def _go_back(places: Places, old: str, new: str, systemd: Systemctl) -> None:
+def _go_back(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
     _switch(places, old, systemd)
     _disarm(places, systemd)
     shutil.rmtree(os.path.join(places.opt, new), ignore_errors=True)
 
 
-def _finish(places: Places, old: str, new: str, systemd: Systemctl) -> None:
+def _finish(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
     """It stays. The version before is kept; those before that go."""
     _disarm(places, systemd)
     for name in os.listdir(places.opt):
@@ -305,7 +309,7 @@ def _finish(places: Places, old: str, new: str, systemd: Systemctl) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _settle(places: Places, systemd: Systemctl) -> str:
+def _settle(places: UpdatePaths, systemd: Systemctl) -> str:
     """Bring an update to its end whose runner is gone; returns what became of it."""
     try:
         with open(places.note, encoding="utf-8") as file:
@@ -325,7 +329,7 @@ def _settle(places: Places, systemd: Systemctl) -> str:
     return "taken back"
 
 
-def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, systemd: Optional[Systemctl] = None) -> int:
+def main(argv: Optional[List[str]] = None, places: Optional[UpdatePaths] = None, systemd: Optional[Systemctl] = None) -> int:
     """`spider.pyz rollback [SECONDS]`, of the version before, started by the timer; where there are none it waits itself."""
     logs.set_up(style="json")
     words = argv or []
@@ -337,7 +341,7 @@ def main(argv: Optional[List[str]] = None, places: Optional[Places] = None, syst
     try:
         with _alone(where):
             became = _settle(where, ask)
-    except (Cannot, OSError) as exc:
+    except (UpdateFailed, OSError) as exc:
         logs.event(_log, "rollback_failed", level=logging.ERROR, why=str(exc))
         return 75
     logs.event(_log, "update_settled", became=became)

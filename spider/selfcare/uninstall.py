@@ -22,14 +22,14 @@ from typing import Callable, List, NamedTuple, Optional
 
 from spider.clock import SystemClock
 from spider.config import Config, ConfigError
-from spider.hub.websocket import Closed, WebSocketError, connect
+from spider.hub.websocket import SocketClosed, WebSocketError, connect
 from spider.jobs.files import JOBS_DIR
 from spider.root.policy import POLICY_PATH, PolicyRefused, read_policy
-from spider.root.runner import Cannot, take_lock
+from spider.root.runner import JobNotStarted, take_lock
 from spider.root.trusted_files import Untrusted, read_trusted
 from spider.selfcare.node_keys import key_file, node_of
 from spider.selfcare.uninstall_job import is_command_new
-from spider.timeouts import within
+from spider.timeouts import wait_for
 from spider.version import VERSION
 from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import CLOSE_UNKNOWN, OPENING_TIMEOUT_S, SUBPROTOCOL, Farewell, Welcome
@@ -137,17 +137,17 @@ async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None
             config.node, config.generation, config.key, config.boot, config.url.authority, config.version, (), [], os.urandom(32)
         )
         await socket.send(opening.hello())
-        answer, link = opening.challenge(await within(OPENING_TIMEOUT_S, socket.receive()))
+        answer, link = opening.challenge(await wait_for(OPENING_TIMEOUT_S, socket.receive()))
         if opening.fleet != config.fleet:
             raise NotProven("the hub serves another fleet", CLOSE_UNKNOWN)
         await socket.send(answer)
-        if not isinstance(link.receive(await within(OPENING_TIMEOUT_S, socket.receive()), clock.monotonic()), Welcome):
+        if not isinstance(link.receive(await wait_for(OPENING_TIMEOUT_S, socket.receive()), clock.monotonic()), Welcome):
             raise ProtocolError("no welcome")
         await socket.send(link.send(Farewell(why, left)))
         sent.append(why)
         while True:
             link.receive(await socket.receive(), clock.monotonic())
-    except Closed as closed:
+    except SocketClosed as closed:
         if closed.code != CLOSE_UNKNOWN:
             raise
     finally:
@@ -177,7 +177,7 @@ def _tell(config: Optional[Config], sent: List[str], why: str = "uninstalled by 
         return "spider.conf or the session key cannot be read"
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(within(FAREWELL_LIMIT_S, farewell(config, why, left, sent)))
+        loop.run_until_complete(wait_for(FAREWELL_LIMIT_S, farewell(config, why, left, sent)))
     except NotProven as error:
         return "" if sent and not left else str(error)
     except (OSError, WebSocketError, ProtocolError, asyncio.TimeoutError) as error:
@@ -239,7 +239,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if ordered:
         try:
             take_lock(JOBS_DIR, ORDERED_WAIT_S)  # the job's own end; and no other is begun meanwhile
-        except (Cannot, OSError) as error:
+        except (JobNotStarted, OSError) as error:
             sys.stderr.write(f"{error}: nothing was taken off\n")
             return EXIT_BUSY
     return _leave(script, config, ordered=ordered)

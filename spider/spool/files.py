@@ -11,15 +11,15 @@ import stat
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union, cast
 
 from spider.files import sync_folder, write_all
-from spider.hub.batches import Closed, Covered, Losses, Lost
+from spider.hub.batches import Coverage, Losses, Lost, SealedBatch
 from spider.spool.records import (
     HEAD_BYTES,
     MAX_RECORD,
     UNKNOWN_FAMILY,
-    Content,
     Loss,
     Pending,
-    Writer,
+    RecordContent,
+    RecordWriter,
     fill,
     head_of,
     is_foreign,
@@ -59,7 +59,7 @@ class Segment:
         """What the segment after it says of those."""
 
 
-class Damage(NamedTuple):
+class SpoolDamage(NamedTuple):
     """What the disk has done to a segment."""
 
     name: str
@@ -84,10 +84,10 @@ def loss_of(item: Pending) -> Lost:
     return what if isinstance(what, Lost) else Lost(what.layout.family, what.first_ms, what.last_ms, what.rows, what.sent)
 
 
-def damage_of(name: str, holes: Sequence[Tuple[int, int]], items: Sequence[Pending]) -> Damage:
+def damage_of(name: str, holes: Sequence[Tuple[int, int]], items: Sequence[Pending]) -> SpoolDamage:
     """What is lost with the records of these numbers, as these items tell it."""
     lost = [item.what for item in items if isinstance(item.what, Lost) and any(start <= item.number < end for start, end in holes)]
-    return Damage(name, records_in(holes), sum(one.rows for one in lost), exact=all(one.rows for one in lost))
+    return SpoolDamage(name, records_in(holes), sum(one.rows for one in lost), exact=all(one.rows for one in lost))
 
 
 def records_in(holes: Sequence[Tuple[int, int]]) -> int:
@@ -95,7 +95,7 @@ def records_in(holes: Sequence[Tuple[int, int]]) -> int:
     return sum(end - start for start, end in holes)
 
 
-class Folder:
+class SpoolFolder:
     """The spool's folder, held by one process at a time."""
 
     def __init__(self, state_dir: str, node: bytes) -> None:
@@ -107,17 +107,17 @@ class Folder:
         self._file = -1
         self._current: Optional[Segment] = None
         self._told: Dict[bytes, int] = {}
-        self._covered = Covered()
+        self._covered = Coverage()
         self.cut: List[str] = []
         """Segments that ended in something that is no record: after a power cut, the last one."""
-        self.damaged: List[Damage] = []
+        self.damaged: List[SpoolDamage] = []
         self.unreadable: List[Tuple[str, str]] = []
         """What is called like a segment and cannot be read, and why. It stays; `look_again` tries it once more."""
         self._replaced: Set[str] = set()
         """Segments whose loss stands in another one."""
         self.ruined: List[Lost] = []
         """Of segments of which nothing could be read."""
-        self._writer = Writer(node, os.urandom(16))
+        self._writer = RecordWriter(node, os.urandom(16))
 
     @property
     def journal(self) -> bytes:
@@ -144,7 +144,7 @@ class Folder:
             self._lock = lock
         self.cut, self.damaged, self.unreadable, self.ruined = [], [], [], []
         names = sorted(name for name in os.listdir(self.path) if _NAME.match(name))
-        found: List[Tuple[Segment, Content]] = []
+        found: List[Tuple[Segment, RecordContent]] = []
         replaced: Set[str] = set()
         for name in names:
             try:
@@ -187,12 +187,12 @@ class Folder:
                 segments.append(one[0])
         return segments
 
-    def _find(self, name: str) -> Optional[Tuple[Segment, Content]]:
+    def _find(self, name: str) -> Optional[Tuple[Segment, RecordContent]]:
         data = self._read(name)
         content = parse_segment(data, self._node)
         if content is None and len(data) > HEAD_BYTES and not is_foreign(data, self._node):
             self.ruined.append(self._unknown(name))
-            self.damaged.append(Damage(name, -1, 0, exact=False))
+            self.damaged.append(SpoolDamage(name, -1, 0, exact=False))
         if content is None or not content.items:
             self._unlink(name)  # empty, of another node, or nothing of it is left
             return None
@@ -204,7 +204,7 @@ class Folder:
         kept = [Pending(item.number, loss_of(item), 0) for item in content.items] if content.holes or not content.whole else []
         return segment, content._replace(items=kept)  # all files together may be more than there is memory for
 
-    def _note_damage(self, segment: Segment, content: Content, later: Sequence[Content]) -> None:
+    def _note_damage(self, segment: Segment, content: RecordContent, later: Sequence[RecordContent]) -> None:
         """Say what is missing, as far as the records after it know: those of the next segment of this journal, too."""
         follows = next((after for after in later if after.journal == segment.journal), None)
         holes = content.holes
@@ -216,7 +216,7 @@ class Folder:
             segment.lost = records_in(holes)
             self.damaged.append(damage_of(segment.name, holes, self._items(segment, content)))
 
-    def append(self, first: int, losses: Sequence[Loss], packs: Sequence[Closed]) -> List[Segment]:
+    def append(self, first: int, losses: Sequence[Loss], packs: Sequence[SealedBatch]) -> List[Segment]:
         """Write records that count from `first`, losses before packs; they are safe (fsync) when this returns. All of them, or none.
 
         Args:    first: the number of the first one; a loss takes as many numbers as it has families.
@@ -251,14 +251,14 @@ class Folder:
         Raises: OSError: nothing was written.
         """
         self.seal()
-        writer, self._writer = self._writer, Writer(self._node, journal)
+        writer, self._writer = self._writer, RecordWriter(self._node, journal)
         try:
             self.append(first, [Loss("", losses)], [])
         finally:
             self.seal()
             self._writer = writer
 
-    def _write(self, number: int, count: int, what: "Union[Closed, Loss]", begun: List[Segment]) -> None:
+    def _write(self, number: int, count: int, what: "Union[SealedBatch, Loss]", begun: List[Segment]) -> None:
         current = self._current
         if current is not None and current.covered_s >= SEGMENT_S:
             self._full()
@@ -276,7 +276,7 @@ class Folder:
         write_all(self._file, records)
         current.size += len(records)
         current.count += count
-        if isinstance(what, Closed):
+        if isinstance(what, SealedBatch):
             self._told[what.layout.layout] = self._told.get(what.layout.layout, 0) + 1
             self._covered.add(what.layout, what.rows)
             current.covered_s = self._covered.seconds
@@ -285,7 +285,7 @@ class Folder:
         os.fsync(self._file)
         self.seal()
 
-    def _records(self, first: int, number: int, what: "Union[Closed, Loss]") -> bytes:
+    def _records(self, first: int, number: int, what: "Union[SealedBatch, Loss]") -> bytes:
         if isinstance(what, Loss):
             return self._writer.loss(first, number, what)
         named = b""
@@ -298,7 +298,7 @@ class Folder:
         path = os.path.join(self.path, name)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._next_name += 1
-        self._covered = Covered()
+        self._covered = Coverage()
         self._current = Segment(name, self.journal, number)
         try:
             write_all(self._file, head_of(self._node))
@@ -319,7 +319,7 @@ class Folder:
                 if os.stat(path).st_size != before.size:
                     os.truncate(path, before.size)
         except OSError:
-            self._writer = Writer(self._node, os.urandom(16))
+            self._writer = RecordWriter(self._node, os.urandom(16))
 
     def seal(self) -> None:
         """Write no more to the present segment: it may be read now."""
@@ -357,7 +357,7 @@ class Folder:
         """
         content = parse_segment(self._read(segment.name), self._node)
         if content is None or (content.journal, content.first) != (segment.journal, segment.first):
-            content = Content(segment.journal, segment.first, segment.first, [], set(), whole=False, holes=[], lead={}, covered_s=0)
+            content = RecordContent(segment.journal, segment.first, segment.first, [], set(), whole=False, holes=[], lead={}, covered_s=0)
         end = segment.first + segment.count
         holes = [hole for hole in content.holes if hole[1] <= end]
         if content.end < end:
@@ -368,7 +368,7 @@ class Folder:
             segment.lost = records_in(holes)
         return items
 
-    def _items(self, segment: Segment, content: Content) -> List[Pending]:
+    def _items(self, segment: Segment, content: RecordContent) -> List[Pending]:
         end = segment.first + segment.count
         items = [item for item in content.items if item.number < end]
         if content.end >= end:

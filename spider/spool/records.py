@@ -14,7 +14,7 @@ import struct
 from typing import Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union, cast
 from zlib import crc32
 
-from spider.hub.batches import Closed, Covered, Lost, Sent
+from spider.hub.batches import Coverage, Lost, SealedBatch, SentBatch
 from spider.wire.codec import pack, unpack
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import MAX_FRAME_BYTES, Layout
@@ -43,7 +43,7 @@ class Pending(NamedTuple):
     """One numbered record: a pack, or rows that are lost."""
 
     number: int
-    what: "Union[Closed, Lost]"
+    what: "Union[SealedBatch, Lost]"
     size: int
 
 
@@ -55,7 +55,7 @@ class Loss(NamedTuple):
     lost: Sequence[Lost]
 
 
-class Content(NamedTuple):
+class RecordContent(NamedTuple):
     """What a segment holds."""
 
     journal: bytes
@@ -99,7 +99,7 @@ def is_foreign(data: bytes, node: bytes) -> bool:
     return bool(magic == MAGIC and owner != node)
 
 
-class Writer:
+class RecordWriter:
     """Makes the records of one journal, each with the chain of those before it."""
 
     def __init__(self, node: bytes, journal: bytes) -> None:
@@ -110,9 +110,9 @@ class Writer:
     def layout(self, first: int, number: int, layout: Layout) -> bytes:
         return self._record(_LAYOUT, first, number, b"", pack(layout))
 
-    def packed(self, first: int, number: int, closed: Closed) -> bytes:
+    def packed(self, first: int, number: int, closed: SealedBatch) -> bytes:
         family = closed.layout.family.encode()
-        sent = closed.sent or Sent(0, 0, 0)
+        sent = closed.sent or SentBatch(0, 0, 0)
         fields = (*sent, closed.first_ms, closed.last_ms, closed.rows, closed.coding, closed.layout.layout, len(family))
         record = self._record(_PACKED, first, number, self._before(), _PACK.pack(*fields) + family + closed.body)
         self._note(number, [Lost(closed.layout.family, closed.first_ms, closed.last_ms, closed.rows, closed.sent)])
@@ -142,14 +142,14 @@ def _flat(lost: Lost) -> List[object]:
 
 def _lost(fields: Sequence[object]) -> Lost:
     family, first_ms, last_ms, rows, epoch, stream, seq = cast("Tuple[str, int, int, int, int, int, int]", tuple(fields))
-    return Lost(family, first_ms, last_ms, rows, Sent(epoch, stream, seq) if epoch else None)
+    return Lost(family, first_ms, last_ms, rows, SentBatch(epoch, stream, seq) if epoch else None)
 
 
 def _check(node: bytes, payload: bytes) -> int:
     return crc32(payload, crc32(_CRC.pack(len(payload)), crc32(node)))
 
 
-def parse_segment(data: bytes, node: bytes) -> Optional[Content]:
+def parse_segment(data: bytes, node: bytes) -> Optional[RecordContent]:
     """Read a whole segment, past whatever is damaged in it.
 
     Returns: None: no record of this node is in it.
@@ -192,10 +192,10 @@ def _payload(data: bytes, at: int, node: bytes) -> Optional[bytes]:
     return payload if check == _check(node, payload) else None
 
 
-def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[bytes, Layout], *, whole: bool) -> Content:
+def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[bytes, Layout], *, whole: bool) -> RecordContent:
     items: List[Pending] = []
     replaced: Set[str] = set()
-    covered = Covered()
+    covered = Coverage()
     expected = first
     holes: List[Tuple[int, int]] = []
     lead: Dict[int, Lost] = {}
@@ -214,12 +214,12 @@ def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[
         items += fill(items[-1] if items else None, expected, record.number, known, taken[0])
         for item in taken:
             items.append(item)
-            if isinstance(item.what, Closed):
+            if isinstance(item.what, SealedBatch):
                 covered.add(item.what.layout, item.what.rows)
         if record.kind == _PACKED and isinstance(taken[0].what, Lost):
             holes.append((record.number, record.number + 1))
         expected = record.number + len(taken)
-    return Content(journal, first, expected, items, replaced, whole, holes, lead, covered.seconds)
+    return RecordContent(journal, first, expected, items, replaced, whole, holes, lead, covered.seconds)
 
 
 def fill(before: Optional[Pending], start: int, end: int, known: Dict[int, Lost], after: Optional[Pending]) -> List[Pending]:
@@ -241,13 +241,13 @@ def _chain(chain: bytes) -> Dict[int, Lost]:
 def _take(record: _Found, layouts: Dict[bytes, Layout], replaced: Set[str]) -> List[Pending]:
     if record.kind == _PACKED:
         epoch, stream, seq, first_ms, last_ms, rows, coding, name, length = _PACK.unpack_from(record.body)
-        sent = Sent(epoch, stream, seq) if epoch else None
+        sent = SentBatch(epoch, stream, seq) if epoch else None
         start = _PACK.size + length
         layout = layouts.get(name)
         if layout is None:  # damaged wherever it stood: nobody can read these rows
             lost = Lost(record.body[_PACK.size : start].decode(), first_ms, last_ms, rows, sent)
             return [Pending(record.number, lost, LOST_BYTES)]
-        closed = Closed(layout, sent, first_ms, last_ms, rows, coding, record.body[start:])
+        closed = SealedBatch(layout, sent, first_ms, last_ms, rows, coding, record.body[start:])
         return [Pending(record.number, closed, record.size)]
     if record.kind != _GAP:
         raise ValueError("a record of no kind")

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Callable, Deque, Dict, List, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 from spider.clock import Clock
-from spider.hub.batches import Closed, Covered, Losses, Lost, Parcel, close_parcels
+from spider.hub.batches import Coverage, Losses, Lost, SampleBatch, SealedBatch, close_parcels
 from spider.logs import event
-from spider.spool.files import Folder, Segment, loss_of, losses_of
+from spider.spool.files import Segment, SpoolFolder, loss_of, losses_of
 from spider.spool.records import Loss, Pending
-from spider.threads import aside
-from spider.timeouts import within
+from spider.threads import run_in_thread
+from spider.timeouts import wait_for
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import Gap, Late, Layout
 
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 class Source(Protocol):
     """What the spool needs of `outbox.Outbox`."""
 
-    def overdue(self, *, everything: bool = False) -> List[Parcel]:
+    def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
         """Hand over what has waited too long; it is in the hands of the spool until one of the following is said."""
         ...
 
@@ -64,7 +64,7 @@ class _Flight(NamedTuple):
 class Spool:
     """What lies on disk between the outbox and the hub. State belongs to the loop; `run` it as one task."""
 
-    def __init__(self, folder: Optional[Folder], clock: Clock, keep_s: float = KEEP_S, keep_bytes: int = KEEP_BYTES) -> None:
+    def __init__(self, folder: Optional[SpoolFolder], clock: Clock, keep_s: float = KEEP_S, keep_bytes: int = KEEP_BYTES) -> None:
         self._folder = folder
         self._clock = clock
         self._keep_s = keep_s
@@ -148,7 +148,7 @@ class Spool:
             return None
         segment, item = self._page[0]
         what = item.what
-        if isinstance(what, Closed) and what.layout.layout not in told:
+        if isinstance(what, SealedBatch) and what.layout.layout not in told:
             told.append(what.layout.layout)
             return what.layout
         self._page.popleft()
@@ -219,7 +219,7 @@ class Spool:
         """Write, read and delete as it becomes due, until cancelled."""
         while True:
             try:
-                await within(STEP_S, self._due.wait())
+                await wait_for(STEP_S, self._due.wait())
             except asyncio.TimeoutError:
                 self._due.set()
             self._busy = asyncio.ensure_future(self.step())
@@ -236,7 +236,7 @@ class Spool:
             await self._write(self._source)
             if self._done:
                 done, self._done = self._done, []
-                await aside(partial(self._folder.remove, done), "spool")
+                await run_in_thread(partial(self._folder.remove, done), "spool")
             await self._look_again(self._folder)
             await self._load()
         except OSError as error:
@@ -247,7 +247,7 @@ class Spool:
         folder = self._folder
         assert folder is not None
         try:
-            found = await aside(folder.open, "spool")
+            found = await run_in_thread(folder.open, "spool")
         except OSError as error:
             if not self._failing:
                 event(log, "spool_unusable", logging.WARNING, folder=folder.path, why=str(error), kept="in memory only")
@@ -268,14 +268,14 @@ class Spool:
             self._lost.add(lost)
         self._tell_damage(folder)
 
-    async def _look_again(self, folder: Folder) -> None:
+    async def _look_again(self, folder: SpoolFolder) -> None:
         """What could not be read may be readable by now. It goes before what comes after it, where that has not gone: the hub takes it still."""
         now = self._clock.monotonic()
         if not folder.unreadable or now < self._look_again_at:
             return
         self._look_again_s = min(2 * self._look_again_s, LOOK_AGAIN_MOST_S)
         self._look_again_at = now + self._look_again_s
-        for segment in await aside(folder.look_again, "spool"):
+        for segment in await run_in_thread(folder.look_again, "spool"):
             event(log, "spool_readable", logging.WARNING, segment=segment.name)
             later = (place for place, other in enumerate(self._segments) if place >= self._read and other.name > segment.name)
             self._segments.insert(next(later, len(self._segments)), segment)
@@ -287,7 +287,7 @@ class Spool:
             event(log, "spool_recovered", logging.WARNING)
             self._failing = ""
 
-    def _tell_damage(self, folder: Folder) -> None:
+    def _tell_damage(self, folder: SpoolFolder) -> None:
         """Say what the disk has done; the hub is told by what stands in the place of the records."""
         found, folder.damaged = folder.damaged, []
         for damage in found:
@@ -307,7 +307,7 @@ class Spool:
         self._seconds = sum(segment.covered_s for segment in self._segments)
         at_rest = [segment for segment in self._segments if segment is not folder.writing and not segment.out]
         try:
-            count, begun, gone = await aside(partial(self._store, folder, number, parcels, losses, at_rest), "spool")
+            count, begun, gone = await run_in_thread(partial(self._store, folder, number, parcels, losses, at_rest), "spool")
         except Exception as error:  # whatever went wrong, nothing may be in nobody's hands
             for lost in losses:
                 self._lost.add(lost)
@@ -327,7 +327,7 @@ class Spool:
         self._due.set()
 
     def _store(
-        self, folder: Folder, number: int, parcels: Sequence[Parcel], losses: Sequence[Lost], at_rest: Sequence[Segment]
+        self, folder: SpoolFolder, number: int, parcels: Sequence[SampleBatch], losses: Sequence[Lost], at_rest: Sequence[Segment]
     ) -> "Tuple[int, List[Segment], List[Segment]]":
         """Beside the loop: make room among the segments of which nothing has gone out, write, then delete what was replaced.
 
@@ -345,10 +345,10 @@ class Spool:
         folder.remove([segment.name for segment in gone])
         return sum(len(loss.lost) for loss in found) + len(packs), begun, gone
 
-    def _too_many(self, packs: Sequence[Closed], at_rest: Sequence[Segment]) -> List[Segment]:
+    def _too_many(self, packs: Sequence[SealedBatch], at_rest: Sequence[Segment]) -> List[Segment]:
         """The oldest segments that have to go for these to come."""
         size = self._bytes + sum(len(closed.body) + 128 for closed in packs)
-        covered = Covered()
+        covered = Coverage()
         for closed in packs:
             covered.add(closed.layout, closed.rows)
         seconds = self._seconds + covered.seconds
@@ -369,7 +369,7 @@ class Spool:
             if segment is folder.writing:
                 folder.seal()
             try:
-                items = await aside(partial(folder.take_out, segment), "spool")
+                items = await run_in_thread(partial(folder.take_out, segment), "spool")
             except OSError as error:  # it stays where it is, and is tried again in the next session
                 self._read += 1
                 self._fail(error)
@@ -406,7 +406,7 @@ class Spool:
         if self._gaps:
             told = [loss_of(gap) for gap in self._gaps]
             try:
-                await aside(partial(self._folder.append_as, self._own, self._gaps[0].number, told), "spool")
+                await run_in_thread(partial(self._folder.append_as, self._own, self._gaps[0].number, told), "spool")
             except OSError as error:
                 self._fail(error)
-        await aside(self._folder.close, "spool")
+        await run_in_thread(self._folder.close, "spool")

@@ -3,7 +3,7 @@
 import hashlib
 from typing import List, Tuple
 
-from spider.wire.proof import same
+from spider.wire.proof import constant_time_equal
 
 PIN_BYTES = 32
 MAX_PINS = 4
@@ -20,7 +20,7 @@ def is_pinned(certificate: bytes, pins: bytes) -> bool:
     Raises: ValueError: not a certificate.
     """
     seen = hashlib.sha256(public_key_info(certificate)).digest()
-    return any(same(seen, pins[at : at + PIN_BYTES]) for at in range(0, len(pins), PIN_BYTES))
+    return any(constant_time_equal(seen, pins[at : at + PIN_BYTES]) for at in range(0, len(pins), PIN_BYTES))
 
 
 def read_pins(text: str) -> bytes:

@@ -60,7 +60,7 @@ def check_challenge(key: bytes, hello: bytes, data: bytes, why_not: str) -> Tupl
     if form.kind != _CHALLENGE:
         raise ProtocolError("not a challenge")
     digest = proof.transcript(hello, form.body)
-    if not proof.same(proof.hub_proof(key, digest), form.proof):
+    if not proof.constant_time_equal(proof.hub_proof(key, digest), form.proof):
         raise NotProven(why_not, CLOSE_UNKNOWN)
     return digest, read_form(_BODY, form.body), pack(_AuthForm(_AUTH, proof.node_proof(key, digest)))
 
@@ -91,6 +91,6 @@ class HubSide:
         form: _AuthForm = read_form(_AUTH_FORM, data)
         if form.kind != _AUTH:
             raise ProtocolError("not an answer to the challenge")
-        if not proof.same(proof.node_proof(self._key, self._digest), form.proof):
+        if not proof.constant_time_equal(proof.node_proof(self._key, self._digest), form.proof):
             raise NotProven(why_not, CLOSE_UNKNOWN)
         return self._key, self._digest

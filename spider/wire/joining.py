@@ -15,7 +15,7 @@ from spider.wire.errors import NotProven, ProtocolError
 from spider.wire.frames import CLOSE_UNKNOWN, Heartbeat, Message
 from spider.wire.handshake import HubSide, check_challenge, read_form
 from spider.wire.ids import from_text, to_text
-from spider.wire.session import Link
+from spider.wire.session import SecureChannel
 from spider.wire.x25519 import public_key, shared_secret
 
 PREFIX = "stardust1."
@@ -202,7 +202,7 @@ def is_join(data: bytes) -> bool:
 class Joined(NamedTuple):
     """A proven joining, one end of it."""
 
-    link: Link
+    link: SecureChannel
     session_mask: bytes
     launch_mask: bytes
 
@@ -212,7 +212,7 @@ def _joined(codec: Codec, key: bytes, shared: bytes, digest: bytes, *, node: boo
     keys = proof.frame_keys(secret, digest)
     ours, theirs = (keys.node, keys.hub) if node else (keys.hub, keys.node)
     masks = [proof.hkdf(secret, b"stardust/v1/mask/" + name, salt=digest) for name in (b"session", b"launch")]
-    return Joined(Link(codec, ours, theirs, expect_welcome=False), *masks)
+    return Joined(SecureChannel(codec, ours, theirs, expect_welcome=False), *masks)
 
 
 def masked(key: bytes, mask: bytes) -> bytes:

@@ -8,7 +8,7 @@ import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.wire.ids import is_id, made_at
-from spider.wire.proof import mac, same
+from spider.wire.proof import constant_time_equal, mac
 
 MAGIC = b"SDL1"
 HEAD_BYTES = 8
@@ -22,13 +22,13 @@ MAX_WAIT_S = 86_400 + MAX_LIFE_S
 """How long after its job was made an order may be issued."""
 ORDER_VERSION = 1
 ORDER_TIME = "order-time"
-"""The feature of a node whose launcher knows `Order.at`."""
+"""The feature of a node whose launcher knows `SignedOrder.at`."""
 
 _LABEL = b"stardust-launch-v1\0"
 _KEYS = {"v", "node", "gen", "job", "verb", "args", "iat", "exp"}
 
 
-class Order(NamedTuple):
+class SignedOrder(NamedTuple):
     """One thing that root may do, once, until `exp`."""
 
     node: str
@@ -54,7 +54,7 @@ class OrderError(Exception):
         self.why = why
 
 
-def seal_order(launch_key: bytes, order: Order) -> bytes:
+def seal_order(launch_key: bytes, order: SignedOrder) -> bytes:
     """Write an order as the launcher reads it.
 
     Raises: ValueError: longer than MAX_BODY_BYTES.
@@ -90,7 +90,7 @@ def order_body(launch_key: bytes, frame: bytes) -> bytes:
     if len(frame) - HEAD_BYTES != frame_length(frame[:HEAD_BYTES]):
         raise OrderError("bad-length")
     head, body, proof = frame[:HEAD_BYTES], frame[HEAD_BYTES:-MAC_BYTES], frame[-MAC_BYTES:]
-    if not same(mac(launch_key, _LABEL + head + body), proof):
+    if not constant_time_equal(mac(launch_key, _LABEL + head + body), proof):
         raise OrderError("bad-mac")
     return body
 
@@ -106,7 +106,7 @@ def _no_constant(_name: str) -> Any:
     raise OrderError("bad-json")
 
 
-def parse_order(body: bytes) -> Order:
+def parse_order(body: bytes) -> SignedOrder:
     """Read a body whose MAC holds.
 
     Raises: OrderError: bad-json, bad-fields.
@@ -118,7 +118,7 @@ def parse_order(body: bytes) -> Order:
     if type(fields) is not dict or set(fields) - {"at"} != _KEYS:
         raise OrderError("bad-fields")
     version = fields.pop("v")
-    order = Order(**fields)
+    order = SignedOrder(**fields)
     texts = (order.node, order.job, order.verb)
     numbers = (version, order.gen, order.iat, order.exp, fields.get("at", 0))  # True is an int to isinstance, so types are compared
     if any(type(text) is not str for text in texts) or any(type(number) is not int for number in numbers) or type(order.args) is not dict:
@@ -128,7 +128,7 @@ def parse_order(body: bytes) -> Order:
     return order
 
 
-def check_order(order: Order, node: str, generation: int, now: float) -> None:
+def check_order(order: SignedOrder, node: str, generation: int, now: float) -> None:
     """Whether this order is for this node, key and moment. (Policy, arguments and replay are the launcher's to check.)
 
     Args:   now: Unix seconds by the node's clock.
@@ -148,7 +148,7 @@ def check_order(order: Order, node: str, generation: int, now: float) -> None:
         raise OrderError("bad-job")
 
 
-def issue_time(order: Order) -> int:
+def issue_time(order: SignedOrder) -> int:
     """When the hub issued an order, by the hub's clock: what it says, or what its job's id and `iat` say together."""
     if order.at is not None:
         return order.at
@@ -156,7 +156,7 @@ def issue_time(order: Order) -> int:
     return order.iat if made <= order.iat <= made + MAX_WAIT_S else made
 
 
-def latest_known(order: Order, now: float) -> int:
+def latest_known(order: SignedOrder, now: float) -> int:
     """A time that the hub's clock had certainly reached, and the node's as well, when this order was taken.
 
     Neither clock alone, however wrong, makes it later than the truth.

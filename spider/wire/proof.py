@@ -34,7 +34,7 @@ def mac(key: bytes, data: bytes) -> bytes:
     return hmac.digest(key, data, "sha256")
 
 
-def same(left: bytes, right: bytes) -> bool:
+def constant_time_equal(left: bytes, right: bytes) -> bool:
     """Compare in a time that does not depend on where they differ."""
     return hmac.compare_digest(left, right)
 

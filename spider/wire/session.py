@@ -84,7 +84,7 @@ def _read_hello(data: bytes) -> Hello:
     )
 
 
-class Link:
+class SecureChannel:
     """The proven part of a session, one end of it."""
 
     def __init__(self, codec: Codec, send_key: bytes, receive_key: bytes, *, expect_welcome: bool, features: Sequence[str] = ()) -> None:
@@ -139,7 +139,7 @@ class Link:
         if len(data) > MAX_FRAME_BYTES:
             raise ProtocolError("frame too big", CLOSE_TOO_BIG)
         payload = data[: -proof.TAG_BYTES]
-        if not proof.same(self._receiving.tag(self._received, payload), data[-proof.TAG_BYTES :]):
+        if not proof.constant_time_equal(self._receiving.tag(self._received, payload), data[-proof.TAG_BYTES :]):
             raise ProtocolError("a frame that is not the next one of this session")
         self._received += 1
         message = self._codec.decode(payload)
@@ -200,7 +200,7 @@ class NodeOpening:
         """The first message."""
         return self._hello
 
-    def challenge(self, data: bytes) -> Tuple[bytes, Link]:
+    def challenge(self, data: bytes) -> Tuple[bytes, SecureChannel]:
         """Check the hub's proof.
 
         Returns: the answer to send, and the session.
@@ -213,7 +213,7 @@ class NodeOpening:
         self.hub_time_ms = body.time_ms
         keys = proof.frame_keys(self._key, digest)
         both = [feature for feature in body.features if feature in self._features]
-        link = Link(self._codec, keys.node, keys.hub, expect_welcome=True, features=both)
+        link = SecureChannel(self._codec, keys.node, keys.hub, expect_welcome=True, features=both)
         return answer, link
 
 
@@ -240,11 +240,11 @@ class HubOpening:
         """The hub's proof under the node's session key."""
         return self._side.challenge(key)
 
-    def auth(self, data: bytes) -> Link:
+    def auth(self, data: bytes) -> SecureChannel:
         """Check the node's proof.
 
         Raises: NotProven: the node does not hold the key. ProtocolError: not an answer at all.
         """
         key, digest = self._side.check_answer(data, "the node does not hold its key")
         keys = proof.frame_keys(key, digest)
-        return Link(self._codec, keys.hub, keys.node, expect_welcome=False, features=self._both)
+        return SecureChannel(self._codec, keys.hub, keys.node, expect_welcome=False, features=self._both)

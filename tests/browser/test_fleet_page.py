@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 
 from spider.wire.codec import pack_rows
 from spider.wire.frames import STREAM_LIVE, JobAnswer, JobPlan, JobStart, Message, Pack, Row, Table, Updates
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import IDENTITY, TestAgent, layout_of, pack_of
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import ended
@@ -45,7 +45,7 @@ class Fleet(PlayedNodes):
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
         super().__init__(hub, nodes)
-        self.orders: list[tuple[str, Order]] = []
+        self.orders: list[tuple[str, SignedOrder]] = []
 
     async def greet(self, agent: TestAgent, node: Enrolled) -> None:
         newer = NEWER.get(node.name, [])

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from spider.wire.frames import JobAnswer, JobOutput, JobProgress, JobReport, JobStart, JobStop, Message
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import TestAgent
 from tests.support.hub import PASSWORD, Enrolled, HubProcess
 from tests.support.job_messages import LINE, ended
@@ -29,7 +29,7 @@ class Planner(PlayedNodes):
 
     def __init__(self, hub: HubProcess, node: Enrolled) -> None:
         super().__init__(hub, [node])
-        self.orders: list[Order] = []
+        self.orders: list[SignedOrder] = []
 
     async def answer(self, agent: TestAgent, node: Enrolled, told: Message | None) -> None:
         if isinstance(told, JobStop):

@@ -10,16 +10,16 @@ import pytest
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.core.bus import (
     BusEvent,
+    BusGap,
     Changed,
-    Gap,
     Interest,
     JobOutputArrived,
     JobPoke,
     NodeLive,
-    NodesFresh,
-    Policy,
+    NodesUpdated,
+    QueuePolicy,
     Revoked,
-    SessionMoved,
+    SessionChanged,
     Topic,
     topics_of,
 )
@@ -29,11 +29,11 @@ from tests.support.lossy_bus import LossyBus
 JOB = JobId("job")
 NODE = NodeId("node")
 EVERYTHING: list[BusEvent] = [
-    SessionMoved(NODE, 1, HubId("hub"), online=True),
+    SessionChanged(NODE, 1, HubId("hub"), online=True),
     JobPoke((JOB,)),
     JobOutputArrived(JOB, 0, b"x"),
     NodeLive(NODE, "pulse", 1.0, {"cpu.total": 1.0}),
-    NodesFresh((NODE,)),
+    NodesUpdated((NODE,)),
     Changed("node", NODE, 1),
     Interest((NODE,), 15.0),
     Revoked("session", "user"),
@@ -45,10 +45,10 @@ def output(at: int) -> JobOutputArrived:
 
 
 async def drain(
-    bus: LocalBus, publish: list[BusEvent], *topics: Topic, limit: int = 1000, policy: Policy = "ordered"
-) -> list[BusEvent | Gap]:
+    bus: LocalBus, publish: list[BusEvent], *topics: Topic, limit: int = 1000, policy: QueuePolicy = "ordered"
+) -> list[BusEvent | BusGap]:
     """What a reader gets that is slower than everything that is published."""
-    got: list[BusEvent | Gap] = []
+    got: list[BusEvent | BusGap] = []
     async with bus.subscribe(*topics, limit=limit, policy=policy) as events:
         for told in publish:
             bus.publish(told)
@@ -83,7 +83,7 @@ async def test_order_holds_whatever_is_lost_or_doubled(any_bus: LocalBus) -> Non
 async def test_what_is_missing_is_counted_exactly(any_bus: LocalBus) -> None:
     got = await drain(any_bus, [output(at) for at in range(500)], Topic("job_output", JOB), limit=5000)
     arrived = {event.offset for event in got if isinstance(event, JobOutputArrived)}
-    assert len(arrived) + sum(event.dropped for event in got if isinstance(event, Gap)) == 500
+    assert len(arrived) + sum(event.dropped for event in got if isinstance(event, BusGap)) == 500
 
 
 async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus: LocalBus) -> None:
@@ -98,7 +98,7 @@ async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus:
         while len(seen) < len(store):
             async with asyncio.timeout(30):
                 event = await anext(events)
-            if isinstance(event, Gap):
+            if isinstance(event, BusGap):
                 seen |= set(store)
             elif isinstance(event, JobOutputArrived):
                 seen.add(event.offset)
@@ -106,7 +106,7 @@ async def test_a_reader_that_reads_the_store_at_each_gap_misses_nothing(any_bus:
 
 async def test_over_the_limit_the_oldest_go_and_a_gap_stands_before_the_rest(bus: LocalBus) -> None:
     got = await drain(bus, [output(at) for at in range(10)], Topic("job_output", JOB), limit=4)
-    assert got == [Gap(7), output(7), output(8), output(9)]  # the fourth place went to the event that ends the test
+    assert got == [BusGap(7), output(7), output(8), output(9)]  # the fourth place went to the event that ends the test
     assert bus.dropped == 6
 
 
@@ -120,7 +120,7 @@ async def test_latest_keeps_the_newest_of_each_key_and_calls_that_no_loss(bus: L
 async def test_latest_over_its_limit_of_keys_says_so(bus: LocalBus) -> None:
     events: list[BusEvent] = [NodeLive(NodeId(f"{at}"), "pulse", 1.0, {}) for at in range(10)]
     got = await drain(bus, events, Topic("node_live"), limit=4, policy="latest")
-    assert got[0] == Gap(7)
+    assert got[0] == BusGap(7)
     assert len(got) == 4
 
 
@@ -146,7 +146,7 @@ async def test_a_waiting_reader_is_woken(bus: LocalBus) -> None:
             assert await waiting == Interest((NODE,), 15.0)
 
 
-async def next_of(events: AsyncIterator[BusEvent | Gap]) -> BusEvent | Gap:
+async def next_of(events: AsyncIterator[BusEvent | BusGap]) -> BusEvent | BusGap:
     return await anext(events)
 
 
@@ -165,7 +165,7 @@ async def test_two_readers_do_not_hinder_each_other(bus: LocalBus) -> None:
         for at in range(20):
             bus.publish(output(at))
         assert [await anext(fast) for _ in range(20)] == [output(at) for at in range(20)]
-        assert [await anext(slow), await anext(slow)] == [Gap(19), output(19)]
+        assert [await anext(slow), await anext(slow)] == [BusGap(19), output(19)]
 
 
 def test_a_subscription_without_room_is_refused(bus: LocalBus) -> None:

@@ -11,7 +11,7 @@ from groundcontrol.adapters.sqlite.jobs import GRAVE_S
 from groundcontrol.core.errors import Conflict, Fenced, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import SYSTEM, Grants
-from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobState, NewJob, Refused, StopAnswer, Wish
+from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobRequest, JobState, NewJob, RefusedNode, StopAnswer
 from groundcontrol.jobs.plans import MAX_STEPS, ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
 from groundcontrol.stores import Store
 from spider.wire.ids import new_time_id
@@ -211,7 +211,7 @@ async def test_a_reboot_that_was_asked_for_follows_once(store: Store, clock: Man
     job, session = await running_job(store, clock.now())
 
     def end() -> asyncio.Future[Job]:
-        follow = NewJob(JobId(new_time_id(clock.now())), job.node_id, Wish("reboot"), clock.now(), clock.now() + 600)
+        follow = NewJob(JobId(new_time_id(clock.now())), job.node_id, JobRequest("reboot"), clock.now(), clock.now() + 600)
         return asyncio.ensure_future(store.jobs.advance(job.id, "succeeded", session, JobEvidence(exit_code=0), follow))
 
     await asyncio.gather(*(end() for _ in range(20)))
@@ -224,7 +224,7 @@ async def test_a_reboot_that_was_asked_for_follows_once(store: Store, clock: Man
 
 async def test_a_batch_is_made_once_for_each_key(store: Store, clock: ManualClock) -> None:
     nodes = [(await store.nodes.create_node(SCOPE, new_node(name))).id for name in ("a", "b")]
-    refused = Refused(new_job(nodes[0], 1.0).node_id, "node.policy_refuses", "no")._replace(node_id=nodes[0])
+    refused = RefusedNode(new_job(nodes[0], 1.0).node_id, "node.policy_refuses", "no")._replace(node_id=nodes[0])
     made = await asyncio.gather(
         *(store.batches.create_batch(SCOPE, new_batch(nodes, clock.now() + at, refused=[refused]), "key") for at in range(20))
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from groundcontrol.core.errors import BadRequest, Conflict, Fenced, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import JobId
 from groundcontrol.deployments.model import Deployment, DeploymentError, HostKey, Wishes
-from groundcontrol.jobs.model import TERMINAL, TRANSITIONS, Change, JobError, JobEvidence, JobState, Wish
+from groundcontrol.jobs.model import TERMINAL, TRANSITIONS, Change, JobError, JobEvidence, JobRequest, JobState
 from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import ManualClock
@@ -50,7 +50,7 @@ async def test_without_a_key_the_id_tells_a_repeat(store: Store, clock: ManualCl
     wanted = new_job(node.id, clock.now())
     assert (await twice(lambda: store.jobs.create_job(SCOPE, wanted, None))).state == "queued"
     with pytest.raises(Conflict):
-        await store.jobs.create_job(SCOPE, wanted._replace(wish=Wish("refresh")), None)
+        await store.jobs.create_job(SCOPE, wanted._replace(wish=JobRequest("refresh")), None)
 
 
 async def test_jobs_are_listed_newest_first_and_by_node(store: Store, clock: ManualClock) -> None:

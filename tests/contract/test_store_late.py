@@ -5,7 +5,7 @@ from __future__ import annotations
 from groundcontrol.adapters.sqlite.backfill import MAX_GAPS, MAX_SKIPPED
 from groundcontrol.core.ids import BootId
 from groundcontrol.nodes.model import Session
-from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, SentBefore
+from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, PreviousSend
 from groundcontrol.samples.model import StoredPack
 from groundcontrol.samples.store import Marks
 from groundcontrol.stores import Store
@@ -20,12 +20,12 @@ async def session_of(store: Store, name: str = "web-1") -> Session:
     return await connect(store, (await store.nodes.create_node(SCOPE, new_node(name))).id)
 
 
-def late(session: Session, number: int, journal: bytes = JOURNAL, sent: SentBefore | None = None, at: int | None = None) -> LatePack:
+def late(session: Session, number: int, journal: bytes = JOURNAL, sent: PreviousSend | None = None, at: int | None = None) -> LatePack:
     made = pack(session, 0, LAYOUT, AT_MS + (number if at is None else at) * 10_000)
     return LatePack(session, number, journal, number, sent, made.layout, made.first_ms, made.last_ms, made.coding, made.body)
 
 
-def lost(session: Session, number: int, rows: int = 5, sent: SentBefore | None = None) -> LostRows:
+def lost(session: Session, number: int, rows: int = 5, sent: PreviousSend | None = None) -> LostRows:
     first_ms = AT_MS + number * 10_000
     return LostRows(session, number, JOURNAL, number, sent, "pulse", first_ms, first_ms + 4000, rows)
 
@@ -78,7 +78,7 @@ async def test_what_was_sent_in_an_earlier_session_is_stored_only_if_it_was_not_
     second = await connect(store, first.node)
     await store.metrics.append([pack(second, 3, LAYOUT, AT_MS + 90_000)])  # the same numbers again, other rows
     third = await connect(store, first.node, boot=BootId("ab" * 16))
-    held, not_held = SentBefore(first.epoch, 0, 2), SentBefore(first.epoch, 0, 3)
+    held, not_held = PreviousSend(first.epoch, 0, 2), PreviousSend(first.epoch, 0, 3)
     await store.metrics.append([late(third, 0, sent=held, at=2), late(third, 1, sent=not_held, at=3)])
     assert await count(store, third) == 50
     assert [gap.rows for gap in await store.metrics.gaps(third.no, 0, AT_MS / 500)] == []
@@ -89,10 +89,10 @@ async def test_a_session_that_stored_nothing_holds_nothing_however_far_its_boot_
     second = await connect(store, first.node)
     await store.metrics.append([pack(second, number, LAYOUT, AT_MS + number * 10_000) for number in range(3)])
     third = await connect(store, first.node)
-    await store.metrics.append([late(third, 0, sent=SentBefore(first.epoch, 0, 1), at=50)])
-    await store.metrics.append([late(third, 1, sent=SentBefore(second.epoch, 0, 1), at=1)])
+    await store.metrics.append([late(third, 0, sent=PreviousSend(first.epoch, 0, 1), at=50)])
+    await store.metrics.append([late(third, 1, sent=PreviousSend(second.epoch, 0, 1), at=1)])
     await store.metrics.append(
-        [late(third, 2, sent=SentBefore(third.epoch, 0, 1), at=60), late(third, 3, sent=SentBefore(10_000, 1, 1), at=61)]
+        [late(third, 2, sent=PreviousSend(third.epoch, 0, 1), at=60), late(third, 3, sent=PreviousSend(10_000, 1, 1), at=61)]
     )
     assert await count(store, third) == 60
 
@@ -101,7 +101,7 @@ async def test_gaps_are_stored_once_and_found_by_time(store: Store) -> None:
     session = await session_of(store)
     await store.metrics.append([pack(session, 0, LAYOUT, AT_MS)])
     later = await connect(store, session.node)
-    gaps = [lost(later, 1), lost(later, 2, 7), lost(later, 3, sent=SentBefore(session.epoch, 0, 0))]
+    gaps = [lost(later, 1), lost(later, 2, 7), lost(later, 3, sent=PreviousSend(session.epoch, 0, 0))]
     await twice(lambda: store.metrics.append(gaps))
     found = await store.metrics.gaps(later.no, 0, AT_MS / 500)
     assert found == [GapRow("pulse", AT_MS + 10_000, AT_MS + 14_000, 5), GapRow("pulse", AT_MS + 20_000, AT_MS + 24_000, 7)]

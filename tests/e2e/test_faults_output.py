@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from spider.jobs.files import LOG, Result, write_result
+from spider.jobs.files import LOG, JobResult, write_result
 from spider.root.terminal import MAX_LOG_BYTES, NOTES_BYTES, Log
 from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, JobAnswer, JobOutput, JobStart
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import IDENTITY, SpiderProcess, TestAgent, agents, layout_of, pack_of
 from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
@@ -50,10 +50,10 @@ async def print_all(hub: HubProcess, tmp_path: Path, size: int) -> None:
     """F-16: the real Spider tells a flood whole, in bounds, while another node's samples go on being acknowledged."""
     logs: list[Log] = []
 
-    async def work(runner: FakeRunner, _order: Order) -> None:
+    async def work(runner: FakeRunner, _order: SignedOrder) -> None:
         log = await asyncio.to_thread(flood, runner.folder, size)
         logs.append(log)
-        result = Result(
+        result = JobResult(
             state="succeeded", rc=0, signal=0, bytes=log.bytes, lost=log.lost, sha256=log.sha256(), started_at=runner.started_at,
             ended_at=runner.started_at + 1, changes=[], error_code="", error_text="",
         )  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import SpiderProcess
 from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
@@ -39,7 +39,7 @@ async def output_goes_on_over(front: Front, folder: Path, reloads: int) -> None:
     hub, door = front
     finish = asyncio.Event()
 
-    async def work(runner: FakeRunner, _order: Order) -> None:
+    async def work(runner: FakeRunner, _order: SignedOrder) -> None:
         runners.append(runner)
         for step in range(10_000):
             runner.say(b"%d " % step + LINE * 20)

@@ -24,7 +24,7 @@ from spider.packages.plan_file import plan_to_document
 from spider.packages.report import Report
 from spider.packages.report_file import report_to_document
 from spider.wire.frames import Message
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import BOOT
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
@@ -65,7 +65,7 @@ class Node:
     async def _send(self, message: Message) -> None:
         await self.link.send(message)
 
-    async def _work(self, runner: FakeRunner, order: Order) -> None:
+    async def _work(self, runner: FakeRunner, order: SignedOrder) -> None:
         self.runners[order.job] = runner
         write_document(str(runner.folder), PLANNED, plan_to_document(PLAN), durable=False)
         for step in range(60):

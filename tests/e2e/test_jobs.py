@@ -18,7 +18,7 @@ from spider.wire.frames import (
     JobProgress,
     JobStart,
 )
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import IDENTITY, AgentClosed, SpiderProcess, TestAgent, agents
 from tests.support.eventually import eventually
 from tests.support.fake_launcher import FakeLauncher, FakeRunner
@@ -35,7 +35,7 @@ class LongJob:
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
 
-    async def work(self, runner: FakeRunner, _order: Order) -> None:
+    async def work(self, runner: FakeRunner, _order: SignedOrder) -> None:
         for step in range(20):
             if step == 10:
                 await self.go_on.wait()
@@ -97,7 +97,7 @@ async def test_a_job_goes_on_when_either_end_is_killed_and_no_byte_is_lost(hub: 
 
 
 async def test_a_launcher_that_is_busy_is_asked_again(hub: HubProcess, tmp_path: Path) -> None:
-    async def short(runner: FakeRunner, _order: Order) -> None:
+    async def short(runner: FakeRunner, _order: SignedOrder) -> None:
         runner.say(LINE)
         runner.end()
 

@@ -20,7 +20,7 @@ from spider.hub.link import HubLink
 from spider.hub.outbox import Outbox
 from spider.jobs.tracker import Jobs
 from spider.sampling.sampler import layout_of
-from spider.spool.files import Folder
+from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
 from spider.wire.frames import Row
 from spider.wire.ids import from_text
@@ -65,7 +65,7 @@ class Node:
         """A process begins, with nothing but what is on disk."""
         node, folder = self._node, self._folder
         self.starts += 1
-        self.folder = Folder(str(folder), from_text(node.node_id))
+        self.folder = SpoolFolder(str(folder), from_text(node.node_id))
         self.spool = Spool(self.folder, self.clock, self._keep_s)
         self.outbox = Outbox(self.clock, self.spool)
         config = Config(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from spider.selfcare.rekey import Places, main, rekey
+from spider.selfcare.rekey import RekeyPaths, main, rekey
 from spider.wire.errors import NotProven
 from spider.wire.frames import CLOSE_CLONE, JobAnswer, JobStart
 from spider.wire.ids import new_time_id
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from spider.wire.proof import rekey_mask
 from tests.support.agent import AgentClosed, SpiderProcess, TestAgent, agents
 from tests.support.command import stardust
@@ -39,23 +39,27 @@ class Keeper:
         self.folder = folder
         self.die_at = ""
 
-    async def work(self, runner: FakeRunner, order: Order) -> None:
+    async def work(self, runner: FakeRunner, order: SignedOrder) -> None:
         assert order.verb == "rekey"
         status = await asyncio.to_thread(self._carry_out, order)
         runner.end("succeeded" if status == 0 else "failed", None)
 
-    def _carry_out(self, order: Order) -> int:
+    def _carry_out(self, order: SignedOrder) -> int:
         child = os.fork()
         if child == 0:
             os._exit(self._child(order))
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    def _child(self, order: Order) -> int:
+    def _child(self, order: SignedOrder) -> int:
         def reached(step: str) -> None:
             if step == self.die_at:
                 os._exit(KILLED)
 
-        return 0 if rekey(order.job, order.args, NullConsole(), Places(str(self.folder), os.geteuid()), reached).state == "succeeded" else 1
+        return (
+            0
+            if rekey(order.job, order.args, NullConsole(), RekeyPaths(str(self.folder), os.geteuid()), reached).state == "succeeded"
+            else 1
+        )
 
 
 def generation_of(hub: HubProcess, node: Enrolled) -> int:
@@ -126,7 +130,7 @@ async def test_root_brings_a_node_back_that_a_hub_in_foreign_hands_has_cut_off(h
     spider.launch()
     try:
         await eventually(lambda: hub.node(node.node_id)["state"] == "online", 30, spider.log)
-        places, forged, job = Places(str(spider.folder), os.geteuid()), os.urandom(64), new_time_id()
+        places, forged, job = RekeyPaths(str(spider.folder), os.geteuid()), os.urandom(64), new_time_id()
         masked = bytes(left ^ right for left, right in zip(forged, rekey_mask(node.launch_key, job), strict=True))
         args = {"generation": 2, "keys": masked.hex(), "digest": hashlib.sha256(forged).hexdigest()}
         assert rekey(job, args, NullConsole(), places).state == "succeeded"

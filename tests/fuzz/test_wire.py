@@ -16,7 +16,7 @@ from groundcontrol.agents import codec as hub_codec
 from spider.wire import codec, ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import CODING_PLAIN, CODING_ZLIB, KINDS_TO_HUB, Message, Row, Welcome
-from spider.wire.session import HubOpening, Link, NodeOpening
+from spider.wire.session import HubOpening, NodeOpening, SecureChannel
 from tests.support import message_strategies
 from tests.support.wire import unpack_rows
 
@@ -136,7 +136,7 @@ KEY = b"k" * 32
 NODE, FLEET = ids.new_random_id(), ids.new_random_id()
 
 
-def opened() -> tuple[Link, Link]:
+def opened() -> tuple[SecureChannel, SecureChannel]:
     node = NodeOpening(NODE, 1, KEY, "ab" * 16, "hub", "1", [], [], os.urandom(32))
     hub = HubOpening(node.hello(), os.urandom(32), 1, FLEET, hub_codec.CODEC)
     auth, node_link = node.challenge(hub.challenge(KEY))

@@ -29,7 +29,7 @@ from spider.wire.frames import (
     Row,
     Welcome,
 )
-from spider.wire.session import Link, NodeOpening
+from spider.wire.session import NodeOpening, SecureChannel
 from tests.support.bundles import shipped_version
 from tests.support.hub import ROOT, Enrolled, HubProcess
 
@@ -83,7 +83,7 @@ class TestAgent:
         self.known_jobs: list[str] = []
         self.host = f"127.0.0.1:{hub.port}"
         self.key = node.session_key
-        self.link: Link | None = None
+        self.link: SecureChannel | None = None
         self.welcome: Welcome | None = None
         self.acked = {0: -1, 1: -1}
         self._http = http

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spider.wire.ids import new_random_id, new_time_id
-from spider.wire.orders import Order, seal_order
+from spider.wire.orders import SignedOrder, seal_order
 from tests.support.bundles import shipped_bundle
 from tests.support.lab import Host
 
@@ -118,7 +118,7 @@ class AgentHost:
     def seal(self, verb: str, args: dict[str, Any] | None = None, key: bytes = LAUNCH_KEY, **over: Any) -> tuple[str, bytes]:
         """A new order: its job and its frame."""
         now = int(time.time())
-        order = Order(self.node, 1, new_time_id(), verb, args or {}, now, now + 300)._replace(**over)
+        order = SignedOrder(self.node, 1, new_time_id(), verb, args or {}, now, now + 300)._replace(**over)
         return order.job, seal_order(key, order)
 
     def hand_in(self, frame: bytes, user: str = "stardust") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import aiohttp
 from aiohttp import test_utils, web
 
-from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
 from groundcontrol.agents.socket import CLOSE_WAIT_S, handler
 from spider.wire.errors import ProtocolError
@@ -51,7 +51,7 @@ async def met(life: Life, close_wait_s: float = CLOSE_WAIT_S) -> AsyncIterator[t
     """A node's socket of a server that lives this life with it."""
     door = Door(life)
     app = web.Application()
-    app.add_routes([web.get("/ws", handler(cast("AgentDoor", door), (), close_wait_s))])
+    app.add_routes([web.get("/ws", handler(cast("AgentHandshake", door), (), close_wait_s))])
     async with test_utils.TestServer(app) as server, aiohttp.ClientSession() as http:
         ws = await http.ws_connect(server.make_url("/ws"), protocols=(SUBPROTOCOL,), autoping=False)
         assert ws.protocol == SUBPROTOCOL

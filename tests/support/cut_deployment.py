@@ -13,7 +13,7 @@ from typing import Any, Self
 import pytest
 
 from majortom.deployer import MajorTom
-from majortom.install import Wish
+from majortom.install import InstallOptions
 from majortom.interfaces import DeployError, Payload, Secret, Target
 from majortom.ssh.connect import Limits
 from spider.clock import SystemClock
@@ -118,7 +118,7 @@ async def main() -> None:
 
     major = MajorTom(SystemClock(), any_address, Limits(rollback_s=asked["rollback_s"]))
     target = Target(asked["host"], asked["port"], asked["user"], Secret(asked["key"]), None, None, Secret(asked["sudo"]), None, None)
-    wish = Wish(asked["url"], tls_pinned=False, fleet=asked["fleet"], install_python=False, replaceable=never)
+    wish = InstallOptions(asked["url"], tls_pinned=False, fleet=asked["fleet"], install_python=False, replaceable=never)
     await major.install(target, wish, Out(), payload, wait_for_ever)
 
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from majortom.deployer import MajorTom
-from majortom.install import Wish
+from majortom.install import InstallOptions
 from majortom.interfaces import HostKey, Payload, Secret, Target
 from majortom.probe import Probe
 from majortom.ssh.connect import Limits
@@ -70,7 +70,7 @@ class Trial:
         async def never(_node: str) -> bool:
             return False
 
-        wish = Wish(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never)
+        wish = InstallOptions(self.url, tls_pinned=False, fleet=FLEET, install_python=self.install_python, replaceable=never)
         await self.major.install(target or self.target(), wish, self.notes, self.payload, verify)
 
     async def look(self, *, packages: bool = False) -> dict[str, str]:

@@ -19,7 +19,7 @@ from groundcontrol.deployments import credentials
 from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.session_removal import Ways
+from groundcontrol.deployments.session_removal import RemovalDeps
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.requests import check_policy
 from groundcontrol.jobs.service import JobService
@@ -80,7 +80,7 @@ class Desk:
         return DeploymentService(
             config=config, store=self.store, bus=self.bus, vault=self.vault, clock=SystemClock(), bundle=self.bundle,
             wait_online=self._never, close=self._close, limits=limits,
-            ways=Ways(orders.keep_up, check_policy, self.here.__contains__),
+            ways=RemovalDeps(orders.keep_up, check_policy, self.here.__contains__),
         )  # fmt: skip
 
     async def _never(self, _node: NodeId, timeout_s: float) -> None:

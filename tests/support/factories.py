@@ -30,7 +30,7 @@ from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.deployments.invites import Invite
 from groundcontrol.deployments.model import Deployment, Step
 from groundcontrol.events.model import Event, Refusal
-from groundcontrol.jobs.model import Job, NewBatch, NewJob, Refused, Wish
+from groundcontrol.jobs.model import Job, JobRequest, NewBatch, NewJob, RefusedNode
 from groundcontrol.nodes.model import NewNode, Session
 from groundcontrol.samples.model import LayoutRow, StoredPack
 from groundcontrol.stores import Store
@@ -76,13 +76,13 @@ async def connect(store: Store, node: NodeId, hub: HubId = HUB, boot: BootId = B
 
 
 def new_job(node: NodeId, at: float, action: str = "upgrade", packages: tuple[str, ...] = ()) -> NewJob:
-    return NewJob(JobId(new_time_id(at)), node, Wish(action, packages), created_at=at, not_after=at + 3600.0)
+    return NewJob(JobId(new_time_id(at)), node, JobRequest(action, packages), created_at=at, not_after=at + 3600.0)
 
 
-def new_batch(nodes: Sequence[NodeId], at: float, action: str = "upgrade", refused: Sequence[Refused] = ()) -> NewBatch:
+def new_batch(nodes: Sequence[NodeId], at: float, action: str = "upgrade", refused: Sequence[RefusedNode] = ()) -> NewBatch:
     jobs = tuple(new_job(node, at, action) for node in nodes)
     asked = (*nodes, *(node.node_id for node in refused))
-    return NewBatch(BatchId(new_time_id(at)), Wish(action), asked, jobs, tuple(refused), at)
+    return NewBatch(BatchId(new_time_id(at)), JobRequest(action), asked, jobs, tuple(refused), at)
 
 
 class Running(NamedTuple):

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
-from spider.wire.orders import HEAD_BYTES, Order, OrderError, frame_length
+from spider.wire.orders import HEAD_BYTES, OrderError, SignedOrder, frame_length
 from tests.support.agent import BOOT
 from tests.support.wire import open_order
 
-Work = Callable[["FakeRunner", Order], Coroutine[None, None, None]]
+Work = Callable[["FakeRunner", SignedOrder], Coroutine[None, None, None]]
 
 
 def played(_job: str) -> list[int]:
@@ -28,7 +28,7 @@ def played(_job: str) -> list[int]:
 class FakeRunner:
     """The files of one job."""
 
-    def __init__(self, folder: Path, order: Order) -> None:
+    def __init__(self, folder: Path, order: SignedOrder) -> None:
         folder.mkdir()
         self.folder = folder
         self.started_at = time.time()
@@ -72,7 +72,7 @@ class FakeLauncher:
     """Listens where Spider looks for the launcher."""
 
     def __init__(self, path: Path, jobs: Path, launch_key: bytes, work: Work) -> None:
-        self.orders: list[Order] = []
+        self.orders: list[SignedOrder] = []
         """Those that were accepted."""
         self.refuse: list[str] = []
         """Reasons to refuse the next orders with."""

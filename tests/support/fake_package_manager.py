@@ -6,10 +6,10 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Reboot, Work, need_repositories
+from spider.packages.backend import Action, Backend, Command, Failure, Lock, OutputReader, Reboot, Replan, need_repositories
 from spider.packages.interfaces import Console
-from spider.packages.plan import Installed, Inventory, Plan
-from spider.root.terminal import Ended, StopRule
+from spider.packages.plan import InstalledPackage, Inventory, Plan
+from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
 
 AFTER_PACKAGE = StopRule("after_package", "it ends after the package that it is at", (signal.SIGINT,))
@@ -49,7 +49,7 @@ class FakePackageManager(Backend):
 
     def inventory(self) -> Inventory:
         texts = {path.name: path.read_text() for path in self.folder.iterdir() if path.is_file()}
-        return {name: Installed(text.rstrip("!+"), text.endswith("!"), text.endswith("+")) for name, text in texts.items()}
+        return {name: InstalledPackage(text.rstrip("!+"), text.endswith("!"), text.endswith("+")) for name, text in texts.items()}
 
     def broken(self, inventory: Inventory) -> str:
         names = [name for name, package in sorted(inventory.items()) if package.broken]
@@ -75,7 +75,7 @@ class FakePackageManager(Backend):
     def simulate(self, verb: str, packages: Sequence[str]) -> Plan:
         return self.plan
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         self.ran.append((verb, tuple(packages)))
         lines = [f"printf {step.after} >{step.package}" if step.after else f"rm {step.package}" for step in plan.steps]
         script = self.repair if verb == "repair" else self.script or "; ".join(lines) or "true"
@@ -83,17 +83,17 @@ class FakePackageManager(Backend):
             first = Command(("/bin/sh", "-ec", f"cd {self.folder}; {self.first}"), needs=False, stoppable=False)
             return [first, Command(("/bin/sh", "-ec", f"cd {self.folder}; {script}"), "plan")]
         command = Command(("/bin/sh", "-ec", f"cd {self.folder}; {script}"))
-        return [Again(self._again), command] if verb != "repair" and self.meanwhile is not None else [command]
+        return [Replan(self._again), command] if verb != "repair" and self.meanwhile is not None else [command]
 
     def _again(self) -> Plan:
         assert self.meanwhile is not None
         self.plan = self.meanwhile
         return Plan(self.plan.steps)
 
-    def reader(self, verb: str, console: Console) -> Reader:
-        return Reader(console)
+    def reader(self, verb: str, console: Console) -> OutputReader:
+        return OutputReader(console)
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Failure | None:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Failure | None:
         code = "job.lock_busy" if ended.rc == 75 else "job.package_manager"
         return Failure(code, f"paper ended with status {ended.rc}") if ended.rc else None
 

@@ -24,7 +24,7 @@ from spider.hub.outbox import EARLIEST_MS, Outbox
 from spider.jobs.tracker import Jobs
 from spider.sampling.sampler import layout_of
 from spider.wire.frames import Message, Row
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import BOOT, SERIES
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
@@ -92,7 +92,7 @@ class WorkingNode:
     async def _send(self, message: Message) -> None:
         await self.link.send(message)
 
-    async def _work(self, runner: FakeRunner, order: Order) -> None:
+    async def _work(self, runner: FakeRunner, order: SignedOrder) -> None:
         self.runners[order.job] = runner
         for step in range(10_000):
             runner.say(b"%d " % step + LINE * 20)

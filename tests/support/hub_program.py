@@ -33,7 +33,7 @@ from groundcontrol.agents.registry import Registry
 from groundcontrol.cli import main as cli
 from groundcontrol.cli import rotate_secret
 from groundcontrol.core import failpoints
-from groundcontrol.web.live.hub import Live
+from groundcontrol.web.live.hub import LiveHub
 from spider.clock import SystemClock
 from tests.support.hub_faults import fault_file
 from tests.support.quick_hasher import QUICK_HASHER
@@ -176,12 +176,12 @@ def _object_count(file: Path, _value: str) -> OnSignal:
 def _no_revocations(file: Path, _value: str) -> None:
     """The task that ends revoked live pages fails as soon as the file exists."""
 
-    async def fail(_live: Live) -> None:
+    async def fail(_live: LiveHub) -> None:
         while not file.exists():  # noqa: ASYNC110, ASYNC240  # another process creates it
             await asyncio.sleep(POLL_S)
         raise RuntimeError("the task for revocations failed")
 
-    _replace(Live, "_revocations", fail)
+    _replace(LiveHub, "_revocations", fail)
 
 
 def _usual_passwords(_file: Path, _value: str) -> None:

@@ -22,9 +22,9 @@ from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import new_session
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database
-from groundcontrol.agents.corruption import Damages
+from groundcontrol.agents.corruption import CorruptionReporter
 from groundcontrol.agents.node_events import NodeEvents
-from groundcontrol.agents.node_tables import Facts
+from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.core.audit import AuditEntry
@@ -33,7 +33,7 @@ from groundcontrol.core.ids import DeploymentId, HubId, NodeId, UserId
 from groundcontrol.core.scope import Actor as Person
 from groundcontrol.core.scope import Role, Scope
 from groundcontrol.deployments.agent_updates import UpdateService
-from groundcontrol.deployments.hostlists.model import Reading
+from groundcontrol.deployments.hostlists.model import ParsedList
 from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.install_script import Invitations
 from groundcontrol.deployments.model import (
@@ -50,7 +50,7 @@ from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.model import NewNode, Node
-from groundcontrol.nodes.summary import Brief, Summary
+from groundcontrol.nodes.summary import Summary, SummaryFragment
 from groundcontrol.slices import SLICES
 from groundcontrol.stores import Store
 from groundcontrol.web.costs import Costs
@@ -58,7 +58,7 @@ from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import LIVE, build_app, make_runner
 from groundcontrol.web.services import Services
-from groundcontrol.web.static import Page
+from groundcontrol.web.static import BuiltPage
 from majortom.build.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.clock import RunningClock
@@ -100,7 +100,7 @@ class PlayedNodes(Registry):
     def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
         return self.values.get(node, {})
 
-    def summary(self, node: NodeId, *, written: bool = False) -> list[Brief]:
+    def summary(self, node: NodeId, *, written: bool = False) -> list[SummaryFragment]:
         """As if each moment of `values` were a row of its own, in millionths."""
         moments: dict[float, dict[str, int | None]] = {}
         for name, (value, at) in self.values.get(node, {}).items():
@@ -139,7 +139,7 @@ class PlayedDeployer(DeploymentService):
         wanted = [a_deployment(request.host)._replace(batch="b" * 26) for request in requests]
         return await self._store.deployments.create_deployments(scope, wanted, idempotency_key)
 
-    async def preview(self, scope: Scope, text: str, form: Any) -> Reading:
+    async def preview(self, scope: Scope, text: str, form: Any) -> ParsedList:
         self.asked.append(("preview", text))
         return read_list(text, form)
 
@@ -297,7 +297,7 @@ class TestHub:
     __test__ = False
 
     def __init__(
-        self, database: Database, store: Store, clock: RunningClock, config: Config, page: Page | None, limits: WebLimits | None = None
+        self, database: Database, store: Store, clock: RunningClock, config: Config, page: BuiltPage | None, limits: WebLimits | None = None
     ) -> None:
         self.database = database
         self.store = store
@@ -306,7 +306,7 @@ class TestHub:
         self.bus = LocalBus()
         self.nodes = PlayedNodes()
         self.owned = False
-        self.facts = Facts(store, self.bus, clock, NodeEvents(store, self.bus, clock))
+        self.facts = NodeTables(store, self.bus, clock, NodeEvents(store, self.bus, clock))
         self.deployer = PlayedDeployer(store)
         self.refusals = Refusals(store.log, clock)
         self.auth = AuthService(
@@ -321,7 +321,7 @@ class TestHub:
             bus=self.bus,
             registry=self.nodes,
             facts=self.facts,
-            damage=Damages(NodeEvents(store, self.bus, clock)),
+            damage=CorruptionReporter(NodeEvents(store, self.bus, clock)),
             jobs=JobService(store, self.bus, clock, 20),
             deployments=self.deployer,
             invites=Invitations(
@@ -443,7 +443,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, *, config: Config | None = None, page: Page | None = None, limits: WebLimits | None = None
+    folder: Path, *, config: Config | None = None, page: BuiltPage | None = None, limits: WebLimits | None = None
 ) -> AsyncIterator[TestHub]:
     """A hub for the length of a test."""
     clock = RunningClock()
@@ -452,7 +452,7 @@ async def running(
         database = await open_new(folder / "data", clock=clock)
         stack.push_async_callback(database.close)
         store = await database.store(audit_key=KEY, chain="test-hub")
-        hub = TestHub(database, store, clock, config, page or Page({}, {}, ""), limits)
+        hub = TestHub(database, store, clock, config, page or BuiltPage({}, {}, ""), limits)
         stack.callback(hub.auth.close)
         live = asyncio.create_task(hub.app[LIVE].run(), name="live")
         stack.push_async_callback(_end, live)

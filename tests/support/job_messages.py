@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from spider.wire.frames import JobEnded, JobStart
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import TestAgent
 from tests.support.eventually import eventually
 from tests.support.hub import Enrolled, HubProcess
@@ -38,7 +38,7 @@ async def job_is(hub: HubProcess, job_id: str, state: str, limit_s: float = 30.0
     return await asyncio.to_thread(hub.job, job_id)
 
 
-async def started(hub: HubProcess, agent: TestAgent, **more: Any) -> tuple[str, Order]:
+async def started(hub: HubProcess, agent: TestAgent, **more: Any) -> tuple[str, SignedOrder]:
     """Order an upgrade; returns its id and what the node was told to do."""
     job = await order(hub, agent.node, **more)
     start = await agent.expect(JobStart)

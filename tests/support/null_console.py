@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from spider.packages.plan import Plan
 from spider.packages.report import Report
-from spider.root.terminal import Ended, StopRule
+from spider.root.terminal import StopRule, TerminalEnded
 
 
 class NullConsole:
@@ -33,7 +33,7 @@ class NullConsole:
         limits_s: Mapping[str, float] | None = None,
         signals: Sequence[int] = (),
         stop_rule: Callable[[str], StopRule] | None = None,
-    ) -> Ended:
+    ) -> TerminalEnded:
         raise AssertionError(f"nothing is run here: {argv}")
 
     def wait(self, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from groundcontrol.core.bus import JobOutputArrived
 from groundcontrol.core.ids import BootId, HubId, JobId
-from groundcontrol.jobs.model import Job, JobEvidence, NewJob, Wish
+from groundcontrol.jobs.model import Job, JobEvidence, JobRequest, NewJob
 from groundcontrol.jobs.plans import ConfigFile, KeptBack, PlanHead, PlanPart, PlanStep, Report
 from groundcontrol.nodes.model import Node, Session
 from spider.wire.ids import new_time_id
@@ -36,7 +36,7 @@ class Printing:
         node = await hub.node()
         session = await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id))
         now = hub.clock.now()
-        wish = NewJob(JobId(new_time_id()), node.id, Wish("upgrade"), now, now + 600)
+        wish = NewJob(JobId(new_time_id()), node.id, JobRequest("upgrade"), now, now + 600)
         job = await hub.store.jobs.create_job(ADMIN, wish, None)
         await hub.store.jobs.take([job.id], [session], now)
         await hub.store.jobs.advance(job.id, "accepted", session, JobEvidence())

@@ -19,7 +19,7 @@ from spider.config import Config, parse_url
 from spider.wire import ids, proof
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import STREAM_BACKFILL, STREAM_LIVE, SUBPROTOCOL, Ack, Layout, Message, Pack, Row, Welcome
-from spider.wire.session import Hello, HubOpening, Link
+from spider.wire.session import Hello, HubOpening, SecureChannel
 from tests.support.ports import free_port
 
 FLEET_KEY = b"f" * 32
@@ -57,7 +57,7 @@ class ScriptedHub:
         self.rows: dict[tuple[int, int], list[Row]] = {}
         self.marks = {STREAM_LIVE: -1, STREAM_BACKFILL: -1}
         self.layouts: dict[bytes, Layout] = {}
-        self.sessions: list[tuple[ServerConnection, Link]] = []
+        self.sessions: list[tuple[ServerConnection, SecureChannel]] = []
         self.closes: list[tuple[int, str]] = []
         self.news = asyncio.Event()
         self.port = free_port()
@@ -163,7 +163,7 @@ class ScriptedHub:
                 await self._pack(connection, link, message)
             self.news.set()
 
-    async def _pack(self, connection: ServerConnection, link: Link, pack: Pack) -> None:
+    async def _pack(self, connection: ServerConnection, link: SecureChannel, pack: Pack) -> None:
         assert pack.layout in self.layouts
         if pack.seq == self.marks[pack.stream] + 1:
             self.marks[pack.stream] = pack.seq

@@ -10,7 +10,7 @@ from spider.packages.backend import STOP_NOW
 from spider.packages.interfaces import Console, Outcome, Task
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Leftover, Report
-from spider.root.runner import Cannot, Places, outlive_signals, run_job
+from spider.root.runner import JobNotStarted, RunnerPaths, ignore_signals, run_job
 from spider.wire.frames import Updates
 
 
@@ -50,10 +50,10 @@ class Scripted:
 def main() -> int:
     """One job, as the unit would run it."""
     jobs, job, script = sys.argv[1:]
-    outlive_signals()
+    ignore_signals()
     try:
-        run_job(job, Scripted(script), os.environ.get("STARDUST_BOOT", ""), Places(jobs))
-    except Cannot as exc:
+        run_job(job, Scripted(script), os.environ.get("STARDUST_BOOT", ""), RunnerPaths(jobs))
+    except JobNotStarted as exc:
         print(exc)
         return 75
     return 0

@@ -8,18 +8,18 @@ from typing import Final, cast
 
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.codec import CODEC
-from groundcontrol.agents.interfaces import AgentSocket, Collaborators
+from groundcontrol.agents.interfaces import AgentSocket, SessionDeps
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core.errors import StoreError
-from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.nodes.model import Node, Session
 from groundcontrol.samples.model import LayoutRow
 from groundcontrol.samples.store import Marks
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Message
-from spider.wire.session import Hello, Link
+from spider.wire.session import Hello, SecureChannel
 from tests.support.clock import ManualClock
 
 NODE: Final = NodeId("node")
@@ -62,7 +62,7 @@ class Hub:
         with_ = SimpleNamespace(
             clock=self.clock,
             bus=LocalBus(),
-            onward=Onward(self.clock),
+            onward=ForwardClock(self.clock),
             quotas=self.quotas,
             store=SimpleNamespace(metrics=self.metrics),
             readings=SimpleNamespace(offer=_take),
@@ -71,10 +71,8 @@ class Hub:
         node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
         session = Session(NODE, 1, self._epoch, HubId("hub"), BootId("0f" * 16))
         hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
-        link = Link(CODEC, KEY, KEY, expect_welcome=False)
-        agent = AgentSession(
-            node, session, link, cast("AgentSocket", None), hello, "192.0.2.1", Marks(-1, -1), cast("Collaborators", with_)
-        )
+        link = SecureChannel(CODEC, KEY, KEY, expect_welcome=False)
+        agent = AgentSession(node, session, link, cast("AgentSocket", None), hello, "192.0.2.1", Marks(-1, -1), cast("SessionDeps", with_))
         return Meeting(agent)
 
     async def passes(self, seconds: float) -> None:
@@ -89,7 +87,7 @@ class Meeting:
 
     def __init__(self, agent: AgentSession) -> None:
         self.agent = agent
-        self._link = Link(NODE_CODEC, KEY, KEY, expect_welcome=False)
+        self._link = SecureChannel(NODE_CODEC, KEY, KEY, expect_welcome=False)
 
     def says(self, message: Message) -> asyncio.Task[None]:
         """What the hub does about it."""

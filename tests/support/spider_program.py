@@ -6,11 +6,11 @@ Its own tests, those on lab hosts and `test_a_machine_with_a_package_manager_is_
 from __future__ import annotations
 
 from spider import __main__ as program
-from spider.packages.query_process import Apart
+from spider.packages.query_process import SeparateQuery
 from spider.sampling import measurement
 
 
-class NoManager(Apart):
+class NoManager(SeparateQuery):
     """A host without a package manager."""
 
     def available_updates(self) -> None:
@@ -18,5 +18,5 @@ class NoManager(Apart):
 
 
 if __name__ == "__main__":
-    measurement.__dict__["Apart"] = NoManager
+    measurement.__dict__["SeparateQuery"] = NoManager
     program.main()

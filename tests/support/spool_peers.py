@@ -9,7 +9,7 @@ import pytest
 
 from spider.hub.outbox import Outbox
 from spider.sampling.sampler import layout_of
-from spider.spool.files import Folder
+from spider.spool.files import SpoolFolder
 from spider.spool.spool import KEEP_BYTES, KEEP_S, Spool
 from spider.wire.frames import (
     STREAM_BACKFILL,
@@ -106,7 +106,7 @@ class Node:
 
     def start(self) -> None:
         """What was in memory is gone."""
-        self.folder = Folder(str(self.path), self._name) if self._disk else None
+        self.folder = SpoolFolder(str(self.path), self._name) if self._disk else None
         self.spool = Spool(self.folder, self.clock, *self._keep)
         self.outbox = Outbox(self.clock, self.spool)
         self.outbox.on_ready(lambda: None)

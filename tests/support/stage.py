@@ -41,7 +41,7 @@ from spider.wire.frames import (
     Updates,
 )
 from spider.wire.metrics import parse_series
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from spider.wire.tables import BY_NAME
 from tests.support.agent import AgentClosed, TestAgent, layout_of
 from tests.support.bundles import bundle_of, shipped_version
@@ -297,7 +297,7 @@ class Stage(PlayedNodes):
         self._version = spider or (FROZEN_VERSION if frozen else shipped_version())
         self._every_s = every_s
         self._count = len(self._nodes)
-        self.orders: list[tuple[str, Order]] = []
+        self.orders: list[tuple[str, SignedOrder]] = []
         for name in names:
             if tags := BY_STAR[name].tags:
                 reply = hub.local("PATCH", f"/api/v1/nodes/{self.ids[name]}", {"tags": list(tags)})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spider.packages.interfaces import Console
-from spider.selfcare.self_update import Places, update
+from spider.selfcare.self_update import UpdatePaths, update
 from tests.support.null_console import NullConsole
 
 
@@ -29,7 +29,7 @@ class Host:
     """Folders of a node, and systemd as far as an update asks for it: a restart runs what `current` leads to."""
 
     def __init__(self, folder: Path) -> None:
-        self.places = Places(
+        self.places = UpdatePaths(
             str(folder / "opt"),
             str(folder / "state"),
             str(folder / "var" / "update"),

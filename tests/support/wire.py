@@ -7,7 +7,7 @@ from typing import cast
 from spider.wire.codec import Shape, inflate, unpack
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import Row
-from spider.wire.orders import Order, order_body, parse_order
+from spider.wire.orders import SignedOrder, order_body, parse_order
 
 _ROW = Shape(Row)
 
@@ -23,7 +23,7 @@ def unpack_rows(coding: int, body: bytes) -> list[Row]:
     return [cast("Row", _ROW.build(unpack(row))) for row in packed]
 
 
-def open_order(launch_key: bytes, frame: bytes) -> Order:
+def open_order(launch_key: bytes, frame: bytes) -> SignedOrder:
     """Check length and MAC, then read the order, as the launcher does in two steps.
 
     Raises: OrderError: bad-magic, bad-length, bad-mac, bad-json, bad-fields.

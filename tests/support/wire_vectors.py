@@ -50,7 +50,9 @@ def compute(given: dict[str, str]) -> dict[str, str]:
     frame_keys = proof.frame_keys(keys.session, digest)
     coding, rows = codec.pack_rows([Row(time_ms, [4217, None, -1]), Row(time_ms + 1000, [4218, 0, 70000])])
     assert coding == 0
-    order = orders.Order(node, generation, job, "upgrade", {"packages": ["curl"], "reboot": False}, time_ms // 1000, time_ms // 1000 + 600)
+    order = orders.SignedOrder(
+        node, generation, job, "upgrade", {"packages": ["curl"], "reboot": False}, time_ms // 1000, time_ms // 1000 + 600
+    )
     found = {
         "node_text": node,
         "fleet_text": fleet,

@@ -12,7 +12,7 @@ from majortom.interfaces import DeployError, Secret, Target
 from majortom.ssh import shell
 from majortom.ssh.connect import Connector, Limits
 from majortom.ssh.login_steps import Steps, enter, find_way
-from majortom.ssh.shell import Answer
+from majortom.ssh.shell import ScriptOutput
 from tests.support.addresses import any_address
 from tests.support.deploy_client import any_host
 from tests.support.lab import Host
@@ -39,7 +39,7 @@ async def running(server: Host, *settings: str) -> AsyncIterator[Target]:
         yield Target(server.address, port, "root", Secret(server.private_key()), None, None, None, None, None)
 
 
-async def log_in(target: Target) -> Answer:
+async def log_in(target: Target) -> ScriptOutput:
     """Up to a script that runs as root."""
     connector, steps = Connector(LIMITS, any_address), Steps(Person())
     async with find_way(connector, target, steps, no_limit) as way, enter(connector, way, steps, LIMITS) as login:

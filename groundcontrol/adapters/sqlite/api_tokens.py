@@ -7,7 +7,7 @@ from typing import Final
 
 from groundcontrol.access.model import ApiToken, TokenStanding
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.commit_cache import Fresh
+from groundcontrol.adapters.sqlite.engine.commit_cache import CommitCache
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
@@ -44,7 +44,7 @@ class SqliteApiTokens:
     def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
-        self._fresh = Fresh[TokenStanding](writer, reader, clock)
+        self._fresh = CommitCache[TokenStanding](writer, reader, clock)
         self._chain = chain
         self._clock = clock
 

@@ -8,7 +8,7 @@ from typing import Final
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.node_logs import drop_lines
 from groundcontrol.nodes.model import Session
-from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, SentBefore
+from groundcontrol.samples.backfill import GapRow, LatePack, LostRows, PreviousSend
 from groundcontrol.samples.model import StoredPack
 from spider.wire.frames import STREAM_LATE, STREAM_LIVE
 
@@ -110,7 +110,7 @@ def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
     return True
 
 
-def _is_held(tx: Tx, no: int, sent: SentBefore) -> bool:
+def _is_held(tx: Tx, no: int, sent: PreviousSend) -> bool:
     """Whether the session in which a pack was sent ended with marks that cover it."""
     row = tx.one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
     return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])

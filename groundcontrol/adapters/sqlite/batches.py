@@ -19,7 +19,7 @@ from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import BatchId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.jobs.model import TERMINAL, Batch, Job, NewBatch, Refused, Wish
+from groundcontrol.jobs.model import TERMINAL, Batch, Job, JobRequest, NewBatch, RefusedNode
 
 _NODE: Final = "SELECT no FROM node "
 _COUNTS: Final = (
@@ -59,7 +59,7 @@ class SqliteBatches:
             for job in batch.jobs:
                 node = tx.one(_NODE + "WHERE org = ? AND id = ?" + admitted(scope), scope.org, job.node_id, *grant_values(scope))
                 if node is None:
-                    refused.append(Refused(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
+                    refused.append(RefusedNode(job.node_id, NotFound.code, f"there is no node {job.node_id}"))
                     continue
                 insert(tx, scope, job, node["no"], batch=no)
                 self._chain.write(tx, scope, "job.create", job.id, {"node": job.node_id, "batch": batch.id, **job.wish._asdict()})
@@ -143,8 +143,8 @@ def _to_batch(rows: Rows, scope: Scope, row: sqlite3.Row) -> Batch:
     return Batch(
         id=BatchId(row["id"]),
         org=row["org"],
-        wish=record_from_json(Wish, row["wish"]),
-        refused=records_from_json(Refused, row["refused"]) if told else (),
+        wish=record_from_json(JobRequest, row["wish"]),
+        refused=records_from_json(RefusedNode, row["refused"]) if told else (),
         created_by=row["created_by"],
         created_at=row["created_at"],
         counts={state["state"]: state["n"] for state in states},

@@ -27,7 +27,7 @@ class SpanFull(Exception):
     """A span lies in as many parts as it can: they have to be merged before another one comes."""
 
 
-class Body(NamedTuple):
+class ChunkBody(NamedTuple):
     """A stored chunk."""
 
     place: int
@@ -76,7 +76,7 @@ def family_no(tx: Tx, name: str) -> int:
     return int(row["no"])
 
 
-def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wanted: Sequence[int]) -> Iterator[Body]:
+def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wanted: Sequence[int]) -> Iterator[ChunkBody]:
     """The node's chunks of these families in a range of spans, both ends included; a few in memory at a time."""
     marks = ", ".join("?" * len(wanted))
     sql = (
@@ -87,7 +87,7 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
     while wanted:
         found = rows.all(sql, at, end, *wanted)
         for row in found:
-            yield Body(row["place"], row["body"])
+            yield ChunkBody(row["place"], row["body"])
         if len(found) < _PAGE:
             return
         at = found[-1]["place"] + 1
@@ -97,10 +97,10 @@ def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) 
     """The first span from `first_span` to `last_span` of which the node has a chunk."""
     sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608  a name of our own
     row = rows.one(sql, place_of(no, first_span), after_span(no, last_span))
-    return None if row is None else Body(row["place"], b"").span
+    return None if row is None else ChunkBody(row["place"], b"").span
 
 
-def newest(rows: Rows, no: int, family: int) -> list[Body]:
+def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
     """All parts of the newest hour of a family."""
     table = TABLES[0]
     last = rows.one(
@@ -108,7 +108,7 @@ def newest(rows: Rows, no: int, family: int) -> list[Body]:
         " ORDER BY place DESC LIMIT 1",
         *(place_of(no, 0), place_of(no + 1, 0), family),
     )
-    return [] if last is None else parts(rows, TIERS[0], no, Body(last["place"], b"").span, family)
+    return [] if last is None else parts(rows, TIERS[0], no, ChunkBody(last["place"], b"").span, family)
 
 
 def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, int]]:
@@ -121,16 +121,16 @@ def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, 
     if last is None:
         return []
     sql = f"SELECT place, length(body) AS length, samples FROM {table} WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT ?"  # noqa: S608
-    found = rows.all(sql, begin, place_of(no, Body(last, b"").span), most + len(due))
-    whole = [row for row in found if (Body(row["place"], b"").span, Body(row["place"], b"").family) not in due]
+    found = rows.all(sql, begin, place_of(no, ChunkBody(last, b"").span), most + len(due))
+    whole = [row for row in found if (ChunkBody(row["place"], b"").span, ChunkBody(row["place"], b"").family) not in due]
     return [(row["length"], row["samples"]) for row in whole[:most]]
 
 
-def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[Body]:
+def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[ChunkBody]:
     """All parts of a span of a family, the first one first."""
     first = place_of(no, span, family)
     sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
-    return [Body(row["place"], row["body"]) for row in rows.all(sql, first, first + _MOST_PARTS)]
+    return [ChunkBody(row["place"], row["body"]) for row in rows.all(sql, first, first + _MOST_PARTS)]
 
 
 def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, body: bytes) -> None:

@@ -14,11 +14,11 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from groundcontrol.adapters.sqlite import chunks, hot_packs
-from groundcontrol.adapters.sqlite.chunks import Body
+from groundcontrol.adapters.sqlite.chunks import ChunkBody
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.hot_packs import Place
+from groundcontrol.adapters.sqlite.hot_packs import PackPosition
 from groundcontrol.core.errors import StoreDamaged, StoreError
 from groundcontrol.samples.chunks import compaction
 from groundcontrol.samples.chunks.compaction import Made
@@ -31,7 +31,7 @@ BATCH_PACKS: Final = 1000
 PAGE_PACKS: Final = 50
 
 
-class Memory(NamedTuple):
+class MemoryBudget(NamedTuple):
     """What one move or merge may hold."""
 
     batch_bytes: int = 8 * 1024 * 1024
@@ -41,7 +41,7 @@ class Memory(NamedTuple):
     pack may hold a quarter of a million: what one node says is not to take the memory of all."""
 
 
-MEMORY: Final = Memory()
+MEMORY: Final = MemoryBudget()
 
 SLOW_S: Final = 60
 """Rhythms from which on a family is slow."""
@@ -57,11 +57,11 @@ class _Batch(NamedTuple):
     layouts: dict[bytes, LayoutRow]
     packs: list[sqlite3.Row]
     known: dict[str, list[bytes]]
-    next: Place | None
+    next: PackPosition | None
     """Where there may be more."""
 
 
-class _Faster(Exception):
+class LostRace(Exception):
     """Somebody else has moved this meanwhile."""
 
 
@@ -83,7 +83,7 @@ async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
     return await reader.run(query)
 
 
-async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool, memory: Memory = MEMORY) -> Moved:
+async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool, memory: MemoryBudget = MEMORY) -> Moved:
     """Move what the hot table has of this node and hour into chunks.
 
     Args: slow: also families of which there are few rows in an hour.
@@ -96,16 +96,18 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
         return Moved(0, aside)
     try:
         await writer.run(lambda tx: _move(tx, no, hour, sound, made))
-    except _Faster:
+    except LostRace:
         return Moved(0, 0)
     except chunks.SpanFull:
         return Moved(0, aside, full=True)
     return Moved(len(sound), aside)
 
 
-async def _sound_packs(reader: Reader, no: int, hour: int, *, slow: bool, memory: Memory) -> tuple[list[sqlite3.Row], list[Made], int]:
+async def _sound_packs(
+    reader: Reader, no: int, hour: int, *, slow: bool, memory: MemoryBudget
+) -> tuple[list[sqlite3.Row], list[Made], int]:
     """Returns: packs that go at once, the chunks of their rows, and how many before and among them cannot be read."""
-    place: Place | None = hot_packs.START
+    place: PackPosition | None = hot_packs.START
     sound: list[sqlite3.Row] = []
     made: list[Made] = []
     aside = 0
@@ -117,13 +119,13 @@ async def _sound_packs(reader: Reader, no: int, hour: int, *, slow: bool, memory
     return sound, made, aside
 
 
-def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: Place, most_bytes: int) -> _Batch:
+def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: PackPosition, most_bytes: int) -> _Batch:
     found: list[sqlite3.Row] = []
-    more: Place | None = after
+    more: PackPosition | None = after
     size = 0
     while more is not None and len(found) < BATCH_PACKS and size < most_bytes:
         page = hot_packs.settled(rows, no, hour, more, PAGE_PACKS)
-        more = Place(*(page[-1][name] for name in Place._fields)) if len(page) == PAGE_PACKS else None
+        more = PackPosition(*(page[-1][name] for name in PackPosition._fields)) if len(page) == PAGE_PACKS else None
         size += sum(len(pack["body"]) for pack in page)
         found += page
     known_layouts = hot_packs.layouts(rows, no)
@@ -177,7 +179,7 @@ def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequen
             *(hour, no, pack["boot"], pack["stream"], pack["seq"]),
         )
         if gone != 1:
-            raise _Faster
+            raise LostRace
     for chunk in made:
         chunks.add_part(tx, chunk.tier, no, chunk.span, chunks.family_no(tx, chunk.family), chunk.samples, chunk.body)
 
@@ -188,7 +190,7 @@ async def dues(reader: Reader) -> list[Due]:
     return [Due(*row) for row in found]
 
 
-async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, memory: Memory = MEMORY) -> bool:
+async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, memory: MemoryBudget = MEMORY) -> bool:
     """Make one chunk of the parts of a span.
 
     Args:    everything: for a span that is over. Else what is already as long as all shorter parts together stays as it is, so
@@ -210,18 +212,18 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, m
 
     def command(tx: Tx) -> None:
         if not chunks.replace_parts(tx, tier, due.no, due.span, due.family, [part.place for part in found], samples, body):
-            raise _Faster
+            raise LostRace
 
     try:
         await writer.run(command)
-    except _Faster:
+    except LostRace:
         return False
     return True
 
 
-def _short(parts: list[Body]) -> list[Body]:
+def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
     """Those that are not worth to stand for themselves yet; all, where these are few."""
-    taken: list[Body] = []
+    taken: list[ChunkBody] = []
     for part in sorted(parts, key=lambda part: len(part.body)):
         if len(taken) >= LEAST_MERGED and len(part.body) > sum(len(short.body) for short in taken):
             break
@@ -241,7 +243,7 @@ def _leave(tx: Tx, due: Due) -> None:
     tx.do(sql, due.tier, due.no, due.span, due.family, due.parts)
 
 
-def _merge(due: Due, found: Sequence[Body], most_values: int) -> tuple[list[Body], int, bytes]:
+def _merge(due: Due, found: Sequence[ChunkBody], most_values: int) -> tuple[list[ChunkBody], int, bytes]:
     """Returns: the parts that go into one chunk, its samples, and the chunk."""
     tier = TIERS[due.tier]
     try:
@@ -251,9 +253,9 @@ def _merge(due: Due, found: Sequence[Body], most_values: int) -> tuple[list[Body
         raise StoreDamaged("a stored chunk cannot be read") from exc
 
 
-def _at_once(tier: Tier, found: Sequence[Body], most_values: int) -> list[Body]:
+def _at_once(tier: Tier, found: Sequence[ChunkBody], most_values: int) -> list[ChunkBody]:
     """The smallest of them, as many as can be held."""
-    taken: list[Body] = []
+    taken: list[ChunkBody] = []
     values = 0
     for size, part in sorted((compaction.size(tier, part.body), part) for part in found):
         values += size

@@ -29,7 +29,7 @@ from groundcontrol.adapters.sqlite.admin.migrate import (  # fmt: skip
     start_lost,
     suspect,
 )
-from groundcontrol.adapters.sqlite.admin.post_restore import Settled, open_fences, settle, strays
+from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport, open_fences, orphan_nodes, settle
 from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.batches import SqliteBatches
@@ -171,9 +171,9 @@ class Database:
             invites=SqliteInvites(writer, reader, audit),
         )
 
-    async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> Settled:
+    async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:
         """Close what holds no more of a backup of that time, before a hub runs on it."""
-        for no in await strays(self._control.reader, self._samples.reader):
+        for no in await orphan_nodes(self._control.reader, self._samples.reader):
             await store.metrics.drop_node(no)
         await open_fences(self._samples.writer)
         return await settle(self._control.writer, Chain(audit_key, chain), scope, made_at)

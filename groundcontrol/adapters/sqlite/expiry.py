@@ -171,5 +171,5 @@ def _sampled(rows: Rows, tier: Tier) -> Iterator[int]:
         first = rows.all(sql, sqlite_chunks.place_of(no + 1, 0))[0]["place"]
         if first is None:
             return
-        no = sqlite_chunks.Body(first, b"").no
+        no = sqlite_chunks.ChunkBody(first, b"").no
         yield no

@@ -16,11 +16,11 @@ from typing import Final, TypeVar
 
 from groundcontrol.adapters.sqlite import chunks as sqlite_chunks
 from groundcontrol.adapters.sqlite import hot_packs, windows
-from groundcontrol.adapters.sqlite.chunks import Body
-from groundcontrol.adapters.sqlite.engine.range_locks import Stretches
+from groundcontrol.adapters.sqlite.chunks import ChunkBody
+from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows
-from groundcontrol.adapters.sqlite.hot_packs import Group, Layouts, Place
+from groundcontrol.adapters.sqlite.hot_packs import LayoutTable, PackGroup, PackPosition
 from groundcontrol.core.errors import StoreBusy, StoreDamaged
 from groundcontrol.samples.chunks import compaction, rollup
 from groundcontrol.samples.chunks.counter_rates import FARTHEST, is_counter
@@ -44,7 +44,7 @@ LONGEST_S: Final = 600.0
 class Export:
     """One answer."""
 
-    def __init__(self, reader: Reader, stretches: Stretches, no: int, families: Sequence[str], miss: Miss | None) -> None:
+    def __init__(self, reader: Reader, stretches: RangeLocks, no: int, families: Sequence[str], miss: Miss | None) -> None:
         """`miss`: is told of what is damaged, which is left out then; None: that is an error."""
         self._reader = reader
         self._stretches = stretches
@@ -54,7 +54,7 @@ class Export:
 
     # -- rows ------------------------------------------------------------------------------------
 
-    async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
+    async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
         """Every row, by the hour; within one as it lies there: in the order of time it would all have to be there at once."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
@@ -64,7 +64,7 @@ class Export:
                     still()
             first = hour + 1
 
-    async def _rows_of(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
+    async def _rows_of(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
         for place, family in await self._chunks(SECONDS, hour) if hour >= 0 else ():
             body = await self._body(SECONDS, place)
             with self._told(SECONDS, hour):
@@ -74,15 +74,15 @@ class Export:
             async for piece in pieces:
                 yield piece
 
-    async def _hot(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[Group]:
+    async def _hot(self, hour: int, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
         """Rows of an hour that are in no chunk yet."""
-        known, seen, after = Layouts(), frozenset[bytes](), hot_packs.START
+        known, seen, after = LayoutTable(), frozenset[bytes](), hot_packs.START
         while True:
             page, known = await self._reader.run(partial(self._page, hour, after, known, seen))
             if not page:
                 return
             seen |= {pack["layout"] for pack in page}
-            after = Place(*(page[-1][name] for name in Place._fields))
+            after = PackPosition(*(page[-1][name] for name in PackPosition._fields))
             missed: list[bool] = []
             miss = None if self._miss is None else partial(missed.append, True)
             async for piece in _beside(hot_packs.pieces(page, known, start_ms, end_ms, miss, most=PIECE_VALUES)):
@@ -90,7 +90,9 @@ class Export:
             if missed:
                 self._tell(SECONDS, hour)
 
-    def _page(self, hour: int, after: Place, known: Layouts, seen: frozenset[bytes], rows: Rows) -> tuple[list[sqlite3.Row], Layouts]:
+    def _page(
+        self, hour: int, after: PackPosition, known: LayoutTable, seen: frozenset[bytes], rows: Rows
+    ) -> tuple[list[sqlite3.Row], LayoutTable]:
         """The next packs, and all layouts again where one has another than those before."""
         page = hot_packs.packs(rows, self._no, hour, after, PAGE_PACKS)
         new = {pack["layout"] for pack in page} - seen
@@ -176,7 +178,7 @@ class Export:
             names = sqlite_chunks.families(rows, self._families)
             sql = f"SELECT place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
             found = rows.all(sql, sqlite_chunks.place_of(self._no, span), sqlite_chunks.after_span(self._no, span))
-            return [(row["place"], names[family]) for row in found if (family := Body(row["place"], b"").family) in names]
+            return [(row["place"], names[family]) for row in found if (family := ChunkBody(row["place"], b"").family) in names]
 
         return await self._reader.run(query)
 
@@ -246,7 +248,7 @@ class _Sum:
         table = found if tier is MINUTES else rollup.coarser(found, tier.step_s // MINUTES.step_s)
         low, high = bisect_left(table.places, self._steps.start), bisect_left(table.places, self._steps.stop)
         if low < high:
-            lines = {name: rollup.Line(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
+            lines = {name: rollup.SeriesRollup(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
             self._add(StatTable(table.rhythm_s, table.places[low:high], lines))
 
     def _add(self, table: StatTable) -> None:
@@ -269,7 +271,7 @@ def _by_steps(tier: Tier, span: int, series: int) -> Iterator[range]:
         yield range(span * whole + first, span * whole + min(first + width, whole))
 
 
-def _cut_rows(body: bytes | None, family: str, start_ms: int, end_ms: int) -> Iterator[Group]:
+def _cut_rows(body: bytes | None, family: str, start_ms: int, end_ms: int) -> Iterator[PackGroup]:
     """The rows of a chunk, few at a time.
 
     Raises: ValueError: it is damaged.

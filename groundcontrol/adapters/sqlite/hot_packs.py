@@ -59,10 +59,10 @@ _HOUR_BEFORE: Final = (
     " UNION ALL SELECT * FROM (SELECT hour FROM arrived WHERE hour <= ?1 ORDER BY hour DESC LIMIT 1))"
 )
 
-Group = tuple[LayoutRow, list[StoredRow]]
+PackGroup = tuple[LayoutRow, list[StoredRow]]
 
 
-class Place(NamedTuple):
+class PackPosition(NamedTuple):
     """Where a pack stands within its hour and node."""
 
     boot: int
@@ -70,7 +70,7 @@ class Place(NamedTuple):
     seq: int
 
 
-START: Final = Place(-1, -1, -1)
+START: Final = PackPosition(-1, -1, -1)
 
 
 def hours(rows: Rows, first: int, last: int) -> Iterator[int]:
@@ -101,7 +101,7 @@ def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
     return next((hour for hour in hours(rows, first, last) if rows.one(_ANY, hour, no) is not None), None)
 
 
-class Layouts(dict[bytes, LayoutRow]):
+class LayoutTable(dict[bytes, LayoutRow]):
     """Layouts by their ids."""
 
     def __init__(self) -> None:
@@ -110,10 +110,10 @@ class Layouts(dict[bytes, LayoutRow]):
         """Those that cannot be read, with their families: no pack of theirs can, until the node says them anew."""
 
 
-def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> Layouts:
+def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> LayoutTable:
     """The node's layouts, of these families or of all."""
     wanted = None if families is None else set(families)
-    found = Layouts()
+    found = LayoutTable()
     for row in rows.all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
         if wanted is not None and row["family"] not in wanted:
             continue
@@ -133,12 +133,12 @@ def unreadable(rows: Rows) -> list[tuple[int, str]]:
     ]
 
 
-def packs(rows: Rows, no: int, hour: int, after: Place = START, limit: int = -1) -> list[sqlite3.Row]:
+def packs(rows: Rows, no: int, hour: int, after: PackPosition = START, limit: int = -1) -> list[sqlite3.Row]:
     """Packs of a node and hour in the order of their places."""
     return rows.all(_PACKS, hour, no, *after, limit)
 
 
-def settled(rows: Rows, no: int, hour: int, after: Place, limit: int) -> list[sqlite3.Row]:
+def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[sqlite3.Row]:
     """The same of those that have gone over."""
     return rows.all(
         "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
@@ -193,18 +193,18 @@ def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
     after = START
     while page := packs(rows, no, hour, after, PAGE_PACKS):
         yield from page
-        after = Place(*(page[-1][name] for name in Place._fields))
+        after = PackPosition(*(page[-1][name] for name in PackPosition._fields))
 
 
 def pieces(
     found: Iterable[sqlite3.Row],
-    known: Layouts,
+    known: LayoutTable,
     start_ms: int,
     end_ms: int,
     miss: Callable[[], None] | None = None,
     *,
     most: int = PIECE_VALUES,
-) -> Iterator[Group]:
+) -> Iterator[PackGroup]:
     """The rows of these packs by layout, as far as they were taken in [start, end): in pieces of about `most` values, so that one layout may
     come several times.
 

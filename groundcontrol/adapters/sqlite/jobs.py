@@ -16,7 +16,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.grants import admitted, grant_values
 from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_finished, is_order, is_whole, load, load_for, select, to_job
-from groundcontrol.adapters.sqlite.reauthorize import may_still
+from groundcontrol.adapters.sqlite.reauthorize import still_authorized
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId, NodeId
@@ -24,7 +24,7 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, TERMINAL, Job, JobError, JobEvidence, JobFilter, JobState, NewJob, may_move
 from groundcontrol.jobs.plans import Plan, PlanPart, Report
-from groundcontrol.jobs.store import CURRENT_MOST, Dispatch
+from groundcontrol.jobs.store import CURRENT_MOST, ClaimedJob
 from groundcontrol.nodes.model import Session
 
 _EXPIRE_AT_ONCE: Final = 200
@@ -109,10 +109,10 @@ class SqliteJobs:
 
         return [to_job(row) for row in await self._reader.run(query)]
 
-    async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[Dispatch]:
+    async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[ClaimedJob]:
         by_node = {session.no: session for session in sessions}
 
-        def command(tx: Tx) -> list[Dispatch]:
+        def command(tx: Tx) -> list[ClaimedJob]:
             waiting = tx.all(
                 "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.created_at, node.id AS node_id, node.tags FROM job"
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
@@ -124,7 +124,7 @@ class SqliteJobs:
             taken = []
             for row in waiting:
                 session = by_node[row["node"]]
-                if (row["batch"] is not None and room <= 0) or not is_order(row) or not may_still(tx, row, now):
+                if (row["batch"] is not None and room <= 0) or not is_order(row) or not still_authorized(tx, row, now):
                     continue  # `withdraw` closes what nobody stands for any more
                 won = tx.do(
                     "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
@@ -136,14 +136,14 @@ class SqliteJobs:
                 if won:
                     room -= row["batch"] is not None
                     self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.dispatch", row["id"], {"node": session.node})
-                    taken.append(Dispatch(to_job(load(tx, JobId(row["id"]))), session))
+                    taken.append(ClaimedJob(to_job(load(tx, JobId(row["id"]))), session))
             return taken
 
         return await self._writer.run(command)
 
     async def withdraw(self, now: float) -> Sequence[Job]:
         def unfounded(rows: Rows) -> list[sqlite3.Row]:
-            return [row for row in rows.all(_QUEUED) if not may_still(rows, row, now)]
+            return [row for row in rows.all(_QUEUED) if not still_authorized(rows, row, now)]
 
         if not await self._reader.run(unfounded):
             return []

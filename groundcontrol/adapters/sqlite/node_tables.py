@@ -20,7 +20,7 @@ from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.core.tables import Cell, FactTable, InstalledPackage, PackageChanges, PackageList, PackageState
+from groundcontrol.core.tables import FactTable, InstalledPackage, PackageChanges, PackageList, PackageState, TableCell
 from groundcontrol.nodes import updates
 from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, UpdateList
@@ -251,12 +251,12 @@ def _read_table(subject: str, row: sqlite3.Row) -> FactTable | None:
         return None
 
 
-def _read_cells(blob: bytes) -> tuple[Cell, ...]:
+def _read_cells(blob: bytes) -> tuple[TableCell, ...]:
     found = inflated(_cells, blob)
     return tuple(found)
 
 
-def _first_cells(table: FactTable) -> tuple[Cell, ...]:
+def _first_cells(table: FactTable) -> tuple[TableCell, ...]:
     return table.cells[:: max(1, len(table.columns))]
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, texts_from_json, to_json
 from groundcontrol.adapters.sqlite.engine.tx import Rows
 from groundcontrol.core.permissions import FOR_TOKENS, PERMISSIONS, Action, job_action
-from groundcontrol.core.scope import SYSTEM, Grants, Role, lesser
+from groundcontrol.core.scope import SYSTEM, Grants, Role, min_role
 from groundcontrol.deployments.model import Deployment
 
 _USER = "SELECT role, grants, disabled, reset_at FROM account WHERE id = ?"
@@ -18,7 +18,7 @@ _PROGRAM = (  # a query
 )
 
 
-def may_still(rows: Rows, job: sqlite3.Row, now: float) -> bool:
+def still_authorized(rows: Rows, job: sqlite3.Row, now: float) -> bool:
     """Whether the one who ordered this job could order it now.
 
     Args: job: with `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
@@ -45,7 +45,7 @@ def _may(rows: Rows, actor: str, action: Action, node: str, tags: str, ordered_a
     token = rows.one(_PROGRAM, actor)
     if token is None or not _stands(token, ordered_at) or token["revoked_at"] is not None or token["expires_at"] <= now:
         return False
-    role: Role = lesser(token["role"], token["owner_role"])
+    role: Role = min_role(token["role"], token["owner_role"])
     allowed = action in FOR_TOKENS and role in PERMISSIONS[action]
     return allowed and _granted(node, tags, token["grants"]) and _granted(node, tags, token["owner_grants"])
 

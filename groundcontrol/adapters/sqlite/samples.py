@@ -11,7 +11,7 @@ from typing import Final, cast
 from groundcontrol.adapters.sqlite import compaction, expiry, hot_packs, windows
 from groundcontrol.adapters.sqlite.backfill import begin_session, read_gaps, take_late
 from groundcontrol.adapters.sqlite.engine.json_codec import texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.range_locks import Stretches
+from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -52,7 +52,7 @@ class SqliteMetrics:
         self._reader = reader
         self._boots: dict[int, tuple[str, int]] = {}
         """Of each node, its newest boot and the number of that, which no other boot gets."""
-        self._stretches = Stretches()
+        self._stretches = RangeLocks()
         self._arrived_bytes = 0
         """Of packs in `arrived`, as far as this process has put them there; a commit that failed counts too."""
 

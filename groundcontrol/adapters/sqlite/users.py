@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.store import MAX_PLACES, PLACE_S, Bucket, Knock
+from groundcontrol.access.store import MAX_PLACES, PLACE_S, Bucket, LoginLookup
 from groundcontrol.adapters.sqlite import rate_limits
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
@@ -97,12 +97,12 @@ class SqliteUsers:
         row = await self._reader.run(lambda rows: rows.one("SELECT * FROM account WHERE username_key = ? ORDER BY no", fold(username)))
         return None if row is None else to_user(row)
 
-    async def knock(self, username: str, place: bytes) -> Knock:
+    async def knock(self, username: str, place: bytes) -> LoginLookup:
         since = self._clock.now() - PLACE_S
         row = await self._reader.run(lambda rows: rows.one(_KNOCK, fold(username), place, since))
         if row is None or row["id"] is None:
-            return Knock(None, known=False)
-        return Knock(UserId(row["id"]), bool(row["known"]), row["password_version"])
+            return LoginLookup(None, known=False)
+        return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
         """A password that need not be changed also ends the setup code; one that comes without a session of the user's withdraws what they ordered,

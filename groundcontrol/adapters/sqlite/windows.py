@@ -11,9 +11,9 @@ from functools import partial
 from typing import Final
 
 from groundcontrol.adapters.sqlite import chunks, hot_packs
-from groundcontrol.adapters.sqlite.chunks import Body
+from groundcontrol.adapters.sqlite.chunks import ChunkBody
 from groundcontrol.adapters.sqlite.engine.tx import Rows
-from groundcontrol.adapters.sqlite.hot_packs import Group
+from groundcontrol.adapters.sqlite.hot_packs import PackGroup
 from groundcontrol.samples.chunks.rollup import StatChunk
 from groundcontrol.samples.chunks.row_table import ABSENT, RowChunk, Values
 from groundcontrol.samples.model import LayoutRow, StoredRow
@@ -56,7 +56,7 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
 
 
 @contextlib.contextmanager
-def _told(builder: WindowBuilder, tier: Tier, chunk: Body) -> Iterator[None]:
+def _told(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Iterator[None]:
     """Go on without a chunk that is damaged."""
     try:
         yield
@@ -91,7 +91,7 @@ def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
     return fresh if fresh is not None else chunk
 
 
-def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[Group]:
+def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[PackGroup]:
     """The rows of a chunk from number `first` to before `end`; those of one group had the same series.
 
     Raises: ValueError: it is damaged.
@@ -104,7 +104,7 @@ def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[Group]
     gathered: dict[bytes, list[int]] = {}
     for at in range(len(times)):
         gathered.setdefault(bytes(state[at] == ABSENT for _, state in states), []).append(at)
-    found: list[Group] = []
+    found: list[PackGroup] = []
     for pattern, there in gathered.items():
         missing = {at for (at, _), absent in zip(states, pattern, strict=True) if absent}
         kept = [at for at in range(len(chunk.names)) if at not in missing]

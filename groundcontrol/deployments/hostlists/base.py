@@ -6,7 +6,7 @@ import ipaddress
 from typing import Final
 
 from groundcontrol.core.text import clean, is_visible
-from groundcontrol.deployments.hostlists.model import Listed, Place, Problem, ProblemCode
+from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, ProblemCode
 from groundcontrol.deployments.requests import (
     MAX_NAME_CHARS,
     MAX_TAG_CHARS,
@@ -26,7 +26,7 @@ SHOWN_CHARS: Final = 80
 class PlaceError(ValueError):
     """A text that names no server; the problem says why."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ListProblem) -> None:
         super().__init__(problem.message)
         self.problem = problem
 
@@ -37,7 +37,7 @@ def quoted(text: str) -> str:
     return f"“{said}…”" if len(text.strip()) > SHOWN_CHARS else f"“{said}”"
 
 
-def read_place(text: str) -> Place:
+def read_place(text: str) -> JumpServer:
     """Read `[ssh://][user@]host[:port]`; an IPv6 address with a port stands in brackets.
 
     Returns: port 22 where none is named.
@@ -48,15 +48,15 @@ def read_place(text: str) -> Place:
         rest = rest[6:].removesuffix("/")
     user, at, rest = rest.rpartition("@")
     if ":" in user:
-        raise PlaceError(Problem("user_invalid", "username", "a password does not belong into a list: give it in the form, for all"))
+        raise PlaceError(ListProblem("user_invalid", "username", "a password does not belong into a list: give it in the form, for all"))
     host, port = _host_and_port(rest)
     if not host:
-        raise PlaceError(Problem("host_missing", "host", f"{quoted(text)} names no server"))
+        raise PlaceError(ListProblem("host_missing", "host", f"{quoted(text)} names no server"))
     if not is_host(host):
-        raise PlaceError(Problem("host_invalid", "host", _no_host(host)))
+        raise PlaceError(ListProblem("host_invalid", "host", _no_host(host)))
     if at and not is_username(user):
-        raise PlaceError(Problem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
-    return Place(host, read_port(port), user if at else None)
+        raise PlaceError(ListProblem("user_invalid", "username", f"{quoted(user)} is not the name of an account"))
+    return JumpServer(host, read_port(port), user if at else None)
 
 
 def _no_host(text: str) -> str:
@@ -69,13 +69,13 @@ def _host_and_port(text: str) -> tuple[str, str]:
     if text.startswith("["):
         inside, closed, after = text[1:].partition("]")
         if not closed or (after and not after.startswith(":")):
-            raise PlaceError(Problem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
+            raise PlaceError(ListProblem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
         if ":" not in inside:
-            raise PlaceError(Problem("host_invalid", "host", f"{quoted(inside)} in brackets is not an IPv6 address"))
+            raise PlaceError(ListProblem("host_invalid", "host", f"{quoted(inside)} in brackets is not an IPv6 address"))
         return inside, after[1:] if after else "22"
     if text.count(":") > 1:
         if not _is_ipv6(text):
-            raise PlaceError(Problem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
+            raise PlaceError(ListProblem("host_invalid", "host", f"{quoted(text)}: an IPv6 address stands as [address] or [address]:port"))
         return text, "22"
     host, colon, port = text.partition(":")
     return host, port if colon else "22"
@@ -95,7 +95,7 @@ def read_port(text: str) -> int:
     """
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 0 < int(digits) < 65536):  # the range of ports
-        raise PlaceError(Problem("port_invalid", "port", f"{quoted(text)} is not a port: 1 to 65535"))
+        raise PlaceError(ListProblem("port_invalid", "port", f"{quoted(text)} is not a port: 1 to 65535"))
     return int(digits)
 
 
@@ -111,7 +111,7 @@ def judged(server: Listed) -> Listed:
 
     def say(code: ProblemCode, field: str, message: str) -> None:
         if field not in known:
-            found.append(Problem(code, field, message))
+            found.append(ListProblem(code, field, message))
 
     if server.problems:
         pass  # what stands in for the host is not told of a second time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from groundcontrol.deployments.hostlists.base import PlaceError, quoted, read_place
-from groundcontrol.deployments.hostlists.model import Listed, Problem
+from groundcontrol.deployments.hostlists.model import Listed, ListProblem
 
 MAX_WORDS = 2
 
@@ -30,10 +30,10 @@ def _uncommented(line: str) -> str:
 
 def _read(number: int, words: list[str]) -> Listed:
     name = words[1] if len(words) == MAX_WORDS else None
-    extra: tuple[Problem, ...] = ()
+    extra: tuple[ListProblem, ...] = ()
     if len(words) > MAX_WORDS:
         message = f"{quoted(' '.join(words[1:]))}: a line is user@host:port, and maybe a name behind it"
-        extra = (Problem("not_understood", "", message),)
+        extra = (ListProblem("not_understood", "", message),)
     try:
         place = read_place(words[0])
     except PlaceError as exc:

@@ -12,7 +12,7 @@ ProblemCode = Literal[
 ]  # fmt: skip
 
 
-class Place(NamedTuple):
+class JumpServer(NamedTuple):
     """A server named by another one: its jump host."""
 
     host: str
@@ -20,7 +20,7 @@ class Place(NamedTuple):
     username: str | None
 
 
-class Problem(NamedTuple):
+class ListProblem(NamedTuple):
     """What is wrong, in words for people."""
 
     code: ProblemCode
@@ -48,16 +48,16 @@ class Listed(NamedTuple):
     name: str | None = None
     tags: tuple[str, ...] = ()
     host_key: str | None = None
-    jump: Place | None = None
+    jump: JumpServer | None = None
     notes: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ListProblem, ...] = ()
 
 
-class Reading(NamedTuple):
+class ParsedList(NamedTuple):
     """A whole list, read."""
 
     format: Format
     servers: tuple[Listed, ...]
     notes: tuple[Note, ...] = ()
-    problems: tuple[tuple[int, Problem], ...] = ()
+    problems: tuple[tuple[int, ListProblem], ...] = ()
     """With their lines: what makes the list as a whole, or a line of no server, unusable."""

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from groundcontrol.deployments.hostlists.base import MAX_LINE_CHARS, MAX_ROWS, MAX_TEXT_CHARS, judged, quoted
 from groundcontrol.deployments.hostlists.lines import read_lines
-from groundcontrol.deployments.hostlists.model import Format, Listed, Problem, Reading
+from groundcontrol.deployments.hostlists.model import Format, Listed, ListProblem, ParsedList
 from groundcontrol.deployments.hostlists.ssh_config import read_ssh_config
 from groundcontrol.deployments.hostlists.table import COLUMNS, DELIMITERS, columns_of, commented_header, is_secret, read_table
 from groundcontrol.deployments.requests import one_spelling
@@ -16,7 +16,7 @@ _KEY: Final = "PRIVATE KEY-----"
 """Stands in the first line of every private key, whose next lines could pass for names of hosts."""
 
 
-def read_list(text: str, form: Format | Literal["auto"] = "auto") -> Reading:
+def read_list(text: str, form: Format | Literal["auto"] = "auto") -> ParsedList:
     """Read a list; never raises, whatever the text is.
 
     Returns: at most MAX_ROWS servers, in the order of the list. What cannot be taken has problems that say why.
@@ -27,32 +27,32 @@ def read_list(text: str, form: Format | Literal["auto"] = "auto") -> Reading:
     key = next((number for number, line in lines if _KEY in line), None)
     if key is not None:
         message = "a private key stands in the list: take it out, and give what opens all servers in the form"
-        return Reading("lines" if form == "auto" else form, (), problems=((key, Problem("secret_column", "", message)),))
+        return ParsedList("lines" if form == "auto" else form, (), problems=((key, ListProblem("secret_column", "", message)),))
     short = [(number, line) for number, line in lines if len(line) <= MAX_LINE_CHARS]
     form = format_of(short) if form == "auto" else form
     match form:
         case "lines":
-            reading = Reading("lines", tuple(read_lines(short)))
+            reading = ParsedList("lines", tuple(read_lines(short)))
         case "csv":
             reading = read_table(short)
         case "ssh_config":
             reading = read_ssh_config(short)
     problems = [
-        (number, Problem("line_too_long", "", f"this line has {len(line)} characters, and at most {MAX_LINE_CHARS} are read"))
+        (number, ListProblem("line_too_long", "", f"this line has {len(line)} characters, and at most {MAX_LINE_CHARS} are read"))
         for number, line in lines
         if len(line) > MAX_LINE_CHARS
     ]
     servers = reading.servers
     if len(servers) > MAX_ROWS:
         message = f"the list has {len(servers)} servers; one request takes at most {MAX_ROWS}: add the others in a second one"
-        problems.append((servers[MAX_ROWS].line, Problem("too_many", "", message)))
+        problems.append((servers[MAX_ROWS].line, ListProblem("too_many", "", message)))
         servers = servers[:MAX_ROWS]
     told = sorted([*reading.problems, *problems], key=lambda one: one[0])[:MAX_ROWS]
     return reading._replace(servers=_unlike(judged(server) for server in servers), problems=tuple(told), notes=reading.notes[:MAX_ROWS])
 
 
-def _unread(form: Format | Literal["auto"], message: str) -> Reading:
-    return Reading("lines" if form == "auto" else form, (), problems=((1, Problem("too_many", "", message)),))
+def _unread(form: Format | Literal["auto"], message: str) -> ParsedList:
+    return ParsedList("lines" if form == "auto" else form, (), problems=((1, ListProblem("too_many", "", message)),))
 
 
 def format_of(lines: list[tuple[int, str]]) -> Format:
@@ -114,10 +114,10 @@ def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
             first = places.setdefault((one_spelling(one.host), one.port, jump), one)
             named = names.setdefault(name.casefold(), one)
             if first is not one:
-                problem = Problem("duplicate", "host", f"{server.host} port {server.port} is there already, in line {first.line}")
+                problem = ListProblem("duplicate", "host", f"{server.host} port {server.port} is there already, in line {first.line}")
                 server = server._replace(problems=(*server.problems, problem))
             elif named is not one:
-                problem = Problem("duplicate_name", "name", f"the name {quoted(name)} is there already, in line {named.line}")
+                problem = ListProblem("duplicate_name", "name", f"the name {quoted(name)} is there already, in line {named.line}")
                 server = server._replace(problems=(*server.problems, problem))
         told.append(server)
     return tuple(told)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from groundcontrol.deployments.hostlists.base import MAX_ROWS, PlaceError, quoted, read_place, read_port
-from groundcontrol.deployments.hostlists.model import Listed, Note, Place, Problem, Reading
+from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList
 from groundcontrol.deployments.hostlists.table import read_jump
 
 USED: Final = ("hostname", "user", "port", "proxyjump", "proxycommand", "identityfile", "certificatefile", "hostkeyalias")
@@ -102,31 +102,33 @@ def _is_open(pattern: str) -> bool:
     return "*" in pattern or "?" in pattern
 
 
-def read_ssh_config(lines: Iterable[tuple[int, str]]) -> Reading:
+def read_ssh_config(lines: Iterable[tuple[int, str]]) -> ParsedList:
     """Read numbered lines."""
     blocks, notes, problems = _blocks(lines)
     if sum(len(block.patterns) for block in blocks) > MAX_PATTERNS:
-        problem = Problem("too_many", "", f"this file has more than {MAX_PATTERNS} patterns: paste the part of it that is meant")
-        return Reading("ssh_config", (), tuple(notes), (*problems, (1, problem)))
+        problem = ListProblem("too_many", "", f"this file has more than {MAX_PATTERNS} patterns: paste the part of it that is meant")
+        return ParsedList("ssh_config", (), tuple(notes), (*problems, (1, problem)))
     named = [(block.line, one) for block in blocks for one in block.patterns if not one.startswith("!") and not _is_open(one)]
     rules = _Rules(blocks)
     try:
         servers = [_server(line, name, rules) for line, name in named[: MAX_ROWS + 1]]  # one more: it is said that there are too many
     except _TooMuch:
-        problem = Problem("too_many", "", "this file has too many patterns with * and ? for its names: paste the part of it that is meant")
-        return Reading("ssh_config", (), tuple(notes), (*problems, (1, problem)))
-    return Reading("ssh_config", tuple(servers), tuple(notes), tuple(problems))
+        problem = ListProblem(
+            "too_many", "", "this file has too many patterns with * and ? for its names: paste the part of it that is meant"
+        )
+        return ParsedList("ssh_config", (), tuple(notes), (*problems, (1, problem)))
+    return ParsedList("ssh_config", tuple(servers), tuple(notes), tuple(problems))
 
 
-def _blocks(lines: Iterable[tuple[int, str]]) -> tuple[list[_Block], list[Note], list[tuple[int, Problem]]]:
+def _blocks(lines: Iterable[tuple[int, str]]) -> tuple[list[_Block], list[Note], list[tuple[int, ListProblem]]]:
     blocks = [_Block(0, ("*",), {})]
     notes: list[Note] = []
-    problems: list[tuple[int, Problem]] = []
+    problems: list[tuple[int, ListProblem]] = []
     for number, line in lines:
         try:
             word, values = _option(line)
         except ValueError:
-            problems.append((number, Problem("not_understood", "", f"the quotes of this line do not close: {quoted(line)}")))
+            problems.append((number, ListProblem("not_understood", "", f"the quotes of this line do not close: {quoted(line)}")))
             continue
         if not word:
             continue
@@ -137,7 +139,7 @@ def _blocks(lines: Iterable[tuple[int, str]]) -> tuple[list[_Block], list[Note],
             if word == "match":
                 blocks.append(_Block(number, (), {}))
         elif not values:
-            problems.append((number, Problem("not_understood", "", f"{quoted(line)} has no value")))
+            problems.append((number, ListProblem("not_understood", "", f"{quoted(line)} has no value")))
         elif word in USED:
             blocks[-1].options.setdefault(word, " ".join(values) if word == "proxycommand" else values[0])
     return blocks, notes, problems
@@ -161,7 +163,7 @@ def _option(line: str) -> tuple[str, list[str]]:
 
 
 def _server(line: int, name: str, rules: _Rules) -> Listed:
-    problems: list[Problem] = []
+    problems: list[ListProblem] = []
     notes: list[str] = []
     options = rules.of(name)
     host, wrong = _host_of(name, options)
@@ -176,7 +178,7 @@ def _server(line: int, name: str, rules: _Rules) -> Listed:
         notes.append(KEYS_ARE_GIVEN)
     command, via = options.get("proxycommand"), options.get("proxyjump")
     if via is None and command is not None and command.casefold() != "none":
-        problems.append(Problem("proxy_command", "jump", "ProxyCommand is not run here: write ProxyJump, or add this server by itself"))
+        problems.append(ListProblem("proxy_command", "jump", "ProxyCommand is not run here: write ProxyJump, or add this server by itself"))
     jump, wrong = _jump_of(via, rules)
     if wrong is not None:
         problems.append(wrong)
@@ -184,17 +186,17 @@ def _server(line: int, name: str, rules: _Rules) -> Listed:
     return Listed(line, host, port, options.get("user"), shown, (), None, jump, tuple(notes), tuple(problems))
 
 
-def _host_of(name: str, options: dict[str, str]) -> tuple[str, Problem | None]:
+def _host_of(name: str, options: dict[str, str]) -> tuple[str, ListProblem | None]:
     told = options.get("hostname")
     if told is None:
         return name, None
     host = told.replace("%%", "\0").replace("%h", name)
     if "%" in host.replace("\0", "") and not host.count(":") > 1:
-        return told[:300], Problem("host_invalid", "host", f"{quoted(told)}: of the signs with % only %h is understood")
+        return told[:300], ListProblem("host_invalid", "host", f"{quoted(told)}: of the signs with % only %h is understood")
     return host.replace("\0", "%")[:300], None
 
 
-def _jump_of(text: str | None, rules: _Rules) -> tuple[Place | None, Problem | None]:
+def _jump_of(text: str | None, rules: _Rules) -> tuple[JumpServer | None, ListProblem | None]:
     """The jump host, by what the same file says of its name. What it says of a jump host's own jump host is not followed."""
     place, wrong = read_jump(text)
     if place is None or text is None:
@@ -205,13 +207,13 @@ def _jump_of(text: str | None, rules: _Rules) -> tuple[Place | None, Problem | N
         return None, wrong._replace(code="jump_invalid", field="jump")
     over = options.get("proxyjump")
     if over is not None and over.casefold() != "none":
-        return None, Problem(
+        return None, ListProblem(
             "jump_chain", "jump", f"{quoted(place.host)} is itself behind a jump host: a way over several is not supported"
         )
     try:
         told = read_port(options.get("port") or "22")
         named = read_place(f"[{host}]" if host.count(":") > 1 else host).host
     except PlaceError as exc:
-        return None, Problem("jump_invalid", "jump", f"the jump host {quoted(place.host)}: {exc.problem.message}")
+        return None, ListProblem("jump_invalid", "jump", f"the jump host {quoted(place.host)}: {exc.problem.message}")
     has_port = text.rpartition("]")[2].rpartition("@")[2].count(":") == 1
-    return Place(named, place.port if has_port else told, place.username or options.get("user")), None
+    return JumpServer(named, place.port if has_port else told, place.username or options.get("user")), None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from groundcontrol.deployments.hostlists.base import PlaceError, quoted, read_place, read_port, read_tags
-from groundcontrol.deployments.hostlists.model import Listed, Note, Place, Problem, ProblemCode, Reading
+from groundcontrol.deployments.hostlists.model import JumpServer, Listed, ListProblem, Note, ParsedList, ProblemCode
 
 COLUMNS: Final = {
     "host": "host", "hostname": "host", "address": "host", "ip": "host", "server": "host",
@@ -54,7 +54,7 @@ def is_secret(column: str) -> bool:
     return bare.endswith(("key", "pem")) or "pw" in column.split("_") or any(part in bare for part in SECRETS)
 
 
-def read_table(lines: list[tuple[int, str]]) -> Reading:
+def read_table(lines: list[tuple[int, str]]) -> ParsedList:
     """Read numbered lines, the first of which is the header."""
     at, text = next(
         (
@@ -69,10 +69,10 @@ def read_table(lines: list[tuple[int, str]]) -> Reading:
     secret = [column for column in columns if is_secret(column)]
     if secret:
         message = f"the column {quoted(secret[0])} holds secrets: take it out of the list, and give what opens all servers in the form"
-        return Reading("csv", (), problems=((at, Problem("secret_column", "", message)),))
+        return ParsedList("csv", (), problems=((at, ListProblem("secret_column", "", message)),))
     if "host" not in fields:
         message = "the first line names the columns, and one of them is host; others: port, user, name, tags, host_key, jump"
-        return Reading("csv", (), problems=((at, Problem("header_missing", "", message)),))
+        return ParsedList("csv", (), problems=((at, ListProblem("header_missing", "", message)),))
     notes = [
         Note(at, f"the column {quoted(column) if column else 'without a name'} is not known, and left out")
         for column, field in zip(columns, fields, strict=True)
@@ -84,7 +84,7 @@ def read_table(lines: list[tuple[int, str]]) -> Reading:
         if fields.count(field) > 1 and field
     ]
     rows = [(number, line) for number, line in lines if number > at]
-    return Reading("csv", tuple(_rows(rows, fields, delimiter_of(text))), tuple(notes))
+    return ParsedList("csv", tuple(_rows(rows, fields, delimiter_of(text))), tuple(notes))
 
 
 def _rows(lines: list[tuple[int, str]], fields: list[str], delimiter: str) -> Iterator[Listed]:
@@ -95,7 +95,7 @@ def _rows(lines: list[tuple[int, str]], fields: list[str], delimiter: str) -> It
             cells = next(csv.reader([line], delimiter=delimiter, strict=True))
         except (csv.Error, StopIteration):
             message = "the quotes of this line do not close; a value has no line break here"
-            yield Listed(number, "", problems=(Problem("not_understood", "", message),))
+            yield Listed(number, "", problems=(ListProblem("not_understood", "", message),))
             continue
         yield _row(number, [cell.strip() for cell in cells], fields)
 
@@ -105,10 +105,10 @@ def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
     for field, cell in zip(fields, cells, strict=False):
         if field and cell:
             given.setdefault(field, cell)
-    problems: list[Problem] = []
+    problems: list[ListProblem] = []
     if len(cells) > len(fields) and any(cells[len(fields) :]):
-        problems.append(Problem("not_understood", "", f"this line has {len(cells)} values, the header {len(fields)}"))
-    place = Place(given.get("host", ""), 22, None)
+        problems.append(ListProblem("not_understood", "", f"this line has {len(cells)} values, the header {len(fields)}"))
+    place = JumpServer(given.get("host", ""), 22, None)
     if "host" in given:
         try:
             place = read_place(given["host"])
@@ -129,14 +129,14 @@ def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
     )  # fmt: skip
 
 
-def read_jump(text: str | None) -> tuple[Place | None, Problem | None]:
+def read_jump(text: str | None) -> tuple[JumpServer | None, ListProblem | None]:
     """Read a jump host; `none`, a dash and nothing are no jump host."""
     if text is None or text.casefold() in ("", "none", "-"):
         return None, None
     if "," in text:
         code: ProblemCode = "jump_chain"
-        return None, Problem(code, "jump", f"{quoted(text)}: a way over several jump hosts is not supported; give the last one")
+        return None, ListProblem(code, "jump", f"{quoted(text)}: a way over several jump hosts is not supported; give the last one")
     try:
         return read_place(text), None
     except PlaceError as exc:
-        return None, Problem("jump_invalid", "jump", f"the jump host: {exc.problem.message}")
+        return None, ListProblem("jump_invalid", "jump", f"the jump host: {exc.problem.message}")

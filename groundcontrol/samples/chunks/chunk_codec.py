@@ -21,7 +21,7 @@ from zlib import crc32
 import msgspec
 
 from groundcontrol.samples.chunks import column_codec
-from groundcontrol.samples.chunks.column_codec import Shape
+from groundcontrol.samples.chunks.column_codec import ColumnShape
 
 VERSION: Final = 1
 ROWS: Final = 1
@@ -82,7 +82,7 @@ class Chunk:
             found = list(map(add if other > 0 else sub, found, self.column(abs(other), count, start, end)))
         return found
 
-    def shape(self, place: int) -> Shape:
+    def shape(self, place: int) -> ColumnShape:
         return self._shapes[place]
 
     @property
@@ -94,7 +94,7 @@ class Chunk:
 class Part(NamedTuple):
     """A column as it goes into a chunk."""
 
-    shape: Shape
+    shape: ColumnShape
     data: bytes
 
 

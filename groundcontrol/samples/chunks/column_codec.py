@@ -34,7 +34,7 @@ _WORTH: Final = 2
 _LOOKS: Final = 200
 _LITTLE: Final = sys.byteorder == "little"
 
-Shape = list[int]
+ColumnShape = list[int]
 """How a column lies: mode, base, factor, first, then length << 2 | coding of each plane."""
 
 
@@ -60,7 +60,7 @@ def inflate(data: bytes | memoryview, length: int) -> bytes:
     return found
 
 
-def encode(values: Sequence[int], *, bare: bool = False) -> tuple[Shape, bytes]:
+def encode(values: Sequence[int], *, bare: bool = False) -> tuple[ColumnShape, bytes]:
     """Write a column; any integers, any number of them.
 
     Args: bare: deflate nothing, and look for nothing, since all columns together will be deflated.
@@ -132,7 +132,7 @@ def _plane(data: bytes, bare: bool) -> tuple[int, bytes]:
     return (_DEFLATED, best) if len(best) < len(data) else (_RAW, data)
 
 
-def ends(shapes: Sequence[Shape]) -> list[int]:
+def ends(shapes: Sequence[ColumnShape]) -> list[int]:
     """Where the data of each column end that lie one behind the other, from 0 on."""
     found, at = [0], 0
     for shape in shapes:

@@ -134,6 +134,6 @@ def _spans_of_stats(table: StatTable, places: int) -> list[tuple[int, StatTable]
     found = []
     for span in sorted({place // places for place in table.places}):
         low, high = bisect_left(table.places, span * places), bisect_left(table.places, (span + 1) * places)
-        lines = {name: rollup.Line(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
+        lines = {name: rollup.SeriesRollup(*(figures[low:high] for figures in line)) for name, line in table.lines.items()}
         found.append((span, StatTable(table.rhythm_s, table.places[low:high], lines)))
     return found

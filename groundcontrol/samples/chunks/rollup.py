@@ -19,7 +19,7 @@ _SAME: Final = Part([9, 0, 1, 0], b"")
 """Counts of a series that are those of the rows: no value is missing."""
 
 
-class Line(NamedTuple):
+class SeriesRollup(NamedTuple):
     """One series, a figure for each place of its table. Where `counts` is 0 the others say nothing."""
 
     counts: Sequence[int]
@@ -34,7 +34,7 @@ class StatTable(NamedTuple):
     rhythm_s: int
     places: Sequence[int]
     """Numbers of the steps since 1970."""
-    lines: dict[str, Line]
+    lines: dict[str, SeriesRollup]
 
     @property
     def samples(self) -> int:
@@ -48,12 +48,12 @@ def roll(rhythm_s: int, times: Sequence[int], columns: Mapping[str, Values], ste
     return StatTable(rhythm_s, [place for place, _, _ in found], {name: line_of(column, found) for name, column in columns.items()})
 
 
-def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> Line:
+def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> SeriesRollup:
     """The figures of one column."""
     if column and column[0] is not None and column.count(column[0]) == len(column):
         same = column[0]
         lengths = [end - start for _, start, end in found]
-        return Line(lengths, [same] * len(found), [same] * len(found), [same * length for length in lengths])
+        return SeriesRollup(lengths, [same] * len(found), [same] * len(found), [same * length for length in lengths])
     counts: list[int] = []
     least: list[int] = []
     greatest: list[int] = []
@@ -68,7 +68,7 @@ def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> Line:
         least.append(min(values, default=0))
         greatest.append(max(values, default=0))
         sums.append(sum(values))
-    return Line(counts, least, greatest, sums)
+    return SeriesRollup(counts, least, greatest, sums)
 
 
 def coarser(table: StatTable, times: int) -> StatTable:
@@ -88,11 +88,11 @@ def join(tables: Sequence[StatTable]) -> StatTable:
             line = table.lines.get(name)
             for figures, more in zip(whole, [[0] * len(table.places)] * 4 if line is None else line, strict=True):
                 figures.extend(more)
-        lines[name] = Line(*whole)
+        lines[name] = SeriesRollup(*whole)
     if not all(map(le, places, places[1:])):
         pick = itemgetter(*sorted(range(len(places)), key=places.__getitem__))
         places = list(pick(places))
-        lines = {name: Line(*map(pick, line)) for name, line in lines.items()}
+        lines = {name: SeriesRollup(*map(pick, line)) for name, line in lines.items()}
     return _folded(StatTable(min(table.rhythm_s for table in tables), places, lines))
 
 
@@ -117,18 +117,18 @@ def _folded(table: StatTable) -> StatTable:
     )
 
 
-def fold(line: Line, found: Sequence[tuple[int, int, int]]) -> Line:
+def fold(line: SeriesRollup, found: Sequence[tuple[int, int, int]]) -> SeriesRollup:
     """Add up the figures of each run (number, from, to)."""
     counts, least, greatest, sums = line
     if 0 in counts:
         there = [[at for at in range(start, end) if counts[at]] for _, start, end in found]
-        return Line(
+        return SeriesRollup(
             [sum([counts[at] for at in places]) for places in there],
             [min([least[at] for at in places], default=0) for places in there],
             [max([greatest[at] for at in places], default=0) for places in there],
             [sum([sums[at] for at in places]) for places in there],
         )
-    return Line(
+    return SeriesRollup(
         [sum(counts[start:end]) for _, start, end in found],
         [min(least[start:end]) for _, start, end in found],
         [max(greatest[start:end]) for _, start, end in found],
@@ -172,7 +172,7 @@ class StatChunk:
         self.places = self._chunk.column(0, self._chunk.rows)
         self._most = self._chunk.column(1, self._chunk.rows)
 
-    def line(self, series: int, start: int = 0, end: int | None = None) -> Line:
+    def line(self, series: int, start: int = 0, end: int | None = None) -> SeriesRollup:
         """The figures of the series at this place of `names`: those from `start` to before `end`, or all."""
         at = 2 + _PER_SERIES * series
         read = self._chunk.column
@@ -189,9 +189,9 @@ class StatChunk:
         greatest = list(map(add, least, above))
         sums = list(map(add, more, map(mul, kept, least)))
         if kept is counts:
-            return Line(counts, least, greatest, sums)
+            return SeriesRollup(counts, least, greatest, sums)
         spread = (iter(least), iter(greatest), iter(sums))
-        return Line(counts, *([next(figures) if count else 0 for count in counts] for figures in spread))
+        return SeriesRollup(counts, *([next(figures) if count else 0 for count in counts] for figures in spread))
 
     def table(self) -> StatTable:
         """Everything that is in it."""

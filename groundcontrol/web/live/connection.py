@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from groundcontrol.access.sessions import Caller, ends_at
-from groundcontrol.access.users import EVERYBODY
+from groundcontrol.access.users import ALL_USERS
 from groundcontrol.core.bus import Revoked
 from groundcontrol.core.errors import (
     BadRequest,
@@ -32,7 +32,7 @@ from groundcontrol.web.declare import LiveTopic, Stream
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.messages import encode
-from groundcontrol.web.live.send_queue import Outgoing, TooSlow
+from groundcontrol.web.live.send_queue import SendQueue, TooSlow
 from groundcontrol.web.live.views import GapMessage, LiveHello, Nothing, SubscribeBody, UnsubscribeBody
 from groundcontrol.web.services import Services
 from spider.logs import event
@@ -49,7 +49,7 @@ CLOSE_TOO_SLOW: Final = 4408
 
 _TOPIC: Final = re.compile(r"([a-z]+)(?::([0-7][0-9a-hjkmnp-tv-z]{25}))?\Z")
 
-Act = Callable[[Any], Awaitable[None]]
+HandleMessage = Callable[[Any], Awaitable[None]]
 
 _ENVELOPE: Final = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw])
 _SUBSCRIBE: Final = msgspec.msgpack.Decoder(SubscribeBody)
@@ -113,7 +113,7 @@ class Connection:
         self._caller = caller
         self._limits = limits
         self._known = known
-        self._outgoing = Outgoing(services.clock, patience_s=limits.patience_s)
+        self._outgoing = SendQueue(services.clock, patience_s=limits.patience_s)
         self._topics: dict[str, Callable[[bool], None]] = {}
         """Topic -> what ends it; True: it may be asked for again soon."""
         self._group: asyncio.TaskGroup | None = None
@@ -145,7 +145,7 @@ class Connection:
         session, user = self._caller.session, self._caller.user
         if session is not None and revoked.session == session.id:
             return True
-        return user is not None and revoked.user in (user.id, EVERYBODY)
+        return user is not None and revoked.user in (user.id, ALL_USERS)
 
     def recheck(self) -> None:
         """Ask the store again, now."""
@@ -297,7 +297,7 @@ class Connection:
 
     # -- what the page says --------------------------------------------------------------
 
-    def _kinds(self) -> dict[str, tuple[msgspec.msgpack.Decoder[Any], Act]]:
+    def _kinds(self) -> dict[str, tuple[msgspec.msgpack.Decoder[Any], HandleMessage]]:
         """Every message that a page may send, with its schema and what is done."""
         return {
             "subscribe": (_SUBSCRIBE, self._subscribe),

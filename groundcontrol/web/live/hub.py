@@ -10,12 +10,12 @@ from typing import Final
 
 from aiohttp import web
 
-from groundcontrol.access.addresses import limit_key
+from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.sessions import Caller, ends_at
 from groundcontrol.core.bus import Interest, Revoked, Topic
 from groundcontrol.core.errors import BadRequest, HubError, NotFound, Unavailable
 from groundcontrol.core.scope import Grants, Scope
-from groundcontrol.web.admission import Gate, bearer_token
+from groundcontrol.web.admission import Admission, bearer_token
 from groundcontrol.web.declare import LiveTopic
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.connection import CLOSE_GOING_AWAY, Connection
@@ -44,10 +44,12 @@ def _place(scope: Scope, topic: str) -> _Place:
     return scope.org, () if ":" in topic else scope.grants, topic
 
 
-class Live:
+class LiveHub:
     """All browsers of one hub."""
 
-    def __init__(self, services: Services, gate: Gate, topics: Mapping[str, LiveTopic], *, page_build: str, limits: LiveLimits) -> None:
+    def __init__(
+        self, services: Services, gate: Admission, topics: Mapping[str, LiveTopic], *, page_build: str, limits: LiveLimits
+    ) -> None:
         self.services = services
         self.limits = limits
         self._gate = gate
@@ -121,9 +123,9 @@ class Live:
             return
         if sum(other.user == caller.user.id for other in self._connections) >= MAX_OF_A_USER:
             raise Unavailable(f"{MAX_OF_A_USER} pages of this user are open already; close some")
-        address = limit_key(caller.scope.actor.address)
+        address = rate_limit_key(caller.scope.actor.address)
         most = self.limits.of_an_address
-        if sum(limit_key(other.scope.actor.address) == address for other in self._connections) >= most:
+        if sum(rate_limit_key(other.scope.actor.address) == address for other in self._connections) >= most:
             raise Unavailable(f"{most} pages are open from this address already; close some")
 
     def _hello(self, caller: Caller) -> LiveHello:

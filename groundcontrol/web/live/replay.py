@@ -11,7 +11,7 @@ FIRST_BELOW: Final = 1 << 52
 """Numbers begin below this: a page's are exact up to twice as much."""
 
 
-class Kept:
+class ReplayBuffer:
     """Numbers changes without a hole, and holds the last of them: the bytes that were sent, not copies of them.
 
     The first number is drawn by lot: one of another feed (ended meanwhile, of other rights, of another start of the hub) is none of these.

@@ -19,7 +19,7 @@ class TooSlow(Exception):
     """The browser does not take what is sent to it."""
 
 
-class Outgoing:
+class SendQueue:
     """A queue of messages for one socket, sent by `pump`."""
 
     def __init__(self, clock: Clock, *, max_bytes: int = MAX_QUEUED_BYTES, patience_s: float = PATIENCE_S) -> None:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from groundcontrol.core.bus import BusEvent, Gap, Policy, Topic
+from groundcontrol.core.bus import BusEvent, BusGap, QueuePolicy, Topic
 from groundcontrol.core.errors import HubError, NotFound, Unavailable
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Actor, Grants, Scope
@@ -19,7 +19,7 @@ from groundcontrol.web.answer import Answer
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.messages import encode, topic_message
-from groundcontrol.web.live.replay import Kept
+from groundcontrol.web.live.replay import ReplayBuffer
 from groundcontrol.web.live.views import GapMessage
 from groundcontrol.web.services import Services
 from spider.logs import event
@@ -30,15 +30,15 @@ PAGE: Final = 500
 
 log = logging.getLogger(__name__)
 
-Deliver = Callable[[bytes], None]
+Send = Callable[[bytes], None]
 
 
-class _Seat:
+class _Subscriber:
     """One browser at a feed. Until it has its snapshot, changes wait for it."""
 
     __slots__ = ("deliver", "early", "early_most", "missed")
 
-    def __init__(self, deliver: Deliver, early_most: int) -> None:
+    def __init__(self, deliver: Send, early_most: int) -> None:
         self.deliver = deliver
         self.early_most = early_most
         self.early: list[bytes] | None = []
@@ -56,7 +56,7 @@ class _Seat:
 class Feed(ABC):
     """One topic of one organisation."""
 
-    policy: ClassVar[Policy] = "ordered"
+    policy: ClassVar[QueuePolicy] = "ordered"
     limit: ClassVar[int] = 256
     kept_bytes: ClassVar[int] = KEPT_BYTES
 
@@ -65,8 +65,8 @@ class Feed(ABC):
         self.limits = limits
         self.topic = topic
         self.scope = Scope(Actor("system", "live", "live", "admin"), org, grants)
-        self._kept = Kept(limits.kept_most, self.kept_bytes)
-        self._seats: dict[object, _Seat] = {}
+        self._kept = ReplayBuffer(limits.kept_most, self.kept_bytes)
+        self._seats: dict[object, _Subscriber] = {}
         self._listening = asyncio.Event()
         self.over = False
         """What it tells of is gone."""
@@ -95,13 +95,13 @@ class Feed(ABC):
         """Those whose tables are looked at too."""
         return ()
 
-    async def join(self, key: object, deliver: Deliver, after: int | None = None) -> None:
+    async def join(self, key: object, deliver: Send, after: int | None = None) -> None:
         """Send a snapshot, then every change after it; a second time means a new snapshot. Who leaves meanwhile is sent none.
 
         Args:   after: the number of the last change that was taken; where those since are known they come in the place of a snapshot.
         Raises: HubError: there is nothing to show.
         """
-        seat = self._seats[key] = _Seat(deliver, self.limits.early_most)
+        seat = self._seats[key] = _Subscriber(deliver, self.limits.early_most)
         try:
             await self._listening.wait()
             if not self._sits(key, seat):
@@ -123,11 +123,11 @@ class Feed(ABC):
     def leave(self, key: object) -> None:
         self._seats.pop(key, None)
 
-    def _sits(self, key: object, seat: _Seat) -> bool:
+    def _sits(self, key: object, seat: _Subscriber) -> bool:
         """Whether this browser is here still, and has not come anew. What is waited for may take long: its rights may be others by then."""
         return self._seats.get(key) is seat
 
-    async def _seat_down(self, key: object, seat: _Seat) -> None:
+    async def _seat_down(self, key: object, seat: _Subscriber) -> None:
         seq = self._kept.seq
         message = topic_message("snapshot", self.topic, seq, await self.snapshot())
         if not self._sits(key, seat):
@@ -181,7 +181,7 @@ class Feed(ABC):
             self._listening.set()
             async for message in told:
                 try:
-                    if isinstance(message, Gap):
+                    if isinstance(message, BusGap):
                         await self.renew()
                     else:
                         await self.take(message)

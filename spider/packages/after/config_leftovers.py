@@ -42,7 +42,7 @@ _SECRET_VALUE = re.compile(
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@\s]+@")
 
 
-class Stamp(NamedTuple):
+class FileStamp(NamedTuple):
     """Tells whether a file is still the same one."""
 
     inode: int
@@ -50,10 +50,10 @@ class Stamp(NamedTuple):
     size: int
 
 
-class Found(NamedTuple):
+class ConfigLeftovers(NamedTuple):
     """The files left behind that are there now."""
 
-    files: Dict[str, Stamp]
+    files: Dict[str, FileStamp]
     complete: bool = True
     """False: there were too many names, or too little time, to look at all."""
 
@@ -76,12 +76,12 @@ def _below(top: str) -> Iterator[os.DirEntry]:  # type: ignore[type-arg]  # it c
             continue
 
 
-def find_left(root: str = "", listed: Iterable[str] = (), limit_s: float = WALK_LIMIT_S, limit: int = WALK_LIMIT) -> Found:
+def find_left(root: str = "", listed: Iterable[str] = (), limit_s: float = WALK_LIMIT_S, limit: int = WALK_LIMIT) -> ConfigLeftovers:
     """Find what is left behind now.
 
     Args: listed: configuration files by the manager's own list; those outside /etc are looked beside one by one.
     """
-    files: Dict[str, Stamp] = {}
+    files: Dict[str, FileStamp] = {}
     ends_at = time.monotonic() + limit_s
     complete = True
     for count, entry in enumerate(_below(root + "/etc")):
@@ -98,19 +98,19 @@ def find_left(root: str = "", listed: Iterable[str] = (), limit_s: float = WALK_
             break
         for suffix in SUFFIXES:
             _note(files, root + path + suffix, root)
-    return Found(files, complete)
+    return ConfigLeftovers(files, complete)
 
 
-def _note(files: Dict[str, Stamp], path: str, root: str) -> None:
+def _note(files: Dict[str, FileStamp], path: str, root: str) -> None:
     try:
         facts = os.lstat(path)
     except OSError:
         return
     if stat.S_ISREG(facts.st_mode):
-        files[path[len(root) :]] = Stamp(facts.st_ino, facts.st_ctime_ns, facts.st_size)
+        files[path[len(root) :]] = FileStamp(facts.st_ino, facts.st_ctime_ns, facts.st_size)
 
 
-def appeared(before: Found, after: Found) -> List[str]:
+def appeared(before: ConfigLeftovers, after: ConfigLeftovers) -> List[str]:
     """What came, or was written anew."""
     return sorted(path for path, stamp in after.files.items() if before.files.get(path) != stamp)
 

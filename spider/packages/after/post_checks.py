@@ -50,14 +50,14 @@ def _guarded(part: Callable[[], _Part], otherwise: _Part, notes: List[str]) -> _
         return otherwise
 
 
-class HostCare:
+class PostJobChecks:
     """`report.AfterCare` for this host."""
 
     def __init__(self, manager: str, root: str = "", jobs_dir: str = JOBS_DIR) -> None:
         self._manager = manager
         self._root = root
         self._jobs = jobs_dir
-        self._left = config_leftovers.Found({})
+        self._left = config_leftovers.ConfigLeftovers({})
         self._failed: Optional[FrozenSet[str]] = None
 
     def begin(self) -> None:
@@ -75,7 +75,7 @@ class HostCare:
     ) -> Report:
         """What there is now that was not there before."""
         notes: List[str] = []
-        verdict = _guarded(lambda: self._reboot(native_reboot), reboot.Verdict(UNKNOWN, "it could not be found out"), notes)
+        verdict = _guarded(lambda: self._reboot(native_reboot), reboot.RebootVerdict(UNKNOWN, "it could not be found out"), notes)
         nothing: Tuple[str, ...] = ()
         no_files: Tuple[Leftover, ...] = ()
         told = _guarded(lambda: self._leftovers(notes), no_files, notes)
@@ -83,10 +83,10 @@ class HostCare:
         names = _guarded(lambda: self._services(notes), nothing, notes)
         return Report(verdict.required, verdict.why, names, told, failed, tuple(dict.fromkeys(notes)))
 
-    def _find_left(self) -> config_leftovers.Found:
+    def _find_left(self) -> config_leftovers.ConfigLeftovers:
         return config_leftovers.find_left(self._root, config_leftovers.listed_by(self._manager, self._root))
 
-    def _reboot(self, native: Tuple[str, str]) -> reboot.Verdict:
+    def _reboot(self, native: Tuple[str, str]) -> reboot.RebootVerdict:
         host = read_host(self._manager, self._root)
         if os.path.isdir(self._jobs):
             reboot.remember(native, host.boot, self._jobs)

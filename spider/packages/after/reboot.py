@@ -65,7 +65,7 @@ _CORE_PACKAGE = re.compile(r"\b(?:g?libc|systemd|udev|dbus|openssl|gnutls|linux-
 _DISTRIBUTION = re.compile(r"(?:deb|fc|el|amzn|mga|lp|ubuntu|bpo|rpt|rc|git|gentoo)\d*(?:_\d+)?\Z")
 
 
-class Verdict(NamedTuple):
+class RebootVerdict(NamedTuple):
     """Whether a reboot is needed, and why one thinks so."""
 
     required: str
@@ -117,38 +117,38 @@ def installed_kernels(root: str = "") -> List[str]:
     return []
 
 
-def _kernel(root: str, host: Host) -> Verdict:  # noqa: PLR0911  # one return for each answer
+def _kernel(root: str, host: Host) -> RebootVerdict:  # noqa: PLR0911  # one return for each answer
     kernels = installed_kernels(root)
     if not kernels:
-        return Verdict(UNKNOWN, "no installed kernel is to be seen")
+        return RebootVerdict(UNKNOWN, "no installed kernel is to be seen")
     mine = flavour(host.kernel)
     others = [name for name in kernels if name != host.kernel and flavour(name) == mine]
     others.sort(key=functools.cmp_to_key(comparer(host.manager)))
     if host.kernel not in kernels:
         if others:
-            return Verdict(YES, f"the running kernel {host.kernel} is no longer installed; {others[-1]} is")
-        return Verdict(UNKNOWN, f"the running kernel {host.kernel} is not one of those installed here")
+            return RebootVerdict(YES, f"the running kernel {host.kernel} is no longer installed; {others[-1]} is")
+        return RebootVerdict(UNKNOWN, f"the running kernel {host.kernel} is not one of those installed here")
     newer = [name for name in others if comparer(host.manager)(name, host.kernel) > 0]
     if newer:
-        return Verdict(YES, f"the kernel {newer[-1]} is installed, and {host.kernel} runs")
+        return RebootVerdict(YES, f"the kernel {newer[-1]} is installed, and {host.kernel} runs")
     images = [f"{root}/boot/{name}-{host.kernel}" for name in ("vmlinuz", "vmlinux", "Image")]
     images += [f"{root}/lib/modules/{host.kernel}/vmlinuz", f"{root}/usr/lib/modules/{host.kernel}/vmlinuz"]
     changed = [at for at in map(changed_at, images) if at]
     if host.manager not in ("pacman", "apk") and not (changed and host.booted_at):
-        return Verdict(UNKNOWN, "when the image of the running kernel came cannot be told")
+        return RebootVerdict(UNKNOWN, "when the image of the running kernel came cannot be told")
     if changed and host.booted_at and max(changed) > host.booted_at:
-        return Verdict(YES, f"the image of the kernel {host.kernel} was replaced after the boot")
-    return Verdict(NO, f"{host.kernel} is the newest kernel of its kind")
+        return RebootVerdict(YES, f"the image of the kernel {host.kernel} was replaced after the boot")
+    return RebootVerdict(NO, f"{host.kernel} is the newest kernel of its kind")
 
 
-def _core(root: str, host: Host) -> Verdict:
+def _core(root: str, host: Host) -> RebootVerdict:
     found = list(_core_files(root, host.manager))
     if not found or not host.booted_at:
-        return Verdict(UNKNOWN, "core libraries are not to be seen")
+        return RebootVerdict(UNKNOWN, "core libraries are not to be seen")
     newer = [os.path.basename(path) for path in found if changed_at(path) > host.booted_at]
     if newer:
-        return Verdict(YES, f"{', '.join(sorted(set(newer)))} came after the boot: what was started before still runs the old")
-    return Verdict(NO, "core libraries are older than the boot")
+        return RebootVerdict(YES, f"{', '.join(sorted(set(newer)))} came after the boot: what was started before still runs the old")
+    return RebootVerdict(NO, "core libraries are older than the boot")
 
 
 def _core_files(root: str, manager: str) -> Iterable[str]:
@@ -160,7 +160,7 @@ def _core_files(root: str, manager: str) -> Iterable[str]:
             yield f"{root}/{program}"
 
 
-def _marked(root: str, container: str) -> Optional[Verdict]:
+def _marked(root: str, container: str) -> Optional[RebootVerdict]:
     for mark in MARKS:
         if not os.path.exists(root + mark):
             continue
@@ -168,7 +168,7 @@ def _marked(root: str, container: str) -> Optional[Verdict]:
         if container and asked and all(is_kernel(name) for name in asked):
             continue  # its kernel is the host's
         named = ", ".join(asked[:MAX_NAMED]) + (f" and {len(asked) - MAX_NAMED} more" if len(asked) > MAX_NAMED else "")
-        return Verdict(YES, f"asked for by {named}" if asked else f"{mark} is there")
+        return RebootVerdict(YES, f"asked for by {named}" if asked else f"{mark} is there")
     return None
 
 
@@ -177,7 +177,7 @@ def is_kernel(package: str) -> bool:
     return _KERNEL_PACKAGE.match(package) is not None
 
 
-def reboot_required(root: str, host: Host, told: Tuple[str, str] = (UNKNOWN, "")) -> Verdict:  # noqa: PLR0911  # a row of the table each
+def reboot_required(root: str, host: Host, told: Tuple[str, str] = (UNKNOWN, "")) -> RebootVerdict:  # noqa: PLR0911  # a row of the table each
     """Put the evidence together.
 
     Args: told: what the manager's own check says, with its reason.
@@ -187,18 +187,18 @@ def reboot_required(root: str, host: Host, told: Tuple[str, str] = (UNKNOWN, "")
         return marked
     if host.container:
         if told[0] == YES and (_CORE_PACKAGE.search(told[1]) or not any(map(is_kernel, told[1].replace(",", " ").split()))):
-            return Verdict(YES, told[1])
-        return Verdict(NO, f"it is a container ({host.container}): the kernel is its host's, and nothing here asks for a restart")
+            return RebootVerdict(YES, told[1])
+        return RebootVerdict(NO, f"it is a container ({host.container}): the kernel is its host's, and nothing here asks for a restart")
     kernel, core = _kernel(root, host), _core(root, host)
-    for verdict in (Verdict(*told), kernel, core):
+    for verdict in (RebootVerdict(*told), kernel, core):
         if verdict.required == YES:
             return verdict
     if told[0] == NO:
-        return Verdict(NO, told[1] or "the package manager's own check sees no need")
+        return RebootVerdict(NO, told[1] or "the package manager's own check sees no need")
     if kernel.required == NO and core.required == NO:
-        return Verdict(NO, f"{kernel.why}, and {core.why}")
+        return RebootVerdict(NO, f"{kernel.why}, and {core.why}")
     if host.manager == "apt" and any(os.path.exists(root + marker) for marker in MARKERS):
-        return Verdict(NO, "nothing has asked for one, and this host's kernels would")
+        return RebootVerdict(NO, "nothing has asked for one, and this host's kernels would")
     return kernel if kernel.required == UNKNOWN else core
 
 

@@ -13,12 +13,12 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.files import changed_at, read_file
 from spider.packages.apk import text as apk_text
-from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
+from spider.packages.backend import Action, Backend, Command, Failure, Lock, OutputReader, PackageError, Replan, need_repositories
 from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, ask
 from spider.packages.locks import flock_holder, record_lock_holder
-from spider.packages.plan import NO, UNKNOWN, YES, Installed, Inventory, Kept, Plan, Planned
+from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
-from spider.root.terminal import Ended, StopRule
+from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
 
 DATABASES = ("/lib/apk/db", "/usr/lib/apk/db")
@@ -59,7 +59,7 @@ _CANNOT = {
 _CHOSEN = "apk 2 can upgrade chosen packages only by writing them to /etc/apk/world. Upgrade everything."
 
 
-class ApkReader(Reader):
+class ApkReader(OutputReader):
     """Follows apk."""
 
     TROUBLE = re.compile(
@@ -145,7 +145,7 @@ class Apk(Backend):
             return _CHOSEN
         return _CANNOT.get(verb, "")
 
-    def _installed(self) -> Dict[str, apk_text.Package]:
+    def _installed(self) -> Dict[str, apk_text.ApkPackage]:
         path = _database() + "/installed"
         try:
             return apk_text.parse_database(_read(path))
@@ -155,7 +155,7 @@ class Apk(Backend):
     def inventory(self) -> Inventory:
         """Held are those that world binds to a version."""
         _, pinned = apk_text.parse_world(_read(WORLD))
-        return {name: Installed(it.version, it.broken, name in pinned) for name, it in self._installed().items()}
+        return {name: InstalledPackage(it.version, it.broken, name in pinned) for name, it in self._installed().items()}
 
     def broken(self, inventory: Inventory) -> str:
         """Packages whose script failed or whose files are not in place: every later run counts them as errors again."""
@@ -199,34 +199,34 @@ class Apk(Backend):
         steps = self._steps(verb, packages)
         return self._plan(steps, ask_kept=verb in ("upgrade", "full-upgrade"))
 
-    def _steps(self, verb: str, packages: Sequence[str]) -> List[apk_text.Step]:
+    def _steps(self, verb: str, packages: Sequence[str]) -> List[apk_text.ApkStep]:
         words = apk("--cache-max-age", str(OLD_INDEX_MIN), "--simulate", *self._words(verb, packages))
         answer = ask(words, APK_ENVIRONMENT, limit_s=300.0)
         if answer.rc:
-            raise Trouble(self.code_in(answer.err), _explain(answer))
+            raise PackageError(self.code_in(answer.err), _explain(answer))
         try:
             steps = apk_text.parse_steps(answer.out)
         except ValueError as exc:
             raise PackagesUnreadable(f"apk's plan: {exc}") from exc
         stays = apk_text.not_removed(steps, packages) if verb == "remove" else []
         if stays:  # apk says so, takes them out of world and ends with 0
-            raise Trouble("job.unmet_dependencies", f"others need {', '.join(stays[:20])}: {' '.join(answer.out.split())[:300]}")
+            raise PackageError("job.unmet_dependencies", f"others need {', '.join(stays[:20])}: {' '.join(answer.out.split())[:300]}")
         return steps
 
-    def _plan(self, found: Sequence[apk_text.Step], *, ask_kept: bool) -> Plan:
+    def _plan(self, found: Sequence[apk_text.ApkStep], *, ask_kept: bool) -> Plan:
         steps = tuple(Planned(it.package, it.before, it.after, UNKNOWN if it.after else NO) for it in found if it.before != it.after)
         kernels = [step.package for step in steps if step.after and _KERNEL.match(step.package)]
         reboot = (YES, f"the kernel changes: {', '.join(kernels)}") if kernels else (UNKNOWN, "") if steps else (NO, "")
         return Plan(steps, self._kept(steps) if ask_kept else (), -1, None, *reboot)
 
-    def _kept(self, steps: Sequence[Planned]) -> Tuple[Kept, ...]:
+    def _kept(self, steps: Sequence[Planned]) -> Tuple[HeldPackage, ...]:
         answer = ask(apk("list", "--upgradable"), APK_ENVIRONMENT)
         _, pinned = apk_text.parse_world(_read(WORLD))
         changing = {step.package for step in steps}
         left = {name: version for name, version in apk_text.parse_upgradable(answer.out).items() if name not in changing}
-        return tuple(Kept(name, version, "pinned" if name in pinned else "unresolvable") for name, version in sorted(left.items()))
+        return tuple(HeldPackage(name, version, "pinned" if name in pinned else "unresolvable") for name, version in sorted(left.items()))
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:  # noqa: ARG002  # part of the interface
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:  # noqa: ARG002  # part of the interface
         if verb == "refresh":
             return [Command(apk("--wait", str(LOCK_LIMIT_S), "update"), "refresh", REFRESH_LIMITS_S)]
         if verb == "clean":
@@ -235,10 +235,10 @@ class Apk(Backend):
         if self._version() >= 3:
             options.append("--no-interactive")
         commit = Command(apk(*options, *(["fix"] if verb == "repair" else self._words(verb, packages))), "commit", COMMIT_LIMITS_S)
-        again = Again(lambda: self._plan(self._steps(verb, packages), ask_kept=False))
+        again = Replan(lambda: self._plan(self._steps(verb, packages), ask_kept=False))
         return [commit] if verb == "repair" else [again, commit]
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """The status is the number of errors, or 99; any but 0 is a failure. A local repository that is missing only warns."""
         said = "\n".join(reader.troubles)
         if verb == "refresh" and (apk_text.unreached(said) or "WARNING: " in said):

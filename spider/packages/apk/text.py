@@ -15,7 +15,7 @@ _UNOPENED = re.compile(r"^WARNING: (?:updating and )?opening (?:from cache )?(\S
 _WORLD = re.compile(r"([^=<>~@!\s]+)([=<>~]+\S+)?(?:@\S+)?\Z")
 
 
-class Package(NamedTuple):
+class ApkPackage(NamedTuple):
     """One record of the database of installed packages."""
 
     version: str
@@ -24,7 +24,7 @@ class Package(NamedTuple):
     """Its script failed, or files of it could not be put in place."""
 
 
-class Step(NamedTuple):
+class ApkStep(NamedTuple):
     """One line of a transaction, run or simulated."""
 
     number: int
@@ -67,14 +67,14 @@ def parse_repositories(text: str) -> List[str]:
     return [words[-1] for words in lines if words and not words[0].startswith("#") and words[0] != "set"]
 
 
-def parse_database(text: str) -> Dict[str, Package]:
+def parse_database(text: str) -> Dict[str, ApkPackage]:
     """Read `lib/apk/db/installed`.
 
     Raises: ValueError: it has no packages in it.
     Source: the fields P (package), V (version), I (installed size) and f (what is broken: files, script, xattrs) of APKINDEX and the
         installed database; each field on a line of its own, an empty line between two packages.
     """
-    found: Dict[str, Package] = {}
+    found: Dict[str, ApkPackage] = {}
     for paragraph in text.split("\n\n"):
         fields: Dict[str, str] = {}
         for line in paragraph.split("\n"):
@@ -82,13 +82,13 @@ def parse_database(text: str) -> Dict[str, Package]:
                 fields.setdefault(line[0], line[2:])
         if "P" in fields and "V" in fields:
             size = fields.get("I", "")
-            found[fields["P"]] = Package(fields["V"], int(size) if size.isdigit() else 0, "f" in fields)
+            found[fields["P"]] = ApkPackage(fields["V"], int(size) if size.isdigit() else 0, "f" in fields)
     if not found:
         raise ValueError("no packages in it")
     return found
 
 
-def parse_steps(text: str) -> List[Step]:
+def parse_steps(text: str) -> List[ApkStep]:
     """Read the lines of `apk upgrade --simulate` and its like.
 
     Raises: ValueError: fewer or more steps than it counts itself.
@@ -99,7 +99,7 @@ def parse_steps(text: str) -> List[Step]:
     return found
 
 
-def parse_step(line: str) -> Optional[Step]:
+def parse_step(line: str) -> Optional[ApkStep]:
     """Read one line. None: it is no step."""
     match = _STEP.match(line)
     if match is None:
@@ -111,10 +111,10 @@ def parse_step(line: str) -> Optional[Step]:
         before, after = first, ""
     else:
         before, after = first, second or first
-    return Step(int(match.group(1)), int(match.group(2)), verb, package, before, after)
+    return ApkStep(int(match.group(1)), int(match.group(2)), verb, package, before, after)
 
 
-def not_removed(steps: Iterable[Step], packages: Iterable[str]) -> List[str]:
+def not_removed(steps: Iterable[ApkStep], packages: Iterable[str]) -> List[str]:
     """Those of `packages` that a simulated `apk del` would leave where they are, because others need them."""
     removed = {step.package for step in steps if not step.after}
     return sorted(set(packages) - removed)

@@ -13,22 +13,22 @@ from spider.packages.apt.calls import DPKG_OPTIONS, apt_cache, apt_config, apt_g
 from spider.packages.apt.plan import asked, plan_of
 from spider.packages.backend import (
     PHASES_BEFORE_COMMIT,
+    Action,
     Backend,
-    Call,
     Command,
     Failure,
     Lock,
-    Reader,
+    OutputReader,
+    OwnStep,
     Reboot,
-    Work,
     need_repositories,
 )
-from spider.packages.hook_install import Gate
+from spider.packages.hook_install import TransactionHook
 from spider.packages.interfaces import ENVIRONMENT, Console, ask, ask_for
 from spider.packages.locks import record_lock_holder
 from spider.packages.plan import UNKNOWN, YES, Inventory, Plan
 from spider.packages.preconditions import named
-from spider.root.terminal import Ended, StopRule
+from spider.root.terminal import StopRule, TerminalEnded
 from spider.wire.frames import Updates
 
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
@@ -84,7 +84,7 @@ def read_inventory() -> Inventory:
     return apt_text.parse_inventory(ask_for(_INVENTORY, APT_ENVIRONMENT))
 
 
-def _targets() -> List[apt_text.Target]:
+def _targets() -> List[apt_text.AptTarget]:
     """The lists of packages that apt-get itself expects: none where no repository is enabled, or where the settings want no lists.
 
     Raises: PackagesUnreadable.
@@ -114,7 +114,7 @@ def lists_refreshed_at(stamp: str = SUCCESS_STAMP) -> float:
     return newest
 
 
-def _is_there(target: apt_text.Target) -> bool:
+def _is_there(target: apt_text.AptTarget) -> bool:
     """Whether a list is there, packed or not, or the repository has none."""
     if os.path.exists(target.file) or any(os.path.exists(path) for path in glob.glob(glob.escape(target.file) + ".*")):
         return True
@@ -126,7 +126,7 @@ def _is_there(target: apt_text.Target) -> bool:
     return False
 
 
-class AptReader(Reader):
+class AptReader(OutputReader):
     """Follows apt-get and dpkg."""
 
     TROUBLE = re.compile(r"^(?:E|W|Err)(?::\d+|:) ?\S|^dpkg: (?:error|warning)|^ \S.{0,300}script subprocess (?:returned|was) ")
@@ -163,8 +163,8 @@ class Apt(Backend):
     codes = _CODES
     commit_stop = _INTERRUPTIBLE
 
-    def __init__(self, gate: Optional[Gate] = None) -> None:
-        self._gate = gate or Gate()
+    def __init__(self, gate: Optional[TransactionHook] = None) -> None:
+        self._gate = gate or TransactionHook()
         self._gated = False
 
     def inventory(self) -> Inventory:
@@ -222,7 +222,7 @@ class Apt(Backend):
         )
         return plan_of(verb, packages, read_inventory(), APT_ENVIRONMENT)
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         if verb == "refresh":
             argv = apt_get("-o", "APT::Status-Fd={fd}", "update")
             return [Command(argv, "refresh", REFRESH_LIMITS_S, signals=(signal.SIGINT, signal.SIGTERM))]
@@ -235,7 +235,7 @@ class Apt(Backend):
             return [configure, self._commit("--no-remove", "-f", "install")._replace(stop_rule=self._stop_rule_of_the_rest)]
         options = () if plan.removals else ("--no-remove",)
         commit = self._commit(*self._hook(), *options, *asked(verb, packages, plan))
-        return [Call("", lambda: self._place(plan)), commit, *self._marks(verb, packages, plan)]
+        return [OwnStep("", lambda: self._place(plan)), commit, *self._marks(verb, packages, plan)]
 
     def _place(self, plan: Plan) -> None:
         self._gate.place(plan, {"native": ask(["dpkg", "--print-architecture"], APT_ENVIRONMENT).out.strip()})
@@ -254,7 +254,7 @@ class Apt(Backend):
         return Command(apt_get("-y", *COMMIT_OPTIONS, *words), "plan", COMMIT_LIMITS_S)
 
     @staticmethod
-    def _marks(verb: str, packages: Sequence[str], plan: Plan) -> List[Work]:
+    def _marks(verb: str, packages: Sequence[str], plan: Plan) -> List[Action]:
         """apt-get takes a package that is named for wanted by a person; what came as a dependency stays one."""
         if verb not in ("upgrade", "security-upgrade") or (verb == "upgrade" and not packages):
             return []
@@ -265,7 +265,7 @@ class Apt(Backend):
     def reader(self, verb: str, console: Console) -> AptReader:
         return AptReader(verb, console)
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """One repository that could not be reached makes a refresh a failure, whatever apt-get's status."""
         if verb == "refresh":
             if ended.rc and reader.lock is not None:

@@ -6,9 +6,9 @@ from typing import Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tup
 
 from spider.packages.apt import text as apt_text
 from spider.packages.apt.calls import apt_cache, apt_get
-from spider.packages.backend import Trouble
+from spider.packages.backend import PackageError
 from spider.packages.interfaces import Output, PackagesUnreadable, ask_for
-from spider.packages.plan import NO, YES, Inventory, Kept, Plan, Planned
+from spider.packages.plan import NO, YES, HeldPackage, Inventory, Plan, Planned
 
 OPTIONS_NO_LOCK = ("-o", "Debug::NoLocking=1")
 SIMULATION_LIMIT_S = 300.0
@@ -24,7 +24,7 @@ class _Asked(NamedTuple):
     """One simulation and what it printed."""
 
     steps: Tuple[Planned, ...]
-    told: apt_text.Told
+    told: apt_text.AptReport
 
 
 def words(verb: str, packages: Sequence[str]) -> Tuple[str, ...]:
@@ -93,9 +93,9 @@ def _understood(answer: Output) -> _Asked:
             reasons = [
                 line.strip() for line in answer.out.split("\n") if ": Depends:" in line or ": Breaks:" in line or ": Conflicts:" in line
             ]
-            raise Trouble(code, " · ".join([said, *reasons[:5]]))
+            raise PackageError(code, " · ".join([said, *reasons[:5]]))
         if "Essential packages were removed" in said or "rotected packages were removed" in said:
-            raise Trouble("job.protected", said)
+            raise PackageError("job.protected", said)
         raise PackagesUnreadable(said)
     try:
         return _Asked(apt_text.parse_plan(answer.out), apt_text.parse_told(answer.out))
@@ -151,7 +151,7 @@ def plan_of(verb: str, packages: Sequence[str], inventory: Inventory, env: Mappi
     for name in pinned & set(versions):
         if name not in reasons and inventory[name].version == versions[name].candidate != versions[name].newest:
             reasons[name] = "pinned"
-    kept = tuple(Kept(name, versions[name].newest if name in versions else "", reason) for name, reason in sorted(reasons.items()))
+    kept = tuple(HeldPackage(name, versions[name].newest if name in versions else "", reason) for name, reason in sorted(reasons.items()))
     sizes = apt_text.parse_sizes(answers[1].out) if answers[1].rc == 0 else apt_text.Sizes(-1, None)
     restart = [step.package for step in found.steps if step.after and _REBOOT.match(step.package)]
     return Plan(

@@ -5,7 +5,7 @@ import shlex
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.packages.backend import Lock
-from spider.packages.plan import NO, YES, Installed, Inventory, Planned
+from spider.packages.plan import NO, YES, InstalledPackage, Inventory, Planned
 
 _INST = re.compile(
     r"^Inst (?P<name>\S+)(?: \[(?P<old>[^\]]+)\])? \((?P<new>\S+) (?P<origins>.+) \[(?P<arch>[^\]]+)\]\)(?: \[.*\])?(?: \[\])?\s*$"
@@ -48,7 +48,7 @@ class Status(NamedTuple):
     error: bool
 
 
-class Target(NamedTuple):
+class AptTarget(NamedTuple):
     """One list of packages that apt expects."""
 
     repository: str
@@ -62,9 +62,9 @@ class Target(NamedTuple):
 TARGET_FORMAT = "$(SITE) $(RELEASE)\t$(FILENAME)\t$(METAKEY)\t$(ARCHITECTURE)"
 
 
-def parse_targets(text: str) -> List[Target]:
+def parse_targets(text: str) -> List[AptTarget]:
     """Read `apt-get indextargets --no-release-info --format TARGET_FORMAT`."""
-    return [Target(*fields) for fields in (line.split("\t") for line in text.split("\n")) if len(fields) == 4]
+    return [AptTarget(*fields) for fields in (line.split("\t") for line in text.split("\n")) if len(fields) == 4]
 
 
 def parse_folder(text: str) -> str:
@@ -76,7 +76,7 @@ def parse_folder(text: str) -> str:
     return words[0].partition("=")[2].rstrip("/") if words else ""
 
 
-def has_list(release: str, target: Target) -> bool:
+def has_list(release: str, target: AptTarget) -> bool:
     """Whether a Release file says that the repository has something in this list, so that apt fetches it.
 
     apt fetches nothing for an architecture that the file does not name: Debian's security archive lists `binary-all` files, and
@@ -106,7 +106,7 @@ def parse_inventory(text: str) -> Inventory:
         if status[1:2] in ("n", "c"):
             continue  # at most its configuration files are there
         broken = status[1:2] in ("H", "U", "F") or status[2:3] == "R"  # awaited and pending triggers: the next run does them
-        found[name[: -len(own)] if len(own) > 1 and name.endswith(own) else name] = Installed(version, broken, status[:1] == "h")
+        found[name[: -len(own)] if len(own) > 1 and name.endswith(own) else name] = InstalledPackage(version, broken, status[:1] == "h")
     return found
 
 
@@ -154,14 +154,14 @@ def repository_of(origins: str) -> str:
     return ", ".join(suites)[:200]
 
 
-class Told(NamedTuple):
+class AptReport(NamedTuple):
     """What apt-get says before it shows its plan."""
 
     kept_back: Tuple[str, ...]
     phased: Tuple[str, ...]
 
 
-def parse_told(text: str) -> Told:
+def parse_told(text: str) -> AptReport:
     """Read the lists of packages that are kept back, and of those that are deferred by phasing. What else stands there is no name."""
     blocks: Dict[str, List[str]] = {}
     heading = ""
@@ -172,7 +172,7 @@ def parse_told(text: str) -> Told:
         heading = next((known for known in (_KEPT_BACK, _PHASED) if line.startswith(known)), "")
         if heading:
             blocks.setdefault(heading, [])
-    return Told(tuple(blocks.get(_KEPT_BACK, ())), tuple(blocks.get(_PHASED, ())))
+    return AptReport(tuple(blocks.get(_KEPT_BACK, ())), tuple(blocks.get(_PHASED, ())))
 
 
 class Sizes(NamedTuple):

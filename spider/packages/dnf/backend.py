@@ -13,21 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
 from spider.files import read_file
-from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
+from spider.packages.backend import Failure, Lock, OutputReader, PackageError, Reboot
 from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.reader import CODES, DnfReader
-from spider.packages.dnf.text import Advisory, Row, Table
+from spider.packages.dnf.text import Advisory, DnfRow, DnfTable
 from spider.packages.interfaces import Output, PackagesUnreadable, ask
 from spider.packages.locks import record_lock_holder
-from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
+from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
 from spider.packages.rpm import backend as rpm_backend
 from spider.packages.rpm import repositories as rpm_repositories
 from spider.packages.rpm import text as rpm_text
 from spider.packages.rpm.backend import RpmBackend, RpmReader, installed, pid_file_holder
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import Package
-from spider.root.terminal import Ended
+from spider.packages.rpm.text import RpmPackage
+from spider.root.terminal import TerminalEnded
 from spider.wire.frames import Updates
 
 Secured = Optional[FrozenSet[Tuple[str, str]]]
@@ -44,9 +44,9 @@ class Beside(NamedTuple):
 
     advisories: Optional[List[Advisory]] = None
     """None = not asked, or it cannot be told."""
-    newer: Sequence[Package] = ()
+    newer: Sequence[RpmPackage] = ()
     """What has a newer version, were nothing held."""
-    sizes: Optional[Mapping[Package, int]] = None
+    sizes: Optional[Mapping[RpmPackage, int]] = None
     """What of that takes how many bytes when it is installed, where that was told with it."""
 
 
@@ -120,7 +120,7 @@ class DnfFamily(RpmBackend):
         """Security advisories above what is installed."""
         raise NotImplementedError
 
-    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+    def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         """The newest version of everything that has a newer one, whether it can be had or not."""
         raise NotImplementedError
 
@@ -152,7 +152,7 @@ class DnfFamily(RpmBackend):
         """What the settings keep from changing."""
         return rpm_repositories.excluded(self.settings, self.repo_folders)
 
-    def held(self, packages: Sequence[Package]) -> Set[str]:
+    def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
         """Excluded by the settings or locked to its version."""
         from_locks = [pattern for pattern in self.locked_patterns() if not pattern.startswith("!")]
         return rpm_backend.matching([*self.excluded_patterns(), *from_locks], packages, self._machine)
@@ -194,7 +194,7 @@ class DnfFamily(RpmBackend):
     def named_like(self, names: Sequence[str]) -> Set[str]:
         return {name for package in self.available(names) for name in (package.name, f"{package.name}.{package.arch}")}
 
-    def available(self, names: Sequence[str]) -> List[Package]:
+    def available(self, names: Sequence[str]) -> List[RpmPackage]:
         """What the repositories have by these names."""
         return self._packages(self.ask_for("repoquery", "--qf", self.query(), *names))
 
@@ -202,7 +202,7 @@ class DnfFamily(RpmBackend):
         """The format of a line of repoquery."""
         return QUERY
 
-    def _packages(self, text: str) -> List[Package]:
+    def _packages(self, text: str) -> List[RpmPackage]:
         try:
             self._origins = dnf_text.parse_origins(text)
             return list(dnf_text.parse_repoquery(text).values())
@@ -230,7 +230,7 @@ class DnfFamily(RpmBackend):
         )
         return Plan(tuple(steps), tuple(kept), table.download_bytes, more, reboot, why, tuple(replaced))
 
-    def _growth(self, rows: Sequence[Row], now: Sequence[Package], sizes: Dict[Package, int]) -> Optional[int]:
+    def _growth(self, rows: Sequence[DnfRow], now: Sequence[RpmPackage], sizes: Dict[RpmPackage, int]) -> Optional[int]:
         """What is still missing, as a package that a new one needs, is asked for by itself."""
         comes = [row.package for row in rows if row.act not in ("skip", "reinstall", "remove")]
         new = [f"{one.name}-{one.version}.{one.arch}" for one in comes if one not in sizes]
@@ -238,23 +238,23 @@ class DnfFamily(RpmBackend):
             sizes.update(dnf_text.parse_sizes(self.ask("-q", "repoquery", "--qf", self.query(), *new).out))
         return dnf_text.growth(rows, now, sizes)
 
-    def table(self, words: Sequence[str]) -> Table:
+    def table(self, words: Sequence[str]) -> DnfTable:
         """The plan as the manager prints it."""
         answer = self.ask("--assumeno", *self.loud, *words)
         unmatched = dnf_text.parse_unmatched(answer.out + "\n" + answer.err)
         if unmatched:
-            raise Trouble("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
+            raise PackageError("job.unknown_package", f"{self.name} does not find {named(unmatched)}")
         try:
             return dnf_text.parse_table(answer.out, answer.err)
         except ValueError as exc:
             told = self._told(answer)
             if answer.rc:
-                raise Trouble(self.code_in(answer.out + "\n" + answer.err), told) from exc
+                raise PackageError(self.code_in(answer.out + "\n" + answer.err), told) from exc
             raise PackagesUnreadable(f"{self.name}'s plan: {exc}") from exc
 
     def _gather(
         self, verb: str, packages: Sequence[str], inventory: Inventory, repositories: Sequence[Repository]
-    ) -> Tuple[Table, Secured, Beside]:
+    ) -> Tuple[DnfTable, Secured, Beside]:
         """The plan, what has a security advisory, and everything that is newer, where something is held that it may be or sizes are wanted."""
         comes = verb not in ("remove", "autoremove")
         held = not packages and any(one.held for one in inventory.values())
@@ -266,7 +266,7 @@ class DnfFamily(RpmBackend):
         return found, None if beside.advisories is None else dnf_text.secured(beside.advisories), beside
 
     def steps_of(
-        self, rows: Iterable[Row], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
+        self, rows: Iterable[DnfRow], inventory: Inventory, secure: Secured, repositories: Sequence[Repository]
     ) -> Tuple[List[Planned], List[str]]:
         """Steps, and those of the removed packages that go because another takes their place."""
         tells = {one.name for one in repositories if one.advisories} if secure is not None else set()
@@ -297,27 +297,27 @@ class DnfFamily(RpmBackend):
         self,
         verb: str,
         packages: Sequence[str],
-        table: Table,
+        table: DnfTable,
         inventory: Inventory,
         secure: Secured,
-        newer: Sequence[Package],
-    ) -> List[Kept]:
+        newer: Sequence[RpmPackage],
+    ) -> List[HeldPackage]:
         if verb not in ("upgrade", "full-upgrade", "security-upgrade"):
             return []
         skipped = [row.package for row in table.rows if row.act == "skip"]
         done = {self.label(row.package.name, row.package.arch) for row in table.rows if row.act not in ("skip", "remove")}
-        kept: List[Kept] = []
+        kept: List[HeldPackage] = []
         erasing: Set[str] = set()
         if skipped and verb == "upgrade":
             with_removals = self.table(self.words("full-upgrade", packages)).rows
             erasing = {self.label(row.package.name, row.package.arch) for row in with_removals if row.act == "upgrade"}
         for package in skipped:
             label = self.label(package.name, package.arch)
-            kept.append(Kept(label, package.version, "needs_removal" if label in erasing else "unresolvable"))
+            kept.append(HeldPackage(label, package.version, "needs_removal" if label in erasing else "unresolvable"))
         for package in newer:
             label = self.label(package.name, package.arch)
             if label in inventory and inventory[label].held and label not in done:
-                kept.append(Kept(label, package.version, "held"))
+                kept.append(HeldPackage(label, package.version, "held"))
         if packages:
             kept = [one for one in kept if one.package in packages]
         if verb == "security-upgrade":
@@ -338,7 +338,7 @@ class DnfFamily(RpmBackend):
         security = -1 if secure is None else sum(step.security == YES for step in self.newer)
         return Updates(len(newer), security, int(rpm_repositories.refreshed_at(repositories) * 1000))
 
-    def _newer(self, packages: Sequence[Package], secure: Optional[Collection[Tuple[str, str]]]) -> List[Planned]:
+    def _newer(self, packages: Sequence[RpmPackage], secure: Optional[Collection[Tuple[str, str]]]) -> List[Planned]:
         installed = self.inventory()
         told = []
         for package in packages:
@@ -385,7 +385,7 @@ class DnfFamily(RpmBackend):
         """What looks whether the database is in order."""
         return ("check", "--dependencies", "--duplicates")
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """By status and lines; a script that failed counts, whatever the status: dnf 4.14 ends with 0, dnf 4.24 and dnf 5 with 1."""
         assert isinstance(reader, DnfReader)
         if verb == "refresh":

@@ -9,7 +9,7 @@ from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.backend import PLAN_LIMIT_S, QUERY, Beside, DnfFamily, lines_of, plugin_setting
 from spider.packages.dnf.text import Advisory
 from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable, ask
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 
 PROGRAMS = ("dnf", "dnf-3", "yum")
 """One of them is there; which manager answers to it was asked before."""
@@ -101,5 +101,5 @@ class Dnf4(DnfFamily):
     def advisories(self, options: Sequence[str] = ()) -> List[Advisory]:
         return dnf_text.parse_advisories(self.ask_for(*options, *_ADVISORIES))
 
-    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+    def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         return self._packages(self.ask_for(*options, *_UPGRADES, self.query()))

@@ -15,7 +15,7 @@ from spider.packages.dnf.text import Advisory
 from spider.packages.interfaces import Console, Output, PackagesUnreadable, ask
 from spider.packages.plan import NO, UNKNOWN, YES, Planned
 from spider.packages.preconditions import named
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 
 LOCKS = "/etc/dnf/versionlock.toml"
 _LOCKED = re.compile(r'^\s*name\s*=\s*"([^"\\]+)"\s*$')
@@ -97,7 +97,7 @@ class Dnf5(DnfFamily):
         except ValueError as exc:
             raise PackagesUnreadable(f"{self.name}: {exc}") from exc
 
-    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+    def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         """By repoquery: one line for each, where check-upgrade may have one for each repository."""
         return self._packages(self.ask_for(*options, "repoquery", "--upgrades", "--latest-limit=1", "--qf", self.query()))
 

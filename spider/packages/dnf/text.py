@@ -9,7 +9,7 @@ import re
 from typing import Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from spider.packages.backend import Lock
-from spider.packages.rpm.text import Package, parse_size, split_nevra, without_zero_epoch
+from spider.packages.rpm.text import RpmPackage, parse_size, split_nevra, without_zero_epoch
 
 _INSTALL, _UPGRADE, _DOWNGRADE, _REINSTALL, _REMOVE, _SKIP = "install", "upgrade", "downgrade", "reinstall", "remove", "skip"
 _SECTIONS: Dict[str, str] = {
@@ -56,26 +56,26 @@ _SPACE_5 = re.compile(r"\(install (?P<more>[^,]+), remove (?P<less>[^)]+)\)\.$")
 _FREED = re.compile(r"^(?P<what>Installed size|Freed space): (?P<size>.*)$")
 
 
-class Row(NamedTuple):
+class DnfRow(NamedTuple):
     """One package in the table."""
 
     act: str
     """install, upgrade, downgrade, reinstall, remove or skip."""
-    package: Package
+    package: RpmPackage
     repository: str
-    replaces: Tuple[Package, ...] = ()
+    replaces: Tuple[RpmPackage, ...] = ()
     """What goes because of it, other versions of itself not counted."""
 
 
-class Table(NamedTuple):
+class DnfTable(NamedTuple):
     """The plan as it was printed."""
 
-    rows: Tuple[Row, ...] = ()
+    rows: Tuple[DnfRow, ...] = ()
     download_bytes: int = -1
     installed_bytes: Optional[int] = None
 
 
-def parse_table(out: str, err: str = "") -> Table:
+def parse_table(out: str, err: str = "") -> DnfTable:
     """Read what `dnf … --assumeno` says it would do; no table is an empty plan only when it says that there is nothing to do.
 
     Args: out, err: standard output and standard error; dnf 5 writes the table to one and the sizes to the other.
@@ -91,15 +91,15 @@ def parse_table(out: str, err: str = "") -> Table:
     said = (out + "\n" + err).split("\n")
     if not rows and not any(line.startswith(("Nothing to do", "No packages marked for update")) for line in said):
         raise ValueError("neither a table nor 'nothing to do'")
-    return Table(tuple(rows), _download(said), _space(said))
+    return DnfTable(tuple(rows), _download(said), _space(said))
 
 
 def _told(counts: Dict[str, int]) -> str:
     return ", ".join(f"{act} {number}" for act, number in sorted(counts.items())) or "nothing"
 
 
-def _rows(out: str) -> List[Row]:
-    rows: List[Row] = []
+def _rows(out: str) -> List[DnfRow]:
+    rows: List[DnfRow] = []
     act = ""
     words: List[str] = []
 
@@ -133,18 +133,18 @@ def _rows(out: str) -> List[Row]:
     return rows
 
 
-def _row(act: str, words: Sequence[str]) -> Row:
+def _row(act: str, words: Sequence[str]) -> DnfRow:
     if len(words) < 5 or parse_size(" ".join(words[4:])) is None:
         raise ValueError("not understood: " + " ".join(words)[:200])
-    return Row(act, Package(words[0], without_zero_epoch(words[2]), words[1]), words[3])
+    return DnfRow(act, RpmPackage(words[0], without_zero_epoch(words[2]), words[1]), words[3])
 
 
-def _replaces(rows: List[Row], line: str) -> None:
+def _replaces(rows: List[DnfRow], line: str) -> None:
     match = _REPLACING_4.match(line) or _REPLACING_5.match(line)
     if match is None or not rows:
         raise ValueError("not understood: " + line[:200])
     row = rows[-1]
-    gone = Package(match["name"], without_zero_epoch(match["version"]), match["arch"])
+    gone = RpmPackage(match["name"], without_zero_epoch(match["version"]), match["arch"])
     if gone.name == row.package.name and row.act != _INSTALL:
         return  # dnf 5 names the version that is installed now
     rows[-1] = row._replace(replaces=(*row.replaces, gone))
@@ -187,21 +187,21 @@ def _space(lines: Iterable[str]) -> Optional[int]:
     return None
 
 
-def parse_repoquery(text: str) -> Dict[Tuple[str, str], Package]:
+def parse_repoquery(text: str) -> Dict[Tuple[str, str], RpmPackage]:
     """Read lines of `name|arch|epoch:version-release|…`: the newest version of each, by name and architecture.
 
     Lines without a bar are what plugins say (subscription-manager).
 
     Raises: ValueError.
     """
-    from_lines: Dict[Tuple[str, str], Package] = {}
+    from_lines: Dict[Tuple[str, str], RpmPackage] = {}
     for line in text.split("\n"):
         if "|" not in line:
             continue
         fields = line.split("|")
         if len(fields) < 3:
             raise ValueError("not understood: " + line[:200])
-        package = Package(fields[0], without_zero_epoch(fields[2]), fields[1])
+        package = RpmPackage(fields[0], without_zero_epoch(fields[2]), fields[1])
         from_lines[package.name, package.arch] = package
     return from_lines
 
@@ -212,26 +212,26 @@ def parse_origins(text: str) -> Dict[Tuple[str, str], str]:
     return {(fields[0], fields[1]): fields[3] for fields in lines if len(fields) > 3}
 
 
-def parse_sizes(text: str) -> Dict[Package, int]:
+def parse_sizes(text: str) -> Dict[RpmPackage, int]:
     """Read lines of `name|arch|epoch:version-release|…|bytes` of repoquery or rpm: what each takes when it is installed."""
-    sizes: Dict[Package, int] = {}
+    sizes: Dict[RpmPackage, int] = {}
     for line in text.split("\n"):
         fields = line.split("|")
         if len(fields) > 3 and fields[-1].isdigit():
-            sizes[Package(fields[0], without_zero_epoch(fields[2]), fields[1])] = int(fields[-1])
+            sizes[RpmPackage(fields[0], without_zero_epoch(fields[2]), fields[1])] = int(fields[-1])
     return sizes
 
 
-def growth(rows: Iterable[Row], now: Iterable[Package], sizes: Mapping[Package, int]) -> Optional[int]:
+def growth(rows: Iterable[DnfRow], now: Iterable[RpmPackage], sizes: Mapping[RpmPackage, int]) -> Optional[int]:
     """By how many bytes a plan makes what is installed larger; None: the size of one of the packages is not known.
 
     Args: now: what is installed.
     """
-    there: Dict[Tuple[str, str], List[Package]] = {}
+    there: Dict[Tuple[str, str], List[RpmPackage]] = {}
     for package in now:
         there.setdefault((package.name, package.arch), []).append(package)
-    comes: List[Package] = []
-    goes: List[Package] = []
+    comes: List[RpmPackage] = []
+    goes: List[RpmPackage] = []
     for row in rows:
         if row.act in ("skip", "reinstall"):
             continue
@@ -250,12 +250,12 @@ def growth(rows: Iterable[Row], now: Iterable[Package], sizes: Mapping[Package, 
     return sum(sizes[package] for package in comes) - sum(sizes[package] for package in goes)
 
 
-def parse_check_update(text: str) -> List[Package]:
+def parse_check_update(text: str) -> List[RpmPackage]:
     """Read `check-update` or `list` of yum and dnf 4, which break a line where a name is long: what is obsoleted is left out.
 
     Raises: ValueError: it ends within an entry.
     """
-    found: List[Package] = []
+    found: List[RpmPackage] = []
     words: List[str] = []
     for line in text.split("\n"):
         if line.startswith("Obsoleting Packages"):
@@ -268,7 +268,7 @@ def parse_check_update(text: str) -> List[Package]:
         name, dot, arch = words[0].rpartition(".")
         if not dot or len(words) > 3:
             raise ValueError("not understood: " + " ".join(words)[:200])
-        found.append(Package(name, without_zero_epoch(words[1]), arch))
+        found.append(RpmPackage(name, without_zero_epoch(words[1]), arch))
         words = []
     if words:
         raise ValueError("not understood: " + " ".join(words)[:200])
@@ -290,7 +290,7 @@ class Advisory(NamedTuple):
 
     name: str
     security: bool
-    package: Package
+    package: RpmPackage
 
 
 _ADVISORY = re.compile(r"^(?P<name>\S+)\s+(?P<kind>\S+)\s+(?P<nevra>\S+)\s*$")
@@ -339,7 +339,7 @@ def secured(advisories: Iterable[Advisory]) -> FrozenSet[Tuple[str, str]]:
     return frozenset((item.package.name, item.package.arch) for item in advisories if item.security)
 
 
-class Step(NamedTuple):
+class DnfStep(NamedTuple):
     """How far a transaction has come."""
 
     done: int
@@ -356,25 +356,25 @@ _STEP_5 = re.compile(r"^\[ *(?P<done>\d+)/(?P<total>\d+)\] (?P<verb>[A-Z]\w+ )?(
 _DOWNLOADED_4 = re.compile(r"^\((?P<done>\d+)/(?P<total>\d+)\): (?P<what>\S+)")
 
 
-def parse_step(line: str) -> Optional[Step]:
+def parse_step(line: str) -> Optional[DnfStep]:
     """Read a line of dnf 4 or yum about its transaction (not the check after it, which counts anew)."""
     match = _STEP_4.match(line)
-    return Step(int(match["done"]), int(match["total"]), match["what"]) if match and int(match["total"]) else None
+    return DnfStep(int(match["done"]), int(match["total"]), match["what"]) if match and int(match["total"]) else None
 
 
-def parse_download(line: str) -> Optional[Step]:
+def parse_download(line: str) -> Optional[DnfStep]:
     """Read a line of dnf 4 or yum about a package that came."""
     match = _DOWNLOADED_4.match(line)
-    return Step(int(match["done"]), int(match["total"]), match["what"]) if match and int(match["total"]) else None
+    return DnfStep(int(match["done"]), int(match["total"]), match["what"]) if match and int(match["total"]) else None
 
 
-def parse_step_5(line: str) -> Optional[Step]:
+def parse_step_5(line: str) -> Optional[DnfStep]:
     """Read a line of dnf 5, of its downloads or of its transaction: they look alike."""
     match = _STEP_5.match(line)
     if match is None or not int(match["total"]):
         return None
     done = int(match["done"]) if int(match["percent"]) >= 100 else max(0, int(match["done"]) - 1)
-    return Step(done, int(match["total"]), match["what"].strip())
+    return DnfStep(done, int(match["total"]), match["what"].strip())
 
 
 _WAITS_4 = re.compile(r"^Waiting for process with pid (?P<pid>\d+) to finish")

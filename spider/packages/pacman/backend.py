@@ -19,16 +19,27 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from spider.files import changed_at, listed, read_file, read_text
-from spider.packages.backend import PHASES_BEFORE_COMMIT, Backend, Call, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
-from spider.packages.hook_install import Gate
+from spider.packages.backend import (
+    PHASES_BEFORE_COMMIT,
+    Action,
+    Backend,
+    Command,
+    Failure,
+    Lock,
+    OutputReader,
+    OwnStep,
+    PackageError,
+    need_repositories,
+)
+from spider.packages.hook_install import TransactionHook
 from spider.packages.interfaces import ENVIRONMENT, Console, Output, PackagesUnreadable, ask
 from spider.packages.locks import open_file_holder
 from spider.packages.pacman import lists as pacman_lists
 from spider.packages.pacman import text as pacman_text
-from spider.packages.pacman.text import PRINT_FORMAT, Settings, Target, Upgrade
-from spider.packages.plan import NO, UNKNOWN, YES, Installed, Inventory, Kept, Plan, Planned
+from spider.packages.pacman.text import PRINT_FORMAT, PacmanSettings, PacmanTarget, Upgrade
+from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
 from spider.packages.transaction_hook import hash_lists
-from spider.root.terminal import Ended, StopRule
+from spider.root.terminal import StopRule, TerminalEnded
 from spider.sampling.collectors.identity import parse_uptime
 from spider.sampling.collectors.virtualization import detect_container
 from spider.wire.frames import Updates
@@ -112,7 +123,7 @@ def _is_of_an_earlier_boot(path: str) -> bool:
         return False
 
 
-class PacmanReader(Reader):
+class PacmanReader(OutputReader):
     """Follows pacman."""
 
     TROUBLE = re.compile(
@@ -142,7 +153,7 @@ class PacmanReader(Reader):
             self.notes.append(note)
 
 
-def _settings() -> Settings:
+def _settings() -> PacmanSettings:
     """pacman.conf, with what it includes.
 
     Raises: PackagesUnreadable.
@@ -175,14 +186,14 @@ class Pacman(Backend):
     reader_type = PacmanReader
     commit_stop = _AFTER_PACKAGE
 
-    def __init__(self, own: str = OWN_DATABASES, gate: Optional[Gate] = None) -> None:
+    def __init__(self, own: str = OWN_DATABASES, gate: Optional[TransactionHook] = None) -> None:
         self._own = own
-        self._gate = gate or Gate()
+        self._gate = gate or TransactionHook()
         self._gated = False
         self._lists: Optional[Dict[str, str]] = None
         """Of the last plan: the lists that it was made from, by their digests; None = it was made from none."""
         self._repositories: List[str] = []
-        self._settings: Optional[Settings] = None
+        self._settings: Optional[PacmanSettings] = None
         """As they were last read."""
         self._adopted = False
 
@@ -191,7 +202,7 @@ class Pacman(Backend):
         """The folder of the system's databases."""
         return (self._settings or self._read_settings()).first("DBPath").rstrip("/") or DEFAULT_DATABASES
 
-    def _read_settings(self) -> Settings:
+    def _read_settings(self) -> PacmanSettings:
         self._settings = settings = _settings()
         self.cache_dir = settings.first("CacheDir") or self.cache_dir
         return settings
@@ -226,7 +237,7 @@ class Pacman(Backend):
             told = ask(pacman("-Qgq", *groups), PACMAN_ENVIRONMENT)  # status 1: nothing of a group is installed
             of_groups.update(told.out.split())
         return {
-            name: Installed(version, held=name in of_groups or any(fnmatch.fnmatchcase(name, one) for one in ignored))
+            name: InstalledPackage(version, held=name in of_groups or any(fnmatch.fnmatchcase(name, one) for one in ignored))
             for name, version in installed.items()
         }
 
@@ -282,7 +293,7 @@ class Pacman(Backend):
     def _ask(self, *words: str) -> Output:
         """Ask from the newer lists.
 
-        Raises: Trouble: a repository was never fetched. PackagesUnreadable.
+        Raises: PackageError: a repository was never fetched. PackagesUnreadable.
         """
         answer = ask(pacman(*words, "--dbpath", self._databases()), PACMAN_ENVIRONMENT, limit_s=300.0)
         missing = _NO_DATABASE.findall(answer.err)
@@ -291,17 +302,17 @@ class Pacman(Backend):
                 "a repository"
             ]
         if missing:
-            raise Trouble("job.lists_missing", f"this node has no list of {', '.join(missing[:10])} yet: refresh first")
+            raise PackageError("job.lists_missing", f"this node has no list of {', '.join(missing[:10])} yet: refresh first")
         return answer
 
-    def _targets(self, *words: str) -> List[Target]:
+    def _targets(self, *words: str) -> List[PacmanTarget]:
         """What would be done.
 
         Raises: Trouble; PackagesUnreadable.
         """
         answer = self._ask(*words, "--print", "--print-format", PRINT_FORMAT)
         if answer.rc:
-            raise Trouble(self.code_in(answer.err + answer.out), _explain(answer))
+            raise PackageError(self.code_in(answer.err + answer.out), _explain(answer))
         try:
             return pacman_text.parse_targets(answer.out)
         except ValueError as exc:
@@ -333,12 +344,14 @@ class Pacman(Backend):
             if now.result() == settings:
                 return plan
 
-    def _changes(self, verb: str, settings: Settings, packages: Sequence[str]) -> Plan:
+    def _changes(self, verb: str, settings: PacmanSettings, packages: Sequence[str]) -> Plan:
         if verb != "install":
             return self._plan(settings, ["-Su"])
         waiting = self._targets("-Su")
         if waiting:
-            raise Trouble("job.not_supported", _PARTIAL + f"{len(waiting)} packages wait for their upgrade: upgrade first, then install.")
+            raise PackageError(
+                "job.not_supported", _PARTIAL + f"{len(waiting)} packages wait for their upgrade: upgrade first, then install."
+            )
         return self._plan(settings, ["-S", "--needed", *packages])
 
     def _hashes(self) -> Dict[str, str]:
@@ -351,11 +364,11 @@ class Pacman(Backend):
         return ask(pacman("-Qdtq"), PACMAN_ENVIRONMENT).out.split()  # status 1: there are none
 
     @staticmethod
-    def _removal(targets: Sequence[Target]) -> Plan:
+    def _removal(targets: Sequence[PacmanTarget]) -> Plan:
         steps = tuple(Planned(target.package, target.version, "", NO) for target in targets)
         return Plan(steps, download_bytes=0, reboot=NO, reboot_why="only removals")
 
-    def _plan(self, settings: Settings, words: Sequence[str]) -> Plan:
+    def _plan(self, settings: PacmanSettings, words: Sequence[str]) -> Plan:
         """pacman is asked once: to load its lists is most of its time. What it does not tell is read from its files."""
         ignores = bool(settings.all_of("IgnorePkg") or settings.all_of("IgnoreGroup"))
         folder = self._databases() + "/sync"
@@ -372,13 +385,13 @@ class Pacman(Backend):
             newer = listed.result() if listed is not None else []
         steps = [Planned(it.package, installed.get(it.package, ""), it.version, UNKNOWN, it.repository) for it in targets]
         steps += [Planned(name, installed[name], "", NO) for name in sorted(removed)]
-        kept = tuple(Kept(it.package, it.after, "held") for it in newer if it.ignored)
+        kept = tuple(HeldPackage(it.package, it.after, "held") for it in newer if it.ignored)
         grows = sum(sizes.values()) - sum(self._size(name, installed[name]) for name in {*sizes, *removed} if name in installed)
         reboot = self._expects_reboot([target.package for target in targets])
         return Plan(tuple(steps), kept, sum(target.download_bytes for target in targets), grows, *reboot)
 
     def _facts(
-        self, targets: Sequence[Target], installed: Dict[str, str], lists: Mapping[str, pacman_lists.PackedList]
+        self, targets: Sequence[PacmanTarget], installed: Dict[str, str], lists: Mapping[str, pacman_lists.PackedList]
     ) -> Tuple[Dict[str, int], Dict[str, str]]:
         """Installed sizes of what comes, and what goes because something of it takes its place: `--print` does not tell that."""
         told = [lists[it.repository].facts(it.package, it.version) if it.repository in lists else None for it in targets]
@@ -410,21 +423,23 @@ class Pacman(Backend):
 
     # -- doing ---------------------------------------------------------------------------------
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         if verb == "refresh":
             argv = pacman("-Sy", "--dbpath", self._own, "--logfile", "/dev/null")
-            return [Call("The lists go to Stardust's own copy.", self._make_copy), Command(argv, "refresh", REFRESH_LIMITS_S)]
+            return [OwnStep("The lists go to Stardust's own copy.", self._make_copy), Command(argv, "refresh", REFRESH_LIMITS_S)]
         if verb == "clean":
             paccache = "/usr/bin/paccache"
             return [Command((paccache, "-rk2") if os.path.exists(paccache) else pacman("-Sc"), stoppable=False)]
         if verb == "repair":  # pacman itself has nothing for it: what else is broken is told again
             lock = self._left_lock()
-            let_go = Call(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
+            let_go = OwnStep(f"It is removed: {lock} is older than this boot.", lambda: os.unlink(lock))
             return [let_go] if lock and _is_of_an_earlier_boot(lock) else []
-        gate = Call("", lambda: self._place(plan))
+        gate = OwnStep("", lambda: self._place(plan))
         if verb in ("remove", "autoremove"):
             return [gate, self._commit("-R", *self._hooks("whole"), "--", *plan.removals)]
-        lists = [Call("The lists that the plan was made from become the system's.", self._adopt)] if self._databases() == self._own else []
+        lists = (
+            [OwnStep("The lists that the plan was made from become the system's.", self._adopt)] if self._databases() == self._own else []
+        )
         if verb == "install":
             return [*lists, gate, self._commit("-S", "--needed", *self._hooks("whole"), "--", *packages)]
         keyrings = sorted(step.package for step in plan.upgrades if _KEYRING.match(step.package))
@@ -469,7 +484,7 @@ class Pacman(Backend):
         """Put the copy's lists in the place of the system's, each at one stroke, with the times that the servers gave them."""
         lock = open_file_holder(self._system + "/db.lck")
         if lock is not None:
-            raise Trouble("job.lock_busy", f"gave up {lock}")
+            raise PackageError("job.lock_busy", f"gave up {lock}")
         for name in sorted(os.listdir(self._own + "/sync")):
             if not name.endswith((".db", ".db.sig")):
                 continue
@@ -479,7 +494,7 @@ class Pacman(Backend):
             os.replace(temporary, f"{self._system}/sync/{name}")
         self._adopted = True
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """0 does not say that scripts succeeded, nor 1 which error it was."""
         said = "\n".join(reader.troubles)
         if ended.stopped == "after_package":

@@ -8,7 +8,7 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from spider.packages.gzip_files import MAX_BYTES, unpacked
-from spider.packages.pacman.text import Facts
+from spider.packages.pacman.text import PackageDetails
 
 _BLOCK = 512
 _FILE_OR_FOLDER = b"05\0"
@@ -67,13 +67,13 @@ class PackedList:
         except (OSError, ValueError):
             return cls(repository)
 
-    def facts(self, name: str, version: str) -> Optional[Facts]:
+    def facts(self, name: str, version: str) -> Optional[PackageDetails]:
         """What it says of a package; None: it has none of this version."""
         place = self._places.get(f"{name}-{version}/desc".encode())
         if place is None:
             return None
         desc = self._content[slice(*place)].decode("utf-8", "replace")
-        return Facts(name, tuple(parse_desc(desc).get("REPLACES", [])), size(desc, "ISIZE"), self._repository, version)
+        return PackageDetails(name, tuple(parse_desc(desc).get("REPLACES", [])), size(desc, "ISIZE"), self._repository, version)
 
 
 def _places(content: bytes) -> Dict[bytes, Tuple[int, int]]:

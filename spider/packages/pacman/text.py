@@ -16,7 +16,7 @@ _SIZE = re.compile(r"([0-9.,]+) (B|KiB|MiB|GiB|TiB)\Z")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
-class Settings(NamedTuple):
+class PacmanSettings(NamedTuple):
     """What `pacman-conf` prints."""
 
     options: Dict[str, List[str]]
@@ -41,7 +41,7 @@ class Upgrade(NamedTuple):
     ignored: bool
 
 
-class Target(NamedTuple):
+class PacmanTarget(NamedTuple):
     """One line of `--print --print-format PRINT_FORMAT`."""
 
     package: str
@@ -53,7 +53,7 @@ class Target(NamedTuple):
 PRINT_FORMAT = "%n|%v|%r|%s"
 
 
-class Facts(NamedTuple):
+class PackageDetails(NamedTuple):
     """What a repository says of one of its packages."""
 
     package: str
@@ -73,7 +73,7 @@ class Where(NamedTuple):
     text: str = ""
 
 
-def parse_settings(text: str) -> Settings:
+def parse_settings(text: str) -> PacmanSettings:
     """Read `pacman-conf`: a section of options, then one for each repository; an option with several values has several lines."""
     options: Dict[str, List[str]] = {}
     repositories: List[str] = []
@@ -84,7 +84,7 @@ def parse_settings(text: str) -> Settings:
         name, _, value = line.partition(" = ")
         if repositories == ["options"] and value:
             options.setdefault(name, []).append(value)
-    return Settings(options, tuple(repositories[1:]))
+    return PacmanSettings(options, tuple(repositories[1:]))
 
 
 def parse_installed(text: str) -> Dict[str, str]:
@@ -115,7 +115,7 @@ def parse_upgrades(text: str) -> List[Upgrade]:
     return found
 
 
-def parse_targets(text: str) -> List[Target]:
+def parse_targets(text: str) -> List[PacmanTarget]:
     """Read what `--print` lists, in the order in which it would be done. Of removals the repository is `local`.
 
     Raises: ValueError.
@@ -127,11 +127,11 @@ def parse_targets(text: str) -> List[Target]:
         fields = line.split("|")
         if len(fields) != 4 or not fields[3].lstrip("-").isdigit():
             raise ValueError(f"not understood: {line[:200]!r}")
-        found.append(Target(fields[0], fields[1], fields[2], int(fields[3])))
+        found.append(PacmanTarget(fields[0], fields[1], fields[2], int(fields[3])))
     return found
 
 
-def parse_facts(text: str) -> List[Facts]:
+def parse_facts(text: str) -> List[PackageDetails]:
     """Read `pacman -Si`: paragraphs of `Field : value`; what a list does not fit on goes on in lines that begin with blanks."""
     found = []
     for paragraph in text.split("\n\n"):
@@ -148,7 +148,7 @@ def parse_facts(text: str) -> List[Facts]:
             replaces = fields.get("Replaces", "None")
             names = tuple(replaces.split()) if replaces != "None" else ()
             size = parse_size(fields.get("Installed Size", ""))
-            found.append(Facts(fields["Name"], names, size, fields.get("Repository", ""), fields.get("Version", "")))
+            found.append(PackageDetails(fields["Name"], names, size, fields.get("Repository", ""), fields.get("Version", "")))
     return found
 
 
@@ -172,7 +172,7 @@ def satisfies(package: str, version: str, wanted: str) -> bool:
     return {"=": order == 0, "<": order < 0, ">": order > 0, "<=": order <= 0, ">=": order >= 0}.get(match.group(2), False)
 
 
-def replaced(facts: Iterable[Facts], installed: Dict[str, str]) -> Dict[str, str]:
+def replaced(facts: Iterable[PackageDetails], installed: Dict[str, str]) -> Dict[str, str]:
     """The installed packages that others take the place of: these to those."""
     found: Dict[str, str] = {}
     for fact in facts:

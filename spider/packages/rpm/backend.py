@@ -9,7 +9,7 @@ import time
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Type
 
 from spider.files import read_file, read_text
-from spider.packages.backend import Again, Backend, Command, Failure, Lock, Reader, Trouble, Work, need_repositories
+from spider.packages.backend import Action, Backend, Command, Failure, Lock, OutputReader, PackageError, Replan, need_repositories
 from spider.packages.interfaces import Console, PackagesUnreadable, ask
 from spider.packages.locks import process_name, record_lock_holder
 from spider.packages.plan import Inventory, Plan, Planned
@@ -17,7 +17,7 @@ from spider.packages.preconditions import named
 from spider.packages.rpm import repositories as rpm_repositories
 from spider.packages.rpm import text as rpm_text
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import Package, ScriptFailed
+from spider.packages.rpm.text import RpmPackage, ScriptFailed
 from spider.root.terminal import StopRule
 
 DOWNLOAD_LIMITS_S: Mapping[str, float] = {"plan": 600.0, "waiting_lock": 360.0, "download": 4 * 3600.0}
@@ -38,7 +38,7 @@ CORE_MORE = ("dbus-broker", "dbus-daemon", "dbus-1", "kernel-firmware-all", "uco
 STAY = ("rpm", "rpm-libs", "glibc", "bash", "coreutils", "filesystem", "systemd", "setup", "basesystem")
 
 
-def installed(env: Mapping[str, str]) -> List[Package]:
+def installed(env: Mapping[str, str]) -> List[RpmPackage]:
     """Everything that rpm has.
 
     Raises: PackagesUnreadable.
@@ -46,7 +46,7 @@ def installed(env: Mapping[str, str]) -> List[Package]:
     return installed_with_sizes(env)[0]
 
 
-def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[Package], Dict[Package, int]]:
+def installed_with_sizes(env: Mapping[str, str]) -> Tuple[List[RpmPackage], Dict[RpmPackage, int]]:
     """Everything that rpm has, and how many bytes it takes.
 
     Raises: PackagesUnreadable.
@@ -69,14 +69,14 @@ def side_by_side(names: Collection[str], env: Mapping[str, str]) -> FrozenSet[st
     return frozenset(line for line in answer.out.split("\n") if line in names)
 
 
-def wrongly_doubled(packages: Sequence[Package], env: Mapping[str, str]) -> Dict[Tuple[str, str], List[str]]:
+def wrongly_doubled(packages: Sequence[RpmPackage], env: Mapping[str, str]) -> Dict[Tuple[str, str], List[str]]:
     """What an interrupted upgrade left in two versions: name and architecture to the versions, oldest first."""
     doubled = rpm_text.doubled(packages)
     may = side_by_side({name for name, _ in doubled}, env)
     return {key: versions for key, versions in doubled.items() if key[0] not in may}
 
 
-def matching(patterns: Iterable[str], packages: Iterable[Package], machine: str) -> Set[str]:
+def matching(patterns: Iterable[str], packages: Iterable[RpmPackage], machine: str) -> Set[str]:
     """Labels of the packages that a pattern means in one of the ways in which dnf and yum write them down."""
     wanted = list(patterns)
     if not wanted:
@@ -107,7 +107,7 @@ def pid_file_holder(path: str) -> Optional[Lock]:
     return Lock(path, pid, name) if name else None
 
 
-class RpmReader(Reader):
+class RpmReader(OutputReader):
     """Follows a run: what rpm itself says comes through every manager in the same words."""
 
     def __init__(self, console: Console, steps: Iterable[Planned] = ()) -> None:
@@ -162,7 +162,7 @@ class RpmBackend(Backend):
         self._began_at = 0.0
         """When the work of this job began."""
 
-    def held(self, packages: Sequence[Package]) -> Set[str]:
+    def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
         """Labels of what the owner of this host keeps from changing."""
         raise NotImplementedError
 
@@ -170,12 +170,12 @@ class RpmBackend(Backend):
         packages = installed(self.environment)
         return self.inventory_of(packages)
 
-    def inventory_of(self, packages: Sequence[Package]) -> Inventory:
+    def inventory_of(self, packages: Sequence[RpmPackage]) -> Inventory:
         """The inventory that these packages make."""
         broken = {self.label(name, arch) for name, arch in self.left_doubled(packages)}
         return rpm_text.inventory_of(packages, self._machine, self.held(packages), broken)
 
-    def left_doubled(self, packages: Sequence[Package]) -> Dict[Tuple[str, str], List[str]]:
+    def left_doubled(self, packages: Sequence[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
         """What is there in two versions and will stay so: while somebody is at work that is how an upgrade looks in the middle."""
         doubled = wrongly_doubled(packages, self.environment)
         if not doubled or self.lock() is not None:
@@ -207,7 +207,7 @@ class RpmBackend(Backend):
     def need_lists(self) -> Sequence[Repository]:
         """The same.
 
-        Raises: Trouble: nothing is known of any, so nothing is 'up to date'.
+        Raises: PackageError: nothing is known of any, so nothing is 'up to date'.
         """
         return rpm_repositories.need_lists(self.repositories())
 
@@ -273,7 +273,7 @@ class RpmBackend(Backend):
         core = [step.package for step in steps if step.after and step.package in (*CORE, *CORE_MORE)]
         return ("yes", named(core)) if core else ("no", "")
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         """Of a verb with a plan: a run that downloads, and one that installs what is there."""
         self._steps = plan.steps
         self._began_at = time.time()
@@ -284,8 +284,8 @@ class RpmBackend(Backend):
         if verb in ("clean", "hold", "unhold"):
             return [Command(self.argv_without_plan(verb, packages), "commit")]
         fetch, install = self.argv_with_plan(verb, packages, plan)
-        work: List[Work] = [
-            Again(lambda: self.steps_again(verb, packages)),
+        work: List[Action] = [
+            Replan(lambda: self.steps_again(verb, packages)),
             Command(install, "commit", COMMIT_LIMITS_S, stop_rule=self.commit_rule),
         ]
         if any(step.after for step in plan.steps):
@@ -314,7 +314,9 @@ class RpmBackend(Backend):
         commands = []
         for (name, arch), versions in sorted(wrongly_doubled(packages, self.environment).items()):
             if len(set(versions)) != len(versions):
-                raise Trouble("job.packages_broken", f"{name} {versions[0]} is in rpm's database twice: 'rpm --rebuilddb' by hand may help")
+                raise PackageError(
+                    "job.packages_broken", f"{name} {versions[0]} is in rpm's database twice: 'rpm --rebuilddb' by hand may help"
+                )
             old = [f"{name}-{version.rpartition(':')[2]}.{arch}" for version in versions[:-1]]
             commands.append(Command(("rpm", "-e", "-v", "--", *old), "commit", needs=False, stop_rule=self.commit_rule))
         return commands

@@ -10,7 +10,7 @@ import os
 import re
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from spider.packages.backend import Trouble, need_repositories
+from spider.packages.backend import PackageError, need_repositories
 
 _FALSE = ("0", "false", "no", "off")
 _UPDATEINFO = b'type="updateinfo"'
@@ -129,7 +129,7 @@ def need_lists(repositories: Sequence[Repository]) -> Sequence[Repository]:
     Raises: Trouble.
     """
     if not any(one.refreshed_at for one in need_repositories(repositories)):
-        raise Trouble("job.lists_missing", "no repository was ever loaded on this node, so nothing is known of updates: refresh first")
+        raise PackageError("job.lists_missing", "no repository was ever loaded on this node, so nothing is known of updates: refresh first")
     return repositories
 
 
@@ -139,7 +139,9 @@ def check_tells_security(verb: str, repositories: Iterable[Repository]) -> None:
     Raises: Trouble.
     """
     if verb == "security-upgrade" and not any(one.advisories for one in repositories):
-        raise Trouble("job.not_supported", "no repository of this server says which updates are for security: upgrade everything instead")
+        raise PackageError(
+            "job.not_supported", "no repository of this server says which updates are for security: upgrade everything instead"
+        )
 
 
 def left_behind(repositories: Iterable[Repository], since: float) -> List[str]:

@@ -5,7 +5,7 @@ from functools import cmp_to_key
 from typing import Collection, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from spider.packages.after.versions import compare_rpm
-from spider.packages.plan import Installed, Inventory
+from spider.packages.plan import InstalledPackage, Inventory
 
 QUERY = "%{NAME}|%|EPOCH?{%{EPOCH}}:{0}|:%{VERSION}-%{RELEASE}|%{ARCH}|%{LONGSIZE}\\n"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
@@ -15,7 +15,7 @@ _SCRIPT_FAILED = re.compile(r"%(?P<script>\w+)\((?P<package>[^)]+)\) scriptlet f
 _X86 = ("i386", "i486", "i586", "i686", "athlon", "geode", "pentium3", "pentium4")
 
 
-class Package(NamedTuple):
+class RpmPackage(NamedTuple):
     """One package in one version."""
 
     name: str
@@ -58,7 +58,7 @@ def patterns(name: str, version: str, machine: str) -> List[str]:
     return [f"{name}-{version}.{arch}" for arch in ("noarch", *arches)] + ([f"{base}-{version}.{foreign}"] if dot else [])
 
 
-def parse_installed(text: str) -> List[Package]:
+def parse_installed(text: str) -> List[RpmPackage]:
     """Read `rpm -qa --qf QUERY`. The keys that rpm trusts (`gpg-pubkey`) are no packages.
 
     Raises: ValueError: a line is not understood, so that what is installed is not known.
@@ -71,17 +71,17 @@ def parse_installed(text: str) -> List[Package]:
         if len(fields) != 4 or not fields[0] or ":" not in fields[1]:
             raise ValueError("not understood: " + line[:200])
         if fields[0] != "gpg-pubkey":
-            found.append(Package(fields[0], without_zero_epoch(fields[1]), fields[2]))
+            found.append(RpmPackage(fields[0], without_zero_epoch(fields[1]), fields[2]))
     return found
 
 
-def parse_installed_sizes(text: str) -> Dict[Package, int]:
+def parse_installed_sizes(text: str) -> Dict[RpmPackage, int]:
     """What each of them takes, by the same lines."""
     rows = (line.split("|") for line in text.split("\n"))
-    return {Package(row[0], without_zero_epoch(row[1]), row[2]): int(row[3]) for row in rows if len(row) == 4 and row[3].isdigit()}
+    return {RpmPackage(row[0], without_zero_epoch(row[1]), row[2]): int(row[3]) for row in rows if len(row) == 4 and row[3].isdigit()}
 
 
-def inventory_of(packages: Iterable[Package], machine: str, held: Collection[str], broken: Collection[str] = ()) -> Inventory:
+def inventory_of(packages: Iterable[RpmPackage], machine: str, held: Collection[str], broken: Collection[str] = ()) -> Inventory:
     """Packages by the names that people use.
 
     Args: held, broken: such names.
@@ -89,10 +89,12 @@ def inventory_of(packages: Iterable[Package], machine: str, held: Collection[str
     versions: Dict[str, List[str]] = {}
     for package in packages:
         versions.setdefault(label(package.name, package.arch, machine), []).append(package.version)
-    return {name: Installed(" ".join(oldest_first(all_of)), name in broken, name in held) for name, all_of in sorted(versions.items())}
+    return {
+        name: InstalledPackage(" ".join(oldest_first(all_of)), name in broken, name in held) for name, all_of in sorted(versions.items())
+    }
 
 
-def doubled(packages: Iterable[Package]) -> Dict[Tuple[str, str], List[str]]:
+def doubled(packages: Iterable[RpmPackage]) -> Dict[Tuple[str, str], List[str]]:
     """Name and architecture of what is there in more than one version, and the versions, oldest first."""
     versions: Dict[Tuple[str, str], List[str]] = {}
     for package in packages:
@@ -100,7 +102,7 @@ def doubled(packages: Iterable[Package]) -> Dict[Tuple[str, str], List[str]]:
     return {key: oldest_first(all_of) for key, all_of in versions.items() if len(all_of) > 1}
 
 
-def split_nevra(nevra: str) -> Optional[Package]:
+def split_nevra(nevra: str) -> Optional[RpmPackage]:
     """`lab-sec-1.1-1.lab.noarch`, `glibc-0:2.39-1.x86_64` → its parts; None: it has another shape."""
     rest, dot, arch = nevra.rpartition(".")
     parts = rest.rsplit("-", 2)
@@ -111,7 +113,7 @@ def split_nevra(nevra: str) -> Optional[Package]:
     if not colon and ":" in name:  # `1:glibc-2.39-1.x86_64`, as yum and older advisories write it
         epoch, _, name = name.partition(":")
     evr = f"{version}-{parts[2]}"
-    return Package(name, f"{epoch}:{evr}" if epoch and epoch != "0" else evr, arch)
+    return RpmPackage(name, f"{epoch}:{evr}" if epoch and epoch != "0" else evr, arch)
 
 
 class ScriptFailed(NamedTuple):

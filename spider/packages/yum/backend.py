@@ -4,7 +4,7 @@ import glob
 import os
 from typing import List, Mapping, Optional, Sequence, Tuple
 
-from spider.packages.backend import Command, Failure, Reader, Reboot, Work
+from spider.packages.backend import Action, Command, Failure, OutputReader, Reboot
 from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.backend import DnfFamily, lines_of, plugin_setting
 from spider.packages.dnf.reader import DnfReader
@@ -14,8 +14,8 @@ from spider.packages.plan import NO, UNKNOWN, YES, Plan
 from spider.packages.rpm import repositories
 from spider.packages.rpm.backend import REFRESH_LIMITS_S
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import Package
-from spider.root.terminal import Ended
+from spider.packages.rpm.text import RpmPackage
+from spider.root.terminal import TerminalEnded
 
 LOCKS_SETTINGS = "/etc/yum/pluginconf.d/versionlock.conf"
 LOCKS = "/etc/yum/pluginconf.d/versionlock.list"
@@ -62,25 +62,25 @@ class Yum(DnfFamily):
         """By updateinfo, which EL7 has built in."""
         return dnf_text.parse_advisories(self.ask_for(*options, "updateinfo", "list", "security"))
 
-    def upgrades(self, options: Sequence[str] = ()) -> List[Package]:
+    def upgrades(self, options: Sequence[str] = ()) -> List[RpmPackage]:
         """By check-update: 100 = there are some, 0 = none."""
         answer = self.ask("-q", *options, "check-update")
         if answer.rc not in (0, 100):
             raise PackagesUnreadable(self._told(answer))
         return self._listed(answer.out)
 
-    def available(self, names: Sequence[str]) -> List[Package]:
+    def available(self, names: Sequence[str]) -> List[RpmPackage]:
         """By list; its status is 1 where it has none of them."""
         answer = self.ask("-q", "list", "available", *names)
         return self._listed(answer.out)
 
-    def _listed(self, text: str) -> List[Package]:
+    def _listed(self, text: str) -> List[RpmPackage]:
         try:
             return dnf_text.parse_check_update(text)
         except ValueError as exc:
             raise PackagesUnreadable(f"yum: {exc}") from exc
 
-    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Work]:
+    def work(self, verb: str, packages: Sequence[str], plan: Plan) -> Sequence[Action]:
         """yum has no --refresh: what it has is declared old first."""
         if verb == "refresh":
             return [
@@ -92,7 +92,7 @@ class Yum(DnfFamily):
     def check_words(self) -> Tuple[str, ...]:
         return ("check",)
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         """A run that only downloads ends with an error in some releases, and says what it is."""
         if ended.rc == 1 and isinstance(reader, DnfReader) and reader.downloads and not reader.troubles:
             return None

@@ -12,21 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from spider.files import read_file
-from spider.packages.backend import Failure, Lock, Reader, Reboot, Trouble
+from spider.packages.backend import Failure, Lock, OutputReader, PackageError, Reboot
 from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, ask
-from spider.packages.plan import NO, UNKNOWN, YES, Inventory, Kept, Plan, Planned
+from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, Inventory, Plan, Planned
 from spider.packages.preconditions import named
 from spider.packages.rpm import backend as rpm_backend
 from spider.packages.rpm import repositories as rpm_repositories
 from spider.packages.rpm import text as rpm_text
 from spider.packages.rpm.backend import RpmBackend, installed, pid_file_holder
 from spider.packages.rpm.repositories import Repository
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 from spider.packages.zypper import text as zypper_text
 from spider.packages.zypper.patches import Advisories, Needed
 from spider.packages.zypper.reader import ZypperReader
-from spider.packages.zypper.text import INSTALL, REMOVE, Summary
-from spider.root.terminal import Ended
+from spider.packages.zypper.text import INSTALL, REMOVE, ZypperSummary
+from spider.root.terminal import TerminalEnded
 from spider.wire.frames import Updates
 
 LOCKS = "/etc/zypp/locks"
@@ -118,7 +118,7 @@ class Zypper(RpmBackend):
         names = rpm_repositories.enabled([REPOSITORIES])
         return [rpm_repositories.repository(name, [os.path.join(RAW, name, "repodata")]) for name in names]
 
-    def held(self, packages: Sequence[Package]) -> Set[str]:
+    def held(self, packages: Sequence[RpmPackage]) -> Set[str]:
         return rpm_backend.matching(zypper_text.parse_locks(read_file(LOCKS)), packages, self._machine)
 
     def lock(self) -> Optional[Lock]:
@@ -150,7 +150,7 @@ class Zypper(RpmBackend):
         reboot, why = self._reboot(summary, steps, restarts=restarts)
         return Plan(tuple(steps), tuple(kept), summary.download_bytes, summary.installed_bytes, reboot, why, tuple(replaced))
 
-    def summary(self, verb: str, packages: Sequence[str]) -> Summary:
+    def summary(self, verb: str, packages: Sequence[str]) -> ZypperSummary:
         """zypper's own plan.
 
         Raises: Trouble; PackagesUnreadable.
@@ -163,21 +163,21 @@ class Zypper(RpmBackend):
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper's plan: {exc}") from exc
         if summary.missing:
-            raise Trouble("job.unknown_package", f"zypper does not find {named(summary.missing)}")
+            raise PackageError("job.unknown_package", f"zypper does not find {named(summary.missing)}")
         if summary.problem:
-            raise Trouble("job.unmet_dependencies", f"zypper wants a decision: {summary.problem}")
+            raise PackageError("job.unmet_dependencies", f"zypper wants a decision: {summary.problem}")
         if answer.rc == LEFT_OUT and not summary.rows:
-            raise Trouble("job.repository_stale", "zypper left a repository out: " + " · ".join(summary.errors)[:400])
+            raise PackageError("job.repository_stale", "zypper left a repository out: " + " · ".join(summary.errors)[:400])
         if answer.rc not in (0, REBOOT_DUE, RENEWED, LEFT_OUT):
             told = " · ".join(summary.errors)[:800] or answer.err.strip()[:800] or f"exit status {answer.rc}"
-            raise Trouble(_STATUSES.get(answer.rc, "job.package_manager"), told)
+            raise PackageError(_STATUSES.get(answer.rc, "job.package_manager"), told)
         return summary
 
     def updates(self, *options: str) -> List[zypper_text.Update]:
         """What has a newer version; `--all`: what is locked or cannot be had as well."""
         return _updates(self.ask("--quiet", "--xmlout", "list-updates", *options).out)
 
-    def needed(self, repositories: Sequence[Repository], there: Sequence[Package]) -> Needed:
+    def needed(self, repositories: Sequence[Repository], there: Sequence[RpmPackage]) -> Needed:
         """What the needed patches mend, and whether one of them wants a reboot.
 
         Raises: PackagesUnreadable.
@@ -198,7 +198,7 @@ class Zypper(RpmBackend):
         except ValueError as exc:
             raise PackagesUnreadable(f"zypper: {exc}") from exc
         names = sorted({patch.name for patch in patches if patch.security and _PATCH_NAME.match(patch.name)})
-        found: List[Package] = []
+        found: List[RpmPackage] = []
         for start in range(0, len(names), PATCHES_AT_ONCE):
             found += zypper_text.parse_patched(self.ask("--quiet", "patch-info", "--", *names[start : start + PATCHES_AT_ONCE]).out)
         return Needed(found, any(patch.restart for patch in patches))
@@ -206,10 +206,10 @@ class Zypper(RpmBackend):
     def _steps_of(
         self,
         verb: str,
-        summary: Summary,
+        summary: ZypperSummary,
         inventory: Inventory,
         updates: Sequence[zypper_text.Update],
-        patched: Sequence[Package],
+        patched: Sequence[RpmPackage],
         repositories: Sequence[Repository],
     ) -> Tuple[List[Planned], List[str]]:
         tells = {one.name for one in repositories if one.advisories}
@@ -237,11 +237,11 @@ class Zypper(RpmBackend):
         self,
         verb: str,
         packages: Sequence[str],
-        summary: Summary,
+        summary: ZypperSummary,
         inventory: Inventory,
         updates: Sequence[zypper_text.Update],
-        patched: Sequence[Package],
-    ) -> List[Kept]:
+        patched: Sequence[RpmPackage],
+    ) -> List[HeldPackage]:
         reached = {(row.package.name, row.package.arch) for row in summary.rows if row.act != REMOVE}
         erasing: Optional[Set[Tuple[str, str]]] = None
         kept = []
@@ -257,16 +257,16 @@ class Zypper(RpmBackend):
                 if erasing is None:
                     erasing = self._reached_by_full(packages)
                 reason = "needs_removal" if (package.name, package.arch) in erasing else reason
-            kept.append(Kept(label, package.version, reason))
+            kept.append(HeldPackage(label, package.version, reason))
         return kept
 
     def _reached_by_full(self, packages: Sequence[str]) -> Set[Tuple[str, str]]:
         try:
             return {(row.package.name, row.package.arch) for row in self.summary("full-upgrade", packages).rows if row.act != REMOVE}
-        except Trouble:
+        except PackageError:
             return set()
 
-    def _reboot(self, summary: Summary, steps: Sequence[Planned], *, restarts: bool) -> Tuple[str, str]:
+    def _reboot(self, summary: ZypperSummary, steps: Sequence[Planned], *, restarts: bool) -> Tuple[str, str]:
         expected, why = self.reboot_expected(steps)
         if summary.reboot and expected == NO:
             return YES, "by zypper's own list"
@@ -314,7 +314,7 @@ class Zypper(RpmBackend):
         inventory = self.inventory_of(installed(self.environment))
         return Plan(tuple(self._steps_of(verb, self.summary(verb, packages), inventory, (), (), ())[0]))
 
-    def failure(self, verb: str, ended: Ended, reader: Reader) -> Optional[Failure]:
+    def failure(self, verb: str, ended: TerminalEnded, reader: OutputReader) -> Optional[Failure]:
         assert isinstance(reader, ZypperReader)
         if verb == "refresh":
             repositories = self.repositories()
@@ -355,7 +355,7 @@ def _updates(listed: str) -> List[zypper_text.Update]:
         raise PackagesUnreadable(f"zypper: {exc}") from exc
 
 
-def _security(patched: Optional[Sequence[Package]], update: zypper_text.Update) -> str:
+def _security(patched: Optional[Sequence[RpmPackage]], update: zypper_text.Update) -> str:
     if patched is None:
         return UNKNOWN
     return YES if zypper_text.mended(patched, update.package.name, update.package.arch, update.before) else NO

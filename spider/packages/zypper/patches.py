@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from spider.packages.after.versions import compare_rpm
 from spider.packages.gzip_files import unpacked
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 
 MAX_PACKED_BYTES = 64 * 1024 * 1024
 _HREF = re.compile(rb'<data\s+type="updateinfo".*?<location\s[^>]*?href="([^"]+)"', re.DOTALL)
@@ -22,7 +22,7 @@ _TRUE = ("1", "true", "True")
 class Needed(NamedTuple):
     """What the patches that a system needs come to."""
 
-    cures: List[Package]
+    cures: List[RpmPackage]
     """What the security patches among them mend: packages in the version that has the cure."""
     restart: bool
     """One of them, for security or not, wants a reboot."""
@@ -35,13 +35,13 @@ class _Patch:
         self.security = attributes.get("type") == "security"
         self.retracted = attributes.get("status") == "retracted"
         self.restart = False
-        self.packages: List[Package] = []
+        self.packages: List[RpmPackage] = []
 
 
 class Advisories:
     """Reads advisories against what is installed."""
 
-    def __init__(self, installed: Iterable[Package]) -> None:
+    def __init__(self, installed: Iterable[RpmPackage]) -> None:
         self._newest: Dict[Tuple[str, str], str] = {}
         self._names: Set[str] = set()
         for package in installed:
@@ -49,7 +49,7 @@ class Advisories:
             self._names.add(package.name)
             if key not in self._newest or compare_rpm(self._newest[key], package.version) < 0:
                 self._newest[key] = package.version
-        self._cures: List[Package] = []
+        self._cures: List[RpmPackage] = []
         self._restart = False
         self._patch: Optional[_Patch] = None
         self._text: List[str] = []
@@ -86,7 +86,7 @@ class Advisories:
             self._patch = _Patch(attributes)
         elif name == "package" and self._patch is not None and attributes.get("name") in self._names:
             epoch, version = attributes.get("epoch") or "0", f"{attributes.get('version', '')}-{attributes.get('release', '')}"
-            cure = Package(attributes["name"], version if epoch == "0" else f"{epoch}:{version}", attributes.get("arch", ""))
+            cure = RpmPackage(attributes["name"], version if epoch == "0" else f"{epoch}:{version}", attributes.get("arch", ""))
             self._patch.packages.append(cure)
 
     def _characters(self, text: str) -> None:
@@ -104,7 +104,7 @@ class Advisories:
                 self._restart = self._restart or patch.restart
                 self._cures += patch.packages if patch.security else []
 
-    def _older(self, cure: Package) -> bool:
+    def _older(self, cure: RpmPackage) -> bool:
         """Whether what is installed, in its newest version, is older than this."""
         newest = self._newest.get((cure.name, cure.arch))
         return newest is not None and compare_rpm(newest, cure.version) < 0

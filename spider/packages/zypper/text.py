@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from spider.packages.after.versions import compare_rpm
 from spider.packages.backend import Lock
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 
 UPGRADE, INSTALL, REMOVE = "upgrade", "install", "remove"
 _ACTS: Dict[str, str] = {
@@ -39,20 +39,20 @@ _STALE = re.compile(
 )
 
 
-class Row(NamedTuple):
+class ZypperRow(NamedTuple):
     """One package that would change."""
 
     act: str
-    package: Package
+    package: RpmPackage
     before: str
     """Its version now; empty = it is new."""
     repository: str
 
 
-class Summary(NamedTuple):
+class ZypperSummary(NamedTuple):
     """What zypper would do."""
 
-    rows: Tuple[Row, ...] = ()
+    rows: Tuple[ZypperRow, ...] = ()
     download_bytes: int = -1
     installed_bytes: Optional[int] = None
     reboot: Optional[bool] = None
@@ -93,7 +93,7 @@ def messages(text: str, kind: str = "error") -> List[str]:
     return [" ".join((item.text or "").split()) for item in _tree(text).iter("message") if item.get("type") == kind]
 
 
-def parse_summary(text: str) -> Summary:
+def parse_summary(text: str) -> ZypperSummary:
     """Read `zypper --xmlout … --dry-run`.
 
     Raises: ValueError: neither a summary nor a reason why there is none, or its packages are not as many as it counts.
@@ -107,7 +107,7 @@ def parse_summary(text: str) -> Summary:
     if summary is None:
         if not problems and not errors and not any("Nothing to do" in line for line in said):
             raise ValueError("neither a summary nor 'nothing to do'")
-        return Summary(problem=" · ".join(problems)[:800], errors=errors, missing=missing)
+        return ZypperSummary(problem=" · ".join(problems)[:800], errors=errors, missing=missing)
     rows = []
     for section in summary:
         act = _ACTS.get(section.tag)
@@ -120,13 +120,15 @@ def parse_summary(text: str) -> Summary:
             if not name or not version:
                 raise ValueError("not understood: a package without name or version")
             old = _without_epoch(item.get("edition-old", "")) if act == UPGRADE else version if act == REMOVE else ""
-            rows.append(Row(act, Package(name, version, item.get("arch", "")), old, item.get("repository", "") if act != REMOVE else ""))
+            rows.append(
+                ZypperRow(act, RpmPackage(name, version, item.get("arch", "")), old, item.get("repository", "") if act != REMOVE else "")
+            )
     counted = _int(summary.get("packages-to-change"))
     if counted is not None and counted != len(rows):
         raise ValueError(f"the summary has {len(rows)} packages and says {counted}")
     download = _int(summary.get("download-size"))
     reboot = summary.get("need-reboot")
-    return Summary(
+    return ZypperSummary(
         tuple(rows),
         -1 if download is None else download,
         _int(summary.get("space-usage-diff")),
@@ -140,7 +142,7 @@ def parse_summary(text: str) -> Summary:
 class Update(NamedTuple):
     """One package with a newer version."""
 
-    package: Package
+    package: RpmPackage
     before: str
     repository: str
 
@@ -158,7 +160,7 @@ def parse_updates(text: str) -> List[Update]:
         if item.get("kind") != "package":
             continue
         source = item.find("source")
-        package = Package(item.get("name", ""), _without_epoch(item.get("edition", "")), item.get("arch", ""))
+        package = RpmPackage(item.get("name", ""), _without_epoch(item.get("edition", "")), item.get("arch", ""))
         found.append(Update(package, _without_epoch(item.get("edition-old", "")), "" if source is None else source.get("alias", "")))
     return found
 
@@ -187,7 +189,7 @@ def parse_patches(text: str) -> List[Patch]:
     ]
 
 
-def parse_patched(text: str) -> List[Package]:
+def parse_patched(text: str) -> List[RpmPackage]:
     """Read `zypper patch-info`: the packages that a patch mends, with the version that has the cure (arch: empty = any)."""
     found = []
     for line in text.split("\n"):
@@ -196,11 +198,11 @@ def parse_patched(text: str) -> List[Package]:
             continue
         name, dot, arch = match["name"].rpartition(".")
         known = dot and arch in _ARCHES
-        found.append(Package(name if known else match["name"], _without_epoch(match["version"]), arch if known else ""))
+        found.append(RpmPackage(name if known else match["name"], _without_epoch(match["version"]), arch if known else ""))
     return found
 
 
-def mended(patched: Iterable[Package], name: str, arch: str, before: str) -> bool:
+def mended(patched: Iterable[RpmPackage], name: str, arch: str, before: str) -> bool:
     """Whether a patch mends this package in the version that is installed."""
     return any(cure.name == name and cure.arch in ("", arch) and bool(before) and compare_rpm(before, cure.version) < 0 for cure in patched)
 
@@ -231,7 +233,7 @@ def parse_lock(line: str) -> Optional[Lock]:
     return Lock("/run/zypp.pid", match["pid"], match["name"] or "") if match else None
 
 
-class Step(NamedTuple):
+class ZypperStep(NamedTuple):
     """How far zypper has come."""
 
     done: int
@@ -241,20 +243,20 @@ class Step(NamedTuple):
     act: str
 
 
-def parse_step(line: str) -> Optional[Step]:
+def parse_step(line: str) -> Optional[ZypperStep]:
     """Read `(2/5) Installing: lab-extra-2.0-1.lab.noarch [done]`."""
     match = _STEP.match(line)
     if match is None or not int(match["total"]):
         return None
-    return Step(int(match["done"]), int(match["total"]), match["what"], match["act"])
+    return ZypperStep(int(match["done"]), int(match["total"]), match["what"], match["act"])
 
 
-def parse_fetched(line: str) -> Optional[Step]:
+def parse_fetched(line: str) -> Optional[ZypperStep]:
     """Read `Retrieving package lab-conf-2.0-1.lab.noarch (1/5), …`, or as newer releases write it."""
     match = _FETCHED.match(line)
     if match is None or not int(match["total"]):
         return None
-    return Step(int(match["done"]), int(match["total"]), match["what"], "Retrieving")
+    return ZypperStep(int(match["done"]), int(match["total"]), match["what"], "Retrieving")
 
 
 def is_stale(line: str) -> bool:

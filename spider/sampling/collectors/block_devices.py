@@ -14,7 +14,7 @@ SECTOR_BYTES = 512
 """The unit of `size`, whatever the disk's own sector is."""
 
 
-class Block(NamedTuple):
+class BlockDevice(NamedTuple):
     """One block device."""
 
     name: str
@@ -67,12 +67,12 @@ def _serial(base: str) -> str:
     return page[4 : 4 + page[3]].decode("ascii", "replace").strip() if len(page) > 4 else ""
 
 
-def read_blocks(sys: str = "/sys") -> List[Block]:
+def read_blocks(sys: str = "/sys") -> List[BlockDevice]:
     """Read what there is: whole devices that hold something, each followed by its partitions; what a device stands on comes before it.
 
     Source: Documentation/ABI/stable/sysfs-block, Documentation/ABI/testing/sysfs-block (dm).
     """
-    found: Dict[str, Block] = {}
+    found: Dict[str, BlockDevice] = {}
     for name in listed(sys + "/block"):
         base = f"{sys}/block/{name}"
         kind, size = kind_of(sys, name), _size(base)
@@ -80,7 +80,7 @@ def read_blocks(sys: str = "/sys") -> List[Block]:
             continue
         mapped = read_text(base + "/dm/name", 256) or name.replace("!", "/")
         rotational = read_text(base + "/queue/rotational", 8)
-        found[name] = Block(
+        found[name] = BlockDevice(
             plain(mapped, 64),
             name,
             read_text(base + "/dev", 32),
@@ -94,15 +94,15 @@ def read_blocks(sys: str = "/sys") -> List[Block]:
         for part in listed(base):
             if os.path.exists(f"{base}/{part}/partition"):
                 number = read_text(f"{base}/{part}/dev", 32)
-                found[part] = Block(
+                found[part] = BlockDevice(
                     plain(part.replace("!", "/"), 64), part, number, "part", [name], "", "", _size(f"{base}/{part}"), found[name].rotational
                 )
     return _in_order(found)
 
 
-def _in_order(found: Dict[str, Block]) -> List[Block]:
+def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
     """Each after what it stands on, partitions right after their disk."""
-    ordered: Dict[str, Block] = {}
+    ordered: Dict[str, BlockDevice] = {}
 
     def place(name: str, depth: int) -> None:
         block = found.get(name)

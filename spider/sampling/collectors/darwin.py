@@ -12,7 +12,7 @@ from spider.sampling.collectors.base import MAX_LABELLED, Collector, label, per_
 from spider.sampling.collectors.clock import Clocks, HubTime
 from spider.sampling.collectors.cpu import CpuTicks, busy_percent, shares
 from spider.sampling.collectors.disk import mean_wait
-from spider.sampling.collectors.filesystems import MAX_MOUNTS, Mount, Questions, Usage
+from spider.sampling.collectors.filesystems import MAX_MOUNTS, Mount, SpaceUsage, StatQueries
 from spider.wire.metrics import series_name
 
 HUNDREDTHS = 100
@@ -158,7 +158,7 @@ class DarwinBreathe(Collector):
         self._psutil = psutil
         self._clock = clock
         self._marks = _Marks()
-        self._questions = Questions()
+        self._questions = StatQueries()
 
     def read(self, now: float) -> List[Optional[int]]:
         self._marks.begin(now)
@@ -192,7 +192,7 @@ class DarwinBreathe(Collector):
         return self._report(found.items())
 
 
-def _file_system(mount: Mount, usage: Optional[Usage]) -> Dict[str, Optional[int]]:
+def _file_system(mount: Mount, usage: Optional[SpaceUsage]) -> Dict[str, Optional[int]]:
     values: Dict[str, Optional[int]] = {"size": None, "used": None, "free": None, "readonly": int(mount.readonly)}
     if usage is not None:  # else it is there, and does not answer
         values.update(size=usage.size, used=usage.used, free=usage.free)

@@ -19,7 +19,7 @@ _FIXED = {"y": "B", "b": "I", "n": "h", "q": "H", "i": "i", "u": "I", "x": "q", 
 _ALIGN = {"s": 4, "o": 4, "g": 1, "a": 4, "v": 1, "(": 8, "{": 8, **{code: struct.calcsize("=" + form) for code, form in _FIXED.items()}}
 
 
-class Refused(OSError):
+class DbusRefused(OSError):
     """The bus, or who was asked, answered with an error; its name is the text."""
 
 
@@ -42,7 +42,7 @@ def first_type(signature: str, at: int = 0) -> int:
     raise ValueError("a D-Bus signature is not closed")
 
 
-class Reader:
+class DbusReader:
     """Reads values from a message; nothing of it is believed."""
 
     def __init__(self, data: bytes, little: bool, at: int = 0) -> None:
@@ -197,7 +197,7 @@ class SystemBus:
             self._socket.connect(self._path)
             self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n")
             if not self._line().startswith(b"OK "):
-                raise Refused("the bus does not take this user")
+                raise DbusRefused("the bus does not take this user")
             self._socket.sendall(b"BEGIN\r\n")
             self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
         except BaseException:
@@ -212,7 +212,7 @@ class SystemBus:
         """Call a method.
 
         Returns: the values of its answer.
-        Raises:  Refused: it was answered with an error; OSError: no answer in time; ValueError: a malformed one.
+        Raises:  DbusRefused: it was answered with an error; OSError: no answer in time; ValueError: a malformed one.
         """
         self._until = time.monotonic() + self._limit_s
         self._serial += 1
@@ -223,7 +223,7 @@ class SystemBus:
             if serial == self._serial and kind == _RETURN:
                 return result
             if serial == self._serial and kind == _ERROR:
-                raise Refused(error)
+                raise DbusRefused(error)
 
     def get(self, destination: str, path: str, interface: str, name: str) -> Any:
         """A property. Raises: as `call`."""
@@ -270,8 +270,8 @@ class SystemBus:
         if body_bytes + fields_end > MAX_MESSAGE_BYTES:
             raise ValueError("a D-Bus message is too big")
         rest = self._exactly(fields_end - 16 + body_bytes)
-        fields = dict(Reader(head + rest[:fields_bytes], little, 12).values("a(yv)")[0])
+        fields = dict(DbusReader(head + rest[:fields_bytes], little, 12).values("a(yv)")[0])
         if head[1] not in (_RETURN, _ERROR):
             return head[1], -1, "", []
-        values = Reader(rest[fields_end - 16 :], little).values(str(fields.get(_SIGNATURE, ""))) if head[1] == _RETURN else []
+        values = DbusReader(rest[fields_end - 16 :], little).values(str(fields.get(_SIGNATURE, ""))) if head[1] == _RETURN else []
         return head[1], int(fields.get(_REPLY_SERIAL, -1)), str(fields.get(_ERROR_NAME, "")), values

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from spider.files import MAX_FILE_BYTES
 from spider.sampling.collectors.base import LARGEST, Collector, label
-from spider.threads import NoThread
+from spider.threads import ThreadUnavailable
 from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
@@ -57,7 +57,7 @@ _REMOTE = frozenset(
         *("fuse.s3fs", "fuse.rclone"),
     )
 )
-"""Served by another machine. They may hang when that one is gone: see `Questions`."""
+"""Served by another machine. They may hang when that one is gone: see `StatQueries`."""
 _OF_CONTAINERS = re.compile(
     r"/var/(?:lib|snap)/(?:kubelet|docker|containerd|containers|rancher|k0s|lxc|lxd|incus|machines|microk8s)/"
     r"|/.+/\.local/share/(?:docker|containers)/"
@@ -82,7 +82,7 @@ class Mount(NamedTuple):
     """Of the whole file system: what a sandbox does to its own mounts is not in it."""
 
 
-class Usage(NamedTuple):
+class SpaceUsage(NamedTuple):
     """What statvfs says."""
 
     size: int
@@ -237,7 +237,7 @@ def label_of(point: str) -> str:
     return f"{text[: MAX_LABEL - 7]} {hashlib.sha256(os.fsencode(point)).hexdigest()[:6]}"
 
 
-def measure(path: str) -> Usage:
+def measure(path: str) -> SpaceUsage:
     """Ask a file system.
 
     Raises: OSError: it does not answer, or what is mounted is a single file.
@@ -252,14 +252,14 @@ def measure(path: str) -> Usage:
         raise OSError(f"{path} says that it is larger than any disk")
     inodes = round(10000 * max(0, told.f_files - told.f_ffree) / told.f_files) if told.f_files else None
     free = min(size, told.f_bavail * told.f_frsize)
-    return Usage(size, used, inodes, free, min(LARGEST, told.f_ffree), bool(told.f_flag & os.ST_RDONLY))
+    return SpaceUsage(size, used, inodes, free, min(LARGEST, told.f_ffree), bool(told.f_flag & os.ST_RDONLY))
 
 
-Place = Tuple[Mount, List[str]]
+VisibleMount = Tuple[Mount, List[str]]
 """A mount, and where this process sees its file system."""
 
 
-def measure_first(places: List[Place]) -> Tuple[Mount, Optional[Usage]]:
+def measure_first(places: List[VisibleMount]) -> Tuple[Mount, Optional[SpaceUsage]]:
     """Ask a file system at the first of its places that is a folder.
 
     A container has single files (/etc/hosts) bound from the disk that also holds its volumes, often at shorter paths.
@@ -287,11 +287,11 @@ def measure_first(places: List[Place]) -> Tuple[Mount, Optional[Usage]]:
 class _Question(threading.Thread):
     """Asks one file system; a daemon, since a dead one may keep it for ever."""
 
-    def __init__(self, places: List[Place], ended: Callable[[], None]) -> None:
+    def __init__(self, places: List[VisibleMount], ended: Callable[[], None]) -> None:
         super().__init__(name="statvfs", daemon=True)
         self._places = places
         self._ended = ended
-        self.answer: Optional[Tuple[Mount, Optional[Usage]]] = None
+        self.answer: Optional[Tuple[Mount, Optional[SpaceUsage]]] = None
         self.error: Optional[OSError] = None
 
     def run(self) -> None:
@@ -303,7 +303,7 @@ class _Question(threading.Thread):
             self._ended()
 
 
-class Questions:
+class StatQueries:
     """Asks many file systems, each in a thread of its own, and waits for all of them together.
 
     One that does not answer in time is not asked again until it did. Local ones are asked first, and whatever remote ones do;
@@ -316,10 +316,10 @@ class Questions:
         self._answered: Set[str] = set()
         self._room = threading.BoundedSemaphore(MOST_OUT)
 
-    def ask(self, wanted: Dict[str, List[Place]]) -> Dict[str, _Question]:
+    def ask(self, wanted: Dict[str, List[VisibleMount]]) -> Dict[str, _Question]:
         """Args:    wanted: the places of each file system, by a name of it that stays.
         Returns: those that have answered, or failed, by the same name.
-        Raises:  NoThread: no more can be asked now.
+        Raises:  ThreadUnavailable: no more can be asked now.
         """
         self._out = {name: question for name, question in self._out.items() if question.is_alive()}
         asked: Dict[str, _Question] = {}
@@ -346,13 +346,13 @@ class Questions:
         return answered
 
 
-def _begin(places: List[Place], ended: Callable[[], None]) -> _Question:
+def _begin(places: List[VisibleMount], ended: Callable[[], None]) -> _Question:
     question = _Question(places, ended)
     try:
         question.start()
     except RuntimeError as error:
         ended()
-        raise NoThread from error
+        raise ThreadUnavailable from error
     return question
 
 
@@ -371,7 +371,7 @@ class Filesystems(Collector):
     def __init__(self, proc: str = "/proc", limit_s: float = LIMIT_S) -> None:
         super().__init__()
         self._proc = proc
-        self._questions = Questions(limit_s)
+        self._questions = StatQueries(limit_s)
         self._known: Dict[str, Tuple[str, bool]] = {}
         """The name of each device that answered, and whether it has a fixed number of inodes."""
 
@@ -403,7 +403,7 @@ class Filesystems(Collector):
             found["filesystem.left_out"] = left_out
         return self._report(found.items())
 
-    def _wanted(self) -> Tuple[Dict[str, List[Place]], int]:
+    def _wanted(self) -> Tuple[Dict[str, List[VisibleMount]], int]:
         """The places of each device to report, and how many devices are left out."""
         on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))

@@ -21,7 +21,7 @@ _ENDS = frozenset({"veth", "tun", "tap"})
 """What is made for a container or a virtual machine: counted in the bridge that it hangs in."""
 
 
-class Link(NamedTuple):
+class NetworkLink(NamedTuple):
     """One interface."""
 
     number: int
@@ -35,13 +35,13 @@ class Link(NamedTuple):
     """Number of the interface that it hangs in; 0 = none."""
 
 
-def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[Link]:
+def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[NetworkLink]:
     """Read the messages of an RTM_GETLINK dump.
 
     Raises: ValueError: a message is malformed.
     Source: rtnetlink(7), include/uapi/linux/if_link.h.
     """
-    links: List[Link] = []
+    links: List[NetworkLink] = []
     for data, start, end in messages:
         if end - start < 16:
             raise ValueError("a link message is too short")
@@ -58,7 +58,7 @@ def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[Link]:
         if state == "unknown" and flags & _IFF_UP:  # drivers that never say (loopback, tun): as `ip` takes their flags
             state = "up" if flags & _IFF_RUNNING else "down"
         links.append(
-            Link(
+            NetworkLink(
                 index,
                 plain(facts.get(_IFNAME, b"").rstrip(b"\0"), 32),
                 kind,
@@ -114,7 +114,7 @@ class Interfaces:
         finally:
             self._netlink.close()
         bridges = {link.number: 0 for link in links if link.kind == "bridge"}
-        shown: List[Link] = []
+        shown: List[NetworkLink] = []
         for link in links:
             if link.master in bridges:
                 bridges[link.master] += 1

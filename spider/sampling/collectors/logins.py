@@ -6,7 +6,7 @@ import struct
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.sampling.collectors.base import Collector
-from spider.sampling.collectors.dbus import BUS, Refused, SystemBus
+from spider.sampling.collectors.dbus import BUS, DbusRefused, SystemBus
 from spider.sampling.collectors.table_reader import Reading, plain
 
 MAX_NAMES = 4096
@@ -96,7 +96,7 @@ def sessions_of(bus: SystemBus) -> List[Login]:
     for row in bus.call(_LOGIN, manager, _LOGIN + ".Manager", "ListSessions")[0][:MAX_SESSIONS]:
         try:
             facts = bus.get_all(_LOGIN, row[4], _LOGIN + ".Session")
-        except Refused:  # it ended meanwhile
+        except DbusRefused:  # it ended meanwhile
             continue
         if facts.get("Class") in _SHOWN_CLASSES and facts.get("State") != "closing":
             terminal = str(facts.get("TTY") or facts.get("Display") or facts.get("Service") or "")

@@ -6,10 +6,10 @@ from spider.sampling.collectors.base import Collector, KernelFile, MaybeFile, Pr
 from spider.sampling.collectors.memory import PAGE_BYTES
 from spider.sampling.collectors.tcp import parse_sockstat
 
-Wanted = Tuple[Tuple[str, Tuple[str, ...], int], ...]
+CounterSums = Tuple[Tuple[str, Tuple[str, ...], int], ...]
 """Metric, the counters of which it is the sum, and its scale."""
 
-_TCP: Wanted = (
+_TCP: CounterSums = (
     ("tcp.opened", ("Tcp.ActiveOpens",), 100),
     ("tcp.accepted", ("Tcp.PassiveOpens",), 100),
     ("tcp.failed", ("Tcp.AttemptFails",), 100),

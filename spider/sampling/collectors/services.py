@@ -16,10 +16,10 @@ CHOOSE_S = 600.0
 LINGER_S = 3600.0
 """How long one that ended keeps its series, for the same reason: people log in and out."""
 _PARTS = ("cpu", "memory", "read", "written")
-"""In the order of `Usage`."""
+"""In the order of `ServiceUsage`."""
 
 
-class Usage(NamedTuple):
+class ServiceUsage(NamedTuple):
     """What a group used; None: this host does not count it, or not for this group."""
 
     cpu_ns: Optional[int]
@@ -28,7 +28,7 @@ class Usage(NamedTuple):
     written: Optional[int]
 
 
-_NOTHING = Usage(None, None, None, None)
+_NOTHING = ServiceUsage(None, None, None, None)
 
 
 def _pairs(text: str) -> Dict[str, int]:
@@ -91,7 +91,7 @@ def stacked_devices(sys: str = "/sys") -> Set[str]:
     return found
 
 
-def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> Usage:
+def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> ServiceUsage:
     """Read one group where this host counts it.
 
     memory is without inactive pages of files, which the kernel gives back when somebody needs them.
@@ -117,7 +117,7 @@ def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> Usage:
         moved = parse_service_bytes(text, stacked)
     elif at.unified and os.path.exists(f"{at.unified}{path}/io.stat"):
         moved = parse_io_stat(read_text(f"{at.unified}{path}/io.stat"), stacked)
-    return Usage(cpu_ns, memory, *(moved or (None, None)))
+    return ServiceUsage(cpu_ns, memory, *(moved or (None, None)))
 
 
 class Choice:
@@ -163,10 +163,10 @@ class _Kind:
     def __init__(self, word: str) -> None:
         self._word = word
         self._choice = Choice()
-        self._before: Dict[str, Usage] = {}
+        self._before: Dict[str, ServiceUsage] = {}
         self._named: Dict[str, _Named] = {}
 
-    def measure(self, usage: Dict[str, Usage], now: float, elapsed_s: float) -> List[Tuple[str, Optional[int]]]:
+    def measure(self, usage: Dict[str, ServiceUsage], now: float, elapsed_s: float) -> List[Tuple[str, Optional[int]]]:
         """Series and values of the chosen ones.
 
         Args: usage: of all that are there now.
@@ -218,13 +218,13 @@ class ServicesAndContainers(Collector):
                 found += kind.measure(self._usage(at, seen, stacked, services=name == SERVICE), now, elapsed_s)
         return self._report(found)
 
-    def _usage(self, at: Hierarchies, found: Iterable[Group], stacked: Set[str], *, services: bool) -> Dict[str, Usage]:
+    def _usage(self, at: Hierarchies, found: Iterable[Group], stacked: Set[str], *, services: bool) -> Dict[str, ServiceUsage]:
         wanted = [group for group in found if (group.kind == SERVICE) == services and not (services and passing(group.name))]
         names = {group: group.name for group in wanted} if services else self._names.of(wanted)
         return {label(name): read_usage(at, group.path, stacked) for group, name in names.items()}
 
 
-def _rates(later: Usage, earlier: Usage, elapsed_s: float) -> Tuple[Optional[int], ...]:
+def _rates(later: ServiceUsage, earlier: ServiceUsage, elapsed_s: float) -> Tuple[Optional[int], ...]:
     """Hundredths of a percent of one core, bytes, bytes/s twice."""
     return (
         _rate(later.cpu_ns, earlier.cpu_ns, elapsed_s * 100_000),

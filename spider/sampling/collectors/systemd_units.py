@@ -5,7 +5,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from spider.sampling.collectors.base import Collector
-from spider.sampling.collectors.dbus import BUS, Refused, SystemBus
+from spider.sampling.collectors.dbus import BUS, DbusRefused, SystemBus
 from spider.sampling.collectors.table_reader import Reading, plain
 from spider.wire.frames import Cell
 from spider.wire.tables import BY_NAME
@@ -86,7 +86,7 @@ class FailedUnits:
             if owner is not None:
                 try:
                     facts[name] = bus.get(_SYSTEMD, unit.path, f"{_SYSTEMD}.{owner}", name)
-                except Refused:  # it was forgotten meanwhile
+                except DbusRefused:  # it was forgotten meanwhile
                     continue
         result = facts["Result"]
         state = unit.active if unit.active == "failed" else unit.sub
@@ -121,7 +121,7 @@ class Timers:
     def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
         try:
             facts = bus.get_all(_SYSTEMD, unit.path, _SYSTEMD + ".Timer")
-        except Refused:  # it was forgotten meanwhile
+        except DbusRefused:  # it was forgotten meanwhile
             facts = {}
         numbers = [facts.get(name, 0) for name in ("NextElapseUSecRealtime", "NextElapseUSecMonotonic")]
         realtime_us, monotonic_us = (number if type(number) is int else 0 for number in numbers)

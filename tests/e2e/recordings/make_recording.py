@@ -32,16 +32,16 @@ from spider.hub.link import HubLink
 from spider.hub.outbox import Outbox
 from spider.jobs.files import PLANNED, REPORT, write_document
 from spider.jobs.tracker import Jobs
-from spider.packages.plan import Kept, Plan, Planned
+from spider.packages.plan import HeldPackage, Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.packages.report import Leftover, Report
 from spider.packages.report_file import report_to_document
 from spider.reports.package_sync import digest_of, messages
-from spider.spool.files import Folder
+from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
 from spider.wire.frames import LogLines, Message, Row, Table, Updates
 from spider.wire.ids import from_text, new_time_id
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support import second_factor
 from tests.support.agent import BOOT, IDENTITY, layout_of
 from tests.support.command import WITH_SECRET, stardust
@@ -56,7 +56,7 @@ OLD_ROWS, HOT_ROWS, SPOOLED_ROWS = 600, 180, 120
 OLD_S = 3 * 3600
 """How long ago the rows were measured that lie in chunks."""
 PACKAGES = {"curl": "8.5.0-2", "lab-slow": "1.0", "openssl": "3.0.14-1"}
-PLAN = Plan((Planned("lab-slow", "1.0", "1.1", "yes", "lab"),), (Kept("openssl", "3.0.15-1", "held"),), 4096, 512, "no")
+PLAN = Plan((Planned("lab-slow", "1.0", "1.1", "yes", "lab"),), (HeldPackage("openssl", "3.0.15-1", "held"),), 4096, 512, "no")
 REPORT_OF_JOB = Report("yes", "a new kernel", ("nginx.service",), (Leftover("/etc/lab.conf.dpkg-dist", "-a\n+b\n"),), (), ("a note",))
 
 
@@ -79,7 +79,7 @@ class Node:
             name=enrolled.name, boot=BOOT, policy_path=str(folder / "policy.conf"), state_dir=str(folder / "state"),
             jobs_dir=str(folder / "jobs"), launcher_path=str(folder / "launcher.sock"), key=enrolled.session_key,
         )  # fmt: skip
-        self._spool = Spool(Folder(config.state_dir, from_text(enrolled.node_id)), self.clock)
+        self._spool = Spool(SpoolFolder(config.state_dir, from_text(enrolled.node_id)), self.clock)
         self._outbox = Outbox(self.clock, self._spool)
         self._jobs = Jobs(config.jobs_dir, config.launcher_path, self.clock, self._send, boot=BOOT, processes=played)
         self._link = HubLink(config, self._outbox, self._jobs, self.clock)
@@ -97,7 +97,7 @@ class Node:
     async def _send(self, message: Message) -> None:
         await self._link.send(message)
 
-    async def _work(self, runner: FakeRunner, order: Order) -> None:
+    async def _work(self, runner: FakeRunner, order: SignedOrder) -> None:
         if order.verb != "upgrade":
             runner.say(b"All lists are new.\r\n")
             return runner.end()

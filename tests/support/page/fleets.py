@@ -18,7 +18,7 @@ from spider.wire.frames import (
     LogLines,
     Message,
 )
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.agent import IDENTITY, TestAgent
 from tests.support.hub import Enrolled, HubProcess
 from tests.support.job_messages import LINE, ended
@@ -45,7 +45,7 @@ class Fleet(PlayedNodes):
 
     def __init__(self, hub: HubProcess, nodes: list[Enrolled]) -> None:
         super().__init__(hub, nodes)
-        self.orders: list[tuple[str, Order]] = []
+        self.orders: list[tuple[str, SignedOrder]] = []
 
     async def greet(self, agent: TestAgent, node: Enrolled) -> None:
         mode = "monitor" if node.name == "watched" else "managed"

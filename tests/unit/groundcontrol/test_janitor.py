@@ -15,7 +15,7 @@ import pytest
 from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.agents.store import HubFacts
 from groundcontrol.core.errors import StoreBusy, StoreError, StoreFull
-from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.housekeeping import (
@@ -25,7 +25,7 @@ from groundcontrol.housekeeping import (
     KEEP_JOBS_S,
     SHRINK_EVERY_S,
     STEADY_S,
-    Janitor,
+    Housekeeping,
     SteadyClock,
     bounds_of,
 )
@@ -50,7 +50,9 @@ async def opened(tmp_path: Path, clock: ManualClock) -> tuple[Database, Store]:
 async def rounds(database: Database, store: Store, clock: ManualClock, **more: Any) -> AsyncIterator[None]:
     """A janitor goes round; then it ends, and the database is closed. `more`: what else it is given."""
     given = {"broken": lambda: False, "trouble": lambda: None, "probe": database.probe, **more}
-    going = asyncio.create_task(Janitor(store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), **given).run())
+    going = asyncio.create_task(
+        Housekeeping(store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), **given).run()
+    )
     try:
         yield
     finally:
@@ -225,7 +227,7 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
         asked.append(clock.monotonic())
         return outvoted
 
-    async with rounds(database, store, clock, outvoted=vote, onward=Onward(clock).now):
+    async with rounds(database, store, clock, outvoted=vote, onward=ForwardClock(clock).now):
         clock.jump(jump)
         await advance_until(clock, lambda: len(asked) >= 3, EXPIRE_EVERY_S / 2)
         assert asked[-1] - asked[0] >= EXPIRE_EVERY_S

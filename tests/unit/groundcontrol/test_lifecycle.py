@@ -14,7 +14,7 @@ MANY_HASHES = """
 import asyncio, os
 from pathlib import Path
 from groundcontrol.access.passwords import Passwords
-from groundcontrol.lifecycle import give_back_memory
+from groundcontrol.lifecycle import tune_malloc
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -27,7 +27,7 @@ async def main() -> None:
     passwords.close()
     print(resident() - before)
 
-give_back_memory()
+tune_malloc()
 asyncio.run(main())
 """
 

@@ -14,9 +14,9 @@ import pytest
 
 from majortom.interfaces import DeployError, HostKey, Secret, Target
 from majortom.ssh.address_policy import forbidden_address, is_loopback, is_own
-from majortom.ssh.connect import Connector, Limits, Reached, check_host_key, describe, same_fingerprint
+from majortom.ssh.connect import Connector, Limits, ReachedServer, check_host_key, describe, same_fingerprint
 from majortom.ssh.private_keys import LoadedKey, load_key
-from majortom.ssh.server_opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, Offer, check_offer
+from majortom.ssh.server_opening import CHACHA, CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, OfferedAlgorithms, check_offer
 from tests.support.addresses import any_address
 from tests.support.ports import free_port
 from tests.support.ssh_server import Barring, Closed, Impatient, Watcher, serving
@@ -75,7 +75,7 @@ async def user_key() -> LoadedKey:
     return await load_key(Secret(asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()), None)
 
 
-async def login_error(where: Target, reached: Reached, key: LoadedKey | None) -> DeployError:
+async def login_error(where: Target, reached: ReachedServer, key: LoadedKey | None) -> DeployError:
     with pytest.raises(DeployError) as caught:
         async with connector().login(where, reached, key):
             pass
@@ -261,9 +261,9 @@ async def test_a_hardened_server_is_logged_in_to() -> None:
     assert seen == ["begin admin", "password admin"]
 
 
-def offer(*ciphers: str, strict: bool, macs: tuple[str, ...] = ("hmac-sha2-256-etm@openssh.com",)) -> Offer:
+def offer(*ciphers: str, strict: bool, macs: tuple[str, ...] = ("hmac-sha2-256-etm@openssh.com",)) -> OfferedAlgorithms:
     kex = {"curve25519-sha256", *(["kex-strict-s-v00@openssh.com"] if strict else [])}
-    return Offer(frozenset(kex), frozenset(HOST_KEY_ALGS), ((frozenset(ciphers), frozenset(macs)),) * 2)
+    return OfferedAlgorithms(frozenset(kex), frozenset(HOST_KEY_ALGS), ((frozenset(ciphers), frozenset(macs)),) * 2)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def offer(*ciphers: str, strict: bool, macs: tuple[str, ...] = ("hmac-sha2-256-e
         (offer("aes128-ctr", strict=True, macs=("hmac-sha1",)), "no_common_algorithm"),
     ],
 )
-def test_only_a_cipher_that_is_prone_needs_strict_key_exchange(offered: Offer, code: str | None) -> None:
+def test_only_a_cipher_that_is_prone_needs_strict_key_exchange(offered: OfferedAlgorithms, code: str | None) -> None:
     error = check_offer(offered, "a.example", HOST_KEY_ALGS)
     assert (error and error.code) == code
 
@@ -381,7 +381,7 @@ def open_to(port: int) -> list[str]:
 
 def test_two_deployments_to_one_address_are_one_too_many() -> None:
     busy = connector()
-    reached = Reached("127.0.0.1", HostKey("", "", ""), "")
+    reached = ReachedServer("127.0.0.1", HostKey("", "", ""), "")
     with busy.alone(reached, 22), pytest.raises(DeployError) as caught, busy.alone(reached, 22):
         pass
     assert caught.value.code == "busy"

@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 
 from majortom.deployer import MajorTom
-from majortom.install import Wish
+from majortom.install import InstallOptions
 from majortom.interfaces import DeployError, HostKey, Payload, Secret, Target
 from majortom.probe import Probe
 from majortom.ssh.connect import Limits
@@ -125,7 +125,7 @@ async def install(watch: Watch, port: int) -> None:
     async def at_once(_seconds: float) -> None:
         return
 
-    wish = Wish(URL, tls_pinned=False, fleet="f" * 26, install_python=False, replaceable=never)
+    wish = InstallOptions(URL, tls_pinned=False, fleet="f" * 26, install_python=False, replaceable=never)
     target = Target("127.0.0.1", port, "root", None, None, Secret("right"), None, None, None)
     await MajorTom(SystemClock(), any_address).install(target, wish, watch, payload, at_once)
 

@@ -10,7 +10,7 @@ import pytest
 
 import majortom
 from majortom.errors import MESSAGES, REPORTED, failure, one_line
-from majortom.install import last_words
+from majortom.install import failure_reason
 
 SOURCES = [path for path in Path(majortom.__file__).parent.rglob("*") if path.suffix in (".py", ".sh")]
 HUB = Path(majortom.__file__).parents[1] / "groundcontrol/deployments"
@@ -46,13 +46,13 @@ def test_the_last_words_of_spider_are_found() -> None:
         '{"level": "warning", "event": "hub_not_reached", "why": "connection refused"}',
         '{"level": "warning", "event": "link_waits", "seconds": 60}',
     ]
-    assert last_words(lines) == "connection refused"
-    assert last_words(lines[:2]) == "ActiveState=active SubState=running"
-    assert last_words([*lines, "SyntaxError: invalid syntax"]) == "SyntaxError: invalid syntax"
+    assert failure_reason(lines) == "connection refused"
+    assert failure_reason(lines[:2]) == "ActiveState=active SubState=running"
+    assert failure_reason([*lines, "SyntaxError: invalid syntax"]) == "SyntaxError: invalid syntax"
     broken = ["Fatal Python error: init_fs_encoding", "ModuleNotFoundError: No module named 'encodings'", "", "  <no Python frame>"]
-    assert last_words([*lines, *broken]) == "ModuleNotFoundError: No module named 'encodings'"
-    assert last_words([*lines, "the last words"]) == "the last words"
-    assert last_words([]) == "it says nothing"
+    assert failure_reason([*lines, *broken]) == "ModuleNotFoundError: No module named 'encodings'"
+    assert failure_reason([*lines, "the last words"]) == "the last words"
+    assert failure_reason([]) == "it says nothing"
     systemd = ["Started stardust-spider.service - Stardust agent.", "stardust-spider.service: Failed with result 'exit-code'."]
-    assert last_words(["python3: can't open file", *systemd]) == "python3: can't open file"
-    assert last_words([lines[0], *systemd]) == "ActiveState=active SubState=running"
+    assert failure_reason(["python3: can't open file", *systemd]) == "python3: can't open file"
+    assert failure_reason([lines[0], *systemd]) == "ActiveState=active SubState=running"

@@ -13,7 +13,7 @@ import pytest
 from majortom.errors import MESSAGES, REPORTED
 from majortom.interfaces import DeployError, Secret, Target
 from majortom.ssh.connect import Connector, Limits, describe
-from majortom.ssh.shell import MAX_NOTES, MAX_OUTPUT_BYTES, Login, run
+from majortom.ssh.shell import MAX_NOTES, MAX_OUTPUT_BYTES, ShellLogin, run
 from majortom.ssh.sudo import Words
 from tests.support.addresses import any_address
 
@@ -167,7 +167,7 @@ class Talker(asyncssh.SSHServer):
 
 
 @contextlib.asynccontextmanager
-async def shells(behave: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]]) -> AsyncIterator[Login]:
+async def shells(behave: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]]) -> AsyncIterator[ShellLogin]:
     """A log-in at a server whose commands do this."""
     server = await asyncssh.listen("127.0.0.1", 0, server_factory=Talker, server_host_keys=[KEY], process_factory=behave, encoding=None)
     try:
@@ -175,7 +175,7 @@ async def shells(behave: Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[
         async with asyncssh.connect(
             "127.0.0.1", server.get_port(), known_hosts=([known], [], []), username="admin", config=None, agent_path=None, client_keys=None
         ) as connection:
-            yield Login(connection, "admin", "sudo", Secret("canary"))
+            yield ShellLogin(connection, "admin", "sudo", Secret("canary"))
     finally:
         server.close()
         await server.wait_closed()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from majortom.build.minify import lean_script, lean_source
+from majortom.build.minify import minify_script, minify_source
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCES = sorted((ROOT / "spider").rglob("*.py"))
@@ -36,10 +36,10 @@ def positions(tree: ast.AST) -> list[tuple[str, int]]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_keeps_its_meaning_and_its_lines(path: Path) -> None:
     source = path.read_bytes()
-    lean = lean_source(source)
+    lean = minify_source(source)
     assert positions(ast.parse(lean)) == positions(ast.parse(source))
     assert lean.count(b"\n") == source.count(b"\n")
-    assert lean_source(lean) == lean
+    assert minify_source(lean) == lean
 
 
 def functions(script: bytes) -> str:
@@ -51,15 +51,15 @@ def functions(script: bytes) -> str:
 
 def test_the_script_in_the_bundle_says_the_same_as_the_one_for_people() -> None:
     source = (ROOT / "majortom/remote/node.sh").read_bytes()
-    lean = lean_script(source)
+    lean = minify_script(source)
     assert functions(lean) == functions(source)
-    assert lean_script(lean) == lean
+    assert minify_script(lean) == lean
     assert len(lean) < len(source)
 
 
 def test_what_only_looks_like_a_comment_stays() -> None:
     source = b'class A:\n    """Doc # no."""\n\ndef f():\n    "one line"\n\nx = "# text"  # gone\ny = """\n# text\n"""; z = 1\n"na\xc3\xafve"; w = 2\n'
-    lean = lean_source(source)
+    lean = minify_source(source)
     assert lean == b'class A:\n    pass\n\ndef f():\n    pass\n\nx = "# text"\ny = """\n# text\n"""; z = 1\npass; w = 2\n'
 
 
@@ -68,7 +68,7 @@ def test_the_types_of_functions_go_and_those_of_fields_stay() -> None:
         b"class A:\n    kept: int = 1\n\n    async def f(self, a: int, /, b: 'Dict[str, \xc3\xa9]' = {}, *rest: str, c: List[\n"
         b"        int\n    ] = [], **more: object) -> 'Tuple[int, A]': return (lambda: a)()\n"
     )
-    lean = lean_source(source)
+    lean = minify_source(source)
     assert lean == (
         b"class A:\n    kept: int = 1\n\n    async def f(self, a, /, b = {}, *rest, c = [], **more): return (lambda: a)()\n\n\n"
     )
@@ -79,7 +79,7 @@ def test_the_types_of_variables_go_with_the_imports_that_only_they_needed() -> N
         b"from typing import (\n    Dict,\n    List,\n    NamedTuple,\n)\nfrom typing import Optional\n\n"
         b"a: Dict[str, int] = {}\nclass B(NamedTuple):\n    c: 'List[int]'\n    d: int = 1\n\ndef f():\n    e: Optional[int] = None; g: int\n"
     )
-    assert lean_source(source) == (
+    assert minify_source(source) == (
         b"from typing import List, NamedTuple\n\n\n\n\npass\n\n"
         b"a = {}\nclass B(NamedTuple):\n    c: 'List[int]'\n    d: int = 1\n\ndef f():\n    e = None; g: int\n"
     )

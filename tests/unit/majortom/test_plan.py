@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from majortom.interfaces import DeployError, Payload, Secret
-from majortom.plan import OPENRC_SERVICES, SPIDER_UNIT, Plan, plan_install, render_unit, upload_files, with_launcher
-from majortom.probe import Closed, Existing, Folder, Probe, parse_probe, summary
+from majortom.plan import OPENRC_SERVICES, SPIDER_UNIT, InstallPlan, plan_install, render_unit, upload_files, with_launcher
+from majortom.probe import Existing, InaccessiblePath, Probe, TargetFolder, parse_probe, summary
 from majortom.ssh.shell import units
 
 FLEET = "0" * 26
-FOLDERS = tuple(Folder(path, 1 << 30, writable=True, noexec=False) for path in ("/opt", "/etc/systemd/system", "/var/lib", "/tmp"))
+FOLDERS = tuple(TargetFolder(path, 1 << 30, writable=True, noexec=False) for path in ("/opt", "/etc/systemd/system", "/var/lib", "/tmp"))
 GOOD = Probe(
     uid=0, kernel="Linux", arch="x86_64", hostname="web-1", os_id="debian", os_name="Debian GNU/Linux 12 (bookworm)", clock=1000.0,
     systemd=True, systemd_version=252, systemd_state="running", selinux="absent", package_manager="apt-get", missing_tools=(),
@@ -37,7 +37,7 @@ OWN, OTHER, FOREIGN = "1" * 26, "2" * 26, "9" * 26
 OURS = "stardust:x:999:999:Stardust agent:/var/lib/stardust:/usr/sbin/nologin"
 
 
-def again(*, replaceable: bool = False, **there: Any) -> Plan:
+def again(*, replaceable: bool = False, **there: Any) -> InstallPlan:
     probe = GOOD._replace(existing=Existing(**there))
     return plan_install(probe, install_python=False, hub_url="", fleet=FLEET, replaceable=replaceable, node=OWN)
 
@@ -45,17 +45,20 @@ def again(*, replaceable: bool = False, **there: Any) -> Plan:
 @pytest.mark.parametrize(
     ("there", "plan"),
     [
-        ({}, Plan("nothing", "")),
-        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FLEET, "user": OURS}, Plan("aside", "", ("spider", "started", "jobs"))),
-        ({"paths": (VAR,), "finished": True, "user": OURS}, Plan("aside", "", ("started", "jobs"))),
-        ({"paths": ("/opt/stardust",)}, Plan("aside", "", ("started", "jobs"))),
-        ({"user": OURS}, Plan("aside", "", ("started", "jobs"))),
-        ({"paths": (VAR,), "finished": True, "node": FOREIGN, "fleet": FOREIGN, "user": OURS}, Plan("aside", "")),
-        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FOREIGN, "user": OURS}, Plan("aside", "")),
-        ({"paths": (VAR,), "finished": False, "node": OWN, "fleet": FLEET, "user": OURS}, Plan("undo", "")),
+        ({}, InstallPlan("nothing", "")),
+        (
+            {"paths": (VAR,), "finished": True, "node": OWN, "fleet": FLEET, "user": OURS},
+            InstallPlan("aside", "", ("spider", "started", "jobs")),
+        ),
+        ({"paths": (VAR,), "finished": True, "user": OURS}, InstallPlan("aside", "", ("started", "jobs"))),
+        ({"paths": ("/opt/stardust",)}, InstallPlan("aside", "", ("started", "jobs"))),
+        ({"user": OURS}, InstallPlan("aside", "", ("started", "jobs"))),
+        ({"paths": (VAR,), "finished": True, "node": FOREIGN, "fleet": FOREIGN, "user": OURS}, InstallPlan("aside", "")),
+        ({"paths": (VAR,), "finished": True, "node": OWN, "fleet": FOREIGN, "user": OURS}, InstallPlan("aside", "")),
+        ({"paths": (VAR,), "finished": False, "node": OWN, "fleet": FLEET, "user": OURS}, InstallPlan("undo", "")),
     ],
 )
-def test_a_node_that_is_deployed_again_takes_over_what_is_surely_its_own(there: dict[str, Any], plan: Plan) -> None:
+def test_a_node_that_is_deployed_again_takes_over_what_is_surely_its_own(there: dict[str, Any], plan: InstallPlan) -> None:
     assert again(**there) == plan
 
 
@@ -69,12 +72,12 @@ def test_a_node_that_is_deployed_again_leaves_another_node_and_an_account_of_oth
         with pytest.raises(DeployError) as caught:
             again(**there)
         assert caught.value.code == code
-    assert again(**other, replaceable=True) == Plan("aside", "")
+    assert again(**other, replaceable=True) == InstallPlan("aside", "")
 
 
 def test_a_fresh_server_needs_nothing_first() -> None:
     plan = plan_install(GOOD, install_python=True, hub_url="", fleet=FLEET, replaceable=False)
-    assert plan == Plan("nothing", "")
+    assert plan == InstallPlan("nothing", "")
 
 
 @pytest.mark.holds("F-23")
@@ -86,9 +89,9 @@ def test_a_fresh_server_needs_nothing_first() -> None:
         ({"systemd_version": 219}, "systemd_old"),
         ({"systemd_state": "stopping"}, "systemd_stopping"),
         ({"missing_tools": ("flock", "useradd")}, "tool_missing"),
-        ({"folders": (Folder("/opt", 1 << 30, writable=False, noexec=False),)}, "read_only"),
-        ({"closed": Closed("/opt", "750", "x")}, "closed_to_spider"),
-        ({"folders": (Folder("/opt", 4096, writable=True, noexec=False),)}, "no_space"),
+        ({"folders": (TargetFolder("/opt", 1 << 30, writable=False, noexec=False),)}, "read_only"),
+        ({"closed": InaccessiblePath("/opt", "750", "x")}, "closed_to_spider"),
+        ({"folders": (TargetFolder("/opt", 4096, writable=True, noexec=False),)}, "no_space"),
         ({"existing": Existing(jobs=1)}, "job_running"),
         ({"existing": Existing(paths=("/opt/stardust",))}, "already_installed"),
         ({"existing": Existing(user="stardust:x:1000:1000::/home/stardust:/bin/sh")}, "name_in_use"),
@@ -105,7 +108,7 @@ def test_each_obstacle_is_named_before_anything_is_changed(change: dict[str, Any
 
 def test_where_openrc_starts_services_a_server_gets_its_services() -> None:
     plan = plan_install(OPENRC, install_python=False, hub_url="", fleet=FLEET, replaceable=False)
-    assert plan == Plan("nothing", "")
+    assert plan == InstallPlan("nothing", "")
     assert refused(OPENRC._replace(openrc_runlevel="shutdown")) == "systemd_stopping"
     assert refused(OPENRC._replace(openrc="")) == "no_systemd"
     assert "OpenRC 0.45.2" in summary(OPENRC, 1000.0)
@@ -184,8 +187,8 @@ def test_the_answer_of_the_probe_is_read() -> None:
     assert probe.systemd_version == 252
     assert probe.selinux == "enforcing"
     assert probe.folders == (
-        Folder("/opt", 80000 * 1024, writable=True, noexec=False),
-        Folder("/tmp", 70 * 1024, writable=False, noexec=True),
+        TargetFolder("/opt", 80000 * 1024, writable=True, noexec=False),
+        TargetFolder("/tmp", 70 * 1024, writable=False, noexec=True),
     )
     assert probe.existing.paths == ("/opt/stardust", "/etc/stardust")
     assert probe.existing.finished is False

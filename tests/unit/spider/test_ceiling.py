@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spider.memory_limit import CEILING_BYTES, Ceiling, resident_bytes
+from spider.memory_limit import CEILING_BYTES, MemoryLimit, resident_bytes
 from tests.support.clock import RunningClock
 from tests.support.eventually import eventually
 
@@ -26,7 +26,7 @@ async def test_a_process_that_needs_too_much_leaves_in_order_and_no_other(tmp_pa
     statm.write_text(f"99999 {bytes_ // 4096} 3 4 5 6 7\n")
     left = asyncio.Event()
     clock = RunningClock(1000)
-    ceiling = Ceiling(clock, left.set, statm=str(statm))
+    ceiling = MemoryLimit(clock, left.set, statm=str(statm))
     task = asyncio.create_task(ceiling.run())
     began = clock.monotonic()
     await eventually(lambda: left.is_set() if bytes_ > CEILING_BYTES else clock.monotonic() - began > 300)

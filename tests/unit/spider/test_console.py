@@ -11,8 +11,8 @@ import pytest
 
 from spider.jobs.files import PROGRESS, REPORT, read_document
 from spider.packages.report import Report
-from spider.root.job_console import MOST_NAMED, JobConsole, Wish
-from spider.root.terminal import Log, Reporter, Terminal
+from spider.root.job_console import MOST_NAMED, JobConsole, StopRequest
+from spider.root.terminal import Log, OutputReporter, Terminal
 from tests.support.eventually import wait_until
 
 
@@ -36,9 +36,11 @@ def left_behind() -> Iterator[int]:
 
 
 def notes(folder: Path, processes: list[int] | None) -> list[str]:
-    reporter = Reporter(str(folder / PROGRESS))
+    reporter = OutputReporter(str(folder / PROGRESS))
     terminal = Terminal(Log(str(folder / "log")), reporter)
-    console = JobConsole(str(folder), terminal, reporter, Wish(str(folder), reporter), lambda job: processes if job == "job-1" else None)
+    console = JobConsole(
+        str(folder), terminal, reporter, StopRequest(str(folder), reporter), lambda job: processes if job == "job-1" else None
+    )
     console.reported(Report(notes=("before",)))
     told = read_document(str(folder), REPORT)
     assert told is not None

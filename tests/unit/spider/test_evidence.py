@@ -4,46 +4,50 @@ from __future__ import annotations
 
 import pytest
 
-from spider.jobs.files import Result, Run, Stopped
-from spider.jobs.status import GONE_AFTER_S, NEVER_BEGAN_AFTER_S, Glimpse, Verdict, ending, judge
+from spider.jobs.files import JobResult, Run, StopRecord
+from spider.jobs.status import GONE_AFTER_S, NEVER_BEGAN_AFTER_S, JobSnapshot, JobStatus, ending, judge
 from spider.wire.frames import MAX_FRAME_BYTES
 from spider.wire.ids import new_time_id
 
 BOOT, OTHER = "a" * 32, "b" * 32
 RUN = Run(7, BOOT, 100.0)
-RESULT = Result("succeeded", 0, 0, 5, 0, "ab", 100.0, 101.0, [("a", "1", "2"), ("n", "", "1"), ("r", "1", "")], "", "")
-NOTHING = Glimpse(None, None, None, None, 0, b"", alive=False)
+RESULT = JobResult("succeeded", 0, 0, 5, 0, "ab", 100.0, 101.0, [("a", "1", "2"), ("n", "", "1"), ("r", "1", "")], "", "")
+NOTHING = JobSnapshot(None, None, None, None, 0, b"", alive=False)
 
 
 @pytest.mark.parametrize(
     ("seen", "quiet_s", "verdict"),
     [
-        (NOTHING, 0.0, Verdict(ended=False, code="job.never_began")),
-        (NOTHING, NEVER_BEGAN_AFTER_S, Verdict(ended=True, code="job.never_began")),
-        (NOTHING._replace(alive=True), 0.0, Verdict(ended=False)),
-        (NOTHING._replace(run=RUN, alive=True), 0.0, Verdict(ended=False)),
-        (NOTHING._replace(run=RUN, alive=True, stopped=Stopped("signal", "killed", "9")), 0.0, Verdict(ended=False, code="job.orphaned")),
-        (NOTHING._replace(run=RUN, alive=True, stopped=Stopped("timeout", "", "")), 0.0, Verdict(ended=False, code="job.overdue")),
-        (NOTHING._replace(run=RUN, stopped=Stopped("signal", "killed", "9")), 0.0, Verdict(ended=False, code="job.killed")),
-        (NOTHING._replace(run=RUN, stopped=Stopped("signal", "killed", "9")), GONE_AFTER_S, Verdict(ended=True, code="job.killed")),
-        (NOTHING._replace(run=RUN, stopped=Stopped("success", "exited", "0")), GONE_AFTER_S, Verdict(ended=True, code="job.no_trace")),
-        (NOTHING._replace(run=RUN), GONE_AFTER_S, Verdict(ended=True, code="job.no_trace")),
-        (NOTHING._replace(run=RUN._replace(boot=OTHER)), 0.0, Verdict(ended=True, code="job.power_lost")),
+        (NOTHING, 0.0, JobStatus(ended=False, code="job.never_began")),
+        (NOTHING, NEVER_BEGAN_AFTER_S, JobStatus(ended=True, code="job.never_began")),
+        (NOTHING._replace(alive=True), 0.0, JobStatus(ended=False)),
+        (NOTHING._replace(run=RUN, alive=True), 0.0, JobStatus(ended=False)),
         (
-            NOTHING._replace(run=RUN._replace(boot=OTHER), stopped=Stopped("timeout", "", "")),
+            NOTHING._replace(run=RUN, alive=True, stopped=StopRecord("signal", "killed", "9")),
             0.0,
-            Verdict(ended=True, code="job.shutdown_overran"),
+            JobStatus(ended=False, code="job.orphaned"),
+        ),
+        (NOTHING._replace(run=RUN, alive=True, stopped=StopRecord("timeout", "", "")), 0.0, JobStatus(ended=False, code="job.overdue")),
+        (NOTHING._replace(run=RUN, stopped=StopRecord("signal", "killed", "9")), 0.0, JobStatus(ended=False, code="job.killed")),
+        (NOTHING._replace(run=RUN, stopped=StopRecord("signal", "killed", "9")), GONE_AFTER_S, JobStatus(ended=True, code="job.killed")),
+        (NOTHING._replace(run=RUN, stopped=StopRecord("success", "exited", "0")), GONE_AFTER_S, JobStatus(ended=True, code="job.no_trace")),
+        (NOTHING._replace(run=RUN), GONE_AFTER_S, JobStatus(ended=True, code="job.no_trace")),
+        (NOTHING._replace(run=RUN._replace(boot=OTHER)), 0.0, JobStatus(ended=True, code="job.power_lost")),
+        (
+            NOTHING._replace(run=RUN._replace(boot=OTHER), stopped=StopRecord("timeout", "", "")),
+            0.0,
+            JobStatus(ended=True, code="job.shutdown_overran"),
         ),
         (
-            NOTHING._replace(run=RUN._replace(boot=OTHER), stopped=Stopped("signal", "killed", "9")),
+            NOTHING._replace(run=RUN._replace(boot=OTHER), stopped=StopRecord("signal", "killed", "9")),
             0.0,
-            Verdict(ended=True, code="job.killed"),
+            JobStatus(ended=True, code="job.killed"),
         ),
-        (NOTHING._replace(run=RUN._replace(boot=OTHER), result=RESULT), 0.0, Verdict(ended=True)),
-        (NOTHING._replace(run=RUN, result=RESULT, stopped=Stopped("timeout", "", ""), alive=True), 0.0, Verdict(ended=True)),
+        (NOTHING._replace(run=RUN._replace(boot=OTHER), result=RESULT), 0.0, JobStatus(ended=True)),
+        (NOTHING._replace(run=RUN, result=RESULT, stopped=StopRecord("timeout", "", ""), alive=True), 0.0, JobStatus(ended=True)),
     ],
 )
-def test_each_evidence_has_its_verdict(seen: Glimpse, quiet_s: float, verdict: Verdict) -> None:
+def test_each_evidence_has_its_verdict(seen: JobSnapshot, quiet_s: float, verdict: JobStatus) -> None:
     assert judge(seen, BOOT, quiet_s) == verdict
 
 
@@ -55,7 +59,7 @@ def test_the_ending_carries_the_result() -> None:
 
 
 def test_an_interrupted_job_has_no_outcome_made_up() -> None:
-    seen = NOTHING._replace(run=RUN, stopped=Stopped("signal", "killed", "9"), log_bytes=12)
+    seen = NOTHING._replace(run=RUN, stopped=StopRecord("signal", "killed", "9"), log_bytes=12)
     message = ending("j", seen, "job.killed", "cd", 200.0)
     assert (message.state, message.exit_code, message.signal, message.change_packages) == ("interrupted", None, 9, [])
     assert (message.output_bytes, message.output_sha256, message.error_code) == (12, "cd", "job.killed")

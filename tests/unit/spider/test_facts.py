@@ -15,9 +15,9 @@ from spider.clock import SystemClock
 from spider.hub.link import NotConnected
 from spider.packages.interfaces import Console, Outcome, PackagesUnreadable, Task
 from spider.packages.plan import Planned
-from spider.reports.host_reports import Facts
+from spider.reports.host_reports import HostReports
 from spider.sampling.collectors.updates import Available
-from spider.threads import aside
+from spider.threads import run_in_thread
 from spider.wire.errors import LocalProtocolError
 from spider.wire.frames import Identity, Message, Updates
 from tests.support.eventually import eventually
@@ -41,7 +41,7 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def running(facts: Facts) -> AsyncIterator[None]:
+async def running(facts: HostReports) -> AsyncIterator[None]:
     task = asyncio.create_task(facts.run(), name="facts")
     try:
         yield
@@ -61,7 +61,7 @@ def policy(folder: Path, text: str) -> str:
 async def test_the_identity_is_told_at_every_session_and_when_the_policy_changes(tmp_path: Path) -> None:
     wire = Wire()
     path = policy(tmp_path, "[policy]\nversion = 1\nmode = readonly\n")
-    facts = Facts(ScriptedHub().config(policy_path=path), SystemClock(), wire.send, os.geteuid())
+    facts = HostReports(ScriptedHub().config(policy_path=path), SystemClock(), wire.send, os.geteuid())
     async with running(facts):
         await eventually(lambda: len(wire.identities()) == 1)
         assert wire.identities()[0].policy_mode == "readonly"
@@ -105,7 +105,7 @@ class Manager:
 
 async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
     wire, manager, available = Wire(), Manager(), Available()
-    facts = Facts(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
+    facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
     async with running(facts):
         await eventually(lambda: Updates(3, 1, 1000) in wire.said)
         assert (available.newer, available.held) == (manager.newer, [("linux", "6.1")])
@@ -123,7 +123,7 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
 async def test_facts_outlive_a_time_without_a_session() -> None:
     wire = Wire()
     wire.up = False
-    facts = Facts(ScriptedHub().config(), SystemClock(), wire.send)
+    facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send)
     async with running(facts):
         await eventually(lambda: facts._identity is not None)
         assert wire.said == []
@@ -134,20 +134,20 @@ async def test_facts_outlive_a_time_without_a_session() -> None:
 
 async def test_work_beside_the_loop_gives_its_value_or_its_error_to_whoever_waits() -> None:
     here = threading.get_ident()
-    assert await aside(threading.get_ident, "test") != here
+    assert await run_in_thread(threading.get_ident, "test") != here
 
     def fail() -> None:
         raise OSError("no such disk")
 
     with pytest.raises(OSError, match="no such disk"):
-        await aside(fail, "test")
+        await run_in_thread(fail, "test")
 
 
 async def test_work_that_hangs_does_not_keep_its_waiter() -> None:
     gate = threading.Event()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await aside(gate.wait, "test")
+            await run_in_thread(gate.wait, "test")
     gate.set()
 
 
@@ -159,5 +159,5 @@ async def test_a_fact_that_fits_no_frame_costs_the_others_nothing() -> None:
             raise LocalProtocolError("too big")
         await wire.send(message)
 
-    async with running(Facts(ScriptedHub().config(), SystemClock(), send, manager=manager)):
+    async with running(HostReports(ScriptedHub().config(), SystemClock(), send, manager=manager)):
         await eventually(lambda: Updates(3, 1, 1000) in wire.said)

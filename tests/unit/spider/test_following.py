@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from spider.jobs.files import PLANNED, write_document
-from spider.jobs.follower import PROGRESS_EVERY_S, Following, Place
+from spider.jobs.follower import PROGRESS_EVERY_S, FilePosition, JobFollower
 from spider.packages.plan import Plan, Planned
 from spider.packages.plan_file import plan_to_document
 from spider.wire.frames import OUTPUT_WINDOW_BYTES, JobAck, JobOutput, JobPlan, JobProgress, Message
 from spider.wire.ids import new_time_id
-from spider.wire.orders import Order
+from spider.wire.orders import SignedOrder
 from tests.support.clock import ManualClock
 from tests.support.fake_launcher import FakeRunner
 
@@ -24,10 +24,10 @@ class Followed:
 
     def __init__(self, folder: Path) -> None:
         job = new_time_id()
-        self.runner = FakeRunner(folder / job, Order("n" * 26, 1, job, "upgrade", {}, 1, 2))
+        self.runner = FakeRunner(folder / job, SignedOrder("n" * 26, 1, job, "upgrade", {}, 1, 2))
         self.clock = ManualClock()
         self.sent: list[Message] = []
-        self.following = Following(job, Place(str(folder), "", lambda _job: [1]), self.clock, self._send)
+        self.following = JobFollower(job, FilePosition(str(folder), "", lambda _job: [1]), self.clock, self._send)
 
     async def _send(self, message: Message) -> None:
         self.sent.append(message)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.clock import SystemClock
-from spider.reports.package_sync import PART_ITEMS, Inventory, changes_between, digest_of, messages, pack, unpack
+from spider.reports.package_sync import PART_ITEMS, PackageSync, changes_between, digest_of, messages, pack, unpack
 from spider.wire.codec import HUB_CODEC, NODE_CODEC
 from spider.wire.frames import InstalledPackages, Message, PackagesHeld
 
@@ -43,8 +43,8 @@ def alpine(root: Path, packages: dict[str, str]) -> None:
     target.write_text("".join(f"P:{name}\nV:{version}\n\n" for name, version in packages.items()))
 
 
-async def with_inventory(root: Path, hub: Hub, scenario: Callable[[Inventory], Awaitable[None]]) -> None:
-    inventory = Inventory(SystemClock(), hub.hear, str(root))
+async def with_inventory(root: Path, hub: Hub, scenario: Callable[[PackageSync], Awaitable[None]]) -> None:
+    inventory = PackageSync(SystemClock(), hub.hear, str(root))
     task = asyncio.create_task(inventory.run())
     try:
         async with asyncio.timeout(30):
@@ -90,7 +90,7 @@ async def test_everything_is_told_once_and_then_what_changed(tmp_path: Path) -> 
     first, hub = {"musl": "1.2.4", "busybox": "1.36"}, Hub()
     alpine(tmp_path, first)
 
-    async def scenario(inventory: Inventory) -> None:
+    async def scenario(inventory: PackageSync) -> None:
         inventory.held(PackagesHeld(""))
         await next_news(hub)
         assert hub.packages == first
@@ -111,7 +111,7 @@ async def test_a_hub_that_holds_it_hears_nothing_and_one_that_holds_something_el
     packages, hub = {"musl": "1.2.4"}, Hub()
     alpine(tmp_path, packages)
 
-    async def scenario(inventory: Inventory) -> None:
+    async def scenario(inventory: PackageSync) -> None:
         inventory.held(PackagesHeld(digest_of(packages)))
         inventory.joined()
         inventory.held(PackagesHeld("f" * 32))

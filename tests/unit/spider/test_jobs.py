@@ -20,10 +20,10 @@ import pytest
 
 from spider.clock import SystemClock
 from spider.jobs.files import read_result
-from spider.jobs.launcher_client import Desk
+from spider.jobs.launcher_client import LauncherClient
 from spider.jobs.tracker import Jobs
 from spider.packages.plan import Plan, Planned
-from spider.root.launcher import Places, Unit, serve
+from spider.root.launcher import JobUnit, LauncherPaths, serve
 from spider.wire.frames import (
     MAX_OUTPUT_BYTES,
     OUTPUT_WINDOW_BYTES,
@@ -40,7 +40,7 @@ from spider.wire.frames import (
     Message,
 )
 from spider.wire.ids import new_random_id, new_time_id
-from spider.wire.orders import Order, seal_order
+from spider.wire.orders import SignedOrder, seal_order
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = bytes(range(32))
@@ -94,7 +94,7 @@ class Node:
             (folder / name).write_bytes(content)
             (folder / name).chmod(mode)
         self.policy = str(folder / "policy.conf")
-        self._places = Places(
+        self._places = LauncherPaths(
             str(folder / "launch.key"), str(folder / "spider.conf"), self.policy, str(self.jobs), str(folder / "started"), os.geteuid(), ()
         )
         self._listener = socket.socket(socket.AF_UNIX)
@@ -112,7 +112,7 @@ class Node:
                 if self.drop:
                     self.drop -= 1
                     continue
-                serve(client, self._places, Unit(self._start, lambda: False), BOOT)
+                serve(client, self._places, JobUnit(self._start, lambda: False), BOOT)
 
     def _start(self, name: str) -> bool:
         job = name[len("stardust-job@") : -len(".service")]
@@ -135,12 +135,12 @@ class Node:
 
     def stop(self, job: str) -> JobStop:
         now = int(time.time())
-        return JobStop(job, seal_order(KEY, Order(NODE, 1, job, "stop", {}, now, now + 300)))
+        return JobStop(job, seal_order(KEY, SignedOrder(NODE, 1, job, "stop", {}, now, now + 300)))
 
     def order(self, verb: str = "upgrade", life_s: int = 300) -> JobStart:
         now = int(time.time())
         job = new_time_id()
-        return JobStart(job, seal_order(KEY, Order(NODE, 1, job, verb, {"packages": ["lab"]}, now, now + life_s)))
+        return JobStart(job, seal_order(KEY, SignedOrder(NODE, 1, job, verb, {"packages": ["lab"]}, now, now + life_s)))
 
 
 class Hub:
@@ -450,7 +450,7 @@ async def test_a_node_that_only_watches_says_so_by_itself(node: Node, tmp_path: 
         assert (hub.answers[0].answer, hub.answers[0].why) == ("refused", why)
     assert node.runners == []
     node.set_policy("[policy]\nversion = 1\nmode = monitor\nrekey = yes\n")  # then the launcher is asked
-    assert Desk(str(node.socket), SystemClock(), node.policy, os.geteuid()).refusal() == ""
+    assert LauncherClient(str(node.socket), SystemClock(), node.policy, os.geteuid()).refusal() == ""
 
 
 @pytest.mark.holds("F-03")

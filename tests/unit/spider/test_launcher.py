@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from spider.jobs.files import read_plan
 from spider.root import launcher
-from spider.root.launcher import Places, Refused, Unit, check_args, decide, orders, prune, receive_frame, serve
+from spider.root.launcher import JobUnit, LauncherPaths, OrderRefused, check_args, decide, orders, prune, receive_frame, serve
 from spider.wire.ids import new_random_id, new_time_id
-from spider.wire.orders import MAGIC, Order, OrderError, seal_order
+from spider.wire.orders import MAGIC, OrderError, SignedOrder, seal_order
 
 KEY = bytes(range(32))
 NODE = new_random_id()
@@ -42,12 +42,12 @@ class Systemd:
         return self.answer
 
     @property
-    def unit(self) -> Unit:
-        return Unit(self.start, lambda: self.down)
+    def unit(self) -> JobUnit:
+        return JobUnit(self.start, lambda: self.down)
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path) -> LauncherPaths:
     def put(name: str, content: bytes, mode: int) -> str:
         path = tmp_path / name
         path.write_bytes(content)
@@ -56,7 +56,7 @@ def places(tmp_path: Path) -> Places:
 
     (tmp_path / "jobs").mkdir()
     (tmp_path / "started").mkdir()
-    return Places(
+    return LauncherPaths(
         put("launch.key", KEY, 0o600),
         put("spider.conf", f"[hub]\nurl = x\n[node]\nid = {NODE}\ngeneration = 3\nname = web % 1\n".encode(), 0o644),
         put("policy.conf", b"[policy]\nversion = 1\nmode = managed\n", 0o644),
@@ -67,18 +67,18 @@ def places(tmp_path: Path) -> Places:
     )
 
 
-def order(**over: Any) -> Order:
+def order(**over: Any) -> SignedOrder:
     now = int(time.time())
-    return Order(NODE, 3, new_time_id(), "check", {}, now, now + 300)._replace(**over)
+    return SignedOrder(NODE, 3, new_time_id(), "check", {}, now, now + 300)._replace(**over)
 
 
-def put_to(places: Places, what: Order | bytes, systemd: Systemd) -> tuple[str, str]:
+def put_to(places: LauncherPaths, what: SignedOrder | bytes, systemd: Systemd) -> tuple[str, str]:
     frame = what if isinstance(what, bytes) else seal_order(KEY, what)
     answer, _ = decide(frame, places, time.time(), BOOT, systemd.unit)
     return answer.answer, answer.why
 
 
-def test_a_good_order_is_recorded_planned_and_started_once(places: Places) -> None:
+def test_a_good_order_is_recorded_planned_and_started_once(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade", args={"packages": ["g++", "libc6:i386"]})
     assert put_to(places, wish, systemd) == ("accepted", "")
     assert systemd.started == [f"stardust-job@{wish.job}.service"]
@@ -92,7 +92,7 @@ def test_a_good_order_is_recorded_planned_and_started_once(places: Places) -> No
 
 
 @pytest.mark.holds("S-43")
-def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(places: Places) -> None:
+def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="uninstall")
     for lines, why in (
         ("mode = monitor", "policy-monitor"),
@@ -113,7 +113,7 @@ def test_an_order_to_uninstall_is_taken_once_and_only_where_the_policy_lists_it(
 
 
 @pytest.mark.holds("S-60", "S-50")
-def test_new_keys_are_refused_where_the_owner_only_watches(places: Places) -> None:
+def test_new_keys_are_refused_where_the_owner_only_watches(places: LauncherPaths) -> None:
     keys = {"generation": 4, "keys": "0" * 128, "digest": "0" * 64}
     for lines, answer in (
         ("mode = monitor", ("refused", "policy-monitor")),
@@ -131,20 +131,20 @@ YEARS = 4 * 365 * 86_400
 NOW = 1_795_000_000
 
 
-def issued(at: int, *, node_clock: int | None = None, said: bool = True, verb: str = "check", job: str = "") -> Order:
+def issued(at: int, *, node_clock: int | None = None, said: bool = True, verb: str = "check", job: str = "") -> SignedOrder:
     """An order that the hub issues at this time of its own clock, for a node whose clock it knows."""
     iat = at if node_clock is None else node_clock
     return order(job=job or new_time_id(at), iat=iat, exp=iat + 600, at=at if said else None, verb=verb)
 
 
-def put_at(places: Places, now: int, what: Order) -> tuple[str, str]:
+def put_at(places: LauncherPaths, now: int, what: SignedOrder) -> tuple[str, str]:
     answer, _ = decide(seal_order(KEY, what), places, now, BOOT, Systemd().unit)
     return answer.answer, answer.why
 
 
 @pytest.mark.holds("SAFETY-55", "S-42")
 @pytest.mark.parametrize("said", [True, False], ids=["a hub that says its time", "an older hub"])
-def test_an_order_that_was_kept_back_never_runs_after_a_later_one(places: Places, said: bool) -> None:
+def test_an_order_that_was_kept_back_never_runs_after_a_later_one(places: LauncherPaths, said: bool) -> None:
     kept, later = issued(NOW, said=said), issued(NOW + 3600, said=said)
     assert put_at(places, NOW + 3600, later) == ("accepted", "")
     assert put_at(places, NOW + 5, kept) == ("refused", "outdated")  # the clock was set back
@@ -153,7 +153,7 @@ def test_an_order_that_was_kept_back_never_runs_after_a_later_one(places: Places
 
 
 @pytest.mark.holds("S-42")
-def test_an_order_for_a_time_that_the_node_s_clock_never_showed_is_kept_back_for_nothing(places: Places) -> None:
+def test_an_order_for_a_time_that_the_node_s_clock_never_showed_is_kept_back_for_nothing(places: LauncherPaths) -> None:
     """A Spider that was taken over may lie about the node's clock, and gets an order for the time that it names."""
     for said in (True, False):
         postdated = issued(NOW, node_clock=NOW + YEARS, said=said)
@@ -163,7 +163,7 @@ def test_an_order_for_a_time_that_the_node_s_clock_never_showed_is_kept_back_for
 
 @pytest.mark.holds("SAFETY-84", "S-42")
 @pytest.mark.parametrize("said", [True, False], ids=["a hub that says its time", "an older hub"])
-def test_a_clock_that_ran_ahead_and_was_corrected_locks_nobody_out(places: Places, said: bool) -> None:
+def test_a_clock_that_ran_ahead_and_was_corrected_locks_nobody_out(places: LauncherPaths, said: bool) -> None:
     ahead = NOW + YEARS
     assert put_at(places, ahead, issued(NOW, node_clock=ahead, said=said)) == ("accepted", "")  # the node's
     assert put_at(places, NOW + 1, issued(NOW + 1, said=said)) == ("accepted", "")
@@ -174,7 +174,7 @@ def test_a_clock_that_ran_ahead_and_was_corrected_locks_nobody_out(places: Place
     assert put_at(places, NOW + 90, issued(NOW + 90, said=said)) == ("refused", "outdated")
 
 
-def test_root_lets_a_node_take_orders_again_after_both_clocks_ran_ahead(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+def test_root_lets_a_node_take_orders_again_after_both_clocks_ran_ahead(places: LauncherPaths, capsys: pytest.CaptureFixture[str]) -> None:
     assert put_at(places, NOW + YEARS, issued(NOW + YEARS)) == ("accepted", "")
     assert put_at(places, NOW, issued(NOW)) == ("refused", "outdated")
     assert orders(["reset", "now"], places) == orders(None, places) == 64
@@ -185,14 +185,14 @@ def test_root_lets_a_node_take_orders_again_after_both_clocks_ran_ahead(places: 
     assert "No time" in capsys.readouterr().out
 
 
-def test_a_stop_is_taken_whenever_it_was_issued(places: Places) -> None:
+def test_a_stop_is_taken_whenever_it_was_issued(places: LauncherPaths) -> None:
     first = issued(NOW)
     assert put_at(places, NOW, first) == ("accepted", "")
     assert put_at(places, NOW + 60, issued(NOW + 60)) == ("accepted", "")
     assert put_at(places, NOW, issued(NOW, verb="stop", job=first.job)) == ("accepted", "")
 
 
-def test_the_time_of_the_latest_order_is_durable_before_the_id_is_used_up(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_the_latest_order_is_durable_before_the_id_is_used_up(places: LauncherPaths, monkeypatch: pytest.MonkeyPatch) -> None:
     wish = issued(NOW)
     with monkeypatch.context() as patched:
         patched.setattr(launcher, "_use_up", lambda *_: os.abort())
@@ -207,7 +207,7 @@ def test_the_time_of_the_latest_order_is_durable_before_the_id_is_used_up(places
 @pytest.mark.parametrize(
     "content", ['{"at": "soon"}', '{"at": null}', '{"at": -5}', '{"at": true}', '{"at": 1.5}', "{}", "[]", '{"at": 1', "", "\0"]
 )
-def test_a_damaged_time_of_the_latest_order_allows_nothing_until_root_resets_it(places: Places, content: str) -> None:
+def test_a_damaged_time_of_the_latest_order_allows_nothing_until_root_resets_it(places: LauncherPaths, content: str) -> None:
     path = Path(places.started, ".latest")
     path.write_text(content)
     assert put_at(places, NOW, issued(NOW)) == ("refused", "latest-damaged")
@@ -217,7 +217,7 @@ def test_a_damaged_time_of_the_latest_order_allows_nothing_until_root_resets_it(
 
 
 @pytest.mark.holds("F-04")
-def test_the_record_outlives_everything_else_of_the_job(places: Places) -> None:
+def test_the_record_outlives_everything_else_of_the_job(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order()
     Path(places.started, wish.job).touch()  # of a job whose files were cleared away
     assert put_to(places, wish, systemd) == ("refused", "replay")
@@ -225,7 +225,7 @@ def test_the_record_outlives_everything_else_of_the_job(places: Places) -> None:
     assert os.listdir(places.jobs) == []
 
 
-def test_a_launcher_that_dies_on_the_way_never_leaves_a_record_alone(places: Places) -> None:
+def test_a_launcher_that_dies_on_the_way_never_leaves_a_record_alone(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order()
     folder = Path(places.jobs, wish.job)
     folder.touch()  # so that its files cannot be made
@@ -240,7 +240,7 @@ def test_a_launcher_that_dies_on_the_way_never_leaves_a_record_alone(places: Pla
     assert len(systemd.started) == 1
 
 
-def test_many_copies_at_once_start_one_unit(places: Places) -> None:
+def test_many_copies_at_once_start_one_unit(places: LauncherPaths) -> None:
     systemd, frame = Systemd(), seal_order(KEY, order())
     said: list[tuple[str, str]] = []
     threads = [threading.Thread(target=lambda: said.append(put_to(places, frame, systemd))) for _ in range(24)]
@@ -281,7 +281,7 @@ def test_many_copies_at_once_start_one_unit(places: Places) -> None:
         ({"verb": "upgrade", "args": {"reboot": True}}, "bad-args"),
     ],
 )
-def test_what_is_not_exactly_right_starts_nothing(places: Places, over: dict[str, Any], why: str) -> None:
+def test_what_is_not_exactly_right_starts_nothing(places: LauncherPaths, over: dict[str, Any], why: str) -> None:
     systemd = Systemd()
     assert put_to(places, order(**over), systemd) == ("refused", why)
     assert systemd.started == []
@@ -294,7 +294,7 @@ def test_what_is_not_exactly_right_starts_nothing(places: Places, over: dict[str
     ["-y", "--allow-unauthenticated", "-oAPT::X=y", "lab-", "lab=1.0", "lab/sid", "./lab.deb", "/tmp/x.deb", "lab*", "^lab", "lab.*$", "a b", "", "@core", "lab\n", "~nlab", "?any", "lab;x", "lab<2"],
 )  # fmt: skip
 def test_a_name_that_apt_would_take_for_something_else_is_refused(name: str) -> None:
-    with pytest.raises(Refused, match="bad-args"):
+    with pytest.raises(OrderRefused, match="bad-args"):
         check_args(order(verb="upgrade", args={"packages": [name]}))
 
 
@@ -306,7 +306,7 @@ def test_names_of_packages_are_taken() -> None:
     check_args(order(verb="reboot", args={}))
 
 
-def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(places: Places) -> None:
+def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     assert put_to(places, wish, systemd) == ("accepted", "")
     folder = Path(places.jobs, wish.job)
@@ -324,7 +324,7 @@ def test_a_stop_leaves_a_wish_beside_the_job_as_often_as_it_comes(places: Places
     assert put_to(places, stop, systemd) == ("refused", "ended")
 
 
-def test_a_job_that_was_stopped_before_it_began_never_begins(places: Places) -> None:
+def test_a_job_that_was_stopped_before_it_began_never_begins(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     stop = wish._replace(verb="stop")
     for _ in range(2):
@@ -334,7 +334,7 @@ def test_a_job_that_was_stopped_before_it_began_never_begins(places: Places) -> 
     assert not Path(places.jobs, wish.job).exists()
 
 
-def test_between_its_files_and_its_record_a_job_can_be_stopped_for_good(places: Places) -> None:
+def test_between_its_files_and_its_record_a_job_can_be_stopped_for_good(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     folder = Path(places.jobs, wish.job)
     folder.mkdir()
@@ -347,14 +347,14 @@ def test_between_its_files_and_its_record_a_job_can_be_stopped_for_good(places: 
     assert systemd.started == []
 
 
-def test_a_stop_of_what_is_long_over_is_told_so(places: Places) -> None:
+def test_a_stop_of_what_is_long_over_is_told_so(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     put_to(places, wish, systemd)
     shutil.rmtree(Path(places.jobs, wish.job))
     assert put_to(places, wish._replace(verb="stop"), systemd) == ("refused", "ended")
 
 
-def test_a_stop_is_checked_as_every_order(places: Places) -> None:
+def test_a_stop_is_checked_as_every_order(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     put_to(places, wish, systemd)
     stop = wish._replace(verb="stop")
@@ -373,7 +373,7 @@ def test_a_stop_is_checked_as_every_order(places: Places) -> None:
 @pytest.mark.holds("SAFETY-55", "S-41")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=st.data())
-def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.DataObject) -> None:
+def test_no_altered_or_made_up_frame_starts_anything(places: LauncherPaths, data: st.DataObject) -> None:
     systemd = Systemd()
     frame = bytearray(seal_order(KEY, order()))
     if data.draw(st.booleans()):
@@ -387,7 +387,7 @@ def test_no_altered_or_made_up_frame_starts_anything(places: Places, data: st.Da
 
 
 @pytest.mark.holds("SAFETY-95", "F-12")
-def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(places: Places) -> None:
+def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order(verb="upgrade")
     systemd.down = True
     assert put_to(places, wish, systemd) == ("refused", "host-stopping")
@@ -399,7 +399,7 @@ def test_a_host_that_goes_down_or_has_no_room_refuses_and_the_id_stays_free(plac
     assert put_to(places, wish, systemd) == ("accepted", "")
 
 
-def test_a_unit_that_does_not_start_is_told_and_one_that_waits_is_accepted(places: Places) -> None:
+def test_a_unit_that_does_not_start_is_told_and_one_that_waits_is_accepted(places: LauncherPaths) -> None:
     systemd = Systemd()
     systemd.answer = False
     assert put_to(places, order(), systemd) == ("failed", "not-started")
@@ -407,7 +407,7 @@ def test_a_unit_that_does_not_start_is_told_and_one_that_waits_is_accepted(place
     assert put_to(places, order(), systemd) == ("accepted", "starting")
 
 
-def test_without_a_key_that_is_root_s_alone_nothing_is_checked(places: Places) -> None:
+def test_without_a_key_that_is_root_s_alone_nothing_is_checked(places: LauncherPaths) -> None:
     systemd = Systemd()
     os.chmod(places.launch_key, 0o640)
     assert put_to(places, order(), systemd) == ("refused", "no-key")
@@ -416,7 +416,7 @@ def test_without_a_key_that_is_root_s_alone_nothing_is_checked(places: Places) -
     assert put_to(places, order(), systemd) == ("refused", "no-key")
 
 
-def test_the_answer_is_one_line_with_the_node_s_clock(places: Places) -> None:
+def test_the_answer_is_one_line_with_the_node_s_clock(places: LauncherPaths) -> None:
     systemd, wish = Systemd(), order()
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -428,7 +428,7 @@ def test_the_answer_is_one_line_with_the_node_s_clock(places: Places) -> None:
     assert abs(line["clock"] - time.time()) < 5
 
 
-def test_a_frame_has_one_deadline_however_it_trickles(places: Places) -> None:
+def test_a_frame_has_one_deadline_however_it_trickles(places: LauncherPaths) -> None:
     frame = seal_order(KEY, order())
     ours, theirs = socket.socketpair()
     stop = threading.Event()
@@ -443,7 +443,7 @@ def test_a_frame_has_one_deadline_however_it_trickles(places: Places) -> None:
     with ours, theirs:
         thread.start()
         # Its bytes come well within the limit each, and all of them do come: only a deadline for the whole refuses it.
-        with pytest.raises(Refused, match="slow-frame"):
+        with pytest.raises(OrderRefused, match="slow-frame"):
             receive_frame(theirs, limit_s=0.3)
         stop.set()
         thread.join()
@@ -467,7 +467,7 @@ def test_a_frame_is_taken_in_any_cut_and_a_false_length_is_not_waited_for() -> N
     with theirs:
         ours.sendall(frame[:20])
         ours.close()
-        with pytest.raises(Refused, match="short-frame"):
+        with pytest.raises(OrderRefused, match="short-frame"):
             receive_frame(theirs)
 
 

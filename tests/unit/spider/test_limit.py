@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from spider.timeouts import within
+from spider.timeouts import wait_for
 
 
 async def value(given: str) -> str:
@@ -21,10 +21,10 @@ async def failure() -> None:
 
 async def test_what_is_done_in_time_is_handed_on() -> None:
     dropped: list[str] = []
-    assert await within(5, value("a"), drop=dropped.append) == "a"
-    assert await within(None, value("b")) == "b"
+    assert await wait_for(5, value("a"), drop=dropped.append) == "a"
+    assert await wait_for(None, value("b")) == "b"
     with pytest.raises(OSError, match="the work failed"):
-        await within(5, failure())
+        await wait_for(5, failure())
     assert dropped == []
 
 
@@ -38,7 +38,7 @@ async def test_what_takes_too_long_is_cancelled() -> None:
             ended.set()
 
     with pytest.raises(asyncio.TimeoutError):
-        await within(0.01, slow())
+        await wait_for(0.01, slow())
     assert ended.is_set()
 
 
@@ -46,7 +46,7 @@ async def test_who_is_cancelled_in_the_moment_in_which_the_work_is_done_is_cance
     dropped: list[str] = []
     loop = asyncio.get_running_loop()
     work: asyncio.Future[str] = loop.create_future()
-    waiter = asyncio.ensure_future(within(5, work, drop=dropped.append))
+    waiter = asyncio.ensure_future(wait_for(5, work, drop=dropped.append))
     await asyncio.sleep(0.01)
     work.set_result("nobody's")
     loop.call_soon(waiter.cancel)  # after the future has called back, before the waiter goes on
@@ -58,7 +58,7 @@ async def test_who_is_cancelled_in_the_moment_in_which_the_work_is_done_is_cance
 async def test_who_is_cancelled_takes_the_work_along() -> None:
     dropped: list[str] = []
     work: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    waiter = asyncio.ensure_future(within(None, work, drop=dropped.append))
+    waiter = asyncio.ensure_future(wait_for(None, work, drop=dropped.append))
     await asyncio.sleep(0)
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):

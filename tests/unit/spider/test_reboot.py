@@ -7,12 +7,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.jobs.files import Run, Stopped
-from spider.jobs.status import REBOOT_MISSING, REBOOTED, Glimpse, ending, judge
+from spider.jobs.files import Run, StopRecord
+from spider.jobs.status import REBOOT_MISSING, REBOOTED, JobSnapshot, ending, judge
 from spider.root.reboot import (
     REBOOT_LIMIT_S,
-    Asked,
-    State,
+    RebootRequest,
+    RebootState,
     compare,
     from_document,
     look,
@@ -26,9 +26,9 @@ from spider.root.reboot import (
 from spider.wire.ids import new_time_id
 
 BEFORE, AFTER = "a" * 32, "b" * 32
-STATE = State(("a.service", "b.service"), ("old.service",), ("tcp 22", "udp 53"), ("/data",))
-ASKED = Asked(BEFORE, 1000.0, STATE, 10, "c" * 64, 0)
-SEEN = Glimpse(Run(7, BEFORE, 990.0), None, Stopped("success", "exited", "0"), None, 10, b"", alive=False, asked=ASKED)
+STATE = RebootState(("a.service", "b.service"), ("old.service",), ("tcp 22", "udp 53"), ("/data",))
+ASKED = RebootRequest(BEFORE, 1000.0, STATE, 10, "c" * 64, 0)
+SEEN = JobSnapshot(Run(7, BEFORE, 990.0), None, StopRecord("success", "exited", "0"), None, 10, b"", alive=False, asked=ASKED)
 # systemd 252 on a booted host; tcp and mountinfo of Debian 12.
 UNITS = """cron.service             loaded active running Regular background program processing daemon
 ● lab-gone.service       loaded failed failed  Runs in one boot only
@@ -104,7 +104,7 @@ def test_this_machine_can_be_looked_at() -> None:
 
 def test_what_is_missing_is_said_and_what_failed_before_is_not() -> None:
     assert compare(STATE, STATE) == []
-    after = State(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())
+    after = RebootState(("a.service", "new.service"), ("old.service", "x.service"), ("tcp 22",), ())
     assert compare(STATE, after) == [
         "Services that ran before the reboot and do not now: b.service.",
         "Ports that were open before the reboot and are not now: udp 53.",

@@ -15,7 +15,7 @@ from spider.config import Config
 from spider.root.runner import take_lock
 from spider.root.trusted_files import read_trusted
 from spider.selfcare.node_keys import key_file, node_of
-from spider.selfcare.rekey import KEPT_S, MOST_KEPT, Places, forget_expired, main, rekey, restore
+from spider.selfcare.rekey import KEPT_S, MOST_KEPT, RekeyPaths, forget_expired, main, rekey, restore
 from spider.wire.ids import new_random_id, new_time_id
 from spider.wire.proof import NodeKeys, node_keys, rekey_mask
 from tests.support.null_console import NullConsole
@@ -75,7 +75,7 @@ def _child(job: str, args: dict[str, object], etc: Path, die_at: str) -> int:
     def die() -> NoReturn:
         os._exit(7)
 
-    return 0 if rekey(job, args, NullConsole(), Places(str(etc), os.geteuid()), reached).state == "succeeded" else 1
+    return 0 if rekey(job, args, NullConsole(), RekeyPaths(str(etc), os.geteuid()), reached).state == "succeeded" else 1
 
 
 def test_new_keys_take_the_place_of_the_old(etc: Path) -> None:
@@ -112,8 +112,8 @@ def test_keys_that_do_not_open_are_never_put_in_place(etc: Path) -> None:
     assert held(etc) == (1, node_keys(FLEET, NODE, 1))
 
 
-def places(etc: Path) -> Places:
-    return Places(str(etc), os.geteuid())
+def places(etc: Path) -> RekeyPaths:
+    return RekeyPaths(str(etc), os.geteuid())
 
 
 def take_over(etc: Path) -> None:
@@ -326,7 +326,7 @@ def test_the_command_is_root_s_and_waits_for_jobs(etc: Path, tmp_path: Path, cap
     assert [main(words, places(etc), str(jobs)) for words in (["back"], ["restore", "x"], ["restore", "1", "2"])] == [64, 64, 64]
     assert [main(["restore", word], places(etc), str(jobs)) for word in ("²", "\u0661", "", "1" * 5000)] == [64] * 4
     (etc / "session.key.²").write_bytes(b"somebody's")
-    assert main(["restore"], Places(str(etc), os.geteuid() + 1), str(jobs)) == 77
+    assert main(["restore"], RekeyPaths(str(etc), os.geteuid() + 1), str(jobs)) == 77
     lock = take_lock(str(jobs))
     assert main(["restore"], places(etc), str(jobs), 0.0) == 75
     os.close(lock)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from spider.files import create_once
-from spider.jobs.files import Result, Stopped, read_plan, read_progress, read_result, read_run, read_stopped, write_result
-from spider.root.runner import Cannot, Places, run_job, take_lock
+from spider.jobs.files import JobResult, StopRecord, read_plan, read_progress, read_result, read_run, read_stopped, write_result
+from spider.root.runner import JobNotStarted, RunnerPaths, run_job, take_lock
 from spider.wire.ids import new_time_id
 from tests.support.eventually import wait_until
 from tests.support.scripted_job import Scripted
@@ -28,7 +28,7 @@ def job(tmp_path: Path) -> str:
     return plan(tmp_path)
 
 
-def run_to_end(job: str, manager: Scripted | None, boot: str, places: Places) -> Result:
+def run_to_end(job: str, manager: Scripted | None, boot: str, places: RunnerPaths) -> JobResult:
     """Run a job that ends before the server goes down."""
     result = run_job(job, manager, boot, places)
     assert result is not None
@@ -51,7 +51,7 @@ def wait_for(path: Path, word: bytes) -> None:
 
 
 def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str) -> None:
-    result = run_to_end(job, Scripted("echo hello"), "b" * 32, Places(str(tmp_path)))
+    result = run_to_end(job, Scripted("echo hello"), "b" * 32, RunnerPaths(str(tmp_path)))
     folder = tmp_path / job
     assert read_result(str(folder)) == result
     assert (result.state, result.rc, result.changes, result.lost) == ("succeeded", 0, [("a", "1", "2")], 0)
@@ -72,7 +72,7 @@ def test_a_job_leaves_plan_run_log_progress_and_result(tmp_path: Path, job: str)
 @pytest.mark.slow
 def test_a_flood_is_cut_at_256_mib_and_the_log_says_how_much_there_was(tmp_path: Path, job: str) -> None:
     total = 270 * 1024 * 1024
-    result = run_to_end(job, Scripted(f"head -c {total} /dev/zero | tr '\\0' x"), "", Places(str(tmp_path)))
+    result = run_to_end(job, Scripted(f"head -c {total} /dev/zero | tr '\\0' x"), "", RunnerPaths(str(tmp_path)))
     assert result is not None
     assert (result.state, result.bytes <= 256 * 1024 * 1024, result.bytes > 255 * 1024 * 1024) == ("succeeded", True, True)
     path = tmp_path / job / "log"
@@ -89,32 +89,32 @@ def test_a_flood_is_cut_at_256_mib_and_the_log_says_how_much_there_was(tmp_path:
 def test_a_job_runs_once_for_ever(tmp_path: Path, job: str) -> None:
     count = tmp_path / "count"
     script = f"echo x >> {count}"
-    run_job(job, Scripted(script), "", Places(str(tmp_path)))
+    run_job(job, Scripted(script), "", RunnerPaths(str(tmp_path)))
     for left in ("result", "log"):
         (tmp_path / job / left).unlink()
-    with pytest.raises(Cannot, match="begun before"):
-        run_job(job, Scripted(script), "", Places(str(tmp_path)))
+    with pytest.raises(JobNotStarted, match="begun before"):
+        run_job(job, Scripted(script), "", RunnerPaths(str(tmp_path)))
     assert count.read_text() == "x\n"
 
 
 def test_a_job_without_an_order_is_not_begun(tmp_path: Path) -> None:
     job = new_time_id()
-    with pytest.raises(Cannot, match="no such order"):
-        run_job(job, Scripted("true"), "", Places(str(tmp_path)))
+    with pytest.raises(JobNotStarted, match="no such order"):
+        run_job(job, Scripted("true"), "", RunnerPaths(str(tmp_path)))
     other = plan(tmp_path)
     (tmp_path / job).mkdir()
     (tmp_path / job / "plan").write_bytes((tmp_path / other / "plan").read_bytes())
-    with pytest.raises(Cannot, match="no such order"):
-        run_job(job, Scripted("true"), "", Places(str(tmp_path)))
+    with pytest.raises(JobNotStarted, match="no such order"):
+        run_job(job, Scripted("true"), "", RunnerPaths(str(tmp_path)))
     assert not (tmp_path / job / "run").exists()
 
 
 def test_two_jobs_never_run_side_by_side(tmp_path: Path, job: str) -> None:
     with (tmp_path / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(Cannot, match="another job"):
+        with pytest.raises(JobNotStarted, match="another job"):
             take_lock(str(tmp_path), 0.2)
-    assert run_to_end(job, Scripted("true"), "", Places(str(tmp_path))).state == "succeeded"
+    assert run_to_end(job, Scripted("true"), "", RunnerPaths(str(tmp_path))).state == "succeeded"
 
 
 @pytest.mark.holds("F-18")
@@ -148,13 +148,13 @@ def test_a_killed_runner_leaves_the_program_running_and_no_result(tmp_path: Path
 
 
 def test_a_fault_of_the_runner_s_own_is_an_unknown_outcome_not_a_guess(tmp_path: Path, job: str) -> None:
-    result = run_to_end(job, Scripted("exit 42"), "", Places(str(tmp_path)))
+    result = run_to_end(job, Scripted("exit 42"), "", RunnerPaths(str(tmp_path)))
     assert (result.state, result.rc, result.error_code) == ("unknown", None, "job.runner_failed")
     unmanaged = plan(tmp_path)
-    result = run_to_end(unmanaged, None, "", Places(str(tmp_path)))
+    result = run_to_end(unmanaged, None, "", RunnerPaths(str(tmp_path)))
     assert (result.state, result.error_code) == ("failed", "job.no_package_manager")
     strange = plan(tmp_path, verb="shell")
-    result = run_to_end(strange, Scripted("true"), "", Places(str(tmp_path)))
+    result = run_to_end(strange, Scripted("true"), "", RunnerPaths(str(tmp_path)))
     assert (result.state, result.error_code) == ("failed", "job.unknown_verb")
 
 
@@ -169,23 +169,23 @@ def test_files_that_are_cut_short_read_as_not_there(tmp_path: Path) -> None:
     assert progress is not None
     assert progress.phase == "plan"
     (tmp_path / "stopped").write_bytes(b"signal killed 9 abc\n" + bytes(400))
-    assert read_stopped(folder) == Stopped("signal", "killed", "9")
+    assert read_stopped(folder) == StopRecord("signal", "killed", "9")
 
 
 def test_a_result_that_has_no_room_for_its_changes_says_so(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys\n"
-        "from spider.jobs.files import Result, reserve, write_result\n"
+        "from spider.jobs.files import JobResult, reserve, write_result\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "reserve(sys.argv[1] + '/result.tmp', 2000)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         "changes = [(f'package-{n}', '1', '2') for n in range(500)]\n"
-        "write_result(sys.argv[1], Result('succeeded', 0, 0, 1, 0, 'ab', 1.0, 2.0, changes, '', ''))\n"
+        "write_result(sys.argv[1], JobResult('succeeded', 0, 0, 1, 0, 'ab', 1.0, 2.0, changes, '', ''))\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, check=True)
     result = read_result(str(tmp_path))
     assert result is not None
     assert (result.state, result.changes, result.error_code) == ("succeeded", [], "job.no_space")
-    full = Result("failed", 1, 0, 1, 0, "ab", 1.0, 2.0, [], "x", "y")
+    full = JobResult("failed", 1, 0, 1, 0, "ab", 1.0, 2.0, [], "x", "y")
     write_result(str(tmp_path), full)
     assert read_result(str(tmp_path)) == full

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.linux import linux_collectors
 from spider.sampling.sampler import EARLY_S, Rhythm, Sampler, layout_of, phase_ms_of
-from spider.threads import NoThread, Threads
+from spider.threads import Threads, ThreadUnavailable
 from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
 from tests.support.clock import ManualClock, settle
@@ -305,7 +305,7 @@ async def test_without_a_thread_short_work_waits_for_one_that_there_is_or_fails_
     pool = Threads(max_workers=2)
     loop = asyncio.get_running_loop()
     try:
-        with no_more_threads(), pytest.raises(NoThread):
+        with no_more_threads(), pytest.raises(ThreadUnavailable):
             await loop.run_in_executor(pool, time.monotonic)
         busy = threading.Event()
         first = loop.run_in_executor(pool, busy.wait, 20)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.root.maintainer_scripts import ScriptEnder, is_script, running_scripts
+from spider.root.maintainer_scripts import ScriptKiller, is_script, running_scripts
 from tests.support.eventually import wait_until
 
 
@@ -51,7 +51,7 @@ def test_only_the_script_and_what_it_started_are_ended(tmp_path: Path, trap: str
     script.write_text(f"{trap}\nsleep 60 &\necho $! > {tmp_path}/sleeper\nwait\nwait\nexec sleep 60\n")  # it outlives what it started
     manager = f"/bin/sh {script}; echo script: $?; echo manager ends"
     with subprocess.Popen(["/bin/sh", "-c", manager], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        ender = ScriptEnder(process.pid, kill_after_s=0.2 if trap else 15.0)
+        ender = ScriptKiller(process.pid, kill_after_s=0.2 if trap else 15.0)
         sleeper = tmp_path / "sleeper"
         wait_until(lambda: len(running_scripts(process.pid)) >= 2 and sleeper.exists() and sleeper.read_text().endswith("\n"))
 

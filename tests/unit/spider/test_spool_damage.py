@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spider.hub.batches import Closed
-from spider.spool.files import SEGMENT_BYTES, Folder, Segment
+from spider.hub.batches import SealedBatch
+from spider.spool.files import SEGMENT_BYTES, Segment, SpoolFolder
 from spider.spool.records import Pending
 from tests.support.invariants import check_samples
 from tests.support.spool_peers import NODE, PULSE, START_MS, ModelHub, Node, come_back, flip, reconnect, said, segments
@@ -225,16 +225,16 @@ async def test_a_segment_that_fails_to_be_read_while_it_is_sent_comes_in_the_nex
     node, hub = Node(tmp_path), ModelHub()
     while len(segments(node)) < 3:
         await node.away(300)
-    take_out = Folder.take_out
+    take_out = SpoolFolder.take_out
     failed: list[str] = []
 
-    def once(folder: Folder, segment: Segment) -> list[Pending]:
+    def once(folder: SpoolFolder, segment: Segment) -> list[Pending]:
         if not failed:
             failed.append(segment.name)
             raise OSError(errno.EIO, "the disk does not answer")
         return take_out(folder, segment)
 
-    monkeypatch.setattr(Folder, "take_out", once)
+    monkeypatch.setattr(SpoolFolder, "take_out", once)
     await reconnect(node, hub)
     assert [path.name for path in segments(node)] == failed
     await reconnect(node, hub)
@@ -244,15 +244,15 @@ async def test_a_segment_that_fails_to_be_read_while_it_is_sent_comes_in_the_nex
 
 
 def test_looking_through_what_lies_there_takes_the_memory_of_a_file_or_two(tmp_path: Path) -> None:
-    folder = Folder(str(tmp_path), NODE)
+    folder = SpoolFolder(str(tmp_path), NODE)
     tmp_path.chmod(0o700)
     folder.open()
-    packs = [Closed(PULSE, None, START_MS + number, START_MS + number, 1, 0, os.urandom(32 * 1024)) for number in range(600)]
+    packs = [SealedBatch(PULSE, None, START_MS + number, START_MS + number, 1, 0, os.urandom(32 * 1024)) for number in range(600)]
     folder.append(0, [], packs)
     folder.close()
     tracemalloc.start()
     try:
-        other = Folder(str(tmp_path), NODE)
+        other = SpoolFolder(str(tmp_path), NODE)
         found = other.open()
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.root.terminal import NOTES_BYTES, Ended, Lines, Log, Reporter, StopRule, Terminal
+from spider.root.terminal import NOTES_BYTES, Lines, Log, OutputReporter, StopRule, Terminal, TerminalEnded
 
 ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
 
@@ -25,11 +25,11 @@ ENV = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"
 class Stage(NamedTuple):
     terminal: Terminal
     log: Log
-    reporter: Reporter
+    reporter: OutputReporter
     folder: Path
     lines: list[str]
 
-    def run(self, script: str, **more: object) -> Ended:
+    def run(self, script: str, **more: object) -> TerminalEnded:
         return self.terminal.run(["/bin/sh", "-c", script], ENV, self.lines.append, **more)  # type: ignore[arg-type]  # passed on
 
     @property
@@ -39,7 +39,7 @@ class Stage(NamedTuple):
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    log, reporter = Log(str(tmp_path / "log")), Reporter(str(tmp_path / "progress"))
+    log, reporter = Log(str(tmp_path / "log")), OutputReporter(str(tmp_path / "progress"))
     terminal = Terminal(log, reporter)
     yield Stage(terminal, log, reporter, tmp_path, [])
     log.close()
@@ -204,7 +204,7 @@ def test_a_disk_that_is_full_costs_output_and_is_counted(tmp_path: Path) -> None
 
 
 def test_progress_is_told_at_once_by_phase_and_never_falls(tmp_path: Path) -> None:
-    reporter = Reporter(str(tmp_path / "progress"))
+    reporter = OutputReporter(str(tmp_path / "progress"))
     reporter.tell("download", 0)
     for percent in range(100):
         reporter.tell("download", percent, "a", f"step {percent}")

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 
 from spider.config import Url, parse_url
 from spider.hub import websocket
-from spider.hub.websocket import Closed, HandshakeRefused, WebSocket, WebSocketError, _tls_context, connect
+from spider.hub.websocket import HandshakeRefused, SocketClosed, WebSocket, WebSocketError, _tls_context, connect
 from spider.wire import rfc6455
 from spider.wire.frames import MAX_FRAME_BYTES, SUBPROTOCOL
 from spider.wire.rfc6455 import OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_PING, FrameReader, Incoming, Violation, build_frame
@@ -158,12 +158,12 @@ async def test_a_message_in_pieces_is_put_together() -> None:
 async def test_the_servers_close_code_and_reason_arrive(server: Server) -> None:
     async with server() as port, connected(port) as socket:
         await socket.send(b"close")
-        with pytest.raises(Closed) as caught:
+        with pytest.raises(SocketClosed) as caught:
             await socket.receive()
         assert (caught.value.code, caught.value.reason) == (4410, "8000")
-        with pytest.raises(Closed):
+        with pytest.raises(SocketClosed):
             await socket.send(b"more")
-        with pytest.raises(Closed):
+        with pytest.raises(SocketClosed):
             await socket.receive()
 
 
@@ -172,7 +172,7 @@ async def test_the_servers_close_code_and_reason_arrive(server: Server) -> None:
 async def test_what_is_too_big_or_no_bytes_ends_the_connection(server: Server, order: bytes, code: int) -> None:
     async with server() as port, connected(port) as socket:
         await socket.send(order)
-        with pytest.raises(Closed) as caught:
+        with pytest.raises(SocketClosed) as caught:
             await socket.receive()
         assert caught.value.code == code
 
@@ -374,7 +374,7 @@ async def test_frames_right_behind_the_handshake_are_not_lost() -> None:
     async with raw_server(saying(SWITCH + b"\x82\x02hi\x88\x02\x0f\xa1")) as port:
         socket = await connect(at(port), SUBPROTOCOL, AGENT)
         assert await socket.receive() == b"hi"
-        with pytest.raises(Closed) as caught:
+        with pytest.raises(SocketClosed) as caught:
             await socket.receive()
         assert caught.value.code == 4001
         await socket.close()
@@ -383,7 +383,7 @@ async def test_frames_right_behind_the_handshake_are_not_lost() -> None:
 async def test_a_cut_connection_is_closed_with_1006() -> None:
     async with raw_server(saying(SWITCH + b"\x82\x7e\x01")) as port:
         socket = await connect(at(port), SUBPROTOCOL, AGENT)
-        with pytest.raises(Closed) as caught:
+        with pytest.raises(SocketClosed) as caught:
             await socket.receive()
         assert caught.value.code == 1006
         await socket.close()
@@ -433,7 +433,7 @@ async def test_a_server_that_breaks_the_rules_is_told_so_and_left(frame: bytes, 
 
     async with raw_server(answer) as port:
         socket = await connect(at(port), SUBPROTOCOL, AGENT)
-        with pytest.raises(Closed) as caught:
+        with pytest.raises(SocketClosed) as caught:
             await socket.receive()
         assert caught.value.code == code
         async with asyncio.timeout(30):

@@ -50,11 +50,11 @@ _MOST_ROWS: Final = 1 << 62
 _STEPS: Final = 20_000
 """Of SQLite between two looks whether it shall end: some milliseconds."""
 
-Told = Callable[[str], None]
+ReportProgress = Callable[[str], None]
 """Hears what is being done."""
 
 
-class Content(msgspec.Struct, frozen=True):
+class BackupContent(msgspec.Struct, frozen=True):
     """One database in a backup."""
 
     bytes: int
@@ -69,14 +69,14 @@ class Manifest(msgspec.Struct, frozen=True):
     made_at: float
     version: str
     """Of the program that made it."""
-    files: dict[str, Content]
+    files: dict[str, BackupContent]
     audit_heads: list[AuditHead]
     """The ends of the audit log at that time: what is restored must have them."""
     fleet: str = ""
     """Whose it is: the fleet's id. Empty: it cannot be told."""
 
 
-class Ended(Exception):
+class BackupEnded(Exception):
     """Somebody wanted no backup any more; nothing is left of it."""
 
 
@@ -98,7 +98,7 @@ class Ending:
     def check(self) -> None:
         """Raises: Ended."""
         if self._wanted:
-            raise Ended
+            raise BackupEnded
 
     @contextlib.contextmanager
     def watch(self, db: sqlite3.Connection) -> Iterator[None]:
@@ -114,7 +114,7 @@ class Ending:
             db.set_progress_handler(None, 0)
 
 
-def make(control: Path, target: Path, version: str, tell: Told, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
+def make(control: Path, target: Path, version: str, tell: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
     """Write a backup to `target`, which must not exist; it has its name only when it is whole, was read back and is durable.
 
     Raises: ConfigError: it could not be made; nothing is left of it. Ended.
@@ -155,7 +155,7 @@ def check_known(control: Path) -> None:
                 check_kind(db, path, kind, len(migrations(kind)))
 
 
-def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, fleet: str, ending: Ending) -> Manifest:
+def _make(control: Path, target: Path, folder: Path, version: str, tell: ReportProgress, fleet: str, ending: Ending) -> Manifest:
     sources = {"control.db": control, "samples.db": samples_beside(control)}
     made_at, files = time.time(), {}
     for name, kind in COPIES:
@@ -169,7 +169,7 @@ def _make(control: Path, target: Path, folder: Path, version: str, tell: Told, f
         with opened(folder / name) as db:
             schema: int = db.execute("PRAGMA user_version").fetchone()[0]
         with open(folder / name, "rb") as file:
-            files[name] = Content((folder / name).stat().st_size, _sha256_of(file, ending), schema)
+            files[name] = BackupContent((folder / name).stat().st_size, _sha256_of(file, ending), schema)
     with opened(folder / "control.db") as db:
         db.row_factory = sqlite3.Row
         manifest = Manifest(FORMAT, made_at, version, files, heads(Rows(db)), fleet)
@@ -285,7 +285,7 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
     return found
 
 
-def unpack(path: Path, folder: Path, tell: Told) -> Manifest:
+def unpack(path: Path, folder: Path, tell: ReportProgress) -> Manifest:
     """Write the databases of a backup into an empty folder, checked.
 
     Raises: ConfigError: it is damaged, was altered, or does not fit on the disk.
@@ -309,7 +309,7 @@ def unpack(path: Path, folder: Path, tell: Told) -> Manifest:
     return manifest
 
 
-def _check_copy(path: Path, kind: Kind, content: Content) -> None:
+def _check_copy(path: Path, kind: Kind, content: BackupContent) -> None:
     try:
         with opened(path) as db:
             told = (db.execute("PRAGMA application_id").fetchone()[0], db.execute("PRAGMA user_version").fetchone()[0])

@@ -27,7 +27,7 @@ _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
 """What a control database notes of starts."""
 
-Watched = contextlib.AbstractContextManager[object]
+SpaceWatch = contextlib.AbstractContextManager[object]
 """For as long as a connection works."""
 
 
@@ -268,7 +268,7 @@ def size(path: Path) -> int:
         return 0
 
 
-def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], Watched] = contextlib.nullcontext) -> None:
+def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], SpaceWatch] = contextlib.nullcontext) -> None:
     """Write a consistent copy of the open database (never `cp`), open it and check it.
 
     Args:   watched: is given the connection that checks it.

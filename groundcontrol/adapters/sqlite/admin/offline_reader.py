@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from groundcontrol.adapters.sqlite.admin.backup import samples_beside
 from groundcontrol.adapters.sqlite.admin.migrate import CONTROL, STARTS, copy, is_marked, migrations, start_lost
 from groundcontrol.adapters.sqlite.audit import check_heads, heads, last_at, listed, to_audit_row, verify
-from groundcontrol.adapters.sqlite.chunks import TABLES, Body
+from groundcontrol.adapters.sqlite.chunks import TABLES, ChunkBody
 from groundcontrol.adapters.sqlite.engine.connection import open_thread, translate
 from groundcontrol.adapters.sqlite.engine.data_files import sync
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
@@ -254,7 +254,7 @@ def _damaged_chunks(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
             try:
                 RowChunk(body) if tier is SECONDS else StatChunk(body)
             except ValueError:
-                chunk = Body(place, body)
+                chunk = ChunkBody(place, body)
                 yield DamagedPiece(chunk.no, tier, chunk.span)
 
 

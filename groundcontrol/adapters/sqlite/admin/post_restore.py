@@ -28,7 +28,7 @@ LATER_EPOCHS: Final = 1 << 32
 """How far ahead the next session of a node may be counted: by chance, since the same backup may be restored more than once."""
 
 
-class Settled(NamedTuple):
+class RestoreReport(NamedTuple):
     """What was closed."""
 
     nodes: int
@@ -41,10 +41,10 @@ class Settled(NamedTuple):
     """API tokens that hold, also those that were revoked after the backup."""
 
 
-async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> Settled:
+async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> RestoreReport:
     """Close what was open: no job of before the backup is begun anew, and everybody logs in again."""
 
-    def command(tx: Tx) -> Settled:
+    def command(tx: Tx) -> RestoreReport:
         jobs = 0
         ahead = 1 + secrets.randbelow(LATER_EPOCHS)
         tx.do("UPDATE node_session SET epoch = max(epoch, ?) + ?, hub = NULL", unused_epoch(tx.now), ahead)
@@ -55,7 +55,7 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
                 *(state, error, tx.now),
             )
         sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
-        settled = Settled(
+        settled = RestoreReport(
             tx.all("SELECT count(*) AS n FROM node")[0]["n"],
             jobs,
             sessions,
@@ -72,7 +72,7 @@ async def open_fences(samples: Writer) -> None:
     await samples.run(lambda tx: tx.do("UPDATE fence SET epoch = 0 WHERE node != 0"))
 
 
-async def strays(control: Reader, samples: Reader) -> list[int]:
+async def orphan_nodes(control: Reader, samples: Reader) -> list[int]:
     """Numbers of nodes of which there are samples, but nothing else: the next node must not inherit them."""
     nodes = {row["no"] for row in await control.run(lambda rows: rows.all("SELECT no FROM node"))}
     found = {

@@ -18,7 +18,7 @@ LONGEST_S: Final = 1.0
 """For what changes the file from outside of the hub, which is nobody's right: it counts a second later."""
 
 
-class Fresh(Generic[V]):
+class CommitCache(Generic[V]):
     """The answers of one statement, each by its one value.
 
     An answer counts only while nothing has been committed since it was asked for: whoever was told that something is done, a session ended or

@@ -21,7 +21,7 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
 from groundcontrol.deployments.model import DeploymentError, HostKey, Step, Wishes
-from groundcontrol.jobs.model import Change, JobError, Refused, Wish
+from groundcontrol.jobs.model import Change, JobError, JobRequest, RefusedNode
 from groundcontrol.jobs.plans import KeptBack, PlanHead, PlanStep, Report
 from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.samples.model import Retention
@@ -80,8 +80,8 @@ COLUMNS: Final = (
     _Column("job_plan", "steps", _json(tuple[PlanStep, ...]), "place", _OF_JOB),
     _Column("job_plan", "kept", _json(tuple[KeptBack, ...]), "place", _OF_JOB),
     _Column("job_report", "body", _json(Report), "job", _OF_JOB),
-    _Column("batch", "wish", partial(record_from_json, Wish)),
-    _Column("batch", "refused", partial(records_from_json, Refused)),
+    _Column("batch", "wish", partial(record_from_json, JobRequest)),
+    _Column("batch", "refused", partial(records_from_json, RefusedNode)),
     _Column("deployment", "host_key", partial(record_from_json, HostKey), node="coalesce(node_id, '')"),
     _Column("deployment", "steps", partial(records_from_json, Step), node="coalesce(node_id, '')"),
     _Column("deployment", "error", partial(record_from_json, DeploymentError), node="coalesce(node_id, '')"),

@@ -28,7 +28,7 @@ class _Stretch(NamedTuple):
         return self.no == other.no and self.first <= other.last and other.first <= self.last
 
 
-class Stretches:
+class RangeLocks:
     """Of one store, which is the only one that moves anything in its files."""
 
     def __init__(self, move_limit_s: float = MOVE_LIMIT_S) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.access.addresses import is_private, limit_key
+from groundcontrol.access.addresses import is_private, rate_limit_key
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,6 @@ def test_everything_else_is_public(address: str) -> None:
 
 
 def test_one_customer_of_ipv6_has_one_count() -> None:
-    assert limit_key("2001:db8:1:2:3:4:5:6") == limit_key("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
-    assert limit_key("2001:db8:1:3::1") != limit_key("2001:db8:1:2::1")
-    assert limit_key("::ffff:192.0.2.1") == limit_key("192.0.2.1") == "192.0.2.1"
+    assert rate_limit_key("2001:db8:1:2:3:4:5:6") == rate_limit_key("2001:db8:1:2:ffff::") == "2001:db8:1:2::/64"
+    assert rate_limit_key("2001:db8:1:3::1") != rate_limit_key("2001:db8:1:2::1")
+    assert rate_limit_key("::ffff:192.0.2.1") == rate_limit_key("192.0.2.1") == "192.0.2.1"

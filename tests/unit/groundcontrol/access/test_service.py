@@ -199,7 +199,7 @@ async def guesses(ready: Door, days: int, address: str = "", username: str = "ad
     return ready.service.passwords.hashed - before
 
 
-def most(row: rate_limits.Row, days: int) -> int:
+def most(row: rate_limits.AttemptRow, days: int) -> int:
     """So many failures in a row are borne at most."""
     return rate_limits.IN_A_ROW[row] + min(days, int(rate_limits.ROW_S / rate_limits.DAY_S))
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.access.access_tokens import LIFETIME_S, Tokens
+from groundcontrol.access.access_tokens import LIFETIME_S, AccessTokens
 from groundcontrol.core.errors import Unauthenticated
 from tests.support.forged_tokens import CLAIMS, FORGED, GOOD, KEY, NOW
 
-TOKENS = Tokens(KEY, "hub-1")
+TOKENS = AccessTokens(KEY, "hub-1")
 
 
 def test_the_token_that_all_forgeries_are_made_from_is_good() -> None:
@@ -52,7 +52,7 @@ def test_a_token_ends_by_the_hubs_clock() -> None:
 
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="32"):
-        Tokens(b"k" * 31, "hub")
+        AccessTokens(b"k" * 31, "hub")
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda raw: raw.decode("latin-1")))

@@ -81,7 +81,7 @@ async def test_a_database_in_it_that_is_damaged_is_found_however_large_it_is(tmp
     copy = tmp_path / "broken" / "control.db"
     os.truncate(copy, CHECK_LIMIT_BYTES + 4096)  # a hole, behind the pages that the database has
     with pytest.raises(ConfigError, match="damaged"):
-        backup._check_copy(copy, CONTROL, backup.Content(**manifest["files"]["control.db"]))
+        backup._check_copy(copy, CONTROL, backup.BackupContent(**manifest["files"]["control.db"]))
 
 
 async def test_a_full_target_is_not_said_to_be_a_full_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

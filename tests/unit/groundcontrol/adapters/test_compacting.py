@@ -12,7 +12,7 @@ import pytest
 
 from groundcontrol.adapters.sqlite import chunks, hot_packs
 from groundcontrol.adapters.sqlite import compaction as sqlite_compaction
-from groundcontrol.adapters.sqlite.compaction import Memory
+from groundcontrol.adapters.sqlite.compaction import MemoryBudget
 from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.nodes.model import Session
 from groundcontrol.samples.chunks import compaction
@@ -61,7 +61,7 @@ async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(
     store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = 400
-    files, memory = (database._samples.reader, database._samples.writer), Memory(values=most)
+    files, memory = (database._samples.reader, database._samples.writer), MemoryBudget(values=most)
     held: list[int] = []
     make, merge = compaction.make_chunks, compaction.merge
 
@@ -94,7 +94,7 @@ async def test_a_node_that_says_very_much_is_moved_and_merged_in_parts(
 
 
 async def test_packs_are_read_in_pages_of_some_bytes(store: Store, database: Database) -> None:
-    files, memory = (database._samples.reader, database._samples.writer), Memory(batch_bytes=1)
+    files, memory = (database._samples.reader, database._samples.writer), MemoryBudget(batch_bytes=1)
     session = await connect(store, (await store.nodes.create_node(SCOPE, new_node("web-1"))).id)
     await store.metrics.save_layout(session, LAYOUT)
     rows: list[tuple[int, list[int | None]]] = [(AT_MS, [1, 2])]

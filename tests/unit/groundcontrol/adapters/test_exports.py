@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from groundcontrol.adapters.sqlite.database import Database
-from groundcontrol.adapters.sqlite.engine.range_locks import Stretches
+from groundcontrol.adapters.sqlite.engine.range_locks import RangeLocks
 from groundcontrol.adapters.sqlite.exports import PAGE_PACKS
 from groundcontrol.core.errors import StoreBusy, StoreError
 from groundcontrol.nodes.model import Session
@@ -140,7 +140,7 @@ async def test_each_row_comes_once_while_all_of_it_moves(store: Store) -> None:
 
 
 async def test_who_reads_waits_for_a_move_that_has_begun_there_and_for_no_other() -> None:
-    stretches, done = Stretches(), []
+    stretches, done = RangeLocks(), []
 
     async def read(no: int, first: int, last: int) -> None:
         async with stretches.reading(no, first, last):
@@ -243,7 +243,7 @@ async def test_a_store_that_is_closed_waits_for_no_span_that_somebody_reads(data
 
 
 async def test_who_reads_does_not_wait_for_ever_for_a_move() -> None:
-    stretches = Stretches(move_limit_s=0.01)
+    stretches = RangeLocks(move_limit_s=0.01)
     with stretches.moving(1, 4, 6), pytest.raises(StoreBusy):
         async with stretches.reading(1, 5, 5):
             pass

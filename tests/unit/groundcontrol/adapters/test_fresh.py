@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.adapters.sqlite.engine.commit_cache import LONGEST_S, Fresh
+from groundcontrol.adapters.sqlite.engine.commit_cache import LONGEST_S, CommitCache
 from groundcontrol.adapters.sqlite.engine.connection import open_thread
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.writer import Writer
@@ -45,7 +45,7 @@ class Bench:
         self.writer = writer
         self.reader = reader
         self.clock = clock
-        self.fresh = Fresh[str](writer, reader, clock)
+        self.fresh = CommitCache[str](writer, reader, clock)
 
     async def ask(self, name: str = "ada") -> str | None:
         return await self.fresh.get(ASK, name, role)
@@ -122,7 +122,7 @@ async def test_what_there_is_not_is_not_held_and_what_is_held_has_a_bound(bench:
     for _ in range(3):
         assert await bench.ask("nobody") is None
     assert bench.reader.asked == 3
-    bench.fresh = Fresh(bench.writer, bench.reader, bench.clock, most=1)
+    bench.fresh = CommitCache(bench.writer, bench.reader, bench.clock, most=1)
     for _ in range(2):
         assert [await bench.ask(), await bench.ask("bob")] == ["admin", "viewer"]
     assert bench.reader.asked == 6

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from groundcontrol.agents import node_events
-from groundcontrol.agents.corruption import Damages
+from groundcontrol.agents.corruption import CorruptionReporter
 from groundcontrol.core.errors import Conflict, StoreFull
 from groundcontrol.nodes.model import Node
 from groundcontrol.samples.model import Damage
@@ -38,7 +38,7 @@ async def test_what_the_store_does_not_take_is_told_when_it_does() -> None:
 
 async def test_samples_that_cannot_be_read_while_the_disk_is_full_are_told_of_once() -> None:
     hub = Hub()
-    damages, damage = Damages(hub.registry.events), Damage("1s", 0.0, 60.0)
+    damages, damage = CorruptionReporter(hub.registry.events), Damage("1s", 0.0, 60.0)
     hub.fails = StoreFull("no space")
     await damages.tell(ONE, [damage])
     await damages.tell(ONE, [damage])

@@ -20,7 +20,7 @@ from groundcontrol.agents.validation import (
     scaled,
 )
 from groundcontrol.nodes.model import units_state
-from groundcontrol.samples.backfill import SentBefore
+from groundcontrol.samples.backfill import PreviousSend
 from spider.sampling import sampler
 from spider.wire.codec import pack_rows
 from spider.wire.errors import ProtocolError
@@ -136,7 +136,7 @@ GAP = Gap(0, b"j" * 16, 3, 0, 0, 0, "pulse", 1000, 2000, 2)
 def test_a_gap_says_what_is_lost_and_under_which_number_it_went_out() -> None:
     assert check_gap(GAP) is None
     assert check_gap(GAP._replace(rows=0)) is None, "nobody can say how many"
-    assert check_gap(GAP._replace(sent_epoch=4, sent_stream=1, sent_seq=9)) == SentBefore(4, 1, 9)
+    assert check_gap(GAP._replace(sent_epoch=4, sent_stream=1, sent_seq=9)) == PreviousSend(4, 1, 9)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_late_pack_is_held_against_its_layout_like_any_other() -> None:
     made = pack_of(0)
     right = Late(0, b"j" * 16, 0, 2, 0, 5, made.layout, made.coding, made.body)
     rows, sent = check_late(right, layout)
-    assert (len(rows), sent) == (1, SentBefore(2, 0, 5))
+    assert (len(rows), sent) == (1, PreviousSend(2, 0, 5))
     for wrong in (right._replace(journal=b""), right._replace(number=-1), right._replace(body=b"x"), right._replace(sent_stream=7)):
         with pytest.raises(ProtocolError):
             check_late(wrong, layout)

@@ -13,24 +13,24 @@ import pytest
 
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.agents.codec import CODEC
-from groundcontrol.agents.interfaces import Collaborators
+from groundcontrol.agents.interfaces import SessionDeps
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import LISTED_S, WRITTEN_S, Registry
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.agents.validation import KnownLayout, check_layout
-from groundcontrol.agents.watch_leases import AT_ONCE, FIRST_LOOK_S, Watching
-from groundcontrol.core.bus import Interest, NodeLive, NodesFresh, Topic
-from groundcontrol.core.forward_clock import Onward
+from groundcontrol.agents.watch_leases import AT_ONCE, FIRST_LOOK_S, WatchLeases
+from groundcontrol.core.bus import Interest, NodeLive, NodesUpdated, Topic
+from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.nodes.model import Node, Session
-from groundcontrol.nodes.summary import Brief, Shown
+from groundcontrol.nodes.summary import Shown, SummaryFragment
 from groundcontrol.samples.model import LayoutRow
 from groundcontrol.samples.store import Marks
 from groundcontrol.stores import Store
 from spider.wire.codec import NODE_CODEC
 from spider.wire.frames import Row, Watch
 from spider.wire.metrics import RHYTHM_S
-from spider.wire.session import Hello, Link
+from spider.wire.session import Hello, SecureChannel
 from tests.support.agent import layout_of
 from tests.support.clock import ManualClock
 
@@ -42,7 +42,7 @@ class Wire:
     """The node's end: what it was told."""
 
     def __init__(self) -> None:
-        self._link = Link(NODE_CODEC, KEY, KEY, expect_welcome=False)
+        self._link = SecureChannel(NODE_CODEC, KEY, KEY, expect_welcome=False)
         self.watches: list[Watch] = []
         self.backlog = 0
 
@@ -82,7 +82,7 @@ class Place(NamedTuple):
     clock: ManualClock
     bus: LocalBus
     registry: Registry
-    watching: Watching
+    watching: WatchLeases
     agent: AgentSession
     wire: Wire
 
@@ -102,19 +102,21 @@ async def place() -> AsyncIterator[Place]:
     clock, bus, wire = ManualClock(), LocalBus(), Wire()
     registry = Registry(cast("Store", None), bus, clock, HubId("hub"))
     with_ = cast(
-        "Collaborators",
+        "SessionDeps",
         type(
             "With",
             (),
-            {"clock": clock, "bus": bus, "onward": Onward(clock), "quotas": Quotas(), "show": registry.show, "end": registry.end},
+            {"clock": clock, "bus": bus, "onward": ForwardClock(clock), "quotas": Quotas(), "show": registry.show, "end": registry.end},
         ),
     )
     node = Node._make([NODE, 1, 1, "n", "", (), 1, False, *[None] * (len(Node._fields) - 8)])
     session = Session(NODE, 1, 1, HubId("hub"), BootId("0f" * 16))
     hello = Hello(NODE, 1, b"", "0f" * 16, "h", "1", [], [])
-    agent = AgentSession(node, session, Link(CODEC, KEY, KEY, expect_welcome=False), wire, hello, "192.0.2.1", Marks(-1, -1), with_)
+    agent = AgentSession(
+        node, session, SecureChannel(CODEC, KEY, KEY, expect_welcome=False), wire, hello, "192.0.2.1", Marks(-1, -1), with_
+    )
     registry.add(agent)
-    watching = Watching(registry, bus, clock)
+    watching = WatchLeases(registry, bus, clock)
     following = asyncio.create_task(watching.run(), name="watching")
     await asyncio.sleep(0)
     yield Place(clock, bus, registry, watching, agent, wire)
@@ -215,7 +217,7 @@ async def test_values_are_worked_out_for_whoever_looks_at_the_node_and_a_list_is
     rows = [Row(at * 1000, [at] * len(known.scales)) for at in (1, 2, 3)]
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
         place.registry.show(place.agent, known, rows)
-        assert await anext(lists) == NodesFresh((NODE,))
+        assert await anext(lists) == NodesUpdated((NODE,))
         async with place.bus.subscribe(Topic("node_live", NODE), limit=10, policy="ordered") as page:
             place.registry.show(place.agent, known, rows)
             told = await anext(page)
@@ -233,11 +235,11 @@ async def test_the_first_new_value_is_told_of_at_once_and_those_that_follow_it_t
         place.registry.add(other)
     async with place.bus.subscribe(Topic("nodes_fresh"), limit=10, policy="ordered") as lists:
         place.registry.show(place.agent, known, [Row(1000, [0] * len(known.scales))])
-        assert await anext(lists) == NodesFresh((NODE,))
+        assert await anext(lists) == NodesUpdated((NODE,))
         for second in (2, 3):
             for other in others:
                 place.registry.show(other, known, [Row(second * 1000, [0] * len(known.scales))])
-        assert await anext(lists) == NodesFresh(tuple(other.node.id for other in others))
+        assert await anext(lists) == NodesUpdated(tuple(other.node.id for other in others))
         assert {name: at for name, (_, at) in place.registry.latest(NodeId("n0")).items()}["cpu.total"] == 3.0
 
 
@@ -254,7 +256,7 @@ async def test_lists_are_told_in_the_round_in_which_values_are_heard_however_lon
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert not place.registry._fresh, took_s
-            assert await anext(lists) == NodesFresh((NODE,))
+            assert await anext(lists) == NodesUpdated((NODE,))
             now_s += LISTED_S - took_s
 
 
@@ -279,7 +281,7 @@ async def test_the_summary_of_a_node_follows_its_rows_and_is_worked_out_once(pla
 async def test_who_asks_for_lists_as_json_finds_them_written_for_a_minute(place: Place) -> None:
     known = check_layout(layout_of())
 
-    def show(second: int) -> Brief:
+    def show(second: int) -> SummaryFragment:
         rows = [Row(second * 1000 + part, [0] * len(known.scales)) for part in range(2)]
         place.registry.show(place.agent, known, rows)
         [brief] = place.registry.summary(NODE)

@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.agents.node_events import EVERY_S
 from groundcontrol.agents.registry import MOST_UNTOLD, OFFLINE_GRACE_S
-from groundcontrol.core.bus import BusEvent, SessionMoved
+from groundcontrol.core.bus import BusEvent, SessionChanged
 from tests.support.lost_sessions import Hub
 
 
@@ -21,12 +21,12 @@ async def test_a_hub_that_goes_says_of_no_node_that_it_is_gone(hub: Hub, monkeyp
     told: list[BusEvent] = []
     monkeypatch.setattr(hub.registry._bus, "publish", told.append)
     hub.goes(hub.comes(1))
-    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionMoved)] == [(True, 1), (False, 1)]
+    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionChanged)] == [(True, 1), (False, 1)]
     told.clear()
     agent = hub.comes(2)
     await hub.registry.drain()
     assert agent.over
-    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionMoved)] == [(True, 2)]
+    assert [(one.online, one.epoch) for one in told if isinstance(one, SessionChanged)] == [(True, 2)]
 
 
 async def test_a_loss_is_told_once_when_nothing_is_added_to_it(hub: Hub) -> None:

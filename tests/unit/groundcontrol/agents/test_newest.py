@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from groundcontrol.agents.latest import Newest
+from groundcontrol.agents.latest import LatestSamples
 from groundcontrol.agents.validation import KnownLayout
-from groundcontrol.nodes.summary import Brief
+from groundcontrol.nodes.summary import SummaryFragment
 from groundcontrol.samples.model import LayoutRow
 from spider.wire.frames import Row
 
@@ -12,12 +12,12 @@ PULSE = KnownLayout.of(LayoutRow(b"1" * 8, "pulse", 1, ("cpu.total",)), (100,))
 MEMORY = KnownLayout.of(LayoutRow(b"2" * 8, "memory", 1, ("memory.used",)), (1,))
 
 
-def values(briefs: list[Brief]) -> list[dict[str, float | None]]:
+def values(briefs: list[SummaryFragment]) -> list[dict[str, float | None]]:
     return [{name: shown.value for name, shown in brief.shown.items()} for brief in briefs]
 
 
 def test_each_family_is_shown_as_its_newest_row_has_it_and_keeps_its_place() -> None:
-    newest = Newest()
+    newest = LatestSamples()
     assert not newest.briefs()
     newest.keep(PULSE, Row(1000, [100]))
     newest.keep(MEMORY, Row(1000, [7]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.core.forward_clock import Onward
+from groundcontrol.core.forward_clock import ForwardClock
 from tests.support.clock import ManualClock
 
 DAY_S = 86_400
@@ -10,7 +10,7 @@ DAY_S = 86_400
 
 def test_time_goes_on_where_the_clock_is_set_back_and_follows_where_it_is_set_on() -> None:
     clock = ManualClock()
-    onward, began = Onward(clock), clock.now()
+    onward, began = ForwardClock(clock), clock.now()
     clock.jump(-3 * DAY_S)
     clock.advance(60)
     assert onward.now() == began + 60
@@ -20,6 +20,6 @@ def test_time_goes_on_where_the_clock_is_set_back_and_follows_where_it_is_set_on
 
 def test_what_an_earlier_hub_knew_counts() -> None:
     clock = ManualClock()
-    assert Onward(clock, clock.now() + DAY_S).now() == clock.now() + DAY_S
-    assert Onward(clock, clock.now() - DAY_S).now() == clock.now()
-    assert Onward(clock, None).now() == clock.now()
+    assert ForwardClock(clock, clock.now() + DAY_S).now() == clock.now() + DAY_S
+    assert ForwardClock(clock, clock.now() - DAY_S).now() == clock.now()
+    assert ForwardClock(clock, None).now() == clock.now()

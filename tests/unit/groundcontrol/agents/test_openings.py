@@ -8,7 +8,7 @@ import time
 import pytest
 
 from groundcontrol.agents import handshake_slots
-from groundcontrol.agents.handshake_slots import MAX_OPENINGS, MAX_OPENINGS_OF_A_PLACE, Opening, Openings
+from groundcontrol.agents.handshake_slots import MAX_OPENINGS, MAX_OPENINGS_OF_A_PLACE, HandshakeSlot, Openings
 from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import NodeId
 from tests.support.clock import ManualClock
@@ -21,10 +21,10 @@ class Hub:
         self.clock = ManualClock()
         self.openings = Openings(self.clock)
 
-    def silent(self, count: int, place: str) -> list[Opening]:
+    def silent(self, count: int, place: str) -> list[HandshakeSlot]:
         return [self.openings.enter(place) for _ in range(count)]
 
-    def spoken(self, count: int, place: str) -> list[Opening]:
+    def spoken(self, count: int, place: str) -> list[HandshakeSlot]:
         made = []
         for _ in range(count):
             made.append(self.openings.enter(place))
@@ -32,7 +32,7 @@ class Hub:
         return made
 
 
-async def live(opening: Opening, seconds: float, *, speaks: bool = False) -> None:
+async def live(opening: HandshakeSlot, seconds: float, *, speaks: bool = False) -> None:
     async with asyncio.timeout(None) as limit:
         opening.begin(limit)
         if speaks:
@@ -143,13 +143,13 @@ def test_a_place_is_given_back_once() -> None:
 
 async def test_a_hello_has_a_short_time_and_the_rest_the_whole() -> None:
     with pytest.raises(TimeoutError):
-        await live(Opening("192.0.2.1", hello_timeout_s=0.05), 60)
-    await live(Opening("192.0.2.1", hello_timeout_s=0.05), 0.1, speaks=True)
+        await live(HandshakeSlot("192.0.2.1", hello_timeout_s=0.05), 60)
+    await live(HandshakeSlot("192.0.2.1", hello_timeout_s=0.05), 0.1, speaks=True)
 
 
 @pytest.mark.parametrize("begun", [True, False])
 async def test_who_is_displaced_ends_immediately_however_far_it_is(begun: bool) -> None:
-    opening = Opening("192.0.2.1", hello_timeout_s=60.0)
+    opening = HandshakeSlot("192.0.2.1", hello_timeout_s=60.0)
     if not begun:
         opening.displace()
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from groundcontrol.agents.clock_skew import Skews, in_words, skew_of
+from groundcontrol.agents.clock_skew import SkewTracker, in_words, skew_of
 from groundcontrol.core.ids import NodeId
 from groundcontrol.samples.model import LayoutRow
 from spider.wire.frames import Row
@@ -24,7 +24,7 @@ def test_the_series_is_one_that_nodes_measure_in_thousandths() -> None:
 
 
 def test_it_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
-    skews = Skews()
+    skews = SkewTracker()
     told = []
     for skew_ms in (0, 29_000, 31_000, None, 90_000, 25_000, -31_000, 19_000, 25_000, 0):
         skews.note(NODE, BREATHE, row(skew_ms))
@@ -33,14 +33,14 @@ def test_it_is_told_once_when_it_begins_and_once_when_it_ends() -> None:
 
 
 def test_what_was_over_before_anybody_was_told_is_not_told() -> None:
-    skews = Skews()
+    skews = SkewTracker()
     for skew_ms in (40_000, 0):
         skews.note(NODE, BREATHE, row(skew_ms))
     assert skews.news(NODE) is None
 
 
 def test_a_hub_that_starts_anew_tells_only_of_the_end() -> None:
-    skews = Skews()
+    skews = SkewTracker()
     skews.known(NODE, BREATHE, row(-70_000))
     skews.note(NODE, BREATHE, row(-70_000))
     assert skews.news(NODE) is None

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from groundcontrol.agents.retry_writer import RETRY_S, Save, Unsaved
+from groundcontrol.agents.retry_writer import RETRY_S, LatestWriter, Save
 from groundcontrol.core.errors import Fenced, StoreBusy, StoreError, StoreFull, StoreReadOnly
 from tests.support.agent import layout_of, pack_of
 from tests.support.clock import ManualClock
@@ -37,7 +37,7 @@ class Place:
 @pytest.mark.parametrize("kind", [StoreFull, StoreReadOnly, StoreBusy])
 async def test_of_what_the_store_refuses_the_newest_of_each_kind_is_saved_when_it_takes_it(kind: type[StoreError]) -> None:
     clock, place = ManualClock(), Place()
-    waiting = Unsaved(clock)
+    waiting = LatestWriter(clock)
     async with asyncio.TaskGroup() as beside:
         place.fails = kind("not now")
         for number in range(100):
@@ -57,7 +57,7 @@ async def test_of_what_the_store_refuses_the_newest_of_each_kind_is_saved_when_i
 
 async def test_what_is_said_while_its_kind_is_being_saved_is_saved_after_it() -> None:
     place = Place()
-    waiting = Unsaved(ManualClock(), patience_s=0.01)
+    waiting = LatestWriter(ManualClock(), patience_s=0.01)
     async with asyncio.TaskGroup() as beside:
         place.open.clear()
         await waiting.save(beside, "facts", place.of("first"))
@@ -74,7 +74,7 @@ async def test_what_is_refused_for_good_is_raised_and_nobody_goes_on() -> None:
     went_on = False
     with pytest.RaisesGroup(Fenced):
         async with asyncio.TaskGroup() as beside:
-            await Unsaved(ManualClock(), patience_s=10).save(beside, "facts", place.of("facts"))
+            await LatestWriter(ManualClock(), patience_s=10).save(beside, "facts", place.of("facts"))
             went_on = True
     assert not went_on
 

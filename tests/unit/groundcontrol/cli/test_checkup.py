@@ -18,7 +18,7 @@ from groundcontrol.adapters.sqlite.admin.offline_reader import Inspection
 from groundcontrol.adapters.sqlite.chunks import place_of
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.cli import doctor, doctor_checks
-from groundcontrol.cli.data_dir import Settings, flock_holders, lock_holder
+from groundcontrol.cli.data_dir import DataDirSettings, flock_holders, lock_holder
 from groundcontrol.cli.doctor_checks import Finding
 from groundcontrol.config import Config
 from groundcontrol.core.scope import SYSTEM
@@ -176,7 +176,7 @@ async def test_of_a_folder_that_is_a_file_nothing_else_is_said(tmp_path: Path) -
 
 
 async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Path) -> None:
-    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     assert states(await doctor_checks.database_findings(settings)) == ["ok", "ok"]
     file = folder / "stardust.db"
     file.write_bytes(file.read_bytes()[:4096] + os.urandom(file.stat().st_size - 4096))
@@ -185,7 +185,7 @@ async def test_sound_files_are_told_from_damaged_ones(folder: Path, tmp_path: Pa
 
 
 async def test_a_database_with_another_name_is_a_problem(folder: Path, tmp_path: Path) -> None:
-    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     os.link(folder / "stardust-samples.db", tmp_path / "snapshot.db")
     control, names, samples = await doctor_checks.database_findings(settings)
     assert (control.state, names.state, samples.state) == ("ok", "problem", "ok")
@@ -195,13 +195,13 @@ async def test_a_database_with_another_name_is_a_problem(folder: Path, tmp_path:
 async def test_a_file_that_was_emptied_is_a_problem_and_a_copy_that_leads_nowhere_is_none(folder: Path) -> None:
     (folder / "stardust-samples.db").write_bytes(b"")
     (folder / "stardust.db.before-0003").symlink_to("/nowhere")
-    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     assert states(await doctor_checks.database_findings(settings)) == ["ok", "problem"]
     assert list(doctor_checks.copy_findings(settings.control_db)) == []
 
 
 async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder: Path) -> None:
-    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     at = 1_795_255_200  # 2026-11-21 10:00 UTC
     sound = encode_rows(RowTable(1, [at * 1000], {"load.1": [5]}, {}))
     broken = sound[:-1] + bytes([sound[-1] ^ 1])
@@ -217,7 +217,7 @@ async def test_a_chunk_that_cannot_be_read_is_named_by_its_node_and_hours(folder
 
 
 async def test_packs_that_lie_in_no_chunk_yet_and_cannot_be_read_are_named_too(folder: Path) -> None:
-    settings = Settings(None, (), True, folder, folder / "stardust.db")
+    settings = DataDirSettings(None, (), True, folder, folder / "stardust.db")
     at = 1_795_255_200  # 2026-11-21 10:00 UTC
     layout = layout_row("pulse", ("load.1",))
     packs = [  # sound; not a pack; too wide; of no layout
@@ -395,7 +395,7 @@ def test_a_bundle_that_is_none_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_faults_of_the_settings_are_told_one_by_one(tmp_path: Path) -> None:
-    found = list(doctor_checks.settings_findings(Settings(None, ("one", "two"), True, tmp_path, tmp_path / "stardust.db")))
+    found = list(doctor_checks.settings_findings(DataDirSettings(None, ("one", "two"), True, tmp_path, tmp_path / "stardust.db")))
     assert [(finding.state, finding.text) for finding in found] == [("problem", "one"), ("problem", "two")]
-    without = list(doctor_checks.settings_findings(Settings(config(tmp_path), (), False, tmp_path, tmp_path / "stardust.db")))
+    without = list(doctor_checks.settings_findings(DataDirSettings(config(tmp_path), (), False, tmp_path, tmp_path / "stardust.db")))
     assert [finding.state for finding in without] == ["ok", "warning"]

@@ -11,7 +11,7 @@ import pytest
 
 from groundcontrol.cli.client import Hub, NotReadable, place_of
 from groundcontrol.cli.data_dir import read_settings
-from groundcontrol.cli.installed import Installed, find_installed
+from groundcontrol.cli.installed import InstalledService, find_installed
 from groundcontrol.cli.main import main
 from tests.support.hub import ROOT, SECRET
 
@@ -42,7 +42,7 @@ def words(**given: str) -> argparse.Namespace:
     return argparse.Namespace(**{"data_dir": None, "url": None, "db": None, "config": None, "tls_ca": None, "tls_pin": None, **given})
 
 
-def found(root: Path) -> Installed:
+def found(root: Path) -> InstalledService:
     service = find_installed(root)
     assert service is not None
     return service

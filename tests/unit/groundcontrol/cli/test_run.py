@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.cli import run
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
 from groundcontrol.cli.nodes import updates_text
-from groundcontrol.cli.watch import Watch
+from groundcontrol.cli.watch import JobWatch
 
 STOP = {"state": "too_late", "by": "me", "why": "it is at its last step"}
 PLAN: dict[str, Any] = {
@@ -47,7 +47,7 @@ BUSY = CliError("64 outputs are under way already", "unavailable")
 
 
 async def followed(hub: Told) -> dict[str, Any]:
-    ended: dict[str, Any] = await run._end_of(Watch(cast("Hub", hub), quiet=True, retry_s=0.0), job("queued", "", 0), show=True)
+    ended: dict[str, Any] = await run._end_of(JobWatch(cast("Hub", hub), quiet=True, retry_s=0.0), job("queued", "", 0), show=True)
     return ended
 
 

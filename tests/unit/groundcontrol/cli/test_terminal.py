@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.cli.terminal import Cleaner
+from groundcontrol.cli.terminal import AnsiFilter
 
 
 def cleaned(data: bytes, cuts: tuple[int, ...] = ()) -> str:
-    cleaner, text, before = Cleaner(), "", 0
+    cleaner, text, before = AnsiFilter(), "", 0
     for cut in (*sorted(cuts), len(data)):
         text += cleaner.feed(data[before:cut])
         before = max(before, cut)

@@ -9,7 +9,7 @@ import pytest
 
 from groundcontrol.cli import watch
 from groundcontrol.cli.client import UNREACHABLE, CliError, Hub
-from groundcontrol.cli.watch import Watch
+from groundcontrol.cli.watch import JobWatch
 from tests.support.waiting_clock import WaitingClock
 
 AWAY = CliError("no hub answers in the data folder /srv/hub", UNREACHABLE)
@@ -63,8 +63,8 @@ def row(ident: str, node: str, kind: str) -> dict[str, Any]:
     return {"id": ident, "node_id": node, "kind": kind}
 
 
-def watching(hub: Restarting, *, quiet: bool = False) -> Watch:
-    made = Watch(cast("Hub", hub), quiet=quiet)
+def watching(hub: Restarting, *, quiet: bool = False) -> JobWatch:
+    made = JobWatch(cast("Hub", hub), quiet=quiet)
     made.follows("0123")
     return made
 

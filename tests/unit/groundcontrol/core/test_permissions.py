@@ -19,7 +19,7 @@ from groundcontrol.core.permissions import (
     check_new_tags,
     job_action,
 )
-from groundcontrol.core.scope import SYSTEM, Actor, ActorKind, Grants, Role, Scope, lesser
+from groundcontrol.core.scope import SYSTEM, Actor, ActorKind, Grants, Role, Scope, min_role
 from groundcontrol.core.verbs import WORDS
 from groundcontrol.nodes.model import Node, NodeIdentity, NodeUpdates
 from spider.wire.verbs import VERBS
@@ -121,7 +121,7 @@ def test_a_new_node_must_be_one_that_its_maker_is_granted() -> None:
 
 
 def test_the_lesser_of_two_roles_counts() -> None:
-    assert [lesser(one, other) for one in ROLES for other in ROLES] == [
+    assert [min_role(one, other) for one in ROLES for other in ROLES] == [
         *("admin", "operator", "viewer"),
         *("operator", "operator", "viewer"),
         *("viewer", "viewer", "viewer"),

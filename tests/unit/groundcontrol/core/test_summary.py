@@ -14,9 +14,9 @@ from groundcontrol.nodes.summary import (
     SUMMARY_HIGHEST,
     SUMMARY_SERIES,
     SUMMARY_SUMS,
-    Brief,
     Shown,
     Summary,
+    SummaryFragment,
     pack_summary,
     write_summary,
 )
@@ -39,7 +39,7 @@ FULL: Named = {
 TAKEN_AT = 1_790_000_000.25
 
 
-def brief(values: Named) -> Brief:
+def brief(values: Named) -> SummaryFragment:
     return Summary(list(values), [parse_series(name)[0].scale for name in values]).read(list(values.values()), TAKEN_AT)
 
 
@@ -137,7 +137,7 @@ def test_the_places_of_a_layout_give_what_choosing_from_every_value_gives(values
 def test_what_is_sent_of_a_node_is_what_all_of_its_families_show(families: list[dict[str, float | None]]) -> None:
     """More entries than today's catalogue can give, too."""
     named = [{f"{at}.{name}": value for name, value in family.items()} for at, family in enumerate(families)]
-    briefs = [Brief({name: Shown(value, TAKEN_AT) for name, value in family.items()}) for family in named]
+    briefs = [SummaryFragment({name: Shown(value, TAKEN_AT) for name, value in family.items()}) for family in named]
     wanted = {name: {"value": value, "at": TAKEN_AT} for family in named for name, value in family.items()}
 
     for _ in range(2):  # kept the first time, sent again the second

@@ -19,7 +19,7 @@ from groundcontrol.deployments import transitions
 from groundcontrol.deployments.events import MAX_MESSAGE_CHARS
 from groundcontrol.deployments.forget_node import LEFT_BEHIND
 from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
-from groundcontrol.deployments.run import WIPED_LATER, Tools, tell
+from groundcontrol.deployments.run import WIPED_LATER, Deps, tell
 from groundcontrol.nodes.store import NodeStore
 from spider.clock import SystemClock
 from tests.support.deployment_desk import ADMIN, KEY, LIMITS, Desk, Requests, node_with, trouble
@@ -105,7 +105,7 @@ async def test_by_force_it_does_not_matter_that_what_is_kept_does_not_open(desk:
 
 
 async def test_an_event_is_one_line_of_plain_text_whatever_its_row_holds(desk: Desk) -> None:
-    tools: Tools = desk.service._tools
+    tools: Deps = desk.service._tools
     row = transitions.new_deployment(
         ADMIN, "remove", REMOVE_STEPS, host=ODD, port=22, username="u", name="web-1", wishes=Wishes(), node=None, at=1.0
     )

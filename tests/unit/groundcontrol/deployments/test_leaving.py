@@ -14,8 +14,8 @@ from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.session_removal import Leaving
-from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobState, Wish
+from groundcontrol.deployments.session_removal import SessionRemoval
+from groundcontrol.jobs.model import Job, JobError, JobEvidence, JobRequest, JobState
 from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.model import Node, Session
 from spider.clock import SystemClock
@@ -323,7 +323,7 @@ async def test_a_farewell_ends_a_removal_that_nothing_follows_any_more(desk: Des
     made = trouble(desk, "deployments")
     async with desk.running(desk.make(desk.config)) as service:
         row = await service.remove(SYSTEM, node.id, None, force=False)
-        leaving: Leaving = service._leaving
+        leaving: SessionRemoval = service._leaving
         leaving._tools = leaving._tools._replace(clock=Hasty())
         made.commands.add("save_deployment")
         await desk.store.jobs.advance((await node.job()).id, "failed", SYSTEM, JobEvidence(ended_at=1.0))
@@ -355,7 +355,7 @@ async def test_one_whose_failure_cannot_be_saved_either_is_cancelled_and_nothing
     node = await played(desk)
     made = trouble(desk, "deployments", "save_deployment")
     async with desk.running(desk.make(desk.config)) as service:
-        leaving: Leaving = service._leaving
+        leaving: SessionRemoval = service._leaving
         leaving._tools = leaving._tools._replace(clock=Hasty())
         with pytest.raises(StoreFull):
             await service.remove(SYSTEM, node.id, None, force=False)
@@ -370,7 +370,7 @@ def fail_after_the_order(service: DeploymentService, made: Trouble) -> None:
     """From the order to the node on, no deployment can be saved."""
     order = service._leaving._ways.order
 
-    async def then_fail(scope: Scope, node_id: NodeId, wish: Wish) -> Job:
+    async def then_fail(scope: Scope, node_id: NodeId, wish: JobRequest) -> Job:
         job = await order(scope, node_id, wish)
         made.commands.add("save_deployment")
         return job
@@ -411,7 +411,7 @@ async def test_after_no_farewell_credentials_remove_it_though_the_order_is_still
         assert row.error is not None
         assert row.error.code == "port_closed"
         await node.end((await node.job()).id, "succeeded")
-        await JobService(desk.store, desk.bus, SystemClock(), 10).submit(SYSTEM, node.id, Wish("upgrade"), None)
+        await JobService(desk.store, desk.bus, SystemClock(), 10).submit(SYSTEM, node.id, JobRequest("upgrade"), None)
         await node.take()
         with pytest.raises(Conflict, match="a job is running"):
             await service.remove(SYSTEM, node.id, given, force=False)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.deployments.hostlists.base import MAX_ROWS, MAX_TEXT_CHARS
-from groundcontrol.deployments.hostlists.model import Format, Listed, Place
+from groundcontrol.deployments.hostlists.model import Format, JumpServer, Listed
 from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.model import DeploymentRequest, JumpRequest
 from groundcontrol.deployments.requests import MAX_NAME_CHARS, check_request, is_host
@@ -179,7 +179,7 @@ def test_a_table_is_read_by_its_header() -> None:
     reading = read_list(text)
     assert reading.format == "csv"
     assert reading.servers == (
-        Listed(2, "web-1", 2222, "root", "one", ("eu", "prod"), None, Place("gate", 2200, "adm")),
+        Listed(2, "web-1", 2222, "root", "one", ("eu", "prod"), None, JumpServer("gate", 2200, "adm")),
         Listed(4, "2001:db8::7", 2201, "ops", None, (), "SHA256:" + "a" * 43),
     )
     assert [note.message for note in reading.notes] == ["the column “colour” is not known, and left out"]
@@ -238,7 +238,7 @@ def test_a_table_without_hosts_says_what_a_header_is() -> None:
 
 def test_a_client_configuration_is_read_as_openssh_reads_it() -> None:
     reading = read_list(SSH_CONFIG)
-    gate = Place("10.0.0.1", 2200, "jump")
+    gate = JumpServer("10.0.0.1", 2200, "jump")
     bare = [server._replace(notes=()) for server in reading.servers]
     assert (reading.format, reading.problems) == ("ssh_config", ())
     assert bare == [
@@ -262,7 +262,7 @@ def test_what_cannot_be_followed_in_a_configuration_is_said() -> None:
     assert wrong == {"a": ["proxy_command"], "b": ["jump_chain"], "c": ["jump_chain"], "%r.example": ["host_invalid"], "j": ["port_invalid"]} or wrong == {
         "a": ["proxy_command"], "b": ["jump_chain"], "c": ["jump_chain"], "i": ["host_invalid"], "j": ["port_invalid"],
     }  # fmt: skip
-    assert named["k"].jump == Place("192.0.2.9", 99, "u")
+    assert named["k"].jump == JumpServer("192.0.2.9", 99, "u")
     assert read_list("Host a\n HostName 'x\n User \"y").problems[0][1].code == "not_understood"
 
 
@@ -301,7 +301,7 @@ def test_a_large_configuration_is_read() -> None:
     rules = "".join(f"Host web-{at}?.** !web-{at}7.*\n User u{at}\n" for at in range(1, 20))
     servers = read_list(NAMES + rules + "Host [a]\n User no\nHost *\n User admin\n", "ssh_config").servers
     assert [(one.username, one.problems) for one in (servers[5], servers[16], servers[17])] == [("admin", ()), ("u1", ()), ("admin", ())]
-    assert (len(servers), servers[7].jump) == (MAX_ROWS, Place("gate-2", 22, "admin"))
+    assert (len(servers), servers[7].jump) == (MAX_ROWS, JumpServer("gate-2", 22, "admin"))
 
 
 WORDS = st.sampled_from(

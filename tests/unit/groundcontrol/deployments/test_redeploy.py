@@ -18,7 +18,7 @@ from groundcontrol.deployments.model import INSTALL_STEPS, DeploymentOverrides, 
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.nodes.model import NewNode, Node
 from majortom.deployer import MajorTom
-from majortom.install import Installed, PayloadMaker, Wish
+from majortom.install import InstallOptions, InstallResult, PayloadMaker
 from majortom.interfaces import Reporter, Target, VerifySession
 from majortom.probe import Probe
 from majortom.ssh.connect import describe
@@ -148,13 +148,15 @@ class Quick:
         self.installed = asyncio.Event()
         self.go = asyncio.Event()
 
-    async def install(self, _target: Target, _wish: Wish, reporter: Reporter, _payload: PayloadMaker, _verify: VerifySession) -> Installed:
+    async def install(
+        self, _target: Target, _wish: InstallOptions, reporter: Reporter, _payload: PayloadMaker, _verify: VerifySession
+    ) -> InstallResult:
         for step in ("connect", "verify"):
             await reporter.started(step)
             await reporter.done(step, "Spider came back")
         self.installed.set()
         await self.go.wait()
-        return Installed(majortom.interfaces.HostKey(*describe(KEY)), cast("Probe", None))
+        return InstallResult(majortom.interfaces.HostKey(*describe(KEY)), cast("Probe", None))
 
 
 def play(service: DeploymentService, major: Quick) -> None:

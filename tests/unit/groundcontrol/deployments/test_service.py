@@ -25,7 +25,7 @@ from groundcontrol.core.errors import (
 from groundcontrol.core.ids import NodeId
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, Deployment, DeploymentOverrides, HostKey, JumpRequest, Wishes
-from groundcontrol.deployments.progress import Progress
+from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import check_request
 from groundcontrol.nodes.model import NewNode
 from majortom.ssh.connect import describe
@@ -95,7 +95,7 @@ async def test_a_fingerprint_given_beforehand_confirms_without_asking(desk: Desk
 async def test_a_host_key_that_nobody_confirms_is_not_confirmed(desk: Desk) -> None:
     wanted = new_row(NodeId("n" * 26))
     row = await desk.store.deployments.create_deployment(ADMIN, wanted)
-    progress = Progress(desk.store, desk.bus, SystemClock(), ADMIN, row, confirm_limit_s=0.05)
+    progress = ProgressReporter(desk.store, desk.bus, SystemClock(), ADMIN, row, confirm_limit_s=0.05)
     assert not await progress.confirm_host_key(describe(KEY))
     assert progress.row.state == "awaiting_host_key"
     assert not progress.row.host_key_confirmed
@@ -103,7 +103,7 @@ async def test_a_host_key_that_nobody_confirms_is_not_confirmed(desk: Desk) -> N
 
 async def test_a_confirmation_counts_for_the_key_that_was_seen_and_no_other(desk: Desk) -> None:
     row = await desk.store.deployments.create_deployment(ADMIN, new_row(NodeId("n" * 26)))
-    progress = Progress(desk.store, desk.bus, SystemClock(), ADMIN, row)
+    progress = ProgressReporter(desk.store, desk.bus, SystemClock(), ADMIN, row)
     seen, shown = describe(KEY), describe(asyncssh.generate_private_key("ssh-ed25519"))
     waiting = asyncio.create_task(progress.confirm_host_key(shown))
     await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
@@ -379,7 +379,7 @@ async def test_behind_an_order_that_hangs_others_are_refused_and_not_carried_out
 async def test_behind_a_confirmation_that_hangs_another_is_refused(desk: Desk) -> None:
     row = await desk.store.deployments.create_deployment(ADMIN, new_row(NodeId("n" * 26)))
     made = hanging(desk, "deployments")
-    progress = Progress(desk.store, desk.bus, SystemClock(), ADMIN, row, patience_s=0.2)
+    progress = ProgressReporter(desk.store, desk.bus, SystemClock(), ADMIN, row, patience_s=0.2)
     waiting = asyncio.create_task(progress.confirm_host_key(describe(KEY)))
     await desk.until(row.id, lambda row: row.state == "awaiting_host_key")
     audit = AuditEntry(ADMIN.actor, "deployment.host_key", row.id, "done", {})

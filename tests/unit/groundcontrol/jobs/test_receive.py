@@ -18,9 +18,9 @@ from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, 
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, UNANSWERED_S, Dispatch, Refusal
+from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, UNANSWERED_S, JobDispatcher, NotAccepted
 from groundcontrol.jobs.inbox import Inbox
-from groundcontrol.jobs.model import START_LIMIT_S, Job, JobEvidence, Wish
+from groundcontrol.jobs.model import START_LIMIT_S, Job, JobEvidence, JobRequest
 from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S, Receiver
 from groundcontrol.jobs.selfcare import MAX_GENERATION
 from groundcontrol.jobs.service import ROUND_S, JobService
@@ -70,7 +70,7 @@ class Bench:
         self.bus = LocalBus()
         self.service = JobService(store, self.bus, clock, 2)
         registry = Registry(store, self.bus, clock, HUB)
-        self.dispatch = Dispatch(store, self.bus, clock, registry, FLEET_KEY, 2, b"no bundle")
+        self.dispatch = JobDispatcher(store, self.bus, clock, registry, FLEET_KEY, 2, b"no bundle")
         self.receiver = Receiver(store, self.bus, clock, self.dispatch, Refusals(store.log, clock))
         self.node = NodeId(new_random_id())
 
@@ -80,7 +80,7 @@ class Bench:
         return session
 
     async def order(self) -> Job:
-        return await self.service.submit(SYSTEM, self.node, Wish("upgrade"), None)
+        return await self.service.submit(SYSTEM, self.node, JobRequest("upgrade"), None)
 
     async def dispatched(self) -> tuple[Job, Session]:
         job, session = await self.order(), await self.session()
@@ -125,7 +125,7 @@ async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench:
     registry.suspect(bench.node)
     await dispatch._take(None, [session])
     assert await bench.state(job) == ("queued", "")
-    rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
+    rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
     await dispatch._take(None, [session])
     assert [await bench.state(one) for one in (job, rekey)] == [("queued", ""), ("dispatched", "")]
     await bench.store.jobs.advance(rekey.id, "failed", session, JobEvidence())
@@ -142,7 +142,7 @@ async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
     registry._agents[bench.node] = cast("AgentSession", agent)
     await dispatch.joined(cast("AgentSession", agent))
-    dispatch.send_later(job.id, Refusal("busy", "busy", 0.0))
+    dispatch.send_later(job.id, NotAccepted("busy", "busy", 0.0))
     bench.clock.advance(6)
     await dispatch._send_again()
     await dispatch.send(cast("AgentSession", agent), job, 2.0)
@@ -218,7 +218,7 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
 
 async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
     dispatch, session = bench.dispatch, await bench.session()
-    rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
+    rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), MAX_GENERATION), [])
     dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
     await dispatch._take(None, [session])
@@ -228,7 +228,7 @@ async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench
 
 async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
     dispatch, registry, session = bench.dispatch, bench.dispatch._registry, await bench.session()
-    rekey = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey"))
+    rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
     registry.suspect(bench.node)
     await dispatch._take(None, [session])
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
@@ -307,7 +307,7 @@ async def hear(bench: Bench, agent: Talker, *words: JobAnswer | JobEnded) -> Non
 
 async def renewing(bench: Bench) -> tuple[Job, Talker]:
     """A node that was handed an order for new keys."""
-    rekey, session = await bench.service.keep_up(SYSTEM, bench.node, Wish("rekey")), await bench.session()
+    rekey, session = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey")), await bench.session()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     bench.dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
     await bench.dispatch._take(None, [session])
@@ -406,9 +406,9 @@ async def test_what_a_node_is_told_of_its_jobs_in_the_welcome(bench: Bench) -> N
 
 async def test_who_may_order_and_take_back(bench: Bench) -> None:
     with pytest.raises(Forbidden):
-        await bench.service.submit(VIEWER, bench.node, Wish("check"), None)
+        await bench.service.submit(VIEWER, bench.node, JobRequest("check"), None)
     with pytest.raises(NotFound):
-        await bench.service.submit(STRANGER, bench.node, Wish("check"), None)
+        await bench.service.submit(STRANGER, bench.node, JobRequest("check"), None)
     job = await bench.order()
     with pytest.raises(Forbidden):
         await bench.service.cancel(VIEWER, job.id)
@@ -423,8 +423,8 @@ async def test_who_may_order_and_take_back(bench: Bench) -> None:
 
 
 async def test_the_same_key_gives_the_same_job(bench: Bench) -> None:
-    first = await bench.service.submit(SYSTEM, bench.node, Wish("check"), "key")
-    again = await bench.service.submit(SYSTEM, bench.node, Wish("check"), "key")
+    first = await bench.service.submit(SYSTEM, bench.node, JobRequest("check"), "key")
+    again = await bench.service.submit(SYSTEM, bench.node, JobRequest("check"), "key")
     assert first.id == again.id
 
 
@@ -442,8 +442,8 @@ async def test_jobs_of_a_large_batch_may_begin_as_late_as_their_round_comes(benc
     for at, node in enumerate(nodes[1:]):
         await bench.store.nodes.create_node(SYSTEM, NewNode(node, f"n{at}", "192.0.2.1"))
     now = bench.clock.now()
-    large = await bench.service.submit_many(SYSTEM, [*nodes, nodes[0]], Wish("upgrade"), None)
-    small = await bench.service.submit_many(SYSTEM, nodes[:2], Wish("check"), None)
+    large = await bench.service.submit_many(SYSTEM, [*nodes, nodes[0]], JobRequest("upgrade"), None)
+    small = await bench.service.submit_many(SYSTEM, nodes[:2], JobRequest("check"), None)
     assert {job.not_after - now for job in await bench.store.batches.jobs_of(SYSTEM, large.id)} == {START_LIMIT_S + 2 * ROUND_S}
     assert {job.not_after - now for job in await bench.store.batches.jobs_of(SYSTEM, small.id)} == {START_LIMIT_S}
     assert (large.counts, small.counts) == ({"queued": 5}, {"queued": 2})
@@ -459,18 +459,18 @@ async def test_a_batch_names_what_cannot_take_part_and_makes_the_rest(bench: Ben
     stranger = NodeId(new_random_id())
     session = await bench.session()
     await bench.store.nodes.save_identity(session, NodeIdentity(), "0.1.0", NodePolicy("readonly"), "no", bench.clock.now())
-    refused = await bench.service.submit_many(SYSTEM, [bench.node, stranger, NodeId("no id")], Wish("upgrade"), "key")
-    again = await bench.service.submit_many(SYSTEM, [bench.node, stranger, NodeId("no id")], Wish("upgrade"), "key")
+    refused = await bench.service.submit_many(SYSTEM, [bench.node, stranger, NodeId("no id")], JobRequest("upgrade"), "key")
+    again = await bench.service.submit_many(SYSTEM, [bench.node, stranger, NodeId("no id")], JobRequest("upgrade"), "key")
     assert again == refused
     assert [(one.node_id, one.code) for one in refused.refused] == [
         (bench.node, "node.policy_refuses"), (stranger, "not_found"), ("no id", "not_found")
     ]  # fmt: skip
     assert (refused.counts, refused.ended_at) == ({}, refused.created_at)
-    planned = await bench.service.submit_many(SYSTEM, [bench.node], Wish("plan", for_action="upgrade"), None)
+    planned = await bench.service.submit_many(SYSTEM, [bench.node], JobRequest("plan", for_action="upgrade"), None)
     assert planned.counts == {"queued": 1}
     for nothing in ([], [NodeId(new_random_id()) for _ in range(1001)]):
         with pytest.raises(BadRequest):
-            await bench.service.submit_many(SYSTEM, nothing, Wish("check"), None)
+            await bench.service.submit_many(SYSTEM, nothing, JobRequest("check"), None)
 
 
 class Printer:

@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.slices import ROUTES
 from groundcontrol.web.headers import security_headers
 from groundcontrol.web.routes import ROOT
-from groundcontrol.web.static import Page
+from groundcontrol.web.static import BuiltPage
 from tests.support.inprocess_hub import PASSWORD, TestHub, running
 from tests.support.route_matrix import address
 
@@ -166,7 +166,7 @@ async def test_the_page_and_its_files(tmp_path: Path) -> None:
     (built / "a").mkdir(parents=True)
     (built / "index.html").write_text('<!doctype html><html lang="en" data-theme="auto"></html>')
     (built / "a" / "app-ABCDEFGH.js").write_text("export {}")
-    async with running(tmp_path, page=Page.load(built)) as hub:
+    async with running(tmp_path, page=BuiltPage.load(built)) as hub:
         for path in ("/", "/nodes/x", "/a/app-ABCDEFGH.js", "/missing.js"):
             check((await hub.anonymous().get(path)).headers, path)
 

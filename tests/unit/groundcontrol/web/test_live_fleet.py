@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from groundcontrol.core.bus import Changed, Interest, NodeLive, NodesFresh, SessionMoved, Topic
+from groundcontrol.core.bus import Changed, Interest, NodeLive, NodesUpdated, SessionChanged, Topic
 from groundcontrol.core.errors import StoreBusy
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
@@ -35,13 +35,13 @@ async def test_the_fleet_is_shown_whole_and_then_by_what_changes(hub: TestHub) -
         assert set(snapshot["data"]["nodes"][0]["latest"]) == {"cpu.total"}
 
         hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodesFresh((node.id,)))
+        hub.bus.publish(NodesUpdated((node.id,)))
         change = await live.expect("change")
         assert change["seq"] == snapshot["seq"] + 1
         assert change["data"] == {"nodes": [], "latest": {node.id: {"cpu.total": {"value": 2.0, "at": 11.0}}}, "removed": []}
 
         hub.nodes.connected.add(node.id)
-        hub.bus.publish(SessionMoved(node.id, 1, hub.services.hub_id, online=True))
+        hub.bus.publish(SessionChanged(node.id, 1, hub.services.hub_id, online=True))
         assert [one["state"] for one in (await live.expect("change"))["data"]["nodes"]] == ["online"]
 
         fresh = await hub.node("later")
@@ -60,7 +60,7 @@ async def test_values_that_are_the_same_are_left_out_and_another_mount_is_told_w
         return {f"filesystem.used{{mount={mount}}}": (used, 1.0), f"filesystem.size{{mount={mount}}}": (10.0, 1.0)}
 
     async def next_of(live: LiveSocket) -> set[str]:
-        hub.bus.publish(NodesFresh((node.id,)))
+        hub.bus.publish(NodesUpdated((node.id,)))
         return set((await live.expect("change"))["data"]["latest"][node.id])
 
     async with (await hub.logged_in()).live() as live, (await hub.logged_in("viewer")).live() as late:
@@ -94,7 +94,7 @@ async def test_what_comes_together_is_told_together_and_what_follows_at_once(hub
         for value in (1.0, 2.0, 3.0):
             for node in nodes:
                 hub.nodes.values[node.id] = {"cpu.total": (value, 1_790_000_000.0 + value)}
-                hub.bus.publish(NodesFresh((node.id,)))
+                hub.bus.publish(NodesUpdated((node.id,)))
             change = (await live.expect("change"))["data"]
             assert {node: latest["cpu.total"]["value"] for node, latest in change["latest"].items()} == {node.id: value for node in nodes}
 
@@ -195,7 +195,7 @@ async def test_all_browsers_get_the_same_bytes(hub: TestHub) -> None:
             await live.subscribe("fleet")
             await live.expect("snapshot")
         hub.nodes.values[node.id] = {"cpu.total": (2.0, 11.0)}
-        hub.bus.publish(NodesFresh((node.id,)))
+        hub.bus.publish(NodesUpdated((node.id,)))
         assert await one.expect("change") == await two.expect("change")
 
 

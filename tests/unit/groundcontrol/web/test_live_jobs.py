@@ -6,7 +6,7 @@ import pytest
 
 from groundcontrol.core.bus import Changed, JobOutputArrived
 from groundcontrol.core.ids import JobId
-from groundcontrol.jobs.model import Job, JobEvidence, NewJob, Wish
+from groundcontrol.jobs.model import Job, JobEvidence, JobRequest, NewJob
 from groundcontrol.nodes.model import Node
 from spider.wire.ids import new_time_id
 from tests.support.inprocess_hub import ADMIN, LiveSocket, TestHub
@@ -16,7 +16,7 @@ from tests.support.printing_node import Printing, collect
 async def ordered(hub: TestHub, node: Node) -> Job:
     """A job that somebody began."""
     now = hub.clock.now()
-    job = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), node.id, Wish("check"), now, now + 600), None)
+    job = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), node.id, JobRequest("check"), now, now + 600), None)
     hub.bus.publish(Changed("job", job.id, job.version))
     return job
 
@@ -78,7 +78,7 @@ async def test_with_a_removed_node_its_jobs_are_gone_from_the_newest(hub: TestHu
         await live.subscribe("jobs")
         assert [job["id"] for job in (await live.expect("snapshot"))["data"]["jobs"]] == [other.id, old.id]
         now = hub.clock.now()
-        new = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), gone.id, Wish("check"), now, now + 600), None)
+        new = await hub.store.jobs.create_job(ADMIN, NewJob(JobId(new_time_id(now)), gone.id, JobRequest("check"), now, now + 600), None)
         await late.subscribe("jobs")
         assert [job["id"] for job in (await late.expect("snapshot"))["data"]["jobs"]] == [new.id, other.id, old.id]
         await hub.store.nodes.delete_node(ADMIN, gone.id)

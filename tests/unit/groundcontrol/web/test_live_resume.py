@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from groundcontrol.core.bus import NodeLive, NodesFresh, Revoked, Topic
+from groundcontrol.core.bus import NodeLive, NodesUpdated, Revoked, Topic
 from groundcontrol.core.errors import StoreBusy
 from groundcontrol.nodes.feed import KEPT_FLEET_BYTES, NodeFeed
 from groundcontrol.nodes.model import Node
@@ -21,7 +21,7 @@ from groundcontrol.nodes.views import NodeChange, Sample
 from groundcontrol.web.limits import LiveLimits, WebLimits
 from groundcontrol.web.live import topics
 from groundcontrol.web.live.connection import MAX_TOPICS
-from groundcontrol.web.live.replay import Kept
+from groundcontrol.web.live.replay import ReplayBuffer
 from groundcontrol.web.live.send_queue import MAX_QUEUED_BYTES
 from groundcontrol.web.server import LIVE
 from tests.support.eventually import eventually
@@ -31,7 +31,7 @@ from tests.support.inprocess_hub import Client, LiveSocket, TestHub, running
 async def moved(hub: TestHub, live: LiveSocket, node: Node, at: float) -> int:
     """Let a value come and be told; the number of the change."""
     hub.nodes.values[node.id] = {"cpu.total": (at, at)}
-    hub.bus.publish(NodesFresh((node.id,)))
+    hub.bus.publish(NodesUpdated((node.id,)))
     change = await live.expect("change")
     assert change["data"]["latest"][node.id]["cpu.total"]["value"] == at
     return int(change["seq"])
@@ -300,7 +300,7 @@ async def test_whoever_comes_and_goes_has_each_change_once(hub: TestHub, monkeyp
 
 
 def test_what_is_kept_is_bounded_by_number_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    ring = Kept(most=3, most_bytes=10)
+    ring = ReplayBuffer(most=3, most_bytes=10)
     begun = ring.seq
     assert (ring.since(begun), ring.since(begun - 1), ring.since(begun + 1)) == ([], None, None)
     changes = [b"a", b"b", b"c", b"d"]

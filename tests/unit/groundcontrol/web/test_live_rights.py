@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from groundcontrol.access.sessions import Caller
-from groundcontrol.core.bus import Changed, NodeLive, NodesFresh, Revoked
+from groundcontrol.core.bus import Changed, NodeLive, NodesUpdated, Revoked
 from groundcontrol.core.errors import HubError, StoreBusy, StoreDown
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
@@ -307,7 +307,7 @@ async def test_what_is_shown_anew_is_not_sent_to_who_has_left(hub: TestHub, monk
         await join(key, key)
     told.clear()
     held = Held(monkeypatch)
-    for reader in hub.bus.readers_of(NodesFresh(())):
+    for reader in hub.bus.readers_of(NodesUpdated(())):
         reader.lose(1)
     await held.reach(1)
     feed.leave("comes again")

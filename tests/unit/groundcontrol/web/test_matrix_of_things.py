@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import pytest
 
-from groundcontrol.core.bus import Changed, NodesFresh
+from groundcontrol.core.bus import Changed, NodesUpdated
 from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
 from groundcontrol.core.permissions import PERMISSIONS
 from groundcontrol.core.scope import Role
 from groundcontrol.deployments.invites import Invite
 from groundcontrol.deployments.model import Jump
 from groundcontrol.events.model import Event
-from groundcontrol.jobs.model import NewBatch, NewJob, Wish
+from groundcontrol.jobs.model import JobRequest, NewBatch, NewJob
 from groundcontrol.slices import ROUTES
 from groundcontrol.slices import TOPICS as DECLARED
 from spider.wire.ids import new_random_id, new_time_id
@@ -79,7 +79,7 @@ class World:
             node = await hub.node(side)
             await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=(side,))
             now = hub.clock.now()
-            job = NewJob(JobId(new_time_id()), node.id, Wish("check"), created_at=now, not_after=now + 600)
+            job = NewJob(JobId(new_time_id()), node.id, JobRequest("check"), created_at=now, not_after=now + 600)
             batch = NewBatch(BatchId(new_time_id()), job.wish, (node.id,), (job,), (), now)
             await hub.store.batches.create_batch(ADMIN, batch, None)
             await tell_plan_and_report(hub, await hub.store.sessions.claim(node.id, BootId("0" * 32), HubId(hub.services.hub_id)), job.id)
@@ -275,7 +275,7 @@ async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: 
         await live.expect("snapshot")
         for node in (other, own):
             hub.nodes.values[node] = {"cpu.total": (7.0, 1.0)}
-            hub.bus.publish(NodesFresh((node,)))
+            hub.bus.publish(NodesUpdated((node,)))
             hub.bus.publish(Changed("node", node, 2))
         values, facts = set[str](), set[str]()
         while not (values and facts):  # they come apart, in either order
@@ -292,7 +292,7 @@ async def test_a_stream_holds_only_what_is_granted_and_ends_with_the_grant(hub: 
         assert [kind for kind, _ in seen] == ["error", "gap", "snapshot"]
         assert (seen[0][1]["code"], seen[0][1]["topic"]) == ("not_found", f"node:{own}")
         assert [node["id"] for node in seen[2][1]["data"]["nodes"]] == [other]
-        hub.bus.publish(NodesFresh((own,)))
+        hub.bus.publish(NodesUpdated((own,)))
         with pytest.raises(asyncio.TimeoutError):
             await live.next(1.2)
 

@@ -11,7 +11,7 @@ from groundcontrol.core.bus import Changed
 from groundcontrol.core.ids import BatchId
 from groundcontrol.core.permissions import PERMISSIONS
 from groundcontrol.core.scope import Role
-from groundcontrol.jobs.model import NewBatch, Wish
+from groundcontrol.jobs.model import JobRequest, NewBatch
 from groundcontrol.slices import ROUTES
 from groundcontrol.slices import TOPICS as DECLARED
 from groundcontrol.web.routes import Route
@@ -47,7 +47,7 @@ async def things(hub: TestHub) -> Things:
     node, printing = await managed(hub), await Printing.start(hub)
     deployment = await hub.store.deployments.create_deployment(ADMIN, a_deployment())
     await tell_plan_and_report(hub, printing.session, printing.job.id)
-    batch = NewBatch(BatchId(new_time_id()), Wish("check"), (node.id,), (), (), 1.0)
+    batch = NewBatch(BatchId(new_time_id()), JobRequest("check"), (node.id,), (), (), 1.0)
     await hub.store.batches.create_batch(ADMIN, batch, None)
     return Things(node.id, printing.job.id, batch.id, deployment.id)
 

@@ -10,7 +10,7 @@ import pytest
 from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import UserId
 from groundcontrol.jobs.api import SHORT_OUTPUT_BYTES
-from groundcontrol.web.concurrency import MAX_WAITING_OF_ONE, Places, Room
+from groundcontrol.web.concurrency import MAX_WAITING_OF_ONE, BudgetLimiter, SlotLimiter
 from groundcontrol.web.request import AGAIN_S
 from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER, MAX_OUTPUTS_OF_A_USER
 from tests.support.eventually import eventually
@@ -23,7 +23,7 @@ ANNA, BOB, CLEO = UserId("anna"), UserId("bob"), UserId("cleo")
 
 
 def test_one_takes_not_the_places_of_others_and_each_is_given_back() -> None:
-    places = Places("exports", 3, 2)
+    places = SlotLimiter("exports", 3, 2)
     with contextlib.ExitStack() as held:
         held.enter_context(places.take(ANNA))
         with places.take(ANNA):
@@ -80,12 +80,12 @@ async def test_outputs_at_once_have_an_end_and_who_follows_a_job_goes_on(hub: Te
 class Taking:
     """Somebody who asks for room, and holds it until told."""
 
-    def __init__(self, room: Room, who: UserId | None, size: int) -> None:
+    def __init__(self, room: BudgetLimiter, who: UserId | None, size: int) -> None:
         self.inside = False
         self._leave = asyncio.Event()
         self.task = asyncio.create_task(self._take(room, who, size))
 
-    async def _take(self, room: Room, who: UserId | None, size: int) -> None:
+    async def _take(self, room: BudgetLimiter, who: UserId | None, size: int) -> None:
         async with room.take(who, size):
             self.inside = True
             await self._leave.wait()
@@ -103,7 +103,7 @@ async def settle() -> None:
 
 
 async def test_room_is_waited_for_and_users_have_their_turns() -> None:
-    room = Room("too much", 10, 6, 600)
+    room = BudgetLimiter("too much", 10, 6, 600)
     first, second, third = (Taking(room, ANNA, size) for size in (6, 4, 1))
     other, last = Taking(room, BOB, 5), Taking(room, CLEO, 1)
     await settle()
@@ -120,12 +120,12 @@ async def test_room_is_waited_for_and_users_have_their_turns() -> None:
 
 
 async def test_who_waits_for_too_long_or_goes_leaves_nothing_and_keeps_nobody_out() -> None:
-    room = Room("too much; ask for less", 10, 10, 0.01)
+    room = BudgetLimiter("too much; ask for less", 10, 10, 0.01)
     first = Taking(room, ANNA, 10)
     with pytest.raises(Unavailable, match="ask for less") as refused:
         await Taking(room, BOB, 10).task
     assert refused.value.detail == {"retry_after_s": 10}
-    patient = Room("too much", 10, 10, 600)
+    patient = BudgetLimiter("too much", 10, 10, 600)
     held, gone, after = (Taking(patient, who, 10) for who in (ANNA, BOB, CLEO))
     await settle()
     gone.task.cancel()
@@ -137,7 +137,7 @@ async def test_who_waits_for_too_long_or_goes_leaves_nothing_and_keeps_nobody_ou
 
 
 async def test_only_so_many_of_one_wait() -> None:
-    room = Room("too much", 1, 1, 600)
+    room = BudgetLimiter("too much", 1, 1, 600)
     inside = [Taking(room, ANNA, 1) for _ in range(MAX_WAITING_OF_ONE + 1)]
     await settle()
     with pytest.raises(Unavailable):

@@ -13,7 +13,7 @@ import pytest
 
 from groundcontrol.core.bus import NodeLive
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.send_queue import MAX_QUEUED_BYTES, ROOM_BYTES, Outgoing, TooSlow
+from groundcontrol.web.live.send_queue import MAX_QUEUED_BYTES, ROOM_BYTES, SendQueue, TooSlow
 from groundcontrol.web.server import LIVE
 from tests.support.clock import ManualClock
 from tests.support.inprocess_hub import TestHub
@@ -38,7 +38,7 @@ class Tap:
 
 
 @contextlib.asynccontextmanager
-async def pumping(outgoing: Outgoing, tap: Tap) -> AsyncIterator[asyncio.Task[None]]:
+async def pumping(outgoing: SendQueue, tap: Tap) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.get_running_loop().create_task(outgoing.pump(tap.send))
     yield task
     task.cancel()
@@ -47,7 +47,7 @@ async def pumping(outgoing: Outgoing, tap: Tap) -> AsyncIterator[asyncio.Task[No
 
 
 async def test_messages_go_out_in_order() -> None:
-    outgoing, tap = Outgoing(ManualClock()), Tap()
+    outgoing, tap = SendQueue(ManualClock()), Tap()
     tap.open.set()
     for number in range(5):
         outgoing.put(b"%d" % number)
@@ -57,7 +57,7 @@ async def test_messages_go_out_in_order() -> None:
 
 
 async def test_more_than_four_mebibytes_are_not_kept() -> None:
-    outgoing, tap = Outgoing(ManualClock()), Tap()
+    outgoing, tap = SendQueue(ManualClock()), Tap()
     for _ in range(100):
         outgoing.put(b"x" * 65_536)
     assert outgoing._bytes <= MAX_QUEUED_BYTES + 65_536
@@ -69,7 +69,7 @@ async def test_more_than_four_mebibytes_are_not_kept() -> None:
 
 async def test_a_message_does_not_wait_longer_than_ten_seconds() -> None:
     clock = ManualClock()
-    outgoing, tap = Outgoing(clock), Tap()
+    outgoing, tap = SendQueue(clock), Tap()
     outgoing.put(b"x")
     clock.advance(10.1)
 
@@ -78,7 +78,7 @@ async def test_a_message_does_not_wait_longer_than_ten_seconds() -> None:
 
 
 async def test_a_send_that_hangs_is_given_up() -> None:
-    outgoing, tap = Outgoing(ManualClock(), patience_s=0.05), Tap()
+    outgoing, tap = SendQueue(ManualClock(), patience_s=0.05), Tap()
     outgoing.put(b"x")
 
     with pytest.raises(TooSlow):
@@ -86,7 +86,7 @@ async def test_a_send_that_hangs_is_given_up() -> None:
 
 
 async def test_a_stream_that_can_wait_waits_for_room() -> None:
-    outgoing, tap = Outgoing(ManualClock()), Tap()
+    outgoing, tap = SendQueue(ManualClock()), Tap()
     outgoing.put(b"x" * ROOM_BYTES)
     async with pumping(outgoing, tap):
         waiting = asyncio.ensure_future(outgoing.room())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.web.static import Page
+from groundcontrol.web.static import BuiltPage
 from tests.support.inprocess_hub import TestHub, running
 
 INDEX = '<!doctype html>\n<html lang="en" data-theme="auto">\n<body>page</body></html>'
@@ -26,7 +26,7 @@ async def built(tmp_path: Path) -> AsyncIterator[TestHub]:
     (folder / "a" / "font-ABCDEFGH.woff2").write_bytes(b"wOF2")
     (folder / "licences.txt").write_text("MIT")
     (folder / "secret.pem").write_text("canary")
-    async with running(tmp_path, page=Page.load(folder)) as hub:
+    async with running(tmp_path, page=BuiltPage.load(folder)) as hub:
         yield hub
 
 

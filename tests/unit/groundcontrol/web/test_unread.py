@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from groundcontrol.web.connections import HubRunner
-from groundcontrol.web.send_budget import MAX_UNREAD_BYTES, Unread
+from groundcontrol.web.send_budget import MAX_UNREAD_BYTES, SendBudget
 from tests.support.inprocess_hub import TestHub
 from tests.support.slow_reader import rest_of, slow_reader
 
@@ -32,7 +32,7 @@ class Played:
 
 
 def test_whoever_has_most_loses_what_has_waited_for_the_longest() -> None:
-    unread = Unread()
+    unread = SendBudget()
     other, *greedy, last = (Played(whose, PART) for whose in ("anna", "bob", "bob", "bob", "cleo"))
     for one in (other, *greedy):
         unread.add(one)
@@ -44,7 +44,7 @@ def test_whoever_has_most_loses_what_has_waited_for_the_longest() -> None:
 
 
 def test_what_was_taken_counts_no_more_and_a_single_one_is_never_cut() -> None:
-    unread = Unread()
+    unread = SendBudget()
     first, second, large = Played("anna", PART), Played("anna", PART), Played("bob", 2 * MAX_UNREAD_BYTES)
     unread.add(first)
     unread.remove(first)

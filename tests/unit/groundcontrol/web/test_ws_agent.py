@@ -13,7 +13,7 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from groundcontrol.agents import socket as agents_socket
-from groundcontrol.agents.handshake import AgentDoor
+from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
 from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.headers import HeaderWriter
@@ -281,7 +281,7 @@ async def dialled(life: Life) -> AsyncIterator[tuple[Door, asyncio.StreamReader,
     """A connection to the hub's own HTTP server, over which nothing was said yet."""
     door = Door(life)
     app = web.Application()
-    app.add_routes([web.get("/ws", agents_socket.handler(cast("AgentDoor", door), ()))])
+    app.add_routes([web.get("/ws", agents_socket.handler(cast("AgentHandshake", door), ()))])
     runner = HubRunner(app, HeaderWriter({}), ())
     await runner.setup()
     try:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, Reader, Refused, SystemBus, call_of, first_type
+from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, DbusReader, DbusRefused, SystemBus, call_of, first_type
 from spider.sampling.collectors.logins import LoggedIn, Login, sessions_of
 from spider.sampling.collectors.systemd_units import FailedCount, FailedUnits, Timers, next_elapse_ms
 from tests.support.recordings import DATA
@@ -56,7 +56,7 @@ def test_a_real_bus_answers(bus: str) -> None:
 
 def test_what_a_bus_refuses_is_told_by_name(bus: str) -> None:
     with SystemBus(bus) as client:
-        with pytest.raises(Refused, match=r"org\.freedesktop\.DBus\.Error\.UnknownMethod"):
+        with pytest.raises(DbusRefused, match=r"org\.freedesktop\.DBus\.Error\.UnknownMethod"):
             client.call(*DAEMON, "Nonsense")
         assert client.call(*DAEMON, "NameHasOwner", "s", DBUS) == [True]  # and the connection goes on
 
@@ -208,15 +208,15 @@ def test_a_damaged_answer_is_an_error_and_nothing_else(junk: bytes, which: int, 
     damaged = answer[: 12 + at % (len(answer) - 12)] + junk + answer[12 + at % (len(answer) - 12) + len(junk) :]
     little = damaged[:1] == b"l"
     with contextlib.suppress(ValueError):
-        Reader(damaged, little, 12).values("a(yv)")
+        DbusReader(damaged, little, 12).values("a(yv)")
     with contextlib.suppress(ValueError):
-        Reader(junk, little=False).values("a{sv}a(ssssssouso)")
+        DbusReader(junk, little=False).values("a{sv}a(ssssssouso)")
 
 
 @given(st.text(st.sampled_from("aysgov(){}ub"), max_size=12), st.binary(max_size=60))
 def test_any_signature_over_any_bytes_is_values_or_an_error(signature: str, data: bytes) -> None:
     with contextlib.suppress(ValueError):
-        Reader(data, little=True).values(signature)
+        DbusReader(data, little=True).values(signature)
 
 
 def test_signals_are_passed_over_and_messages_that_are_too_big_refused(tmp_path: Path) -> None:
@@ -246,14 +246,14 @@ def test_a_call_reads_back_as_it_was_said() -> None:
     said = call_of(7, "org.x", "/p", "org.x.I", "Do", "asu", [["failed", "é"], 9])
     body, serial, fields = struct.unpack("<III", said[4:16])
     assert serial == 7
-    assert dict(Reader(said[: 16 + fields], little=True, at=12).values("a(yv)")[0]) == {
+    assert dict(DbusReader(said[: 16 + fields], little=True, at=12).values("a(yv)")[0]) == {
         1: "/p",
         2: "org.x.I",
         3: "Do",
         6: "org.x",
         8: "asu",
     }
-    assert Reader(said[len(said) - body :], little=True).values("asu") == [["failed", "é"], 9]
+    assert DbusReader(said[len(said) - body :], little=True).values("asu") == [["failed", "é"], 9]
 
 
 def test_a_timer_is_due_at_the_earlier_of_its_two_times() -> None:

@@ -10,7 +10,7 @@ import pytest
 from spider.packages.detect import answer
 from spider.packages.interfaces import PackageManager, PackagesUnreadable
 from spider.packages.plan import Planned
-from spider.packages.query_process import Apart
+from spider.packages.query_process import SeparateQuery
 from spider.wire.frames import Updates
 
 
@@ -34,7 +34,7 @@ class Manager:
         return [("linux-image", "6.1")]
 
 
-class Printed(Apart):
+class Printed(SeparateQuery):
     """Reads what the other process prints."""
 
     def __init__(self, manager: Manager) -> None:
@@ -63,7 +63,7 @@ def test_what_cannot_be_read_is_told_in_the_managers_words() -> None:
 
 def test_a_manager_that_does_not_answer_in_time_is_no_host_without_updates() -> None:
     with pytest.raises(PackagesUnreadable, match="within 0 s"):
-        Apart(0.0).available_updates()
+        SeparateQuery(0.0).available_updates()
 
 
 def test_a_host_without_a_manager_is_told_as_such() -> None:

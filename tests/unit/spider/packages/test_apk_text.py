@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from spider.packages.apk import text as apk_text
 from spider.packages.apk.backend import Apk, ApkReader
-from spider.packages.apk.text import Step
-from spider.root.terminal import Ended, Lines
+from spider.packages.apk.text import ApkStep
+from spider.root.terminal import Lines, TerminalEnded
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("apk_data")
@@ -57,8 +57,8 @@ def test_a_simulation_is_read_step_by_step() -> None:
         ("sd-slow", "1.0-r0", "1.1-r0"),
     ]
     assert apk_text.parse_steps(text("nothing-plan.txt")) == []
-    assert apk_text.parse_step("(2/3) Installing b (1.0-r0)") == Step(2, 3, "Installing", "b", "", "1.0-r0")
-    assert apk_text.parse_step("(3/3) Purging c (1.0-r0)") == Step(3, 3, "Purging", "c", "1.0-r0", "")
+    assert apk_text.parse_step("(2/3) Installing b (1.0-r0)") == ApkStep(2, 3, "Installing", "b", "", "1.0-r0")
+    assert apk_text.parse_step("(3/3) Purging c (1.0-r0)") == ApkStep(3, 3, "Purging", "c", "1.0-r0", "")
     assert apk_text.parse_step("  * (3/3) Purging c (1.0-r0)") is None  # what a script prints is no step
     with pytest.raises(ValueError, match="1 steps of 4"):
         apk_text.parse_steps(text("plan.txt").splitlines()[3])
@@ -124,7 +124,7 @@ def test_a_run_tells_packages_and_percent() -> None:
 )
 def test_any_status_but_0_is_a_failure_and_the_lines_tell_which(verb: str, name: str, rc: int, code: str | None) -> None:
     _, reader = watch(f"{name}.txt")
-    failure = Apk().failure(verb, Ended(rc, 0, ""), reader)
+    failure = Apk().failure(verb, TerminalEnded(rc, 0, ""), reader)
     assert (failure.code if failure else None) == code
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from spider.packages.apt.backend import Apt
 from spider.packages.backend import Failure
-from spider.root.terminal import Ended
+from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
@@ -18,7 +18,7 @@ def failure(verb: str, rc: int, *lines: str) -> Failure | None:
     reader = Apt().reader(verb, NullConsole())
     for line in lines:
         reader.line(line)
-    return Apt().failure(verb, Ended(rc, 0, ""), reader)
+    return Apt().failure(verb, TerminalEnded(rc, 0, ""), reader)
 
 
 @pytest.mark.parametrize(

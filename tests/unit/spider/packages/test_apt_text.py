@@ -224,7 +224,7 @@ def test_lines_come_off_a_terminal_as_a_person_sees_them() -> None:
 def test_a_list_that_apt_expects_is_one_that_its_repository_has() -> None:
     told = "http://a/debian bookworm\t/lists/a_main_binary-amd64_Packages\tmain/binary-amd64/Packages\tamd64\nnoise\n"
     [target] = apt_text.parse_targets(told)
-    assert target == apt_text.Target(
+    assert target == apt_text.AptTarget(
         "http://a/debian bookworm", "/lists/a_main_binary-amd64_Packages", "main/binary-amd64/Packages", "amd64"
     )
     digest = "0" * 64

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.detect import BACKENDS, NotThisWay, package_manager, telling_manager
+from spider.packages.detect import BACKENDS, UnsupportedHost, package_manager, telling_manager
 from spider.packages.driver import Driver
 from spider.packages.host_manager import INSTEAD, Native, find_native, name_by_version, root_is_read_only
 from spider.packages.interfaces import PackagesUnreadable, Task
@@ -120,7 +120,7 @@ def test_systems_that_are_not_changed_in_place_say_what_to_use_instead(
     assert native.name == name
     assert says in native.instead
     manager = package_manager(root)
-    assert isinstance(manager, NotThisWay)
+    assert isinstance(manager, UnsupportedHost)
     assert telling_manager(root) is None
     console = NullConsole()
     for verb in ("refresh", "check", "upgrade", "reboot"):

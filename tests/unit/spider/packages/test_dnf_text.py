@@ -13,9 +13,9 @@ from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5Reader
 from spider.packages.dnf.reader import DnfReader
-from spider.packages.dnf.text import Row, parse_table
+from spider.packages.dnf.text import DnfRow, parse_table
 from spider.packages.plan import Planned
-from spider.packages.rpm.text import Package, parse_installed_sizes
+from spider.packages.rpm.text import RpmPackage, parse_installed_sizes
 from spider.root.terminal import Lines
 from tests.support.null_console import NullConsole
 
@@ -33,8 +33,8 @@ def both(name: str) -> tuple[str, str]:
 def test_a_plan_is_read_whole(release: str) -> None:
     table = parse_table(*both(f"{release}/plan-assumeno"))
     assert [row.package.name for row in table.rows if row.act == "upgrade"] == LAB
-    assert [row for row in table.rows if row.act != "upgrade"] == [Row("install", Package("lab-extra", "2.0-1.lab", "noarch"), "lab")]
-    assert table.rows[3] == Row("upgrade", Package("lab-sec", "1.1-1.lab", "noarch"), "lab")
+    assert [row for row in table.rows if row.act != "upgrade"] == [DnfRow("install", RpmPackage("lab-extra", "2.0-1.lab", "noarch"), "lab")]
+    assert table.rows[3] == DnfRow("upgrade", RpmPackage("lab-sec", "1.1-1.lab", "noarch"), "lab")
     assert table.download_bytes == 49 * 1024
     assert table.installed_bytes == (14 if release == "dnf5-5.4" else None)
 
@@ -50,7 +50,7 @@ def test_replacements_new_kernels_and_what_is_skipped_are_told_apart(release: st
     table = parse_table(*both(f"{release}/plan-broken-dependency"))
     by_name = {row.package.name: row for row in table.rows}
     assert by_name["kernel"].act == "install"
-    assert by_name["sd-new"].replaces == (Package("sd-obs", "1-1", "noarch"),)
+    assert by_name["sd-new"].replaces == (RpmPackage("sd-obs", "1-1", "noarch"),)
     assert by_name["sd-broken"].act == "skip"
     assert by_name["sd-sec"].replaces == ()
     assert len(table.rows) == 7
@@ -231,21 +231,21 @@ def test_answers_of_dnfs_shell_come_apart_behind_its_prompts() -> None:
 def test_what_a_plan_adds_is_reckoned_from_the_sizes_of_what_comes_and_goes() -> None:
     """dnf 4 tells it of plans that only install or only remove."""
     old, new, more, gone = (
-        Package(name, version, "noarch") for name, version in (("a", "1-1"), ("a", "1:2-1"), ("b", "1-1"), ("c", "3-1"))
+        RpmPackage(name, version, "noarch") for name, version in (("a", "1-1"), ("a", "1:2-1"), ("b", "1-1"), ("c", "3-1"))
     )
     told = dnf_text.parse_sizes("a|noarch|1:2-1|lab|4096|150\nb|noarch|0:1-1|lab|9|7\nUpdating Subscription Management repositories.\n")
     takes = parse_installed_sizes("a|0:1-1|noarch|100\nc|0:3-1|noarch|40\nold|0:1-1|noarch|(none)\n")
     assert (told, takes) == ({new: 150, more: 7}, {old: 100, gone: 40})
     sizes = {**told, **takes}
-    rows = [Row("upgrade", new, "lab", (gone,)), Row("install", more, "lab"), Row("skip", Package("x", "1-1", "noarch"), "lab")]
+    rows = [DnfRow("upgrade", new, "lab", (gone,)), DnfRow("install", more, "lab"), DnfRow("skip", RpmPackage("x", "1-1", "noarch"), "lab")]
     assert dnf_text.growth(rows, [old, gone], sizes) == 150 + 7 - 100 - 40
-    assert dnf_text.growth([Row("remove", old, "")], [old], sizes) == -100
+    assert dnf_text.growth([DnfRow("remove", old, "")], [old], sizes) == -100
     assert dnf_text.growth([], [old], sizes) == 0
 
 
 def test_a_size_that_is_not_known_is_no_zero() -> None:
-    old, new = Package("a", "1-1", "noarch"), Package("a", "2-1", "noarch")
-    upgrade = Row("upgrade", new, "lab")
+    old, new = RpmPackage("a", "1-1", "noarch"), RpmPackage("a", "2-1", "noarch")
+    upgrade = DnfRow("upgrade", new, "lab")
     for known in ({old: 1}, {new: 1}, {}):
         assert dnf_text.growth([upgrade], [old], known) is None
     assert dnf_text.growth([upgrade], [old._replace(arch="x86_64")], {old: 1, new: 2}) is None

@@ -10,23 +10,23 @@ from typing import Any
 import pytest
 
 from spider.files import create_once
-from spider.jobs.files import REFRESHED, Result, read_document
-from spider.packages.backend import Trouble
+from spider.jobs.files import REFRESHED, JobResult, read_document
+from spider.packages.backend import PackageError
 from spider.packages.driver import Driver
 from spider.packages.interfaces import PackagesUnreadable
-from spider.packages.plan import Kept, Plan, Planned
+from spider.packages.plan import HeldPackage, Plan, Planned
 from spider.packages.plan_file import plan_from_document, plan_messages, plan_to_document
 from spider.packages.preconditions import check_room, wait_for_lock
 from spider.packages.report import MAX_LEFTOVERS, Leftover, Report
 from spider.packages.report_file import report_from_document, report_message, report_to_document
-from spider.root.runner import Places, run_job
+from spider.root.runner import RunnerPaths, run_job
 from spider.wire.codec import pack
 from spider.wire.frames import MAX_FRAME_BYTES, MAX_ITEMS
 from spider.wire.ids import new_time_id
 from tests.support.fake_package_manager import FakePackageManager
 from tests.support.null_console import NullConsole
 
-UPGRADE = Plan((Planned("a", "1", "2"), Planned("b", "1", "2", "yes", "main"), Planned("new", "", "1")), (Kept("c", "2", "held"),))
+UPGRADE = Plan((Planned("a", "1", "2"), Planned("b", "1", "2", "yes", "main"), Planned("new", "", "1")), (HeldPackage("c", "2", "held"),))
 REMOVAL = Plan((Planned("a", "1", "2"), Planned("old", "1", "")))
 
 
@@ -40,14 +40,14 @@ class Stage:
         self.paper = FakePackageManager(folder / "db", plan)
         self.job = ""
 
-    def run(self, verb: str, args: dict[str, Any] | None = None, *, stop: bool = False) -> Result:
+    def run(self, verb: str, args: dict[str, Any] | None = None, *, stop: bool = False) -> JobResult:
         self.job = new_time_id()
         (self.jobs / self.job).mkdir()
         order = {"job": self.job, "verb": verb, "args": args or {}}
         create_once(str(self.jobs / self.job / "plan"), json.dumps(order).encode(), 0o640)
         if stop:
             (self.jobs / self.job / "stop").touch()
-        result = run_job(self.job, Driver(self.paper, jobs_dir=str(self.jobs)), "b" * 32, Places(str(self.jobs)))
+        result = run_job(self.job, Driver(self.paper, jobs_dir=str(self.jobs)), "b" * 32, RunnerPaths(str(self.jobs)))
         assert result is not None
         return result
 
@@ -157,7 +157,7 @@ def test_a_lock_is_waited_for_and_named(stage: Stage) -> None:
 def test_a_lock_that_is_never_let_go_ends_the_job_and_names_who_has_it(stage: Stage) -> None:
     stage.paper.locks = 1 << 30
     console = NullConsole()
-    with pytest.raises(Trouble) as found:
+    with pytest.raises(PackageError) as found:
         wait_for_lock(stage.paper, console, limit_s=0.05)
     assert found.value.code == "job.lock_busy"
     assert found.value.text.startswith("gave up waiting for other (process 7) after")
@@ -255,7 +255,7 @@ def test_a_manager_that_cannot_says_so(stage: Stage) -> None:
 
 
 def test_what_does_not_fit_is_refused_before_it_starts(stage: Stage) -> None:
-    with pytest.raises(Trouble) as found:
+    with pytest.raises(PackageError) as found:
         check_room(stage.paper, UPGRADE._replace(installed_bytes=1 << 60))
     assert found.value.code == "job.no_space"
     check_room(stage.paper, UPGRADE._replace(installed_bytes=-5, download_bytes=-1))
@@ -266,7 +266,7 @@ def test_what_does_not_fit_is_refused_before_it_starts(stage: Stage) -> None:
 
 def test_a_long_plan_comes_in_parts_that_fit(tmp_path: Path) -> None:
     steps = tuple(Planned(f"package-{number:05}-{'x' * 80}", "1.0-1", "1.0-2", "no", "repository") for number in range(MAX_ITEMS + 10))
-    kept = tuple(Kept(f"kept-{number:05}", "2", "held") for number in range(100))
+    kept = tuple(HeldPackage(f"kept-{number:05}", "2", "held") for number in range(100))
     plan = Plan(steps, kept)
     parts = plan_messages(new_time_id(), plan)
     assert len(parts) > 2

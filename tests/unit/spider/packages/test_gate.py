@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.hook_install import Gate
+from spider.packages.hook_install import TransactionHook
 from spider.packages.plan import Plan, Planned
 from spider.packages.transaction_hook import hash_lists, read_apt
 
@@ -27,16 +27,16 @@ UPGRADES = (
 PLAN = Plan((Planned("lab-extra", "", "2.0"), Planned("libx:i386", "1.0", "1:2.0"), Planned("lab-old", "1.0", "")))
 
 
-def ask(gate: Gate, kind: str, said: str, *words: str) -> subprocess.CompletedProcess[str]:
+def ask(gate: TransactionHook, kind: str, said: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["/bin/sh", "-c", gate.command(kind, *words)], input=said, text=True, capture_output=True, check=False)
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    return Gate(str(tmp_path / "gate"))
+def gate(tmp_path: Path) -> TransactionHook:
+    return TransactionHook(str(tmp_path / "gate"))
 
 
-def test_apt_gets_through_with_what_was_shown_alone(gate: Gate) -> None:
+def test_apt_gets_through_with_what_was_shown_alone(gate: TransactionHook) -> None:
     gate.place(PLAN, {"native": "amd64"})
     assert gate.refusal() is None
     assert ask(gate, "apt", HEAD + UPGRADES).returncode == 0
@@ -55,7 +55,7 @@ def test_apt_gets_through_with_what_was_shown_alone(gate: Gate) -> None:
         assert refusal.code == "job.plan_changed"
 
 
-def test_what_is_not_understood_is_not_let_through(gate: Gate) -> None:
+def test_what_is_not_understood_is_not_let_through(gate: TransactionHook) -> None:
     for said in ("", "VERSION 2\n\n" + UPGRADES, HEAD + "one two three\n", UPGRADES):
         gate.place(PLAN, {"native": "amd64"})
         assert ask(gate, "apt", said).returncode == 1
@@ -72,7 +72,7 @@ def test_any_text_is_a_change_of_packages_or_none(text: str) -> None:
 
 
 def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
-    gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gate: TransactionHook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists, programs = tmp_path / "sync", tmp_path / "bin"
     lists.mkdir()
@@ -101,7 +101,7 @@ def test_pacman_gets_through_with_all_that_was_shown_in_one_part_or_two(
     assert told(("whole", "lab-extra\nlab-old\nlibx:i386\n")) == [0]
 
 
-def test_it_needs_nothing_but_its_own_folder(gate: Gate, tmp_path: Path) -> None:
+def test_it_needs_nothing_but_its_own_folder(gate: TransactionHook, tmp_path: Path) -> None:
     gate.place(PLAN, {"native": "amd64"})
     assert sorted(path.name for path in (tmp_path / "gate").iterdir()) == ["transaction_hook.py", "wanted"]
     assert json.loads((tmp_path / "gate" / "wanted").read_text())["native"] == "amd64"

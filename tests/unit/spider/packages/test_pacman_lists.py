@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.pacman.lists import PackedList, installed, parse_desc, size
-from spider.packages.pacman.text import Facts, Settings, parse_settings
+from spider.packages.pacman.text import PackageDetails, PacmanSettings, parse_settings
 
 ENTRIES = {
     "a-1-1": "%FILENAME%\na-1-1-any.pkg.tar.gz\n\n%NAME%\na\n\n%VERSION%\n1-1\n\n%ISIZE%\n120000\n\n%REPLACES%\nb<2\nc\n\n",
@@ -47,8 +47,8 @@ def put(folder: Path, content: bytes) -> PackedList:
 )  # fmt: skip
 def test_what_a_list_says_of_a_package_in_the_version_that_comes(tmp_path: Path, content: bytes) -> None:
     known = put(tmp_path, content)
-    assert known.facts("a", "1-1") == Facts("a", ("b<2", "c"), 120000, "core", "1-1")
-    assert known.facts("dbus-broker-units", "36-4") == Facts("dbus-broker-units", (), 7, "core", "36-4")
+    assert known.facts("a", "1-1") == PackageDetails("a", ("b<2", "c"), 120000, "core", "1-1")
+    assert known.facts("dbus-broker-units", "36-4") == PackageDetails("dbus-broker-units", (), 7, "core", "36-4")
     assert known.facts("a", "1-2") is None
     assert known.facts("b", "1-1") is None
 
@@ -86,5 +86,5 @@ def test_records_and_their_sizes(tmp_path: Path) -> None:
 def test_settings_are_read_with_their_repositories_in_order() -> None:
     printed = "[options]\nDBPath = /var/lib/pacman/\nIgnorePkg = a\nIgnorePkg = b*\nCheckSpace\n[lab]\nUsage = All\nServer = file:///x\nDBPath = no\n[core]\n"
     settings = parse_settings(printed)
-    assert settings == Settings({"DBPath": ["/var/lib/pacman/"], "IgnorePkg": ["a", "b*"]}, ("lab", "core"))
+    assert settings == PacmanSettings({"DBPath": ["/var/lib/pacman/"], "IgnorePkg": ["a", "b*"]}, ("lab", "core"))
     assert (settings.first("DBPath"), settings.first("CacheDir"), settings.all_of("IgnoreGroup")) == ("/var/lib/pacman/", "", [])

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.backend import Reader
+from spider.packages.backend import OutputReader
 from spider.packages.pacman.backend import Pacman, PacmanReader
 from spider.packages.pacman.text import (
-    Facts,
-    Target,
+    PackageDetails,
+    PacmanTarget,
     Upgrade,
     parse_facts,
     parse_installed,
@@ -23,7 +23,7 @@ from spider.packages.pacman.text import (
     satisfies,
     where,
 )
-from spider.root.terminal import Ended, Lines
+from spider.root.terminal import Lines, TerminalEnded
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("pacman_data")
@@ -70,7 +70,7 @@ def test_a_plan_is_read_in_its_order_without_what_is_ignored(release: str) -> No
         "lab-slow",
         "lab-svc",
     ]
-    assert targets[0] == Target("lab-conf", "2.0-1", "lab", 415)
+    assert targets[0] == PacmanTarget("lab-conf", "2.0-1", "lab", 415)
     assert parse_targets(" there is nothing to do\n") == []
 
 
@@ -78,8 +78,8 @@ def test_what_replaces_is_in_a_plan_and_what_it_replaces_is_found() -> None:
     targets = parse_targets(text("pacman-7.1-chroot/plan-print-replaces.txt"))
     assert "sd-repl-ng" in [target.package for target in targets]
     installed = parse_installed(text("pacman-7.1-chroot/installed.txt"))
-    assert replaced([Facts("sd-repl-ng", ("sd-repl",), 0)], installed) == {"sd-repl": "sd-repl-ng"}
-    assert replaced([Facts("sd-repl", ("sd-repl",), 0), Facts("x", ("not-there",), 0)], installed) == {}
+    assert replaced([PackageDetails("sd-repl-ng", ("sd-repl",), 0)], installed) == {"sd-repl": "sd-repl-ng"}
+    assert replaced([PackageDetails("sd-repl", ("sd-repl",), 0), PackageDetails("x", ("not-there",), 0)], installed) == {}
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_versions_that_are_meant_are_compared(wanted: str, meant: bool) -> None:
 def test_what_a_repository_says_of_its_packages() -> None:
     printed = text("facts.txt")
     facts = {fact.package: fact for fact in parse_facts(printed)}
-    assert facts["lab-conf"] == Facts("lab-conf", (), 4096, "lab", "2.0-1")
+    assert facts["lab-conf"] == PackageDetails("lab-conf", (), 4096, "lab", "2.0-1")
     assert parse_facts("Name : a\nReplaces        : b<2  c\n                  d\nInstalled Size  : 1.50 MiB\n") == [
-        Facts("a", ("b<2", "c", "d"), 1572864)
+        PackageDetails("a", ("b<2", "c", "d"), 1572864)
     ]
     assert parse_size("1,024.00 KiB") == 1048576
     assert parse_size("a lot") == 0
@@ -162,8 +162,8 @@ def test_a_signature_that_is_not_accepted_leads_to_the_keyring() -> None:
     assert Pacman().failure("upgrade", ended(1), reader) is not None
 
 
-def ended(rc: int) -> Ended:
-    return Ended(rc, 0, "")
+def ended(rc: int) -> TerminalEnded:
+    return TerminalEnded(rc, 0, "")
 
 
 def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
@@ -181,7 +181,7 @@ def test_a_sandbox_that_cannot_be_set_up_leads_to_its_setting() -> None:
 
 def test_what_was_stopped_in_its_middle_is_called_a_part() -> None:
     reader = PacmanReader(NullConsole())
-    assert Pacman().failure("upgrade", Ended(0, 0, "", "after_package"), reader) is None
+    assert Pacman().failure("upgrade", TerminalEnded(0, 0, "", "after_package"), reader) is None
     assert "upgrade again soon" in reader.notes[0]
 
 
@@ -197,7 +197,7 @@ def test_nothing_but_an_interrupt_is_ever_sent(phase: str) -> None:
 def test_any_line_is_borne(line: str, phase: str) -> None:
     place = where(line, phase)
     assert place is None or place.percent >= -1
-    reader: Reader = PacmanReader(NullConsole())
+    reader: OutputReader = PacmanReader(NullConsole())
     reader.line(line)
     parse_facts(line)
     for parse in (parse_installed, parse_upgrades, parse_targets):

@@ -12,7 +12,7 @@ from spider.packages import interfaces
 from spider.packages.apk import backend as apk_backend
 from spider.packages.apt import backend as apt_backend
 from spider.packages.apt import text as apt_text
-from spider.packages.backend import Backend, Trouble
+from spider.packages.backend import Backend, PackageError
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5
 from spider.packages.interfaces import Output
@@ -35,7 +35,7 @@ def say(monkeypatch: pytest.MonkeyPatch, module: object, out: str) -> None:
 
 
 def without_repository(backend: Backend) -> None:
-    with pytest.raises(Trouble, match="no repository is enabled") as told:
+    with pytest.raises(PackageError, match="no repository is enabled") as told:
         backend.missing()
     assert told.value.code == "job.lists_missing"
 
@@ -93,5 +93,5 @@ def test_the_rpm_family_without_an_enabled_section_has_no_repository(backend: Ba
     monkeypatch.setattr(repositories, "enabled", lambda *_folders, **_more: [])
     without_repository(backend)
     for verb in ("upgrade", "full-upgrade", "install"):
-        with pytest.raises(Trouble, match="no repository is enabled"):
+        with pytest.raises(PackageError, match="no repository is enabled"):
             backend.simulate(verb, ())

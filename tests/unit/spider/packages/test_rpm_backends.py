@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.backend import Again, Backend, Command
+from spider.packages.backend import Backend, Command, Replan
 from spider.packages.dnf import text as dnf_text
 from spider.packages.dnf.backend import DnfFamily
 from spider.packages.dnf.dnf4 import Dnf4
 from spider.packages.dnf.dnf5 import Dnf5
 from spider.packages.dnf.reader import DnfReader
-from spider.packages.dnf.text import Row
+from spider.packages.dnf.text import DnfRow
 from spider.packages.plan import Plan, Planned
 from spider.packages.rpm.backend import RpmBackend, RpmReader
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 from spider.packages.yum.backend import Yum
 from spider.packages.zypper.backend import Zypper
 from spider.packages.zypper.reader import ZypperReader
-from spider.root.terminal import Ended
+from spider.root.terminal import TerminalEnded
 from tests.support.null_console import NullConsole
 
 PLAN = Plan((Planned("lab-sec", "1.0-1.lab", "1.1-1.lab"),))
@@ -36,9 +36,9 @@ def backends() -> list[RpmBackend]:
 def commands(backend: Backend, verb: str, packages: tuple[str, ...] = (), plan: Plan = PLAN) -> list[Command]:
     work = backend.work(verb, packages, plan)
     if verb in ("upgrade", "full-upgrade", "security-upgrade", "install", "remove"):  # what changes packages comes last, the look before it
-        assert [isinstance(piece, Again) for piece in work][-2:] == [True, False]
+        assert [isinstance(piece, Replan) for piece in work][-2:] == [True, False]
     found = [piece for piece in work if isinstance(piece, Command)]
-    assert all(isinstance(piece, (Again, Command)) for piece in work)
+    assert all(isinstance(piece, (Replan, Command)) for piece in work)
     return found
 
 
@@ -128,7 +128,7 @@ def test_a_failing_script_is_a_failure_whatever_the_status(rc: int) -> None:
     for backend in backends():
         reader = backend.reader("upgrade", NullConsole())
         reader.line(SCRIPT)
-        failure = backend.failure("upgrade", Ended(rc, 0, "", ""), reader)
+        failure = backend.failure("upgrade", TerminalEnded(rc, 0, "", ""), reader)
         assert failure is not None
         assert failure.code == "job.script_failed"
         assert "lab-post" in failure.text
@@ -153,7 +153,7 @@ def test_the_statuses_of_zypper(rc: int, line: str, code: str) -> None:
     reader = backend.reader("upgrade", NullConsole())
     assert isinstance(reader, ZypperReader)
     reader.line(line)
-    failure = backend.failure("upgrade", Ended(rc, 0, "", ""), reader)
+    failure = backend.failure("upgrade", TerminalEnded(rc, 0, "", ""), reader)
     assert (failure.code if failure else "") == code
     assert bool(reader.notes) == (rc in (103, 106))
     if rc == 102:
@@ -180,11 +180,11 @@ def test_a_reboot_is_expected_after_the_kernel_and_the_core() -> None:
 def test_the_oldest_of_several_kernels_and_what_is_obsoleted_are_replaced() -> None:
     backend = Dnf4("dnf", "x86_64")
     rows = [
-        Row("install", Package("kernel-core", "6.10-1", "x86_64"), "updates"),
-        Row("remove", Package("kernel-core", "6.1-1", "x86_64"), "@updates"),
-        Row("install", Package("new", "2-1", "noarch"), "updates", (Package("old", "1-1", "noarch"),)),
-        Row("remove", Package("gone", "1-1", "noarch"), "@updates"),
-        Row("skip", Package("stays", "2-1", "noarch"), "updates"),
+        DnfRow("install", RpmPackage("kernel-core", "6.10-1", "x86_64"), "updates"),
+        DnfRow("remove", RpmPackage("kernel-core", "6.1-1", "x86_64"), "@updates"),
+        DnfRow("install", RpmPackage("new", "2-1", "noarch"), "updates", (RpmPackage("old", "1-1", "noarch"),)),
+        DnfRow("remove", RpmPackage("gone", "1-1", "noarch"), "@updates"),
+        DnfRow("skip", RpmPackage("stays", "2-1", "noarch"), "updates"),
     ]
     steps, replaced = backend.steps_of(rows, {}, frozenset(), [])
     assert [step[:3] for step in steps] == [
@@ -241,7 +241,7 @@ def test_a_plan_of_yum() -> None:
         ("upgrade", "python-a-very-long-name-of-a-package-that-does-not-fit", "1:2.0-1.el7"),
         ("install", "linux-firmware", "20200421-79.el7"),
     ]
-    assert table.rows[0].replaces == (Package("kernel-old", "3.10.0-1.el7", "x86_64"),)
+    assert table.rows[0].replaces == (RpmPackage("kernel-old", "3.10.0-1.el7", "x86_64"),)
     assert table.download_bytes == 131 * 1024**2
     assert dnf_text.parse_table("Loaded plugins: fastestmirror\nNo packages marked for update\n").rows == ()
 
@@ -254,8 +254,8 @@ def test_a_list_of_yum_whose_lines_are_broken() -> None:
         "Obsoleting Packages\nnew.noarch  1-1  updates\n    old.noarch  1-1  @base\n"
     )
     assert dnf_text.parse_check_update(text) == [
-        Package("bash", "4.2.46-34.el7", "x86_64"),
-        Package("python-a-very-long-name-of-a-package-that-does-not-fit", "1:2.0-1.el7", "noarch"),
+        RpmPackage("bash", "4.2.46-34.el7", "x86_64"),
+        RpmPackage("python-a-very-long-name-of-a-package-that-does-not-fit", "1:2.0-1.el7", "noarch"),
     ]
     with pytest.raises(ValueError, match="not understood"):
         dnf_text.parse_check_update("bash.x86_64\n")

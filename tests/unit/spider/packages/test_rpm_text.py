@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.backend import Trouble
+from spider.packages.backend import PackageError
 from spider.packages.plan import Planned
 from spider.packages.rpm import backend as rpm_backend
 from spider.packages.rpm import repositories
 from spider.packages.rpm import text as rpm_text
 from spider.packages.rpm.backend import RpmReader
-from spider.packages.rpm.text import Package, parse_installed, split_nevra
+from spider.packages.rpm.text import RpmPackage, parse_installed, split_nevra
 from tests.support.null_console import NullConsole
 
 DATA = Path(__file__).with_name("data")
@@ -27,7 +27,7 @@ def test_everything_installed_is_read(host: str) -> None:
     printed = (DATA / host / "installed.txt").read_text()
     packages = parse_installed(printed)
     assert len(packages) == len(printed.splitlines())
-    assert Package("lab-hello", "1.0-1.lab", "noarch") in packages
+    assert RpmPackage("lab-hello", "1.0-1.lab", "noarch") in packages
     inventory = rpm_text.inventory_of(packages, "x86_64", held={"lab-fail"})
     assert inventory["lab-hello"] == ("1.0-1.lab", False, False)
     assert inventory["lab-fail"].held
@@ -41,8 +41,8 @@ def test_keys_are_no_packages_and_epochs_are_told() -> None:
 
 
 def test_a_foreign_architecture_is_part_of_the_name() -> None:
-    packages = [Package("glibc", "2.39-1", arch) for arch in ("x86_64", "i686")] + [
-        Package("kernel-core", v, "x86_64") for v in ("6.9-2", "6.10-1")
+    packages = [RpmPackage("glibc", "2.39-1", arch) for arch in ("x86_64", "i686")] + [
+        RpmPackage("kernel-core", v, "x86_64") for v in ("6.9-2", "6.10-1")
     ]
     inventory = rpm_text.inventory_of(packages, "x86_64", ())
     assert sorted(inventory) == ["glibc", "glibc.i686", "kernel-core"]
@@ -56,15 +56,15 @@ def test_a_foreign_architecture_is_part_of_the_name() -> None:
 @pytest.mark.parametrize(
     ("nevra", "package"),
     [
-        ("lab-sec-1.1-1.lab.noarch", Package("lab-sec", "1.1-1.lab", "noarch")),
-        ("bind-32:9.16-1.el9.x86_64", Package("bind", "32:9.16-1.el9", "x86_64")),
-        ("32:bind-9.16-1.el9.x86_64", Package("bind", "32:9.16-1.el9", "x86_64")),
-        ("a-b-c-0:1-1.noarch", Package("a-b-c", "1-1", "noarch")),
+        ("lab-sec-1.1-1.lab.noarch", RpmPackage("lab-sec", "1.1-1.lab", "noarch")),
+        ("bind-32:9.16-1.el9.x86_64", RpmPackage("bind", "32:9.16-1.el9", "x86_64")),
+        ("32:bind-9.16-1.el9.x86_64", RpmPackage("bind", "32:9.16-1.el9", "x86_64")),
+        ("a-b-c-0:1-1.noarch", RpmPackage("a-b-c", "1-1", "noarch")),
         ("nothing", None),
         ("a-1.noarch", None),
     ],
 )
-def test_a_full_name_is_taken_apart(nevra: str, package: Package | None) -> None:
+def test_a_full_name_is_taken_apart(nevra: str, package: RpmPackage | None) -> None:
     assert split_nevra(nevra) == package
 
 
@@ -133,7 +133,7 @@ def test_names_of_options_groups_paths_patterns_and_removals_are_no_names() -> N
 
 
 def test_what_excludes_and_locks_mean_is_told_by_name() -> None:
-    packages = [Package("lab-hello", "1.0-1.lab", "noarch"), Package("bash", "1:5-1", "x86_64"), Package("glibc", "2-1", "i686")]
+    packages = [RpmPackage("lab-hello", "1.0-1.lab", "noarch"), RpmPackage("bash", "1:5-1", "x86_64"), RpmPackage("glibc", "2-1", "i686")]
     for pattern, found in [
         ("lab-hello-0:1.0-1.lab.*", {"lab-hello"}),
         ("lab-hello", {"lab-hello"}),
@@ -191,5 +191,5 @@ def test_enabled_repositories_excludes_and_their_metadata_are_read_from_files(tm
     assert repositories.refreshed_at([other]) == 0.0
     repositories.check_tells_security("security-upgrade", [one, other])
     repositories.check_tells_security("upgrade", [other])
-    with pytest.raises(Trouble, match="no repository of this server says"):
+    with pytest.raises(PackageError, match="no repository of this server says"):
         repositories.check_tells_security("security-upgrade", [other])

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 from spider.packages.zypper.patches import Advisories, Needed
 
 REPOMD = '<repomd><data type="primary"><location href="repodata/p.xml.gz"/></data><data type="updateinfo"><checksum/><location href="repodata/{name}"/></data></repomd>'
 INSTALLED = [
-    Package("openssl", "1:3.0-1", "x86_64"),
-    Package("kernel", "5.1-1", "x86_64"),
-    Package("kernel", "5.3-1", "x86_64"),
-    Package("glibc", "2.38-1", "x86_64"),
-    Package("glibc", "2.39-1", "i686"),
+    RpmPackage("openssl", "1:3.0-1", "x86_64"),
+    RpmPackage("kernel", "5.1-1", "x86_64"),
+    RpmPackage("kernel", "5.3-1", "x86_64"),
+    RpmPackage("glibc", "2.38-1", "x86_64"),
+    RpmPackage("glibc", "2.39-1", "i686"),
 ]
 
 
@@ -34,7 +34,7 @@ def patch(*packages: str, kind: str = "security", status: str = "stable") -> str
     return f'<update type="{kind}" status="{status}"><id>X</id><pkglist><collection>{listed}</collection></pkglist></update>'
 
 
-def needed(folder: Path, *patches: str, head: str = "", name: str = "u.xml.gz", installed: list[Package] | None = None) -> Needed:
+def needed(folder: Path, *patches: str, head: str = "", name: str = "u.xml.gz", installed: list[RpmPackage] | None = None) -> Needed:
     (folder / "repomd.xml").write_text(REPOMD.format(name=name))
     (folder / name).write_bytes(gzip.compress(f"{head}<updates>{''.join(patches)}</updates>".encode()))
     advisories = Advisories(INSTALLED if installed is None else installed)
@@ -44,7 +44,7 @@ def needed(folder: Path, *patches: str, head: str = "", name: str = "u.xml.gz", 
 
 def test_a_cure_is_what_a_security_patch_has_for_something_older(tmp_path: Path) -> None:
     found = needed(tmp_path, patch("openssl 1 3.1-1 x86_64", "unknown 0 1-1 noarch"), patch("glibc 0 2.39-1 x86_64", kind="recommended"))
-    assert found == Needed([Package("openssl", "1:3.1-1", "x86_64")], restart=False)
+    assert found == Needed([RpmPackage("openssl", "1:3.1-1", "x86_64")], restart=False)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_a_patch_that_is_not_needed_says_nothing(tmp_path: Path, unneeded: str) 
 def test_any_patch_may_want_a_reboot(tmp_path: Path) -> None:
     assert needed(tmp_path, patch("glibc 0 2.39-1 x86_64 reboot", kind="recommended")) == Needed([], restart=True)
     found = needed(tmp_path, patch("kernel 0 5.4-1 x86_64 reboot"))
-    assert found == Needed([Package("kernel", "5.4-1", "x86_64")], restart=True)
+    assert found == Needed([RpmPackage("kernel", "5.4-1", "x86_64")], restart=True)
 
 
 def test_a_package_for_another_architecture_counts_for_that_alone(tmp_path: Path) -> None:
     found = needed(tmp_path, patch("glibc 0 2.39-1 x86_64", "glibc 0 2.39-1 i686"))
-    assert set(found.cures) == {Package("glibc", "2.39-1", "x86_64"), Package("glibc", "2.39-1", "i686")}
+    assert set(found.cures) == {RpmPackage("glibc", "2.39-1", "x86_64"), RpmPackage("glibc", "2.39-1", "i686")}
     assert needed(tmp_path, patch("glibc 0 2.39-1 i686")) == Needed([], restart=False)
 
 

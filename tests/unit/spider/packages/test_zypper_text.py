@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.packages.plan import Planned
-from spider.packages.rpm.text import Package
+from spider.packages.rpm.text import RpmPackage
 from spider.packages.zypper import text as zypper_text
 from spider.packages.zypper.reader import ZypperReader
 from spider.packages.zypper.text import parse_summary
@@ -86,7 +86,7 @@ def test_updates_are_listed_with_what_is_installed_and_where_from() -> None:
     updates = zypper_text.parse_updates(text("zypper-1.14.42/upgrades-xml.txt"))
     # linux-firmware stands among the patches alone where zypper lists packages for people
     assert [update.package.name for update in updates] == [name for name in LAB if name in {update.package.name for update in updates}]
-    assert updates[0] == (Package("lab-conf", "2.0-1.lab", "noarch"), "1.0-1.lab", "lab")
+    assert updates[0] == (RpmPackage("lab-conf", "2.0-1.lab", "noarch"), "1.0-1.lab", "lab")
     every = {update.package.name for update in zypper_text.parse_updates(text("zypper-1.14.42/upgrades-all-xml.txt"))}
     assert {"lab-fail", "lab-hang", "lab-post"} <= every
 
@@ -110,7 +110,7 @@ def test_which_packages_a_patch_mends_is_told_by_the_patch() -> None:
     assert zypper_text.parse_patches(text("zypper-1.14.42/nothing-patches-xml.txt")) == []
     assert zypper_text.parse_patches(text("zypper-1.14.101-chroot/patches-xml.txt"))[0] == ("RLSA-2026:0001", True, True)
     patched = zypper_text.parse_patched(text("zypper-1.14.42/patch-info.txt"))
-    assert patched == [Package("lab-sec", "1.1-1.lab", "")]
+    assert patched == [RpmPackage("lab-sec", "1.1-1.lab", "")]
     assert zypper_text.mended(patched, "lab-sec", "noarch", "1.0-1.lab")
     assert not zypper_text.mended(patched, "lab-sec", "noarch", "1.1-1.lab")
     assert not zypper_text.mended(patched, "lab-hello", "noarch", "1.0-1.lab")
@@ -118,9 +118,9 @@ def test_which_packages_a_patch_mends_is_told_by_the_patch() -> None:
         "Conflicts   : [3]\n    srcpackage:bind < 9.2-1\n    bind.x86_64 < 9.2-1\n    python3.11.noarch < 3.11.9-1\n    libfoo.so < 2-1\n"
     )
     assert zypper_text.parse_patched(several) == [
-        Package("bind", "9.2-1", "x86_64"),
-        Package("python3.11", "3.11.9-1", "noarch"),
-        Package("libfoo.so", "2-1", ""),
+        RpmPackage("bind", "9.2-1", "x86_64"),
+        RpmPackage("python3.11", "3.11.9-1", "noarch"),
+        RpmPackage("libfoo.so", "2-1", ""),
     ]
 
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spider.wire import ids, orders
-from spider.wire.orders import Order, OrderError
+from spider.wire.orders import OrderError, SignedOrder
 from spider.wire.proof import mac
 from tests.support.wire import open_order
 
 KEY = b"l" * 32
 NODE = ids.new_random_id()
-ORDER = Order(NODE, 1, ids.new_time_id(), "upgrade", {"packages": ["curl", "bash"], "reboot": False}, 1_000, 1_600)
+ORDER = SignedOrder(NODE, 1, ids.new_time_id(), "upgrade", {"packages": ["curl", "bash"], "reboot": False}, 1_000, 1_600)
 
 
 def sealed(body: bytes, key: bytes = KEY) -> bytes:

@@ -26,7 +26,7 @@ from spider.wire.frames import (
     Welcome,
 )
 from spider.wire.handshake import MAX_OPENING_BYTES
-from spider.wire.session import HubOpening, Link, NodeOpening
+from spider.wire.session import HubOpening, NodeOpening, SecureChannel
 
 FLEET = ids.new_random_id()
 NODE = ids.new_random_id()
@@ -44,8 +44,8 @@ def hub_opening(hello: bytes) -> HubOpening:
 
 
 class Pair(NamedTuple):
-    node: Link
-    hub: Link
+    node: SecureChannel
+    hub: SecureChannel
 
 
 def opened() -> Pair:

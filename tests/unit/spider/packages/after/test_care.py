@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.after.post_checks import HostCare, read_host
+from spider.packages.after.post_checks import PostJobChecks, read_host
 from spider.packages.detect import BACKENDS
 
 
-def care(root: Path, manager: str = "pacman") -> HostCare:
+def care(root: Path, manager: str = "pacman") -> PostJobChecks:
     (root / "var/lib/stardust/jobs").mkdir(parents=True, exist_ok=True)
     (root / "etc").mkdir(exist_ok=True)
-    return HostCare(manager, str(root), str(root / "var/lib/stardust/jobs"))
+    return PostJobChecks(manager, str(root), str(root / "var/lib/stardust/jobs"))
 
 
 @pytest.mark.parametrize("manager", BACKENDS)
@@ -42,7 +42,7 @@ def test_a_part_that_fails_costs_that_part_alone(tmp_path: Path) -> None:
 
 
 def test_a_host_without_anything_has_a_report_too(tmp_path: Path) -> None:
-    looked = HostCare("apt", str(tmp_path), str(tmp_path / "nowhere"))
+    looked = PostJobChecks("apt", str(tmp_path), str(tmp_path / "nowhere"))
     looked.begin()
     report = looked.report(("unknown", ""), [("a", "1", "2")])
     assert report.reboot == "unknown"

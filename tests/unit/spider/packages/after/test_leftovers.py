@@ -13,7 +13,7 @@ from spider.packages.after.config_leftovers import (
     CUT,
     MAX_TEXT_BYTES,
     SUFFIXES,
-    Found,
+    ConfigLeftovers,
     appeared,
     describe,
     difference,
@@ -66,7 +66,7 @@ def test_what_lay_there_before_is_not_told_again_but_what_was_written_anew_is(tm
 def test_of_files_that_hold_secrets_only_the_path_is_told_whatever_their_mode(tmp_path: Path, path: str) -> None:
     write(tmp_path, path, "root:x\n")
     write(tmp_path, path + ".rpmnew", "root:y\n")
-    assert appeared(Found({}), find_left(str(tmp_path))) == [path + ".rpmnew"]
+    assert appeared(ConfigLeftovers({}), find_left(str(tmp_path))) == [path + ".rpmnew"]
     assert difference(path + ".rpmnew", str(tmp_path)) == ""
 
 
@@ -153,7 +153,7 @@ def test_a_long_difference_is_cut_and_all_together_fit_into_a_report(tmp_path: P
     for number in range(MAX_LEFTOVERS + 5):
         write(tmp_path, f"/etc/many/{number:03}.conf", "a\n" * 20_000)
         write(tmp_path, f"/etc/many/{number:03}.conf.ucf-dist", "é\n" * 20_000)
-    paths = appeared(Found({}), find_left(str(tmp_path)))
+    paths = appeared(ConfigLeftovers({}), find_left(str(tmp_path)))
     one = difference(paths[0], str(tmp_path))
     assert one.endswith(CUT)
     assert MAX_DIFF_BYTES - 200 < len(one.encode()) <= MAX_DIFF_BYTES
@@ -170,7 +170,7 @@ def test_the_walk_has_an_end_and_says_so(tmp_path: Path) -> None:
     found = find_left(str(tmp_path), limit=10)
     assert (len(found.files), found.complete) == (10, False)
     assert not find_left(str(tmp_path), limit_s=-1).complete
-    assert find_left(str(tmp_path / "nowhere")) == Found({})
+    assert find_left(str(tmp_path / "nowhere")) == ConfigLeftovers({})
 
 
 def test_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:

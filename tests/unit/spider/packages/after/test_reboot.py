@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spider.packages.after.reboot import Host, Verdict, flavour, is_kernel, reboot_required, recall, remember
+from spider.packages.after.reboot import Host, RebootVerdict, flavour, is_kernel, reboot_required, recall, remember
 
 LONG_AGO, FAR_AHEAD = 1.0, 4e9
 """Moments of a boot: before and after every file that a test writes."""
@@ -26,7 +26,7 @@ def kernels(root: Path, *names: str) -> Path:
     return write(root, "usr/lib/x86_64-linux-gnu/libc.so.6")
 
 
-def ask(root: Path, kernel: str, manager: str = "apt", booted_at: float = FAR_AHEAD, container: str = "", **told: str) -> Verdict:
+def ask(root: Path, kernel: str, manager: str = "apt", booted_at: float = FAR_AHEAD, container: str = "", **told: str) -> RebootVerdict:
     return reboot_required(str(root), Host(manager, kernel, booted_at, container), (told.get("required", "unknown"), told.get("why", "")))
 
 
