@@ -1,6 +1,8 @@
 """Small dealings with files: reading what may not be there, and writing what must outlive a power cut."""
 
+import fcntl
 import os
+import time
 from typing import List
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -95,3 +97,16 @@ def create_anew(path: str, content: bytes, mode: int) -> None:
     remove(path)
     create_once(path, content, mode)
     os.chmod(path, mode)
+
+
+def lock_within(fd: int, wait_s: float, pause_s: float = 0.02) -> bool:
+    """Lock a file or folder until its descriptor is closed. False: somebody else has had it all that time."""
+    ends_at = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
+            if time.monotonic() >= ends_at:
+                return False
+            time.sleep(pause_s)

@@ -4,7 +4,6 @@ It depends on nobody: Spider, its launcher and the hub may all be gone. Everythi
 package is touched, since an upgrade may replace Python, and Spider's own files, below it.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -14,7 +13,7 @@ import time
 from typing import Callable, List, NamedTuple, Optional
 
 from spider import logs
-from spider.files import create_once
+from spider.files import create_once, lock_within
 from spider.jobs.files import (
     JOBS_DIR,
     LOCK,
@@ -46,7 +45,6 @@ from spider.wire.ids import is_id
 
 LOCK_WAIT_S = 60.0
 """The launcher holds the lock until systemd has answered it."""
-LOCK_RHYTHM_S = 0.02
 MAX_ERROR_TEXT = 2000
 REBOOTING = "rebooting"
 """The state of a job that has no result yet because its server goes down for it."""
@@ -77,16 +75,10 @@ def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S) -> int:
     Raises: JobNotStarted: another job has it.
     """
     fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    ends_at = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return fd
-        except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
-            if time.monotonic() >= ends_at:
-                os.close(fd)
-                raise JobNotStarted("another job holds the lock") from None
-            time.sleep(LOCK_RHYTHM_S)
+    if lock_within(fd, wait_s):
+        return fd
+    os.close(fd)
+    raise JobNotStarted("another job holds the lock")
 
 
 def _begin(folder: str, boot: str) -> float:

@@ -5,7 +5,7 @@ that copy. Before `current` is switched a note is written and a timer is armed t
 too; it finds nothing to do once the runner, or the session, has settled the matter.
 """
 
-import fcntl
+import contextlib
 import hashlib
 import io
 import json
@@ -16,10 +16,10 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from spider import logs
-from spider.files import create_anew, remove, sync_folder
+from spider.files import create_anew, lock_within, remove, sync_folder
 from spider.packages.interfaces import Console, Outcome
 from spider.root import systemctl_shim
 from spider.root.trusted_files import clear, read_hostile
@@ -140,28 +140,16 @@ def _update(digest: str, console: Console, places: UpdatePaths, systemd: Systemc
     return Outcome("succeeded", 0, 0, (("stardust-spider", old_version, version),))
 
 
-class _alone:  # noqa: N801  # used like the functions of contextlib
+@contextlib.contextmanager
+def _alone(places: UpdatePaths) -> Iterator[None]:
     """Nobody else changes this installation meanwhile."""
-
-    def __init__(self, places: UpdatePaths) -> None:
-        self._path = places.lock
-        self._fd = -1
-
-    def __enter__(self) -> None:
-        self._fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        ends_at = time.monotonic() + LOCK_LIMIT_S
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
-                if time.monotonic() >= ends_at:
-                    os.close(self._fd)
-                    raise UpdateFailed("job.update_busy", "a deployment works on this server: try again when it is over") from None
-                time.sleep(LOOK_EVERY_S)
-
-    def __exit__(self, *_error: object) -> None:
-        os.close(self._fd)
+    fd = os.open(places.lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not lock_within(fd, LOCK_LIMIT_S, LOOK_EVERY_S):
+            raise UpdateFailed("job.update_busy", "a deployment works on this server: try again when it is over")
+        yield
+    finally:
+        os.close(fd)
 
 
 def _take(places: UpdatePaths, digest: str) -> bytes:
