@@ -94,11 +94,11 @@ def spider(words: Sequence[str]) -> int:
     from spider.sampling import measurement  # noqa: PLC0415
     from tests.support.spider_program import NoManager  # noqa: PLC0415
 
-    measurement.__dict__["Apart"] = NoManager
+    measurement.__dict__["SeparateQuery"] = NoManager
     if "ROOMS_UNSAMPLED" in os.environ:
-        usual: Callable[..., measurement.Watching] = measurement.watching
+        usual: Callable[..., measurement.Measurement] = measurement.watching
 
-        def unsampled(*parts: Any) -> measurement.Watching:
+        def unsampled(*parts: Any) -> measurement.Measurement:
             found = usual(*parts)
             for name, task in found.tasks.items():
                 if name != "facts":
@@ -114,7 +114,7 @@ def launch(words: Sequence[str]) -> int:
     from spider.root import launcher  # noqa: PLC0415
 
     folder = Path(words[0])
-    places = launcher.Places(
+    places = launcher.LauncherPaths(
         str(folder / "launch.key"), str(folder / "spider.conf"), str(folder / "policy.conf"), str(folder / "jobs"),
         str(folder / "started"), os.geteuid(), (str(folder),),
     )  # fmt: skip
@@ -131,7 +131,7 @@ def launch(words: Sequence[str]) -> int:
         while True:
             client, _ = listener.accept()
             with client:
-                launcher.serve(client, places, launcher.Unit(start, lambda: False), BOOT)
+                launcher.serve(client, places, launcher.JobUnit(start, lambda: False), BOOT)
             running = [process for process in running if process.poll() is None]
 
 
@@ -139,7 +139,7 @@ def run(words: Sequence[str]) -> int:
     """Root's runner, with a package manager made of paper."""
     from spider.packages.driver import Driver  # noqa: PLC0415
     from spider.packages.plan import Plan, Planned  # noqa: PLC0415
-    from spider.root.runner import Places, run_job  # noqa: PLC0415
+    from spider.root.runner import RunnerPaths, run_job  # noqa: PLC0415
     from tests.support.fake_package_manager import FakePackageManager  # noqa: PLC0415
 
     folder, job = Path(words[0]), words[1]
@@ -148,7 +148,7 @@ def run(words: Sequence[str]) -> int:
     database.mkdir(exist_ok=True)
     paper = FakePackageManager(database, Plan((Planned("a", "1", "2"),)))
     paper.script = "echo Hit:1 main"
-    run_job(job, Driver(paper, jobs_dir=jobs), BOOT, Places(jobs))
+    run_job(job, Driver(paper, jobs_dir=jobs), BOOT, RunnerPaths(jobs))
     return 0
 
 
