@@ -1,8 +1,10 @@
-"""The files of a job: `plan` and `run` when it starts, `planned`, `log` and `progress` while it goes, `report` and `result` or
-`stopped` when it ends. `stop` is the wish that it ends, `reboot` what there was before a reboot.
+"""The files in the folder of one job.
 
-Root writes them, Spider's user reads them by group and can change none. All are JSON but `log`, which has the raw bytes of the
-terminal, and `stopped`, which systemd's hook writes as words.
+At the start: `plan` (the accepted order) and `run`. While the job runs: `planned`, `log` and `progress`. At the end: `report`, and `result`
+or `stopped`. `stop` exists when a user has requested a stop. `reboot` holds the state of the host before a reboot.
+
+Root writes them. Spider's user reads them through its group and cannot change them. All are JSON, except `log` (raw bytes of the terminal)
+and `stopped` (plain words, written by systemd's hook).
 """
 
 import json
@@ -14,13 +16,13 @@ from spider.files import sync_folder, write_all
 JOBS_DIR = "/var/lib/stardust/jobs"
 LOCK = ".lock"
 REFRESHED = ".refreshed"
-"""In the jobs folder: touched when a refresh reached every repository."""
+"""File in the jobs folder, touched when a refresh has reached every repository."""
 REFUSED = ".refused"
-"""In the jobs folder: why the last refresh did not reach every repository. Gone when one does."""
+"""File in the jobs folder that says why the last refresh failed for some repository. Removed when a refresh reaches them all."""
 PLAN, RUN, LOG, PROGRESS, RESULT, STOPPED = "plan", "run", "log", "progress", "result", "stopped"
 PLANNED, REPORT, REBOOT = "planned", "report", "reboot"
 STOP, FORCE = "stop", "force"
-"""Made by the launcher when the hub wishes that a job stops; FORCE: what a package's script hangs in may be ended."""
+"""Files that the launcher makes when the hub requests that a job stops. FORCE: a hanging maintainer script may be killed."""
 MAX_JSON_BYTES = 4 * 1024 * 1024
 RESULT_RESERVE_BYTES = 256 * 1024
 STOPPED_RESERVE_BYTES = 512
@@ -40,7 +42,7 @@ class AcceptedOrder(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Written once, before anything is run: the job has begun."""
+    """Written once, before any program runs: the job has begun."""
 
     pid: int
     boot: str
@@ -48,19 +50,19 @@ class Run(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """How a job ended, as its runner saw it."""
+    """How a job ended, as its runner recorded it."""
 
     state: str
     """succeeded, failed or unknown."""
     rc: Optional[int]
-    """Exit status of the package manager; None = it was not run or a signal ended it."""
+    """Exit status of the package manager. None = it did not run, or a signal ended it."""
     signal: int
     bytes: int
-    """In the log."""
+    """Bytes in the log."""
     lost: int
-    """How much more was printed than there is in the log: the disk was full, or the log at its limit."""
+    """Bytes that were printed but are not in the log, because the disk was full or the log had reached its limit."""
     sha256: str
-    """Of the log."""
+    """SHA-256 of the log."""
     started_at: float
     ended_at: float
     changes: List[Change]
@@ -77,7 +79,7 @@ class StopRecord(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a job stands."""
+    """The current phase of a job."""
 
     at: float
     phase: str
@@ -85,11 +87,11 @@ class Progress(NamedTuple):
     package: str
     text: str
     stop: str = ""
-    """What becomes of the wish to stop it: now, after_package or too_late; empty = none heard of."""
+    """Effect of the request to stop: now, after_package or too_late. Empty = no request was seen."""
 
 
 def reserve(path: str, size: int) -> None:
-    """Make a file of `size` zero bytes with its blocks taken, so that it can be filled when the disk is full.
+    """Make a file of `size` zero bytes with its blocks allocated, so that it can be filled later although the disk is full.
 
     Raises: OSError: there is no room.
     """
@@ -102,9 +104,9 @@ def reserve(path: str, size: int) -> None:
 
 
 def write_result(folder: str, result: JobResult) -> None:
-    """Put the result in its place, durably; into the reserved file, so that a full disk does not lose it.
+    """Write the result durably. It overwrites the reserved file, so that a full disk does not lose it.
 
-    What does not fit there any more is the list of changes, and the error says so.
+    If the result is too long for that file, the list of changes is left out and the error says so.
     """
     temporary = os.path.join(folder, RESULT + ".tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -133,7 +135,7 @@ def _overwrite(fd: int, body: bytes) -> None:
 
 
 def write_document(folder: str, name: str, document: Mapping[str, Any], *, durable: bool = False) -> None:
-    """Put one JSON file in its place, whole or not at all.
+    """Write one JSON file atomically: readers see all of it or nothing.
 
     Raises: OSError.
     """
@@ -155,17 +157,17 @@ def write_document(folder: str, name: str, document: Mapping[str, Any], *, durab
 
 
 def read_document(folder: str, name: str) -> Optional[Dict[str, Any]]:
-    """What `write_document` put there; None: not there.
+    """Read a file that `write_document` wrote. None: it does not exist.
 
-    Raises: OSError: there, but it cannot be read.
+    Raises: OSError: it exists but cannot be read.
     """
     return _read_json(os.path.join(folder, name))
 
 
 def _read_json(path: str) -> Optional[Dict[str, Any]]:
-    """None: not there, or not complete yet.
+    """None: the file does not exist, or is not complete yet.
 
-    Raises: OSError: there, but it cannot be read.
+    Raises: OSError: it exists but cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -176,7 +178,7 @@ def _read_json(path: str) -> Optional[Dict[str, Any]]:
 
 
 def _read(folder: str, name: str, make: Callable[[Dict[str, Any]], T]) -> Optional[T]:
-    """What `make` makes of a file; None: there is none, or it is none of ours."""
+    """Read a file and convert it with `make`. None: it does not exist, or its form is unknown."""
     found = _read_json(os.path.join(folder, name))
     try:
         return None if found is None else make(found)
@@ -185,17 +187,17 @@ def _read(folder: str, name: str, make: Callable[[Dict[str, Any]], T]) -> Option
 
 
 def read_plan(folder: str) -> Optional[AcceptedOrder]:
-    """The accepted order of a job; None: there is none."""
+    """The accepted order of a job. None: there is none."""
     return _read(folder, PLAN, lambda found: AcceptedOrder(str(found["job"]), str(found["verb"]), dict(found["args"])))
 
 
 def read_run(folder: str) -> Optional[Run]:
-    """The start of a job; None: it has not begun, or died while it wrote this."""
+    """The start record of a job. None: the job has not begun, or its runner died while it wrote this record."""
     return _read(folder, RUN, lambda found: Run(int(found["pid"]), str(found["boot"]), float(found["started_at"])))
 
 
 def read_result(folder: str) -> Optional[JobResult]:
-    """The result of a job; None: it has none."""
+    """The result of a job. None: there is none."""
     return _read(folder, RESULT, _result)
 
 
@@ -206,7 +208,7 @@ def _result(found: Dict[str, Any]) -> JobResult:
 
 
 def read_stopped(folder: str) -> Optional[StopRecord]:
-    """What systemd wrote when the unit's main process ended; the reserved file is longer than its one line."""
+    """What systemd wrote when the unit's main process ended. The file was reserved, so it is longer than its one line."""
     try:
         with open(os.path.join(folder, STOPPED), "rb") as file:
             words = file.read(STOPPED_RESERVE_BYTES).split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\0").split(" ")
@@ -217,16 +219,16 @@ def read_stopped(folder: str) -> Optional[StopRecord]:
 
 
 def write_progress(fd: int, progress: Progress) -> None:
-    """Append one line. A full disk costs the line, nothing else."""
+    """Append one line. If the disk is full, only this line is lost."""
     line = json.dumps(progress._asdict(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
     try:
         os.write(fd, line)
-    except OSError:  # progress is told again with the next line
+    except OSError:  # the next line carries the progress again
         return
 
 
 def read_progress(folder: str) -> Optional[Progress]:
-    """The newest complete line; None: none yet."""
+    """The newest complete line. None: there is none yet."""
     try:
         with open(os.path.join(folder, PROGRESS), "rb") as file:
             size = file.seek(0, os.SEEK_END)

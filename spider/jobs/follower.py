@@ -1,4 +1,4 @@
-"""Telling the hub of one job: output by offset, plan, progress, report and end, all of it read from the job's files."""
+"""Reports one job to the hub: output by offset, plan, progress, report and end, all read from the job's files."""
 
 import asyncio
 import logging
@@ -19,49 +19,50 @@ from spider.wire.frames import MAX_OUTPUT_BYTES, OUTPUT_WINDOW_BYTES, JobAck, Jo
 READ_AHEAD_BYTES = 8 * MAX_OUTPUT_BYTES
 REPEAT_ENDED_S = 30.0
 PROGRESS_EVERY_S = 0.2
-"""A package manager may change its percentage hundreds of times a second; a person cannot read that, and the hub would count it."""
+"""Shortest interval of progress messages. A package manager may change its percentage hundreds of times a second, which no person can
+read; the hub would count it."""
 REPEAT_PROGRESS_S = 20.0
-"""A job that prints nothing is told of as often, with the time of its last output."""
+"""Interval of progress messages of a job that prints nothing. They carry the time of its last output."""
 LATE_RESULT_S = 600.0
-"""A job that seemed never to begin may still do so: for this long its result is looked for."""
+"""A job that seems never to have begun may still begin. The follower looks for its result for this long."""
 _REMARKS = {
     "job.orphaned": ("the job's runner was killed; what it had started goes on without a log", "job.orphaned"),
     "job.overdue": ("the server wanted to stop this job and waits for it no longer", "job.overdue"),
     REBOOT_MISSING: ("the server was asked to reboot", ""),
     REBOOTED: ("the server is back; its units start", ""),
 }
-"""What is told of a job that goes on, in words and as a code where something is wrong with it."""
+"""Text and error code that are reported for a running job with a problem."""
 
 _log = logging.getLogger("spider.jobs.tracker")
 _NONE = (0, 0)
 
 Send = Callable[[Message], Awaitable[None]]
-"""Hands a message to the link; waits while the socket is congested. Raises ConnectionError when there is no session."""
+"""Passes a message to the link and waits while the socket is congested. Raises ConnectionError when there is no session."""
 
 
 class FilePosition(NamedTuple):
-    """Where jobs are, and what they are seen by."""
+    """Where the files of jobs are, and how the follower observes a job."""
 
     folder: str
     boot: str
-    """Which boot this is, 32 hex digits."""
+    """Id of this boot, 32 hex digits."""
     processes: JobProcesses
 
 
 class JobFollower:
-    """How far the hub has come with one job."""
+    """What the hub holds of one job, and what is still to be sent."""
 
     def __init__(self, job: str, place: FilePosition, clock: Clock, send: Send) -> None:
         self.job = job
         self.over = False
-        """Nothing more will be told of it."""
+        """Nothing more is reported of this job."""
         self._place = place
         self._log = os.path.join(place.folder, job, LOG)
         self._clock = clock
         self._send = send
         self._sent = self._acked = 0
         self._plan_told = _NONE
-        """Which plan was: it is written anew when another one is found while the job is under way."""
+        """Which plan was sent. The runner writes a new one if the plan changes while the job runs."""
         self._report_told = False
         self._progress: Optional[Progress] = None
         self._progress_told_at = 0.0
@@ -69,36 +70,36 @@ class JobFollower:
         self._quiet_since: Optional[float] = None
         self._ended: Optional[JobEnded] = None
         self._guessed = False
-        """`_ended` stands on circumstances, not on a result, which may still come."""
+        """`_ended` was inferred without a result, which may still appear."""
         self._settled_at: Optional[float] = None
-        """Since when the hub has a guessed end."""
+        """Since when the hub has an inferred end."""
         self._ended_told_at: Optional[float] = None
         self._after_reboot: Optional[Report] = None
-        """What was found missing in the boot after the one that the job ended."""
+        """What is missing in the boot after the one in which the job ended."""
 
     def rewind(self, offset: int) -> None:
-        """A new session: the hub holds `offset` bytes, and of the rest it may have lost what was sent last."""
+        """A new session: the hub holds `offset` bytes. It may have lost the last messages of the earlier session."""
         self._sent = self._acked = offset
         self._progress = None
         self._ended_told_at = None
         self._plan_told, self._report_told = _NONE, False
 
     def acked(self, message: JobAck) -> bool:
-        """The hub holds the output up to an offset. True: that is news."""
+        """The hub holds the output up to this offset. True: the offset is new."""
         if not self._acked < message.offset <= self._sent:
             return False
         self._acked = message.offset
         return True
 
     def done(self) -> bool:
-        """The hub has all of it. False: its end was a guess, and the truth is still looked for."""
+        """The hub holds all of the job. False: its end was inferred, so the follower keeps looking for the result."""
         if self._guessed and self._settled_at is None:
             self._settled_at = self._clock.monotonic()
             return False
         return True
 
     def prints(self) -> bool:
-        """Whether the log is longer than what was sent, and the hub has room for more."""
+        """Whether the log is longer than the sent part, and the hub has room for more."""
         if self._sent - self._acked >= OUTPUT_WINDOW_BYTES:
             return False
         try:
@@ -107,10 +108,10 @@ class JobFollower:
             return False
 
     async def step(self, current: Callable[[], bool]) -> bool:
-        """Tell what is new. True: something was.
+        """Send what is new. True: something was sent.
 
-        Args:   current: whether the session is still the one in which this step began; nothing is sent in another.
-        Raises: ConnectionError; LocalProtocolError; OSError: its files cannot be read.
+        Args:   current: whether the session in which this step began still exists. Nothing is sent in another one.
+        Raises: ConnectionError; LocalProtocolError; OSError: the job's files cannot be read.
         """
         flowed = await self._flow(current)
         if not current():
@@ -120,7 +121,7 @@ class JobFollower:
         loop = asyncio.get_event_loop()
         seen = await loop.run_in_executor(None, look, self._place.folder, self.job, wanted, self._place.processes)
         if self._plan() != plan:
-            return True  # written meanwhile, and the end perhaps, too: what belongs before it is told before it
+            return True  # more was written meanwhile, perhaps the end too: output and plan are sent before the end
         told = current() and await self._tell_plan(seen, plan, current)
         told |= current() and await self._tell_progress(seen)
         if current() and self._sent >= seen.log_bytes:
@@ -128,7 +129,7 @@ class JobFollower:
         return told or flowed
 
     async def _flow(self, current: Callable[[], bool]) -> bool:
-        """Send what was printed, before anything else is looked at: somebody waits for it. True: something was."""
+        """Send new output before anything else, because a user may be watching it. True: something was sent."""
         room = min(READ_AHEAD_BYTES, OUTPUT_WINDOW_BYTES - (self._sent - self._acked))
         data = b"" if room <= 0 else await asyncio.get_event_loop().run_in_executor(None, _read, self._log, self._sent, room)
         at_ms = int(self._clock.now() * 1000)
@@ -141,7 +142,7 @@ class JobFollower:
         return bool(data)
 
     async def not_stopped(self, why: str) -> None:
-        """Tell that the wish to stop was not taken."""
+        """Report that the stop request was not accepted."""
         last = self._progress or Progress(0.0, "plan", -1, "", "")
         await self._say(last, f"the wish to stop was not taken: {why}")
 
@@ -150,7 +151,7 @@ class JobFollower:
         await self._send(JobProgress(self.job, at_ms, last.phase, last.percent, last.package, text, last.stop, error_code=error_code))
 
     def _plan(self) -> Tuple[int, int]:
-        """Which plan is there now."""
+        """Identify the present plan file."""
         try:
             facts = os.stat(os.path.join(self._place.folder, self.job, PLANNED))
         except OSError:
@@ -172,7 +173,7 @@ class JobFollower:
         fresh = progress != self._progress
         early = seen.result is None and now - self._progress_told_at < PROGRESS_EVERY_S
         if fresh and early and progress is not None and not _matters(self._progress, progress):
-            return False  # it is told a little later, or a newer one instead
+            return False  # it is sent a little later, or a newer one in its place
         if progress is None or not (fresh or (seen.alive and now - self._progress_told_at >= REPEAT_PROGRESS_S)):
             return False
         self._progress, self._progress_told_at = progress, now
@@ -198,7 +199,7 @@ class JobFollower:
         return judge(seen, self._place.boot, 0.0 if self._quiet_since is None else now - self._quiet_since, self._clock.now())
 
     async def _tell_state(self, seen: JobSnapshot, current: Callable[[], bool]) -> bool:
-        """All output is told: is this the end?"""
+        """All output is sent: check whether the job has ended."""
         now = self._clock.monotonic()
         verdict = self._verdict(seen, now)
         if verdict.ended and verdict.code == REBOOTED and seen.asked is not None and not await self._look_after_reboot(seen.asked):
@@ -228,7 +229,7 @@ class JobFollower:
             logs.event(_log, "job_ended", job=self.job, state=self._ended.state, error=self._ended.error_code)
         if not current():
             return True
-        if self._ended_told_at is not None:  # the hub may have missed what came with it, too
+        if self._ended_told_at is not None:  # the hub may have missed the messages sent with it, too
             self._plan_told = _NONE
         self._ended_told_at = now
         report = seen.report if self._after_reboot is None else self._after_reboot
@@ -239,7 +240,7 @@ class JobFollower:
         return True
 
     async def _look_after_reboot(self, asked: RebootRequest) -> bool:
-        """True: the server is up again, and what is missing is known."""
+        """True: the server is up again, and the comparison with the state before the reboot is complete."""
         if self._after_reboot is not None:
             return True
         loop = asyncio.get_event_loop()
@@ -262,5 +263,5 @@ def _read(path: str, offset: int, limit: int) -> bytes:
 
 
 def _matters(before: Optional[Progress], after: Progress) -> bool:
-    """Whether a person waits for this: another phase, or what became of the wish to stop."""
+    """Whether a user waits for this change: another phase, or an effect of the stop request."""
     return before is None or (before.phase, before.stop) != (after.phase, after.stop)

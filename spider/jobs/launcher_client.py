@@ -1,4 +1,4 @@
-"""Bringing orders to root's launcher, which alone decides about them."""
+"""Client of the launcher's socket. The launcher alone decides about an order."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from spider.root.policy import PolicyRefused, read_policy
 from spider.timeouts import wait_for
 
 ANSWER_LIMIT_S = 35.0
-"""The launcher's unit is ended after 30 s."""
+"""systemd ends the launcher's unit after 30 s."""
 RETRY_LIMIT_S = 15.0
 BUSY_RETRY_LIMIT_S = 3.0
 RETRY_FIRST_S = 0.1
@@ -28,11 +28,11 @@ class SubmitReply(NamedTuple):
 
 
 class LauncherClient:
-    """The launcher's socket, seen from the side without privileges."""
+    """Connects to the launcher's socket as an unprivileged user."""
 
     def __init__(self, path: str, clock: Clock, policy_path: str = "", policy_owner: int = 0) -> None:
         """Args:
-        policy_path: lets Spider say by itself that this node allows nothing at all; the launcher decides the rest.
+        policy_path: lets Spider refuse an order itself where this node allows nothing at all; the launcher decides all other cases.
         """
         self._path = path
         self._clock = clock
@@ -40,7 +40,7 @@ class LauncherClient:
         self._policy_owner = policy_owner
 
     def refusal(self) -> str:
-        """Why nothing at all may run here; empty: ask the launcher. Blocks on a file."""
+        """Why this node allows no job at all. Empty: ask the launcher. Blocks on a file."""
         if not self._policy_path:
             return ""
         try:
@@ -50,9 +50,9 @@ class LauncherClient:
             return "policy-invalid"
 
     async def bring(self, order: bytes, begun: Callable[[], bool]) -> SubmitReply:
-        """Hand an order in, again while the launcher's slots are taken, at most until the order would be old.
+        """Submit an order, and retry while the launcher's slots are taken, until the order would be too old.
 
-        Args: begun: whether it has been taken, though no answer came.
+        Args: begun: whether the launcher has taken the order, although no answer arrived.
         """
         began_at = self._clock.monotonic()
         pause_s = RETRY_FIRST_S

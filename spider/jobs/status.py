@@ -1,14 +1,14 @@
-"""What became of a job, told from its files and its cgroup alone: no memory of Spider's own is needed, so none can be lost.
+"""The status of a job, derived only from its files and its cgroup. Spider keeps no state of its own, so a restart loses none.
 
-| evidence | verdict |
+| evidence | status |
 |---|---|
-| `result` | ended as it says; it wins over everything |
-| processes in the cgroup | goes on; with `stopped` there, without its runner (killed: orphaned; systemd gave up waiting: overdue) |
-| `reboot` of this boot | goes down; after 40 minutes the reboot is missing |
-| `reboot` of another boot | the server is back: what is missing is looked for, then the job has succeeded |
-| no `run`, nothing alive | never began |
-| `run` of another boot | shutdown overran (`stopped` says timeout), killed (says signal), or the power went |
-| `run` of this boot, nothing alive | killed, or it left no trace |
+| `result` | ended as the result says; it overrides all other evidence |
+| processes in the cgroup | running; if `stopped` exists, without its runner (killed: orphaned; systemd gave up waiting: overdue) |
+| `reboot` of this boot | the host shuts down; after 40 minutes the reboot counts as missing |
+| `reboot` of another boot | the host is back: once the state is compared with the one before the reboot, the job has succeeded |
+| no `run`, no process | never began |
+| `run` of another boot | shutdown overran (`stopped` says timeout), killed (says signal), or power failed |
+| `run` of this boot, no process | killed, or it left no trace |
 """
 
 import hashlib
@@ -40,9 +40,9 @@ from spider.root.reboot import REBOOT_LIMIT_S, RebootRequest, from_document
 from spider.wire.frames import MAX_ITEMS, JobEnded
 
 NEVER_BEGAN_AFTER_S = 60.0
-"""systemd may hold a start back for a while, at boot for one."""
+"""systemd may delay the start of a unit, for example at boot."""
 GONE_AFTER_S = 3.0
-"""Files are looked at before processes: what ends between the two looks must not seem lost."""
+"""Files are read before processes: a job that ends between the two reads must not seem lost."""
 MAX_CHANGES_BYTES = 160 * 1024
 
 _INTERRUPTED = {
@@ -59,7 +59,7 @@ JobProcesses = Callable[[str], Optional[List[int]]]
 
 
 class JobSnapshot(NamedTuple):
-    """A job at one moment."""
+    """The state of a job at one moment."""
 
     run: Optional[Run]
     result: Optional[JobResult]
@@ -67,46 +67,48 @@ class JobSnapshot(NamedTuple):
     progress: Optional[Progress]
     log_bytes: int
     output: bytes
-    """Of the log, from the offset that was asked for."""
+    """Output in the log from the requested offset on."""
     alive: bool
     """The job's unit has processes."""
     output_at: float = 0.0
-    """When the log grew last, Unix seconds; 0 = never."""
+    """When the log last grew, Unix seconds; 0 = never."""
     asked: Optional[RebootRequest] = None
     """The server was asked to reboot."""
     plan: Optional[Plan] = None
-    """What it is going to do; None also when it was not asked for."""
+    """The plan of the job. None: there is none, or it was not requested."""
     report: Optional[Report] = None
-    """What it left to be looked after; likewise."""
+    """The report of the job. None: there is none, or it was not requested."""
 
 
 class WantedFiles(NamedTuple):
-    """What of a job is worth reading."""
+    """Which parts of a job are to be read."""
 
     offset: int = 0
     limit: int = 0
-    """Which part of the log."""
+    """The part of the log to read."""
     plan: bool = False
     report: bool = False
 
 
 class JobStatus(NamedTuple):
-    """Where a job stands."""
+    """The status of a job."""
 
     ended: bool
     code: str = ""
-    """Why it counts as interrupted; or orphaned, overdue while it goes on; REBOOTED: the server is back. Empty = nothing out of the
-    ordinary."""
+    """Why it counts as interrupted; for a running job orphaned or overdue; REBOOTED: the server is back. Empty = nothing unusual."""
 
 
 def look(jobs_dir: str, job: str, wanted: WantedFiles, processes: JobProcesses = job_processes) -> JobSnapshot:
-    """Read what there is of a job. Blocks on its files.
+    """Read the files of a job. Blocks.
 
-    Args:   processes: tells those of a job's unit; None = it cannot be told.
-    Raises: OSError: they cannot be read.
+    Args:   processes: returns the processes of a job's unit; None = unknown.
+    Raises: OSError: the files cannot be read.
     """
     folder = os.path.join(jobs_dir, job)
-    stopped, result = read_stopped(folder), read_result(folder)  # `result` after `stopped`: never the other way round on disk
+    stopped, result = (
+        read_stopped(folder),
+        read_result(folder),
+    )  # `stopped` first: the runner writes `result` before systemd writes `stopped`
     run = read_run(folder)
     output, size, output_at = b"", 0, 0.0
     try:
@@ -143,9 +145,9 @@ def _alive(processes: Optional[List[int]], run: Optional[Run], job: str) -> bool
 
 
 def runner_lives(run: Run, job: str, proc: str = "/proc") -> bool:
-    """Whether a job's runner is there, where no cgroups of jobs are (OpenRC). Its number may be another process's by now.
+    """Whether a job's runner is alive, where jobs have no cgroups (OpenRC). Another process may meanwhile have its pid.
 
-    Where /proc hides the processes of others nothing can be told: then it lives until the server is booted again.
+    Where /proc hides other users' processes, the runner counts as alive until the next boot.
     """
     try:
         with open(f"{proc}/{run.pid}/cmdline", "rb") as file:
@@ -160,11 +162,11 @@ def runner_lives(run: Run, job: str, proc: str = "/proc") -> bool:
 
 
 def judge(seen: JobSnapshot, boot: str, quiet_s: float, now: float = 0.0) -> JobStatus:  # noqa: PLR0911  # one answer for each row of the table
-    """Where a job stands.
+    """The status of a job.
 
     Args:
-        boot: this boot, 32 hex digits.
-        quiet_s: for how long nothing of the job has been alive.
+        boot: id of this boot, 32 hex digits.
+        quiet_s: for how long the job has had no process.
         now: Unix seconds.
     """
     if seen.result is not None:
@@ -190,7 +192,7 @@ def judge(seen: JobSnapshot, boot: str, quiet_s: float, now: float = 0.0) -> Job
 def ending(job: str, seen: JobSnapshot, code: str, digest: str, now: float) -> JobEnded:
     """The message for a job that has ended.
 
-    Args: code: of the verdict. digest: SHA-256 of the log as it is, for a job without result. now: Unix seconds.
+    Args: code: of the status. digest: SHA-256 of the present log, for a job without result. now: Unix seconds.
     """
     result = seen.result or _without_result(seen, code, digest, now)
     changes, left_out = _bounded(result.changes)
@@ -216,7 +218,7 @@ def ending(job: str, seen: JobSnapshot, code: str, digest: str, now: float) -> J
 
 
 def _without_result(seen: JobSnapshot, code: str, digest: str, now: float) -> JobResult:
-    """What the runner would have written, as far as it can be told from the rest."""
+    """The missing result of a runner, as far as the other evidence gives it."""
     started_at = seen.run.started_at if seen.run else 0.0
     asked, stopped = seen.asked, seen.stopped
     if asked is not None:
@@ -231,7 +233,7 @@ def _without_result(seen: JobSnapshot, code: str, digest: str, now: float) -> Jo
 
 
 def _bounded(changes: List[Tuple[str, str, str]]) -> Tuple[List[Tuple[str, str, str]], int]:
-    """As many as fit into one message, and how many do not."""
+    """As many items as fit into one message, and the number of those that do not."""
     room = MAX_CHANGES_BYTES
     for index, change in enumerate(changes):
         room -= sum(len(word.encode("utf-8", "replace")) + 5 for word in change)
@@ -243,7 +245,7 @@ def _bounded(changes: List[Tuple[str, str, str]]) -> Tuple[List[Tuple[str, str, 
 def log_digest(jobs_dir: str, job: str) -> str:
     """SHA-256 of the whole log, hex. Blocks.
 
-    Raises: OSError: it cannot be read.
+    Raises: OSError: the log cannot be read.
     """
     digest = hashlib.sha256()
     try:

@@ -1,7 +1,7 @@
-"""Jobs, from the side without privileges: carries an order to the launcher, follows the files of its job and tells the hub.
+"""The unprivileged side of jobs: submits orders to the launcher, follows the files of each job and reports to the hub.
 
-Nothing here is needed for a job to go on, and all that is known of one is in its folder: after a restart the hub says which
-offsets it holds, and following goes on from there. A job is dropped when the hub says that it has all of it.
+A job does not need this module in order to continue, and its whole state is in its folder. After a restart the hub names the offsets that
+it holds, and reporting continues from there. A job is dropped when the hub confirms that it holds all of it.
 """
 
 import asyncio
@@ -26,9 +26,10 @@ from spider.wire.ids import is_id
 BUSY_RHYTHM_S = 0.05
 IDLE_RHYTHM_S = 0.5
 GLANCE_S = 0.005
-"""How often the lengths of the logs are looked at, which costs next to nothing: a line is to be on a page some milliseconds after."""
+"""Interval of checking the log lengths. It is short because output is to reach a page within milliseconds; a check costs next to
+nothing."""
 MAX_ORDERS = 16
-"""Orders that wait for the launcher; the hub sends again what it hears nothing of."""
+"""Most orders that wait for the launcher. The hub repeats an order that gets no answer."""
 MAX_KNOWN = 64
 
 _log = logging.getLogger("spider.jobs.tracker")
@@ -37,7 +38,7 @@ JobMessage = Union[JobStart, JobStop]
 
 
 class Jobs:
-    """All jobs of this node that the hub has not got completely."""
+    """All jobs of this node that the hub does not hold completely."""
 
     def __init__(
         self,
@@ -51,9 +52,9 @@ class Jobs:
         processes: JobProcesses = job_processes,
     ) -> None:
         """Args:
-        boot: which boot this is, 32 hex digits.
-        policy_path: lets Spider say by itself that this node allows nothing at all; the launcher decides the rest.
-        processes: tells which processes a job's unit has.
+        boot: id of this boot, 32 hex digits.
+        policy_path: lets Spider refuse an order itself where this node allows nothing at all; the launcher decides all other cases.
+        processes: returns the processes of a job's unit.
         """
         self._dir = jobs_dir
         self._place = FilePosition(jobs_dir, boot, processes)
@@ -66,12 +67,12 @@ class Jobs:
         self._ordered = asyncio.Event()
         self._wake = asyncio.Event()
         self._session = 0
-        """Counts sessions, so that what was read for an old one is not sent in the next."""
+        """Counts sessions, so that data read for an earlier session is not sent in the next one."""
 
-    # -- told by the link ----------------------------------------------------------------
+    # -- called by the link ----------------------------------------------------------------
 
     def known(self) -> List[str]:
-        """Jobs that this node has files of and that the hub may not have completely; the newest last."""
+        """Jobs that this node has files of and that the hub may not hold completely, newest last."""
         try:
             names = os.listdir(self._dir)
         except OSError:
@@ -80,11 +81,11 @@ class Jobs:
         return sorted(job for job in fresh[:MAX_KNOWN] if self._exists(job))
 
     def start(self, message: JobStart) -> None:
-        """Take an order for the launcher. Repeating it is harmless."""
+        """Queue an order for the launcher. Repeating it is harmless."""
         self._take(message)
 
     def stop(self, message: JobStop) -> None:
-        """Take the wish to stop a job for the launcher. Repeating it is harmless."""
+        """Queue a stop request for the launcher. Repeating it is harmless."""
         self._take(message)
 
     def _take(self, message: JobMessage) -> None:
@@ -96,19 +97,19 @@ class Jobs:
             self._ordered.set()
 
     def acked(self, message: JobAck) -> None:
-        """The hub holds the output of a job up to an offset."""
+        """The hub holds the output of a job up to this offset."""
         follow = self._follows.get(message.job)
         if follow is not None and follow.acked(message):
             self._wake.set()
 
     def done(self, message: JobDone) -> None:
-        """The hub has all of a job."""
+        """The hub holds all of a job."""
         follow = self._follows.get(message.job)
         if follow is None or follow.done():
             self.forget([message.job])
 
     def forget(self, jobs: Iterable[str]) -> None:
-        """The hub has all of these jobs: they are not offered again."""
+        """The hub holds all of these jobs, so they are not offered again."""
         for job in jobs:
             self._follows.pop(job, None)
             self._forgotten.add(job)
@@ -116,7 +117,7 @@ class Jobs:
             self._forgotten = set(sorted(self._forgotten)[-2 * MAX_KNOWN :])
 
     def resume(self, offsets: Mapping[str, int]) -> None:
-        """A session begins: these jobs the hub wants, from these offsets on."""
+        """A session begins. The hub wants these jobs, from these offsets on."""
         self._session += 1
         follows: Dict[str, JobFollower] = {}
         for job, offset in offsets.items():
@@ -127,14 +128,14 @@ class Jobs:
         self._wake.set()
 
     def suspend(self) -> None:
-        """The session is over: nothing is sent until `resume`."""
+        """The session has ended: nothing is sent until `resume`."""
         self._session += 1
         self._follows = {}
 
     # -- the task --------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Carry orders and follow jobs until cancelled."""
+        """Submit orders and follow jobs until cancelled."""
         await run_together(self._carry_orders(), self._follow_all())
 
     def _following(self, job: str) -> JobFollower:
@@ -157,7 +158,7 @@ class Jobs:
                         await self._carry(message)
                 except (ConnectionError, LocalProtocolError) as exc:
                     logs.event(_log, "answer_not_sent", level=logging.WARNING, job=message.job, why=str(exc))
-                except ThreadUnavailable as exc:  # the hub sends it again to a node that does not know the job
+                except ThreadUnavailable as exc:  # the hub repeats the order to a node that does not know the job
                     logs.event(_log, "order_not_carried", level=logging.WARNING, job=message.job, why=str(exc))
                 finally:
                     self._orders.popleft()
@@ -169,10 +170,10 @@ class Jobs:
         told = await self._hand_in(message)
         accepted = told.answer == "accepted" or self._exists(message.job)
         if accepted and told.answer != "accepted":
-            # Refused as a replay, or the launcher died after it had begun: the folder is the answer.
+            # Refused as a replay, or the launcher died after the job had begun: the job's folder answers the hub.
             told = SubmitReply("accepted", "known", told.clock)
         logs.event(_log, "order_answered", job=message.job, answer=told.answer, why=told.why)
-        # In whatever session there is by now. If there is none, the next hello names the job, or the hub sends the order again.
+        # Sent in the current session. If there is none, the next hello names the job, or the hub repeats the order.
         await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
         if accepted and message.job not in self._forgotten:
             self._follows.setdefault(message.job, self._following(message.job))
@@ -187,13 +188,13 @@ class Jobs:
         return await self._desk.bring(message.order, lambda: self._exists(message.job))
 
     async def _carry_stop(self, message: JobStop) -> None:
-        """What becomes of the wish is told by the job's progress; here only that it was not taken, or that there is nothing to stop."""
+        """Submit a stop request. The job's progress reports its effect; this reports only a refused request, or that no such job exists."""
         if not is_id(message.job):
             return
         told = await self._desk.bring(message.order, lambda: False)
         logs.event(_log, "stop_answered", job=message.job, answer=told.answer, why=told.why)
         follow = self._follows.get(message.job)
-        if told.answer == "refused" and told.why == "no-such-job":  # it never began here: the hub may take it back
+        if told.answer == "refused" and told.why == "no-such-job":  # the job never began on this node, so the hub may withdraw it
             await self._send(JobAnswer(message.job, told.answer, told.why, int(told.clock * 1000)))
         elif follow is not None and told.answer != "accepted" and told.why != "ended":
             await follow.not_stopped(told.why)
@@ -212,9 +213,9 @@ class Jobs:
                 session = self._session
                 try:
                     flowed |= await follow.step(partial(self._is_current, session))
-                except (ConnectionError, LocalProtocolError):  # the rest of the jobs waits for the next session
+                except (ConnectionError, LocalProtocolError):  # the other jobs wait for the next session
                     if session == self._session:
-                        self.suspend()  # the session went; the next one begins with `resume`
+                        self.suspend()  # the session has ended; the next one begins with `resume`
                     break
                 except OSError as exc:
                     logs.event(_log, "job_unreadable", level=logging.ERROR, job=follow.job, why=str(exc))
@@ -225,7 +226,7 @@ class Jobs:
                 pause_s = BUSY_RHYTHM_S
 
     async def _pause(self, limit_s: float) -> bool:
-        """Wait for a while; where there are jobs, no longer than until one prints. True: something happened."""
+        """Wait for a while. If there are jobs, wait only until one prints. True: something happened."""
         if not self._follows:
             await self._wake.wait()
         for _ in range(max(1, int(limit_s / GLANCE_S))):

@@ -1,8 +1,8 @@
-"""The bytecode of root's programs, kept beside the bundle.
+"""Bytecode of root's programs, stored beside the bundle.
 
-The launcher and the runner start for each job. Compiling their modules from the bundle's sources takes half of such a start.
-So the first job of a version writes a copy of the bundle that holds bytecode too, and the bundle's `__main__.py` starts both from it.
-Root loads it as it loads the bundle: it lies in the same folder, which root alone can write.
+The launcher and the runner start for each job. Compiling their modules from the bundle's sources takes half of such a start. So the first
+job of a version writes a copy of the bundle that also holds bytecode, and the bundle's `__main__.py` starts both from it. Root can trust
+the copy as much as the bundle: it lies in the same folder, which only root can write.
 """
 
 import io
@@ -18,9 +18,9 @@ _log = logging.getLogger("spider.root.bytecode")
 
 
 def keep_bytecode() -> None:
-    """Write the copy, unless this program runs from it. A failure costs later starts their time and nothing else, so it is logged.
+    """Write the copy, unless this program runs from it. A failure only makes later starts slower, so it is logged and not raised.
 
-    The caller holds the lock of the jobs: nobody else writes.
+    The caller holds the lock of the jobs, so nobody else writes.
     """
     bundle, ending = own_place(), f".{sys.implementation.cache_tag}"
     if bundle.endswith(ending) or not os.path.isfile(bundle):
@@ -36,11 +36,11 @@ def _write(bundle: str, kept: str) -> None:
     if folder.st_uid != os.geteuid() or folder.st_mode & 0o022 or not os.access(os.path.dirname(bundle), os.W_OK):
         return
     if os.path.lexists(new):
-        os.unlink(new)  # of a job that was killed here
+        os.unlink(new)  # left by a job that was killed here
     try:
         create_once(new, _with_bytecode(bundle), 0o644)
         os.chmod(new, 0o644)
-        os.utime(new, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # it counts for this very bundle
+        os.utime(new, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # the copy is valid for this exact bundle only
         os.replace(new, kept)
     except OSError:
         if os.path.lexists(new):
@@ -49,12 +49,12 @@ def _write(bundle: str, kept: str) -> None:
 
 
 def _with_bytecode(bundle: str) -> bytes:
-    """The bundle and the bytecode of the modules that a runner of this host and its launcher load."""
-    import py_compile  # noqa: PLC0415 - once in the life of an installation
+    """The bundle, plus the bytecode of the modules that the launcher and the runner load on this host."""
+    import py_compile  # noqa: PLC0415 - needed once in the life of an installation
     import tempfile  # noqa: PLC0415
     import zipfile  # noqa: PLC0415
 
-    from spider.root import launcher  # noqa: F401, PLC0415 - loaded, it is one of the modules below
+    from spider.root import launcher  # noqa: F401, PLC0415 - loaded here so that the loop below finds its modules
 
     loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     with open(bundle, "rb") as file:

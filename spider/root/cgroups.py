@@ -1,4 +1,4 @@
-"""Which processes a job's unit still has, told from the cgroup tree: readable without privileges and without systemctl."""
+"""Lists the processes of a job's unit from the cgroup tree, which is readable without privileges and without systemctl."""
 
 import glob
 import os
@@ -11,7 +11,7 @@ _HIERARCHIES = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgr
 
 
 def _system_prefix() -> str:
-    """What stands before `system.slice` when this host does not see its cgroups from their root (containers)."""
+    """The path before `system.slice` where this host does not see its cgroups from their root (in containers)."""
     for line in read_file("/proc/self/cgroup").split("\n"):
         path = line.split(":", 2)[-1]
         if "/system.slice/" in path:
@@ -36,7 +36,7 @@ def _processes(folder: str) -> List[int]:
         try:
             with open(os.path.join(below, "cgroup.procs"), encoding="ascii") as file:
                 found.extend(int(line) for line in file)
-        except OSError:  # noqa: PERF203  # it went away between the two looks
+        except OSError:  # noqa: PERF203  # the cgroup was removed between the two reads
             continue
     return found
 
@@ -53,7 +53,7 @@ def job_processes(job: str) -> Optional[List[int]]:
 
 
 def busy_jobs() -> List[str]:
-    """Jobs whose unit still has processes, their runner or what it left behind."""
+    """Jobs whose unit still has processes: their runner, or processes it left behind."""
     busy = {
         os.path.basename(folder)[len("stardust-job@") : -len(".service")]
         for base in _slices()

@@ -1,4 +1,4 @@
-"""What a job's program is given to be seen by: its terminal, its progress, its plan and report, and the wish that it stops."""
+"""The console of a job: its terminal, progress, plan and report, and the request to stop it."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ _log = logging.getLogger("spider.root.runner")
 
 
 class StopRequest:
-    """Whether somebody wishes that a job stops: a file that the launcher makes, once the order for it holds."""
+    """The request to stop a job: a file that the launcher makes after it has verified the order."""
 
     def __init__(self, folder: str, reporter: OutputReporter) -> None:
         self._stop = os.path.join(folder, STOP)
@@ -35,7 +35,7 @@ class StopRequest:
         return os.path.exists(self._stop)
 
     def forced(self) -> bool:
-        """Whether a script of a package may be ended for it."""
+        """Whether a hanging maintainer script may be killed for this request."""
         return os.path.exists(self._force)
 
     def tell(self, answer: str, why: str) -> None:
@@ -92,11 +92,11 @@ class JobConsole:
             report = report._replace(notes=(*report.notes, left))
         try:
             write_document(self._folder, REPORT, report_to_document(report))
-        except OSError as exc:  # a full disk costs the report, not the job's result, whose room is taken
+        except OSError as exc:  # a full disk loses the report, not the job's result, whose space is reserved
             logs.event(_log, "report_lost", level=logging.ERROR, why=str(exc))
 
     def _left(self) -> str:
-        """What scripts of packages have sent away still belongs to this job's unit, though nobody waits for it."""
+        """Background processes of maintainer scripts that still belong to this job's unit. The job does not wait for them."""
         job = os.path.basename(self._folder)
         found = sorted({pid for pid in self._processes(job) or () if pid != os.getpid()})
         named = [f"{read_text(f'/proc/{pid}/comm') or '?'} ({pid})" for pid in found[:MOST_NAMED]]

@@ -1,8 +1,7 @@
-"""The root side of Spider: one short-lived process per connection, which checks one order and starts its job's unit.
+"""The launcher, root's side of Spider: one short-lived process per connection, which checks one order and starts its job's unit.
 
-Everything that is read here was written by somebody who may be hostile: nothing is parsed before the MAC over it holds,
-and what was accepted once is never accepted again. The unit gives this process root's uid, no capabilities, no network
-and two folders that it can write.
+Every input here may come from an attacker. So nothing is parsed before its MAC is verified, and no order is accepted twice. The unit gives
+this process root's uid, no capabilities, no network and two writable folders.
 """
 
 import contextlib
@@ -47,19 +46,20 @@ START_DEADLINE_S = 15.0
 NODE_FREE_BYTES = 100 * 1000 * 1000
 SPOOL_FREE_BYTES = 10 * 1000 * 1000
 LATEST = ".latest"
-"""Beside the records: the latest time of issue of the orders that were taken."""
+"""File beside the records: the latest time of issue of all accepted orders."""
 KEPT_JOBS = 32
-"""Ended jobs whose files stay; what is older is removed when a new one starts."""
+"""Number of ended jobs whose files are kept. Older ones are removed when a new job starts."""
 _log = logging.getLogger("spider.root.launcher")
 
 
 class LauncherAnswer(NamedTuple):
-    """What the client is told. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
+    """The answer to the client. `refused`: nothing was or will be run for this order. Reasons (`why`) are stable words:
 
     slow-frame, short-frame · the words of `OrderError` · bad-args · policy-invalid, policy-monitor, policy-readonly, policy-verb ·
-    no-such-job (to a stop: it was not begun and never will be), ended (to a stop) · replay (the id is used up) ·
-    outdated (an order that was issued later has been taken; the id is not used up) · latest-damaged (when that was cannot be read) · host-stopping · no-space · busy (another job runs; the id is not used up) ·
-    not-started (the unit could not be started) · starting (accepted; systemd has the start queued) · no-key.
+    no-such-job (to a stop: the job did not begin and never will), ended (to a stop) · replay (the id is used up) · outdated (an order with
+    a later time of issue was accepted; the id is not used up) · latest-damaged (that time of issue cannot be read) · host-stopping ·
+    no-space · busy (another job runs; the id is not used up) · not-started (the unit could not be started) · starting (accepted; systemd
+    has queued the start) · no-key.
     """
 
     answer: str
@@ -72,7 +72,7 @@ class OrderRefused(Exception):
 
 
 class LauncherPaths(NamedTuple):
-    """Where things are on this node, and who must own what is trusted."""
+    """Paths on this node, and the required owner of trusted files."""
 
     launch_key: str = "/etc/stardust/launch.key"
     spider_conf: str = "/etc/stardust/spider.conf"
@@ -85,12 +85,12 @@ class LauncherPaths(NamedTuple):
 
 
 class JobUnit(NamedTuple):
-    """What the launcher asks of systemd, or does itself where there is none."""
+    """Starts the unit of a job: through systemd, or directly where there is none."""
 
     start: Callable[[str], bool]
     """Start a unit. False: it was refused or failed. Raises TimeoutError: still queued."""
     stopping: Callable[[], bool]
-    """Whether the host is on its way down."""
+    """Whether the host is shutting down."""
 
 
 def _systemctl(*words: str, limit_s: float) -> "subprocess.CompletedProcess[str]":
@@ -111,7 +111,7 @@ def start_unit(name: str) -> bool:
 
 
 def host_is_stopping() -> bool:
-    """Maintainer scripts cannot restart services while the host goes down, so nothing is begun then."""
+    """Whether the host is shutting down. Maintainer scripts cannot restart services then, so no job is started."""
     try:
         return _systemctl("is-system-running", limit_s=5.0).stdout.strip() == "stopping"
     except subprocess.TimeoutExpired:
@@ -123,7 +123,7 @@ OPENRC = JobUnit(systemctl_shim.start_job, systemctl_shim.is_going_down)
 
 
 def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> bytes:
-    """Read one order; one deadline for all of it, however it trickles in.
+    """Read one order. One deadline covers all of it, however slowly the bytes arrive.
 
     Raises: OrderRefused: too slow, or closed before its end. OrderError: it cannot be an order.
     """
@@ -150,15 +150,15 @@ def receive_frame(client: socket.socket, limit_s: float = FRAME_DEADLINE_S) -> b
 
 
 def check_args(order: SignedOrder) -> None:
-    """Raises: Refused."""
+    """Raises: OrderRefused."""
     if not validate_args(order.verb, order.args):
         raise OrderRefused("bad-args")
 
 
 def check_room(places: LauncherPaths, verb: str) -> None:
-    """Refuse before anything starts what would fill the disk on its way. What makes room, or needs none, is let through.
+    """Refuse a job that would fill the disk before it starts. Verbs that free space or need none pass.
 
-    Raises: Refused.
+    Raises: OrderRefused.
     """
     roomy = places.roomy if VERBS[verb].fills else ()
     for path, least in [*((path, NODE_FREE_BYTES) for path in roomy), (places.jobs, SPOOL_FREE_BYTES)]:
@@ -169,9 +169,9 @@ def check_room(places: LauncherPaths, verb: str) -> None:
 
 @contextlib.contextmanager
 def only_one(jobs: str) -> Iterator[None]:
-    """Hold the lock under which a job is started; a runner holds it for its life.
+    """Hold the lock under which a job is started. A runner holds it for its whole life.
 
-    Raises: OrderRefused: another job runs, or what a killed runner left behind still works.
+    Raises: OrderRefused: another job runs, or processes that a killed runner left behind still run.
     """
     fd = os.open(os.path.join(jobs, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -187,7 +187,7 @@ def only_one(jobs: str) -> Iterator[None]:
 
 
 def prune(jobs: str, keep: int = KEPT_JOBS) -> None:
-    """Remove the files of the oldest ended jobs; the record of what was started is kept for ever."""
+    """Remove the files of the oldest ended jobs. The records of used ids are kept for ever."""
     ended = [
         name
         for name in sorted(os.listdir(jobs))
@@ -201,7 +201,7 @@ def prune(jobs: str, keep: int = KEPT_JOBS) -> None:
 
 
 def _use_up(order: SignedOrder, places: LauncherPaths, now: float, boot: str, body: bytes) -> None:
-    """Record that an order was taken, durably; an id is taken once.
+    """Record durably that an order was accepted. An id can be used only once.
 
     Raises: FileExistsError.
     """
@@ -210,9 +210,9 @@ def _use_up(order: SignedOrder, places: LauncherPaths, now: float, boot: str, bo
 
 
 def _latest(places: LauncherPaths) -> int:
-    """When the latest order that was taken had been issued; 0: none was.
+    """The latest time of issue of the accepted orders. 0: there are none.
 
-    Raises: OrderRefused: the file is damaged. Taken for none, it would let orders through that were kept back.
+    Raises: OrderRefused: the file is damaged. Reading it as 0 would accept orders that an attacker had withheld.
     """
     if not os.path.lexists(os.path.join(places.started, LATEST)):
         return 0
@@ -223,26 +223,26 @@ def _latest(places: LauncherPaths) -> int:
 
 
 def _was_stopped_first(order: SignedOrder, places: LauncherPaths) -> bool:
-    """Whether a stop has used up the id before the job could begin."""
+    """Whether a stop request has used up the id before the job could begin."""
     with open(os.path.join(places.started, order.job), "rb") as file:
         text = file.read()
     try:
         return bool(json.loads(text)["verb"] == STOP)
     except (ValueError, KeyError, TypeError):
-        return False  # it is just being written
+        return False  # it is still being written
 
 
 def _begin(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, boot: str, unit: JobUnit) -> LauncherAnswer:
-    """Its files come first, then the record, which uses up the id and is durable before the unit is asked for.
+    """Write the files of the job, then durably the record that uses up the id, then start the unit.
 
-    An order that was issued before one that was taken is refused: the user that carries orders may have kept it back and waited for a clock that is set back.
-    A stop is not: it ends what the policy let run.
+    An order that was issued before an accepted one is refused: the user that carries orders may have withheld it and waited for a clock
+    that is set back. A stop is accepted, because it only ends a job that the policy allowed.
 
-    So whoever dies on the way leaves either an id that can be given again, with files that nobody runs, or a record with the files
-    by which Spider tells that the job never began: never a record alone, of which nothing could be told.
+    A crash in between leaves one of two states. Either the id is unused and its files are ignored, or there is a record with the files that
+    show Spider that the job never began. There is never a record alone, from which Spider could report nothing.
     """
     if os.path.lexists(os.path.join(places.started, order.job)):
-        raise OrderRefused("replay")  # while this one waited for the lock: its files are in use
+        raise OrderRefused("replay")  # accepted while this process waited for the lock: its files are in use
     latest = _latest(places)
     if issue_time(order) < latest:
         raise OrderRefused("outdated")
@@ -250,7 +250,7 @@ def _begin(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, b
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o750)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(folder, PLAN))  # of a launcher that died here: it may be a part of one
+        os.unlink(os.path.join(folder, PLAN))  # left by a launcher that died here, so it may be incomplete
     create_once(os.path.join(folder, PLAN), body, 0o640)
     sync_folder(places.jobs)
     if latest_known(order, now) > latest:
@@ -267,22 +267,22 @@ def _begin(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, b
     except TimeoutError:
         return LauncherAnswer("accepted", "starting")
     if os.path.exists(os.path.join(folder, RUN)) or job_processes(order.job):
-        return LauncherAnswer("accepted")  # systemd was asked twice or went away while it answered; the job runs
+        return LauncherAnswer("accepted")  # systemd was asked twice, or went away while it answered; the job runs
     return LauncherAnswer("failed", "not-started")
 
 
 def _clear(folder: str) -> None:
-    """Take the files of a job away that never began."""
+    """Remove the files of a job that never began."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(folder, PLAN))
         os.rmdir(folder)
 
 
 def _stop(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, boot: str) -> LauncherAnswer:
-    """Leave the wish for the job's runner, which acts on it as far as its phase allows. Repeating it is harmless.
+    """Write the stop request for the job's runner, which obeys it as far as its phase allows. Repeating it is harmless.
 
-    Of a job that was not begun the id is used up, so that no order which is still on its way can begin it. What this node's policy let
-    run may be stopped, whatever the policy says by now.
+    If the job has not begun, its id is used up, so that an order that is still in transit cannot start it. A job that the policy allowed
+    may always be stopped, even if the policy has changed since.
     """
     check_args(order)
     folder = os.path.join(places.jobs, order.job)
@@ -303,9 +303,9 @@ def _stop(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, bo
 
 
 def decide(frame: bytes, places: LauncherPaths, now: float, boot: str, unit: JobUnit) -> Tuple[LauncherAnswer, Optional[SignedOrder]]:
-    """Check one order and start it. The order of the checks is part of the design: cheap and unforgeable ones first.
+    """Check one order and start its job. The order of the checks is deliberate: cheap and unforgeable ones first.
 
-    Args: now: Unix seconds of this node. boot: which boot this is, for the record.
+    Args: now: Unix seconds of this node. boot: id of this boot, for the record.
     """
     order: Optional[SignedOrder] = None
     try:
@@ -370,13 +370,13 @@ def serve(client: socket.socket, places: LauncherPaths, unit: JobUnit, boot: str
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """`spider.pyz launch`: the connection is file descriptor 3, made by stardust-launcher.socket, or by `spider.pyz listen`."""
+    """`spider.pyz launch`. The connection is file descriptor 3, passed by stardust-launcher.socket or by `spider.pyz listen`."""
     if argv:
-        print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # a person typed this
+        print("launch takes no arguments", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64
     logs.set_up(style="json")
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        print("launch is started by stardust-launcher.socket, not by hand", file=sys.stderr)  # noqa: T201  # a person typed this
+        print("launch is started by stardust-launcher.socket, not by hand", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64
     with socket.socket(fileno=CONNECTION_FD) as client:
         answer = serve(client, LauncherPaths(), OPENRC if systemctl_shim.is_here() else SYSTEMD, os.environ.get("STARDUST_BOOT", ""))
@@ -389,7 +389,8 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def orders(argv: Optional[List[str]] = None, places: Optional[LauncherPaths] = None) -> int:
-    """`stardust-spider orders reset`: forget when the latest order was issued. For root, after both clocks ran ahead. Returns the exit status."""
+    """`stardust-spider orders reset`: forget the latest time of issue. For root, after the clocks of hub and node both ran ahead.
+    Returns the exit status."""
     if argv != ["reset"]:
         sys.stderr.write("usage: stardust-spider orders reset\n")
         return 64

@@ -1,7 +1,7 @@
-"""Ending a package's script that hangs, on a person's demand: the script alone, never the package manager above it.
+"""Kills a hanging maintainer script on a user's request: only the script, never the package manager above it.
 
-The manager sees a script that failed, writes that down and comes to its own end; ending the manager itself would leave its
-database half-way.
+The package manager sees a failed script, records the failure and ends by itself. Killing the package manager would leave its database
+half-written.
 """
 
 import os
@@ -15,11 +15,11 @@ _SCRIPT = re.compile(
     rb"(?:\A|\0)[^\0]*(?:/var/lib/dpkg/(?:info/[^\0/]+\.(?:pre|post)(?:inst|rm)|tmp\.ci/(?:pre|post)(?:inst|rm))"
     rb"|/rpm-tmp\.[A-Za-z0-9]+(?=\0|\Z)|/?alpm_[A-Za-z0-9]+/\.INSTALL|/apk/exec/[^\0/]+)"
 )
-"""How dpkg, rpm, pacman and apk call the scripts of packages."""
+"""Command lines with which dpkg, rpm, pacman and apk start maintainer scripts."""
 
 
 def _processes() -> Dict[int, Tuple[int, int]]:
-    """Every process: its parent, and when it began (so that a number used again is not taken for the same)."""
+    """Every process with its parent and its start time, which detects a reused pid."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -28,7 +28,7 @@ def _processes() -> Dict[int, Tuple[int, int]]:
             with open(f"/proc/{name}/stat", "rb") as file:
                 words = file.read().rpartition(b")")[2].split()
             found[int(name)] = (int(words[1]), int(words[19]))
-        except (OSError, ValueError, IndexError):  # it ended between the two looks
+        except (OSError, ValueError, IndexError):  # it ended between the two reads
             continue
     return found
 
@@ -46,7 +46,7 @@ def _below(root: int, processes: Dict[int, Tuple[int, int]]) -> List[int]:
 
 
 def is_script(command_line: bytes) -> bool:
-    """Whether this is how a package manager calls the script of a package."""
+    """Whether this is the command line of a maintainer script."""
     return _SCRIPT.search(command_line) is not None
 
 
@@ -59,7 +59,7 @@ def _is_script(pid: int) -> bool:
 
 
 def running_scripts(root: int) -> Set[Tuple[int, int]]:
-    """Processes of package scripts below `root`, with what they started: (process, when it began)."""
+    """Processes of maintainer scripts below `root` and their descendants: (pid, start time)."""
     processes = _processes()
     scripts = [pid for pid in _below(root, processes) if _is_script(pid)]
     everything = {pid for script in scripts for pid in (script, *_below(script, processes))}
@@ -67,19 +67,19 @@ def running_scripts(root: int) -> Set[Tuple[int, int]]:
 
 
 class ScriptKiller:
-    """Ends what hangs below one program: asks first, and makes an end of it after half a minute."""
+    """Ends the maintainer scripts below one program: SIGTERM first, SIGKILL after half a minute."""
 
     def __init__(self, root: int, kill_after_s: float = KILL_AFTER_S) -> None:
         self._root = root
         self._kill_after_s = kill_after_s
         self._asked: Dict[Tuple[int, int], float] = {}
         self.ended = 0
-        """How many scripts' processes were asked to end."""
+        """Number of script processes that were asked to end."""
 
     def look(self) -> None:
-        """Called while the wish stands."""
+        """Called regularly while the stop request exists."""
         now = time.monotonic()
-        # What was asked before may stand alone by now: whoever started it is gone.
+        # A process that was asked before may be an orphan by now, because its parent has ended.
         alive = _processes()
         left = {(pid, began) for pid, began in self._asked if alive.get(pid, (0, 0))[1] == began}
         for process in running_scripts(self._root) | left:

@@ -1,4 +1,5 @@
-"""What an order may say besides its verb: a closed set for each verb, shapes only; the runner compares names with what is there."""
+"""Validates the arguments of an order. Each verb has a closed set. Only shapes are checked here; the runner compares names with the
+host."""
 
 import re
 from typing import Any, Callable, Dict, Mapping
@@ -29,10 +30,10 @@ def _good_names(verb: Verb, packages: Any) -> bool:
 
 
 def validate_args(verb: str, args: Mapping[str, Any]) -> bool:
-    """Whether these are arguments that the verb can have.
+    """Whether the verb accepts these arguments.
 
-    `packages`: as the verb's row says. `plan`: the digest of the plan that a person saw, for verbs that have one. `for`: the verb that `plan`
-    plans. `reboot` may be said, but only as false. A stop may have `force`. What maintains the agent has exactly the arguments of its row.
+    `packages`: as the verb's row says. `plan`: digest of the plan that a user approved, for verbs that have one. `for`: the verb that
+    `plan` plans. `reboot` may be given, but only as false. A stop may have `force`. Selfcare verbs have exactly the arguments of their row.
     """
     if verb == STOP:
         return set(args) <= {"force"} and type(args.get("force", False)) is bool

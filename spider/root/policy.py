@@ -1,4 +1,4 @@
-"""What the owner of this node allows: `/etc/stardust/policy.conf`, root's file, which no hub can change.
+"""What the owner of this node allows: `/etc/stardust/policy.conf`, a file of root that no hub can change.
 
 ```ini
 [policy]
@@ -7,10 +7,10 @@ mode = managed
 verbs = refresh, check, upgrade
 ```
 
-`monitor`: no verb at all. `readonly`: verbs that change nothing that is installed. `managed`: every verb, or those in `verbs`.
-`rekey = yes` or `no` says whether the hub may replace this node's keys; without it, it may where the mode is `managed`. It is no word of `verbs`, and
-nothing but the owner's hand writes it: a Spider that does not know a word refuses the file.
-Whatever is not understood completely is refused as a whole: a misspelt restriction must never be read as none.
+`monitor`: no verb at all. `readonly`: verbs that change no installed package. `managed`: every verb, or those in `verbs`.
+`rekey = yes` or `no` says whether the hub may replace this node's keys. Without it, the hub may if the mode is `managed`. `rekey` is not
+allowed in `verbs`. Only the owner writes this line, because an older Spider refuses a file with a word that it does not know.
+A file with anything unknown is refused as a whole: a misspelt restriction must never be read as no restriction.
 """
 
 from typing import NamedTuple, Optional, Tuple
@@ -22,38 +22,38 @@ from spider.wire.verbs import CATALOGUE, REKEY, VERBS
 POLICY_PATH = "/etc/stardust/policy.conf"
 MODES = ("monitor", "readonly", "managed")
 LISTED: Tuple[str, ...] = tuple(verb.name for verb in CATALOGUE if verb.policy in MODES)
-"""What the line `verbs` may name; `rekey` has a line of its own."""
+"""Verbs that the line `verbs` may name; `rekey` has a line of its own."""
 _KEYS = frozenset({"version", "mode", "verbs", "rekey"})
 
 
 class PolicyRefused(Exception):
-    """The policy file is not there, not trustworthy or not understood: nothing is allowed."""
+    """The policy file is missing, not trustworthy or not understood: nothing is allowed."""
 
 
 class Policy(NamedTuple):
-    """A policy that was understood."""
+    """A parsed policy."""
 
     mode: str
     verbs: Tuple[str, ...]
-    """The verbs that may run, in the order of `LISTED`; then `rekey`."""
+    """The allowed verbs, in the order of `LISTED`; then `rekey`."""
 
     @property
     def told(self) -> Tuple[str, ...]:
-        """What a hub hears. It may write that into a policy file for a Spider that knows no `rekey`: so it hears the word only where the mode alone
-        would not allow it, and the owner has written it already."""
+        """The allowed verbs as the hub receives them. `rekey` is included only if the owner has written it and the mode alone would not
+        allow it. The hub may copy the list into a policy file for a Spider that does not know `rekey`."""
         return tuple(verb for verb in self.verbs if verb != REKEY or self.mode != "managed")
 
     def refusal(self, verb: str) -> Optional[str]:
-        """Why `verb` may not run, as a word of the launcher's answer; None: it may."""
+        """Why `verb` may not run, as a reason of the launcher's answer. None: it may."""
         if verb in self.verbs:
             return None
         return "policy-verb" if self.mode == "managed" else "policy-" + self.mode
 
 
 def parse_policy(text: str) -> Policy:
-    """Read the text of a policy file.
+    """Parse the text of a policy file.
 
-    Raises: PolicyRefused: unknown section, key, mode, verb or version; a key twice; no mode.
+    Raises: PolicyRefused: unknown section, key, mode, verb or version; a duplicate key; no mode.
     """
     try:
         sections = read_ini(text)
@@ -85,7 +85,7 @@ def parse_policy(text: str) -> Policy:
 def read_policy(path: str = POLICY_PATH, owner: int = 0) -> Policy:
     """Read this node's policy.
 
-    Args:   owner: the uid that must own the file: root, but for a Spider that serves its own user alone.
+    Args:   owner: uid that must own the file: root, except for a Spider that serves only its own user.
     Raises: PolicyRefused.
     """
     try:

@@ -1,7 +1,8 @@
-"""Ends what a program left behind: children in sessions of their own outlive its process group, and each run would add more.
+"""Ends processes that a program left behind. Children in sessions of their own outlive its process group, and each run would add more.
 
-They are known by a word in their environment, which children inherit, and by their parents. So it holds without a privilege and without a control
-group of our own. A child that cleared its environment, left its session and lost its parent becomes a child of ours (`adopt`), and is known by that.
+They are found by a marker in their environment, which children inherit, and by their parents. This needs no privilege and no cgroup of its
+own. A child that clears its environment, leaves its session and loses its parent becomes a child of this process (subreaper) and is found
+by that.
 """
 
 import contextlib
@@ -13,21 +14,21 @@ from typing import Dict, List, Set, Tuple
 PR_SET_CHILD_SUBREAPER = 36
 MAX_ENVIRONMENT = 128 * 1024
 LIMIT_S = 1.0
-"""How long it is tried; what forks faster than it can be found is told as still there."""
+"""Time limit. Processes that fork faster than they can be found are reported as still running."""
 PAUSE_S = 0.01
 
 
 def end_marked(word: bytes, uid: int, proc: str = "/proc") -> Tuple[int, int]:
-    """Kill every process of this user whose environment holds this word, and what descends from one.
+    """Kill every process of this user whose environment contains the marker, and its descendants.
 
-    Returns: how many were ended, and how many are still there.
+    Returns: how many were killed, and how many still run.
     """
     until = time.monotonic() + LIMIT_S
     killed: Set[int] = set()
     while True:
         alive = _marked(word, uid, proc)
         for pid in alive:
-            with contextlib.suppress(ProcessLookupError, PermissionError):  # it has just ended, or has become somebody else
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it has just ended, or now belongs to another user
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
         if not alive or time.monotonic() > until:
@@ -36,7 +37,7 @@ def end_marked(word: bytes, uid: int, proc: str = "/proc") -> Tuple[int, int]:
 
 
 def adopt() -> bool:
-    """From now on, whatever descends from this process and loses its parent becomes a child of this one. False: that cannot be had here.
+    """Make this process a subreaper: descendants that lose their parent become its children. False: this system cannot.
 
     Source: PR_SET_CHILD_SUBREAPER(2const).
     """
@@ -49,11 +50,11 @@ def adopt() -> bool:
 
 
 def end_adopted(known: Set[int]) -> Tuple[int, int]:
-    """Kill and wait for the children in other sessions than ours: nobody here starts any that way, but those in `known`.
+    """Kill and reap the children in other sessions. This program starts none there except those in `known`.
 
-    Those that lose their parent by that come next, until there are none.
+    Killing one turns its own children into children of this process, so this repeats until there are none.
 
-    Returns: how many were ended, and how many are still there.
+    Returns: how many were killed, and how many still run.
     """
     until = time.monotonic() + LIMIT_S
     ended = 0
@@ -70,12 +71,12 @@ def end_adopted(known: Set[int]) -> Tuple[int, int]:
 
 
 def foreign_children(proc: str = "/proc") -> Set[int]:
-    """Children of this process in other sessions than its own, those included that have ended and were not waited for."""
+    """Children of this process in other sessions than its own, including zombies."""
     own, session = os.getpid(), os.getsid(0)
     found: Set[int] = set()
     for entry in os.listdir(proc):
         if entry.isdecimal():
-            with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile, or lets nobody look
+            with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile, or its files are not readable
                 fields = _fields(f"{proc}/{entry}/stat")
                 if int(fields[1]) == own and int(fields[3]) != session:
                     found.add(int(entry))
@@ -88,7 +89,7 @@ def _marked(word: bytes, uid: int, proc: str) -> Set[int]:
     for entry in os.listdir(proc):
         if not entry.isdecimal():
             continue
-        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile, or lets nobody look
+        with contextlib.suppress(OSError, ValueError):  # it ended meanwhile, or its files are not readable
             if os.stat(f"{proc}/{entry}").st_uid != uid:
                 continue
             state, parent = _state(f"{proc}/{entry}/stat")

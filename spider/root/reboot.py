@@ -1,6 +1,6 @@
-"""A reboot that is proved: what ran, listened and was mounted before is looked for again in the next boot.
+"""A verified reboot: services, ports and mounts of before are compared with those of the next boot.
 
-Root's runner writes down what there is and asks systemd; after the boot Spider, without rights, only looks.
+Root's runner records the present state and asks systemd to reboot. After the boot the unprivileged Spider only reads and compares.
 """
 
 import os
@@ -14,9 +14,9 @@ from spider.root import systemctl_shim
 
 ASK_LIMIT_S = 20.0
 REBOOT_LIMIT_S = 40 * 60.0
-"""A job that still ends, and units that stop slowly, may hold a shutdown back for so long."""
+"""A job that is still ending, and units that stop slowly, may delay a shutdown for this long."""
 SETTLE_LIMIT_S = 120.0
-"""So long after the boot it is looked, though not all units have started."""
+"""The comparison is made this long after the boot, even if not all units have started."""
 MOST_NAMED = 50
 _PSEUDO = frozenset(
     {"autofs", "bpf", "binfmt_misc", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs", "overlay", "proc", "pstore", "ramfs", "rpc_pipefs", "securityfs", "selinuxfs", "squashfs", "sysfs", "tmpfs", "tracefs"}
@@ -26,10 +26,10 @@ _LISTEN, _UDP_BOUND = "0A", "07"
 
 
 class RebootState(NamedTuple):
-    """What a host is up to; each sorted."""
+    """Services, ports and mounts of a host; each sorted."""
 
     running: Tuple[str, ...]
-    """Services that run and are meant to be started at boot, or that somebody has started by hand."""
+    """Running services that are enabled at boot or were started by hand."""
     failed: Tuple[str, ...]
     ports: Tuple[str, ...]
     """`tcp 22`, `udp 53`."""
@@ -38,7 +38,7 @@ class RebootState(NamedTuple):
 
 
 class RebootRequest(NamedTuple):
-    """Written before the reboot is asked for."""
+    """Written before the reboot is requested."""
 
     boot: str
     asked_at: float
@@ -49,11 +49,11 @@ class RebootRequest(NamedTuple):
 
 
 class Inhibited(Exception):
-    """Somebody does not let this host go down; the text says who and why."""
+    """A shutdown inhibitor is active; the text says whose and why."""
 
 
 def _ask(*argv: str) -> Tuple[int, str, str]:
-    """Exit status, standard output and standard error; -1 when it could not be asked."""
+    """Exit status, standard output and standard error; -1 when the program could not run."""
     env = {**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "400"}
     try:
         done = subprocess.run(list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=ASK_LIMIT_S, check=False, env=env)
@@ -73,7 +73,7 @@ def parse_units(text: str) -> FrozenSet[str]:
 
 
 def parse_by_hand(text: str) -> FrozenSet[str]:
-    """Of `systemctl show` of services that run: those that nothing starts by itself, neither the boot nor a socket, a timer or the bus."""
+    """From `systemctl show` of running services: those that nothing starts by itself, neither the boot nor a socket, a timer or the bus."""
     found = set()
     for paragraph in text.split("\n\n"):
         told = dict(line.split("=", 1) for line in paragraph.split("\n") if "=" in line)
@@ -97,7 +97,7 @@ def parse_ports(text: str, protocol: str, state: str) -> FrozenSet[str]:
 
 
 def parse_mounts(text: str) -> FrozenSet[str]:
-    """Mount points of real file systems, by /proc/PID/mountinfo."""
+    """Mount points of real file systems, from /proc/PID/mountinfo."""
     found = set()
     for line in text.split("\n"):
         left, dash, right = line.partition(" - ")
@@ -108,7 +108,7 @@ def parse_mounts(text: str) -> FrozenSet[str]:
 
 
 def look() -> RebootState:
-    """What there is now; what cannot be read is empty. Blocks for up to a minute."""
+    """The present state; parts that cannot be read are empty. Blocks for up to a minute."""
     running = parse_units(_systemctl("list-units", "--type=service", "--state=running"))
     enabled = parse_units(_systemctl("list-unit-files", "--type=service", "--state=enabled,enabled-runtime,generated"))
     bases = {re.sub(r"@.*\.", "@.", name) for name in enabled} | enabled
@@ -118,7 +118,7 @@ def look() -> RebootState:
         meant |= parse_by_hand(_systemctl("show", "--property=Id,UnitFileState,TriggeredBy,BusName", "--", *others))
     ports = parse_ports(read_file("/proc/net/tcp"), "tcp", _LISTEN) | parse_ports(read_file("/proc/net/tcp6"), "tcp", _LISTEN)
     ports |= parse_ports(read_file("/proc/net/udp"), "udp", _UDP_BOUND) | parse_ports(read_file("/proc/net/udp6"), "udp", _UDP_BOUND)
-    # Ports that the kernel hands out are another one after each start, so their absence says nothing.
+    # Ephemeral ports differ after each start, so a missing one means nothing.
     first, _, last = read_text("/proc/sys/net/ipv4/ip_local_port_range").partition("\t")
     low, high = (int(first), int(last)) if first.strip().isdigit() and last.strip().isdigit() else (32768, 60999)
     kept = frozenset(port for port in ports if not low <= int(port.split(" ")[1]) <= high)
@@ -136,7 +136,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def compare(before: RebootState, after: RebootState) -> List[str]:
-    """What is missing or failed since, a sentence each; empty = all is as it was."""
+    """What is missing or failed since, one sentence each; empty = nothing is."""
     notes = []
     for sentence, old, new in (
         ("Services that ran before the reboot and do not now: {}.", before.running, after.running),
@@ -151,7 +151,7 @@ def compare(before: RebootState, after: RebootState) -> List[str]:
 
 
 def parse_inhibitors(text: str) -> List[str]:
-    """Who blocks a shutdown, by `systemd-inhibit --list --no-legend`: WHO … WHAT WHY MODE."""
+    """Who blocks a shutdown, from `systemd-inhibit --list --no-legend`: WHO … WHAT WHY MODE."""
     found = []
     for line in text.split("\n"):
         words = line.split()
@@ -161,7 +161,7 @@ def parse_inhibitors(text: str) -> List[str]:
 
 
 def check_inhibitors() -> None:
-    """systemd lets root reboot whoever objects; Stardust does not.
+    """Refuse a reboot while an inhibitor is active. systemd itself would let root ignore it.
 
     Raises: Inhibited.
     """
@@ -171,9 +171,9 @@ def check_inhibitors() -> None:
 
 
 def ask_for_reboot() -> str:
-    """Ask for a reboot of this host.
+    """Request a reboot of this host.
 
-    Returns: why it would not; empty = it does.
+    Returns: why systemd refused; empty = it accepted.
     """
     argv = ["reboot"] if systemctl_shim.is_here() else ["/usr/bin/systemctl", "--no-block", "--no-wall", "reboot"]
     status, _, said = _ask(*argv)
@@ -181,7 +181,7 @@ def ask_for_reboot() -> str:
 
 
 def is_up(booted_s: float) -> bool:
-    """Whether all that starts at boot has started, or had its time."""
+    """Whether all units of the boot have started, or their time is over."""
     if booted_s >= SETTLE_LIMIT_S:
         return True
     if systemctl_shim.is_here():
@@ -198,12 +198,12 @@ def uptime_s() -> float:
 
 
 def to_document(asked: RebootRequest) -> Dict[str, Any]:
-    """As JSON can hold it."""
+    """As a JSON value."""
     return {**asked._asdict(), "state": asked.state._asdict()}
 
 
 def from_document(found: Mapping[str, Any]) -> Optional[RebootRequest]:
-    """None: it is not one of ours."""
+    """None: not a value of `to_document`."""
     try:
         state = RebootState(**{name: tuple(str(word) for word in found["state"][name]) for name in RebootState._fields})
         return RebootRequest(

@@ -1,7 +1,7 @@
-"""The program of a job's unit: runs one accepted order on a terminal of its own and writes down what became of it.
+"""The runner, the program of a job's unit: runs one accepted order on a terminal of its own and records the result.
 
-It depends on nobody: Spider, its launcher and the hub may all be gone. Everything it needs is imported before the first
-package is touched, since an upgrade may replace Python, and Spider's own files, below it.
+It depends on no other process: Spider, the launcher and the hub may all be gone. All its modules are imported before the first package
+changes, because an upgrade may replace Python and Spider's own files.
 """
 
 import json
@@ -47,30 +47,31 @@ LOCK_WAIT_S = 60.0
 """The launcher holds the lock until systemd has answered it."""
 MAX_ERROR_TEXT = 2000
 REBOOTING = "rebooting"
-"""The state of a job that has no result yet because its server goes down for it."""
+"""State of a job that has no result yet because its server shuts down for the reboot."""
 _OUTLIVED = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 
 _log = logging.getLogger("spider.root.runner")
 
 
 class JobNotStarted(Exception):
-    """The job is not begun."""
+    """The job was not started."""
 
 
 class RunnerPaths(NamedTuple):
-    """Where the runner works."""
+    """Paths of the runner."""
 
     jobs: str = JOBS_DIR
 
 
 def ignore_signals() -> None:
-    """Shutdown sends SIGTERM and then waits for this unit: the job goes on to its end. Children start with the usual handlers."""
+    """Ignore signals: a shutdown sends SIGTERM and then waits for this unit, so the job runs to its end. Children start with default
+    handlers."""
     for number in _OUTLIVED:
         signal.signal(number, lambda *_: None)
 
 
 def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S) -> int:
-    """Hold the lock of this node's jobs until this process ends, however it ends.
+    """Hold the lock of this node's jobs until this process ends, even if it is killed.
 
     Raises: JobNotStarted: another job has it.
     """
@@ -82,9 +83,9 @@ def take_lock(jobs: str, wait_s: float = LOCK_WAIT_S) -> int:
 
 
 def _begin(folder: str, boot: str) -> float:
-    """Everything that may fail for want of room comes before `run`, which says for ever that the job has begun.
+    """Allocate and write all that may fail on a full disk, then write `run`, which marks the job as begun for ever.
 
-    Raises: Cannot.
+    Raises: JobNotStarted.
     """
     started_at = time.time()
     run = {"pid": os.getpid(), "boot": boot, "invocation": os.environ.get("INVOCATION_ID", ""), "started_at": started_at}
@@ -106,7 +107,7 @@ def _task(plan: AcceptedOrder) -> Task:
 
 
 def _prepare_reboot(manager: Optional[PackageManager], console: JobConsole) -> Outcome:
-    """Whoever changes packages is waited for, and who objects to a shutdown is heard."""
+    """Wait for other programs that change packages, and check for shutdown inhibitors."""
     console.progress("plan")
     if manager is not None:
         early = manager.wait_free(console)
@@ -136,7 +137,7 @@ def _carry_out(plan: AcceptedOrder, manager: Optional[PackageManager], console: 
 
 
 def _keep_up(plan: AcceptedOrder, console: JobConsole, boot: str) -> Outcome:
-    """What changes Spider itself, and no package."""
+    """Run a selfcare verb, which changes Spider itself and no package."""
     if plan.verb == verbs.REKEY:
         return _guarded(lambda: rekey.rekey(plan.job, plan.args, console, rekey.RekeyPaths()))
     if plan.verb == verbs.UNINSTALL:
@@ -156,8 +157,8 @@ def _guarded(work: Callable[[], Outcome]) -> Outcome:
 def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Optional[RunnerPaths] = None) -> Optional[JobResult]:
     """Run an accepted order to its end.
 
-    Returns: None when the server goes down for a reboot now: the next boot tells what became of it.
-    Raises: JobNotStarted: it is not begun, and nothing was run.
+    Returns: None when the server now shuts down for a reboot: Spider reports the end in the next boot.
+    Raises: JobNotStarted: nothing was run.
     """
     jobs = (places or RunnerPaths()).jobs
     folder = os.path.join(jobs, job)
@@ -209,10 +210,10 @@ def run_job(job: str, manager: Optional[PackageManager], boot: str, places: Opti
 
 
 def _give_command() -> None:
-    """Where an older version was installed, and an update put this one in its place, root's command is missing or knows fewer words."""
+    """Install root's command. It is missing or out of date when an update has replaced an older version with this one."""
     if uninstall_job.is_command_new():
         return
-    from spider.selfcare import uninstall  # noqa: PLC0415 - once in the life of an installation
+    from spider.selfcare import uninstall  # noqa: PLC0415 - needed once in the life of an installation
 
     why = uninstall.give_command()
     if why:
@@ -220,7 +221,7 @@ def _give_command() -> None:
 
 
 def _forget_keys(job: str) -> None:
-    """Former keys go after their time."""
+    """Remove former keys whose time is over."""
     try:
         rekey.forget_expired(rekey.RekeyPaths(), job)
     except (OSError, Untrusted, ValueError) as exc:
@@ -232,7 +233,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     logs.set_up(style="json")
     words = argv or []
     if len(words) != 1 or not is_id(words[0]):
-        print("run takes the id of an accepted job", file=sys.stderr)  # noqa: T201  # a person typed this
+        print("run takes the id of an accepted job", file=sys.stderr)  # noqa: T201  # for the person who typed this
         return 64
     ignore_signals()
     logs.bind(job=words[0])

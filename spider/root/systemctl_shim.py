@@ -1,9 +1,9 @@
-"""Where OpenRC starts services: what systemd's socket, units and timers do elsewhere.
+"""Replaces systemd's socket, units and timers on hosts where OpenRC starts services.
 
-`spider.pyz listen` is a small supervised service of root's (`stardust-launcher`). It reads nothing that comes over the socket: each
-connection goes to a launcher of its own, started as systemd would (descriptor 3), out of the version that is current then. A job's runner is
-started in a session of its own and belongs to process 1 as soon as that launcher has ended, so that a restart of Spider or of this
-service ends no job. The service's file forbids OpenRC to clean its control group.
+`spider.pyz listen` is a small supervised service of root (`stardust-launcher`). It reads no byte from the socket: it starts a launcher for
+each connection, as systemd would (descriptor 3), from the version that is current then. A job's runner is started in a session of its own
+and belongs to process 1 as soon as that launcher has ended. So a restart of Spider or of this service ends no job. The service's file
+forbids OpenRC to clean its cgroup.
 """
 
 import contextlib
@@ -44,12 +44,12 @@ def is_here(root: str = "") -> bool:
 
 
 def is_going_down(root: str = "") -> bool:
-    """Whether the host is on its way down, or in between two runlevels."""
+    """Whether the host is shutting down, or changes its runlevel."""
     return os.path.exists(f"{root}{STATE}/rc.stopping") or _level(root) in _GOING_DOWN
 
 
 def is_up(root: str = "") -> bool:
-    """Whether all that starts at boot has started."""
+    """Whether all services of the boot have started."""
     return _level(root) not in ("", "boot", "sysinit", *_GOING_DOWN) and not os.path.exists(f"{root}{STATE}/rc.starting")
 
 
@@ -57,22 +57,22 @@ def _level(root: str) -> str:
     return read_text(f"{root}{STATE}/softlevel", 64)
 
 
-# -- running something apart ---------------------------------------------------------------------
+# -- detached programs ---------------------------------------------------------------------------
 
 
 def python() -> List[str]:
-    """How a program of the bundle is started, with this server's interpreter."""
+    """Command line that starts a program of the bundle with this server's interpreter."""
     return [sys.executable or "/usr/bin/python3", "-I", "-S", "-B", PROGRAM]
 
 
 def detach(argv: Sequence[str]) -> None:
-    """Start a program in a session of its own; who started it is to end soon, and not to wait for it.
+    """Start a program in a session of its own. The caller ends soon and does not wait for it.
 
     Raises: OSError: it cannot be started.
     """
     mask = os.umask(0o022)
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # what bounds the launcher's log is not for jobs
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # the limit on the launcher's log does not apply to jobs
     try:
         env = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STARDUST_BOOT": os.environ.get("STARDUST_BOOT", "")}
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, cwd="/", env=env)
@@ -82,7 +82,7 @@ def detach(argv: Sequence[str]) -> None:
 
 
 def start_job(name: str) -> bool:
-    """Start what the unit of that name is with systemd. False: it is none, or could not be started."""
+    """Start the program that systemd starts for the unit of that name. False: no such unit, or it could not be started."""
     match = _JOB.match(name)
     if match is None:
         return False
@@ -114,7 +114,7 @@ def _bind(path: str, owner: int) -> socket.socket:
 
 
 def peer_of(client: socket.socket) -> int:
-    """Whose process is at the other end: its uid, as the kernel says."""
+    """The uid of the process at the other end, from the kernel."""
     return int(_PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])
 
 
@@ -130,7 +130,7 @@ def _hand_over(client: socket.socket, argv: Sequence[str]) -> None:
 
 
 def _reap(children: Set[int], flags: int) -> None:
-    """Forget those that ended; 0: wait for one."""
+    """Reap ended children; 0: wait for one."""
     with contextlib.suppress(ChildProcessError):
         while children:
             pid, _ = os.waitpid(-1, flags)
@@ -141,7 +141,7 @@ def _reap(children: Set[int], flags: int) -> None:
 
 
 def listen(path: str, owner: int, argv: Sequence[str]) -> None:
-    """Serve for ever: one launcher for each connection of Spider's user or root, at most eight at a time.
+    """Serve for ever: one launcher for each connection of Spider's user or root, at most eight at the same time.
 
     Raises: OSError: the socket cannot be made.
     """
@@ -170,11 +170,11 @@ def main(argv: Optional[List[str]] = None) -> int:
     return 0
 
 
-# -- what an update asks of systemd, in OpenRC's words -------------------------------------------
+# -- systemctl commands of an update, translated to OpenRC ---------------------------------------
 
 
 def timer_text(command: str, seconds: int) -> str:
-    """A service that waits in the place of a timer, after a restart of the host anew."""
+    """A service that replaces a timer. It waits anew after a restart of the host."""
     program, _, words = command.partition(" ")
     return (
         '#!/sbin/openrc-run\ndescription="Stardust: the version before comes back unless the new one proves itself"\n'
@@ -197,12 +197,12 @@ def _run(*argv: str) -> str:
 
 
 def _is_this(service: str) -> bool:
-    """Whether this very process is the one that the service started."""
+    """Whether this process is the one that the service started."""
     return read_text(f"/run/{service}.pid", 20) == str(os.getpid())
 
 
 def as_systemctl(*words: str) -> str:
-    """Do what `systemctl` with these words would do, as far as an update of Spider needs it."""
+    """Do what `systemctl` does for this command line, as far as an update of Spider needs it."""
     verb, units = words[0], [word.partition(".")[0] for word in words if word.startswith("stardust-")]
     for service in units:
         if verb == "restart":
@@ -223,5 +223,5 @@ def as_systemctl(*words: str) -> str:
 
 
 def _starts(service: str) -> str:
-    """How often its supervisor has started it again."""
+    """How often its supervisor has restarted the service."""
     return read_text(f"{STATE}/options/{service}/start_count", 20)
