@@ -1,4 +1,4 @@
-"""API tokens. The token itself is never stored, only its hash."""
+"""API tokens. The store holds only the hash of a token."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from groundcontrol.core.scope import Scope
 from spider.clock import Clock
 
 MOST_LIVE: Final = 100
-"""Tokens of one user at a time."""
+"""The most tokens of one user at a time."""
 _KEEP_S: Final = 30 * 86400.0
 _COLUMNS: Final = (
     "api_token.id AS token_id, api_token.org AS token_org, account.id AS user_id, account.username, api_token.name, api_token.hash,"
     " api_token.role AS token_role, api_token.grants AS token_grants, api_token.sensitive, api_token.created_at AS token_made_at,"
     " api_token.expires_at, api_token.last_used_at, api_token.last_address, api_token.revoked_at"
 )
-"""What `_to_token` reads, under names that no other column of `account` has."""
+"""The columns that `_to_token` reads, under names that no other column of `account` has."""
 _TOKEN: Final = f"SELECT api_token.no, {_COLUMNS} FROM api_token JOIN account ON account.no = api_token.account "  # noqa: S608  # a constant
 _STANDING: Final = (
     f"SELECT account.*, {_COLUMNS}, {RULE} FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.hash = ?"  # noqa: S608  # a constant
 )
-"""Everything that each request asks, in one statement."""
+"""Everything that the check of a request needs, in one statement."""
 _LAST: Final = (1 << 63) - 1
 
 
@@ -130,7 +130,6 @@ def _to_standing(row: sqlite3.Row) -> TokenStanding | None:
 
 
 def _to_token(row: sqlite3.Row) -> ApiToken:
-    """Read the columns `_COLUMNS` of a row."""
     return ApiToken(
         id=TokenId(row["token_id"]),
         org=row["token_org"],

@@ -1,4 +1,4 @@
-"""Deployments: made once, changed by compare-and-set on their version."""
+"""The table of deployments. A row is created once and changed by compare-and-set on its version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EXPIRED: Final = (
     " AND old.no NOT IN (SELECT no FROM (SELECT no, max(id) FROM deployment WHERE kind = 'install' AND state = 'succeeded'"
     " AND (org, node_id) IN (SELECT org, id FROM node) GROUP BY org, node_id)) LIMIT ?"
 )
-"""Beside a `max` SQLite gives the columns of the row that has it."""
+"""SQLite returns the other columns from the row that holds the `max`."""
 
 
 class SqliteDeployments:
@@ -42,13 +42,13 @@ class SqliteDeployments:
         self._chain = chain
 
     async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
-        """What makes two requests equal: kind, address, user, name, and for all but installations the node."""
+        """Two requests are equal if kind, address, user and name agree; for all kinds but installations also the node."""
         return (await self._create(scope, [deployment], idempotency_key))[0]
 
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
     ) -> Sequence[Deployment]:
-        """The key stands with the first of them, and with it what all were asked for; the others are found by the batch."""
+        """The first deployment holds the idempotency key and the digest of the whole request. The batch id finds the others."""
         return await self._create(scope, deployments, idempotency_key)
 
     async def _create(self, scope: Scope, wanted: Sequence[Deployment], idempotency_key: str | None) -> Sequence[Deployment]:
@@ -139,7 +139,7 @@ class SqliteDeployments:
         )
         left = []
         for row in found:
-            with contextlib.suppress(StoreError):  # damaged: the hub has to start all the same, and the doctor tells of it
+            with contextlib.suppress(StoreError):  # damaged: the hub must start all the same, and the doctor reports it
                 left.append(_to_deployment(row))
         return left
 
@@ -172,7 +172,7 @@ def _load(rows: Rows, scope: Scope, deployment: DeploymentId) -> sqlite3.Row:
 
 
 def _granted(scope: Scope) -> tuple[str, list[Value]]:
-    """Who is limited to some nodes sees the deployments of these, and their own while, or after, there is a node."""
+    """A user with grants sees the deployments of the granted nodes, and their own ones before and after the node exists."""
     if not scope.grants:
         return "", []
     own = " OR (deployment.actor = ? AND " + NO_SUCH_NODE + "deployment.node_id)))"
@@ -191,7 +191,7 @@ def _asked(wanted: Deployment) -> tuple[object, ...]:
 
 
 def _columns(deployment: Deployment) -> tuple[Value, ...]:
-    """What may change, in the order of both statements."""
+    """The columns that may change, in the order of both statements."""
     return (
         deployment.state,
         deployment.node_id,

@@ -1,7 +1,7 @@
-"""Everything that is kept of a node, in pieces: whatever it sent, few of its values are in memory at a time, and each query is a short one.
+"""Export of all stored data of a node, in pieces. Few values are in memory at a time, and each query is short.
 
-Pieces are unpacked beside the loop, one when the one before was taken: who gives up waits for no more than one of them. What
-belongs together is of one moment all the same (`stretches.py`): an hour of rows, and the figures of each step.
+A thread decodes each piece after the reader took the one before, so a reader that stops waits for one piece at most. Data that belongs together is
+still consistent (`range_locks.py`): the rows of an hour, and the aggregates of a step.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ T = TypeVar("T")
 Miss = Callable[[Damage], None]
 
 PIECE_VALUES: Final = 100_000
-"""Values of rows that are there at once, and those of one more pack."""
+"""Values of rows that are in memory at the same time, besides those of one more pack."""
 PAGE_PACKS: Final = 20
 MOST_FIGURES: Final = 500_000
-"""Figures that are added up at once: of less time, and of fewer series, where there are more."""
+"""Aggregates that are summed at the same time. With more of them, a pass covers less time and fewer series."""
 LONGEST_S: Final = 600.0
-"""How long a stretch is held for somebody who takes it in slowly: compaction waits for that."""
+"""How long a range stays locked for a slow reader. Compaction waits for that time."""
 
 
 class Export:
-    """One answer."""
+    """One export."""
 
     def __init__(self, reader: Reader, stretches: RangeLocks, no: int, families: Sequence[str], miss: Miss | None) -> None:
-        """`miss`: is told of what is damaged, which is left out then; None: that is an error."""
+        """`miss` receives the damaged ranges, which the export leaves out. Without it (None) damage is an error."""
         self._reader = reader
         self._stretches = stretches
         self._no = no
@@ -55,7 +55,7 @@ class Export:
     # -- rows ------------------------------------------------------------------------------------
 
     async def rows(self, start_ms: int, end_ms: int) -> AsyncGenerator[PackGroup]:
-        """Every row, by the hour; within one as it lies there: in the order of time it would all have to be there at once."""
+        """Every row, hour by hour. Within an hour rows come in storage order: sorting by time would need all of them in memory."""
         first, last = max(0, start_ms // HOUR_MS - 1), (end_ms - 1) // HOUR_MS
         while (hour := await self._reader.run(partial(windows.next_hour, no=self._no, first=first, last=last))) is not None:
             async with self._held(hour, hour) as still, contextlib.aclosing(self._rows_of(hour, start_ms, end_ms)) as pieces:
@@ -70,7 +70,7 @@ class Export:
             with self._told(SECONDS, hour):
                 async for piece in _beside(_cut_rows(body, family, start_ms, end_ms)):
                     yield piece
-        async with contextlib.aclosing(self._hot(hour, start_ms, end_ms)) as pieces:  # last: mostly they are the newest
+        async with contextlib.aclosing(self._hot(hour, start_ms, end_ms)) as pieces:  # last: these are mostly the newest rows
             async for piece in pieces:
                 yield piece
 
@@ -93,7 +93,7 @@ class Export:
     def _page(
         self, hour: int, after: PackPosition, known: LayoutTable, seen: frozenset[bytes], rows: Rows
     ) -> tuple[list[sqlite3.Row], LayoutTable]:
-        """The next packs, and all layouts again where one has another than those before."""
+        """The next packs. Reads all schemas again when a pack has a schema that is not in memory."""
         page = hot_packs.packs(rows, self._no, hour, after, PAGE_PACKS)
         new = {pack["layout"] for pack in page} - seen
         return page, hot_packs.layouts(rows, self._no, self._families) if new else known
@@ -101,7 +101,7 @@ class Export:
     # -- figures ---------------------------------------------------------------------------------
 
     async def figures(self, tier: Tier, start: float, end: float) -> AsyncGenerator[tuple[str, StatTable]]:
-        """Every figure of a coarser tier, by the span and its families; each figure of a step in one piece."""
+        """Every aggregate of a coarser tier, by span and family. All aggregates of a step come in one piece."""
         span, last = max(0, int(start // tier.span_s)), int(-(-end // tier.span_s)) - 1
         while (found := await self._reader.run(partial(windows.next_span, no=self._no, tier=tier, first=span, last=last))) is not None:
             for family, names in (await self._names(tier, found)).items():
@@ -122,7 +122,7 @@ class Export:
                     still()
 
     async def _sum(self, tier: Tier, steps: range, hours: range, family: str, names: frozenset[str]) -> StatTable | None:
-        """What all parts have of these series and steps, added up."""
+        """The sum of all parts for these series and steps."""
         total = _Sum(steps, names)
         span = steps.start * tier.step_s // tier.span_s
         for place, of in await self._chunks(tier, span):
@@ -130,7 +130,7 @@ class Export:
                 body = await self._body(tier, place)
                 with self._told(tier, span):
                     await asyncio.to_thread(total.add_chunk, body)
-        # A rate is one of the later moment of two, so the first of an hour may come with the rows of the hour before.
+        # A rate carries the time of the later of two samples, so the first rate of an hour may come with the rows of the previous hour.
         before: list[RowChunk] = []
         for hour in await self._reader.run(lambda rows: list(hot_packs.hours(rows, hours.start - 1, hours.stop - 1))):
             known = [*before, *(RowChunk(body) for body in await self._beside_hour(hour, family, names))]
@@ -143,7 +143,7 @@ class Export:
         return await asyncio.to_thread(total.table)
 
     async def _names(self, tier: Tier, span: int) -> dict[str, list[str]]:
-        """The series of each family of which there may be figures."""
+        """The series of each family that may have aggregates."""
         found: dict[str, dict[str, None]] = {}
         for place, family in await self._chunks(tier, span):
             body = await self._body(tier, place)
@@ -159,7 +159,7 @@ class Export:
         return {family: list(names) for family, names in found.items()}
 
     async def _beside_hour(self, hour: int, family: str, names: frozenset[str]) -> list[bytes]:
-        """Chunks of rows that hold the neighbours of an hour's counters, as far as they can be read."""
+        """Readable chunks with rows that are neighbours of an hour's counters."""
         if not any(map(is_counter, names)):
             return []
         found = []
@@ -172,7 +172,7 @@ class Export:
     # -- both ------------------------------------------------------------------------------------
 
     async def _chunks(self, tier: Tier, span: int) -> list[tuple[int, str]]:
-        """Where the chunks of a span lie, each with its family."""
+        """The positions of a span's chunks, each with its family."""
 
         def query(rows: Rows) -> list[tuple[int, str]]:
             names = sqlite_chunks.families(rows, self._families)
@@ -183,13 +183,13 @@ class Export:
         return await self._reader.run(query)
 
     async def _body(self, tier: Tier, place: int) -> bytes | None:
-        """A chunk; None: it has been removed meanwhile, since its time is over."""
+        """A chunk; None: it has expired since."""
         found = await self._reader.one(f"SELECT body FROM {sqlite_chunks.TABLES[tier.no]} WHERE place = ?", place)  # noqa: S608  a name of our own
         return None if found is None else bytes(found["body"])
 
     @contextlib.contextmanager
     def _told(self, tier: Tier, span: int) -> Iterator[None]:
-        """Go on without what is damaged, and tell of it."""
+        """Skip damaged data and report it."""
         try:
             yield
         except ValueError as exc:
@@ -203,9 +203,9 @@ class Export:
 
     @contextlib.asynccontextmanager
     async def _held(self, first: int, last: int) -> AsyncIterator[Callable[[], None]]:
-        """Hold these hours where they are; what comes with it is called after each piece.
+        """Keep compaction away from these hours. The yielded function must be called after each piece.
 
-        Raises: StoreBusy: whoever takes them in has done so for too long.
+        Raises: StoreBusy: the reader took too long.
         """
         until = asyncio.get_running_loop().time() + LONGEST_S
 
@@ -218,7 +218,7 @@ class Export:
 
 
 class _Sum:
-    """Figures of some series and steps, added up part by part. Called on one thread at a time."""
+    """Aggregates of some series and steps, summed part by part. One thread calls it at a time."""
 
     def __init__(self, steps: range, names: frozenset[str]) -> None:
         self._steps = steps
@@ -227,7 +227,7 @@ class _Sum:
         self._figures = 0
 
     def add_chunk(self, body: bytes | None) -> None:
-        """Raises: ValueError: it is damaged."""
+        """Raises: ValueError: the chunk is damaged."""
         if body is None:
             return
         chunk = StatChunk(body)
@@ -237,7 +237,7 @@ class _Sum:
             self._add(StatTable(chunk.rhythm_s, chunk.places[low:high], lines))
 
     def add_rows(self, tier: Tier, rows: RowTable, known: list[RowChunk]) -> None:
-        """Rows that are in no chunk yet; to `known` are added their counters, as neighbours of those that come after them."""
+        """Add rows that are in no chunk yet. Their counters go into `known`, as neighbours of later rows."""
         columns = {name: column for name, column in rows.columns.items() if name in self._names}
         states = {name: state for name, state in rows.states.items() if name in self._names}
         found = compaction.roll(rows._replace(columns=columns, states=states), known)
@@ -259,12 +259,12 @@ class _Sum:
             self._figures = 0  # of what comes on top
 
     def table(self) -> StatTable | None:
-        """All of it; None: there is nothing."""
+        """The whole table; None: it is empty."""
         return rollup.join(self._tables) if self._tables else None
 
 
 def _by_steps(tier: Tier, span: int, series: int) -> Iterator[range]:
-    """A span in stretches of whole hours that are not too much for so many series."""
+    """A span in ranges of whole hours, each small enough for this number of series."""
     whole, hour = tier.span_s // tier.step_s, max(1, HOUR_S // tier.step_s)
     width = min(whole, max(hour, MOST_FIGURES // (4 * max(1, series)) // hour * hour))
     for first in range(0, whole, width):
@@ -272,9 +272,9 @@ def _by_steps(tier: Tier, span: int, series: int) -> Iterator[range]:
 
 
 def _cut_rows(body: bytes | None, family: str, start_ms: int, end_ms: int) -> Iterator[PackGroup]:
-    """The rows of a chunk, few at a time.
+    """The rows of a chunk, a few at a time.
 
-    Raises: ValueError: it is damaged.
+    Raises: ValueError: the chunk is damaged.
     """
     if body is None:
         return
@@ -286,7 +286,7 @@ def _cut_rows(body: bytes | None, family: str, start_ms: int, end_ms: int) -> It
 
 
 def _last_rows(chunks: Sequence[RowChunk], end_ms: int) -> list[RowChunk]:
-    """Those rows that may be neighbours of what is measured from `end_ms` on."""
+    """Rows that may be neighbours of samples from `end_ms` on."""
     found = []
     for chunk in chunks:
         first = bisect_left(chunk.times, end_ms - int(chunk.rhythm_s * 1000 * FARTHEST))
@@ -304,7 +304,7 @@ def _is_readable(body: bytes) -> bool:
 
 
 async def _beside(pieces: Iterator[T]) -> AsyncIterator[T]:
-    """Make each piece beside the loop, when the one before was taken."""
+    """Make each piece on a thread, after the reader took the one before."""
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece
 

@@ -1,7 +1,7 @@
-"""Packs as they arrived, until they lie in chunks: first in `arrived`, by commit, then in `hot`, by hour and node.
+"""Packs that are not in chunks yet: first in `arrived`, by commit, then in `hot`, by hour and node.
 
-In `hot` what one query asks for lies together, and so each pack of a commit goes into another page. Those of many commits go over at
-once: a page is written once for all of a node's. Whoever reads sees both tables as one; whoever removes or compacts moves them over first.
+In `hot` the packs of one query lie together, so each pack of a commit goes into another page. Packs of many commits move together, so
+that a page is written once for all packs of a node. Readers see both tables as one; expiry and compaction move the packs first.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from groundcontrol.samples.model import LayoutRow, StoredRow
 HIGHEST: Final = (1 << 63) - 1
 PAGE_PACKS: Final = 100
 PIECE_VALUES: Final = 1_000_000
-"""Values that a window takes in at once: a few kilobytes of a pack may hold a quarter of a million."""
+"""Values that a window decodes at the same time: a pack of a few kilobytes may hold a quarter of a million."""
 
 MOST_BATCHES: Final = 64
-"""Commits after which their packs go over at the latest; compaction, which looks every few seconds, is nearly always first."""
+"""Packs move to `hot` after this many commits at the latest. Compaction, which runs every few seconds, is nearly always first."""
 MOST_BYTES: Final = 16 << 20
-"""Bytes of packs after which they go over at the latest: a fleet that was away sends megabytes a commit."""
+"""Packs move to `hot` after this many bytes at the latest: a fleet that was offline sends megabytes a commit."""
 MOST_HOURS: Final = 1000
-"""Hours that are looked at in one go: a month and more. What is older has its turn when these are in chunks."""
+"""Hours that one pass reads: a month and more. Older hours follow when these are in chunks."""
 HEAD_HOURS: Final = 256
-"""How many hours are looked through for a newest row. What is older lies in chunks, or soon will."""
+"""Hours that the search for a newest row covers. Older rows are in chunks, or soon will be."""
 
 _BATCHES: Final = (
     "WITH RECURSIVE commits(no) AS (SELECT min(batch) FROM arrived"
     " UNION ALL SELECT no + 1 FROM commits WHERE no < (SELECT max(batch) FROM arrived))"
 )
 _ARRIVED: Final = "commits CROSS JOIN arrived ON arrived.batch = commits.no AND arrived.node = ?2 AND arrived.hour = ?1"
-"""The node's packs of this hour that have just arrived: a seek for each commit."""
+"""The node's packs of this hour in `arrived`: a seek for each commit."""
 _PACKS: Final = (
     f"{_BATCHES} SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"  # noqa: S608  words of our own
     " WHERE hour = ?1 AND node = ?2 AND (boot, stream, seq) > (?3, ?4, ?5)"
@@ -63,7 +63,7 @@ PackGroup = tuple[LayoutRow, list[StoredRow]]
 
 
 class PackPosition(NamedTuple):
-    """Where a pack stands within its hour and node."""
+    """The position of a pack within its hour and node."""
 
     boot: int
     stream: int
@@ -74,14 +74,14 @@ START: Final = PackPosition(-1, -1, -1)
 
 
 def hours(rows: Rows, first: int, last: int) -> Iterator[int]:
-    """The hours in [first, last] of which there is anything at all, oldest first; one seek each, when it is asked for."""
+    """The hours in [first, last] that have any packs, oldest first. Each costs one seek when it is read."""
     while (hour := _next(rows, _NEXT_HOUR, first, last)) is not None:
         yield hour
         first = hour + 1
 
 
 def newest_hours(rows: Rows, most: int) -> Iterator[int]:
-    """So many hours of which there is anything, newest first. One node may have said something of every hour since 1970."""
+    """This many of the newest hours with packs, newest first. A single node may have packs in every hour since 1970."""
     last = HIGHEST
     for _ in range(most):
         hour = _next(rows, _HOUR_BEFORE, last)
@@ -97,21 +97,21 @@ def _next(rows: Rows, sql: str, *bounds: int) -> int | None:
 
 
 def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
-    """The first hour in [first, last] of which the node has rows here."""
+    """The first hour in [first, last] with rows of the node in these tables."""
     return next((hour for hour in hours(rows, first, last) if rows.one(_ANY, hour, no) is not None), None)
 
 
 class LayoutTable(dict[bytes, LayoutRow]):
-    """Layouts by their ids."""
+    """Schemas by their ids."""
 
     def __init__(self) -> None:
         super().__init__()
         self.damaged: dict[bytes, str] = {}
-        """Those that cannot be read, with their families: no pack of theirs can, until the node says them anew."""
+        """Unreadable schemas, with their families. Their packs are unreadable until the node sends the schema again."""
 
 
 def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> LayoutTable:
-    """The node's layouts, of these families or of all."""
+    """The node's schemas, of these families or of all."""
     wanted = None if families is None else set(families)
     found = LayoutTable()
     for row in rows.all("SELECT layout, family, rhythm_s, series FROM layout WHERE node = ?", no):
@@ -125,7 +125,7 @@ def layouts(rows: Rows, no: int, families: Iterable[str] | None = None) -> Layou
 
 
 def unreadable(rows: Rows) -> list[tuple[int, str]]:
-    """The nodes (by number) and families of layouts that cannot be read."""
+    """The nodes (by number) and families of unreadable schemas."""
     return [
         (row["node"], family)
         for row in rows.all("SELECT DISTINCT node FROM layout")
@@ -134,12 +134,12 @@ def unreadable(rows: Rows) -> list[tuple[int, str]]:
 
 
 def packs(rows: Rows, no: int, hour: int, after: PackPosition = START, limit: int = -1) -> list[sqlite3.Row]:
-    """Packs of a node and hour in the order of their places."""
+    """Packs of a node and hour in the order of their positions."""
     return rows.all(_PACKS, hour, no, *after, limit)
 
 
 def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> list[sqlite3.Row]:
-    """The same of those that have gone over."""
+    """The same for packs that are in `hot`."""
     return rows.all(
         "SELECT boot, stream, seq, layout, first_ms, last_ms, coding, body FROM hot"
         " WHERE hour = ? AND node = ? AND (boot, stream, seq) > (?, ?, ?) ORDER BY boot, stream, seq LIMIT ?",
@@ -148,7 +148,7 @@ def settled(rows: Rows, no: int, hour: int, after: PackPosition, limit: int) -> 
 
 
 def has_arrived(rows: Rows, no: int, hour: int) -> bool:
-    """Whether some have not."""
+    """Whether any packs are still in `arrived`."""
     return rows.one(_HAVE_ARRIVED, hour, no) is not None
 
 
@@ -159,9 +159,9 @@ def next_batch(tx: Tx) -> int:
 
 
 def settle(tx: Tx) -> None:
-    """Move what has arrived over to its hours and nodes.
+    """Move the packs in `arrived` to their hours and nodes.
 
-    Of a pack that lies there already, which only a restored or mended file could hold, the one that was there first stays.
+    Only a restored or repaired file can hold a pack that is in `hot` already; then the first one stays.
     """
     tx.do(
         "INSERT OR IGNORE INTO hot SELECT hour, node, boot, stream, seq, layout, first_ms, last_ms, coding, body FROM arrived"
@@ -173,7 +173,7 @@ def settle(tx: Tx) -> None:
 def read_pack(row: sqlite3.Row, layout: LayoutRow | None) -> list[StoredRow]:
     """The rows of a stored pack.
 
-    Args:   layout: None: it cannot be read.
+    Args:   layout: None: the schema is unreadable.
     Raises: StoreDamaged.
     """
     if layout is None:
@@ -189,7 +189,7 @@ def read_pack(row: sqlite3.Row, layout: LayoutRow | None) -> list[StoredRow]:
 
 
 def paged(rows: Rows, no: int, hour: int) -> Iterator[sqlite3.Row]:
-    """Packs of a node and hour in the order of their places, few of them in memory at a time."""
+    """Packs of a node and hour in the order of their positions, with few of them in memory at a time."""
     after = START
     while page := packs(rows, no, hour, after, PAGE_PACKS):
         yield from page
@@ -205,11 +205,11 @@ def pieces(
     *,
     most: int = PIECE_VALUES,
 ) -> Iterator[PackGroup]:
-    """The rows of these packs by layout, as far as they were taken in [start, end): in pieces of about `most` values, so that one layout may
-    come several times.
+    """The rows of these packs by schema, as far as they were measured in [start, end). A piece has about `most` values, so one schema
+    may come several times.
 
-    Args:   miss: is told of a pack that is damaged, which is left out then.
-    Raises: StoreDamaged: one is, and nobody is to be told.
+    Args:   miss: receives each damaged pack, which is left out.
+    Raises: StoreDamaged: a pack is damaged and `miss` is not given.
     """
     gathered: dict[bytes, list[StoredRow]] = {}
     values = 0
@@ -236,7 +236,7 @@ def pieces(
 
 
 def heads(rows: Rows, no: int, known: Mapping[bytes, LayoutRow]) -> dict[str, tuple[LayoutRow, StoredRow]]:
-    """The newest row of each family, as far as it can be read: what is damaged hides neither other families nor other nodes."""
+    """The newest readable row of each family: damage hides neither other families nor other nodes."""
     wanted = {layout.family for layout in known.values()}
     newest: dict[str, tuple[LayoutRow, StoredRow]] = {}
     for hour in newest_hours(rows, HEAD_HOURS):

@@ -1,4 +1,4 @@
-"""Jobs: made once, taken once, moved only along `jobs.model.TRANSITIONS`."""
+"""The store of jobs. A job is created once, claimed once, and its state moves only along `jobs.model.TRANSITIONS`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from groundcontrol.nodes.model import Session
 
 _EXPIRE_AT_ONCE: Final = 200
 GRAVE_S: Final = 400 * 86_400.0
-"""How long the id of a job that went with its node is remembered."""
+"""How long the id of a job is remembered after its node was deleted."""
 
-_ANY_OPEN: Final = (  # each by an index that has nothing else in it
+_ANY_OPEN: Final = (  # each query uses an index that holds only such rows
     "SELECT 1 WHERE EXISTS (SELECT 1 FROM job WHERE state IN ('queued', 'dispatched'))"
     " OR EXISTS (SELECT 1 FROM job WHERE state IN ('dispatched', 'accepted', 'running'))"
 )
@@ -125,7 +125,7 @@ class SqliteJobs:
             for row in waiting:
                 session = by_node[row["node"]]
                 if (row["batch"] is not None and room <= 0) or not is_order(row) or not still_authorized(tx, row, now):
-                    continue  # `withdraw` closes what nobody stands for any more
+                    continue  # `withdraw` closes jobs whose user may no longer order them
                 won = tx.do(
                     "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
                     " WHERE no = ?1 AND state = 'queued'"
@@ -199,9 +199,9 @@ class SqliteJobs:
         return await self._writer.run(lambda tx: self.stop_in(tx, scope, load_for(tx, job, scope), force=force))
 
     def stop_in(self, tx: Tx, scope: Scope, row: sqlite3.Row, *, force: bool = False) -> Job:
-        """Within a command: take the job back, or note that it should stop.
+        """Within a command: cancel a queued job, or record the stop request of a running one.
 
-        Raises: Conflict: it is over.
+        Raises: Conflict: the job has ended.
         """
         job, state = JobId(row["id"]), row["state"]
         if state == "queued":
@@ -225,7 +225,7 @@ class SqliteJobs:
                 raise Conflict(f"job {job} is {before} and cannot become {to}", state=before)
             fields = _merge(row, evidence, final=before == to and to in TERMINAL)
             if to in TERMINAL and before != to and evidence.error is None:
-                fields["error"] = None  # it belonged to how it went before, or to the guess that has now become the truth
+                fields["error"] = None  # the error belonged to the earlier state, or to a guess that is now confirmed
             if to in TERMINAL and fields["ended_at"] is None:
                 fields["ended_at"] = tx.now
             if before == to and all(row[name] == value for name, value in fields.items()):
@@ -247,7 +247,7 @@ class SqliteJobs:
         return await self._writer.run(command)
 
     def _follow(self, tx: Tx, row: sqlite3.Row, job: NewJob) -> None:
-        """A job that the ended one had asked for, in the name of who had ordered that."""
+        """Create the follow-up job that the ended one asked for, for the user who ordered that one."""
         insert(tx, SYSTEM._replace(org=row["org"]), job, row["node"])
         tx.do("UPDATE job SET follows = ?, actor = ?, created_by = ? WHERE id = ?", row["id"], row["actor"], row["created_by"], job.id)
         detail = {"node": job.node_id, "follows": row["id"], "for": row["created_by"], **job.wish._asdict()}
@@ -337,7 +337,7 @@ class SqliteJobs:
                 left = None if left is None else left - len(piece)
 
     def _close(self, tx: Tx, no: int) -> None:
-        """Once a job is over and its output whole: say what is held, and say so if it is not what the node printed."""
+        """Once a job has ended and its output is complete, record its digest. Report output that differs from what the node printed."""
         row = tx.all("SELECT * FROM job WHERE no = ?", no)[0]
         if row["state"] not in TERMINAL or not is_whole(row):
             return
@@ -369,7 +369,7 @@ _NODE: Final = "SELECT no FROM node "
 
 
 def _refuse_silent(row: sqlite3.Row) -> None:
-    """A job that never ran says nothing.
+    """Refuse output of a job that never ran.
 
     Raises: Conflict.
     """
@@ -378,7 +378,7 @@ def _refuse_silent(row: sqlite3.Row) -> None:
 
 
 def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
-    """How many jobs of batches are open on nodes that are connected to this hub."""
+    """The number of open jobs of batches on nodes that are connected to this hub."""
     hub = sessions[0].hub if sessions else ""
     found = tx.all(
         "SELECT count(*) AS n FROM job JOIN node_session AS s ON s.node = job.node"
@@ -389,14 +389,14 @@ def _of_batches(tx: Rows, sessions: Sequence[Session]) -> int:
 
 
 def bury(tx: Tx, node: int) -> None:
-    """A node is removed, and its jobs with it: their output goes, their ids are remembered."""
+    """Delete the jobs of a removed node with their output. Their ids stay in a table of tombstones."""
     for job in tx.all("SELECT no FROM job WHERE node = ?", node):
         output.remove(tx, job["no"])
     tx.do("INSERT OR IGNORE INTO job_grave SELECT id, org, ? FROM job WHERE node = ?", tx.now, node)
 
 
 def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) -> Job | None:
-    """What this request, or an earlier one with the same key, has made already."""
+    """The job that this request, or an earlier one with the same key, has made already."""
     if idempotency_key is not None:
         where = "WHERE job.org = ? AND job.actor = ? AND job.idempotency_key = ?"
         found = select(rows, where, scope.org, scope.actor.id, idempotency_key)
@@ -411,7 +411,7 @@ def _first(rows: Rows, scope: Scope, job: JobId, idempotency_key: str | None) ->
 
 
 def _merge(row: sqlite3.Row, evidence: JobEvidence, *, final: bool) -> dict[str, str | int | float | None]:
-    """The columns after the evidence. In a final state only what is empty is filled in."""
+    """The new values of the columns that follow from the evidence. In a final state they only fill empty columns."""
     found: dict[str, str | int | float | None] = {
         "phase": evidence.phase,
         "progress_percent": evidence.progress_percent,

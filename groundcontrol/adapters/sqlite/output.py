@@ -1,4 +1,4 @@
-"""The bytes that jobs print: pieces in the order in which they came, addressed by offset."""
+"""The output of jobs as bytes: pieces in the order of their arrival, addressed by offset."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.core.errors import Conflict
 
 PAGE_PIECES: Final = 32
-"""Pieces that are read at a time, of at most 32 KiB each."""
+"""Pieces that one query reads, of at most 32 KiB each."""
 _OFFSET_BITS: Final = 32
 _HASHERS: Final = 4096
-"""More than jobs that can print at the same time: one without a place is hashed from its start again with each piece. Half a kilobyte each."""
+"""The most digests in memory, more than jobs that can print at the same time. A job without one is hashed from its start with each
+piece. A digest takes half a kilobyte."""
 
 
 def append(tx: Tx, job: int, offset: int, data: bytes) -> None:
-    """Store a piece at the end of what is held.
+    """Store a piece at the end of the stored output.
 
-    Raises: Conflict: the output is beyond 4 GiB.
+    Raises: Conflict: the output is larger than 4 GiB.
     """
     if offset + len(data) >= 1 << _OFFSET_BITS:
         raise Conflict("the output of a job cannot be longer than 4 GiB")
@@ -26,12 +27,12 @@ def append(tx: Tx, job: int, offset: int, data: bytes) -> None:
 
 
 def remove(tx: Tx, job: int) -> None:
-    """Forget all output of a job."""
+    """Delete all output of a job."""
     tx.do("DELETE FROM job_output WHERE place >= ? AND place < ?", job << _OFFSET_BITS, (job + 1) << _OFFSET_BITS)
 
 
 def pieces(rows: Rows, job: int, offset: int) -> list[tuple[int, bytes]]:
-    """A few pieces with their offsets, from the one that holds `offset` on; empty at the end."""
+    """A few pieces with their offsets, starting with the piece that contains `offset`; empty at the end."""
     first = job << _OFFSET_BITS
     found = rows.all(
         "SELECT place, body FROM job_output WHERE place >= coalesce((SELECT max(place) FROM job_output WHERE place BETWEEN ? AND ?), ?)"
@@ -43,13 +44,13 @@ def pieces(rows: Rows, job: int, offset: int) -> list[tuple[int, bytes]]:
 
 
 class Digests:
-    """SHA-256 of each job's output so far, carried along as it grows; rebuilt from the rows when it does not fit them."""
+    """SHA-256 of each job's output so far, updated as the output grows. A digest that does not fit the rows is computed again."""
 
     def __init__(self) -> None:
         self._running: dict[int, tuple[int, hashlib._Hash]] = {}
 
     def grow(self, tx: Rows, job: int, offset: int, data: bytes) -> None:
-        """Note a piece that was stored. A transaction that is undone later leaves a length that fits no row: harmless."""
+        """Add a piece that was stored. If the transaction is rolled back later, the length fits no row, which is harmless."""
         digest = self._at(tx, job, offset).copy()
         digest.update(data)
         self._keep(job, offset + len(data), digest)

@@ -1,4 +1,5 @@
-"""What is noted of the recovery key: that it was printed, never the key; and until when nodes that prove themselves are taken in."""
+"""State of the recovery key: whether it was printed, and until when unknown nodes that prove themselves are accepted. The key itself is
+not stored."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _TIME: Final = struct.Struct("<d")
 
 
 def time_fact(at: float) -> bytes:
-    """A moment as a single value of the store."""
+    """A time as a single value of the store."""
     return _TIME.pack(at)
 
 

@@ -1,4 +1,4 @@
-"""Samples: packs in, rows and windows out."""
+"""The store of samples: it takes packs and returns rows and windows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ _INSERT: Final = (
     "INSERT INTO arrived VALUES (?1, CASE WHEN EXISTS (SELECT 1 FROM layout INDEXED BY layout_name WHERE node = ?2 AND layout = ?7) THEN ?2 END,"
     " ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
 )
-"""Without its layout a pack has no node, which the table refuses. As `INSERT ... SELECT` each would have its page copied first, to undo half of it."""
+"""Without its schema a pack has no node, which the table refuses. As `INSERT ... SELECT`, each statement would copy its page first, to
+undo half of it."""
 _STATE: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM fence JOIN boot ON boot.node = fence.node"
     " WHERE fence.node = ? AND boot.boot = ?"
@@ -41,7 +42,7 @@ _STATES: Final = (
     "SELECT fence.epoch, boot.no, boot.live, boot.backfill FROM json_each(?) AS wanted"
     " CROSS JOIN boot ON boot.no = wanted.value CROSS JOIN fence ON fence.node = boot.node"
 )
-"""The same of many: one statement in the place of a thousand."""
+"""The same for many packs: one statement in the place of a thousand."""
 
 
 class SqliteMetrics:
@@ -51,10 +52,10 @@ class SqliteMetrics:
         self._writer = writer
         self._reader = reader
         self._boots: dict[int, tuple[str, int]] = {}
-        """Of each node, its newest boot and the number of that, which no other boot gets."""
+        """The newest boot of each node and its number, which no other boot gets."""
         self._stretches = RangeLocks()
         self._arrived_bytes = 0
-        """Of packs in `arrived`, as far as this process has put them there; a commit that failed counts too."""
+        """Bytes of packs that this process has put into `arrived`. Packs of a failed commit count too."""
 
     async def marks(self, session: Session) -> Marks:
         boot = _boot_bytes(session)
@@ -114,7 +115,7 @@ class SqliteMetrics:
             for session, packs in by_session.items():
                 marks = _append(tx, session, states.get(session), packs, moved, stored)
                 if marks is not None or session.node not in answer:
-                    answer[session.node] = marks  # of two sessions of one node in a batch the current one speaks
+                    answer[session.node] = marks  # of two sessions of one node in a batch, the current one counts
             tx.do_many("UPDATE boot SET live = ?, backfill = ? WHERE no = ?", moved)
             if stored:
                 self._store(tx, stored)
@@ -124,18 +125,18 @@ class SqliteMetrics:
 
     def _store(self, tx: Tx, stored: list[tuple[Value, ...]]) -> None:
         batch = hot_packs.next_batch(tx)
-        stored.sort(key=itemgetter(0))  # as they lie in the table: one page after the other
+        stored.sort(key=itemgetter(0))  # in the order of the table, so that the pages are read one after the other
         try:
             tx.do_many(_INSERT, [(batch, *row) for row in stored])
         except sqlite3.IntegrityError as exc:
             raise Conflict("a node sent a pack whose layout is not stored, or the same twice") from exc
-        before = self._arrived_bytes if batch > 1 else 0  # what was there has gone over meanwhile
+        before = self._arrived_bytes if batch > 1 else 0  # the packs have been moved to `hot` since
         self._arrived_bytes = before + sum(len(cast("bytes", row[-1])) for row in stored)
         if batch >= hot_packs.MOST_BATCHES or self._arrived_bytes >= hot_packs.MOST_BYTES:
             hot_packs.settle(tx)
 
     def _states(self, rows: Rows, sessions: Iterable[Session]) -> dict[Session, sqlite3.Row]:
-        """Epoch, boot number and marks of those sessions that may write."""
+        """Epoch, boot number and marks of the sessions that may write."""
         known: dict[int, Session] = {}
         found: dict[Session, sqlite3.Row | None] = {}
         for session in sessions:
@@ -182,7 +183,7 @@ class SqliteMetrics:
         return await compaction.hot_hours(self._reader, self._writer)
 
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
-        with self._stretches.moving(no, hour - 1, hour + 1) as may:  # rates reach over the end of an hour
+        with self._stretches.moving(no, hour - 1, hour + 1) as may:  # a rate may span the end of an hour
             return await compaction.compact(self._reader, self._writer, no, hour, slow=slow) if may else Moved(0, 0)
 
     async def dues(self) -> Sequence[Due]:
@@ -233,7 +234,7 @@ def _state(rows: Rows, session: Session) -> sqlite3.Row | None:
 
 
 def _within_hours(pack: StoredPack) -> Iterator[StoredPack]:
-    """A pack, or what it is by the hour: rows must be found by the hour in which they were taken."""
+    """A pack, or its parts by the hour: a query must find rows by the hour in which they were measured."""
     try:
         yield from split(pack, HOUR_MS)
     except ValueError as exc:
@@ -248,7 +249,8 @@ def _append(
     moved: list[tuple[int, int, int]],
     stored: list[tuple[Value, ...]],
 ) -> Marks | None:
-    """What a batch of one session comes to: rows for `boot` and `arrived` are added to `moved` and `stored`, to be written with all others."""
+    """Convert a batch of one session into rows for `boot` and `arrived`, added to `moved` and `stored`. All batches are written
+    together."""
     if state is None:
         return None
     boot = state["no"]
@@ -270,7 +272,7 @@ def _append(
 
 
 def _rows_of(session: Session, no: int, pack: StoredPack) -> list[tuple[Value, ...]]:
-    """Rows of `arrived` for a pack, but for the commit, with the number of the boot or journal that counted it."""
+    """The rows of `arrived` for a pack, without the commit number, but with the number of its boot or journal."""
     return [
         (session.no, p.first_ms // HOUR_MS, no, p.stream, p.seq, p.layout, p.first_ms, p.last_ms, p.coding, p.body)
         for p in _within_hours(pack)

@@ -1,4 +1,4 @@
-"""Sealed secrets. What is removed is overwritten (`secure_delete`) and folded out of the write-ahead log."""
+"""Sealed secrets. SQLite overwrites removed ones (`secure_delete`), and a checkpoint takes them out of the write-ahead log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREDENTIAL: Final = "credential"
 def shred(tx: Tx, org: int, kind: str, record: str) -> int:
     """Remove the sealed secrets of one object so that no copy stays in the files.
 
-    Returns: how many there were.
+    Returns: the number of removed secrets.
     """
     count = tx.do("DELETE FROM secret WHERE org = ? AND kind = ? AND record = ?", org, kind, record)
     tx.shredding = tx.shredding or count > 0
@@ -31,7 +31,7 @@ def shred(tx: Tx, org: int, kind: str, record: str) -> int:
 
 
 class KeyringReader:
-    """What opens the vault, for those who only read."""
+    """A keyring reader for callers that may not write."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -51,7 +51,7 @@ class KeyringReader:
 
 
 class Keyring(KeyringReader):
-    """The part of `SecretStore` that is needed before there is an audit key."""
+    """The part of `SecretStore` that works before an audit key exists."""
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         super().__init__(reader)
@@ -64,13 +64,14 @@ class Keyring(KeyringReader):
                 return bytes(known["body"])
             tx.do("INSERT INTO keyring VALUES (1, ?, ?)", keyring, tx.now)
             insert(tx, DEFAULT_ORG, recovery)
-            tx.shredding = True  # folded in at once: a hub that lost its log must not be taken for a new one
+            tx.shredding = True  # checkpoint immediately: a hub that lost its write-ahead log must not look like a new one
             return keyring
 
         return await self._writer.run(command)
 
     async def restore_keyring(self, keyring: bytes, recovery: SealedRecord, adopt_until: float) -> None:
-        """The first keyring of a hub that goes on with an earlier one's fleet; until `adopt_until` nodes that prove themselves are taken in.
+        """Store the first keyring of a hub that continues the fleet of an earlier one. Until `adopt_until` it accepts unknown nodes that prove
+        themselves.
 
         Raises: Conflict: there is a keyring already.
         """
@@ -86,11 +87,11 @@ class Keyring(KeyringReader):
         await self._writer.run(command)
 
     async def rotate(self, scope: Scope, expected: bytes, rotation: KeyRotation, chain: str) -> int:
-        """Replace the keyring, seal every secret anew, end every log-in session; all of it or nothing. No hub may be running.
+        """Replace the keyring, seal every secret anew and end every log-in session, all in one transaction. No hub may be running.
 
-        Args:    expected: the keyring that `rotation` was prepared from. chain: the new audit chain that says so, under the new key.
-        Returns: how many secrets were sealed anew.
-        Raises:  Conflict: the keyring is another one by now. What `rotation` raises.
+        Args:    expected: the keyring that `rotation` was prepared from. chain: the new audit chain, under the new key; its row records the rotation.
+        Returns: the number of secrets that were sealed anew.
+        Raises:  Conflict: the stored keyring has changed. Also what `rotation` raises.
         """
 
         def command(tx: Tx) -> int:
@@ -155,7 +156,7 @@ def _credentials(rows: Rows, node: NodeId) -> list[SealedRecord]:
 
 
 def insert(tx: Tx, org: int, record: SealedRecord) -> None:
-    """Keep a sealed value at a place that is free."""
+    """Store a sealed value under a key that has none."""
     tx.do(
         "INSERT INTO secret (org, kind, record, field, version, sealed) VALUES (?, ?, ?, ?, ?, ?)",
         *(org, record.table, record.id, record.column, record.version, record.sealed),

@@ -1,4 +1,4 @@
-"""Hubs, leases, and who owns a node."""
+"""Hub processes, leases, and the session that owns a node."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from spider.clock import Clock
 
 
 def check_session(rows: Rows, session: Session) -> None:
-    """Let a write pass that a node causes.
+    """Check that this session may write for its node.
 
-    Raises: Fenced: another session owns the node, or nobody, or the node is gone.
+    Raises: Fenced: the node is gone, or another session or none owns it.
     """
     row = rows.one("SELECT epoch, hub FROM node_session WHERE node = ?", session.no)
     if row is None or (row["epoch"], row["hub"]) != (session.epoch, session.hub):
@@ -27,8 +27,8 @@ def check_session(rows: Rows, session: Session) -> None:
 
 
 def unused_epoch(now: float) -> int:
-    """An epoch that no session of a node has had, not even at a hub that is lost: what a node kept under the number of a session of then
-    must not be taken for something that it sent in one of now. Epochs rise by one a session, the time faster.
+    """An epoch that no session of a node has had, not even at a hub that lost its data. A node may hold data under the epoch of an old session,
+    and no new session may be taken for that one. Epochs rise by one a session, but the time rises faster.
     """
     return max(1, int(now))
 
@@ -65,7 +65,7 @@ class SqliteHubs:
 
 
 _DEAD: Final = "s.hub <> ? AND NOT EXISTS (SELECT 1 FROM hub WHERE hub.id = s.hub AND hub.alive_until > ?)"
-"""Of a session: its hub has ended without giving it up."""
+"""The reason of a session whose hub ended without closing it."""
 
 
 class SqliteSessions:

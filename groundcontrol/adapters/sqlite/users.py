@@ -1,4 +1,4 @@
-"""People, their log-in sessions, and rate limits."""
+"""Users, their log-in sessions, and rate limits."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from groundcontrol.core.scope import Actor, Grants, Scope
 from spider.clock import Clock
 
 _KEEP_S: Final = 30 * 86400.0
-"""How long sessions that are over stay listed."""
+"""How long ended sessions stay in the list."""
 SESSION: Final = (
     "login.id AS session_id, account.id AS user_id, login.password_version AS session_version, login.created_at AS opened_at,"
     " login.csrf_token, login.refresh_hash, login.authenticated_at, login.last_seen_at, login.expires_at, login.address, login.user_agent,"
     " login.revoked_at, login.second_factor"
 )
-"""What `to_session` reads, under names that no column of `account` has."""
+"""The columns that `to_session` reads, under names that no column of `account` has."""
 LOGIN: Final = (
     f"SELECT login.*, {SESSION}, account.username, account.role FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608  # a constant
 )
@@ -105,8 +105,8 @@ class SqliteUsers:
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """A password that need not be changed also ends the setup code; one that comes without a session of the user's withdraws what they ordered,
-        and ends their tokens: both may have been somebody else's."""
+        """A password that need not be changed also ends the setup code. One set without a session of the user cancels the user's jobs and ends the
+        user's tokens: somebody else may have made both."""
 
         def command(tx: Tx) -> User:
             row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)
@@ -163,7 +163,7 @@ class SqliteUsers:
         await self._writer.run(command)
 
     async def login_session(self, session: SessionId) -> tuple[LoginSession, User] | None:
-        """A session that has expired by the store's clock is over as well."""
+        """A session that has expired by the store's clock counts as ended."""
         now = self._clock.now()
 
         def query(rows: Rows) -> tuple[LoginSession, User] | None:
@@ -186,7 +186,7 @@ class SqliteUsers:
                 revoke(tx, row)
                 actor = Actor("user", row["user_id"], row["username"], row["role"])
                 self._chain.write(tx, Scope(actor, row["org"]), "auth.refresh_reused", session, result="refused")
-                return None  # what was found out must be kept: the refusal is raised after the commit
+                return None  # the transaction must commit what it found, so the refusal is raised after the commit
             tx.do(
                 "UPDATE login SET refresh_hash = ?, spent_hash = ?, last_seen_at = ?, expires_at = ? WHERE no = ?",
                 *(fresh, spent, at, expires_at, row["no"]),
@@ -249,13 +249,13 @@ def _remember(tx: Tx, user: sqlite3.Row, place: bytes, at: float) -> None:
 
 
 def fact(rows: Rows, name: str) -> bytes | None:
-    """One of the store's single values; None: it was never set."""
+    """One single value of the store; None: it was never set."""
     row = rows.one("SELECT value FROM fact WHERE name = ?", name)
     return None if row is None else bytes(row["value"])
 
 
 def is_live(login: sqlite3.Row, now: float) -> bool:
-    """Whether a row of `login` still opens anything."""
+    """Whether a row of `login` is a session that is still valid."""
     return login["revoked_at"] is None and login["expires_at"] > now
 
 
@@ -265,12 +265,10 @@ def revoke(tx: Tx, login: sqlite3.Row) -> None:
 
 
 def to_grants(text: str | None) -> Grants | None:
-    """Read a column `grants`."""
     return None if text is None else record_from_json(Grants, text)
 
 
 def to_user(row: sqlite3.Row) -> User:
-    """Read a row of `account`."""
     return User(
         id=UserId(row["id"]),
         org=row["org"],

@@ -1,4 +1,4 @@
-"""Who may log in, with which role, to which nodes; their sessions as lists; and the hub's own settings."""
+"""The administration of users: roles, grants and lists of sessions; and the hub's own settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from spider.clock import Clock
 _PERSON: Final = "SELECT account.*, (SELECT max(last_seen_at) FROM login WHERE login.account = account.no) AS seen FROM account"
 RULE: Final = "(SELECT value FROM fact WHERE name = 'require_totp') AS rule"
 _STANDING: Final = f"SELECT account.*, {SESSION}, {RULE} FROM login JOIN account ON account.no = login.account WHERE login.id = ?"  # noqa: S608  # a constant
-"""Everything that each request asks, in one statement."""
+"""Everything that the check of a request needs, in one statement."""
 _LISTED: Final = (
     f"SELECT login.no, {SESSION}, account.username FROM login JOIN account ON account.no = login.account"  # noqa: S608  # a constant
     " WHERE login.org = ? AND login.revoked_at IS NULL AND login.expires_at > ? AND (? IS NULL OR account.id = ?)"
@@ -179,7 +179,7 @@ def rule_of(rows: Rows) -> TotpRule:
 def to_rule(found: bytes | None) -> TotpRule:
     """Read the fact `require_totp`.
 
-    Raises: StoreError: it is none; to go on without would be to open what was closed.
+    Raises: StoreError: the value is invalid. A default instead would lift a restriction.
     """
     if found is None:
         return "none"

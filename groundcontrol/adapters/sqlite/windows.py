@@ -1,5 +1,5 @@
-"""What is read of a node's samples: windows, rows, the newest values. Each answer is of one moment: no row is seen twice or missed
-because it moves from the hot table into a chunk meanwhile.
+"""Queries of a node's samples: windows, rows and the newest values. Each answer is one consistent view: a query neither repeats nor
+misses a row that compaction moves from the hot table into a chunk.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.tiers import HOUR_MS, SECONDS, TIERS, Tier
 
 _BEYOND: Final = 1
-"""Hours beside the range that may hold the neighbours of its counters."""
+"""Hours around the range that may hold the neighbours of its counters."""
 
 
 def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
-    """Give a window everything that there is of a node, and tell it of what is damaged."""
+    """Fill a window with all samples of a node, and report damage to it."""
     families = chunks.families(rows, builder.families)
     while not _reaches(rows, no, builder, list(families)):
         builder.coarsen(TIERS[builder.tier.no + 1])
@@ -57,7 +57,7 @@ def fill(rows: Rows, no: int, builder: WindowBuilder) -> None:
 
 @contextlib.contextmanager
 def _told(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Iterator[None]:
-    """Go on without a chunk that is damaged."""
+    """Skip a damaged chunk."""
     try:
         yield
     except ValueError:
@@ -65,7 +65,7 @@ def _told(builder: WindowBuilder, tier: Tier, chunk: ChunkBody) -> Iterator[None
 
 
 def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int]) -> bool:
-    """Whether the builder's tier goes as far back as the next one: not where it was kept for a shorter time before than it is now."""
+    """Whether the builder's tier goes as far back as the next one. It does not if its retention was shorter before than now."""
     tier = builder.tier
     if tier is TIERS[-1]:
         return True
@@ -78,7 +78,7 @@ def _reaches(rows: Rows, no: int, builder: WindowBuilder, families: Sequence[int
     beyond = TIERS[tier.no + 1]
     span_ms, step_ms = beyond.span_s * 1000, beyond.step_ms
     for chunk in chunks.walk(rows, beyond, no, builder.start_ms // span_ms, (until_ms - 1) // span_ms, families):
-        with contextlib.suppress(ValueError):  # of a damaged one nobody knows how far back it goes
+        with contextlib.suppress(ValueError):  # the time range of a damaged chunk is unknown
             if any(builder.start_ms <= place * step_ms < until_ms for place in StatChunk(chunk.body).places):
                 return False
     return True
@@ -92,9 +92,9 @@ def next_hour(rows: Rows, no: int, first: int, last: int) -> int | None:
 
 
 def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[PackGroup]:
-    """The rows of a chunk from number `first` to before `end`; those of one group had the same series.
+    """The rows of a chunk from number `first` to before `end`. The rows of one group have the same series.
 
-    Raises: ValueError: it is damaged.
+    Raises: ValueError: the chunk is damaged.
     """
     times = chunk.times[first:end]
     columns: list[Values] = [chunk.column(at, first, end) for at in range(len(chunk.names))]
@@ -118,7 +118,7 @@ def groups_of(chunk: RowChunk, family: str, first: int, end: int) -> list[PackGr
 
 
 def next_span(rows: Rows, no: int, tier: Tier, first: int, last: int) -> int | None:
-    """The first span in [first, last] of which the node may have figures."""
+    """The first span in [first, last] for which the node may have aggregates."""
     hours = tier.span_s // SECONDS.span_s
     chunk = chunks.next_span(rows, tier, no, first, last)
     fresh = hot_packs.next_hour(rows, no, first * hours, (last + 1) * hours - 1)
@@ -136,7 +136,7 @@ def latest(rows: Rows, no: int) -> dict[str, tuple[LayoutRow, StoredRow]]:
                 if row["name"] in newest and newest[row["name"]][1].taken_at_ms >= read.times[-1]:
                     continue
                 found = groups_of(read, row["name"], bisect_left(read.times, read.times[-1]), len(read.times))
-            except ValueError:  # the node will report anew; a damaged chunk must not hide what others said
+            except ValueError:  # the node will send its values again; a damaged chunk must not hide other families
                 continue
             layout, taken = found[-1]
             newest[row["name"]] = layout, taken[-1]

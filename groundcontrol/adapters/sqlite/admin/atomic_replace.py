@@ -1,7 +1,7 @@
-"""Both databases of a folder replaced by others, as one step: killed at any moment, it was not begun or the next program finishes it.
+"""Replaces both databases of a folder as one step. After a kill at any moment, the step has not begun or the next program finishes it.
 
-The new files take names of their own beside the old ones, that of the control database last: with it everything is ready, and all that
-follows can be done again. Only who holds the folder's lock may do this.
+The new files are written under temporary names beside the old ones, that of the control database last. Its presence says that the replacement is
+complete; every later step can be repeated. The caller must hold the folder's lock.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from groundcontrol.adapters.sqlite.engine.data_files import KEPT, sync
 from groundcontrol.core import failpoints
 
 WORK: Final = ".restore-"
-"""How the folders begin in which a backup is unpacked."""
+"""Name prefix of the folders in which a backup is unpacked."""
 _READY: Final = ".restored-"
 
 
 def replace(control: Path, target: Path) -> list[Path]:
-    """Let the new control database, and the samples beside it, take the place of what is there.
+    """Replace the control database and the samples beside it with new ones.
 
-    Returns: where that is kept aside.
+    Returns: the folder that holds the old databases.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     for name, new, old in (("samples", samples_beside(control), samples_beside(target)), ("control", control, target)):
@@ -40,15 +40,15 @@ def replace(control: Path, target: Path) -> list[Path]:
 
 
 def is_unfinished(control: Path) -> bool:
-    """Whether a replacement was cut short, so that the two databases may not belong together."""
+    """Whether a replacement was interrupted, so that the two databases may not belong together."""
     return bool(_markers(control))
 
 
 def finish(control: Path) -> list[Path]:
-    """Do what is left of a replacement that was ready, and remove what is left of one that was not.
+    """Finish an interrupted replacement that was ready, and remove the files of one that was not.
 
-    At no moment is the control database missing that was there before, so that no hub takes it for a first start.
-    Returns: where what was there before is kept aside.
+    A control database that existed before is missing at no moment, so no hub takes this for a first start.
+    Returns: the folder that holds the old databases.
     """
     aside: list[Path] = []
     samples = samples_beside(control)
@@ -78,12 +78,12 @@ def _keep(old: Path, kept: Path) -> None:
     if old.exists() and not kept.exists():
         _fold(old)
         os.link(old, kept)
-    for ending in ("-wal", "-shm"):  # of a database that does not open, or is gone without them: never to be read with the new one
+    for ending in ("-wal", "-shm"):  # of a database that does not open or is gone: SQLite must never read them with the new one
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{old}{ending}", f"{kept}{ending}")
 
 
 def _fold(path: Path) -> None:
-    """Put the write-ahead log into its database; where that fails, it stays beside it."""
+    """Checkpoint the write-ahead log into its database; if that fails, the log stays beside it."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,7 +1,8 @@
-"""A backup: one file with copies of both databases and a list of what is in it. Made beside a running hub, checked before it counts.
+"""Backups. A backup is one file with copies of both databases and a manifest. It is made beside a running hub and checked before it gets
+its name.
 
-The file is a ZIP: `manifest.json`, `control.db`, `samples.db`. The copies are made by `VACUUM INTO` from connections that can only read,
-so that they neither hold up the hub's writing connection nor are a second one. What is secret is as sealed in them as in the databases.
+The file is a ZIP: `manifest.json`, `control.db`, `samples.db`. `VACUUM INTO` makes the copies on read-only connections, so they do not
+block the hub's writing connection and are no second one. Secrets stay sealed in the copies as in the databases.
 """
 
 from __future__ import annotations
@@ -41,17 +42,17 @@ COPIES: Final = (("control.db", CONTROL), ("samples.db", SAMPLES))
 MAX_MANIFEST_BYTES: Final = 4 << 20
 BLOCK_BYTES: Final = 1 << 20
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
-"""How file systems say that they have no hard links."""
+"""Errors of file systems without hard links."""
 _ENCRYPTED: Final = 0x1
 _PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _YEAR_10000_AT: Final = 253_402_300_800.0
-"""From here on no date can be written."""
+"""No date can be written from this time on."""
 _MOST_ROWS: Final = 1 << 62
 _STEPS: Final = 20_000
-"""Of SQLite between two looks whether it shall end: some milliseconds."""
+"""SQLite instructions between two checks for a stop request: some milliseconds."""
 
 ReportProgress = Callable[[str], None]
-"""Hears what is being done."""
+"""Receives progress messages."""
 
 
 class BackupContent(msgspec.Struct, frozen=True):
@@ -63,25 +64,25 @@ class BackupContent(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What is in a backup. A later format may have more."""
+    """The manifest of a backup. A later format may have more fields."""
 
     format: int
     made_at: float
     version: str
-    """Of the program that made it."""
+    """The version of the program that made it."""
     files: dict[str, BackupContent]
     audit_heads: list[AuditHead]
-    """The ends of the audit log at that time: what is restored must have them."""
+    """The heads of the audit chains at that time. A restored database must have them."""
     fleet: str = ""
-    """Whose it is: the fleet's id. Empty: it cannot be told."""
+    """The id of the fleet it belongs to; empty: unknown."""
 
 
 class BackupEnded(Exception):
-    """Somebody wanted no backup any more; nothing is left of it."""
+    """The backup was cancelled; nothing is left of it."""
 
 
 class Ending:
-    """Lets a backup that is being made on one thread be ended from another."""
+    """A stop request from another thread for a backup that is being made."""
 
     def __init__(self) -> None:
         self._wanted = False
@@ -89,7 +90,7 @@ class Ending:
         self._lock = threading.Lock()
 
     def ask(self) -> None:
-        """End it, also in the middle of a statement."""
+        """Request the stop, also in the middle of a statement."""
         with self._lock:
             self._wanted = True
             for db in self._at_work:
@@ -102,7 +103,7 @@ class Ending:
 
     @contextlib.contextmanager
     def watch(self, db: sqlite3.Connection) -> Iterator[None]:
-        """Statements of this connection fail once it was asked; those that begin later do as well."""
+        """Make the statements of this connection fail after a stop request, also those that begin later."""
         db.set_progress_handler(lambda: self._wanted, _STEPS)
         with self._lock:
             self._at_work.append(db)
@@ -115,9 +116,9 @@ class Ending:
 
 
 def make(control: Path, target: Path, version: str, tell: ReportProgress, *, fleet: str = "", ending: Ending | None = None) -> Manifest:
-    """Write a backup to `target`, which must not exist; it has its name only when it is whole, was read back and is durable.
+    """Write a backup to `target`, which must not exist. The file gets its name only when it is complete, checked and durable.
 
-    Raises: ConfigError: it could not be made; nothing is left of it. Ended.
+    Raises: ConfigError: the backup failed; nothing is left of it. Ended.
     """
     ending = ending or Ending()
     try:
@@ -132,12 +133,12 @@ def make(control: Path, target: Path, version: str, tell: ReportProgress, *, fle
     except (sqlite3.Error, OSError, ConfigError) as exc:
         ending.check()
         if _is_full(exc):
-            raise ConfigError(f"no backup was made: {target.parent}: no space is left") from exc  # the copies are all that is written
+            raise ConfigError(f"no backup was made: {target.parent}: no space is left") from exc  # the backup writes only the copies
         if isinstance(exc, sqlite3.Error):
             raise ConfigError(f"no backup was made: {translate(exc, control.name).message}") from exc
         if isinstance(exc, OSError):
             text = f"no backup was made: {target.parent}: {exc.strerror}"
-            if isinstance(exc, PermissionError):  # who called as root is root no more
+            if isinstance(exc, PermissionError):  # a process that started as root may have dropped root
                 text += f": the user {user_name(os.geteuid())}, who owns the data folder, has to be able to read and write there"
             raise ConfigError(text) from exc
         raise
@@ -146,7 +147,7 @@ def make(control: Path, target: Path, version: str, tell: ReportProgress, *, fle
 def check_known(control: Path) -> None:
     """Whether this program knows the schema of a control database and of the samples beside it.
 
-    Raises: ConfigError: one of them is not ours, or was made by a newer program. ReadOnlyHere, sqlite3.Error.
+    Raises: ConfigError: one of them is not a Stardust database, or a newer program made it. ReadOnlyHere, sqlite3.Error.
     """
     for path, kind in ((control, CONTROL), (samples_beside(control), SAMPLES)):
         if path.exists():
@@ -202,7 +203,7 @@ def _is_full(exc: Exception) -> bool:
 
 @contextlib.contextmanager
 def _named(source: Path) -> Iterator[None]:
-    """Say of which database it is what an error of SQLite says; that the copies find no room is told as that."""
+    """Name the database in errors of SQLite, and report a full disk for the copies as that."""
     try:
         yield
     except sqlite3.Error as exc:
@@ -212,16 +213,16 @@ def _named(source: Path) -> Iterator[None]:
 
 
 def _name(packed: Path, target: Path) -> None:
-    """Give what is whole and durable its name, durably, and never over a file that came meanwhile.
+    """Give a complete, durable file its name, durably. Never overwrite a file that appeared meanwhile.
 
-    Raises: OSError: it has none.
+    Raises: OSError: the file has no name.
     """
     try:
         os.link(packed, target)
     except OSError as exc:
         if exc.errno not in _NO_LINKS:
             raise
-        # A stick or a share without hard links: an empty file holds the name until the next line.
+        # A stick or a share without hard links: an empty file reserves the name until the next line.
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         with _unnamed_on_failure(target):
             os.replace(packed, target)
@@ -240,9 +241,9 @@ def _unnamed_on_failure(target: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
-    """Open a backup and read what it says of itself.
+    """Open a backup and read its manifest.
 
-    Raises: ConfigError: it is none, or one of a newer program.
+    Raises: ConfigError: the file is no backup, or a newer program made it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -254,13 +255,13 @@ def open_backup(path: Path) -> Iterator[tuple[Manifest, zipfile.ZipFile]]:
 
 
 def manifest_of(path: Path) -> Manifest | None:
-    """What this backup says of itself; None: it is none that this program can read, or no plain file."""
+    """The manifest of this file; None: no backup that this program can read, or no plain file."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
         with open_backup(path) as (manifest, _):
             return manifest
-    except (ConfigError, OSError, RuntimeError, ValueError, struct.error):  # somebody's archive may be broken in any way
+    except (ConfigError, OSError, RuntimeError, ValueError, struct.error):  # a foreign archive may be broken in any way
         return None
 
 
@@ -288,7 +289,7 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
 def unpack(path: Path, folder: Path, tell: ReportProgress) -> Manifest:
     """Write the databases of a backup into an empty folder, checked.
 
-    Raises: ConfigError: it is damaged, was altered, or does not fit on the disk.
+    Raises: ConfigError: the backup is damaged, was altered, or does not fit on the disk.
     """
     with open_backup(path) as (manifest, archive):
         needed = sum(content.bytes for content in manifest.files.values())
@@ -321,12 +322,12 @@ def _check_copy(path: Path, kind: Kind, content: BackupContent) -> None:
 
 
 def samples_beside(control: Path) -> Path:
-    """Where the samples of this control database are."""
+    """The path of the samples that belong to this control database."""
     return control.with_name(f"{control.stem}-samples{control.suffix}")
 
 
 def _copy_some(source: IO[bytes], out: IO[bytes], most: int) -> str:
-    """Copy at most one byte more than there should be: what claims to be larger than it is fills no disk."""
+    """Copy at most one byte more than expected, so that a file larger than its stated size cannot fill the disk."""
     digest, left = hashlib.sha256(), most + 1
     while left > 0 and (block := source.read(min(BLOCK_BYTES, left))):
         digest.update(block)

@@ -1,4 +1,4 @@
-"""Bringing a database file to the schema that this program knows."""
+"""Migration of a database file to the schema of this program."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from groundcontrol.adapters.sqlite.engine.readonly import opened
 from groundcontrol.core.errors import ConfigError
 
 CHECK_LIMIT_BYTES: Final = 1 << 30
-"""Larger files are not read through at each start: a hub has to be back within seconds."""
+"""Larger files are not checked as a whole at each start: a hub must be back within seconds."""
 _VERSION: Final = slice(60, 64)
-"""Where the version of the schema stands in the head of a file."""
+"""Position of the schema version in the file's header."""
 _PAGE_SIZE: Final = slice(16, 18)
 _PAGES: Final = slice(28, 32)
-"""How many a file has."""
+"""Position of the number of pages in the file's header."""
 _FOLDER: Final = re.compile(r"(\d{4})_[a-z0-9_]+\Z")
 
 STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at')"
-"""What a control database notes of starts."""
+"""The facts that record the starts of hubs in a control database."""
 
 SpaceWatch = contextlib.AbstractContextManager[object]
-"""For as long as a connection works."""
+"""Settings that last as long as a connection."""
 
 
 class Kind(NamedTuple):
@@ -37,10 +37,10 @@ class Kind(NamedTuple):
     script: str
     """Its file in each migration's folder."""
     application_id: int
-    """Stands in the file's header, so that one is never taken for the other."""
+    """The application id in the file's header, so that one kind is never taken for the other."""
     page_size: int
     wipe: bool
-    """Whether what is deleted is overwritten: secrets are, an expired hour of samples is not worth writing twice."""
+    """Whether deleted rows are overwritten. Secrets need that; a second write of an expired hour of samples does not pay."""
 
 
 CONTROL: Final = Kind("sqlite.sql", 0x53445354, page_size=4096, wipe=True)
@@ -56,7 +56,7 @@ class Migration(NamedTuple):
 
 
 def migrations(kind: Kind) -> list[Migration]:
-    """Every step, in order; a migration that does not touch this file counts as an empty one."""
+    """Every migration, in order; one that does not touch this file counts as an empty one."""
     root = resources.files("groundcontrol.adapters.sqlite") / "migrations"
     folders = sorted(entry.name for entry in root.iterdir() if _FOLDER.match(entry.name))
     steps = []
@@ -69,9 +69,9 @@ def migrations(kind: Kind) -> list[Migration]:
 
 
 def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> None:
-    """Whether this program knows what is in an open database, up to the schema `known`.
+    """Check that this program knows the schema of an open database, up to version `known`.
 
-    Raises: ConfigError: it is not ours, or was made by a newer program.
+    Raises: ConfigError: this is no Stardust database, or a newer program made it.
     """
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     found: int = db.execute("PRAGMA application_id").fetchone()[0]
@@ -82,10 +82,11 @@ def check_kind(db: sqlite3.Connection, path: Path, kind: Kind, known: int) -> No
 
 
 def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migration]) -> None:
-    """Check the file, then apply what is missing: each step is one transaction, with a copy of the file before the first that changes it.
+    """Check the file, then apply the missing migrations. Each is one transaction, and a copy of the file precedes the first one that
+    changes it.
 
-    Raises: ConfigError: the file is damaged, not ours, or made by a newer program; nothing was changed.
-            sqlite3.Error: a step failed and was undone.
+    Raises: ConfigError: the file is damaged, no Stardust database, or made by a newer program; nothing was changed.
+            sqlite3.Error: a migration failed and was rolled back.
     """
     check_kind(db, path, kind, len(steps))
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
@@ -104,9 +105,9 @@ def bring_up(db: sqlite3.Connection, path: Path, kind: Kind, steps: list[Migrati
 
 
 def check(db: sqlite3.Connection, path: Path) -> None:
-    """Read the file through, unless it is so large that the start would wait for it and nobody has found it damaged.
+    """Check the file as a whole. A file so large that the start would wait is checked only after somebody found damage in it.
 
-    Raises: ConfigError: it is damaged.
+    Raises: ConfigError: the file is damaged.
     """
     found = _suspicion(path)
     if path.stat().st_size <= CHECK_LIMIT_BYTES or found.exists():
@@ -115,8 +116,8 @@ def check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def suspect(path: Path) -> None:
-    """Have the file read through at the next start, however large it is: a hub that ran on it came upon a damaged page."""
-    with contextlib.suppress(OSError):  # where no room is left the next hub comes upon it as well
+    """Request a whole check of the file at the next start, however large it is: a hub found a damaged page in it."""
+    with contextlib.suppress(OSError):  # without room for the mark, the next hub finds the page as well
         _suspicion(path).touch(mode=0o600)
 
 
@@ -125,9 +126,9 @@ def _suspicion(path: Path) -> Path:
 
 
 def check_whole(db: sqlite3.Connection, path: Path) -> None:
-    """Read the file through, however long it takes.
+    """Check the file as a whole, however long it takes.
 
-    Raises: ConfigError: it is damaged.
+    Raises: ConfigError: the file is damaged.
     """
     try:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -138,7 +139,7 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
 
 
 def damaged(path: Path) -> ConfigError:
-    """Why no hub starts on it."""
+    """The error text for a damaged file, on which no hub starts."""
     return ConfigError(f"the database {path} is damaged: restore a backup{_newest_copy(path)}")
 
 
@@ -149,7 +150,7 @@ def _newest_copy(path: Path) -> str:
 
 
 def _is_whole(copy: Path) -> bool:
-    """Whether it can be restored from: a program that was killed over a copy leaves what it had written of it."""
+    """Whether a copy can be restored. A program that was killed during the copy leaves a partial file."""
     try:
         with open(copy, "rb") as file:
             head = file.read(100)
@@ -157,16 +158,17 @@ def _is_whole(copy: Path) -> bool:
             return False
         if copy.stat().st_size > CHECK_LIMIT_BYTES:
             return int.from_bytes(head[_PAGES], "big") * int.from_bytes(head[_PAGE_SIZE], "big") <= copy.stat().st_size
-        with contextlib.closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:  # nobody writes a copy
+        # no program is writing a copy
+        with contextlib.closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
             return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     except (OSError, sqlite3.Error):
         return False
 
 
 def make(path: Path, kind: Kind) -> None:
-    """Put a new database in the place of one in which nothing is: whole from the first moment that the name has it, and all of it in that one file.
+    """Put a new database in the place of an empty one. It is complete from the first moment under its name, and lies in that one file.
 
-    So a file with nothing in it is none that a program was killed over.
+    So an empty file is never the remainder of a killed program.
     Raises: OSError, sqlite3.Error, and as `make_private_file`.
     """
     fresh = path.with_name(f"{path.name}.new")
@@ -176,10 +178,10 @@ def make(path: Path, kind: Kind) -> None:
         with contextlib.closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             db.execute(f"PRAGMA page_size = {kind.page_size}")
             db.execute("PRAGMA journal_mode = MEMORY").fetchall()
-            db.execute("PRAGMA synchronous = OFF")  # it is made durable as a whole
+            db.execute("PRAGMA synchronous = OFF")  # the file is made durable as a whole
             bring_up(db, fresh, kind, migrations(kind))
         sync(fresh)
-        for ending in ("-wal", "-shm"):  # of one that is lost: SQLite would read them into this one
+        for ending in ("-wal", "-shm"):  # left by a lost database: SQLite would read them into this one
             path.with_name(path.name + ending).unlink(missing_ok=True)
         os.replace(fresh, path)
     except BaseException:
@@ -189,7 +191,7 @@ def make(path: Path, kind: Kind) -> None:
 
 
 def is_blank(path: Path) -> bool:
-    """Whether there is no such database, or nothing in it: of one that lost its write-ahead log early, a page may be left that says so."""
+    """Whether the database is missing or empty. A database that lost its write-ahead log early may keep one page, which counts as empty."""
     try:
         with open(path, "rb") as file:
             head = file.read(100)
@@ -202,7 +204,7 @@ def is_blank(path: Path) -> bool:
     try:
         with opened(path) as db:
             return _is_new(db)
-    except sqlite3.Error:  # whoever opens it says what is the matter
+    except sqlite3.Error:  # opening the file reports what is wrong with it
         return False
 
 
@@ -213,9 +215,9 @@ def _is_new(db: sqlite3.Connection) -> bool:
 
 
 def check_not_lost(control: Path, samples: Path) -> None:
-    """Refuse what would be a first start beside the samples of a hub: its users, keys and nodes are lost, and nobody has said so yet.
+    """Refuse a first start beside the samples of a hub: its users, keys and nodes are lost, and no start has reported that yet.
 
-    The other way round is a hub that was killed at its first start: the samples are made last.
+    The opposite case is a hub that was killed at its first start, since the samples are created last.
     Raises: ConfigError.
     """
     if size(samples) and is_blank(control):
@@ -226,8 +228,8 @@ def check_not_lost(control: Path, samples: Path) -> None:
 
 
 def start_lost(control: Path, samples: Path) -> ConfigError:
-    """Why no hub starts on a control database that has its tables and keys, but lost every row that came after them with its write-ahead log:
-    it would be a first start.
+    """The error text for a control database with tables and keys, but without the later rows, which were lost with its write-ahead log.
+    A start on it would be a first start.
     """
     return ConfigError(
         f"the database {control} has lost what a hub wrote into it since its first start, as happens where its write-ahead log is removed:"
@@ -236,20 +238,20 @@ def start_lost(control: Path, samples: Path) -> ConfigError:
 
 
 def is_marked(samples: Path) -> bool:
-    """Whether a hub has run on these samples. It marks them once it has noted its start in the control database, so a mark without a note
-    says that the note is lost.
+    """Whether a hub has run on these samples. A hub marks them after it has recorded its start in the control database. So a mark
+    without that record says that the record is lost.
     """
     if not size(samples):
         return False
     try:
         with opened(samples) as db:
             return db.execute("SELECT 1 FROM fence LIMIT 1").fetchone() is not None
-    except sqlite3.Error:  # whoever opens it says what is the matter
+    except sqlite3.Error:  # opening the file reports what is wrong with it
         return False
 
 
 def check_samples_not_lost(samples: Path) -> None:
-    """Refuse to begin anew, beside the control database of a hub that has run, in a file that is there and holds nothing.
+    """Refuse to start with empty samples if the control database says that a hub has run.
 
     Raises: ConfigError.
     """
@@ -261,7 +263,7 @@ def check_samples_not_lost(samples: Path) -> None:
 
 
 def size(path: Path) -> int:
-    """Of a file that need not be there."""
+    """The size of a file, 0 if it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -271,8 +273,8 @@ def size(path: Path) -> int:
 def copy(db: sqlite3.Connection, target: Path, watched: Callable[[sqlite3.Connection], SpaceWatch] = contextlib.nullcontext) -> None:
     """Write a consistent copy of the open database (never `cp`), open it and check it.
 
-    Args:   watched: is given the connection that checks it.
-    Raises: ConfigError: the copy is not good. sqlite3.Error: it could not be written. Nothing is left of it.
+    Args:   watched: receives the connection that checks the copy.
+    Raises: ConfigError: the check of the copy failed. sqlite3.Error: the copy could not be written. Nothing is left of it.
     """
     target.unlink(missing_ok=True)
     try:

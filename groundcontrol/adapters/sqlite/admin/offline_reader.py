@@ -1,4 +1,4 @@
-"""The control database as a command beside the hub may see it: read-only, nothing is made, locked or migrated."""
+"""Read-only access to the control database for commands beside the hub. It creates, locks and migrates nothing."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _PAGE = 500
 class Schema(NamedTuple):
     found: int
     known: int
-    """What this program brings a database to."""
+    """The schema version that this program migrates a database to."""
 
 
 class KeptCredential(NamedTuple):
-    """That something is kept of a server's log-in; never what."""
+    """A stored credential of a server's log-in: that it exists, never its value."""
 
     node: str
-    """Its name."""
+    """The name of the node."""
     field: str
 
 
@@ -77,16 +77,16 @@ class Inspection:
         await self._reader.close()
 
     async def check_start(self) -> None:
-        """Raises: ConfigError: a hub has run on the samples beside it, and this database knows nothing of that."""
+        """Raises: ConfigError: a hub has run on the samples beside it, but this database has no record of that."""
         samples = samples_beside(self.path)
-        marked = await asyncio.to_thread(is_marked, samples)  # first: a hub may be at its first start beside this
+        marked = await asyncio.to_thread(is_marked, samples)  # first: a hub may be at its first start at the same time
         if marked and await self._reader.run(lambda rows: rows.one(STARTS)) is None:
             raise start_lost(self.path, samples)
 
     async def schema(self) -> Schema:
-        """Which schema the database has.
+        """The schema version of the database.
 
-        Raises: ConfigError: it is no database of ours.
+        Raises: ConfigError: this is no Stardust database.
         """
 
         def query(rows: Rows) -> tuple[int, int]:
@@ -98,7 +98,7 @@ class Inspection:
         return Schema(version, len(migrations(CONTROL)))
 
     async def audit_rows(self) -> AsyncIterator[AuditRow]:
-        """Rows of every organisation, as they were written, the first one first."""
+        """Rows of every organisation as they were written, oldest first."""
         after = -1
         while found := await self._page(after):
             for row in found:
@@ -110,11 +110,11 @@ class Inspection:
         return await self._reader.run(lambda rows: rows.all(sql, after, _PAGE))
 
     async def newest_audit(self, limit: int) -> list[AuditRow]:
-        """The newest rows and the refusals between them, in the order in which they were written."""
+        """The newest rows and refusals, in the order in which they were written."""
         return [_readable(row) for row in reversed(await self._reader.run(lambda rows: listed(rows, limit)))]
 
     async def verify_audit(self, keys: Sequence[bytes], known: Iterable[AuditHead] = ()) -> str | None:
-        """As `LogStore.verify_audit`; then each head of `known` must be there as it was."""
+        """As `LogStore.verify_audit`; in addition each head of `known` must exist unchanged."""
         return await self._reader.run(lambda rows: verify(rows, keys) or check_heads(rows, known))
 
     async def audit_heads(self) -> Sequence[AuditHead]:
@@ -125,12 +125,12 @@ class Inspection:
         return await self._reader.run(last_at)
 
     async def first_password_users(self) -> list[str]:
-        """Those who have not changed the password that they were given."""
+        """Users who have not changed the password that they were given."""
         found = await self._reader.run(lambda rows: rows.all("SELECT username FROM account WHERE must_change_password AND NOT disabled"))
         return [row["username"] for row in found]
 
     async def nodes_by_units(self, current: int) -> tuple[list[str], list[str]]:
-        """The names of nodes whose unit files are of an earlier edition, and of those that have come and do not say of which theirs are."""
+        """Names of nodes with unit files of an earlier edition, and of connected nodes that do not report their edition."""
         found = await self._reader.run(
             lambda rows: rows.all("SELECT name, identity FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
@@ -138,14 +138,14 @@ class Inspection:
         return [name for name, state in states if state == "older"], [name for name, state in states if state == "unknown"]
 
     async def outdated_agents(self, shipped: str) -> list[tuple[str, str]]:
-        """The names of nodes whose Spider is another version than this one, with theirs."""
+        """The names of nodes whose agent has another version than this program, each with that version."""
         found = await self._reader.run(
             lambda rows: rows.all("SELECT name, agent_version FROM node WHERE NOT pending AND NOT simulated ORDER BY name")
         )
         return [(row["name"], row["agent_version"]) for row in found if agent_state(row["agent_version"], shipped) == "outdated"]
 
     async def node_names(self, numbers: Iterable[int]) -> dict[int, str]:
-        """The names of these nodes, of those that are known."""
+        """The names of these nodes, without unknown ones."""
         wanted = set(numbers)
         found = await self._reader.run(lambda rows: rows.all("SELECT no, name FROM node"))
         return {row["no"]: row["name"] for row in found if row["no"] in wanted}
@@ -156,7 +156,7 @@ class Inspection:
         return {row["id"]: row["name"] for row in found}
 
     async def kept_credentials(self) -> list[KeptCredential]:
-        """What is kept of each server's log-in, by the name of its node."""
+        """Which credentials are stored for each server's log-in, by the name of its node."""
         found = await self._reader.run(
             lambda rows: rows.all(
                 "SELECT coalesce(node.name, secret.record) AS node, secret.field FROM secret LEFT JOIN node ON node.id = secret.record"
@@ -167,7 +167,7 @@ class Inspection:
 
 
 def _units(identity: str) -> int:
-    """Of one that cannot be read nobody knows: another check tells of that."""
+    """The edition is unknown if the record cannot be read: another check reports that."""
     try:
         return record_from_json(NodeIdentity, identity).units
     except StoreError:
@@ -175,7 +175,7 @@ def _units(identity: str) -> int:
 
 
 def _readable(row: sqlite3.Row) -> AuditRow:
-    """A row that somebody has broken can still be shown."""
+    """Make a row printable although it may hold damage."""
     try:
         return to_audit_row(row)
     except StoreError:
@@ -187,9 +187,9 @@ def _readable(row: sqlite3.Row) -> AuditRow:
 
 
 async def quick_check(path: Path) -> str:
-    """Read a database file through, however long it takes.
+    """Check a database file as a whole, however long it takes.
 
-    Returns: `ok`, or the first thing that is wrong.
+    Returns: `ok`, or the first error.
     """
 
     def check() -> str:
@@ -206,13 +206,13 @@ class DamagedPiece(NamedTuple):
     """Samples that cannot be read."""
 
     no: int
-    """The node's."""
+    """The id of the node."""
     tier: Tier
     span: int
 
 
 async def broken_records(path: Path) -> list[DamagedRecord]:
-    """Read every record of either database: no check of SQLite looks into them.
+    """Read every record of either database, since no check of SQLite looks into JSON columns.
 
     Raises: ConfigError: the file cannot be read.
     """
@@ -228,9 +228,9 @@ async def broken_records(path: Path) -> list[DamagedRecord]:
 
 
 async def damaged_pieces(path: Path) -> list[DamagedPiece]:
-    """Read through every chunk of a samples database, and the packs that are in none yet: no check of SQLite looks into them.
+    """Read every chunk of a samples database, and the packs that are in none yet: no check of SQLite looks into them.
 
-    Returns: those that cannot be read, each span once; none where this is no samples database of this schema.
+    Returns: the unreadable pieces, each span once; none if this is no samples database of this schema.
     Raises:  ConfigError: the file cannot be read.
     """
 
@@ -272,9 +272,9 @@ def _damaged_packs(db: sqlite3.Connection) -> Iterator[DamagedPiece]:
 
 
 async def copy_database(path: Path, target: Path) -> None:
-    """Write a consistent copy of the database, safe on the disk.
+    """Write a consistent, durable copy of the database.
 
-    Raises: ConfigError: the copy could not be written, or is not good.
+    Raises: ConfigError: the copy could not be written, or its check failed.
     """
 
     def write() -> None:

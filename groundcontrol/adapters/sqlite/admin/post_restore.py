@@ -1,4 +1,4 @@
-"""What holds no more of databases that come back from the past."""
+"""Clean-up after a restore: closes the state in old databases that is no longer valid."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ _ENDS: Final = (
 
 
 LATER_EPOCHS: Final = 1 << 32
-"""How far ahead the next session of a node may be counted: by chance, since the same backup may be restored more than once."""
+"""The bound of the random number that is added to each node's session epoch. It is random, since the same backup may be restored more
+than once."""
 
 
 class RestoreReport(NamedTuple):
-    """What was closed."""
+    """What the clean-up closed."""
 
     nodes: int
-    """Those that are known again."""
+    """Nodes that the restored database knows."""
     jobs: int
-    """Those that were open."""
+    """Jobs that were open."""
     sessions: int
-    """Log-ins that ended."""
+    """Log-in sessions that ended."""
     tokens: int
-    """API tokens that hold, also those that were revoked after the backup."""
+    """API tokens that are valid again, also those that were revoked after the backup."""
 
 
 async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> RestoreReport:
-    """Close what was open: no job of before the backup is begun anew, and everybody logs in again."""
+    """Close what was open: no job from before the backup starts again, and every user must log in again."""
 
     def command(tx: Tx) -> RestoreReport:
         jobs = 0
@@ -68,12 +69,12 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
 
 
 async def open_fences(samples: Writer) -> None:
-    """Let every node write again: its sessions of before are over, and one that began while the backup was made is in the samples alone."""
+    """Let every node write again. Its earlier sessions have ended; one that began during the backup is in the samples database alone."""
     await samples.run(lambda tx: tx.do("UPDATE fence SET epoch = 0 WHERE node != 0"))
 
 
 async def orphan_nodes(control: Reader, samples: Reader) -> list[int]:
-    """Numbers of nodes of which there are samples, but nothing else: the next node must not inherit them."""
+    """Numbers of nodes that have samples but no other record. The next node must not inherit the samples."""
     nodes = {row["no"] for row in await control.run(lambda rows: rows.all("SELECT no FROM node"))}
     found = {
         row["node"]
