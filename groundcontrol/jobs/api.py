@@ -23,7 +23,7 @@ from spider.wire.verbs import READONLY, VERBS
 MAX_OFFSET: Final = 10**18 - 1
 MAX_BY_CHARS: Final = 100
 SHORT_OUTPUT_BYTES: Final = 65_536
-"""An answer of no more takes no place: it is little to hold, however slowly it is read, and who follows a job by offsets asks often."""
+"""An answer up to this size takes no slot of the output limit. It costs little memory, and a client that polls by offset asks often."""
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ async def list_jobs(call: ApiRequest) -> JobsView:
 
 
 def _filter_of(call: ApiRequest) -> JobFilter | None:
-    """`?state=` (several with commas between), `?action=`, `?by=`.
+    """The filter in `?state=` (several states, separated by commas), `?action=` and `?by=`.
 
     Raises: BadRequest.
     """
@@ -124,12 +124,12 @@ async def _send_output(call: ApiRequest, job: Job, offset: int, size: int) -> we
     except HubError as exc:
         event(log, "output_cut", logging.WARNING, job=job.id, code=exc.code)
     if left and call.request.transport is not None:
-        call.request.transport.abort()  # a short answer must not look like a whole one
+        call.request.transport.abort()  # a client must not take a truncated answer for a complete one
     return response
 
 
 def wish_of(body: JobBody) -> JobRequest:
-    """What is asked for. An empty list of packages would mean nothing, or all: it is refused.
+    """The job request in a body. An empty list of packages is refused: it could mean none or all.
 
     Raises: BadRequest.
     """
@@ -145,7 +145,7 @@ def wish_of(body: JobBody) -> JobRequest:
 
 
 def check_step_up(call: ApiRequest, wish: JobRequest, nodes: Collection[NodeId]) -> None:
-    """Ask for the password once more: for what removes or reboots, and for what changes many nodes.
+    """Require a recent password check for an action that removes or reboots, and for a change of many nodes.
 
     Raises: StepUpRequired.
     """

@@ -1,5 +1,8 @@
-"""Jobs on their way to the node. Every poke may be lost: a sweep stands behind it. Nothing is started twice by this:
-the launcher's record on the node decides, so that sending an order again is always safe."""
+"""The dispatcher: sends queued jobs to their nodes, and closes jobs that no node took.
+
+A `JobPoke` on the bus may be lost, so a periodic sweep finds the same jobs. An order may always be sent again:
+the launcher on the node records the ids that it took, and starts none of them twice.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +45,9 @@ RETRY_EVERY_S: Final = 5.0
 REKEYS_LOOKED_AT: Final = 20
 CLONED: Final = "a second machine shows the keys of this node, so nothing is run there until it has new ones (stardust rekey)"
 KEYS_CHANGE_S: Final = 120.0
-"""For so long after the end of a `rekey` a node may still be in the session of its former keys. It comes back within some seconds."""
+"""How long after a `rekey` a node may still be in the session of its former keys. It normally reconnects within some seconds."""
 UNANSWERED_S: Final = 60.0
-"""After its time is up, a job that was handed over and never answered is given this much longer."""
+"""How long after its `not_after` a sent job without an answer still waits for one."""
 
 
 class NotAccepted(NamedTuple):
@@ -53,17 +56,17 @@ class NotAccepted(NamedTuple):
     why: str
     answer: str
     skew_s: float
-    """How far the node's clock is ahead, where that was the reason."""
+    """How far the node's clock is ahead of the hub's, if that was the reason; else 0."""
 
 
 class _NewKeys(NamedTuple):
-    """The order for new keys that a node was handed last."""
+    """The latest `rekey` order that was sent to a node."""
 
     job: JobId
     epoch: int
-    """Of the session by which it went."""
+    """Epoch of the session in which the order was sent."""
     done_at: float | None
-    """When the node said there that it has them, by the monotonic clock."""
+    """Monotonic time at which the node reported the new keys in that session; None: not yet."""
 
 
 class _Again(NamedTuple):
@@ -72,12 +75,12 @@ class _Again(NamedTuple):
 
 
 class JobDispatcher:
-    """Takes what waits for the nodes of this hub, one job at a time for each; closes what came to nothing."""
+    """Sends queued jobs to the nodes of this hub, one open job per node. It closes jobs that expired or were never answered."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, registry: Registry, fleet_key: bytes, at_once: int, bundle: bytes) -> None:
         """Args:
-        at_once: of jobs that belong to batches, so many go on at the same time; what one person orders for one node never waits.
-        bundle: the version of Spider that updates bring.
+        at_once: how many jobs of batches may be open at the same time. A job for a single node never waits for this limit.
+        bundle: the agent bundle that `update` jobs install.
         """
         self._store = store
         self._bus = bus
@@ -88,22 +91,22 @@ class JobDispatcher:
         self._at_once = at_once
         self._again: dict[JobId, _Again] = {}
         self._unanswered: Counter[JobId] = Counter()
-        """Orders on their way, or in work at the node. Only while there are none does the last refusal say how things stand."""
+        """Job -> orders sent and not answered. The last refusal is only conclusive while this is 0: an order in flight may still start the job."""
         self._held: dict[JobId, float] = {}
-        """Handed over by the books, and not sent because of a second machine -> how far the node's clock is ahead."""
+        """Jobs in state `dispatched` that are held back, as their node is a suspected clone or changes its keys -> its clock skew in seconds."""
         self._new_keys: dict[NodeId, _NewKeys] = {}
-        """Of nodes that have not come back since."""
+        """The latest `rekey` of each node that has not reconnected since."""
         self._stops = StopSender(store, clock, registry, fleet_key)
         self.ended = 0
         """Jobs that reached a final state."""
 
     async def run(self) -> None:
-        """Follow pokes, and sweep; until cancelled."""
+        """Handle pokes and sweep periodically, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_pokes(), name="job pokes")
             group.create_task(self._sweep(), name="job sweep")
 
-    # -- what waits ------------------------------------------------------------------------------
+    # -- queued jobs -----------------------------------------------------------------------------
 
     async def _follow_pokes(self) -> None:
         async with self._bus.subscribe(Topic("job_poke"), limit=POKES, policy="ordered") as told:
@@ -122,7 +125,7 @@ class JobDispatcher:
                 await self._survive(self._expire())
 
     async def _any_open(self) -> bool:
-        """Whether there may be something to look after."""
+        """Whether any job is open. A sweep without open jobs would only cost queries."""
         try:
             return await self._store.jobs.any_open()
         except HubError as exc:
@@ -130,7 +133,7 @@ class JobDispatcher:
             return False
 
     async def _survive(self, work: Awaitable[None]) -> None:
-        """Await something that the next sweep makes good when the database is away."""
+        """Await `work` and log a store error: the next sweep does the same work again."""
         try:
             await work
         except HubError as exc:
@@ -154,14 +157,14 @@ class JobDispatcher:
             await self._send_taken(taken)
 
     async def _take_new_keys(self, sessions: Sequence[Session]) -> None:
-        """Nodes that a second machine passes for get nothing but what ends that: new keys."""
+        """Send queued `rekey` jobs to nodes suspected of a clone. They get no other job, since only new keys lock the clone out."""
         for session in sessions:
             queued = (await self._store.jobs.jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY))).items
             if queued:
                 await self._send_taken(await self._store.jobs.take([job.id for job in queued], [session], self._clock.now(), self._at_once))
 
     def keys_changed(self, session: Session, job: JobId) -> None:
-        """The node says that it has new keys. Its launcher takes no order under the former ones, so jobs wait for its next session."""
+        """Record that the node has new keys. Its launcher refuses orders under the former keys, so jobs wait for its next session."""
         keys = self._new_keys.get(session.node)
         if keys is not None and (keys.job, keys.epoch) == (job, session.epoch):
             self._new_keys[session.node] = keys._replace(done_at=self._clock.monotonic())
@@ -181,14 +184,14 @@ class JobDispatcher:
                 await self.send(agent, job)
 
     async def follow_on(self, session: Session, ended: Job) -> None:
-        """A job of this node has ended: its next one begins now, not at the next sweep, and the next of its batch."""
+        """Send the node's next job, and the next of the batch, when a job has ended. Neither waits for the sweep."""
         agent = self._registry.agent(session.node)
         if agent is not None:
             self._upkeep.forget(agent)
         await self._survive(self._take(None, [session] if ended.batch_id is None else None))
 
     async def joined(self, agent: AgentSession) -> None:
-        """A node is back: hand over again what it never saw, and name what it has lost."""
+        """Send a reconnected node the jobs that it never received. Close the jobs that it accepted and no longer knows."""
         self._new_keys.pop(agent.node.id, None)
         known = set(agent.hello.known_jobs)
         for job in await self._store.jobs.undispatched(agent.session):
@@ -202,10 +205,12 @@ class JobDispatcher:
         await self._take(None, [agent.session])
 
     async def send(self, agent: AgentSession, job: Job, skew_s: float = 0.0) -> None:
-        """Seal an order and hand it to the node; its time is that of the node's clock.
+        """Seal an order and send it to the node. The order carries the time of the node's clock.
 
-        While a second machine passes for the node, only new keys are, and while it comes back with new keys, nothing is. What is held back
-        here is sent when that is over.
+        A node suspected of a clone receives `rekey` alone. A node that changes its keys receives nothing until it reconnects.
+        Jobs held back here are sent after that.
+
+        Args: skew_s: how far the node's clock is ahead of the hub's.
         """
         if self._left_behind(agent.session) or (job.action != REKEY and self._registry.suspected(job.node_id)):
             self._held[job.id] = skew_s
@@ -237,7 +242,7 @@ class JobDispatcher:
     # -- stops -----------------------------------------------------------------------------------
 
     async def _stop(self) -> None:
-        """Take back what the node has refused and was not asked again; hand the wish to stop to the others, until they answer."""
+        """Cancel jobs that the node refused and certainly never started. Send the other nodes the stop request until they answer."""
         for job in await self._stops.waiting():
             again = self._again.get(job.id)
             if job.state == "dispatched" and again is not None and self.never_started(job.id, again.refusal.why):
@@ -247,33 +252,33 @@ class JobDispatcher:
                 await self._stops.send(job)
 
     def never_started(self, job_id: JobId, why: str) -> bool:
-        """Whether it is certain, after this refusal, that the job was not begun and will not be."""
+        """Whether this refusal proves that the job was not started and never will be."""
         return why in NEVER_BEGUN or (why in NEVER_STARTED and not self._unanswered[job_id])
 
     def stop_by_clock(self, job_id: JobId, skew_s: float) -> bool:
-        """The node's clock is so far ahead: ask it again by that, once. Returns whether that is still to be tried."""
+        """Send the stop request once more, dated by the node's clock. Returns False if that was tried before."""
         return self._stops.correct(job_id, skew_s)
 
-    # -- what the node could not take yet --------------------------------------------------------
+    # -- jobs that the node refused for now ------------------------------------------------------
 
     def refused(self, job_id: JobId) -> NotAccepted | None:
-        """What stood against this job last, if it is to be sent again."""
+        """The latest refusal of a job that is going to be sent again; else None."""
         again = self._again.get(job_id)
         return None if again is None else again.refusal
 
     def send_later(self, job_id: JobId, reason: NotAccepted) -> None:
-        """Send it again after a while, for as long as its time is not up."""
+        """Send the job again every RETRY_EVERY_S until its `not_after`."""
         self._again[job_id] = _Again(self._clock.monotonic() + RETRY_EVERY_S, reason)
 
     def answered(self, job_id: JobId) -> None:
-        """The node has answered an order."""
+        """Count one order of this job as answered."""
         if self._unanswered[job_id] <= 1:
             del self._unanswered[job_id]
         else:
             self._unanswered[job_id] -= 1
 
     def settled(self, job_id: JobId) -> None:
-        """The node has it, or will never take it: it is not sent again."""
+        """Stop sending the job: the node has it, or will never take it."""
         self._again.pop(job_id, None)
         self._held.pop(job_id, None)
         self._unanswered.pop(job_id, None)
@@ -298,7 +303,7 @@ class JobDispatcher:
             await self.send(agent, job, skew_s)
 
     async def _untaken(self, job_id: JobId) -> Job | None:
-        """The job, if its node has not taken it yet; else it is not sent again."""
+        """The job, if its node has not taken it yet; else None, and it is never sent again."""
         try:
             job = await self._store.jobs.job(SYSTEM, job_id)
         except NotFound:  # its node was removed
@@ -332,11 +337,11 @@ class JobDispatcher:
         try:
             job = await self._store.jobs.advance(job.id, state, SYSTEM, JobEvidence(ended_at=self._clock.now(), error=error))
         except (Conflict, NotFound):
-            return  # it has moved meanwhile, or is gone with its node
+            return  # the job changed its state meanwhile, or was removed with its node
         await self.tell_ended(job)
 
     async def tell_ended(self, job: Job) -> None:
-        """Log it, and tell everybody who looks."""
+        """Log the end of a job, store its event and publish both changes."""
         self.ended += 1
         self._bus.publish(Changed("job", job.id, job.version))
         event(log, "job_ended", job=job.id, node=job.node_id, action=job.action, state=job.state, exit_code=job.exit_code)

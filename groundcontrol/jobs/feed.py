@@ -21,11 +21,11 @@ RECENT_JOBS: Final = 50
 
 
 NOT_TO_ALL: Final = -1
-"""The version of a job that only who came later was shown."""
+"""Marks a job that was only sent to later subscribers, in their snapshot."""
 
 
 class JobsFeed(Feed):
-    """`jobs`: the newest jobs and all that are not over, whoever began them; what changed of them at most once a second, however many are at work."""
+    """Topic `jobs`: the newest jobs and all open jobs of all users. Changes are sent at most once a second, however many jobs run."""
 
     policy = "latest"
     limit = 20_000
@@ -33,9 +33,9 @@ class JobsFeed(Feed):
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         super().__init__(services, org, "jobs", grants, limits=limits)
         self._told: dict[JobId, int] | None = None
-        """The version that everybody has, or `NOT_TO_ALL`; None: nobody has any."""
+        """Job -> the version that all subscribers have, or `NOT_TO_ALL`; None: no snapshot was sent yet."""
         self._at_work: set[JobId] = set()
-        """Of those: what was told as not over. Its end is told as well, also of one that is not among the newest any more."""
+        """Jobs that were sent as open. Their end is sent too, even if they are no longer among the newest."""
         self._moved = asyncio.Event()
 
     def topics(self) -> tuple[Topic, ...]:
@@ -50,11 +50,12 @@ class JobsFeed(Feed):
                 self._at_work.add(job.id)
             if job.id not in self._told:
                 self._told[job.id] = NOT_TO_ALL
-                self._moved.set()  # also where it is gone by now: who is shown it is told that
+                self._moved.set()  # also for a deleted job: subscribers who have it must learn that it is gone
         return JobsData(jobs=[job_view(job) for job in jobs])
 
     async def take(self, told: BusEvent, /) -> None:
-        if isinstance(told, Changed) and told.kind in ("job", "node"):  # with a node its jobs go, and its tags say who sees them
+        # Also "node": deleting a node deletes its jobs, and its tags decide who may see them.
+        if isinstance(told, Changed) and told.kind in ("job", "node"):
             self._moved.set()
 
     async def run(self) -> None:

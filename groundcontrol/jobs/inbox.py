@@ -1,4 +1,4 @@
-"""What one agent says about jobs, in order, until it is durably held."""
+"""A bounded queue of one agent's job messages, kept until they are stored."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from groundcontrol.agents.interfaces import JobMessage
 from spider.wire.frames import JobOutput, JobProgress
 
 MAX_WAITING: Final = 64
-"""Messages; of output that is twice the window a node may send ahead."""
+"""Messages in the queue. For output this is twice the window that a node may send ahead."""
 JOIN_BYTES: Final = 128 * 1024
-"""Output that is written in one transaction."""
+"""Bytes of output that are written in one transaction."""
 MAX_JOBS: Final = 2048
 
 
 class Inbox:
-    """Bounded and ordered; output that follows on is joined, of progress only the newest counts."""
+    """The queue. It merges adjacent output, and keeps only the newest progress of each job."""
 
     def __init__(self) -> None:
         self._messages: deque[JobMessage] = deque()
@@ -26,16 +26,16 @@ class Inbox:
         self._room = asyncio.Event()
         self._closed = False
         self.progress: dict[str, JobProgress] = {}
-        """Not written yet."""
+        """Job -> its newest progress that is not stored yet."""
         self.own: set[str] = set()
-        """Jobs known to be of this node."""
+        """Jobs known to belong to this node."""
         self.begun: set[str] = set()
-        """Jobs known to be running or further."""
+        """Jobs known to be running or ended."""
         self.ends: dict[str, int] = {}
-        """How much of a job's output is held."""
+        """Job -> bytes of its output in the store."""
 
     async def put(self, message: JobMessage) -> None:
-        """Take a message; waits while there are too many."""
+        """Queue a message; waits while the queue is full."""
         while len(self._messages) >= MAX_WAITING and not self._closed:
             self._room.clear()
             await self._room.wait()
@@ -46,13 +46,13 @@ class Inbox:
         self._something.set()
 
     def close(self) -> None:
-        """Nothing more comes; what is here is still worked off."""
+        """End the session's input. Queued messages are still processed."""
         self._closed = True
         self._something.set()
         self._room.set()
 
     async def get(self, timeout_s: float | None) -> JobMessage | None:
-        """The next message; output is joined with what follows on it. None: none within the time, or the inbox is closed."""
+        """The next message, with directly following output merged into it. None: none within the time, or the inbox is closed."""
         if not self._messages and not self._closed:
             self._something.clear()
             with contextlib.suppress(TimeoutError):
@@ -67,13 +67,13 @@ class Inbox:
         return message
 
     def forget(self, written: JobProgress) -> None:
-        """This needs no writing any more; what was said of its job since stays."""
+        """Drop a stored progress. A newer progress of the same job stays."""
         if self.progress.get(written.job) is written:
             del self.progress[written.job]
 
     @property
     def done(self) -> bool:
-        """Closed and worked off."""
+        """Whether the inbox is closed and empty."""
         return self._closed and not self._messages
 
     def _joined(self, first: JobOutput) -> JobOutput:

@@ -1,4 +1,4 @@
-"""Jobs: what they are, what may be asked for, and how their states may move."""
+"""Domain types of jobs and batches, and the allowed transitions of a job's state."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ JobPhase = Literal["refresh", "plan", "waiting_lock", "download", "commit", "tri
 StopState = Literal["asked", "now", "after_package", "too_late"]
 
 START_LIMIT_S: Final = 600.0
-"""A job that has not begun after this is not begun any more; a node that is offline may come back within it."""
+"""How long after its creation a job may still start. An offline node can reconnect within it."""
 
 OPEN: Final = frozenset({"dispatched", "accepted", "running"})
-"""Somewhere between hub and node: a node has at most one such job."""
+"""States of a job that was sent to its node and has not ended. A node has at most one such job."""
 TERMINAL: Final = frozenset({"succeeded", "failed", "cancelled", "interrupted", "expired", "unknown"})
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "queued": frozenset({"dispatched", "cancelled", "expired", "failed"}),
@@ -31,7 +31,7 @@ TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     "interrupted": frozenset({"succeeded", "failed", "cancelled"}),
     "unknown": frozenset({"succeeded", "failed", "cancelled"}),
 }
-"""`interrupted` and `unknown` may turn into the truth once, on late evidence."""
+"""`interrupted` and `unknown` may change once to the real outcome, when late evidence arrives."""
 
 
 def may_move(before: str, after: str) -> bool:
@@ -53,34 +53,34 @@ class JobError(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Somebody wants a job to stop."""
+    """A request to stop a job."""
 
     state: StopState
-    """asked: the node has not answered yet. The rest is its answer: it ends at once, after the package that it is at, or not any more."""
+    """`asked`: no answer yet. The node's answer: the job stops immediately (`now`), after the current package, or no longer (`too_late`)."""
     why: str
     by: str
     at: float
     force: bool = False
-    """It was asked to stop before and did not end: end what it hangs in, such as a package's script, whatever that leaves."""
+    """Kill the process that the job hangs in, such as a package's script. Only allowed after a stop request; work may stay half done."""
 
 
 class StopAnswer(NamedTuple):
-    """What a node said to that."""
+    """A node's answer to a stop request."""
 
     state: StopState
     why: str
 
 
 class JobRequest(NamedTuple):
-    """What a node is asked to do."""
+    """The action that a node is asked to do, with its arguments."""
 
     action: str
     """A verb of the catalogue."""
     packages: tuple[str, ...] = ()
     for_action: str | None = None
-    """Of a plan: what it is made for."""
+    """For the action `plan`: the action that is planned."""
     plan: str | None = None
-    """Digest of the plan that somebody saw: if the node's own differs by now, nothing is done."""
+    """Digest of the plan that the user confirmed. If the node's present plan differs, the node does nothing."""
     reboot: bool = False
 
 
@@ -96,36 +96,36 @@ class Job(NamedTuple):
     progress_percent: int | None
     exit_code: int | None
     output_bytes: int
-    """Held by the hub."""
+    """Bytes of output that the hub stores."""
     output_sha256: str | None
-    """Of everything held, once the job has ended."""
+    """SHA-256 of the stored output, once the job has ended."""
     created_by: str
     created_at: float
     not_after: float
-    """Not started later than this."""
+    """The job is not started after this time."""
     started_at: float | None
     ended_at: float | None
     changes: tuple[Change, ...]
     error: JobError | None
-    """While it goes on: what is wrong with it (job.orphaned, job.overdue)."""
+    """Why the job failed; for a running job, its present problem (job.orphaned, job.overdue)."""
     version: int
     for_action: str | None = None
     plan: str | None = None
-    """Of the wish."""
+    """Digest of the confirmed plan, from the job request."""
     plan_digest: str | None = None
-    """Of the plan that the node told, once all of it is held."""
+    """Digest of the plan that the node sent, once all its parts are stored."""
     has_report: bool = False
     package: str = ""
-    """The one it is at."""
+    """The package that the node works on now."""
     note: str = ""
-    """What the node says about where it stands, such as who holds the lock."""
+    """The node's note on its progress, such as which process holds the package lock."""
     last_output_at: float | None = None
     lost_bytes: int = 0
-    """Output beyond the cap or without room on the node's disk: printed, and held nowhere."""
+    """Bytes that were printed and stored nowhere: beyond the cap, or without room on the node's disk."""
     stop: Stop | None = None
     batch_id: BatchId | None = None
     follows: JobId | None = None
-    """The job that asked for this one."""
+    """The job that requested this one, such as an upgrade its reboot."""
 
     @property
     def wish(self) -> JobRequest:
@@ -133,12 +133,12 @@ class Job(NamedTuple):
 
 
 class JobFilter(NamedTuple):
-    """Which jobs of a list; what is empty asks for nothing."""
+    """A filter for lists of jobs. An empty field does not filter."""
 
     states: tuple[JobState, ...] = ()
     action: str = ""
     by: str = ""
-    """Name of who asked for it."""
+    """Name of the user or token that created the job."""
 
 
 class NewJob(NamedTuple):
@@ -150,7 +150,7 @@ class NewJob(NamedTuple):
 
 
 class JobEvidence(NamedTuple):
-    """What is known of a job at a transition; `None` leaves what the row has."""
+    """Fields that a transition updates. `None` leaves the stored value."""
 
     phase: JobPhase | None = None
     progress_percent: int | None = None
@@ -166,7 +166,7 @@ class JobEvidence(NamedTuple):
     last_output_at: float | None = None
     lost_bytes: int | None = None
     stop: StopAnswer | None = None
-    """Counts only where a stop was asked for."""
+    """Ignored if the job has no stop request."""
 
 
 class RefusedNode(NamedTuple):
@@ -181,12 +181,12 @@ class NewBatch(NamedTuple):
     id: BatchId
     wish: JobRequest
     nodes: tuple[NodeId, ...]
-    """As asked for, each once: with the wish they tell a repeat from another request."""
+    """The requested nodes, each once. Together with `wish` they distinguish a repeated request from a different one."""
     jobs: tuple[NewJob, ...]
     refused: tuple[RefusedNode, ...]
     created_at: float
     plans_of: BatchId | None = None
-    """The order whose plans these jobs are bound to."""
+    """The batch whose plans these jobs are bound to."""
 
 
 class Batch(NamedTuple):
@@ -201,4 +201,4 @@ class Batch(NamedTuple):
     counts: dict[str, int]
     """State -> how many of its jobs are in it."""
     ended_at: float | None
-    """When the last of its jobs ended; None: some go on."""
+    """When the last of its jobs ended; None: some are still open."""

@@ -1,4 +1,4 @@
-"""`job:<id>` for one browser: the stored output from an offset on, then each chunk as it comes. Every byte once, in order."""
+"""Topic `job:<id>` for one browser: the stored output from an offset, then each new chunk. Each byte is sent once, in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class JobStream:
-    """Follows one job. It waits for the browser: output that came meanwhile is read from the store again."""
+    """Streams one job. It waits for a slow browser, and reads the output of that time from the store."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class JobStream:
         self.topic = f"job:{job}"
 
     async def run(self) -> None:
-        """Stream until cancelled or until the job is gone, which is told."""
+        """Stream until cancelled, or until the job is deleted; then send an error."""
         try:
             node = (await self._read()).node_id
             topics = (Topic("job_output", self._job), Topic("changed", self.topic), Topic("changed", f"node:{node}"))
@@ -57,7 +57,7 @@ class JobStream:
                     if isinstance(message, JobOutputArrived):
                         await self._arrived(message)
                     elif isinstance(message, Changed) and message.kind == "node":
-                        await self._read()  # a job goes with its node, and nobody tells of it by itself
+                        await self._read()  # deleting a node deletes its jobs without a `Changed` of their own
                     else:
                         await self._changed(lost=not isinstance(message, Changed))
         except HubError as exc:
@@ -65,7 +65,7 @@ class JobStream:
             self._put(encode("error", live_error(exc, self.topic)))
 
     async def _read(self) -> Job:
-        """Raises: NotFound: it is gone; StoreError."""
+        """Raises: NotFound: the job was deleted; StoreError."""
         return await self._services.store.jobs.job(self._scope(), self._job)
 
     async def _arrived(self, told: JobOutputArrived) -> None:
@@ -82,7 +82,7 @@ class JobStream:
         self._put(topic_message("change", self.topic, self._position, JobChange(job=job_view(job))))
 
     async def _catch_up(self) -> None:
-        """Send what the store holds beyond the position."""
+        """Send all stored output after the position."""
         before = -1
         while before != self._position:
             before = self._position

@@ -1,4 +1,4 @@
-"""What a node tells of a job's plan and of what it left behind, held against what it may say. Pure: messages in, domain values out."""
+"""Decodes and validates the plan and the report that a node sends of a job. Pure: messages in, domain values out."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from spider.wire.frames import JobPlan, JobReport
 
 MAX_SENTENCE: Final = 500
 MAX_DIFF: Final = 32 * 1024
-"""Characters of the difference of one file."""
+"""Characters of the diff of one file."""
 MAX_BYTES: Final = 1 << 50
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def read_plan(message: JobPlan) -> PlanPart:
-    """One part of a plan.
+    """Decode one part of a plan.
 
-    Raises: ProtocolError: no plan that a job can have.
+    Raises: ProtocolError: the message is not a valid plan.
     """
     steps = (message.packages, message.before, message.after, message.security, message.repositories)
     kept = (message.kept_packages, message.kept_versions, message.kept_reasons)
@@ -53,9 +53,9 @@ def read_plan(message: JobPlan) -> PlanPart:
 
 
 def read_report(message: JobReport) -> Report:
-    """What a job left to be looked after.
+    """Decode the report of a job.
 
-    Raises: ProtocolError: no report that a job can have.
+    Raises: ProtocolError: the message is not a valid report.
     """
     if len(message.config_paths) != len(message.config_diffs):
         raise ProtocolError("a report that no job has")
@@ -72,13 +72,13 @@ def read_report(message: JobReport) -> Report:
 
 
 def clean_lines(text: str, limit: int = MAX_DIFF) -> str:
-    """Plain text of several lines: nothing in it moves a cursor, hides or turns round. Tabs become blanks."""
+    """Remove control, invisible and direction-changing characters from text of several lines. Tabs become blanks."""
     lines = text[: limit * 2].expandtabs(4).split("\n")
     return "\n".join(clean_line(line) for line in lines)[:limit]
 
 
 def clean_line(line: str) -> str:
-    """As `clean`, but blanks at both ends stay: the first character of a line of a difference tells what became of it."""
+    """As `clean`, but blanks at both ends stay: the first character of a diff line says whether it was added or removed."""
     return clean("|" + line + "|", len(line) + 2)[1:-1]
 
 

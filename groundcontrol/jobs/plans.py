@@ -1,4 +1,4 @@
-"""What a job is going to do, and what it leaves to be looked after, as its node told it."""
+"""Domain types of a package plan, and of the report on follow-up work after a job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KeptReason = Literal["held", "phased", "pinned", "needs_new", "needs_removal", "
 
 MAX_PARTS: Final = 16
 MAX_STEPS: Final = 20_000
-"""Of all parts together: more packages than any host has."""
+"""Steps of all parts together: more packages than any host has."""
 
 
 class PlanStep(NamedTuple):
@@ -26,21 +26,21 @@ class PlanStep(NamedTuple):
 
 
 class KeptBack(NamedTuple):
-    """One package that stays as it is though a newer version is known."""
+    """One package that is not upgraded although a newer version is known."""
 
     package: str
     version: str
-    """The one that it does not get."""
+    """The newer version, which is not installed."""
     reason: KeptReason
 
 
 class PlanHead(NamedTuple):
-    """What holds for a plan as a whole."""
+    """The fields of a plan as a whole."""
 
     digest: str
     download_bytes: int | None
     installed_bytes: int | None
-    """By how much the disk fills; negative = it frees room."""
+    """Change of used disk space in bytes; negative = space is freed."""
     reboot: Tri
     reboot_why: str
 
@@ -56,27 +56,27 @@ class PlanPart(NamedTuple):
 class Plan(NamedTuple):
     head: PlanHead
     complete: bool
-    """All parts are held."""
+    """Whether all parts are stored."""
     steps: tuple[PlanStep, ...]
     kept: tuple[KeptBack, ...]
 
 
 class ConfigFile(NamedTuple):
-    """A configuration file that was put beside the one in use."""
+    """A new configuration file that the package manager left beside the one in use."""
 
     path: str
     diff: str
-    """Empty = not readable, or no text."""
+    """Diff to the file in use. Empty = not readable, or not text."""
 
 
 class Report(NamedTuple):
-    """What a job left to be looked after."""
+    """Follow-up work that a job left: reboot, restarts, configuration files, failed units."""
 
     reboot: Tri
     reboot_why: str
     services: tuple[str, ...]
-    """Units that still run code that was replaced."""
+    """Units that still run code that the job replaced."""
     config_files: tuple[ConfigFile, ...]
     failed_units: tuple[str, ...]
-    """Units that failed since the job began."""
+    """Units that failed after the job began."""
     notes: tuple[str, ...]

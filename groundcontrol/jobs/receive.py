@@ -1,4 +1,4 @@
-"""What the nodes say of their jobs: stored first, then acknowledged and told. What is said twice changes nothing."""
+"""Receives the job messages of agents: each is stored, then acknowledged and published. A repeated message changes nothing."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ log = logging.getLogger(__name__)
 
 PROGRESS_EVERY_S: Final = 0.5
 SHORT_LIMIT: Final = 3
-"""A job that is said to have ended this often without all of its output is taken as it is."""
+"""After this many reported ends with missing output, the end is stored with the output that there is."""
 STORE_RETRY_S: Final = 1.0
 _PASSING: Final = (StoreFull, StoreReadOnly, StoreBusy, StoreDown)
 CLOSE_INTERNAL: Final = 1011
 
 
 class Receiver:
-    """Works off what each node says, in its order; one node's trouble is its own. A `agents.interfaces.JobSink`."""
+    """Processes the messages of each node in order. An error of one node does not affect the others. An `agents.interfaces.JobSink`."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: JobDispatcher, refusals: Refusals) -> None:
         self._store = store
@@ -64,22 +64,22 @@ class Receiver:
         self._dispatch = dispatch
         self._refusals = refusals
         self._short: Counter[JobId] = Counter()
-        """How often a job was said to have ended while output was missing."""
+        """Job -> how often its end was reported while output was missing."""
         self.output_bytes = 0
-        """Output that was committed."""
+        """Bytes of output committed since the start of the hub."""
         self._inboxes: dict[AgentSession, Inbox] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """Dispatch jobs and work off what the nodes say, until cancelled."""
+        """Dispatch jobs and process the agents' messages, until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._dispatch.run(), name="job dispatch")
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs:
-        """What a node hears in its welcome about the jobs that it still keeps."""
+        """What the welcome says of the jobs in the node's hello: stored output, and which are complete."""
         ids = [JobId(job) for job in known]
-        # What runs by our books and is not named: the node may have told all of it to a hub whose data were put back since.
+        # Also jobs that are open here and missing in the hello: the node may have reported their end before a restore of this hub.
         ids += [
             job.id for job in await self._store.jobs.open_jobs(session.node) if job.state in ("accepted", "running") and job.id not in ids
         ]
@@ -89,11 +89,11 @@ class Receiver:
         return WantedJobs(list(held), list(held.values()), await self._store.jobs.finished(ids, session.node))
 
     async def joined(self, agent: AgentSession) -> None:
-        """A node is back: hand over again what it never saw, and name what it has lost."""
+        """Have the dispatcher send again what a reconnected node never received."""
         await self._dispatch.joined(agent)
 
     async def heard(self, agent: AgentSession, message: JobMessage) -> None:
-        """Take a message; waits while this agent has too many in work."""
+        """Queue a message; waits while this agent has too many in the queue."""
         inbox = self._inboxes.get(agent)
         if inbox is None:
             if self._group is None or agent.over:
@@ -103,13 +103,13 @@ class Receiver:
         await inbox.put(message)
 
     def left(self, agent: AgentSession) -> None:
-        """A session is over; what came of it is still worked off."""
+        """Close the inbox of an ended session. Its queued messages are still processed."""
         inbox = self._inboxes.pop(agent, None)
         if inbox is not None:
             inbox.close()
 
     async def work(self, agent: AgentSession, inbox: Inbox) -> None:
-        """Apply the messages of one session, until it is over. Output comes first, but no stream of it keeps progress back for long."""
+        """Apply the messages of one session until it is over. Progress is written at least every PROGRESS_EVERY_S, even during a stream of output."""
         due_at = 0.0
         while not inbox.done:
             message = await inbox.get(PROGRESS_EVERY_S if inbox.progress else None)
@@ -123,19 +123,19 @@ class Receiver:
                 await agent.end(CLOSE_CLONE, "a newer session of this node took over")
             except ProtocolError as exc:
                 await agent.end(exc.close_code, exc.reason)
-            except Conflict as exc:  # output or an end of a job that was never handed over, or was closed without it
+            except Conflict as exc:  # output or an end of a job that was never sent, or that the hub closed
                 if await self._refuse(agent, "impossible", message.job if message else ""):
                     event(log, "job_message_refused", logging.WARNING, node=agent.node.id, why=str(exc))
                 await agent.end(CLOSE_PROTOCOL, "a job that cannot be there")
             except HubError as exc:
                 if await self._refuse(agent, exc.code, message.job if message else ""):
                     event(log, "job_message_dropped", logging.WARNING, node=agent.node.id, error=exc.code)
-            except Exception:  # the boundary: a fault of ours with one node's job leaves the others alone
+            except Exception:  # the boundary: a bug that one node's message hits must not affect other nodes
                 event(log, "job_message_failed", logging.ERROR, node=agent.node.id, exc_info=True)
                 await agent.end(CLOSE_INTERNAL, "internal")
 
     async def _insist(self, agent: AgentSession, work: Callable[[], Awaitable[None]]) -> None:
-        """Do it again and again while the database is full or away: what was not stored is not acknowledged."""
+        """Repeat `work` while the database is full or unavailable. Nothing is acknowledged before it is stored."""
         while True:
             try:
                 await work()
@@ -161,7 +161,7 @@ class Receiver:
                 await self._report(agent, inbox, message)
             case JobEnded():
                 if message.job in inbox.progress:
-                    await self._write_progress(agent, inbox)  # the last phase, and what became of a stop
+                    await self._write_progress(agent, inbox)  # the last phase, and the answer to a stop request
                 await self._ended(agent, inbox, message)
             case JobProgress():
                 inbox.progress[message.job] = message
@@ -183,7 +183,7 @@ class Receiver:
         raise ProtocolError("a job that is not of this node")
 
     async def _refuse(self, agent: AgentSession, why: str, job_id: str) -> bool:
-        """Returns: whether the log needs a line."""
+        """Record a refused message. Returns: whether to log it (repeats are not logged)."""
         return await self._refusals.note(node_actor(agent.node.id, agent.address), "job.evidence", why, target=f"job:{job_id[:26]}")
 
     async def _output(self, agent: AgentSession, inbox: Inbox, message: JobOutput) -> None:
@@ -195,7 +195,7 @@ class Receiver:
         end = await self._store.jobs.append_output(job_id, message.offset, message.data, agent.session)
         failpoints.reach("job.output.post")
         if end < message.offset:
-            raise ProtocolError("output with a hole before it")  # the next session goes on from what is held
+            raise ProtocolError("output with a hole before it")  # the next session resumes at the stored offset
         start = max(message.offset, inbox.ends.get(job_id, 0))
         inbox.ends[job_id] = end
         self.output_bytes += max(0, end - start)
@@ -207,7 +207,7 @@ class Receiver:
         failpoints.reach("job.output.acked")
 
     async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> None:
-        """The first sign of life of a job."""
+        """Move a job to `running` at the first message that it produces."""
         if job_id in inbox.begun:
             return
         self._dispatch.settled(job_id)
@@ -221,7 +221,7 @@ class Receiver:
         inbox.ends.setdefault(job_id, job.output_bytes)
 
     async def _write_progress(self, agent: AgentSession, inbox: Inbox) -> None:
-        """What of it is not written because the database is full or away stays; what cannot be written goes."""
+        """Store the queued progress. It stays queued while the database is full or unavailable; after any other error it is dropped."""
         for message in list(inbox.progress.values()):
             try:
                 await self._progress(agent, inbox, message)
@@ -241,7 +241,7 @@ class Receiver:
         try:
             job = await self._store.jobs.advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
         except Conflict:
-            return  # it has ended meanwhile
+            return  # the job has ended meanwhile
         self._bus.publish(Changed("job", job.id, job.version))
 
     async def _plan(self, agent: AgentSession, inbox: Inbox, message: JobPlan) -> None:
@@ -250,7 +250,7 @@ class Receiver:
         await self._begin(agent, inbox, job_id)
         before = await self._store.jobs.job(SYSTEM, job_id)
         if before.state in TERMINAL and before.plan_digest is not None:
-            return  # said again because our answer to the end was lost
+            return  # a repeat, since the hub's answer to the end was lost
         failpoints.reach("job.plan.pre")
         job = await self._store.jobs.save_plan(job_id, part, agent.session)
         failpoints.reach("job.plan.post")
@@ -294,7 +294,7 @@ class Receiver:
         if self._refusals.first_line("job_refused", job_id):
             event(log, "job_refused", logging.WARNING, job=job_id, node=agent.node.id, answer=message.answer[:20], why=why[:80])
         if job.stop is not None and self._dispatch.never_started(job_id, why) and job_id not in agent.hello.known_jobs:
-            await self._refused_for_good(agent, job, "cancelled", None)  # and it is not sent again: it never ran
+            await self._refused_for_good(agent, job, "cancelled", None)  # the job never ran, so it is not sent again
         elif why in RETRY:
             self._dispatch.send_later(job_id, NotAccepted(why, message.answer, before.skew_s if before else 0.0))
         elif why in CLOCK and (before is None or before.why not in CLOCK):
@@ -302,13 +302,13 @@ class Receiver:
             if self._refusals.first_line("node_clock_differs", agent.node.id):
                 event(log, "node_clock_differs", logging.WARNING, node=agent.node.id, skew_s=round(skew_s, 1))
             self._dispatch.send_later(job_id, NotAccepted(why, message.answer, skew_s))
-            if before is None:  # else a node with another reason each time would set the pace
+            if before is None:  # only once: a node that varies its reason must not make the hub send faster
                 await self._dispatch.send(agent, job, skew_s)
         else:
             await self._refused_for_good(agent, job, "unknown" if why == "replay" else "failed", refusal(message.answer, why))
 
     async def _changes_keys(self, job: Job) -> bool:
-        """Whether the node of this job replaces its keys, or did so a moment ago: by the books, so that a restart of this hub changes nothing."""
+        """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. Read from the store, so a restart of the hub changes nothing."""
         since = self._clock.now() - KEYS_CHANGE_S
         newest = (await self._store.jobs.jobs(SYSTEM, 2, None, job.node_id, JobFilter((), REKEY))).items
         return any(
@@ -324,7 +324,7 @@ class Receiver:
         await self._dispatch.follow_on(agent.session, job)
 
     async def _stop_refused(self, agent: AgentSession, job: Job, message: JobAnswer, why: str) -> None:
-        """The launcher did not take the order to stop. What passes, or comes from its clock, is asked again."""
+        """Handle a stop order that the launcher refused. It is sent again if the reason is temporary, or a clock difference."""
         if why in RETRY:
             return
         if why in CLOCK and self._dispatch.stop_by_clock(job.id, message.clock_ms / 1000 - self._clock.now()):
@@ -337,11 +337,11 @@ class Receiver:
         job_id = JobId(message.job)
         job = await self._store.jobs.job(SYSTEM, job_id)
         if job.state in TERMINAL and not may_move(job.state, message.state):
-            await agent.tell(JobDone(job_id))  # said again because our answer was lost
+            await agent.tell(JobDone(job_id))  # a repeat, since the hub's answer was lost
             return
         if job.output_bytes < message.output_bytes and self._short[job_id] < SHORT_LIMIT:
             self._short[job_id] += 1
-            raise ProtocolError("a job ended before its output was sent")  # the next session goes on from what is held
+            raise ProtocolError("a job ended before its output was sent")  # the next session resumes at the stored offset
         held, digest = await self._store.jobs.output_digest(job_id)
         verdict = read_ended(message, job, held, digest, self._clock.now())
         follow = await self._reboot_after(job) if job.reboot and verdict.state == "succeeded" else None
@@ -366,7 +366,7 @@ class Receiver:
         await self._dispatch.follow_on(agent.session, job)
 
     async def _reboot_after(self, job: Job) -> NewJob | None:
-        """The reboot that was asked for with a job, unless the node says that none is due."""
+        """The reboot job that was requested with `job`; None if the node reports that no reboot is due."""
         report = await self._store.jobs.report(SYSTEM, job.id)
         if report is not None and report.reboot == "no":
             return None

@@ -1,4 +1,4 @@
-"""What may be asked of a node, and how it stands in an order. Pure."""
+"""Validates job requests and builds the arguments of their orders. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from groundcontrol.nodes.model import Node
 from spider.wire.verbs import CATALOGUE, MAX_PACKAGES, NEEDED, NONE, PACKAGE_NAME, PLAN, READONLY, REBOOT, REKEY, VERBS, Verb
 
 MAX_PACKAGES_BYTES: Final = 14_000
-"""Of all names together: the order must hold them."""
+"""Bytes of all package names together. They must fit into one order."""
 _READONLY_VERBS: Final = tuple(verb.name for verb in CATALOGUE if verb.policy == READONLY)
 _UPGRADE_VERBS: Final = sorted(verb.name for verb in CATALOGUE if verb.upgrades)
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def order_args(wish: JobRequest) -> dict[str, object]:
-    """The arguments of an order; what was not asked for is not in it."""
+    """The arguments of an order, without fields that are unset."""
     args: dict[str, object] = {}
     if wish.packages:
         args["packages"] = list(wish.packages)
@@ -32,9 +32,9 @@ def order_args(wish: JobRequest) -> dict[str, object]:
 
 
 def validate_request(wish: JobRequest) -> None:
-    """Refuse what no node could do.
+    """Refuse a request that no node could carry out.
 
-    Raises: BadRequest: `field` names what does not fit.
+    Raises: BadRequest: `field` names the invalid field.
     """
     action = wish.action
     if action not in JOBS:
@@ -68,9 +68,9 @@ def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
 
 
 def check_policy(node: Node, wish: JobRequest) -> None:
-    """Refuse at once what the node would refuse anyway, by what it last said of its own policy.
+    """Refuse a request that the policy last reported by the node forbids, so that the user need not wait for the node's refusal.
 
-    The node decides: a policy that it has not told yet is no reason to refuse here.
+    The node decides: without a reported policy nothing is refused here.
     Raises: PolicyRefuses.
     """
     for action in (wish.action, *((REBOOT,) if wish.reboot else ())):
@@ -84,7 +84,7 @@ def _check_policy(node: Node, action: str) -> None:
     how = ""
     if action == REKEY:
         if policy.mode == "managed" or action in policy.verbs:
-            return  # where the mode is managed, the node does not say whether it allows it
+            return  # in mode `managed`, the node does not report whether it allows this action
         how = "; `rekey = yes` there allows it"
     match policy.mode:
         case "monitor":

@@ -1,4 +1,4 @@
-"""What the orders carry that keep Spider itself up: the new version in parts, and new keys under a mask. Neither is stored anywhere."""
+"""Payload of the orders that maintain the agent: the new bundle in parts, and masked new keys. Neither is stored with the job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_GENERATION: Final = (1 << 32) - 1
 
 
 class SelfcareOrders:
-    """The bundle that this hub ships, and which sessions have been given it."""
+    """The bundle that this hub ships, and the sessions to which it was sent."""
 
     def __init__(self, fleet_key: bytes, bundle: bytes) -> None:
         self._fleet_key = fleet_key
@@ -27,7 +27,7 @@ class SelfcareOrders:
         self._given: weakref.WeakSet[AgentSession] = weakref.WeakSet()
 
     def parts(self, agent: AgentSession, job: Job) -> Iterator[Bundle]:
-        """What has to reach the node before the order of this job; nothing where it has it, or where another version was ordered."""
+        """The parts of the bundle, to send before an `update` order. Empty: this session has them, or the job orders another version."""
         if job.action != UPDATE or job.plan != self._digest.hex() or agent in self._given:
             return
         self._given.add(agent)
@@ -35,13 +35,13 @@ class SelfcareOrders:
             yield Bundle(self._digest, at, len(self._bundle), self._bundle[at : at + MAX_BUNDLE_PART_BYTES])
 
     def forget(self, agent: AgentSession) -> None:
-        """A job of this node has ended: another order may find the bundle used up."""
+        """Send the bundle again with the next `update`: the job that ended may have consumed it."""
         self._given.discard(agent)
 
     def new_keys(self, job: Job, generation: int) -> dict[str, object]:
-        """The arguments of a re-key for a node whose keys have this generation.
+        """The arguments of a `rekey` for a node whose keys have this generation.
 
-        Raises: Conflict: there is no next one.
+        Raises: Conflict: there is no next generation.
         """
         if generation >= MAX_GENERATION:
             raise Conflict("this node has the last generation of keys that there is: remove it and add it again for new ones")

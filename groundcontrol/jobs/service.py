@@ -1,4 +1,4 @@
-"""Jobs as people ask for them: allowed, sensible, recorded. `dispatch.py` takes them to the node."""
+"""Creates and cancels jobs for users: authorizes, validates and stores them. `dispatch.py` sends them to the nodes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from spider.wire.verbs import PLAN
 
 MAX_NODES: Final = 1000
 ROUND_S: Final = 1800.0
-"""Of a batch that is larger than what goes on at once, each further round gives its jobs so much longer to begin."""
+"""Jobs of a batch run in rounds of `at_once`. Each further round extends the start limit of all jobs by this."""
 LONGEST_START_S: Final = 86_400.0
 
 
 class JobService:
-    """What a person may do with jobs."""
+    """The actions of users on jobs."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, at_once: int) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class JobService:
         self._at_once = at_once
 
     async def submit(self, scope: Scope, node_id: NodeId, wish: JobRequest, idempotency_key: str | None) -> Job:
-        """Create a job for one node. It waits for a node that is offline, until START_LIMIT_S has passed.
+        """Create a job for one node. If the node is offline, the job waits at most START_LIMIT_S for it.
 
         Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
@@ -53,7 +53,7 @@ class JobService:
         return job
 
     async def keep_up(self, scope: Scope, node_id: NodeId, wish: JobRequest, idempotency_key: str | None = None) -> Job:
-        """Create a job that keeps Spider itself up, or takes it off: `update` to the bundle of a digest, `uninstall`, or `rekey`.
+        """Create a job that maintains or removes the agent: `update` to the bundle with a digest, `uninstall`, or `rekey`.
 
         Raises: NotFound, Forbidden, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
@@ -70,9 +70,9 @@ class JobService:
     async def submit_many(
         self, scope: Scope, nodes: Sequence[NodeId], wish: JobRequest, idempotency_key: str | None, plans_of: BatchId | None = None
     ) -> Batch:
-        """Create a job for each of these nodes; those that cannot have one are named in the batch.
+        """Create a job for each of these nodes. The batch lists the refused nodes with a reason.
 
-        Args:   plans_of: a batch of plans for the same: each node is bound to the plan that it told there.
+        Args:   plans_of: a batch that planned the same request. Each job is bound to its node's plan in that batch.
         Raises: NotFound, Forbidden, BadRequest, IdempotencyMismatch, StoreError.
         """
         chosen = tuple(dict.fromkeys(nodes))
@@ -108,7 +108,7 @@ class JobService:
         return batch
 
     async def _plans(self, scope: Scope, batch_id: BatchId, wish: JobRequest) -> dict[NodeId, str]:
-        """What each node planned there, by the plan's digest."""
+        """Node -> digest of its plan in that batch."""
         batch = await self._store.batches.batch(scope, batch_id)
         authorize(scope, "job.read", batch)
         if wish.plan is not None or batch.wish != JobRequest(PLAN, wish.packages, wish.action):
@@ -117,9 +117,9 @@ class JobService:
         return {job.node_id: job.plan_digest for job in told if job.plan_digest is not None and job.state == "succeeded"}
 
     async def cancel(self, scope: Scope, job_id: JobId, *, force: bool = False) -> Job:
-        """Take back a job that waits; ask the node to stop one that it has. What becomes of that stands in the job.
+        """Cancel a queued job, or send the node a stop request for an open one. The job's `stop` field shows the answer.
 
-        Args:   force: end what one hangs in that was asked to stop before.
+        Args:   force: kill the process that the job hangs in; only after an earlier stop request.
         Raises: NotFound, Forbidden, BadRequest, JobNotCancellable, StoreError.
         """
         job = await self._store.jobs.job(scope, job_id)
@@ -136,7 +136,7 @@ class JobService:
         return job
 
     async def cancel_many(self, scope: Scope, batch_id: BatchId) -> Batch:
-        """The same for each job of a batch that is not over.
+        """Cancel each job of a batch that has not ended.
 
         Raises: NotFound, Forbidden, StoreError.
         """
@@ -153,9 +153,9 @@ class JobService:
 
 
 def _bound(wish: JobRequest, plans: Mapping[NodeId, str], node: NodeId) -> JobRequest:
-    """The wish with this node's own plan.
+    """The request, bound to this node's own plan.
 
-    Raises: NotFound: it told none.
+    Raises: NotFound: the node has no plan.
     """
     if node not in plans:
         raise NotFound("this node has told no plan in that bulk job")

@@ -1,4 +1,4 @@
-"""Declares what the page and programs get of jobs, alone and many of one order."""
+"""Declares the routes and topics of jobs and batches."""
 
 from __future__ import annotations
 

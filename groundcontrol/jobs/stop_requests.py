@@ -1,4 +1,4 @@
-"""Wishes to stop a job, on their way to its node: said again until they are answered. The job itself moves only by what the node says."""
+"""Sends stop requests to nodes, again and again until they are answered. Only the node's own messages change the job's state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVERY_S: Final = 5.0
 
 
 class StopSender:
-    """Which jobs were asked to stop, and when their nodes were last told."""
+    """Sends stop orders, and remembers when each was last sent."""
 
     def __init__(self, store: Store, clock: Clock, registry: Registry, fleet_key: bytes) -> None:
         self._store = store
@@ -27,11 +27,11 @@ class StopSender:
         self._registry = registry
         self._fleet_key = fleet_key
         self._told: dict[JobId, tuple[float, int, bool]] = {}
-        """Job -> when (monotonic), in which session, with force."""
+        """Job -> the last stop order: monotonic time, epoch of the session, force."""
         self._skews: dict[JobId, float] = {}
 
     async def waiting(self) -> Sequence[Job]:
-        """Jobs whose nodes have not answered yet; what is known of others is forgotten."""
+        """Jobs whose stop request has no answer yet. The records of all other jobs are dropped."""
         jobs = await self._store.jobs.stopping()
         ids = {job.id for job in jobs}
         for memory in (self._told, self._skews):
@@ -40,7 +40,7 @@ class StopSender:
         return jobs
 
     async def send(self, job: Job) -> None:
-        """Tell the node, unless it was told in this session a moment ago; one that a second machine passes for is told when that is over."""
+        """Send the stop order, at most every EVERY_S in a session. A node suspected of a clone gets it once that is resolved."""
         agent = self._registry.agent(job.node_id)
         if agent is None or (job.action != REKEY and self._registry.suspected(job.node_id)):
             return
@@ -57,7 +57,7 @@ class StopSender:
         await agent.tell(JobStop(job.id, seal_order(node_keys(self._fleet_key, job.node_id, generation).launch, order)))
 
     def correct(self, job_id: JobId, skew_s: float) -> bool:
-        """The node's clock is so far ahead. Returns whether that was not known yet, so that it is worth another try."""
+        """Remember that the node's clock is ahead by `skew_s`. Returns whether this is new, so that another try makes sense."""
         if job_id in self._skews:
             return False
         self._skews[job_id] = skew_s

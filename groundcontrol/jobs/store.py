@@ -1,4 +1,4 @@
-"""Jobs, alone and many at once."""
+"""Store interfaces of jobs and batches."""
 
 from __future__ import annotations
 
@@ -22,52 +22,52 @@ class ClaimedJob(NamedTuple):
 
 class JobStore(Protocol):
     async def create_job(self, scope: Scope, job: NewJob, idempotency_key: str | None) -> Job:
-        """The same (actor, key) gives the first job; IdempotencyMismatch if it asked for something else."""
+        """A repeated (actor, key) returns the first job. IdempotencyMismatch: its request was different."""
         ...
 
     async def job(self, scope: Scope, job: JobId) -> Job: ...
     async def jobs(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: JobFilter | None = None
     ) -> Page[Job]:
-        """What was ordered last comes first, whatever the clock showed; so do `current` and `batches`."""
+        """In reverse order of creation, independent of the clock. `current` and `batches` have the same order."""
         ...
 
     async def current(self, scope: Scope, newest: int, also: Sequence[JobId] = ()) -> Sequence[Job]:
-        """The newest ones, all that are not over (`CURRENT_MOST` of them), and of `also` those that there are; newest first."""
+        """The newest jobs, all open jobs (at most `CURRENT_MOST`), and the existing jobs of `also`; newest first."""
         ...
 
     async def take(self, ids: Sequence[JobId] | None, sessions: Sequence[Session], now: float, at_once: int = 1000) -> Sequence[ClaimedJob]:
-        """queued -> dispatched where the session is current and the node has no other open job; each id is won once.
+        """Move jobs from queued to dispatched if the session is current and the node has no other open job. Each job is claimed once.
 
-        Args: at_once: of batches, so many jobs at most are open on nodes of this hub; others wait.
+        Args: at_once: how many jobs of batches may be open on nodes of this hub; others stay queued.
         """
         ...
 
     async def withdraw(self, now: float) -> Sequence[Job]:
-        """Close queued jobs that their orderer could not order now: disabled, of a lesser role, without that node, a token that is over.
+        """Close queued jobs whose creator is no longer authorized: disabled, a lower role, no access to the node, an expired token.
 
-        `take` hands none of them over, in the transaction in which it looks.
+        `take` claims none of them: it checks the rights in its own transaction.
         """
         ...
 
     async def undispatched(self, session: Session) -> Sequence[Job]:
-        """Jobs that were dispatched to this node and have not been accepted yet."""
+        """Jobs of this node in state dispatched, which it has not accepted yet."""
         ...
 
     async def open_jobs(self, node: NodeId) -> Sequence[Job]:
-        """Those that are dispatched, accepted or running."""
+        """Jobs of this node in state dispatched, accepted or running."""
         ...
 
     async def held(self, ids: Sequence[JobId], node: NodeId) -> Mapping[JobId, int]:
-        """How many bytes of output are held of each of these jobs that is of this node and not yet held completely."""
+        """Job -> bytes of stored output, for those of this node's jobs whose output is not complete."""
         ...
 
     async def finished(self, ids: Sequence[JobId], node: NodeId) -> Sequence[JobId]:
-        """Which of these are completely held (terminal, output whole), or are not of this node at all."""
+        """Which of these jobs are complete (terminal, all output stored), or do not belong to this node."""
         ...
 
     async def any_open(self) -> bool:
-        """Whether there is a job that is not over: a fleet mostly has none, and then there is nothing to be looked after."""
+        """Whether any job has not ended. Mostly there is none, and the sweep is skipped."""
         ...
 
     async def overdue(self, now: float) -> Sequence[Job]:
@@ -75,64 +75,64 @@ class JobStore(Protocol):
         ...
 
     async def stopping(self) -> Sequence[Job]:
-        """Open jobs that somebody wants to stop, which their nodes have not answered to."""
+        """Open jobs with a stop request that the node has not answered."""
         ...
 
     async def stop_job(self, scope: Scope, job: JobId, *, force: bool = False) -> Job:
-        """queued -> cancelled; where it is open, note once that it should stop, and once that force may be used.
+        """Cancel a queued job. For an open job, record the stop request once, and `force` once.
 
-        Conflict: it is over, but not cancelled.
+        Conflict: the job has ended otherwise than cancelled.
         """
         ...
 
     async def advance(self, job: JobId, to: JobState, by: Session | Scope, evidence: JobEvidence, follow: NewJob | None = None) -> Job:
-        """Move along `jobs.model.TRANSITIONS`. The same state again only updates the evidence. Conflict: not allowed.
+        """Change the state as `jobs.model.TRANSITIONS` allows. The same state only updates the evidence. Conflict: not allowed.
 
-        Args: follow: a job that is made with the move, in the name of who had ordered this one.
+        Args: follow: a job to create in the same transaction, with the creator of this one.
         """
         ...
 
     async def save_plan(self, job: JobId, part: PlanPart, by: Session) -> Job:
-        """Keep a part of its plan; one of another plan replaces all parts before. Conflict: it never ran, or the plan is beyond measure."""
+        """Store a part of the job's plan. A part of another plan replaces all earlier parts. Conflict: the job never ran, or the plan is too large."""
         ...
 
     async def plan(self, scope: Scope, job: JobId) -> Plan | None: ...
     async def save_report(self, job: JobId, report: Report, by: Session) -> Job:
-        """Keep what it left; whether the node needs a reboot follows, where the report knows."""
+        """Store the job's report. It updates whether the node needs a reboot, unless the report says unknown."""
         ...
 
     async def report(self, scope: Scope, job: JobId) -> Report | None: ...
 
     async def append_output(self, job: JobId, offset: int, data: bytes, by: Session) -> int:
-        """Take what lies beyond the end held; returns the new end (= what to acknowledge). A hole returns the old end."""
+        """Append the bytes after the stored end. Returns the new end, to acknowledge. With a gap before `offset` it returns the old end."""
         ...
 
     async def output_digest(self, job: JobId) -> tuple[int, str]:
-        """How many bytes are held, and their SHA-256 in hex."""
+        """Number of stored bytes, and their SHA-256 in hex."""
         ...
 
     def output(self, scope: Scope, job: JobId, offset: int, limit: int | None = None) -> AsyncIterator[bytes]: ...
     async def expire(self, before: float) -> int:
-        """Forget some jobs that are over and were made before then. Returns how many; call again until 0."""
+        """Delete some ended jobs that were created before then. Returns how many; call again until 0."""
         ...
 
 
 class BatchStore(Protocol):
-    """One request for many nodes."""
+    """Store of batches: one request for many nodes."""
 
     async def create_batch(self, scope: Scope, batch: NewBatch, idempotency_key: str | None) -> Batch:
-        """The batch with all its jobs. The same (actor, key) gives the first one; IdempotencyMismatch if it asked for something else."""
+        """Create the batch with all its jobs. A repeated (actor, key) returns the first batch. IdempotencyMismatch: its request was different."""
         ...
 
     async def batch(self, scope: Scope, batch: BatchId) -> Batch:
-        """With what the caller may see of it. NotFound: that is nothing."""
+        """The batch, limited to jobs that the caller may see. NotFound: there are none."""
         ...
 
     async def batches(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Batch]: ...
     async def jobs_of(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
-        """Those on nodes that the caller may see."""
+        """Its jobs on nodes that the caller may see."""
         ...
 
     async def stop_batch(self, scope: Scope, batch: BatchId) -> Sequence[Job]:
-        """`stop_job` for each that is not over, of those that the caller may see; returns these."""
+        """`stop_job` for each open job that the caller may see. Returns these jobs."""
         ...

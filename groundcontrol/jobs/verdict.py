@@ -1,4 +1,4 @@
-"""What a node's words about a job mean. Pure: messages in, states, evidence and sentences out."""
+"""Decodes a node's progress, refusal and end of a job. Pure: messages in, states, evidence and error texts out."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobEnded, JobProgress
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
-"""What a runner keeps of one job, and the note that it puts behind it when there is more."""
+"""Output that a runner keeps of one job, plus the note that it appends when there is more."""
 MAX_NOTE: Final = 300
 MAX_LOST_BYTES: Final = 1 << 53
 CLOCK_SLACK_S: Final = 120.0
 
 KEYS_CHANGE: Final = "keys-change"
-"""What `bad-mac` means while the node changes its keys: the order was sealed for the former ones."""
+"""Replaces `bad-mac` while the node changes its keys: the order was sealed with the former ones."""
 RETRY: Final = frozenset({"busy", "host-stopping", "slow-frame", "short-frame", "unreachable", "outdated", KEYS_CHANGE})
-"""Refusals that pass; the job's id is not used up by them."""
+"""Temporary refusals. The launcher does not record the job's id, so the order can be sent again."""
 CLOCK: Final = frozenset({"expired", "too-early", "too-long"})
-"""Refusals that come from clocks that differ."""
+"""Refusals because the clocks of hub and node differ."""
 NEVER_BEGUN: Final = frozenset({"no-such-job"})
-"""The answer to a stop with which the launcher has used up the id: the job was not begun, and no order begins it any more."""
+"""Answers to a stop for an unknown job. The launcher then records the id, so no later order can start the job."""
 NEVER_STARTED: Final = (RETRY | CLOCK) - {"unreachable"}
-"""After these, the job was not begun by the order that they answer."""
+"""Refusals which prove that the refused order did not start the job."""
 
 NOT_BACK: Final = "the node has changed its keys and has not come back with the new ones"
 _WORDS: Final = {
@@ -59,7 +59,7 @@ _ON_THE_WAY: Final = {
     "job.orphaned": "the job's runner was killed; what it had started goes on without a log",
     "job.overdue": "the server wanted to stop this job and waits for it no longer",
 }
-"""What may be wrong with a job that goes on."""
+"""Error code of a running job -> text."""
 _STOPS: Final = frozenset({"now", "after_package", "too_late"})
 _SHA256: Final = re.compile(r"(?:[0-9a-f]{64})?")
 
@@ -72,14 +72,14 @@ class JobVerdict(NamedTuple):
 
 
 def refusal(answer: str, why: str) -> JobError:
-    """Why a node did not run a job, as a sentence."""
+    """The error for a refusal, with its text for the user."""
     known = _WORDS.get(why)
     code = f"job.{why.replace('-', '_')}" if known else "job.refused"
     return JobError(code, known or f"the node answered {clean(answer, 20)!r}: {clean(why, 80) or 'no reason given'}")
 
 
 def read_progress(message: JobProgress, job: Job, now: float) -> JobEvidence:
-    """Where a job stands."""
+    """Decode the progress of a job. Invalid fields become None."""
     note = clean(message.text, MAX_NOTE)
     return JobEvidence(
         phase=cast("JobPhase", message.phase) if message.phase in get_args(JobPhase) else None,
@@ -99,10 +99,10 @@ def _on_the_way(code: str, note: str) -> JobError | None:
 
 
 def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> JobVerdict:
-    """How a job ended, by the node's evidence and by what is held of its output.
+    """Decode how a job ended, and compare its output with what the hub stores.
 
-    Args:   held_sha256: of everything held, computed now.
-    Raises: ProtocolError: no end that a job can have.
+    Args:   held_sha256: SHA-256 of the stored output, computed now.
+    Raises: ProtocolError: the message is not a valid end.
     """
     lists = (message.change_packages, message.change_from, message.change_to)
     if (
@@ -122,7 +122,11 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
         error = JobError(
             "job.output_mismatch", f"the output held here ({held_bytes} bytes) is not what the node printed ({message.output_bytes} bytes)"
         )
-    certain = message.state in ("succeeded", "failed", "cancelled")  # else what was guessed may yet turn out otherwise, with more output
+    certain = message.state in (
+        "succeeded",
+        "failed",
+        "cancelled",
+    )  # otherwise the state is a guess, and late evidence may bring more output
     started_at = _plausible(message.started_at_ms, job, now)
     return JobVerdict(
         state,
@@ -142,6 +146,6 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
 
 
 def _plausible(at_ms: int, job: Job, now: float) -> float | None:
-    """A node's time, where its clock agrees with ours well enough to be believed."""
+    """A time of the node's clock; None if it cannot be right within CLOCK_SLACK_S of the hub's clock."""
     at = at_ms / 1000
     return min(at, now) if job.created_at - CLOCK_SLACK_S <= at <= now + CLOCK_SLACK_S else None
