@@ -9,7 +9,7 @@ from groundcontrol.core.scope import Actor
 
 
 class AuditEntry(NamedTuple):
-    """Written in the same transaction as the change that it tells of."""
+    """One entry of the audit log, written in the same transaction as the change that it describes."""
 
     actor: Actor
     action: str
@@ -19,17 +19,17 @@ class AuditEntry(NamedTuple):
 
 
 class AuditHead(NamedTuple):
-    """The end of a chain at some time. Kept outside the database, it shows later whether the chain was cut or rewritten."""
+    """The last row of an audit chain at some time. A copy outside the database shows later whether the chain was cut or rewritten."""
 
     chain: str
     n: int
     hash: str
-    """Hex."""
+    """In hexadecimal."""
 
 
 class AuditRow(NamedTuple):
     chain: str
-    """Empty for a refusal, which is in no chain."""
+    """Empty for a refusal, which belongs to no chain."""
     n: int
     at: float
     actor: str

@@ -1,4 +1,4 @@
-"""The bus tells; the store decides. Every message may be lost, doubled or late."""
+"""The message bus between the parts of a hub. Every message may be lost, doubled or late: the store decides what is true."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from groundcontrol.core.ids import DeploymentId, HubId, JobId, NodeId
 from groundcontrol.core.tables import FactTable
 
 QueuePolicy = Literal["latest", "ordered"]
-"""latest: only the newest event of each key is kept. ordered: all, and a `BusGap` when over the limit."""
+"""latest: the queue keeps only the newest event of each key. ordered: it keeps all, and delivers a `BusGap` when it overflows."""
 
 
 class Topic(NamedTuple):
     kind: Literal["session", "job_poke", "job_output", "node_live", "nodes_fresh", "node_table", "changed", "interest", "revoked"]
     id: str = ""
-    """A node, job or deployment; empty = all of this kind."""
+    """The id of a node, job or deployment; empty = all of this kind."""
 
 
 class SessionChanged(NamedTuple):
-    """topic session. `epoch` owns the node now; `online` False: nobody does."""
+    """topic session. The session `epoch` owns the node now; `online` False: no session does."""
 
     node: NodeId
     epoch: int
@@ -29,13 +29,13 @@ class SessionChanged(NamedTuple):
 
 
 class JobPoke(NamedTuple):
-    """topic job_poke. Somebody should look at these jobs."""
+    """topic job_poke. These jobs may have work to do: the dispatcher reads them again."""
 
     jobs: tuple[JobId, ...]
 
 
 class JobOutputArrived(NamedTuple):
-    """topic job_output, id = job. At most 32 KiB; holes are read from the store."""
+    """topic job_output, id = job. At most 32 KiB of a job's output; a receiver reads gaps from the store."""
 
     job: JobId
     offset: int
@@ -43,7 +43,7 @@ class JobOutputArrived(NamedTuple):
 
 
 class NodeLive(NamedTuple):
-    """topic node_live, id = node. One row of one family, values by series name."""
+    """topic node_live, id = node. One row of one metric family, values by series name."""
 
     node: NodeId
     family: str
@@ -52,7 +52,7 @@ class NodeLive(NamedTuple):
 
 
 class NodesUpdated(NamedTuple):
-    """topic nodes_fresh. Of these nodes there are newer values than before: for whoever shows many, and asks for what it shows."""
+    """topic nodes_fresh. These nodes have newer values. Topics of many nodes then read the values of those that they show."""
 
     nodes: tuple[NodeId, ...]
 
@@ -65,7 +65,7 @@ class NodeTable(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """topic changed, id = "<kind>:<id>". The object was committed; read it from the store."""
+    """topic changed, id = "<kind>:<id>". A change of this object is committed; read it from the store."""
 
     kind: Literal["node", "job", "deployment", "event"]
     id: NodeId | JobId | DeploymentId | str
@@ -73,7 +73,7 @@ class Changed(NamedTuple):
 
 
 class Interest(NamedTuple):
-    """topic interest. These nodes are being watched for `ttl_s` seconds, some of them one by one, with all of their tables."""
+    """topic interest. Browsers watch these nodes for `ttl_s` seconds, and some of them in detail, with all of their tables."""
 
     nodes: tuple[NodeId, ...]
     ttl_s: float
@@ -81,14 +81,14 @@ class Interest(NamedTuple):
 
 
 class Revoked(NamedTuple):
-    """topic revoked. This log-in session is over, or its user's rights changed: check again or close."""
+    """topic revoked. This log-in session is over, or the rights of its user changed: check the rights again or close the connection."""
 
     session: str
     user: str
 
 
 class BusGap(NamedTuple):
-    """Something was lost: read the store."""
+    """The queue dropped events: read the store."""
 
     dropped: int
 
@@ -98,7 +98,7 @@ BusEvent = SessionChanged | JobPoke | JobOutputArrived | NodeLive | NodesUpdated
 
 class Bus(Protocol):
     def publish(self, event: BusEvent) -> None:
-        """Never blocks and never raises for an outage; what does not fit is dropped and counted."""
+        """Never blocks, and never raises for an outage; the bus drops and counts what does not fit."""
         ...
 
     def subscribe(
@@ -106,7 +106,7 @@ class Bus(Protocol):
     ) -> AbstractAsyncContextManager[AsyncIterator[BusEvent | BusGap]]: ...
 
     def heard(self, topic: Topic) -> bool:
-        """Whether what is published under this topic reaches anybody: what costs much to make need not be made. True where that is not known."""
+        """Whether this topic has subscribers, so that a caller need not build an expensive event. True where the bus does not know."""
         ...
 
     @property
@@ -114,7 +114,7 @@ class Bus(Protocol):
 
 
 def topics_of(event: BusEvent) -> tuple[Topic, ...]:
-    """The topics under which an event is delivered: its own, and the one for all of its kind."""
+    """The topics that deliver an event: its own, and the one for all of its kind."""
     match event:
         case SessionChanged(node=node):
             kind, key = "session", str(node)

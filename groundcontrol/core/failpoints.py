@@ -1,4 +1,4 @@
-"""Places at which a test ends the hub's process, as a power cut would: before and after everything that is durable.
+"""Points at which a test kills the hub's process, as a power cut would: before and after each durable step.
 
 Only a fault of the tests' own hub program arms one (`tests/support/hub_program.py`).
 """
@@ -13,7 +13,7 @@ STEPS: Final = (
     "connect", "host_key", "authenticate", "become_root", "probe", "upload", "install", "start", "verify",
     "stop", "uninstall", "wipe",
 )  # fmt: skip
-"""Of installations and of removals by SSH."""
+"""The steps of installations and removals by SSH."""
 NAMES: Final = (
     "job.insert.pre", "job.insert.post", "job.take.pre", "job.take.post", "job.send.post", "job.accept.pre", "job.accept.post",
     "job.begin.pre", "job.begin.post", "job.plan.pre", "job.plan.post", "job.output.pre", "job.output.post", "job.output.acked",
@@ -30,9 +30,9 @@ _armed: dict[str, int] = {}
 
 
 def arm(name: str, after: int) -> None:
-    """Kill this process when it comes to this place for the `after`-th time, counted from 1.
+    """Kill this process when it reaches this failpoint for the `after`-th time, counted from 1.
 
-    Raises: ValueError: there is no such place.
+    Raises: ValueError: there is no such failpoint.
     """
     if name not in NAMES or after < 1:
         raise ValueError(f"no such place: {name} {after}")
@@ -40,7 +40,7 @@ def arm(name: str, after: int) -> None:
 
 
 def reach(name: str) -> None:
-    """This place was come to."""
+    """Kill the process here if this failpoint is armed and due."""
     if _armed and name in _armed:
         _armed[name] -= 1
         if not _armed[name]:

@@ -1,4 +1,4 @@
-"""What file system a path lies on, as the kernel tells it."""
+"""The file system that a path lies on, as the kernel reports it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 
 class MountPoint(NamedTuple):
-    """Of the file system itself, not of the one view of it that is mounted there."""
+    """A file system as a whole: a bind mount or a subvolume that shows a part of it makes no difference."""
 
     device: int
-    """What /proc/locks calls it: on btrfs that is another than `stat` tells, which has one for each subvolume."""
+    """The device number in /proc/locks. On btrfs `stat` reports another number, one for each subvolume."""
     kind: str
     options: frozenset[str]
 
 
 def mount_of(path: Path) -> MountPoint | None:
-    """The mount that this file was reached by; None: it is not told of here, as where it lies outside of this process's root.
+    """The mount through which this process reaches a file; None: the kernel does not list it, for example outside of this process's root.
 
     Raises: OSError: the path cannot be reached, or /proc cannot be read.
     Source: proc_pid_fdinfo(5), proc_pid_mountinfo(5).

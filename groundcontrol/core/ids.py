@@ -1,4 +1,4 @@
-"""What names what. All ids are 26 characters of lower-case Crockford base32 as text."""
+"""Types of identifiers. All ids are 26 characters of lower-case Crockford base32 as text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ EventId = NewType("EventId", str)
 RefusalId = NewType("RefusalId", str)
 UserId = NewType("UserId", str)
 SessionId = NewType("SessionId", str)
-"""A person's log-in session, not an agent's."""
+"""A user's log-in session, not an agent's session."""
 TokenId = NewType("TokenId", str)
-"""An API token's name, not the token."""
+"""The id of an API token, not the secret token."""
 InviteId = NewType("InviteId", str)
-"""An invite's name, not the invite."""
+"""The id of an invite, not the secret invite."""
 HubId = NewType("HubId", str)
-"""New for every process start; never stands on the agents' wire."""
+"""The hub process: new at every start, and never sent to agents."""
 BootId = NewType("BootId", str)
-"""32 hex digits."""
+"""The boot id of a node: 32 hex digits."""

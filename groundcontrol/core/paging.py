@@ -1,4 +1,4 @@
-"""What several stores share: pages of lists, rows of the audit log."""
+"""Pages of lists, shared by all stores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Page(NamedTuple, Generic[T]):
-    """A slice of a list; `next` is the cursor of the following one, or None at the end."""
+    """A page of a list; `next` is the cursor of the following page, or None at the end."""
 
     items: list[T]
     next: str | None

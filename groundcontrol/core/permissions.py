@@ -1,4 +1,4 @@
-"""Who may do what: one table, one question, everything else is denied."""
+"""The permission engine: one table of actions and roles, one function that checks it. It denies everything else."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FixedAction = Literal[
     "settings.manage",
 ]
 JobRight = NewType("JobRight", str)
-"""The right to order one verb, `job.<verb>`: the catalogue of verbs gives them."""
+"""The right to order one verb, `job.<verb>`; the catalogue of verbs defines these rights."""
 Action = FixedAction | JobRight
 
 _ALL: Final = frozenset[Role]({"admin", "operator", "viewer"})
@@ -51,11 +51,11 @@ _ADMIN: Final = frozenset[Role]({"admin"})
 class _Right(NamedTuple):
     roles: frozenset[Role]
     for_tokens: bool
-    """Whether an API token may do it at all: people, rights, tokens and the keys of nodes are for people."""
+    """Whether an API token may use this right at all. Users, rights, tokens and node keys are for human users only."""
 
 
 def job_action(verb: str) -> JobRight:
-    """What is asked of `authorize` for a job of this verb; `job.create` is asked before it is known which."""
+    """The action that `authorize` checks for a job of this verb. `job.create` is checked before the verb is known."""
     return JobRight(f"job.{verb}")
 
 
@@ -90,31 +90,31 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "settings.manage": _Right(_ADMIN, for_tokens=False),
     **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in WORDS.items()},
 }
-"""`account.use` is a person's own log-in: password, step-up, log-out; `token.use` their own tokens."""
+"""`account.use` covers a user's own log-in: password, step-up, log-out. `token.use` covers their own tokens."""
 
 PERMISSIONS: Final[dict[Action, frozenset[Role]]] = {action: right.roles for action, right in _RIGHTS.items()}
-"""action -> the roles that may."""
+"""Action -> the roles that may do it."""
 
 FOR_TOKENS: Final = frozenset(action for action, right in _RIGHTS.items() if right.for_tokens)
-"""What an API token may do at all."""
+"""The actions that an API token may do at all."""
 
 WHOLE_FLEET: Final = frozenset[Action]({"audit.read", "hub.read", "node.enrol", "invite.organisation"})
-"""Shows or changes more than some nodes: not for those who are limited to some."""
+"""Actions that show or change more than some nodes: users with grants are limited to some nodes and may not do them."""
 
 
 class Owned(Protocol):
-    """Anything that belongs to an organisation: a Node, a Job, a Deployment, an Event."""
+    """An object that belongs to an organisation: a Node, a Job, a Deployment, an Event."""
 
     @property
     def org(self) -> int: ...
 
 
 def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> None:
-    """Allow, or raise. Ask again at every step: the answer is never kept.
+    """Allow, or raise. Call this again at every step and never store the result: rights may change meanwhile.
 
-    Args:   resource: what is acted on, when it exists already.
-    Raises: NotFound: it belongs to another organisation, so the caller may not learn that it exists,
-            or it is a node that the caller is not granted, for which the same holds;
+    Args:   resource: the object of the action, when it exists already.
+    Raises: NotFound: the object belongs to another organisation, or is a node outside the caller's grants;
+                the caller may not learn that it exists;
             Forbidden: the caller's role, or a token, may not do this.
     """
     actor = scope.actor
@@ -122,7 +122,7 @@ def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> No
         return
     if resource is not None and resource.org != scope.org:
         raise NotFound("there is no such thing here")
-    admitted: Callable[[Scope], bool] | None = getattr(resource, "admitted", None)  # a node has it: grants name nodes
+    admitted: Callable[[Scope], bool] | None = getattr(resource, "admitted", None)  # only a node has this method, since grants name nodes
     if admitted is not None and not admitted(scope):
         raise NotFound("there is no such thing here")
     if actor.kind not in ("user", "token", "local") or actor.role not in PERMISSIONS.get(action, frozenset()):
@@ -134,18 +134,20 @@ def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> No
 
 
 def check_new_tags(scope: Scope, tags: Collection[str]) -> None:
-    """Whether the caller may give a node these tags, since rights hang on them.
+    """Check that the caller may give a node these tags, since grants by tag depend on them.
 
-    Raises: Forbidden: the caller is limited to some nodes, and a node of these tags would not be among them.
+    Raises: Forbidden: the caller is limited to some nodes, and a node with these tags would not be among them.
     """
     if not all(any(tag in tags for tag in grant.tags) for grant in scope.grants):
         raise Forbidden("your rights are limited to some nodes: give the new one a tag that you are granted")
 
 
 def check_granting_tags(scope: Scope, tags: Collection[str]) -> None:
-    """Whether the caller may give these tags to a node that there is, or take them: somebody's limit names them, so it is a change of rights.
+    """Check that the caller may add these tags to an existing node, or remove them.
 
-    Raises: Forbidden: the caller is not one who may change what others may (`user.manage`).
+    Somebody's grants name these tags, so such a change is a change of rights.
+
+    Raises: Forbidden: the caller may not change the rights of users (`user.manage`).
     """
     if tags and not allowed(scope, "user.manage"):
         named = ", ".join(sorted(tags))
@@ -153,7 +155,7 @@ def check_granting_tags(scope: Scope, tags: Collection[str]) -> None:
 
 
 def allowed(scope: Scope, action: Action, resource: Owned | None = None) -> bool:
-    """The same question for filters."""
+    """Whether `authorize` would allow this: for filters."""
     try:
         authorize(scope, action, resource)
     except (Forbidden, NotFound):

@@ -1,4 +1,4 @@
-"""Who acts, in which organisation, and on which nodes."""
+"""The actor of a request, its organisation, and the nodes that it is limited to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ActorKind = Literal["user", "token", "local", "node", "system"]
 Role = Literal["admin", "operator", "viewer"]
 
 RANK: Final[dict[Role, int]] = {"viewer": 0, "operator": 1, "admin": 2}
-"""Each role may what those below it may."""
+"""The order of roles: each role may do everything that a lower role may."""
 
 
 def min_role(one: Role, other: Role) -> Role:
@@ -18,42 +18,42 @@ def min_role(one: Role, other: Role) -> Role:
 
 
 class Actor(NamedTuple):
-    """Who does something. `name` is what the audit log shows: `admin`, `admin/backup` (a token), `local:0`, `node:<id>`, `system`."""
+    """The actor of an action. `name` stands in the audit log: `admin`, `admin/backup` (a token), `local:0`, `node:<id>`, `system`."""
 
     kind: ActorKind
     id: str
     name: str
     role: Role
     address: str = ""
-    """Where a request came from; empty = not by network."""
+    """The client address of the request; empty = not by network."""
 
 
 def node_actor(node: str, address: str = "") -> Actor:
-    """A node as the one who acts; an empty id: nobody knows yet which node it is."""
+    """A node as the actor; an empty id: the hub does not know yet which node it is."""
     return Actor("node", node, f"node:{node}" if node else "unknown", "viewer", address)
 
 
 class Grants(NamedTuple):
-    """A limit to some nodes: those of these ids or of any of these tags. Two empty ones admit nothing."""
+    """A limit to some nodes: those with one of these ids or tags. If both are empty, it admits no node."""
 
     nodes: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
     def admit(self, node: str, tags: Collection[str]) -> bool:
-        """Whether a node is among them."""
+        """Whether this limit includes a node."""
         return node in self.nodes or any(tag in tags for tag in self.tags)
 
 
 class Scope(NamedTuple):
-    """Taken by every repository method that a person's request reaches."""
+    """The organisation, actor and limits of a request; every store method that a user's request reaches takes one."""
 
     actor: Actor
     org: int
     grants: tuple[Grants, ...] = ()
-    """Every one of these must admit a node (a user's, and those of a token); none: every node."""
+    """Limits of the user and of the token; each of them must admit a node. Empty: every node is admitted."""
 
     def admits(self, node: str, tags: Collection[str]) -> bool:
-        """Whether the caller may know of this node."""
+        """Whether the caller may see this node."""
         return all(grant.admit(node, tags) for grant in self.grants)
 
 

@@ -1,4 +1,4 @@
-"""Sealed records and the keyring that opens them."""
+"""The interface of the store for sealed records and for the keyring that opens them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from groundcontrol.core.secrets import SealedRecord
 
 
 class KeyRotation(Protocol):
-    """A new keyring that takes over (`vault.Rotation`)."""
+    """The change to a new keyring (`vault.Rotation`)."""
 
     @property
     def keyring(self) -> bytes: ...
@@ -19,25 +19,25 @@ class KeyRotation(Protocol):
     def audit_key(self) -> bytes: ...
     @property
     def carried(self) -> SealedRecord:
-        """A record of its own, which replaces the one of its place."""
+        """A record that is carried over; it replaces the stored record with the same table and id."""
         ...
 
     def reseal(self, record: SealedRecord) -> SealedRecord: ...
     def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
-        """Raises when what was stored does not open."""
+        """Raises when a stored record does not open."""
         ...
 
 
 class SecretStore(Protocol):
     async def keyring(self) -> bytes | None: ...
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
-        """Store the first keyring and the sealed fleet key together; an existing one wins and is returned."""
+        """Store the first keyring and the sealed fleet key together. An existing keyring stays, and is returned."""
         ...
 
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
     async def secrets(self) -> Sequence[SealedRecord]: ...
     async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
-        """Replace what is kept for this node (`table` = "credential", `id` = the node)."""
+        """Replace the stored credentials of this node (`table` = "credential", `id` = the node)."""
         ...
 
     async def credentials(self, node: NodeId) -> Sequence[SealedRecord]: ...

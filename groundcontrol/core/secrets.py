@@ -1,4 +1,4 @@
-"""Secrets at rest."""
+"""Secrets as they are stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class SealedRecord(NamedTuple):
-    """One secret as the vault sealed it (`vault.py`); the store never sees it open."""
+    """One secret, sealed by the vault (`vault.py`); the store never sees it in plain text."""
 
     table: str
     id: str

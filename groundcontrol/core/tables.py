@@ -1,4 +1,4 @@
-"""What a node says of itself that is no number over time."""
+"""Tables that a node reports: its state at one moment, as opposed to samples over time."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ TableCell = str | int | None
 
 
 class FactTable(NamedTuple):
-    """One subject (failed units, interfaces, …) as it stood at one moment."""
+    """The table of one subject (failed units, interfaces, …) at one moment."""
 
     subject: str
     taken_at: float
     total: int
-    """Rows that there really were; -1 = reading failed, so that there are none here."""
+    """The number of rows that the node found; -1 = reading failed, and the table has no rows."""
     columns: tuple[str, ...]
     cells: tuple[TableCell, ...]
-    """Row by row."""
+    """All cells, row by row."""
 
 
 class PackageChanges(NamedTuple):
-    """What leads from one state of a node's packages to the next."""
+    """The changes from one state of a node's packages to the next."""
 
     since: str
-    """Digest of the state that this builds on; empty = these are all packages."""
+    """The digest of the state before these changes; empty = this is the whole list of packages."""
     digest: str
     versions: dict[str, str]
-    """By name; empty = not installed any more."""
+    """Package name -> version; empty = no longer installed."""
 
 
 class PackageState(NamedTuple):
-    """What is held of a node's packages."""
+    """The stored state of a node's packages."""
 
     digest: str
-    """Empty = nothing, or not what was expected: the node tells everything anew."""
+    """Empty = no state is stored, or not the expected one: the node sends its whole list again."""
     changed: int
-    """Packages that were added, removed or have another version than before; 0 at the first time."""
+    """The number of packages that were added, removed or changed in version; 0 for the first list."""
 
 
 class InstalledPackage(NamedTuple):
@@ -44,11 +44,11 @@ class InstalledPackage(NamedTuple):
 
 
 class PackageList(NamedTuple):
-    """A page of what is installed on a node, by name."""
+    """A page of the packages that are installed on a node, sorted by name."""
 
     items: tuple[InstalledPackage, ...]
     total: int
-    """Of all that match."""
+    """The number of all packages that match."""
     taken_at: float | None
-    """None = the node has not told yet."""
+    """None = the node has not sent its list yet."""
     next: str | None

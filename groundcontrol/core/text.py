@@ -1,4 +1,4 @@
-"""Texts from elsewhere: one line, of limited length, without anything that acts on what shows it or that nobody sees."""
+"""Cleaning of text from outside: one line, of limited length, without control or invisible characters."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from spider.wire.text import UNSEEN_CHAR
 
 MAX_TEXT: Final = 256
 _SPACES: Final = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-"""Of other widths: they look like the one of ASCII."""
+"""Spaces of other widths, which look like the ASCII space."""
 _WRITTEN: Final = {"\n": "⏎", "\t": "⇥"}
 
 
 def clean(text: str, limit: int = MAX_TEXT) -> str:
-    """One line of plain text, at most `limit` characters: nothing that moves a cursor, hides or turns round."""
+    """One line of plain text, at most `limit` characters, without control, invisible or direction-changing characters."""
     text = text[: limit * 4]
-    if not (text.isascii() and text.isprintable()):  # nearly all is, and holds nothing to take out
+    if not (text.isascii() and text.isprintable()):  # a fast path: nearly all texts are printable ASCII
         text = _SPACES.sub(" ", UNSEEN_CHAR.sub("", text))
     return text.strip()[:limit]
 
 
 def visible(text: str, limit: int) -> str:
-    """As `clean`, with what is not wanted written out: a break of the line as ⏎, a tab as ⇥, anything else as `\\x1b`."""
+    """As `clean`, but unwanted characters are written out: a line break as ⏎, a tab as ⇥, any other as `\\x1b`."""
     text = text[: limit * 4].strip()
     if not (text.isascii() and text.isprintable()):
         text = _SPACES.sub(" ", UNSEEN_CHAR.sub(_write, text.replace("\r\n", "\n")))
@@ -30,7 +30,7 @@ def visible(text: str, limit: int) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Whether a text that a person has given shows all of itself."""
+    """Whether a text from a user has no invisible characters."""
     return text.isprintable() and UNSEEN_CHAR.search(text) is None
 
 

@@ -1,4 +1,4 @@
-"""What the hub adds to each verb of `spider/wire/verbs.py`: who may order it, and what the page calls it."""
+"""The hub's additions to each verb of `spider/wire/verbs.py`: the roles that may order it, and its texts on the page."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ ACTING: Final = frozenset[Role]({"admin", "operator"})
 
 
 class HubVerb(NamedTuple):
-    """One verb, as the hub and its page know it. The words are messages of the page."""
+    """One verb, as the hub and its page know it. The texts are message ids of the page."""
 
     title: str
     menu: str = ""
-    """In a node's menu, if not the title."""
+    """Its entry in a node's menu; empty: the title."""
     hint: str = ""
-    """Beside it in the menu."""
+    """The text beside its entry in the menu."""
     start: str = ""
-    """On the button that starts it."""
+    """The text on the button that starts it."""
     before: str = ""
-    """What is good to know before it starts."""
+    """Advice that the page shows before the verb starts."""
     also: str = ""
-    """Another word that finds it."""
+    """Another search word that finds it."""
     roles: frozenset[Role] = ACTING
     for_tokens: bool = True
     dangerous: bool = False
-    """It wants the password once more, and a name or number typed."""
+    """Requires the password once more, and a typed name or number."""
 
 
 WORDS: Final[dict[str, HubVerb]] = {
@@ -64,8 +64,8 @@ WORDS: Final[dict[str, HubVerb]] = {
     "rekey": HubVerb("Replace keys", roles=frozenset({"admin"}), for_tokens=False),
     "uninstall": HubVerb("Remove agent"),
 }  # fmt: skip
-"""In the order of a node's menu. A test names each verb that is missing here or in the catalogue."""
+"""Verbs in the order of a node's menu. A test names each verb that is missing here or in the catalogue."""
 
 JOBS: Final = tuple(verb.name for verb in CATALOGUE if not verb.selfcare)
-"""What is ordered as a job; what maintains the agent has routes of its own."""
+"""The verbs that are ordered as jobs. The agent's selfcare verbs have routes of their own."""
 PLANNED: Final = tuple(verb.name for verb in CATALOGUE if verb.planned)

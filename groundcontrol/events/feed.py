@@ -16,12 +16,12 @@ RECENT_EVENTS: Final = 50
 
 
 class EventsFeed(Feed):
-    """`events`."""
+    """The live topic `events`."""
 
     def __init__(self, services: Services, org: int, grants: tuple[Grants, ...] = (), *, limits: LiveLimits) -> None:
         super().__init__(services, org, "events", grants, limits=limits)
         self._shown: set[EventId] | None = None
-        """What everybody has; who comes later may have more. None: nobody has anything."""
+        """The events that every subscriber has; a later subscriber may have more. None: no subscriber has any."""
 
     def topics(self) -> tuple[Topic, ...]:
         return (Topic("changed"),)
@@ -40,11 +40,11 @@ class EventsFeed(Feed):
         ids = [one.id for one in page.items]
         if page.next is not None and shown.isdisjoint(ids):
             self._shown = set(ids)
-            await self.renew()  # more came at once than a page holds
+            await self.renew()  # more events arrived at the same time than a page holds
             return
         if told.id not in ids:
-            return  # of a node that is not granted
-        # what stands behind it has only come into view, where the nodes that are granted are others than before
+            return  # the event belongs to a node outside the grants
+        # events behind this one are not new: a change of grants has only made them visible
         fresh = [one for one in page.items[: ids.index(EventId(told.id)) + 1] if one.id not in shown]
         self._shown = shown.intersection(ids).union(one.id for one in fresh)
         for one in reversed(fresh):

@@ -1,4 +1,4 @@
-"""What happened: events for people, audit rows for proof, refusals beside them."""
+"""Events (for users), and refusals, which stand beside the audit log."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class Event(NamedTuple):
 
 
 class EventFilter(NamedTuple):
-    """Which events of a list; what is empty asks for nothing."""
+    """The filter of a list of events; an empty field matches every event."""
 
     severities: tuple[Severity, ...] = ()
     type: str = ""
-    """The whole type, or its first part (`job` stands for `job.failed` too)."""
+    """The whole type, or its first part (`job` also matches `job.failed`)."""
     search: str = ""
-    """Stands in the message, in capitals or not."""
+    """A part of the message; upper and lower case match."""
 
 
 class Refusal(NamedTuple):
-    """Something that a node or a stranger was refused within a minute, and how often."""
+    """An action that the hub refused to a node or a stranger within one minute, with the number of attempts."""
 
     id: RefusalId
     actor: Actor
-    """A node or an account, if the hub knows which; else its id is empty. The address is the first one."""
+    """A node or an account, if the hub knows which; otherwise its id is empty. The address is that of the first attempt."""
     action: str
-    """What was tried: `auth.login`, `agent.open` …"""
+    """The action that was tried: `auth.login`, `agent.open` …"""
     why: str
     target: str
-    """Of the first one."""
+    """The target of the first attempt."""
     at: float
     last_at: float
     times: int

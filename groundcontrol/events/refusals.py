@@ -1,4 +1,7 @@
-"""What nodes and strangers are refused: counted by kind and cause, and written once a minute, however often somebody tries."""
+"""Actions that the hub refused to nodes and strangers.
+
+Refusals are counted by kind and cause and written once a minute, however many attempts there are.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,17 @@ log = logging.getLogger(__name__)
 
 WINDOW_S: Final = 60.0
 MOST_CAUSES: Final = 256
-"""Rows, and lines of the log, of one minute. Beyond them all causes of an action share a row. Log-ins to an account always have their own."""
+"""The most rows, and the most log lines, of one minute.
+
+Beyond them all causes of an action share a row. Log-ins to an account always have their own row.
+"""
 MOST_UNSAVED: Final = 4 * MOST_CAUSES
-"""Refusals that wait for the store; the newest are kept."""
+"""The most refusals that wait for the store; only the newest are kept."""
 OTHERS: Final = "others"
 
 
 class _Counted:
-    """One kind and cause within a minute."""
+    """The count of one kind and cause within a minute."""
 
     __slots__ = ("count", "first", "saved")
 
@@ -36,14 +42,14 @@ class _Counted:
         self.first = first
         self.count = 1
         self.saved = 0
-        """How many of `count` the store has."""
+        """The part of `count` that is stored already."""
 
     def refusal(self, now: float) -> Refusal:
         return self.first._replace(times=self.count, last_at=self.first.at if self.count == 1 else max(self.first.at, now))
 
 
 class Refusals:
-    """The first one of a minute is stored and logged immediately, the others as a count when the minute ends."""
+    """Stores and logs the first refusal of a minute immediately, and the others as a count when the minute ends."""
 
     def __init__(self, store: LogStore, clock: Clock, most_causes: int = MOST_CAUSES) -> None:
         self._store = store
@@ -53,13 +59,13 @@ class Refusals:
         self._lines: Counter[tuple[str, str]] = Counter()
         self._unsaved: list[Refusal] = []
         self._to_sum = True
-        """At the start too: the process before may have been killed within a minute."""
+        """True at the start too: the process before may have been killed within a minute."""
 
     async def note(self, actor: Actor, action: str, why: str, *, target: str = "hub", place: str = "") -> bool:
-        """Count a refusal. The store may fail: the end of the minute repeats it.
+        """Count a refusal. If the store fails, the end of the minute repeats the write.
 
-        Args:    actor: the node or account that it counts for; with an empty id it counts for `place`.
-                 place: what an address is counted under (`limit_key`); a node's own id is enough.
+        Args:    actor: the node or account that the refusal counts for; with an empty id it counts for `place`.
+                 place: the rate limit key of an address (`limit_key`); a node's own id suffices.
         Returns: whether it is the first of this minute, so that the caller writes a line to the log.
         """
         at = self._clock.now()
@@ -75,7 +81,7 @@ class Refusals:
         first = Refusal(RefusalId(new_time_id(at)), actor, action, why, target, at, at, 1)
         counted = self._counted[key] = _Counted(first)
         self._to_sum = True
-        with contextlib.suppress(StoreError):  # `flush` saves it with the others, and says so where it cannot
+        with contextlib.suppress(StoreError):  # `flush` stores it with the others, and logs a failure
             await self._store.save_refusals([first])
             counted.saved = 1
         return True
@@ -89,13 +95,13 @@ class Refusals:
         return self._lines[key] == 1
 
     async def run(self) -> None:
-        """End each minute; until cancelled."""
+        """Close each minute when it ends; runs until cancelled."""
         while True:
             await self._clock.sleep(WINDOW_S)
             await self.flush()
 
     async def flush(self) -> None:
-        """End the minute: log and store the counts, and sum them up in the audit log."""
+        """Close the minute: log and store the counts, and summarise them in the audit log."""
         now = self._clock.now()
         counted, self._counted = list(self._counted.values()), {}
         lines, self._lines = self._lines, Counter()
@@ -131,7 +137,7 @@ class Refusals:
         self._to_sum = bool(self._counted)
 
     async def close(self, limit_s: float) -> None:
-        """Store what was counted so far."""
-        with contextlib.suppress(TimeoutError):  # each row is there with its first refusal
+        """Store the counts of the open minute."""
+        with contextlib.suppress(TimeoutError):  # each row is stored with its first refusal already
             async with asyncio.timeout(limit_s):
                 await self.flush()

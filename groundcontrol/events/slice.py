@@ -1,4 +1,4 @@
-"""Declares what the page and programs get of events and the audit log."""
+"""The declarations of the events slice: routes and topics of events and the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events and the audit log."""
+"""The store interface of events and the audit log."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ class LogStore(Protocol):
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
     ) -> Page[Event]:
-        """What was written last comes first, whatever the clock showed."""
+        """Events in the reverse order of writing, whatever the clock showed."""
         ...
 
     async def expire_events(self, before: float) -> int:
-        """Forget some events of before then. Returns how many; call again until 0."""
+        """Delete some events from before this time. Returns their number; call again until 0."""
         ...
 
     async def save_refusals(self, refusals: Sequence[Refusal]) -> None:
-        """Keep refusals by their id; of one that is there already the count and the last time grow. Only the newest rows are kept."""
+        """Store refusals by their id. If the id exists, its count and last time grow. Only the newest rows stay."""
         ...
 
     async def sum_refusals(self) -> None:
-        """Write one audit row about the refusals that no such row names yet; none, if there is nothing to sum up."""
+        """Write one audit row about the refusals that no such row covers yet; none, if there are no such refusals."""
         ...
 
     async def expire_refusals(self, before: float) -> int:
-        """Remove some refusals of before then. Returns how many; call again until 0."""
+        """Delete some refusals from before this time. Returns their number; call again until 0."""
         ...
 
     async def audit(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[AuditRow]:
-        """Rows of the audit log and refusals, as they were written, the last one first."""
+        """Rows of the audit log and refusals, in the reverse order of writing."""
         ...
 
     async def last_audit_at(self) -> float | None:
@@ -45,13 +45,13 @@ class LogStore(Protocol):
         ...
 
     async def accept_clock(self, scope: Scope, behind_s: float) -> None:
-        """Rows of before this moment say nothing about the clock any more."""
+        """Accept the clock: rows from before this moment no longer count as evidence about it."""
         ...
 
     async def verify_audit(self) -> str | None:
-        """None: every chain holds; else the first row that does not."""
+        """None: every chain is intact; otherwise a text about the first row that is not."""
         ...
 
     async def audit_heads(self) -> Sequence[AuditHead]:
-        """The ends that no chain names yet: whoever holds these holds everything before them."""
+        """The heads that no chain names yet. A copy of these heads proves every row before them."""
         ...
