@@ -1,4 +1,4 @@
-"""Access tokens: JWT under HS256 and nothing else. They name a session; what it may do stands in the store."""
+"""Access tokens: JWT under HS256 and nothing else. A token names a session; the store holds the rights of that session."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z"
 
 
 class Claims(NamedTuple):
-    """What a valid token says."""
+    """The claims of a valid token."""
 
     user: str
     session: str
@@ -34,7 +34,7 @@ class Claims(NamedTuple):
 
 
 class AccessTokens:
-    """Makes and reads the tokens of one hub."""
+    """Issues and checks the access tokens of one hub."""
 
     def __init__(self, key: bytes, issuer: str) -> None:
         if len(key) < 32:
@@ -42,10 +42,13 @@ class AccessTokens:
         self._key = key
         self._issuer = issuer
         self._seen: dict[str, dict[str, Any]] = {}
-        """Claims of tokens whose signature was right: that cannot change, and costs more than everything else about a request."""
+        """A cache of the claims of tokens with a right signature.
+
+        The signature of a token cannot change, and its check is the dearest step of a request.
+        """
 
     def issue(self, *, user: str, session: str, password_version: int, authenticated_at: float, now: float) -> tuple[str, float]:
-        """Make a token; returns it and when it ends."""
+        """Make a token. Returns: the token, and the time at which it expires."""
         issued = int(now)
         claims = {
             "iss": self._issuer,
@@ -64,7 +67,7 @@ class AccessTokens:
     def read(self, token: str, now: float) -> Claims:
         """Check a token: form, header, signature, every claim and its type.
 
-        Raises: Unauthenticated: anything is wrong; the text never says what.
+        Raises: Unauthenticated: something is wrong; the text never says what.
         """
         claims = self._verified(token)
         if claims is None or set(claims) != _CLAIMS:
@@ -94,7 +97,7 @@ class AccessTokens:
             header = jwt.get_unverified_header(token)
             if header != {"alg": ALGORITHM, "typ": TYPE}:
                 return None
-            # The claims are checked above, by the hub's own clock: the library takes a text for `exp` and does not look at `typ`.
+            # The code above checks the claims by the hub's own clock: the library accepts a text for `exp` and does not look at `typ`.
             return jwt.decode(
                 token,
                 self._key,

@@ -1,4 +1,4 @@
-"""Network addresses as the log-in rules see them."""
+"""Network addresses: parsing, and the classes that the log-in rules need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REMEMBERED: Final = 4096
 
 
 def parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address; one of IPv4 that is written as IPv6 becomes IPv4. None: it is none."""
+    """Parse an address; an IPv4 address in IPv6 form becomes IPv4. None: the text is no address."""
     return _parse(text) if len(text) <= _LONGEST else None
 
 
@@ -32,19 +32,19 @@ def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def is_private(text: str) -> bool:
-    """Whether an address is of this machine or of a local network; an unknown one is not."""
+    """Whether an address belongs to this machine or to a local network; False for an unknown one."""
     address = parse(text)
     return address is not None and any(address.version == network.version and address in network for network in _PRIVATE)
 
 
 def is_loopback(text: str) -> bool:
-    """Whether an address is of this machine alone."""
+    """Whether an address belongs to this machine alone."""
     address = parse(text)
     return address is not None and address.is_loopback
 
 
 def rate_limit_key(text: str) -> str:
-    """What limits count by: the address, or for IPv6 its /64, since that is what one customer gets."""
+    """The rate limit key of an address: the address itself, or for IPv6 its /64, since one customer gets a whole /64."""
     address = parse(text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))

@@ -1,4 +1,4 @@
-"""API tokens: a program's way in, by the Authorization header alone."""
+"""API tokens: they authenticate programs, by the Authorization header alone."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ MAX_DAYS: Final = 365
 MAX_NAME_CHARS: Final = 64
 TOUCH_EVERY_S: Final = 60.0
 TOUCH_LIMIT_S: Final = 0.5
-"""How long a request waits until it is written down that its token was used."""
+"""How long a request waits for the store to write when its token was last used."""
 _FORM: Final = re.compile(r"sdp_[A-Za-z0-9_-]{43}\Z")
 
 log = logging.getLogger(__name__)
 
 
 class NewToken(NamedTuple):
-    """A token as it is shown, once."""
+    """A new token in plain text, shown once."""
 
     text: str
     token: ApiToken
 
 
 class ApiTokens:
-    """Makes tokens, and says whose they are at this moment."""
+    """Creates, revokes and authenticates API tokens."""
 
     def __init__(self, *, tokens: ApiTokenStore, bus: Bus, hold: ClockGuard, clock: Clock, least_totp: TotpRule) -> None:
         self._tokens = tokens
@@ -54,7 +54,7 @@ class ApiTokens:
     async def create(
         self, scope: Scope, owner: User, *, name: str, role: Role, days: int, grants: Grants | None, sensitive: bool
     ) -> NewToken:
-        """Make a token of `owner`.
+        """Create a token of `owner`.
 
         Raises: BadRequest; Forbidden: it would have more rights than its owner; Conflict: too many.
         """
@@ -83,12 +83,12 @@ class ApiTokens:
         return NewToken(text, await self._tokens.create_token(scope, token))
 
     async def revoke(self, scope: Scope, token: ApiToken) -> None:
-        """End it, and what it has open."""
+        """End the token and its open connections."""
         await self._tokens.revoke_token(scope, token.id)
         self._bus.publish(Revoked("", token.user_id))
 
     async def authenticate(self, text: str, address: str) -> Caller:
-        """Whose token this is, with what its owner may now.
+        """The caller that this token stands for, with the rights that its owner has now.
 
         Raises: Unauthenticated.
         """
@@ -100,13 +100,13 @@ class ApiTokens:
             try:
                 async with asyncio.timeout(TOUCH_LIMIT_S):
                     await self._tokens.touch_token(token.id, now, address)
-            except (StoreError, TimeoutError) as exc:  # a disk that is full or hangs must not lock programs out that only read
+            except (StoreError, TimeoutError) as exc:  # programs that only read must keep access while a disk is full or hangs
                 code = exc.code if isinstance(exc, StoreError) else "timeout"
                 event(log, "token_use_not_noted", logging.WARNING, token=token.id, code=code)
         return caller
 
     async def recheck(self, token: ApiToken, address: str) -> Caller:
-        """The same caller as the store has them now.
+        """The same caller with the rights that the store holds now.
 
         Raises: Unauthenticated.
         """

@@ -25,7 +25,7 @@ async def create_token(call: ApiRequest, body: NewTokenBody) -> NewTokenView:
 
 
 async def new_token(call: ApiRequest, owner: User, body: NewTokenBody) -> NewTokenView:
-    """Make a token of this user."""
+    """Create a token for this user."""
     made = await call.services.auth.programs.create(
         call.scope, owner, name=body.name, role=body.role, days=body.days, grants=grants_of(body.grants), sensitive=body.sensitive
     )

@@ -1,4 +1,7 @@
-"""Whether this machine's clock can be believed. Codes, sessions and limits go by it: one that was set back brings back what had ended."""
+"""A check that this machine's clock is right.
+
+Codes, sessions and limits depend on it: a clock that was set back makes expired ones valid again.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ from spider.clock import Clock
 from spider.logs import event
 
 BEHIND_S: Final = 3600.0
-"""So far behind the newest audit row may the clock be that a hub starts with."""
+"""How far the clock may be behind the newest audit row when a hub starts."""
 
 log = logging.getLogger(__name__)
 
 
 class ClockGuard:
-    """Lets nobody in while the clock is behind what was written already, until it is set right or somebody on the console says that it is."""
+    """Refuses all log-ins while the clock is behind the newest audit row.
+
+    It allows them again when the clock is set right, or when somebody on the hub's machine accepts the clock.
+    """
 
     def __init__(self, store: LogStore, clock: Clock) -> None:
         self._store = store
@@ -26,7 +32,7 @@ class ClockGuard:
         self._last: float | None = None
 
     async def look(self) -> float:
-        """Compare the clock with the audit log, once, at the start. Returns: how far it is behind, in seconds; 0.0: not."""
+        """Compare the clock with the audit log, once, at the start. Returns: how far the clock is behind, in seconds; 0.0: it is not."""
         self._last = await self._store.last_audit_at()
         behind = self.behind_s
         if behind:
@@ -35,13 +41,13 @@ class ClockGuard:
 
     @property
     def behind_s(self) -> float:
-        """How far behind it is at this moment; 0.0: not so far that it matters."""
+        """How far the clock is behind now, in seconds; 0.0: not far enough to matter."""
         behind = 0.0 if self._last is None else self._last - self._clock.now()
         return behind if behind > BEHIND_S else 0.0
 
     @property
     def latest(self) -> float:
-        """The time that things end by: what had ended when the clock was further on has ended."""
+        """The time to compare expiry times with: what expired before the clock was set back stays expired."""
         return self._clock.now() + self.behind_s
 
     def check(self) -> None:
@@ -54,7 +60,7 @@ class ClockGuard:
             )
 
     async def accept(self, scope: Scope) -> float:
-        """Go by the clock as it is now. Returns: how far it was behind; 0.0: there was nothing to accept."""
+        """Accept the clock as it is now. Returns: how far it was behind; 0.0: there was nothing to accept."""
         behind = self.behind_s
         if behind:
             await self._store.accept_clock(scope, behind)

@@ -1,4 +1,4 @@
-"""People, their log-in sessions, and the tokens of their programs."""
+"""Users, their log-in sessions, and their API tokens."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from groundcontrol.core.ids import SessionId, TokenId, UserId
 from groundcontrol.core.scope import Grants, Role
 
 TotpRule = Literal["none", "admins", "all"]
-"""Who must have a second factor."""
+"""Which users must have a second factor."""
 TOTP_RULES: Final[tuple[TotpRule, ...]] = ("none", "admins", "all")
-"""From the mildest to the strictest."""
+"""From the mildest rule to the strictest."""
 
 
 class User(NamedTuple):
@@ -25,38 +25,38 @@ class User(NamedTuple):
     disabled: bool
     created_at: float
     grants: Grants | None = None
-    """None: every node."""
+    """The nodes that the user is limited to; None: every node."""
     password_at: float | None = None
-    """When a password that must be changed was made; None: it is the user's own, or the first one of this hub."""
+    """When a password that must be changed was made; None: the user chose the password, or it is the first one of this hub."""
     totp_version: int = 0
-    """Of the sealed seed; 0: there never was one."""
+    """The version of the sealed seed; 0: there never was one."""
     totp_since: float | None = None
-    """None: no second factor, or one that was not confirmed."""
+    """When the second factor was confirmed; None: there is no confirmed one."""
 
 
 class LoginSession(NamedTuple):
-    """The live row that every request checks; without it a token is worth nothing."""
+    """The session row that every request checks; without it an access token is invalid."""
 
     id: SessionId
     user_id: UserId
     password_version: int
     csrf_token: str
     refresh_hash: bytes
-    """SHA-256 of the refresh token in use."""
+    """SHA-256 of the current refresh token."""
     created_at: float
     authenticated_at: float
-    """Of the last proof of the password (log-in or step-up), and of the second factor where there is one."""
+    """The time of the last proof of the password (log-in or step-up), and of the second factor if the user has one."""
     last_seen_at: float
     expires_at: float
     address: str
     user_agent: str
     revoked_at: float | None
     second_factor: bool = False
-    """It was opened, or confirmed, with one."""
+    """Whether a second factor was proved when the session was opened or confirmed."""
 
 
 class ApiToken(NamedTuple):
-    """A program's way in. What it may is never more than what its owner may at that moment."""
+    """A token that authenticates a program. Its rights never exceed those that its owner has at that moment."""
 
     id: TokenId
     org: int
@@ -67,9 +67,9 @@ class ApiToken(NamedTuple):
     """SHA-256 of the token."""
     role: Role
     grants: Grants | None
-    """None: every node that the owner sees."""
+    """The nodes that the token is limited to; None: every node that the owner sees."""
     sensitive: bool
-    """May do what asks people for their password once more."""
+    """Allows actions for which users must prove their password again."""
     created_at: float
     expires_at: float
     last_used_at: float | None = None
@@ -77,7 +77,7 @@ class ApiToken(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What decides about a request, read in one moment."""
+    """All that decides whether a request with an access token is allowed, read at one moment."""
 
     session: LoginSession
     user: User
@@ -85,7 +85,7 @@ class Standing(NamedTuple):
 
 
 class TokenStanding(NamedTuple):
-    """The same for a token."""
+    """All that decides whether a request with an API token is allowed, read at one moment."""
 
     token: ApiToken
     user: User
@@ -100,11 +100,11 @@ class Person(NamedTuple):
 
 
 def stricter(one: TotpRule, other: TotpRule) -> TotpRule:
-    """The one that asks for more."""
+    """The stricter of two rules."""
     return max(one, other, key=TOTP_RULES.index)
 
 
 def must_enrol(user: User, rule: TotpRule) -> bool:
-    """Whether this user has to set up a second factor before anything else."""
+    """Whether this user must set up a second factor before anything else."""
     wanted = rule == "all" or (rule == "admins" and user.role == "admin")
     return wanted and user.totp_since is None

@@ -1,4 +1,4 @@
-"""Passwords: argon2id over a peppered HMAC, hashed by two threads behind a short queue."""
+"""Password hashing: argon2id over a peppered HMAC, in two threads behind a short queue."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from groundcontrol.core.errors import Unavailable, WeakPassword
 MIN_CHARS: Final = 12
 MAX_CHARS: Final = 1024
 HASHER: Final = argon2.PasswordHasher(memory_cost=19_456, time_cost=2, parallelism=1, type=argon2.Type.ID)
-"""What the hub hashes with. The memory is in KiB."""
+"""The parameters that the hub hashes with. The memory is in KiB."""
 HASH_THREADS: Final = 2
 QUEUE_LIMIT: Final = 16
-"""Beside the two at work; more are refused at once, so that a burst costs neither memory nor patience."""
+"""How many hashes may wait beside the two at work. The hub refuses more immediately, so that a burst costs neither memory nor time."""
 KEPT_PLACES: Final = 8
-"""In the same queue, for people who come from where they have logged in before: a crowd of strangers does not keep them out."""
+"""How many of these slots are reserved for users at known addresses or browsers: a crowd of strangers does not keep them out."""
 PRODUCT_WORDS: Final = ("stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin", "password")
 
 T = TypeVar("T")
@@ -40,9 +40,9 @@ COMMON: Final = _read_common()
 
 
 def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> None:
-    """Hold a new password against the rules: length and guessability, nothing about its composition.
+    """Check a new password against the rules: length and guessability, but not its composition.
 
-    Args:   words: what names this hub, besides the product's own words.
+    Args:   words: names of this hub that make a password guessable, besides the product's own words.
     Raises: WeakPassword: the text says which rule and what to do.
     """
     text = unicodedata.normalize("NFKC", password)
@@ -64,7 +64,7 @@ def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> N
 
 
 class Passwords:
-    """Hashes and verifies; never more than HASH_THREADS at a time, never more than QUEUE_LIMIT waiting."""
+    """Hashes and verifies passwords; never more than HASH_THREADS at a time, never more than QUEUE_LIMIT waiting."""
 
     def __init__(self, pepper: bytes, hasher: argon2.PasswordHasher = HASHER) -> None:
         self._pepper = pepper
@@ -73,25 +73,25 @@ class Passwords:
         self._admitted = 0
         self._nobody: str | None = None
         self.hashed = 0
-        """How often argon2 has run: what limits are measured by."""
+        """How often argon2 has run: the tests of the limits measure this."""
 
     async def hash(self, password: str) -> str:
-        """The text to store.
+        """Hash a password for the store.
 
         Raises: Unavailable: too many are waiting.
         """
         return await self._run(lambda: self._hasher.hash(self._peppered(password)))
 
     async def verify(self, stored: str | None, password: str, *, known: bool = False) -> bool:
-        """Whether `password` is the one of `stored`; None (an unknown user) costs the same and is False.
+        """Whether `password` matches `stored`; None (an unknown user) takes equally long and is False.
 
-        Args:   known: somebody who has been here before; may use the kept places too.
+        Args:   known: the user is known at this address or browser, and may use the reserved slots too.
         Raises: Unavailable: too many are waiting.
         """
         return await self._run(lambda: self._verify(stored, password), KEPT_PLACES if known else 0)
 
     def close(self) -> None:
-        """End the threads once their work is done."""
+        """End the threads when their work is done."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _peppered(self, password: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What is asked in portions counts as one: how many nodes a session or a token has changed without a fresh proof."""
+"""The limit on nodes that a session or token may change without a fresh proof of the password; several small requests count as one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Final
 from spider.clock import Clock
 
 MANY_NODES: Final = 10
-"""To change more of them within WINDOW_S wants the password once more."""
+"""A change of more nodes than this within WINDOW_S requires the password once more."""
 WINDOW_S: Final = 15 * 60.0
 
 
 class Portions:
-    """Counts distinct nodes. Nothing is awaited between the check and the count, so requests at the same time do not pass together."""
+    """Counts distinct nodes. There is no await between check and count, so concurrent requests cannot pass together."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._changed: dict[str, dict[str, float]] = {}
-        """By session or token: when it last changed a node. At most MANY_NODES each."""
+        """Session or token -> node -> when it last changed that node. At most MANY_NODES nodes each."""
 
     def take(self, who: str, nodes: Collection[str]) -> bool:
         """Count these nodes, unless they are too many.

@@ -1,4 +1,4 @@
-"""What a person has set up for their own page. Nothing here decides what they may do."""
+"""A user's settings of their own page. They have no influence on rights."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ MAX_QUERY_CHARS: Final = 400
 
 
 class SavedView(NamedTuple):
-    """A filter, order and grouping of the fleet under a name."""
+    """A named filter, order and grouping of the fleet."""
 
     name: str
     query: str
-    """As in the page's address, without the question mark."""
+    """The query part of the page's address, without the question mark."""
 
 
 class Preferences(NamedTuple):
     views: tuple[SavedView, ...] = ()
     single_keys: bool = True
-    """Whether single letters are commands of the page."""
+    """Whether single letters are keyboard shortcuts of the page."""
     network_bits: bool = False
-    """Whether what goes through a network is shown in bits a second."""
+    """Whether the page shows network rates in bits a second."""

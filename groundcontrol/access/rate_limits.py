@@ -1,8 +1,10 @@
-"""How often a password may be tried. An attempt is counted before it is made, in the store, so that a burst or a restart gains nothing.
+"""Rate limits of password attempts.
 
-What somebody has got wrong is counted apart for each browser and for the places that they have logged in with, and together for all others:
-strangers who guess at an account use up their own count and not its owner's. A name that nobody has is counted as one that somebody has: no wait
-tells them apart.
+The store counts an attempt before it is made, so that neither a burst nor a restart gains attempts.
+
+Failures count separately for each known browser and each known address of a user, and together for all others. Strangers who guess at an
+account use up their own count, not its owner's. An unknown name is counted like a known one, so that the wait does not show which names
+exist.
 """
 
 from __future__ import annotations
@@ -16,76 +18,81 @@ from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.store import Bucket
 
 Ladder = tuple[tuple[int, float], ...]
-"""(attempts, seconds): each longer window makes the next wait longer."""
+"""Pairs of (attempts, seconds): each longer window makes the next wait longer."""
 
 DAY_S: Final = 86_400.0
 ACCOUNT: Final[Ladder] = ((5, 60.0), (10, 900.0), (20, 3600.0), (60, DAY_S))
 ADDRESS: Final[Ladder] = ((5, 60.0),)
 ADDRESS_LONG: Final[Ladder] = ((100, 900.0),)
-"""Not given back by a log-in that works: an own account must not pay for guesses at others."""
+"""A successful log-in does not empty this bucket: otherwise a guesser could empty it by logging in to an own account."""
 SECOND_FACTOR: Final[Ladder] = ((5, 900.0), (30, DAY_S))
-"""Three codes of a million are right at any moment: with these limits a guesser who has the password needs years."""
+"""Three of a million codes are right at any moment: with these limits a guesser who has the password needs years."""
 LoginOrigin = Literal["elsewhere", "here", "place", "device"]
-"""From where somebody tries: nobody knows; the hub's own machine, or with its setup code; an address that this user has logged in from; a browser
-that they have logged in with."""
+"""The origin of a log-in attempt.
+
+elsewhere: unknown. here: the hub's own machine, or with its setup code.
+place: an address that this user has logged in from. device: a browser that this user has logged in with.
+"""
 AttemptRow = Literal["elsewhere", "place", "device", "proof"]
 ROW_S: Final = 14 * DAY_S
 IN_A_ROW: Final[dict[AttemptRow, int]] = {"elsewhere": 18, "place": 12, "device": 7, "proof": 7}
-"""So many failures within ROW_S without a success in between, however slowly; from then on one a day.
+"""How many failures within ROW_S, without a success in between, are free; from then on one attempt a day is allowed.
 
-In any two weeks that is 32, 26, 21 and 21, together 100 for an account, whatever ways are used. No way is ever closed for longer than a day, also by
-strangers who never rest. The owner's own browser is a way that nobody can use up who has not its cookie, wherever it stands; each browser has a count."""
+In any two weeks that allows 32, 26, 21 and 21 attempts, together 100 for an account, whatever origins are used. No origin is ever closed
+for longer than a day, even by strangers who never stop. Nobody without its cookie can use up the count of the owner's own browser, at any
+address; each browser has its own count.
+"""
 LONGEST_WAIT_S: Final = int(DAY_S)
-"""No bucket asks for more."""
+"""The longest wait that any bucket asks for."""
 
 
 class Attempt(NamedTuple):
-    """The buckets of one attempt."""
+    """The buckets that count one attempt."""
 
     buckets: Mapping[str, Bucket]
     returned: tuple[str, ...]
-    """Those that a correct password empties again."""
+    """The buckets that a correct password empties again."""
 
 
 def name_key(username: str) -> str:
-    """What counts for a name that nobody has: spellings that would be one user's are one name."""
+    """The account key of an unknown name: spellings that would name the same user share one key."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", username).casefold())
 
 
 def login_attempt(account: str, address: str, *, way: LoginOrigin, browser: str = "") -> Attempt:
-    """The buckets of a log-in. A wrong code counts as a wrong password does: neither gives the attempt back.
+    """The buckets of a log-in. A wrong code counts like a wrong password: neither empties a bucket.
 
     Args: account: the user's id, so that no spelling of the name has a count of its own; `name_key` where there is no such user.
-          browser: which one, where `way` is "device".
+          browser: the id of the browser, where `way` is "device".
     """
     row: AttemptRow = "place" if way == "here" else way
     mine = {**_rungs(f"account:{_who(account, address, way, browser)}", ACCOUNT), **_in_a_row(account, row, browser)}
     if way == "device":
-        return Attempt(mine, tuple(mine))  # others at this address are no reason to wait
+        return Attempt(mine, tuple(mine))  # other users of this address must not delay a known browser
     place = rate_limit_key(address)
     returned = {**mine, **_rungs(f"address:{place}", ADDRESS)}
     return Attempt({**returned, **_rungs(f"address-long:{place}", ADDRESS_LONG)}, tuple(returned))
 
 
 def proof_attempt(user: str, address: str, *, way: LoginOrigin) -> Attempt:
-    """The buckets for proving the password, and the code, again within a session (step-up, change)."""
+    """The buckets of a new proof of the password and the code within a session (step-up, change)."""
     rungs = {**_rungs(f"proof:{_who(user, address, way)}", ACCOUNT), **_in_a_row(user, "proof")}
     return Attempt(rungs, tuple(rungs))
 
 
 def second_factor_attempt(user: str, address: str, *, way: LoginOrigin, browser: str = "") -> Attempt:
-    """The buckets for codes of the second factor: a count of their own, so that no other success gives tries back."""
+    """The buckets of codes of the second factor: a count of their own, so that no other success empties it."""
     rungs = _rungs(f"second-factor:{_who(user, address, way, browser)}", SECOND_FACTOR)
     return Attempt(rungs, tuple(rungs))
 
 
 def failures_of(user: str) -> tuple[str, ...]:
-    """How the names of all buckets begin that count this user's failures in a row: a log-in empties them, wherever they were made."""
+    """The name prefixes of all buckets that count this user's failures in a row; a log-in from any origin empties them."""
     return (f"in-a-row:{_hash(user)}:",)
 
 
 def everything_of(user: str) -> tuple[str, ...]:
-    """How the names of all this user's buckets begin, from whatever place: a reset empties them."""
+    """The name prefixes of all buckets of this user, of any origin; a reset empties them."""
     name = _hash(user)
     return (*failures_of(user), *(f"{kind}:{name}{end}" for kind in ("account", "proof", "second-factor") for end in (":", "@")))
 

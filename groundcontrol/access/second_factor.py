@@ -1,4 +1,4 @@
-"""The second factor of a log-in: set up, proved, replaced, switched off."""
+"""The second factor of a log-in: set-up, proof, new recovery codes, removal."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ log = logging.getLogger(__name__)
 
 
 class Sealer(Protocol):
-    """What is needed of the vault."""
+    """The part of the vault that second factors need."""
 
     def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord: ...
     def open(self, record: SealedRecord) -> bytes: ...
 
 
 class NewFactor(NamedTuple):
-    """A seed as it is shown, once."""
+    """A new seed, shown once."""
 
     secret: str
     uri: str
 
 
 class SecondFactor:
-    """Seeds are sealed in the vault, codes work once, and every try is counted before it is made."""
+    """Manages second factors. The vault seals the seeds, a code works once, and every attempt is counted before it is made."""
 
     def __init__(
         self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: KnownAddresses
@@ -57,7 +57,7 @@ class SecondFactor:
         self._places = places
 
     async def prove(self, user: User, code: str, address: str, way: LoginOrigin, browser: str = "") -> None:
-        """Take a code of the app or a recovery code, once.
+        """Check and spend a code of the app or a recovery code.
 
         Raises: TotpWrong; TooManyAttempts; VaultError: the seed does not open.
         """
@@ -71,7 +71,7 @@ class SecondFactor:
         await self._store.users.clear_attempts(attempt.returned)
 
     async def _reserve(self, user: User, address: str, way: LoginOrigin, browser: str = "") -> Attempt:
-        """Places that this user has logged in from have a count of their own: who has the password alone keeps nobody out there."""
+        """Known addresses of this user have a count of their own: a stranger who has only the password cannot lock the user out there."""
         attempt = second_factor_attempt(user.id, address, way=way, browser=browser)
         wait = await self._store.users.reserve_attempt(attempt.buckets, self._clock.now())
         if wait > 0:
@@ -94,7 +94,7 @@ class SecondFactor:
         return await asyncio.to_thread(self._sealer.open, record)
 
     async def begin(self, scope: Scope, user: User) -> NewFactor:
-        """Make a seed that does not count before it is confirmed.
+        """Make a seed, which is not in force before it is confirmed.
 
         Raises: Conflict: there is a second factor already.
         """
@@ -106,7 +106,7 @@ class SecondFactor:
         return NewFactor(totp.seed_text(seed), totp.uri(seed, user.username))
 
     async def confirm(self, caller: Caller, user: User, session: LoginSession, code: str) -> list[str]:
-        """Switch it on by a first code; every other session ends.
+        """Switch the second factor on by a first code; every other session ends.
 
         Returns: the recovery codes, once.
         Raises:  Conflict: nothing was begun, or it is on already; TotpWrong; TooManyAttempts.
@@ -129,7 +129,7 @@ class SecondFactor:
         return codes
 
     async def renew_codes(self, scope: Scope, user: User) -> list[str]:
-        """A new set in place of the old one.
+        """Replace the recovery codes by a new set.
 
         Raises: Conflict: there is no second factor.
         """
@@ -138,7 +138,7 @@ class SecondFactor:
         return codes
 
     async def stop(self, scope: Scope, user: User, keep: LoginSession | None) -> User:
-        """Switch it off; every session but `keep` ends. Without one it is a reset, which lifts every count of the user.
+        """Switch the second factor off; every session but `keep` ends. Without `keep` it is a reset, which lifts every limit of the user.
 
         Raises: NotFound: there is none.
         """

@@ -1,4 +1,4 @@
-"""Log-in, sessions and the proof of who is calling."""
+"""Authentication: log-in, sessions, and the identity of each caller."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ from spider.wire.ids import new_random_id
 DEFAULT_PASSWORD: Final = "admin"  # noqa: S105  # the documented first password, dead after 24 hours
 FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
 REFRESH_GRACE_S: Final = 10.0
-"""Two tabs may send the same refresh token at once; both get the same new one."""
+"""Two tabs may send the same refresh token at the same time; within this time both get the same new one."""
 _REMEMBERED_REFRESHES: Final = 1024
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class _Refresh(NamedTuple):
 
 
 class AuthService:
-    """Everything about who somebody is. What they may do is asked of `core.permissions`, each time anew."""
+    """Authenticates users and programs. `core.permissions` decides about their rights, for each action anew."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class AuthService:
         words: tuple[str, ...] = (),
         least_totp: TotpRule = "none",
     ) -> None:
-        """`issuer` names the installation and stays over restarts; `words` name it to people and are no passwords.
+        """`issuer` names the installation and stays the same over restarts; `words` are names of the hub, which no password may consist of.
 
         `least_totp`: who must have a second factor whatever the stored settings say.
         """
@@ -130,11 +130,11 @@ class AuthService:
     # -- first start ---------------------------------------------------------------------
 
     async def first_start(self, username: str, password: str | None) -> str | None:
-        """Create the first admin where there is none yet.
+        """Create the first admin if the database never had one.
 
-        Args:    password: None = the default one. That one, and any that breaks the rules, must be changed at the first log-in.
-        Returns: the setup code to print on the console, once; None: this is not a first start, or the password is a good one.
-        Raises:  ConfigError: the users are gone although there were some: setting up twice is how hubs get stolen.
+        Args:    password: None = the default password. The default one, and any that breaks the rules, must be changed at the first log-in.
+        Returns: the setup code to print on the console, once; None: this is not a first start, or the password meets the rules.
+        Raises:  ConfigError: all users are gone although there were some. A second set-up would give the hub to a stranger.
         """
         if await self._users.initialised_at() is not None:
             if await self._users.count_users() == 0:
@@ -181,11 +181,11 @@ class AuthService:
     ) -> Issued:
         """Open a session.
 
-        Args:   totp: a code of the second factor or a recovery code; not looked at where there is no second factor.
-                address_sure: False: somebody else may stand behind this address, so that it cannot prove that nobody comes from outside.
-                device: the cookie of a browser that somebody has logged in with before.
+        Args:   totp: a code of the second factor or a recovery code; ignored if the user has no second factor.
+                address_sure: False: a proxy may hide the client's address, so that a private address does not prove a local client.
+                device: the cookie of a browser that a user has logged in with before.
         Raises: BadCredentials: unknown user or wrong password, alike in text and time; TooManyAttempts;
-                TotpRequired: the password is right, and a code is needed too; TotpWrong: it is not that;
+                TotpRequired: the password is right, and a code is needed too; TotpWrong: the code is wrong;
                 SetupCodeRequired: the first password from a public address, or an unknown one; Forbidden: the first password after its day;
                 Unavailable: too many log-ins at this moment; ClockBehind.
         """
@@ -210,14 +210,14 @@ class AuthService:
         entry = AuditEntry(scope_of(user, address).actor, "auth.login", f"user:{user.id}", detail=detail)
         try:
             await self._users.open_session(session, entry, self._places.of(address))
-        except Conflict as exc:  # another password, a second factor or the end of the account came while this one was looked at
+        except Conflict as exc:  # meanwhile the password or the second factor changed, or the account ended
             raise BadCredentials("the user name or the password is wrong") from exc
         event(log, "logged_in", user=user.username, address=address)
         issued = self._issued(session, user, refresh, must_enrol=self._must_enrol(user, await self._standings.totp_rule()))
         return issued._replace(device=self._devices.make(user.id, user.password_version, now))
 
     async def _way(self, username: str, address: str, cookie: str, *, inside: bool, code: str | None) -> tuple[LoginOrigin, str, str]:
-        """How somebody comes, whom their attempts count for, and their browser."""
+        """Returns: the origin of the attempt, the account that it counts for, and the id of the browser."""
         device = self._devices.read(cookie, self._clock.now())
         knock = await self._places.knock(username, address)
         who = knock.user or name_key(username)
@@ -225,7 +225,7 @@ class AuthService:
             return "device", who, device.browser
         if knock.known:
             return "place", who, ""
-        # the first set-up, which strangers must not be able to keep anybody out of: there is no place and no browser yet
+        # at the first set-up no address and no browser is known yet; strangers must not be able to lock the owner out
         return "here" if inside or await self._is_setup_code(code) else "elsewhere", who, ""
 
     async def _prove_second(self, user: User, code: str | None, address: str, way: LoginOrigin, browser: str = "") -> None:
@@ -239,7 +239,7 @@ class AuthService:
     async def refresh(self, token: str) -> Issued:
         """Swap a refresh token for a new one and a new access token.
 
-        Raises: Unauthenticated: not a live session; a spent token comes back: the session is over for everybody;
+        Raises: Unauthenticated: the session is not live, or the token was used before; then the session ends for everybody;
                 PasswordChangeRequired; ClockBehind.
         """
         self.hold.check()
@@ -249,7 +249,7 @@ class AuthService:
         going = self._refreshes.get(spent)
         if going is not None:
             issued = await asyncio.shield(going.answer)
-            await self._live(issued.session.id)  # a log-out may have come in between
+            await self._live(issued.session.id)  # the session may have ended meanwhile
             return issued
         session_id = refresh_session_id(token)
         answer: asyncio.Future[Issued] = asyncio.get_running_loop().create_future()
@@ -259,7 +259,7 @@ class AuthService:
         except BaseException as exc:
             del self._refreshes[spent]
             answer.set_exception(exc if isinstance(exc, Exception) else Unauthenticated("log in again"))
-            answer.exception()  # nobody need be waiting for it
+            answer.exception()  # marks the exception as retrieved, since perhaps no other request awaits it
             raise
         answer.set_result(issued)
         return issued
@@ -287,7 +287,7 @@ class AuthService:
     # -- every request -------------------------------------------------------------------
 
     async def authenticate(self, token: str, address: str) -> Caller:
-        """Whose access token this is, by the live row of its session.
+        """The caller that an access token stands for, by the live row of its session.
 
         Raises: Unauthenticated.
         """
@@ -298,7 +298,7 @@ class AuthService:
         return Caller(scope_of(user, address), user, session, None, self._must_enrol(user, rule))
 
     async def authenticate_bearer(self, token: str, address: str) -> Caller:
-        """Whose token of the Authorization header this is: an API token's or an access token's.
+        """The caller that a token of the Authorization header stands for: an API token or an access token.
 
         Raises: Unauthenticated.
         """
@@ -307,7 +307,7 @@ class AuthService:
         return await self.authenticate(token, address)
 
     async def recheck(self, caller: Caller) -> Caller:
-        """The same caller as the store has them now: for connections that outlive their token.
+        """The same caller with the rights that the store holds now: for connections that outlive their token.
 
         Raises: Unauthenticated: the session is over; PasswordChangeRequired; TotpEnrolmentRequired.
         """
@@ -316,7 +316,7 @@ class AuthService:
         return now
 
     async def again(self, caller: Caller) -> Caller:
-        """The same, also where the log-in is not finished.
+        """As `recheck`, but also for a log-in that still lacks a password change or a second factor.
 
         Raises: Unauthenticated.
         """
@@ -329,7 +329,7 @@ class AuthService:
         return caller
 
     def require_step_up(self, caller: Caller) -> None:
-        """Hold an act back until the password was proved within the last five minutes.
+        """Refuse an action unless the password was proved within the last five minutes.
 
         Raises: StepUpRequired.
         """
@@ -339,7 +339,7 @@ class AuthService:
             raise StepUpRequired("this wants your password once more")
 
     def require_step_up_for_many(self, caller: Caller, nodes: Collection[NodeId]) -> None:
-        """As `require_step_up`, where a session or token changes more than a few nodes: in one request, or in several within some minutes.
+        """As `require_step_up`, if a session or token changes more than a few nodes, in one request or in several within some minutes.
 
         Raises: StepUpRequired.
         """
@@ -361,7 +361,7 @@ class AuthService:
     # -- within a session ----------------------------------------------------------------
 
     async def change_password(self, caller: Caller, current: str, new: str) -> Issued:
-        """Set a new password; every other session of the user is over.
+        """Set a new password; every other session of the user ends.
 
         Raises: BadCredentials: `current` is wrong; WeakPassword; TooManyAttempts; Unavailable;
                 StepUpRequired: there is a second factor, and it was not proved within the last five minutes.
@@ -377,7 +377,7 @@ class AuthService:
         made = await self.passwords.hash(new)
         try:
             user = await self._users.save_password(caller.scope, user.id, made, session.id, must_change=False)
-        except NotFound as exc:  # somebody else ended it while the passwords were looked at: theirs counts
+        except NotFound as exc:  # another request ended this session during the check, and its change stays
             raise Unauthenticated("the session is over; log in again") from exc
         self._bus.publish(Revoked("", user.id))
         now = self._clock.now()
@@ -405,7 +405,7 @@ class AuthService:
         self._bus.publish(Revoked(session.id, user.id))
 
     async def _prove(self, caller: Caller, user: User, password: str) -> Attempt:
-        """Check the password. Returns: what the caller gives back once everything that is to be proved was."""
+        """Check the password. Returns: the attempt; the caller empties its buckets when all proofs have succeeded."""
         address = caller.scope.actor.address
         attempt = proof_attempt(user.id, address, way=await self._places.way(user.username, address))
         await self._reserve(attempt)
@@ -415,7 +415,7 @@ class AuthService:
         return attempt
 
     async def reset_password(self, scope: Scope, username: str, new: str) -> User:
-        """Give a user a new password without the old one, end all their sessions and tokens and lift their limits: for the hub's own machine.
+        """Set a new password without the old one, end all sessions and tokens of the user and lift their limits: for the hub's own machine.
 
         Raises: NotFound; WeakPassword.
         """
@@ -481,7 +481,7 @@ class AuthService:
 
 
 def check_complete(caller: Caller) -> None:
-    """Hold back who has something to do first.
+    """Refuse a caller who must change their password or set up a second factor first.
 
     Raises: PasswordChangeRequired; TotpEnrolmentRequired.
     """
@@ -492,9 +492,9 @@ def check_complete(caller: Caller) -> None:
 
 
 def person_of(caller: Caller) -> tuple[User, LoginSession]:
-    """Who is logged in.
+    """The logged-in user and their session.
 
-    Raises: BadRequest: nobody is, the caller came by a token or the local socket.
+    Raises: BadRequest: there is none, since the caller uses a token or the local socket.
     """
     if caller.user is None or caller.session is None:
         raise BadRequest("this belongs to a log-in session; a token or the local socket has none")

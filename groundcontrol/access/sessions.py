@@ -1,4 +1,4 @@
-"""What a log-in session is made of: its row, its refresh token, and how long it lives."""
+"""Log-in sessions: their row, their refresh token and their lifetime."""
 
 from __future__ import annotations
 
@@ -15,64 +15,64 @@ from groundcontrol.core.text import is_visible
 from spider.wire.ids import is_id, new_random_id
 
 IDLE_S: Final = 24 * 3600.0
-"""Without a refresh in this time the session is over."""
+"""A session ends when it is not refreshed for this long."""
 ABSOLUTE_S: Final = 7 * 24 * 3600.0
 IDLE_2FA_S: Final = 30 * 60.0
-"""The same for a session with a second factor: its owner guards more, and can open another with a glance at the telephone."""
+"""The same for a session with a second factor. It is shorter: such a user has more to protect, and an app makes a new log-in easy."""
 ABSOLUTE_2FA_S: Final = 12 * 3600.0
 STEP_UP_S: Final = 300.0
-"""How long a proof of the password counts for acts that want one."""
+"""How long a proof of the password is valid for actions that require one."""
 USER_AGENT_CHARS: Final = 200
 
 
 class Issued(NamedTuple):
-    """A session as it is handed to the client, once."""
+    """A session's tokens as the client gets them, once."""
 
     session: LoginSession
     user: User
     token: str
     token_expires_at: float
     refresh: str
-    """Empty: the refresh token that the client has stays as it is."""
+    """Empty: the client's refresh token stays valid."""
     must_enrol: bool = False
-    """A second factor is required and not there yet."""
+    """A second factor is required, and the user has none yet."""
     device: str = ""
-    """For a browser: proves at later log-ins that this user has logged in with it. Empty: it keeps what it has."""
+    """A cookie that proves at later log-ins that this user has logged in with this browser. Empty: the browser keeps its cookie."""
 
 
 class Caller(NamedTuple):
-    """Who makes a request, as far as this moment knows."""
+    """The user or program that makes a request, as read from the store for this request."""
 
     scope: Scope
     user: User | None
     session: LoginSession | None
-    """None: by a token, or through the local socket, where there is no user either."""
+    """None: the caller uses a token, or the local socket, which has no user either."""
     token: ApiToken | None = None
     must_enrol: bool = False
-    """A second factor is required and not there yet: nothing else is open."""
+    """A second factor is required, and the user has none yet: every other action is refused."""
 
 
 def ends_at(caller: Caller) -> float | None:
-    """When this way in is over by itself; None: never (the local socket)."""
+    """When the caller's session or token expires; None: never (the local socket)."""
     if caller.session is not None:
         return caller.session.expires_at
     return None if caller.token is None else caller.token.expires_at
 
 
 def new_refresh(session: SessionId) -> str:
-    """A refresh token: the session's name and 256 random bits."""
+    """A new refresh token: the session's id and 256 random bits."""
     return f"{session}.{base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b'=').decode()}"
 
 
 def refresh_hash(token: str) -> bytes:
-    """What the store keeps of a refresh token."""
+    """The stored hash of a refresh token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def refresh_session_id(token: str) -> SessionId:
-    """The session that a refresh token names.
+    """The id of the session in a refresh token.
 
-    Raises: Unauthenticated: it is none.
+    Raises: Unauthenticated: the text is no refresh token.
     """
     session, dot, secret = token.partition(".")
     if not dot or not is_id(session) or len(secret) != 43 or not secret.isascii():
@@ -81,7 +81,7 @@ def refresh_session_id(token: str) -> SessionId:
 
 
 def new_session(user: User, *, address: str, user_agent: str, now: float, second_factor: bool = False) -> tuple[LoginSession, str]:
-    """A fresh session and its first refresh token."""
+    """A new session and its first refresh token."""
     session_id = SessionId(new_random_id())
     refresh = new_refresh(session_id)
     session = LoginSession(
@@ -103,13 +103,13 @@ def new_session(user: User, *, address: str, user_agent: str, now: float, second
 
 
 def next_expiry(session: LoginSession, now: float) -> float:
-    """When a session that is refreshed now ends."""
+    """When a session expires that is refreshed now."""
     if session.second_factor:
         return min(now + IDLE_2FA_S, session.created_at + ABSOLUTE_2FA_S)
     return min(now + IDLE_S, session.created_at + ABSOLUTE_S)
 
 
 def scope_of(user: User, address: str) -> Scope:
-    """What a user acts as; asked for anew with every request."""
+    """The scope of a user, which each request reads anew."""
     grants = () if user.grants is None else (user.grants,)
     return Scope(Actor("user", str(user.id), user.username, user.role, address), user.org, grants)

@@ -34,6 +34,6 @@ async def end_other_sessions(call: ApiRequest) -> None:
     user, session = person_of(call.caller)
     try:
         await call.services.store.people.revoke_others(call.scope, user.id, session.id)
-    except NotFound as exc:  # somebody else ended this one meanwhile: theirs counts
+    except NotFound as exc:  # another request ended this session meanwhile, and its change stays
         raise Unauthenticated("the session is over; log in again") from exc
     call.services.bus.publish(Revoked("", user.id))

@@ -1,4 +1,4 @@
-"""Declares what the page and programs get of users, their log-ins, tokens and settings."""
+"""The declarations of the access slice: routes of users, log-ins, tokens and settings."""
 
 from __future__ import annotations
 

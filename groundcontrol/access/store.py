@@ -1,4 +1,4 @@
-"""Who may come in, by password, second factor or token."""
+"""The store interfaces of users, log-in sessions, second factors and tokens."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ PLACE_S: Final = 30 * 86_400.0
 MAX_PLACES: Final = 32
 
 Bucket = tuple[int, float] | tuple[int, float, float]
-"""Of a rate limit: (limit, window_s): of any `window_s` seconds, at most `limit` attempts. (limit, window_s, every_s): those beyond it each `every_s`
-seconds after the one before, so that nobody waits for longer than that."""
+"""A bucket of a rate limit: (limit, window_s): at most `limit` attempts in any `window_s` seconds.
+
+(limit, window_s, every_s): beyond the limit, one more attempt is allowed `every_s` seconds after the last one, so that no wait is longer.
+"""
 
 
 class LoginLookup(NamedTuple):
-    """Who wants to log in."""
+    """The account and the address of a log-in attempt."""
 
     user: UserId | None
-    """None: nobody has this name."""
+    """None: no user has this name."""
     known: bool
-    """They have logged in from this place."""
+    """Whether this user has logged in from this address."""
     password_version: int = 0
 
 
@@ -35,7 +37,7 @@ class UserStore(Protocol):
     async def count_users(self) -> int: ...
     async def initialised_at(self) -> float | None: ...
     async def create_first_admin(self, user: User, setup_code_hash: bytes, at: float) -> None:
-        """Once per database, for ever: Conflict when it was done before."""
+        """Works once per database, for ever: Conflict if it was done before."""
         ...
 
     async def setup_code_hash(self) -> bytes | None: ...
@@ -44,59 +46,63 @@ class UserStore(Protocol):
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
         """Raise `password_version` and revoke every session of the user but `keep`. NotFound: `keep` is over by now.
 
-        Without `keep` it is a reset: what the user, or a token of theirs, has ordered and what waits still is not begun any more,
-        invites of theirs are not good any more, and their tokens end.
+        Without `keep` it is a reset. Waiting jobs that the user or one of their tokens ordered are not started any more.
+        The user's invites and tokens end.
         """
         ...
 
     async def knock(self, username: str, place: bytes) -> LoginLookup:
-        """Whose name this is, and whether they have logged in from this place. Does the same work for a name that nobody has.
+        """The user of this name, and whether they have logged in from this address. Does the same work for an unknown name.
 
-        A place counts for PLACE_S after a log-in there; that of the newest log-in for ever, so that everybody has one.
+        An address stays known for PLACE_S after a log-in from it. The address of the newest log-in stays known for ever, so that every user
+        has one.
         """
         ...
 
     async def open_session(self, session: LoginSession, audit: AuditEntry, place: bytes) -> None:
-        """`place`: a hash of where from; the newest MAX_PLACES of a user are kept.
+        """`place`: a hash of the client address; the newest MAX_PLACES of a user stay.
 
-        Conflict: what was proven for it is not what the account wants by now (another password, a second factor), or the account is disabled.
+        Conflict: the account is disabled, or needs another proof by now (another password, a second factor).
         """
         ...
 
     async def login_session(self, session: SessionId) -> tuple[LoginSession, User] | None:
-        """None: unknown, revoked, or its user is gone or disabled."""
+        """None: the session is unknown or revoked, or its user is gone or disabled."""
         ...
 
     async def refresh_session(self, session: SessionId, spent: bytes, fresh: bytes, at: float, expires_at: float) -> LoginSession:
-        """Swap the refresh hash. Conflict (and the session is revoked): the spent hash is not the current one."""
+        """Replace the refresh hash. Conflict (and the session is revoked): the spent hash is not the current one."""
         ...
 
     async def step_up(self, session: SessionId, at: float) -> None: ...
     async def revoke_session(self, scope: Scope, session: SessionId) -> None: ...
     async def reserve_attempt(self, buckets: Mapping[str, Bucket], at: float) -> float:
-        """Count one attempt in every bucket, by its name, in one transaction, before it is made.
+        """Count one attempt in every bucket, by its name, in one transaction, before the attempt is made.
 
-        Returns: 0.0 when all had room; else the seconds to wait, and nothing was counted.
+        Returns: 0.0 if every bucket had room; otherwise the seconds to wait, and nothing was counted.
         """
         ...
 
     async def clear_attempts(self, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
-        """Forget what was counted in these buckets, and in all whose names begin like this."""
+        """Empty these buckets, and all whose names start with one of `beginnings`."""
         ...
 
 
 class ListedSession(NamedTuple):
-    """A live log-in, as lists show it."""
+    """A live log-in session as lists show it."""
 
     session: LoginSession
     username: str
 
 
 class PeopleStore(Protocol):
-    """Users with their rights, lists of sessions, and the rule about second factors."""
+    """The store interface of users with their rights, lists of sessions, and the rule about second factors."""
 
     async def standing(self, session: SessionId) -> Standing | None:
-        """Everything that decides about a request, of one moment: none before the last change that anybody was told of. None: as `login_session` says."""
+        """Everything that decides about a request, read at one moment that is not before the last announced change.
+
+        None: as for `login_session`.
+        """
         ...
 
     async def create_user(self, scope: Scope, user: User) -> User:
@@ -108,16 +114,19 @@ class PeopleStore(Protocol):
     async def edit_user(
         self, scope: Scope, user: UserId, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool = False
     ) -> User:
-        """None leaves what is. Who is disabled has no session any more. Conflict: an admin with grants, or no admin would be left."""
+        """A None leaves the value as it is.
+
+        A disabled user loses all sessions. Conflict: an admin with grants, or no admin would be left.
+        """
         ...
 
     async def listed_sessions(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ListedSession]:
-        """Those that are live, the newest first; `user` None: of everybody."""
+        """The live sessions, newest first; `user` None: of all users."""
         ...
 
     async def listed_session(self, scope: Scope, session: SessionId) -> LoginSession: ...
     async def revoke_others(self, scope: Scope, user: UserId, keep: SessionId) -> int:
-        """End every session of the user but `keep`. NotFound: `keep` is over by now, and ends nobody."""
+        """End every session of the user but `keep`. NotFound: `keep` is over by now, and no session was ended."""
         ...
 
     async def totp_rule(self) -> TotpRule: ...
@@ -125,57 +134,65 @@ class PeopleStore(Protocol):
 
 
 class PreferenceStore(Protocol):
-    """What people have set up for their own page."""
+    """The store interface of users' settings of their own page."""
 
     async def preferences(self, scope: Scope, user: UserId) -> Preferences: ...
     async def save_preferences(self, scope: Scope, user: UserId, preferences: Preferences) -> None: ...
 
 
 class FactorStore(Protocol):
-    """Second factors. The sealed seed is read through `SecretStore.secret("totp", user, "seed")`."""
+    """The store interface of second factors. `SecretStore.secret("totp", user, "seed")` reads the sealed seed."""
 
     async def begin_totp(self, scope: Scope, user: UserId, record: SealedRecord) -> None:
-        """Keep a seed that does not count yet, in place of an earlier one.
+        """Store a seed that is not in force yet, in place of an earlier one.
 
-        Conflict: a second factor is on, or the version is not the next; of many callers with one version one gets through.
+        Conflict: a second factor is on, or the version is not the next one. Of several callers with one version, one succeeds.
         """
         ...
 
     async def confirm_totp(
         self, scope: Scope, user: UserId, version: int, step: int, codes: Sequence[bytes], keep: SessionId, at: float, expires_at: float
     ) -> User:
-        """Switch it on, once: `step` is used, `codes` are the recovery codes, `keep` is the only session left, and ends at `expires_at`.
+        """Switch the second factor on, once.
+
+        `step` counts as used, and `codes` are the recovery codes. `keep` is the only session left, and ends at `expires_at`.
 
         NotFound: `keep` is over by now.
         """
         ...
 
     async def use_step(self, user: UserId, step: int) -> bool:
-        """Whether this step, and every one before it, had not been used; it is now. Of many callers one gets True."""
+        """Mark this step, and every one before it, as used. True if they were unused; of several callers one gets True."""
         ...
 
     async def use_recovery_code(self, user: UserId, code: bytes, address: str) -> int | None:
-        """Spend a code: how many are left, or None where it is none. Of many callers one gets a number."""
+        """Spend a code. Returns: how many are left; None: the code is not valid. Of several callers one gets a number."""
         ...
 
     async def save_recovery_codes(self, scope: Scope, user: UserId, codes: Sequence[bytes]) -> None: ...
     async def stop_totp(self, scope: Scope, user: UserId, keep: SessionId | None) -> User:
-        """Switch it off, shred the seed, forget the codes, and end every session but `keep`. NotFound: it is on, and `keep` is over by now."""
+        """Switch the second factor off, shred the seed, delete the codes, and end every session but `keep`.
+
+        NotFound: the second factor is on, and `keep` is over by now.
+        """
         ...
 
 
 class ApiTokenStore(Protocol):
     async def create_token(self, scope: Scope, token: ApiToken) -> ApiToken: ...
     async def tokens(self, scope: Scope, limit: int, cursor: str | None = None, user: UserId | None = None) -> Page[ApiToken]:
-        """Those that are live, the newest first; `user` None: of everybody."""
+        """The live tokens, newest first; `user` None: of all users."""
         ...
 
     async def token(self, scope: Scope, token: TokenId) -> ApiToken: ...
     async def token_standing(self, digest: bytes) -> TokenStanding | None:
-        """By the hash of what was sent, of a moment as `standing` says. None: unknown, over or revoked, or its owner is gone or disabled."""
+        """Look up a token by the hash of its text, read at such a moment as `standing` says.
+
+        None: the token is unknown, expired or revoked, or its owner is gone or disabled.
+        """
         ...
 
     async def revoke_token(self, scope: Scope, token: TokenId) -> None: ...
     async def touch_token(self, token: TokenId, at: float, address: str) -> None:
-        """Note that it was used; no audit row, and never back in time."""
+        """Record the use of a token, without an audit row; its last use never moves back in time."""
         ...

@@ -1,4 +1,4 @@
-"""Codes of an authenticator app: RFC 6238 with SHA-1, six digits and steps of 30 seconds, as every app has it. Pure."""
+"""Codes of an authenticator app: RFC 6238 with SHA-1, six digits and steps of 30 seconds, which every app supports. Pure."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ SEED_BYTES: Final = 20
 DIGITS: Final = 6
 STEP_S: Final = 30
 WINDOW: Final = 1
-"""Steps before and after the hub's own that count too: clocks differ, and people type slowly."""
+"""How many steps before and after the current one are valid too: clocks differ, and users type slowly."""
 ISSUER: Final = "Stardust"
 _CODE: Final = re.compile(r"[0-9]{6}\Z")
 
 
 def new_seed() -> bytes:
-    """160 random bits."""
+    """A new random seed of 160 bits."""
     return secrets.token_bytes(SEED_BYTES)
 
 
 def seed_text(seed: bytes) -> str:
-    """A seed for typing in."""
+    """A seed in a form that a user can type."""
     return base64.b32encode(seed).decode().rstrip("=")
 
 
 def uri(seed: bytes, username: str) -> str:
-    """What the QR code says."""
+    """The content of the QR code."""
     label = quote(f"{ISSUER}:{username}", safe="")
     facts = urlencode({"secret": seed_text(seed), "issuer": ISSUER, "algorithm": "SHA1", "digits": DIGITS, "period": STEP_S})
     return f"otpauth://totp/{label}?{facts}"
 
 
 def is_code(text: str) -> bool:
-    """Whether this is six digits, spaces aside: anything else may be a recovery code."""
+    """Whether this text is six digits, apart from spaces; any other text may be a recovery code."""
     return _CODE.match(_plain(text)) is not None
 
 
@@ -54,7 +54,7 @@ def code_of(seed: bytes, step: int) -> str:
 
 
 def step_of(seed: bytes, code: str, now: float) -> int | None:
-    """The step that a code belongs to, one around now; None: it is wrong. Takes the same time either way."""
+    """The step near now that a code belongs to; None: the code is wrong. Takes equally long either way."""
     given, current, found = _plain(code), int(now // STEP_S), None
     for step in range(max(0, current - WINDOW), current + WINDOW + 1):
         if hmac.compare_digest(code_of(seed, step).encode(), given.encode("utf-8", "surrogatepass")):

@@ -1,8 +1,8 @@
-"""Browsers that somebody has logged in with, by a cookie that proves it.
+"""Cookies that prove that a user has logged in with this browser before.
 
-An address is shared (an office, a proxy that was not named), a browser is not: who guesses from the same address cannot use up its count.
-The cookie opens nothing; it says only which count a wrong password goes to: each browser has its own. It is worth nothing any more once the password
-was changed or reset: whoever took one along, or used a machine that they gave back, starts from the street again.
+Several people share an address (an office, an undeclared proxy), but not a browser. A guesser at the same address cannot use up the
+browser's count. The cookie grants no access. It only selects the count for a wrong password, and each browser has its own. A change or
+reset of the password makes the cookie worthless: a thief of the cookie, or a later user of the machine, counts as a stranger again.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from typing import Final, NamedTuple
 from groundcontrol.core.ids import UserId
 
 KNOWN_S: Final = 400 * 86_400.0
-"""How long after its last log-in a browser is known; none keeps a cookie for longer."""
+"""How long after its last log-in a browser stays known; no browser keeps a cookie for longer."""
 _FORM: Final = re.compile(r"([0-9a-z]{1,40})\.([0-9]{1,9})\.([0-9]{1,12})\.([0-9a-f]{16})\.([0-9a-f]{64})\Z")
 
 
 class Device(NamedTuple):
-    """What a cookie proves."""
+    """The content of a valid cookie."""
 
     user: UserId
     password_version: int
-    """The password that was the user's when it was given."""
+    """The version of the user's password when the cookie was made."""
     browser: str
-    """Which one it is: as long as the cookie is not renewed by a log-in."""
+    """The id of the browser; it stays the same until a log-in renews the cookie."""
 
 
 class Devices:
-    """Makes and reads these cookies; nothing of them is stored."""
+    """Makes and reads these cookies; the store holds nothing about them."""
 
     def __init__(self, pepper: bytes) -> None:
         self._key = hmac.digest(pepper, b"known devices", hashlib.sha256)
 
     def make(self, user: UserId, password_version: int, now: float) -> str:
-        """What a browser is given at a log-in, and when it changes the password."""
+        """The cookie for a browser, made at a log-in and at a change of the password."""
         said = f"{user}.{password_version}.{int(now)}.{secrets.token_hex(8)}"
         return f"{said}.{self._mac(said)}"
 
     def read(self, cookie: str, now: float) -> Device | None:
-        """Who has logged in with this browser; None: nobody, or too long ago."""
+        """The user who has logged in with this browser; None: nobody has, or too long ago."""
         found = _FORM.match(cookie)
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""Users as admins manage them, and the rule about second factors."""
+"""Administration of users, and the rule about second factors."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ USERNAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")
 MAX_GRANTS: Final = 500
 MAX_TAG_CHARS: Final = 64
 ALL_USERS: Final = "*"
-"""`Revoked.user` when rights by tag may have changed for anybody."""
+"""`Revoked.user` if a change of tags may have changed the rights of any user."""
 _WORD_CHARS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 
 HashPassword = Callable[[str], Awaitable[str]]
 
 
 class Rule(NamedTuple):
-    """Who must have a second factor."""
+    """Which users must have a second factor."""
 
     holds: TotpRule
     least: TotpRule
-    """What the hub's own configuration demands."""
+    """The least strict rule that the hub's own configuration allows."""
 
 
 def one_time_password() -> str:
-    """Something to read out by telephone: 99 bits."""
+    """A password of 99 bits that can be read out by telephone."""
     return "-".join("".join(secrets.choice(_WORD_CHARS) for _ in range(5)) for _ in range(4))
 
 
 def checked_grants(nodes: Sequence[str], tags: Sequence[str]) -> Grants:
-    """A limit to some nodes, as it is kept.
+    """Check grants and bring them into their stored form.
 
-    Raises: BadRequest: it names nothing (which must never mean everything), or something that cannot be.
+    Raises: BadRequest: they are empty (which must never mean every node), or an id or tag is not valid.
     """
     if not nodes and not tags:
         raise BadRequest("grants name at least one node or tag", field="grants")
@@ -59,7 +59,7 @@ def checked_grants(nodes: Sequence[str], tags: Sequence[str]) -> Grants:
 
 
 class UserAdmin:
-    """What an admin may do with users. Every change reaches their sockets at once."""
+    """The actions of an admin on users. Every change takes effect on the users' open connections immediately."""
 
     def __init__(self, *, store: Store, bus: Bus, clock: Clock, hash_password: HashPassword, least_totp: TotpRule) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class UserAdmin:
         self._least_totp = least_totp
 
     async def create(self, scope: Scope, username: str, role: Role, grants: Grants | None) -> tuple[Person, str]:
-        """Make a user with a one-time password.
+        """Create a user with a one-time password.
 
         Raises: BadRequest; Conflict: the name is taken; Unavailable.
         """
@@ -97,7 +97,7 @@ class UserAdmin:
     async def edit(
         self, scope: Scope, username: str, *, role: Role | None, disabled: bool | None, grants: Grants | None, all_nodes: bool
     ) -> Person:
-        """Change what is given.
+        """Change the given values.
 
         Raises: NotFound; BadRequest; Conflict: no admin would be left, or an admin would be limited.
         """
@@ -113,7 +113,7 @@ class UserAdmin:
         return await self._store.people.person(scope, before.user.username)
 
     async def reset_password(self, scope: Scope, username: str) -> tuple[Person, str]:
-        """Give somebody a one-time password and end their sessions and tokens; a second factor stays.
+        """Give a user a one-time password and end their sessions and tokens; a second factor stays.
 
         Raises: NotFound; Unavailable.
         """
@@ -125,18 +125,18 @@ class UserAdmin:
         return await self._store.people.person(scope, person.user.username), password
 
     async def rule(self) -> Rule:
-        """Who must have a second factor, as it holds."""
+        """The rule about second factors that is in force."""
         return Rule(stricter(await self._store.people.totp_rule(), self._least_totp), self._least_totp)
 
     def check_rule(self, rule: TotpRule) -> None:
-        """Raises: Conflict: it is less than the hub's configuration demands."""
+        """Raises: Conflict: the rule is milder than the hub's configuration demands."""
         if stricter(rule, self._least_totp) != rule:
             raise Conflict(f"STARDUST_REQUIRE_TOTP demands at least {self._least_totp!r} on this hub", field="require_totp")
 
     async def set_rule(self, scope: Scope, rule: TotpRule) -> Rule:
-        """Ask for more, or less.
+        """Change the rule about second factors.
 
-        Raises: Conflict: less than the hub's configuration demands.
+        Raises: Conflict: it is milder than the hub's configuration demands.
         """
         self.check_rule(rule)
         await self._store.people.save_totp_rule(scope, rule)

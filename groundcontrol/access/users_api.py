@@ -44,7 +44,7 @@ async def reset_password(call: ApiRequest) -> OneTimePasswordView:
 
 
 def grants_of(body: GrantsBody | None) -> Grants | None:
-    """A limit to some nodes, checked.
+    """Check grants and bring them into their stored form.
 
     Raises: BadRequest.
     """

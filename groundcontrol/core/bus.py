@@ -29,7 +29,7 @@ class SessionChanged(NamedTuple):
 
 
 class JobPoke(NamedTuple):
-    """topic job_poke. These jobs may have work to do: the dispatcher reads them again."""
+    """topic job_poke. The store has news of these jobs: the dispatcher reads them."""
 
     jobs: tuple[JobId, ...]
 
