@@ -1,4 +1,4 @@
-"""How long to wait before the hub is dialled again. Pure: the end of a session goes in, seconds come out."""
+"""Computes how long to wait before the next connection attempt. Pure: the end of a session goes in, seconds come out."""
 
 import random
 from typing import Optional
@@ -8,13 +8,13 @@ from spider.wire.frames import CLOSE_CLONE, CLOSE_GOING_AWAY, CLOSE_HOST, CLOSE_
 BASE_S = 1.0
 CAP_S = 60.0
 HEALTHY_S = 60.0
-"""A session that lasted this long starts the count anew."""
+"""A session that lasted this long resets the count of failures."""
 RETURN_S = 60.0
 RETURN_LEAST_S = 3.0
 RETURN_CAP_S = 5.0
-"""For so long after such a session no wait is longer than this: most hubs that go away are back within a minute."""
+"""For this long after such a session no wait exceeds this limit, because most hubs that go away are back within a minute."""
 LEAST_INTERVAL_S = 1.0
-"""Between the starts of two attempts."""
+"""Shortest time between the starts of two attempts."""
 NOT_MINE_S = 600.0
 CLONE_S = 300.0
 LONGEST_S = 600.0
@@ -22,20 +22,20 @@ _STRANGE = {CLOSE_UNKNOWN: NOT_MINE_S, CLOSE_HOST: NOT_MINE_S, CLOSE_CLONE: CLON
 
 
 class Backoff:
-    """Full jitter over a doubling limit, so that a fleet does not come back all at once."""
+    """Full jitter over a doubling limit, so that the nodes of a fleet do not all reconnect at the same time."""
 
     def __init__(self, dice: Optional[random.Random] = None) -> None:
         self._dice = dice or random.Random()
         self._failures = 0
         self._away_s = RETURN_S
-        """Since a session that lasted; a node that has never had one does not hurry."""
+        """Time since a session that lasted. A node that has never had one uses the usual limit."""
 
     def after(self, attempt_s: float, healthy_s: float, code: int = 0, reason: str = "", retry_after_s: Optional[float] = None) -> float:
-        """How long to wait now.
+        """Seconds to wait now.
 
         Args:
-            attempt_s: since the attempt began. healthy_s: how long its session was up.
-            code, reason: what the hub closed with. retry_after_s: what it asked for with 503.
+            attempt_s: time since the attempt began. healthy_s: how long its session was up.
+            code, reason: the hub's close code and reason. retry_after_s: the hub's Retry-After with 503.
         """
         if healthy_s >= HEALTHY_S:
             self._failures = 0
@@ -48,7 +48,7 @@ class Backoff:
 
     def _wait(self, attempt_s: float, code: int, reason: str, retry_after_s: Optional[float]) -> float:
         least, limit = 0.0, min(CAP_S, BASE_S * 2.0 ** min(self._failures, 16))
-        if limit > RETURN_CAP_S and self._away_s < RETURN_S:  # the count goes on after that minute
+        if limit > RETURN_CAP_S and self._away_s < RETURN_S:  # the count continues after that minute
             least, limit = RETURN_LEAST_S, RETURN_CAP_S  # the first waits have spread the fleet; shorter ones would double its attempts
         else:
             self._failures += 1

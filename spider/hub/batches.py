@@ -1,4 +1,4 @@
-"""Rows that travel together, from the sampler to the hub or to the spool."""
+"""Sample batches: rows of one layout that travel together, from the sampler to the hub or to the spool."""
 
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
@@ -11,7 +11,7 @@ _ROW_OVERHEAD = 64
 
 
 class SentBatch(NamedTuple):
-    """Under which number a pack went out without an answer: the hub alone knows whether it is held."""
+    """Session and sequence number under which a batch was sent without an answer. Only the hub knows whether it stored the batch."""
 
     epoch: int
     stream: int
@@ -19,19 +19,19 @@ class SentBatch(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Rows of one family that are gone for ever, and between which of their own times they lay."""
+    """Rows of one family that are dropped for ever, and the times of the first and the last of them."""
 
     family: str
     first_ms: int
     last_ms: int
     rows: int
-    """0 = nobody can say how many."""
+    """0 = the number is unknown."""
     sent: Optional[SentBatch] = None
-    """They went out in an earlier session, and are not lost where the hub holds them."""
+    """They were sent in an earlier session, and are not lost if the hub stored them."""
 
 
 class Losses:
-    """What is lost, as few records as can tell it exactly."""
+    """Losses, merged into as few records as can state them exactly."""
 
     def __init__(self) -> None:
         self._families: Dict[str, Lost] = {}
@@ -39,7 +39,8 @@ class Losses:
         self._doubtful: List[Lost] = []
 
     def add(self, lost: Lost) -> None:
-        """Count it with what its family has lost already; what the hub may hold stands for itself, as does what nobody can count."""
+        """Add a loss. Losses of one family are merged, except batches that the hub may hold; losses of unknown size are merged
+        separately."""
         families = self._families if lost.rows else self._unknown
         before = families.get(lost.family)
         if lost.sent is not None:
@@ -55,7 +56,7 @@ class Losses:
 
 
 class Coverage:
-    """How much measured time packs hold: that of the family with the most rows."""
+    """How much measured time batches cover: that of the family with the most rows."""
 
     def __init__(self) -> None:
         self._rows: Dict[str, int] = {}
@@ -63,7 +64,7 @@ class Coverage:
         self.seconds = 0
 
     def add(self, layout: Layout, rows: int) -> None:
-        """Count a pack."""
+        """Count a batch."""
         count = self._rows[layout.family] = self._rows.get(layout.family, 0) + rows
         if count > self._most:
             self._most, self.seconds = count, count * layout.rhythm_s
@@ -80,9 +81,9 @@ class SampleBatch:
         self.newest_ms = 0
         self.born_at = born_at
         self.seq = -1
-        """Given when it is first sent in this session; -1 = not yet."""
+        """Sequence number, set when the batch is first sent in this session; -1 = not yet."""
         self.sent: Optional[SentBatch] = None
-        """Of a session that ended before the answer came."""
+        """Set if its session ended before the hub's answer arrived."""
 
     def add(self, row: bytes, taken_at_ms: int) -> None:
         if not self.rows:
@@ -92,12 +93,12 @@ class SampleBatch:
         self.size += len(row) + _ROW_OVERHEAD
 
     def loss(self) -> Lost:
-        """What is gone with it."""
+        """The loss that dropping this batch causes."""
         return Lost(self.layout.family, self.first_ms, self.newest_ms, len(self.rows), self.sent)
 
 
 class SealedBatch(NamedTuple):
-    """A pack as it is written to disk: it never changes any more."""
+    """A batch as it is written to disk; immutable."""
 
     layout: Layout
     sent: Optional[SentBatch]
@@ -109,9 +110,9 @@ class SealedBatch(NamedTuple):
 
 
 def close_parcels(parcels: Sequence[SampleBatch]) -> List[SealedBatch]:
-    """Make packs of these, joining what belongs together: short packs compress badly.
+    """Seal these batches, and merge adjacent ones of one layout, because short batches compress badly.
 
-    What was sent before stays as it was, since the hub may hold it.
+    A batch that was sent before is not merged, since the hub may hold it.
     """
     closed: List[SealedBatch] = []
     open_: Dict[str, SampleBatch] = {}
@@ -138,7 +139,7 @@ def close_parcels(parcels: Sequence[SampleBatch]) -> List[SealedBatch]:
             let_go(family)
             before = open_[family] = SampleBatch(parcel.layout, parcel.born_at)
             before.sent, before.first_ms = parcel.sent, parcel.first_ms
-        before.rows += parcel.rows  # a copy: what is not written after all stays as it was
+        before.rows += parcel.rows  # a copy: a batch that is not written in the end stays as it was
         before.newest_ms = parcel.newest_ms
         before.size += parcel.size
     for family in list(open_):

@@ -1,6 +1,6 @@
-"""The way to the hub: dial, prove, pump messages both ways, and come back after every end.
+"""The connection to the hub: dials, runs the handshake, exchanges messages, and reconnects after every end.
 
-One session at a time. Before the hub has proven itself it gets the hello and nothing else.
+There is one session at a time. Before the hub has proven itself it receives the hello and nothing else.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class JobDesk(Protocol):
-    """What the link needs of `jobs.Jobs`."""
+    """The interface of `jobs.tracker.Jobs` that the link uses."""
 
     def known(self) -> List[str]:
         """Jobs that the hub may not hold completely."""
@@ -54,15 +54,15 @@ class JobDesk(Protocol):
     def acked(self, message: JobAck) -> None: ...
     def done(self, message: JobDone) -> None: ...
     def forget(self, jobs: Iterable[str]) -> None:
-        """The hub holds all of these."""
+        """The hub holds all of these jobs."""
         ...
 
     def resume(self, offsets: Mapping[str, int]) -> None:
-        """A session has begun; the hub holds the output of these jobs up to these offsets."""
+        """A session has begun. The hub holds the output of these jobs up to these offsets."""
         ...
 
     def suspend(self) -> None:
-        """The session is over."""
+        """The session has ended."""
         ...
 
 
@@ -87,12 +87,12 @@ class _Session:
 
     async def send(self, message: Message) -> None:
         """Send one message; waits while the network is congested."""
-        self.socket.write(self.link.send(message))  # nothing may come between the frame's number and its place in the stream
+        self.socket.write(self.link.send(message))  # no await in between: the frame's sequence number must match its position in the stream
         await self.socket.drain()
 
 
 class HubLink:
-    """Keeps a session with the hub. `run` it as one task; cancel that to leave."""
+    """Keeps a session with the hub. `run` it as one task; cancel the task to leave."""
 
     def __init__(self, config: Config, outbox: Outbox, jobs: JobDesk, clock: Clock, backoff: Optional[Backoff] = None) -> None:
         self._config = config
@@ -104,27 +104,27 @@ class HubLink:
         self._wake = asyncio.Event()
         self._up_since = 0.0
         self.hub_time: Optional[Tuple[int, float]] = None
-        """What the hub's clock said last (Unix milliseconds), and the monotonic second at which it came."""
+        """The hub clock's latest value (Unix milliseconds), and the monotonic second of its arrival."""
         self.tried = asyncio.Event()
-        """The first attempt has led to a session, or is over."""
+        """Set when the first attempt has led to a session, or has ended."""
         self._joined: List[Callable[[], None]] = []
         self._others: Dict[object, Callable[[Any], None]] = {}
         outbox.on_ready(self._wake.set)
 
     def on_joined(self, call: Callable[[], None]) -> None:
-        """Call this at the beginning of every session, and now, if there is one."""
+        """Call this at the beginning of every session, and immediately if there is one."""
         self._joined.append(call)
         if self._session is not None:
             call()
 
     def on_message(self, kind: Type[Message], call: Callable[[Any], None]) -> None:
-        """Call this with every message of one kind, after whatever the link does with it itself."""
+        """Call this with every message of one kind, after the link has handled it."""
         self._others[kind] = call
 
     async def send(self, message: Message) -> None:
         """Send a message in the present session; waits while the network is congested.
 
-        Raises: NotConnected: there is no session, or it ended meanwhile. LocalProtocolError: it can never be sent.
+        Raises: NotConnected: there is no session, or it ended meanwhile. LocalProtocolError: the message can never be sent.
         """
         session = self._session
         if session is None:
@@ -135,14 +135,14 @@ class HubLink:
             raise NotConnected(str(error)) from error
 
     async def finish(self, limit_s: float) -> None:
-        """Send what is left and wait for its acknowledgement; not longer than `limit_s`, nor without a session."""
+        """Send the remaining data and wait for its acknowledgement, at most `limit_s` and only while there is a session."""
         self._outbox.flush()
         until = self._clock.monotonic() + limit_s
         while self._session is not None and not self._outbox.settled() and self._clock.monotonic() < until:
             await self._clock.sleep(FINISH_POLL_S)
 
     async def run(self) -> None:
-        """Dial, serve, wait, for ever."""
+        """Dial, serve and wait, in a loop."""
         while True:
             began = self._clock.monotonic()
             ended = await self._attempt()
@@ -195,7 +195,7 @@ class HubLink:
         session = self._session = _Session(socket, link)
         self._jobs.forget(welcome.forget_jobs)
         self._jobs.resume(dict(zip(welcome.job_ids, welcome.job_offsets)))
-        for call in tuple(self._joined):  # one of them may add others, which are called then
+        for call in tuple(self._joined):  # a callback may add others, which are called when they are added
             call()
         self.tried.set()
         await _first_end([self._hear(session), self._post(session), self._tick(session)])
@@ -219,7 +219,7 @@ class HubLink:
             raise NotProven("the hub serves another fleet", CLOSE_UNKNOWN)
         await socket.send(answer)
         welcome = link.receive(await socket.receive(), self._clock.monotonic())
-        if not isinstance(welcome, Welcome):  # the session holds that the first message is one
+        if not isinstance(welcome, Welcome):  # the channel guarantees that the first message is a Welcome
             raise ProtocolError("no welcome")
         if len(welcome.job_ids) != len(welcome.job_offsets) or min(welcome.live_seq, welcome.backfill_seq, *welcome.job_offsets) < -1:
             raise ProtocolError("a welcome that makes no sense")
@@ -264,9 +264,9 @@ class HubLink:
 
 
 async def _first_end(parts: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run these side by side until one ends, which ends the others; raises what it raised.
+    """Run these side by side until one ends, then cancel the others. Raises the error of the first.
 
-    Another one may have met that end already, before it was cancelled: it can only say that the session is over, not why.
+    Another one may have seen that end before it was cancelled. Its error says only that the session is over, not why.
     """
     started = [asyncio.ensure_future(part) for part in parts]
     try:

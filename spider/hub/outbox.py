@@ -1,9 +1,9 @@
-"""Readings that the hub has not acknowledged yet: a minute of them in memory, what waits longer in the spool on disk.
+"""Buffers the samples that the hub has not acknowledged: one minute in memory, older ones in the spool on disk.
 
-Two streams, each numbered without a gap: LIVE from the welcome on, BACKFILL for what was left from before it.
-A sequence number is given when a pack is first sent, and a pack never changes afterwards, so that the hub
-can tell a repeat from news. What went to disk has numbers of its own (`spool.py`) and is sent last. Where there is no disk,
-the oldest in memory go when there are too many, and the hub is told which.
+There are two streams, each numbered without a gap: LIVE for samples since the welcome, BACKFILL for older ones. A batch gets its sequence
+number when it is first sent and never changes afterwards, so that the hub can detect a repeat. Batches on disk have numbers of their own
+(`spool/spool.py`) and are sent last. Without a disk, the oldest batches in memory are dropped when there are too many, and a `Gap`
+reports the loss to the hub.
 """
 
 import logging
@@ -34,38 +34,39 @@ from spider.wire.frames import (
 )
 
 KEEP_S = 600.0
-"""How much is kept in memory where there is no disk to go to."""
+"""How much is kept in memory where there is no spool folder."""
 KEEP_BYTES = 4 * 1024 * 1024
 SPOOL_AFTER_S = 60.0
-"""What has waited for the hub this long goes to disk, all of it at once: one write and one fsync a minute, and only while the hub is away."""
+"""When a batch has waited this long for the hub, all of them go to disk together: one write and one fsync a minute, and only while the
+hub is away."""
 CROWDED_BYTES = KEEP_BYTES // 2
-"""With a hub that is there but takes nothing, memory may fill up to here first."""
+"""While the hub is connected but acknowledges nothing, memory may fill up to this limit before batches go to disk."""
 PACK_S = 10
 LIVE_WINDOW = 64
-"""Packs sent ahead of the hub's acknowledgement; a hub that cannot store is not flooded."""
+"""Most unacknowledged batches, so that a hub that cannot store them is not flooded."""
 BACKFILL_WINDOW = 8
 EARLIEST_MS = 946_684_800_000
 LATEST_MS = 4_102_444_800_000
-"""From 2000 to 2100: the hub takes no row from outside, and a clock that says so measures nothing."""
+"""From 2000 to 2100. The hub refuses rows outside this range, and a clock outside it measures nothing."""
 MAX_TOLD = 12
-"""Layouts that the hub is trusted to remember in one session; an older one is told again before it is used."""
+"""Most layouts that the hub remembers in one session. An older one is sent again before it is used."""
 SENT_BYTES = 1024 * 1024
-"""What may be on the way in one stream: as much as the hub reads ahead of its commits."""
+"""Most unacknowledged bytes in one stream: as much as the hub reads ahead of its commits."""
 MAX_LEASE_S = 3600
 
 log = logging.getLogger(__name__)
 
 
 def _is_sound(layout: Layout) -> bool:
-    """Whether a frame can hold it."""
+    """Whether a frame can hold the layout."""
     return 0 < len(layout.series) <= MAX_ITEMS and sum(len(name.encode("utf-8")) + 5 for name in layout.series) <= MAX_FRAME_BYTES // 2
 
 
 class Outbox:
-    """What the sampler puts in and the link takes out. Everything happens on one event loop; nothing here waits."""
+    """The buffer between sampler and link. It runs on one event loop, and no call waits."""
 
     def __init__(self, clock: Clock, spool: Optional[Spool] = None, dice: Optional[random.Random] = None) -> None:
-        """Args: spool: where to go with what does not fit; None: nowhere, and what is dropped is told."""
+        """Args: spool: stores what does not fit into memory; None: it is dropped and reported."""
         self._dice = dice or random.Random()
         self._clock = clock
         self.spool = spool or Spool(None, clock)
@@ -74,17 +75,17 @@ class Outbox:
         self._leases: Dict[str, float] = {}
         self._open: Dict[str, SampleBatch] = {}
         self._hurried: Set[str] = set()
-        """Families whose last row went at once."""
+        """Families whose last row was sent immediately, because they were watched."""
         self._share: Dict[str, float] = {}
-        """By how much of a pack's time the open one is full."""
+        """Part of a batch's usual duration after which the open batch is full."""
         self._ready: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._sent: Dict[int, Deque[SampleBatch]] = {STREAM_LIVE: deque(), STREAM_BACKFILL: deque()}
         self._next: Dict[int, int] = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
         self._sent_bytes = {STREAM_LIVE: 0, STREAM_BACKFILL: 0}
         self._moving: List[SampleBatch] = []
-        """In the hands of the spool, not safe yet."""
+        """Handed to the spool, not yet safe on disk."""
         self._held: List[SampleBatch] = []
-        """Of those: what the hub turned out to hold."""
+        """Those of `_moving` that the hub turned out to hold."""
         self._connected = False
         self._epoch = 0
         self._away_since = clock.monotonic()
@@ -93,7 +94,7 @@ class Outbox:
         self._sound: Dict[str, bytes] = {}
         self._size = 0
         self.dropped_rows = 0
-        """Rows that were lost because the hub was away for too long, or that no hub would take."""
+        """Rows that were dropped because the hub was away for too long, or because no hub would accept them."""
         self._dropped_told = 0
 
     def on_ready(self, wake: Callable[[], None]) -> None:
@@ -104,7 +105,7 @@ class Outbox:
     # -- the sampler's side ------------------------------------------------------------------------
 
     def add(self, layout: Layout, row: Row) -> None:
-        """Take one row. What the hub would end the session for is dropped and counted here."""
+        """Add one row. A row for which the hub would end the session is dropped and counted."""
         packed = self._pack(layout, row)
         if packed is None:
             self.dropped_rows += 1
@@ -114,13 +115,13 @@ class Outbox:
         if parcel is not None and (
             parcel.layout.layout != layout.layout
             or parcel.size + len(packed) > MAX_PACK_BYTES
-            or row.taken_at_ms < parcel.newest_ms  # the clock was set back, and a pack goes forward only
+            or row.taken_at_ms < parcel.newest_ms  # the clock was set back, and times within a batch must ascend
         ):
             self._close(layout.family)
             parcel = None
         if parcel is None:
             parcel = self._open[layout.family] = SampleBatch(layout, now)
-            # A whole fleet is no longer watched in the same moment: the packs after it shall not come together each minute.
+            # Watching may end for a whole fleet at the same moment. A random first duration keeps its later batches apart.
             self._share[layout.family] = self._dice.random() if layout.family in self._hurried else 1.0
             self._hurried.discard(layout.family)
         before = parcel.size
@@ -150,7 +151,7 @@ class Outbox:
         if packed and len(packed) <= MAX_PACK_BYTES:
             self._refused.discard(layout.family)
             return packed
-        if layout.family not in self._refused:  # once, not each second
+        if layout.family not in self._refused:  # logged once, not each second
             self._refused.add(layout.family)
             event(
                 log,
@@ -164,21 +165,21 @@ class Outbox:
         return None
 
     def flush(self) -> None:
-        """Let go of packs that are not full yet: nothing more may come."""
+        """Close the open batches, because no more rows may follow."""
         for family in list(self._open):
             self._close(family)
         self._wake()
 
     def watched(self, family: str) -> bool:
-        """Whether somebody looks at this family now."""
+        """Whether a user watches this family now."""
         return self._leases.get(family, 0.0) > self._clock.monotonic()
 
     def _close(self, family: str) -> None:
         self._ready[STREAM_LIVE].append(self._open.pop(family))
 
     def _make_room(self, now: float) -> None:
-        """Drop the oldest that were not sent; what was may be with the hub, and is bounded by its window."""
-        aged = not self._connected and not self.spool.usable  # a disk takes in a moment what has waited
+        """Drop the oldest batches that were not sent. Sent ones may be at the hub already, and their number is bounded by the window."""
+        aged = not self._connected and not self.spool.usable  # with a usable spool, waiting batches go to disk in a moment
         while self._size > KEEP_BYTES or (aged and self._oldest_age(now) > KEEP_S):
             queue = min((queue for queue in self._ready.values() if queue), key=lambda queue: queue[0].born_at, default=None)
             if queue is None:
@@ -198,7 +199,7 @@ class Outbox:
     # -- the spool's side --------------------------------------------------------------------------
 
     def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
-        """Hand over what has waited too long, in the order of its birth. Nothing of it is sent meanwhile."""
+        """Hand over the batches that have waited too long, oldest first. They are not sent meanwhile."""
         now = self._clock.monotonic()
         if everything:
             for family in list(self._open):
@@ -217,18 +218,18 @@ class Outbox:
         return list(self._moving)
 
     def moved(self) -> None:
-        """What was handed over is safe on disk."""
+        """The batches that were handed over are safe on disk."""
         self._size -= sum(parcel.size for parcel in self._moving)
         self._moving, self._held = [], []
 
     def put_back(self) -> None:
-        """What was handed over could not be written: it waits here on, as long as there is room."""
+        """The batches that were handed over could not be written, so they stay in memory as long as there is room."""
         back, held, self._moving, self._held = self._moving, self._held, [], []
         for parcel in reversed(back):
             if parcel in held:
                 self._size -= parcel.size
             elif parcel.sent is not None and parcel.sent.epoch == self._epoch and not self._connected:
-                self._sent[parcel.sent.stream].append(parcel)  # the next welcome tells whether the hub holds it
+                self._sent[parcel.sent.stream].append(parcel)  # the next welcome says whether the hub holds it
             else:
                 parcel.sent, parcel.seq = None, -1
                 self._ready[STREAM_BACKFILL].appendleft(parcel)
@@ -239,7 +240,7 @@ class Outbox:
     # -- the link's side ---------------------------------------------------------------------------
 
     def resume(self, welcome: Welcome) -> None:
-        """A session has begun: forget what the hub holds, and number what is left anew."""
+        """A session has begun: drop what the hub holds, and number the remaining batches anew."""
         marks = {STREAM_LIVE: welcome.live_seq, STREAM_BACKFILL: welcome.backfill_seq}
         left: List[SampleBatch] = []
         for stream, mark in marks.items():
@@ -257,7 +258,7 @@ class Outbox:
         left.sort(key=lambda parcel: parcel.born_at)
         fresh = self._clock.monotonic() - PACK_S
         for parcel in left:
-            late = parcel.seq >= 0 or parcel.born_at < fresh  # what was just measured and never sent is live
+            late = parcel.seq >= 0 or parcel.born_at < fresh  # a batch that was just measured and never sent is live
             parcel.seq, parcel.sent = -1, None
             self._ready[STREAM_BACKFILL if late else STREAM_LIVE].append(parcel)
         self._connected, self._epoch = True, welcome.epoch
@@ -270,7 +271,7 @@ class Outbox:
             self._dropped_told = self.dropped_rows
 
     def suspend(self) -> None:
-        """The session is over."""
+        """The session has ended."""
         if self._connected:
             self._note_sent()
         self._connected = False
@@ -278,17 +279,17 @@ class Outbox:
         self.spool.suspend()
 
     def _note_sent(self) -> None:
-        """Remember under which numbers packs went out whose answer did not come."""
+        """Record under which numbers batches were sent without an answer."""
         for stream, sent in self._sent.items():
             for parcel in sent:
                 parcel.sent = SentBatch(self._epoch, stream, parcel.seq)
 
     def tick(self) -> None:
-        """A second has passed."""
+        """Called every second."""
         self.spool.tick()
 
     def take(self) -> "Union[Layout, Pack, Late, Gap, None]":
-        """What to send next: live before backfill, both before what is on disk, a layout before the first pack that needs it.
+        """The next message to send: live before backfill, both before the spool, and a layout before the first batch that needs it.
 
         Returns: None: nothing now.
         """
@@ -310,7 +311,7 @@ class Outbox:
         return self.spool.take(self._told)
 
     def acked(self, ack: Ack) -> None:
-        """The hub has stored everything of a stream up to a number.
+        """The hub has stored a stream up to this number.
 
         Raises: ProtocolError: a number that was never sent.
         """
@@ -323,7 +324,7 @@ class Outbox:
         self._wake()
 
     def watch(self, watch: Watch) -> None:
-        """Somebody looks at these families from now on, or no longer."""
+        """Start or end watching these families."""
         until = self._clock.monotonic() + max(0, min(watch.lease_s, MAX_LEASE_S))
         for family in watch.families[:64]:
             self._leases[family] = until
@@ -334,11 +335,11 @@ class Outbox:
         self._wake()
 
     def settled(self) -> bool:
-        """Whether every pack of this memory that was let go is acknowledged."""
+        """Whether every closed batch in memory is acknowledged."""
         return not any(self._queues())
 
     def pending(self) -> Tuple[int, int]:
-        """How many rows wait for their acknowledgement, and their bytes in memory."""
+        """Number of unacknowledged rows, and their bytes in memory."""
         parcels = [parcel for queue in self._queues() for parcel in queue] + list(self._open.values()) + self._moving
         return sum(len(parcel.rows) for parcel in parcels), self._size
 

@@ -1,7 +1,7 @@
 """A WebSocket client (RFC 6455) on asyncio streams: binary messages, no extensions, everything bounded.
 
-The handshake is bounded in size and time, TLS is always verified (by authorities, or by a pinned public key),
-and what the server may not send ends the connection with the code that the RFC names.
+The handshake is bounded in size and time. TLS is always verified, by authorities or by a pinned public key. A frame that a server must not
+send ends the connection with the code that the RFC names.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ _READ_BYTES = 64 * 1024
 
 
 class WebSocketError(Exception):
-    """The connection cannot be made or used; the text is for people."""
+    """The connection cannot be established or used; the text is for people."""
 
 
 class HandshakeRefused(WebSocketError):
-    """The server answered, but not with a WebSocket."""
+    """The server answered, but not with a WebSocket upgrade."""
 
     def __init__(self, reason: str, status: int = 0, retry_after_s: Optional[float] = None) -> None:
         super().__init__(reason)
@@ -52,7 +52,7 @@ class HandshakeRefused(WebSocketError):
 
 
 class SocketClosed(WebSocketError):
-    """The connection is over; `code` and `reason` are the server's, or 1006 when it said nothing."""
+    """The connection is closed; `code` and `reason` are the server's, or 1006 when it sent none."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(f"closed with {code}" + (f" ({reason})" if reason else ""))
@@ -81,7 +81,7 @@ def build_request(url: Url, key: bytes, subprotocol: str, agent: str) -> bytes:
 
 
 def check_response(head: bytes, key: bytes, subprotocol: str) -> None:
-    """Hold the server's answer against the request.
+    """Check the server's answer to the request.
 
     Args:   head: everything up to the empty line.
     Raises: HandshakeRefused.
@@ -119,10 +119,12 @@ def _seconds(text: str) -> Optional[float]:
 
 
 def _tls_context(pin: Optional[bytes]) -> ssl.SSLContext:
-    # Where the hub's key is known, no authority needs to be loaded: they would take 0.9 MB of the agent.
+    # With a pinned key no authorities are loaded, because they would take 0.9 MB of the agent.
     context = ssl.create_default_context() if pin is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if pin is not None:  # no authority has signed this hub; its key is known instead, and checked right after the handshake
+    if (
+        pin is not None
+    ):  # no authority has signed this hub's certificate; its key is known instead, and is checked right after the handshake
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -144,7 +146,7 @@ def _certificate(writer: asyncio.StreamWriter) -> bytes:
 
 
 async def _refused(url: Url, proxy: Optional[Proxy], error: OSError) -> WebSocketError:
-    """Say of a certificate that was not trusted whose it is. For that it is fetched once more; nothing is sent there."""
+    """An error text that names the issuer of an untrusted certificate. The certificate is fetched once more for this; nothing is sent."""
     why = str(getattr(error, "verify_message", "") or error)
     try:
         _, writer = await _open(url, proxy, _tls_context(b""))
@@ -169,23 +171,23 @@ class WebSocket:
         self._writer = writer
         self._frames = FrameReader()
         self._waiting: Deque[bytes] = deque()
-        self._drains = asyncio.Lock()  # before Python 3.10 two tasks must not drain at once
+        self._drains = asyncio.Lock()  # before Python 3.10 two tasks must not drain at the same time
         self._close_sent = False
         self._over: Optional[SocketClosed] = None
 
     def write(self, data: bytes) -> None:
-        """Put one binary message on the way; `drain` waits until there is room for more.
+        """Queue one binary message; `drain` waits until there is room for more.
 
-        Raises: Closed.
+        Raises: SocketClosed.
         """
         if self._over is not None or self._close_sent:
             raise self._over or SocketClosed(CODE_ABNORMAL)
         self._writer.write(build_frame(OP_BINARY, data))
 
     async def drain(self) -> None:
-        """Wait while the network has more than it can take.
+        """Wait while the network is congested.
 
-        Raises: Closed.
+        Raises: SocketClosed.
         """
         try:
             async with self._drains:
@@ -196,15 +198,15 @@ class WebSocket:
     async def send(self, data: bytes) -> None:
         """Send one binary message; waits while the network is congested.
 
-        Raises: Closed.
+        Raises: SocketClosed.
         """
         self.write(data)
         await self.drain()
 
     async def receive(self) -> bytes:
-        """The next binary message. Pings are answered on the way.
+        """The next binary message. Pings are answered meanwhile.
 
-        Raises: Closed.
+        Raises: SocketClosed.
         """
         while self._over is None:
             message = await self._step()
@@ -237,13 +239,13 @@ class WebSocket:
         return None
 
     async def close(self, code: int = CODE_NORMAL, reason: str = "", timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Say goodbye and let go; takes at most twice `timeout_s`. Never raises."""
+        """Close the connection with a close frame; takes at most twice `timeout_s`. Never raises."""
         self._send_close(code, reason)
         if self._over is None:
             self._over = SocketClosed(code, reason)
             try:
                 await wait_for(timeout_s, self._until_closed())
-            except (asyncio.TimeoutError, OSError, Violation):  # it need not answer
+            except (asyncio.TimeoutError, OSError, Violation):  # the server need not answer
                 self._writer.transport.abort()
         self._writer.close()
         try:
@@ -252,7 +254,7 @@ class WebSocket:
             self._writer.transport.abort()
 
     def drop(self) -> None:
-        """Let go without a word."""
+        """Close the connection without a close frame."""
         self._writer.transport.abort()
 
     async def _until_closed(self) -> None:
@@ -284,9 +286,9 @@ class WebSocket:
 async def connect(
     url: Url, subprotocol: str, agent: str, pin: Optional[bytes] = None, proxy: Optional[Proxy] = None, timeout_s: float = CONNECT_TIMEOUT_S
 ) -> WebSocket:
-    """Look the name up, connect, through an HTTP proxy if there is one, verify, and shake hands.
+    """Resolve the name, connect (through an HTTP proxy if there is one), verify, and run the handshake.
 
-    Raises: WebSocketError (HandshakeRefused when something answered that is no WebSocket).
+    Raises: WebSocketError (HandshakeRefused when the server is no WebSocket server).
     """
     try:
         return await wait_for(timeout_s, _connect(url, subprotocol, agent, pin, proxy), drop=WebSocket.drop)
@@ -295,7 +297,7 @@ async def connect(
 
 
 async def _through(proxy: Proxy, url: Url) -> socket.socket:
-    """A connection to the hub that an HTTP proxy has made (CONNECT). The proxy looks the hub's name up.
+    """A connection to the hub through an HTTP proxy (CONNECT). The proxy resolves the hub's name.
 
     Raises: OSError, WebSocketError.
     """

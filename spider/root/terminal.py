@@ -1,4 +1,4 @@
-"""One terminal for a job: what is printed on it goes into the log as raw bytes, and nobody reads what could be typed."""
+"""A terminal for a job's programs. All their output goes into the log as raw bytes, and they get no input."""
 
 import errno
 import fcntl
@@ -21,7 +21,7 @@ MAX_LOG_BYTES = 256 * 1024 * 1024
 READ_BYTES = 64 * 1024
 TICK_S = 0.1
 QUIET_S = 0.1
-"""After a program ended, its last words have arrived when nothing came for this long."""
+"""After a program has ended, its output is complete once nothing arrives for this long."""
 LINGER_S = 0.5
 DRAIN_LIMIT_S = 1.5
 MAX_LINE_BYTES = 4096
@@ -34,7 +34,7 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[()*+][A-Za-z0-9]|[@-Z\\-_78=
 _CAP_NOTE = b"\r\n[stardust: the log of this job is full; what follows is counted, not kept]\r\n"
 _TOTAL_NOTE = "[stardust: %d bytes were printed in all, %d of them are not kept]\r\n"
 NOTES_BYTES = 256
-"""Kept free at the end of a full log for those two. What is printed beyond the limit and fits there, needs no notes."""
+"""Reserved at the end of a full log for these two notes. Output beyond the limit that fits there needs no note."""
 
 
 class TerminalEnded(NamedTuple):
@@ -44,41 +44,41 @@ class TerminalEnded(NamedTuple):
     """Exit status; None = a signal ended it."""
     signal: int
     overran: str
-    """The phase whose time was up, so that the program was interrupted; empty = none."""
+    """The phase that exceeded its limit, so that the program was interrupted; empty = none."""
     stopped: str = ""
-    """What the wish to stop came to while it ran: now, after_package or too_late; empty = nobody wished it."""
+    """Effect of a stop request while it ran: now, after_package or too_late; empty = there was no request."""
 
 
 class StopRule(NamedTuple):
-    """What the wish to stop means in one phase."""
+    """The effect of a stop request in one phase."""
 
     answer: str
-    """now: the program is interrupted, nothing has been changed · after_package: it is interrupted and ends after the package that
-    it is at · too_late: nothing is sent."""
+    """now: the program is interrupted and has changed nothing · after_package: it is interrupted and ends after the current package ·
+    too_late: no signal is sent."""
     why: str
     """A sentence for people."""
     signals: Tuple[int, ...] = ()
-    """Sent to the program, one after the other while it does not end. Never SIGKILL; once the commit has begun SIGINT alone."""
+    """Signals to the program, one after the other until it ends. Never SIGKILL; once the commit has begun only SIGINT."""
 
 
 class Stopper(Protocol):
-    """Somebody who may wish that the job stops."""
+    """The source of a stop request."""
 
     def wanted(self) -> bool:
-        """Whether it is wished. Asked ten times a second."""
+        """Whether a stop is requested. Called ten times a second."""
         ...
 
     def forced(self) -> bool:
-        """Whether a script of a package may be ended for it."""
+        """Whether a hanging maintainer script may be killed for it."""
         ...
 
     def tell(self, answer: str, why: str) -> None:
-        """What becomes of the wish."""
+        """Report the effect of the request."""
         ...
 
 
 class Log:
-    """The log file of a job. It takes every byte or says how many it could not."""
+    """The log file of a job. It stores every byte, or counts those that it could not store."""
 
     def __init__(self, path: str, limit: int = MAX_LOG_BYTES - NOTES_BYTES) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -86,19 +86,19 @@ class Log:
         self._full = False
         self._capped = False
         self._beyond = b""
-        """What came behind the limit, as long as it is not more than there is room for."""
+        """Output beyond the limit, as long as the reserved space can hold it."""
         self._digest = hashlib.sha256()
         self._printed = self._kept = 0
         self.bytes = 0
-        """In the file, the notes with it."""
+        """Bytes in the file, including the notes."""
 
     @property
     def lost(self) -> int:
-        """How much more was printed than there is in the file."""
+        """Bytes that were printed but are not in the file."""
         return max(0, self._printed - self.bytes)
 
     def write(self, data: bytes) -> None:
-        """Append. After the first byte that could not be written nothing more is, so that the log has no holes."""
+        """Append. After the first byte that cannot be written nothing more is written, so that the log has no holes."""
         self._printed += len(data)
         if self._full:
             return
@@ -112,12 +112,12 @@ class Log:
                 self._append(_CAP_NOTE)
 
     def _append(self, data: bytes) -> int:
-        """Returns: how much could be written."""
+        """Returns: number of bytes written."""
         view = memoryview(data)
         while view:
             try:
                 written = os.write(self._fd, view)
-            except OSError:  # the disk is full or broken: told by `lost` in the result
+            except OSError:  # the disk is full or broken; the result reports the bytes in `lost`
                 self._full = True
                 break
             self._digest.update(view[:written])
@@ -126,11 +126,11 @@ class Log:
         return len(data) - len(view)
 
     def sha256(self) -> str:
-        """Hex digest of what is in the file."""
+        """Hex SHA-256 of the file's content."""
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Make it durable, with the true total where not all was kept. What cannot be written is found by the digest."""
+        """Make the file durable, with a note of the true total if bytes are missing. A reader detects a failed write by the digest."""
         if self._capped:
             self._append((_TOTAL_NOTE % (self._printed, self._printed - self._kept)).encode())
         elif not self._full:
@@ -143,7 +143,7 @@ class Log:
 
 
 class Lines:
-    """Cuts a stream into lines as a person sees them: what a carriage return overwrote is gone, colours too."""
+    """Splits a stream into lines as a terminal shows them: without colours, and without text that a carriage return has overwritten."""
 
     def __init__(self, each: Callable[[str], object]) -> None:
         self._each = each
@@ -156,7 +156,7 @@ class Lines:
             self._tell(line)
 
     def end(self) -> None:
-        """The stream is over: the last line may lack its newline."""
+        """The stream has ended. The last line may lack its newline."""
         if self._rest:
             self._tell(self._rest)
             self._rest = b""
@@ -167,7 +167,7 @@ class Lines:
 
 
 class OutputReporter:
-    """Writes where the job stands: a new phase at once, the rest not faster than anybody can read."""
+    """Writes the progress of a job: a new phase immediately, other changes no faster than a person can read."""
 
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
@@ -180,14 +180,14 @@ class OutputReporter:
         self.since = time.monotonic()
 
     def stopping(self, answer: str, why: str) -> None:
-        """Say what becomes of the wish to stop, from now on with every line."""
+        """Set the effect of the stop request; every later line carries it."""
         self._stop, self._stop_why = answer, why
         newest = self._newest()
         self._waiting = Progress(time.time(), newest.phase, newest.percent, newest.package, why, answer)
         self.flush()
 
     def tell(self, phase: str, percent: int = -1, package: str = "", text: str = "") -> None:
-        """Say where the job stands. Within a phase the percentage never falls."""
+        """Report the progress. Within a phase the percentage never falls."""
         now = time.monotonic()
         if phase != self.phase:
             self.phase, self.since = phase, now
@@ -201,12 +201,12 @@ class OutputReporter:
         return self._waiting or self._written
 
     def flush_if_due(self) -> None:
-        """Write what was held back long enough."""
+        """Write the delayed progress if it is due."""
         if self._waiting is not None and time.monotonic() - self._written_at >= PROGRESS_RHYTHM_S:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was held back."""
+        """Write the delayed progress."""
         newest, self._waiting = self._waiting, None
         if newest is not None and newest[1:] != self._written[1:]:
             write_progress(self._fd, newest)
@@ -221,20 +221,20 @@ _HEARD = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _own_terminal(slave: int) -> None:
-    """Runs in the child: a session of its own with this terminal, the usual signals, and the kernel's usual mind about memory."""
+    """Runs in the child: a new session with this terminal, default signal handlers, and the default OOM score."""
     os.setsid()
-    for number in _HEARD:  # whoever started us may have had them ignored, which a program inherits: then it could not be stopped
+    for number in _HEARD:  # a program inherits ignored signals, and could then not be stopped
         signal.signal(number, signal.SIG_DFL)
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("0")
-    except OSError:  # not ours to change here: then the child is only less likely to be killed
+    except OSError:  # no permission to change it here; the child is then only less likely to be killed
         return
 
 
 class _Watch:
-    """Ends a program that is too slow or no longer wanted, as far as its phase allows."""
+    """Interrupts a program that is too slow or should stop, as far as its phase allows."""
 
     def __init__(
         self,
@@ -268,7 +268,9 @@ class _Watch:
             self._late = self._reporter.phase
             self._interrupts = self._interrupts or list(self._signals)
         if self._interrupts and now >= self._next_at:
-            if not self._may_interrupt():  # it went on while it was being ended: what installs packages is left alone
+            if (
+                not self._may_interrupt()
+            ):  # it reached another phase while it was being interrupted: a program that installs packages is not interrupted
                 self._interrupts = []
                 return
             self.overran = self.overran or self._late
@@ -290,7 +292,7 @@ class _Watch:
             return
         if not self.stopped:
             self._interrupts = list(rule.signals)
-        self.stopped = rule.answer  # also in place of a "now" that came too late: the program was faster than its words about itself
+        self.stopped = rule.answer  # replaces also a late "now": the program was faster than its status lines
         self._stopper.tell(rule.answer, rule.why)
 
     def _force(self) -> None:
@@ -316,7 +318,7 @@ class Terminal:
         os.set_blocking(self._master, False)
 
     def say(self, text: str) -> None:
-        """Put a line of our own into the log."""
+        """Write a line of Stardust's own into the log."""
         self._log.write(text.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
 
     def run(
@@ -332,12 +334,12 @@ class Terminal:
         """Run a program to its end, standard input at /dev/null.
 
         Args:
-            each_line: gets every line that is printed. each_status: gets every line written to the file descriptor
-                that stands in `argv` for `{fd}`.
-            limits_s: how long the job may stay in a phase. A phase that is not named has no limit: what installs
-                packages is never interrupted.
-            signals: sent one after the other while the phase is overrun. None of them may be SIGKILL.
-            stop_rule: what the wish to stop means in a phase; without it the wish waits until this program has ended.
+            each_line: called with every line that is printed.
+            each_status: called with every line written to the file descriptor that replaces `{fd}` in `argv`.
+            limits_s: how long the job may stay in a phase. A phase without an entry has no limit: a program that installs packages is never
+            interrupted.
+            signals: sent one after the other once the phase exceeds its limit. None of them may be SIGKILL.
+            stop_rule: effect of a stop request in a phase. Without it the request waits until this program has ended.
         """
         lines = Lines(each_line)
         status = Lines(each_status) if each_status else None
@@ -374,7 +376,7 @@ class Terminal:
                 watch.look()
             self._drain(sources, QUIET_S)
         finally:
-            while child.poll() is None:  # whoever listened failed; what was begun is still seen to its end
+            while child.poll() is None:  # a callback failed; the program that was started still runs to its end
                 self._pump({self._master: Lines(lambda _line: None)}, TICK_S)
         if status:
             os.close(status_read)
@@ -384,13 +386,13 @@ class Terminal:
         return TerminalEnded(None if code < 0 else code, -code if code < 0 else 0, watch.overran, watch.stopped)
 
     def close(self) -> None:
-        """Take in what is left. Something that goes on running may still have the terminal: nobody waits for it."""
+        """Read the remaining output. A background process may still have the terminal open; it is not waited for."""
         os.close(self._slave)
         self._drain({self._master: Lines(lambda _line: None)}, LINGER_S)
         os.close(self._master)
 
     def _pump(self, sources: Dict[int, Lines], wait_s: float) -> bool:
-        """Take what there is. False: nothing came."""
+        """Read the available output. False: there was none."""
         ready, _, _ = select.select(list(sources), [], [], wait_s)
         came = False
         for fd in ready:
@@ -399,7 +401,7 @@ class Terminal:
             except OSError as exc:
                 if exc.errno in (errno.EAGAIN, errno.EINTR):
                     continue
-                data = b""  # EIO: nobody holds the other end of the terminal
+                data = b""  # EIO: no process has the other end of the terminal open
             if not data:
                 del sources[fd]
                 continue
@@ -410,7 +412,7 @@ class Terminal:
         return came
 
     def _drain(self, sources: Dict[int, Lines], quiet_s: float) -> None:
-        """Read until nothing comes for `quiet_s` or nobody can write any more."""
+        """Read until nothing arrives for `quiet_s` or no process can write any more."""
         ends_at = time.monotonic() + DRAIN_LIMIT_S
         while self._master in sources and time.monotonic() < ends_at and self._pump(sources, quiet_s):
             pass

@@ -1,4 +1,4 @@
-"""Files that only their owner may have written, and root's dealings with a folder that somebody else may write to."""
+"""Files that only their owner may have written, and safe access by root to folders that another user can write to."""
 
 import os
 import re
@@ -14,22 +14,22 @@ _DESCRIPTOR = re.compile(r"fd:(\d{1,4})\Z")
 
 
 def place(path: str) -> str:
-    """Where a file named on the command line is: itself, or, for `fd:N`, what this program was started with as descriptor N."""
+    """The path of a file from the command line: the path itself or, for `fd:N`, the descriptor N that this program inherited."""
     match = _DESCRIPTOR.match(path)
     return f"/proc/self/fd/{match.group(1)}" if match else path
 
 
 class Untrusted(Exception):
-    """The file is missing, is not a plain file, or somebody else could have written or read it."""
+    """The file is missing, is not a plain file, or another user could have written or read it."""
 
 
 def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
-    """Read a file that the decision of a privileged program rests on.
+    """Read a file on which the decision of a privileged program depends.
 
-    Args:    path: a file, or `fd:N`. owner: the uid that must own it. private: nobody but the owner may even read it.
+    Args:    path: a file, or `fd:N`. owner: uid that must own it. private: only the owner may be able to read it.
     Raises:  Untrusted: missing, a link, not a plain file, another owner, writable by others, or too big.
     """
-    follow = 0 if _DESCRIPTOR.match(path) else os.O_NOFOLLOW  # a descriptor was chosen by whoever started this program
+    follow = 0 if _DESCRIPTOR.match(path) else os.O_NOFOLLOW  # a descriptor was chosen by the process that started this program
     try:
         fd = os.open(place(path), os.O_RDONLY | follow | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as exc:
@@ -56,9 +56,9 @@ def read_trusted(path: str, owner: int, *, private: bool = False) -> bytes:
 
 
 def read_hostile(path: str, limit: int) -> Optional[bytes]:
-    """The first bytes of a plain file, wherever its folder's owner may have put something else. None: there is none.
+    """The first bytes of a plain file in a folder whose owner may be hostile and replace the file. None: there is no plain file.
 
-    The folder itself must lie where only root can swap it.
+    The folder itself must be in a place where only root can replace it.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -76,10 +76,10 @@ def read_hostile(path: str, limit: int) -> Optional[bytes]:
 
 
 def clear(path: str) -> None:
-    """Remove whatever the owner of a folder has left at `path`: a file, a link, a pipe, or a folder with all that is in it.
+    """Remove anything that the folder's owner has left at `path`: a file, a link, a pipe, or a folder with its content.
 
-    A folder is emptied level by level: what lies deeper is moved up and then removed. So no depth is too much, and a link that is put in the way
-    meanwhile leads nowhere.
+    A folder is emptied level by level: its subfolders are moved up and then removed. So any depth works, and a link that is put in the way
+    meanwhile is not followed.
 
     Raises: OSError: it cannot be removed, or it is filled as fast as it is emptied.
     """

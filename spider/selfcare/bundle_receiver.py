@@ -1,6 +1,6 @@
-"""A new version of Spider on its way here: the hub sends it in parts, and it waits in Spider's own folder for root's order.
+"""Receives a new version of Spider: the hub sends it in parts, and it waits in Spider's own folder for root's update job.
 
-Nothing is believed of it here but its size: root compares the digest with the one in the order, after it has its own copy.
+Only its size is checked here. Root copies it and compares the digest of the copy with the one in the order.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Bundles:
-    """Takes the parts, in order; another first part begins anew."""
+    """Receives the parts in order. A new first part starts over."""
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, BUNDLE)
@@ -30,7 +30,7 @@ class Bundles:
         self._hash: Any = hashlib.sha256()
 
     def heard(self, message: Bundle) -> None:
-        """Take one part. Blocks for as long as writing 128 KiB takes."""
+        """Store one part. Blocks while it writes 128 KiB."""
         if message.offset == 0:
             self._have, self._hash = 0, hashlib.sha256()
         end = message.offset + len(message.data)
@@ -57,14 +57,14 @@ class Bundles:
 
 
 def own_place() -> str:
-    """The bundle, or the folder, that this program runs from."""
+    """The bundle or folder that this program runs from."""
     return os.path.dirname(os.path.dirname(os.path.abspath(spider.__file__)))
 
 
 def tell_joined(folder: str) -> None:
-    """Note for root, who may just have put this version in place, that it has a session with the hub."""
+    """Note for root that this version, which may be a fresh update, has a session with the hub."""
     path = os.path.join(folder, JOINED)
-    with contextlib.suppress(OSError):  # without the note an update is taken back, which says so
+    with contextlib.suppress(OSError):  # without the note the update is rolled back, which logs the reason
         clear(path + ".new")
         with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(own_place() + "\n")

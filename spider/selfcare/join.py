@@ -1,7 +1,7 @@
-"""Joining a fleet: what `install.sh` runs on a new server, as root, with the invite on standard input.
+"""Joins a fleet. `install.sh` runs this on a new server as root, with the invite on standard input.
 
-The hub proves itself first; then it is told what this server is, and sends what is to be installed. The fixed scripts beside this
-(`probe.sh`, `node.sh`) look and install; here is only the talking. What fails is taken back.
+The hub proves itself first. Then it receives a description of this server and sends the files to install. The fixed scripts beside this
+file (`probe.sh`, `node.sh`) inspect and install; this module holds only the dialogue. A failed installation is undone.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ INPUT_LIMIT_S = 300.0
 STEP_LIMIT_S = 180.0
 ANSWER_LIMIT_S = 60.0
 ROLLBACK_S = 600
-"""After so long without a step the server takes back by itself what nobody finished."""
+"""After this long without a step a timer on the server undoes an unfinished installation."""
 TICK_S = 1.0
 POLL_S = 1.0
 GONE = "this invite was used, is over, was revoked, or is not of this hub: make a new one"
@@ -58,7 +58,7 @@ _FILES = ("spider.pyz", "spider.conf", "policy.conf", "manifest")
 
 
 class Failed(Exception):
-    """It did not work; the text is for people."""
+    """The join failed; the text is for people."""
 
     def __init__(self, message: str, code: str = "failed") -> None:
         super().__init__(message)
@@ -66,20 +66,20 @@ class Failed(Exception):
 
 
 class Scripts(NamedTuple):
-    """The fixed scripts, as texts."""
+    """The text of the fixed scripts."""
 
     probe: bytes
     node: bytes
 
 
 def say(text: str) -> None:
-    """Tell whoever looks on."""
+    """Print a line for the person at the terminal."""
     sys.stdout.write(f"stardust: {text}\n")
     sys.stdout.flush()
 
 
 def main() -> NoReturn:
-    """Join, and end the process: 0 when the node is in, 1 when it is as before, 130 when it was stopped."""
+    """Join and end the process: 0 when the node has joined, 1 when the server is as before, 130 when it was interrupted."""
     try:
         scripts = Scripts(*(_bytes(path) for path in sys.argv[1:3]))
         invite = read_invite(_typed(0))
@@ -112,10 +112,10 @@ def _bytes(path: str) -> bytes:
 
 
 def _typed(handle: int) -> str:
-    """One line of standard input; on a terminal it is asked for, and not shown."""
+    """One line of standard input; on a terminal with a prompt and without echo."""
     hidden = None
     if os.isatty(handle):
-        import termios  # noqa: PLC0415 - not needed where nobody types
+        import termios  # noqa: PLC0415 - not needed without a terminal
 
         hidden = termios.tcgetattr(handle)
         quiet = list(hidden)
@@ -144,11 +144,11 @@ def _typed(handle: int) -> str:
 
 
 async def join(invite: Invite, scripts: Scripts) -> None:
-    """Do all of it.
+    """Run the whole join.
 
-    Raises: Failed: and the server is as it was before. CancelledError: likewise.
+    Raises: Failed: the server is as it was before. CancelledError: likewise.
     """
-    if invite.expires_at <= time.time() - 3600:  # clocks differ; the hub's decides
+    if invite.expires_at <= time.time() - 3600:  # clocks differ; the hub's clock decides
         raise Failed("this invite is over: make a new one")
     lines = [*await _probe(scripts), *([f"proxy={invite.proxy}"] if invite.proxy else [])]
     socket, url = await _dial(invite)
@@ -203,13 +203,13 @@ async def _dial(invite: Invite) -> Tuple[WebSocket, Url]:
         try:
             url = parse_url(text)
             return await connect(url, SUBPROTOCOL, f"stardust-join/{VERSION}", invite.tls_pin, proxy), url
-        except (ValueError, WebSocketError) as error:  # noqa: PERF203 - the next address may do
+        except (ValueError, WebSocketError) as error:  # noqa: PERF203 - the next address may work
             why = Failed(f"the hub at {text} is not reached: {error}")
     raise why
 
 
 class _Visit:
-    """One try to join."""
+    """One attempt to join."""
 
     def __init__(self, socket: WebSocket, scripts: Scripts) -> None:
         self._socket = socket
@@ -295,7 +295,7 @@ class _Visit:
         await self._node("start", launcher)
 
     async def _wait_done(self, limit_s: float) -> JoinDone:
-        """The hub's word that Spider was there; meanwhile each end hears that the other lives."""
+        """Wait until the hub reports a session of the new Spider. Meanwhile heartbeats keep this connection alive."""
         assert self._joined is not None
         link, until = self._joined.link, time.monotonic() + limit_s
         hearing = asyncio.ensure_future(self._hear())
@@ -330,7 +330,7 @@ class _Visit:
         return "its log says nothing"
 
     async def _node(self, *words: str) -> None:
-        """One action of node.sh; once begun it is waited for, whoever gives up meanwhile."""
+        """Run one action of node.sh. Once begun it is awaited even if the caller is cancelled."""
         source = _arming(self._scripts.node) if words[0] == "arm" else self._scripts.node
         self._work = asyncio.ensure_future(_run(source, words))
         status, lines = await asyncio.shield(self._work)
@@ -344,7 +344,7 @@ class _Visit:
             raise Failed(f"{words[0]}: the installer ended with status {status}", "install_failed")
 
     async def take_back(self, failed: Failed) -> None:
-        """Make the server what it was, and tell the hub."""
+        """Undo the installation and tell the hub."""
         if self._work is not None and not self._work.done():
             await asyncio.wait({self._work})
         if self.begun:
@@ -358,12 +358,12 @@ class _Visit:
             try:
                 await wait_for(TICK_S * 5, self._send(JoinEnded(failed.code, str(failed)[:300])))
             except (WebSocketError, ProtocolError, asyncio.TimeoutError):
-                return  # the hub finds out by itself
+                return  # the hub detects the end by itself
 
     async def alone(self, failed: Failed) -> None:
-        """The connection broke after something was changed: it stands if Spider has got through, else it is taken back.
+        """The connection broke after a change. The installation stays if Spider has had its session; else it is undone.
 
-        Raises: Failed: it was.
+        Raises: Failed: it was undone.
         """
         until = time.monotonic() + ANSWER_LIMIT_S
         while time.monotonic() < until:
@@ -377,7 +377,7 @@ class _Visit:
         raise failed
 
     def _drop_folder(self) -> None:
-        """node.sh burns the folder; this is for when it never came to that."""
+        """Remove the folder if node.sh, which normally deletes it, did not run."""
         if not self._folder or not os.path.isdir(self._folder):
             return
         for name in os.listdir(self._folder):
@@ -386,14 +386,14 @@ class _Visit:
 
 
 def _arming(source: bytes) -> bytes:
-    """node.sh, able to put its own text on this server for the timer that takes back what nobody finished."""
+    """node.sh, with its own text embedded, so that it can store itself for the timer that undoes an unfinished installation."""
     return b"rollback_text() { cat <<'STARDUST_TEXT_ENDS'\n" + source + b"\nSTARDUST_TEXT_ENDS\n}\n" + source
 
 
 def joined_key(data: bytes) -> bytes:
-    """A masked key as it came.
+    """A masked key in its received form.
 
-    Raises: ProtocolError: it has not the length of one.
+    Raises: ProtocolError: its length is wrong.
     """
     if len(data) != 32:
         raise ProtocolError("a key has 32 bytes")
@@ -411,9 +411,9 @@ def _boot() -> str:
 
 
 def _new_folder() -> str:
-    """For the files, named as node.sh knows such folders and sweeps them up."""
+    """A folder for the files, with a name by which node.sh recognises and removes such folders."""
     letters = random.SystemRandom()
-    path = "/tmp/stardust-upload." + "".join(letters.choice(string.ascii_letters + string.digits) for _ in range(10))  # noqa: S108 - made here, 0700
+    path = "/tmp/stardust-upload." + "".join(letters.choice(string.ascii_letters + string.digits) for _ in range(10))  # noqa: S108 - created here with mode 0700
     os.mkdir(path, 0o700)
     facts = os.lstat(path)
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
@@ -422,7 +422,7 @@ def _new_folder() -> str:
 
 
 async def _run(source: bytes, words: Sequence[str]) -> "Tuple[int, List[str]]":
-    """Run a script to its end, whoever presses Ctrl-C; returns its exit status and lines."""
+    """Run a script to its end, also after Ctrl-C. Returns its exit status and output lines."""
     return await asyncio.get_event_loop().run_in_executor(None, _run_now, source, list(words))
 
 

@@ -1,7 +1,8 @@
-"""Which files hold this node's keys. `spider.conf` says the generation, and so it alone decides: replacing it is the moment of a change.
+"""Locates the files with this node's keys. Only the generation in `spider.conf` decides which are valid, so replacing `spider.conf` is the
+moment of a change.
 
-`session.key` and `launch.key` hold the keys, unless a file of that name with the generation behind it is there (`session.key.2`): then
-a change was cut off between its steps, and that file is the right one.
+`session.key` and `launch.key` hold the keys. If a file with the generation as suffix exists (`session.key.2`), a change was interrupted
+between its steps, and that file is the valid one.
 """
 
 import logging
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def key_file(path: str, generation: int) -> str:
-    """Where the key of this generation is.
+    """The file that holds the key of this generation.
 
     Args: path: `session.key` or `launch.key` in its folder, or `fd:N`.
     """
@@ -40,7 +41,7 @@ def node_of(text: str) -> Tuple[str, int]:
 
 
 class KeyWatch:
-    """Ends this program once root has put keys of another generation in place; it is started anew, with them."""
+    """Ends this program once root has installed keys of another generation. The service manager restarts it with them."""
 
     def __init__(self, conf: str, generation: int, clock: Clock, stop: Callable[[], None]) -> None:
         self._conf = "" if place(conf) != conf else conf
@@ -50,7 +51,7 @@ class KeyWatch:
         self._seen: Optional[Tuple[int, int]] = None
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Check periodically until cancelled."""
         while True:
             if self._conf and self._changed():
                 event(log, "keys_changed", generation=self._generation)
@@ -66,6 +67,6 @@ class KeyWatch:
             with open(self._conf, encoding="utf-8") as file:
                 generation = node_of(file.read(64 * 1024))[1]
         except (OSError, ValueError, Untrusted):
-            return False  # half written by somebody's editor: the next look finds it whole
+            return False  # an editor is still writing it; the next check sees it complete
         self._seen = now
         return generation != self._generation

@@ -1,10 +1,12 @@
-"""Putting keys of another generation in place, as root. At every instant the node holds one pair completely, which `spider.conf` names.
+"""Installs keys of another generation, as root. At every instant the node holds one complete pair, which `spider.conf` names.
 
-The new keys come first, beside the old ones; replacing `spider.conf`, which is one rename, makes them the ones in use; then they take
-the names of the old ones, whose bytes are overwritten. Whoever is cut off anywhere on the way leaves one of these states, and each works.
+First the new keys are written beside the old ones. Then `spider.conf` is replaced, which is one rename and makes the new keys valid. Last,
+the new keys get the names of the old ones, whose bytes are overwritten. An interruption at any point leaves one of these states, and each
+of them works.
 
-Pairs that were replaced stay in `former.keys` for seven days, for root alone: an attacker who has a hub for a minute can send keys that the hub
-will not know. By `stardust-spider keys restore` root goes back to a former pair, in the same steps. Nothing goes back by itself.
+Replaced pairs stay in `former.keys` for seven days, readable by root only, because an attacker who controls a hub for a minute can send
+keys that the hub does not know later. With `stardust-spider keys restore` root returns to a former pair, in the same steps. Nothing is
+restored automatically.
 """
 
 import hashlib
@@ -27,7 +29,7 @@ from spider.wire.proof import KEY_BYTES, rekey_mask
 FORMER = "former.keys"
 KEPT_S = 7 * 86_400.0
 MOST_KEPT = 8
-"""Where so many pairs are kept, no further order is carried out: so none can push another out."""
+"""With this many kept pairs no further rekey order is carried out, so that no order can push an older pair out."""
 LAST_TIME_S = float(1 << 40)
 LOCK_LIMIT_S = 5.0
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_NOT_ROOT = 1, 64, 75, 77
@@ -37,7 +39,7 @@ _GENERATION = re.compile(r"(?m)^([ \t]*generation[ \t]*=[ \t]*)([0-9]+)([ \t]*)$
 
 
 class RekeyPaths(NamedTuple):
-    """Where a node's keys are, and who owns what only root may write."""
+    """Where a node's keys are, and the required owner of files that only root may write."""
 
     etc: str = "/etc/stardust"
     owner: int = 0
@@ -52,17 +54,17 @@ class Pair(NamedTuple):
     at: float
     """When it was replaced, Unix seconds by this node's clock."""
     made: Optional[float] = None
-    """The same by the hub's clock, as far as the first order since then says it; None: there has been none."""
+    """The same by the hub's clock, from the first order since then; None: there has been none."""
 
 
 def _nothing(_step: str) -> None:
-    """Nobody waits at the steps."""
+    """Default for `reached`: does nothing."""
 
 
 def rekey(job: str, args: Mapping[str, Any], console: Console, places: RekeyPaths, reached: Callable[[str], None] = _nothing) -> Outcome:
     """Carry out the verb `rekey`.
 
-    Args: job: the id of the order, which the keys are masked for; reached: told of each step that is done.
+    Args: job: id of the order, from which the mask of the keys is derived. reached: called after each step (for tests).
     """
     console.progress("commit")
     try:
@@ -95,8 +97,8 @@ def _rekey(job: str, args: Mapping[str, Any], places: RekeyPaths, reached: Calla
 
 
 def restore(places: RekeyPaths, wanted: Optional[int] = None, reached: Callable[[str], None] = _nothing) -> str:
-    """Go back to a former pair: that of a generation, or the latest one before the present. The present pair is kept in its turn, and the
-    seven days of all of them begin anew: root may still have to find out which pair is the right one.
+    """Return to a former pair: that of a generation, or the latest one before the present. The present pair is kept in turn. The seven days
+    of all pairs start over, because root may still have to find out which pair is the right one.
 
     Raises: OSError, Untrusted, ValueError: nothing was changed.
     """
@@ -117,8 +119,8 @@ def restore(places: RekeyPaths, wanted: Optional[int] = None, reached: Callable[
 
 
 def forget_expired(places: RekeyPaths, job: str) -> None:
-    """Remove the pairs that were kept for seven days, by this node's clock and by that of the hub which made this job. Call it under the lock
-    of this node's jobs.
+    """Remove the pairs that were kept for seven days, both by this node's clock and by the clock of the hub that made this job. The caller
+    holds the lock of this node's jobs.
 
     Raises: OSError, Untrusted, ValueError.
     """
@@ -131,8 +133,8 @@ def forget_expired(places: RekeyPaths, job: str) -> None:
 def _unexpired(former: Mapping[int, Pair], job: str) -> List[Pair]:
     """The pairs that were replaced less than seven days ago, by this node's clock or by the hub's. Each clock counts for itself.
 
-    So neither a wrong clock of this node alone nor a hub's word alone ends the time of a pair. A time that lies in the future comes from a
-    clock that was wrong: it counts from now, so that nothing is kept for years.
+    So neither a wrong clock of this node nor a false time from the hub can expire a pair alone. A time in the future was written by a wrong
+    clock: it is set to now, so that no pair is kept for years.
     """
     now, made = time.time(), float(made_at(job))
     pairs = [(pair, min(pair.at, now), made if pair.made is None else min(pair.made, made)) for pair in former.values()]
@@ -153,7 +155,7 @@ def _in_use(places: RekeyPaths, generation: int) -> Pair:
 
 
 def _former(places: RekeyPaths) -> Dict[int, Pair]:
-    """The pairs that are kept, and, where a change was cut off, the one in use as well."""
+    """The kept pairs and, after an interrupted change, also the pair in use."""
     path = os.path.join(places.etc, FORMER)
     if not os.path.lexists(path):
         return {}
@@ -165,7 +167,7 @@ def _former(places: RekeyPaths) -> Dict[int, Pair]:
 
 
 def _pair(row: List[Any]) -> Pair:
-    """Raises: ValueError, TypeError, LookupError, OverflowError: it is none."""
+    """Raises: ValueError, TypeError, LookupError, OverflowError: not a pair."""
     made = None if row[4] is None else float(row[4])
     pair = Pair(int(row[0]), bytes.fromhex(row[1]), bytes.fromhex(row[2]), float(row[3]), made)
     if {len(pair.session), len(pair.launch)} != {KEY_BYTES}:
@@ -176,7 +178,7 @@ def _pair(row: List[Any]) -> Pair:
 
 
 def _keep(places: RekeyPaths, pairs: Iterable[Pair]) -> None:
-    """Write down, durably, what is kept; the bytes of before are overwritten."""
+    """Write the kept pairs durably, and overwrite the bytes of the former file."""
     path = os.path.join(places.etc, FORMER)
     rows = [[pair.generation, pair.session.hex(), pair.launch.hex(), pair.at, pair.made] for pair in pairs]
     before = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if os.path.lexists(path) else -1
@@ -196,7 +198,7 @@ def _keep(places: RekeyPaths, pairs: Iterable[Pair]) -> None:
 
 
 def _switch(places: RekeyPaths, text: str, generation: int, pair: Pair, reached: Callable[[str], None]) -> None:
-    """Put this pair in the place of that of `generation`. Args: text: of `spider.conf`."""
+    """Replace the pair of `generation` with this one. Args: text: of `spider.conf`."""
     conf, session, launch = (os.path.join(places.etc, name) for name in ("spider.conf", "session.key", "launch.key"))
     new = _with_generation(text, pair.generation)
     owners = [os.stat(key_file(path, generation)) for path in (session, launch)]
@@ -224,14 +226,14 @@ def _with_generation(text: str, generation: int) -> str:
 
 
 def _put(path: str, content: bytes, mode: int, owner: os.stat_result) -> None:
-    """A file with its owner, durably; what a run that was cut off left of it goes."""
+    """Write a file with its owner, durably. A file left by an interrupted run is removed."""
     create_anew(path, content, 0o600)
     os.chown(path, owner.st_uid, owner.st_gid)
     os.chmod(path, mode)
 
 
 def _clear(etc: str, generation: int) -> None:
-    """Remove keys that an earlier run left beside those in use."""
+    """Remove keys that an interrupted run left beside those in use."""
     for name in os.listdir(etc):
         stem, dot, number = name.rpartition(".")
         if dot and stem in ("session.key", "launch.key") and _NUMBER.match(number) and int(number) != generation:
@@ -240,7 +242,7 @@ def _clear(etc: str, generation: int) -> None:
 
 
 def _take_over(path: str, newer: str, older: str) -> None:
-    """Give the key in use its usual name; the bytes of the one before are overwritten when nothing leads to them any more."""
+    """Give the key in use its usual name. The bytes of the key before are overwritten once no link leads to them."""
     olds = [os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) for name in (path, older) if os.path.lexists(name)]
     try:
         os.replace(newer, path)
@@ -284,7 +286,7 @@ def main(argv: Optional[List[str]] = None, places: Optional[RekeyPaths] = None, 
     if os.geteuid() != where.owner:
         sys.stderr.write("keys is root's: run it with sudo\n")
         return EXIT_NOT_ROOT
-    from spider.root.runner import JobNotStarted, take_lock  # noqa: PLC0415 - it loads this module for its jobs
+    from spider.root.runner import JobNotStarted, take_lock  # noqa: PLC0415 - it imports this module for its jobs
 
     lock = -1
     try:

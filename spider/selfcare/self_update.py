@@ -1,8 +1,8 @@
-"""Putting a new version of Spider in place, as root, and taking it back by itself when that does not come to a session with the hub.
+"""Installs a new version of Spider, as root, and rolls it back if the new version gets no session with the hub.
 
-The bundle lies in Spider's own folder, where only its digest can be trusted: it is read once, compared with the order, and installed from
-that copy. Before `current` is switched a note is written and a timer is armed that starts the *old* version's `rollback`, over a reboot
-too; it finds nothing to do once the runner, or the session, has settled the matter.
+The bundle is in Spider's own folder, so only its digest can be trusted: it is read once, compared with the order, and installed from that
+copy. Before `current` is switched, a note is written and a timer is armed that starts the *old* version's `rollback`, also after a reboot.
+The timer finds nothing to do once the runner, or a session, has completed the update.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from spider.root.trusted_files import clear, read_hostile
 from spider.selfcare.bundle_receiver import BUNDLE, JOINED, MAX_BUNDLE_BYTES
 
 PROVE_LIMIT_S = 60.0
-"""How long the new version has until its session."""
+"""How long the new version may take to get its session."""
 ROLLBACK_S = 120
-"""After so long the timer acts, if whoever carried out the update is gone."""
+"""The timer acts after this long, if the process that carried out the update has died."""
 CRASHES = 3
-"""A new version that ends so often by itself is taken back at once."""
+"""A new version that crashes this often is rolled back immediately."""
 LOOK_EVERY_S = 0.25
 LOCK_LIMIT_S = 30.0
 COMMAND_LIMIT_S = 30.0
@@ -43,7 +43,7 @@ _log = logging.getLogger("spider.selfcare.self_update")
 
 
 class UpdateFailed(Exception):
-    """The update is not begun, or was taken back; the text is for people."""
+    """The update did not begin, or was rolled back; the text is for people."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -51,23 +51,23 @@ class UpdateFailed(Exception):
 
 
 class UpdatePaths(NamedTuple):
-    """Where Spider lives, and what an update can expect there."""
+    """Paths of the installation, and the properties of the host that an update depends on."""
 
     opt: str = "/opt/stardust"
     state: str = "/var/lib/stardust/spider"
     note: str = "/var/lib/stardust/update"
     units: str = "/etc/systemd/system"
     lock: str = "/var/lib"
-    """Who deploys by SSH locks it as well."""
+    """A deployment by SSH takes this lock as well."""
     python: str = sys.executable or "/usr/bin/python3"
     """The interpreter of the job's unit, which need not be the system's own."""
     timers: bool = True
-    """Whether there are timers; else a service waits."""
+    """Whether the host has timers (systemd); else a service waits (OpenRC)."""
     prove_limit_s: float = PROVE_LIMIT_S
 
 
 def systemctl(*words: str) -> str:
-    """Ask systemd; what it says, empty when it does not answer."""
+    """Run `systemctl` and return its output; empty when it fails."""
     try:
         done = subprocess.run(
             ["/usr/bin/systemctl", "--no-ask-password", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -85,7 +85,7 @@ Systemctl = Callable[..., str]
 
 
 def here() -> Tuple[UpdatePaths, Systemctl]:
-    """Where things are on this host, and who is asked to start and stop them."""
+    """The paths of this host, and the function that starts and stops services."""
     return (
         (UpdatePaths(units="/etc/init.d", timers=False), systemctl_shim.as_systemctl)
         if systemctl_shim.is_here()
@@ -109,7 +109,7 @@ def update(args: Mapping[str, Any], console: Console, places: UpdatePaths, syste
 def _update(digest: str, console: Console, places: UpdatePaths, systemd: Systemctl) -> Outcome:
     console.progress("plan")
     if os.path.lexists(places.note):
-        _settle(places, systemd)  # an earlier one was cut off, and its timer has not come yet
+        _settle(places, systemd)  # an earlier update was interrupted, and its timer has not fired yet
     bundle = _take(places, digest)
     old = os.path.basename(os.readlink(os.path.join(places.opt, "current")))
     with open(os.path.join(places.opt, old, "spider.pyz"), "rb") as file:
@@ -142,7 +142,7 @@ def _update(digest: str, console: Console, places: UpdatePaths, systemd: Systemc
 
 @contextlib.contextmanager
 def _alone(places: UpdatePaths) -> Iterator[None]:
-    """Nobody else changes this installation meanwhile."""
+    """Hold the lock of this installation, so that no deployment changes it meanwhile."""
     fd = os.open(places.lock, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not lock_within(fd, LOCK_LIMIT_S, LOOK_EVERY_S):
@@ -153,7 +153,8 @@ def _alone(places: UpdatePaths) -> Iterator[None]:
 
 
 def _take(places: UpdatePaths, digest: str) -> bytes:
-    """The bundle that the hub sent, read once; whoever writes in that folder is not trusted. One that will not do is removed: the next has room."""
+    """The bundle that the hub sent, read once, because the folder's owner is not trusted. An unusable bundle is removed, so that the
+    next one has room."""
     path = os.path.join(places.state, BUNDLE)
     bundle = read_hostile(path, MAX_BUNDLE_BYTES + 1)
     if bundle is not None and hashlib.sha256(bundle).hexdigest() == digest:
@@ -165,7 +166,7 @@ def _take(places: UpdatePaths, digest: str) -> bytes:
 
 
 def _clear(path: str) -> None:
-    """Make room for a file of Spider's user, and for the one that it is written as."""
+    """Remove the target of a file of Spider's user, and its temporary file."""
     for name in (path, path + ".new"):
         try:
             clear(name)
@@ -174,9 +175,9 @@ def _clear(path: str) -> None:
 
 
 def version_of(bundle: bytes) -> str:
-    """What a bundle says of itself.
+    """The version in a bundle.
 
-    Raises: UpdateFailed: it is none.
+    Raises: UpdateFailed: it is no bundle.
     """
     import zipfile  # noqa: PLC0415 - each runner imports this module, and few update Spider
 
@@ -192,11 +193,11 @@ def version_of(bundle: bytes) -> str:
 
 
 def _install(places: UpdatePaths, bundle: bytes, version: str, digest: str) -> str:
-    """Write it to a folder of its own, durably; returns that folder's name."""
+    """Write the bundle to a folder of its own, durably; returns that folder's name."""
     name = version if not os.path.lexists(os.path.join(places.opt, version)) else f"{version}-{digest[:8]}"
     folder = os.path.join(places.opt, name)
     if os.path.lexists(folder):
-        shutil.rmtree(folder)  # of an update that was cut off: neither the one in use, nor what is written below
+        shutil.rmtree(folder)  # left by an interrupted update: neither the folder in use nor the one that is written below
     try:
         os.mkdir(folder, 0o755)
         os.chmod(folder, 0o755)  # noqa: S103  # every user of the node may read the program, as after a deployment
@@ -209,7 +210,7 @@ def _install(places: UpdatePaths, bundle: bytes, version: str, digest: str) -> s
 
 
 def _try_out(places: UpdatePaths, new: str, version: str) -> None:
-    """Whether this host's Python can start it at all."""
+    """Check that this host's Python can start the new version."""
     argv = [places.python, "-I", "-S", "-B", os.path.join(places.opt, new, "spider.pyz"), "--version"]
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_LIMIT_S, check=False)
@@ -221,11 +222,13 @@ def _try_out(places: UpdatePaths, new: str, version: str) -> None:
 
 
 def _arm(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
-    """From here on the old version comes back by itself, whoever is killed."""
+    """Arm the rollback: from here on the old version returns even if this process is killed."""
     create_anew(places.note, json.dumps({"old": old, "new": new}).encode() + b"\n", 0o600)
     command = f"{places.python} -I -S -B {places.opt}/{old}/spider.pyz rollback"
     if not places.timers:
-        create_anew(os.path.join(places.units, ROLLBACK), systemctl_shim.timer_text(command, ROLLBACK_S).encode(), 0o755)  # it is a program
+        create_anew(
+            os.path.join(places.units, ROLLBACK), systemctl_shim.timer_text(command, ROLLBACK_S).encode(), 0o755
+        )  # the init script must be executable
         systemd("daemon-reload")
         systemd("enable", "--now", f"{ROLLBACK}.timer")
         return
@@ -264,13 +267,13 @@ def _switch(places: UpdatePaths, name: str, systemd: Systemctl) -> None:
 
 
 def _joined(places: UpdatePaths) -> str:
-    """Which folder the version has that had a session last, as Spider's user says; empty = none."""
+    """The folder of the version that last had a session, as written by Spider's user; empty = none."""
     text = read_hostile(os.path.join(places.state, JOINED), 4096) or b""
     return os.path.basename(os.path.dirname(text.decode("utf-8", "replace").strip()))
 
 
 def _proven(places: UpdatePaths, new: str, systemd: Systemctl) -> str:
-    """Wait until the new version has a session; why it has none, or empty."""
+    """Wait until the new version has a session. Returns why it has none; empty: it has one."""
     ends_at = time.monotonic() + places.prove_limit_s
     while time.monotonic() < ends_at:
         if _joined(places) == new:
@@ -289,7 +292,7 @@ def _go_back(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> Non
 
 
 def _finish(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None:
-    """It stays. The version before is kept; those before that go."""
+    """Keep the new version and its predecessor, and remove older ones."""
     _disarm(places, systemd)
     for name in os.listdir(places.opt):
         path = os.path.join(places.opt, name)
@@ -298,7 +301,7 @@ def _finish(places: UpdatePaths, old: str, new: str, systemd: Systemctl) -> None
 
 
 def _settle(places: UpdatePaths, systemd: Systemctl) -> str:
-    """Bring an update to its end whose runner is gone; returns what became of it."""
+    """Complete an update whose runner has died; returns the outcome."""
     try:
         with open(places.note, encoding="utf-8") as file:
             note = json.load(file)
@@ -306,7 +309,7 @@ def _settle(places: UpdatePaths, systemd: Systemctl) -> str:
     except FileNotFoundError:
         return "nothing"
     except (OSError, ValueError, KeyError, TypeError):
-        _disarm(places, systemd)  # it was cut off while it was written, so nothing was switched yet
+        _disarm(places, systemd)  # it was interrupted while it was written, so nothing was switched yet
         return "nothing"
     if "/" in old + new or not os.path.isfile(os.path.join(places.opt, old, "spider.pyz")):
         return "nothing"
@@ -318,7 +321,7 @@ def _settle(places: UpdatePaths, systemd: Systemctl) -> str:
 
 
 def main(argv: Optional[List[str]] = None, places: Optional[UpdatePaths] = None, systemd: Optional[Systemctl] = None) -> int:
-    """`spider.pyz rollback [SECONDS]`, of the version before, started by the timer; where there are none it waits itself."""
+    """`spider.pyz rollback [SECONDS]`, of the version before. The timer starts it; without timers it waits itself."""
     logs.set_up(style="json")
     words = argv or []
     if words and (len(words) > 1 or not (words[0].isascii() and words[0].isdigit())):

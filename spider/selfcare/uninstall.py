@@ -1,12 +1,12 @@
-"""What root can ask for on the node itself, by the command `stardust-spider`.
+"""The command `stardust-spider`, for root on the node itself.
 
-`uninstall` takes everything off this server and then tells the hub.
+`uninstall` removes Stardust from this server and then informs the hub.
 
-The script that removes is the one that the hub runs over SSH; it is carried in the bundle. The hub is told last, when nothing is left,
-in a session that the node's own key proves: what it needs for that is in memory by then.
+The bundle contains the same script that the hub runs over SSH. The hub is informed last, when nothing is left on disk, in a session that
+the node's own key proves. All that this needs is in memory by then.
 
-`uninstall --ordered JOB` is the same for an order of the hub, in `stardust-uninstall.service`: it waits for the end of the job that
-started it, nobody reads what it prints but the journal, and it goes on telling the hub for a while.
+`uninstall --ordered JOB` does the same for an order of the hub, in `stardust-uninstall.service`. It waits for the end of the job that
+started it, prints only to the journal, and retries for a while to inform the hub.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ SESSION_KEY = "/etc/stardust/session.key"
 SCRIPT_LIMIT_S = 180.0
 FAREWELL_LIMIT_S = 20.0
 ORDERED_WAIT_S = 120.0
-"""How long an ordered one waits for the end of its job, and of whoever else works on this installation."""
+"""How long an ordered uninstall waits for the end of its job, and for other holders of the lock."""
 ORDERED_TELL_S = 600.0
-"""How long it goes on telling a hub that does not answer."""
+"""How long it retries a hub that does not answer."""
 LOOK_EVERY_S = 0.25
 TELL_EVERY_S = 5.0
 MAX_LEFT_CHARS = 500
@@ -56,7 +56,7 @@ _SENTENCES = {"job_running": "A job is running on this server: wait for its end,
 
 
 class Said(NamedTuple):
-    """What the script said."""
+    """The result of the script."""
 
     ok: bool
     error: str
@@ -67,7 +67,7 @@ class Said(NamedTuple):
 def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s: float = SCRIPT_LIMIT_S) -> Said:
     """Run one action of the script that installs and removes.
 
-    Args: holds_lock: it is this process that holds the lock of this node's jobs, and no job.
+    Args: holds_lock: this process, and no job, holds the lock of this node's jobs.
     """
     try:
         done = subprocess.run(
@@ -87,7 +87,7 @@ def run_script(script: bytes, action: str, *, holds_lock: bool = False, limit_s:
 
 
 def carried() -> Optional[bytes]:
-    """The script that is in the bundle. None: this is none."""
+    """The script in the bundle. None: this program does not run from a bundle."""
     try:
         return pkgutil.get_data("spider", "node.sh")
     except OSError:
@@ -95,7 +95,7 @@ def carried() -> Optional[bytes]:
 
 
 def give_command() -> str:
-    """Give root the command `stardust-spider` where the version that was installed here knew of none, or of fewer words. Returns why not; empty: it is there."""
+    """Install root's command `stardust-spider` if it is missing or older than this version. Returns the error; empty: it is installed."""
     script = None if is_command_new() else carried()
     try:
         return "" if script is None else run_script(script, "command").error
@@ -104,7 +104,7 @@ def give_command() -> str:
 
 
 def status(argv: Optional[List[str]] = None) -> int:
-    """`spider.pyz status`: what an owner asks. Returns the exit status."""
+    """`spider.pyz status`: prints the state of this node for its owner. Returns the exit status."""
     script = carried()
     if argv or script is None:
         sys.stderr.write("status takes no arguments\n" if argv else NO_SCRIPT)
@@ -117,7 +117,7 @@ def status(argv: Optional[List[str]] = None) -> int:
 
 
 def _policy(path: str = POLICY_PATH, owner: int = 0) -> str:
-    """What the owner allows, as the launcher reads it."""
+    """The mode of the policy, read as the launcher reads it."""
     try:
         return read_policy(path, owner).mode
     except PolicyRefused as exc:
@@ -125,10 +125,10 @@ def _policy(path: str = POLICY_PATH, owner: int = 0) -> str:
 
 
 async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None:
-    """Tell the hub that this node is no more, or what could not be taken off; returns when it has answered.
+    """Inform the hub that this node is uninstalled, or what could not be removed. Returns when the hub has answered.
 
-    Args:   sent: gets `why` once it went out in a proven session.
-    Raises: OSError, WebSocketError, ProtocolError, asyncio.TimeoutError: it could not be told.
+    Args:   sent: gets `why` once the message was sent in a proven session.
+    Raises: OSError, WebSocketError, ProtocolError, asyncio.TimeoutError: the hub could not be informed.
     """
     socket = await connect(config.url, SUBPROTOCOL, f"stardust-spider/{config.version}", config.tls_pin, config.proxy)
     clock = SystemClock()
@@ -156,7 +156,7 @@ async def farewell(config: Config, why: str, left: str, sent: List[str]) -> None
 
 
 def _config(conf: str = CONF, session_key: str = SESSION_KEY) -> Optional[Config]:
-    """What Spider reads at its start; its key belongs to its user, so root hands a copy of it over. None: not readable."""
+    """The configuration as Spider reads it at its start. The key belongs to Spider's user, so root passes a copy. None: not readable."""
     try:
         generation = node_of(read_trusted(conf, os.geteuid()).decode("utf-8"))[1]
         key = read_trusted(key_file(session_key, generation), pwd.getpwnam("stardust").pw_uid, private=True)
@@ -169,9 +169,10 @@ def _config(conf: str = CONF, session_key: str = SESSION_KEY) -> Optional[Config
 
 
 def _tell(config: Optional[Config], sent: List[str], why: str = "uninstalled by root on the server", left: str = "") -> str:
-    """Returns why the hub could not be told; empty: it was.
+    """Returns why the hub could not be informed; empty: it was.
 
-    Args: sent: what went out before. A hub that does not know this node after that has heard it, and was stopped over its answer.
+    Args: sent: what was sent in earlier attempts. If the hub then no longer knows this node, it has received the message and only its
+    answer was lost.
     """
     if config is None:
         return "spider.conf or the session key cannot be read"
@@ -192,7 +193,7 @@ def _say(text: str) -> None:
 
 
 def insist(tell: Callable[[], str], limit_s: float = ORDERED_TELL_S, pause_s: float = TELL_EVERY_S) -> str:
-    """The same for nobody at a terminal: again and again, as the hub may be starting anew just now."""
+    """Inform the hub with retries, for an uninstall without a terminal: the hub may be restarting just now."""
     ends_at = time.monotonic() + limit_s
     while True:
         why = tell()
@@ -202,11 +203,11 @@ def insist(tell: Callable[[], str], limit_s: float = ORDERED_TELL_S, pause_s: fl
 
 
 def take_off(run: Callable[[str], Said], wait_s: float) -> Said:
-    """Everything off; what the script said at its end, or where it failed.
+    """Remove Stardust. Returns the result of the script, or where it failed.
 
     Args:
-        run: one action of the script.
-        wait_s: for the end of a job that runs.
+        run: runs one action of the script.
+        wait_s: how long to wait for the end of a running job.
     """
     ends_at = time.monotonic() + wait_s
     notes: List[str] = []
@@ -222,7 +223,7 @@ def take_off(run: Callable[[str], Said], wait_s: float) -> Said:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Take Stardust off this server. Returns the exit status."""
+    """Remove Stardust from this server. Returns the exit status."""
     words = argv or []
     ordered = words[:1] == ["--ordered"] and len(words) == 2 and is_id(words[1])
     if words and not ordered:
@@ -238,7 +239,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     config = _config()
     if ordered:
         try:
-            take_lock(JOBS_DIR, ORDERED_WAIT_S)  # the job's own end; and no other is begun meanwhile
+            take_lock(JOBS_DIR, ORDERED_WAIT_S)  # waits for the end of the job itself; no other job begins meanwhile
         except (JobNotStarted, OSError) as error:
             sys.stderr.write(f"{error}: nothing was taken off\n")
             return EXIT_BUSY

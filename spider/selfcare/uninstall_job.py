@@ -1,7 +1,8 @@
-"""The verb `uninstall`: Spider is taken off this server because its hub ordered it.
+"""The verb `uninstall`: removes Spider from this server because the hub ordered it.
 
-The job only starts `stardust-uninstall.service`, which systemd keeps in memory and forgets when it has ended: what takes the jobs' unit,
-Spider and this very file away must be part of none of them. (Where OpenRC starts services it is a process of a session of its own.) From there on `spider/selfcare/uninstall.py` works as when root calls it.
+The job only starts `stardust-uninstall.service`, a transient unit that systemd keeps in memory and forgets afterwards. It removes the jobs'
+unit, Spider and this very file, so it must be part of none of them. (Where OpenRC starts services it is a process in a session of its own.)
+From there on `spider/selfcare/uninstall.py` works as when root calls it.
 """
 
 import logging
@@ -15,7 +16,7 @@ from spider.root import systemctl_shim
 UNIT = "stardust-uninstall.service"
 START_LIMIT_S = 30.0
 COMMAND = "/opt/stardust/stardust-spider"
-"""By which root takes Spider off by hand."""
+"""The command with which root removes Spider by hand."""
 
 _NEWEST_WORD = b" keys "
 
@@ -23,7 +24,7 @@ _log = logging.getLogger("spider.selfcare.uninstall_job")
 
 
 def is_command_new(path: str = COMMAND) -> bool:
-    """Whether root's command knows all the words that this version has."""
+    """Whether root's command supports all subcommands of this version."""
     try:
         with open(path, "rb") as file:
             return _NEWEST_WORD in file.read(4096)
@@ -32,10 +33,10 @@ def is_command_new(path: str = COMMAND) -> bool:
 
 
 def argv_of(job: str, boot: str) -> List[str]:
-    """How systemd is asked for the unit, with the interpreter that this server's units name. Nothing in it is secret."""
+    """The command line that starts the transient unit, with the interpreter that this server's units name. It contains no secret."""
     words = [*systemctl_shim.python(), "uninstall", "--ordered", job]
     if systemctl_shim.is_here():
-        return words  # it is started apart from everything that it takes away
+        return words  # it starts outside everything that it removes
     return [
         "systemd-run", f"--unit={UNIT}", "--collect", "--no-block", "--quiet",
         "--description=Stardust is taken off this server", f"--setenv=STARDUST_BOOT={boot}",
@@ -44,7 +45,7 @@ def argv_of(job: str, boot: str) -> List[str]:
 
 
 def _run(argv: Sequence[str]) -> str:
-    """Returns why systemd did not take it; empty: it did."""
+    """Returns why systemd refused the unit; empty: it runs."""
     try:
         if argv[0] != "systemd-run":
             systemctl_shim.detach(argv)
@@ -59,9 +60,9 @@ def _run(argv: Sequence[str]) -> str:
 
 
 def hand_over(job: str, boot: str, console: Console, run: Callable[[Sequence[str]], str] = _run) -> Outcome:
-    """Carry out the verb `uninstall`: when this returns, the work has been begun by a unit of its own and waits for this job's end.
+    """Carry out the verb `uninstall`. On return the work has begun in a unit of its own, which waits for this job's end.
 
-    Args: boot: which boot this is, as the unit of the job was told it.
+    Args: boot: id of this boot, as passed to the unit of the job.
     """
     console.progress("plan")
     if console.stop_wanted():
