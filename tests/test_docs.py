@@ -146,6 +146,13 @@ def test_every_file_that_is_named_with_its_package_exists(path: Path) -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_every_path_in_the_architecture_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`(\w[\w@.-]*/(?:[\w@./-]*(?:/|\.(?:py|tsx?|sh)))?)`", text)
+    assert len(named) > 100
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_the_page_knows_how_many_events_the_hub_tells_of_first() -> None:
     """It concludes from fewer that there are no more. Generated with the schema it would bring that along to where every byte counts."""
     found = re.findall(r"const RECENT_EVENTS = (\d+);", (ROOT / "capsule" / "src" / "core" / "nodes" / "offline-reason.ts").read_text())
