@@ -1,4 +1,4 @@
-"""What both ends read of an X.509 certificate (DER): its public key, which a pin names, and its issuer, which messages name."""
+"""Parses what both ends need of an X.509 certificate (DER): the public key, which a pin identifies, and the issuer, which messages name."""
 
 import hashlib
 from typing import List, Tuple
@@ -7,15 +7,15 @@ from spider.wire.proof import constant_time_equal
 
 PIN_BYTES = 32
 MAX_PINS = 4
-"""A key and its successors; each makes an invite 43 characters longer."""
+"""Most pins of one hub: a key and its successors. Each makes an invite 43 characters longer."""
 _MAX_NAME_CHARS = 100
 _NAMES = {b"\x55\x04\x03": 0, b"\x55\x04\x0a": 1}
-"""Of a name, the common name (2.5.4.3) and the organisation (2.5.4.10), in the order in which they are shown."""
+"""Parts of a name that are shown, in this order: common name (2.5.4.3) and organisation (2.5.4.10)."""
 _ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 
 
 def is_pinned(certificate: bytes, pins: bytes) -> bool:
-    """Whether the key of a certificate is one of those that are pinned: each the SHA-256 of a public key, one behind the other.
+    """Whether a certificate's key is pinned. `pins` is a concatenation of SHA-256 digests of public keys.
 
     Raises: ValueError: not a certificate.
     """
@@ -24,9 +24,9 @@ def is_pinned(certificate: bytes, pins: bytes) -> bool:
 
 
 def read_pins(text: str) -> bytes:
-    """Read one pin or several, with commas between.
+    """Parse one pin or several, separated by commas.
 
-    Raises: ValueError: not 64 hex digits each, or more than `MAX_PINS`.
+    Raises: ValueError: one of them is not 64 hex digits, or there are more than `MAX_PINS`.
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) > MAX_PINS or any(len(part) != 2 * PIN_BYTES or set(part) - set("0123456789abcdef") for part in parts):
@@ -45,7 +45,8 @@ def public_key_info(certificate: bytes) -> bytes:
 
 
 def issuer_of(certificate: bytes) -> str:
-    """Who issued a certificate, by common name and organisation; empty: it does not say. The words are a stranger's, made harmless.
+    """The issuer of a certificate, by common name and organisation; empty: there is none. The text is untrusted, so non-printable characters
+    are removed.
 
     Raises: ValueError: not a certificate.
     """
@@ -65,7 +66,7 @@ def issuer_of(certificate: bytes) -> str:
 
 
 def untrusted(certificate: bytes, why: str) -> str:
-    """The sentence for a person: who issued the certificate that was refused, and its key, to be compared."""
+    """An error sentence that names the issuer and the key of a refused certificate, so that a person can compare the key."""
     try:
         issuer, pin = issuer_of(certificate), hashlib.sha256(public_key_info(certificate)).hexdigest()
     except ValueError:
@@ -74,7 +75,8 @@ def untrusted(certificate: bytes, why: str) -> str:
 
 
 def _behind(certificate: bytes, fields: int) -> Tuple[bytes, int]:
-    """What a certificate signs, and where it goes on behind so many of: serial number, signature algorithm, issuer, validity, subject."""
+    """The signed part of a certificate (TBSCertificate), and the offset after this many of its fields: serial number, signature
+    algorithm, issuer, validity, subject."""
     whole, _ = _der(certificate, 0)
     tbs, _ = _der(whole, 0)
     at = 0

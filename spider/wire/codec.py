@@ -1,7 +1,7 @@
-"""Bytes to messages and back, in pure Python: strict limits, and junk gives `ProtocolError` and nothing else.
+"""Encodes and decodes messages in pure Python, with strict limits. Invalid bytes raise `ProtocolError` and nothing else.
 
-A payload is MessagePack `[kind, body]`. The body of an unknown kind is never looked at, so that a newer
-peer may say more. Node and hub (`groundcontrol/agents/codec.py`) accept and refuse the same bytes.
+A payload is MessagePack `[kind, body]`. The body of an unknown kind is never parsed, so that a newer peer may send more kinds. Node and hub
+(`groundcontrol/agents/codec.py`) accept and refuse the same bytes.
 """
 
 import zlib
@@ -27,24 +27,24 @@ INT_MIN = -(1 << 63)
 INT_MAX = (1 << 63) - 1
 
 _MAX_LISTS = 16
-"""More lists than any message has: a body of nothing but empty lists is dropped while it is read."""
+"""More lists than any message has. It bounds the memory for a body that consists of empty lists."""
 _COMPRESS_FROM = 400
-"""Bodies below this many bytes gain less than their deflate costs."""
+"""Below this size deflate costs more than it saves."""
 
 Kinds = Dict[int, Type[Tuple[object, ...]]]
 Build = Callable[[Any], bool]
 
 
 class Codec(NamedTuple):
-    """How one end writes its messages and reads those of its peer."""
+    """Encodes the messages of one end and decodes those of its peer."""
 
     encode: Callable[[Message], bytes]
-    """Raises LocalProtocolError: not for this direction, a text that is no UTF-8, a number beyond 64 bits."""
+    """Raises LocalProtocolError: a message of the other direction, a text that is not UTF-8, or a number beyond 64 bits."""
     decode: Callable[[bytes], Optional[Message]]
     """None: a kind that this end does not know. Raises ProtocolError."""
 
 
-# -- what a field may hold -------------------------------------------------------------------------
+# -- field types -----------------------------------------------------------------------------------
 
 
 def _is_int(value: Any) -> bool:
@@ -88,7 +88,7 @@ _CHECKS: Dict[Any, Build] = {
 
 
 class Shape:
-    """How the fields of one NamedTuple are checked; made once from its annotations."""
+    """Checks the fields of one NamedTuple; built once from its annotations."""
 
     def __init__(self, cls: Type[Tuple[object, ...]]) -> None:
         fields: Tuple[str, ...] = cls._fields  # type: ignore[attr-defined]  # every class here is a NamedTuple
@@ -98,7 +98,7 @@ class Shape:
         self.least = len(fields) - len(defaults)
 
     def build(self, values: Any) -> Any:
-        """Make the tuple. Missing trailing fields take their defaults; a field too many is refused.
+        """Make the tuple. Missing trailing fields get their defaults; an extra field is refused.
 
         Raises: ProtocolError.
         """
@@ -114,12 +114,12 @@ class Shape:
 
 
 def pack(value: object) -> bytes:
-    """Write one value of lists, tuples, ints, texts, bytes and None as MessagePack."""
+    """Encode a value of lists, tuples, ints, texts, bytes and None as MessagePack."""
     return cast("bytes", Packer(use_bin_type=True, autoreset=True).pack(value))
 
 
 def unpack(data: bytes) -> Any:
-    """Read one flat MessagePack value: no maps, no extension types, bounded lists.
+    """Decode one flat MessagePack value: no maps, no extension types, bounded lists.
 
     Raises: ProtocolError: not exactly one such value.
     """
@@ -141,7 +141,7 @@ def unpack(data: bytes) -> Any:
 
 
 def split(payload: bytes) -> Tuple[int, memoryview]:
-    """Take `[kind, body]` apart without reading the body.
+    """Split `[kind, body]` without parsing the body.
 
     The kind is an unsigned integer below 65536 in its shortest form.
     Raises: ProtocolError.
@@ -187,16 +187,16 @@ def encoder(kinds: Kinds) -> Callable[[Message], bytes]:
 
 
 NODE_CODEC = Codec(encoder(KINDS_TO_HUB), decoder(KINDS_TO_NODE))
-"""For a node: writes to the hub, reads from it."""
+"""The node's codec: encodes messages to the hub, decodes those from it."""
 HUB_CODEC = Codec(encoder(KINDS_TO_NODE), decoder(KINDS_TO_HUB))
-"""The other end of `NODE_CODEC`, in pure Python (the hub's own is faster)."""
+"""The other direction of `NODE_CODEC`, in pure Python (the hub's own codec is faster)."""
 
 
 # -- packs -----------------------------------------------------------------------------------------
 
 
 def pack_row(row: Row) -> bytes:
-    """Write one row as it stands in a pack.
+    """Encode one row for the body of a `Pack`.
 
     Raises: LocalProtocolError: a value that does not fit 64 bits, or too many of them.
     """
@@ -207,9 +207,9 @@ def pack_row(row: Row) -> bytes:
 
 
 def join_rows(rows: Sequence[bytes]) -> Tuple[int, bytes]:
-    """Make the body of a pack from rows of `pack_row`.
+    """Make the body of a `Pack` from rows of `pack_row`.
 
-    Returns: coding and body; compressed when that is worth it.
+    Returns: coding and body; compressed when that makes it smaller.
     """
     body = pack(rows)
     if len(rows) > MAX_ITEMS or len(body) > MAX_FRAME_BYTES:
@@ -227,7 +227,7 @@ def pack_rows(rows: Sequence[Row]) -> Tuple[int, bytes]:
 
 
 def inflate(coding: int, body: bytes) -> bytes:
-    """The plain form of a pack's body, at most MAX_FRAME_BYTES of it.
+    """Decompress the body of a `Pack`, up to MAX_FRAME_BYTES.
 
     Raises: ProtocolError: an unknown coding, damaged or truncated data, data after its end, or too much of it.
     """

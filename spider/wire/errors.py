@@ -1,8 +1,8 @@
-"""What can go wrong in a session."""
+"""Errors of a session."""
 
 
 class ProtocolError(Exception):
-    """The peer sent what the protocol does not allow; `close_code` says how to end the session."""
+    """The peer sent what the protocol does not allow. `close_code` is the WebSocket code to close the session with."""
 
     def __init__(self, reason: str, close_code: int = 4400) -> None:
         super().__init__(reason)
@@ -15,12 +15,12 @@ class NotProven(ProtocolError):
 
 
 class PeerSilent(ProtocolError):
-    """The peer has said nothing for longer than `SILENCE_LIMIT_S`."""
+    """The peer has sent nothing for longer than `SILENCE_LIMIT_S`."""
 
 
 class LocalProtocolError(Exception):
-    """This end used the session wrongly: a fault of this program, never of the peer."""
+    """This end used the session wrongly: an error of this program, never of the peer."""
 
 
 class SessionOver(LocalProtocolError):
-    """Nothing more can be said in this session; the next one may take it."""
+    """This session can send nothing more. The message may be sent in the next one."""

@@ -1,8 +1,8 @@
-"""Every message of a session, as one definition for both ends.
+"""Defines every message of a session, for both ends.
 
 Spider packs the tuples; the hub decodes and validates the same classes with msgspec.
-Rules: new fields go last and have a default; nothing is renamed, re-ordered or used again;
-bodies are flat (no list whose items may be containers); defaults are immutable.
+Rules: new fields go last and have a default; nothing is renamed, re-ordered or used again; bodies are flat (no list whose items may be
+containers); defaults are immutable.
 Times are Unix milliseconds of the sender's clock, sizes are bytes.
 """
 
@@ -11,27 +11,27 @@ from typing import Dict, List, NamedTuple, Optional, Tuple, Type, Union
 SUBPROTOCOL = "stardust.v1"
 
 MAX_FRAME_BYTES = 256 * 1024
-"""The largest frame either end accepts, and the most that a packed body may inflate to."""
+"""The largest frame that either end accepts, and the largest inflated size of a packed body."""
 MAX_ITEMS = 4096
-"""The most items an array may have."""
+"""Most items of an array."""
 MAX_TABLE_BYTES = 160 * 1024
-"""The most that the cells of one `Table` weigh (`tables.weight`)."""
+"""Largest weight of the cells of one `Table` (`tables.weight`)."""
 MAX_OUTPUT_BYTES = 32 * 1024
-"""The most job output one `JobOutput` carries."""
+"""Most job output in one `JobOutput`."""
 MAX_BUNDLE_PART_BYTES = 128 * 1024
-"""The most of a new version that one `Bundle` carries."""
+"""Largest part of a bundle in one `Bundle`."""
 
 OPENING_TIMEOUT_S = 10.0
 HEARTBEAT_S = 20.0
 SILENCE_LIMIT_S = 30.0
-"""A peer that has sent nothing for this long is gone."""
+"""A peer that has sent nothing for this long counts as disconnected."""
 OUTPUT_WINDOW_BYTES = 1024 * 1024
-"""The most job output a node sends ahead of the hub's acknowledgement."""
+"""Most unacknowledged job output of a node."""
 
 STREAM_LIVE = 0
 STREAM_BACKFILL = 1
 STREAM_LATE = 2
-"""Acknowledges `Late` and `Gap`, which are counted anew in each session."""
+"""Stream number in acknowledgements of `Late` and `Gap`, which are counted from 0 in each session."""
 
 CODING_PLAIN = 0
 CODING_ZLIB = 1
@@ -46,7 +46,7 @@ CLOSE_TOO_BIG = 1009
 
 
 class Welcome(NamedTuple):
-    """Hub to node, the first frame of a session: what the hub holds already and how often it wants to hear."""
+    """Hub to node, the first frame of a session: what the hub holds already, and the interval of packs."""
 
     epoch: int
     hub_time_ms: int
@@ -59,11 +59,11 @@ class Welcome(NamedTuple):
     """Jobs whose output the hub still wants; parallel to `job_offsets`."""
     job_offsets: List[int]
     forget_jobs: List[str]
-    """Jobs that the hub holds completely: the node need not offer them again."""
+    """Jobs that the hub holds completely, so the node need not offer them again."""
 
 
 class Watch(NamedTuple):
-    """Hub to node: somebody looks. Send each sample of these families at once until the lease ends; 0 ends it."""
+    """Hub to node: a user watches. Send each sample of these families immediately until the lease ends; 0 ends it."""
 
     families: List[str]
     rhythm_s: int
@@ -71,14 +71,15 @@ class Watch(NamedTuple):
 
 
 class Ack(NamedTuple):
-    """Hub to node: every pack of this stream up to `seq` is durably stored."""
+    """Hub to node: every pack of this stream up to `seq` is stored durably."""
 
     stream: int
     seq: int
 
 
 class LogAck(NamedTuple):
-    """Hub to node: log lines are durably held up to this cursor; what follows on another one was not taken. Empty = none."""
+    """Hub to node: log lines up to this cursor are stored durably. Lines that follow another cursor were refused. Empty = none are
+    stored."""
 
     cursor: str
 
@@ -90,14 +91,15 @@ class Heartbeat(NamedTuple):
 
 
 class PackagesHeld(NamedTuple):
-    """Hub to node at the beginning of a session, and after each `InstalledPackages`: the state of its packages that the hub holds."""
+    """Hub to node, at the beginning of a session and after each `InstalledPackages`: the state of the node's packages that the hub
+    holds."""
 
     digest: str
     """Empty = none."""
 
 
 class JobStart(NamedTuple):
-    """Hub to node: hand this order to the launcher. Idempotent by job id."""
+    """Hub to node: pass this order to the launcher. Idempotent by job id."""
 
     job: str
     order: bytes
@@ -112,36 +114,36 @@ class JobAck(NamedTuple):
 
 
 class JobStop(NamedTuple):
-    """Hub to node: hand this order to the launcher, which asks the job's runner to stop as far as its phase allows."""
+    """Hub to node: pass this order to the launcher, which asks the job's runner to stop as far as its phase allows."""
 
     job: str
     order: bytes
-    """Like that of `JobStart`, with the verb `stop` and the id of the job that is to stop."""
+    """Like that of `JobStart`, with the verb `stop` and the id of the job to stop."""
 
 
 class JobDone(NamedTuple):
-    """Hub to node: the result is durably stored; the node need not offer the job again."""
+    """Hub to node: the result is stored durably, so the node need not offer the job again."""
 
     job: str
 
 
 class Layout(NamedTuple):
-    """Node to hub: the series of one family, in the order in which its rows give the values."""
+    """Node to hub: the series of one family, in the order of the values in its rows."""
 
     layout: bytes
     """The first 8 bytes of SHA-256 over family and series: equal content, equal id."""
     family: str
     rhythm_s: int
     series: List[str]
-    """`cpu.total`, `disk.read{device=sda}` … A series that this host cannot have is not named at all."""
+    """`cpu.total`, `disk.read{device=sda}` … Series that this host cannot have are left out."""
 
 
 class Row(NamedTuple):
-    """One moment of one family. Travels inside `Pack.body` only."""
+    """The values of one family at one moment. Sent inside `Pack.body` only."""
 
     taken_at_ms: int
     values: List[Optional[int]]
-    """Scaled integers (`metrics.py` has the scales); null = measuring failed this time."""
+    """Scaled integers (`metrics.py` has the scales); null = the measurement failed."""
 
 
 class Pack(NamedTuple):
@@ -152,19 +154,20 @@ class Pack(NamedTuple):
     layout: bytes
     coding: int
     body: bytes
-    """MessagePack list of `bin`, each one packed `Row`; compressed when `coding` is CODING_ZLIB."""
+    """MessagePack list of `bin`, each one encoded `Row`; compressed when `coding` is CODING_ZLIB."""
 
 
 class Late(NamedTuple):
-    """Node to hub: a pack from the node's disk. Held once by (journal, number), acknowledged by `Ack(STREAM_LATE, seq)`."""
+    """Node to hub: a pack from the node's spool. Stored once by (journal, number), acknowledged by `Ack(STREAM_LATE, seq)`."""
 
     seq: int
     """Counts the `Late` and `Gap` of this session from 0."""
     journal: bytes
-    """16 bytes that name who wrote it; of one journal the numbers only rise."""
+    """16 bytes that identify the writer. The numbers of one journal only rise."""
     number: int
     sent_epoch: int
-    """It was a `Pack` in that session, without an answer: held already where that session's marks cover it. 0 = it was not."""
+    """The session in which it was sent as a `Pack` without an answer. If that session's marks cover it, the hub holds it already. 0 =
+    never sent."""
     sent_stream: int
     sent_seq: int
     layout: bytes
@@ -173,7 +176,7 @@ class Late(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Node to hub: rows of a family that were measured and are lost for ever. Counted, held and acknowledged like `Late`."""
+    """Node to hub: rows of a family that were measured and are lost for ever. Counted, stored and acknowledged like `Late`."""
 
     seq: int
     journal: bytes
@@ -183,31 +186,31 @@ class Gap(NamedTuple):
     sent_seq: int
     family: str
     first_ms: int
-    """The node's time of the first and of the last row that is lost."""
+    """The node's time of the first and of the last lost row."""
     last_ms: int
     rows: int
-    """0 = nobody can say how many: a disk has damaged what would tell it. They may be of other families, too."""
+    """0 = the number is unknown, because the disk damaged the records that name it. The rows may then be of other families, too."""
 
 
 class LogLines(NamedTuple):
-    """Node to hub: lines of the system log that follow on `after`, oldest first. Without lines: a question for what is held."""
+    """Node to hub: lines of the system log that follow `after`, oldest first. Without lines: asks which lines the hub holds."""
 
     after: str
     """The journal's cursor of the line before the first; empty = nothing was sent yet."""
     cursor: str
-    """That of the last line here."""
+    """The journal's cursor of the last line here."""
     left_out: int
-    """Lines since `after` that were too many to be sent."""
+    """Number of lines since `after` that were dropped because there were too many."""
     at_ms: List[int]
     priorities: List[int]
-    """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as the others are."""
+    """0 to 7, as syslog(3) counts. Parallel to `at_ms`, as are the following fields."""
     sources: List[str]
-    """The unit, else the program."""
+    """The systemd unit, else the program."""
     texts: List[str]
 
 
 class Identity(NamedTuple):
-    """Node to hub after the welcome and on change: what this server is. Empty text or 0 = unknown."""
+    """Node to hub after the welcome and on change: properties of this server. Empty text or 0 = unknown."""
 
     hostname: str
     machine_id: str
@@ -232,54 +235,55 @@ class Identity(NamedTuple):
     reboot_required: str
     """yes, no or unknown."""
     units: int = 0
-    """The edition of the unit files by which this Spider was started."""
+    """Edition of the unit files that started this Spider."""
 
 
 class Updates(NamedTuple):
-    """Node to hub: packages that could be upgraded, as the node's own lists have it."""
+    """Node to hub: packages that could be upgraded, by the node's own package lists."""
 
     total: int
     security: int
     checked_at_ms: int
-    """When the lists that this rests on were last refreshed; 0 = never or unknown."""
+    """When those package lists were last refreshed; 0 = never or unknown."""
 
 
 Cell = Union[str, int, None]
-"""One cell of a table; None = not known, or not to be read here."""
+"""One cell of a table; None = unknown, or not readable on this host."""
 
 
 class Table(NamedTuple):
-    """Node to hub: one subject as it stands now, in rows and columns (`tables.py` has the subjects). Only the newest of a subject counts."""
+    """Node to hub: the present state of one subject, in rows and columns (`tables.py` has the subjects). Only the newest table of a
+    subject counts."""
 
     subject: str
     taken_at_ms: int
     total: int
-    """Rows that there really were, of which these are the first or the largest; -1 = reading failed this time, and there are no rows."""
+    """The true number of rows, of which these are the first or the largest; -1 = reading failed, and there are no rows."""
     columns: List[str]
     cells: List[Optional[Union[str, int]]]
-    """Row by row."""
+    """The cells, row by row."""
 
 
 class InstalledPackages(NamedTuple):
-    """Node to hub: what is installed: all of it, or what changed. In parts where it is long."""
+    """Node to hub: all installed packages, or the changes. Split into parts if it is long."""
 
     since: str
-    """The state that this builds on, as `PackagesHeld` named it; empty = none, this is everything."""
+    """The state that the changes start from, as named by `PackagesHeld`; empty = none, this is the whole list."""
     digest: str
-    """The state that it leads to: the first 32 hex digits of SHA-256 over `name TAB version NEWLINE`, sorted by name."""
+    """The state after the changes: the first 32 hex digits of SHA-256 over `name TAB version NEWLINE`, sorted by name."""
     part: int
-    """From 0."""
+    """Number of this part, from 0."""
     parts: int
     names: List[str]
     versions: List[str]
-    """Empty = not installed any more. Parallel to `names`."""
+    """Empty = no longer installed. Parallel to `names`."""
 
 
 class Bundle(NamedTuple):
-    """Hub to node: a part of a new version of Spider, which an order will name by its digest. In order, from offset 0."""
+    """Hub to node: a part of a new version of Spider, which an order then names by its digest. Sent in order, from offset 0."""
 
     digest: bytes
-    """SHA-256 of all of it."""
+    """SHA-256 of the whole bundle."""
     offset: int
     total: int
     data: bytes
@@ -287,7 +291,7 @@ class Bundle(NamedTuple):
 
 
 class JobAnswer(NamedTuple):
-    """Node to hub: what the launcher said to an order."""
+    """Node to hub: the launcher's answer to an order."""
 
     job: str
     answer: str
@@ -306,7 +310,7 @@ class JobOutput(NamedTuple):
 
 
 class JobProgress(NamedTuple):
-    """Node to hub: where a job stands. Only the newest counts."""
+    """Node to hub: the progress of a job. Only the newest counts."""
 
     job: str
     at_ms: int
@@ -317,11 +321,11 @@ class JobProgress(NamedTuple):
     package: str
     text: str
     stop: str = ""
-    """What became of the wish to stop it: empty = none heard of, `now`, `after_package`, or `too_late`, which `text` explains."""
+    """Effect of a stop request: empty = no request was seen, `now`, `after_package`, or `too_late`, which `text` explains."""
     output_at_ms: int = 0
     """When it last printed something; 0 = nothing yet."""
     error_code: str = ""
-    """What is wrong with it while it goes on: job.orphaned (its runner was killed), job.overdue (the server waited for it in vain)."""
+    """A problem of a running job: job.orphaned (its runner was killed), job.overdue (the server waited for it in vain)."""
 
 
 class JobEnded(NamedTuple):
@@ -335,9 +339,9 @@ class JobEnded(NamedTuple):
     """The signal that ended the process; 0 = none."""
     output_bytes: int
     output_sha256: str
-    """Hex; of everything in the runner's log. Empty = not known."""
+    """Hex SHA-256 of the runner's whole log. Empty = unknown."""
     lost_bytes: int
-    """How much more was printed than `output_bytes`: the disk was full, or the log at its limit."""
+    """Bytes that were printed beyond `output_bytes`: the disk was full, or the log at its limit."""
     started_at_ms: int
     ended_at_ms: int
     change_packages: List[str]
@@ -351,11 +355,11 @@ class JobEnded(NamedTuple):
 
 
 class JobPlan(NamedTuple):
-    """Node to hub: what a job is going to do, or would. Several parts where it is long, each sent again until `JobDone`."""
+    """Node to hub: the plan of a job. Split into parts if it is long, each sent again until `JobDone`."""
 
     job: str
     part: int
-    """From 0."""
+    """Number of this part, from 0."""
     parts: int
     digest: str
     """Hex SHA-256 of the whole plan: equal plans, equal digests."""
@@ -368,21 +372,21 @@ class JobPlan(NamedTuple):
     """yes, no or unknown."""
     repositories: List[str]
     kept_packages: List[str]
-    """Those that stay as they are though a newer version is known."""
+    """Packages that are not changed although a newer version is known."""
     kept_versions: List[str]
     kept_reasons: List[str]
     """held, phased, pinned, needs_new, needs_removal or unresolvable."""
     download_bytes: int
-    """-1 = not known."""
+    """Bytes to download; -1 = unknown."""
     installed_bytes: Optional[int]
-    """By how much the disk fills; negative = it frees room."""
+    """Change of used disk space in bytes; negative = it frees room."""
     reboot: str
     """Whether a reboot is expected afterwards: yes, no or unknown."""
     reboot_why: str
 
 
 class JobReport(NamedTuple):
-    """Node to hub before `JobEnded`: what a job left to be looked after. Sent again until `JobDone`."""
+    """Node to hub before `JobEnded`: follow-up work that a job has left. Sent again until `JobDone`."""
 
     job: str
     reboot: str
@@ -391,22 +395,22 @@ class JobReport(NamedTuple):
     services: List[str]
     """Units that still run code that was replaced."""
     config_paths: List[str]
-    """Configuration files that were put beside the one in use."""
+    """New configuration files that were written beside the one in use."""
     config_diffs: List[str]
-    """The difference to the one in use, cut to a bound; empty = not readable or no text. Parallel to `config_paths`."""
+    """Diff to the file in use, cut to a limit; empty = not readable or not text. Parallel to `config_paths`."""
     failed_units: List[str]
     """Units that failed since the job began."""
     notes: List[str]
-    """Anything else that a person should know, a sentence each."""
+    """Other notes for a person, one sentence each."""
 
 
 class Farewell(NamedTuple):
     """Node to hub: nothing of Stardust is left on this server. The hub forgets the node and closes with 4401."""
 
     why: str
-    """Who took it off, for people."""
+    """Who uninstalled it, as text."""
     left: str = ""
-    """What could not be taken off: the hub closes with 4401 too, but keeps the node, and tells."""
+    """What could not be removed. If it is not empty, the hub also closes with 4401, but keeps the node and reports this text."""
 
 
 ToNode = Union[Welcome, Watch, Ack, LogAck, Heartbeat, JobStart, JobAck, JobDone, JobStop, PackagesHeld, Bundle]

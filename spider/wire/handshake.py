@@ -1,6 +1,7 @@
-"""What the openings of a session and of a joining share: two ends prove that they hold one key, the hub first, over all that was said.
+"""The handshake that sessions and joins share: two ends prove that they hold the same key, the hub first, over the whole transcript.
 
-Three messages: a hello, which each opening has of its own; the hub's challenge with its proof; the node's answer with its own.
+There are three messages: a hello, which sessions and joins define themselves; the hub's challenge with its proof; the node's answer with
+its proof.
 """
 
 from typing import Any, List, NamedTuple, Optional, Tuple
@@ -12,7 +13,7 @@ from spider.wire.frames import CLOSE_TOO_BIG, CLOSE_UNKNOWN
 from spider.wire.ids import from_text
 
 MAX_OPENING_BYTES = 32 * 1024
-"""The largest message of an opening: nobody has proven anything yet."""
+"""Largest message of a handshake. It is small because the sender has not proven itself."""
 _CHALLENGE, _AUTH = 2, 3
 
 
@@ -40,7 +41,7 @@ _BODY, _CHALLENGE_FORM, _AUTH_FORM = Shape(Challenge), Shape(_ChallengeForm), Sh
 
 
 def read_form(shape: Shape, data: bytes) -> Any:
-    """One message of an opening.
+    """Parse one message of a handshake.
 
     Raises: ProtocolError: too big, or of another form.
     """
@@ -52,8 +53,8 @@ def read_form(shape: Shape, data: bytes) -> Any:
 def check_challenge(key: bytes, hello: bytes, data: bytes, why_not: str) -> Tuple[bytes, Challenge, bytes]:
     """The node's side: check the hub's proof.
 
-    Args:    why_not: said where the hub does not hold the key.
-    Returns: the digest of all that was said, what the hub says of itself, and the answer to send.
+    Args:    why_not: error text if the hub does not hold the key.
+    Returns: digest of the transcript, the hub's challenge, and the answer to send.
     Raises:  NotProven: the hub does not hold the key. ProtocolError: not a challenge at all.
     """
     form: _ChallengeForm = read_form(_CHALLENGE_FORM, data)
@@ -66,7 +67,7 @@ def check_challenge(key: bytes, hello: bytes, data: bytes, why_not: str) -> Tupl
 
 
 class HubSide:
-    """The hub's side, once it has read a hello."""
+    """The hub's side, after it has parsed a hello."""
 
     def __init__(self, hello: bytes, nonce: bytes, time_ms: int, fleet: str, features: List[str]) -> None:
         body = pack(Challenge(from_text(fleet), nonce, time_ms, features))
@@ -82,8 +83,8 @@ class HubSide:
     def check_answer(self, data: bytes, why_not: str) -> Tuple[bytes, bytes]:
         """Check the node's proof.
 
-        Args:    why_not: said where the node does not hold the key.
-        Returns: the key of the challenge, and the digest of all that was said.
+        Args:    why_not: error text if the node does not hold the key.
+        Returns: the key of the challenge, and the digest of the transcript.
         Raises:  NotProven: the node does not hold the key. ProtocolError: not an answer at all.
         """
         if self._key is None:

@@ -21,7 +21,7 @@ def to_text(raw: bytes) -> str:
 
 
 def from_text(text: str) -> bytes:
-    """Read the text form; exactly one text stands for each id.
+    """Parse the text form. Each id has exactly one text form.
 
     Raises: ValueError: not an id.
     """
@@ -44,7 +44,7 @@ def new_random_id() -> str:
 
 
 def made_at(text: str) -> int:
-    """What the clock of its maker showed, Unix seconds.
+    """When an id was made, by its maker's clock, in Unix seconds.
 
     Args: text: an id of `new_time_id`.
     """
@@ -52,7 +52,7 @@ def made_at(text: str) -> int:
 
 
 def new_time_id(now: "float | None" = None) -> str:
-    """For jobs, deployments, events: UUIDv7 (RFC 9562), so that texts sort by what the clock showed.
+    """For jobs, deployments, events: UUIDv7 (RFC 9562), so that texts sort by the maker's clock.
 
     Args: now: Unix seconds.
     """

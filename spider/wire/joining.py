@@ -1,7 +1,7 @@
-"""Joining a fleet with an invite: its text, the opening of both sides, and the messages that follow.
+"""Joining a fleet with an invite: the invite's text, the handshake of both sides, and the messages that follow.
 
-The secret of an invite is shown to a person and typed in on a node; it never crosses the wire. Both ends prove that they know it, hub first,
-and agree on a key of this one joining by X25519: whoever has listened learns nothing, also if the invite is found later.
+The secret of an invite is shown to a user, who enters it on a node. It never crosses the wire. Both ends prove that they know it, hub
+first, and agree on a key for this join by X25519. So an eavesdropper learns nothing, even if the invite is found later.
 """
 
 import base64
@@ -24,33 +24,33 @@ MAX_URLS = 8
 PIN_SIZES = range(PIN_BYTES, (MAX_PINS + 1) * PIN_BYTES, PIN_BYTES)
 MAX_FACTS = 16
 MAX_PART_BYTES = 128 * 1024
-"""The most of a file that one `JoinPart` carries."""
+"""Largest part of a file in one `JoinPart`."""
 MAX_FILE_BYTES = 1024 * 1024
 MAX_FILES = 32
 _HELLO = 9
 
 
 class Invite(NamedTuple):
-    """What an invite says."""
+    """The content of an invite."""
 
     urls: List[str]
-    """Where the hub is, as a node dials it."""
+    """The hub's URL, as a node dials it."""
     fleet: str
     tls_pin: Optional[bytes]
-    """SHA-256 of the public key of a hub whose certificate no authority has signed; of several keys, one behind the other."""
+    """SHA-256 of the public key of a hub whose certificate no authority has signed; a concatenation for several keys."""
     id: str
     secret: bytes
     expires_at: int
     """Unix seconds."""
     proxy: str = ""
-    """`http://host:port`, through which the node dials; empty: none."""
+    """The proxy `http://host:port` through which the node dials; empty: none."""
 
     def __repr__(self) -> str:
         return f"Invite({self.id}, ***)"
 
 
 def write_invite(invite: Invite) -> str:
-    """The text that a person carries to the node."""
+    """The text of an invite, which a user carries to the node."""
     body: List[object] = [invite.urls, from_text(invite.fleet), invite.tls_pin, from_text(invite.id), invite.secret, invite.expires_at]
     if invite.proxy:
         body.append(invite.proxy)
@@ -58,9 +58,9 @@ def write_invite(invite: Invite) -> str:
 
 
 def read_invite(text: str) -> Invite:
-    """Read an invite.
+    """Parse an invite.
 
-    Raises: ValueError: it is none, or was cut off; the text is for people.
+    Raises: ValueError: not an invite, or truncated; the text is for people.
     """
     text = text.strip()
     if not text.startswith(PREFIX) or len(text) > MAX_INVITE_CHARS:
@@ -92,12 +92,12 @@ def read_invite(text: str) -> Invite:
 
 
 def invite_secret(fleet_key: bytes, invite: str) -> bytes:
-    """The secret of an invite follows from the fleet key and its id, so that the hub keeps it nowhere."""
+    """The secret of an invite. It is derived from the fleet key and the invite's id, so that the hub need not store it."""
     return proof.hkdf(fleet_key, b"stardust/v1/invite" + from_text(invite))
 
 
 def join_key(secret: bytes, invite: str) -> bytes:
-    """What both ends prove to know."""
+    """The key that both ends prove to know."""
     return proof.hkdf(secret, b"stardust/v1/join" + from_text(invite))
 
 
@@ -105,33 +105,33 @@ def join_key(secret: bytes, invite: str) -> bytes:
 
 
 class JoinProbe(NamedTuple):
-    """Node to hub, first: what this server is and has, as `remote/probe.sh` prints it."""
+    """Node to hub, first message: the properties of this server, as `remote/probe.sh` prints them."""
 
     lines: List[str]
 
 
 class JoinEnded(NamedTuple):
-    """Node to hub: the installation stands (`code` empty), or was taken back."""
+    """Node to hub: the installation is complete (`code` empty), or was undone."""
 
     code: str
     message: str
 
 
 class JoinAccepted(NamedTuple):
-    """Hub to node: the invite is spent, and this is who the server is from now on."""
+    """Hub to node: the invite is used up; these are the identity and the settings of the new node."""
 
     node: str
     generation: int
     session_mask: bytes
-    """The session key, XORed with the mask of this joining."""
+    """The session key, XORed with the mask of this join."""
     launch_mask: bytes
     version: str
     launcher: int
     """1 = jobs are allowed, so root's launcher is installed, too."""
     clear: str
-    """What is done about an installation found there: nothing, undo or remove."""
+    """What happens to an existing installation: nothing, undo or remove."""
     waiting: int
-    """1 = somebody has to approve the node before it may do anything."""
+    """1 = a user must approve the node before it may do anything."""
     verify_s: int
     """How long the hub waits for the node's first session."""
     manifest: str
@@ -141,7 +141,7 @@ class JoinAccepted(NamedTuple):
 
 
 class JoinPart(NamedTuple):
-    """Hub to node: a piece of a file; files come whole, in their order."""
+    """Hub to node: a part of a file. Files are sent completely, one after the other."""
 
     file: str
     offset: int
@@ -149,14 +149,14 @@ class JoinPart(NamedTuple):
 
 
 class JoinRefused(NamedTuple):
-    """Hub to node: not like this. The invite is as good as before."""
+    """Hub to node: the join is refused. The invite stays valid."""
 
     code: str
     message: str
 
 
 class JoinDone(NamedTuple):
-    """Hub to node: the new Spider has been here."""
+    """Hub to node: the new Spider has had a session."""
 
     waiting: int
 
@@ -167,19 +167,19 @@ _NODE_CODEC = Codec(encoder(JOIN_TO_HUB), decoder(JOIN_TO_NODE))
 _HUB_CODEC = Codec(encoder(JOIN_TO_NODE), decoder(JOIN_TO_HUB))
 
 
-# -- the opening -----------------------------------------------------------------------------------
+# -- the handshake ---------------------------------------------------------------------------------
 
 
 class JoinHello(NamedTuple):
-    """Who knocks; nothing of it is proven before `HubJoin.auth`."""
+    """The identity that a joiner claims; nothing of it is proven before `HubJoin.auth`."""
 
     invite: str
     nonce: bytes
-    """The node's public key of this joining."""
+    """The node's public key for this join."""
     boot: str
     host: str
     facts: List[str]
-    """Names of the joiner: its version, and what comes later."""
+    """Features of the joiner: its version, and later ones."""
 
 
 class _HelloForm(NamedTuple):
@@ -195,12 +195,12 @@ _HELLO_SHAPE = Shape(_HelloForm)
 
 
 def is_join(data: bytes) -> bool:
-    """Whether a first message is that of somebody with an invite, and not a node's."""
+    """Whether a first message is the hello of a join, and not of a session."""
     return data[:2] == b"\x96\x09"
 
 
 class Joined(NamedTuple):
-    """A proven joining, one end of it."""
+    """One end of a proven join."""
 
     link: SecureChannel
     session_mask: bytes
@@ -216,7 +216,7 @@ def _joined(codec: Codec, key: bytes, shared: bytes, digest: bytes, *, node: boo
 
 
 def masked(key: bytes, mask: bytes) -> bytes:
-    """Put a mask on a key, or take it off again.
+    """XOR a key with a mask, which hides or reveals it.
 
     Raises: ValueError: they differ in length.
     """
@@ -226,10 +226,10 @@ def masked(key: bytes, mask: bytes) -> bytes:
 
 
 class NodeJoin:
-    """The node's side of the opening: it says hello and nothing more until the hub has proven that it made the invite."""
+    """The node's side of the handshake. It sends the hello and nothing more until the hub has proven that it made the invite."""
 
     def __init__(self, invite: Invite, boot: str, host: str, facts: List[str], private: bytes) -> None:
-        """Args: private: 32 random bytes, for this one joining."""
+        """Args: private: 32 random bytes, for this join only."""
         self._invite = invite
         self._key = join_key(invite.secret, invite.id)
         self._private = private
@@ -243,7 +243,7 @@ class NodeJoin:
     def challenge(self, data: bytes) -> Tuple[bytes, Joined]:
         """Check the hub's proof.
 
-        Returns: the answer to send, and what follows.
+        Returns: the answer to send, and the proven join.
         Raises:  NotProven: this hub does not know the invite, or is of another fleet. ProtocolError: not a challenge at all.
         """
         digest, body, answer = check_challenge(self._key, self._hello, data, "the hub does not know this invite")
@@ -254,7 +254,8 @@ class NodeJoin:
 
 
 class HubJoin:
-    """The hub's side. For an invite that is unknown, spent, over or revoked it calls `challenge(os.urandom(32))`, which looks the same."""
+    """The hub's side. For an invite that is unknown, used, expired or revoked it calls `challenge(os.urandom(32))`, whose answer looks
+    the same."""
 
     def __init__(self, hello: bytes, private: bytes, time_ms: int, fleet: str) -> None:
         """Read the first message.
@@ -272,7 +273,7 @@ class HubJoin:
     def auth(self, data: bytes) -> Joined:
         """Check the node's proof.
 
-        Raises: NotProven: the other end does not know the invite. ProtocolError: not an answer at all.
+        Raises: NotProven: the node does not know the invite. ProtocolError: not an answer at all.
         """
         key, digest = self._side.check_answer(data, "the invite is not known there")
         return _joined(_HUB_CODEC, key, _shared(self._private, self.hello.nonce), digest, node=False)
@@ -302,10 +303,10 @@ def _read_hello(data: bytes) -> JoinHello:
 
 
 def said(message: Optional[Message]) -> object:
-    """A message of a joining; these are not among those of a session."""
+    """A received message of a join, as a cast: `Message` lists only the messages of a session."""
     return message
 
 
 def saying(message: object) -> Message:
-    """Likewise, to be sent."""
+    """A message of a join that is to be sent, as the same cast."""
     return cast("Message", message)

@@ -1,4 +1,4 @@
-"""What a metric is, and the rhythms on which metrics are measured."""
+"""The type of a metric, and the intervals at which metrics are measured."""
 
 from typing import Dict, NamedTuple, Tuple
 
@@ -17,25 +17,25 @@ class Metric(NamedTuple):
     unit: str
     family: str
     kind: str
-    """gauge: a level, or a rate over the time since the last sample. counter: a total since boot, which may start anew."""
+    """gauge: a level, or a rate over the time since the last sample. counter: a total since boot, which may restart."""
     labels: Tuple[str, ...]
     scale: int
     about: str
-    """What it says, for people."""
+    """Description for people."""
     source: str
-    """Where it is read."""
+    """Source of the value: the file or call that is read."""
 
 
 def pulse(name: str, unit: str, scale: int = 1, *labels: str, about: str, source: str) -> Metric:
-    """A level or rate, each second."""
+    """A level or rate, measured every second."""
     return Metric(name, unit, "pulse", "gauge", labels, scale, about, source)
 
 
 def breathe(name: str, unit: str, scale: int = 1, *labels: str, about: str, source: str, kind: str = "gauge") -> Metric:
-    """One each minute."""
+    """A metric that is measured every minute."""
     return Metric(name, unit, "breathe", kind, labels, scale, about, source)
 
 
 def cycle(name: str, unit: str, scale: int = 1, *labels: str, about: str, source: str, kind: str = "gauge") -> Metric:
-    """One every five minutes."""
+    """A metric that is measured every five minutes."""
     return Metric(name, unit, "cycle", kind, labels, scale, about, source)

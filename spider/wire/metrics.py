@@ -1,4 +1,4 @@
-"""Every metric there is: its name, unit, rhythm and the scale of its integers on the wire. The lists are in `catalogue/`, by subject."""
+"""The catalogue of metrics: name, unit, interval and the scale of the integers on the wire. The lists are in `catalogue/`, by subject."""
 
 import re
 from typing import Dict, List, Tuple
@@ -32,19 +32,20 @@ CATALOGUE: List[Metric] = [
 METRICS: Dict[str, Metric] = {metric.name: metric for metric in CATALOGUE}
 
 NOT_IN_LABELS = r"{}\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
-"""For a class of a pattern: what moves a cursor, hides, or turns the reading round never stands in a label.
+"""Content of a character class: braces and control, invisible and bidirectional characters, which a label must not contain.
 
-Agents replace all of `text.UNSEEN`; the rest of that has to be taken from older ones."""
+Agents replace all of `text.UNSEEN`. Some of these characters must still be accepted from older agents.
+"""
 _SERIES = re.compile(r"([a-z0-9_.]{1,64})(?:\{([a-z_]{1,32})=([^" + NOT_IN_LABELS + r"]{1,200})\})?\Z")
 
 
 def series_name(metric: str, label: str = "", value: str = "") -> str:
-    """Write a series as it is asked for and stored: `disk.read{device=sda}`."""
+    """The name of a series in queries and in the store: `disk.read{device=sda}`."""
     return f"{metric}{{{label}={value}}}" if label else metric
 
 
 def parse_series(text: str) -> Tuple[Metric, str]:
-    """Read a series name.
+    """Parse the name of a series.
 
     Returns: the metric and the value of its label (empty when it has none).
     Raises:  ValueError: not a series of the catalogue.

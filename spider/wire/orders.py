@@ -1,6 +1,6 @@
-"""Orders to the launcher: what the hub seals, Spider carries and root checks.
+"""Orders to the launcher: the hub seals them, Spider transports them and root checks them.
 
-`SDL1` + u32 length + body + HMAC-SHA256(launch key); the body is one JSON object. Nothing is parsed before the MAC holds.
+`SDL1` + u32 length + body + HMAC-SHA256(launch key); the body is one JSON object. Nothing is parsed before the MAC is verified.
 """
 
 import json
@@ -17,9 +17,9 @@ MIN_BODY_BYTES = 2
 MAX_BODY_BYTES = 16384
 MAX_LIFE_S = 600
 MAX_SKEW_S = 60
-"""How far in the future an order may have been issued, by the node's clock."""
+"""How far in the future an order's time of issue may be, by the node's clock."""
 MAX_WAIT_S = 86_400 + MAX_LIFE_S
-"""How long after its job was made an order may be issued."""
+"""How long after the creation of its job an order may be issued."""
 ORDER_VERSION = 1
 ORDER_TIME = "order-time"
 """The feature of a node whose launcher knows `SignedOrder.at`."""
@@ -29,7 +29,7 @@ _KEYS = {"v", "node", "gen", "job", "verb", "args", "iat", "exp"}
 
 
 class SignedOrder(NamedTuple):
-    """One thing that root may do, once, until `exp`."""
+    """Permission for root to do one thing, once, until `exp`."""
 
     node: str
     gen: int
@@ -37,10 +37,10 @@ class SignedOrder(NamedTuple):
     verb: str
     args: Dict[str, Any]
     iat: int
-    """Issued at, Unix seconds by the node's clock, as far as the hub knows it."""
+    """Time of issue, Unix seconds by the node's clock, as far as the hub knows that clock."""
     exp: int
     at: Optional[int] = None
-    """Issued at by the hub's own clock; None: by a hub that does not say, or for a node that did not ask."""
+    """Time of issue by the hub's own clock; None: from a hub that does not send it, or for a node without this feature."""
 
 
 class OrderError(Exception):
@@ -55,7 +55,7 @@ class OrderError(Exception):
 
 
 def seal_order(launch_key: bytes, order: SignedOrder) -> bytes:
-    """Write an order as the launcher reads it.
+    """Encode and sign an order for the launcher.
 
     Raises: ValueError: longer than MAX_BODY_BYTES.
     """
@@ -70,7 +70,7 @@ def seal_order(launch_key: bytes, order: SignedOrder) -> bytes:
 
 
 def frame_length(head: bytes) -> int:
-    """How many bytes follow the first HEAD_BYTES.
+    """Number of bytes after the first HEAD_BYTES.
 
     Raises: OrderError: bad-magic, bad-length.
     """
@@ -83,7 +83,7 @@ def frame_length(head: bytes) -> int:
 
 
 def order_body(launch_key: bytes, frame: bytes) -> bytes:
-    """The body of a frame whose MAC holds, as the hub wrote it.
+    """The body of a frame, after its MAC is verified.
 
     Raises: OrderError: bad-magic, bad-length, bad-mac.
     """
@@ -107,7 +107,7 @@ def _no_constant(_name: str) -> Any:
 
 
 def parse_order(body: bytes) -> SignedOrder:
-    """Read a body whose MAC holds.
+    """Parse a body whose MAC was verified.
 
     Raises: OrderError: bad-json, bad-fields.
     """
@@ -120,7 +120,7 @@ def parse_order(body: bytes) -> SignedOrder:
     version = fields.pop("v")
     order = SignedOrder(**fields)
     texts = (order.node, order.job, order.verb)
-    numbers = (version, order.gen, order.iat, order.exp, fields.get("at", 0))  # True is an int to isinstance, so types are compared
+    numbers = (version, order.gen, order.iat, order.exp, fields.get("at", 0))  # isinstance counts True as an int, so the types are compared
     if any(type(text) is not str for text in texts) or any(type(number) is not int for number in numbers) or type(order.args) is not dict:
         raise OrderError("bad-fields")
     if version != ORDER_VERSION:
@@ -129,7 +129,7 @@ def parse_order(body: bytes) -> SignedOrder:
 
 
 def check_order(order: SignedOrder, node: str, generation: int, now: float) -> None:
-    """Whether this order is for this node, key and moment. (Policy, arguments and replay are the launcher's to check.)
+    """Check that this order is for this node, key and moment. (The launcher checks policy, arguments and replay.)
 
     Args:   now: Unix seconds by the node's clock.
     Raises: OrderError: wrong-node, wrong-generation, expired, too-long, too-early, bad-job.
@@ -149,7 +149,7 @@ def check_order(order: SignedOrder, node: str, generation: int, now: float) -> N
 
 
 def issue_time(order: SignedOrder) -> int:
-    """When the hub issued an order, by the hub's clock: what it says, or what its job's id and `iat` say together."""
+    """When the hub issued an order, by the hub's clock: its `at`, or else derived from its job's id and `iat`."""
     if order.at is not None:
         return order.at
     made = made_at(order.job)
@@ -157,8 +157,8 @@ def issue_time(order: SignedOrder) -> int:
 
 
 def latest_known(order: SignedOrder, now: float) -> int:
-    """A time that the hub's clock had certainly reached, and the node's as well, when this order was taken.
+    """A time that both the hub's clock and the node's clock had reached when this order was accepted.
 
-    Neither clock alone, however wrong, makes it later than the truth.
+    One wrong clock alone cannot make it later than the true time.
     """
     return min(made_at(order.job) if order.at is None else order.at, int(now) + MAX_SKEW_S)

@@ -1,4 +1,4 @@
-"""Keys and proofs of a session: HMAC-SHA256 and HKDF (RFC 5869) from the standard library, nothing else."""
+"""Keys and proofs of a session: HMAC-SHA256 and HKDF (RFC 5869), with the standard library only."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ _SEQUENCE = struct.Struct(">Q")
 
 
 class NodeKeys(NamedTuple):
-    """What one node holds in one generation."""
+    """The keys of one node in one generation."""
 
     session: bytes
     launch: bytes
@@ -35,14 +35,14 @@ def mac(key: bytes, data: bytes) -> bytes:
 
 
 def constant_time_equal(left: bytes, right: bytes) -> bool:
-    """Compare in a time that does not depend on where they differ."""
+    """Compare in a time that does not depend on where the values differ."""
     return hmac.compare_digest(left, right)
 
 
 def hkdf(key: bytes, info: bytes, salt: bytes = b"", length: int = KEY_BYTES) -> bytes:
     """HKDF-SHA256 of RFC 5869, extract and expand.
 
-    Raises: ValueError: more than 255 blocks are asked for.
+    Raises: ValueError: more than 255 blocks are requested.
     """
     if not 0 < length <= 255 * 32:
         raise ValueError("HKDF gives 1 to 8160 bytes")
@@ -66,31 +66,32 @@ def node_keys(fleet_key: bytes, node: str, generation: int) -> NodeKeys:
 
 
 def rekey_mask(launch_key: bytes, job: str) -> bytes:
-    """What hides the next session key and launch key in an order: only who holds the present launch key, which is root's, can read them.
+    """The mask that hides the next session key and launch key in an order. Only a holder of the present launch key, which is root's, can
+    remove it.
 
-    Args: job: the id of the order as text; each has a mask of its own.
+    Args: job: id of the order as text; each order has a mask of its own.
     """
     return hkdf(launch_key, b"stardust/v1/mask/rekey" + from_text(job), length=2 * KEY_BYTES)
 
 
 def transcript(hello: bytes, body: bytes) -> bytes:
-    """SHA-256 over both sides' words exactly as they were sent."""
+    """SHA-256 over the messages of both sides, exactly as they were sent."""
     parts = b"".join(struct.pack(">I", len(part)) + part for part in (hello, body))
     return hashlib.sha256(b"stardust/v1/transcript" + parts).digest()
 
 
 def hub_proof(session_key: bytes, digest: bytes) -> bytes:
-    """What the hub shows first."""
+    """The proof of the hub, which is sent first."""
     return mac(session_key, b"stardust/v1/hub" + digest)
 
 
 def node_proof(session_key: bytes, digest: bytes) -> bytes:
-    """What the node shows once the hub has proven itself."""
+    """The proof of the node, which is sent once the hub has proven itself."""
     return mac(session_key, b"stardust/v1/node" + digest)
 
 
 def frame_keys(session_key: bytes, digest: bytes) -> FrameKeys:
-    """The keys that tag the frames of this one session."""
+    """The keys that authenticate the frames of this one session."""
     return FrameKeys(
         hkdf(session_key, b"stardust/v1/frames/node", salt=digest),
         hkdf(session_key, b"stardust/v1/frames/hub", salt=digest),
@@ -98,9 +99,9 @@ def frame_keys(session_key: bytes, digest: bytes) -> FrameKeys:
 
 
 class Tagger:
-    """Makes the 16 bytes that end each frame of one direction of a session.
+    """Makes the 16-byte tag at the end of each frame of one direction of a session.
 
-    HMAC-SHA256 with both pads worked in once: for a frame of some hundred bytes the setting up of a key costs three times the hashing.
+    The two HMAC pads are hashed only once: for a frame of some hundred bytes, setting up a key costs three times the hashing.
     """
 
     def __init__(self, key: bytes) -> None:

@@ -1,4 +1,4 @@
-"""WebSocket frames (RFC 6455) as both ends read and write them: binary messages, no extensions, everything bounded. Pure."""
+"""WebSocket frames (RFC 6455) for both ends: binary messages, no extensions, everything bounded. Pure."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ CODE_NORMAL, CODE_AWAY, CODE_PROTOCOL, CODE_UNSUPPORTED, CODE_NO_STATUS, CODE_AB
 
 
 class Violation(Exception):
-    """The peer broke the RFC; `code` is what to close with."""
+    """The peer violated the RFC; `code` is the code to close with."""
 
     def __init__(self, reason: str, code: int = CODE_PROTOCOL) -> None:
         super().__init__(reason)
@@ -34,14 +34,14 @@ class Violation(Exception):
 
 
 def mask(data: bytes, key: bytes) -> bytes:
-    """XOR with the four bytes of `key`, over and over."""
+    """XOR with the four bytes of `key`, repeated."""
     size = len(data)
     pad = (key * (size // 4 + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(size, "little")
 
 
 def build_frame(opcode: int, data: bytes, masked: bool = True) -> bytes:
-    """One whole frame: masked, as a client sends it, or as a server does."""
+    """Build one complete frame: masked for a client, unmasked for a server."""
     size, bit = len(data), 0x80 if masked else 0
     if size < 126:
         head = bytes((0x80 | opcode, bit | size))
@@ -56,16 +56,16 @@ def build_frame(opcode: int, data: bytes, masked: bool = True) -> bytes:
 
 
 class Incoming(NamedTuple):
-    """A whole message, or a control frame."""
+    """A complete message, or a control frame."""
 
     opcode: int
     data: bytes
 
 
 class FrameReader:
-    """Bytes of the peer in, messages and control frames out. Pure; holds at most one message and one read.
+    """Decodes received bytes into messages and control frames. Pure; it buffers at most one message and one read.
 
-    The hub reads with it as well (`groundcontrol/agents/socket.py`): what clients send is masked.
+    The hub uses it as well (`groundcontrol/agents/socket.py`), for the masked frames of clients.
     """
 
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES, masked: bool = False) -> None:
@@ -73,11 +73,11 @@ class FrameReader:
         self._masked = masked
         self._buffer = bytearray()
         self._parts = bytearray()
-        """A message in pieces; many short ones side by side would take fifty times their bytes."""
+        """Buffer of a fragmented message. A list of many short fragments would take fifty times their bytes."""
         self._fragmented = False
 
     def feed(self, data: bytes) -> None:
-        """Take what was read."""
+        """Add received bytes."""
         self._buffer += data
 
     def next(self) -> Optional[Incoming]:
@@ -139,7 +139,7 @@ class FrameReader:
 def read_close(data: bytes) -> Tuple[int, str]:
     """Code and reason of a close frame.
 
-    Raises: Violation: a code or text that may not stand there.
+    Raises: Violation: a code or text that the RFC forbids.
     """
     if not data:
         return CODE_NO_STATUS, ""
@@ -153,11 +153,11 @@ def read_close(data: bytes) -> Tuple[int, str]:
 
 
 def close_payload(code: int, reason: str) -> bytes:
-    """What a close frame carries; the reason is cut to fit, between characters."""
+    """The payload of a close frame. The reason is cut to fit, between characters."""
     text = reason.encode("utf-8")[: _MAX_CONTROL_BYTES - 2]
     return code.to_bytes(2, "big") + text.decode("utf-8", "ignore").encode("utf-8")
 
 
 def accept_for(key: bytes) -> str:
-    """What a server that understood the request answers."""
-    return base64.b64encode(hashlib.sha1(key + _MAGIC).digest()).decode("ascii")  # noqa: S324 # nosec B324 - the RFC's, no secret rests on it
+    """The Sec-WebSocket-Accept value that proves that the server understood the request."""
+    return base64.b64encode(hashlib.sha1(key + _MAGIC).digest()).decode("ascii")  # noqa: S324 # nosec B324 - the RFC requires SHA-1, and no secret depends on it

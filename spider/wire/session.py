@@ -1,4 +1,4 @@
-"""A session without any I/O: the opening of both sides, then tagged frames with an implicit sequence.
+"""A session without any I/O: the handshake of both sides, then authenticated frames with an implicit sequence number.
 
 Bytes and the time go in, bytes and messages come out. After a ProtocolError the session is over.
 """
@@ -27,15 +27,15 @@ _HELLO = 1
 
 
 class Hello(NamedTuple):
-    """Who a node says that it is; nothing of it is proven before `HubOpening.auth`."""
+    """The identity that a node claims; nothing of it is proven before `HubOpening.auth`."""
 
     node: str
     generation: int
     nonce: bytes
     boot: str
-    """32 hex digits."""
+    """Id of this boot, 32 hex digits."""
     host: str
-    """The authority that the node dialled: lower case, default port left out."""
+    """The authority of the URL that the node dialled: lower case, default port left out."""
     version: str
     features: List[str]
     known_jobs: List[str]
@@ -85,7 +85,7 @@ def _read_hello(data: bytes) -> Hello:
 
 
 class SecureChannel:
-    """The proven part of a session, one end of it."""
+    """The proven part of a session, at one end."""
 
     def __init__(self, codec: Codec, send_key: bytes, receive_key: bytes, *, expect_welcome: bool, features: Sequence[str] = ()) -> None:
         self._codec = codec
@@ -99,12 +99,12 @@ class SecureChannel:
         self._spoke_at: Optional[float] = None
         self._spoke = False
         self.features = frozenset(features)
-        """What both ends can do."""
+        """Features that both ends have."""
         self.unknown_kinds = 0
-        """Messages of kinds that this end does not know; they were skipped."""
+        """Number of skipped messages of kinds that this end does not know."""
 
     def send(self, message: Message) -> bytes:
-        """The frame to send now; frames go out in the order in which they were made.
+        """Encode the next frame. Frames must be sent in the order in which they were made.
 
         Raises: SessionOver; LocalProtocolError: the message is too big or not for this direction.
         """
@@ -119,11 +119,11 @@ class SecureChannel:
         return frame
 
     def receive(self, data: bytes, now: float) -> Optional[Message]:
-        """Check one frame and read its message.
+        """Verify one frame and decode its message.
 
         Args:    now: monotonic seconds.
         Returns: None for a heartbeat, or a kind that this end does not know.
-        Raises:  ProtocolError: anything else than the peer's next frame.
+        Raises:  ProtocolError: any input except the peer's next frame.
         """
         if self._over:
             raise ProtocolError("the session is over")
@@ -151,10 +151,10 @@ class SecureChannel:
         return None if isinstance(message, Heartbeat) else message
 
     def due(self, now: float, sent_at_ms: int = 0) -> Optional[bytes]:
-        """What to send now so that the peer knows we live. Call it every second or so.
+        """The heartbeat to send now, if one is due. Call it about every second.
 
         Args:   now: monotonic seconds; sent_at_ms: Unix milliseconds, for the heartbeat.
-        Raises: PeerSilent: nothing came for SILENCE_LIMIT_S.
+        Raises: PeerSilent: nothing arrived for SILENCE_LIMIT_S.
         """
         if self._heard_at is None:
             self._heard_at = now
@@ -171,7 +171,7 @@ class SecureChannel:
 
 
 class NodeOpening:
-    """The node's side of the opening: it says hello and nothing more until the hub has proven itself."""
+    """The node's side of the handshake. It sends the hello and nothing more until the hub has proven itself."""
 
     def __init__(
         self,
@@ -191,9 +191,9 @@ class NodeOpening:
         self._codec = codec
         jobs = [from_text(job) for job in list(known_jobs)[-MAX_KNOWN_JOBS:]]
         self._hello = pack(_HelloForm(_HELLO, from_text(node), generation, nonce, bytes.fromhex(boot), host, version, self._features, jobs))
-        _read_hello(self._hello)  # what the hub would refuse is a fault of ours, and found here
+        _read_hello(self._hello)  # a hello that the hub would refuse is an error of this program and is found here
         self.fleet = ""
-        """After `challenge`: which fleet the hub says it serves."""
+        """After `challenge`: the fleet that the hub says it serves."""
         self.hub_time_ms = 0
 
     def hello(self) -> bytes:
@@ -204,7 +204,7 @@ class NodeOpening:
         """Check the hub's proof.
 
         Returns: the answer to send, and the session.
-        Raises:  NotProven: this hub does not hold our key. ProtocolError: not a challenge at all.
+        Raises:  NotProven: this hub does not hold the node's key. ProtocolError: not a challenge at all.
         """
         digest, body, answer = check_challenge(self._key, self._hello, data, "the hub does not hold the key of this node")
         if len(body.fleet) != 16 or len(body.nonce) != proof.NONCE_BYTES:
@@ -218,7 +218,7 @@ class NodeOpening:
 
 
 class HubOpening:
-    """The hub's side of the opening.
+    """The hub's side of the handshake.
 
     The hub reads `hello`, finds the node's key and calls `challenge(key)`. For an unknown or revoked node it calls
     `challenge(os.urandom(32))`: the answer looks the same, and `auth` never succeeds.
@@ -227,7 +227,7 @@ class HubOpening:
     def __init__(
         self, hello: bytes, nonce: bytes, time_ms: int, fleet: str, codec: Codec = HUB_CODEC, features: Sequence[str] = ()
     ) -> None:
-        """Read the node's first message.
+        """Parse the node's first message.
 
         Raises: ProtocolError: it is no hello.
         """

@@ -1,6 +1,7 @@
-"""Every table there is: its columns with their units, how often it is read, and how large it may grow.
+"""The catalogue of tables: their columns with units, their interval, and their largest size.
 
-A subject that a host cannot have (systemd's units where there is no systemd) is never sent. New columns go last; a hub passes over those that it does not know.
+A subject that a host cannot have (systemd's units where there is no systemd) is never sent. New columns go last; a hub ignores columns that
+it does not know.
 """
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -13,29 +14,29 @@ TEXT, INT, SCALED = "text", "int", "scaled"
 FAILED = -1
 """`Table.total` of a reading that failed."""
 RESEND_S = 3600
-"""A table that does not change is sent again after this long."""
+"""An unchanged table is sent again after this long."""
 LATEST_MS = 4_102_444_800_000
 QUICKEST_S = 5
-"""No table is read more often."""
+"""Shortest interval of any table."""
 MAX_COLUMNS = 32
 MAX_TOTAL = 1 << 31
 
 
 class Column(NamedTuple):
-    """One column. A cell may always be None: not known, or not to be read here."""
+    """One column. A cell may always be None: unknown, or not readable on this host."""
 
     name: str
     kind: str
     """text, int, or scaled: an integer, `round(value * scale)`."""
     unit: str = ""
-    """As in `metrics.py`; `time` = Unix seconds, on the wire as milliseconds."""
+    """Unit, as in `metrics.py`; `time` = Unix seconds, on the wire as milliseconds."""
     scale: int = 1
     most: int = 200
-    """The most characters of a text."""
+    """Most characters of a text."""
     volatile: bool = False
-    """A change of this column alone is no reason to send the table."""
+    """A change in this column alone does not cause the table to be sent."""
     kept: bool = False
-    """None = as it was in the table before this one, in the row of the same key."""
+    """None = unchanged since the previous table, in the row with the same key."""
 
 
 class Subject(NamedTuple):
@@ -44,16 +45,17 @@ class Subject(NamedTuple):
     name: str
     columns: Tuple[Column, ...]
     key: Tuple[str, ...]
-    """Columns that tell the rows apart."""
+    """Columns that identify a row."""
     rhythm_s: int
     """Seconds between two readings."""
     watched_s: int
-    """The same while somebody looks at the node (`Watch` with this name as a family); whoever waits for a change may ask down to `QUICKEST_S`."""
+    """Interval while a user watches the node (`Watch` with this name as a family). A user who waits for a change may request down to
+    `QUICKEST_S`."""
     max_rows: int
     about: str
-    """What it holds, in which order, and where it is read."""
+    """Its content, its order, and its source."""
     rests_s: int = 0
-    """The newest reading is told no more often than this while nobody looks; 0: whatever changed is told at once."""
+    """Shortest interval of sending the newest reading while nobody watches; 0: a change is sent immediately."""
 
 
 def _text(name: str, most: int = 200, *, kept: bool = False) -> Column:
@@ -278,7 +280,7 @@ def weight(texts: List[str], cells: List[Cell]) -> int:
 
 
 def check(table: Table) -> Optional[Subject]:
-    """Hold a table against the catalogue; its types are the codec's to check.
+    """Validate a table against the catalogue; the codec has checked its types.
 
     Returns: None: a subject that is not in this catalogue (a newer peer may have more).
     Raises:  ProtocolError: not a table.
@@ -314,14 +316,14 @@ def _check_cells(column: Column, cells: List[Cell]) -> None:
 
 
 def rows_of(table: Table) -> List[Tuple[Cell, ...]]:
-    """The rows of a table that was checked."""
+    """The rows of a validated table."""
     return list(zip(*(iter(table.cells),) * len(table.columns)))
 
 
 def fill(table: Table, before: Optional[Table]) -> Table:
-    """Put in the cells of kept columns that the table before it in the same session has; both were checked.
+    """Fill the cells of `kept` columns from the previous table of the same session. Both tables are validated.
 
-    Args: before: already filled itself; None: this is the first one.
+    Args: before: the previous table, already filled; None: this is the first one.
     """
     subject = BY_NAME.get(table.subject)
     kept = [column.name for column in subject.columns if column.kept and column.name in table.columns] if subject is not None else []
@@ -336,7 +338,7 @@ def fill(table: Table, before: Optional[Table]) -> Table:
 
 
 def thin(table: Table, before: Optional[Table]) -> Table:
-    """The opposite of `fill`: leave out cells of kept columns that the table before it (not thinned) has already."""
+    """The inverse of `fill`: omit the cells of kept columns that equal those of the previous table (in its filled form)."""
     subject = BY_NAME[table.subject]
     kept = [column.name for column in subject.columns if column.kept]
     if before is None or not kept:

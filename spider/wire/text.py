@@ -1,4 +1,4 @@
-"""Characters that nobody sees, or that act on what shows them. Texts with them would make two things look alike."""
+"""Invisible characters, and control characters that act on a terminal or page. They could make two different texts look alike."""
 
 import re
 
@@ -6,8 +6,8 @@ UNSEEN = (
     r"\x00-\x1f\x7f-\x9f"  # controls
     r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
     r"\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"  # Default_Ignorable_Code_Point
-    r"\u2028\u2029\ufff9-\ufffb\ufffe\uffff"  # line ends, annotations, no characters
-    r"\u2800\U0001d159"  # blank: a braille pattern without dots, a note without a head
+    r"\u2028\u2029\ufff9-\ufffb\ufffe\uffff"  # line separators, annotations, noncharacters
+    r"\u2800\U0001d159"  # blank: a braille pattern without dots, a musical note without a head
 )
-"""For a class of a pattern."""
+"""Content of a regular expression's character class."""
 UNSEEN_CHAR = re.compile("[" + UNSEEN + "\ud800-\udfff]")

@@ -1,6 +1,6 @@
-"""Every verb there is, with what a node needs to check an order for it, to ask its owner's policy and to carry it out.
+"""The catalogue of verbs: what a node needs to check an order, to apply its owner's policy and to carry the order out.
 
-A new verb is one row here, one in `groundcontrol/core/verbs.py` (who may order it, and its words), and its work.
+A new verb needs one row here, one in `groundcontrol/core/verbs.py` (who may order it, and its texts), and its implementation.
 """
 
 from typing import Dict, NamedTuple, Tuple
@@ -8,14 +8,15 @@ from typing import Dict, NamedTuple, Tuple
 READONLY, MANAGED, OWN_LINE = "readonly", "managed", "own line"
 NONE, OPTIONAL, NEEDED = "none", "optional", "needed"
 DIGEST, GENERATION, KEYS = "digest", "generation", "keys"
-"""Shapes of arguments: a SHA-256, the generation of keys after the first, and two masked keys (`proof.rekey_mask`)."""
+"""Patterns of arguments: a SHA-256, the generation of keys after the first, and two masked keys (`proof.rekey_mask`)."""
 PLAN, REBOOT, UPDATE, REKEY, UNINSTALL = "plan", "reboot", "update", "rekey", "uninstall"
-"""The verbs that code asks for by name."""
+"""Verbs that code refers to by name."""
 STOP = "stop"
-"""Ends a job. It has no row: what the policy let run may be stopped, by whoever may see the job."""
+"""Ends a job. It has no row: a job that the policy allowed may be stopped by every user who may see it."""
 MAX_PACKAGES = 512
 PACKAGE_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9@._+-]{0,126}[A-Za-z0-9@._+])?(?::[a-z0-9-]{1,30})?"
-"""Pattern of a name: no option, path, pattern, version or suite has it. A trailing `-` means removal to apt; an architecture follows a colon."""
+"""Pattern of a package name. It excludes options, paths, globs, versions and suites. A trailing `-` means removal to apt; an
+architecture follows a colon."""
 
 
 class Verb(NamedTuple):
@@ -24,20 +25,20 @@ class Verb(NamedTuple):
     name: str
     """As in orders, in `policy.conf` and in the REST interface."""
     policy: str
-    """The least mode of `policy.conf` that allows it; what READONLY allows changes nothing that is installed. OWN_LINE: neither a mode
-    nor the list `verbs` allows it, but the line of its name."""
+    """The lowest mode of `policy.conf` that allows it. Verbs that READONLY allows change no installed package. OWN_LINE: neither a mode
+    nor the list `verbs` allows it, only the line of its own name."""
     packages: str = NONE
-    """Whether names of packages are given with it."""
+    """Whether its arguments include package names."""
     planned: bool = False
-    """It changes packages by a plan, which can be made and shown before."""
+    """It changes packages by a plan, which can be computed and shown first."""
     upgrades: bool = False
     """It replaces installed packages by newer ones."""
     fills: bool = False
-    """It takes room in the node's file systems."""
+    """It needs room in the node's file systems."""
     selfcare: bool = False
-    """It maintains the agent itself, and no package."""
+    """It maintains the agent itself and changes no package."""
     args: Tuple[Tuple[str, str], ...] = ()
-    """Of selfcare: names and shapes of the arguments. All are needed."""
+    """For selfcare verbs: names and patterns of the arguments. All are required."""
 
 
 CATALOGUE: Tuple[Verb, ...] = (

@@ -1,6 +1,6 @@
-"""X25519 (RFC 7748) in plain Python, for keys that are used once: a millisecond or two, nothing but the standard library.
+"""X25519 (RFC 7748) in pure Python with the standard library only, for ephemeral keys. One operation takes a millisecond or two.
 
-It does not run in constant time. Nobody can time the same key twice, because each one serves a single joining.
+It does not run in constant time. A timing attack needs several uses of a key, and each key serves a single join.
 """
 
 _PRIME = (1 << 255) - 19
@@ -9,14 +9,14 @@ _BASE = (9).to_bytes(32, "little")
 
 
 def public_key(private: bytes) -> bytes:
-    """The public key of 32 random bytes."""
+    """The public key of a private key (32 random bytes)."""
     return _multiply(private, _BASE)
 
 
 def shared_secret(private: bytes, public: bytes) -> bytes:
-    """What both ends arrive at.
+    """The secret that both ends compute.
 
-    Raises: ValueError: the other's key is not 32 bytes, or one of the few with which everybody arrives at nothing.
+    Raises: ValueError: the peer's key is not 32 bytes, or a low-order point, for which every secret is zero.
     """
     if len(public) != 32:
         raise ValueError("a public key has 32 bytes")

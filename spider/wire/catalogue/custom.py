@@ -1,4 +1,4 @@
-"""Numbers of other programs, as a server's owner chooses them."""
+"""Metrics from other programs, as the server's owner configures them."""
 
 from typing import List
 

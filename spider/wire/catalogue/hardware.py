@@ -1,4 +1,4 @@
-"""Sensors, power, devices and arrays of disks."""
+"""Metrics of sensors, power, devices and disk arrays."""
 
 from typing import List
 

@@ -1,4 +1,4 @@
-"""Memory and swap."""
+"""Metrics of memory and swap."""
 
 from typing import List
 

@@ -1,4 +1,4 @@
-"""Interfaces, sockets and protocols."""
+"""Metrics of interfaces, sockets and protocols."""
 
 from typing import List
 

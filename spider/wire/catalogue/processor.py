@@ -1,4 +1,4 @@
-"""Processors, load, pressure and what the scheduler does."""
+"""Metrics of processors, load, pressure and the scheduler."""
 
 from typing import List
 

@@ -1,4 +1,4 @@
-"""What services and containers use, and how many units and people there are."""
+"""Metrics of services and containers, and the numbers of units and users."""
 
 from typing import List
 

@@ -1,4 +1,4 @@
-"""Disks, what stands on them, and file systems."""
+"""Metrics of disks, of devices on top of them, and of file systems."""
 
 from typing import List
 

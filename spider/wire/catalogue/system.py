@@ -1,4 +1,4 @@
-"""The system as a whole: clock, processes by state, what the kernel has a limit of."""
+"""Metrics of the whole system: clock, processes by state, and resources with a kernel limit."""
 
 from typing import List
 
