@@ -1,4 +1,4 @@
-"""The bus inside one process. `publish` and the readers belong to one event loop's thread."""
+"""The bus inside one process. `publish` and the readers run on one event loop's thread."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from groundcontrol.core.bus import (
 
 
 def key_of(event: BusEvent) -> Hashable:
-    """What a `latest` reader keeps one event of: the newest word on a thing makes the older ones worthless."""
+    """The key under which a `latest` reader holds one event: the newest event about an object makes the older ones worthless."""
     key: tuple[Hashable, ...]
     match event:
         case SessionChanged(node=node):
@@ -52,7 +52,7 @@ def key_of(event: BusEvent) -> Hashable:
 
 
 class Subscription:
-    """One reader's bounded queue. Over the limit the oldest event goes, and a `BusGap` stands where it was."""
+    """One reader's bounded queue. Above the limit the oldest event is dropped, and a `BusGap` takes its place."""
 
     def __init__(self, bus: LocalBus, topics: tuple[Topic, ...], limit: int, policy: QueuePolicy) -> None:
         if limit < 1:
@@ -88,7 +88,7 @@ class Subscription:
         return self._waiting.popitem(last=False)[1]
 
     def offer(self, event: BusEvent) -> int:
-        """Take an event; returns how many were dropped for it."""
+        """Queue an event; returns the number of events dropped for it."""
         self._count += 1
         self._waiting[key_of(event) if self._latest else self._count] = event
         lost = 0
@@ -99,7 +99,7 @@ class Subscription:
         return lost
 
     def lose(self, count: int) -> None:
-        """Note that events for this reader are gone."""
+        """Record that events for this reader were dropped."""
         self._dropped += count
         self._wake.set()
 
@@ -123,11 +123,11 @@ class LocalBus:
         return topic in self._readers or (topic.id != "" and Topic(topic.kind) in self._readers)
 
     def subscribe(self, *topics: Topic, limit: int, policy: QueuePolicy) -> Subscription:
-        """Events of any of these topics, each once, from the moment the context is entered."""
+        """Events of these topics, each once, from the moment the context is entered."""
         return Subscription(self, tuple(dict.fromkeys(topics)), limit, policy)
 
     def readers_of(self, event: BusEvent) -> list[Subscription]:
-        """Who listens to one of the event's topics."""
+        """The readers of the event's topics."""
         return list({reader: None for topic in topics_of(event) for reader in self._readers.get(topic, ())})
 
     def attach(self, reader: Subscription, topics: tuple[Topic, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The gate before every handler: size, who, from where, may they. What a route's row does not allow is denied."""
+"""Admission of requests before every handler: size, identity, origin, rights. Anything that a route's row does not allow is denied."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Admission:
         step_up: bool = False,
         local: bool = False,
     ) -> ApiRequest:
-        """Let a request in, or raise.
+        """Admit a request, or raise.
 
         Args:   action: what the route does; None: public.
-                pending: open to a session that must change its password first.
-                enrolling: open to a session that must set up a second factor first.
-                step_up: wants the password within the last five minutes.
+                pending: admits a session that must change its password first.
+                enrolling: admits a session that must set up a second factor first.
+                step_up: needs a password check within the last five minutes.
                 local: exists on the local socket only.
         Raises: TooLarge, NotFound, Unauthenticated, CrossSite, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, StepUpRequired.
         """
@@ -65,7 +65,7 @@ class Admission:
         return ApiRequest(self._services, request, self.cookies, address, sure, caller)
 
     async def admit_again(self, call: ApiRequest, action: Action | None, *, pending: bool, enrolling: bool, step_up: bool) -> ApiRequest:
-        """Ask once more when the body is here, which may have taken its time: who was let in by the head may have been shut out meanwhile.
+        """Check again once the body has arrived, which may take long: the rights may have changed since the head.
 
         Raises: as `admit`.
         """
@@ -101,7 +101,7 @@ class Admission:
 
 
 def _is_open(caller: Caller, *, pending: bool, enrolling: bool) -> bool:
-    """Whether a route that leads out of an unfinished log-in is open to this one."""
+    """Whether a route for unfinished log-ins admits this caller."""
     if caller.user is not None and caller.user.must_change_password:
         return pending
     return enrolling
@@ -110,7 +110,7 @@ def _is_open(caller: Caller, *, pending: bool, enrolling: bool) -> bool:
 def bearer_token(request: web.BaseRequest) -> str | None:
     """The token of the Authorization header; None: the request has no such header.
 
-    Raises: Unauthenticated: it has one that is not a Bearer token.
+    Raises: Unauthenticated: the header holds no Bearer token.
     """
     given = request.headers.getall(hdrs.AUTHORIZATION, [])
     if not given:

@@ -1,4 +1,4 @@
-"""Every private name of aiohttp that the hub relies on, since there is no public way. A test fails with the release that changes one."""
+"""Every private name of aiohttp that the hub relies on, for lack of a public one. A test fails with the release that changes one."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ NAMES: Final[tuple[tuple[type, str], ...]] = (
     (web.BaseRunner, "_make_server"),
     (web.WebSocketResponse, "_cancel_heartbeat"),
 )
-"""Class and private name."""
+"""Class and private attribute."""
 
 
 class WatchedHandler(web.RequestHandler):
-    """A connection that says how far its requests are."""
+    """A connection that reports the state of its requests."""
 
     __slots__ = ()
 
     @property
     def heads_read(self) -> int:
-        """Requests whose head was read to its end."""
+        """Number of requests whose head is complete."""
         return self._request_count
 
     @property
     def awaits_request(self) -> bool:
-        """Whether no request is in work or read to the end of its head."""
+        """Whether no request is being handled, and none has a complete head."""
         return self._waiter is not None and not self._waiter.done()
 
 
 class BareResponse(web.Response):
-    """A response outside of the application, whose signal would take the software's name out again."""
+    """A response outside of the application, whose signal would otherwise remove the server's name."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
@@ -41,7 +41,7 @@ class BareResponse(web.Response):
 
 
 class ServerRunner(web.AppRunner):
-    """Serves an application by a server that `make_server` gives."""
+    """Runs an application on the server that `make_server` returns."""
 
     def make_server(self, inner: web.Server) -> web.Server:
         """The server to use in place of aiohttp's own."""
@@ -52,5 +52,6 @@ class ServerRunner(web.AppRunner):
 
 
 def stop_heartbeat(socket: web.WebSocketResponse) -> None:
-    """Stop the pings of a closed socket: the answer to the close has started them again, and their timers hold it for half a minute."""
+    """Stop the pings of a closed socket: the answer to the close frame has restarted them, and their timers keep the socket for half a
+    minute."""
     socket._cancel_heartbeat()  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Request bodies: size first, then type, then the schema."""
+"""Request bodies: checks the size first, then the type, then the schema."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from groundcontrol.core.errors import BadRequest, TooLarge, UnsupportedType
 
 MAX_BODY_BYTES: Final = 1 << 20
 MAX_PUBLIC_BYTES: Final = 16 << 10
-"""Of those whom nobody knows yet: a log-in is small, and many at once must stay so."""
+"""Size limit before authentication: a log-in is small, and many at the same time must stay small."""
 
 B = TypeVar("B", bound=msgspec.Struct)
 
 
 def check_size(request: web.Request, limit: int = MAX_BODY_BYTES) -> None:
-    """Refuse by the announced length, before anything is read.
+    """Refuse a body by its announced length, before any of it is read.
 
     Raises: TooLarge.
     """

@@ -1,4 +1,4 @@
-"""Where a request comes from. Headers count only from proxies that were named."""
+"""The client address of a request. Headers count only from configured proxies."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ ClientAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_HOPS: Final = 32
 FORWARDING: Final = (hdrs.X_FORWARDED_FOR, hdrs.FORWARDED, "X-Real-IP", hdrs.VIA)
-"""Whoever sends one of these may be a proxy, also one that was not named. An address is read from the first alone, and from named ones alone."""
+"""Headers of proxies, configured or not. An address is read from the first header alone, and from configured proxies alone."""
 
 
 class Client(NamedTuple):
-    """Where a request comes from, as far as that can be known."""
+    """The origin of a request, as far as it is known."""
 
     address: str
-    """What limits and the audit log go by; empty through the local socket."""
+    """The address for limits and the audit log; empty through the local socket."""
     sure: bool
-    """Whether it is the client's own. Otherwise it may be that of a proxy, named or not, and says nothing of who stands behind it."""
+    """Whether the address is the client's own. Otherwise it may be that of a proxy, configured or not, with an unknown client behind it."""
 
 
 def client_of(peer: str, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network], *, direct: bool) -> Client:
     """The client behind trusted proxies.
 
-    Args:    peer: the other end of the connection; headers: all values of each of FORWARDING that was sent, in order.
-             direct: nobody need stand between a client and this hub. False where browsers come by TLS, which a proxy ends.
-    Returns: `peer`, or behind trusted proxies the right-most entry that is none of them; what stands further left is hearsay, but a sign that this one may be a proxy too.
+    Args:    peer: the other end of the connection; headers: all received values of each header in FORWARDING, in order.
+             direct: clients may connect without a proxy. False if browsers use TLS, which a proxy terminates.
+    Returns: `peer`, or behind trusted proxies the right-most entry that is none of them. Entries further left are unverified, but a sign
+        that this one may be a proxy too.
     """
     address = parse(peer)
     if address is None:
@@ -71,13 +72,13 @@ def address_of(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
 
 
 def is_one_of(peer: str, networks: Sequence[Network]) -> bool:
-    """Whether an address, as the system writes it, is in one of these networks."""
+    """Whether an address, as the operating system writes it, is in one of these networks."""
     address = parse(peer)
     return address is not None and _is_one_of(address, networks)
 
 
 def _say_the_same(address: ClientAddress, headers: Mapping[str, Sequence[str]], trusted: Sequence[Network]) -> bool:
-    """Whether no other header names somebody else. A named proxy hands on what one before it wrote, which nobody named."""
+    """Whether no other header names another client. A configured proxy passes on what an unknown one before it wrote."""
     real = [parse(_bare(value.strip())) for value in headers.get("X-Real-IP", ())]
     return not headers.get(hdrs.FORWARDED) and all(one is not None and (one == address or _is_one_of(one, trusted)) for one in real)
 

@@ -1,4 +1,4 @@
-"""How many of what takes much memory go on at once: in all, and of one user, so that nobody takes it from the others."""
+"""Concurrency limits for work that takes much memory: in all, and for one user, so that no user starves the others."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import UserId
 
 MAX_WAITING_OF_ONE: Final = 1000
-"""Each costs some 30 kB while it waits. A page with a chart for each of sixty values asks for them all at once."""
+"""Each waiting call costs some 30 kB. A page with a chart for each of sixty values requests them all at the same time."""
 
 
 class SlotLimiter:
-    """So many places; who leaves gives the own one back."""
+    """A fixed number of slots; each is released at the end of its work."""
 
     def __init__(self, what: str, most: int, most_of_one: int) -> None:
-        """`what` is what they are for, in the plural."""
+        """`what` names the slots in error texts, in the plural."""
         self._what = what
         self._most = most
         self._most_of_one = most_of_one
@@ -27,9 +27,9 @@ class SlotLimiter:
 
     @contextlib.contextmanager
     def take(self, who: UserId | None) -> Iterator[None]:
-        """Hold one. `who`: None: whoever came through the local socket.
+        """Hold a slot. `who`: None: the local socket.
 
-        Raises: Unavailable: there is none left.
+        Raises: Unavailable: no slot is free.
         """
         if self._taken[who] >= self._most_of_one:
             raise Unavailable(f"{self._most_of_one} {self._what} of this user are under way already; try again later", retry_after_s=10)
@@ -40,14 +40,14 @@ class SlotLimiter:
             yield
         finally:
             self._taken[who] -= 1
-            self._taken += Counter()  # those who have none are not remembered
+            self._taken += Counter()  # removes users without a slot
 
 
 class BudgetLimiter:
-    """So much room; who finds too little of it waits for a while, and users have their turns one after the other."""
+    """A shared budget. A call that finds too little of it waits for a while, and users take turns."""
 
     def __init__(self, what: str, most: int, most_of_one: int, patience_s: float, most_waiting: int = MAX_WAITING_OF_ONE) -> None:
-        """`what`: what is the matter where there is none, and what to do. `most_waiting`: how many of one may wait."""
+        """`what`: the error text for an exhausted budget, with the remedy. `most_waiting`: how many calls of one user may wait."""
         self._what = what
         self._most = most
         self._most_of_one = most_of_one
@@ -55,13 +55,13 @@ class BudgetLimiter:
         self._most_waiting = most_waiting
         self._taken: Counter[UserId | None] = Counter()
         self._waiting: dict[UserId | None, dict[asyncio.Future[None], int]] = {}
-        """Who has been let in for the longest ago comes first."""
+        """Ordered by the time of the last admission, the longest ago first."""
 
     @contextlib.asynccontextmanager
     async def take(self, who: UserId | None, size: int) -> AsyncIterator[None]:
-        """Hold so much of it, no more than is for one. `who`: None: whoever came through the local socket.
+        """Hold `size` of the budget, at most one user's share. `who`: None: the local socket.
 
-        Raises: Unavailable: there was none for too long, or too much of this user waits for it already.
+        Raises: Unavailable: the budget stayed exhausted for too long, or too many calls of this user wait already.
         """
         own = self._waiting.setdefault(who, {})
         if len(own) >= self._most_waiting:
@@ -101,7 +101,7 @@ class BudgetLimiter:
             if self._taken[who] + size > self._most_of_one:
                 continue
             if self._taken.total() + size > self._most:
-                return None  # nobody passes whose turn it is, or what is large would never be let in
+                return None  # calls keep their order, or a large one would never be admitted
             return who, turn
         return None
 
@@ -115,7 +115,7 @@ class BudgetLimiter:
     def _leave(self, who: UserId | None, turn: asyncio.Future[None], size: int) -> None:
         if turn in self._waiting.get(who, ()):
             self._forget(who, turn)
-        else:  # it was let in, be it at the moment in which it gave up
+        else:  # it was admitted, perhaps at the moment of its cancellation
             self._taken[who] -= size
-            self._taken += Counter()  # those who have none are not remembered
+            self._taken += Counter()  # removes users without a share
         self._let_in()

@@ -1,4 +1,4 @@
-"""The cookies of a log-in: the access token, the refresh token, and the mark of a known browser."""
+"""The cookies of a log-in: access token, refresh token, and trusted browser."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ HUB_CHARS: Final = 8
 
 
 class Cookies:
-    """Names and attributes, by whether browsers come by TLS. Without it the names differ, so that a downgrade shows.
+    """Names and attributes of the cookies, with and without TLS. The names differ, so that a downgrade is visible.
 
-    By TLS each is `__Host-`: no neighbour under the same domain, and nobody on a connection without TLS, can put one of their own in its
-    place, which a prefix that allows a path would let them. Browsers want the path `/` for that. Without TLS there is no such prefix; there the
-    two that only one call reads are sent to that call alone, since other servers of the machine share its cookies, whatever their ports. A
-    second hub may be one of them, so the names hold the hub.
+    With TLS each name starts with `__Host-`: no other host of the domain, and no connection without TLS, can set such a cookie. A prefix
+    with a path would allow that; browsers require the path `/` for `__Host-`. Without TLS there is no such prefix. There two cookies are
+    sent only to the one call that reads them, since other servers of the machine share its cookies on all ports. Another server may be a
+    second hub, so the names contain the hub.
     """
 
     def __init__(self, hub: str, *, secure: bool) -> None:
-        """`hub`: names the installation and stays over restarts."""
+        """`hub`: names the installation and stays the same over restarts."""
         self._secure = secure
         self.access_name = "__Host-stardust" if secure else f"stardust-plain-{hub[:HUB_CHARS]}"
         self.refresh_name = f"{self.access_name}-refresh"
@@ -43,7 +43,7 @@ class Cookies:
         return request.cookies.get(self.device_name, "")
 
     def set(self, response: web.StreamResponse, access: str, refresh: str, device: str = "") -> None:
-        """Hand them out; what is empty leaves what the browser has."""
+        """Set the cookies; an empty value leaves the browser's cookie unchanged."""
         self._set(response, self.access_name, access, "/", LIFETIME_S)
         if refresh:
             self._set(response, self.refresh_name, refresh, self._refresh_path, int(ABSOLUTE_S))
@@ -51,7 +51,7 @@ class Cookies:
             self._set(response, self.device_name, device, self._login_path, int(KNOWN_S))
 
     def clear(self, response: web.StreamResponse) -> None:
-        """For the end of a session; the browser stays known."""
+        """Delete the session's cookies; the browser stays trusted."""
         self._set(response, self.access_name, "", "/", 0)
         self._set(response, self.refresh_name, "", self._refresh_path, 0)
 

@@ -1,4 +1,4 @@
-"""What a call costs the hub, and how much of it one user gets. Each row of the route table declares its class."""
+"""Cost classes of calls, and how much of each class one user gets. Each row of the route table declares its class."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from groundcontrol.web.concurrency import BudgetLimiter
 from spider.clock import Clock
 
 Cost = Literal["small", "page", "scan", "fleet", "many", "history"]
-"""small: the same whatever is stored. page: a page of rows. scan: rows until enough match, or all of one request. fleet: every node's newest values,
-table or job under way. many: one request for many nodes or servers. history: samples of a time; its handlers limit values, exports and outputs themselves
-(`web/concurrency.py`).
+"""small: independent of the amount of data. page: a page of rows. scan: rows until enough match, or all rows of one request. fleet:
+every node's newest values, every table or every running job. many: one request for many nodes or servers. history: samples of a time
+range; its handlers limit values, exports and outputs themselves (`web/concurrency.py`).
 """
 
 
 class Limit(NamedTuple):
     at_once: int
-    """Calls at work, of everybody: fewer than the reading connections of the database where each keeps one busy for long."""
+    """Concurrent calls of all users: fewer than the database's reading connections if each keeps one busy for long."""
     at_once_of_a_user: int
     waiting_of_a_user: int
-    """More than these are refused immediately."""
+    """Waiting calls of one user; further ones are refused immediately."""
     burst: int
-    """Calls of a user without a pause."""
+    """Calls that a user may make without a pause."""
     a_second: float
-    """And from then on."""
+    """Calls a second that a user may make after that."""
 
 
 LIMITS: Final[dict[Cost, Limit]] = {
@@ -38,11 +38,11 @@ LIMITS: Final[dict[Cost, Limit]] = {
     "many": Limit(at_once=2, at_once_of_a_user=1, waiting_of_a_user=16, burst=120, a_second=2.0),
 }
 PATIENCE_S: Final = 10.0
-"""Less than the fifteen seconds of a page."""
+"""How long a call waits for a slot: less than the page's timeout of fifteen seconds."""
 
 
 class Costs:
-    """Places for calls that cost more than nothing, by class and user."""
+    """Slots for calls that are not free of cost, by class and user."""
 
     def __init__(self, clock: Clock, limits: dict[Cost, Limit] = LIMITS, patience_s: float = PATIENCE_S) -> None:
         self._rooms = {
@@ -56,9 +56,10 @@ class Costs:
 
     @contextlib.asynccontextmanager
     async def take(self, cost: Cost, who: UserId | None) -> AsyncIterator[None]:
-        """Hold a place for one call; users have their turns one after the other. `who`: None: the local socket, which has no budget.
+        """Hold a slot for one call; users take turns. `who`: None: the local socket, which has no budget.
 
-        Raises: TooManyRequests: this user has asked too often. Unavailable: there was no place for too long, or too many wait for one.
+        Raises: TooManyRequests: this user has made too many calls. Unavailable: no slot became free in time, or too many calls wait for
+            one.
         """
         room = self._rooms.get(cost)
         if room is None:
@@ -71,14 +72,14 @@ class Costs:
 
 
 class _Budget:
-    """So many calls of each user, given back with time."""
+    """A token bucket for each user, refilled over time."""
 
     def __init__(self, clock: Clock, burst: int, a_second: float) -> None:
         self._clock = clock
         self._burst = burst
         self._a_second = a_second
         self._spent: dict[UserId, tuple[float, float]] = {}
-        """How much, and when that was so. Who has nothing left to be given back is not remembered."""
+        """The spent amount and its time. A user with a full bucket has no entry."""
 
     def spend(self, who: UserId) -> None:
         """Raises: TooManyRequests."""

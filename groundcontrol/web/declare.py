@@ -1,4 +1,4 @@
-"""What a slice declares, as data: the calls that it answers and the live topics that it feeds."""
+"""Declarations of a slice, as data: its calls and its live topics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from groundcontrol.web.services import Services
 
 
 class Stream(Protocol):
-    """A topic that each browser follows for itself."""
+    """A topic with its own stream for each browser."""
 
     topic: str
 
@@ -23,20 +23,20 @@ class Stream(Protocol):
 
 
 class LiveTopic(NamedTuple):
-    """One kind of topic of the live socket: `kind`, or `kind:<id>` where it has `find`. It has either `feed` or `stream`."""
+    """One kind of topic of the live socket: `kind`, or `kind:<id>` if it has `find`. It has either `feed` or `stream`."""
 
     kind: str
     action: Action
     cost: Cost
-    """What the first message costs the hub."""
+    """Cost class of the first message."""
     find: Callable[[Services, Scope, str], Awaitable[Owned]] | None = None
-    """Read the thing itself with the caller's rights. Raises: NotFound."""
+    """Reads the object with the caller's rights. Raises: NotFound."""
     feed: Callable[[Services, Scope, str, LiveLimits], Feed] | None = None
     """Shared by all browsers with the same rights."""
     stream: Callable[[Services, Callable[[], Scope], str, int, Callable[[bytes], None], Callable[[], Awaitable[None]]], Stream] | None = (
         None
     )
-    """(services, scope, id, offset, put, room): one for each browser; its cost is limited by `room`."""
+    """(services, scope, id, offset, put, room): one stream for each browser; `room` limits its cost."""
 
 
 class Slice(NamedTuple):

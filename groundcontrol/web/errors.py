@@ -1,4 +1,4 @@
-"""THE map from errors to answers. No other place knows a status code of an error."""
+"""THE map from errors to answers. No other module knows a status code of an error."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.ClockBehind: 503,
     errors.Unavailable: 503,
 }
-"""Every class of `groundcontrol.core.errors` stands here; a test holds that."""
+"""A test checks that every class of `groundcontrol.core.errors` is here."""
 
 RETRY_S: Final = 2
 PROBLEM_TYPE: Final = "application/problem+json"
 
 
 def problem_of(error: HubError, instance: str) -> Problem:
-    """An error as the outside sees it. One that is the hub's own fault says no more than where the log has it."""
+    """An error as clients see it. For a fault of the hub it gives only the reference into the log."""
     status = STATUS[type(error)]
     ours = status == HTTPStatus.INTERNAL_SERVER_ERROR
     return Problem(
@@ -82,15 +82,16 @@ def problem_of(error: HubError, instance: str) -> Problem:
 
 
 def live_error(error: HubError, topic: str = "") -> ErrorMessage:
-    """The same on the live socket."""
+    """An error as a message of the live socket."""
     problem = problem_of(error, "")
     return ErrorMessage(code=problem.code, message=problem.detail, topic=topic)
 
 
 def problem_response(error: HubError, kind: type[web.Response] = web.Response, *, logged: bool = True, **facts: str) -> web.Response:
-    """An answer of RFC 9457. Faults of the hub go to its log, with `facts` and the traceback of what is being handled.
+    """An RFC 9457 answer. Faults of the hub go to its log, with `facts` and the traceback of the current exception.
 
-    `logged`: False: the log has a line about this already. Being too busy is no fault: a crowd that is turned away must not fill the log and hold the loop up with it.
+    `logged`: False: the log has a line about this already. A busy hub is no fault: a crowd of refused clients must not fill the log and
+    so block the loop.
     """
     instance = f"urn:stardust:answer:{new_time_id()}"
     problem = problem_of(error, instance)
@@ -108,7 +109,7 @@ def problem_response(error: HubError, kind: type[web.Response] = web.Response, *
 
 
 def from_http(error: web.HTTPException) -> HubError:
-    """What aiohttp itself refuses, in our words."""
+    """An error of aiohttp itself as one of the hub's errors."""
     match error.status:
         case HTTPStatus.NOT_FOUND:
             return errors.NotFound("there is nothing at this address")

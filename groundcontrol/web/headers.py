@@ -1,4 +1,4 @@
-"""The headers that stand on every answer, whatever it says."""
+"""The security headers of every answer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _OFF: Final = (
 def security_headers(origins: Iterable[str], *, secure: bool) -> dict[str, str]:
     """The fixed set.
 
-    Args: origins: where the page is served from; its live socket is the only other thing it may connect to.
-          secure: whether browsers come by TLS.
+    Args: origins: the origins of the page; it may connect only to these and its live socket.
+          secure: whether browsers use TLS.
     """
     sockets = " ".join(sorted("ws" + origin.removeprefix("http") for origin in origins))
     policy = (
@@ -50,7 +50,7 @@ def security_headers(origins: Iterable[str], *, secure: bool) -> dict[str, str]:
 
 
 class HeaderWriter:
-    """Puts the set on an answer as its last change before it is sent."""
+    """Sets the headers as the last change to an answer before it is sent."""
 
     def __init__(self, headers: dict[str, str]) -> None:
         self._headers = headers
@@ -59,7 +59,7 @@ class HeaderWriter:
         self.write(response)
 
     def write(self, response: web.StreamResponse) -> None:
-        """What stays of the answer's own: Cache-Control. What goes: the name of the server's software."""
+        """Set the headers. The answer keeps its own Cache-Control and loses the name of the server software."""
         response.headers.update(self._headers)
         response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
         response.headers.popall(hdrs.SERVER, None)

@@ -1,4 +1,4 @@
-"""How long the web server waits, and how much it holds."""
+"""Timeouts and size limits of the web server."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from groundcontrol.web.live.send_queue import PATIENCE_S
 
 
 class LiveLimits(NamedTuple):
-    """Of the live socket."""
+    """Limits of the live socket."""
 
     of_an_address: int = 128
-    """Pages at the same time: many accounts behind one address do not take the live page from the others."""
+    """Concurrent pages of one address: many accounts behind one address must not take the live page from the others."""
     patience_s: float = PATIENCE_S
     recheck_s: float = 10.0
-    """How often the rights of a page are read again."""
+    """Interval at which the rights of a page are read again."""
     rights_s: float = 0.8
-    """How long the store may take to say what somebody may, so that a page goes within a second of a revocation, whatever the store does."""
+    """Time limit for the store to answer a check of rights, so that a page ends within a second of a revocation, whatever the store
+    does."""
     close_s: float = 1.0
     interest_every_s: float = 5.0
     linger_s: float = 15.0
-    """How long a topic goes on whose last page was cut off: it may come back, and then wants what it missed. Looked at with each word of interest."""
+    """How long a topic continues after its last page was disconnected: the page may return and need the changes since. Checked with each
+    tick of interest."""
     linger_most: int = 64
-    """Topics at the same time that go on like that; with more of them they end."""
+    """Topics that may continue like that at the same time; further ones end."""
     facts_every_s: float = 1.0
-    """Each node of which more than a value changed is read from the store: at most this often."""
+    """The least interval between two reads of a changed node from the store. A change of values alone needs none."""
     retry_s: float = 1.0
-    """Until a feed goes on after an error."""
+    """Delay before a topic continues after an error."""
     early_most: int = 1024
-    """Changes that wait for a page's snapshot; with more of them the page hears that something is missing, and asks anew."""
+    """Changes that wait for a page's snapshot. With more of them the page receives a gap message and subscribes again."""
     kept_most: int = 1024
-    """Changes of one topic that are kept for a page that comes back; of a thousand nodes there are some thirty a second."""
+    """Changes of one topic that are stored for a page that returns. A thousand nodes cause some thirty a second."""
 
 
 class WebLimits(NamedTuple):
-    """Of the whole server."""
+    """Limits of the whole server."""
 
     headers_s: float = 10.0
-    """For the first request of a connection to be there, and for each later one from its first byte on."""
+    """Time limit for the first request of a connection, and for each later one from its first byte on."""
     body_s: float = 10.0
     unread_s: float = 60.0
-    """How long a peer may take nothing of what waits for it: what it has asked for lies in memory until then."""
+    """How long a peer may leave its data unread: the data stays in memory until then."""
     live: LiveLimits = LiveLimits()

@@ -1,4 +1,4 @@
-"""The local socket: the hub's own machine speaks to it as the owner of the data folder."""
+"""The local socket, on which the owner of the data folder uses the hub from its own machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UCRED = struct.Struct("3i")
 
 @contextlib.contextmanager
 def short_path(path: Path) -> Iterator[str]:
-    """Give a name of a socket that fits the kernel's 107 bytes, however deep its folder lies."""
+    """A name for a socket that fits the kernel's 107 bytes, however deep its folder is."""
     if len(os.fsencode(path)) <= _MAX_PATH_BYTES:
         yield str(path)
         return
@@ -33,7 +33,7 @@ def short_path(path: Path) -> Iterator[str]:
 
 
 def listen(path: Path) -> socket.socket:
-    """Make the listening socket with mode 0600 from its first moment; one left by a killed hub is replaced.
+    """Make the listening socket with mode 0600 from its first moment. It replaces the socket of a killed hub.
 
     The caller holds the lock of the data folder.
     """
@@ -54,9 +54,9 @@ def listen(path: Path) -> socket.socket:
 
 
 def local_actor(request: web.BaseRequest) -> Actor | None:
-    """Who speaks through the local socket: an admin named `local:<uid>`. None: the request came by network.
+    """The actor on the local socket: an admin named `local:<uid>`. None: the request came over the network.
 
-    Raises: Forbidden: another user than the folder's owner (this process's) or root.
+    Raises: Forbidden: the user is neither the folder's owner (this process's user) nor root.
     """
     transport = request.transport
     peer = transport.get_extra_info("socket") if transport is not None else None
@@ -69,7 +69,7 @@ def local_actor(request: web.BaseRequest) -> Actor | None:
 
 
 def _peer_uid(fd: int) -> int:
-    # uvloop hands out a stand-in without getsockopt, so the descriptor is asked through a copy.
+    # uvloop returns a substitute without getsockopt, so the code queries a copy of the descriptor.
     with socket.socket(fileno=os.dup(fd)) as copy:
         credentials = copy.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return int(_UCRED.unpack(credentials)[1])

@@ -1,4 +1,4 @@
-"""Proof that a request comes from the page itself and not from another site in the same browser."""
+"""Checks that a request comes from the page itself and not from another site in the same browser."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _FETCH_SITE: Final = "Sec-Fetch-Site"
 
 
 def check_same_origin(request: web.Request, origins: Collection[str], *, required: bool) -> None:
-    """Hold `Sec-Fetch-Site` and `Origin` against the page's own origins.
+    """Compare `Sec-Fetch-Site` and `Origin` with the page's own origins.
 
-    Args:   required: refuse also when the request says neither (a browser always says at least one).
+    Args:   required: refuse also a request with neither header (a browser always sends at least one).
     Raises: CrossSite.
     """
     site = request.headers.getall(_FETCH_SITE, [])
@@ -34,7 +34,7 @@ def check_same_origin(request: web.Request, origins: Collection[str], *, require
 
 
 def check_socket_origin(request: web.Request, origins: Collection[str]) -> None:
-    """For the live socket opened with a cookie: the exact Origin, and nothing without one.
+    """For the live socket opened with a cookie: the Origin must be present and exact.
 
     Raises: CrossSite.
     """
@@ -44,7 +44,7 @@ def check_socket_origin(request: web.Request, origins: Collection[str]) -> None:
 
 
 def check_csrf(request: web.Request, expected: str) -> None:
-    """The session's own token, which no other site can read.
+    """Check the session's CSRF token, which no other site can read.
 
     Raises: CrossSite.
     """

@@ -1,4 +1,4 @@
-"""How a slice declares a call of the REST interface. Router, rights matrix, OpenAPI and docs/api.md come from these rows."""
+"""Declaration of REST calls by a slice. Router, rights matrix, OpenAPI and docs/api.md come from these rows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from groundcontrol.web.costs import Cost
 ROOT: Final = "/api/v1"
 
 Handler = Callable[..., Awaitable[Any]]
-"""async (Call) or (Call, body) -> an Answer, a response of its own, or None for 204."""
+"""async (call) or (call, body) -> an Answer, its own response, or None for 204."""
 
 
 class Parameter(NamedTuple):
-    """One of the query."""
+    """A parameter of the query."""
 
     name: str
     about: str
@@ -29,12 +29,12 @@ class Parameter(NamedTuple):
 class Route(NamedTuple):
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
-    """Below /api/v1."""
+    """The path below /api/v1."""
     action: Action | None
-    """Asked of `authorize` before anything else; None: public, the handler guards itself."""
+    """The right that `authorize` checks before anything else; None: a public route, whose handler checks access itself."""
     handler: Handler
     answer: type[msgspec.Struct] | None
-    """None: no JSON (204, or what `answers` says)."""
+    """None: no JSON (204, or as `answers` says)."""
     body: type[msgspec.Struct] | None = None
     status: int = 200
     optional_body: bool = False
@@ -44,14 +44,14 @@ class Route(NamedTuple):
     """Open to a session that must set up a second factor first."""
     step_up: bool = False
     local: bool = False
-    """Through the local socket alone; by network there is nothing at this address."""
+    """Only through the local socket; over the network the address does not exist."""
     query: tuple[Parameter, ...] = ()
     answers: tuple[str, ...] = ()
     """Other media types of the answer."""
     keyed: bool = False
-    """Takes Idempotency-Key."""
+    """Accepts Idempotency-Key."""
     cost: Cost = "small"
-    """What it costs the hub: `web/costs.py` has the limits of each class."""
+    """Cost class; `web/costs.py` has the limits of each."""
 
 
 LIMIT: Final = Parameter("limit", "at most this many, 1 to 500 (100)", "integer")

@@ -1,4 +1,4 @@
-"""What lies in memory because those who have asked for it do not take it: over all connections it has an end."""
+"""The budget for unread answers: a limit over all connections for data in memory that clients do not read."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections import Counter
 from typing import Final, Protocol
 
 MAX_UNREAD_BYTES: Final = 32 << 20
-"""Some of the longest answers, which have 7 MB. Each byte may be held twice: as it was made, and in one piece with the head of its answer."""
+"""Some of the longest answers, which have 7 MB. Each byte may be in memory twice: as it was made, and in one piece with the head of its
+answer."""
 
 
 class BufferedConnection(Protocol):
-    """A connection whose client takes less than it is sent."""
+    """A connection with data that its client has not read yet."""
 
     @property
     def whose(self) -> str:
-        """Whom it counts for: a user, or who asks without being one."""
+        """The key of the account: a user, or an address of an unknown client."""
         ...
 
     @property
@@ -23,14 +24,14 @@ class BufferedConnection(Protocol):
 
 
 class SendBudget:
-    """Everybody for whom something waits, whoever has for the longest first."""
+    """All connections with unread data, oldest first."""
 
     def __init__(self, most_bytes: int = MAX_UNREAD_BYTES) -> None:
         self.most_bytes = most_bytes
         self._holders: dict[BufferedConnection, None] = {}
 
     def add(self, one: BufferedConnection) -> None:
-        """Count one in. With too much in all, whoever has most of it loses what has waited for the longest."""
+        """Add a connection. Over the limit, the client with the most unread data loses its oldest connection."""
         self._holders[one] = None
         sizes = {holder: holder.unread_bytes for holder in self._holders}
         while len(sizes) > 1 and sum(sizes.values()) > self.most_bytes:
@@ -43,5 +44,5 @@ class SendBudget:
             dropped.drop_unread()
 
     def remove(self, one: BufferedConnection) -> None:
-        """It has taken what there was, or has gone."""
+        """Remove a connection whose data was read, or that ended."""
         self._holders.pop(one, None)

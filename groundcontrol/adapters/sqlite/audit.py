@@ -1,7 +1,7 @@
-"""The audit log: one HMAC chain per hub process, each row written in the transaction of the change that it tells of.
+"""The audit log: one HMAC chain per hub process. Each row is written in the transaction of the change that it records.
 
-A chain is written under one key from its first row to its last, since the secret changes only while no hub runs. Chains of an earlier key
-count only as long as a chain names their very last row: who learned an old key can neither change, lengthen nor add one.
+A chain uses one key from its first row to its last, since the secret changes only while no hub runs. A chain of an earlier key counts
+only if a later chain names its very last row. So an old key that became known lets nobody change, lengthen or add a chain.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _mark: Final = msgspec.json.Decoder(tuple[str, int])
 
 
 def node_scope(session: Session, org: int) -> Scope:
-    """Who acts when a node's message changes something."""
+    """The scope of changes that a node's message causes."""
     return Scope(node_actor(session.node), org)
 
 
 class Chain:
-    """Appends to this process's chain. The first row of a chain names the ends of those before it."""
+    """Appends to this process's chain. The first row of a chain names the last rows of earlier chains."""
 
     def __init__(self, key: bytes, name: str) -> None:
         self._key = key
@@ -78,7 +78,7 @@ def _chains(rows: Rows) -> list[str]:
 
 
 def _other_ends(rows: Rows, name: str) -> dict[str, object]:
-    """The last row of each chain that no later chain has anchored at that row yet."""
+    """The last row of each chain that no later chain names yet."""
     anchored = {(chain, end[0]) for row in rows.all(_ANCHORS) for chain, end in _anchors_of(row).items()}
     ends: dict[str, object] = {}
     for chain in _chains(rows):
@@ -96,16 +96,16 @@ def _anchors_of(row: sqlite3.Row) -> dict[str, tuple[int, str]]:
 
 
 def heads(rows: Rows) -> list[AuditHead]:
-    """The ends that no chain names yet."""
+    """The last rows that no chain names yet."""
     ends = msgspec.convert(_other_ends(rows, ""), dict[str, tuple[int, str]])
     return [AuditHead(chain, n, digest) for chain, (n, digest) in ends.items()]
 
 
 def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
-    """Look for rows that were seen as ends before.
+    """Check that rows which were the last of their chains before still exist.
 
-    Args:    known: a head with an empty chain may be of any.
-    Returns: None when all are there as they were; else which one is not.
+    Args:    known: a head with an empty chain may belong to any chain.
+    Returns: None if all exist unchanged; else a text about the first other one.
     """
     for head in known:
         found = rows.all("SELECT chain, hash FROM audit WHERE n = ? AND chain = coalesce(nullif(?, ''), chain)", head.n, head.chain)
@@ -117,8 +117,8 @@ def check_heads(rows: Rows, known: Iterable[AuditHead]) -> str | None:
 def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
     """Walk every chain.
 
-    Args:    keys: today's, then those of before the last rotations.
-    Returns: None when all hold; else which row is the first that does not.
+    Args:    keys: the current key, then those from before the last rotations.
+    Returns: None if all are valid; else a text about the first invalid row.
     """
     if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'audit'") is None:
         return "every chain: row 0 is missing, and the table of audit rows with it"
@@ -144,7 +144,7 @@ def verify(rows: Rows, keys: Sequence[bytes]) -> str | None:
 
 
 def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
-    """Every row that a chain names is there, and of each chain of an earlier key the last row is named."""
+    """Check that every row that a chain names exists, and that the last row of each chain of an earlier key is named."""
     named_ends: set[tuple[str, int]] = set()
     for anchor in rows.all(_ANCHORS):
         for chain, (n, digest) in _anchors_of(anchor).items():
@@ -160,7 +160,7 @@ def _verify_anchors(rows: Rows, aged: Sequence[str]) -> str | None:
 
 
 def last_at(rows: Rows) -> float | None:
-    """The latest time of any row since the clock was last accepted. Rows are never removed, so those numbered below came before."""
+    """The latest time of any row since the clock was last accepted. Rows are never removed, so rows with lower numbers are older."""
     mark = rows.one("SELECT value FROM fact WHERE name = ?", _CLOCK)
     if mark is None:
         found = rows.all("SELECT max(at) AS at FROM audit")[0]["at"]
@@ -172,7 +172,7 @@ def last_at(rows: Rows) -> float | None:
 
 
 def mark_clock(tx: Tx) -> None:
-    """Let `last_at` begin with the row that was just written."""
+    """Let `last_at` start with the row that was just written."""
     row = tx.all("SELECT chain, n FROM audit ORDER BY rowid DESC LIMIT 1")[0]
     tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _CLOCK, msgspec.json.encode((row["chain"], row["n"])))
 
@@ -186,23 +186,23 @@ _REFUSALS: Final = (
 
 
 def listed(rows: Rows, limit: int, before: tuple[int, int] = (BEHIND_ALL, 0), org: int | None = None) -> list[sqlite3.Row]:
-    """The newest rows of the log and the refusals between them, the last one first.
+    """The newest rows of the log and the refusals between them, newest first.
 
-    Args: before: `place` and `no` of the row that the list goes on after.
-          org: None: those of every organisation.
+    Args: before: `place` and `no` of the row before the first one.
+          org: None: rows of every organisation.
     """
     place, no = before
     owned, owner = ("", ()) if org is None else (" AND org = ?", (org,))
     sql = f"{_ROWS} WHERE rowid < ?{owned} ORDER BY rowid DESC LIMIT ?"
     found = rows.all(sql, min(place + (no > 0), BEHIND_ALL), *owner, limit)
-    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refusal'") is not None:  # a database of before has none
+    # a database of an older schema has no such table
+    if rows.one("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'refusal'") is not None:
         sql = f"{_REFUSALS} WHERE (after_audit, no) < (?, ?){owned} ORDER BY after_audit DESC, no DESC LIMIT ?"
         found += rows.all(sql, place, no, *owner, limit)
     return sorted(found, key=lambda row: (row["place"], row["no"]), reverse=True)[:limit]
 
 
 def to_audit_row(row: sqlite3.Row) -> AuditRow:
-    """A row as the domain knows it."""
     return AuditRow(
         *(row["chain"], row["n"], row["at"], row["actor"], row["address"], row["action"], row["target"], row["result"]),
         object_or_damage(row["detail"]),
@@ -211,13 +211,13 @@ def to_audit_row(row: sqlite3.Row) -> AuditRow:
 
 
 def plain(text: str) -> str:
-    """Make a text safe to show on a terminal: what is not printable becomes its escape."""
+    """Make a text safe for a terminal: non-printable characters become escapes."""
     short = text[:_TEXT_LIMIT]
     return short if is_visible(short) else "".join(c if is_visible(c) else c.encode("unicode_escape").decode() for c in short)
 
 
 def _clean(value: object) -> object:
-    """Detail without secrets and without characters that a terminal obeys."""
+    """The detail without secrets and terminal control characters."""
     if isinstance(value, Mapping):
         return {plain(str(k)): "***" if any(word in str(k).lower() for word in _SECRETS) else _clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -1,4 +1,4 @@
-"""What comes from a node's disk: each record once, whatever was killed on either side while it was on its way."""
+"""Stores late rows from a node's disk. Each record is stored once, even if either side was killed during the transfer."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from groundcontrol.samples.model import StoredPack
 from spider.wire.frames import STREAM_LATE, STREAM_LIVE
 
 MAX_GAPS: Final = 2000
-"""Of one node. A further one widens the newest of its family: the count stays exact, the edges do not."""
+"""Stored gaps of one node. A further gap extends the newest one of its family: the count stays exact, the edges do not."""
 MAX_SESSIONS: Final = 1000
-"""Of one node whose marks are remembered, among those that stored anything."""
+"""Sessions of one node whose marks are remembered, among those that stored anything."""
 MAX_SKIPPED: Final = 1000
-"""Of one node: rows of numbers that were passed over. The oldest go, and what comes under them is taken for known."""
+"""Stored ranges of skipped numbers of one node. The oldest are removed, and rows with their numbers then count as known."""
 
 
 def begin_session(tx: Tx, session: Session, boot_no: int) -> None:
-    """Note with which marks a session begins, and with which those before it ended: they are fenced, so nothing moves them any more.
+    """Record the marks at the start of a session, and the final marks of those before it: these sessions are fenced, so their marks do
+    not move.
 
-    A session that moved none is forgotten: nothing that it sent is held, which is what is assumed of an unknown one.
+    A session that moved no mark is forgotten: none of its packs are stored, which is also the assumption for an unknown session.
     """
     before = tx.all(
         "SELECT mine.epoch, mine.live, mine.backfill, boot.live AS end_live, boot.backfill AS end_backfill"
@@ -51,9 +52,9 @@ def begin_session(tx: Tx, session: Session, boot_no: int) -> None:
 
 
 def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) -> list[tuple[int, StoredPack]]:
-    """Count what is not held yet of each journal, by its numbers; gaps are stored at once.
+    """Select the packs of each journal that are not stored yet, by their numbers. Gaps are stored immediately.
 
-    Numbers rise but for those that were passed over: a file of the node's disk that could not be read, and can be now.
+    Numbers rise, except for skipped ones: these belong to a file of the node's disk that was unreadable for a time.
 
     Returns: the packs to store, each with the number (`boot.no`) of its journal.
     """
@@ -62,7 +63,7 @@ def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) ->
         by_journal.setdefault(item.journal, []).append(item)
     fresh: list[tuple[int, StoredPack]] = []
     for journal, records in by_journal.items():
-        key = b"j" + journal  # a byte longer than the id of a boot
+        key = b"j" + journal  # one byte longer than the id of a boot
         tx.do("INSERT INTO boot (node, boot) VALUES (?, ?) ON CONFLICT DO NOTHING", session.no, key)
         [row] = tx.all("SELECT no, backfill FROM boot WHERE node = ? AND boot = ?", session.no, key)
         held: int = row["backfill"]
@@ -86,7 +87,7 @@ def take_late(tx: Tx, session: Session, items: Sequence[LatePack | LostRows]) ->
 
 
 def _skip(tx: Tx, no: int, journal_no: int, first: int, last: int) -> None:
-    """Note that these numbers, both included, were passed over."""
+    """Record that these numbers, both included, were skipped."""
     if first > last:
         return
     tx.do("INSERT INTO skipped (node, journal, first, last) VALUES (?, ?, ?, ?)", no, journal_no, first, last)
@@ -98,7 +99,7 @@ def _skip(tx: Tx, no: int, journal_no: int, first: int, last: int) -> None:
 
 
 def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
-    """Whether this number was passed over; from now on it was not."""
+    """Whether this number was skipped; the call removes it from the record."""
     row = tx.one(
         "SELECT first, last FROM skipped WHERE node = ? AND journal = ? AND first <= ? ORDER BY first DESC LIMIT 1", no, journal_no, number
     )
@@ -111,7 +112,7 @@ def _was_skipped(tx: Tx, no: int, journal_no: int, number: int) -> bool:
 
 
 def _is_held(tx: Tx, no: int, sent: PreviousSend) -> bool:
-    """Whether the session in which a pack was sent ended with marks that cover it."""
+    """Whether the final marks of the pack's session cover it."""
     row = tx.one("SELECT live, backfill FROM session_mark WHERE node = ? AND epoch = ? AND over = 1", no, sent.epoch)
     return row is not None and sent.seq <= int(row["live"] if sent.stream == STREAM_LIVE else row["backfill"])
 
@@ -119,7 +120,8 @@ def _is_held(tx: Tx, no: int, sent: PreviousSend) -> bool:
 def _store_gap(tx: Tx, no: int, journal_no: int, lost: LostRows) -> None:
     if int(tx.all("SELECT count(*) AS found FROM gap WHERE node = ?", no)[0]["found"]) >= MAX_GAPS:
         same = (
-            "SELECT max(no) AS no FROM gap WHERE node = ? AND family = ? AND (samples = 0) = (? = 0)"  # what nobody can count stays apart
+            # gaps with an unknown count stay separate
+            "SELECT max(no) AS no FROM gap WHERE node = ? AND family = ? AND (samples = 0) = (? = 0)"
         )
         newest = tx.one(same, no, lost.family, lost.rows)
         if newest is not None and newest["no"] is not None:
@@ -141,7 +143,7 @@ def read_gaps(rows: Rows, no: int, start_ms: int, end_ms: int) -> list[GapRow]:
 
 
 def drop_late(tx: Tx, no: int) -> None:
-    """Forget all of a node that was removed."""
+    """Remove all such data of a removed node."""
     tx.do("DELETE FROM session_mark WHERE node = ?", no)
     tx.do("DELETE FROM skipped WHERE node = ?", no)
     tx.do("DELETE FROM gap WHERE node = ?", no)

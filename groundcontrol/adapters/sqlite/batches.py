@@ -1,4 +1,4 @@
-"""Batches: one request, many nodes, a job for each."""
+"""Batches: one request for many nodes, with a job for each."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class SqliteBatches:
 
 
 def _shown(scope: Scope) -> str:
-    """What a caller may know of: every batch, or their own and those with a node that they are granted. Values: `_shown_values`."""
+    """The condition for batches that a caller may see: every batch, or their own and those with a granted node. Values: `_shown_values`."""
     return f"(? OR actor = ? OR {_SOME_JOB}{admitted(scope)}))"
 
 
@@ -120,7 +120,7 @@ def _jobs(rows: Rows, scope: Scope, no: int) -> list[sqlite3.Row]:
 
 
 def _first(rows: Rows, scope: Scope, batch: BatchId, idempotency_key: str | None) -> sqlite3.Row | None:
-    """What this request, or an earlier one with the same key, has made already."""
+    """The batch that this request, or an earlier one with the same key, has created already."""
     if idempotency_key is not None:
         found = rows.one(
             "SELECT * FROM batch WHERE org = ? AND actor = ? AND idempotency_key = ?", scope.org, scope.actor.id, idempotency_key

@@ -1,4 +1,4 @@
-"""Where chunks lie: one table for each tier, by node, span, family and part (`migrations/0005_history`)."""
+"""The chunk tables: one table for each tier, with a key of node, span, family and part (`migrations/0005_history`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from groundcontrol.core.errors import StoreError
 from groundcontrol.samples.tiers import TIERS, Tier
 
 TABLES: Final = tuple(f"chunk_{tier.name}" for tier in TIERS)
-"""By the tier's number."""
+"""Table names by the tier's number."""
 
 _NODE_SHIFT: Final = 40
 _SPAN_SHIFT: Final = 19
@@ -20,11 +20,11 @@ _MOST_FAMILIES: Final = 1 << (_SPAN_SHIFT - _FAMILY_SHIFT)
 _MOST_PARTS: Final = 1 << _FAMILY_SHIFT
 LAST_SPAN: Final = _MOST_SPANS - 1
 _PAGE: Final = 8
-"""Chunks that a walk holds at once."""
+"""Chunks that a walk has in memory at the same time."""
 
 
 class SpanFull(Exception):
-    """A span lies in as many parts as it can: they have to be merged before another one comes."""
+    """A span has as many parts as it can: they must be merged before the next one."""
 
 
 class ChunkBody(NamedTuple):
@@ -48,23 +48,23 @@ class ChunkBody(NamedTuple):
 
 
 def place_of(no: int, span: int, family: int = 0) -> int:
-    """The first place of a node's span (and family); of a span that is later than any can be, the end of the node."""
+    """The first key of a node's span (and family). For a span later than any possible one, the end of the node."""
     return (no << _NODE_SHIFT) + (min(span, _MOST_SPANS) << _SPAN_SHIFT) + (family << _FAMILY_SHIFT)
 
 
 def after_span(no: int, span: int) -> int:
-    """The first place behind a node's span."""
+    """The first key behind a node's span."""
     return place_of(no, span + 1)
 
 
 def families(rows: Rows, names: Iterable[str]) -> dict[int, str]:
-    """The numbers of these families, as far as anything of them was ever kept."""
+    """The numbers of these families, without those that were never stored."""
     wanted = set(names)
     return {row["no"]: row["name"] for row in rows.all("SELECT no, name FROM family") if row["name"] in wanted}
 
 
 def family_no(tx: Tx, name: str) -> int:
-    """The number of a family, which is given out for ever.
+    """The number of a family, which never changes.
 
     Raises: StoreError: there are too many.
     """
@@ -77,7 +77,7 @@ def family_no(tx: Tx, name: str) -> int:
 
 
 def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wanted: Sequence[int]) -> Iterator[ChunkBody]:
-    """The node's chunks of these families in a range of spans, both ends included; a few in memory at a time."""
+    """The node's chunks of these families in a range of spans, both ends included. Few are in memory at a time."""
     marks = ", ".join("?" * len(wanted))
     sql = (
         f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? AND (place >> {_FAMILY_SHIFT}) % {_MOST_FAMILIES}"  # noqa: S608  numbers of our own
@@ -94,7 +94,7 @@ def walk(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int, wante
 
 
 def next_span(rows: Rows, tier: Tier, no: int, first_span: int, last_span: int) -> int | None:
-    """The first span from `first_span` to `last_span` of which the node has a chunk."""
+    """The first span from `first_span` to `last_span` with a chunk of the node."""
     sql = f"SELECT place FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place LIMIT 1"  # noqa: S608  a name of our own
     row = rows.one(sql, place_of(no, first_span), after_span(no, last_span))
     return None if row is None else ChunkBody(row["place"], b"").span
@@ -112,8 +112,8 @@ def newest(rows: Rows, no: int, family: int) -> list[ChunkBody]:
 
 
 def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, int]]:
-    """Bytes and samples of the newest chunks of a node that are as they will stay: not of its newest span, which still grows, nor of one whose
-    parts are not merged. Those are several times as large for what they hold.
+    """Bytes and samples of a node's newest final chunks. It leaves out the newest span, which still grows, and unmerged parts: these
+    take several times as many bytes for the same samples.
     """
     due = {(row["span"], row["family"]) for row in rows.all("SELECT span, family FROM due WHERE tier = ? AND node = ?", tier.no, no)}
     table, begin, end = TABLES[tier.no], place_of(no, 0), place_of(no + 1, 0)
@@ -127,16 +127,16 @@ def newest_sizes(rows: Rows, tier: Tier, no: int, most: int) -> list[tuple[int, 
 
 
 def parts(rows: Rows, tier: Tier, no: int, span: int, family: int) -> list[ChunkBody]:
-    """All parts of a span of a family, the first one first."""
+    """All parts of a span of a family, in their order."""
     first = place_of(no, span, family)
     sql = f"SELECT place, body FROM {TABLES[tier.no]} WHERE place >= ? AND place < ? ORDER BY place"  # noqa: S608  a name of our own
     return [ChunkBody(row["place"], row["body"]) for row in rows.all(sql, first, first + _MOST_PARTS)]
 
 
 def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, body: bytes) -> None:
-    """Put a chunk beside what the span has; what lies in several parts is noted as due.
+    """Add a chunk to a span. A span with several parts is recorded for a merge.
 
-    Raises: SpanFull: there is no room for another part before they are merged.
+    Raises: SpanFull: the span's parts must be merged first.
     """
     first = place_of(no, span, family)
     table = TABLES[tier.no]
@@ -153,9 +153,9 @@ def add_part(tx: Tx, tier: Tier, no: int, span: int, family: int, samples: int, 
 
 
 def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequence[int], samples: int, body: bytes) -> bool:
-    """Put one chunk in the place of these.
+    """Replace these parts with one chunk.
 
-    Returns: False: one of them is not there any more, so nothing may be kept of this.
+    Returns: False: one of them is gone, so the caller must roll back.
     """
     table = TABLES[tier.no]
     for place in old:
@@ -172,7 +172,7 @@ def replace_parts(tx: Tx, tier: Tier, no: int, span: int, family: int, old: Sequ
 
 
 def remove(tx: Tx, tier: Tier, no: int, first: int | None, end: int | None, most: int) -> int:
-    """Remove at most `most` chunks of a node in spans from `first` on, before `end`. Returns: how many."""
+    """Remove at most `most` chunks of a node in spans from `first` on, before `end`. Returns: the number of removed chunks."""
     table = TABLES[tier.no]
     low = place_of(no, 0 if first is None else min(first, _MOST_SPANS - 1))
     high = place_of(no + 1, 0) if end is None else place_of(no, 0) + (max(0, min(end, _MOST_SPANS)) << _SPAN_SHIFT)

@@ -1,7 +1,7 @@
-"""Moving hot rows into chunks, and parts of a span into one: read, encode beside the loop, then one short transaction.
+"""Compaction moves hot rows into chunks and merges the parts of a span: read, encode on a thread, then one short transaction.
 
-What a transaction puts in was read before it began. It takes out exactly what was read, and where that is not there any more (another
-was faster, the node was removed) nothing of it is kept: so it may be repeated, raced and killed at any moment.
+The transaction inserts data that was read before it began, and removes exactly that data. If some of it is gone (another compaction was
+faster, the node was removed), the transaction is rolled back. So it may be repeated, raced and killed at any moment.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from groundcontrol.samples.model import Due, HotHour, LayoutRow, Moved, StoredRo
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 
 BATCH_PACKS: Final = 1000
-"""Most packs that go into chunks at once: an hour in packs of ten seconds, or a quarter of one that is watched."""
+"""The most packs that go into chunks together: an hour in packs of ten seconds, or a quarter of an hour of a watched node."""
 PAGE_PACKS: Final = 50
 
 
 class MemoryBudget(NamedTuple):
-    """What one move or merge may hold."""
+    """The memory that one move or merge may use."""
 
     batch_bytes: int = 8 * 1024 * 1024
-    """Packs that are read at the same time are no longer than this, and one page."""
+    """Bytes of the packs that are read together, at most one page more."""
     values: int = 2_000_000
-    """Values that are moved or merged together: an hour of 550 series a second. Each takes up to fifty bytes then, and a few kilobytes of a
-    pack may hold a quarter of a million: what one node says is not to take the memory of all."""
+    """Values that are moved or merged together: an hour of 550 series a second. Each takes up to fifty bytes. A pack of a few kilobytes
+    may hold a quarter of a million values, and one node must not use up the memory."""
 
 
 MEMORY: Final = MemoryBudget()
 
 SLOW_S: Final = 60
-"""Rhythms from which on a family is slow."""
+"""Interval in seconds from which a family counts as slow."""
 LEAST_MERGED: Final = 12
 
 _FIRST: Final = "SELECT node, first_ms FROM hot WHERE hour = ? AND node > ? ORDER BY node, boot, stream, seq LIMIT 1"
@@ -52,21 +52,22 @@ _LAST: Final = "SELECT boot, stream, seq FROM hot WHERE hour = ? AND node = ? OR
 
 
 class _Batch(NamedTuple):
-    """Packs of one node and hour, as they were found."""
+    """Packs of one node and hour, as stored."""
 
     layouts: dict[bytes, LayoutRow]
     packs: list[sqlite3.Row]
     known: dict[str, list[bytes]]
     next: PackPosition | None
-    """Where there may be more."""
+    """The position at which more packs may follow."""
 
 
 class LostRace(Exception):
-    """Somebody else has moved this meanwhile."""
+    """Another compaction has moved this data meanwhile."""
 
 
 async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
-    """Which hours of which nodes have rows that are in no chunk, of the newest `hot.MOST_HOURS`. Two seeks each: packs lie in the table's own pages."""
+    """The hours of nodes with rows in no chunk, within the newest `hot_packs.MOST_HOURS`. Each costs two seeks, since packs lie in the
+    table's own pages."""
     if await reader.one("SELECT 1 FROM arrived LIMIT 1") is not None:
         await writer.run(hot_packs.settle)
 
@@ -84,12 +85,12 @@ async def hot_hours(reader: Reader, writer: Writer) -> list[HotHour]:
 
 
 async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: bool, memory: MemoryBudget = MEMORY) -> Moved:
-    """Move what the hot table has of this node and hour into chunks.
+    """Move the hot rows of this node and hour into chunks.
 
-    Args: slow: also families of which there are few rows in an hour.
+    Args: slow: also families with few rows in an hour.
     """
     sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
-    if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # since somebody asked for `hot_hours`
+    if not sound and await reader.run(lambda rows: hot_packs.has_arrived(rows, no, hour)):  # packs arrived after the call of `hot_hours`
         await writer.run(hot_packs.settle)
         sound, made, aside = await _sound_packs(reader, no, hour, slow=slow, memory=memory)
     if not sound:
@@ -106,12 +107,12 @@ async def compact(reader: Reader, writer: Writer, no: int, hour: int, *, slow: b
 async def _sound_packs(
     reader: Reader, no: int, hour: int, *, slow: bool, memory: MemoryBudget
 ) -> tuple[list[sqlite3.Row], list[Made], int]:
-    """Returns: packs that go at once, the chunks of their rows, and how many before and among them cannot be read."""
+    """Returns: the packs to move, the chunks of their rows, and the number of unreadable packs before and among them."""
     place: PackPosition | None = hot_packs.START
     sound: list[sqlite3.Row] = []
     made: list[Made] = []
     aside = 0
-    while place is not None and not sound:  # as many damaged ones as a batch holds are not the end of an hour
+    while place is not None and not sound:  # a batch of damaged packs alone is not the end of an hour
         batch = await reader.run(partial(_read, no=no, hour=hour, slow=slow, after=place, most_bytes=memory.batch_bytes))
         sound, damaged, made = await asyncio.to_thread(_encode, batch, memory.values)
         aside += damaged
@@ -141,7 +142,7 @@ def _read(rows: Rows, *, no: int, hour: int, slow: bool, after: PackPosition, mo
 
 
 def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, list[Made]]:
-    """Returns: packs that can be read, as many as go at once; how many could not; and the chunks of their rows."""
+    """Returns: readable packs, as many as fit; the number of unreadable ones; and the chunks of their rows."""
     sound: list[sqlite3.Row] = []
     groups: dict[bytes, list[StoredRow]] = {}
     damaged = values = 0
@@ -164,7 +165,7 @@ def _encode(batch: _Batch, most_values: int) -> tuple[list[sqlite3.Row], int, li
 
 
 def _sound(bodies: Sequence[bytes]) -> list[RowChunk]:
-    """Neighbours that can be read: without the others a rate is missing, and nothing has to wait for ever."""
+    """Readable neighbours. Without the damaged ones a rate is missing, but compaction need not wait for ever."""
     found = []
     for body in bodies:
         with contextlib.suppress(ValueError):
@@ -185,18 +186,18 @@ def _move(tx: Tx, no: int, hour: int, packs: Sequence[sqlite3.Row], made: Sequen
 
 
 async def dues(reader: Reader) -> list[Due]:
-    """Spans that lie in several parts, the oldest first."""
+    """Spans with several parts, oldest first."""
     found = await reader.run(lambda rows: rows.all("SELECT tier, node, span, family, parts, since FROM due ORDER BY since"))
     return [Due(*row) for row in found]
 
 
 async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, memory: MemoryBudget = MEMORY) -> bool:
-    """Make one chunk of the parts of a span.
+    """Merge the parts of a span into one chunk.
 
-    Args:    everything: for a span that is over. Else what is already as long as all shorter parts together stays as it is, so
-             that a part that grows is not written anew each time. What is too much for one chunk stays in several.
-    Returns: whether there were several, and now are fewer.
-    Raises:  StoreDamaged: one of them is; nothing was changed.
+    Args:    everything: for a span that has ended. Otherwise a part as long as all shorter parts together stays as it is, so that a growing
+        part is not written again each time. Data that is too large for one chunk stays in several.
+    Returns: whether the number of parts has dropped.
+    Raises:  StoreDamaged: a part is damaged; nothing was changed.
     """
     tier = TIERS[due.tier]
     found = await reader.run(lambda rows: chunks.parts(rows, tier, due.no, due.span, due.family))
@@ -222,7 +223,7 @@ async def merge(reader: Reader, writer: Writer, due: Due, *, everything: bool, m
 
 
 def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
-    """Those that are not worth to stand for themselves yet; all, where these are few."""
+    """The parts that are too short to stay separate; all, if these are few."""
     taken: list[ChunkBody] = []
     for part in sorted(parts, key=lambda part: len(part.body)):
         if len(taken) >= LEAST_MERGED and len(part.body) > sum(len(short.body) for short in taken):
@@ -232,13 +233,13 @@ def _short(parts: list[ChunkBody]) -> list[ChunkBody]:
 
 
 def _settle(tx: Tx, due: Due) -> None:
-    """A due of a span that was removed, or merged by another."""
+    """Delete the pending merge of a span that was removed, or that another compaction merged."""
     if len(chunks.parts(tx, TIERS[due.tier], due.no, due.span, due.family)) < 2:
         tx.do("DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ?", due.tier, due.no, due.span, due.family)
 
 
 def _leave(tx: Tx, due: Due) -> None:
-    """A span stays as it is until it gets another part."""
+    """Leave a span as it is until it gets another part."""
     sql = "DELETE FROM due WHERE tier = ? AND node = ? AND span = ? AND family = ? AND parts = ?"
     tx.do(sql, due.tier, due.no, due.span, due.family, due.parts)
 
@@ -254,7 +255,7 @@ def _merge(due: Due, found: Sequence[ChunkBody], most_values: int) -> tuple[list
 
 
 def _at_once(tier: Tier, found: Sequence[ChunkBody], most_values: int) -> list[ChunkBody]:
-    """The smallest of them, as many as can be held."""
+    """The smallest parts, as many as fit in memory."""
     taken: list[ChunkBody] = []
     values = 0
     for size, part in sorted((compaction.size(tier, part.body), part) for part in found):

@@ -1,4 +1,4 @@
-"""The two database files of a hub, opened: the composition of everything in this folder."""
+"""Opens the two database files of a hub and composes all stores of this folder."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ log = logging.getLogger(__name__)
 
 CONTROL_NAME: Final = "stardust.db"
 _OLDEST: Final = (3, 37, 0)
-"""STRICT tables."""
+"""The oldest SQLite with STRICT tables."""
 URGENT: Final = 1
-"""Connections for what nobody may hold up: each query there is a look-up of a few rows."""
+"""Reading connections for urgent queries. Each of these looks up a few rows."""
 _LATEST: Final = "SELECT value FROM fact WHERE name = 'latest_at'"
-"""Of a hub that has had both databases open, once."""
+"""The fact that only a hub writes that has had both databases open."""
 
 
 class _File:
     """One database file: its one writing connection, and those that read.
 
-    `urgent` is for what nobody may hold up: log-ins, rights, the health of the hub and the openings of nodes. Samples have none of these, so
-    that it is the same reader there.
+    `urgent` serves queries that must not wait: log-ins, rights, the hub's health and the handshakes of nodes. The samples database has
+    none of these, so there it is the same reader.
     """
 
     def __init__(self, path: Path, writer: Writer, reader: Reader, urgent: Reader) -> None:
@@ -109,7 +109,7 @@ class _File:
         return cls(path, Writer(thread, path.name, clock, shredding=left), reader, urgent)
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
-        """Returns: False: its disk hangs, and the writing thread with it."""
+        """Returns: False: its disk stalls, and the writing thread with it."""
         idle = await asyncio.gather(*(reader.close() for reader in {self.reader, self.urgent}))
         if not await self.writer.close(fold=all(idle), limit_s=limit_s):
             return False
@@ -129,7 +129,7 @@ def _make_if_blank(path: Path, kind: Kind) -> None:
 
 
 class Database:
-    """An opened data folder. `secrets` serves before the keys are known; `store` gives the rest."""
+    """An opened data folder. `secrets` works before the keys are known; `store` gives the other stores."""
 
     def __init__(self, locks: list[FolderLock], control: _File, samples: _File, clock: Clock) -> None:
         self._locks = locks
@@ -139,9 +139,9 @@ class Database:
         self.secrets = Keyring(control.writer, control.reader)
 
     async def store(self, *, audit_key: bytes, chain: str, earlier_audit_keys: Sequence[bytes] = ()) -> Store:
-        """All stores of this hub; finishes what an earlier process of this folder left half done.
+        """All stores of this hub. Finishes work that an earlier process of this folder left incomplete.
 
-        Args: chain: names this process's audit chain (its hub id). earlier_audit_keys: rows from before rotations verify with these.
+        Args: chain: the name of this process's audit chain (its hub id). earlier_audit_keys: rows from before rotations verify with these.
         """
         writer, reader, urgent = self._control.writer, self._control.reader, self._control.urgent
         audit = Chain(audit_key, chain)
@@ -172,7 +172,7 @@ class Database:
         )
 
     async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:
-        """Close what holds no more of a backup of that time, before a hub runs on it."""
+        """Clean up a restored database before a hub runs on it."""
         for no in await orphan_nodes(self._control.reader, self._samples.reader):
             await store.metrics.drop_node(no)
         await open_fences(self._samples.writer)
@@ -180,26 +180,26 @@ class Database:
 
     @property
     def stats(self) -> dict[str, WriterStats]:
-        """What the writers have done, by file name."""
+        """Counters of the writers, by file name."""
         return {file.path.name: file.writer.stats for file in (self._control, self._samples)}
 
     @property
     def broken(self) -> bool:
-        """An input/output error was seen: nothing is acknowledged any more; end the process and start anew."""
+        """An input/output error occurred: the hub acknowledges nothing more. End the process and start again."""
         return any(file.writer.broken or file.reader.broken or file.urgent.broken for file in (self._control, self._samples))
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why the last writing was refused (StoreFull, StoreReadOnly …), or that none comes to an end (StoreBusy); None = all is well."""
+        """Why the last write was refused (StoreFull, StoreReadOnly …), or that no write completes (StoreBusy); None: no error."""
         if self.broken:
             return StoreDown("the database failed and was given up; the hub must start again")
         writers = (self._control.writer, self._samples.writer)
         return next((found for writer in writers if (found := writer.stall or writer.trouble)), None)
 
     async def probe(self) -> StoreError | None:
-        """Try to commit something in both files, so that a full disk is noticed, and noticed to be over, without other traffic.
+        """Commit a test write to both files, so that the hub notices a full disk, and its end, without other traffic.
 
-        Returns: what stands in the way, or None.
+        Returns: the error, or None.
         """
         for file, command in ((self._control, _touch_control), (self._samples, _touch_samples)):
             try:
@@ -209,9 +209,9 @@ class Database:
         return self.trouble
 
     async def shrink(self) -> None:
-        """Give back the memory of pages that were read or written before.
+        """Free the memory of cached pages.
 
-        Each connection keeps them until its share is full. Where little happens that takes hours, in which the hub seems to grow.
+        Each connection keeps pages until its cache is full. With little traffic that takes hours, in which the hub seems to grow.
         """
         for file in (self._control, self._samples):
             try:
@@ -222,19 +222,19 @@ class Database:
                 raise translate(exc, file.path.name) from exc
 
     async def last_probe(self) -> float | None:
-        """When something was last tried to be committed, by the wall clock of that time."""
+        """When the last test write was tried, by the wall clock of that time."""
         row = await self._control.reader.run(lambda rows: rows.one("SELECT value FROM fact WHERE name = 'probed_at'"))
         return None if row is None else float(row["value"])
 
     async def latest(self) -> float | None:
-        """The latest time that the wall clock ever showed to a hub on this database."""
+        """The latest time of the wall clock that any hub on this database ever saw."""
         row = await self._control.reader.run(lambda rows: rows.one(_LATEST))
         return None if row is None else float(row["value"])
 
     async def close(self, limit_s: float = CLOSE_LIMIT_S) -> bool:
-        """Finish what waits and let the folder go.
+        """Finish the queues and release the folder's lock.
 
-        Returns: False: a disk hangs. A thread still writes, so the folder stays locked for as long as the process is there.
+        Returns: False: a disk stalls. A thread still writes, so the folder stays locked until the process ends.
         """
         closed = False
         try:
@@ -252,7 +252,7 @@ def _touch_control(tx: Tx) -> None:
 
 
 def _note_latest(tx: Tx) -> None:
-    """The latest that the wall clock ever showed here, so that one which was set back is known as such after any number of starts."""
+    """Store the latest time of the wall clock, so that a clock that was set back is detected after any number of starts."""
     before = tx.one(_LATEST)
     tx.do("INSERT OR REPLACE INTO fact VALUES ('latest_at', ?)", max(tx.now, 0.0 if before is None else float(before["value"])))
 
@@ -262,15 +262,16 @@ def _touch_samples(tx: Tx) -> None:
 
 
 def _forget_dead_hubs(tx: Tx) -> None:
-    """The folder's lock proves that no hub of before is alive."""
+    """Delete earlier hubs: the folder's lock proves that none of them is alive."""
     tx.do("DELETE FROM hub")
     tx.do("UPDATE lease SET until = 0")
     _note_latest(tx)
 
 
 def _count_past(highest: int) -> Callable[[Tx], int]:
-    """Give no node a number that the samples have: they would be its past, and where one was removed they take nothing under it any more.
-    A control database that lost its newest changes counts from further back. Returns: how many numbers it knew nothing of.
+    """Skip node numbers that the samples database knows. A new node would inherit the samples of such a number, or could store none if
+    its former node was removed. A control database that lost its newest changes has a lower counter. Returns: the number of skipped
+    numbers.
     """
 
     def command(tx: Tx) -> int:
@@ -288,20 +289,20 @@ def _count_past(highest: int) -> Callable[[Tx], int]:
 
 
 def _mark(tx: Tx) -> None:
-    """That a hub has noted its start in the control database (`is_marked`)."""
+    """Mark the samples: a hub has recorded its start in the control database (`is_marked`)."""
     if tx.one("SELECT 1 FROM fence WHERE node = 0") is None:
         _touch_samples(tx)
-        tx.shredding = True  # folded in at once: somebody who removes one log removes the other, too
+        tx.shredding = True  # checkpoint immediately: a user who deletes one write-ahead log deletes the other, too
 
 
 async def open_database(
     data_dir: Path, *, clock: Clock, control: Path | None = None, meanwhile: Callable[[Keyring], Awaitable[None]] | None = None
 ) -> Database:
-    """Open the data folder, or make it.
+    """Open the data folder, or create it.
 
     Args:   control: the control database, if it is not `stardust.db` in the folder; the samples stand beside it.
-            meanwhile: what can be done as soon as the control database is open, while that of the samples is read through.
-    Raises: ConfigError: in one line why the hub must not start on it. StoreError: it cannot start on it now, and may later.
+            meanwhile: work for the time in which the samples database is checked; the control database is open by then.
+    Raises: ConfigError: why the hub must not start on it, in one line. StoreError: the hub cannot start on it now, but may later.
             What `meanwhile` raises.
     """
     if sqlite3.sqlite_version_info < _OLDEST:
@@ -348,7 +349,7 @@ async def open_database(
 
 
 def _refusal(path: Path, error: StoreError) -> StoreError | ConfigError:
-    """What passes by itself (no room, a lock, a disk that failed once) is worth another start; the rest is for a human."""
+    """Temporary errors (no room, a lock, a disk that failed once) are worth another start; the others need a human."""
     if is_damage(error):
         return damaged(path)
     if isinstance(error, StoreFull | StoreBusy) or str(error.detail.get("sqlite", "")).startswith("SQLITE_IOERR"):

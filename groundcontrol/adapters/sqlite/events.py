@@ -1,4 +1,4 @@
-"""Events for people, refusals, and the reading side of the audit log."""
+"""The store of events and refusals, and the reading side of the audit log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from groundcontrol.events.model import Event, EventFilter, Refusal
 _EVENT: Final = "SELECT * FROM event "
 _EXPIRE_AT_ONCE: Final = 1000
 MOST_REFUSALS: Final = 100_000
-"""Of refusals only the newest are kept: who causes many of them must not fill the disk."""
+"""Only the newest refusals are stored: a client that causes many must not fill the disk."""
 
 
 class SqliteLog:
@@ -32,7 +32,7 @@ class SqliteLog:
     def __init__(
         self, writer: Writer, reader: Reader, chain: Chain, audit_keys: Sequence[bytes], most_refusals: int = MOST_REFUSALS
     ) -> None:
-        """`audit_keys`: today's, then those of before."""
+        """`audit_keys`: the current key, then the earlier ones."""
         self._writer = writer
         self._reader = reader
         self._chain = chain
@@ -134,7 +134,7 @@ class SqliteLog:
 
 
 def _granted(scope: Scope) -> tuple[str, list[Value]]:
-    """Who is limited to some nodes sees what happened to these, and nothing of the fleet as a whole."""
+    """A user with grants sees the events of the granted nodes, and no event of the fleet as a whole."""
     if not scope.grants:
         return "", []
     return " AND " + of_granted(scope, "event.node_id"), grant_values(scope)

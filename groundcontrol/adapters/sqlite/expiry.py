@@ -1,4 +1,5 @@
-"""What goes: tiers beyond their time, rows of the future, layouts that nothing uses, everything of a removed node. In short steps."""
+"""Expiry of samples, in short steps: rows older than their tier's retention, rows from the future, unused schemas, and all data of a
+removed node."""
 
 from __future__ import annotations
 
@@ -16,20 +17,20 @@ from groundcontrol.samples.model import Bounds, TierSize
 from groundcontrol.samples.tiers import HOUR_S, MINUTES, TIERS, Tier
 
 STEP_NODES: Final = 32
-"""Nodes that one transaction looks at."""
+"""Nodes that one transaction reads."""
 STEP_CHUNKS: Final = 64
-"""Chunks that one transaction removes: to free one, each of its pages is visited."""
+"""Chunks that one transaction removes. The removal of a chunk visits each of its pages."""
 STEP_PACKS: Final = 2000
 LAYOUTS_KEPT: Final = 64
-"""Layouts of a live session that stay though no row uses them now: twice as many as a session may have in use."""
+"""Schemas of a live session that stay although no row uses them: twice as many as a session may use."""
 SAMPLED_NODES: Final = 50
 SAMPLED_CHUNKS: Final = 40
 LEAST_SAMPLES: Final = 1000
-"""Values that a sampled chunk holds on the average, or nothing was measured: of a chunk of a few steps most is the names of its series."""
+"""The least average number of values in a measured chunk. With fewer there is no measurement: such a chunk consists mostly of the names of its series."""
 
 
 async def expire(writer: Writer, bounds: Bounds) -> int:
-    """Remove everything out of bounds. Returns: how many chunks and packs that were."""
+    """Remove everything out of bounds. Returns: the number of removed chunks and packs."""
     removed = 0
     node = 0
     while (step := await writer.run(_expire_step(node, bounds))) is not None:
@@ -41,7 +42,7 @@ async def expire(writer: Writer, bounds: Bounds) -> int:
 
 
 def _expire_step(after: int, bounds: Bounds) -> Callable[[Tx], tuple[int, int] | None]:
-    """The next few nodes behind `after`. Returns: the last one that is done, and what was removed; None: there is none left."""
+    """Expire the next few nodes behind `after`. Returns: the last finished node and the number of removals; None: no node is left."""
 
     def command(tx: Tx) -> tuple[int, int] | None:
         done, removed = after, 0
@@ -49,7 +50,7 @@ def _expire_step(after: int, bounds: Bounds) -> Callable[[Tx], tuple[int, int] |
             for tier, before in zip(TIERS, (bounds.seconds, bounds.minutes, bounds.hours), strict=True):
                 removed += _expire_tier(tx, tier, row["node"], before, bounds.future, STEP_CHUNKS - removed)
             if removed >= STEP_CHUNKS:
-                return done, removed  # this node is not done yet
+                return done, removed  # this node is not finished yet
             done = row["node"]
             tx.do("DELETE FROM gap WHERE node = ? AND last_ms < ?", done, int(bounds.hours * 1000))
             _forget_layouts(tx, done, row["epoch"])
@@ -70,7 +71,7 @@ def _expire_tier(tx: Tx, tier: Tier, no: int, before: float, future: float, most
 
 
 def _expire_hot(tx: Tx, bounds: Bounds) -> int:
-    """Packs of hours that no tier keeps, and of the future."""
+    """Remove packs of hours that no tier keeps, and of the future."""
     hot_packs.settle(tx)
     return tx.do(
         "DELETE FROM hot WHERE (hour, node, boot, stream, seq) IN"
@@ -81,7 +82,7 @@ def _expire_hot(tx: Tx, bounds: Bounds) -> int:
 
 
 def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
-    """Remove what no hot row uses and no live session can use any more. Chunks name their series themselves."""
+    """Remove schemas that no hot row and no live session can use any more. Chunks name their series themselves."""
     dead = {
         row["layout"]
         for row in tx.all(
@@ -94,21 +95,21 @@ def _forget_layouts(tx: Tx, no: int, epoch: int) -> None:
     hot_packs.settle(tx)
     for looked, hour in enumerate(hot_packs.hours(tx, -hot_packs.HIGHEST, hot_packs.HIGHEST)):
         dead -= {row["layout"] for row in tx.all("SELECT DISTINCT layout FROM hot WHERE hour = ? AND node = ?", hour, no)}
-        if not dead or looked >= hot_packs.MOST_HOURS:  # another time, when there are fewer
+        if not dead or looked >= hot_packs.MOST_HOURS:  # later, when there are fewer hours
             return
     for layout in dead:
         tx.do("DELETE FROM layout WHERE node = ? AND layout = ?", no, layout)
 
 
 def _gives(rows: Rows, no: int, since: float) -> bool:
-    """Whether the node has samples of after that time, to the day: the tier of minutes is kept for long enough to tell."""
+    """Whether the node has samples after that time, to the day. The retention of the minute tier is long enough for the answer."""
     if hot_packs.next_hour(rows, no, int(since // HOUR_S), hot_packs.HIGHEST) is not None:
         return True
     return sqlite_chunks.next_span(rows, MINUTES, no, int(since // MINUTES.span_s), sqlite_chunks.LAST_SPAN) is not None
 
 
 async def drop_node(writer: Writer, no: int) -> None:
-    """Let the node write nothing any more, then remove everything of it."""
+    """Stop all writes of the node, then remove all its data."""
     await writer.run(lambda tx: tx.do("INSERT OR REPLACE INTO fence VALUES (?, ?)", no, hot_packs.HIGHEST))
     while await writer.run(lambda tx: _drop_step(tx, no)):
         pass
@@ -140,7 +141,8 @@ def _drop_rest(tx: Tx, no: int) -> None:
 
 
 def sizes(rows: Rows, since: float) -> list[TierSize]:
-    """What the tiers take, measured on the newest chunks of the first nodes that have any. Those of which nothing is younger than `since` give nothing any more."""
+    """The size of the tiers, measured on the newest chunks of the first nodes that have any. A node without samples after `since` counts
+    as no longer sending."""
     per_day = [0.0, 0.0, 0.0]
     newest = rows.all("SELECT node, rhythm_s, series, max(told) FROM layout GROUP BY node, family")
     giving = {no for no in {row["node"] for row in newest} if _gives(rows, no, since)}
@@ -164,7 +166,7 @@ def sizes(rows: Rows, since: float) -> list[TierSize]:
 
 
 def _sampled(rows: Rows, tier: Tier) -> Iterator[int]:
-    """Nodes that have chunks, one look into the index each: of `fence` those that were removed stay for good."""
+    """Nodes with chunks, found by one index seek each. Removed nodes stay in `fence` for ever."""
     no = 0
     for _ in range(SAMPLED_NODES):
         sql = f"SELECT min(place) AS place FROM {sqlite_chunks.TABLES[tier.no]} WHERE place >= ?"  # noqa: S608  a name of our own

@@ -1,4 +1,4 @@
-"""What of the fleet a caller may know, as a condition of a query."""
+"""The grants of a caller as a condition of a query."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ NO_SUCH_NODE: Final = "NOT EXISTS (SELECT 1 FROM node WHERE node.id = "
 
 
 def admitted(scope: Scope) -> str:
-    """More conditions for a WHERE with a table `node`; its values are `grant_values`. Empty where every node is granted."""
+    """Conditions for a WHERE with a table `node`; their values are `grant_values`. Empty if every node is granted."""
     return _ADMITTED * len(scope.grants)
 
 
 def of_granted(scope: Scope, node: str) -> str:
-    """The same where only the node's id is at hand: whether there is such a node. `node`: the column, as `table.column`."""
+    """The same for queries with only the node's id: whether a granted node with that id exists. `node`: the column, as `table.column`."""
     return _SOME_NODE + node + admitted(scope) + ")"
 
 
 def grant_values(scope: Scope) -> list[Value]:
-    """What stands for the question marks of `admitted`."""
+    """The values for the question marks of `admitted`."""
     return [json.dumps(part) for grant in scope.grants for part in (grant.nodes, grant.tags)]

@@ -1,4 +1,4 @@
-"""Invites: made, listed, revoked, and spent in the same transaction that makes the node."""
+"""The store of invites. An invite is spent in the same transaction that creates the node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from groundcontrol.deployments.invites import MOST_OPEN, Invite
 from groundcontrol.nodes.model import NewNode, Node
 
 _KEEP_S: Final = 30 * 86400.0
-"""How long one that is over stays in the list."""
+"""How long a spent or expired invite stays in the list."""
 _LAST: Final = (1 << 63) - 1
 _FIND: Final = "SELECT * FROM invite WHERE id = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
 _COUNT: Final = "SELECT count(*) AS n FROM invite WHERE org = ? AND revoked_at IS NULL AND uses < most_uses AND expires_at > ?"
@@ -94,7 +94,7 @@ class SqliteInvites:
     async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
         def command(tx: Tx) -> Node:
             if tx.one("SELECT 1 FROM node WHERE id = ? AND joining = 1", node.id) is not None:
-                return load_node(tx, scope, node.id)  # a repeat: nobody else has this id
+                return load_node(tx, scope, node.id)  # a repeated request: no other node has this id
             row = tx.one("SELECT * FROM invite WHERE id = ?", invite)
             if row is None or not may_still_invite(tx, row) or tx.do(_USE, node.id, invite, tx.now) != 1:
                 raise NotFound("this invite is not good any more: it was used, is over, or was revoked")
@@ -130,7 +130,7 @@ class SqliteInvites:
 
 
 def _free_name(tx: Tx, scope: Scope, wanted: str) -> str:
-    """The name, or with a number where it is taken: whoever brings an organisation secret cannot ask."""
+    """The name, with a number if it is taken: a server that joins with an organisation secret cannot be asked for another one."""
     for number in range(1, _NAMES):
         name = wanted if number == 1 else f"{wanted[:90]}-{number}"
         if tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", scope.org, fold(name)) is None:

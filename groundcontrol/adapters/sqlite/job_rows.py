@@ -1,4 +1,4 @@
-"""Rows of jobs: how they are found, who may touch them, and what the domain knows of them."""
+"""Rows of jobs: queries, access checks, and conversion to the domain's `Job`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAMAGED: Final = JobError("store.damaged", "a part of what is kept of this job c
 
 
 def select(rows: Rows, where: str, *values: Value) -> list[sqlite3.Row]:
-    """Jobs with what is told of their nodes; `where` may speak of `job`, `node` and `batch`."""
+    """Rows of jobs with columns of their nodes; `where` may refer to `job`, `node` and `batch`."""
     return rows.all(_SELECT + where, *values)
 
 
@@ -39,7 +39,7 @@ def chosen_by(only: JobFilter | None) -> tuple[str, list[Value]]:
 
 
 def load(rows: Rows, job: JobId) -> sqlite3.Row:
-    """Whoever asks. Raises: NotFound."""
+    """The row of a job, without an access check. Raises: NotFound."""
     found = select(rows, "WHERE job.id = ?", job)
     if not found:
         raise NotFound(f"there is no job {job}")
@@ -47,7 +47,7 @@ def load(rows: Rows, job: JobId) -> sqlite3.Row:
 
 
 def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
-    """The job, if this caller may touch it: a node its own, a person those of the nodes that they are granted."""
+    """The job, if the caller may access it: a node its own jobs, a user the jobs of granted nodes."""
     if isinstance(by, Session):
         check_session(rows, by)
     row = load(rows, job)
@@ -61,7 +61,7 @@ def load_for(rows: Rows, job: JobId, by: Session | Scope) -> sqlite3.Row:
 
 
 def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = None, batch: int | None = None) -> None:
-    """A queued job. `node`, `batch`: their numbers."""
+    """Insert a queued job. `node`, `batch`: their numbers."""
     wish = job.wish
     tx.do(
         "INSERT INTO job (org, id, node, actor, idempotency_key, action, packages, for_action, plan, reboot, batch, state,"
@@ -73,19 +73,20 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
 
 
 def is_whole(row: sqlite3.Row) -> bool:
-    """Whether all output that the node has is held."""
+    """Whether all output that the node has is stored."""
     return row["output_total"] is None or row["output_end"] >= row["output_total"]
 
 
 def is_finished(row: sqlite3.Row) -> bool:
-    """Whether the node may forget the job. Of one whose end nobody knows, what the node holds may still be the truth."""
+    """Whether the node may delete the job. If its end is unknown, the node's copy may still be the truth."""
     if row["state"] in ("interrupted", "unknown") and row["output_total"] is None:
         return False
     return row["state"] in TERMINAL and is_whole(row)
 
 
 def is_order(row: sqlite3.Row) -> bool:
-    """Whether what was ordered can be read: else it may be listed and ended, and is never sent. Without its packages it would be an order for all."""
+    """Whether the stored order is readable. Otherwise it may be listed and ended, but is never sent: without its packages it would be an
+    order for all packages."""
     with contextlib.suppress(StoreError):
         texts_from_json(row["packages"])
         return True
@@ -93,7 +94,7 @@ def is_order(row: sqlite3.Row) -> bool:
 
 
 def to_job(row: sqlite3.Row) -> Job:
-    """A row of `select` as the domain knows it. What of it is damaged is left out, and said as its error."""
+    """A row of `select` as a `Job`. Damaged parts are left out and reported as its error."""
     packages: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     try:

@@ -1,4 +1,4 @@
-"""Lines of nodes' system logs, with the cursor up to which they are held: both move in one transaction."""
+"""Lines of nodes' system logs, and the journal cursor behind the last stored line. Both change in one transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundcontrol.nodes.model import Session
 from groundcontrol.nodes.node_log import LogBatch, LogLine
 
 KEPT_LINES: Final = 10_000
-"""Of each node; the oldest go."""
+"""Stored lines of each node. The oldest are removed first."""
 _LIST: Final = "log_lines"
 
 
@@ -61,6 +61,6 @@ class SqliteJournal:
 
 
 def drop_lines(tx: Tx, no: int) -> None:
-    """Forget all of a node that was removed."""
+    """Remove all lines of a removed node."""
     tx.do("DELETE FROM log_line WHERE node = ?", no)
     tx.do("DELETE FROM log_cursor WHERE node = ?", no)

@@ -27,7 +27,7 @@ from groundcontrol.nodes.updates import NodeUpdate, NodeUpdateList, Tally, Updat
 
 MAX_PACKAGES: Final = 32_768
 _FEW: Final = 64
-"""Nodes whose tables are held at once."""
+"""Nodes whose tables are in memory at the same time."""
 _NODE: Final = "SELECT no FROM node WHERE org = ? AND id = ?"
 _cells: Final = msgspec.json.Decoder(list[str | int | None])
 _packages: Final = msgspec.json.Decoder(dict[str, str])
@@ -73,7 +73,7 @@ class SqliteFacts:
             row = tx.one("SELECT digest, packages FROM node_packages WHERE node = ?", session.no)
             try:
                 before = {} if row is None else _read_packages(row["packages"])
-            except StoreError:  # then all of it is asked for again
+            except StoreError:  # then the hub requests the whole table again
                 row, before = None, {}
             if row is not None and row["digest"] == changes.digest:
                 return PackageState(changes.digest, 0)
@@ -134,7 +134,7 @@ class SqliteFacts:
         return await self._reader.run(read)
 
     def _tally(self, rows: Rows, scope: Scope) -> Tally:
-        """That of all nodes that the caller may see: the last one, as long as no table has changed and no node has come or gone."""
+        """The tally of all nodes that the caller may see. The cached one counts until a table changes or a node is added or removed."""
         return self._tallies.get(_made_of(rows, scope, updates.SUBJECT), lambda: _tally(rows, scope))
 
     async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
@@ -162,15 +162,15 @@ _MADE_OF: Final = (
     "SELECT node.no, told.taken_at, told.total, length(told.columns), length(told.cells) FROM node"
     " LEFT JOIN node_table AS told ON told.org = node.org AND told.node = node.no AND told.subject = ? WHERE node.org = ?"
 )
-"""Without reading what is in the tables."""
+"""The query does not read the content of the tables."""
 _TALLIES: Final = 8
 _PACKAGES: Final = 16
-"""For one package there is an entry for each node that has an update of it."""
+"""A list of nodes for one package has an entry for each node with an update of it."""
 _V = TypeVar("_V")
 
 
 class _Answers(Generic[_V]):
-    """The newest answers, by what they were made of. Threads of readers share them: two of them may make the same answer."""
+    """The newest answers, by the tables they were computed from. Reader threads share them, so two may compute the same answer."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -181,13 +181,14 @@ class _Answers(Generic[_V]):
         if found is None:
             found = make()
             while len(self._kept) >= self._most:
-                self._kept.pop(next(iter(self._kept), b""), None)  # another thread may be as far
+                self._kept.pop(next(iter(self._kept), b""), None)  # another thread may be at the same point
             self._kept[made_of] = found
         return found
 
 
 def _made_of(rows: Rows, scope: Scope, *subjects: str) -> bytes:
-    """Names the tables of all nodes that the caller may see: another name means that one has changed, or that a node has come or gone."""
+    """A digest of the tables of all nodes that the caller may see. Another digest means that a table changed, or a node was added or
+    removed."""
     sql = _MADE_OF + admitted(scope) + " ORDER BY node.no"
     found = [tuple(row) for subject in subjects for row in rows.all(sql, subject, scope.org, *grant_values(scope))]
     return hashlib.sha256(repr(found).encode()).digest()
@@ -213,7 +214,7 @@ def _nodes_of(rows: Rows, scope: Scope, package: str) -> list[tuple[int, NodeUpd
 
 
 def _told(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tuple[NodeId, int, FactTable | None]]:
-    """Each node that the caller may see, with its table of a subject. A few at a time: a large fleet's tables are large."""
+    """Each node that the caller may see, with its table of a subject. A query reads few nodes, since a large fleet's tables are large."""
     while True:
         found = rows.all(
             _TOLD + " AND node.no > ?" + admitted(scope) + " ORDER BY node.no LIMIT ?",
@@ -232,7 +233,7 @@ def _told(rows: Rows, scope: Scope, subject: str, after: int = 0) -> Iterator[tu
 
 
 def digest_of(packages: dict[str, str]) -> str:
-    """The name of a state; `packages` is sorted by name. `docs/wire.md` says the same to nodes."""
+    """The digest of a state; `packages` is sorted by name. `docs/wire.md` defines it for nodes."""
     return hashlib.sha256("".join(f"{name}\t{version}\n" for name, version in packages.items()).encode()).hexdigest()[:32]
 
 
@@ -244,7 +245,7 @@ def _no(rows: Rows, scope: Scope, node: NodeId) -> int:
 
 
 def _read_table(subject: str, row: sqlite3.Row) -> FactTable | None:
-    """None: it is damaged, and nothing is known until the node tells it again."""
+    """The table; None: it is damaged, and unknown until the node sends it again."""
     try:
         return FactTable(subject, row["taken_at"], row["total"], texts_from_json(row["columns"]), _read_cells(row["cells"]))
     except StoreError:

@@ -1,4 +1,4 @@
-"""Nodes: made, edited, deleted; and what they say of themselves."""
+"""The store of nodes: created, edited and deleted nodes, and what they report about themselves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _GRANTING: Final = (
 
 
 def fold(name: str) -> str:
-    """The form under which names are compared."""
+    """The case-folded form in which names are compared."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
@@ -61,7 +61,7 @@ class SqliteNodes:
         return await self._writer.run(lambda tx: [self._create(tx, scope, node) for node in nodes])
 
     def _create(self, tx: Tx, scope: Scope, node: NewNode) -> Node:
-        made = digest(scope.org, node)  # first: it refuses text that not every database holds
+        made = digest(scope.org, node)  # first: it refuses text that some databases cannot hold
         known = tx.one("SELECT * FROM node WHERE id = ?", node.id)
         if known is not None and known["made"] == made:
             return _to_node(known)
@@ -142,7 +142,7 @@ class SqliteNodes:
         return await self._writer.run(command)
 
     async def delete_node(self, scope: Scope, node: NodeId) -> None:
-        """Control alone: whoever is told that the node is gone need not wait for the other database."""
+        """Delete in the control database alone: the caller need not wait for the samples database."""
 
         def command(tx: Tx) -> None:
             if tx.one("SELECT 1 FROM node_grave WHERE id = ? AND org = ?", node, scope.org) is not None:
@@ -201,7 +201,7 @@ def _note_dropped(no: int, tx: Tx) -> None:
 
 
 def _call_by_hostname(tx: Tx, node: Node, hostname: str) -> None:
-    """Give a node that was taken in without a name its host's, unless another one has that."""
+    """Name an adopted node after its host if it has no name yet and no other node has that name."""
     if node.name != adopted_name(node.id) or not hostname:
         return
     taken = tx.one("SELECT 1 FROM node WHERE org = ? AND name_key = ?", node.org, fold(hostname))
@@ -214,19 +214,19 @@ def _refuse_taken_name(tx: Tx, scope: Scope, node: NodeId, name: str) -> None:
     if tx.one(same, scope.org, fold(name), node) is None:
         return
     if tx.one(same + admitted(scope), scope.org, fold(name), node, *grant_values(scope)) is None:
-        raise Conflict("this name cannot be given: choose another one", field="name")  # who has it is not the caller's to know
+        raise Conflict("this name cannot be given: choose another one", field="name")  # the caller may not know which node has the name
     raise Conflict(f"there is a node named {name} already", field="name")
 
 
 def _granting(rows: Rows, scope: Scope, tags: Collection[str], now: float) -> frozenset[str]:
-    """Which of these tags somebody's rights hang on; those of who is disabled count too, since they may be let in again."""
+    """The tags among these that appear in somebody's grants. Grants of disabled users count too, since they may be enabled again."""
     if not tags:
         return frozenset()
     return frozenset(row["tag"] for row in rows.all(_GRANTING, scope.org, scope.org, now, json.dumps(sorted(tags))))
 
 
 def insert_node(tx: Tx, scope: Scope, node: NewNode) -> None:
-    """Make the row of a node whose id and name are free."""
+    """Insert the row of a node whose id and name are free."""
     tx.do(
         "INSERT INTO node (org, id, name, name_key, address, tags, generation, pending, simulated, identity, agent_version,"
         " updates, reboot_required, created_at, version, made) VALUES (?, ?, ?, ?, ?, ?, 1, 1, ?, ?, '', ?, 'unknown', ?, 1, ?)",
@@ -251,7 +251,7 @@ def _of_session(rows: Rows, session: Session) -> Node:
 
 
 def _to_node(row: sqlite3.Row) -> Node:
-    """A node of the fleet. What of it is damaged is left out, and named: it says most of that anew when it connects."""
+    """A node of the fleet. Damaged parts are left out and named: the node sends most of them again when it connects."""
     damaged: list[str] = []
 
     def read(column: str, build: Callable[[str], T], otherwise: T) -> T:

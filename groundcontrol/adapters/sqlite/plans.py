@@ -1,4 +1,4 @@
-"""Plans of jobs, in the parts in which they came, and their reports."""
+"""Plans of jobs, in the parts in which they arrived, and reports of jobs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _report: Final = msgspec.json.Decoder(Report)
 
 
 def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
-    """Store one part; parts of another plan of this job go.
+    """Store one part, and remove the parts of any other plan of this job.
 
     Returns: whether anything changed.
-    Raises:  Conflict: more than a host can have.
+    Raises:  Conflict: the plan is larger than that of any host.
     """
     row = (part.parts, part.head.digest, record_to_json(part.head), to_json(part.steps), to_json(part.kept))
     known = tx.one("SELECT parts, digest, head, steps, kept FROM job_plan WHERE job = ? AND part = ?", job, part.part)
@@ -36,12 +36,12 @@ def save_part(tx: Tx, job: int, part: PlanPart) -> bool:
 
 
 def is_complete(rows: Rows, job: int) -> bool:
-    """Whether every part of the job's plan is held."""
+    """Whether every part of the job's plan is stored."""
     return rows.one("SELECT 1 FROM job_plan WHERE job = ? GROUP BY job HAVING count(*) = max(parts)", job) is not None
 
 
 def read_plan(rows: Rows, job: int) -> Plan | None:
-    """All that is held of a job's plan; None: it told none."""
+    """The stored parts of a job's plan; None: the job sent none."""
     found = rows.all("SELECT * FROM job_plan WHERE job = ? ORDER BY part", job)
     if not found:
         return None
@@ -54,7 +54,7 @@ def read_plan(rows: Rows, job: int) -> Plan | None:
 
 
 def save_report(tx: Tx, job: int, report: Report) -> bool:
-    """Store what a job left to be looked after; a newer one replaces it.
+    """Store the report of a job: its work that remains for a person. A newer report replaces it.
 
     Returns: whether anything changed.
     """
@@ -67,6 +67,6 @@ def save_report(tx: Tx, job: int, report: Report) -> bool:
 
 
 def read_report(rows: Rows, job: int) -> Report | None:
-    """What the job left; None: it told nothing."""
+    """The report of a job; None: the job sent none."""
     row = rows.one("SELECT body FROM job_report WHERE job = ?", job)
     return None if row is None else decoded(_report, row["body"])

@@ -1,4 +1,4 @@
-"""What people have set up for their own page: one small record each, among the single values (an account never goes)."""
+"""The preferences of users for their own page: one small record each, among the single values (an account is never deleted)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rate limits: attempts are counted before they are made, and survive a restart."""
+"""Rate limits. Attempts are counted before they are made, and the counts survive a restart."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 
 
 def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
-    """Count one attempt in every bucket, by its name, or in none.
+    """Count one attempt in every bucket, by its name, or in none if one is full.
 
-    The window slides. A clock that jumps back makes nobody wait longer.
+    The window slides. A clock that jumps back makes no caller wait longer.
     Returns: 0.0, or the seconds until all have room.
     """
     tx.do("DELETE FROM attempt WHERE until <= ?", at)

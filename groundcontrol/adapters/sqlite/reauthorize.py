@@ -1,4 +1,5 @@
-"""Whether who ordered a job or a deployment, or invited a server, may still: asked again when it is about to be done (SAFETY: authorised at dispatch)."""
+"""Re-authorisation: whether the user who ordered a job or a deployment, or made an invite, still may. Checked right before the work
+starts (SAFETY: authorised at dispatch)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from groundcontrol.core.scope import SYSTEM, Grants, Role, min_role
 from groundcontrol.deployments.model import Deployment
 
 _USER = "SELECT role, grants, disabled, reset_at FROM account WHERE id = ?"
-_PROGRAM = (  # a query
+_PROGRAM = (  # the query for an API token
     "SELECT api_token.role, api_token.grants, api_token.revoked_at, api_token.expires_at, account.role AS owner_role,"
     " account.grants AS owner_grants, account.disabled, account.reset_at"
     " FROM api_token JOIN account ON account.no = api_token.account WHERE api_token.id = ?"
@@ -19,7 +20,7 @@ _PROGRAM = (  # a query
 
 
 def still_authorized(rows: Rows, job: sqlite3.Row, now: float) -> bool:
-    """Whether the one who ordered this job could order it now.
+    """Whether the actor of this job could order it now.
 
     Args: job: with `actor`, `action`, `created_at`, `node_id` and `tags` (of its node).
     """
@@ -36,9 +37,9 @@ def may_still_deploy(rows: Rows, actor: str, deployment: Deployment, ordered_at:
 
 
 def _may(rows: Rows, actor: str, action: Action, node: str, tags: str, ordered_at: float, now: float) -> bool:
-    """Args: node: "" = one that is to be made; tags: of the node, as JSON."""
+    """Args: node: "": a node that does not exist yet; tags: of the node, as JSON."""
     if actor == SYSTEM.actor.id or actor.isdecimal():
-        return True  # the hub itself, or a Unix user who owns its data folder
+        return True  # the hub itself, or the Unix user who owns its data folder
     user = rows.one(_USER, actor)
     if user is not None:
         return _stands(user, ordered_at) and user["role"] in PERMISSIONS[action] and _granted(node, tags, user["grants"])
@@ -51,7 +52,7 @@ def _may(rows: Rows, actor: str, action: Action, node: str, tags: str, ordered_a
 
 
 def _stands(account: sqlite3.Row, ordered_at: float) -> bool:
-    """Whether this is somebody's word still: who is given another password may have been somebody else before."""
+    """Whether the order is still the user's own. Before a password reset, somebody else may have used the account."""
     reset_at = account["reset_at"]
     return not account["disabled"] and (reset_at is None or ordered_at > reset_at)
 
@@ -61,10 +62,10 @@ def _granted(node: str, tags: str, grants: str | None) -> bool:
 
 
 def may_still_invite(rows: Rows, invite: sqlite3.Row) -> bool:
-    """Whether the one who made this invite could make it now: what a secret of many days opens must not outlive its maker's rights."""
+    """Whether the maker of this invite could make it now. A secret may be valid for many days, and must not outlive its maker's rights."""
     maker = invite["created_by"]
     if maker.startswith("local:"):
-        return True  # a Unix user who owns the data folder; no user's name has a colon
+        return True  # the Unix user who owns the data folder; no user name has a colon
     user = rows.one("SELECT role, grants, disabled, reset_at FROM account WHERE org = ? AND username = ?", invite["org"], maker)
     if user is None or not _stands(user, invite["created_at"]):
         return False

@@ -1,4 +1,4 @@
-"""How long samples are kept, as somebody has set it."""
+"""The retention of samples, as an admin has set it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second factors: sealed seeds, the steps that were used, and recovery codes."""
+"""Second factors: sealed seeds, used time steps, and recovery codes."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _account(rows: Rows, scope: Scope, user: UserId) -> sqlite3.Row:
 
 
 def _kept(rows: Rows, org: int, record: SealedRecord) -> bool:
-    """Whether this seed, and not another one of its version, is the one that is kept."""
+    """Whether exactly this seed, not only its version, is stored."""
     row = rows.one(_KEPT, org, record.table, record.id, record.column)
     return row is not None and (row["version"], row["sealed"]) == (record.version, record.sealed)
 

@@ -1,4 +1,4 @@
-"""What each request asks, held as long as it is what the database says."""
+"""A cache of the queries of each request. A commit of the hub invalidates it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ V = TypeVar("V")
 
 MOST: Final = 1024
 LONGEST_S: Final = 1.0
-"""For what changes the file from outside of the hub, which is nobody's right: it counts a second later."""
+"""Changes to the file from outside the hub, which nobody should make, count a second later."""
 
 
 class CommitCache(Generic[V]):
-    """The answers of one statement, each by its one value.
+    """The cached answers of one statement with one parameter.
 
-    An answer counts only while nothing has been committed since it was asked for: whoever was told that something is done, a session ended or
-    a role taken away, finds it so in the next request. Nothing says which commit matters, so that none can be forgotten.
+    An answer counts only until the next commit. So a request sees every change that was acknowledged before it, such as a revoked
+    session or role. Any commit invalidates all answers, so none can be forgotten.
     """
 
     def __init__(self, writer: Writer, reader: Reader, clock: Clock, most: int = MOST) -> None:
@@ -35,14 +35,14 @@ class CommitCache(Generic[V]):
         self._since = 0.0
 
     async def get(self, sql: str, value: Value, read: Callable[[sqlite3.Row], V | None]) -> V | None:
-        """The first row, as `read` makes it; None: there is none, or `read` says so.
+        """The first row, as `read` makes it; None: there is none, or `read` returned None.
 
         Raises: as `Reader.one`, and what `read` raises.
         """
         edition, now = self._writer.edition, self._clock.monotonic()
         if edition != self._edition or now - self._since >= LONGEST_S:
             self._known, self._edition, self._since = {}, edition, now
-        known = self._known  # an answer that comes after the next commit goes into what nobody looks at any more
+        known = self._known  # an answer that arrives after the next commit goes into a discarded dictionary
         found = known.get(value)
         if found is None:
             row = await self._reader.one(sql, value)

@@ -1,4 +1,4 @@
-"""One SQLite connection on a thread of its own, and what its errors mean."""
+"""One SQLite connection on its own thread, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from groundcontrol.core.errors import StoreBusy, StoreDown, StoreError, StoreFul
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S: Final = 1.5
-"""How long a statement waits for a lock that a stranger (a shell, a copy tool) holds."""
+"""How long a statement waits for a lock of another program, such as a shell or a copy tool."""
 
 LOG_BYTES: Final = 4 << 20
-"""How long the write-ahead log grows before it is folded into the file."""
+"""Size of the write-ahead log at which SQLite checkpoints it into the file."""
 
 WRITER_CACHE_BYTES: Final = 2 << 20
-"""Pages that a writing connection holds. It keeps what it wrote until this is full, and gives nothing back by itself; a page that was let go
-comes from the page cache of the system, which costs some microseconds. Sixteen times as much saves no measurable time."""
+"""Page cache of a writing connection. It keeps written pages until the cache is full and frees none by itself. A page that left it comes
+from the system's page cache, which costs some microseconds. Sixteen times as much saves no measurable time."""
 READER_CACHE_BYTES: Final = 1 << 20
-"""The same of a connection that only reads: worth something within one query, as each commit of the writer makes it worthless."""
+"""Page cache of a reading connection. It helps within one query only, since each commit of the writer makes it invalid."""
 
 _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     sqlite3.SQLITE_FULL: (StoreFull, "no space is left for the database {name}"),
-    sqlite3.SQLITE_IOERR_SHMSIZE: (StoreFull, "no space is left for the database {name}"),  # for the index of its log
+    sqlite3.SQLITE_IOERR_SHMSIZE: (StoreFull, "no space is left for the database {name}"),  # for the index of the write-ahead log
     sqlite3.SQLITE_BUSY: (StoreBusy, "the database {name} is locked by another program"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "the database {name} is locked by another program"),
     sqlite3.SQLITE_INTERRUPT: (StoreBusy, "the database {name} is being closed"),
@@ -44,7 +44,7 @@ _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
 
 
 class Thread(aiosqlite.Connection):
-    """An aiosqlite connection that also runs whole functions on its thread, so that a transaction is one hop."""
+    """An aiosqlite connection that also runs whole functions on its thread, so that a transaction needs one thread switch."""
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call `work` with the connection, on its thread."""
@@ -52,33 +52,33 @@ class Thread(aiosqlite.Connection):
         return result
 
     def start(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """The same as a future, without a task of its own: half of what a small query costs the loop would be that."""
+        """The same as a future, without its own task, which would be half of a small query's cost to the loop."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((future, partial(work, self._conn)))
         return future
 
     def may_be_left(self) -> None:
-        """Let the process end though this thread is at work; to be said before it is started."""
+        """Let the process end although this thread is at work. Must be called before the thread starts."""
         self._thread.daemon = True
 
     def break_off(self) -> None:
-        """End the statement that runs at this moment, if there is one; from any thread (sqlite3_interrupt)."""
+        """Interrupt the running statement, if there is one, from any thread (sqlite3_interrupt)."""
         if self._connection is not None:
             self._connection.interrupt()
 
     async def shrink(self) -> None:
-        """Let go of the pages that are held for later; the next statement that wants one reads it anew."""
+        """Free the cached pages; a later statement reads them again."""
         await self.run(lambda db: db.execute("PRAGMA shrink_memory").fetchall())
 
 
 async def open_thread(
     path: Path, *, page_size: int | None, wipe: bool = True, beside: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S
 ) -> Thread:
-    """Connect to the database file; transactions are begun and ended by hand.
+    """Connect to the database file. The caller begins and ends transactions explicitly.
 
-    Args:   page_size: what a new file is made with; None opens read-only.
-            wipe: overwrite what is deleted.
-            beside: a command reads, which may find a file system that is read-only; a hub that came upon one would go on when it is mended.
+    Args:   page_size: of a new file; None opens read-only.
+            wipe: overwrite deleted content.
+            beside: the reader is a command, which may use a read-only file system. A hub that finds one continues once it is repaired.
     Raises: StoreError: as `translate` says.
     """
     thread = Thread(partial(_connect, path, "ro" if page_size is None else "rw", beside, busy_timeout_s), 64)
@@ -119,7 +119,7 @@ def _set_up_reader(db: sqlite3.Connection) -> None:
 
 
 def translate(exc: sqlite3.Error, name: str) -> StoreError:
-    """Say what an error of SQLite means to a caller of the store."""
+    """Translate an error of SQLite into an error of the store."""
     code = getattr(exc, "sqlite_errorcode", None)
     meaning = _MEANINGS.get(code, _MEANINGS.get(code & 0xFF)) if isinstance(code, int) else None
     if meaning is not None:
@@ -129,5 +129,5 @@ def translate(exc: sqlite3.Error, name: str) -> StoreError:
 
 
 def is_damage(error: StoreError) -> bool:
-    """Whether a page of the file was not what it should be: not the disk that failed, and nothing that passes."""
+    """Whether a page of the file was invalid. That is neither a failed disk nor a temporary error."""
     return str(error.detail.get("sqlite", "")).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))

@@ -1,4 +1,4 @@
-"""The folder and files of a database: private, and of one hub at a time."""
+"""The folder and files of a database. They are private, and one hub at a time uses them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from groundcontrol.core.errors import ConfigError, StoreFull
 
 LOCK_NAME: Final = "hub.lock"
 KEPT: Final = ".before-restore-"
-"""What follows a database's name where a restore keeps it aside: for a moment of that, the file has both names."""
+"""Suffix of a database that a restore replaced. For a moment the file has both names."""
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make the data folder, or check the one that is there.
+    """Make the data folder, or check the existing one.
 
-    Raises: ConfigError: it cannot be made, is no folder, or others may look into it.
+    Raises: ConfigError: the folder cannot be made, is no folder, or others have access to it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,10 +37,10 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> bool:
-    """Make an empty 0600 file, or check the one that is there (and what SQLite keeps beside it).
+    """Make an empty 0600 file, or check the existing one and the files that SQLite keeps beside it.
 
-    Returns: whether it is new.
-    Raises:  ConfigError: it cannot be made, or others may read it. StoreFull.
+    Returns: whether the file is new.
+    Raises:  ConfigError: the file cannot be made, or others may read it. StoreFull.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
@@ -55,11 +55,11 @@ def make_private_file(path: Path) -> bool:
 
 
 def check_names(*paths: Path) -> None:
-    """Refuse a database that has another name (a hard link): SQLite calls its write-ahead log after the name, so hubs on both names
-    would know nothing of each other's, and overwrite the pages of the one file. The lock of a folder does not see that. A log that two
-    databases share is lost to the one as soon as somebody looks at the other.
+    """Refuse a database with a second name (a hard link). SQLite names its write-ahead log after the database, so hubs on both names
+    would not see each other's log, and overwrite pages of the one file. The lock of a folder does not detect that. If two databases
+    share a log, reading one of them destroys the log of the other.
 
-    Raises: ConfigError; also of a folder, which has names of its own.
+    Raises: ConfigError; also for a folder in place of the file.
     """
     names: dict[Path, int] = {}
     for path in paths:
@@ -78,7 +78,7 @@ def check_names(*paths: Path) -> None:
 
 
 def _own(shared: list[Path]) -> str:
-    """What a shell is told so that files have one name each. What lies in a `-shm` SQLite finds in the log again."""
+    """Shell commands that give each file its own name. A `-shm` is removed, since SQLite builds it again from the log."""
     copied = " ".join(shlex.quote(str(file)) for file in shared if not file.name.endswith("-shm"))
     removed = " ".join(shlex.quote(str(file)) for file in shared if file.name.endswith("-shm"))
     copying = f'for file in {copied}; do cp -p "$file" "$file.copy" && mv "$file.copy" "$file"; done'
@@ -86,9 +86,9 @@ def _own(shared: list[Path]) -> str:
 
 
 def _names(path: Path) -> int:
-    """How many names a file has that may be there, but for what a restore calls it.
+    """The number of names of a file, 0 if it is missing. Names that a restore gave it do not count.
 
-    Raises: ConfigError: it is a folder. OSError.
+    Raises: ConfigError: the path is a folder. OSError.
     """
     try:
         found = path.stat()
@@ -100,9 +100,9 @@ def _names(path: Path) -> int:
 
 
 class FolderLock:
-    """Held by one hub; the kernel lets it go when the process ends, however it ends.
+    """The lock of a data folder, held by one hub. The kernel releases it when the process ends for any reason.
 
-    The folder is locked beside the file in it: whoever takes that file for a left-over and removes it lets no second hub in by that.
+    The folder itself is locked as well as the file in it: a removed lock file does not let a second hub in.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -125,15 +125,15 @@ class FolderLock:
             raise ConfigError(f"the lock {path} cannot be opened: {exc.strerror}") from exc
 
     def release(self) -> None:
-        """Let another hub in."""
+        """Release the lock."""
         while self._held:
             os.close(self._held.pop())
 
 
 def lock_folders(*folders: Path) -> list[FolderLock]:
-    """Take the lock of each; a folder that is named twice, by whatever path, is locked once.
+    """Lock every folder. A folder that is named twice, by whatever path, is locked once.
 
-    Raises: ConfigError: another hub has one of them; none is held then.
+    Raises: ConfigError: another hub has one of them; then none is locked.
     """
     locks: list[FolderLock] = []
     try:

@@ -22,7 +22,7 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 def to_json(value: object) -> str:
     """Write a value as JSON text.
 
-    Raises: BadRequest: it holds NUL, a lone surrogate, or what JSON has not.
+    Raises: BadRequest: the value contains NUL, a lone surrogate, or a value that JSON does not have.
     """
     try:
         encoded = msgspec.json.encode(value)
@@ -39,15 +39,15 @@ def record_to_json(record: Any) -> str:
 
 
 def records_to_json(records: Sequence[Any]) -> str:
-    """Write several as a list of objects."""
+    """Write several records as a list of objects."""
     return to_json([record._asdict() for record in records])
 
 
 @contextlib.contextmanager
 def _or_damage() -> Iterator[None]:
-    """Whatever does not come out of a column as it went in is damage, and all of it comes through here.
+    """Turn any failure to decode a column into the error for damage.
 
-    Raises: StoreError: it is not.
+    Raises: StoreError: the column is damaged.
     """
     try:
         yield
@@ -56,9 +56,9 @@ def _or_damage() -> Iterator[None]:
 
 
 def record_from_json(kind: type[T], text: str | bytes) -> T:
-    """Read what `record_to_json` wrote; fields that it lacks get their defaults.
+    """Read what `record_to_json` wrote; missing fields get their defaults.
 
-    Raises: StoreError: it is damaged, as with all that read below.
+    Raises: StoreError: the text is damaged. All readers below raise it too.
     """
     with _or_damage():
         return _build(kind, msgspec.json.decode(text))
@@ -77,13 +77,13 @@ def texts_from_json(text: str | bytes) -> tuple[str, ...]:
 
 
 def object_from_json(text: str | bytes) -> dict[str, object]:
-    """Read an object of anything."""
+    """Read an object with any values."""
     with _or_damage():
         return msgspec.json.decode(text, type=dict[str, object])
 
 
 def object_or_damage(text: str | bytes) -> dict[str, object]:
-    """The same where a list of many is not to be lost for one: of a damaged one it says only that."""
+    """The same for lists, where one damaged entry must not hide the others: the result then only marks the damage."""
     try:
         return object_from_json(text)
     except StoreError:
@@ -91,7 +91,7 @@ def object_or_damage(text: str | bytes) -> dict[str, object]:
 
 
 def decoded(decoder: msgspec.json.Decoder[V], text: str | bytes) -> V:
-    """Read what a decoder made beforehand is for."""
+    """Read a text with a prepared decoder."""
     with _or_damage():
         return decoder.decode(text)
 
@@ -112,5 +112,5 @@ def _build(kind: type[T], found: object) -> T:
 
 
 def digest(*parts: object) -> bytes:
-    """Name a command by what it was asked with: a repeat has the same digest. Raises as `to_json` does."""
+    """A digest of a command's arguments: a repeated command has the same digest. Raises as `to_json` does."""
     return hashlib.sha256(to_json(parts).encode()).digest()[:16]

@@ -1,4 +1,4 @@
-"""Every column that holds a record as JSON, and how each is read: so that somebody can look through all of them before they are wanted."""
+"""Every column that holds a record as JSON, and how to read it. A check can thus read all of them before the hub needs them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from groundcontrol.samples.model import Retention
 
 
 class DamagedRecord(NamedTuple):
-    """A record that cannot be read."""
+    """A record that is damaged."""
 
     table: str
     row: str
-    """What names it in its table."""
+    """Its key in its table."""
     column: str
     node: str
-    """The id of the node that it belongs to; of the samples its number; empty: to none."""
+    """The id of its node; in the samples database the node's number; empty: the record belongs to no node."""
 
 
 class _Column(NamedTuple):
@@ -43,7 +43,7 @@ class _Column(NamedTuple):
     name: str
     read: Callable[[bytes], object]
     row: str = "id"
-    """SQL: what names a row."""
+    """SQL: the key of a row."""
     node: str = "''"
     """SQL: the node of a row."""
     where: str = "1"
@@ -97,7 +97,7 @@ COLUMNS: Final = (
 
 
 def damaged_records(db: sqlite3.Connection) -> Iterator[DamagedRecord]:
-    """Read every record of a database, whichever of the two it is; columns that it has not yet are no damage."""
+    """Read every record of either database. Columns that the schema does not have yet are no damage."""
     there = {row[0]: {column[1] for column in db.execute(f"PRAGMA table_info({row[0]})")} for row in db.execute(_TABLES)}
     for column in COLUMNS:
         if column.name not in there.get(column.table, ()):

@@ -1,4 +1,4 @@
-"""Where a list goes on: opaque to its readers, bound to the list and the organisation it was made for."""
+"""Cursors of paginated lists. A cursor is opaque to clients and bound to its list and organisation."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from groundcontrol.core.errors import BadRequest
 
 LIMIT: Final = 1000
 BEHIND_ALL: Final = (1 << 63) - 1
-"""No row has such a number. Lists begin at their ends: what was made last comes first, whatever the clock showed then."""
+"""No row has such a number. A list begins at the highest number: the newest row comes first, whatever the clock showed."""
 _Key = tuple[str, int, list[str | int | float]]
 _decode: Final[msgspec.msgpack.Decoder[_Key]] = msgspec.msgpack.Decoder(_Key)
 
 
 def make_cursor(kind: str, org: int, *key: str | int | float) -> str:
-    """Write the sort key of the last row that was shown."""
+    """Encode the sort key of the last row of a page."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode((kind, org, key))).rstrip(b"=").decode()
 
 
 def read_cursor(text: str, kind: str, org: int, *types: type) -> list[str | int | float]:
-    """Read what `make_cursor` wrote for this list.
+    """Decode a cursor that `make_cursor` wrote for this list.
 
-    Raises: BadRequest: it was not made for this list, or was altered.
+    Raises: BadRequest: the cursor belongs to another list, or was altered.
     """
     try:
         found, owner, key = _decode.decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
@@ -37,7 +37,7 @@ def read_cursor(text: str, kind: str, org: int, *types: type) -> list[str | int 
 
 
 def check_limit(limit: int) -> int:
-    """Refuse pages of nothing; cap large ones.
+    """Refuse a page size below 1 and cap a large one.
 
     Raises: BadRequest: less than 1.
     """

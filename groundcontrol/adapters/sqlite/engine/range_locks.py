@@ -1,9 +1,9 @@
-"""Who reads a stretch of a node's time piece by piece, and who moves rows of it: never both at a time.
+"""Locks on ranges of a node's time: rows of a range are either read piece by piece or moved, never both.
 
-One transaction that stayed open for as long as somebody takes an export in would keep the write-ahead log from being folded, and many short
-ones see a row twice, or not at all, that moves from the hot tables into a chunk, or from one part of a span into another, between two of
-them. So nothing of a stretch is moved while it is read, and who wants to read waits for a move that has begun; who moves comes back later.
-What arrives meanwhile lies at a place of its own, which is read or not, once.
+An export in one transaction would stay open for as long as its reader takes, and block the checkpoint of the write-ahead log. Short
+transactions would see a row twice or not at all when it moves between two of them, from the hot tables into a chunk or between parts of
+a span. So no row of a range moves while it is read. A reader waits for a move in progress; a mover tries again later. Rows that arrive
+meanwhile lie elsewhere and are read once or not at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from groundcontrol.core.errors import StoreBusy
 
 MOVE_LIMIT_S: Final = 60.0
-"""A move is one hour of one node, or one span: seconds."""
+"""A move covers one hour of one node, or one span, and takes seconds."""
 
 
 class _Stretch(NamedTuple):
@@ -29,7 +29,7 @@ class _Stretch(NamedTuple):
 
 
 class RangeLocks:
-    """Of one store, which is the only one that moves anything in its files."""
+    """The locks of one store, which is the only program that moves rows in its files."""
 
     def __init__(self, move_limit_s: float = MOVE_LIMIT_S) -> None:
         self._move_limit_s = move_limit_s
@@ -38,12 +38,12 @@ class RangeLocks:
 
     @contextlib.asynccontextmanager
     async def reading(self, no: int, first: int, last: int) -> AsyncIterator[None]:
-        """Hold what a node has in these hours, both included, where it is.
+        """Keep the node's rows of these hours, both included, where they are.
 
-        Raises: StoreBusy: a move of it does not end.
+        Raises: StoreBusy: a move of this range does not end.
         """
         wanted = _Stretch(no, first, last)
-        self._read.append(wanted)  # at once: a move that comes after this one does not begin
+        self._read.append(wanted)  # before any wait: a later move must not begin
         try:
             try:
                 async with asyncio.timeout(self._move_limit_s):
@@ -58,7 +58,7 @@ class RangeLocks:
 
     @contextlib.contextmanager
     def moving(self, no: int, first: int, last: int) -> Iterator[bool]:
-        """Whether rows of these hours may be moved now."""
+        """Whether rows of these hours may move now."""
         wanted = _Stretch(no, first, last)
         if any(stretch.meets(wanted) for stretch in self._read):
             yield False

@@ -1,4 +1,4 @@
-"""Reading connections: opened read-only, so that they can neither write nor check-point."""
+"""Reading connections. They are opened read-only, so that they can neither write nor checkpoint."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ T = TypeVar("T")
 POOL_SIZE: Final = 3
 WAIT_LIMIT_S: Final = 10.0
 CLOSE_LIMIT_S: Final = 1.0
-"""How long a query that nobody waits for any more may hold up an end."""
+"""How long a query without a caller may delay the end of the hub."""
 BREAK_OFF_EVERY_S: Final = 0.02
-"""A query has several statements, and breaking off ends the one that runs."""
+"""Interval of interrupts at the end: a query has several statements, and an interrupt ends only the running one."""
 
 
 class Reader:
-    """A few connections, as many at work as there are queries at a time; each query sees one moment of the database, the newest commit included."""
+    """A pool of connections, one for each running query. A query sees one consistent state of the database, including the newest commit."""
 
     def __init__(self, threads: list[Thread], name: str, wait_limit_s: float = WAIT_LIMIT_S) -> None:
         self._threads = threads
         self._name = name
         self._wait_limit_s = wait_limit_s
         self._free: asyncio.Queue[Thread] = asyncio.LifoQueue(len(threads))
-        """The one that was used last is taken first: each fills a cache of its own, and what one has read is there for the next query."""
+        """Last in, first out: each connection has its own page cache, and the next query finds the pages that the last one read."""
         for thread in threads:
             self._free.put_nowait(thread)
         self.broken = False
-        """A connection saw an input/output error: the process should end and start anew."""
+        """A connection had an input/output error: the process should end and start again."""
         self._closing = False
         self.damaged = False
-        """It was a page of the file that was not what it should be."""
+        """The error was an invalid page of the file."""
 
     @classmethod
     async def open(cls, path: Path, size: int = POOL_SIZE) -> Reader:
@@ -55,7 +55,7 @@ class Reader:
     async def run(self, query: Callable[[Rows], T]) -> T:
         """Run a query in a read transaction on a free connection.
 
-        Raises: StoreBusy: none became free in time. StoreDown, and what the query raises.
+        Raises: StoreBusy: no connection became free in time. StoreDown, and what the query raises.
         """
         return await self._run(lambda db: _query(db, query))
 
@@ -73,7 +73,7 @@ class Reader:
             raise StoreBusy(f"the database {self._name} is being closed")
         thread = await self._thread()
         running = thread.start(work)
-        running.add_done_callback(lambda _: self._free.put_nowait(thread))  # a caller that gives up does not free the thread
+        running.add_done_callback(lambda _: self._free.put_nowait(thread))  # the thread stays busy although its caller was cancelled
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -88,7 +88,7 @@ class Reader:
 
     async def _thread(self) -> Thread:
         with contextlib.suppress(asyncio.QueueEmpty):
-            return self._free.get_nowait()  # without the timer that waiting wants: most requests find one
+            return self._free.get_nowait()  # without the timer that a wait needs: most requests find a free connection
         try:
             async with asyncio.timeout(self._wait_limit_s):
                 return await self._free.get()
@@ -96,13 +96,13 @@ class Reader:
             raise StoreBusy(f"the database {self._name} has more to read than it can") from None
 
     async def shrink(self) -> None:
-        """Give back the memory of pages that nobody needs now; each connection when its query is done."""
+        """Free the memory of cached pages; each connection does so after its query."""
         if not self.broken:
             for thread in self._threads:
                 await thread.shrink()
 
     async def close(self) -> bool:
-        """Disconnect. What still runs was asked by somebody who is gone: it is broken off, and left to itself where it does not hear that.
+        """Disconnect. Queries that still run have no caller: they are interrupted, and abandoned if the interrupt has no effect.
 
         Returns: whether every query has ended.
         """
@@ -133,6 +133,6 @@ def _query(db: sqlite3.Connection, query: Callable[[Rows], T]) -> T:
 
 
 def _look_at(running: asyncio.Future[T]) -> None:
-    """Nobody waits for this answer any more; its error was the caller's to hear."""
+    """The caller is gone, so consume the error of this answer."""
     if not running.cancelled():
         running.exception()

@@ -1,7 +1,7 @@
-"""Reading a database beside whoever writes it, also where nobody can: on a file system that is read-only.
+"""Read-only access to a database beside its writer, also on a read-only file system.
 
-SQLite reads a file with a write-ahead log only with an index of that log (`-shm`), which it makes where there is none. Where nothing can be made
-it opens no database of a hub that has ended, though all of it lies in that one file.
+SQLite needs an index (`-shm`) to read a file with a write-ahead log, and creates a missing one. On a read-only file system it cannot,
+and so does not open the database of an ended hub, although that one file is complete.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 _READ_ONLY: Final = frozenset({"ro", "emergency_ro"})
-"""How mountinfo says of a whole file system that nobody writes it; the latter is ext4 after an error."""
+"""Mount options in mountinfo of a file system that takes no writes at all; the latter is ext4 after an error."""
 _ELSEWHERE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "afs", "ceph", "overlay", "fuse", "virtiofs"})
-"""File systems that may be read-only here, and written by another machine or by another way."""
+"""File systems that may be read-only here although another machine, or another mount, writes to them."""
 
 
 class ReadOnlyHere(ConfigError):
-    """Nothing is known of the database: what it holds cannot be read before its file system can be written."""
+    """The content of the database is unknown: SQLite cannot read it until its file system can be written."""
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether nothing can be written there from here, whoever asks."""
+    """Whether no user of this machine can write there."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or _nobody_writes(path)
     except OSError:
@@ -39,20 +39,20 @@ def is_read_only(path: Path) -> bool:
 
 
 def opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
-    """A connection that can only read; closed at the end of `with`."""
+    """A read-only connection, closed at the end of `with`."""
     return contextlib.closing(sqlite3.connect(uri_of(path), uri=True))
 
 
 def uri_of(path: Path) -> str:
-    """How the file is opened for reading. It counts as one that never changes only where that holds: no log that has anything, and a file
-    system that is read-only as a whole. A mount that is read-only by itself may be another view of where a hub writes.
+    """The URI that opens the file for reading. It declares the file immutable only if that is true: no log with content, and a file
+    system that is read-only as a whole. A single read-only mount may show files to which a hub writes elsewhere.
     """
     still = not _log_bytes(path) and _nobody_writes(path)
     return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
 
 
 def check_readable(path: Path) -> None:
-    """Raises: ReadOnlyHere: SQLite cannot open it for no other reason than where it lies."""
+    """Raises: ReadOnlyHere: SQLite cannot open the file only because its file system is read-only."""
     try:
         with opened(path) as db:
             db.execute("PRAGMA schema_version").fetchone()
@@ -65,7 +65,7 @@ def check_readable(path: Path) -> None:
 
 @contextlib.contextmanager
 def unchanged(path: Path) -> Iterator[None]:
-    """Raises: ConfigError: the file was opened as one that never changes, and somebody has made it one that does."""
+    """Raises: ConfigError: the file was opened as immutable and has become writable since."""
     before = uri_of(path)
     yield
     if "immutable" in before and uri_of(path) != before:
@@ -80,7 +80,7 @@ def _log_bytes(path: Path) -> int:
 
 
 def _nobody_writes(path: Path) -> bool:
-    """Whether the file system itself is read-only, not only this view of it. Where nobody can say, it may be written."""
+    """Whether the file system itself is read-only, not only this mount. If that is unknown, it counts as writable."""
     try:
         mount = mount_of(path)
     except OSError as exc:

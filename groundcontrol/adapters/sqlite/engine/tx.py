@@ -1,4 +1,4 @@
-"""What a command sees of its transaction, and which values may go in."""
+"""The interface of a transaction to a command, and the check of values for the database."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Value = str | bytes | int | float | None
 _INT_LIMIT: Final = 1 << 63
 _NOT_UTF8: Final = "Could not decode to UTF-8"
 _QUERIES: Final = ("SELECT ", "WITH ")
-"""What may be asked twice."""
+"""First words of statements that change nothing, so that a repetition does no harm."""
 _BAD_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def check_text(text: str) -> str:
-    """Let a text pass that every database can hold.
+    """Check that every database can hold a text.
 
-    Raises: BadRequest: NUL or a lone surrogate is in it.
+    Raises: BadRequest: the text contains NUL or a lone surrogate.
     """
     bad = _BAD_TEXT.search(text)
     if bad is not None:
@@ -47,13 +47,13 @@ def _read_text(text: bytes) -> str:
 
 
 class Rows:
-    """Reading inside one transaction. Values are checked as `check_text` and finite 64-bit numbers demand."""
+    """Read access inside one transaction. It checks that texts pass `check_text` and that numbers are finite and fit 64 bits."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
-        """Every row of the answer. A text that is not UTF-8, which only damage makes, has its bad bytes written out, as `\\xe3`."""
+        """Every row of the answer. A text that is not UTF-8, which only damage causes, shows its bad bytes as `\xe3`."""
         try:
             return self._db.execute(sql, _check(values)).fetchall()
         except sqlite3.OperationalError as exc:
@@ -72,25 +72,25 @@ class Rows:
 
 
 class Tx(Rows):
-    """One command's share of a transaction: all of it is kept or none."""
+    """One command's share of a transaction: it is committed as a whole or not at all."""
 
     def __init__(self, db: sqlite3.Connection, now: float) -> None:
         super().__init__(db)
         self.now = now
         """Unix seconds by the store's clock."""
         self.shredding = False
-        """Set by a command that removed secrets: the log is folded into the file and cut, so that no copy stays."""
+        """A command that removed secrets sets it. The log is then checkpointed and truncated, so that no copy stays."""
 
     def do(self, sql: str, *values: Value) -> int:
         """Run a statement that changes rows.
 
-        Returns: how many rows it changed.
+        Returns: the number of changed rows.
         """
         return self._db.execute(sql, _check(values)).rowcount
 
     def do_many(self, sql: str, values: Iterable[Sequence[Value]]) -> int:
-        """Run a statement once for each set of numbers and bytes; texts among them must be checked before.
+        """Run a statement once for each set of numbers and bytes. The caller checks texts among them first.
 
-        Returns: how many rows it changed in all.
+        Returns: the number of changed rows in all.
         """
         return max(0, self._db.executemany(sql, values).rowcount)

@@ -1,4 +1,4 @@
-"""Folders in which a backup is put together, beside where it goes. Each is held by a lock, so that one whose program was killed is known as such."""
+"""Temporary folders in which a backup is assembled, beside its target. A lock in each shows whether the program that made it still runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Final
 
 PREFIX: Final = ".stardust-backup-"
 FILES: Final = ("control.db", "samples.db", "backup")
-"""What is made in one."""
+"""The files that such a folder may contain."""
 _NAME: Final = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")
 _LOCK: Final = "lock"
 _OURS: Final = {_LOCK, *FILES, *(f"{name}{ending}" for name in FILES for ending in ("-journal", "-wal", "-shm"))}
@@ -24,7 +24,7 @@ _TRIES: Final = 10
 
 @contextlib.contextmanager
 def work_folder(beside: Path) -> Iterator[Path]:
-    """An empty private folder, which goes with all that is made in it.
+    """A new, private folder. It is removed with its content at the end.
 
     Raises: OSError.
     """
@@ -38,13 +38,13 @@ def work_folder(beside: Path) -> Iterator[Path]:
 
 
 def sweep(beside: Path) -> None:
-    """Remove the folders of programs that were killed: those of our name, owner, mode and content that nobody holds. No link is followed."""
+    """Remove the folders of killed programs: those with our name, owner, mode and content, and with a free lock. Follows no link."""
     try:
         found = [path for path in beside.iterdir() if _NAME.fullmatch(path.name)]
-    except OSError:  # where nothing can be listed, new files may still be made
+    except OSError:  # new files may be possible even where the folder cannot be listed
         return
     for path in found:
-        with contextlib.suppress(OSError):  # it is held, or no folder, or where no lock tells whether somebody works in it
+        with contextlib.suppress(OSError):  # it is locked or no folder, or the file system has no locks and its use is unknown
             _sweep(path)
 
 
@@ -62,7 +62,8 @@ def _sweep(path: Path) -> None:
 def _make(beside: Path) -> tuple[Path, int, contextlib.ExitStack]:
     for _ in range(_TRIES):
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside))
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as held:  # else somebody sweeps at this moment
+        # otherwise a sweep removes it at this moment
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), contextlib.ExitStack() as held:
             folder = _open(path, held)
             _hold(path, _open_lock(folder, held))
             return path, folder, held.pop_all()
@@ -70,12 +71,12 @@ def _make(beside: Path) -> tuple[Path, int, contextlib.ExitStack]:
 
 
 def _hold(path: Path, lock: int) -> None:
-    """Raises: BlockingIOError, FileNotFoundError: somebody removes it."""
+    """Raises: BlockingIOError, FileNotFoundError: a sweep is removing the folder."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:  # a file system without locks, on which nobody sweeps
+    except OSError:  # a file system without locks, which no sweep touches
         pass
     path.stat()
 
@@ -93,7 +94,7 @@ def _open_lock(folder: int, held: contextlib.ExitStack) -> int:
 
 
 def _empty(path: Path, folder: int) -> None:
-    """Remove what is ours in it, the lock last, and it while the lock is held."""
+    """Remove our files in the folder, the lock last, then the folder while the lock is held."""
     for name in sorted(_OURS, key=lambda name: name == _LOCK):
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)
@@ -101,6 +102,6 @@ def _empty(path: Path, folder: int) -> None:
 
 
 def _discard(path: Path) -> None:
-    """Again when nothing is open any more: over NFS a file that is open keeps its place."""
+    """Remove the folder again once no file in it is open: over NFS an open file keeps its name."""
     with contextlib.suppress(OSError):
         path.rmdir()

@@ -1,4 +1,4 @@
-"""The one writing connection of a database file: commands queue, and those that wait together commit together."""
+"""The one writing connection of a database file. Commands queue, and those that wait at the same time share a commit."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ T = TypeVar("T")
 
 QUEUE_LIMIT: Final = 4096
 GROUP_LIMIT: Final = 512
-"""Most commands that share one transaction."""
+"""The most commands that share one transaction."""
 STALL_S: Final = 10.0
-"""A transaction that takes so long waits for a disk that neither takes it nor fails: nobody queues up behind it."""
+"""A transaction of this duration waits for a stalled disk: further commands are refused instead of queued."""
 CLOSE_LIMIT_S: Final = 30.0
-"""For what waits at the end, and for folding it in. Leaving earlier loses nothing that was answered; the next opening folds."""
+"""Time limit for the queue and the checkpoint at the end. An earlier end loses no acknowledged command, since the next opening
+checkpoints."""
 STALLED_LIMIT_S: Final = 0.5
-"""The same where the disk hangs already."""
+"""The same limit for a disk that has stalled already."""
 FOLD_AGAIN_S: Final = 1.0
-"""So long after folding in what was shredded was of no use, because somebody reads or the disk is full, it is tried again."""
+"""Retry interval of the checkpoint after shredding. It fails while a reader is active or the disk is full."""
 
 
 class WriterStats(NamedTuple):
     commands: int
     commits: int
     refused: int
-    """Commands that found the queue full."""
+    """Commands refused by a full queue."""
     worst_commit_s: float
 
 
@@ -53,14 +54,14 @@ class _Outcome(NamedTuple):
 class Writer:
     """Runs commands one after the other on the writing thread.
 
-    A command's answer comes only after the commit. Commands that arrive while a transaction runs share the next one;
-    each has a savepoint of its own, so that one that fails leaves the others alone.
+    A command's answer comes only after the commit. Commands that arrive during a transaction share the next one. Each has its own
+    savepoint, so that a failed command does not affect the others.
     """
 
     def __init__(
         self, thread: Thread, name: str, clock: Clock, queue_limit: int = QUEUE_LIMIT, stall_s: float = STALL_S, *, shredding: bool = False
     ) -> None:
-        """Args: shredding: the log that is there may hold what an earlier process shredded."""
+        """Args: shredding: the existing log may hold secrets that an earlier process shredded."""
         self._thread = thread
         self._name = name
         self._clock = clock
@@ -71,21 +72,22 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._shredding = shredding
-        """Something of the log is to be folded in."""
+        """The log still needs a checkpoint after shredding."""
         self._fold_at = 0.0
-        """When, by the monotonic clock."""
+        """The time of the next checkpoint, by the monotonic clock."""
         self._unfolded: StoreError | None = None
-        """Why it could not be; None = it was, or somebody reads."""
+        """The error of the last checkpoint; None: it succeeded, or a reader was active."""
         self._commands = self._commits = self._refused = 0
         self._worst_commit_s = 0.0
         self.edition = 0
-        """Another number with each transaction that changed something, before anybody hears of it: what was read before is not the newest."""
+        """Rises with each transaction that changed something, before any caller is informed. Data read under an earlier number is
+        outdated."""
         self.trouble: StoreError | None = None
-        """Why the last transaction could not be kept; None = it was."""
+        """Why the last transaction failed; None: it was committed."""
         self.broken = False
-        """The connection saw an input/output error: nothing more goes through it, the process should end and start anew."""
+        """The connection had an input/output error: it takes no more commands, and the process should end and start again."""
         self.damaged = False
-        """It was a page of the file that was not what it should be."""
+        """The error was an invalid page of the file."""
         self._task = asyncio.get_running_loop().create_task(self._work(), name=f"writer-{name}")
 
     @property
@@ -95,7 +97,7 @@ class Writer:
     async def run(self, command: Callable[[Tx], T]) -> T:
         """Run a command in a transaction; returns after the commit.
 
-        A caller that is cancelled meanwhile does not know whether the command was done.
+        A caller that is cancelled meanwhile does not know whether the command was committed.
         Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and what the command raises: nothing was done.
         """
         if self._closing:
@@ -113,15 +115,15 @@ class Writer:
         return cast("T", await waiting.done)
 
     async def shrink(self) -> None:
-        """Give back the memory of pages that nobody needs now; waits for its turn on the writing thread."""
+        """Free the memory of cached pages; waits for its turn on the writing thread."""
         if not (self._closing or self.broken):
             await self._thread.shrink()
 
     async def close(self, *, fold: bool = True, limit_s: float = CLOSE_LIMIT_S) -> bool:
-        """Finish what waits, fold the log into the file, disconnect.
+        """Finish the queue, checkpoint the log into the file, disconnect.
 
-        Args:    fold: false where somebody reads on, which folding would wait for.
-        Returns: False: the disk did not let it come to an end; its thread is still at work, and the process ends over it.
+        Args:    fold: False: other readers continue, and a checkpoint would wait for them.
+        Returns: False: the disk stalled. The thread is still at work, and the process ends without it.
         """
         self._closing = True
         self._wake.set()
@@ -135,13 +137,13 @@ class Writer:
     async def _finish(self, fold: bool) -> None:
         await self._task
         if fold and not self.broken:
-            with contextlib.suppress(sqlite3.Error):  # the log is folded in at the next opening as well
+            with contextlib.suppress(sqlite3.Error):  # the next opening checkpoints as well
                 await self._thread.run(_fold_log)
         await self._thread.close()
 
     @property
     def stall(self) -> StoreError | None:
-        """What is said while a transaction waits for its disk for longer than any should; it goes on by itself when the disk does."""
+        """The error while a transaction waits too long for its disk. It clears by itself when the disk continues."""
         return self._as_stalled() if self._stalled else None
 
     def _as_stalled(self) -> StoreBusy:
@@ -171,7 +173,7 @@ class Writer:
                 await self._run_group(group)
 
     async def _woken(self) -> bool:
-        """Wait for a command. Returns: False: none has come, and it is time to fold."""
+        """Wait for a command. Returns: False: none has arrived, and the checkpoint is due."""
         if not self._shredding or self.broken:
             return await self._wake.wait()
         with contextlib.suppress(TimeoutError):
@@ -186,7 +188,7 @@ class Writer:
             if self.broken:
                 raise self._as_broken()
             outcomes = await self._thread.run(lambda db: self._transact(db, [waiting.command for waiting in group]))
-        except Exception as exc:  # whatever it is, nobody may wait for ever
+        except Exception as exc:  # any error: no caller may wait for ever
             outcomes = [_Outcome(None, exc) for _ in group]
         finally:
             patience.cancel()
@@ -205,7 +207,7 @@ class Writer:
                 waiting.done.set_exception(outcome.error)
 
     def _transact(self, db: sqlite3.Connection, commands: list[Callable[[Tx], object]]) -> list[_Outcome]:
-        """On the thread: all commands in one transaction. Without any, it is time to fold."""
+        """On the thread: run all commands in one transaction. Without commands, checkpoint."""
         if not commands:
             self._fold(db)
             return []
@@ -218,7 +220,7 @@ class Writer:
         except sqlite3.Error as exc:
             error = self._note(exc)
             if db.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # a failed rollback leaves a connection that `_note` has judged already
+                with contextlib.suppress(sqlite3.Error):  # after a failed rollback the connection has been judged by `_note` already
                     db.execute("ROLLBACK")
             return [_Outcome(None, type(error)(error.message, **error.detail)) for _ in commands]
         finally:
@@ -232,17 +234,17 @@ class Writer:
         return outcomes
 
     def _fold(self, db: sqlite3.Connection) -> None:
-        """On the thread: fold in what was shredded. It is committed, whatever comes of this, so nobody is refused over it."""
+        """On the thread: checkpoint after shredding. The command is committed already, so no caller sees an error of the checkpoint."""
         self._fold_at = self._clock.monotonic() + FOLD_AGAIN_S
         try:
             self._shredding = not _fold_at_once(db)
             self._unfolded = None
         except sqlite3.Error as exc:
             self._unfolded = self._note(exc)
-            self._note_health(self._unfolded)  # whatever it is: nobody else hears of it
+            self._note_health(self._unfolded)  # any error: it is reported nowhere else
 
     def _attempt(self, db: sqlite3.Connection, command: Callable[[Tx], object], *, alone: bool) -> _Outcome:
-        """Args: alone: nothing else is in this transaction; then it is its own savepoint, which would copy every page that is changed."""
+        """Args: alone: no other command is in this transaction. It then needs no savepoint, which would copy every changed page."""
         if not alone:
             db.execute("SAVEPOINT command")
         tx = Tx(db, self._clock.now())
@@ -252,7 +254,7 @@ class Writer:
                 db.execute("RELEASE command")
         except Exception as exc:
             if not db.in_transaction:
-                raise  # SQLite has undone the whole transaction, and with it every command in it
+                raise  # SQLite has rolled back the whole transaction, and with it every command in it
             if alone:
                 db.execute("ROLLBACK")
             else:
@@ -282,16 +284,16 @@ class Writer:
 
 
 def _fold_log(db: sqlite3.Connection) -> bool:
-    """Move everything from the write-ahead log into the file and cut the log.
+    """Move all of the write-ahead log into the file and truncate the log.
 
-    Returns: False when a reader was in the way.
+    Returns: False: a reader was active.
     """
     busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return busy is not None and busy[0] == 0
 
 
 def _fold_at_once(db: sqlite3.Connection) -> bool:
-    """The same without waiting for who reads: a backup does for as long as it copies, and everything else would wait behind it."""
+    """The same without waiting for readers: a backup reads for as long as it copies, and all other commands would wait behind it."""
     [waits_ms] = db.execute("PRAGMA busy_timeout").fetchone()
     db.execute("PRAGMA busy_timeout = 0").fetchall()
     try:
