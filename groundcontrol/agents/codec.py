@@ -1,6 +1,6 @@
-"""The hub's end of the wire: msgspec decodes and validates the classes of `spider/wire/frames.py`.
+"""The hub's codec of the agent protocol: msgspec decodes and validates the classes of `spider/wire/frames.py`.
 
-It accepts and refuses exactly what the pure codec does (`tests/fuzz/test_wire.py` holds the two together), at a tenth of its cost.
+It accepts and refuses exactly what the pure Python codec does, at a tenth of its cost. `tests/fuzz/test_wire.py` compares the two.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from spider.wire.errors import LocalProtocolError, ProtocolError
 from spider.wire.frames import CLOSE_TOO_BIG, KINDS_TO_HUB, KINDS_TO_NODE, MAX_FRAME_BYTES, MAX_ITEMS, Message, Row
 
 _UINT64: Final = b"\xcf"
-"""The one MessagePack head under which an integer can leave the signed 64 bits."""
+"""The only MessagePack type byte whose integers can exceed signed 64 bits."""
 
 _TIMED: Final = b"\x92" + _UINT64
-"""How nearly every row begins: two fields, of which the first is a time."""
+"""The first bytes of nearly every row: an array of two fields, the first a time."""
 _TIME_BYTES: Final = len(_TIMED) + 8
-"""It ends here, so that its own head does not have all values looked through."""
+"""Length of that prefix. Its type byte is skipped, since it would trigger the check of all values."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _kind_of: Final = {cls: kind for kind, cls in KINDS_TO_NODE.items()}
@@ -41,14 +41,14 @@ def _is_row_of_numbers(annotation: object) -> bool:
 
 
 def _picker(indexes: list[int]) -> Callable[[Any], Sequence[int]]:
-    """What takes these fields out of a message, all at once."""
+    """A getter that returns these fields of a message in one call."""
     if len(indexes) > 1:
         return itemgetter(*indexes)
     return itemgetter(slice(indexes[0], indexes[0] + 1) if indexes else slice(0))
 
 
 class _Reader:
-    """Decodes one class, then checks what the types alone do not say."""
+    """Decodes one class, then checks the rules that its types do not express."""
 
     def __init__(self, cls: type[tuple[object, ...]]) -> None:
         fields = list(cls.__annotations__.values())
@@ -62,7 +62,7 @@ class _Reader:
         self._mixed = [index for index, field in enumerate(fields) if index not in known and _holds_numbers(field)]
 
     def read(self, body: memoryview | bytes, whole: bytes) -> Any:
-        """Decode `body`, which lies in `whole`."""
+        """Decode `body`, a part of `whole`."""
         try:
             message = self._decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -75,7 +75,7 @@ class _Reader:
         return message
 
     def _greatest(self, message: Any) -> int:
-        """The greatest number of a message. Most frames have the byte that asks for this, by chance or in the rows that they carry."""
+        """The greatest number in a message. Most frames contain the byte that triggers this check, by chance or in their rows."""
         greatest = max(self._numbers(message), default=0)
         for index in self._rows_of_numbers:
             greatest = max(greatest, max(filter(None, message[index]), default=0))
@@ -94,7 +94,7 @@ _rows: Final = msgspec.msgpack.Decoder(list[bytes])
 def decode(payload: bytes) -> Message | None:
     """Read one message of a node.
 
-    Returns: None: a kind that this hub does not know; its body was not looked at.
+    Returns: None: a message type that this hub does not know; its body is not decoded.
     Raises:  ProtocolError.
     """
     if len(payload) > MAX_FRAME_BYTES:
@@ -136,4 +136,4 @@ def decode_rows(coding: int, body: bytes) -> list[Row]:
 
 
 CODEC: Final = Codec(encode, decode)
-"""What `HubOpening` is given."""
+"""The codec that `HubOpening` uses."""

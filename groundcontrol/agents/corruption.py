@@ -1,4 +1,4 @@
-"""Stored samples that cannot be read any more: an event for each place, by whoever meets it first."""
+"""Reports corrupt stored samples: one event for each corrupt range, however many readers find it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 MOST_TOLD: Final = 1024
-"""Of a disk that fails all over the doctor tells more than a thousand events."""
+"""Events at most. On a failing disk, `stardust doctor` says more than a thousand events."""
 
 
 class CorruptionReporter:
-    """What this process has told of."""
+    """Emits the events, and remembers what this process has reported."""
 
     def __init__(self, events: NodeEvents) -> None:
         self._events = events
         self._told: set[tuple[int, Damage]] = set()
 
     async def tell(self, node: Node, found: Sequence[Damage]) -> None:
-        """Tell of what nobody was told of since the hub has started; never raises because of the store."""
+        """Emit events for ranges not reported since the hub started. A store error is never raised."""
         new = [one for one in found if (node.no, one) not in self._told]
         for one in new[: MOST_TOLD - len(self._told)]:
             self._told.add((node.no, one))

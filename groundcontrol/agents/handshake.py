@@ -1,4 +1,4 @@
-"""The agents' door: who may come in, at what pace, and what is said at the threshold (`docs/wire.md`)."""
+"""The handshake of agents: authentication, rate limits, refusals and the start of a session (`docs/wire.md`)."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ log = logging.getLogger(__name__)
 
 CLOSE_INTERNAL: Final = 1011
 PROBE_S: Final = 3.0
-"""How long the first of two machines with one key has to show that it lives."""
+"""How long the connected one of two machines with the same key has to answer a ping."""
 CLONE_EVENT_EVERY_S: Final = 60.0
 WAITING_MS: Final = 15_000
-"""A node that waits for approval comes back after a random part of this."""
+"""A node that waits for approval reconnects after a random part of this."""
 WHY_REFUSED: Final = {CLOSE_PROTOCOL: "protocol", CLOSE_UNKNOWN: "unknown_key", CLOSE_HOST: "wrong_host", CLOSE_CLONE: "clone"}
-"""What a refusal is called, by the code that closes the socket. What only has to wait is not refused."""
+"""Close code -> name of the refusal. A node that only has to wait is not refused."""
 FEATURES: Final = (ORDER_TIME,)
-"""What this hub can do beyond the first version of the protocol."""
+"""Optional features of the protocol that this hub supports."""
 
 
 class HandshakeRefused(Exception):
-    """The opening ends here; `code` closes the socket."""
+    """The handshake is refused; `code` closes the socket."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -65,23 +65,23 @@ class HandshakeRefused(Exception):
 
 
 class JoinHandler(Protocol):
-    """Servers that come with an invite (`deployments.joining`)."""
+    """Handles servers that join with an invite (`deployments.joining`)."""
 
     async def open(self, socket: AgentSocket, first: bytes, address: str) -> Any:
-        """Prove each other. Raises: Refused, ProtocolError, StoreError."""
+        """Authenticate both sides. Raises: Refused, ProtocolError, StoreError."""
         ...
 
     async def serve(self, opened: Any) -> tuple[int, str]:
-        """See one through. Returns: how its socket is closed."""
+        """Run a join to its end. Returns: close code and reason."""
         ...
 
     def seen(self, node: NodeId) -> None:
-        """A node that waits for approval has proven itself."""
+        """Record that a node that waits for approval has authenticated."""
         ...
 
 
 class AgentHandshake:
-    """Openings, and the life of each session that follows."""
+    """Serves each socket of an agent: handshake, session and end."""
 
     def __init__(
         self,
@@ -109,21 +109,21 @@ class AgentHandshake:
         self._clones_told: dict[NodeId, float] = {}
         self.draining = False
         self.joins: JoinHandler | None = None
-        """None: nobody joins here."""
+        """None: this hub accepts no joins."""
         self.adopt_until = 0.0
-        """Until then nodes of this fleet that the store does not know are taken in: this hub was built anew with the recovery key."""
+        """Until this time, unknown nodes of this fleet are adopted. It is set when the hub was rebuilt with the recovery key."""
         self.refused: Counter[str] = Counter()
-        """Why openings ended, for /metrics."""
+        """Reason -> number of refused handshakes, for /metrics."""
 
     def stop_adopting(self) -> None:
-        """From now on only nodes that the store knows come in."""
+        """Accept only nodes that the store knows from now on."""
         self.adopt_until = 0.0
 
     @contextlib.contextmanager
     def admit(self, place: str) -> Iterator[HandshakeSlot]:
-        """Hold a place at the threshold. `place`: what openings are counted by.
+        """Reserve a handshake slot. `place`: the key by which slots are counted, from the client's address.
 
-        Raises: Unavailable: too many are opening a session at this moment, or the hub is stopping.
+        Raises: Unavailable: too many handshakes at the moment, or the hub is stopping.
         """
         try:
             if self.draining:
@@ -138,7 +138,7 @@ class AgentHandshake:
             self._openings.leave(opening)
 
     async def serve(self, socket: AgentSocket, address: str, opening: HandshakeSlot) -> None:
-        """See one socket through: opening, session, end. Whatever the peer does ends only this."""
+        """Serve one socket: handshake, session, end. No error of the peer affects other sockets."""
         code, reason = CLOSE_INTERNAL, "internal"
         agent: AgentSession | None = None
         joined = closed_by_peer = False
@@ -153,12 +153,13 @@ class AgentHandshake:
             self._openings.leave(opening)
             if agent is not None:
                 await self._live(agent)
-                code, reason = agent.verdict  # ended by us, elsewhere
+                code, reason = agent.verdict  # the hub ended the session, in another task
             elif self.joins is not None:
                 joined = True
                 code, reason = await self.joins.serve(joining)
-        except Exception as exc:  # the boundary: what goes wrong in one session leaves the others alone
-            ended_here = agent is not None and agent.over and isinstance(exc, SocketClosed)  # what follows of that says nothing of its own
+        except Exception as exc:  # the boundary: an error in one session must not affect the others
+            # A consequence of the hub's own close needs no log line.
+            ended_here = agent is not None and agent.over and isinstance(exc, SocketClosed)
             closed_by_peer = isinstance(exc, SocketClosed) and not ended_here
             code, reason = agent.verdict if agent is not None and ended_here else _verdict(exc, address, opening)
         finally:
@@ -176,7 +177,7 @@ class AgentHandshake:
             await socket.close(code, reason, linger=opening.spoke)
 
     async def _refused(self, opening: HandshakeSlot, address: str, code: int, reason: str, why: str) -> None:
-        """Tell of an opening that ended. `why`: empty: nobody refused it, so that only the log names it."""
+        """Log and audit an ended handshake. Without `why` it was not refused, and is only logged."""
         if why:
             first = await self._refusals.note(node_actor(opening.node or "", address), "agent.open", why, place=opening.place)
         else:
@@ -190,13 +191,13 @@ class AgentHandshake:
         hello = opening.hello._replace(version=clean(opening.hello.version, 64), host=clean(opening.hello.host))
         node = await self._with.store.nodes.find_node(NodeId(hello.node))
         keys = node_keys(self._fleet_key, hello.node, hello.generation)
-        # Keys of a later generation come from this fleet's key alone, so whoever holds them had them from a hub of it: of this one,
-        # or of the one whose backup this is.
+        # Keys of a later generation derive from this fleet's key alone. Their holder got them from this hub,
+        # or from the hub whose backup this one is.
         adopting = node is None and self._with.clock.now() < self.adopt_until
         known = adopting or (node is not None and hello.generation >= node.generation)
         await socket.send(opening.challenge(keys.session if known else os.urandom(32)))
         link = opening.auth(await socket.receive())
-        if not known:  # a random key was guessed: it never is
+        if not known:  # the proof used a random key, so only a guess could pass
             raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         place.node = NodeId(hello.node)
         await self._charge(place.node, address)
@@ -204,7 +205,7 @@ class AgentHandshake:
         if adopting and hello.host in self._hosts:
             try:
                 node = await adopt(self._with.store, self._with.bus, NodeId(hello.node), address)
-            except Conflict:  # it was removed from this hub
+            except Conflict:  # the node was removed from this hub
                 raise HandshakeRefused(CLOSE_UNKNOWN, "unknown") from None
             await self._registry.events.adopted(node, address)
         if node is None:
@@ -226,7 +227,7 @@ class AgentHandshake:
             return await self._welcome(node, hello, link, socket, address)
 
     async def _charge(self, node: NodeId, address: str) -> None:
-        """Count an opening for its node, before anything of it has to wait."""
+        """Charge the handshake to the quota of its node, before any wait."""
         now = self._with.clock.monotonic()
         if (wait_s := self._with.quotas.of(node, now).open(now)) > 0:
             await self._refusals.note(node_actor(node, address), "agent.open", "too_many_sessions")
@@ -238,7 +239,7 @@ class AgentHandshake:
             return
         self._registry.suspect(node.id)
         now = self._with.clock.monotonic()
-        self._with.quotas.of(node.id, now).give_back()  # a clone must not use up what its node may open
+        self._with.quotas.of(node.id, now).give_back()  # a clone must not use up the quota of the real node
         if now - self._clones_told.get(node.id, -CLONE_EVENT_EVERY_S) >= CLONE_EVENT_EVERY_S:
             self._clones_told[node.id] = now
             await self._registry.events.cloned(node, address)
@@ -257,7 +258,7 @@ class AgentHandshake:
             session.epoch, now_ms, self._pack_s, marks.live, marks.backfill, list(jobs.ids), list(jobs.offsets), list(jobs.forget)
         )
         try:
-            await agent.tell(welcome)  # nothing was awaited since the session can be found, so this is its first frame
+            await agent.tell(welcome)  # nothing was awaited since the session was registered, so this is its first frame
         except BaseException:
             self._registry.leave(agent)
             raise
@@ -287,13 +288,13 @@ class AgentHandshake:
         event(
             log, "agent_gone", node=agent.node.id, node_name=agent.node.name, code=code, reason=reason, frames=agent.frames, seconds=seconds
         )
-        if away and not self.draining:  # the next hub awaits those that are here to the end
-            with contextlib.suppress(StoreError):  # the row is replaced by the next claim anyway
+        if away and not self.draining:  # the next hub expects the nodes that were connected until shutdown
+            with contextlib.suppress(StoreError):  # the next claim replaces the row anyway
                 await self._with.store.sessions.release(agent.session)
 
 
 def _verdict(exc: Exception, address: str, opening: HandshakeSlot) -> tuple[int, str]:  # noqa: PLR0911  # one answer for each kind of end
-    """How a session ends for an error: close code and reason."""
+    """The close code and reason for an error."""
     match exc:
         case TimeoutError() if opening.displaced:
             return CLOSE_GOING_AWAY, str(random.randint(2_000, 8_000))
@@ -308,7 +309,7 @@ def _verdict(exc: Exception, address: str, opening: HandshakeSlot) -> tuple[int,
         case Fenced():
             return CLOSE_CLONE, "a newer session of this node took over"
         case NotFound():
-            return CLOSE_UNKNOWN, "unknown"  # removed a moment ago
+            return CLOSE_UNKNOWN, "unknown"  # the node was removed meanwhile
         case StoreError():
             event(log, "agent_store_failed", logging.WARNING, error=exc.code, address=address)
             return CLOSE_GOING_AWAY, str(random.randint(5_000, 30_000))

@@ -1,4 +1,4 @@
-"""Sockets of nodes that have no session yet: how many there may be, and which one ends when there are too many."""
+"""Limits handshakes: how many sockets may be without a session, and which one is closed when there are too many."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from spider.wire.frames import OPENING_TIMEOUT_S
 MAX_OPENINGS: Final = 64
 MAX_OPENINGS_OF_A_PLACE: Final = 20
 HELLO_TIMEOUT_S: Final = 5.0
-"""For the first message. A node sends it as soon as the socket is open."""
+"""Time for the first message. A node sends it as soon as the socket is open."""
 PATIENCE_S: Final = 1.0
-"""An opening that has kept the hub waiting for so long is the first to end for a newcomer: a node answers within its network's round trip."""
+"""A handshake whose peer has not answered for this long is the first to be displaced. A real node answers within a network round trip."""
 
 
 class HandshakeSlot:
-    """One socket, from its request until its proof counts. A newcomer may end it before that."""
+    """One handshake, from the HTTP request until the proof is verified. Until then a new socket may displace it."""
 
     def __init__(self, place: str, waits_since: float = 0.0, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
         self.place = place
         self._hello_timeout_s = hello_timeout_s
         self.waits_since = waits_since
-        """When the hub began to wait for the peer's next message."""
+        """Monotonic time at which the hub began to wait for the peer's next message."""
         self.spoke = False
         """Whether the peer has sent its first message."""
         self.node: NodeId | None = None
-        """Which node it is, as soon as that is proven: from here on only the hub is waited for, and no other newcomer ends it."""
+        """The node, once it is authenticated. From then on the slot waits for the hub alone, and only the same node can displace it."""
         self.displaced = False
         self._limit: asyncio.Timeout | None = None
         self._began = 0.0
 
     def begin(self, limit: asyncio.Timeout) -> None:
-        """Limit the time of the first message."""
+        """Start the time limit of the first message."""
         self._limit = limit
         self._began = asyncio.get_running_loop().time()
         self._end_at(self._began if self.displaced else self._began + self._hello_timeout_s)
 
     def first_message(self, now: float = 0.0) -> None:
-        """It is here: the rest of the opening has the rest of the time."""
+        """Extend the time limit to the whole handshake, since the first message is here."""
         self.spoke = True
         self.waits_since = now
         if not self.displaced:
             self._end_at(self._began + OPENING_TIMEOUT_S)
 
     def displace(self) -> None:
-        """End it for a newcomer."""
+        """End this handshake in favour of a new one."""
         self.displaced = True
         self._end_at(self._began)
 
@@ -60,11 +60,11 @@ class HandshakeSlot:
 
 
 class Openings:
-    """All of them. When all places are taken, a newcomer ends the opening that has kept the hub waiting longest.
+    """All handshake slots. When all are taken, a new socket displaces the handshake whose peer has been silent longest.
 
-    While each is younger than a second, the address that has most of them pays, with its oldest that has said nothing. So neither silence
-    nor hellos without a proof keep other addresses out, and a crowd of nodes does not end its own openings. Who has proven a key loses its place
-    only to a newer opening of the same node.
+    If none has been silent for PATIENCE_S, the address with the most slots loses its oldest one, preferably one without a first message.
+    So neither silence nor hellos without a proof lock other addresses out, and many real nodes do not displace each other.
+    An authenticated node loses its slot only to a newer handshake of the same node.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -76,9 +76,9 @@ class Openings:
         return len(self._all)
 
     def enter(self, place: str) -> HandshakeSlot:
-        """Take a place. `place`: what openings are counted by (`limit_key`).
+        """Take a slot. `place`: the key by which slots are counted (`limit_key`).
 
-        Raises: Unavailable: no opening can be ended for this one.
+        Raises: Unavailable: no other handshake can be displaced.
         """
         here = self._of[place]
         if here >= MAX_OPENINGS_OF_A_PLACE:
@@ -91,16 +91,16 @@ class Openings:
         return opening
 
     def await_turn(self, opening: HandshakeSlot) -> None:
-        """Let a proven opening wait for its node: an older one of the same node ends for it, so that a key holds one place at most."""
+        """End older handshakes of the same authenticated node, so that one key holds at most one slot."""
         for older in [one for one in self._all if one.node == opening.node and one is not opening]:
             self._end(older)
 
     def leave(self, opening: HandshakeSlot) -> None:
-        """Give its place back."""
+        """Release the slot."""
         if opening in self._all:
             del self._all[opening]
             self._of[opening.place] -= 1
-            self._of += Counter()  # addresses without openings are forgotten
+            self._of += Counter()  # drops addresses without slots
 
     def _is_slow(self, opening: HandshakeSlot) -> bool:
         return self._clock.monotonic() - opening.waits_since >= PATIENCE_S

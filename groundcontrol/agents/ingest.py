@@ -1,4 +1,4 @@
-"""Packs of all agents into one transaction each few milliseconds; acknowledged when it is committed, and never before."""
+"""Writes the samples of all agents in shared transactions. A pack is acknowledged after its commit, never before."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from spider.wire.frames import CLOSE_CLONE, STREAM_BACKFILL, STREAM_LATE, STREAM
 log = logging.getLogger(__name__)
 
 GATHER_S: Final = 1.0
-"""How long the first pack of a batch waits for others: a commit costs as much as ten packs in it, and live values are shown before."""
+"""How long the first pack of a batch waits for others. A commit costs as much as ten packs; live values are shown before it."""
 HURRY_S: Final = 0.04
-"""The same while somebody sends what was left over, and waits for an answer after every few packs."""
+"""The same while an agent sends its backlog: it waits for an acknowledgement after every few packs."""
 BATCH_PACKS: Final = 1000
 BATCH_BYTES: Final = 8 * 1024 * 1024
 AGENT_PACKS: Final = 64
 AGENT_BYTES: Final = 1024 * 1024
-"""What one agent may have waiting for a commit; beyond that it is not read."""
+"""Bytes of one agent that may wait for a commit. Beyond that, the hub does not read its socket."""
 TOTAL_BYTES: Final = 64 * 1024 * 1024
-"""What all agents together may have waiting."""
+"""Bytes of all agents together that may wait."""
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 GIVE_UP_S: Final = 30.0
-"""A database that has not answered for this long ends the hub: a fresh process opens it anew."""
+"""If the database has not answered for this long, the hub exits, so that a new process opens it again."""
 
 AT_ONCE: Final = 8
-"""Agents that are answered without a pause; then what came meanwhile is heard."""
+"""Agents that are acknowledged before the event loop may run other tasks."""
 
 CLOSE_INTERNAL: Final = 1011
 
@@ -46,7 +46,7 @@ Offered = tuple[AgentSession, StoredItem]
 
 
 class Ingest:
-    """The one way of samples into the store."""
+    """The only writer of samples to the store."""
 
     def __init__(self, metrics: MetricStore, clock: Clock, retry_s: tuple[float, ...] = RETRY_S) -> None:
         self._metrics = metrics
@@ -56,9 +56,9 @@ class Ingest:
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._full_batch = asyncio.Event()
-        """The batch need not wait any longer."""
+        """Set when the batch is large enough to commit."""
         self._hurry = False
-        """Somebody in the next batch waits for its answer."""
+        """Whether an agent in the next batch waits for its acknowledgement."""
         self._gathering: asyncio.Timeout | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -68,10 +68,10 @@ class Ingest:
         self.batches = 0
         self.fenced = 0
         self.dropped = 0
-        """Packs of sessions that ended before their commit: never acknowledged, so the node sends them again."""
+        """Packs of sessions that ended before the commit. They are never acknowledged, so the node sends them again."""
 
     async def offer(self, agent: AgentSession, pack: StoredItem) -> None:
-        """Take a pack; waits while this agent, or all agents together, have too much waiting."""
+        """Queue a pack; waits while the queue of this agent, or of all agents, is full."""
         while agent.inflight_packs >= AGENT_PACKS or agent.inflight_bytes >= AGENT_BYTES:
             await agent.wait_for_room()
             if agent.over:
@@ -93,7 +93,8 @@ class Ingest:
             self._full_batch.set()
         elif not self._hurry and not (isinstance(pack, StoredPack) and pack.stream == STREAM_LIVE):
             self._hurry = True
-            if self._gathering is not None and not self._gathering.expired():  # else the batch goes out in this turn of the loop
+            # With an expired timeout, the batch is committed in this iteration of the loop anyway.
+            if self._gathering is not None and not self._gathering.expired():
                 soon = asyncio.get_running_loop().time() + HURRY_S
                 self._gathering.reschedule(min(soon, self._gathering.when() or soon))
 
@@ -114,7 +115,7 @@ class Ingest:
                 self._idle.set()
 
     async def _gather(self) -> None:
-        """Wait until the next batch is worth its commit."""
+        """Wait until the batch is full, or its time is up."""
         try:
             async with asyncio.timeout(HURRY_S if self._hurry else GATHER_S) as self._gathering:
                 await self._full_batch.wait()
@@ -124,7 +125,7 @@ class Ingest:
             self._gathering = None
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until everything offered is committed. Returns whether it is."""
+        """Wait until all queued packs are committed. Returns whether they are."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()
@@ -141,7 +142,7 @@ class Ingest:
         return batch
 
     async def _commit(self, batch: list[Offered]) -> None:
-        """Store a batch, however long that takes, then say what is held."""
+        """Commit a batch, retrying as long as needed, then acknowledge it."""
         since = self._clock.monotonic()
         attempt = 0
         while True:
@@ -155,14 +156,14 @@ class Ingest:
                     raise
             await self._clock.sleep(self._retry_s[min(attempt, len(self._retry_s) - 1)])
             attempt += 1
-        if self.health != "ok" and any(marks.values()):  # where everybody has gone meanwhile nothing was tried
+        if self.health != "ok" and any(marks.values()):  # if all its sessions have ended, nothing was written
             event(log, "ingest_resumed", logging.WARNING)
             self.health = "ok"
         self.batches += 1
         self.packs += len(live)
         self.dropped += len(batch) - len(live)
         self._account(batch)
-        late = {agent: pack for agent, pack in live if not isinstance(pack, StoredPack)}  # the last one of each
+        late = {agent: pack for agent, pack in live if not isinstance(pack, StoredPack)}  # the last pack of each agent
         answered = 0
         for agent in dict.fromkeys([agent for agent, _pack in live]):
             if agent.over:
@@ -184,7 +185,7 @@ class Ingest:
                     await asyncio.sleep(0)
 
     async def _append(self, live: list[Offered]) -> Mapping[NodeId, Marks | None]:
-        """One transaction for all; where that is refused for what somebody sent, one for each agent, so that only its sender suffers."""
+        """Write all packs in one transaction. If the store refuses a pack, write one transaction per agent, so that only its sender is affected."""
         if not live:
             return {}
         try:

@@ -1,4 +1,4 @@
-"""What a session works with: its socket, and where what a node says goes. They are defined here, so that neither side needs the other."""
+"""Interfaces of a session: its socket, and the receivers of its messages. Neither side has to import the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JobMessage = JobAnswer | JobOutput | JobProgress | JobPlan | JobReport | JobEnde
 
 
 class SocketClosed(Exception):
-    """The connection is over; `code` is what the peer closed it with."""
+    """The connection is closed; `code` is the peer's close code."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(reason)
@@ -31,35 +31,35 @@ class SocketClosed(Exception):
 
 
 class AgentSocket(Protocol):
-    """A message socket, as `agents/socket.py` makes it."""
+    """A message socket, implemented in `agents/socket.py`."""
 
     async def receive(self) -> bytes:
-        """The next binary message. Raises SocketClosed; ProtocolError for what is none."""
+        """The next binary message. Raises SocketClosed; ProtocolError: the message is not binary."""
         ...
 
     async def send(self, data: bytes) -> None:
-        """Hand bytes to the network; does not wait while `backlog` is small. Raises SocketClosed."""
+        """Send bytes; does not wait while `backlog` is small. Raises SocketClosed."""
         ...
 
     async def probe(self, timeout_s: float) -> bool:
-        """Whether the peer answers a ping in time."""
+        """Whether the peer answers a ping within the timeout."""
         ...
 
     async def close(self, code: int, reason: str, *, linger: bool = True) -> None:
         """Close it; never raises, and never takes more than a few seconds.
 
-        Args: linger: wait until the peer has answered, so that what it still sends does not make the end a reset.
+        Args: linger: wait for the peer's close frame. Otherwise data that it still sends turns the end into a TCP reset.
         """
         ...
 
     @property
     def backlog(self) -> int:
-        """Bytes that the network has not taken yet."""
+        """Bytes in the send buffer."""
         ...
 
 
 class WantedJobs(NamedTuple):
-    """What a welcome says about jobs."""
+    """The jobs part of a welcome."""
 
     ids: Sequence[str]
     offsets: Sequence[int]
@@ -67,27 +67,27 @@ class WantedJobs(NamedTuple):
 
 
 class JobSink(Protocol):
-    """Where job messages go; `jobs/receive.py`."""
+    """Receives job messages; implemented in `jobs/receive.py`."""
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs: ...
     async def joined(self, agent: AgentSession) -> None: ...
     async def heard(self, agent: AgentSession, message: JobMessage) -> None:
-        """Take a message; waits while this agent has too many in work."""
+        """Queue a message; waits while the queue of this agent is full."""
         ...
 
     def left(self, agent: AgentSession) -> None: ...
 
 
 class SampleSink(Protocol):
-    """Where samples go: `fleet/ingest.py` makes them durable, `fleet/registry.py` shows them."""
+    """Receives samples: `agents/ingest.py` stores them, `agents/registry.py` publishes them."""
 
     async def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> None:
-        """Take a pack; waits while this agent, or all agents together, have too much waiting."""
+        """Queue a pack; waits while the queue of this agent, or of all agents, is full."""
         ...
 
 
 class TableSink(Protocol):
-    """Where tables and packages go; `agents/node_tables.py`."""
+    """Receives tables and packages; implemented in `agents/node_tables.py`."""
 
     async def joined(self, agent: AgentSession) -> None: ...
     def left(self, agent: AgentSession) -> None: ...
@@ -96,20 +96,20 @@ class TableSink(Protocol):
 
 
 class SessionDeps(NamedTuple):
-    """What a session works with."""
+    """The dependencies of a session."""
 
     store: Store
     bus: Bus
     clock: Clock
     onward: ForwardClock
-    """By which a row is of the future."""
+    """The clock by which a row counts as dated in the future."""
     quotas: Quotas
     readings: SampleSink
     jobs: JobSink
     facts: TableSink
     show: Callable[[AgentSession, KnownLayout, list[Row]], None]
-    """Told of every row of the live stream as it arrives."""
+    """Called with the rows of each live pack as it arrives."""
     end: Callable[[AgentSession, int, str], Awaitable[None]]
-    """Takes a session out of the registry and closes its socket."""
+    """Removes a session from the registry and closes its socket."""
     farewell: Callable[[AgentSession, str, str], Awaitable[None]]
-    """Told that nothing is left on a server: forgets the node, which ends its session."""
+    """Called when an agent reports that it was uninstalled. It deletes the node, which ends the session."""

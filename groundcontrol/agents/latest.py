@@ -1,4 +1,4 @@
-"""What a node said last, and what lists show of it."""
+"""Cache of the latest samples of a node, and of their fragment in node lists."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class NewestRow(NamedTuple):
 
     @property
     def taken_at(self) -> float:
-        """In seconds."""
+        """Time of the sample, in seconds."""
         return self.row.taken_at_ms / 1000
 
 
 class LatestSamples:
-    """The newest row of each family of a node, and what a list shows of them."""
+    """The newest row of each family of a node, and its summary for lists."""
 
     __slots__ = ("_briefs", "_unread", "rows")
 
@@ -31,17 +31,17 @@ class LatestSamples:
         self.rows: dict[str, NewestRow] = {}
         self._briefs: dict[str, SummaryFragment] = {}
         self._unread: list[str] = []
-        """Families with a row that came after their brief was made."""
+        """Families whose row is newer than their summary fragment."""
 
     def keep(self, layout: KnownLayout, row: Row) -> None:
-        """This row is the newest of its family."""
+        """Store the newest row of a family."""
         family = layout.row.family
         self.rows[family] = NewestRow(layout, row)
         if family not in self._unread:
             self._unread.append(family)
 
     def briefs(self) -> Collection[SummaryFragment]:
-        """What a list shows of each family, always in the same order: made ready once, however many ask."""
+        """The summary fragment of each family, always in the same order. It is computed once per row, however many readers there are."""
         if self._unread:
             for family in self._unread:
                 newest = self.rows[family]

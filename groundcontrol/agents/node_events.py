@@ -1,4 +1,4 @@
-"""What happens to nodes, told as events. What the store does not take at the moment (its disk is full, say) waits, and is told with its own time."""
+"""Emits events about nodes. If the store fails, such as on a full disk, an event waits in memory and keeps its time."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from spider.wire.ids import new_time_id
 log = logging.getLogger(__name__)
 
 MOST_WAITING: Final = 1000
-"""Events that wait for the store; the newest ones are kept."""
+"""Events that may wait for the store. With more, the oldest are dropped."""
 AT_ONCE: Final = 50
-"""Of these so many are told in one go: each is a commit, and what else is told waits behind it."""
+"""Waiting events that are written in one go. Each is a commit, and other writes wait behind it."""
 EVERY_S: Final = 60.0
 """A node causes one event of a type in this time, because every user reads them. Later changes are merged into the next event."""
 MOST_NAMED: Final = 20
@@ -36,7 +36,7 @@ MOST_NAMED: Final = 20
 
 
 class _Packages(NamedTuple):
-    """Changes of a node's packages that no event has told yet."""
+    """Package changes of a node that no event reports yet."""
 
     node: Node
     number: int
@@ -44,7 +44,7 @@ class _Packages(NamedTuple):
 
 
 class NodeEvents:
-    """Tells of nodes; none of this raises because of the store."""
+    """Emits the events. No method raises a store error."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
         self._store = store
@@ -55,24 +55,24 @@ class NodeEvents:
         self._packages: dict[NodeId, _Packages] = {}
 
     async def online(self, node: Node, address: str, version: str) -> None:
-        """It is back, or here for the first time."""
+        """The node has connected."""
         await self._tell("node.online", "info", node, f"{node.name} is online", {"address": address, "version": version})
 
     async def offline(self, node: Node, how: str) -> None:
-        """It stays away; `how`: in one word how it left."""
+        """The node is offline; `how`: one word for how its session ended."""
         await self._tell("node.offline", "warning", node, f"{node.name} is offline", {"how": how})
 
     async def cloned(self, node: Node, address: str) -> None:
-        """A second machine shows this node's key."""
+        """A second machine uses this node's key."""
         text = f"a second machine uses the keys of {node.name}; it was refused, and no jobs are run until the node has new keys or the other is gone"
         await self._tell("node.cloned", "warning", node, text, {"address": address})
 
     async def adopted(self, node: Node, address: str) -> None:
-        """A node of this fleet was taken in that the store did not know."""
+        """An unknown node of this fleet was adopted."""
         await self._tell("node.adopted", "warning", node, f"{node.id} was taken in: it has keys of this fleet", {"address": address})
 
     async def clock_ahead(self, node: Node, rows: int) -> None:
-        """Its clock is far ahead of ours: its samples are counted, shown, and not stored."""
+        """The node's clock is far ahead of the hub's. Its samples are counted and shown, but not stored."""
         text = f"the clock of {node.name} is more than a day ahead; its samples are not stored until it is set right"
         await self._tell("node.clock_ahead", "warning", node, text, {"rows": rows})
 
@@ -81,7 +81,7 @@ class NodeEvents:
         return self._clock.monotonic() - self._told_at.get((kind, node), -EVERY_S) >= EVERY_S
 
     async def clock_moved(self, node: Node, skew_s: float, wrong: bool) -> None:
-        """Its clock has become wrong, or right again: what it measures is stored by its own time."""
+        """The node's clock became wrong, or right again. Its samples are stored with the time of its clock."""
         self._note("clock", node)
         facts: dict[str, object] = {"skew_seconds": round(skew_s, 3)}
         if wrong:
@@ -91,7 +91,7 @@ class NodeEvents:
             await self._tell("node.clock_right", "info", node, f"the clock of {node.name} is right again", facts)
 
     async def samples_lost(self, node: Node, lost_rows: Sequence[LostRows]) -> None:
-        """One event for all that it has lost, when it has told the last of it for now; what it said again counts once."""
+        """Emit one event for all reported losses of a node. A repeated loss report counts once."""
         self._note("samples_lost", node)
         told = list({(lost.journal, lost.number): lost for lost in lost_rows}.values())
         families: dict[str, int] = {}
@@ -106,7 +106,7 @@ class NodeEvents:
         await self._tell("node.samples_lost", "warning", node, text, facts)
 
     async def packages_changed(self, node: Node, count: int, named: Sequence[str]) -> None:
-        """So many packages were changed, among them those that are named."""
+        """`count` packages changed; `named` are some of them."""
         before = self._packages.pop(node.id, None)
         if before is not None:
             count, named = before.number + count, sorted({*before.named, *named})
@@ -123,19 +123,19 @@ class NodeEvents:
                 await self._tell("node.packages_changed", "info", node, text, {"count": count, "packages": list(named)}, "agent")
 
     async def history_damaged(self, node: Node, damage: Damage) -> None:
-        """Samples of it that are stored cannot be read any more."""
+        """Stored samples of the node are corrupt."""
         since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(edge)) for edge in (damage.start, damage.end))
         text = f"something that {node.name} measured between {since} and {until} UTC cannot be read any more: stardust doctor tells more"
         await self._tell("node.history_damaged", "error", node, text, dict(damage._asdict()))
 
     async def tell_waiting(self) -> None:
-        """Tell some of what waits, the oldest first, as far as the store takes it; then what has waited for its minute."""
+        """Write some waiting events, oldest first, until the store fails. Then emit the merged package changes that are due."""
         await self._tell_some()
         await self._tell_packages()
 
     async def _tell_some(self) -> None:
         for _ in range(min(AT_ONCE, len(self._waiting))):
-            told = self._waiting.popleft()  # taken out before: what is one too many meanwhile is another one
+            told = self._waiting.popleft()  # removed before the write: a full queue must not drop this event meanwhile
             try:
                 taken = await self._write(told)
             except asyncio.CancelledError:
@@ -147,11 +147,11 @@ class NodeEvents:
 
     @property
     def waiting(self) -> int:
-        """How many the store has not taken yet."""
+        """How many events wait for the store."""
         return len(self._waiting)
 
     async def close(self, limit_s: float) -> None:
-        """Tell what still waits; what the store does not take by then stands in the log of the hub alone."""
+        """Write the waiting events within the limit. The rest is only in the hub's log."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._tell_packages(all_of_them=True)
@@ -183,12 +183,12 @@ class NodeEvents:
                 event(log, "event_lost", logging.WARNING, type=lost.type, node=lost.node_id)
 
     async def _write(self, told: Event) -> bool:
-        """Returns: False: not now; it may be told again, which counts once."""
+        """Store an event. Returns: False: the store failed; the event may be written again, and is stored once."""
         try:
             await self._store.log.add_event(told)
         except StoreError:
             return False
-        except HubError as exc:  # it would be refused again
+        except HubError as exc:  # a retry would fail in the same way
             event(log, "event_lost", logging.WARNING, type=told.type, node=told.node_id, error=exc.code)
             return True
         self._bus.publish(Changed("event", told.id, 1))

@@ -1,4 +1,4 @@
-"""What nodes say of themselves that is no number over time: tables and installed packages. Checked, kept and told to whoever looks."""
+"""Node data that is not a time series: tables and installed packages. They are validated, stored and published."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from spider.wire.tables import Subject
 log = logging.getLogger(__name__)
 
 FLEETING: Final = frozenset({"processes"})
-"""Subjects that are worth nothing when their node is gone: not stored."""
+"""Subjects that are useless without a connected node. They are not stored."""
 MAX_NAME: Final = 200
 MAX_PACKAGES: Final = 32_768
 DIGEST_CHARS: Final = 32
@@ -33,13 +33,13 @@ class _Held(NamedTuple):
     """The newest table of a subject."""
 
     epoch: int
-    """Of the session that sent it."""
+    """Epoch of the session that sent it."""
     wire: Table
     fact: FactTable
 
 
 class NodeTables:
-    """The newest facts of each node of this hub."""
+    """The newest tables of each node of this hub."""
 
     def __init__(self, store: Store, bus: Bus, clock: Clock, events: NodeEvents) -> None:
         self._store = store
@@ -48,32 +48,32 @@ class NodeTables:
         self._clock = clock
         self._held: dict[NodeId, dict[str, _Held]] = {}
         self._coming: dict[NodeId, PackageChanges] = {}
-        """Parts of packages that have come so far, by node."""
+        """Node -> the parts of its package list that were received so far."""
 
     def tables(self, node: NodeId) -> Mapping[str, FactTable]:
-        """What this node has told in its present session, by subject; what the store keeps is not older."""
+        """Subject -> the table that the node sent in its present session. The stored tables are never older."""
         return {subject: held.fact for subject, held in self._held.get(node, {}).items()}
 
     async def joined(self, agent: AgentSession) -> None:
-        """Say what is held of a node's packages, so that it sends what is new."""
+        """Send the digest of the stored packages, so that the node sends only changes."""
         self._coming.pop(agent.node.id, None)
         await agent.tell(PackagesHeld(await self._store.facts.packages_digest(agent.session)))
 
     def left(self, agent: AgentSession) -> None:
-        """A session is over, and with it what is not kept."""
+        """Drop the tables that are not stored, when a session is over."""
         held = self._held.get(agent.node.id, {})
         if all(table.epoch <= agent.session.epoch for table in held.values()):
             self._held.pop(agent.node.id, None)
             self._coming.pop(agent.node.id, None)
 
     async def table(self, agent: AgentSession, message: Table) -> None:
-        """Take a table.
+        """Receive a table.
 
         Raises: ProtocolError; StoreError.
         """
         subject = tables.check(message)
         if subject is None:
-            return  # of a newer Spider
+            return  # a subject of a newer agent
         held = self._held.setdefault(agent.node.id, {})
         before = held.get(subject.name)
         full = tables.fill(message, before.wire if before is not None and before.epoch == agent.session.epoch else None)
@@ -84,7 +84,7 @@ class NodeTables:
         self._bus.publish(NodeTable(agent.node.id, fact))
 
     async def packages(self, agent: AgentSession, message: InstalledPackages) -> None:
-        """Take a part of what is installed; the last one is answered.
+        """Receive a part of the package list; the last part is acknowledged.
 
         Raises: ProtocolError; StoreError.
         """
@@ -125,7 +125,7 @@ def _follows(so_far: PackageChanges, message: InstalledPackages) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A name or version; the node has made the same of it, so that both know one digest.
+    """Sanitize a name or version. The node does the same, so that both compute one digest.
 
     Raises: ProtocolError.
     """
@@ -135,7 +135,7 @@ def _plain(text: str) -> str:
 
 
 def _fact(subject: Subject, table: Table) -> FactTable:
-    """A table with the columns that this hub knows, in the catalogue's order, and harmless texts."""
+    """A table with the columns that this hub knows, in the catalogue's order, with sanitized texts."""
     known = [column for column in subject.columns if column.name in table.columns]
     places = [table.columns.index(column.name) for column in known]
     cells = tuple(

@@ -1,4 +1,4 @@
-"""Who is online, and what each node said last."""
+"""The registry of live sessions and of the latest samples of each node."""
 
 from __future__ import annotations
 
@@ -34,34 +34,34 @@ from spider.wire.metrics import parse_series
 log = logging.getLogger(__name__)
 
 LISTED_S: Final = 0.03
-"""How long new values wait for those of other nodes until lists are told of them."""
+"""How long updates of nodes are collected before one message to the node lists."""
 SUSPECT_S: Final = 900.0
-"""A clone that is still there is refused every five minutes (`spider.hub.backoff.CLONE_S`): so long after the last time it is gone."""
+"""After this time without a refused clone, the node is trusted again. A clone retries every five minutes (`spider.hub.backoff.CLONE_S`)."""
 TICK_S: Final = 1.0
 OTHER_TIME_S: Final = 3600.0
-"""From here on a node's time is another one than the hub's, and not merely late."""
+"""A larger difference means that the clocks of node and hub disagree, not that the samples are late."""
 SEEN_EVERY_S: Final = 30.0
-"""How often `last_seen_at` of the nodes that are online is written."""
+"""How often `last_seen_at` of online nodes is stored."""
 MOST_UNTOLD: Final = 1000
-"""Losses of a node that wait for the last one to be told: one that always has another is told of in parts."""
+"""Loss reports of a node that are merged into one event. A node that reports more gets several events."""
 OFFLINE_GRACE_S: Final = 10.0
-"""A node that is back within this time was never worth an event (its state is shown at once all the same)."""
+"""A node that reconnects within this time causes no event. Its state is shown immediately all the same."""
 RECONNECT_S: Final = 120.0
-"""For so long after the hub's start a node that was online before is not offline yet: the hub was away, and the node waits before it dials again."""
+"""After a start of the hub, nodes that were online before have this long to reconnect before they count as offline."""
 RETURNED_AFTER_S: Final = 90.0
-"""A node that a fresh hub sees again after less than this was not away: the hub was."""
+"""A node seen less than this long before the restarted hub sees it again was not offline: the hub was."""
 AHEAD_EVERY_S: Final = 6 * 3600.0
-"""How often an event says again that a node's clock is far ahead."""
+"""How often the event about a node's clock far ahead is repeated."""
 CLOSE_LIMIT_S: Final = 4.0
 CLOSE_INTERNAL: Final = 1011
 DRAIN_JITTER_MS: Final = (2_000, 10_000)
 WRITTEN_S: Final = 60.0
-"""For so long after somebody asked for lists as JSON what they show is written when it comes: who asks does so again, and should not wait."""
+"""How long after a request for JSON lists each new summary is encoded on arrival. Such clients poll, so the next answer is ready."""
 _FRESH: Final = Topic("nodes_fresh")
 
 
 class _Gone(NamedTuple):
-    """A node that left, until an event tells of it."""
+    """A disconnected node whose offline event is not written yet."""
 
     since: float
     seen_at: float
@@ -69,14 +69,14 @@ class _Gone(NamedTuple):
 
 
 class Registry:
-    """The live sessions of this hub, by node: at most one each."""
+    """The live sessions of this hub, at most one per node."""
 
     def __init__(
         self, store: Store, bus: Bus, clock: Clock, hub: HubId, awaited: Collection[NodeId] = (), reconnect_s: float = RECONNECT_S
     ) -> None:
-        """`awaited`: nodes that were online when the hub before this one ended."""
+        """Args: awaited: nodes that were online when the previous hub process ended."""
         self._awaited = set(awaited)
-        """Of those: which have not been here yet, until they are offline."""
+        """Nodes online before the restart that have not reconnected and do not count as offline yet."""
         self._started = clock.monotonic()
         self._reconnect_s = reconnect_s
         self._store = store
@@ -91,33 +91,33 @@ class Registry:
         self._told_offline: set[NodeId] = set()
         self._told_pending: set[NodeId] = set()
         self._unsaved: dict[NodeId, float] = {}
-        """When nodes were seen last as they came or left, which the store did not take then."""
+        """Node -> a `last_seen_at` from its connect or disconnect that the store refused. It is written later."""
         self._closing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._ahead_told: dict[NodeId, float] = {}
         self._skews = SkewTracker()
         self._suspected: dict[NodeId, float] = {}
-        """When a second machine with the node's keys was seen last, by the monotonic clock."""
+        """Node -> monotonic time at which a second machine last used its keys."""
         self._lost_seen: weakref.WeakKeyDictionary[AgentSession, LostRows] = weakref.WeakKeyDictionary()
-        """The newest loss that each session had told a second ago."""
+        """Session -> its newest loss report at the previous tick. If it is unchanged, the report is complete."""
         self._untold: dict[NodeId, list[LostRows]] = {}
-        """What sessions had lost that ended before that was told: the next one of the node tells it, or that the node is offline."""
+        """Node -> losses of ended sessions without an event yet. The node's next session or its offline event triggers it."""
         self._fresh: dict[NodeId, None] = {}
-        """Nodes with values that lists were not told of yet."""
+        """Nodes with new samples that are not published to lists yet."""
         self._tell_fresh_at = float("-inf")
-        """When they are, or were last."""
+        """Loop time of the next publication to lists, or of the last one."""
         self._written_until = float("-inf")
         self.rows = 0
-        """Rows of the live streams so far."""
+        """Live rows received since the start."""
 
-    # -- who is there ----------------------------------------------------------------------------
+    # -- sessions --------------------------------------------------------------------------------
 
     def online(self, node: NodeId) -> bool:
         """Whether the node has a live session here."""
         return node in self._agents
 
     def reconnecting(self, node: NodeId) -> bool:
-        """Whether the node was online when the hub before this one ended, and may still come back to this one."""
+        """Whether the node was online before the hub's restart, and has time left to reconnect."""
         return node in self._awaited and node not in self._agents
 
     def current(self, node: NodeId) -> Session | None:
@@ -126,15 +126,15 @@ class Registry:
         return None if agent is None else agent.session
 
     def suspect(self, node: NodeId) -> None:
-        """A second machine has shown this node's keys: which of the two is the right one, nobody here can tell."""
+        """Mark the node as cloned: a second machine uses its keys, and the hub cannot know which of the two is genuine."""
         self._suspected[node] = self._clock.monotonic()
 
     def trust(self, node: NodeId) -> None:
-        """The node has keys that no other machine has."""
+        """Clear the clone mark: the node has new keys."""
         self._suspected.pop(node, None)
 
     def suspected(self, node: NodeId) -> bool:
-        """Whether a second machine with this node's keys was about lately: nothing is run on either then."""
+        """Whether a second machine used this node's keys within SUSPECT_S. No job is sent to either machine then."""
         seen = self._suspected.get(node)
         if seen is not None and self._clock.monotonic() - seen > SUSPECT_S:
             del self._suspected[node]
@@ -142,14 +142,14 @@ class Registry:
         return seen is not None
 
     def last_seen(self, node: Node) -> float | None:
-        """When the node was last heard of. What the store has of a node that is online is up to SEEN_EVERY_S old."""
+        """When the node was last seen. The stored value of an online node is up to SEEN_EVERY_S old."""
         agent, gone = self._agents.get(node.id), self._gone.get(node.id)
         if agent is not None:
             return self._clock.now() - agent.silent_s
         return gone.seen_at if gone is not None else node.last_seen_at
 
     def agent(self, node: NodeId) -> AgentSession | None:
-        """The live connection itself, to tell the node something."""
+        """The live session object of the node, to send it messages."""
         return self._agents.get(node)
 
     def agents(self) -> list[AgentSession]:
@@ -168,7 +168,7 @@ class Registry:
         return found
 
     def skew(self, node: NodeId) -> float | None:
-        """How many seconds the clock of a connected node is ahead of ours, as it measured last; None: that is not known."""
+        """Seconds by which the clock of a connected node is ahead of the hub's, as last measured; None: unknown."""
         newest = self._rows(node).get(SKEW_FAMILY) if node in self._agents else None
         return None if newest is None else skew_of(newest.layout.row, newest.row)
 
@@ -177,9 +177,9 @@ class Registry:
         return {} if held is None else held.rows
 
     def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
-        """What a list shows of the newest row of each family: a few lookups, not every series. `written`: it will be sent as JSON.
+        """The summary of a node for lists, from the newest row of each family. `written`: the caller sends it as JSON.
 
-        It follows what comes: to hold what was shown, copy it.
+        The collection is live: copy it to keep its present content.
         """
         if written:
             self._written_until = self._clock.monotonic() + WRITTEN_S
@@ -187,7 +187,7 @@ class Registry:
         return () if held is None else held.briefs()
 
     def outvoted(self) -> bool | None:
-        """Whether, of the nodes that are connected and measure, more have another time than this hub: by more than an hour. None: there is none."""
+        """Whether most connected nodes disagree with the hub's clock by more than an hour. None: no connected node has samples."""
         now = self._clock.now()
         newest = [max(one.row.taken_at_ms for one in held.values()) for node in self._agents if (held := self._rows(node))]
         return 2 * sum(abs(now - at_ms / 1000) > OTHER_TIME_S for at_ms in newest) > len(newest) if newest else None
@@ -211,7 +211,7 @@ class Registry:
                 self._waiting.pop(node, None)
 
     def close(self, node: NodeId, code: int = CLOSE_UNKNOWN, reason: str = "") -> Awaitable[None]:
-        """End a node's session now; what is returned may be awaited for the socket to be closed.
+        """End a node's session immediately. Await the result to wait until the socket is closed.
 
         With CLOSE_UNKNOWN (the node was removed) its latest values are forgotten too.
         """
@@ -228,12 +228,12 @@ class Registry:
         nothing.set_result(None)
         return nothing
 
-    # -- coming and going ------------------------------------------------------------------------
+    # -- connect, disconnect ----------------------------------------------------------------------
 
     def add(self, agent: AgentSession) -> bool:
         """Make this the node's session; an older one is closed.
 
-        Returns: False: a newer session was accepted meanwhile, so this one is over.
+        Returns: False: a newer session was accepted meanwhile, and this one ends.
         """
         node = agent.node.id
         before = self._agents.get(node)
@@ -251,10 +251,10 @@ class Registry:
         return True
 
     def leave(self, agent: AgentSession, code: int | None = None) -> bool:
-        """The session is over, by whatever reason. Returns whether the node is offline by that.
+        """Remove an ended session. Returns whether the node is offline now.
 
         Args:
-        code: how it was closed; without it we ended it ourselves.
+        code: the close code; None: the hub ended the session.
         """
         agent.over = True
         agent.room.set()
@@ -268,12 +268,12 @@ class Registry:
         self._gone[node] = _Gone(
             self._clock.monotonic(), self._clock.now() - agent.silent_s, _how(agent.verdict[0] if code is None else code)
         )
-        if not self._draining:  # then it is the hub that goes: whoever looks is told so by the end of the link
+        if not self._draining:  # during shutdown, browsers notice the end of their own connection instead
             self._bus.publish(SessionChanged(node, agent.session.epoch, self._hub, online=False))
         return True
 
     def end(self, agent: AgentSession, code: int, reason: str) -> Awaitable[None]:
-        """Take a session out at once and close its socket; the closing may be awaited."""
+        """Remove a session immediately and close its socket. Await the result to wait for the close."""
         if not agent.over:
             agent.verdict = (code, reason)
         self.leave(agent)
@@ -291,29 +291,29 @@ class Registry:
         return task
 
     async def arrived(self, agent: AgentSession) -> None:
-        """Tell of a node that has just completed its opening."""
+        """Publish that a node has connected, and emit its event."""
         node, now = agent.node, self._clock.now()
         self._gone.pop(node.id, None)
         try:
             await self._store.nodes.save_seen({node.id: now})
         except TRANSIENT_ERRORS:
-            self._unsaved[node.id] = now  # with those of others: no reason to send away who has just come in
+            self._unsaved[node.id] = now  # written later with others: a store error must not end the new session
         returns = node.id in self._awaited  # the hub was away, not the node
         self._awaited.discard(node.id)
         away = not returns and (node.last_seen_at is None or now - node.last_seen_at > RETURNED_AFTER_S)
         if away or node.id in self._told_offline or (node.pending and node.id not in self._told_pending):
             self._told_offline.discard(node.id)
-            self._told_pending.add(node.id)  # one that never says what it is would be an event each time
+            self._told_pending.add(node.id)  # one event only: a node that never sends its identity would cause one at each connect
             await self.events.online(node, agent.address, agent.hello.version)
         self._bus.publish(Changed("node", node.id, node.version))
 
-    # -- values ----------------------------------------------------------------------------------
+    # -- samples ---------------------------------------------------------------------------------
 
     def show(self, agent: AgentSession, layout: KnownLayout, rows: list[Row]) -> None:
-        """Keep the newest row of a family, and tell who watches: of every row while somebody does, else of the newest.
+        """Store the newest row of a family and publish it. While the node is watched, every row is published.
 
-        Values are worked out where somebody looks at this very node; lists are told that there is something new, and ask. What they
-        show is made ready here for whoever asks next, but not for each second of a node that is looked at while no list is.
+        Values are only computed if this node has subscribers. Lists only learn that the node has new samples, and fetch its summary.
+        The summary is prepared here if a list is open, or if the pack has several rows (an unwatched node).
         """
         node = agent.node.id
         if self._agents.get(node) is not agent:
@@ -338,13 +338,13 @@ class Registry:
             self._bus.publish(NodeLive(node, layout.row.family, row.taken_at_ms / 1000, scaled(layout, row)))
 
     def _tell_fresh(self, node: NodeId) -> None:
-        """At once where nothing was told of for a round, else with the others of this one: a thousand nodes are not a thousand messages."""
+        """Publish immediately after a quiet LISTED_S, else together with other nodes. So a thousand nodes do not cause a thousand messages."""
         first = not self._fresh
         self._fresh[node] = None
         if not first:
-            return  # it goes with the others
+            return  # the pending publication includes this node
         loop = asyncio.get_running_loop()
-        # By when it was to be told, not by when that was done: else it would be a moment too late for the next round of nodes, and wake the hub for itself.
+        # Count from the scheduled time, not from the actual one: otherwise each round slips a little and needs an extra wake-up.
         self._tell_fresh_at = max(loop.time(), self._tell_fresh_at + LISTED_S)
         loop.call_at(self._tell_fresh_at, self._flush_fresh)
 
@@ -353,9 +353,9 @@ class Registry:
         self._bus.publish(NodesUpdated(nodes))
 
     async def recall(self) -> None:
-        """After a start: show what was stored last, until the nodes report again; and tell in the log of what cannot be read.
+        """Load the latest stored samples after a start, and log those that are corrupt.
 
-        What is the matter with one node keeps nothing of the others, and never ends the hub.
+        An error of one node does not affect the others, and never ends the hub.
         """
         try:
             await self._recall()
@@ -385,7 +385,7 @@ class Registry:
                     await self._recall_node(node)
                 except (StoreDown, StoreBusy):
                     raise
-                except Exception:  # the boundary
+                except Exception:  # the boundary: one node's data must not affect the others
                     event(log, "recall_failed", logging.ERROR, node=node.id, exc_info=True)
             cursor = page.next
             if cursor is None:
@@ -395,15 +395,16 @@ class Registry:
         for family, (layout, row) in (await self._store.metrics.latest(node.no)).items():
             known = self._latest.setdefault(node.id, LatestSamples())
             if family not in known.rows and len(row.values) == len(layout.series):
-                with contextlib.suppress(ValueError):  # series of a newer program, which ran on this database before
+                with contextlib.suppress(ValueError):  # the row has series of a newer version that ran on this database before
                     known.keep(_known(layout), newest := Row(row.taken_at_ms, list(row.values)))
                     self._skews.known(node.id, layout, newest)
 
-    # -- the clockwork ---------------------------------------------------------------------------
+    # -- periodic work --------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Heartbeats, silence, `last_seen_at` and the events of nodes that stayed away; until cancelled."""
-        async with asyncio.TaskGroup() as group:  # a store that hangs keeps no heartbeat back: its nodes would take the hub for gone
+        """Send heartbeats, end silent sessions, store `last_seen_at` and emit offline events, until cancelled."""
+        # Separate tasks: a hanging store must not delay heartbeats, or the nodes would disconnect.
+        async with asyncio.TaskGroup() as group:
             group.create_task(self._beat(), name="heartbeats")
             group.create_task(self._write(), name="what is told of nodes")
 
@@ -418,7 +419,7 @@ class Registry:
     async def _tick(self, agent: AgentSession) -> None:
         try:
             await agent.tick()
-        except Exception:  # the boundary: a fault of ours in one session leaves the others alone
+        except Exception:  # the boundary: a bug in one session must not affect the others
             self._end_failed(agent)
 
     def _end_failed(self, agent: AgentSession) -> None:
@@ -457,11 +458,11 @@ class Registry:
                     await self.events.samples_lost(agent.node, told)
                 else:
                     self._lost_seen[agent] = agent.lost[-1]
-        except Exception:  # the boundary, likewise
+        except Exception:  # the boundary, as above
             self._end_failed(agent)
 
     async def _stop_awaiting(self) -> None:
-        """From now on a node that did not come back to this hub is offline, and an event says so."""
+        """End the time for reconnects: nodes that did not return count as offline and get an event."""
         for node in list(self._awaited):
             found = await self._store.nodes.find_node(node)
             if node in self._awaited and node not in self._agents:
@@ -476,17 +477,17 @@ class Registry:
             if self._draining or now - gone.since < OFFLINE_GRACE_S:
                 continue
             if self._gone.get(node) is not gone:
-                continue  # it came back, or was removed, while others were told of
+                continue  # it reconnected or was removed while other events were written
             del self._gone[node]
             try:
                 await self._tell_offline(node, gone)
             except HubError:
                 if node not in self._agents:
-                    self._gone.setdefault(node, gone)  # nobody was told: once more, as soon as the store is there
+                    self._gone.setdefault(node, gone)  # nothing was written: retry when the store works again
                 raise
 
     async def _tell_offline(self, node: NodeId, gone: _Gone) -> None:
-        """Raises: HubError: nobody was told."""
+        """Emit the offline event. Raises: HubError: nothing was written."""
         found = await self._store.nodes.find_node(node)
         if node in self._agents:
             return
@@ -496,7 +497,7 @@ class Registry:
         try:
             await self._store.nodes.save_seen({node: gone.seen_at})
         except StoreError:
-            self._unsaved[node] = gone.seen_at  # the event waits by itself, with the time of now
+            self._unsaved[node] = gone.seen_at  # the event has its own queue and keeps its time
         if node in self._agents:
             return
         self._told_offline.add(node)
@@ -513,7 +514,7 @@ class Registry:
             self._unsaved = {node: at for node, at in self._unsaved.items() if at > seen.get(node, 0.0)}
 
     async def drain(self) -> None:
-        """Send everybody away, each to come back after its own time."""
+        """Close all sessions at shutdown. Each node gets its own delay before it reconnects."""
         self._draining = True
         agents = self.agents()
         try:
@@ -527,7 +528,7 @@ class Registry:
 
 
 def _how(code: int) -> str:
-    """In one word how a node left: it said so, it was cut off, it fell silent, or we sent it away."""
+    """One word for how a session ended: by the node, by a lost connection, by silence, or by the hub."""
     return {1000: "left", 1001: "left", 1005: "cut", 1006: "cut", CLOSE_SLOW: "silent"}.get(code, "sent_away")
 
 

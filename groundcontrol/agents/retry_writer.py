@@ -1,4 +1,4 @@
-"""What a session has told that the store is to take: at once where it does, else the newest of each kind as soon as it does again."""
+"""Writes the newest data of each kind to the store, and retries while the store fails for a temporary reason."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from spider.logs import event
 log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 2.0
-"""How long a node is not read while what it said is saved; what takes longer goes on beside it."""
+"""How long the session stops reading for a write. A slower write continues in the background."""
 RETRY_S: Final = 3.0
 TRANSIENT_ERRORS: Final = (StoreFull, StoreReadOnly, StoreBusy)
-"""What is over by itself, or by who makes room: no reason to send a node away, since it could not come back before that."""
+"""Store errors that pass, or that an admin resolves by freeing disk space. Ending the session would not help: the next one would fail too."""
 
 Save = Callable[[], Awaitable[None]]
-"""May be done more than once."""
+"""A write. It must be idempotent, since it may be repeated."""
 
 
 class LatestWriter:
-    """What waits for the store, one after the other, and never more than the newest of each kind."""
+    """A queue of writes, one at a time, with only the newest of each kind."""
 
     __slots__ = ("_clock", "_patience_s", "_tried", "_waiting")
 
@@ -34,12 +34,12 @@ class LatestWriter:
         self._patience_s = patience_s
         self._waiting: dict[str, Save] = {}
         self._tried: asyncio.Event | None = None
-        """None: nothing waits."""
+        """Set after the first attempt of the running task; None: no write is pending."""
 
     async def save(self, beside: asyncio.TaskGroup, kind: str, work: Save) -> None:
-        """Save now, or as soon as it can be, in place of what waits of this kind.
+        """Write now, or as soon as possible. It replaces a pending write of the same kind.
 
-        Args: beside: where that goes on when this has returned; there, what is more than passing is raised.
+        Args: beside: the group whose task continues after this returns. Errors that are not transient are raised there.
         """
         self._waiting[kind] = work
         if self._tried is not None:
@@ -55,10 +55,10 @@ class LatestWriter:
             tried.set()
             await self._clock.sleep(RETRY_S)
         self._tried = None
-        tried.set()  # not where something was raised: nobody goes on then
+        tried.set()  # not after an exception, which ends the session
 
     async def _save_some(self) -> bool:
-        """Returns: whether nothing is left."""
+        """Returns: whether no write is pending any more."""
         while self._waiting:
             kind, work = next(iter(self._waiting.items()))
             try:
@@ -66,6 +66,6 @@ class LatestWriter:
             except TRANSIENT_ERRORS as exc:
                 event(log, "facts_wait", logging.DEBUG, kind=kind, error=exc.code)
                 return False
-            if self._waiting[kind] is work:  # else something newer has come meanwhile
+            if self._waiting[kind] is work:  # otherwise a newer write arrived meanwhile
                 del self._waiting[kind]
         return True

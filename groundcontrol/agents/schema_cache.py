@@ -1,4 +1,4 @@
-"""Which layouts a session may name in its packs: the newest ones that it told, as long as the store surely knows them too."""
+"""Cache of the layouts (schemas) that a session may name in its packs. It only holds layouts that the store has too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from groundcontrol.agents.validation import KnownLayout
 
 MAX_LAYOUTS: Final = 32
-"""Layouts that one session may have in use; a new one beyond them replaces the one that was named longest ago."""
+"""Layouts of one session in use. A further one replaces the least recently used."""
 
 
 class SchemaCache:
@@ -17,11 +17,11 @@ class SchemaCache:
 
     def __init__(self) -> None:
         self._known: dict[bytes, KnownLayout] = {}
-        """In the order in which they were last named."""
+        """Name -> layout, least recently used first."""
         self._saves = 0
-        """How often the store was told of a layout."""
+        """Number of layouts sent to the store so far."""
         self._saved: dict[bytes, int] = {}
-        """At which of these times it was last told of each of them."""
+        """Name -> the value of `_saves` when the layout was last sent to the store."""
 
     def __len__(self) -> int:
         return len(self._known)
@@ -30,10 +30,10 @@ class SchemaCache:
         return self._known.get(name)
 
     def renew(self, name: bytes, known: KnownLayout) -> bool:
-        """Count a layout as named now.
+        """Mark a layout as just used.
 
-        Returns: whether it is in use just so. What is named again after many others is new to the store as well,
-                 which forgets what it was told of long ago.
+        Returns: whether it is cached unchanged and surely in the store. After MAX_LAYOUTS other saves it must be saved again,
+                 since the store keeps only recent layouts.
         """
         if self._known.get(name) != known or self._saves - self._saved[name] >= MAX_LAYOUTS:
             return False
@@ -41,7 +41,7 @@ class SchemaCache:
         return True
 
     def keep(self, name: bytes, known: KnownLayout) -> None:
-        """Take one that the store was told of just now."""
+        """Add a layout that was just saved to the store."""
         self._known.pop(name, None)
         if len(self._known) >= MAX_LAYOUTS:
             oldest = next(iter(self._known))

@@ -1,6 +1,6 @@
-"""One agent that has proven itself: what it says is checked, counted and handed on; what it is told goes out in order.
+"""The session of an authenticated agent: received messages are validated, charged and passed on; sent messages keep their order.
 
-Nothing here waits for a slow agent: what does not fit its socket stays in a short outbox, and acknowledgements replace each other.
+Nothing here waits for a slow agent. What its socket does not take stays in a short outbox; a newer acknowledgement replaces an older one.
 """
 
 from __future__ import annotations
@@ -67,25 +67,25 @@ from spider.wire.session import Hello, SecureChannel
 log = logging.getLogger(__name__)
 
 ANSWER_EVERY_S: Final = 5.0
-"""How often live packs are acknowledged while one comes each second: answered one by one, each answer would cost as much as the pack."""
+"""How often live packs are acknowledged at one pack per second. An acknowledgement costs as much as a pack, so one per pack is too many."""
 ANSWER_PACKS: Final = 8
-"""Live packs that are not acknowledged yet when they are at once: an eighth of what a node sends ahead."""
+"""Unacknowledged live packs that trigger an immediate acknowledgement: an eighth of a node's send window."""
 MAX_JOURNALS: Final = 256
-"""Starts of Spider whose leavings one session may bring: each second that it runs without a hub leaves at most one."""
+"""Journals (one per agent start) whose backlog one session may send. A run without a hub leaves at most one per second."""
 MAX_OUTBOX: Final = 1024
 MAX_FAREWELL_CHARS: Final = 200
 MAX_LEFT_CHARS: Final = 500
 CONGESTED_BYTES: Final = 48 * 1024
-"""Unsent bytes of a socket from which on nothing more is given to it."""
+"""Bytes in the send buffer above which nothing more is sent."""
 SAID_AGAIN_S: Final = 20.0
-"""Lines of a log that the store has not taken for this long are to be said again. Who has no answer after 60 s says no more in its session."""
+"""If the store fails for this long, the node is asked to send its log lines again. Without an answer for 60 s, it sends no more in this session."""
 LOOK_UP_S: Final = 1.0
-"""How often one that waits for its quota looks whether its session is over."""
+"""How often a session delayed by its quota checks whether it is over."""
 STUCK_LIMIT_S: Final = 10.0
-"""A socket that takes nothing for this long is closed."""
+"""A socket that accepts no data for this long is closed."""
 
 _CHEAP: Final = frozenset({Pack, Late, JobOutput})
-"""Messages that come in numbers, and count for one."""
+"""Frequent messages, charged as one frame."""
 
 
 class AgentSession:
@@ -108,50 +108,50 @@ class AgentSession:
         self.address = address
         self.socket = socket
         self.over = False
-        """Set once; from then on nothing of this session is applied."""
+        """Set once. From then on no message of this session is applied."""
         self.verdict = (CLOSE_GOING_AWAY, "over")
-        """Close code and reason, where it was ended by us."""
+        """Close code and reason, if the hub ended the session."""
         self.inflight_packs = 0
         self.inflight_bytes = 0
         self.room = asyncio.Event()
-        """Set whenever a batch of its packs was committed."""
+        """Set after each commit of its packs."""
         self._beside = asyncio.TaskGroup()
-        """What goes on while the node is heard; it ends with this session, and this session with what it raises."""
+        """Background tasks of the session. They end with it, and an exception in them ends the session."""
         self._facts, self._lines = LatestWriter(with_.clock), LatestWriter(with_.clock)
         self._link = link
         self._with = with_
         self._monotonic = with_.clock.monotonic
         self.live = Topic("node_live", node.id)
-        """Who listens to this looks at the node itself."""
+        """Subscribers of this topic watch this very node."""
         now = with_.clock.monotonic()
         self._heard_at = self._sent_at = self.since = now
         self._busy = 0
         self._stuck_since: float | None = None
         self._quota = with_.quotas.of(node.id, now)
         self._owed = 0.0
-        """What the last pack counts for by what was in it, in frames."""
+        """Frames to charge for the content of the last pack."""
         self._layouts = SchemaCache()
         self._outbox: deque[Message] = deque()
         self._acks: dict[int, int] = {}
         self._acked = {STREAM_LIVE: marks.live, STREAM_BACKFILL: marks.backfill}
         self._answered, self._answered_at = marks.live, now - ANSWER_EVERY_S
-        """The live pack that was last acknowledged to the node, and when."""
+        """Number of the last acknowledged live pack, and when it was acknowledged."""
         self.watched_until = 0.0
-        """Monotonic end of the lease that the node was told of."""
+        """Monotonic end of the watch lease that was sent to the node."""
         self.tables_until = 0.0
-        """The same for its tables."""
+        """The same for the lease of its tables."""
         self.frames = 0
         self._late_seq = -1
         self._journals: set[bytes] = set()
         self.ahead_rows = 0
-        """Rows of this session that are dated in the far future, and not stored."""
+        """Rows of this session that are dated in the far future and therefore not stored."""
         self.lost: list[LostRows] = []
-        """Committed tales of losses that nobody was told of yet."""
+        """Committed loss reports without an event yet."""
 
-    # -- hearing ---------------------------------------------------------------------------------
+    # -- receiving -------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Apply what the agent says until the connection ends.
+        """Apply the agent's messages until the connection ends.
 
         Raises: SocketClosed, ProtocolError, StoreError.
         """
@@ -173,7 +173,7 @@ class AgentSession:
         frames = (1.0 if message is None or type(message) in _CHEAP else COSTLY) + self._owed
         self._owed = 0.0
         wait_s = self._quota.spend(now, frames, len(data))
-        if wait_s:  # before it is applied: a node that dials again after each message would never have waited
+        if wait_s:  # wait before applying: a node that reconnects after each message would otherwise never wait
             event(log, "agent_throttled", logging.DEBUG, node=self.node.id, wait_s=round(wait_s, 3))
             await self.paused(self._held_up(min(wait_s, SILENCE_LIMIT_S)))
         if message is not None and not self.over:
@@ -221,7 +221,7 @@ class AgentSession:
             except (*TRANSIENT_ERRORS, TimeoutError) as exc:
                 if self._monotonic() < until and not isinstance(exc, TimeoutError):
                     raise
-                held = batch.after  # the node says the same again then; the store takes it once, whatever became of this try
+                held = batch.after  # the node sends the same lines again, and the store keeps them once, whatever this attempt did
             await self.tell(LogAck(held))
 
         await self.paused(self._lines.save(self._beside, "lines", save))
@@ -244,9 +244,9 @@ class AgentSession:
         await self.save("updates", save)
 
     async def save(self, kind: str, work: Save) -> None:
-        """Have something that the node told be saved, now or when the store takes it: then only the newest of its kind is.
+        """Write data of the node, now or when the store works again. Of pending writes only the newest of each kind is kept.
 
-        What `work` raises for another reason ends the session.
+        An error of `work` that is not transient ends the session.
         """
         await self.paused(self._facts.save(self._beside, kind, work))
 
@@ -262,7 +262,7 @@ class AgentSession:
         self._layouts.keep(message.layout, known)
 
     async def _store_layout(self, layout: LayoutRow) -> None:
-        """However long that takes: packs cannot be stored without theirs."""
+        """Save a layout, retrying as long as needed: its packs cannot be stored without it."""
         while not self.over:
             try:
                 await self._with.store.metrics.save_layout(self.session, layout)
@@ -273,11 +273,11 @@ class AgentSession:
     async def _pack(self, message: Pack) -> None:
         layout = self._layouts.get(message.layout)
         rows = check_pack(message, layout)
-        assert layout is not None  # check_pack has refused it
+        assert layout is not None  # check_pack refuses a pack without a layout
         self._owed = len(rows) * len(layout.scales) / VALUES_OF_A_FRAME
         first = last = rows[0].taken_at_ms
         if len(rows) > 1:
-            times = [row.taken_at_ms for row in rows]  # nothing keeps a node from setting its clock back in the middle
+            times = [row.taken_at_ms for row in rows]  # not sorted: a node may set its clock back within a pack
             first, last = min(times), max(times)
         body = self._kept(last, len(rows), message.body)
         self._quota.store(len(body), len(rows), last - first)
@@ -289,7 +289,7 @@ class AgentSession:
     async def _late(self, message: Late) -> None:
         layout = self._layouts.get(message.layout)
         rows, sent = check_late(message, layout)
-        assert layout is not None  # check_late has refused it
+        assert layout is not None  # check_late refuses a pack without a layout
         self._owed = len(rows) * len(layout.scales) / VALUES_OF_A_FRAME
         self._follow(message)
         times = (min(row.taken_at_ms for row in rows), max(row.taken_at_ms for row in rows))
@@ -305,7 +305,7 @@ class AgentSession:
         await self._with.readings.offer(self, LostRows(self.session, message.seq, message.journal, message.number, sent, *span))
 
     def _follow(self, message: Late | Gap) -> None:
-        """What comes late is counted from 0 in each session."""
+        """Check the sequence number of a late message. It counts from 0 in each session."""
         if message.seq != self._late_seq + 1:
             raise ProtocolError("what comes late is out of order")
         self._late_seq = message.seq
@@ -314,7 +314,7 @@ class AgentSession:
             raise ProtocolError("late packs of too many journals")
 
     def _kept(self, newest_ms: int, rows: int, body: bytes) -> bytes:
-        """The body to store: none where the node's clock is far ahead, since such rows would outlive every retention."""
+        """The body to store. It is empty if the node's clock is far ahead, since such rows would outlive every retention."""
         if not is_ahead(newest_ms, self._with.onward.now()):
             return body
         if not self.ahead_rows:
@@ -327,7 +327,7 @@ class AgentSession:
         self._with.bus.publish(Changed("node", node.id, node.version))
 
     async def paused(self, work: Awaitable[object]) -> None:
-        """Wait for something of ours: a node that is not read meanwhile cannot be called silent."""
+        """Await work of the hub. The node is not read meanwhile, so this time does not count as silence."""
         self._busy += 1
         try:
             await work
@@ -336,25 +336,25 @@ class AgentSession:
             self._heard_at = self._with.clock.monotonic()
 
     async def wait_for_room(self) -> None:
-        """Wait until a batch of this agent's packs was committed, reading nothing of it meanwhile."""
+        """Wait for the next commit of this agent's packs. Its socket is not read meanwhile."""
         self.room.clear()
         await self.paused(self.room.wait())
 
-    # -- telling ---------------------------------------------------------------------------------
+    # -- sending ---------------------------------------------------------------------------------
 
     def post(self, message: Message) -> None:
         """Put a message into the outbox; `flush` sends it."""
         self._outbox.append(message)
 
     def acknowledge(self, stream: int, seq: int) -> None:
-        """Say that packs are durably held; a newer mark replaces one that was not sent yet."""
+        """Queue an acknowledgement of stored packs. It replaces an older one that is not sent yet."""
         if seq > self._acked.get(stream, -1):
             self._acked[stream] = seq
             self._acks[stream] = seq
 
     @property
     def owes_answer(self) -> bool:
-        """Whether an acknowledgement should go out now: what is sent anew or in numbers waits for it, a pack a second does not."""
+        """Whether to send an acknowledgement now. A node with a backlog waits for it; a node that sends one pack a second does not."""
         if not self._acks:
             return False
         waits = self._acks.get(STREAM_LIVE)
@@ -363,12 +363,12 @@ class AgentSession:
         return waits - self._answered >= ANSWER_PACKS or self._monotonic() - self._answered_at >= ANSWER_EVERY_S
 
     async def tell(self, message: Message) -> None:
-        """Send a message in its turn."""
+        """Queue a message and flush."""
         self._outbox.append(message)
         await self.flush()
 
     async def flush(self) -> None:
-        """Give the socket what it takes now; the rest goes with the next flush."""
+        """Send what the socket takes now. The rest waits for the next flush."""
         while (self._acks or self._outbox) and not self.over:
             if self.socket.backlog > CONGESTED_BYTES:
                 break
@@ -383,7 +383,7 @@ class AgentSession:
                 self._sent_at = self._with.clock.monotonic()
                 await self.socket.send(self._link.send(message))
             except (SocketClosed, SessionOver):
-                return  # the reader of this socket sees it too, and ends the session
+                return  # the reading task sees the same error, and ends the session
         if not (self._acks or self._outbox):
             self._stuck_since = None
         elif self._stuck_since is None:
@@ -400,7 +400,7 @@ class AgentSession:
         )
 
     async def tick(self) -> None:
-        """Once a second: heartbeat, silence, congestion."""
+        """Send a heartbeat, and end a silent or congested session. Called once a second."""
         now = self._with.clock.monotonic()
         if now - self._heard_at >= SILENCE_LIMIT_S and not self._busy:
             self.end(CLOSE_SLOW, f"nothing came for {SILENCE_LIMIT_S:.0f} s")
@@ -413,19 +413,19 @@ class AgentSession:
             self.end(CLOSE_SLOW, "too slow: nothing was taken for 10 s")
 
     def end(self, code: int, reason: str) -> Awaitable[None]:
-        """Take this session out of the registry at once and close its socket; waiting for the closing is optional."""
+        """Remove this session from the registry immediately and close its socket. Await the result to wait for the close."""
         return self._with.end(self, code, reason)
 
     async def probe(self, timeout_s: float) -> bool:
-        """Whether the agent is really there."""
+        """Whether the agent answers a ping."""
         return not self.over and await self.socket.probe(timeout_s)
 
     @property
     def throttled_s(self) -> float:
-        """How long its quota has made this node wait."""
+        """Total seconds by which the quota has delayed this node."""
         return self._quota.throttled_s
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the last verified frame; 0.0 while we are the ones that do not read."""
+        """Seconds since the last verified frame; 0.0 while the hub itself does not read."""
         return 0.0 if self._busy else self._with.clock.monotonic() - self._heard_at

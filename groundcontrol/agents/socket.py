@@ -1,7 +1,7 @@
-"""`/ws`: the WebSocket under an agent's session. A browser can never open it: every browser sends Origin.
+"""`/ws`: the WebSocket of an agent's session. Browsers cannot open it, since they always send Origin, which is refused.
 
-aiohttp answers the handshake and passes the bytes of the connection to `_Socket`, which splits them into messages. The session takes
-them one after the other. What it has not taken yet is bounded: with more, nothing is read of the connection.
+aiohttp answers the HTTP handshake and passes the bytes to `_Socket`, which splits them into messages. The session takes them one
+by one. The queue between them is bounded: while it is full, the connection is not read.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ from spider.wire.rfc6455 import (
 )
 
 CLOSE_WAIT_S: Final = 2.0
-"""How long a peer has to answer a close."""
+"""How long a peer has to answer a close frame."""
 MAX_CONTROLS: Final = 64
-"""Pings, and pongs that nobody asked for, between two messages; more is a flood."""
+"""Pings and unrequested pongs allowed between two messages. More is a flood."""
 READ_AHEAD_BYTES: Final = 64 * 1024
-"""Messages that wait while the session is busy with one; with more of them nothing is read."""
+"""Bytes of queued messages above which the connection is not read."""
 MESSAGE_BYTES: Final = 64
-"""What a waiting message takes besides its bytes: without it, empty messages could wait without end."""
+"""Bytes charged for a queued message beside its content. Otherwise the queue could hold any number of empty messages."""
 MAX_UNHEARD: Final = 4096
-"""Messages that a node may send after the end of its session; who sends more is not waited for."""
+"""Messages that a node may send after its session ended. With more, the hub no longer waits for its close frame."""
 AT_ONCE: Final = 64
-"""Messages of one node that are taken without a pause; then other tasks have their turn."""
+"""Messages of one node that are processed before other tasks get their turn."""
 DRAIN_BYTES: Final = 64 * 1024
-"""Unsent bytes of a socket from which on a sender waits."""
+"""Bytes in the send buffer above which a sender waits."""
 
 
 def handler(
@@ -62,7 +62,7 @@ def handler(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler of `GET /ws`.
 
-    It raises CrossSite: the request has an Origin; BadRequest: no WebSocket, or not our subprotocol; Unavailable: too many at once.
+    Raises: CrossSite: the request has an Origin; BadRequest: no WebSocket, or the wrong subprotocol; Unavailable: too many handshakes.
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -88,7 +88,7 @@ def handler(
             if writer is None or transport is None:
                 raise ConnectionResetError("the connection is gone")
             socket = _Socket(transport, request.protocol, writer, close_wait_s)
-            request.protocol.set_parser(cast("Any", socket))  # as aiohttp's own WebSocketReader is
+            request.protocol.set_parser(cast("Any", socket))  # like aiohttp's own WebSocketReader
             await door.serve(socket, address, opening)
         return switched
 
@@ -96,7 +96,7 @@ def handler(
 
 
 class _Socket:
-    """An `AgentSocket`, and the parser to which aiohttp gives the bytes of its connection."""
+    """An `AgentSocket` that is also the parser which aiohttp feeds with the connection's bytes."""
 
     def __init__(
         self, transport: asyncio.Transport, protocol: web.RequestHandler, writer: AbstractStreamWriter, close_wait_s: float
@@ -110,20 +110,20 @@ class _Socket:
         self._waiting_bytes = self._taken = 0
         self._paused = False
         self._arrived = asyncio.Event()
-        """A message has come, or the end."""
+        """Set when a message, or the end, is there."""
         self._over: Exception | None = None
-        """Why no further message comes."""
+        """Why the connection ended; None: it is open."""
         self._controls = self._unheard = 0
         self._pong = asyncio.Event()
         self._close_sent = False
         self._heard_out = asyncio.Event()
-        """The peer has sent its last frame."""
+        """Set when no further frame of the peer is expected."""
         self._closing = asyncio.Lock()
 
-    # -- what aiohttp calls ----------------------------------------------------------------------
+    # -- called by aiohttp ---------------------------------------------------------------------
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Take what was read. Returns: in aiohttp's terms, that the connection goes on and all was taken."""
+        """Parse received bytes. The returned pair tells aiohttp that the connection continues and all bytes were consumed."""
         if self._heard_out.is_set():
             return False, b""
         self._frames.feed(data)
@@ -131,12 +131,12 @@ class _Socket:
             while not self._heard_out.is_set() and (frame := self._frames.next()) is not None:
                 self._take(frame)
         except Violation as broken:
-            self._heard_out.set()  # the next frame cannot be found
+            self._heard_out.set()  # after this error the start of the next frame is unknown
             text = broken.code == CODE_UNSUPPORTED
             self._end(ProtocolError("a text message") if text else SocketClosed(broken.code, "not WebSocket, or too big"))
         except ProtocolError as error:
             if self._over is not None:
-                self._heard_out.set()  # a close would wait in vain for the end of a flood
+                self._heard_out.set()  # in a flood, waiting for the close frame would be in vain
             self._end(error)
         return False, b""
 
@@ -154,7 +154,7 @@ class _Socket:
             self._send_close(CODE_NORMAL if code == CODE_NO_STATUS else code, "")
             self._end(SocketClosed(code))
         elif frame.opcode == OP_PONG and not self._pong.is_set():
-            self._pong.set()  # a probe waits for it: not counted, since the probes are as many as the clones that dial
+            self._pong.set()  # requested by a probe, so not counted: each clone that connects causes a probe
         else:
             self._controls += 1
             if self._controls > MAX_CONTROLS:
@@ -177,12 +177,12 @@ class _Socket:
         self._arrived.set()
 
     def _end(self, why: Exception) -> None:
-        """Nothing further comes; `receive` raises this once the messages before it were taken."""
+        """Record the end. `receive` raises it after the queued messages."""
         if self._over is None:
             self._over = why
         self._arrived.set()
 
-    # -- what the session calls ------------------------------------------------------------------
+    # -- called by the session -----------------------------------------------------------------
 
     async def receive(self) -> bytes:
         self._taken += 1
@@ -234,15 +234,15 @@ class _Socket:
         self._messages.clear()
         self._end(SocketClosed(CODE_ABNORMAL, "closed here"))
         self._send_close(code, reason)
-        async with self._closing:  # the connection ends with its handler: who comes second waits until the peer has heard the first
+        async with self._closing:  # the connection ends with its handler, so a second caller waits until the first close is complete
             if self._paused:
-                self._resume()  # what was sent meanwhile, unread, would make the end a reset, which overtakes the close frame
+                self._resume()  # unread data would turn the end into a TCP reset, which overtakes the close frame
             if linger:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._close_wait_s):
                         await self._heard_out.wait()
             self._transport.close()
-            if self._transport.get_write_buffer_size():  # who takes nothing would be waited for as long as it likes
+            if self._transport.get_write_buffer_size():  # a peer that reads nothing could delay the end without limit
                 asyncio.get_running_loop().call_later(self._close_wait_s, self._transport.abort)
 
     @property

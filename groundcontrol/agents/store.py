@@ -1,4 +1,4 @@
-"""What hubs that share a database tell each other, and who serves a node."""
+"""Store interface of sessions and leases: which hub process serves a node or runs a task."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ class Lease(NamedTuple):
 class HubStore(Protocol):
     async def beat(self, hub: HubId, facts: HubFacts, ttl_s: float) -> Sequence[HubFacts]: ...
     async def lease(self, task: str, hub: HubId, ttl_s: float) -> Lease | None:
-        """Win the right to do `task` until `ttl_s` from now by the store's clock."""
+        """Acquire the lease of `task` for `ttl_s` by the store's clock."""
         ...
 
 
 class SessionStore(Protocol):
     async def claim(self, node: NodeId, boot: BootId, hub: HubId) -> Session:
-        """Own the node from now on; its epoch is above all before. NotFound: no such node, or deleted."""
+        """Start a session of the node, with a higher epoch than all before. NotFound: no such node, or deleted."""
         ...
 
     async def owner(self, node: NodeId) -> Owner | None: ...
     async def release(self, session: Session) -> None:
-        """Give the node up; nothing happens unless the session is the current one."""
+        """End the session. No effect unless it is the current one."""
         ...
 
     async def left_online(self, hub: HubId) -> Collection[NodeId]:
-        """The nodes whose session was not given up when their hub ended. `hub`: the one that asks."""
+        """Nodes whose session was still open when their hub process ended. `hub`: the calling hub."""
         ...
 
     async def release_dead(self, hub: HubId) -> None:
-        """Give these up too."""
+        """End the sessions that dead hub processes left open."""
         ...

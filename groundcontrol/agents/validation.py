@@ -1,7 +1,7 @@
-"""What a node says, held against what it may say. Pure: messages in, domain values out, `ProtocolError` for the rest.
+"""Validates the messages of agents. Pure: messages in, domain values out, `ProtocolError` for invalid ones.
 
-The codec has checked the types and the sizes of frames; here stand counts, names, ranges and texts.
-Every text is cleaned of control characters and capped before it goes anywhere: the node is hostile to the admin's browser.
+The codec has checked types and frame sizes. This module checks counts, names, ranges and texts.
+Every text is stripped of control characters and truncated here: a hostile node must not attack the admin's browser.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from spider.wire.metrics import RHYTHM_S, parse_series
 
 MAX_SERIES: Final = MAX_ITEMS
 MOST_SHARED: Final = 128
-"""Layouts that are kept for whoever else has them, and how long they may be."""
+"""Number of layouts that are shared between nodes, and their greatest length."""
 MOST_SHARED_SERIES: Final = 256
 MAX_ROWS: Final = 600
 MAX_ADDRESSES: Final = 64
 MAX_VERBS: Final = 64
 MAX_UNITS: Final = 999_999
 LATEST_MS: Final = 4_102_444_800_000
-"""2100-01-01. Clocks of nodes lie (1970, ten years ahead) and jump, so nothing more is asked of a time."""
+"""2100-01-01. Clocks of nodes are wrong (1970, ten years ahead) and jump, so a time has no other limit."""
 AHEAD_LIMIT_S: Final = 86_400.0
-"""How far before the hub's clock a node's may be. What is dated later would stand in the history until that day has come and gone."""
+"""How far a node's clock may be ahead of the hub's. Later samples would stay in the history until that date has passed."""
 SANE_FROM_S: Final = 1_767_225_600.0
-"""2026-01-01: a hub whose own clock stands before it has no say about others'."""
+"""2026-01-01. A hub whose own clock is earlier does not judge the clocks of nodes."""
 MAX_LOG_LINES: Final = 200
 MAX_LOG_TEXT: Final = 2000
 MAX_LOG_CURSOR: Final = 512
@@ -45,28 +45,28 @@ POLICY_MODES: Final = frozenset({"monitor", "readonly", "managed", "invalid"})
 
 
 class KnownLayout(NamedTuple):
-    """A layout of this session, with what is needed to read its rows."""
+    """A layout of this session, with the data needed to read its rows."""
 
     row: LayoutRow
     scales: tuple[int, ...]
     summary: Summary
-    """Of what a list shows, the places in the rows."""
+    """Positions in a row of the values that lists show."""
 
     @classmethod
     def of(cls, row: LayoutRow, scales: Sequence[int]) -> KnownLayout:
-        """What is known of a layout whose series have these scales."""
+        """Build it for a layout whose series have these scales."""
         return cls(row, tuple(scales), Summary(row.series, scales))
 
 
 def layout_id(family: str, series: Sequence[str]) -> bytes:
-    """The name that a layout must have: the first 8 bytes of SHA-256 over family and series, each followed by a newline."""
+    """The id of a layout: the first 8 bytes of SHA-256 over family and series, each followed by a newline."""
     return hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode()).digest()[:8]
 
 
 def check_layout(message: Layout) -> KnownLayout:
-    """Hold a layout against the catalogue.
+    """Validate a layout by the catalogue.
 
-    Returns: what is known of it: one and the same for all nodes that have it, since most of a fleet is alike.
+    Returns: the layout, as one object shared by all nodes that have it, since most nodes of a fleet are alike.
     Raises:  ProtocolError.
     """
     known = _shared_layout if len(message.series) <= MOST_SHARED_SERIES else _known_layout
@@ -96,7 +96,7 @@ _shared_layout: Final = lru_cache(MOST_SHARED)(_known_layout)
 
 
 def check_pack(message: Pack, layout: KnownLayout | None) -> list[Row]:
-    """Hold a pack against its layout.
+    """Validate a pack by its layout.
 
     Returns: its rows in the order in which they were taken.
     Raises:  ProtocolError.
@@ -122,9 +122,9 @@ def _check_rows(coding: int, body: bytes, layout: KnownLayout) -> list[Row]:
 
 
 def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], PreviousSend | None]:
-    """Hold a pack from the node's disk against its layout.
+    """Validate a pack from the node's disk by its layout.
 
-    Returns: its rows, and under which number it went out before.
+    Returns: its rows, and the number under which they were sent before.
     Raises:  ProtocolError.
     """
     if layout is None:
@@ -134,9 +134,9 @@ def check_late(message: Late, layout: KnownLayout | None) -> tuple[list[Row], Pr
 
 
 def check_gap(message: Gap) -> PreviousSend | None:
-    """Hold the tale of a loss against what can be lost.
+    """Validate a loss report.
 
-    Returns: under which number the rows went out before.
+    Returns: the number under which the rows were sent before.
     Raises:  ProtocolError.
     """
     sent = _check_place(message)
@@ -157,7 +157,7 @@ def _check_place(message: Late | Gap) -> PreviousSend | None:
 
 
 def is_ahead(taken_at_ms: int, now: float) -> bool:
-    """Whether a row is dated so far in the future that it is not stored."""
+    """Whether a row is dated too far in the future to be stored."""
     return now >= SANE_FROM_S and taken_at_ms / 1000 > now + AHEAD_LIMIT_S
 
 
@@ -170,7 +170,7 @@ def scaled(layout: KnownLayout, row: Row) -> dict[str, float | None]:
 
 
 def read_log_lines(message: LogLines, now: float) -> LogBatch:
-    """Lines of a node's system log.
+    """Decode lines of a node's system log.
 
     Raises: ProtocolError.
     """
@@ -194,10 +194,10 @@ def _is_cursor(text: str) -> bool:
 
 
 def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str]:
-    """What a server is.
+    """Decode the identity of a server.
 
     Returns: identity, agent version, policy, whether a reboot is required.
-    Raises:  ProtocolError: numbers or lists that no server has.
+    Raises:  ProtocolError: impossible numbers or lists.
     """
     if not (
         0 <= message.cpu_cores <= 1 << 16
@@ -233,7 +233,7 @@ def read_identity(message: Identity) -> tuple[NodeIdentity, str, NodePolicy, str
 
 
 def read_updates(message: Updates) -> NodeUpdates:
-    """How many packages could be upgraded; -1 stands for unknown.
+    """Decode how many packages could be upgraded; -1 means unknown.
 
     Raises: ProtocolError.
     """

@@ -1,4 +1,4 @@
-"""Somebody looks at a node: it sends each sample at once, for as long as the look lasts."""
+"""Watch leases: while a user watches a node, it sends each sample immediately."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from spider.wire.tables import SUBJECTS
 
 MAX_LEASE_S: Final = 60.0
 FIRST_LOOK_S: Final = 3.0
-"""A node that has just come sends its first seconds at once: whoever asks about it then gets an answer."""
+"""Lease of a newly connected node. It sends its first samples immediately, so that early requests have data."""
 RENEW_BEFORE_S: Final = 6.0
-"""A node is told again when its lease has less than this left."""
+"""A lease with less than this left is renewed."""
 AT_ONCE: Final = 8
-"""Nodes that are told without a pause; then what came meanwhile is heard: a thousand of them take a tenth of a second."""
+"""Leases that are sent before other tasks get their turn. A thousand of them take a tenth of a second."""
 MAX_WATCHED: Final = 20_000
 MAX_CLOSELY: Final = 1_000
 EVENTS: Final = 256
 
 
 class WatchLeases:
-    """Turns `Interest` on the bus into `Watch` leases on the wire."""
+    """Turns `Interest` on the bus into `Watch` messages to agents."""
 
     def __init__(self, registry: Registry, bus: Bus, clock: Clock) -> None:
         self._registry = registry
@@ -38,18 +38,18 @@ class WatchLeases:
         self._closely: dict[NodeId, float] = {}
 
     def watched(self, node: NodeId) -> bool:
-        """Whether somebody looks at this node."""
+        """Whether the node has a watch lease."""
         return self._until.get(node, 0.0) > self._clock.monotonic()
 
     async def run(self) -> None:
-        """Follow the bus until cancelled. A lost message is made good by the next beat of the same interest."""
+        """Follow the bus until cancelled. Interest is repeated, so a lost message does no harm."""
         async with self._bus.subscribe(Topic("interest"), limit=EVENTS, policy="ordered") as told:
             async for message in told:
                 if isinstance(message, Interest):
                     await self._look(message)
 
     async def joined(self, agent: AgentSession) -> None:
-        """Look at a node that has just come, and go on where somebody looks already."""
+        """Send a newly connected node its first lease, and the leases that are still running."""
         node = agent.node.id
         self._until[node] = max(self._until.get(node, 0.0), self._clock.monotonic() + FIRST_LOOK_S)
         await self._tell(agent)
