@@ -1,4 +1,4 @@
-"""HTTP as the hub speaks it: sizes, patience, and our own answer to what is no HTTP at all."""
+"""HTTP connections of the hub: size limits, timeouts, and the hub's own answer to invalid HTTP."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ from spider.logs import event
 
 MAX_LINE_BYTES: Final = 8190
 MAX_HEADER_BYTES: Final = 32 * 1024
-"""One of them: browsers send a host name's cookies of all ports, and a neighbour may have many."""
+"""Size of one header: browsers send a host name's cookies of all ports, and another server there may have many."""
 MAX_HEADERS: Final = 100
 TOO_MANY_HEADERS: Final = "Too many headers received"
-"""How the library says it: its error has no kind of its own."""
+"""The library's text for this error, which has no class of its own."""
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""All of them, and what of the next request is read meanwhile: a stranger's head lies in memory until it is whole."""
+"""Size of all headers, and of data of the next request that arrives meanwhile: the head of an unknown client stays in memory until it is
+complete."""
 MAX_SILENT: Final = 512
-"""Connections that have not asked for anything yet; with one more the oldest of them goes, so that silence keeps nobody out."""
+"""Connections without a request yet. One more drops the oldest of them, so that silent clients keep nobody out."""
 MAX_IDLE: Final = 512
 MAX_IDLE_OF_AN_ADDRESS: Final = 32
-"""Connections that wait for their next request; with one more the one that came first goes, which is what clients are prepared for. A browser
-has six. Named proxies are bounded by the first figure alone."""
+"""Connections of one address that wait for their next request. One more drops the oldest, which clients expect. A browser has six. Only
+the first limit applies to named proxies."""
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 
@@ -44,28 +45,28 @@ _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class ConnectionTable:
-    """Every connection, oldest first. One that speaks WebSocket is busy with one long request, so it is neither silent nor idle."""
+    """Every connection, oldest first. A WebSocket is one long request, so it is neither silent nor idle."""
 
     def __init__(self, proxies: Sequence[Network], limits: WebLimits) -> None:
         self._proxies = proxies
         self.limits = limits
         self._fresh: dict[_Connection, None] = {}
-        """Those of the last seconds, that may not have asked for anything."""
+        """Connections of the last seconds that may not have sent a request yet."""
         self._all: dict[_Connection, None] = {}
         self._of: dict[str, dict[_Connection, None]] = {}
-        """All of an address; empty = of named proxies and of the local socket."""
+        """Connections by address; the key is empty for named proxies and the local socket."""
         self.unread = SendBudget()
         self.cut = 0
-        """Connections that were ended since they did not take what waited for them."""
+        """Number of connections that were dropped because they did not read their data."""
 
     def place_of(self, transport: asyncio.BaseTransport) -> str:
-        """What connections are counted by."""
+        """The key under which connections are counted."""
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
         return "" if not host or is_one_of(host, self._proxies) else rate_limit_key(host)
 
     def add(self, one: _Connection) -> None:
-        """Let one in, and send away who has been idle or silent for too long where there are too many."""
+        """Add a connection. Over a limit, drop the connection that has been idle or silent for the longest."""
         self._fresh[one] = self._all[one] = None
         here = self._of.setdefault(one.place, {})
         here[one] = None
@@ -77,11 +78,11 @@ class ConnectionTable:
             _drop_idle(self._all, MAX_IDLE)
 
     def heard(self, one: _Connection) -> None:
-        """It has asked for something."""
+        """Record that a connection has sent a request."""
         self._fresh.pop(one, None)
 
     def remove(self, one: _Connection) -> None:
-        """It has ended."""
+        """Remove a connection that ended."""
         self._fresh.pop(one, None)
         self._all.pop(one, None)
         here = self._of.get(one.place)
@@ -91,7 +92,7 @@ class ConnectionTable:
                 del self._of[one.place]
 
     def _drop_silent(self) -> None:
-        """Pass over those that have asked meanwhile, then drop the oldest that has not."""
+        """Skip connections with a request, then drop the oldest one without."""
         for one in [one for one in self._fresh if not one.silent]:
             del self._fresh[one]
         if len(self._fresh) > MAX_SILENT:
@@ -114,14 +115,14 @@ class _Connection(WatchedHandler):
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._head_bytes = 0
-        """Read of a request that is not whole yet."""
+        """Bytes received of an incomplete request."""
         self.websocket = False
-        """One long request, that is neither silent nor idle."""
+        """A WebSocket is one long request, so it is neither silent nor idle."""
         self.place = ""
         self.user = ""
-        """Who asks at this moment."""
+        """The user of the current request."""
         self.answer_bytes = 0
-        """How long the answer is that is written at this moment, where it is in one piece."""
+        """The length of the answer that is being written, if it is in one piece."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -136,7 +137,7 @@ class _Connection(WatchedHandler):
         super().connection_lost(exc)
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        """What the bytes are for from now on: aiohttp calls this when a WebSocket is open."""
+        """Set the parser of all later bytes: aiohttp calls this when a WebSocket is open."""
         self.websocket = True
         super().set_parser(parser, data_received_cb)
 
@@ -162,7 +163,7 @@ class _Connection(WatchedHandler):
         super().pause_writing()
         if self.transport is not None:
             self._unread = asyncio.get_running_loop().call_later(self._crowd.limits.unread_s, self.drop_unread)
-            if not self.websocket:  # what waits for a page or a node is bounded where it is sent
+            if not self.websocket:  # the sender limits the unread data of a page or a node
                 self._crowd.unread.add(self)
 
     def resume_writing(self) -> None:
@@ -171,27 +172,27 @@ class _Connection(WatchedHandler):
 
     @property
     def whose(self) -> str:
-        """For whom counts what it does not take."""
+        """The user or address to which the unread data is charged."""
         return self.user or self.place
 
     @property
     def unread_bytes(self) -> int:
-        """What waits until its client takes it: an answer in one piece is held to its end, however much of it the network has."""
+        """Bytes that the client has not read yet. An answer in one piece stays in memory to its end, whatever the network has taken."""
         waiting = 0 if self.transport is None else cast("asyncio.WriteTransport", self.transport).get_write_buffer_size()
         return max(waiting, self.answer_bytes)
 
     @property
     def silent(self) -> bool:
-        """Whether it has not asked for anything yet."""
+        """Whether it has not sent a request yet."""
         return self.heads_read == 0
 
     @property
     def idle(self) -> bool:
-        """Whether it has been answered and has not asked for more."""
+        """Whether its last request is answered and no other has arrived."""
         return self.heads_read > 0 and self.awaits_request
 
     def drop_silent(self) -> None:
-        """End a connection that still has not asked for anything."""
+        """End a connection that still has not sent a request."""
         self._crowd.heard(self)
         if self.silent and self.transport is not None:
             self.transport.abort()
@@ -203,7 +204,7 @@ class _Connection(WatchedHandler):
             self.force_close()
 
     def drop_unread(self) -> None:
-        """End a connection whose client takes too little. Not at once: its transport may be in the midst of writing."""
+        """End a connection whose client reads too little. Ends it later, since its transport may be in the middle of a write."""
         if self.transport is not None:
             self._crowd.cut += 1
             self._end_unread()
@@ -223,7 +224,7 @@ class _Connection(WatchedHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Write an answer. What is written is let go: the library would hold it until the next request, a minute of an idle connection."""
+        """Write an answer, then release it: the library would hold it until the next request, for a minute on an idle connection."""
         if not isinstance(resp, web.Response):
             return await super().finish_response(request, resp, start_time)
         self.answer_bytes = len(resp.body) if isinstance(resp.body, bytes) else 0
@@ -240,7 +241,7 @@ class _Connection(WatchedHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002  # aiohttp's own words, not ours
     ) -> web.StreamResponse:
-        """What never reached the application: it answers like everything else, and says nothing of the inside."""
+        """Answer a request that never reached the application. The answer has the usual form and shows nothing internal."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun")
         error: HubError
@@ -279,13 +280,13 @@ class _Server(web.Server):
 
 
 def answer_for(request: web.BaseRequest, user: str) -> None:
-    """What the client does not take of this answer counts for a user; without a name, for the address it comes from."""
+    """Charge the unread part of this answer to a user; without a name, to the client's address."""
     if isinstance(request.protocol, _Connection):
         request.protocol.user = user
 
 
 def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
-    """An `Expect` that nobody knows is refused here: the library would do it before any middleware, in its own words."""
+    """Refuse an unknown `Expect` here: the library would do it before any middleware, in its own words."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         answer_for(request, "")
@@ -300,7 +301,7 @@ def _in_our_words(handler: _Handler, headers: HeaderWriter) -> _Handler:
 
 
 class HubRunner(ServerRunner):
-    """Runs the application with the hub's limits. A request body is never inflated: that would happen before anybody logged in."""
+    """Runs the application with the hub's limits. It never inflates a request body, which would happen before authentication."""
 
     def __init__(self, app: web.Application, headers: HeaderWriter, proxies: Sequence[Network], limits: WebLimits = WebLimits()) -> None:  # noqa: B008  # immutable
         super().__init__(app, handle_signals=False)
@@ -309,11 +310,11 @@ class HubRunner(ServerRunner):
 
     @property
     def unread_cut(self) -> int:
-        """Connections that were ended since they did not take what waited for them."""
+        """Number of connections that were dropped because they did not read their data."""
         return self._crowd.cut
 
     def make_server(self, inner: web.Server) -> web.Server:
-        """Our own connections in place of aiohttp's."""
+        """Uses the hub's own connections in place of aiohttp's."""
         return _Server(
             self._header_writer,
             self._crowd,

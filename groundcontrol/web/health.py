@@ -1,4 +1,4 @@
-"""`/healthz` for whoever keeps the hub running, `/metrics` for Prometheus."""
+"""`/healthz` for the hub's operator and `/metrics` for Prometheus."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ExportedMetric(NamedTuple):
-    """One family of figures: name without prefix, kind, help, and values by label (`""` = none)."""
+    """One family of the hub's metrics: name without prefix, kind, help, and values by label (`""` = none)."""
 
     name: str
     kind: str
@@ -34,11 +34,11 @@ class ExportedMetric(NamedTuple):
 
 
 class Vitals(NamedTuple):
-    """How the hub is, asked anew each time."""
+    """The hub's health, read anew for each request."""
 
     store: Store
     trouble: Callable[[], str]
-    """Empty: all is well; `draining`; else the code of what is the matter with the database."""
+    """Empty: no error; `draining`; else the code of the database's error."""
     figures: Callable[[], Iterator[ExportedMetric]]
 
 

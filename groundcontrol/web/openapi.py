@@ -1,4 +1,4 @@
-"""OpenAPI 3.1, made of the route table and the schema."""
+"""The OpenAPI 3.1 description, made from the route table and the schema."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def encode(routes: tuple[Route, ...]) -> bytes:
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """The whole description; every answer in the tests is held against it."""
+    """The whole description; the tests compare every answer with it."""
     kinds = {kind for route in routes for kind in (route.answer, route.body) if kind is not None} | {Problem}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     references, components = msgspec.json.schema_components(ordered, schema_hook=_any, ref_template=_REF)

@@ -28,15 +28,15 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A request that has passed the gate."""
+    """A request that has passed admission."""
 
     services: Services
     request: web.Request
     cookies: Cookies
     address: str
-    """Of the client, behind trusted proxies."""
+    """The address of the client, behind trusted proxies."""
     address_sure: bool
-    """False: that of a proxy, and nobody said who stands behind it."""
+    """False: the address is that of a proxy, and the client behind it is unknown."""
     known: Caller | None
     """None: a public route."""
 
@@ -52,12 +52,12 @@ class ApiRequest:
 
     @property
     def user_id(self) -> UserId | None:
-        """For whom counts what is held for this call; None: whoever came through the local socket."""
+        """The user to whom the call's resources are charged; None: the local socket."""
         user = self.caller.user
         return None if user is None else user.id
 
     def authorize(self, action: Action, resource: Owned) -> None:
-        """Ask again, now that the thing itself is known."""
+        """Check the right again, now that the object itself is known."""
         authorize(self.scope, action, resource)
 
     @property
@@ -96,7 +96,8 @@ class ApiRequest:
         return text
 
     async def whose(self) -> UserId | None:
-        """`?user=`: the caller's own without it (through the local socket everybody's); for admins a user's, or with `*` everybody's (None).
+        """The user of `?user=`. Without it, the caller's own (through the local socket all users'). For admins also another user's, or
+        with `*` all users' (None).
 
         Raises: Forbidden; NotFound.
         """
@@ -118,7 +119,7 @@ class ApiRequest:
     def query(self, *known: str) -> dict[str, str]:
         """The query, each name once.
 
-        Raises: BadRequest: a name that this call does not know, or one given twice.
+        Raises: BadRequest: the query has an unknown name, or a name twice.
         """
         found: dict[str, str] = {}
         for name, value in self.request.query.items():
@@ -141,7 +142,7 @@ class ApiRequest:
         return whole_number(query.get("limit"), "limit", 1, MAX_LIMIT, DEFAULT_LIMIT), cursor
 
     def idempotency_key(self) -> str | None:
-        """What makes a repeat harmless.
+        """The key that makes a repeated request harmless.
 
         Raises: BadRequest.
         """
@@ -152,17 +153,17 @@ class ApiRequest:
 
 
 class StreamAuthorizer:
-    """Whether an answer that takes long may go on: who gets it may have been shut out since it began, and reads as slowly as they like."""
+    """Checks whether a long answer may continue: its reader may have lost the right since it began, and may read as slowly as they like."""
 
     def __init__(self, call: ApiRequest, action: Action, find: Callable[[Scope], Awaitable[object]]) -> None:
-        """`find`: asks the store for the thing itself."""
+        """`find` reads the object itself from the store."""
         self._call = call
         self._action = action
         self._find = find
         self._asked_at = call.services.clock.monotonic()
 
     async def check(self) -> None:
-        """Ask again, where that is a second ago.
+        """Check again if the last check is a second ago.
 
         Raises: as `check_now`.
         """
@@ -170,7 +171,7 @@ class StreamAuthorizer:
             await self.check_now()
 
     async def check_now(self) -> None:
-        """Ask again.
+        """Check again.
 
         Raises: Unauthenticated, PasswordChangeRequired, TotpEnrolmentRequired, Forbidden, NotFound.
         """

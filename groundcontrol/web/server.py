@@ -1,4 +1,4 @@
-"""The hub's one HTTP application: REST, the live socket, the page, and what others hang into it."""
+"""The hub's one HTTP application: REST, the live socket, the page, and handlers that other parts add."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HEADERS: Final = web.AppKey("headers", HeaderWriter)
 LIMITS: Final = web.AppKey("limits", WebLimits)
 
 _TROUBLE: Final = (StoreFull, StoreReadOnly, StoreBusy, StoreDown)
-"""Every request causes this error while it lasts, and its answer describes it. So the log has one line a minute for each route."""
+"""While such an error lasts, every request causes it, and its answer describes it. So the log has one line a minute for each route."""
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,13 +50,13 @@ def build_app(
     page: BuiltPage | None = None,
     limits: WebLimits | None = None,
 ) -> web.Application:
-    """Make the application; handlers that guard themselves (`/ws`, `/healthz`) may be added to it, and `make_runner` serves it.
+    """Make the application. Handlers with their own access checks (`/ws`, `/healthz`) may be added to it; `make_runner` serves it.
 
-    `app[LIVE].run()` is the caller's to run beside it: where that ends, nobody hears of a revocation any more, and the hub has to end.
+    The caller must run `app[LIVE].run()` beside it. When that ends, no page learns of a revocation any more, and the hub must end.
 
-    Args: slices: what they declare becomes the router and the topics of the live socket.
-          routes: more rows of the REST table, admitted by the same gate (the local-only calls).
-          page: the built Capsule; None: the one that is shipped. Reads files, so call this before the loop serves.
+    Args: slices: their declarations become the router and the topics of the live socket.
+          routes: more rows of the REST table, with the same admission (the local-only calls).
+          page: the built Capsule; None: the shipped one. This reads files, so call it before the loop serves.
     """
     limits = limits or WebLimits()
     shown = BuiltPage.load() if page is None else page
@@ -77,7 +77,7 @@ def build_app(
 
 
 def make_runner(app: web.Application) -> HubRunner:
-    """What serves the application, with the hub's limits."""
+    """The runner that serves the application with the hub's limits."""
     return HubRunner(app, app[HEADERS], app[SERVICES].config.trusted_proxies, app[LIMITS])
 
 
@@ -134,7 +134,7 @@ def _answer_errors(page: BuiltPage, refusals: Refusals) -> Middleware:
 
 
 def _refuse(request: web.Request, error: HubError, refusals: Refusals) -> web.StreamResponse:
-    """Answer an error; where the answer has begun already, cut it off instead, and say in the log why."""
+    """Answer with an error. If the answer has begun already, cut it off and log the reason."""
     if request.writer.output_size > 0:
         event(
             log,
@@ -156,7 +156,7 @@ def _refuse(request: web.Request, error: HubError, refusals: Refusals) -> web.St
 
 
 def _is_ours(path: str) -> bool:
-    """Addresses of programs: the page never answers for them."""
+    """Whether the path is an address of a program, for which the page never answers."""
     return path in ("/api", "/ws", "/healthz", "/metrics", "/install.sh") or path.startswith(("/api/", "/ws/"))
 
 

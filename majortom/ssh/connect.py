@@ -1,4 +1,4 @@
-"""SSH connections: the address first, then the host key without logging in, then a log-in that accepts that key only."""
+"""SSH connections: check the address, then read the host key without a log-in, then log in to a server with that key only."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from majortom.ssh.server_opening import CIPHERS, HOST_KEY_ALGS, KEX_ALGS, MACS, 
 _RSA_ALGS: Final = ("rsa-sha2-512", "rsa-sha2-256")
 
 SHARED_S: Final = 60.0
-"""So long the answer of a jump host serves others: a batch of servers begins within it."""
+"""How long deployments share the host key that a jump host showed: a batch of servers begins within that time."""
 
 AddressRule = Callable[[str], str | None]
-"""Given an IP address: why it is not deployed to, or None."""
+"""Takes an IP address; returns why it is not allowed, or None."""
 
 
 class Limits(NamedTuple):
-    """Seconds that things may take."""
+    """Time limits in seconds, and a limit on connections."""
 
     connect_s: float = 15.0
     login_s: float = 30.0
@@ -37,21 +37,21 @@ class Limits(NamedTuple):
     python_s: float = 600.0
     verify_s: float = 30.0
     whole_s: float = 900.0
-    """Without the time in which a person looks at the fingerprint."""
+    """Does not include the time in which a person compares the fingerprint."""
     undo_s: float = 90.0
     rollback_s: float = 600.0
-    """So long after the last step the server takes an installation back by itself that nobody finished."""
+    """Time after the last step at which the server rolls back an unfinished installation by itself."""
     keepalive_s: float = 15.0
     at_once: int = 8
-    """Connections at once to one address: sshd's own default refuses more than ten that have not logged in."""
+    """Concurrent connections to one address: sshd's own default refuses more than ten that have not logged in."""
 
 
 Tunnel = asyncssh.SSHClientConnection
-"""A connection to a jump host, over which one other is made."""
+"""A connection to a jump host that carries one other connection."""
 
 
 class ReachedServer(NamedTuple):
-    """A server that answered, and the key it showed."""
+    """A server that answered, and its host key."""
 
     address: str
     key: HostKey
@@ -59,11 +59,11 @@ class ReachedServer(NamedTuple):
     via: str = ""
     """The address of the jump host."""
     asked: bool = True
-    """False: the key is the one that is known, and the log-in itself shows whether the server still has it."""
+    """False: the key is the known one, and only the log-in shows whether the server still has it."""
 
 
 class Connector:
-    """Opens connections; holds how many are open to each address."""
+    """Opens connections, and limits how many are open to each address."""
 
     def __init__(self, limits: Limits, rule: AddressRule) -> None:
         self._limits = limits
@@ -75,9 +75,9 @@ class Connector:
 
     @contextlib.contextmanager
     def alone(self, reached: ReachedServer, port: int) -> Iterator[None]:
-        """Be the only deployment to this address: a second one would take the first one's unfinished work away.
+        """Be the only deployment to this address: a second one would remove the first one's unfinished work.
 
-        Raises: DeployError: there is one already.
+        Raises: DeployError: another deployment to this address is running.
         """
         place = (f"{reached.via}>{reached.address}", port)
         if place in self._at_work:
@@ -101,12 +101,12 @@ class Connector:
                 self._slots.pop(address, None)
 
     async def reach(self, target: Target, tunnel: Tunnel | None = None, via: str = "", *, through: bool = False) -> ReachedServer:
-        """Find the server and get its host key; nothing is authenticated.
+        """Connect to the server and get its host key, without authentication.
 
-        A server has several keys: where one is expected, that one is looked for before any other is shown. A server whose key is known is not
-        asked, since an sshd penalises addresses that connect and do not log in.
+        A server has several keys: if one is expected, that one is requested before any other. A server with a known key is not
+        contacted, since an sshd penalises addresses that connect and do not log in.
         Args:   tunnel: the jump host's connection, over which the server is reached; `via` is the jump host's address.
-                through: it is a jump host, which many ask for at the same time: they share the answer.
+                through: the server is a jump host, which many deployments need at the same time; they share the answer.
         Raises: DeployError: `connect` step codes.
         """
         host, port = target.host, target.port
@@ -115,7 +115,7 @@ class Connector:
                 raise failure("target_not_allowed", "connect", host=host, why=why)
             if target.pinned is not None:
                 return ReachedServer(host, target.pinned, "", via, asked=False)
-            async with self._slot(f"{via}>{host}"):  # the jump host knows its names, and nobody else may
+            async with self._slot(f"{via}>{host}"):  # names are resolved by the jump host; other machines may not know them
                 await _ask(target)
                 return (await self._first_or_expected(target, host, tunnel))._replace(via=via)
         addresses = await self._resolve(host)
@@ -144,7 +144,7 @@ class Connector:
 
     @contextlib.asynccontextmanager
     async def _asked_lately(self, place: tuple[str, int]) -> AsyncIterator[_Asking]:
-        """What a jump host showed in the last minute; one asks, and the others wait for it."""
+        """The host key that a jump host showed in the last minute. One deployment asks for it, and the others wait."""
         now = asyncio.get_running_loop().time()
         for other, asking in list(self._asking.items()):
             if asking.at + SHARED_S < now and not asking.lock.locked():
@@ -200,10 +200,10 @@ class Connector:
     async def login(
         self, target: Target, reached: ReachedServer, key: LoadedKey | None, tunnel: Tunnel | None = None, *, through: bool = False
     ) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        """Log in to a server whose key is confirmed; one that shows another key gets no authentication packet.
+        """Log in to a server whose key is confirmed. A server with another key gets no authentication packet.
 
-        Args:   through: it is a jump host. Nothing runs there, and many go through it, some of which wait for a person: only how many log
-                in at once is held back, not how many connections there are.
+        Args:   through: the server is a jump host. Nothing runs there. Many connections go through it, and some wait for a person, so the
+            limit covers concurrent log-ins and not connections.
         Raises: DeployError: `authenticate` step codes.
         """
         host, port = target.host, target.port
@@ -240,7 +240,7 @@ class Connector:
 
 @contextlib.contextmanager
 def _first_met(reached: ReachedServer, opening: ServerOpening) -> Iterator[None]:
-    """A server that nobody has asked before is reached by the log-in, or not."""
+    """Report a server that the log-in contacts first as unreachable, if it cannot be reached."""
     try:
         yield
     except DeployError as exc:
@@ -254,12 +254,12 @@ def _algs(kind: str) -> Sequence[str]:
 
 
 def _algs_from(kind: str) -> Sequence[str]:
-    """All kinds, this one first: a server that has it shows it, and another one shows what it has instead."""
+    """All key types, this one first: a server that has it shows it, and another server shows a different type."""
     return (*_algs(kind), *(alg for alg in HOST_KEY_ALGS if alg not in _algs(kind)))
 
 
 def _confirms(target: Target, reached: ReachedServer) -> bool:
-    """Whether nothing else is expected of this server than what it shows."""
+    """Whether the target expects exactly the key that this server shows, or none."""
     if target.pinned is not None or not target.expected_fingerprint:
         return True
     return same_fingerprint(target.expected_fingerprint, reached.key.fingerprint)
@@ -285,7 +285,7 @@ class _Slot:
 
 
 def describe(key: asyncssh.SSHKey) -> HostKey:
-    """Write a host key as people and stores know it."""
+    """Describe a host key in the form that users and stores know."""
     line = key.export_public_key().decode().split()
     return HostKey(line[0], key.get_fingerprint(), f"{line[0]} {line[1]}")
 
@@ -344,10 +344,10 @@ def _translated(
 
 
 def check_host_key(target: Target, reached: ReachedServer) -> bool:
-    """Compare what the server shows with what is known.
+    """Compare the server's host key with the known one.
 
-    Returns: True: it is the known one; False: nobody knows, a person must say.
-    Raises:  DeployError: it is another one.
+    Returns: True: the key is the known one; False: no key is known, so a person must confirm it.
+    Raises:  DeployError: the key differs from the known one.
     """
     shown = reached.key.fingerprint
     if target.pinned is not None:
@@ -362,11 +362,11 @@ def check_host_key(target: Target, reached: ReachedServer) -> bool:
 
 
 def same_fingerprint(given: str, shown: str) -> bool:
-    """Whether a typed or pasted SHA-256 fingerprint is this one; `SHA256:` and the padding may be missing."""
+    """Whether a typed or pasted SHA-256 fingerprint equals this one; `SHA256:` and the padding may be missing."""
     return given.strip().removeprefix("SHA256:").rstrip("=") == shown.removeprefix("SHA256:").rstrip("=")
 
 
 async def _ask(target: Target) -> None:
-    """Whether it is still wanted, now that the wait for a slot, or for a person, is over."""
+    """Check that the deployment is still wanted after the wait for a slot or a person."""
     if target.still_wanted is not None:
         await target.still_wanted()

@@ -1,4 +1,4 @@
-"""The process that opens one private key: it may hang or run out of memory without anybody noticing.
+"""The process that opens one private key. It may hang or run out of memory without harm to the hub.
 
 Run by path, not imported. Standard input: JSON {key, passphrase, openssh}; standard output: JSON with the open key or {error}.
 """
@@ -38,7 +38,7 @@ def open_key(key: str, passphrase: str | None, *, openssh: bool) -> dict[str, ob
 
 
 def describe(private: object) -> tuple[str, int, bool]:
-    """Type, bits, and whether such keys are used."""
+    """Type and bits of a key, and whether such keys are supported."""
     match private:
         case ed25519.Ed25519PrivateKey():
             return "Ed25519", 256, True

@@ -1,4 +1,4 @@
-"""The first steps of every deployment: reach the server, know its key, log in, be root."""
+"""The first steps of every deployment: connect to the server, check its key, log in, become root."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROOT_CHECK = "main() { printf 'uid %s\\n' \"$(id -u)\"; printf 'ok\\n'; }\nmain
 
 
 class Steps:
-    """Reports steps and remembers which one is at work, so that whatever goes wrong has a place."""
+    """Reports steps and remembers the current one, so that any error belongs to a step."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
@@ -35,7 +35,7 @@ class Steps:
 
     @contextlib.asynccontextmanager
     async def step(self, name: StepName) -> AsyncIterator[list[str]]:
-        """One step; what is appended to the list becomes its closing detail."""
+        """One step; the text that the caller appends to the list becomes its closing detail."""
         self.now = name
         await self._reporter.started(name)
         closing: list[str] = []
@@ -44,7 +44,7 @@ class Steps:
 
 
 class LoginContext(NamedTuple):
-    """How to log in again: the confirmed key, and the opened private key."""
+    """The data for another log-in: the confirmed host key and the opened private key."""
 
     target: Target
     reached: ReachedServer
@@ -53,23 +53,23 @@ class LoginContext(NamedTuple):
 
 
 class Jump(NamedTuple):
-    """The way to the jump host, and the connection to it."""
+    """The login context of the jump host, and the connection to it."""
 
     way: LoginContext
     tunnel: Tunnel
 
 
 class Restart(Protocol):
-    """Starts the time limit anew: a person has answered; or stops it, since a person is waited for."""
+    """Restarts the time limit after a person has answered, or stops it while a person is awaited."""
 
     def __call__(self, *, stop: bool = False) -> None: ...
 
 
 @contextlib.asynccontextmanager
 async def find_way(connector: Connector, target: Target, steps: Steps, restart: Restart) -> AsyncIterator[LoginContext]:
-    """Do `connect` and `host_key`, and open the private key; a jump host is logged in to, and left at the end.
+    """Do `connect` and `host_key`, and open the private key. A jump host is logged in to, and closed at the end.
 
-    The keys are opened first: a bad one ends the deployment before anything is contacted.
+    The keys are opened first: an invalid one ends the deployment before any connection.
     Raises: DeployError.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -113,7 +113,7 @@ T = TypeVar("T")
 
 
 async def _at_jump(target: Target, work: Awaitable[T]) -> T:
-    """Do something at the jump host; what goes wrong says where."""
+    """Do a step at the jump host; an error there names the jump host."""
     try:
         return await work
     except DeployError as exc:
@@ -122,7 +122,7 @@ async def _at_jump(target: Target, work: Awaitable[T]) -> T:
 
 @contextlib.asynccontextmanager
 async def _over(connector: Connector, target: Target, key: LoadedKey | None, steps: Steps, restart: Restart) -> AsyncIterator[Jump]:
-    """Log in to the jump host by the same rules as to any server; nothing runs there, and one connection goes through."""
+    """Log in to the jump host by the same rules as to any server. Nothing runs there, and one connection goes through it."""
     reached = await _at_jump(target, connector.reach(target, through=True))
     await _at_jump(target, _know(target, reached, steps, restart, reached.key._replace(host=target.host)))
     way = LoginContext(target, reached, key)
@@ -133,7 +133,7 @@ async def _over(connector: Connector, target: Target, key: LoadedKey | None, ste
 
 @contextlib.asynccontextmanager
 async def _connection(connector: Connector, way: LoginContext) -> AsyncIterator[asyncssh.SSHClientConnection]:
-    """Log in to the server; over a new connection to the jump host where the old one is gone."""
+    """Log in to the server, over a new connection to the jump host if the old one is lost."""
     async with contextlib.AsyncExitStack() as stack:
         tunnel = None
         if way.jump is not None:
@@ -171,7 +171,7 @@ async def enter(connector: Connector, way: LoginContext, steps: Steps, limits: L
 
 @contextlib.asynccontextmanager
 async def enter_again(connector: Connector, way: LoginContext) -> AsyncIterator[ShellLogin]:
-    """Log in without a word to anybody, to clear up after a connection that broke; also for who may not begin anything any more."""
+    """Log in without reports, to clean up after a lost connection. This works also for a user who may start no deployment any more."""
     way = way._replace(target=way.target._replace(still_wanted=None))
     if way.jump is not None:
         over = way.jump.way
@@ -184,7 +184,7 @@ async def enter_again(connector: Connector, way: LoginContext) -> AsyncIterator[
 
 
 async def _rise(login: ShellLogin, limit_s: float) -> ShellLogin:
-    """Find out how this user becomes root: by sudo, and where there is none, by doas.
+    """Find out how this user becomes root: by sudo, or without sudo by doas.
 
     Raises: DeployError: `become_root` codes.
     """
@@ -204,7 +204,7 @@ async def _rise(login: ShellLogin, limit_s: float) -> ShellLogin:
 
 
 async def finish_anyway(work: asyncio.Task[str]) -> str:
-    """Wait for clearing-up that a single cancellation must not stop; a second one does."""
+    """Wait for a clean-up that a single cancellation must not stop; a second one stops it."""
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

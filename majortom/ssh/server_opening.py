@@ -1,4 +1,4 @@
-"""What a server says before anything is secret: its lines, its version and the methods that it offers."""
+"""The opening of an SSH connection, before encryption: the server's text lines, its version and the algorithms that it offers."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ _MACS_WANTED: Final = (
     "hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "umac-128-etm@openssh.com", "umac-64-etm@openssh.com",
     "hmac-sha2-256", "hmac-sha2-512", "umac-128@openssh.com", "umac-64@openssh.com",
 )  # fmt: skip
-# What OpenSSH's client offers by default, without SHA-1, as far as this machine's cryptographic library can do it. ChaCha20 stands last, since it
+# The defaults of OpenSSH's client, without SHA-1, as far as this machine's cryptographic library has them. ChaCha20 stands last, since it
 # is unsafe with servers that know no strict key exchange.
 KEX_ALGS: Final = tuple(alg for alg in _KEX_WANTED if alg.encode() in get_kex_algs())
 MACS: Final = tuple(alg for alg in _MACS_WANTED if alg.encode() in get_mac_algs())
 _STRICT: Final = "kex-strict-s-v00@openssh.com"
 
 _MAX_CLEAR_BYTES: Final = 128 * 1024
-"""So much is read of what a server says in clear; a server that says more is left to the limits of the library."""
+"""Bytes read of a server's clear text. Beyond that only the library's limits apply."""
 _KEXINIT: Final = 20
 _COOKIE_BYTES: Final = 16
 _OTHER_PROTOCOLS: Final = re.compile(r"HTTP/|<|[1-5]\d\d[ -]|\+OK|\* |RFB |AMQP")
-"""How servers that are no SSH servers begin: web, mail, news, FTP, remote desktops, queues."""
+"""First words of servers that are no SSH servers: web, mail, news, FTP, remote desktops, queues."""
 _VERSIONS: Final = ("SSH-2.0-", "SSH-1.99-")
-"""Versions of the protocol that are spoken here; 1.99 stands for 2.0 beside an older one."""
+"""Supported versions of the protocol; 1.99 stands for 2.0 beside an older one."""
 _PENALTY: Final = re.compile(r"not allowed at this time", re.IGNORECASE)
-"""What OpenSSH says to an address that it penalises, for ten minutes at most by default."""
+"""OpenSSH's text for an address under a penalty, which lasts ten minutes at most by default."""
 
 
 class OfferedAlgorithms(NamedTuple):
-    """What a server offers (RFC 4253, §7.1)."""
+    """The algorithms that a server offers (RFC 4253, §7.1)."""
 
     kex: frozenset[str]
     host_keys: frozenset[str]
@@ -56,9 +56,9 @@ class OfferedAlgorithms(NamedTuple):
 
 
 def check_offer(offer: OfferedAlgorithms, host: str, host_key_algs: Sequence[str]) -> DeployError | None:
-    """Why no safe connection can be made with what a server offers; None: one can.
+    """Why a server's offer allows no safe connection; None: it allows one.
 
-    Args: host_key_algs: those that are asked for now.
+    Args: host_key_algs: the requested ones.
     """
     needed: list[tuple[str, Sequence[str], frozenset[str]]] = [
         ("key exchange method", KEX_ALGS, offer.kex),
@@ -80,9 +80,9 @@ def check_offer(offer: OfferedAlgorithms, host: str, host_key_algs: Sequence[str
 
 
 class ServerOpening:
-    """The clear part of one connection, and what is wrong with it.
+    """The clear part of one connection, and any error in it.
 
-    Args: host_key_algs: those that are asked for.
+    Args: host_key_algs: the requested ones.
     """
 
     def __init__(self, host: str, port: int, host_key_algs: Sequence[str]) -> None:
@@ -92,13 +92,13 @@ class ServerOpening:
         self._clear: bytearray | None = bytearray()
         self.offer: OfferedAlgorithms | None = None
         self.version = ""
-        """What the server calls itself; empty: it has not said that it is an SSH server."""
+        """The server's version line; empty: the server has not identified itself as an SSH server."""
         self.line = ""
-        """The last line that it said before that."""
+        """The last text line before the version line."""
         self.error: DeployError | None = None
 
     def feed(self, data: bytes) -> None:
-        """Take what arrives, before the library does."""
+        """Read arriving data before the library does."""
         if self._clear is None:
             return
         self._clear += data
@@ -137,9 +137,9 @@ class ServerOpening:
         return not self.version and _is_foreign(self.line or bytes(self._clear or b"").decode(errors="replace"))
 
     def refusal(self, step: Any, why: str = "") -> DeployError:
-        """Why a connection came to its end, or to a halt, that was not made.
+        """Why a connection ended or stalled before it was established.
 
-        Args: why: what the library says of it.
+        Args: why: the library's error text.
         """
         if self.error is not None:
             return self.error
@@ -157,7 +157,7 @@ def _is_foreign(said: str) -> bool:
 
 
 def _offer(body: bytes) -> OfferedAlgorithms | None:
-    """Read a KEXINIT message after its number; None: it is none."""
+    """Parse a KEXINIT message behind its message number; None: it is invalid."""
     lists: list[frozenset[str]] = []
     at = _COOKIE_BYTES
     for _ in range(6):
@@ -170,14 +170,15 @@ def _offer(body: bytes) -> OfferedAlgorithms | None:
 
 
 class WatchedTunnel:
-    """Stands where asyncssh takes a tunnel: makes the connection, over a jump host or not, and shows the server's clear part to an `ServerOpening`."""
+    """Takes the place of a tunnel for asyncssh: it makes the connection, with or without a jump host, and shows its clear part to a
+    `ServerOpening`."""
 
     def __init__(self, opening: ServerOpening, tunnel: asyncssh.SSHClientConnection | None) -> None:
         self._opening = opening
         self._tunnel = tunnel
 
     def close(self) -> None:
-        """Part of the interface, for a tunnel that the library has opened itself."""
+        """Part of the interface; asyncssh calls it for tunnels that it has opened itself."""
 
     async def wait_closed(self) -> None:
         """As `close`."""
@@ -192,7 +193,7 @@ class WatchedTunnel:
 
 
 class _Between(asyncio.Protocol):
-    """Hands everything on to the library's connection, unless the opening has shown that there is nothing to be had."""
+    """Passes everything on to the library's connection, unless the opening has shown an error."""
 
     def __init__(self, connection: asyncssh.SSHClientConnection, opening: ServerOpening) -> None:
         self.connection = connection

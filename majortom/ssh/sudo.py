@@ -1,10 +1,10 @@
-"""Becoming root: what is sent when, as a pure state machine over what sudo and the shell print.
+"""The dialogue to become root, as a pure state machine over the output of sudo and the shell.
 
-`sudo -S -k -p <prompt>` gets the password only after its random prompt was seen, and the script goes out only after the shell
-that sudo started printed a random word. So a sudo that asks for nothing never reads the password as a command.
+`sudo -S -k -p <prompt>` gets the password only after its random prompt was seen. The script follows only after the shell under sudo has
+printed a random word. So a sudo without a prompt never reads the password as a command.
 
-doas asks on a terminal, and its prompt cannot be chosen: a random word is printed directly before doas is started, and what doas
-asks counts only behind that word. The terminal is made to pass bytes as they are before the script goes out.
+doas asks on a terminal, and its prompt cannot be chosen. A random word is printed directly before doas starts, and only a prompt behind
+that word counts. The terminal passes bytes unchanged before the script is sent.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from majortom.errors import failure, one_line
 from majortom.interfaces import DeployError
 
 MAX_NOISE_BYTES: Final = 64 * 1024
-"""What a log-in shell or sudo's lecture may print before the script runs."""
+"""Bytes that a log-in shell or sudo's lecture may print before the script runs."""
 _STARTER: Final = 'printf "%s\\n" "$0"; exec /bin/sh -s -- "$@"'
 _RECEIVER: Final = (
     'printf "%s\\n" "$0"; umask 077; folder=$1; shift; cat >"$folder/all" || exit 1; at=1; while [ $# -gt 1 ]; do'
     ' tail -c +"$at" "$folder/all" | head -c "$2" >"$folder/$1" || exit 1; at=$((at + $2)); shift 2; done;'
     ' rm -f -- "$folder/all" && printf "ok\\n"'
 )
-"""Takes files one behind the other from standard input: SFTP would need a server for it, and a log-in shell that is silent."""
+"""Reads files one after the other from standard input: SFTP would need a server for it, and a silent log-in shell."""
 _DOAS_STARTER: Final = 'printf "%s\\n" "$0"; exec doas -- /bin/sh -c "$@"'
 _ON_TERMINAL: Final = 'stty raw -echo; printf "%s\\n" "$0"; size=$1; shift; head -c "$size" | /bin/sh -s -- "$@"'
 _DOAS_PROMPT: Final = rb"doas \([^\n()]{1,200}\) password: ?"
@@ -42,15 +42,15 @@ _REFUSALS: Final = (
     (r"incorrect password|authentication fail|no password was provided|try again", "sudo_password_wrong"),
     (r"a password is required|a terminal is required", "sudo_password_required"),
 )
-"""What sudo prints (with LC_ALL=C) -> the code."""
+"""sudo's message (with LC_ALL=C) -> the error code."""
 _EXPIRED: Final = re.compile(r"password has expired|password change required", re.IGNORECASE)
-"""What an sshd prints in the place of a command, as long as a new password has to be set."""
+"""An sshd's text in place of a command, as long as a new password must be set."""
 _NOLOGIN_STATUS: Final = 254
-"""How an sshd without PAM ends a session while /etc/nologin is there; it prints that file first."""
+"""Exit status of an sshd without PAM while /etc/nologin exists; it prints that file first."""
 
 
 class Words(NamedTuple):
-    """Random words of one call; hexadecimal, so that no shell and no sudo changes them."""
+    """Random words of one call, hexadecimal so that no shell and no sudo changes them."""
 
     prompt: str
     ready: str
@@ -61,9 +61,9 @@ class Words(NamedTuple):
 
 
 def command(words: Words, arguments: Sequence[str], by: Rise | Literal[""], size: int = 0) -> str:
-    """Build the command line of one call: a shell that prints the ready word and takes the script from standard input.
+    """Build the command line of one call: a shell that prints the ready word and reads the script from standard input.
 
-    Args: size: bytes of the script, for a terminal, which has no end.
+    Args: size: bytes of the script, for a terminal, which has no end of file.
     """
     shell = ["/bin/sh", "-c", _STARTER, words.ready, *arguments]
     if by == "doas":
@@ -71,13 +71,13 @@ def command(words: Words, arguments: Sequence[str], by: Rise | Literal[""], size
     elif by == "doas with its password":
         shell = ["/bin/sh", "-c", _DOAS_STARTER, words.prompt, _ON_TERMINAL, words.ready, str(size), *arguments]
     elif by == "sudo":
-        # %p in the prompt is the user whose password is wanted: it tells targetpw from a wrong password.
+        # %p in the prompt is the user whose password sudo needs: it tells targetpw from a wrong password.
         shell = ["sudo", "-S", "-k", "-p", f"{words.prompt} %p:", "--", *shell]
     return " ".join(shlex.quote(word) for word in ["env", "LC_ALL=C", "LANGUAGE=C", *shell])
 
 
 def receiving(words: Words, folder: str, sizes: Sequence[tuple[str, int]]) -> str:
-    """Build the command line that takes these files, as the log-in user."""
+    """Build the command line that receives these files, as the log-in user."""
     parts = [part for name, size in sizes for part in (name, str(size))]
     return " ".join(shlex.quote(word) for word in ["env", "LC_ALL=C", "/bin/sh", "-c", _RECEIVER, words.ready, folder, *parts])
 
@@ -86,10 +86,10 @@ SudoAction = Literal["password", "script"]
 
 
 class Dialogue:
-    """One call: feed it what arrives, do what it says.
+    """The dialogue of one call: feed it the arriving data, and perform the actions it returns.
 
-    `feed_out` and `feed_err` return what to send now; `output` is what the script printed; `ended` gives the error, if the
-    script was never begun.
+    `feed_out` and `feed_err` return the data to send now. `output` is the script's output. `ended` is the error if the script never
+    began.
     """
 
     def __init__(self, words: Words, user: str, by: Rise | Literal[""], *, has_password: bool) -> None:
@@ -107,7 +107,7 @@ class Dialogue:
     def feed_out(self, data: bytes) -> list[SudoAction]:
         """Take bytes of standard output.
 
-        Raises: DeployError: a log-in shell that never stops talking.
+        Raises: DeployError: a log-in shell prints without end.
         """
         self._out += data
         if self.ready:
@@ -128,7 +128,7 @@ class Dialogue:
     def feed_err(self, data: bytes) -> list[SudoAction]:
         """Take bytes of standard error.
 
-        Raises: DeployError: a password is wanted and there is none, or it was not accepted.
+        Raises: DeployError: a password is needed and missing, or it was not accepted.
         """
         self._err = (self._err + data)[-MAX_NOISE_BYTES:]
         if not self.ready:
@@ -170,7 +170,7 @@ class Dialogue:
             raise failure("no_shell", "become_root", user=self._user, why="it prints without end")
 
     def _refuse_another_user(self) -> None:
-        """Images of clouds answer root with a sentence, and hang up some seconds later."""
+        """Cloud images answer root with a sentence, and close the connection some seconds later."""
         found = re.search(rb'[Pp]lease log ?in as (?:the )?(?:user )?"?([a-z_][a-z0-9_-]{0,31})"? rather than', self._out + self._err)
         if found:
             raise failure("login_as", "authenticate", user=self._user, other=found[1].decode())
@@ -186,15 +186,15 @@ class Dialogue:
 
     @property
     def errors(self) -> str:
-        """What the script printed on standard error."""
+        """The script's standard error."""
         return self._err.decode(errors="replace")
 
     def drop_output(self, size: int) -> None:
-        """Forget the first `size` bytes of `output`: they were used."""
+        """Drop the first `size` bytes of `output`, which were used."""
         self._out = self._out[size:]
 
     def never_ready(self, exit_status: int | None) -> DeployError:
-        """Say why the call ended before its script could be sent."""
+        """The error of a call that ended before its script was sent."""
         text = self.errors
         if not self._by:
             return self._no_shell(text, exit_status)

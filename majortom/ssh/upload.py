@@ -1,4 +1,4 @@
-"""The folder on the server that files are copied into: a fresh one, which nobody else can read."""
+"""The upload folder on the server: a new folder that no other user can read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def make_folder(login: ShellLogin, limit_s: float) -> str:
 
 
 async def drop(login: ShellLogin, folder: str, limit_s: float) -> None:
-    """Take the folder away again, keys overwritten.
+    """Remove the folder; keys in it are overwritten.
 
     Raises: DeployError.
     """

@@ -1,4 +1,4 @@
-"""One browser tab on the live socket. Its rights are asked for again and again; nothing is kept of them here."""
+"""One browser tab on the live socket. It reads its rights from the store again and again, and stores none itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from spider.logs import event
 MAX_TOPICS: Final = 64
 ASK_AGAIN_S: Final = 0.1
 FLUSH_LIMIT_S: Final = 5.0
-"""How long the last words may lie in the system's buffers."""
+"""How long the last message may stay in the system's buffers."""
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_TRY_AGAIN: Final = 1013
 CLOSE_MALFORMED: Final = 4400
@@ -60,14 +60,14 @@ log = logging.getLogger(__name__)
 
 
 class Feeds(Protocol):
-    """Topics that are shared by all browsers (`ws_browser.Live`)."""
+    """Topics that all browsers share (`live.hub.LiveHub`)."""
 
     async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None: ...
     def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None: ...
 
 
 class _End(Exception):
-    """The connection is to be closed."""
+    """Ends the connection."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -77,7 +77,7 @@ class _End(Exception):
 
 @contextlib.asynccontextmanager
 async def _in_time(limit_s: float) -> AsyncIterator[None]:
-    """What is read of somebody's rights. Raises: StoreBusy: it took too long."""
+    """A time limit for a read of rights. Raises: StoreBusy: the read took too long."""
     try:
         async with asyncio.timeout(limit_s):
             yield
@@ -86,7 +86,7 @@ async def _in_time(limit_s: float) -> AsyncIterator[None]:
 
 
 def _why(ended: BaseExceptionGroup[BaseException]) -> tuple[int, str]:
-    """Close code and reason; a lost connection has none."""
+    """Close code and reason; a lost connection has no reason."""
     for each in ended.exceptions:
         if isinstance(each, _End):
             return each.code, each.reason
@@ -115,17 +115,17 @@ class Connection:
         self._known = known
         self._outgoing = SendQueue(services.clock, patience_s=limits.patience_s)
         self._topics: dict[str, Callable[[bool], None]] = {}
-        """Topic -> what ends it; True: it may be asked for again soon."""
+        """Topic -> function that ends it; True: the page may subscribe again soon."""
         self._group: asyncio.TaskGroup | None = None
         self._asked = 0
-        """How often it was asked who this is; some of that goes on at the same time."""
+        """Number of checks of the user's identity. Some of them run at the same time."""
         self._answered = 0
-        """By which of these it is known."""
+        """Number of the check with the newest answer."""
         self._check = asyncio.Event()
         self._asked_to_end = asyncio.Event()
         self._end: _End | None = None
         self.too_slow = False
-        """It was cut since the page did not take what was sent to it."""
+        """Cut because the page did not read its data."""
 
     @property
     def scope(self) -> Scope:
@@ -133,7 +133,7 @@ class Connection:
 
     @property
     def user(self) -> UserId | None:
-        """Whose it is, by session or token; None: it came through the local socket."""
+        """The user of the session or token; None: the local socket."""
         return None if self._caller.user is None else self._caller.user.id
 
     def put(self, message: bytes) -> None:
@@ -141,24 +141,24 @@ class Connection:
         self._outgoing.put(message)
 
     def belongs_to(self, revoked: Revoked) -> bool:
-        """Whether this may concern whoever is behind the socket."""
+        """Whether a revocation may concern the user of this socket."""
         session, user = self._caller.session, self._caller.user
         if session is not None and revoked.session == session.id:
             return True
         return user is not None and revoked.user in (user.id, ALL_USERS)
 
     def recheck(self) -> None:
-        """Ask the store again, now."""
+        """Read the rights from the store again, now."""
         self._check.set()
 
     def end(self, code: int, reason: str) -> None:
-        """Close from outside."""
+        """End the connection from outside."""
         if self._end is None:
             self._end = _End(code, reason)
             self._asked_to_end.set()
 
     async def run(self, hello: LiveHello) -> None:
-        """Serve until either side ends it."""
+        """Serve until either side closes."""
         self.put(encode("hello", hello))
         code, reason = CLOSE_GOING_AWAY, ""
         try:
@@ -180,7 +180,7 @@ class Connection:
             stop_heartbeat(self._socket)
 
     async def _close(self, code: int, reason: str, topics: list[str]) -> None:
-        """Say why and go; what the browser does not fetch within seconds is given up."""
+        """Send the reason and close. Data that the browser does not read within seconds is dropped."""
         try:
             async with asyncio.timeout(self._limits.close_s):
                 for topic in topics if code == CLOSE_TOO_SLOW else ():
@@ -192,7 +192,7 @@ class Connection:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            # aiohttp waits for the transport with one shared future: giving up a send has cancelled it for the closing too.
+            # aiohttp waits for the transport with one shared future: a cancelled send has cancelled it for the close as well.
             event(log, "live_close_incomplete", code=code)
         finally:
             if self._transport is not None and self._transport.get_write_buffer_size():
@@ -213,9 +213,10 @@ class Connection:
             raise self._end
 
     async def _watch_rights(self) -> None:
-        """The row of the session or token, whenever something was revoked, and every ten seconds in any case.
+        """Check the row of the session or token after every revocation, and every ten seconds in any case.
 
-        While the store cannot say, what was known counts for one more round, but never after a revocation or the end of the session.
+        If the store does not answer, the last known rights count for one more round, but never after a revocation or the end of the
+        session.
         """
         if self._caller.user is None:
             return
@@ -242,10 +243,11 @@ class Connection:
                 unsure = True
 
     async def _renew_rights(self, *, changed: bool = False) -> None:
-        """Ask who this is now; topics that are not granted any more end, and those that show less or more start anew.
+        """Read the user's rights now. Topics without a grant end; topics that now show less or more start again.
 
-        Args:   changed: the rights were changed. The page hears it even if they read as before: it may have asked between two changes.
-        Raises: StoreError: the store did not say, of all or of some topics.
+        Args:   changed: the rights were changed. The page receives a message even if they look the same: it may have read them between two
+            changes.
+        Raises: StoreError: the store did not answer for all or some topics.
         """
         self._asked += 1
         asked = self._asked
@@ -255,7 +257,7 @@ class Connection:
             self._outgoing.clear()
             raise _End(CLOSE_SESSION_OVER, "the session is over") from exc
         before = self.scope
-        if asked > self._answered:  # else who asked later, beside this, has heard what is newer
+        if asked > self._answered:  # otherwise a later check that ran at the same time has a newer answer
             self._answered, self._caller = asked, caller
         if changed or (self.scope.grants, self.scope.actor.role) != (before.grants, before.actor.role):
             self.put(encode("rights", Nothing()))
@@ -263,12 +265,12 @@ class Connection:
         topics = sorted(self._topics, key=_is_of_all)
         for topic in topics if anew else ():
             if _is_of_all(topic):
-                self._stop(topic)  # before anything is waited for: none goes on as it was while another is read
+                self._stop(topic)  # before any wait: no topic continues with old rights while another is read
         for topic in topics:
             await self._allow(topic, anew=anew)
 
     async def _ask(self) -> Caller:
-        """Who this is now. A store that is busy is asked again, as long as there is time.
+        """Read who the user is now. A busy store is queried again while time is left.
 
         Raises: StoreError; and as `AuthService.recheck`.
         """
@@ -298,7 +300,7 @@ class Connection:
     # -- what the page says --------------------------------------------------------------
 
     def _kinds(self) -> dict[str, tuple[msgspec.msgpack.Decoder[Any], HandleMessage]]:
-        """Every message that a page may send, with its schema and what is done."""
+        """Every message that a page may send, with its schema and handler."""
         return {
             "subscribe": (_SUBSCRIBE, self._subscribe),
             "unsubscribe": (_UNSUBSCRIBE, self._unsubscribe),
@@ -360,7 +362,7 @@ class Connection:
 
     async def _begin(self, body: SubscribeBody, topic: LiveTopic, key: str) -> None:
         caller = None
-        while caller is not self._caller:  # the rights may have become others while the store was asked
+        while caller is not self._caller:  # the rights may have changed while the store was queried
             caller = self._caller
             authorize(caller.scope, topic.action)
             await self._check_resource(topic, key)
@@ -382,12 +384,12 @@ class Connection:
             await self._feeds.join(self, topic, declared, key, after)
         except HubError:
             if self._topics.get(topic) is not stop:
-                return  # it was ended meanwhile, or begun anew with other rights, and the page was told that
+                return  # the topic was ended or restarted with other rights meanwhile, and the page knows it
             del self._topics[topic]
             raise
 
     async def _check_resource(self, topic: LiveTopic, key: str) -> None:
-        """The thing itself, with the caller's own rights."""
+        """Check the object itself with the caller's own rights."""
         if topic.find is not None:
             authorize(self.scope, topic.action, await topic.find(self._services, self.scope, key))
 
@@ -405,7 +407,7 @@ class Connection:
 
 
 def _is_of_all(topic: str) -> bool:
-    """Not of one thing: it shows more or less by who looks."""
+    """Whether the topic covers many objects, so that its content depends on the caller."""
     return ":" not in topic
 
 

@@ -1,4 +1,4 @@
-"""`/api/v1/live`: all browsers of one hub. What changes in a topic that many look at is read and encoded once."""
+"""The live hub: all browsers on `/api/v1/live`. A change in a topic that many browsers follow is read and encoded once."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from spider.logs import event
 MAX_FRAME_BYTES: Final = 64 << 10
 MAX_CONNECTIONS: Final = 512
 MAX_OF_A_USER: Final = 32
-"""Live pages of one account at the same time. One account cannot take the live page from others. `LiveLimits` bounds those of one address."""
+"""Concurrent live pages of one account, so that it cannot take the live page from others. `LiveLimits` bounds those of one address."""
 HEARTBEAT_S: Final = 20.0
 INTEREST_TTL_S: Final = 30.0
-"""How long nodes go on sending each second after the last look; telling a node again costs the hub a frame."""
+"""How long nodes go on sending each second after the last page closed. A new request to a node costs the hub a frame."""
 
 log = logging.getLogger(__name__)
 
 _Place = tuple[int, tuple[Grants, ...], str]
-"""Whose topic: what is shared by all shows the same to all of them."""
+"""Key of a feed. A feed that all users share shows the same to all of them."""
 
 
 def _place(scope: Scope, topic: str) -> _Place:
-    """Topics of one thing are checked before they are joined, and show the same to all."""
+    """A topic of one object is checked before a page joins it, and shows the same to all."""
     return scope.org, () if ":" in topic else scope.grants, topic
 
 
@@ -59,17 +59,17 @@ class LiveHub:
         self._connections: set[Connection] = set()
         self._feeds: dict[_Place, tuple[Feed, asyncio.Task[None]]] = {}
         self._left: dict[_Place, float] = {}
-        """Topics that nobody looks at -> since when, in seconds of the monotonic clock."""
+        """Topic without subscribers -> when the last one left, in seconds of the monotonic clock."""
         self._group: asyncio.TaskGroup | None = None
         self._empty = asyncio.Event()
         self._empty.set()
         self.cut = 0
-        """Pages that did not take what was sent to them."""
+        """Number of pages that were cut because they did not read their data."""
 
     # -- life ----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Own the feeds, pass on revocations and interest; until cancelled."""
+        """Run the feeds, and pass on revocations and interest; until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -79,7 +79,7 @@ class LiveHub:
             self._group = None
 
     async def close(self) -> None:
-        """Send everybody away."""
+        """Close all connections."""
         for connection in list(self._connections):
             connection.end(CLOSE_GOING_AWAY, "the hub is stopping")
         with contextlib.suppress(TimeoutError):
@@ -91,7 +91,7 @@ class LiveHub:
         return len(self._connections)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """The handshake, and the connection until its end."""
+        """Accept the handshake, and serve the connection until its end."""
         call = await self._gate.admit(request, "live.open")
         if call.caller.session is not None and bearer_token(request) is None:
             check_socket_origin(request, self.services.config.origins)
@@ -102,7 +102,7 @@ class LiveHub:
         if not socket.can_prepare(request):
             raise BadRequest("this address speaks WebSocket only")
         connection = Connection(self.services, self, socket, request.transport, call.caller, self.limits, self._topics)
-        self._connections.add(connection)  # before anything is waited for: many at once are counted, too
+        self._connections.add(connection)  # before any wait, so that many simultaneous connections are counted, too
         self._empty.clear()
         try:
             await socket.prepare(request)
@@ -143,13 +143,13 @@ class LiveHub:
     # -- feeds ---------------------------------------------------------------------------
 
     async def join(self, connection: Connection, topic: str, declared: LiveTopic, key: str, after: int | None) -> None:
-        """Give a connection a snapshot of a shared topic, or what it missed `after` a change of it, and its changes from then on."""
+        """Give a connection a snapshot of a shared topic, or the changes since `after`, and every change from then on."""
         scope = connection.scope
         place, feed = _place(scope, topic), self._feed(scope, topic, declared, key)
         try:
             await feed.join(connection, connection.put, after)
         except HubError:
-            # It took its seat away itself, and only that: by now there may be another, here or at a feed that took the place of this one.
+            # It has left its own subscription, and only that: there may be another one by now, here or on a feed that replaced this one.
             found = self._feeds.get(place)
             if found is not None and found[0] is feed and feed.empty:
                 self._drop(place)
@@ -157,7 +157,7 @@ class LiveHub:
         self._interest(feed)
 
     def leave(self, connection: Connection, scope: Scope, topic: str, *, back: bool) -> None:
-        """Take a connection out; a topic without listeners ends, soon where the last of them may come back."""
+        """Remove a connection. A topic without subscribers ends, but a little later if the last one may return."""
         place = _place(scope, topic)
         found = self._feeds.get(place)
         if found is None:
@@ -193,7 +193,7 @@ class LiveHub:
         return feed
 
     async def _guard(self, feed: Feed) -> None:
-        """A feed that breaks takes nobody with it: its listeners are told."""
+        """Keep a failed feed from ending others: only its subscribers are informed."""
         try:
             await feed.run()
         except Exception:

@@ -1,4 +1,4 @@
-"""The last changes of a topic as they were sent, so that who was away for a moment is sent what it missed and not all of it anew."""
+"""The replay buffer: the last changes of a topic as sent, so that a page that was away for a moment receives only these."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from collections import deque
 from typing import Final
 
 FIRST_BELOW: Final = 1 << 52
-"""Numbers begin below this: a page's are exact up to twice as much."""
+"""Upper bound of the first number. A page represents numbers exactly up to twice as much."""
 
 
 class ReplayBuffer:
-    """Numbers changes without a hole, and holds the last of them: the bytes that were sent, not copies of them.
+    """Numbers changes without a gap, and holds the last of them: the sent bytes, not copies.
 
-    The first number is drawn by lot: one of another feed (ended meanwhile, of other rights, of another start of the hub) is none of these.
+    The first number is random, so a number of another feed (one that ended, has other rights, or belongs to another start of the hub) is
+    not in the buffer.
     """
 
     def __init__(self, most: int, most_bytes: int) -> None:
         self.seq = secrets.randbelow(FIRST_BELOW)
-        """Of the newest change."""
+        """Number of the newest change."""
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
         self._changes: deque[bytes] = deque()
 
     def add(self, change: bytes) -> None:
-        """Take the change with the next number; the oldest go where there are too many."""
+        """Add the change with the next number; over the limit the oldest ones are dropped."""
         self.seq += 1
         self._changes.append(change)
         self._bytes += len(change)
@@ -34,13 +35,13 @@ class ReplayBuffer:
             self._bytes -= len(self._changes.popleft())
 
     def lose(self) -> None:
-        """Something happened that is in no change: nobody goes on from before this."""
+        """Empty the buffer after an event that is in no change: no page continues from before it."""
         self.seq += 1
         self._changes.clear()
         self._bytes = 0
 
     def since(self, seq: int) -> list[bytes] | None:
-        """What came after the change of this number; None: that is not known any more, or was never one of these."""
+        """The changes after the one with this number; None: the number is no longer, or never was, in the buffer."""
         missed = self.seq - seq
         if not 0 <= missed <= len(self._changes):
             return None

@@ -1,4 +1,4 @@
-"""What waits to be sent to one browser: bounded in bytes and in age, so that a slow one costs the hub nothing."""
+"""The send queue of one browser: bounded in bytes and in age, so that a slow browser costs the hub nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from spider.clock import Clock
 MAX_QUEUED_BYTES: Final = 4 << 20
 PATIENCE_S: Final = 10.0
 ROOM_BYTES: Final = 512 << 10
-"""Below this a stream that can wait (job output) goes on."""
+"""Below this size a stream that can wait (job output) continues."""
 
 
 class TooSlow(Exception):
-    """The browser does not take what is sent to it."""
+    """The browser does not read its data."""
 
 
 class SendQueue:
@@ -34,7 +34,7 @@ class SendQueue:
         self._overflow = False
 
     def put(self, message: bytes) -> None:
-        """Queue a message; when it does not fit the queue is given up, and `pump` says so."""
+        """Queue a message. A message that does not fit makes `pump` raise, and the queue is given up."""
         if self._overflow:
             return
         self._queue.append((self._clock.monotonic(), message))
@@ -45,13 +45,13 @@ class SendQueue:
         self._some.set()
 
     async def room(self) -> None:
-        """Wait until little is queued."""
+        """Wait until the queue is short."""
         await self._room.wait()
 
     async def pump(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """Send until cancelled.
 
-        Raises: TooSlow: more than the limit is queued, or a message waited longer than the patience lasts.
+        Raises: TooSlow: the queue is over its limit, or a message has waited too long.
         """
         while True:
             while not self._queue:
@@ -74,7 +74,7 @@ class SendQueue:
                 self._room.set()
 
     def clear(self) -> None:
-        """Give up what is queued."""
+        """Drop all queued messages."""
         self._queue.clear()
         self._bytes = 0
         self._room.set()

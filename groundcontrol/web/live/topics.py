@@ -1,6 +1,7 @@
-"""Topics that many browsers share: each change is read once, encoded once, numbered and sent to all; a snapshot is made for who comes.
+"""Topics that many browsers share. Each change is read once, encoded once, numbered and sent to all; a new subscriber receives a
+snapshot.
 
-Who comes back soon is sent the changes since instead.
+A subscriber that returns soon receives the changes since instead.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from groundcontrol.web.services import Services
 from spider.logs import event
 
 KEPT_BYTES: Final = 32 << 10
-"""Of changes, for who comes back. All topics of a page together are less than what may wait for it (`outgoing.MAX_QUEUED_BYTES`)."""
+"""Bytes of changes for subscribers that return. All topics of a page together have less than a page's send queue
+(`send_queue.MAX_QUEUED_BYTES`)."""
 PAGE: Final = 500
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ Send = Callable[[bytes], None]
 
 
 class _Subscriber:
-    """One browser at a feed. Until it has its snapshot, changes wait for it."""
+    """One browser on a feed. Changes wait for it until it has its snapshot."""
 
     __slots__ = ("deliver", "early", "early_most", "missed")
 
@@ -69,7 +71,7 @@ class Feed(ABC):
         self._seats: dict[object, _Subscriber] = {}
         self._listening = asyncio.Event()
         self.over = False
-        """What it tells of is gone."""
+        """The object of this topic was deleted."""
 
     @property
     def empty(self) -> bool:
@@ -77,29 +79,30 @@ class Feed(ABC):
 
     @abstractmethod
     def topics(self) -> tuple[Topic, ...]:
-        """What it listens to on the bus."""
+        """The bus topics that the feed reads."""
 
     @abstractmethod
     async def snapshot(self) -> Answer:
-        """All of it, as it is now."""
+        """The current state as a whole."""
 
     @abstractmethod
     async def take(self, told: BusEvent, /) -> None:
-        """Send what an event means."""
+        """Send the change that an event causes."""
 
     def watched(self) -> tuple[NodeId, ...]:
-        """Nodes that should send each second while this is looked at."""
+        """Nodes that should send each second while a page shows this topic."""
         return ()
 
     def watched_closely(self) -> tuple[NodeId, ...]:
-        """Those whose tables are looked at too."""
+        """Nodes whose tables are shown as well."""
         return ()
 
     async def join(self, key: object, deliver: Send, after: int | None = None) -> None:
-        """Send a snapshot, then every change after it; a second time means a new snapshot. Who leaves meanwhile is sent none.
+        """Send a snapshot, then every change after it; a second call means a new snapshot. A subscriber that leaves meanwhile receives
+        none.
 
-        Args:   after: the number of the last change that was taken; where those since are known they come in the place of a snapshot.
-        Raises: HubError: there is nothing to show.
+        Args:   after: the number of the last change that the page received. If the changes since are known, they replace the snapshot.
+        Raises: HubError: there is no such object.
         """
         seat = self._seats[key] = _Subscriber(deliver, self.limits.early_most)
         try:
@@ -124,7 +127,7 @@ class Feed(ABC):
         self._seats.pop(key, None)
 
     def _sits(self, key: object, seat: _Subscriber) -> bool:
-        """Whether this browser is here still, and has not come anew. What is waited for may take long: its rights may be others by then."""
+        """Whether this browser is still subscribed and has not subscribed again. A wait may take long, and its rights may have changed."""
         return self._seats.get(key) is seat
 
     async def _seat_down(self, key: object, seat: _Subscriber) -> None:
@@ -140,7 +143,7 @@ class Feed(ABC):
             seat.deliver(waiting)
 
     def emit(self, data: Answer) -> None:
-        """Send a change to all."""
+        """Send a change to all subscribers."""
         message = topic_message("change", self.topic, self._kept.seq + 1, data)
         self._kept.add(message)
         self._send(message)
@@ -150,12 +153,12 @@ class Feed(ABC):
             seat.take(message)
 
     def _lose(self) -> None:
-        """Say that something was lost, also to who comes back."""
+        """Report a loss, also to subscribers that return."""
         self._kept.lose()
         self._send(encode("gap", GapMessage(topic=self.topic)))
 
     async def renew(self) -> None:
-        """Something was lost: say so, and show everything anew."""
+        """Report a loss and send new snapshots to all."""
         self._lose()
         for key, seat in list(self._seats.items()):
             if seat.early is None and self._sits(key, seat):
@@ -163,20 +166,20 @@ class Feed(ABC):
                 try:
                     await self._seat_down(key, seat)
                 finally:
-                    seat.early = None  # where it failed nothing more is kept for this page: it was told that something is missing
+                    seat.early = None  # after an error nothing more is stored for this page: it has received a gap message
 
     def close(self) -> None:
-        """Nobody follows it any more; who left before it had begun waits for that no longer."""
+        """End a feed without subscribers. A subscriber that left before the feed began stops waiting."""
         self._listening.set()
 
     def end(self, error: HubError) -> None:
-        """Tell all that there is nothing here any more."""
+        """Tell all subscribers that the object no longer exists."""
         self.over = True
-        self._listening.set()  # where it never did, nobody waits for that any more
+        self._listening.set()  # if the feed never listened, nobody waits for that any more
         self._send(encode("error", live_error(error, self.topic)))
 
     async def run(self) -> None:
-        """Follow the bus until cancelled, or until what it tells of is gone."""
+        """Follow the bus until cancelled, or until the topic's object is deleted."""
         async with self.services.bus.subscribe(*self.topics(), limit=self.limit, policy=self.policy) as told:
             self._listening.set()
             async for message in told:
