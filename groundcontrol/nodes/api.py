@@ -72,7 +72,7 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
         raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
     tags = None if body.tags is None else checked_tags(body.tags)
     granting = frozenset[str]() if tags is None else await services.store.nodes.granting(call.scope, {*before.tags} ^ {*tags})
-    if granting:  # a change of what people see is one of rights, and wants what that wants
+    if granting:  # such a change of tags is a change of rights, and needs the same proof
         check_granting_tags(call.scope, granting)
         services.auth.require_step_up(call.caller)
     node = await services.store.nodes.edit_node(
@@ -95,13 +95,13 @@ async def full_view(services: Services, scope: Scope, node_id: NodeId) -> NodeVi
 
 
 def in_a_list(services: Services, node: Node, kept: Collection[str], *, packed: bool = False) -> NodeView:
-    """A node with its summary, to be sent as JSON or `packed`; `kept` are those for which credentials are kept."""
+    """A node with its summary, for JSON or, if `packed`, for MessagePack; `kept` are the nodes with stored credentials."""
     shown = services.registry.summary(node.id, written=not packed)
     return as_it_is(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in kept)
 
 
 def as_it_is(services: Services, node: Node, latest: dict[str, Sample], *, credentials_kept: bool) -> NodeView:
-    """A node as it is at this moment: whether it is online and when it was last heard of is the registry's to say."""
+    """A node at this moment; the registry knows whether it is online, and when the hub last received something from it."""
     here = services.registry
     return node_view(
         node,
@@ -116,12 +116,12 @@ def as_it_is(services: Services, node: Node, latest: dict[str, Sample], *, crede
 
 
 async def kept_credentials(services: Services) -> frozenset[str]:
-    """The nodes for which credentials are kept."""
+    """The nodes with stored credentials."""
     return frozenset(record.id for record in await services.store.secrets.secrets() if record.table == "credential")
 
 
 def checked_name(name: str) -> str:
-    """A node's name as it is kept.
+    """Check a node's name and bring it into its stored form.
 
     Raises: BadRequest.
     """
@@ -134,7 +134,7 @@ def checked_name(name: str) -> str:
 
 
 def checked_tags(tags: list[str]) -> tuple[str, ...]:
-    """Tags as they are kept: each once, in the order given.
+    """Check tags and bring them into their stored form: each once, in the given order.
 
     Raises: BadRequest.
     """

@@ -1,4 +1,4 @@
-"""New nodes: an id that was never used, a row, and the two keys that follow from the fleet key."""
+"""Enrolment of nodes: a new id, a row, and the two keys that derive from the fleet key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_NAME_CHARS: Final = 100
 
 
 class Enrolled(NamedTuple):
-    """A node and its keys; they go to the node and are kept nowhere."""
+    """A new node and its keys; the node gets the keys, and the hub stores none of them."""
 
     node: Node
     session_key: bytes
@@ -33,7 +33,7 @@ async def enrol(
 ) -> list[Enrolled]:
     """Create a node for each name, or none at all.
 
-    Raises: BadRequest: no names, too many, one that is no name, or one twice; Conflict: one is taken.
+    Raises: BadRequest: there are no names or too many, or a name is not valid or given twice; Conflict: a name is taken.
     """
     if not 0 < len(names) <= MAX_NAMES:
         raise BadRequest(f"give 1 to {MAX_NAMES} names", field="names")
@@ -54,7 +54,7 @@ async def enrol(
 
 
 async def adopt(store: Store, bus: Bus, node: NodeId, address: str) -> Node:
-    """Take in a node that has proven that it is of this fleet; it gets its host's name once it says that.
+    """Enrol a node that has proven that it belongs to this fleet. It takes its host's name when it first reports that name.
 
     Raises: Conflict: it was removed from this hub. StoreError.
     """

@@ -23,15 +23,15 @@ from groundcontrol.web.services import Services
 from spider.logs import event
 
 KEPT_FLEET_BYTES: Final = 1 << 20
-"""The same of `fleet`: about a snapshot of a thousand nodes, which is sent where more was missed."""
+"""The size limit of the replay buffer of `fleet`: about a snapshot of a thousand nodes. A subscriber that missed more gets a snapshot."""
 
 
 NEWEST: Final = ("cpu.total", "load.1")
-"""Told of each second whatever their values: by the first that there is, a page knows that a node is there."""
+"""Series that are sent every second even if their value is the same: their first value shows a page that the node is alive."""
 
 
 class NodeFeed(Feed):
-    """`node:<id>`: every row as it arrives."""
+    """The topic `node:<id>`: every row of a node as it arrives."""
 
     def __init__(self, services: Services, org: int, node: NodeId, *, limits: LiveLimits) -> None:
         super().__init__(services, org, f"node:{node}", limits=limits)
@@ -64,8 +64,9 @@ class NodeFeed(Feed):
 
 
 class FleetFeed(Feed):
-    """`fleet`: new values of all nodes as the registry tells of them, those that are the same left out; what else changed of them at most once a
-    second.
+    """The topic `fleet`: new values of all nodes when the registry updates them, without those that are the same.
+
+    It sends other changes of a node at most once a second.
     """
 
     policy = "latest"
@@ -76,11 +77,11 @@ class FleetFeed(Feed):
         super().__init__(services, org, "fleet", grants, limits=limits)
         self._known: set[NodeId] = set()
         self._making = 0
-        """Snapshots that are being made, which may take several pages."""
+        """The number of snapshots in progress; one may take several pages."""
         self._gone: set[NodeId] = set()
-        """Nodes that were looked for meanwhile and not found: a page that was read before may hold them still."""
+        """Nodes that were deleted while a snapshot is in progress: a page that was read earlier may still list them."""
         self._told: dict[NodeId, Sequence[SummaryFragment]] = {}
-        """What was told last of each; forgotten with a snapshot or a whole row, which hold other values."""
+        """The last summary sent of each node. A snapshot or a whole row of a node clears it, since both contain other values."""
         self._values: set[NodeId] = set()
         self._facts: set[NodeId] = set()
         self._new_values = asyncio.Event()
@@ -145,7 +146,7 @@ class FleetFeed(Feed):
                 self.emit(FleetChange(nodes=[], latest={node: self._news_of(node) for node in sorted(fresh)}, removed=[]))
 
     def _news_of(self, node: NodeId) -> dict[str, Sample]:
-        """What a list shows of a node, without what is as it was: sizes, and most of an idle server. Its newest second is always in it."""
+        """The summary of a node without unchanged values, such as sizes and most values of an idle server. NEWEST is always in it."""
         briefs = [*self.services.registry.summary(node)]
         before, self._told[node] = self._told.get(node, ()), briefs
         news: dict[str, Shown] = {}
@@ -188,7 +189,7 @@ class FleetFeed(Feed):
                 gone.add(node_id)
                 continue
             change.nodes.append(in_a_list(services, node, kept, packed=True))
-        # Only now, and in one go: where one of them could not be read nothing is told, and all of it is looked for again.
+        # All state changes stand here, after the last read. If a read fails, nothing is sent, and all these nodes are read again.
         change.removed += sorted(gone & self._known)
         self._known -= gone
         self._known |= facts - gone

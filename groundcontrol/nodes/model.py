@@ -1,4 +1,4 @@
-"""A server of the fleet."""
+"""The model of a node, which is a server of the fleet."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import Scope
 
 UNITS: Final = 1
-"""The edition of the unit files that this release installs (`STARDUST_UNITS` in `majortom/remote/units/stardust-spider.service`)."""
+"""The version of the unit files that this release installs (`STARDUST_UNITS` in `majortom/remote/units/stardust-spider.service`)."""
 
 
 class NodeIdentity(NamedTuple):
-    """What the node says of itself; every text is cleaned of control characters and capped at ingest."""
+    """What the node reports about itself; every text is cleaned of control characters and capped when it arrives."""
 
     hostname: str = ""
     machine_id: str = ""
@@ -30,25 +30,25 @@ class NodeIdentity(NamedTuple):
     booted_at: float = 0.0
     addresses: tuple[str, ...] = ()
     units: int = 0
-    """The edition of its unit files; 0 = it does not say."""
+    """The version of its unit files; 0 = the node does not report it."""
 
 
 def units_state(units: int, current: int = UNITS) -> Literal["current", "older", "unknown"]:
-    """How a node's unit files compare with those of this release. Updates of Spider do not change them: a deployment does."""
+    """How a node's unit files compare with those of this release. A deployment changes them, an update of Spider does not."""
     if units == 0:
         return "unknown"
     return "older" if units < current else "current"
 
 
 def agent_state(version: str, shipped: str) -> Literal["current", "outdated", "unknown"]:
-    """How a node's Spider compares with the one that the hub ships, which an update brings, be it newer or not."""
+    """How a node's Spider compares with the version that the hub ships. An update installs the shipped version, even if it is older."""
     if not version:
         return "unknown"
     return "current" if version == shipped else "outdated"
 
 
 class NodeUpdates(NamedTuple):
-    """Packages that could be upgraded. `None` = not known."""
+    """The number of packages that could be upgraded. `None` = not known."""
 
     total: int | None = None
     security: int | None = None
@@ -56,14 +56,14 @@ class NodeUpdates(NamedTuple):
 
 
 class NodePolicy(NamedTuple):
-    """What the node's owner allows, as the node reports it."""
+    """The actions that the node's owner allows, as the node reports them."""
 
     mode: str
     verbs: tuple[str, ...] = ()
 
 
 class Node(NamedTuple):
-    """One row of the fleet. `no` is the store's short number, never shown outside."""
+    """One row of the fleet. `no` is the store's short number of the node; the API never shows it."""
 
     id: NodeId
     no: int
@@ -72,9 +72,9 @@ class Node(NamedTuple):
     address: str
     tags: tuple[str, ...]
     generation: int
-    """Of its keys; the first is 1."""
+    """The generation of its keys; the first is 1."""
     pending: bool
-    """No session has ever been completed."""
+    """Whether the node has never completed a session."""
     identity: NodeIdentity
     agent_version: str
     policy: NodePolicy | None
@@ -85,9 +85,9 @@ class Node(NamedTuple):
     version: int
     simulated: bool = False
     waiting: bool = False
-    """It came with an organisation secret, and somebody has to approve it before it may do anything."""
+    """The node enrolled with an organisation secret, and may do nothing until a user approves it."""
     damaged: tuple[str, ...] = ()
-    """What the store holds of it and cannot read; it is empty or at its default above."""
+    """The fields that the store holds but cannot read; they are empty or at their default above."""
 
     def admitted(self, scope: Scope) -> bool:
         """Whether the caller's grants include this node."""
@@ -95,7 +95,7 @@ class Node(NamedTuple):
 
 
 class NewNode(NamedTuple):
-    """What is needed to create a node; the id is minted by the caller and never used again."""
+    """The values that create a node. The caller makes the id, which is never used again."""
 
     id: NodeId
     name: str
@@ -105,7 +105,7 @@ class NewNode(NamedTuple):
 
 
 class Session(NamedTuple):
-    """Proof that this hub owns the node now; passed to every write that a node causes."""
+    """Proof that this hub owns the node now; every write on behalf of a node takes it."""
 
     node: NodeId
     no: int
@@ -115,14 +115,14 @@ class Session(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Which session owns a node."""
+    """The session that owns a node."""
 
     session: Session
     hub_alive: bool
 
 
 def adopted_name(node: NodeId) -> str:
-    """What a node is called that was taken in with the recovery key, until it says its host's name."""
+    """The name of a node that was enrolled with the recovery key, until it reports its host's name."""
     return f"recovered {node[:8]}"
 
 

@@ -7,23 +7,23 @@ from typing import NamedTuple
 
 
 class LogLine(NamedTuple):
-    """One line, capped; what would act on a terminal or a page is written out."""
+    """One line of limited length; control characters that would act on a terminal or a page are escaped."""
 
     at_ms: int
-    """By the node's clock."""
+    """The time by the node's clock."""
     priority: int
-    """0 to 7, as syslog(3) counts."""
+    """0 to 7, as in syslog(3)."""
     source: str
     text: str
     left_out: int = 0
-    """Lines shortly before this one that were too many to be sent."""
+    """The number of lines shortly before this one that the node did not send, because there were too many."""
 
 
 class LogBatch(NamedTuple):
-    """Lines that follow on each other in the journal of a node."""
+    """Consecutive lines of a node's journal."""
 
     after: str
-    """The journal's cursor behind which the first one stands; empty = the beginning."""
+    """The journal cursor just before the first line; empty = the beginning."""
     cursor: str
-    """That of the last one."""
+    """The journal cursor of the last line."""
     lines: Sequence[LogLine]

@@ -1,4 +1,4 @@
-"""Declares what the page and programs get of nodes, their tables, packages and log lines."""
+"""The declarations of the nodes slice: routes and topics of nodes, their tables, packages and log lines."""
 
 from __future__ import annotations
 

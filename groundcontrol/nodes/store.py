@@ -1,4 +1,4 @@
-"""Nodes, what they tell of themselves, and how they come into the fleet."""
+"""The store interfaces of nodes, their reports, and their enrolment."""
 
 from __future__ import annotations
 
@@ -15,51 +15,53 @@ from groundcontrol.nodes.updates import NodeUpdateList, UpdateList
 
 class NodeStore(Protocol):
     async def create_node(self, scope: Scope, node: NewNode) -> Node:
-        """Conflict: the id was used before, ever, or the name is taken in this organisation."""
+        """Conflict: the id was ever used before, or the name is taken in this organisation."""
         ...
 
     async def create_nodes(self, scope: Scope, nodes: Sequence[NewNode]) -> list[Node]:
-        """All of them or none, in the same order. Conflict: as above, for any of them."""
+        """Create all of them or none, in the same order. Conflict: as above, for any of them."""
         ...
 
     async def node(self, scope: Scope, node: NodeId) -> Node: ...
     async def nodes(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Node]: ...
     async def find_node(self, node: NodeId) -> Node | None:
-        """For the agents' door: any organisation; None: unknown or deleted."""
+        """For the handshake of agents: finds nodes of any organisation. None: unknown or deleted."""
         ...
 
     async def id_of(self, no: int) -> NodeId | None:
-        """Of the node whose samples are kept under this number; None: it is deleted."""
+        """The node whose samples are stored under this number; None: it is deleted."""
         ...
 
     async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
-        """Forbidden: a tag that somebody's limit names would come or go, and the caller may not change rights."""
+        """Forbidden: the change adds or removes a tag that somebody's grants name, and the caller may not change rights."""
         ...
 
     async def granting(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
-        """Those of these tags that somebody's limit, or that of a token in force, names."""
+        """Those of these tags that the grants of a user, or of a token in force, name."""
         ...
 
     async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
-        """Its server has this address now.
+        """Set the address of the node's server.
 
         Raises: NotFound, StoreError.
         """
         ...
 
     async def renew_keys(self, node: NodeId, generation: int) -> Node:
-        """The node has proven that it holds keys of a later generation: those before it open nothing any more. Repeating it changes nothing.
+        """Accept a later generation of keys, which the node has proven to hold.
+
+        Keys before it become invalid. Repeating it changes nothing.
 
         Raises: NotFound.
         """
         ...
 
     async def delete_node(self, scope: Scope, node: NodeId) -> None:
-        """Remove the node, its jobs and credentials (crypto-shredded); leave a tombstone, by which `sweep` finds its samples."""
+        """Delete the node, its jobs and credentials (crypto-shredded); leave a tombstone, by which `sweep` finds its samples."""
         ...
 
     async def sweep(self) -> None:
-        """Remove the samples of deleted nodes that are still there, whoever deleted them and when."""
+        """Delete all remaining samples of deleted nodes, even if an earlier process deleted the node."""
         ...
 
     async def save_identity(
@@ -70,46 +72,49 @@ class NodeStore(Protocol):
 
 
 class FactStore(Protocol):
-    """What nodes say of themselves that is no number over time: the newest of each, gone with the node."""
+    """The store interface of tables and packages: the newest of each node, deleted with the node."""
 
     async def save_table(self, session: Session, table: FactTable) -> None:
-        """Replace what is held of this subject."""
+        """Replace the stored table of this subject."""
         ...
 
     async def tables(self, scope: Scope, node: NodeId) -> Sequence[FactTable]: ...
     async def packages_digest(self, session: Session) -> str:
-        """The state of the node's packages that is held; empty = none."""
+        """The digest of the stored state of the node's packages; empty = no state is stored."""
         ...
 
     async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
-        """Apply changes. What does not build on the state held, or does not lead to its digest, changes nothing and answers with none."""
+        """Apply changes.
+
+        If they do not start at the stored state, or do not lead to their digest, nothing changes and the digest returned is empty.
+        """
         ...
 
     async def packages(self, scope: Scope, node: NodeId, limit: int, cursor: str | None = None, search: str = "") -> PackageList:
-        """Those whose name contains `search`, by name."""
+        """The packages whose name contains `search`, sorted by name."""
         ...
 
     async def updates(
         self, scope: Scope, limit: int, cursor: str | None = None, search: str = "", *, security_only: bool = False
     ) -> UpdateList:
-        """Newer packages across the nodes that the caller may see: for security first, then by how many nodes they are for."""
+        """Newer packages across the nodes that the caller may see: security updates first, then by the number of nodes."""
         ...
 
     async def updates_of(self, scope: Scope, package: str, limit: int, cursor: str | None = None) -> NodeUpdateList:
-        """The nodes that could have a newer version of this package, in the order in which they came to the hub."""
+        """The nodes that could have a newer version of this package, in the order of their enrolment."""
         ...
 
 
 class RecoveryStore(Protocol):
     async def print_recovery(self, scope: Scope, *, again: bool) -> float | None:
-        """Note that the recovery key is printed now; the key itself is kept nowhere.
+        """Record that the recovery key is printed now; the key itself is stored nowhere.
 
-        Returns: when it was printed before, unless `again`: then it is not to be printed.
+        Returns: None: the caller may print it; a time: it was printed then, and `again` is not set, so the caller must not print it.
         """
         ...
 
     async def adopt_until(self) -> float:
-        """Until when nodes of this fleet that the store does not know are taken in; 0: they are not."""
+        """Until when the hub enrols nodes of this fleet that the store does not know; 0: it does not."""
         ...
 
     async def end_adoption(self, scope: Scope) -> None: ...

@@ -1,4 +1,4 @@
-"""What a list shows of a node, and where it stands in the node's rows. Pure."""
+"""The summary of a node for lists, and the positions of its values in the node's rows. Pure."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ SUMMARY_SERIES: Final = (
     "swap.total",
     "swap.used",
 )
-"""What `latest` holds in lists and in the topic `fleet`, besides SUMMARY_SUMS, SUMMARY_FULLEST and SUMMARY_HIGHEST."""
+"""The series of `latest` in lists and in the topic `fleet`, besides SUMMARY_SUMS, SUMMARY_FULLEST and SUMMARY_HIGHEST."""
 
 SUMMARY_SUMS: Final = ("disk.read", "disk.written", "network.received", "network.sent")
-"""Labelled metrics that a summary holds once, under their bare name: the sum over all devices, or all interfaces but `lo`."""
+"""Labelled metrics that a summary contains once, under their bare name: the sum over all devices, or all interfaces but `lo`."""
 
 SUMMARY_FULLEST: Final = ("filesystem.size", "filesystem.used")
-"""A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`.
+"""A summary contains these two under their full names, for the mount with the highest used share: `filesystem.used{mount=/var}`.
 
-Where none could be measured it is `/`, with null: one that never was is the fullest of nothing.
+If no mount could be measured it is `/`, with null.
 """
 
 SUMMARY_HIGHEST: Final = ("disk.busy", "filesystem.inodes_used", "temperature")
-"""A summary holds one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor."""
+"""A summary contains one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor."""
 
 LOOPBACK_SERIES: Final = ("network.received{interface=lo}", "network.sent{interface=lo}")
 
 _MAP_HEADS: Final = tuple(bytes((0x80 | entries,)) for entries in range(16))
-"""Of maps of MessagePack with so few entries."""
+"""The header bytes of MessagePack maps with 0 to 15 entries."""
 
 SummaryValues = Sequence["int | None"]
 
 
 class Shown(msgspec.Struct, gc=False):
-    """A value as it is sent; None: could not be measured."""
+    """A value as the API sends it; None: it could not be measured."""
 
     value: float | None
     at: float
@@ -49,7 +49,7 @@ _write: Final = msgspec.json.Encoder().encode
 
 
 class SummaryFragment:
-    """What a list shows of one row, ready to be sent as often as it is asked for."""
+    """The part of a node's summary that comes from one row, encoded once for all requests."""
 
     __slots__ = ("entries", "packed", "shown", "text")
 
@@ -57,18 +57,18 @@ class SummaryFragment:
         self.shown = shown
         self.entries = len(shown)
         self.packed = _pack(shown)[1:]
-        """Its entries as MessagePack, without the head of the map that they stand in: one byte, since they are fewer than 16."""
+        """Its entries as MessagePack, without the one header byte of their map: there are fewer than 16 entries."""
         self.text = b""
-        """What `write` has made."""
+        """The cached result of `write`."""
 
     def write(self) -> bytes:
-        """Its entries as JSON, without the braces round them; made once."""
+        """Its entries as JSON, without the braces around them; encoded once."""
         self.text = self.text or _write(self.shown)[1:-1]
         return self.text
 
 
 def pack_summary(briefs: Iterable[SummaryFragment]) -> bytes:
-    """What a list shows of a node, as a map of MessagePack; the families of a node have no series in common."""
+    """The summary of a node as a MessagePack map; the families of a node have no series in common."""
     entries, parts = 0, [b""]
     for brief in briefs:
         entries += brief.entries
@@ -78,19 +78,19 @@ def pack_summary(briefs: Iterable[SummaryFragment]) -> bytes:
 
 
 def write_summary(briefs: Iterable[SummaryFragment]) -> bytes:
-    """The same as an object of JSON."""
+    """The summary of a node as a JSON object."""
     parts = [b"{"]
     for brief in briefs:
         if brief.entries:
             parts += (brief.text or brief.write(), b",")
     if len(parts) > 1:
-        parts.pop()  # the last comma
+        parts.pop()  # drops the comma after the last entry
     parts.append(b"}")
     return b"".join(parts)
 
 
 class _Place(NamedTuple):
-    """A series in its layout."""
+    """The position and scale of a series in its schema."""
 
     name: str
     at: int
@@ -103,9 +103,9 @@ class _Mount(NamedTuple):
 
 
 class Summary:
-    """The places of a layout that a summary needs: found once for each layout, looked up for each row.
+    """The positions in a series schema that a summary needs: found once for each schema, used for each row.
 
-    The series of one metric all stand in one layout, since a metric belongs to one family: summaries of layouts simply add up.
+    All series of a metric stand in one schema, since a metric belongs to one family. So the summaries of several schemas can be joined.
     """
 
     __slots__ = ("_highest", "_mounts", "_plain", "_sums")
@@ -120,7 +120,7 @@ class Summary:
         plain = [tuple(places[name]) for name in SUMMARY_SERIES if name in places]
         summed = [(metric, labelled[metric]) for metric in SUMMARY_SUMS]
         alone = [(metric, found[0].at, found[0].scale) for metric, found in summed if len(found) == 1]
-        self._plain = cast("tuple[tuple[str, int, int], ...]", (*plain, *alone))  # plain tuples are taken apart faster than named ones
+        self._plain = cast("tuple[tuple[str, int, int], ...]", (*plain, *alone))  # plain tuples unpack faster than named ones
         self._sums = tuple((metric, found[0].scale, tuple(place.at for place in found)) for metric, found in summed if len(found) > 1)
         size, used = SUMMARY_FULLEST
         self._mounts = tuple(
@@ -129,11 +129,12 @@ class Summary:
         self._highest = tuple(tuple(found) for metric in SUMMARY_HIGHEST if (found := sorted(labelled[metric])))
 
     def read(self, values: SummaryValues, taken_at: float) -> SummaryFragment:
-        """What a list shows of a row, in the units of the catalogue."""
+        """The summary of a row, in the units of the catalogue."""
         found = {name: Shown(None if (value := values[at]) is None else value / scale, taken_at) for name, at, scale in self._plain}
         for metric, scale, parts in self._sums:
             measured = [value for at in parts if (value := values[at]) is not None]
-            found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)  # only what was measured is added
+            # the sum leaves out devices that could not be measured
+            found[metric] = Shown(sum(measured) / scale if measured else None, taken_at)
         if self._mounts:
             fullest = self._mounts[0] if len(self._mounts) == 1 else max(self._mounts, key=lambda mount: _share(mount, values))
             for place in (fullest.size, fullest.used):
@@ -146,7 +147,7 @@ class Summary:
 
 
 def _root_first(place: _Place) -> tuple[bool, _Place]:
-    """Of equals, and of those that could not be measured, the first one is shown."""
+    """Sorts `/` first: of equally full mounts, and of mounts that could not be measured, the summary shows the first."""
     return not place.name.endswith("{mount=/}"), place
 
 
@@ -156,7 +157,7 @@ def _scaled(place: _Place, values: SummaryValues) -> float | None:
 
 
 def _rank(value: float | None) -> float:
-    """What could not be measured comes last."""
+    """Ranks a value that could not be measured last."""
     return -1e300 if value is None else value
 
 

@@ -1,4 +1,4 @@
-"""Newer packages across a fleet: the tables that nodes told, put together package by package. Pure."""
+"""Newer packages across a fleet: joins the `updates` tables of all nodes, package by package. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from groundcontrol.nodes.model import Tri
 SUBJECT: Final = "updates"
 HELD: Final = "held"
 MAX_CANDIDATES: Final = 8
-"""Versions that are told of one package; those on most nodes."""
+"""The most versions shown of one package; those on most nodes."""
 _COLUMNS: Final = ("package", "installed", "candidate", "security", "repository")
 _WORST: Final[dict[Tri, int]] = {"yes": 0, "unknown": 1, "no": 2}
 
 
 class Candidate(NamedTuple):
-    """A version that a package can be brought to, on some nodes."""
+    """A newer version of a package that some nodes could install."""
 
     version: str
     security: Tri
@@ -27,36 +27,36 @@ class Candidate(NamedTuple):
 
 
 class PackageUpdate(NamedTuple):
-    """A package of which some nodes could have a newer version."""
+    """A package of which some nodes could install a newer version."""
 
     package: str
     security: Tri
-    """yes: on at least one of them."""
+    """yes: a security update on at least one node."""
     nodes: int
     security_nodes: int
     candidates: tuple[Candidate, ...]
 
 
 class UpdateList(NamedTuple):
-    """A page of packages, with what holds for all of them."""
+    """A page of packages, with totals over all packages and nodes."""
 
     items: tuple[PackageUpdate, ...]
     total: int
-    """Packages that match."""
+    """The number of packages that match."""
     security: int
-    """Of these, for security."""
+    """The number of those that are security updates."""
     told: int
-    """Nodes whose list is known."""
+    """The number of nodes whose list is known."""
     silent: int
-    """Nodes that have not told one, or could not read it."""
+    """The number of nodes that have not sent a list, or could not read it."""
     cut: int
-    """Nodes with more updates than their list holds."""
+    """The number of nodes with more updates than their list holds."""
     oldest_at: float | None
     next: str | None
 
 
 class NodeUpdate(NamedTuple):
-    """One package on one node."""
+    """The update of one package on one node."""
 
     node: NodeId
     before: str
@@ -64,7 +64,7 @@ class NodeUpdate(NamedTuple):
     security: Tri
     repository: str
     held: bool
-    """Its owner does not want it changed."""
+    """The node's owner has pinned the package's version."""
 
 
 class NodeUpdateList(NamedTuple):
@@ -74,7 +74,7 @@ class NodeUpdateList(NamedTuple):
 
 
 class UpdateRow(NamedTuple):
-    """One line of a node's table."""
+    """One row of a node's `updates` table."""
 
     package: str
     before: str
@@ -84,7 +84,7 @@ class UpdateRow(NamedTuple):
 
 
 def row_of(table: FactTable, package: str) -> UpdateRow | None:
-    """The line of a package in an `updates` table; what is not told is empty. None: it has none."""
+    """The row of a package in an `updates` table; missing cells are empty. None: the table has no such row."""
     columns = [_column(table, name) for name in _COLUMNS]
     if package not in columns[0]:
         return None
@@ -94,26 +94,26 @@ def row_of(table: FactTable, package: str) -> UpdateRow | None:
 
 
 class Tally:
-    """Adds up one node after the other."""
+    """Joins the `updates` tables of nodes, one after the other."""
 
     def __init__(self) -> None:
         self._lines: Counter[tuple[TableCell, ...]] = Counter()
-        """Package, candidate, security and repository, as they were told: nodes."""
+        """(package, candidate, security, repository), as the nodes reported them -> number of nodes."""
         self.told = 0
         self.silent = 0
-        """Nodes without a list."""
+        """The number of nodes without a list."""
         self.cut = 0
         self.oldest_at: float | None = None
 
     def add(self, table: FactTable) -> None:
-        """One node's table, whose reading did not fail."""
+        """Add the table of one node, whose reading did not fail."""
         self.told += 1
         self.cut += table.total > len(table.cells) // max(1, len(table.columns))
         self.oldest_at = table.taken_at if self.oldest_at is None else min(self.oldest_at, table.taken_at)
         self._lines.update(zip(*(_column(table, name) for name in _COLUMNS if name != "installed"), strict=True))
 
     def packages(self, search: str = "", *, security_only: bool = False) -> list[PackageUpdate]:
-        """Security first, then what is on most nodes, then by name."""
+        """Packages sorted by security updates first, then by the number of nodes, then by name."""
         found: dict[str, dict[tuple[str, Tri, str], int]] = {}
         for (name, after, told, repository), nodes in self._lines.items():
             package, security = str(name or ""), _tri(told)
@@ -125,7 +125,7 @@ class Tally:
 
 
 def sort_key(update: PackageUpdate) -> tuple[int, int, str]:
-    """Where it stands in the list."""
+    """The sort key of a package in this list."""
     return (0 if update.security == "yes" else 1, -update.nodes, update.package)
 
 

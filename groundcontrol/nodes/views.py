@@ -113,26 +113,26 @@ class NodeChange(Answer):
 
 
 Latest = Mapping[str, tuple[float | None, float]]
-"""Series -> (value, taken at)."""
+"""Series -> (value, time of the sample)."""
 
 
 def sample_views(latest: Latest) -> dict[str, Sample]:
-    """Values as they are sent."""
+    """Values as the API sends them."""
     return {name: Sample(value=value, at=at) for name, (value, at) in latest.items()}
 
 
 def summary_msgpack(briefs: Iterable[SummaryFragment]) -> dict[str, Sample]:
-    """What a list shows of a node (`nodes.summary`), for an answer that is sent as MessagePack: the bytes that were made when it came."""
+    """The summary of a node (`nodes.summary`) for a MessagePack answer, from the bytes that were encoded when its rows arrived."""
     return cast("dict[str, Sample]", msgspec.Raw(pack_summary(briefs)))
 
 
 def summary_json(briefs: Iterable[SummaryFragment]) -> dict[str, Sample]:
-    """The same for an answer that is sent as JSON."""
+    """The summary of a node for a JSON answer."""
     return cast("dict[str, Sample]", msgspec.Raw(write_summary(briefs)))
 
 
 def chosen_series(latest: Latest, wanted: Iterable[str]) -> dict[str, Sample]:
-    """The series asked for; a metric's bare name stands for all of its labels."""
+    """The requested series; a metric's bare name selects the series of all its labels."""
     found: dict[str, tuple[float | None, float]] = {}
     for name in wanted:
         if name in latest:
@@ -175,7 +175,7 @@ def node_view(
         waiting=node.waiting,
         units=units_state(identity.units),
         agent=agent_state(node.agent_version, shipped),
-        clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # to the second: lists tell of what has changed
+        clock_skew_seconds=None if skew_s is None else float(round(skew_s)),  # whole seconds, since a list sends every change of this value
         keys_generation=node.generation,
     )
 
