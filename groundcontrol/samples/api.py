@@ -29,15 +29,15 @@ MAX_SERIES: Final = 50
 MAX_POINTS: Final = 4000
 MAX_NODES: Final = 50
 MAX_LINES: Final = 200
-"""Nodes times series of one answer."""
+"""The most series in one answer: nodes times series."""
 LEAST_VALUES: Final = 4000
-"""What the shortest history counts for: an hour of rows is read for a single point of it, too."""
+"""The least size that a request counts with: even a single point may need an hour of rows."""
 DEFAULT_POINTS: Final = 600
 DEFAULT_WINDOW_S: Final = 3600.0
 _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,16})?([eE][+-]?[0-9]{1,2})?")
-"""As programs write one. `float` would take more: blanks, `1_0`, digits of other scripts."""
+"""Numbers as programs write them. `float` would accept more: blanks, `1_0`, digits of other scripts."""
 
 _WHAT: Final = ("avg", "min", "max")
 
@@ -80,16 +80,15 @@ async def get_histories(call: ApiRequest) -> web.Response:
 
 async def _windows(services: Services, nodes: Sequence[Node], asked: HistoryQuery) -> dict[NodeId, Window]:
     windows = {node.id: await _window(services, node, asked) for node in nodes}
-    while (
-        len({window.tier for window in windows.values()}) > 1
-    ):  # of one of them nothing finer is kept of that time, and all have the same steps
+    # One node may keep nothing finer for that time, and all nodes share the same steps.
+    while len({window.tier for window in windows.values()}) > 1:
         least = [tier for tier in TIERS if any(window.tier == tier.name for window in windows.values())][-1]
         windows = {node.id: await _window(services, node, asked, least) for node in nodes}
     return windows
 
 
 class HistoryQuery(NamedTuple):
-    """A question about series."""
+    """The parameters of a request for series."""
 
     series: list[str]
     start: float
@@ -99,19 +98,19 @@ class HistoryQuery(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def _room(call: ApiRequest, asked: HistoryQuery, nodes: Sequence[Node]) -> AsyncIterator[None]:
-    """Room to work an answer out. What nobody takes of it afterwards is bounded with all other answers (`unread.py`)."""
+    """Wait for a slot to compute an answer in. The send budget limits how much of all finished answers waits to be sent."""
 
     async def find(scope: Scope) -> None:
         for node in nodes:
             await call.services.store.nodes.node(scope, node.id)
 
-    WindowBuilder(*asked, now=call.services.clock.now(), retention=await kept(call.services))  # what is wrong is told without waiting
+    WindowBuilder(*asked, now=call.services.clock.now(), retention=await kept(call.services))  # rejects a wrong request before it waits
     allowed = StreamAuthorizer(call, "history.read", find)
     size = max(LEAST_VALUES, len(nodes) * len(asked.series) * asked.points)
     async with call.services.histories.take(call.user_id, size):
         if call.request.transport is None:
             raise Unavailable("whoever asked has gone")
-        await allowed.check()  # who has waited may have been shut out meanwhile
+        await allowed.check()  # the caller may have lost this right while waiting
         yield
 
 
@@ -134,14 +133,14 @@ def _answer(body: bytes, form: str, name: str) -> web.Response:
 
 
 async def kept(services: Services) -> Retention:
-    """How long samples are kept, as it holds."""
+    """How long samples are kept, by the setting in force."""
     return await services.store.retention.retention() or services.config.retention
 
 
 def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) -> str:
-    """The form of the answer that a client likes best.
+    """The form of the answer that a client prefers.
 
-    Args:   forms, wild: what each media type and each pattern of them stands for.
+    Args:   forms, wild: the form for each media type, and for each media type pattern.
     Raises: NotAcceptable.
     """
     best, best_weight = "", 0.0
@@ -179,7 +178,7 @@ def _asked(call: ApiRequest, known: frozenset[str]) -> HistoryQuery:
 
 
 def moment(text: str | None, name: str, default: float) -> float:
-    """Read a time of the query.
+    """Parse a time of the query.
 
     Raises: BadRequest.
     """
@@ -217,7 +216,10 @@ def _lines(window: Window) -> dict[str, SeriesView]:
 
 
 def _write_csv(times: list[float], heads: list[str], windows: list[Window], series: list[str]) -> bytes:
-    """One line a step, empty where there is no sample; before them one for each time that cannot be read, said in the node's first column."""
+    """One line per step, with empty cells where there is no sample.
+
+    Before them stands one line for each damaged time, with the damage named in the first column of the node.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["time", *heads])

@@ -1,4 +1,4 @@
-"""Samples that come from a node's disk, and those that never will."""
+"""Late samples, which a node sends from its disk, and samples that a node has lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from groundcontrol.nodes.model import Session
 
 
 class PreviousSend(NamedTuple):
-    """The number under which a pack went out in an earlier session, without an answer."""
+    """The number of a pack in an earlier session, which ended before the hub acknowledged the pack."""
 
     epoch: int
     stream: int
@@ -16,11 +16,11 @@ class PreviousSend(NamedTuple):
 
 
 class LatePack(NamedTuple):
-    """A pack from the node's disk, already checked. Held once by (node, journal, number)."""
+    """A validated pack from the node's disk. The store keeps it once by (node, journal, number)."""
 
     session: Session
     order: int
-    """Its place among what comes late in this session: what is acknowledged."""
+    """Its position among the late packs of this session, which the hub acknowledges."""
     journal: bytes
     number: int
     sent: PreviousSend | None
@@ -29,11 +29,11 @@ class LatePack(NamedTuple):
     last_ms: int
     coding: int
     body: bytes
-    """Empty: refused by a rule; it is counted as held and not stored."""
+    """Empty: a rule refused the pack; it counts as stored but is not stored."""
 
 
 class LostRows(NamedTuple):
-    """Rows that the node measured and had to give up."""
+    """Rows that the node measured and then had to drop."""
 
     session: Session
     order: int
@@ -44,15 +44,15 @@ class LostRows(NamedTuple):
     first_ms: int
     last_ms: int
     rows: int
-    """0 = the node cannot say how many."""
+    """The number of rows; 0 = the node does not know it."""
 
 
 class GapRow(NamedTuple):
-    """What is known of a hole in the history."""
+    """A gap in the history whose rows the node has lost."""
 
     family: str
     first_ms: int
-    """The node's time of the first and of the last row that is missing."""
+    """The node's time of the first and of the last missing row."""
     last_ms: int
     rows: int
-    """0 = nobody can say how many."""
+    """The number of missing rows; 0 = not known."""

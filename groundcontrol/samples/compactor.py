@@ -1,7 +1,7 @@
-"""Moves hot rows into chunks, in the background: a node and hour at a time, with pauses, so that nobody waits for it.
+"""A background task that moves hot rows into chunks, one node and hour at a time, with pauses so that requests do not wait.
 
-The current hour goes in pieces of ten minutes. An hour that is over, or that late samples came for, is moved once nothing was added to
-it for a while; its parts are merged into one chunk later still. Killed at any moment, it goes on from what the store has.
+The current hour is moved in pieces of ten minutes. An earlier hour, also one with late samples, is moved when no row was added to it for a
+while. Its parts are merged into one chunk later. If the hub is killed, the compactor continues from the state of the store.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ log = logging.getLogger(__name__)
 
 ROUND_S: Final = 15.0
 PIECE_S: Final = 600.0
-"""How much of the current hour is moved at once: what a window has to unpack at most."""
+"""How much of the current hour is moved in one step: the most that a window has to unpack."""
 SETTLE_S: Final = 60.0
-"""How long rows of another hour lie before they are moved: those of one outage come together."""
+"""How long rows of another hour wait before they are moved, since late rows of one outage arrive together."""
 MERGE_AFTER_S: Final = 600.0
-"""How long a span that is over waits for another part before its parts are merged."""
+"""How long a finished span waits for another part before its parts are merged."""
 MOST_PARTS: Final = 24
-"""A span of which there is more is merged at once."""
+"""A span with at least so many parts is merged immediately."""
 ROUND_LIMIT_S: Final = 300.0
-"""About as long as a round may take; with less to do it takes long pauses, with more shorter ones."""
+"""The approximate limit of a round: pauses get shorter when there is more to do."""
 LONGEST_PAUSE: Final = 9.0
-"""Pauses are this many times as long as the step before, at most."""
+"""A pause lasts at most this many times as long as the step before it."""
 
 
 class Chunks(Protocol):
-    """What it works on: `store.base.MetricStore`."""
+    """The part of the sample store that the compactor uses (`MetricStore`)."""
 
     async def hot_hours(self) -> Sequence[HotHour]: ...
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved: ...
@@ -46,7 +46,7 @@ class Chunks(Protocol):
 
 
 class _Seen(NamedTuple):
-    """Which pack of an hour was the last; when that changed and when the hour was first seen (monotonic)."""
+    """The newest pack of an hour, the time when it changed, and the time when the hour was first seen (monotonic)."""
 
     last: tuple[int, int, int] | None
     changed: float
@@ -54,24 +54,24 @@ class _Seen(NamedTuple):
 
 
 class _Aside(NamedTuple):
-    """Packs of an hour that cannot be read."""
+    """The packs of an hour that cannot be read."""
 
     packs: int
     last: tuple[int, int, int]
-    """Which pack of the hour was the last."""
+    """The newest pack of the hour at that time."""
     alone_since: float | None
-    """When nothing but these was found (monotonic)."""
+    """Since when the hour has held no other packs (monotonic)."""
 
 
 class _Ripe(NamedTuple):
-    """An hour to be moved."""
+    """An hour that is ready to be moved."""
 
     hour: HotHour
     slow: bool
 
 
 def _in_turn(ripe: Sequence[_Ripe]) -> list[_Ripe]:
-    """The newest hour of each node, then the next of each: who brings a year of hours holds nobody up."""
+    """The newest hour of each node, then the next of each: a node that sends a year of hours does not delay the others."""
     turns: dict[int, int] = {}
     found = []
     for one in sorted(ripe, key=lambda one: -one.hour.hour):
@@ -81,7 +81,7 @@ def _in_turn(ripe: Sequence[_Ripe]) -> list[_Ripe]:
 
 
 class Compactor:
-    """One task of the hub."""
+    """The compaction task of the hub."""
 
     def __init__(
         self,
@@ -91,36 +91,36 @@ class Compactor:
         id_of: Callable[[int], Awaitable[NodeId | None]],
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
-        """`may_work` says whether it is this hub's turn; `id_of` which node has a number, which is asked where something is told of it."""
+        """`may_work` says whether this hub may compact now. `id_of` gives the node of a number, for log events."""
         self._chunks = chunks
         self._clock = clock
         self._may_work = may_work
         self._id_of = id_of
         self._longest_pause = longest_pause
         self._seen: dict[tuple[int, int], _Seen] = {}
-        """Hours other than the current one."""
+        """Hours other than the current one, by node number and hour."""
         self._moved: dict[tuple[int, int], float] = {}
-        """When something of the current hour was last moved."""
+        """When rows of the current hour were last moved, by node number and hour (monotonic)."""
         self._aside: dict[tuple[int, int], _Aside] = {}
         self._full: dict[tuple[int, int], float] = {}
-        """Hours of which a span has as many parts as it can, and when each was last tried (monotonic)."""
+        """Hours with a span that has the most parts allowed, and when each was last tried (monotonic)."""
         self._damaged: set[tuple[int, ...]] = set()
-        """Spans whose parts cannot be merged."""
+        """Hours and spans that are damaged, so that they cannot be moved or merged."""
         self._failed: dict[tuple[int, ...], float] = {}
-        """Hours and spans that the database refused for another reason, and when each was last tried (monotonic)."""
+        """Hours and spans that failed with another error of the database, and when each was last tried (monotonic)."""
         self.packs = 0
-        """Packs that were moved into chunks."""
+        """The number of packs that were moved into chunks."""
         self.merges = 0
         self.backlog = 0
-        """Hours of nodes, other than the current one, that were in no chunk when it last looked."""
+        """The number of hours, except the current one, with rows in no chunk, counted over all nodes in the last round."""
 
     @property
     def aside(self) -> int:
-        """Packs that cannot be read: they stay where they are, and what lies around them was moved."""
+        """The number of packs that cannot be read. They stay where they are; the packs around them were moved."""
         return sum(aside.packs for aside in self._aside.values())
 
     async def run(self) -> None:
-        """Go round until cancelled."""
+        """Compact in rounds until cancelled."""
         while True:
             try:
                 if await self._may_work():
@@ -130,7 +130,7 @@ class Compactor:
             await self._clock.sleep(ROUND_S)
 
     async def round(self) -> int:
-        """Do everything that is ripe. Returns: how many steps that were."""
+        """Move all hours that are ready, and merge all spans that are due. Returns: the number of steps."""
         ripe = _in_turn(self._ripe(await self._chunks.hot_hours()))
         for left, one in zip(range(len(ripe), 0, -1), ripe, strict=True):
             await self._step(left, (one.hour.no, one.hour.hour), partial(self._compact, one))
@@ -169,7 +169,10 @@ class Compactor:
         return ripe
 
     def _rests(self, hour: HotHour, now: float) -> bool:
-        """Whether there is nothing in it but what cannot be read. Not every pack that comes late becomes its last, so it is looked at again."""
+        """Whether the hour holds only packs that cannot be read.
+
+        This is checked again after PIECE_S, since a late pack need not become the newest.
+        """
         aside = self._aside.get((hour.no, hour.hour))
         return aside is not None and aside.alone_since is not None and aside.last == hour.last and now - aside.alone_since < PIECE_S
 
@@ -182,11 +185,11 @@ class Compactor:
         return not self._is_left(key) and (due.parts >= MOST_PARTS or self._is_over(due))
 
     def _is_left(self, key: tuple[int, ...]) -> bool:
-        """Whether it is damaged, or failed a moment ago."""
+        """Whether this hour or span is damaged, or failed less than PIECE_S ago."""
         return key in self._damaged or self._clock.monotonic() - self._failed.get(key, -PIECE_S) < PIECE_S
 
     def _forget(self, there: Collection[tuple[int, ...]], width: int) -> None:
-        """Keep of the keys of this width those of which there is something still."""
+        """Forget damaged and failed keys of this width that the store no longer lists."""
         self._damaged = {key for key in self._damaged if len(key) != width or key in there}
         self._failed = {key: at for key, at in self._failed.items() if len(key) != width or key in there}
 
@@ -199,7 +202,7 @@ class Compactor:
         except StoreDamaged as exc:
             self._damaged.add(key)
             await self._tell("samples_damaged", key[0], place=key[1:], why=exc.message)
-        except StoreError as exc:  # whatever it was, it may pass
+        except StoreError as exc:  # an unknown error may be temporary
             if key not in self._failed:
                 await self._tell("compaction_failed", key[0], place=key[1:], why=exc.message, sqlite=exc.detail.get("sqlite"))
             self._failed[key] = self._clock.monotonic()
@@ -215,7 +218,7 @@ class Compactor:
             self._moved[hour.no, hour.hour] = self._clock.monotonic()
         key = hour.no, hour.hour
         moved = await self._chunks.compact(*key, slow=ripe.slow)
-        if moved.full:  # its parts may be merged until it is tried again
+        if moved.full:  # its parts may be merged before the next try
             if key not in self._full:
                 await self._tell("span_full", hour.no, hour=hour.hour, means="as many parts as there can be: set aside")
             self._full[key] = self._clock.monotonic()
@@ -233,9 +236,9 @@ class Compactor:
                 )
 
     async def _tell(self, name: str, no: int, **facts: Any) -> None:
-        """Log something of a node, by its id; by its number where that cannot be known now."""
+        """Log an event of a node, by its id, or by its number if the id cannot be read now."""
         node: NodeId | int | None = None
-        with contextlib.suppress(StoreError):  # the database of nodes is not that of samples
+        with contextlib.suppress(StoreError):  # nodes and samples lie in different databases
             node = await self._id_of(no)
         event(log, name, logging.ERROR, node=no if node is None else node, **facts)
 

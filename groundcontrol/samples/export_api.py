@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 NDJSON: Final = "application/x-ndjson"
 PIECE_VALUES: Final = 20_000
-"""Values that are written at once; a row of more comes alone."""
+"""The number of values written in one piece; a row with more values is a piece of its own."""
 WRITE_LIMIT_S: Final = 60.0
-"""A reader that takes nothing for this long is cut off."""
+"""A client that reads nothing for this long is disconnected."""
 _FORMS: Final = {NDJSON: NDJSON, "application/jsonl": NDJSON, "application/json": NDJSON, CSV: CSV}
 _WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
 
@@ -44,7 +44,7 @@ async def export_node(call: ApiRequest) -> web.StreamResponse:
     if tier is None:
         raise BadRequest("the parameter tier must be 1s, 1m or 1h")
     now = call.services.clock.now()
-    end = moment(query.get("to"), "to", now + AHEAD_S)  # clocks of nodes are ahead: nothing later is kept
+    end = moment(query.get("to"), "to", now + AHEAD_S)  # clocks of nodes may be ahead by this much: no later sample is stored
     start = moment(query.get("from"), "from", now - kept_s(tier, await kept(call.services)) - GRACE_S)
     if not 0.0 <= start < end <= 253_402_300_800.0:
         raise BadRequest("the time range is empty or out of bounds", field="from")
@@ -68,11 +68,12 @@ async def _stream(call: ApiRequest, node: Node, tier: Tier, start: float, end: f
                 await allowed.check()
                 async with asyncio.timeout(WRITE_LIMIT_S):
                     await response.write(piece)
-        await allowed.check_now()  # of a node that was removed meanwhile there are no more samples: that is no end
+        # If the node was deleted meanwhile, its samples just stop: the client must not take that for a complete export.
+        await allowed.check_now()
     except (HubError, TimeoutError) as exc:
         event(log, "export_cut", logging.WARNING, node=node.id, tier=tier.name, why=getattr(exc, "code", "slow"))
         if call.request.transport is not None:
-            call.request.transport.abort()  # a short answer must not look like a whole one
+            call.request.transport.abort()  # a cut answer must not look complete
     return response
 
 
@@ -102,7 +103,10 @@ async def _pieces(call: ApiRequest, node: Node, tier: Tier, start: float, end: f
 
 
 async def _told(call: ApiRequest, node: Node, notes: _Notes, series: Sequence[str], at: float) -> bytes:
-    """What is to be said before what comes: of damage that was met, and of series that nobody knows. Whoever is responsible hears of damage, too."""
+    """The notes before the next rows: damage since the last notes, and unknown series.
+
+    New damage is also logged, and becomes an event of this node.
+    """
     damaged = notes.take_damaged()
     if damaged:
         await call.services.damage.tell(node, damaged)
@@ -110,7 +114,7 @@ async def _told(call: ApiRequest, node: Node, notes: _Notes, series: Sequence[st
 
 
 class _Notes:
-    """What an export says of itself, in its own lines: each thing once."""
+    """The notes of an export, in lines of their own: each note once."""
 
     def __init__(self, form: str, tier: Tier) -> None:
         self._form = form
@@ -120,11 +124,11 @@ class _Notes:
         self._unknown: set[str] = set()
 
     def miss(self, damage: Damage) -> None:
-        """Something is left out."""
+        """Record damage: the export leaves this time out."""
         self._met[damage] = None
 
     def take_damaged(self) -> list[Damage]:
-        """What was met since somebody asked last."""
+        """The damage found since the last call."""
         new = [one for one in self._met if one not in self._said]
         self._met.clear()
         self._said.update(new)
@@ -136,7 +140,7 @@ class _Notes:
         return msgspec.json.Encoder().encode_lines([{"damaged": {"tier": one.tier, "from": one.start, "to": one.end}}])
 
     def write_lost(self, gaps: Sequence[GapRow]) -> bytes:
-        """Of rows that the node measured and could not keep."""
+        """The notes on rows that the node measured and lost."""
         if self._form == CSV:
             return _csv(
                 (gap.first_ms / 1000, f"#lost {gap.rows or '?'} rows of {gap.family} until {gap.last_ms / 1000}", *self._blank)
@@ -150,7 +154,7 @@ class _Notes:
         )
 
     def write_unknown(self, series: Sequence[str], at: float) -> bytes:
-        """Of series that the catalogue does not name: their figures go out as they are kept, since nobody knows their scale."""
+        """The notes on series that the catalogue does not contain. Their values are exported as stored, since their scale is not known."""
         new = [name for name in series if name not in self._unknown and _metric(name) is None]
         self._unknown.update(new)
         if not new:
@@ -161,7 +165,7 @@ class _Notes:
 
 
 def _metric(series: str) -> Metric | None:
-    """None: a newer program, which ran on this database before, knew it."""
+    """The metric of a series; None: an earlier, newer version of the hub wrote it, and this catalogue does not contain it."""
     try:
         return parse_series(series)[0]
     except ValueError:

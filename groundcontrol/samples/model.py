@@ -1,4 +1,4 @@
-"""Samples of a node over time."""
+"""The model of a node's samples over time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from groundcontrol.nodes.model import Session
 
 
 class LayoutRow(NamedTuple):
-    """Which series a pack's rows hold; see `spider.wire.frames.Layout`."""
+    """The schema of a pack: the series that its rows hold; see `spider.wire.frames.Layout`."""
 
     layout: bytes
     family: str
@@ -18,7 +18,7 @@ class LayoutRow(NamedTuple):
 
 
 class StoredPack(NamedTuple):
-    """Rows of one node as they arrived, already checked: each row has as many values as its layout has series."""
+    """Rows of one node as they arrived, already validated: each row has as many values as its schema has series."""
 
     session: Session
     stream: int
@@ -31,11 +31,11 @@ class StoredPack(NamedTuple):
 
 
 class StoredRow(NamedTuple):
-    """One moment of one family, unpacked. `None` = measuring failed this time."""
+    """One sample of one family, unpacked. `None` = measuring failed this time."""
 
     taken_at_ms: int
     values: Sequence[int | None]
-    """Scaled integers, in the order of the layout's series."""
+    """Scaled integers, in the order of the schema's series."""
 
 
 TierName = Literal["1s", "1m", "1h"]
@@ -43,7 +43,7 @@ _DAY_S: Final = 86_400
 
 
 class Retention(NamedTuple):
-    """How long each tier is kept, in seconds. A coarser one reaches at least as far back as a finer one."""
+    """How long each tier is kept, in seconds. A coarser tier is kept at least as long as a finer one."""
 
     seconds_s: int = _DAY_S
     minutes_s: int = 30 * _DAY_S
@@ -51,7 +51,7 @@ class Retention(NamedTuple):
 
 
 class RetentionChange(NamedTuple):
-    """What somebody wants otherwise; None: as it is."""
+    """The retention that an admin asks for; None: no change."""
 
     seconds_s: int | None = None
     minutes_s: int | None = None
@@ -66,7 +66,7 @@ MOST_KEPT_S: Final = 3660 * _DAY_S
 
 
 def fault_of(retention: Retention) -> str:
-    """What is wrong with it; empty: nothing."""
+    """The error in a retention as text; empty: it is valid."""
     if not min(retention) >= LEAST_KEPT_S or not max(retention) <= MOST_KEPT_S:
         return "samples are kept for at least two hours and at most ten years"
     if sorted(retention) != list(retention):
@@ -75,19 +75,19 @@ def fault_of(retention: Retention) -> str:
 
 
 class TierSize(NamedTuple):
-    """What one tier takes, by what this hub has stored of late."""
+    """The size of one tier, measured on the chunks that this hub has stored recently."""
 
     tier: TierName
     bytes: int
-    """Of the chunks that were looked at."""
+    """The size of the chunks that were measured."""
     samples: int
-    """Values (or figures of a step) in them."""
+    """The number of values (or aggregates of a step) in them."""
     per_day: float
-    """How many the nodes of this hub give each day."""
+    """How many values the nodes of this hub add each day."""
 
 
 class Bounds(NamedTuple):
-    """What goes: each tier before its time, and everything after `future`; Unix seconds."""
+    """What expires: rows of each tier before its time, and all rows after `future`; Unix seconds."""
 
     seconds: float
     minutes: float
@@ -100,26 +100,26 @@ class HotHour(NamedTuple):
 
     no: int
     hour: int
-    """Since 1970."""
+    """The hour, counted since 1970."""
     first_ms: int
-    """When the first of them was taken."""
+    """The time of the first of these rows."""
     last: tuple[int, int, int]
-    """Names the pack that came last: equal as long as nothing was added."""
+    """Identifies the newest pack: the same value means that no pack was added."""
 
 
 class Moved(NamedTuple):
-    """What became of the rows of one node and hour that were in no chunk yet."""
+    """The result of moving the rows of one node and hour into chunks."""
 
     packs: int
-    """Those that were moved; 0: there was nothing, or another did it."""
+    """The number of packs moved; 0: there were none, or another process moved them."""
     aside: int
-    """Those that cannot be read: they stay where they are."""
+    """The number of packs that cannot be read; they stay where they are."""
     full: bool = False
-    """A span of theirs lies in as many parts as it can: nothing was moved, and nothing can be before they are merged."""
+    """A span already has the most parts allowed. Nothing was moved, and nothing can be moved before its parts are merged."""
 
 
 class Due(NamedTuple):
-    """A span that lies in several parts."""
+    """A span that consists of several parts and may be merged."""
 
     tier: int
     no: int
@@ -127,11 +127,11 @@ class Due(NamedTuple):
     family: int
     parts: int
     since: float
-    """When the newest part came."""
+    """When the newest part was added."""
 
 
 class Damage(NamedTuple):
-    """A time of which something was stored that cannot be read any more."""
+    """A time range whose stored samples can no longer be read."""
 
     tier: TierName
     start: float
@@ -146,7 +146,7 @@ class Window(NamedTuple):
     times: list[float]
     series: dict[str, Buckets]
     damaged: list[Damage]
-    """What is missing because of damage, the oldest first."""
+    """The ranges that are missing because of damage, oldest first."""
 
 
 class Buckets(NamedTuple):

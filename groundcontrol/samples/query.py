@@ -1,4 +1,4 @@
-"""Rows of a node, down-sampled to what a chart can show. Pure: gaps stay gaps, nothing is interpolated."""
+"""Windows: a node's rows, down-sampled to the resolution of a chart. Pure: gaps stay gaps, nothing is interpolated."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STEPS_S: Final = (
     *(60, 120, 180, 300, 600, 900, 1200, 1800),
     *(3600, 7200, 10800, 14400, 21600, 43200, 86400),
 )
-"""Widths of a bucket; longer ones are whole days."""
+"""The widths of a bucket; wider ones are whole days."""
 _LATEST: Final = 253_402_300_800.0
-"""The year 10000: a time beyond is a mistake of units."""
+"""The year 10000: a later time has the wrong unit."""
 
 
 def choose_step(start: float, end: float, points: int, rhythm_s: int = 1) -> int:
-    """The narrowest step of whole seconds, not finer than the rhythm, that needs at most `points` buckets.
+    """The narrowest step of whole seconds, at least the sample interval, that needs at most `points` buckets.
 
     Raises: BadRequest: the range is empty or absurd, or `points` is out of bounds.
     """
@@ -42,7 +42,7 @@ def choose_step(start: float, end: float, points: int, rhythm_s: int = 1) -> int
         if step >= rhythm_s and _count(start, end, step) <= points:
             return step
     days = 2
-    while _count(start, end, days * 86400) > max(points, 2):  # two buckets may share even a short range
+    while _count(start, end, days * 86400) > max(points, 2):  # even a short range may cross the border of two buckets
         days *= 2
     return days * 86400
 
@@ -52,18 +52,18 @@ def _count(start: float, end: float, step_s: int) -> int:
 
 
 class WindowBuilder:
-    """Takes rows, chunks of rows and chunks of figures in any order; `finish` gives the window.
+    """Takes rows, chunks of rows and chunks of aggregates in any order; `finish` returns the window.
 
-    Bucket i covers [first + i * step, first + (i + 1) * step), with `first` a multiple of the step in Unix time. The range is exact in
-    the tier of seconds; in the others, which are taken where a step is that coarse, it reaches to whole minutes or hours.
+    Bucket i covers [first + i * step, first + (i + 1) * step), with `first` a multiple of the step in Unix time. The range is exact in the
+    tier of seconds. The other tiers serve coarser steps; there the range extends to whole minutes or hours.
     """
 
     def __init__(
         self, series: Sequence[str], start: float, end: float, points: int, *, now: float = 0.0, retention: Retention | None = None
     ) -> None:
-        """`now` and `retention` say which tiers still reach back so far; without them all do.
+        """`now` and `retention` decide which tiers still reach back to `start`; without them all tiers do.
 
-        Raises: BadRequest: a series is not of the catalogue, too many are asked for, or as `choose_step` says.
+        Raises: BadRequest: a series is not in the catalogue, there are too many series, or the cases of `choose_step`.
         """
         if not 1 <= len(set(series)) <= MOST_SERIES:
             raise BadRequest(f"between 1 and {MOST_SERIES} metrics must be asked for", field="metric")
@@ -80,18 +80,18 @@ class WindowBuilder:
             if metric.kind == "counter":
                 self._counters[name] = (RHYTHM_S[metric.family], [])
         self.families: tuple[str, ...] = tuple(sorted(families))
-        """Which families of rows hold these series."""
+        """The families of rows that hold these series."""
         self._damaged: set[Damage] = set()
         self._range = start, end, points
         self._rhythm_s = min(RHYTHM_S[family] for family in families)
         self.coarsen(SECONDS if retention is None else finest_tier(start, now, retention))
 
     def coarsen(self, least: Tier) -> None:
-        """Answer from this tier or a coarser one. Only before anything was counted in."""
+        """Answer from this tier or a coarser one. Call it before anything is added."""
         start, end, points = self._range
         self.step_s = choose_step(start, end, points, max(least.step_s, self._rhythm_s))
         self.tier: Tier = choose_tier(self.step_s)
-        """Which chunks answer this."""
+        """The tier whose chunks answer this request."""
         self._first = math.floor(start / self.step_s)
         self._length = _count(start, end, self.step_s)
         self.start_ms, self.end_ms = _edges(start, end, self.tier)
@@ -100,25 +100,25 @@ class WindowBuilder:
 
     @property
     def has_counters(self) -> bool:
-        """Whether the samples beside the range's own matter too."""
+        """Whether the window has counters: their rates also need the samples next to the range."""
         return bool(self._counters)
 
     def add(self, layout: LayoutRow, rows: Sequence[StoredRow]) -> None:
-        """Count in rows that are in no chunk yet; what lies outside the range is left out."""
+        """Add rows that are in no chunk yet; rows outside of the range are ignored."""
         wanted = [(name, at) for at, name in enumerate(layout.series) if name in self._columns]
         if wanted and rows:
             rows = sorted(rows, key=_taken_at)
             self._take([row.taken_at_ms for row in rows], {name: [row.values[at] for row in rows] for name, at in wanted}, fresh=True)
 
     def add_rows(self, chunk: RowChunk, *, fresh: bool = True) -> None:
-        """Count in a chunk of the tier of seconds; with `fresh` false it only gives neighbours to the counters of other rows."""
+        """Add a chunk of the tier of seconds. With `fresh` false its counters only serve as neighbours of other rows."""
         wanted = self._columns if fresh else self._counters
         columns = {name: chunk.column(at) for at, name in enumerate(chunk.names) if name in wanted}
         if columns:
             self._take(chunk.times, columns, fresh=fresh)
 
     def add_stats(self, chunk: StatChunk) -> None:
-        """Count in a chunk of this window's tier of minutes or hours."""
+        """Add a chunk of this window's tier of minutes or hours."""
         wanted = [(name, at) for at, name in enumerate(chunk.names) if name in self._columns]
         if not wanted:
             return
@@ -132,7 +132,7 @@ class WindowBuilder:
             self._columns[name].add_line(chunk.line(at, low, high), found, steady)
 
     def miss(self, tier: Tier, span: int) -> None:
-        """Say that something of this span cannot be read: it stays a gap."""
+        """Record that a part of this span cannot be read; it stays a gap."""
         self._damaged.add(Damage(tier.name, float(span * tier.span_s), float((span + 1) * tier.span_s)))
 
     def _take(self, times: Sequence[int], columns: dict[str, Values], *, fresh: bool) -> None:
@@ -146,11 +146,11 @@ class WindowBuilder:
                 counter[1].extend(Point(time, value, fresh) for time, value in zip(times, column, strict=True) if value is not None)
 
     def _inside(self, found: list[tuple[int, int, int]], low: int) -> list[tuple[int, int, int]]:
-        """Runs (bucket, from, to) of this window, in places of the whole column."""
+        """The runs (bucket, from, to) that lie in this window; from and to are positions in the whole column."""
         return [(place - self._first, low + start, low + end) for place, start, end in found if 0 <= place - self._first < self._length]
 
     def finish(self) -> Window:
-        """The window as it stands. Once only."""
+        """The finished window. Call it once only."""
         for name, (rhythm_s, points) in self._counters.items():
             grown = rates(points, rhythm_s)
             times = [time for time, _ in grown]
@@ -166,7 +166,7 @@ def _added(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
     return list(map(add, some, others))
 
 
-# A call of min() for each bucket takes three times as long.
+# Calling min() for each bucket takes three times as long.
 def _lower(some: Sequence[int], others: Sequence[int]) -> Sequence[int]:
     return [one if one < other else other for one, other in zip(some, others, strict=True)]  # noqa: FURB136
 
@@ -180,7 +180,7 @@ def _taken_at(row: StoredRow) -> int:
 
 
 def _edges(start: float, end: float, tier: Tier) -> tuple[int, int]:
-    """The range in milliseconds that is counted."""
+    """The range that counts, in milliseconds."""
     if tier is SECONDS:
         return math.ceil(start * 1000), math.ceil(end * 1000)
     step = tier.step_s
@@ -188,7 +188,10 @@ def _edges(start: float, end: float, tier: Tier) -> tuple[int, int]:
 
 
 def _steady(found: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | None:
-    """Whether all runs between the first and the last follow each other in place and width. Returns: from, to and width."""
+    """The range and width of the inner runs, if all have the same width and no hole lies between them.
+
+    Returns: from, to and width; None: they are not so regular.
+    """
     if len(found) < 4 or found[-1][0] - found[0][0] != len(found) - 1:
         return None
     start, end, width = found[1][1], found[-1][1], found[1][2] - found[1][1]
@@ -197,7 +200,7 @@ def _steady(found: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | Non
 
 
 class _Column:
-    """Sum, count, least and greatest of each bucket of one series, as scaled integers."""
+    """Sum, count, minimum and maximum of each bucket of one series, as scaled integers."""
 
     __slots__ = ("_counts", "_greatest", "_least", "_scale", "_sums")
 
@@ -213,7 +216,7 @@ class _Column:
         self._least, self._greatest = [None] * length, [None] * length
 
     def add(self, values: Values, found: Sequence[tuple[int, int, int]]) -> None:
-        """Count in values by runs (bucket, from, to)."""
+        """Add values by runs (bucket, from, to)."""
         full = None not in values
         for place, start, end in found:
             part = values[start:end]
@@ -223,7 +226,7 @@ class _Column:
                 self._put(place, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # no None is left
 
     def add_line(self, line: SeriesRollup, found: Sequence[tuple[int, int, int]], steady: tuple[int, int, int] | None) -> None:
-        """Count in figures by runs (bucket, from, to), and what `_steady` says of those."""
+        """Add aggregates by runs (bucket, from, to); `steady` is the result of `_steady` for these runs."""
         counts, least, greatest, sums = line
         full = 0 not in counts
         if full and steady is not None and not any(self._counts[found[1][0] : found[-1][0]]):
@@ -245,7 +248,7 @@ class _Column:
                 )
 
     def _add_steady(self, line: SeriesRollup, place: int, start: int, end: int, width: int) -> None:
-        """Runs of one width without a hole, into buckets that are empty: each figure by one pass over the whole column."""
+        """Add runs of one width without a hole to empty buckets: one pass over the whole column for each aggregate."""
 
         def beside(figures: Sequence[int]) -> list[Sequence[int]]:
             return [figures[start + at : end : width] for at in range(width)]

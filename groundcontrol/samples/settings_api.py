@@ -18,9 +18,9 @@ from groundcontrol.web.request import ApiRequest
 from spider.version import VERSION
 
 GONE_S: Final = 86_400.0
-"""A node that has given nothing for so long takes no more room: what is expected leaves it out until it is back."""
+"""A node without samples for this long is left out of the expected size until it returns."""
 TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
-"""Of a value, where this hub has measured none."""
+"""Bytes per value, used where this hub has measured none."""
 
 
 async def get_settings(call: ApiRequest) -> SettingsView:
@@ -35,7 +35,7 @@ async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
     if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, RetentionPatch()):
         raise BadRequest("nothing to change: give require_totp, retention or both")
     if body.require_totp is not msgspec.UNSET:
-        call.services.auth.people.check_rule(body.require_totp)  # what is refused has removed no samples
+        call.services.auth.people.check_rule(body.require_totp)  # checked first, so that a refused request deletes no samples
     if body.retention is not msgspec.UNSET:
         await _keep(call, body.retention)
     if body.require_totp is not msgspec.UNSET:
@@ -44,7 +44,7 @@ async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
 
 
 def _hub(config: Config) -> HubView:
-    """Reads the disk: not for the loop's thread."""
+    """Reads the disk: must not run in the event loop's thread."""
     control = config.control_db
     with os.scandir(control.parent) as found:
         files = [entry.stat().st_size for entry in found if entry.name.startswith(control.stem) and control.suffix in entry.name]

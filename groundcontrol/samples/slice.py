@@ -1,4 +1,4 @@
-"""Declares what the page and programs get of metrics and their history."""
+"""The declarations of the samples slice: routes of metrics and their history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples and lines of logs."""
+"""The store interfaces of samples, of log lines and of the retention."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from groundcontrol.samples.query import WindowBuilder
 
 
 class Marks(NamedTuple):
-    """Highest gap-free sequence number held of each stream of a boot; -1 = none."""
+    """The highest sequence number without a gap that is stored for each stream of a boot; -1 = none."""
 
     live: int
     backfill: int
@@ -38,16 +38,16 @@ class Marks(NamedTuple):
 
 class MetricStore(Protocol):
     async def marks(self, session: Session) -> Marks:
-        """Also raises the epoch that `append` compares: call it after `claim`, before the welcome."""
+        """The marks of the node. Also raises the epoch that `append` checks: call it after `claim`, and before the welcome message."""
         ...
 
     async def save_layout(self, session: Session, layout: LayoutRow) -> None: ...
     async def append(self, batch: Sequence[StoredPack | LatePack | LostRows]) -> Mapping[NodeId, Marks | None]:
-        """Idempotent by (node, boot, stream, seq); all or nothing per call. None: that node's session is fenced.
+        """Store packs; idempotent by (node, boot, stream, seq); all or nothing per call. None: that node's session is fenced.
 
-        A sequence number that leaves a hole is not stored and does not move the mark. What comes from a node's disk is stored once by
-        (node, journal, number), where the numbers may have holes; what was sent before is left where that session's marks cover it.
-        A pack without a body moves the mark and is not stored.
+        A pack whose sequence number leaves a gap is not stored and does not move the mark. A late pack from a node's disk is stored once by
+        (node, journal, number); these numbers may have gaps. A pack that was sent before is not stored again if the marks of that session
+        cover it. A pack without a body moves the mark and is not stored.
         """
         ...
 
@@ -58,79 +58,78 @@ class MetricStore(Protocol):
     def read(
         self, no: int, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[LayoutRow, Sequence[StoredRow]]]:
-        """Rows of node number `no` taken in [start, end), by the hour, in pieces that are small whatever a node sent: within an hour
-        in no certain order.
+        """Rows of node number `no` taken in [start, end), hour by hour, in small pieces; within an hour in no certain order.
 
-        Each hour is of one moment, and stays where it is as long as it is read: close the iterator. `miss` is told of what is damaged, which
-        is left out then; without it that is StoreDamaged.
+        Each hour is read at one moment, and stays stored while it is read: close the iterator. `miss` receives each damage, whose rows are
+        left out; without `miss` damage raises StoreDamaged.
         """
         ...
 
     def figures(
         self, no: int, tier: TierName, start: float, end: float, families: Sequence[str], miss: Callable[[Damage], None] | None = None
     ) -> AsyncGenerator[tuple[str, StatTable]]:
-        """What a coarser tier holds of node number `no`, by whole spans that touch [start, end) and by family, in such pieces too.
+        """The aggregates of node number `no` in a coarser tier: all spans that touch [start, end), by family, in such pieces too.
 
-        All of a series and step is in one of them.
+        One piece holds all aggregates of a series and step.
         """
         ...
 
     async def window(self, no: int, builder: WindowBuilder) -> None:
-        """Give the builder all that its window may show of node number `no`, as it is at one moment; what is damaged it is told of."""
+        """Add to the builder everything of node number `no` that its window may show, read at one moment, and each damage."""
         ...
 
     async def latest(self, no: int) -> Mapping[str, tuple[LayoutRow, StoredRow]]:
-        """The newest row of each family: what a fresh process shows before the node reports again."""
+        """The newest row of each family: a new process shows them until the node reports again."""
         ...
 
     async def unreadable(self) -> Sequence[tuple[int, str]]:
-        """Which nodes (by number) have layouts, of which families, that cannot be read: samples of theirs are there and mean nothing."""
+        """Pairs of node number and family whose schema cannot be read, so that their stored samples have no meaning."""
         ...
 
     async def hot_hours(self) -> Sequence[HotHour]:
-        """Which hours of which nodes have rows that are in no chunk yet; the newest thousand hours, where there are more."""
+        """The hours of nodes with rows that are in no chunk yet; at most the newest thousand hours."""
         ...
 
     async def compact(self, no: int, hour: int, *, slow: bool = True) -> Moved:
-        """Move rows of that node and hour into chunks of every tier; with `slow` false not those of which an hour has few.
+        """Move rows of that node and hour into chunks of every tier; `slow` false leaves out families with few rows an hour.
 
-        A pack that is damaged stays where it is and holds nothing else up: windows tell of it, and it goes with its hour.
+        A damaged pack stays where it is and does not stop the others. Windows show it as damage, and it expires with its hour.
         """
         ...
 
     async def dues(self) -> Sequence[Due]:
-        """Spans that lie in several parts."""
+        """The spans that consist of several parts."""
         ...
 
     async def merge(self, due: Due, *, everything: bool = True) -> bool:
-        """Make one part of them, or fewer of many small ones. Returns: whether anything was changed.
+        """Merge the parts into one, or many small parts into fewer. Returns: whether anything was changed.
 
-        Raises: StoreDamaged: one of them is; nothing was changed.
+        Raises: StoreDamaged: a part is damaged; nothing was changed.
         """
         ...
 
     async def sizes(self, since: float) -> Sequence[TierSize]:
-        """What the tiers take, and what those nodes give that have given something since then."""
+        """The size of each tier, and the daily values of the nodes that have added any since then."""
         ...
 
     async def expire(self, bounds: Bounds) -> int:
-        """Remove what is out of bounds, in short steps, and layouts that nothing uses. Returns: how many pieces went."""
+        """Delete what is out of bounds, in short steps, and schemas that no row uses. Returns: the number of deleted pieces."""
         ...
 
     async def drop_node(self, no: int) -> None:
-        """Remove everything of the node, in short steps; it writes nothing from the first one on."""
+        """Delete everything of the node, in short steps; from the first step on the node can write nothing."""
         ...
 
 
 class JournalStore(Protocol):
-    """Lines of nodes' system logs."""
+    """The store interface of lines of nodes' system logs."""
 
     async def add_lines(self, session: Session, batch: LogBatch) -> str:
-        """Store lines if they follow on what is held. Returns: the cursor up to which lines are held now; empty = none."""
+        """Store lines if they continue the stored ones. Returns: the cursor of the last stored line; empty = none."""
         ...
 
     async def lines(self, no: int, limit: int, cursor: str | None = None) -> Page[LogLine]:
-        """Lines of node number `no`, the newest first."""
+        """Lines of node number `no`, newest first."""
         ...
 
 
@@ -140,8 +139,8 @@ class RetentionStore(Protocol):
         ...
 
     async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
-        """Change what holds at that moment, or `otherwise` where nobody has set it. Returns: what holds now.
+        """Change the retention in force, or `otherwise` if nobody has set one. Returns: the retention in force now.
 
-        Raises: BadRequest: the whole of it would be wrong.
+        Raises: BadRequest: the resulting retention is not valid.
         """
         ...

@@ -1,4 +1,4 @@
-"""The three tiers: what a row of each stands for, how much of it lies in one chunk, and which one answers a question."""
+"""The three tiers of history: the step of a row, the time span of a chunk, and the choice of a tier for a request."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Tier(NamedTuple):
     no: int
     name: TierName
     step_s: int
-    """How long a row of it stands for; seconds hold the rows as they were measured."""
+    """The time that one row covers; the tier of seconds holds the rows as they were measured."""
     span_s: int
-    """How much time one chunk covers."""
+    """The time that one chunk covers."""
 
     @property
     def step_ms(self) -> int:
@@ -29,7 +29,7 @@ HOURS: Final = Tier(2, "1h", HOUR_S, 32 * 24 * HOUR_S)
 TIERS: Final = (SECONDS, MINUTES, HOURS)
 
 GRACE_S: Final = 2 * HOUR_S
-"""A tier is kept this much longer than asked, so that a window of its whole length is full."""
+"""A tier is kept this much longer than its retention, so that a window of its whole length is full."""
 
 
 def kept_s(tier: Tier, retention: Retention) -> int:
@@ -46,7 +46,7 @@ def choose_tier(step_s: int) -> Tier:
 
 
 def finest_tier(start: float, now: float, retention: Retention) -> Tier:
-    """The finest tier that still reaches back to `start`; where none does, the one that reaches farthest."""
+    """The finest tier that still reaches back to `start`; if none does, the tier that reaches back farthest."""
     for tier in TIERS:
         if start >= now - kept_s(tier, retention) - GRACE_S:
             return tier
@@ -54,4 +54,4 @@ def finest_tier(start: float, now: float, retention: Retention) -> Tier:
 
 
 AHEAD_S: Final = 2 * 86_400.0
-"""How far in the future a sample's time may lie: clocks of nodes are wrong, and what they say of 2090 must go too."""
+"""How far in the future a sample's time may lie. Clocks of nodes may be wrong; samples further ahead (of 2090, for example) expire."""

@@ -1,13 +1,15 @@
-"""The bytes of a chunk: a head that names the columns and says where each lies, then the columns.
+"""The encoding of a chunk: a head with the names and positions of the columns, then the columns.
 
-    chunk = version u8 | kind u8 | rhythm_s u16 | rows u32 | length of the head u32, and inflated u32 | CRC-32 of all but itself u32 | head | columns
-    head  = deflate(MessagePack [names joined by newlines, shapes, relations]); a shape is that of `columns.py`, its data lie in the same
-            order; a relation [a, b, -c …] says that to the values in column a those of b are to be added, and those of c taken away
+chunk = version u8 | kind u8 | rhythm_s u16 | rows u32 | length of the head u32, and inflated u32 | CRC-32 of all but itself u32 | head | columns
+head  = deflate(MessagePack [names joined by newlines, shapes, relations])
 
-In a chunk of few rows, or one that is soon merged, the columns are deflated all together instead of each by itself (kind + 128, and the
-length that they inflate to before them).
+A shape is that of `column_codec.py`; the data of the columns stand in the same order. A relation [a, b, -c …] means: add the values of
+column b to those of column a, and subtract those of column c.
 
-A chunk stands for itself: it holds the names of its series, so that no other row has to be kept for it.
+In a chunk with few rows, or one that is merged soon, all columns are deflated together instead of each by itself. Then the kind is 128
+higher, and the inflated length of the columns stands before them.
+
+A chunk is self-contained: it holds the names of its series, so that the store needs no other row to read it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ STATS: Final = 2
 MAX_ROWS: Final = 1 << 22
 MAX_BYTES: Final = 256 * 1024 * 1024
 FEW: Final = 256
-"""Up to so many rows the columns lie together: alone, each is too short to be worth a coding of its own."""
+"""Chunks of up to so many rows deflate all columns together: a single column is too short to compress well."""
 _TOGETHER: Final = 128
 _FIXED: Final = struct.Struct("<BBHIII")
 _LENGTH: Final = struct.Struct("<I")
@@ -39,7 +41,7 @@ _decode: Final = msgspec.msgpack.Decoder(tuple[str, list[list[int]], list[list[i
 
 
 class Chunk:
-    """A chunk whose columns are read when they are asked for."""
+    """A chunk that reads each column on demand."""
 
     __slots__ = ("_data", "_ends", "_relations", "_shapes", "kind", "names", "rhythm_s", "rows")
 
@@ -71,7 +73,7 @@ class Chunk:
             raise ValueError("a chunk has not the length that its head says")
 
     def column(self, place: int, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
-        """Read the column at `place`, which has `count` values: those from `start` to before `end`, or all.
+        """Read the column at position `place`, which has `count` values: those from `start` to before `end`, or all.
 
         Raises: ValueError: it is damaged.
         """
@@ -87,37 +89,37 @@ class Chunk:
 
     @property
     def width(self) -> int:
-        """How many columns there are."""
+        """The number of columns."""
         return len(self._shapes)
 
 
 class Part(NamedTuple):
-    """A column as it goes into a chunk."""
+    """An encoded column of a chunk."""
 
     shape: ColumnShape
     data: bytes
 
 
 class Layer(NamedTuple):
-    """How the columns of a chunk that is being written are coded."""
+    """The way in which the columns of a new chunk are encoded."""
 
     together: bool
     level: int
 
     def part(self, values: Sequence[int]) -> Part:
-        """A column."""
+        """Encode a column."""
         return Part(*column_codec.encode(values, bare=self.together))
 
 
 def layer(rows: int, *, quick: bool) -> Layer:
-    """The coding for so many rows; `quick` for what is read and written anew soon."""
+    """The encoding for so many rows; `quick` for a chunk that is read and rewritten soon."""
     return Layer(quick or rows <= FEW, 1 if quick and rows > FEW else 6)
 
 
 def build(
     kind: int, layer: Layer, rhythm_s: int, rows: int, names: Sequence[str], parts: Sequence[Part], relations: Sequence[Sequence[int]] = ()
 ) -> bytes:
-    """Write a chunk."""
+    """Encode a chunk."""
     head = _encode(("\n".join(names), [part.shape for part in parts], relations))
     packed = column_codec.deflate(head)
     data = b"".join([part.data for part in parts])

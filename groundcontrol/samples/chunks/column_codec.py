@@ -1,10 +1,10 @@
-"""One column of integers as bytes: what does not change is folded, the rest lies by byte planes, each deflated for itself.
+"""The encoding of one column of integers: constant parts are folded, the rest is split into byte planes, each deflated by itself.
 
-    values = base + factor * u            (PLAIN)     u: unsigned integers, as few planes as the greatest needs
-    values = first + running sum of that  (DELTA)     for what drifts rather than jumps
+values = base + factor * u            (PLAIN)     u: unsigned integers, with as few planes as the greatest needs
+values = first + running sum of that  (DELTA)     for values that drift rather than jump
 
-Planes are kept apart because the high ones hardly change and the low ones are noise: each gets the coding that suits it, and a
-column is read without touching its neighbours. Pure; the loops are those of the standard library.
+Planes are separate because the high ones hardly change and the low ones are noise: each gets the coding that suits it. A column is read
+without its neighbours. Pure; all loops run inside the standard library.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Final
 PLAIN: Final = 0
 DELTA: Final = 1
 TEXT: Final = 2
-"""Numbers beyond 64 bits, as decimal digits: sums of absurd values."""
+"""Numbers beyond 64 bits, as decimal digits: absurd values can have such sums."""
 
 _RAW: Final = 0
 _FILLED: Final = 1
@@ -30,23 +30,23 @@ _INT_LOW, _INT_HIGH = -(1 << 63), (1 << 63) - 1
 _LEVEL: Final = 6
 _SHORT: Final = 4096
 _WORTH: Final = 2
-"""How much shorter the way between neighbours must be than that from the mean, for differences to be kept."""
+"""How many times closer values must be to their neighbours than to the mean before differences are stored."""
 _LOOKS: Final = 200
 _LITTLE: Final = sys.byteorder == "little"
 
 ColumnShape = list[int]
-"""How a column lies: mode, base, factor, first, then length << 2 | coding of each plane."""
+"""The shape of a column: mode, base, factor, first, then length << 2 | coding of each plane."""
 
 
 def deflate(data: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY, level: int = _LEVEL) -> bytes:
-    """Compress without head or checksum. Short pieces get a small window: to set up a large one takes longer than to fill it."""
+    """Compress without header or checksum. Short data gets a small window: setting up a large one takes longer than filling it."""
     window, memory = (-12, 6) if len(data) <= _SHORT else (-15, 8)
     packer = zlib.compressobj(level, zlib.DEFLATED, window, memory, strategy)
     return packer.compress(data) + packer.flush()
 
 
 def inflate(data: bytes | memoryview, length: int) -> bytes:
-    """Read what `deflate` wrote.
+    """Decompress the output of `deflate`.
 
     Raises: ValueError: it is damaged, or not `length` bytes long.
     """
@@ -61,9 +61,9 @@ def inflate(data: bytes | memoryview, length: int) -> bytes:
 
 
 def encode(values: Sequence[int], *, bare: bool = False) -> tuple[ColumnShape, bytes]:
-    """Write a column; any integers, any number of them.
+    """Encode a column; any integers, any number of them.
 
-    Args: bare: deflate nothing, and look for nothing, since all columns together will be deflated.
+    Args: bare: neither deflate nor look for differences, since all columns are deflated together later.
     """
     if not values:
         return [PLAIN, 0, 1, 0], b""
@@ -87,7 +87,7 @@ def encode(values: Sequence[int], *, bare: bool = False) -> tuple[ColumnShape, b
 
 
 def _drifts(values: Sequence[int]) -> bool:
-    """Whether neighbours are much nearer to each other than to the mean, by a look at some of them."""
+    """Whether values are much closer to their neighbours than to the mean, estimated from some of them."""
     stride = max(1, len(values) // _LOOKS)
     looked = values[:-1:stride]
     mean = sum(looked) // len(looked)
@@ -127,13 +127,13 @@ def _plane(data: bytes, bare: bool) -> tuple[int, bytes]:
     if bare:
         return _RAW, data
     best = deflate(data)
-    if len(best) * 4 > len(data):  # no long repeats: matches cost more than they save
+    if len(best) * 4 > len(data):  # without long repeats, matches cost more than they save
         best = min(best, deflate(data, zlib.Z_HUFFMAN_ONLY), key=len)
     return (_DEFLATED, best) if len(best) < len(data) else (_RAW, data)
 
 
 def ends(shapes: Sequence[ColumnShape]) -> list[int]:
-    """Where the data of each column end that lie one behind the other, from 0 on."""
+    """The positions at which the data of consecutive columns end; the first entry is 0."""
     found, at = [0], 0
     for shape in shapes:
         for plane in shape[4:]:
@@ -143,7 +143,7 @@ def ends(shapes: Sequence[ColumnShape]) -> list[int]:
 
 
 def decode(shape: Sequence[int], data: memoryview, count: int, start: int = 0, end: int | None = None) -> Sequence[int]:
-    """Read a column of `count` values: those from `start` to before `end`, or all.
+    """Decode a column of `count` values: those from `start` to before `end`, or all.
 
     Raises: ValueError: this is no column of that length.
     """

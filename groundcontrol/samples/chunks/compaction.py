@@ -1,6 +1,6 @@
-"""From rows to chunks of all tiers, and from several parts of a span to one. Pure.
+"""Compaction: rows become chunks of all tiers, and several parts of a span become one. Pure.
 
-Every row goes once into each tier, so whatever lies in chunks adds up, however many parts it came in and in whatever order.
+Every row goes exactly once into each tier. So the aggregates of all chunks add up, whatever the number and order of their parts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from groundcontrol.samples.tiers import HOURS, MINUTES, SECONDS, Tier
 
 
 class Made(NamedTuple):
-    """A chunk of one family."""
+    """A new chunk of one family."""
 
     tier: Tier
     span: int
@@ -28,14 +28,14 @@ class Made(NamedTuple):
 
 
 def needs_neighbours(layouts: Iterable[LayoutRow]) -> set[str]:
-    """The families with counters: their chunks round about must be known before new rows are summed up."""
+    """The families with counters: rollups of their new rows also need the chunks before and after."""
     return {layout.family for layout in layouts if any(map(is_counter, layout.series))}
 
 
 def make_chunks(groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]], known: Mapping[str, Sequence[RowChunk]]) -> list[Made]:
-    """Chunks of all tiers from rows that are in none yet.
+    """Make chunks of all tiers from rows that are in none yet.
 
-    Args: known: by family, the chunks of seconds that lie round about and hold the counters' neighbours.
+    Args: known: by family, the chunks of seconds before and after, which hold the counters' neighbours.
     """
     by_family: dict[str, list[RowTable]] = {}
     for layout, found in groups:
@@ -58,7 +58,7 @@ def make_chunks(groups: Sequence[tuple[LayoutRow, Sequence[StoredRow]]], known: 
 
 
 def size(tier: Tier, body: bytes) -> int:
-    """How many values or figures a chunk comes to when it is read.
+    """The number of values or aggregates that a chunk decodes to.
 
     Raises: ValueError: it is damaged.
     """
@@ -70,9 +70,9 @@ def size(tier: Tier, body: bytes) -> int:
 
 
 def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
-    """One chunk of what lay in several.
+    """Merge several chunks into one.
 
-    Returns: how many values or figures are in it, and the chunk.
+    Returns: how many values or aggregates are in it, and the chunk.
     Raises:  ValueError: one of them is damaged.
     """
     if tier is SECONDS:
@@ -83,7 +83,7 @@ def merge(tier: Tier, bodies: Sequence[bytes]) -> tuple[int, bytes]:
 
 
 def roll(table: RowTable, known: Sequence[RowChunk]) -> StatTable:
-    """Figures by the minute of rows that are in no chunk yet; counters as rates."""
+    """Aggregates by the minute of rows that are in no chunk yet; counters as rates."""
     gauges = {name: column for name, column in table.columns.items() if not is_counter(name)}
     found = [rollup.roll(table.rhythm_s, table.times, gauges, MINUTES.step_ms)]
     grown: dict[tuple[int, ...], dict[str, Values]] = {}
@@ -115,7 +115,7 @@ def _spans_of_rows(table: RowTable, span_ms: int) -> list[tuple[int, RowTable]]:
 
 
 def part_of(table: RowTable, start: int, end: int) -> RowTable:
-    """Some of the rows; a series that has nothing in them is left out."""
+    """A part of the rows; a series without values in it is left out."""
     states = {name: state[start:end] for name, state in table.states.items()}
     return RowTable(
         table.rhythm_s,

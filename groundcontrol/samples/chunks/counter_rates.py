@@ -1,7 +1,7 @@
-"""Counters as rates: how fast one grew between two neighbouring samples, as a value of the moment of the second.
+"""Rates of counters: the growth between two neighbouring samples, at the time of the second sample.
 
-A rate needs two samples that are next to each other: over a gap there is none, and a counter that went back was started anew, so that
-what it counted in between is not known.
+A rate needs two neighbouring samples: over a gap there is none. A counter that went back was restarted, so its growth since the sample
+before is not known.
 """
 
 from __future__ import annotations
@@ -13,38 +13,42 @@ from typing import Final, NamedTuple
 from spider.wire.metrics import METRICS, Metric
 
 RATE_SCALE: Final = 1000
-"""Rates are kept in thousandths (of the counter's own scale) per second, the nearest. No chunk says so: those that are written hold it as it is."""
+"""Rates are stored in thousandths (of the counter's own scale) per second, rounded to the nearest.
+
+Chunks do not hold this number, so it cannot change: stored chunks depend on it.
+"""
 FARTHEST: Final = 1.5
-"""Rhythms that may lie between two neighbours: less than two, so that no other sample can come between them later."""
+"""The most sample intervals between two neighbours. It is less than two, so that no late sample can fall between them."""
 
 
 class Point(NamedTuple):
-    """A counter at a moment."""
+    """The value of a counter at one time."""
 
     taken_at_ms: int
     value: int
     fresh: bool
-    """False: it is known already, and counts only as the neighbour of one that is not."""
+    """False: this sample was counted before, and only serves as the neighbour of a new one."""
 
 
 def is_counter(series: str) -> bool:
-    """Whether this series counts up."""
+    """Whether this series is a counter."""
     metric = METRICS.get(series.partition("{")[0])
     return metric is not None and metric.kind == "counter"
 
 
 def scale_of(metric: Metric) -> int:
-    """What the integers of this metric's figures are divided by."""
+    """The divisor of the integers in this metric's aggregates."""
     return metric.scale * RATE_SCALE if metric.kind == "counter" else metric.scale
 
 
 def rates(points: Iterable[Point], rhythm_s: int) -> list[tuple[int, int]]:
-    """(moment, rate) of each pair of neighbours of which one at least is fresh; ascending."""
+    """(time, rate) of each pair of neighbours of which at least one is fresh; ascending."""
     limit_ms = rhythm_s * 1000 * FARTHEST
     found = []
     for before, after in pairwise(sorted(points)):
         width_ms = after.taken_at_ms - before.taken_at_ms
         if (before.fresh or after.fresh) and 0 < width_ms <= limit_ms and after.value >= before.value:
             grown = (after.value - before.value) * 1000 * RATE_SCALE
-            found.append((after.taken_at_ms, (2 * grown + width_ms) // (2 * width_ms)))  # down would be less each time, and in each sum
+            # rounded to the nearest: rounding down would make each rate, and each sum, too small
+            found.append((after.taken_at_ms, (2 * grown + width_ms) // (2 * width_ms)))
     return found

@@ -1,4 +1,4 @@
-"""The rows inside a pack, as `spider.wire.frames.Pack` has them."""
+"""The encoding of the rows in a pack, as `spider.wire.frames.Pack` defines it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def unpack(coding: int, body: bytes) -> list[StoredRow]:
-    """Read the rows of a pack.
+    """Decode the rows of a pack.
 
-    Raises: ValueError: the body is not what its coding says, or inflates to more than `MAX_FRAME_BYTES`.
+    Raises: ValueError: the body does not match its coding, or inflates to more than `MAX_FRAME_BYTES`.
     """
     if coding == CODING_ZLIB:
         inflater = zlib.decompressobj()
@@ -41,9 +41,9 @@ def unpack(coding: int, body: bytes) -> list[StoredRow]:
 
 
 def split(pack: P, span_ms: int) -> Iterator[P]:
-    """The same rows in packs of which none reaches over the end of a span; only the few that do are unpacked.
+    """Split a pack at the ends of spans. Only packs that reach over such an end are unpacked, and these are few.
 
-    Raises: ValueError: as `unpack` says.
+    Raises: ValueError: as for `unpack`.
     """
     if pack.first_ms // span_ms == pack.last_ms // span_ms:
         yield pack

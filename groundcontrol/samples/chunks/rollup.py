@@ -1,7 +1,7 @@
-"""What is left of rows in the tiers of minutes and hours: count, least, greatest and sum of each series and step.
+"""Rollups for the tiers of minutes and hours: count, minimum, maximum and sum of each series and step.
 
-Every figure is an integer and adds up: two tables of the same step may be joined in any order, and nothing is rounded, so an average
-over any number of steps is weighted by what was really measured.
+Every aggregate is an integer and nothing is rounded, so two tables of the same step can be joined in any order. An average over any number
+of steps is weighted by the number of samples.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from groundcontrol.samples.chunks.row_table import Values, runs
 
 _PER_SERIES: Final = 4
 _SAME: Final = Part([9, 0, 1, 0], b"")
-"""Counts of a series that are those of the rows: no value is missing."""
+"""Marks a series whose counts equal those of the rows: no value is missing."""
 
 
 class SeriesRollup(NamedTuple):
-    """One series, a figure for each place of its table. Where `counts` is 0 the others say nothing."""
+    """The aggregates of one series, one for each step of its table. Where `counts` is 0 the other aggregates are meaningless."""
 
     counts: Sequence[int]
     least: Sequence[int]
@@ -29,27 +29,27 @@ class SeriesRollup(NamedTuple):
 
 
 class StatTable(NamedTuple):
-    """Steps in which something was measured, ascending; `lines` by series."""
+    """The steps that have samples, ascending; `lines` by series."""
 
     rhythm_s: int
     places: Sequence[int]
-    """Numbers of the steps since 1970."""
+    """The numbers of the steps since 1970."""
     lines: dict[str, SeriesRollup]
 
     @property
     def samples(self) -> int:
-        """How many figures of series it holds."""
+        """The number of aggregates of all series."""
         return sum(len(line.counts) - line.counts.count(0) for line in self.lines.values())
 
 
 def roll(rhythm_s: int, times: Sequence[int], columns: Mapping[str, Values], step_ms: int) -> StatTable:
-    """Sum up rows, whose times ascend, by steps."""
+    """Aggregate rows by steps; the times must ascend."""
     found = runs(times, step_ms)
     return StatTable(rhythm_s, [place for place, _, _ in found], {name: line_of(column, found) for name, column in columns.items()})
 
 
 def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> SeriesRollup:
-    """The figures of one column."""
+    """The aggregates of one column."""
     if column and column[0] is not None and column.count(column[0]) == len(column):
         same = column[0]
         lengths = [end - start for _, start, end in found]
@@ -72,12 +72,12 @@ def line_of(column: Values, found: Sequence[tuple[int, int, int]]) -> SeriesRoll
 
 
 def coarser(table: StatTable, times: int) -> StatTable:
-    """The same by steps that are `times` as long."""
+    """The same aggregates by steps that are `times` as long."""
     return _folded(table._replace(places=[place // times for place in table.places]))
 
 
 def join(tables: Sequence[StatTable]) -> StatTable:
-    """One table of everything: figures of the same step and series are added up."""
+    """Join tables: aggregates of the same step and series are combined."""
     if len(tables) == 1:
         return tables[0]
     places = [place for table in tables for place in table.places]
@@ -97,7 +97,7 @@ def join(tables: Sequence[StatTable]) -> StatTable:
 
 
 def steps(places: Sequence[int], width: int) -> list[tuple[int, int, int]]:
-    """As `runs`, of places that ascend and are each there once: where none is missing, it is known where each step ends."""
+    """As `runs`, for ascending numbers without duplicates. If none is missing, the ends are computed instead of searched."""
     count = len(places)
     if not count or places[-1] - places[0] != count - 1:
         return runs(places, width)
@@ -106,7 +106,7 @@ def steps(places: Sequence[int], width: int) -> list[tuple[int, int, int]]:
 
 
 def _folded(table: StatTable) -> StatTable:
-    """Steps that follow each other and are the same become one."""
+    """Joins consecutive entries of the same step into one."""
     found = runs(table.places, 1)
     if len(found) == len(table.places):
         return table
@@ -118,7 +118,7 @@ def _folded(table: StatTable) -> StatTable:
 
 
 def fold(line: SeriesRollup, found: Sequence[tuple[int, int, int]]) -> SeriesRollup:
-    """Add up the figures of each run (number, from, to)."""
+    """Combine the aggregates of each run (number, from, to)."""
     counts, least, greatest, sums = line
     if 0 in counts:
         there = [[at for at in range(start, end) if counts[at]] for _, start, end in found]
@@ -137,7 +137,10 @@ def fold(line: SeriesRollup, found: Sequence[tuple[int, int, int]]) -> SeriesRol
 
 
 def encode_stats(table: StatTable) -> bytes:
-    """Write a table as a chunk: least as it is, greatest as what it is above, the sum as what it is above `count * least`."""
+    """Encode a table as a chunk.
+
+    It stores the minimum, the maximum minus the minimum, and the sum minus `count * minimum`, which are small numbers.
+    """
     most = [max(counts) for counts in zip(*(line.counts for line in table.lines.values()), strict=True)]
     layer = chunk_codec.layer(len(table.places), quick=False)
     parts = [layer.part(table.places), layer.part(most)]
@@ -160,10 +163,10 @@ def encode_stats(table: StatTable) -> bytes:
 
 
 class StatChunk:
-    """A chunk of figures, read a series at a time."""
+    """A chunk of aggregates that reads one series at a time."""
 
     def __init__(self, body: bytes) -> None:
-        """Raises: ValueError: it is none."""
+        """Raises: ValueError: the bytes are no chunk of aggregates."""
         self._chunk = Chunk(body)
         if self._chunk.kind != chunk_codec.STATS or self._chunk.width != 2 + _PER_SERIES * len(self._chunk.names):
             raise ValueError("not a chunk of figures")
@@ -173,7 +176,7 @@ class StatChunk:
         self._most = self._chunk.column(1, self._chunk.rows)
 
     def line(self, series: int, start: int = 0, end: int | None = None) -> SeriesRollup:
-        """The figures of the series at this place of `names`: those from `start` to before `end`, or all."""
+        """The aggregates of the series at this position of `names`: those from `start` to before `end`, or all."""
         at = 2 + _PER_SERIES * series
         read = self._chunk.column
         if self._chunk.shape(at) == _SAME.shape:
@@ -181,7 +184,7 @@ class StatChunk:
             low, high, there = start, len(whole) if end is None else end, len(whole)
         else:
             whole = read(at, len(self.places))
-            # A step in which nothing was measured has a count, and no figures.
+            # A step without samples has a count of 0, and stores no other aggregates.
             low, high, there = (len(part) - part.count(0) for part in (whole[:start], whole[:end], whole))
         counts = whole[start:end]
         least, above, more = (read(at + figure, there, low, high) for figure in (1, 2, 3))
@@ -194,5 +197,5 @@ class StatChunk:
         return SeriesRollup(counts, *([next(figures) if count else 0 for count in counts] for figures in spread))
 
     def table(self) -> StatTable:
-        """Everything that is in it."""
+        """The whole content as a table."""
         return StatTable(self.rhythm_s, self.places, {name: self.line(at) for at, name in enumerate(self.names)})

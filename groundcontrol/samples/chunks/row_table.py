@@ -1,6 +1,6 @@
-"""Rows of one family by columns, in memory and as a chunk: the tier of seconds, which holds every value as it was measured.
+"""Rows of one family as columns, in memory and as a chunk: the tier of seconds, which holds every value as it was measured.
 
-Of each series and row one of three things is kept: a value, that measuring failed, or that the host had no such series then.
+For each series and row it stores one of three states: a value, a failed measurement, or no such series on the host at that time.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ Values = Sequence[int | None]
 
 
 class RowTable(NamedTuple):
-    """Rows in the order of their times. `None` in a column: no value; `states` says why, where a series has not one in each row."""
+    """Rows in the order of their times. `None` in a column: no value; `states` gives the reason for each series with missing values."""
 
     rhythm_s: int
     times: Sequence[int]
-    """Unix milliseconds; two rows may have the same."""
+    """Unix milliseconds; two rows may have the same time."""
     columns: Mapping[str, Values]
     states: dict[str, bytes]
 
     @property
     def samples(self) -> int:
-        """How many values it holds."""
+        """The number of values."""
         return len(self.times) * (len(self.columns) - len(self.states)) + sum(state.count(VALUE) for state in self.states.values())
 
 
 def table_of(layout: LayoutRow, rows: Sequence[StoredRow]) -> RowTable:
-    """Turn rows of one layout on their side; they may come in any order."""
+    """Turn rows of one schema into columns; the rows may come in any order."""
     columns: dict[str, Values] = dict(zip(layout.series, zip(*(row.values for row in rows), strict=True), strict=True))
     states = {name: bytes(FAILED if value is None else VALUE for value in column) for name, column in columns.items() if None in column}
     return _sorted(RowTable(layout.rhythm_s, [row.taken_at_ms for row in rows], columns, states))
 
 
 def join(tables: Sequence[RowTable]) -> RowTable:
-    """All rows of these tables, with every series that one of them has."""
+    """All rows of these tables, with every series of any of them."""
     if len(tables) == 1:
         return tables[0]
     lengths = [len(table.times) for table in tables]
@@ -64,7 +64,10 @@ def join(tables: Sequence[RowTable]) -> RowTable:
 
 
 def joined(chunks: Sequence[RowChunk]) -> RowTable:
-    """All rows of these chunks, to be read through once: an hour of all series is a hundred thousand numbers, and one column is there at a time."""
+    """All rows of these chunks, to be read through once.
+
+    It decodes one column at a time to save memory: an hour of all series is a hundred thousand numbers.
+    """
     lengths = [len(part.times) for part in chunks]
     places = [{name: place for place, name in enumerate(part.names)} for part in chunks]
     times = [time for part in chunks for time in part.times]
@@ -88,7 +91,7 @@ def joined(chunks: Sequence[RowChunk]) -> RowTable:
 
 
 class _Columns(Mapping[str, Values]):
-    """Columns that are put together when they are asked for, each time anew."""
+    """Columns that are decoded at each access."""
 
     def __init__(self, names: Mapping[str, None], read: Callable[[str], Values]) -> None:
         self._names = names
@@ -117,7 +120,7 @@ def _sorted(table: RowTable) -> RowTable:
 
 
 def _order(times: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
-    """What puts rows into the order of their times; None: they are."""
+    """A function that sorts columns by the times of their rows; None: they are sorted already."""
     return None if all(map(le, times, times[1:])) else itemgetter(*sorted(range(len(times)), key=times.__getitem__))
 
 
@@ -125,11 +128,14 @@ RELATED: Final = {
     "memory.used": ("+memory.total", "-memory.available"),
     "cpu.total": ("+cpu.user", "+cpu.system", "+cpu.nice", "+cpu.irq", "+cpu.softirq", "+cpu.steal"),
 }
-"""Series that nearly follow from others: what is left after those is written, if it is shorter. None rests on one that rests on others."""
+"""Series that nearly equal a sum of others: if it is shorter, the chunk stores the difference from that sum.
+
+No series here depends on another one that is here.
+"""
 
 
 def encode_rows(table: RowTable, *, quick: bool = False) -> bytes:
-    """Write a table as a chunk; `quick` where it will be merged soon."""
+    """Encode a table as a chunk; `quick` if it is merged soon."""
     layer = chunk_codec.layer(len(table.times), quick=quick)
     places = {name: 2 + 2 * at for at, name in enumerate(table.columns)}
     parts = [layer.part(table.times)]
@@ -159,10 +165,10 @@ _FULL: Final = Part([0, VALUE, 1, 0], b"")
 
 
 class RowChunk:
-    """A chunk of rows, read a column at a time."""
+    """A chunk of rows that reads one column at a time."""
 
     def __init__(self, body: bytes) -> None:
-        """Raises: ValueError: it is none."""
+        """Raises: ValueError: the bytes are no chunk of rows."""
         self._chunk = Chunk(body)
         if self._chunk.kind != chunk_codec.ROWS or self._chunk.width != 1 + 2 * len(self._chunk.names):
             raise ValueError("not a chunk of rows")
@@ -171,13 +177,13 @@ class RowChunk:
         self.names = self._chunk.names
 
     def states(self, place: int) -> bytes | None:
-        """What is known of the series at `place` of `names`, row by row; None: a value everywhere."""
+        """The state in each row of the series at position `place` of `names`; None: every row has a value."""
         if self._chunk.shape(1 + 2 * place) == _FULL.shape:
             return None
         return bytes(self._chunk.column(1 + 2 * place, len(self.times)))
 
     def column(self, place: int, start: int = 0, end: int | None = None) -> Values:
-        """The values of the series at `place`, one for each row from `start` to before `end`, or each of all; None: there is none."""
+        """The values of the series at position `place`, one for each row from `start` to before `end`, or for all rows; None: no value."""
         states = self.states(place)
         if states is None:
             return self._chunk.column(2 + 2 * place, len(self.times), start, end)
@@ -186,7 +192,7 @@ class RowChunk:
         return [next(found) if state == VALUE else None for state in states[start:end]]
 
     def table(self, only: Iterable[str] | None = None) -> RowTable:
-        """The rows, with these series or all."""
+        """The rows as a table, with only these series or with all."""
         wanted = None if only is None else set(only)
         columns: dict[str, Values] = {}
         states: dict[str, bytes] = {}
@@ -201,7 +207,7 @@ class RowChunk:
 
 
 def runs(times: Sequence[int], step_ms: int) -> list[tuple[int, int, int]]:
-    """Neighbouring rows of one step, as (number of the step since 1970, from, to); the times ascend."""
+    """Neighbouring rows of one step, as (number of the step since 1970, from, to); the times must ascend."""
     found = []
     start, count = 0, len(times)
     while start < count:
@@ -213,7 +219,10 @@ def runs(times: Sequence[int], step_ms: int) -> list[tuple[int, int, int]]:
 
 
 def _end_of(times: Sequence[int], limit: int, start: int, count: int) -> int:
-    """The first place from `start` on whose time is not before `limit`: near by, so the way there is doubled, then halved."""
+    """The first position from `start` on with a time of at least `limit`.
+
+    It is usually near, so the search doubles its distance first, and then halves it.
+    """
     reach = 1
     while start + reach < count and times[start + reach] < limit:
         reach *= 2
