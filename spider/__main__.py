@@ -1,4 +1,4 @@
-"""The command line: the agent, or root's launcher and runner, from the same file."""
+"""The entry point of the bundle: runs the agent, or root's launcher or runner."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ PROGRAMS: Dict[str, str] = {
     "orders": "spider.root.launcher.orders",
     "status": "spider.selfcare.uninstall.status",
 }
-"""The first word of the command line and its program. Each program loads only its own modules."""
+"""First word of the command line → program. Each program loads only its own modules."""
 
 
 def main(argv: Optional[List[str]] = None) -> NoReturn:
@@ -57,7 +57,7 @@ def _agent(words: List[str]) -> NoReturn:
     status = loop.run_until_complete(run_agent(config, compiler.close if compiler else lambda: None))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)  # a name look-up that hangs in its thread must not keep the process
+    os._exit(status)  # a name look-up that hangs in its thread must not keep the process alive
 
 
 if __name__ == "__main__":

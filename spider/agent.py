@@ -1,4 +1,4 @@
-"""The agent put together, under one supervisor: link and jobs first, and what measures this host as soon as the session stands."""
+"""Assembles the agent under one supervisor: link and jobs start first, the measuring modules once the session has begun."""
 
 import asyncio
 import logging
@@ -23,20 +23,20 @@ from spider.wire.frames import JobEnded, Message
 from spider.wire.ids import from_text
 
 FIRST_S = 3.0
-"""How long a session that is on its way comes first; without a hub to be reached nobody waits for this long."""
+"""How long the measuring modules wait for the first session. If the first attempt fails earlier, they start then."""
 FINISH_LIMIT_S = 1.0
-"""How long the last samples may take to be acknowledged."""
+"""How long the program's end waits for the acknowledgement of the last samples."""
 SPOOL_LIMIT_S = 2.0
-"""How long it may take to write down those that were not."""
+"""How long writing the unacknowledged samples to disk may take at the program's end."""
 STOP_LIMIT_S = 3.0
-"""How long the parts may take to leave; the whole program is gone within 5 s."""
+"""How long the tasks may take to end; the whole program ends within 5 s."""
 MAX_THREADS = 4
 
 log = logging.getLogger(__name__)
 
 
 class _Tasks:
-    """What runs. None of them ever ends by itself: one that does ends all."""
+    """The running tasks. None of them ends by itself in normal operation; if one does, all are ended."""
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
@@ -49,7 +49,7 @@ class _Tasks:
             self._names[task] = name
 
     async def stop(self) -> int:
-        """End them. Returns: 1 when one had ended before."""
+        """Cancel them. Returns: 1 when one had ended before, else 0."""
         status = 0
         for task, name in self._names.items():
             if task.done():
@@ -63,9 +63,10 @@ class _Tasks:
 
 
 class _Agent:
-    """The parts, and in which order they come.
+    """The components, in the order in which they start.
 
-    What measures is most of the program: reading and compiling it, and the first look at everything, take longer than the way to the hub.
+    The measuring modules are most of the program. Loading them and the first reading take longer than connecting to the hub, so the link
+    starts first.
     """
 
     def __init__(self, config: Config, clock: Clock, tasks: _Tasks, loaded: Callable[[], None]) -> None:
@@ -96,7 +97,7 @@ class _Agent:
             self._job_ended()
 
     async def _first(self) -> None:
-        """Whether the hub is there or not, this host is measured."""
+        """Start measuring after the first connection attempt, even if the hub is not reachable."""
         try:
             await wait_for(FIRST_S, self.link.tried.wait())
         except asyncio.TimeoutError:
@@ -105,10 +106,10 @@ class _Agent:
         await asyncio.Event().wait()
 
     def _watch(self) -> None:
-        """Load and start what measures, once. At the beginning of a session it is joined before the hub's first word is heard."""
+        """Load and start the measuring modules, once. In a new session they are connected before the hub's first message is handled."""
         if self._job_ended is not None:
             return
-        from spider.sampling.measurement import watching  # noqa: PLC0415 - not before the session
+        from spider.sampling.measurement import watching  # noqa: PLC0415 - loaded after the session has begun
 
         found = watching(self._config, self._clock, self.link, self._outbox, self._owner)
         self._job_ended = found.job_ended
@@ -117,13 +118,13 @@ class _Agent:
 
 
 async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -> int:
-    """Serve until SIGTERM or SIGINT.
+    """Run until SIGTERM or SIGINT.
 
-    Returns: the exit status: 0 after a signal, 1 when a part failed, 75 when it needed too much memory (the service manager starts all
-             of it anew).
+    Returns: the exit status: 0 after a signal, 1 when a component failed, 75 when it used too much memory (the service manager restarts
+    it).
     """
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(Threads(max_workers=MAX_THREADS))  # name look-ups and the files of jobs
+    loop.set_default_executor(Threads(max_workers=MAX_THREADS))  # for name look-ups and the files of jobs
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -139,7 +140,7 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
 
 
 async def _stopped(stop: asyncio.Event, tasks: _Tasks, link: HubLink) -> None:
-    """Wait until somebody wants this to end, and say good-bye to the hub; or until a part has ended."""
+    """Wait for a signal and end the session properly; or wait until a task has ended."""
 
     async def leave() -> None:
         await stop.wait()
@@ -153,14 +154,14 @@ async def _stopped(stop: asyncio.Event, tasks: _Tasks, link: HubLink) -> None:
 
 
 def spool_of(config: Config, clock: Clock) -> Spool:
-    """Where samples wait while the hub is away, as the node's owner allows."""
+    """The spool, within the limits of the node's configuration."""
     allowed = config.spool_hours and config.spool_mebibytes
     folder = SpoolFolder(config.state_dir, from_text(config.node)) if allowed else None
     return Spool(folder, clock, config.spool_hours * 3600.0, config.spool_mebibytes << 20)
 
 
 async def _keep(spool: Spool) -> None:
-    """Write down what the hub has not acknowledged; a disk that hangs keeps nobody from leaving."""
+    """Write the unacknowledged samples to disk. A disk that hangs does not block the program's end."""
     try:
         await wait_for(SPOOL_LIMIT_S, spool.finish())
     except (asyncio.TimeoutError, OSError) as error:
@@ -168,7 +169,7 @@ async def _keep(spool: Spool) -> None:
 
 
 def _policy_owner(path: str) -> int:
-    """Root, unless this Spider serves its own user alone with a policy of that user's."""
+    """The uid that must own the policy: root, unless this Spider serves only its own user, with that user's policy."""
     try:
         owner = os.stat(place(path)).st_uid
     except OSError:

@@ -1,8 +1,8 @@
 """Compiles Spider's modules in a child process.
 
-The agent compiles its modules once, from the sources in its bundle. What compiling leaves in the heap would stay there for months: 0.6 of
-28 MB (Python 3.11). So a child, forked before most modules are loaded, compiles each one when it is asked for and ends when all are there.
-It sends what a .pyc file holds; nothing is written anywhere. Where there can be no child, or it fails, Python compiles as usual.
+The agent compiles its modules once, from the sources in its bundle. The heap fragments that compiling leaves would stay for months: 0.6 of
+28 MB (Python 3.11). So a child is forked before most modules are loaded. It compiles each module on request, returns the content of a .pyc
+file, and ends when all are loaded. Nothing is written to disk. If there can be no child, or it fails, Python compiles as usual.
 """
 
 import contextlib
@@ -17,24 +17,24 @@ from zipimport import zipimporter
 
 _PACKAGES = ("spider", "msgpack")
 ANSWER_LIMIT_S = 30.0
-"""One module takes some milliseconds."""
+"""Timeout of one module, which usually takes some milliseconds."""
 _HEAD = 5
-"""Of an answer: whether it is a package, and how many bytes of code follow (none: not to be had)."""
+"""Header of an answer: whether the module is a package, and the length of its code (0: not available)."""
 
 
 class _Module(SourceFileLoader):
-    """A module with its source in the bundle and its code, as a .pyc file would hold it, in memory."""
+    """A module with its source in the bundle and its code in memory, in the form of a .pyc file."""
 
     def __init__(self, fullname: str, path: str, archive: zipimporter, code: bytes = b"") -> None:
         super().__init__(fullname, path)
         self._archive = archive
         self.code = code
 
-    def path_stats(self, path: str) -> Mapping[str, Any]:  # noqa: ARG002 - there is one source, of one time
+    def path_stats(self, path: str) -> Mapping[str, Any]:  # noqa: ARG002 - there is one source with one time
         return {"mtime": 0, "size": None}
 
     def get_data(self, path: str) -> bytes:
-        """What Python looks for: first the code, at the place of a .pyc file, and where that is none, the source."""
+        """importlib asks for the .pyc file first, which is the code, and then for the source."""
         if not path.endswith(".pyc"):
             return self._archive.get_data(path)
         code, self.code = self.code, b""
@@ -42,12 +42,12 @@ class _Module(SourceFileLoader):
             raise FileNotFoundError(path)
         return code
 
-    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:  # noqa: ARG002 - it goes nowhere else
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:  # noqa: ARG002 - the code is only kept in memory
         self.code = bytes(data)
 
 
 class Compiler:
-    """The child, in `sys.meta_path` from its start until `close`."""
+    """The client of the child. It is in `sys.meta_path` from its start until `close`."""
 
     def __init__(self, archive: zipimporter, pid: int, asking: int, answers: int) -> None:
         self._archive = archive
@@ -56,7 +56,7 @@ class Compiler:
         self._answers = answers
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:  # noqa: ARG002 - importlib's names
-        """Ask for one module. Returns: None: it is none of ours, or it must be compiled here."""
+        """Request one module. Returns: None: it is not one of Spider's modules, or must be compiled in this process."""
         if fullname.partition(".")[0] not in _PACKAGES:
             return None
         try:
@@ -82,7 +82,7 @@ class Compiler:
         return data
 
     def close(self) -> None:
-        """Everything is loaded, or the child failed: it ends. What is asked for later is compiled here."""
+        """End the child, because all modules are loaded or it failed. Later modules are compiled in this process."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
             os.close(self._asking)
@@ -93,7 +93,8 @@ class Compiler:
 
 
 def start_compiler(archive: object) -> Optional[Compiler]:
-    """Fork it. Args: archive: the importer of a module of this program. Returns: None: it runs from no bundle, or there can be no child."""
+    """Fork the child. Args: archive: zip importer of a module of this program. Returns: None: it runs from no bundle, or there can be no
+    child."""
     if not isinstance(archive, zipimporter):
         return None
     asked, asking = os.pipe()
@@ -119,7 +120,7 @@ def start_compiler(archive: object) -> Optional[Compiler]:
 
 
 def _serve(archive: zipimporter, asked: int, answering: int) -> None:
-    sys.dont_write_bytecode = False  # only then is there what a .pyc file holds; where it goes, `set_data` says
+    sys.dont_write_bytecode = False  # needed so that importlib calls `set_data`, which keeps the code in memory
     with os.fdopen(asked, "rb") as questions, os.fdopen(answering, "wb") as answers:
         for line in iter(questions.readline, b""):
             package, code = _compiled(archive, line.decode().strip())
@@ -128,7 +129,7 @@ def _serve(archive: zipimporter, asked: int, answering: int) -> None:
 
 
 def _places(archive: zipimporter, fullname: str) -> Tuple[str, str]:
-    """Where a module's source lies: as a package, and as a file."""
+    """Paths of a module's source: as a package, and as a file."""
     stem = os.path.join(archive.archive, *fullname.split("."))
     return os.path.join(stem, "__init__.py"), stem + ".py"
 

@@ -1,25 +1,25 @@
-"""Time comes in through the door, so that an hour of logic tests in a millisecond."""
+"""The clock interface. Time is passed in, so that a test runs an hour of logic in a millisecond."""
 
 import time
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time is data; intervals and deadlines use `monotonic`."""
+    """Provides the time. Wall time is data; intervals and deadlines use `monotonic`."""
 
     def now(self) -> float:
         """Unix seconds."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never jumps."""
+        """Seconds since an arbitrary moment; never jumps."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The clocks of the operating system."""
 
     def now(self) -> float:
         return time.time()
@@ -28,6 +28,6 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        import asyncio  # noqa: PLC0415 - root's programs know clocks too: loading it would be a third of the launcher's time
+        import asyncio  # noqa: PLC0415 - root's programs use this module too, and asyncio would be a third of the launcher's start time
 
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Spider's settings: flags, the environment and spider.conf, read once, checked as a whole. Nothing else reads the environment."""
+"""Spider's settings: flags, environment and spider.conf, read once and validated together. No other module reads the environment."""
 
 import os
 import re
@@ -26,9 +26,9 @@ _SECTIONS = {
 _OPTIONAL = {"tls_pin", "proxy", "name", "hours", "mebibytes", "journal", "listen"}
 SPOOL_HOURS = 72
 SPOOL_MEBIBYTES = 64
-"""The most that samples may take on disk while the hub is away; spider.conf may lower both, and 0 keeps them in memory."""
+"""Largest size and time span of samples on disk while the hub is away. spider.conf may lower both; 0 keeps samples in memory."""
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info")
-"""Priorities of log lines, as syslog(3) counts them; debug is nothing for a fleet."""
+"""Priorities of log lines, numbered as in syslog(3). Debug is left out, because it is too much for a fleet."""
 _URL = re.compile(
     r"(?P<scheme>wss?)://(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9.-]{0,252}))(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)?\Z",
     re.IGNORECASE | re.ASCII,
@@ -44,7 +44,7 @@ _BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 
 
 class ConfigError(Exception):
-    """Spider cannot start with these settings; `faults` has all that is wrong, one line each."""
+    """The settings are invalid; `faults` lists all errors, one line each."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
@@ -52,22 +52,22 @@ class ConfigError(Exception):
 
 
 class Url(NamedTuple):
-    """Where the hub is."""
+    """The URL of the hub."""
 
     secure: bool
     host: str
-    """Without brackets."""
+    """The host, without brackets."""
     port: int
     path: str
     authority: str
-    """As dialled: lower case, default port left out."""
+    """The authority to dial: lower case, default port left out."""
 
 
 class Proxy(NamedTuple):
-    """An HTTP proxy on the way to the hub."""
+    """An HTTP proxy between this node and the hub."""
 
     host: str
-    """Without brackets."""
+    """The host, without brackets."""
     port: int
 
 
@@ -103,17 +103,18 @@ STARDUST_UNITS  the edition of the unit files that started this (default: 0, not
 
 @dataclass(frozen=True)
 class Config:
-    """Everything Spider was told, checked."""
+    """All validated settings."""
 
     url: Url
     fleet: str
     tls_pin: Optional[bytes]
-    """SHA-256 of the public key (SubjectPublicKeyInfo) of a hub whose certificate no authority has signed; of several keys, one behind the other."""
+    """SHA-256 of the public key (SubjectPublicKeyInfo) of a hub whose certificate no authority has signed; a concatenation for several
+    keys."""
     node: str
     generation: int
     name: str
     boot: str
-    """32 hex digits."""
+    """Id of this boot, 32 hex digits."""
     policy_path: str
     state_dir: str
     jobs_dir: str
@@ -123,22 +124,22 @@ class Config:
     spool_hours: int = SPOOL_HOURS
     spool_mebibytes: int = SPOOL_MEBIBYTES
     journal: str = ""
-    """The least urgent log lines that the hub gets, one of `LEVELS`; empty = none at all."""
+    """Least urgent log lines that are sent to the hub, one of `LEVELS`; empty = none."""
     statsd: str = ""
-    """Where numbers of other programs are taken: a port of 127.0.0.1, or a path; empty = nowhere."""
+    """Where the statsd socket listens: a port of 127.0.0.1, or a path; empty = nowhere."""
     config_path: str = ""
-    """Of `spider.conf`, where that is a path."""
+    """Path of `spider.conf`, if it was given as a path."""
     metrics_dir: str = ""
-    """Folder of programs that print numbers; empty = none is run."""
+    """Folder of programs whose output is measured; empty = none is run."""
     proxy: Optional[Proxy] = None
     units: int = 0
-    """The edition of the unit files that started this; 0 = not known."""
+    """Edition of the unit files that started this program; 0 = unknown."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], argv: Sequence[str]) -> "Config":
         """Read flags, environment and files.
 
-        Raises: ConfigError: all faults at once.
+        Raises: ConfigError: with all errors together.
         """
         flags = parse_flags(argv)
         faults: List[str] = []
@@ -187,7 +188,7 @@ class Config:
 
 
 def parse_flags(argv: Sequence[str]) -> Dict[str, str]:
-    """Read `--name value` and `--name=value`.
+    """Parse `--name value` and `--name=value`.
 
     Raises: ConfigError.
     """
@@ -213,7 +214,7 @@ def parse_flags(argv: Sequence[str]) -> Dict[str, str]:
 
 
 def parse_url(text: str) -> Url:
-    """Read the address of a hub.
+    """Parse the address of a hub.
 
     Raises: ValueError: not `wss://host[:port]/path`, or `ws://` to another machine.
     """
@@ -233,7 +234,7 @@ def parse_url(text: str) -> Url:
 
 
 def parse_proxy(text: str) -> Proxy:
-    """Read the address of an HTTP proxy. A user name and a password have no place in it, since spider.conf is no secret.
+    """Parse the address of an HTTP proxy. It must not contain a user name or password, since spider.conf is not secret.
 
     Raises: ValueError: not `http://host:port`.
     """
@@ -244,9 +245,9 @@ def parse_proxy(text: str) -> Proxy:
 
 
 def parse_conf(text: str) -> Dict[str, str]:
-    """Read the text of spider.conf into one table of its keys, all of them checked.
+    """Parse the text of spider.conf into one validated dict of its keys.
 
-    Raises: ConfigError: an unknown, missing, doubled or wrong entry.
+    Raises: ConfigError: an unknown, missing, duplicate or invalid entry.
     """
     try:
         sections = read_ini(text)
@@ -301,7 +302,7 @@ def _kernel_boot() -> str:
 
 
 def _read(where: str, *, private: bool) -> bytes:
-    """Read a small file of this user or of root that nobody else can write (or, private, read); `fd:N` is closed afterwards."""
+    """Read a small file that only this user or root can write (if private: also read). `fd:N` is closed afterwards."""
     if where.startswith("fd:"):
         if not (where[3:].isascii() and where[3:].isdigit()):
             raise ValueError("fd:N is expected, with the number of an open descriptor")

@@ -1,4 +1,4 @@
-"""Small dealings with files: reading what may not be there, and writing what must outlive a power cut."""
+"""File helpers: reading files that may be missing, and durable writes that survive a power failure."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 def read_text(path: str, limit: int = 65536) -> str:
-    """A value of the kernel without its outer white space, by one read; empty when it is not there or cannot be read."""
+    """A value of the kernel, stripped of outer white space, in a single read; empty when the file is missing or not readable."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
@@ -23,7 +23,7 @@ def read_text(path: str, limit: int = 65536) -> str:
 
 
 def read_file(path: str, limit: int = -1) -> str:
-    """A text file to its end, or to so many characters; empty when it is not there or cannot be read."""
+    """A text file to its end, or up to a number of characters; empty when it is missing or not readable."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(limit)
@@ -32,7 +32,7 @@ def read_file(path: str, limit: int = -1) -> str:
 
 
 def listed(path: str) -> List[str]:
-    """What a folder holds, by name; nothing when it is not there or cannot be read."""
+    """The names in a folder, sorted; empty when it is missing or not readable."""
     try:
         return sorted(os.listdir(path))
     except OSError:
@@ -40,7 +40,7 @@ def listed(path: str) -> List[str]:
 
 
 def changed_at(path: str) -> float:
-    """When a file came to where it is (its own time may be that of its build), Unix seconds; 0 = it is not there."""
+    """When a file was put in its place, Unix seconds; 0 = it is missing. (Its modification time may be that of its build.)"""
     try:
         return os.stat(path).st_ctime
     except OSError:
@@ -58,7 +58,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
+    """Make the names in a folder durable (fsync)."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -67,7 +67,7 @@ def sync_folder(path: str) -> None:
 
 
 def create_once(path: str, content: bytes, mode: int) -> None:
-    """Make a file that must not exist yet, durably: content first, then the name.
+    """Create a file that must not exist yet, durably: content first, then the name.
 
     Raises: FileExistsError; OSError.
     """
@@ -81,7 +81,7 @@ def create_once(path: str, content: bytes, mode: int) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file or a link, where there is one.
+    """Remove a file or a link, if it exists.
 
     Raises: OSError.
     """
@@ -90,7 +90,7 @@ def remove(path: str) -> None:
 
 
 def create_anew(path: str, content: bytes, mode: int) -> None:
-    """As `create_once`, in the place of what lies there, and with this very mode whatever the umask is.
+    """Like `create_once`, but replaces an existing file and sets exactly this mode, regardless of the umask.
 
     Raises: OSError.
     """
@@ -100,13 +100,13 @@ def create_anew(path: str, content: bytes, mode: int) -> None:
 
 
 def lock_within(fd: int, wait_s: float, pause_s: float = 0.02) -> bool:
-    """Lock a file or folder until its descriptor is closed. False: somebody else has had it all that time."""
+    """Lock a file or folder until its descriptor is closed. False: another process held the lock the whole time."""
     ends_at = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        except BlockingIOError:  # noqa: PERF203  # it sleeps between two tries
+        except BlockingIOError:  # noqa: PERF203  # it sleeps between two attempts
             if time.monotonic() >= ends_at:
                 return False
             time.sleep(pause_s)

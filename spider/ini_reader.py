@@ -1,13 +1,13 @@
-"""INI files, read with Python's own parser."""
+"""Reads INI files with Python's own parser."""
 
 import configparser
 from typing import Dict
 
 
 def read_ini(text: str) -> Dict[str, Dict[str, str]]:
-    """Read sections of `key = value` lines; there is no interpolation, no default section and no other delimiter.
+    """Read sections of `key = value` lines, without interpolation, default section or other delimiters.
 
-    Raises: ValueError: not such a file, a section or a key twice included; the text says where, in one line.
+    Raises: ValueError: not such a file, or a section or key occurs twice; the text says where, in one line.
     """
     parser = configparser.ConfigParser(
         interpolation=None, strict=True, delimiters=("=",), comment_prefixes=("#",), default_section="", empty_lines_in_values=False

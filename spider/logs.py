@@ -1,4 +1,4 @@
-"""Log lines for machines and people: an event name and its facts."""
+"""Structured logging for machines and people: each line has an event name and fields."""
 
 import contextvars
 import json
@@ -12,14 +12,14 @@ _CONTROL = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)]}
 
 
 def bind(**facts: Any) -> None:
-    """Put these facts on every later line of this task."""
+    """Add these fields to every later line of this task."""
     merged = dict(_bound.get())
     merged.update(facts)
     _bound.set(tuple(merged.items()))
 
 
 def event(log: logging.Logger, name: str, level: int = logging.INFO, exc_info: bool = False, **facts: Any) -> None:
-    """Log `name` (stable, snake_case) with its facts as fields."""
+    """Log the event `name` (stable, snake_case) with these fields."""
     if log.isEnabledFor(level):
         merged: Dict[str, Any] = dict(_bound.get())
         merged.update(facts)
@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """For a terminal: time, event, facts. Control characters are shown, never sent."""
+    """For a terminal: time, event, fields. Control characters are escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
@@ -55,7 +55,7 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up(stream: "TextIO | None" = None, style: str = "auto", level: int = logging.INFO) -> None:
-    """Send this program's log to `stream` (standard output).
+    """Send this program's log to `stream` (default: standard output).
 
     Args: style: json, text or auto (text on a terminal).
     """

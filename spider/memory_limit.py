@@ -1,4 +1,4 @@
-"""A ceiling on Spider's own memory: beyond it the program ends in order, and the service manager starts it anew."""
+"""A limit on Spider's own memory. Beyond it the program ends properly, and the service manager restarts it."""
 
 import asyncio
 import gc
@@ -10,17 +10,17 @@ from spider.clock import Clock
 from spider.logs import event
 
 CEILING_BYTES = 128 * 1024 * 1024
-"""Half of what the unit allows, and five times what is usual."""
+"""Half of the unit's limit, and five times the usual use."""
 LOOK_S = 30.0
 EXIT_MEMORY = 75
-"""What the program ends with then (EX_TEMPFAIL): come again."""
+"""Exit status for this case (EX_TEMPFAIL), after which the service manager restarts the program."""
 _STATM = "/proc/self/statm"
 
 log = logging.getLogger(__name__)
 
 
 def resident_bytes(path: str = _STATM) -> Optional[int]:
-    """Memory that this process holds; None: this system does not tell."""
+    """Resident memory of this process in bytes; None: this system does not provide it."""
     try:
         with open(path, encoding="ascii") as file:
             return int(file.read(200).split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -29,10 +29,10 @@ def resident_bytes(path: str = _STATM) -> Optional[int]:
 
 
 class MemoryLimit:
-    """Looks now and then. `run` it as one task; `over` says why the program ended."""
+    """Checks the memory periodically. `run` it as one task; `over` says whether the limit ended the program."""
 
     def __init__(self, clock: Clock, leave: Callable[[], None], limit_bytes: int = CEILING_BYTES, statm: str = _STATM) -> None:
-        """Args: leave: ends the program in order."""
+        """Args: leave: ends the program properly."""
         self._clock = clock
         self._leave = leave
         self._limit_bytes = limit_bytes
@@ -40,7 +40,7 @@ class MemoryLimit:
         self.over = False
 
     async def run(self) -> None:
-        """Look until cancelled; twice too much, with a collection of garbage between, is too much."""
+        """Check until cancelled. The program ends only if the memory is still over the limit after a garbage collection."""
         while True:
             await self._clock.sleep(LOOK_S)
             if not self._too_much():

@@ -1,4 +1,4 @@
-"""Blocking work beside the event loop, in a daemon thread: a disk or program that hangs keeps nobody from leaving."""
+"""Runs blocking work in daemon threads beside the event loop, so that a disk or program that hangs does not block the program's end."""
 
 import asyncio
 import errno
@@ -10,14 +10,15 @@ T = TypeVar("T")
 
 
 class ThreadUnavailable(OSError):
-    """The system starts no more threads for this user now; what should have run was not begun."""
+    """The system starts no more threads for this user at present; the work was not begun."""
 
     def __init__(self) -> None:
         super().__init__(errno.EAGAIN, "no thread can be started")
 
 
 class Threads(ThreadPoolExecutor):
-    """A few threads for short work. Where none can be started now, those that there are do it; without one, `submit` raises NoThread."""
+    """A few threads for short work. If no new one can be started, the existing ones do the work. If there is none, `submit` raises
+    ThreadUnavailable."""
 
     def _adjust_thread_count(self) -> None:
         try:
@@ -28,7 +29,7 @@ class Threads(ThreadPoolExecutor):
 
 
 async def run_in_thread(work: Callable[[], T], name: str) -> T:
-    """Run `work` in a thread of its own and wait for what it returns or raises.
+    """Run `work` in a thread of its own and wait for its result or error.
 
     Raises: ThreadUnavailable: it was not begun.
     """
@@ -42,14 +43,14 @@ async def run_in_thread(work: Callable[[], T], name: str) -> T:
     def run() -> None:
         try:
             value = work()
-        except Exception as error:  # it belongs to whoever waits
+        except Exception as error:  # the error belongs to the awaiting task
             failure = error
             outcome: Callable[[], None] = lambda: done.set_exception(failure)  # noqa: E731
         else:
             outcome = lambda: done.set_result(value)  # noqa: E731
         try:
             loop.call_soon_threadsafe(settle, outcome)
-        except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
+        except RuntimeError:  # the loop was closed meanwhile, so nothing awaits the result
             return
 
     try:

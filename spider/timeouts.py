@@ -1,7 +1,7 @@
-"""Waiting for tasks: with a time limit that obeys a cancellation, and for several that run side by side.
+"""Waiting for tasks: with a timeout that respects cancellation, and for several tasks that run concurrently.
 
-`asyncio.wait_for` before Python 3.12 forgets a cancellation that comes in the moment in which the work is done: the task that
-was to leave goes on as if nothing had been said.
+`asyncio.wait_for` before Python 3.12 loses a cancellation that arrives at the moment in which the work completes. The cancelled task then
+continues as if it had not been cancelled.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 async def wait_for(limit_s: Optional[float], work: Awaitable[T], drop: Optional[Callable[[T], object]] = None) -> T:
-    """Wait for `work`, at most so long; None: for ever.
+    """Wait for `work` with a timeout in seconds; None: without one.
 
-    Args:   drop: called with a result that nobody will get, because the time was up or the caller cancelled meanwhile.
-    Raises: asyncio.TimeoutError: the time was up; the work was cancelled.
+    Args:   drop: called with a result that nobody receives, because the timeout passed or the caller was cancelled meanwhile.
+    Raises: asyncio.TimeoutError: the timeout passed; the work was cancelled.
     """
     task = asyncio.ensure_future(work)
     taken = False
@@ -33,7 +33,7 @@ async def wait_for(limit_s: Optional[float], work: Awaitable[T], drop: Optional[
 
 
 async def run_together(*parts: Coroutine[None, None, None]) -> None:
-    """Run all of them until one fails or the caller is cancelled; then none of them goes on."""
+    """Run all of them until one fails or the caller is cancelled; then all are cancelled."""
     tasks = [asyncio.ensure_future(part) for part in parts]
     try:
         await asyncio.gather(*tasks)

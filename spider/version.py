@@ -1,4 +1,4 @@
-"""The one place where the version stands: of the hub, of Major Tom and of Spider alike."""
+"""The only place of the version, which hub, Major Tom and Spider share."""
 
 import os
 
@@ -6,7 +6,7 @@ RELEASE = "0.1.0"
 
 
 def version_in(folder: str) -> str:
-    """The version of the sources in a folder: `hatch_build.py` writes it there, since each commit has another one."""
+    """The version of the sources in a folder. `hatch_build.py` writes it there, because each commit has its own version."""
     try:
         with open(os.path.join(folder, "VERSION"), encoding="ascii") as file:
             return file.read().strip()

@@ -1,4 +1,4 @@
-"""What this server is and what could be upgraded on it: told at the start of every session and when it changes."""
+"""Reports the identity of this server and its available updates to the hub: at the start of every session and on change."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from spider.wire.frames import Identity, Message, Updates
 
 IDENTITY_S = 60.0
 POLICY_S = 2.0
-"""How often it is looked whether the policy file is another one."""
+"""Interval of checking whether the policy file has changed."""
 UPDATES_S = 3600.0
 UPDATES_RETRY_S = 300.0
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class HostReports:
-    """Reads the facts on their rhythm and tells the hub what is new. `run` it as one task."""
+    """Reads identity and updates at their intervals and reports changes to the hub. `run` it as one task."""
 
     def __init__(
         self,
@@ -53,17 +53,17 @@ class HostReports:
         self._updates_due = asyncio.Event()
 
     def joined(self) -> None:
-        """A session has begun: the hub hears everything."""
+        """A session has begun: everything is sent to the hub."""
         self._untold = [fact for fact in (self._identity, self._updates) if fact is not None]
         self._news.set()
 
     def job_ended(self) -> None:
-        """A job may have changed anything."""
+        """A job has ended and may have changed anything."""
         self._identity_due.set()
         self._updates_due.set()
 
     async def run(self) -> None:
-        """Read and tell until cancelled."""
+        """Read and report until cancelled."""
         await run_together(self._tell(), self._watch_identity(), self._watch_updates())
 
     async def _tell(self) -> None:
@@ -73,13 +73,13 @@ class HostReports:
             try:
                 while self._untold:
                     await self._say(self._untold.pop(0))
-            except ConnectionError:  # the next session begins with all of them
+            except ConnectionError:  # the next session begins with all reports
                 self._untold.clear()
 
     async def _say(self, fact: Message) -> None:
         try:
             await self._send(fact)
-        except LocalProtocolError as error:  # what this host says of itself fits no frame: the rest of it still counts
+        except LocalProtocolError as error:  # the data of this host does not fit a frame: the other reports must still be sent
             event(log, "fact_not_sent", logging.ERROR, fact=type(fact).__name__, why=str(error))
 
     async def _watch_identity(self) -> None:
@@ -87,14 +87,14 @@ class HostReports:
             self._identity_due.clear()
             try:
                 identity = await run_in_thread(self._identity_now, "identity")
-            except Exception:  # a fault in reading one fact must not cost samples and jobs
+            except Exception:  # an error in one report must not stop samples and jobs
                 event(log, "identity_failed", logging.ERROR, exc_info=True)
             else:
                 self._learn_identity(identity)
             await self._identity_or_policy_changed()
 
     async def _identity_or_policy_changed(self) -> None:
-        """Wait until the identity is to be read again; its owner who mends the policy does not wait a minute for it to count."""
+        """Wait until the identity is due. A repaired policy file counts immediately, so that its owner does not wait a minute."""
         ends_at, policy = self._clock.monotonic() + IDENTITY_S, self._policy_state()
         while self._clock.monotonic() < ends_at and policy == self._policy_state() and not self._identity_due.is_set():
             await _due(self._identity_due, POLICY_S)
@@ -116,7 +116,7 @@ class HostReports:
         while self._manager is not None:
             self._updates_due.clear()
             await _due(self._updates_due, await self._read_updates(self._manager))
-        await asyncio.Event().wait()  # nothing to ask here
+        await asyncio.Event().wait()  # this host has no package manager to query
 
     def _identity_now(self) -> Identity:
         try:
@@ -127,7 +127,7 @@ class HostReports:
         return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.told, self._config.units)
 
     async def _read_updates(self, manager: UpdateQuery) -> float:
-        """Returns: when to read them again, in seconds."""
+        """Returns: seconds until the next reading."""
         try:
             updates = await run_in_thread(manager.available_updates, "updates")
             if updates is None:
@@ -137,7 +137,7 @@ class HostReports:
         except PackagesUnreadable as error:
             event(log, "updates_unreadable", logging.WARNING, why=str(error))
             return UPDATES_RETRY_S
-        except Exception:  # a fault in reading one fact must not cost samples and jobs
+        except Exception:  # an error in one report must not stop samples and jobs
             event(log, "updates_failed", logging.ERROR, exc_info=True)
             return UPDATES_S
         if updates != self._updates:
@@ -148,7 +148,7 @@ class HostReports:
 
 
 async def _due(soon: asyncio.Event, limit_s: float) -> None:
-    """Wait until the rhythm, or a reason to read sooner."""
+    """Wait until the interval has passed, or a reading is requested earlier."""
     try:
         await wait_for(limit_s, soon.wait())
     except asyncio.TimeoutError:

@@ -1,7 +1,9 @@
-"""Lines of the system log, for owners who ask for them: read from a cursor, sent in order, kept nowhere but in the journal itself.
+"""Sends lines of the system log to the hub, if the owner enables it. They are read from a cursor and sent in order; only the journal itself
+stores them.
 
-The hub knows up to which cursor it holds the lines; it says so when it is asked and after each batch, and takes only what follows on that.
-So nothing is lost and nothing doubled, whatever restarts. While the hub is away nothing is read: the journal waits better than we could.
+The hub knows the cursor up to which it holds the lines. It sends that cursor on request and after each batch, and accepts only lines that
+follow it. So no line is lost or sent twice, even after a restart of either side. While the hub is away nothing is read, because the journal
+buffers better than this program could.
 """
 
 import asyncio
@@ -25,16 +27,17 @@ MAX_TEXT = 2000
 MAX_SOURCE = 100
 MAX_BATCH_BYTES = 48 * 1024
 MAX_RECORD_BYTES = 128 * 1024
-"""Of one record as journalctl prints it; its fields are cut at 4 KiB there, and a byte of those takes up to five."""
+"""Longest record that journalctl prints: it cuts fields at 4 KiB, and one byte takes up to five characters."""
 MAX_CURSOR = 512
 LINES_PER_S = 20.0
 BURST_LINES = 1000.0
-"""What a host may say, by the times of the lines themselves: more is left out and counted, and a backlog costs none."""
+"""Rate limit, by the times of the lines themselves. Further lines are dropped and counted. A backlog is not limited by the time of
+sending."""
 GATHER_S = 1.0
 ANSWER_LIMIT_S = 60.0
 RETRY_S = 10.0
 END_S = 2.0
-"""How long one that was killed is waited for by whoever wants to leave."""
+"""How long the program's end waits for a killed journalctl."""
 _CUT = "…"
 _MACHINE = re.compile(r"[0-9a-f]{32}\Z")
 _FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,SYSLOG_IDENTIFIER,_COMM"
@@ -43,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class JournalLine(NamedTuple):
-    """One line, and where it stands."""
+    """One line and its cursor."""
 
     cursor: str
     at_ms: int
@@ -53,11 +56,11 @@ class JournalLine(NamedTuple):
 
 
 def parse_record(record: bytes) -> JournalLine:
-    """Read one record of `journalctl -o json`.
+    """Parse one record of `journalctl -o json`.
 
     Raises: ValueError: not a record with a cursor and a time.
-    Source: journalctl(1) and the journal's JSON format: a field with bytes that are no text is a list of numbers, one that is too long
-            is null, one that is there more than once a list.
+    Source: journalctl(1) and the journal's JSON format: a field that is not UTF-8 is a list of numbers, a field that is too long is null,
+    and a repeated field is a list.
     """
     try:
         fields = json.loads(record)
@@ -75,7 +78,7 @@ def parse_record(record: bytes) -> JournalLine:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair is no text
+        return value.encode("utf-8", "replace").decode("utf-8")  # half of a surrogate pair is not valid text
     if isinstance(value, list):
         if all(type(item) is int and 0 <= item < 256 for item in value):
             return bytes(value).decode("utf-8", "replace")
@@ -88,7 +91,7 @@ def _short(text: str, most: int) -> str:
 
 
 def _this_machine() -> List[str]:
-    """A match for lines of this host alone; none where it has no id, and so no journal of others either."""
+    """A journalctl match for lines of this host. Empty on a host without machine id, which has no journals of other hosts either."""
     try:
         with open("/etc/machine-id", encoding="ascii") as file:
             name = file.read(64).strip()
@@ -98,14 +101,14 @@ def _this_machine() -> List[str]:
 
 
 class Sieve:
-    """Lets through so many lines a second, by the lines' own times."""
+    """A rate limit in lines per second, by the times of the lines."""
 
     def __init__(self) -> None:
         self._tokens = BURST_LINES
         self._at_ms: Optional[int] = None
 
     def passes(self, at_ms: int) -> bool:
-        """Whether a line of this time goes; a clock that was set back gives nothing and takes nothing."""
+        """Whether a line with this time passes. A clock that was set back neither adds nor removes allowance."""
         if self._at_ms is not None and at_ms > self._at_ms:
             self._tokens = min(BURST_LINES, self._tokens + (at_ms - self._at_ms) / 1000 * LINES_PER_S)
         self._at_ms = at_ms
@@ -116,7 +119,7 @@ class Sieve:
 
 
 class LogBatch:
-    """Lines that are on their way, or about to go."""
+    """A batch of lines that was sent or will be sent next."""
 
     def __init__(self, after: str) -> None:
         self.after = after
@@ -126,7 +129,7 @@ class LogBatch:
         self._size = 0
 
     def add(self, line: JournalLine, *, passes: bool) -> None:
-        """Take a line, or count it."""
+        """Add a line, or count it as dropped."""
         self.cursor = line.cursor
         if passes:
             self.lines.append(line)
@@ -151,7 +154,7 @@ class LogBatch:
 
 
 class JournalChild:
-    """`journalctl` that follows the journal from a cursor; what it prints is read only when somebody wants it."""
+    """`journalctl` following the journal from a cursor. Its output is read only on demand."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -163,7 +166,7 @@ class JournalChild:
 
     @classmethod
     async def start(cls, program: str, words: List[str]) -> "JournalChild":
-        """Start it. Raises: OSError: there is none."""
+        """Start the process. Raises: OSError: there is no such program."""
         path = next(
             (found for found in (os.path.join("/usr/bin", program), os.path.join("/bin", program)) if os.access(found, os.X_OK)), None
         )
@@ -179,14 +182,14 @@ class JournalChild:
         try:
             return cls(await asyncio.shield(begun))
         except asyncio.CancelledError:
-            with contextlib.suppress(OSError, RuntimeError):  # it was not begun
+            with contextlib.suppress(OSError, RuntimeError):  # the read was never started
                 await cls(await begun).stop()
             raise
         except RuntimeError as error:  # before Python 3.12 a thread waits for each child
             raise ThreadUnavailable from error
 
     async def record(self) -> Optional[bytes]:
-        """The next record; None: the program has ended."""
+        """The next record; None: the process has ended."""
         assert self._process.stdout is not None
         while not self._records:
             chunk = await self._process.stdout.read(32 * 1024)
@@ -211,13 +214,13 @@ class JournalChild:
 
     @property
     def complaint(self) -> str:
-        """The last of what it said beside the lines."""
+        """The end of its error output."""
         return self._said.decode("utf-8", "replace").strip()
 
     async def stop(self) -> None:
-        """End it; nothing of it is left.
+        """End the process and close its pipes.
 
-        The event loop alone takes its status: Popen's kill() would look for it first, and the loop then warns of a child that it does not know.
+        Only the event loop reads its exit status: Popen's kill() would read it first, and the loop would then warn of an unknown child.
         """
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -243,7 +246,7 @@ class Journal:
     """Sends the log of this host while there is a session. `run` it as one task."""
 
     def __init__(self, level: str, clock: Clock, send: Callable[[Message], Awaitable[None]], program: str = "journalctl") -> None:
-        """Args: level: the least urgent priority that is sent, by name; empty = nothing is. program: what reads the journal."""
+        """Args: level: name of the least urgent priority that is sent; empty = no line is sent. program: reads the journal."""
         self._level = level
         self._clock = clock
         self._send = send
@@ -252,7 +255,7 @@ class Journal:
         self._answers: asyncio.Queue[str] = asyncio.Queue(16)
         self._child: Optional[JournalChild] = None
         self._at = ""
-        """The cursor behind which the child's next record stands."""
+        """The cursor after which the child's next record follows."""
         self._pending: Optional[LogBatch] = None
         self._next: Optional[asyncio.Future[Optional[bytes]]] = None
         self._sieve = Sieve()
@@ -260,13 +263,13 @@ class Journal:
         self.left_out = 0
 
     def joined(self) -> None:
-        """A session has begun: whatever was on its way is decided anew."""
+        """A session has begun: the hub's cursor decides anew what is sent."""
         while not self._answers.empty():
             self._answers.get_nowait()
         self._joined.set()
 
     def held(self, message: LogAck) -> None:
-        """The hub says up to where it holds the lines."""
+        """The cursor up to which the hub holds the lines."""
         if self._answers.full():
             self._answers.get_nowait()
         self._answers.put_nowait(message.cursor)
@@ -281,7 +284,10 @@ class Journal:
                 self._joined.clear()
                 try:
                     await self._serve()
-                except (ConnectionError, asyncio.TimeoutError):  # the session is over; the next one begins with the question
+                except (
+                    ConnectionError,
+                    asyncio.TimeoutError,
+                ):  # the session has ended; the next one begins by asking the hub for its cursor
                     continue
                 except OSError as error:
                     self._say("journal_unreadable", str(error))
@@ -291,7 +297,7 @@ class Journal:
             await self._stop()
 
     async def _serve(self) -> None:
-        """One session: ask, then send batch after batch, each when the one before is answered."""
+        """One session: ask for the cursor, then send batch after batch, each after the answer to the one before."""
         held = await self._tell(LogBatch(""))
         if held == "" and self._pending is None:
             held = await self._begin()
@@ -309,7 +315,7 @@ class Journal:
                 held = await self._tell(batch)
 
     async def _begin(self) -> str:
-        """The hub holds nothing: begin with what is said from now on. The place is stored before the first line."""
+        """The hub holds no line: begin with new lines. The hub stores the cursor before the first line."""
         child = await JournalChild.start(self._program, ["--lines=1"])
         try:
             record = await wait_for(RETRY_S, child.record())
@@ -331,16 +337,17 @@ class Journal:
 
     async def _follow(self, cursor: str) -> None:
         await self._stop()
-        # --follow alone keeps to the boot that it thinks this is; --merge does not, and would read other machines' journals too.
+        # --follow alone shows only the boot that it takes for the current one. --merge does not, but would also read journals of other
+        # hosts.
         words = ["--follow", "--merge", "--priority=" + self._level, "--output-fields=" + _FIELDS, *_this_machine()]
-        # Not --after-cursor: where the line of the cursor does not pass --priority, that leaves out the first line that does (before
-        # systemd 255). Without --no-tail it would stop after ten lines until another one is said.
+        # Not --after-cursor: if the line of the cursor does not pass --priority, it skips the first line that does (before
+        # systemd 255). Without --no-tail it would print ten lines and wait for a new one.
         words += ["--no-tail", "--cursor=" + cursor] if cursor else ["--lines=0"]
         self._child = await JournalChild.start(self._program, words)
         self._at = cursor
 
     async def _gather(self, after: str) -> LogBatch:
-        """Wait for lines that follow on `after`; a second after the first of them, or when there are many, they go."""
+        """Collect lines that follow `after`. They are sent a second after the first of them, or when there are many."""
         batch = LogBatch(after)
         until: Optional[float] = None
         while not batch.full and not self._joined.is_set():
@@ -356,14 +363,14 @@ class Journal:
                 self._say("journal_line_unreadable", str(error))
                 continue
             if line.cursor == self._at:
-                continue  # the one that was held already: journalctl begins with it
+                continue  # the line that the hub holds already: journalctl begins with it
             self._at = line.cursor
             batch.add(line, passes=self._sieve.passes(line.at_ms))
             until = until or self._clock.monotonic() + GATHER_S
         return batch
 
     async def _record(self, limit_s: Optional[float]) -> Optional[bytes]:
-        """The next record; None: nothing in time, another session began, or the child has ended (and is not there any more)."""
+        """The next record; None: none in time, another session has begun, or the child has ended (and was removed)."""
         child = self._child
         if child is None:
             return None
@@ -397,7 +404,7 @@ class Journal:
             await child.stop()
 
     def _say(self, what: str, why: str) -> None:
-        """Once, until it works again."""
+        """Log a failure once, until the next success."""
         if not self._told.get(what):
             self._told[what] = True
             event(log, what, logging.WARNING, why=why[:200], user=os.geteuid())

@@ -1,6 +1,7 @@
-"""What is installed on this host, read from the native databases, as any user: no package manager is started but rpm's own query.
+"""Reads the installed packages from the native databases, as any user. No package manager is started except rpm's own query.
 
-Each database tells by the times of its files that it has changed, so that looking costs a `stat` and reading is done on change only.
+The files of each database show by their times whether it has changed. So a check costs only a `stat`, and the database is read on change
+only.
 """
 
 import os
@@ -15,10 +16,10 @@ RPM_LIMIT_S = 120.0
 RPM_QUERY = ("rpm", "-qa", "--qf", "%{NAME}.%{ARCH}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\n")
 _RPM_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/nonexistent"}
 _UNPRINTABLE = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
-"""A lone surrogate is a byte of a folder's name that is no UTF-8: it could not be sent."""
+"""A lone surrogate stands for a byte of a folder's name that is not UTF-8; it cannot be sent."""
 
 Packages = Dict[str, str]
-"""Name, with the architecture where the manager needs it, to version."""
+"""Name (with the architecture where the manager needs it) to version."""
 DatabaseStamp = Tuple[Tuple[str, int, int], ...]
 """Path, modification time and size of each file of a database."""
 
@@ -27,13 +28,13 @@ class PackageDatabase(NamedTuple):
     """One kind of database of installed packages."""
 
     files: Tuple[str, ...]
-    """It has changed when one of these has."""
+    """The database has changed when one of these files has."""
     read: Callable[[str], Packages]
-    """Given the root of the file system. Raises OSError, ValueError."""
+    """Reads the database below a root folder. Raises OSError, ValueError."""
 
 
 def stamp(database: PackageDatabase, root: str = "/") -> DatabaseStamp:
-    """How the files of a database look from outside; empty: there is no such database here."""
+    """The state of the database files without reading them; empty: there is no such database here."""
     found = []
     for path in database.files:
         try:
@@ -45,13 +46,13 @@ def stamp(database: PackageDatabase, root: str = "/") -> DatabaseStamp:
 
 
 def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseStamp, Packages]]":
-    """The database that is in use, the first that has packages in it, with what is in it. None: none that is known."""
+    """The database in use and its content: the first with any packages. None: no known database."""
     for database in DATABASES:
         seen = stamp(database, root)
         if seen:
             try:
                 packages = database.read(root)
-            except (OSError, ValueError):  # there, but not readable: another one may be
+            except (OSError, ValueError):  # it exists but is not readable: another one may be
                 continue
             if packages:
                 return database, seen, packages
@@ -59,7 +60,7 @@ def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseS
 
 
 def read_dpkg(root: str = "/") -> Packages:
-    """Packages that dpkg has unpacked or more. Source: /var/lib/dpkg/status."""
+    """Packages that dpkg has unpacked, configured or more. Source: /var/lib/dpkg/status."""
     found: Packages = {}
     own = ""
     for fields in _stanzas(os.path.join(root, "var/lib/dpkg/status"), (b"Package", b"Status", b"Architecture", b"Version"), b": "):
@@ -89,7 +90,7 @@ def read_pacman(root: str = "/") -> Packages:
 
 
 def read_rpm(root: str = "/") -> Packages:
-    """Source: `rpm -qa`; the versions of a package that is there several times (kernels) stand together."""
+    """Source: `rpm -qa`. Several installed versions of one package (kernels) are joined into one text."""
     argv = [*RPM_QUERY, *(("--root", root) if root != "/" else ())]
     try:
         done = subprocess.run(
@@ -113,7 +114,7 @@ def parse_rpm(lines: Sequence[str]) -> Packages:
 
 
 def _stanzas(path: str, wanted: Sequence[bytes], mark: bytes) -> "Iterator[Dict[bytes, str]]":
-    """The wanted fields of each paragraph of a file, a line at a time: these files have megabytes."""
+    """The wanted fields of each paragraph of a file, read line by line, because these files have megabytes."""
     fields: Dict[bytes, str] = {}
     with open(path, "rb") as file:
         for line in file:
@@ -136,7 +137,7 @@ def _without(name: str, endings: Sequence[str]) -> str:
 
 
 def _plain(packages: Packages) -> Packages:
-    """Bounded, and without what no package manager would let through."""
+    """A cut text without characters that no package manager allows in a name or version."""
     clean = {
         _UNPRINTABLE.sub("_", name)[:MAX_NAME_CHARS]: _UNPRINTABLE.sub("_", version)[:MAX_VERSION_CHARS] or "?"
         for name, version in packages.items()
@@ -156,4 +157,4 @@ DATABASES: Sequence[PackageDatabase] = (
     PackageDatabase(("var/lib/pacman/local",), read_pacman),
     PackageDatabase(("lib/apk/db/installed",), read_apk),
 )
-"""In the order in which they are asked: who has dpkg's status and an empty rpm database beside it is a Debian host."""
+"""In order of preference: a host with dpkg's status and an empty rpm database is a Debian host."""

@@ -1,4 +1,5 @@
-"""Tells the hub what is installed: all of it once, then what changed. The database is watched, no package manager is polled."""
+"""Reports the installed packages to the hub: the whole list once, then the changes. It watches the database files and polls no package
+manager."""
 
 import asyncio
 import hashlib
@@ -21,16 +22,16 @@ _CHANGE_OVERHEAD = 6
 
 log = logging.getLogger(__name__)
 Changes = List[Tuple[str, str]]
-"""Name and version now; empty = not installed any more."""
+"""Name and present version; empty = no longer installed."""
 
 
 def pack(packages: Packages) -> bytes:
-    """All packages, sorted by name. A dict of 3,000 of them takes 0.7 MB of the agent, this 0.02."""
+    """Encode all packages, sorted by name. A dict of 3,000 of them takes 0.7 MB of the agent, this takes 0.02."""
     return zlib.compress("".join(f"{name}\t{packages[name]}\n" for name in sorted(packages)).encode("utf-8", "replace"))
 
 
 def unpack(packed: bytes) -> Packages:
-    """The opposite. A name or a version holds no white space (`installed.py`)."""
+    """The inverse of `pack`. Names and versions hold no white space (`package_database.py`)."""
     found: Packages = {}
     for line in zlib.decompress(packed).decode("utf-8").split("\n")[:-1]:
         name, _, version = line.partition("\t")
@@ -39,7 +40,7 @@ def unpack(packed: bytes) -> Packages:
 
 
 def digest_of(packages: Packages) -> str:
-    """Name a state of all packages: the first 32 hex digits of SHA-256 over `name TAB version NEWLINE`, sorted by name."""
+    """The digest of a state of all packages: the first 32 hex digits of SHA-256 over `name TAB version NEWLINE`, sorted by name."""
     digest = hashlib.sha256()
     for name in sorted(packages):
         digest.update(f"{name}\t{packages[name]}\n".encode("utf-8", "replace"))
@@ -47,13 +48,13 @@ def digest_of(packages: Packages) -> str:
 
 
 def changes_between(before: Packages, after: Packages) -> Changes:
-    """What leads from one state to the other."""
+    """The changes from one state to the other."""
     gone = [(name, "") for name in before if name not in after]
     return sorted([(name, version) for name, version in after.items() if before.get(name) != version] + gone)
 
 
 def messages(since: str, digest: str, changes: Changes) -> List[InstalledPackages]:
-    """The changes as messages that each fit a frame; one at least, so that an empty host is told of too."""
+    """The changes as messages that each fit a frame. There is at least one, so that an empty list is reported too."""
     pieces: List[Changes] = [[]]
     size = 0
     for change in changes:
@@ -70,7 +71,7 @@ def messages(since: str, digest: str, changes: Changes) -> List[InstalledPackage
 
 
 class PackageSync:
-    """Watches and tells. `run` it as one task."""
+    """Watches the database and reports changes. `run` it as one task."""
 
     def __init__(self, clock: Clock, send: Callable[[Message], Awaitable[None]], root: str = "/") -> None:
         self._clock = clock
@@ -79,37 +80,37 @@ class PackageSync:
         self._database: Optional[PackageDatabase] = None
         self._seen: DatabaseStamp = ()
         self._now: Optional[bytes] = None
-        """What is installed, packed."""
+        """The installed packages, encoded by `pack`."""
         self._told: Optional[bytes] = None
-        """What the hub has when it has `_told_digest`."""
+        """The packages of the state `_told_digest`, which the hub has."""
         self._told_digest = ""
         self._digest = ""
         self._held: Optional[str] = None
-        """What the hub says that it holds; None = it has not said yet in this session."""
+        """Digest of the state that the hub says it holds; None = not received yet in this session."""
         self._due = asyncio.Event()
 
     def joined(self) -> None:
-        """A session has begun: the hub says what it holds."""
+        """A session has begun: the hub sends the state that it holds."""
         self._held = None
 
     def held(self, message: PackagesHeld) -> None:
-        """The hub has this state; empty: none, or not the one that was meant."""
+        """The hub holds this state; empty: none, or not the expected one."""
         self._held = message.digest
         self._due.set()
 
     def look(self) -> None:
-        """Something may have changed."""
+        """Request a check, because packages may have changed."""
         self._due.set()
 
     async def run(self) -> None:
-        """Watch and tell until cancelled."""
+        """Watch and report until cancelled."""
         while True:
             self._due.clear()
             try:
                 await run_in_thread(self._read, "inventory")
             except (OSError, ValueError) as error:
                 event(log, "inventory_unreadable", logging.WARNING, why=str(error))
-            except Exception:  # a fault in reading one fact must not cost samples and jobs
+            except Exception:  # an error in one report must not stop samples and jobs
                 event(log, "inventory_failed", logging.ERROR, exc_info=True)
             await self._tell()
             try:
@@ -128,7 +129,7 @@ class PackageSync:
             if now == self._seen:
                 return
             packages = self._database.read(self._root)
-            self._seen = now  # of before reading: a change meanwhile is seen at the next look
+            self._seen = now  # the stamp from before reading: a change meanwhile is seen at the next check
         self._now, self._digest = pack(packages), digest_of(packages)
 
     async def _tell(self) -> None:
@@ -138,11 +139,11 @@ class PackageSync:
         changes = changes_between({} if builds_on is None else unpack(builds_on), unpack(self._now))
         since = self._held if builds_on is not None else ""
         self._told, self._told_digest = self._now, self._digest
-        self._held = None  # one at a time: the hub says what it made of it
+        self._held = None  # one report at a time: the hub confirms the state that it holds
         try:
             for message in messages(since, self._digest, changes):
                 await self._send(message)
-        except ConnectionError:  # the next session begins with what the hub holds
+        except ConnectionError:  # the next session begins with the state that the hub holds
             return
         except LocalProtocolError as error:
             event(log, "inventory_not_sent", logging.ERROR, why=str(error))

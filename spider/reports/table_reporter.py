@@ -1,4 +1,5 @@
-"""What is no number over time: reads each subject on its rhythm and tells the hub what is new. Only the newest of a subject is kept."""
+"""Reads tables (data that is not a number over time) at their intervals and reports changes to the hub. Only the newest table of a
+subject is kept."""
 
 import asyncio
 import logging
@@ -15,22 +16,22 @@ from spider.wire.frames import MAX_ITEMS, MAX_TABLE_BYTES, Cell, Message, Table,
 from spider.wire.tables import BY_NAME, FAILED, QUICKEST_S, RESEND_S, TEXT, Subject, thin, weight
 
 FIRST_S = 1.0
-"""The session comes first; and a process needs some time to have used any."""
+"""Delay of the first reading: the session has priority, and processes need time to use any CPU."""
 READ_LIMIT_S = 10.0
-"""How long a reader may keep the others waiting; it goes on beside them."""
+"""How long the others wait for a slow reader, which then continues in its thread."""
 MAX_LEASE_S = 3600
 COST_SHARE = 0.01
-"""The most of a core that reading one subject again and again may take: one that costs more is read less often."""
+"""Largest share of a core for reading one subject. A subject that costs more is read less often."""
 SOON_S = 1.0
-"""So much before its time a table is told with the reading that there is, rather than with the next one."""
+"""A table that is due within this time is sent with the present reading instead of the next one."""
 
 log = logging.getLogger(__name__)
 
 
 def table_of(subject: Subject, reading: Reading, taken_at_ms: int) -> Table:
-    """Make the message; what goes beyond a limit of the catalogue is cut off: rows at the end, texts at theirs.
+    """Make the message. Data beyond a limit of the catalogue is cut off: rows at the end, and long texts.
 
-    Raises: ValueError: a row that is none of this subject.
+    Raises: ValueError: a row does not fit this subject.
     """
     width = len(subject.columns)
     cells: List[Cell] = []
@@ -55,7 +56,7 @@ def _cell(text: bool, most: int, cell: Cell) -> Cell:
 
 
 def same(subject: Subject, one: Table, other: Table) -> bool:
-    """Whether two tables say the same, but for what always moves."""
+    """Whether two tables are equal, except for volatile columns."""
     if one.total != other.total or len(one.cells) != len(other.cells):
         return False
     width = len(subject.columns)
@@ -63,7 +64,7 @@ def same(subject: Subject, one: Table, other: Table) -> bool:
 
 
 class _Source:
-    """One reader, and what it found last."""
+    """One reader and its last reading."""
 
     def __init__(self, reader: TableReader) -> None:
         self.reader = reader
@@ -80,17 +81,17 @@ class _Source:
         self.out: Optional[asyncio.Future[Optional[Reading]]] = None
 
     def plan(self, now: float) -> None:
-        """When it is read next, from now on."""
+        """Set the time of the next reading."""
         rhythm_s = self.rhythm_s if self.lease_until > now else self.subject.rhythm_s
         self.due = now if self.read_at is None else max(now, self.read_at + max(rhythm_s, self.cost_s / COST_SHARE))
 
     def rests(self, now: float) -> bool:
-        """Whether the newest reading may wait, since nobody looks."""
+        """Whether the newest reading may be delayed, since nobody watches."""
         return self.lease_until <= now < self.sent_at + self.subject.rests_s - SOON_S
 
 
 class Tables:
-    """Owns the readers; `run` it as one task and cancel that to stop. A hub that is away or slow costs one table for each subject."""
+    """Owns the readers; `run` it as one task and cancel it to stop. While the hub is away or slow, one table per subject is kept."""
 
     def __init__(
         self,
@@ -101,8 +102,8 @@ class Tables:
         spent: Callable[[], float] = time.thread_time,
         read_limit_s: float = READ_LIMIT_S,
     ) -> None:
-        """Args: send: raises ConnectionError where there is no session, writes the message before it first waits. spent: CPU seconds of the
-        thread that asks."""
+        """Args: send: raises ConnectionError when there is no session, and writes the message before it first waits. spent: returns the
+        CPU seconds of the calling thread."""
         self._clock = clock
         self._send = send
         self._first_s = first_s
@@ -116,7 +117,7 @@ class Tables:
         self._wake = asyncio.Event()
 
     def joined(self) -> None:
-        """A session has begun: the hub hears everything, and nobody looks yet."""
+        """A session has begun: all tables are sent, and nobody watches yet."""
         self._session += 1
         self._told.clear()
         now = self._clock.monotonic()
@@ -127,7 +128,7 @@ class Tables:
         self._news.set()
 
     def watch(self, watch: Watch) -> None:
-        """Somebody looks at these subjects from now on, or no longer; other families are not meant for this."""
+        """Start or end watching these subjects; families that are no subjects are ignored."""
         now = self._clock.monotonic()
         for name in watch.families:
             source = self._sources.get(name)
@@ -141,7 +142,7 @@ class Tables:
         self._wake.set()
 
     async def run(self) -> None:
-        """Read and tell until cancelled."""
+        """Read and report until cancelled."""
         try:
             await run_together(self._tell(), self._read())
         finally:
@@ -162,7 +163,7 @@ class Tables:
                 await self._sleep(wait_s)
 
     async def _sleep(self, seconds: float) -> None:
-        """Until then, or until somebody looks."""
+        """Wait until this time, or until somebody starts to watch."""
         waker = asyncio.ensure_future(self._wake.wait())
         try:
             await self._first({waker}, min(seconds, MAX_LEASE_S))
@@ -171,7 +172,7 @@ class Tables:
             await asyncio.gather(waker, return_exceptions=True)
 
     async def _first(self, works: "Set[asyncio.Future[Any]]", limit_s: float) -> None:
-        """Wait until one of them is done, or the time is up."""
+        """Wait until one of them is done, or the time is over."""
         limit = asyncio.ensure_future(self._clock.sleep(limit_s))
         try:
             await asyncio.wait({limit, *works}, return_when=asyncio.FIRST_COMPLETED)
@@ -180,7 +181,7 @@ class Tables:
             await asyncio.gather(limit, return_exceptions=True)
 
     async def _take(self, source: _Source) -> None:
-        """Read one subject beside the loop; one that does not come back is waited for once."""
+        """Read one subject in a thread. If a reading does not return, no second one is started."""
         now = self._clock.monotonic()
         source.read_at = now
         source.plan(now)
@@ -195,10 +196,10 @@ class Tables:
             self._fail(source, f"no answer within {self._read_limit_s:.0f} s", expected=True)
             return
         source.out = None
-        source.plan(now)  # anew: now it is known what it costs
+        source.plan(now)  # planned again, because the cost is known now
         try:
             reading = out.result()
-        except Exception as error:  # one reader's fault must not cost the others
+        except Exception as error:  # an error of one reader must not stop the others
             self._fail(source, f"{type(error).__name__}: {error}", expected=isinstance(error, (OSError, ValueError)))
             return
         if source.failing:
@@ -206,7 +207,7 @@ class Tables:
             event(log, "table_recovered", subject=name)
         if reading is not None:
             self._learn(source, table_of(source.subject, reading, self._now_ms()))
-        elif source.table is not None:  # there was some, and now there is none
+        elif source.table is not None:  # the table existed before and is gone now
             self._learn(source, table_of(source.subject, Reading([], 0), self._now_ms()))
 
     def _read_one(self, source: _Source, now: float) -> Optional[Reading]:
@@ -242,7 +243,7 @@ class Tables:
             try:
                 while self._pending:
                     await self._tell_one(self._sources[self._pending.pop()])
-            except ConnectionError:  # the next session begins with all of them, and may have begun
+            except ConnectionError:  # the next session begins with all tables, and may have begun already
                 if session == self._session:
                     self._pending.clear()
                 else:
@@ -250,7 +251,7 @@ class Tables:
 
     async def _tell_one(self, source: _Source) -> None:
         name, table = source.subject.name, source.table
-        assert table is not None  # only what was read is pending
+        assert table is not None  # only a subject that was read is pending
         message = thin(table, self._told.get(name))
         self._told[name] = table
         source.sent_at = self._clock.monotonic()

@@ -1,6 +1,7 @@
-"""The spool's files: append-only segments of `spoolrecords`. Everything here blocks, and belongs beside the loop.
+"""The spool's files: append-only segments of `spool/records.py`. All calls block, so they run in a thread beside the event loop.
 
-A segment is written by one process only, under a journal id of its own, and read once it is complete. Records count on from its first number.
+One process writes a segment, under a journal id of its own, and reads it once it is complete. Record numbers ascend from the first number
+of the segment.
 """
 
 import errno
@@ -28,50 +29,51 @@ from spider.spool.records import (
 
 SEGMENT_BYTES = 512 * 1024
 SEGMENT_S = 3600
-"""A segment is full at so many bytes, or when it covers so much measured time: one goes at a time when there is too much."""
+"""A segment is full at this size, or when it covers this much measured time. When the spool is too large, one segment is dropped at a
+time."""
 NAMINGS = 2
-"""How often a segment names a layout, before its first pack and its second: a layout that is damaged would cost all of them."""
+"""A segment contains each layout twice, before its first pack and its second, because a damaged layout would lose all its packs."""
 _NAME = re.compile(r"[0-9]{10}\.(seg|out)\Z")
 LOCK = "lock"
 
 
 class SpoolRefused(OSError):
-    """The folder is not one that Spider may keep samples in."""
+    """The folder is not suitable for samples."""
 
 
 class Segment:
-    """A file of the spool, as it stands on disk."""
+    """A file of the spool."""
 
     def __init__(self, name: str, journal: bytes, first: int) -> None:
         self.name = name
         self.out = name.endswith(".out")
-        """Something of it may have gone to the hub: what of it is lost, only the hub could say, so it is kept until it is answered."""
+        """A part of it may have been sent. Only the hub knows which records are lost then, so the file stays until the hub has answered."""
         self.journal = journal
         self.first = first
         """Number of its first record."""
         self.count = 0
         self.size = HEAD_BYTES
         self.covered_s = 0
-        """How much measured time it holds."""
+        """Seconds of measured time that it covers."""
         self.lost = 0
-        """Records in it that are damaged, as far as that was said already."""
+        """Number of damaged records that were already reported."""
         self.known: Dict[int, Lost] = {}
-        """What the segment after it says of those."""
+        """Losses of damaged records, as the next segment states them."""
 
 
 class SpoolDamage(NamedTuple):
-    """What the disk has done to a segment."""
+    """Damage that the disk has done to a segment."""
 
     name: str
     records: int
-    """-1 = not known."""
+    """Damaged records; -1 = unknown."""
     rows: int
     exact: bool
-    """False: there are more, and nobody can say how many."""
+    """False: more rows are lost, in unknown number."""
 
 
 def losses_of(items: Sequence[Pending]) -> List[Lost]:
-    """What is lost when these go."""
+    """The losses that dropping these records causes."""
     losses = Losses()
     for item in items:
         losses.add(loss_of(item))
@@ -79,24 +81,24 @@ def losses_of(items: Sequence[Pending]) -> List[Lost]:
 
 
 def loss_of(item: Pending) -> Lost:
-    """What is lost with it."""
+    """The loss that dropping this record causes."""
     what = item.what
     return what if isinstance(what, Lost) else Lost(what.layout.family, what.first_ms, what.last_ms, what.rows, what.sent)
 
 
 def damage_of(name: str, holes: Sequence[Tuple[int, int]], items: Sequence[Pending]) -> SpoolDamage:
-    """What is lost with the records of these numbers, as these items tell it."""
+    """The damage of records in these number ranges, as these items state it."""
     lost = [item.what for item in items if isinstance(item.what, Lost) and any(start <= item.number < end for start, end in holes)]
     return SpoolDamage(name, records_in(holes), sum(one.rows for one in lost), exact=all(one.rows for one in lost))
 
 
 def records_in(holes: Sequence[Tuple[int, int]]) -> int:
-    """How many numbers there are in these."""
+    """How many record numbers these ranges contain."""
     return sum(end - start for start, end in holes)
 
 
 class SpoolFolder:
-    """The spool's folder, held by one process at a time."""
+    """The spool's folder, locked by one process at a time."""
 
     def __init__(self, state_dir: str, node: bytes) -> None:
         self.path = os.path.join(state_dir, "spool")
@@ -109,25 +111,26 @@ class SpoolFolder:
         self._told: Dict[bytes, int] = {}
         self._covered = Coverage()
         self.cut: List[str] = []
-        """Segments that ended in something that is no record: after a power cut, the last one."""
+        """Segments with an incomplete record at the end; after a power failure, the last segment."""
         self.damaged: List[SpoolDamage] = []
         self.unreadable: List[Tuple[str, str]] = []
-        """What is called like a segment and cannot be read, and why. It stays; `look_again` tries it once more."""
+        """Files named like a segment that cannot be read, and why. They stay; `look_again` retries them."""
         self._replaced: Set[str] = set()
-        """Segments whose loss stands in another one."""
+        """Segments whose loss is recorded in another segment."""
         self.ruined: List[Lost] = []
-        """Of segments of which nothing could be read."""
+        """Losses of segments of which nothing could be read."""
         self._writer = RecordWriter(node, os.urandom(16))
 
     @property
     def journal(self) -> bytes:
-        """Of what this process writes: a number is used once, though a power cut may take back what was said to be written."""
+        """Journal id of this process. Each start gets a new one, because a power failure may undo writes and numbers must not be used
+        twice."""
         return self._writer.journal
 
     def open(self) -> List[Segment]:
-        """Take the folder and look through what an earlier start has left, oldest first.
+        """Lock the folder and read the segments of earlier runs, oldest first.
 
-        Raises: OSError: it is not there, not ours, open to others, in use, or not readable.
+        Raises: OSError: the folder is missing, owned by another user, open to others, in use, or not readable.
         """
         _check_owner(self._state)
         try:
@@ -149,7 +152,7 @@ class SpoolFolder:
         for name in names:
             try:
                 one = self._find(name)
-            except OSError as error:  # one that cannot be read is no reason to leave the others
+            except OSError as error:  # an unreadable file does not block the others
                 self.unreadable.append((name, str(error)))
                 continue
             if one is not None:
@@ -167,7 +170,7 @@ class SpoolFolder:
         return segments
 
     def look_again(self) -> List[Segment]:
-        """Try once more what could not be read. Returns: the segments that can be now."""
+        """Retry the files that could not be read. Returns: the segments that are readable now."""
         missing, self.unreadable = self.unreadable, []
         segments: List[Segment] = []
         for name, _ in missing:
@@ -178,7 +181,7 @@ class SpoolFolder:
                 else:
                     one = self._find(name)
             except FileNotFoundError:
-                continue  # somebody took it away
+                continue  # the file was removed meanwhile
             except OSError as error:
                 self.unreadable.append((name, str(error)))
                 continue
@@ -194,7 +197,7 @@ class SpoolFolder:
             self.ruined.append(self._unknown(name))
             self.damaged.append(SpoolDamage(name, -1, 0, exact=False))
         if content is None or not content.items:
-            self._unlink(name)  # empty, of another node, or nothing of it is left
+            self._unlink(name)  # it is empty, of another node, or nothing of it is left
             return None
         segment = Segment(name, content.journal, content.first)
         segment.count, segment.covered_s = content.end - content.first, content.covered_s
@@ -202,10 +205,10 @@ class SpoolFolder:
         if not content.whole:
             self.cut.append(name)
         kept = [Pending(item.number, loss_of(item), 0) for item in content.items] if content.holes or not content.whole else []
-        return segment, content._replace(items=kept)  # all files together may be more than there is memory for
+        return segment, content._replace(items=kept)  # drop the content, because all files together may exceed the memory
 
     def _note_damage(self, segment: Segment, content: RecordContent, later: Sequence[RecordContent]) -> None:
-        """Say what is missing, as far as the records after it know: those of the next segment of this journal, too."""
+        """Record the damage of a segment, as far as later records state it: its own and those of the next segment of the same journal."""
         follows = next((after for after in later if after.journal == segment.journal), None)
         holes = content.holes
         if follows is not None and not content.whole and follows.first > content.end:
@@ -217,11 +220,11 @@ class SpoolFolder:
             self.damaged.append(damage_of(segment.name, holes, self._items(segment, content)))
 
     def append(self, first: int, losses: Sequence[Loss], packs: Sequence[SealedBatch]) -> List[Segment]:
-        """Write records that count from `first`, losses before packs; they are safe (fsync) when this returns. All of them, or none.
+        """Write records with numbers from `first`, losses before packs. On return they are on disk (fsync): all of them, or none.
 
-        Args:    first: the number of the first one; a loss takes as many numbers as it has families.
-        Returns: the segments that were begun; the last one may be written on.
-        Raises:  OSError: nothing was written that a later start would take for written.
+        Args:    first: number of the first record; a loss takes as many numbers as it has families.
+        Returns: the new segments; the last one may be written further.
+        Raises:  OSError: nothing was written that a later start would read as valid.
         """
         begun: List[Segment] = []
         before = self._current
@@ -246,7 +249,7 @@ class SpoolFolder:
         return begun
 
     def append_as(self, journal: bytes, first: int, losses: Sequence[Lost]) -> None:
-        """Write losses that have numbers of this journal, which the hub may have heard already, to a segment of their own.
+        """Write losses that have numbers of this journal to a segment of their own. The hub may have received them already.
 
         Raises: OSError: nothing was written.
         """
@@ -303,12 +306,12 @@ class SpoolFolder:
         try:
             write_all(self._file, head_of(self._node))
         except OSError:
-            self._unlink(name)  # no segment yet, so nobody else would
+            self._unlink(name)  # it is no segment yet, so nothing else removes it
             raise
         return self._current
 
     def _undo(self, before: Optional[Segment], held: Tuple[int, int, int], begun: Sequence[Segment]) -> None:
-        """Take back what a failed write has left. Where even that fails, the next numbers belong to another journal."""
+        """Undo a failed write. If that fails as well, the next numbers get another journal id."""
         self.seal()
         try:
             for segment in begun:
@@ -322,7 +325,7 @@ class SpoolFolder:
             self._writer = RecordWriter(self._node, os.urandom(16))
 
     def seal(self) -> None:
-        """Write no more to the present segment: it may be read now."""
+        """Close the present segment, so that it may be read."""
         if self._file >= 0:
             os.close(self._file)
         self._file, self._current = -1, None
@@ -334,7 +337,7 @@ class SpoolFolder:
         return self._current
 
     def take_out(self, segment: Segment) -> List[Pending]:
-        """Read a complete segment that is about to go to the hub, and note on disk that it is.
+        """Read a complete segment that is about to be sent, and mark it on disk as sent.
 
         Raises: OSError.
         """
@@ -351,7 +354,7 @@ class SpoolFolder:
         return self.read(segment)
 
     def read(self, segment: Segment) -> List[Pending]:
-        """Everything that a complete segment holds, with losses in the place of what the disk has damaged.
+        """All records of a complete segment, with losses in place of damaged records.
 
         Raises: OSError.
         """
@@ -377,12 +380,12 @@ class SpoolFolder:
         return items + fill(before, content.end, end, segment.known, None)
 
     def _unknown(self, name: str) -> Lost:
-        """A loss of which nothing is known but when its segment was last written."""
+        """A loss of unknown content. Its times are derived from the last write to its segment."""
         until_ms = max(0, int(os.stat(os.path.join(self.path, name)).st_mtime * 1000))
         return Lost(UNKNOWN_FAMILY, max(0, until_ms - SEGMENT_S * 1000), until_ms, 0)
 
     def remove(self, names: Sequence[str]) -> None:
-        """Delete segments; one that is gone already is no fault.
+        """Delete segments. A segment that is already missing is no error.
 
         Raises: OSError.
         """
@@ -390,7 +393,7 @@ class SpoolFolder:
             self._unlink(name)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Unlock the folder and close the files."""
         self.seal()
         if self._lock >= 0:
             os.close(self._lock)

@@ -1,13 +1,13 @@
-"""The spool's records, as they stand in a file. Pure: bytes in, records out, and what of them is lost.
+"""The record format of the spool. Pure: bytes in, records out, and the losses by damage.
 
-    segment = head ‖ record …
-    head    = "SDSPOOL2" ‖ node 16 ‖ u32 CRC-32 of both
-    record  = mark 4 ‖ u32 length ‖ u32 CRC-32 of node, length and payload ‖ payload
-    payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
+  segment = head ‖ record …
+  head    = "SDSPOOL2" ‖ node 16 ‖ u32 CRC-32 of both
+  record  = mark 4 ‖ u32 length ‖ u32 CRC-32 of node, length and payload ‖ payload
+  payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
 
-Disks damage what lies on them. So every record says itself whose it is and how it is numbered, and what does not hold its CRC costs itself
-only: reading goes on at the next mark. The chain names the last few records before: family, times and rows. So what a damaged one held
-is told exactly by those that follow it; where too many in a row are damaged, it is told that something is lost, and not how much.
+Disks damage data. So every record contains its node and its number, and a record with a wrong CRC is lost alone: reading continues at the
+next mark. The chain names the last few records before: family, times and rows. So the records after a damaged one state exactly what it
+held. If too many in a row are damaged, a loss of unknown size is reported.
 """
 
 import struct
@@ -22,11 +22,11 @@ from spider.wire.frames import MAX_FRAME_BYTES, Layout
 MAGIC = b"SDSPOOL2"
 MARK = b"\xd5SR\x02"
 CHAIN = 4
-"""How many records before itself one names."""
+"""Number of earlier records that a record names in its chain."""
 LOST_BYTES = 64
-"""About what a loss takes on the way."""
+"""Approximate size of a loss on the wire."""
 UNKNOWN_FAMILY = "pulse"
-"""Of a loss of which nothing is known: every node has it, and most of its rows."""
+"""Family of a loss of unknown content: every node has it, with most of its rows."""
 _HEAD = struct.Struct(">8s16s")
 _CRC = struct.Struct(">I")
 _RECORD = struct.Struct(">4sII")
@@ -40,7 +40,7 @@ _TORN = (ValueError, TypeError, IndexError, struct.error, ProtocolError)
 
 
 class Pending(NamedTuple):
-    """One numbered record: a pack, or rows that are lost."""
+    """One numbered record: a sealed batch, or lost rows."""
 
     number: int
     what: "Union[SealedBatch, Lost]"
@@ -48,35 +48,35 @@ class Pending(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Rows that are gone, by family."""
+    """Lost rows, by family."""
 
     instead_of: str
-    """The segment that they lay in, which goes when this is safe; empty = they were never on disk."""
+    """The segment that contained them, which is deleted once this record is on disk; empty = they were never on disk."""
     lost: Sequence[Lost]
 
 
 class RecordContent(NamedTuple):
-    """What a segment holds."""
+    """The content of a segment."""
 
     journal: bytes
     first: int
     end: int
-    """The number after its last record that could be read."""
+    """The number after that of its last readable record."""
     items: List[Pending]
-    """In order, with losses in the place of records that are damaged."""
+    """Its records in order, with losses in place of damaged ones."""
     replaced: Set[str]
-    """Segments whose loss stands in this one: where a crash left them, they go now."""
+    """Segments whose loss is recorded in this one. A crash may have left their files, which are deleted now."""
     whole: bool
-    """False: it ends in something that is no record."""
+    """False: its end is not a complete record."""
     holes: List[Tuple[int, int]]
-    """Numbers, from and to before, of records that could not be read though others after them could."""
+    """Number ranges (end exclusive) of damaged records that are followed by readable ones."""
     lead: Dict[int, Lost]
-    """What the first record says of those before this segment."""
+    """What the first record's chain states of the records before this segment."""
     covered_s: int
 
 
 class _Found(NamedTuple):
-    """A record whose CRC holds."""
+    """A record with a valid CRC."""
 
     number: int
     chain: bytes
@@ -86,7 +86,7 @@ class _Found(NamedTuple):
 
 
 def head_of(node: bytes) -> bytes:
-    """How a segment begins."""
+    """The head of a segment."""
     head = _HEAD.pack(MAGIC, node)
     return head + _CRC.pack(crc32(head))
 
@@ -100,7 +100,7 @@ def is_foreign(data: bytes, node: bytes) -> bool:
 
 
 class RecordWriter:
-    """Makes the records of one journal, each with the chain of those before it."""
+    """Encodes the records of one journal, each with the chain of the earlier ones."""
 
     def __init__(self, node: bytes, journal: bytes) -> None:
         self._node = node
@@ -119,7 +119,7 @@ class RecordWriter:
         return record
 
     def loss(self, first: int, number: int, loss: Loss) -> bytes:
-        """One record for all that went with a segment: it counts whole, or the segment is still there."""
+        """One record for all losses of a segment. It is valid as a whole, or the segment still exists."""
         fields = [field for lost in loss.lost for field in _flat(lost)]
         record = self._record(_GAP, first, number, self._before(), pack([loss.instead_of, *fields]))
         self._note(number, loss.lost)
@@ -150,7 +150,7 @@ def _check(node: bytes, payload: bytes) -> int:
 
 
 def parse_segment(data: bytes, node: bytes) -> Optional[RecordContent]:
-    """Read a whole segment, past whatever is damaged in it.
+    """Parse a whole segment, skipping damaged parts.
 
     Returns: None: no record of this node is in it.
     """
@@ -176,7 +176,7 @@ def parse_segment(data: bytes, node: bytes) -> Optional[RecordContent]:
                 layouts[layout.layout] = layout
             elif (owner, begin) == (journal, first):
                 found.append(_Found(number, payload[_PREFIX.size : start], kind, payload[start:], len(payload)))
-        except _TORN:  # its CRC holds, so it was written like this: no record that is known here
+        except _TORN:  # its CRC is valid, so it was written like this: the kind of record is unknown
             continue
     return _content(journal, first, found, layouts, whole=whole) if journal else None
 
@@ -223,7 +223,7 @@ def _content(journal: bytes, first: int, found: Sequence[_Found], layouts: Dict[
 
 
 def fill(before: Optional[Pending], start: int, end: int, known: Dict[int, Lost], after: Optional[Pending]) -> List[Pending]:
-    """What is told in the place of the records from `start` to before `end`: each exactly where it is known, once for all others."""
+    """The losses that replace the records from `start` to before `end`: exact where they are known, and one for all unknown ones."""
     filled = [Pending(number, known[number], LOST_BYTES) for number in sorted(known) if start <= number < end]
     unknown = next((number for number in range(start, end) if number not in known), None)
     if unknown is not None:
@@ -244,7 +244,7 @@ def _take(record: _Found, layouts: Dict[bytes, Layout], replaced: Set[str]) -> L
         sent = SentBatch(epoch, stream, seq) if epoch else None
         start = _PACK.size + length
         layout = layouts.get(name)
-        if layout is None:  # damaged wherever it stood: nobody can read these rows
+        if layout is None:  # every copy of the layout is damaged, so the rows cannot be decoded
             lost = Lost(record.body[_PACK.size : start].decode(), first_ms, last_ms, rows, sent)
             return [Pending(record.number, lost, LOST_BYTES)]
         closed = SealedBatch(layout, sent, first_ms, last_ms, rows, coding, record.body[start:])

@@ -1,7 +1,8 @@
-"""The spool: what the hub has not taken for a minute goes to disk, and back to the hub when it is there again.
+"""The spool: stores samples on disk while the hub is away, and sends them when the hub is back.
 
-It follows what is in memory: `Outbox` hands over what has waited too long, and asks for what may be sent. Files are read and written
-beside the loop, one piece of work at a time. Without a folder to write to, everything stays in memory, and what memory drops is still told.
+It works behind the memory buffer: `Outbox` hands over the batches that have waited a minute, and asks for messages to send. Files are read
+and written in a thread beside the event loop, one operation at a time. Without a folder, everything stays in memory, and dropped batches
+are still reported.
 """
 
 import asyncio
@@ -24,37 +25,37 @@ from spider.wire.frames import Gap, Late, Layout
 KEEP_S = 72 * 3600
 KEEP_BYTES = 64 * 1024 * 1024
 STEP_S = 15.0
-"""How often it is looked whether something has waited too long."""
+"""Interval of checking for batches that have waited too long."""
 WINDOW = 8
-"""Records sent ahead of the hub's acknowledgement."""
+"""Most unacknowledged records."""
 RATE_BYTES_S = 128 * 1024
-"""What goes to the hub from disk: 72 h of a usual server in three minutes, and no more of a slow line than that."""
+"""Rate limit of sending from disk: 72 h of a typical server in three minutes, without filling a slow line."""
 SAY_AGAIN_S = 3600.0
 LOOK_AGAIN_S = 60.0
-"""When an entry that could not be read is tried again; then after twice that time, and so on."""
+"""First delay before an unreadable file is retried; it doubles each time."""
 LOOK_AGAIN_MOST_S = 3600.0
 
 log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
-    """What the spool needs of `outbox.Outbox`."""
+    """The interface of `outbox.Outbox` that the spool uses."""
 
     def overdue(self, *, everything: bool = False) -> List[SampleBatch]:
-        """Hand over what has waited too long; it is in the hands of the spool until one of the following is said."""
+        """Hand over the batches that have waited too long. The spool owns them until it calls `moved` or `put_back`."""
         ...
 
     def moved(self) -> None:
-        """It is safe on disk."""
+        """The batches are safe on disk."""
         ...
 
     def put_back(self) -> None:
-        """It could not be written."""
+        """The batches could not be written."""
         ...
 
 
 class _Flight(NamedTuple):
-    """A record that is on its way."""
+    """A record that was sent and is not acknowledged."""
 
     order: int
     number: int
@@ -62,7 +63,7 @@ class _Flight(NamedTuple):
 
 
 class Spool:
-    """What lies on disk between the outbox and the hub. State belongs to the loop; `run` it as one task."""
+    """The disk buffer between outbox and hub. Its state is used on the event loop only; `run` it as one task."""
 
     def __init__(self, folder: Optional[SpoolFolder], clock: Clock, keep_s: float = KEEP_S, keep_bytes: int = KEEP_BYTES) -> None:
         self._folder = folder
@@ -77,7 +78,7 @@ class Spool:
         self._session = 0
         self._segments: Deque[Segment] = deque()
         self._read = 0
-        """How many of the segments were read in this session."""
+        """Number of segments that were read in this session."""
         self._page: Deque[Tuple[Optional[Segment], Pending]] = deque()
         self._left: Dict[str, int] = {}
         self._acked_to: Dict[str, int] = {}
@@ -87,7 +88,7 @@ class Spool:
         self._number = 0
         self._lost = Losses()
         self._gaps: Deque[Pending] = deque()
-        """Losses of memory that have a number, in a journal of their own, until the hub has answered."""
+        """Numbered losses of memory, in a journal of their own, until the hub has acknowledged them."""
         self._own = os.urandom(16)
         self._own_number = 0
         self._bytes = self._seconds = 0
@@ -99,31 +100,31 @@ class Spool:
         self._look_again_s = LOOK_AGAIN_S
         self._look_again_at = 0.0
         self.dropped_rows = 0
-        """Rows that went from disk because there were too many, or that the disk has damaged."""
+        """Rows that were dropped from disk because there were too many, or lost by disk damage."""
 
     def serve(self, source: Source, wake: Callable[[], None]) -> None:
-        """Take what is overdue from here, and call `wake` when there may be something to send."""
+        """Connect the outbox: overdue batches come from `source`, and `wake` is called when there may be something to send."""
         self._source, self._wake = source, wake
 
     # -- the outbox's side -------------------------------------------------------------------------
 
     @property
     def usable(self) -> bool:
-        """Whether there is a folder, and the last attempt to write to it did not fail."""
+        """Whether there is a folder and the last write to it succeeded."""
         return self._folder is not None and not self._failing
 
     def lost(self, lost: Lost) -> None:
-        """Rows that memory had to drop; the hub will be told."""
+        """Record rows that memory had to drop, so that the hub receives the loss."""
         self._lost.add(lost)
 
     def resume(self) -> None:
-        """A session has begun; the hub knows by itself what it holds."""
+        """A session has begun. The hub detects by number what it holds already."""
         self._rewind()
         self._connected = True
         self._due.set()
 
     def suspend(self) -> None:
-        """The session is over."""
+        """The session has ended."""
         self._rewind()
         self._connected = False
 
@@ -135,14 +136,14 @@ class Spool:
         self._order = self._read = 0
 
     def tick(self) -> None:
-        """A second has passed: there may be room to send."""
+        """Called every second: the rate limit may allow more."""
         if self._page and self._connected:
             self._wake()
 
     def take(self, told: "Deque[bytes]") -> "Union[Layout, Late, Gap, None]":
-        """What to send next; None: nothing now.
+        """The next message to send; None: nothing now.
 
-        Args: told: the layouts that the hub knows in this session; what is returned is noted there.
+        Args: told: layouts that the hub knows in this session; a returned layout is added.
         """
         if not self._ready():
             return None
@@ -163,7 +164,7 @@ class Spool:
         return Late(order, journal, item.number, *sent, what.layout.layout, what.coding, what.body)
 
     def _ready(self) -> bool:
-        """Whether the first of the page may go now."""
+        """Whether the first record of the page may be sent now."""
         if not self._connected or len(self._flight) >= WINDOW:
             return False
         if not self._page and self._read < len(self._segments):
@@ -176,7 +177,7 @@ class Spool:
         return bool(self._page) and self._tokens > 0
 
     def _number_losses(self) -> None:
-        """What memory has lost is told when nothing else is left to be said."""
+        """Number the losses of memory. They are sent when all records from disk are sent."""
         if not self._gaps:
             for lost in self._lost.all():
                 self._gaps.append(Pending(self._own_number, lost, 64))
@@ -186,9 +187,9 @@ class Spool:
             self._page.extend((None, gap) for gap in self._gaps)
 
     def acked(self, order: int) -> None:
-        """The hub holds everything of this session up to here.
+        """The hub holds everything of this session up to this number.
 
-        Raises: ProtocolError: it was never sent.
+        Raises: ProtocolError: the number was never sent.
         """
         if order >= self._order:
             raise ProtocolError("an acknowledgement of what was never sent")
@@ -205,7 +206,7 @@ class Spool:
         self._wake()
 
     def _retire(self, segment: Segment) -> None:
-        """Nothing in it is needed any more."""
+        """Nothing in this segment is needed any more: delete it."""
         self._segments.remove(segment)
         self._read -= 1
         self._left.pop(segment.name, None)
@@ -216,17 +217,17 @@ class Spool:
     # -- the disk's side -----------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Write, read and delete as it becomes due, until cancelled."""
+        """Write, read and delete as needed, until cancelled."""
         while True:
             try:
                 await wait_for(STEP_S, self._due.wait())
             except asyncio.TimeoutError:
                 self._due.set()
             self._busy = asyncio.ensure_future(self.step())
-            await asyncio.shield(self._busy)  # a write that has begun is seen through, whoever leaves meanwhile
+            await asyncio.shield(self._busy)  # a write that has begun is awaited even when the task is cancelled
 
     async def step(self) -> None:
-        """Do what is due."""
+        """Do all work that is due."""
         self._due.clear()
         if not self._opened:
             await self._open()
@@ -243,7 +244,7 @@ class Spool:
             self._fail(error)
 
     async def _open(self) -> None:
-        """Take the folder; where that cannot be done now it is tried again at the next step."""
+        """Open the folder. On failure the next step retries."""
         folder = self._folder
         assert folder is not None
         try:
@@ -269,7 +270,8 @@ class Spool:
         self._tell_damage(folder)
 
     async def _look_again(self, folder: SpoolFolder) -> None:
-        """What could not be read may be readable by now. It goes before what comes after it, where that has not gone: the hub takes it still."""
+        """Retry unreadable files. A segment that is readable now is sent before later ones that are still unsent; the hub accepts it
+        late as well."""
         now = self._clock.monotonic()
         if not folder.unreadable or now < self._look_again_at:
             return
@@ -288,7 +290,7 @@ class Spool:
             self._failing = ""
 
     def _tell_damage(self, folder: SpoolFolder) -> None:
-        """Say what the disk has done; the hub is told by what stands in the place of the records."""
+        """Log the damage. The hub receives the losses that replace the records."""
         found, folder.damaged = folder.damaged, []
         for damage in found:
             records = damage.records if damage.records >= 0 else "unknown"
@@ -308,7 +310,7 @@ class Spool:
         at_rest = [segment for segment in self._segments if segment is not folder.writing and not segment.out]
         try:
             count, begun, gone = await run_in_thread(partial(self._store, folder, number, parcels, losses, at_rest), "spool")
-        except Exception as error:  # whatever went wrong, nothing may be in nobody's hands
+        except Exception as error:  # after any error the batches must have an owner again
             for lost in losses:
                 self._lost.add(lost)
             source.put_back()
@@ -329,9 +331,9 @@ class Spool:
     def _store(
         self, folder: SpoolFolder, number: int, parcels: Sequence[SampleBatch], losses: Sequence[Lost], at_rest: Sequence[Segment]
     ) -> "Tuple[int, List[Segment], List[Segment]]":
-        """Beside the loop: make room among the segments of which nothing has gone out, write, then delete what was replaced.
+        """In the thread: drop old unsent segments to make room, write, then delete the dropped segments.
 
-        Returns: how many numbers were used, the segments that were begun, and those that went.
+        Returns: how many numbers were used, the new segments, and the dropped ones.
         """
         packs = close_parcels(parcels)
         found = [Loss("", losses)] if losses else []
@@ -346,7 +348,7 @@ class Spool:
         return sum(len(loss.lost) for loss in found) + len(packs), begun, gone
 
     def _too_many(self, packs: Sequence[SealedBatch], at_rest: Sequence[Segment]) -> List[Segment]:
-        """The oldest segments that have to go for these to come."""
+        """The oldest segments that must be dropped to make room for these batches."""
         size = self._bytes + sum(len(closed.body) + 128 for closed in packs)
         covered = Coverage()
         for closed in packs:
@@ -355,14 +357,14 @@ class Spool:
         going: List[Segment] = []
         for segment in at_rest:
             if size <= self._keep_bytes and seconds - segment.covered_s < self._keep_s:
-                break  # what is left would be less than was promised
+                break  # dropping it would leave less than the promised time
             going.append(segment)
             size -= segment.size
             seconds -= segment.covered_s
         return going
 
     async def _load(self) -> None:
-        """Read the next segment when everything before it was handed out."""
+        """Read the next segment once all earlier records were sent."""
         folder = self._folder
         while folder is not None and self._connected and not self._page and self._read < len(self._segments):
             segment, session = self._segments[self._read], self._session
@@ -370,7 +372,7 @@ class Spool:
                 folder.seal()
             try:
                 items = await run_in_thread(partial(folder.take_out, segment), "spool")
-            except OSError as error:  # it stays where it is, and is tried again in the next session
+            except OSError as error:  # the file stays where it is, and is retried in the next session
                 self._read += 1
                 self._fail(error)
                 continue
@@ -395,7 +397,7 @@ class Spool:
         self._failing = why
 
     async def finish(self) -> None:
-        """Write down everything that was not acknowledged: the program ends."""
+        """Write everything unacknowledged to disk, because the program ends."""
         if self._busy is not None:
             await asyncio.wait({self._busy})
         if not self._opened:
