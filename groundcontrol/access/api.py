@@ -1,4 +1,4 @@
-"""`/api/v1/auth`: log-in, password, refresh, step-up, log-out, who am I."""
+"""`/api/v1/auth`: log-in, password, refresh, step-up, log-out, and the caller's own account."""
 
 from __future__ import annotations
 

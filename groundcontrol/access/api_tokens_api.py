@@ -1,4 +1,4 @@
-"""`/api/v1/tokens`: what programs log in with."""
+"""`/api/v1/tokens`: the API tokens of users, by which programs authenticate."""
 
 from __future__ import annotations
 

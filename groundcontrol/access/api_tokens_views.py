@@ -1,4 +1,4 @@
-"""API tokens, as they are sent."""
+"""Request bodies and views of API tokens."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ HASH_THREADS: Final = 2
 QUEUE_LIMIT: Final = 16
 """How many hashes may wait beside the two at work. The hub refuses more immediately, so that a burst costs neither memory nor time."""
 KEPT_PLACES: Final = 8
-"""How many of these slots are reserved for users at known addresses or browsers: a crowd of strangers does not keep them out."""
+"""How many more may wait if they come from a known address or browser: a crowd of strangers does not keep those users out."""
 PRODUCT_WORDS: Final = ("stardust", "groundcontrol", "ground control", "capsule", "spider", "majortom", "major tom", "admin", "password")
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def check_new(password: str, *, username: str, words: tuple[str, ...] = ()) -> N
 
 
 class Passwords:
-    """Hashes and verifies passwords; never more than HASH_THREADS at a time, never more than QUEUE_LIMIT waiting."""
+    """Hashes and verifies passwords; never more than HASH_THREADS at a time, or more than QUEUE_LIMIT + KEPT_PLACES waiting."""
 
     def __init__(self, pepper: bytes, hasher: argon2.PasswordHasher = HASHER) -> None:
         self._pepper = pepper
@@ -73,7 +73,7 @@ class Passwords:
         self._admitted = 0
         self._nobody: str | None = None
         self.hashed = 0
-        """How often argon2 has run: the tests of the limits measure this."""
+        """How often argon2 has run; a metric, which also shows that a limit refuses before it hashes."""
 
     async def hash(self, password: str) -> str:
         """Hash a password for the store.
@@ -85,7 +85,7 @@ class Passwords:
     async def verify(self, stored: str | None, password: str, *, known: bool = False) -> bool:
         """Whether `password` matches `stored`; None (an unknown user) takes equally long and is False.
 
-        Args:   known: the user is known at this address or browser, and may use the reserved slots too.
+        Args:   known: the user comes from a known address or browser, and may use KEPT_PLACES too.
         Raises: Unavailable: too many are waiting.
         """
         return await self._run(lambda: self._verify(stored, password), KEPT_PLACES if known else 0)

@@ -1,4 +1,4 @@
-"""`/api/v1/auth/preferences`: what somebody has set up for their own page."""
+"""`/api/v1/auth/preferences`: a user's settings of their own page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved views and other preferences of a user, as they are sent."""
+"""Request bodies and views of saved views and other preferences of a user."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class _Refresh(NamedTuple):
 
 
 class AuthService:
-    """Authenticates users and programs. `core.permissions` decides about their rights, for each action anew."""
+    """Authenticates users and programs. `core.permissions` decides about their rights, again for each action."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class AuthService:
         words: tuple[str, ...] = (),
         least_totp: TotpRule = "none",
     ) -> None:
-        """`issuer` names the installation and stays the same over restarts; `words` are names of the hub, which no password may consist of.
+        """`issuer` names the installation and stays the same over restarts; `words` are names of the hub, which make a password weak.
 
         `least_totp`: who must have a second factor whatever the stored settings say.
         """

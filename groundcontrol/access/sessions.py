@@ -110,6 +110,6 @@ def next_expiry(session: LoginSession, now: float) -> float:
 
 
 def scope_of(user: User, address: str) -> Scope:
-    """The scope of a user, which each request reads anew."""
+    """The scope of a user; it is read again for each request."""
     grants = () if user.grants is None else (user.grants,)
     return Scope(Actor("user", str(user.id), user.username, user.role, address), user.org, grants)

@@ -1,4 +1,4 @@
-"""`/api/v1/auth/sessions`: where somebody is logged in, and its end."""
+"""`/api/v1/auth/sessions`: list and end log-in sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/users`: who may log in, as what, and to which nodes."""
+"""`/api/v1/users`: the users, with their roles and the nodes that they are limited to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users, API tokens and settings."""
+"""Request bodies and views of users and their grants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Log-in, sessions and second factors."""
+"""Request bodies and views of log-in, sessions and second factors."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class SessionChanged(NamedTuple):
 
 
 class JobPoke(NamedTuple):
-    """topic job_poke. The store has news of these jobs: the dispatcher reads them."""
+    """topic job_poke. These jobs changed in the store, so the dispatcher reads them again."""
 
     jobs: tuple[JobId, ...]
 

@@ -18,7 +18,7 @@ def min_role(one: Role, other: Role) -> Role:
 
 
 class Actor(NamedTuple):
-    """The actor of an action. `name` stands in the audit log: `admin`, `admin/backup` (a token), `local:0`, `node:<id>`, `system`."""
+    """The actor of an action. The audit log shows `name`: `admin`, `admin/backup` (a token), `local:0`, `node:<id>`, `system`."""
 
     kind: ActorKind
     id: str

@@ -1,4 +1,4 @@
-"""`/api/v1/events`: what happened, for people."""
+"""`/api/v1/events`: the timeline of events, for users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/audit`: who did what, for proof."""
+"""`/api/v1/audit`: the audit log, which proves who did what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events (for users), and refusals, which stand beside the audit log."""
+"""The model of events (for users) and of refusals, which are listed beside the audit log."""
 
 from __future__ import annotations
 

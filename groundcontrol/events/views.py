@@ -1,4 +1,4 @@
-"""Events, audit and health."""
+"""Views of events and of the audit log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/nodes`: the fleet and its members."""
+"""`/api/v1/nodes`: the nodes of the fleet."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ KEPT_FLEET_BYTES: Final = 1 << 20
 
 
 NEWEST: Final = ("cpu.total", "load.1")
-"""Series that are sent every second even if their value is the same: their first value shows a page that the node is alive."""
+"""Series that are sent every second even if unchanged: by the first of them that a node has, a page sees that the node is alive."""
 
 
 class NodeFeed(Feed):
@@ -189,7 +189,7 @@ class FleetFeed(Feed):
                 gone.add(node_id)
                 continue
             change.nodes.append(in_a_list(services, node, kept, packed=True))
-        # All state changes stand here, after the last read. If a read fails, nothing is sent, and all these nodes are read again.
+        # State changes only after the last read. If a read fails, nothing is sent, and all these nodes are read again.
         change.removed += sorted(gone & self._known)
         self._known -= gone
         self._known |= facts - gone

@@ -1,4 +1,4 @@
-"""`/api/v1/nodes/{id}/logs`: lines of a node's system log, where its owner asked for them."""
+"""`/api/v1/nodes/{id}/logs`: lines of a node's system log, if its owner has enabled them."""
 
 from __future__ import annotations
 

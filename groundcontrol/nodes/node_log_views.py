@@ -1,4 +1,4 @@
-"""Lines of nodes' system logs."""
+"""Views of the lines of nodes' system logs."""
 
 from __future__ import annotations
 

@@ -33,11 +33,11 @@ class NodeStore(Protocol):
         ...
 
     async def edit_node(self, scope: Scope, node: NodeId, *, name: str | None, tags: tuple[str, ...] | None) -> Node:
-        """Forbidden: the change adds or removes a tag that somebody's grants name, and the caller may not change rights."""
+        """Forbidden: the change adds or removes a tag that some grants name, and the caller may not change rights."""
         ...
 
     async def granting(self, scope: Scope, tags: Collection[str]) -> frozenset[str]:
-        """Those of these tags that the grants of a user, or of a token in force, name."""
+        """The tags among these that the grants of a user, or of a token in force, name."""
         ...
 
     async def move_node(self, scope: Scope, node: NodeId, address: str) -> Node:
@@ -86,7 +86,7 @@ class FactStore(Protocol):
     async def save_packages(self, session: Session, changes: PackageChanges, at: float) -> PackageState:
         """Apply changes.
 
-        If they do not start at the stored state, or do not lead to their digest, nothing changes and the digest returned is empty.
+        If they do not start at the stored state, or do not lead to their digest, nothing changes. Then the returned digest is empty.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""`/api/v1/nodes/{id}/tables` and `…/packages`: what a node says of itself that is no number over time."""
+"""`/api/v1/nodes/{id}/tables` and `…/packages`: tables and packages that a node reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nodes say of themselves that is no number over time."""
+"""Views of tables, packages and updates that nodes report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes, metrics and history."""
+"""Request bodies and views of nodes and their newest values."""
 
 from __future__ import annotations
 

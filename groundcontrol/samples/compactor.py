@@ -1,4 +1,4 @@
-"""A background task that moves hot rows into chunks, one node and hour at a time, with pauses so that requests do not wait.
+"""The background task that moves hot rows into chunks, one node and hour at a time. Its pauses leave the database to requests.
 
 The current hour is moved in pieces of ten minutes. An earlier hour, also one with late samples, is moved when no row was added to it for a
 while. Its parts are merged into one chunk later. If the hub is killed, the compactor continues from the state of the store.

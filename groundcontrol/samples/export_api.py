@@ -1,4 +1,4 @@
-"""`/api/v1/nodes/{id}/export`: everything that is kept of a node, streamed as it is read."""
+"""`/api/v1/nodes/{id}/export`: all stored samples of a node, streamed as they are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/api/v1/metrics`: what can be measured."""
+"""`/api/v1/metrics`: the catalogue of metrics."""
 
 from __future__ import annotations
 

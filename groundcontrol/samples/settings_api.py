@@ -1,4 +1,4 @@
-"""`/api/v1/settings`: what admins decide for everybody."""
+"""`/api/v1/settings`: the settings of the hub, which admins change for all users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of the hub, as they are sent."""
+"""Request bodies and views of the hub's settings."""
 
 from __future__ import annotations
 

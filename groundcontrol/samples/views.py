@@ -1,4 +1,4 @@
-"""Metrics and their history, as they are sent."""
+"""Views of metrics and their history."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Part(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """The way in which the columns of a new chunk are encoded."""
+    """How the columns of a new chunk are encoded."""
 
     together: bool
     level: int
