@@ -1,7 +1,7 @@
 """Which files of ours run on the way of a watched second, from the measurement to a browser, and of a job, from its order to its end.
 
 Hub, agent, launcher and runner run as programs of their own under a trace hook (`scripts/rooms_trace.py`). A file counts when its code
-runs in at least half of the windows, also where it runs beside the way: all collectors of a second count. The page's files cannot be traced
+runs in all windows but one, also where it runs beside the way: all collectors of a second count. The page's files cannot be traced
 here: they are named by hand, and stand at the end.
 """
 
@@ -191,7 +191,7 @@ async def jobs(here: Lab) -> list[Window]:
 
 
 def files_of(traces: Path, windows: Sequence[Window]) -> list[str]:
-    """What ran in at least half of the windows, in the order of the first execution."""
+    """What ran in all windows but one, in the order of the first execution."""
     first_ns: dict[str, dict[int, int]] = {}
     for trace in traces.iterdir():
         for line in trace.read_text().splitlines():
@@ -200,7 +200,7 @@ def files_of(traces: Path, windows: Sequence[Window]) -> list[str]:
                 if window.begins_ns <= int(at) <= window.ends_ns:
                     seen = first_ns.setdefault(name, {})
                     seen[number] = min(seen.get(number, sys.maxsize), int(at) - window.begins_ns)
-    often = {name: statistics.median(seen.values()) for name, seen in first_ns.items() if 2 * len(seen) >= len(windows)}
+    often = {name: statistics.median(seen.values()) for name, seen in first_ns.items() if len(seen) >= len(windows) - 1}
     return sorted(often, key=lambda name: often[name])
 
 
