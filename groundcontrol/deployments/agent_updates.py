@@ -1,7 +1,7 @@
-"""Bringing nodes the version of Spider that this hub ships, through their live sessions: some first, then the others, and no more after a failure.
+"""Agent updates through live sessions: canaries first, then the other nodes, and no further node after a failure.
 
-Each node has a deployment of its own, and under it a job (`update`) that root carries out on the node. The node takes a version back by
-itself that comes to no session; here it is only seen what became of it.
+Each node has its own deployment, with an `update` job that root carries out on the node. A node rolls back by itself if the new version
+reaches no session. The hub only observes the result.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ MAX_NODES: Final = 1000
 MAX_AT_ONCE: Final = 50
 POLL_S: Final = 0.25
 ONLINE_LIMIT_S: Final = 600.0
-"""How long a node that is away is waited for when its turn comes."""
+"""How long an update waits for an offline node."""
 FREE_LIMIT_S: Final = 4 * 3600.0
-"""How long the jobs that a node has are waited for: nothing is updated below one that runs."""
+"""How long an update waits for the node's open jobs. An agent is never updated while a job runs."""
 VERIFY_LIMIT_S: Final = 90.0
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ WaitOnline = Callable[[NodeId, float], Awaitable[None]]
 
 
 class Submit(Protocol):
-    """`jobs.service.JobService.keep_up`."""
+    """Interface of `jobs.service.JobService.keep_up`."""
 
     async def __call__(self, scope: Scope, node_id: NodeId, wish: JobRequest) -> Job: ...
 
@@ -63,14 +63,14 @@ class _Failed(Exception):
 
 @dataclass
 class _Line:
-    """Who waits for a turn."""
+    """The deployments of one order that are still to be updated."""
 
     rows: deque[Deployment]
     halted: bool = False
 
 
 class UpdateService:
-    """Owns every update that runs; `run` is its life."""
+    """Runs all agent updates. They run while `run` does."""
 
     def __init__(
         self, store: Store, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
@@ -86,13 +86,13 @@ class UpdateService:
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[NodeId, Deployment] = {}
         self._ordering = WriteLock(patience_s)
-        """Held from the look at what runs until that which is ordered runs itself: two who order at once make no two updates of one node."""
+        """Held from the check for running updates until the new ones are registered, so that concurrent orders never update a node twice."""
         self._called_off: set[DeploymentId] = set()
         self.ready = asyncio.Event()
-        """Updates are taken: `run` knows what an earlier start left."""
+        """Set when updates are accepted: `run` has loaded the unfinished ones of an earlier start."""
 
     async def run(self) -> None:
-        """Serve until cancelled. What an earlier start left is followed to its end, or closed where it had not begun.
+        """Serve until cancelled. Unfinished updates of an earlier start are followed to their end, or closed if they had not begun.
 
         Raises: StoreError.
         """
@@ -107,9 +107,9 @@ class UpdateService:
             await asyncio.Event().wait()
 
     async def begin(self, scope: Scope, nodes: Sequence[NodeId], canaries: int, at_once: int) -> list[Deployment]:
-        """Order the update of these nodes: the first `canaries` of them, then the others, `at_once` at a time, until one fails.
+        """Order the update of these nodes: first the `canaries`, then the others, `at_once` at a time, until one fails.
 
-        A node that is being updated keeps the deployment it has.
+        A node that is being updated keeps its present deployment.
         Raises: BadRequest, NotFound, Forbidden, PolicyRefuses, Unavailable, StoreError. Nothing was begun then.
         """
         if self._group is None:
@@ -135,14 +135,14 @@ class UpdateService:
             return [row for row in answer.values() if row is not None]
 
     async def _order(self, scope: Scope, nodes: Sequence[Node]) -> dict[NodeId, Deployment]:
-        """Make the deployments of these nodes, of all or of none; who calls this holds `_ordering`."""
+        """Create the deployments of all these nodes, or of none. The caller holds `_ordering`."""
         if not nodes:
             return {}
         now = self._clock.now()
         wanted = [
             transitions.new_deployment(
                 scope, "update", UPDATE_STEPS, host=node.address, port=0, username="", name=node.name, wishes=Wishes(), node=node.id,
-                at=now + at / 1000,  # ids sort by the millisecond: they stand in the order of the nodes
+                at=now + at / 1000,  # ids sort by millisecond, so they have the order of the nodes
             )._replace(created_at=now)
             for at, node in enumerate(nodes)
         ]  # fmt: skip
@@ -151,9 +151,9 @@ class UpdateService:
         return made
 
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
-        """Call off an update that has not come to its turn.
+        """Cancel an update that still waits for its turn.
 
-        Raises: NotFound, Forbidden, Conflict: the node has it already, or it is over; StoreError.
+        Raises: NotFound, Forbidden, Conflict: the node has the order already, or the update has ended; StoreError.
         """
         row = await self._store.deployments.deployment(scope, deployment)
         authorize(scope, "deployment.control", row)
@@ -176,7 +176,7 @@ class UpdateService:
                 await self._survive(self._stop_short(scope, row))
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
-        """Update one after the other, until the line is empty or somebody's failed; whether the own ones were good."""
+        """Update nodes one by one, until none is left or any update of the order failed. Returns whether its own succeeded."""
         while line.rows and not line.halted:
             if not await self._one(scope, line.rows.popleft()):
                 line.halted = True
@@ -190,7 +190,7 @@ class UpdateService:
             await self._end(scope, row, "cancelled", why)
 
     async def _one(self, scope: Scope, row: Deployment) -> bool:
-        """One node; whether the next may follow."""
+        """Update one node. Returns whether the next may follow."""
         if row.id in self._called_off:
             self._called_off.discard(row.id)
             return True
@@ -230,12 +230,12 @@ class UpdateService:
             return True
         row = await self._store.deployments.deployment(SYSTEM._replace(org=scope.org), row.id)
         if row.ended_at is not None:
-            return row.state != "failed"  # called off in the very moment of its turn
+            return row.state != "failed"  # it was cancelled just when its turn came
         await self._end(scope, row, "failed", error)
         return False
 
     async def _turn(self, row: Deployment) -> None:
-        """Wait until the node is there and does nothing else."""
+        """Wait until the node is online and has no open job."""
         try:
             await self._wait_online(_node(row), ONLINE_LIMIT_S)
         except TimeoutError:
@@ -248,7 +248,7 @@ class UpdateService:
             await self._clock.sleep(POLL_S)
 
     async def _check_there(self, row: Deployment, step: str) -> None:
-        """A node that is forgotten takes its jobs along, and ends its update.
+        """Fail the update of a deleted node, whose jobs are deleted too.
 
         Raises: _Failed, StoreError.
         """
@@ -256,7 +256,7 @@ class UpdateService:
             raise _removed(row, step)
 
     async def _follow(self, scope: Scope, row: Deployment, job_id: JobId) -> None:
-        """See the node's job, and the session after it, through.
+        """Wait for the end of the node's job, and for the session after it.
 
         Raises: _Failed, StoreError.
         """
@@ -287,7 +287,7 @@ class UpdateService:
         await self._end(scope, row, "succeeded", None)
 
     async def _resume(self, row: Deployment) -> None:
-        """After a start of the hub: the node has gone on alone."""
+        """Follow an update after a restart of the hub: the node went on without it."""
         scope = SYSTEM._replace(org=row.org)
         words = row.steps[1].detail.rpartition("job ")[2] if row.kind == "update" else ""
         try:
@@ -337,13 +337,13 @@ class UpdateService:
 
 
 def _node(row: Deployment) -> NodeId:
-    """Every update has one, which may be removed meanwhile."""
+    """The node of an update. It always has one, which may be removed meanwhile."""
     assert row.node_id is not None
     return row.node_id
 
 
 def _step(row: Deployment) -> str:
-    """Where it has come to."""
+    """The step that the update has reached."""
     return next((step.name for step in reversed(row.steps) if step.state != "waiting"), "wait")
 
 

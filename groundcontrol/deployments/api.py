@@ -107,7 +107,7 @@ def _overrides(body: RetryBody | None) -> DeploymentOverrides | None:
 
 
 def jump_of(body: JumpBody | None) -> JumpRequest | None:
-    """The jump host that was asked for.
+    """The requested jump host.
 
     Raises: TooLarge.
     """
@@ -118,7 +118,7 @@ def jump_of(body: JumpBody | None) -> JumpRequest | None:
 
 
 def check_key_size(key: str | None) -> None:
-    """Refuse what is no key by its size.
+    """Refuse a text that is too large for a key.
 
     Raises: TooLarge.
     """

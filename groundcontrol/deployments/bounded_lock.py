@@ -1,4 +1,4 @@
-"""Waiting for one's turn to write: where the disk hangs, a request is refused in time, and what was asked for is not carried out later."""
+"""A write lock with a time limit. If the disk hangs, a request is refused in time, and not carried out later."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Final, Literal
 from groundcontrol.core.errors import StoreBusy
 
 PATIENCE_S: Final = 10.0
-"""So long the store waits for its disk before it refuses (`adapters.sqlite.engine.writer.STALL_S`)."""
+"""The store waits this long for its disk before it refuses (`adapters.sqlite.engine.writer.STALL_S`)."""
 
 
 class WriteLock(asyncio.Lock):
-    """Held over something that is written to the store. `async with lock` waits for as long as it takes, `lock.in_time()` does not.
+    """A lock held during a write to the store. `async with lock` waits without limit, `lock.in_time()` does not.
 
-    Args: patience_s: how long somebody may hold it before requests are refused.
+    Args: patience_s: how long the lock may be held before requests are refused.
     """
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         super().__init__()
         self._patience_s = patience_s
         self._since = 0.0
-        """When it was taken last; seconds of the loop."""
+        """Loop time of the last acquisition."""
 
     async def acquire(self) -> Literal[True]:
-        """Take it, however long that takes."""
+        """Acquire the lock without a time limit."""
         await super().acquire()
         self._since = asyncio.get_running_loop().time()
         return True
 
     @contextlib.asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
-        """Hold it for a request, which is refused as soon as somebody has held it for `patience_s`.
+        """Hold the lock for a request. The request is refused once another task has held the lock for `patience_s`.
 
         Raises: StoreBusy: nothing was done.
         """

@@ -1,4 +1,4 @@
-"""Many servers asked for at once: what is wrong with which of them, before anything is begun."""
+"""Validates a request for many servers, before any deployment begins."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from groundcontrol.deployments.requests import check_request, one_spelling
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refused_unasked
 
 ServerKey = tuple[str, int, str | None]
-"""host, port, jump host: two deployments to the same place are in each other's way."""
+"""Host, port, jump host. Two deployments with the same key conflict."""
 
 
 class Fault(NamedTuple):
-    """Why one of them cannot be taken."""
+    """Why one server of a request is refused."""
 
     code: str
     field: str
@@ -25,14 +25,14 @@ class Fault(NamedTuple):
 
 
 def place_of(request: DeploymentRequest) -> ServerKey:
-    """Where a request goes."""
+    """The server of a request."""
     return (one_spelling(request.host), request.port, None if request.jump is None else one_spelling(request.jump.host))
 
 
 def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
-    """Add to a row of a list what the hub knows to be in its way; a name is not resolved for that.
+    """Add the problems that the hub knows to a row of a host list. No name is resolved.
 
-    Args: names: of the nodes there are, case-folded.
+    Args: names: names of the existing nodes, case-folded.
     """
     name = one.name or one.host
     if one.problems:
@@ -44,9 +44,9 @@ def with_what_is_known(hub: HubAddress, names: Set[str], one: Listed) -> Listed:
 
 
 async def check_many(hub: HubAddress, requests: Sequence[DeploymentRequest]) -> tuple[Sequence[DeploymentRequest], dict[int, Fault]]:
-    """Check each by itself and against those before it.
+    """Validate each request by itself and against the earlier ones.
 
-    Returns: all of them, trimmed where they are right, and the faults by their place in the list.
+    Returns: all requests, the valid ones trimmed, and the faults by position in the list.
     """
     checked = list(requests)
     faults: dict[int, Fault] = {}
@@ -82,7 +82,7 @@ async def _refusal(hub: HubAddress, request: DeploymentRequest) -> TargetNotAllo
 
 
 def refused_many(faults: Mapping[int, Fault], total: int) -> BadRequest:
-    """One error for all; its detail `servers` has each."""
+    """One error for all faults; its detail `servers` lists each."""
     named = [{"index": at, **faults[at]._asdict()} for at in sorted(faults)]
     few = "1 server" if len(named) == 1 else f"{len(named)} servers"
     return BadRequest(f"{few} of {total} cannot be taken, and nothing was begun: {named[0]['message']}", servers=named)

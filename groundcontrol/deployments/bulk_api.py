@@ -66,7 +66,7 @@ def _request(body: ManyDeploymentsBody, one: ServerBody, common: JumpRequest | N
 
 
 def _jump(own: PlaceBody | msgspec.UnsetType | None, common: JumpRequest | None) -> JumpRequest | None:
-    """What opens the jump host of all opens it also where a server names it itself; no other one gets it."""
+    """The jump host of one server. The common jump host's credentials are only used if the server names the same one."""
     if own is msgspec.UNSET:
         return common
     if own is None:

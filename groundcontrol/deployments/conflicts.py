@@ -1,4 +1,4 @@
-"""What is in the way of a deployment: another one to the same server, or a node that has the name already."""
+"""Finds conflicts of a deployment: another deployment to the same server, or a node with the same name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from groundcontrol.deployments.requests import one_spelling
 from groundcontrol.stores import Store
 
 TRY_LATER: Final = "this server cannot be deployed to at the moment: try again later"
-"""Somebody does something there whom the caller may know nothing of."""
+"""The answer if the caller may not see the deployment that is in conflict."""
 
 
 class Occupied:
-    """Places and names that are taken.
+    """Servers and names that are in use.
 
-    Args: at_work: what is being done by SSH, whoever has ordered it.
+    Args: at_work: the running deployments by SSH, of all users.
     """
 
     def __init__(self, store: Store, at_work: Callable[[], Iterable[Deployment]]) -> None:
@@ -39,7 +39,7 @@ class Occupied:
             raise _name_taken(request.name)
 
     async def faults_of(self, scope: Scope, requests: Sequence[DeploymentRequest]) -> dict[int, Fault]:
-        """Which of many are in the way of something, or something of them.
+        """The requests that conflict with a deployment, a node or each other, by position.
 
         Raises: StoreError.
         """
@@ -54,7 +54,7 @@ class Occupied:
         return faults
 
     async def names(self, scope: Scope) -> set[str]:
-        """Of all nodes, case-folded.
+        """Names of all nodes, case-folded.
 
         Raises: StoreError.
         """
@@ -68,7 +68,7 @@ class Occupied:
                 return names
 
     async def _in_the_way(self, scope: Scope, row: Deployment) -> Conflict:
-        """What is told of it depends on whether the caller may see it."""
+        """The error for a conflict. It names the other deployment only if the caller may see it."""
         try:
             await self._store.deployments.deployment(scope, row.id)
         except NotFound:
@@ -76,7 +76,7 @@ class Occupied:
         return Conflict(f"a deployment to {row.host} is running already", deployment=row.id)
 
     def _places(self, scope: Scope) -> dict[ServerKey, Deployment]:
-        """Where deployments run."""
+        """Server -> the deployment that runs there."""
         return {
             (one_spelling(row.host), row.port, None if row.wishes.jump is None else one_spelling(row.wishes.jump.host)): row
             for row in self._at_work()

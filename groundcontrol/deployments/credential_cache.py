@@ -1,4 +1,4 @@
-"""What is known of how to log in to a server: what a failed try was given, for a while; what is kept with a node; where it was installed from."""
+"""Finds the login of a server: the fields of a failed deployment (cached for a while), stored credentials, or the node's installation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Remembered(NamedTuple):
 
 
 class CredentialCache:
-    """Owns what is remembered; the rest is the store's."""
+    """The cache of fields, in memory. Stored credentials are read from the store."""
 
     def __init__(self, tools: Deps) -> None:
         self._tools = tools
@@ -36,11 +36,11 @@ class CredentialCache:
         self._dropping: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """Of how many deployments the fields are remembered."""
+        """Number of deployments whose fields are cached."""
         return len(self._remembered)
 
     async def fields_of(self, scope: Scope, row: Deployment) -> tuple[DeploymentRequest, HostKey | None]:
-        """The fields of an earlier try; its secrets only while they are remembered, or kept with the node.
+        """The fields of an earlier attempt. Its secrets are only included if they are cached, or stored with the node.
 
         Raises: VaultError, StoreError.
         """
@@ -59,7 +59,7 @@ class CredentialCache:
         return asked, pinned
 
     async def way_to(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
-        """What is known of how to log in to a node: kept credentials, else where it was installed from.
+        """The login of a node: stored credentials, else the address of its installation.
 
         Raises: VaultError, StoreError.
         """
@@ -67,7 +67,7 @@ class CredentialCache:
         return await self._installed_at(scope, node, address) if kept is None else (kept.request, kept.host_key)
 
     async def place_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
-        """Where the server of a node is, for who does not log in there: what is kept need not open for that.
+        """The address of a node's server, for a removal without login. Stored credentials are not decrypted for it.
 
         Raises: StoreError.
         """
@@ -90,10 +90,10 @@ class CredentialCache:
             if cursor is None:
                 return DeploymentRequest(host=address, username="root"), None
 
-    # -- what is remembered ------------------------------------------------------------------
+    # -- the cache ---------------------------------------------------------------------------
 
     def remember(self, work: DeploymentRun) -> None:
-        """Keep what a try was given that failed."""
+        """Cache the fields of a failed deployment."""
         progress = work.progress
         pinned = progress.row.host_key if progress.row.host_key_confirmed else work.pinned
         until = self._tools.clock.monotonic() + self._tools.limits.remember_s
@@ -103,11 +103,11 @@ class CredentialCache:
             self._come_back()
 
     def forget(self, deployment: DeploymentId) -> None:
-        """It is begun again, with what it is given then."""
+        """Drop the fields of a deployment, since its retry has its own."""
         self._remembered.pop(deployment, None)
 
     def forget_all(self) -> None:
-        """Nobody will come back for any of it."""
+        """Drop all fields, at shutdown."""
         self._remembered.clear()
         if self._dropping is not None:
             self._dropping.cancel()
@@ -117,7 +117,7 @@ class CredentialCache:
         self._come_back()
 
     def _come_back(self) -> None:
-        """Be called when the oldest is to be dropped, though nobody asks for any."""
+        """Schedule the removal of the oldest entry, so that secrets do not stay in memory until the next access."""
         self._dropping = None
         if self._remembered:
             oldest = next(iter(self._remembered.values()))

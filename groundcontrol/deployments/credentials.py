@@ -1,4 +1,4 @@
-"""What is kept of a server's credentials, sealed record by record."""
+"""Stored credentials of servers. Each record is sealed on its own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from groundcontrol.deployments.requests import CREDENTIALS
 
 TABLE: Final = "credential"
 _WAY: Final = "way"
-"""Host, port, user name and host key: no secrets, but bound to the node by the seal as they are."""
+"""The record with host, port, user name and host key. They are not secret, but the seal binds them to the node as well."""
 
 
 _JUMP: Final = "jump"
-"""The jump host's, with its own secrets."""
+"""The record of the jump host, with its own secrets."""
 
 
 class CredentialSealer(Protocol):
-    """What is needed of `groundcontrol.vault.Vault`."""
+    """The part of `groundcontrol.vault.Vault` that is used here."""
 
     @property
     def fleet_key(self) -> bytes: ...
@@ -33,7 +33,7 @@ class CredentialSealer(Protocol):
 
 
 class StoredCredential(NamedTuple):
-    """Credentials as they were kept."""
+    """Decrypted credentials of a node."""
 
     request: DeploymentRequest
     host_key: HostKey | None
@@ -42,7 +42,7 @@ class StoredCredential(NamedTuple):
 async def keep(
     secrets: SecretStore, vault: CredentialSealer, scope: Scope, node: NodeId, request: DeploymentRequest, host_key: HostKey
 ) -> None:
-    """Replace what is kept for this node.
+    """Replace the stored credentials of this node.
 
     Raises: StoreError.
     """
@@ -56,9 +56,9 @@ async def keep(
 
 
 async def recall(secrets: SecretStore, vault: CredentialSealer, node: NodeId) -> StoredCredential | None:
-    """Open what is kept for this node; None: nothing.
+    """Decrypt the stored credentials of this node; None: there are none.
 
-    Raises: what the vault raises when a record does not open.
+    Raises: the vault's errors for a record that cannot be decrypted.
     """
     plain = {record.column: vault.open(record).decode() for record in await secrets.credentials(node)}
     if _WAY not in plain:

@@ -1,4 +1,4 @@
-"""Events of deployments and of nodes that come and go by them: one line each, whatever people and servers have put into it."""
+"""Writes events of deployments, and of nodes that they add or remove. Texts of users and servers are reduced to one line."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from majortom.errors import one_line
 from spider.wire.ids import new_time_id
 
 MAX_MESSAGE_CHARS: Final = 1000
-"""Several of them go to every page at once."""
+"""The limit of a message, since each browser receives several events together."""
 
 
 async def write_event(
     store: Store, bus: Bus, org: int, kind: str, severity: Severity, at: float, node: NodeId | None, text: str, details: dict[str, object]
 ) -> None:
-    """Keep an event, and tell who looks.
+    """Store an event and publish it.
 
-    Args:   text: its message, as it came; what does not belong into a line is left out.
+    Args:   text: its raw message; line breaks and control characters are removed.
     Raises: StoreError.
     """
     message = one_line(text, MAX_MESSAGE_CHARS)

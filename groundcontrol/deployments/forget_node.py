@@ -1,4 +1,4 @@
-"""A node that is forgotten without an order: a person says that its server is gone, or its own root has taken Spider off."""
+"""Deletes a node without contacting it: a user says that its server is gone, or root on the server uninstalled the agent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEFT_BEHIND: Final = (
 
 
 class Forgetting(DeploymentRun):
-    """A removal that asks nothing of the server: it waits for no turn, and nobody has to be asked about again."""
+    """A removal without contact to the server. It needs no slot and no second authorization."""
 
     async def _carry_out(self) -> None:
         self._said = LEFT_BEHIND
@@ -33,15 +33,15 @@ class Forgetting(DeploymentRun):
 
 
 async def soon_over(begun: Begun, limit_s: float) -> Deployment:
-    """What asks nothing of a server is over at once, as a rule: so its end is the answer."""
+    """Wait for the end of a removal without contact. It is mostly immediate, so the response can show the final state."""
     await asyncio.wait([begun.task], timeout=limit_s)
     return begun.work.progress.row
 
 
 async def forget_departed(tools: Deps, leaving: SessionRemoval, agent: AgentSession, why: str, left: str) -> None:
-    """Root has taken Spider off a server: forget the node, as a removal does.
+    """Delete the node after root uninstalled the agent on its server.
 
-    Args:   left: what could not be taken off. The node stays then, so that it can be tried again.
+    Args:   left: what could not be uninstalled. The node then stays, so that the removal can be retried.
     Raises: StoreError.
     """
     node = agent.node

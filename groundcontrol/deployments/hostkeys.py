@@ -1,4 +1,4 @@
-"""Host keys that wait for a person, who compares them with what the servers say of themselves."""
+"""Confirmation of host keys by a user, who compares their fingerprints with those shown on the servers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from majortom.ssh.connect import same_fingerprint
 
 
 async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, progress: ProgressReporter | None) -> Deployment:
-    """A person says that this is the server's key.
+    """Confirm the host key of a deployment.
 
-    Args:   progress: of the deployment, while it runs.
-    Raises: Conflict: it is not waited for; HostKeyMismatch, StoreError.
+    Args:   progress: the reporter of the deployment, while it runs.
+    Raises: Conflict: the deployment waits for no confirmation; HostKeyMismatch, StoreError.
     """
     if row.state != "awaiting_host_key" or row.host_key is None or progress is None:
         raise Conflict(f"this deployment is {row.state}: no host key waits for confirmation", state=row.state)
@@ -33,7 +33,7 @@ async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, prog
 async def confirm_each(
     confirmed: Sequence[Confirmation], confirm: Callable[[DeploymentId, str], Awaitable[Deployment]]
 ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
-    """Judge each by itself, and name those that are not confirmed.
+    """Confirm each key independently. Returns those that were not confirmed, with the reason.
 
     Raises: Forbidden, StoreError.
     """

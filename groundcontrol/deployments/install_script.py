@@ -1,4 +1,4 @@
-"""`install.sh`: one file for every shell, made of the fixed scripts of the deployer and of Spider's own modules for the proof."""
+"""Builds `install.sh`: one file for every shell, from the deployer's fixed scripts and the agent's modules for the proof."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spider.wire.joining import invite_secret, write_invite
 
 
 class Invitations:
-    """Texts of invites, and what is run with them."""
+    """The texts of invites, and the install script that uses them."""
 
     def __init__(self, *, urls: list[str], fleet_id: str, fleet_key: bytes, tls_pin: str | None, script: bytes) -> None:
         self._urls = urls
@@ -26,16 +26,16 @@ class Invitations:
         self.script_sha256 = hashlib.sha256(script).hexdigest()
 
     def text(self, invite: Invite, proxy: str = "") -> str:
-        """The invite itself, with its secret: for its maker, once.
+        """The text of an invite, with its secret. Only its creator sees it, once.
 
-        Args: proxy: `http://host:port`, through which the server dials.
+        Args: proxy: `http://host:port`, through which the server connects.
         """
         secret = invite_secret(self._fleet_key, invite.id)
         return write_invite(InviteText(self._urls, self._fleet_id, self._tls_pin, invite.id, secret, int(invite.expires_at), proxy))
 
 
 def install_script() -> bytes:
-    """Make `install.sh`, the same bytes from the same sources.
+    """Build `install.sh`. The build is reproducible: the same sources give the same bytes.
 
     Raises: BundleError.
     """

@@ -1,4 +1,4 @@
-"""Invites: how a server joins without anybody logging in to it."""
+"""Domain types of invites, with which a server joins without a login by the hub."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ InviteKind = Literal["node", "organisation"]
 InviteState = Literal["open", "used", "expired", "revoked"]
 
 INVITE_S: Final = 300.0
-"""How long an invite for one node is good."""
+"""How long an invite for one node is valid."""
 MOST_USES: Final = 1000
 LONGEST_DAYS: Final = 90
-"""Of an organisation secret."""
+"""Longest validity of an organisation secret."""
 MOST_OPEN: Final = 100
-"""Invites of an organisation that are open at a time."""
+"""Open invites of one organisation at the same time."""
 
 
 class Invite(NamedTuple):
-    """What the hub knows of an invite; its secret is not among it."""
+    """An invite as the hub stores it, without its secret."""
 
     id: InviteId
     org: int
     kind: InviteKind
     name: str
-    """Of the node (empty: what the server calls itself), or what an organisation secret is for."""
+    """Name of the new node (empty: the server's host name), or the purpose of an organisation secret."""
     tags: tuple[str, ...]
     policy: str
-    """What the node's owner allows the hub at first."""
+    """The initial policy of the node."""
     approval: bool
-    """Its nodes wait until somebody approves them."""
+    """Whether its nodes wait for an approval by a user."""
     most_uses: int
     uses: int
     node_id: NodeId | None
-    """The latest that it made."""
+    """The latest node that joined with it."""
     created_by: str
     created_at: float
     expires_at: float
     revoked_at: float | None
 
     def state(self, now: float) -> InviteState:
-        """What may still be done with it."""
+        """Whether the invite is open, used, expired or revoked."""
         if self.uses >= self.most_uses:
             return "used"
         if self.revoked_at is not None:

@@ -1,4 +1,4 @@
-"""`/api/v1/invites` and `/install.sh`: how servers join without anybody logging in to them."""
+"""`/api/v1/invites` and `/install.sh`: servers join without a login by the hub."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def reject_node(call: ApiRequest) -> None:
 
 
 def invite_view(invite: Invite, now: float) -> InviteView:
-    """An invite without its secret, which the hub does not keep."""
+    """The view of an invite. It has no secret, since the hub does not store it."""
     return InviteView(
         id=invite.id,
         kind=invite.kind,
@@ -128,32 +128,32 @@ def invite_view(invite: Invite, now: float) -> InviteView:
 
 
 def installer(services: Services) -> InstallerView:
-    """Where `install.sh` is, and its checksum."""
+    """The URL of `install.sh`, and its checksum."""
     return InstallerView(url=f"{min(services.config.origins)}/install.sh", sha256=services.invites.script_sha256)
 
 
 def command(services: Services, invite: str, proxy: str) -> str:
-    """What is pasted into a shell of the server: the script is fetched, compared, and given the invite by standard input.
+    """The command to paste into a shell of the server. It fetches the script, compares its checksum and passes the invite by standard input.
 
-    The invite stands in no argument and no environment; bash, which would write the lines to its history, is told to leave them out. The blank
-    at the beginning says the same to a zsh with HIST_IGNORE_SPACE, to which all that is pasted at once is one entry. For others there is `line`.
+    The invite is in no argument and no environment variable. The command keeps itself out of the history of bash.
+    The leading blank does the same in a zsh with HIST_IGNORE_SPACE, where one paste is one entry. For other shells use `line`.
     """
     return f' [ -z "$BASH" ] || set +o history\n({_fetched(services, proxy)}) <<\'EOF\'; r=$?; [ -z "$BASH" ] || set -o history; (exit $r)\n{invite}\nEOF\n'
 
 
 def line(services: Services, proxy: str) -> str:
-    """The same for a shell that keeps what it is given, whatever one does: it asks for the invite without showing it.
+    """The same for a shell that always writes its history: the command prompts for the invite, with hidden input.
 
-    What is pasted at once is one entry to most of them, which goes to the history before any of it has run. In single quotes, and without
-    such in it, it is the same to every shell. Where no terminal is, the invite is read from standard input.
+    To most such shells one paste is one entry, which enters the history before it runs. The command is in single quotes and contains none,
+    so every shell reads it in the same way. Without a terminal, the invite is read from standard input.
     """
     return f"sh -c '{_fetched(services, proxy)}'"
 
 
 def _fetched(services: Services, proxy: str) -> str:
-    """The script is fetched, compared and run. Whether it is right the checksum says alone, so that a hub of its own certificate needs no more.
+    """The part that fetches, compares and runs the script. The checksum alone decides, so a self-signed hub certificate needs nothing more.
 
-    Where neither curl nor Python gets it, a line says what to do about a certificate that is not trusted: the usual cause on a first server.
+    If both curl and Python fail, a line explains the usual cause on a first server: an untrusted certificate.
     """
     script = installer(services)
     pins = [bytes.fromhex(pin) for pin in (services.config.tls_pin or "").split(", ") if pin]
@@ -170,7 +170,7 @@ def _fetched(services: Services, proxy: str) -> str:
 
 
 def script(services: Services) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler of `GET /install.sh`: for everybody, since nothing in it is secret."""
+    """The handler of `GET /install.sh`. It needs no login, since the script contains no secret."""
 
     async def handle(_request: web.Request) -> web.Response:
         return web.Response(

@@ -1,7 +1,7 @@
-"""Servers that come by themselves, with an invite: proven, looked at, given their keys and files, and seen to come back.
+"""Joins with an invite: authenticates the server, probes it, sends keys and files, and waits for its first session.
 
-What is installed and how it is decided is the same as over SSH (`majortom`); only the way there differs. The node carries the fixed
-scripts out itself (`spider/selfcare/join.py`).
+Decisions and installed files are the same as over SSH (`majortom`). Only the transport differs: the node runs the fixed scripts
+itself (`spider/selfcare/join.py`).
 """
 
 from __future__ import annotations
@@ -60,20 +60,20 @@ from spider.wire.proof import node_keys
 log = logging.getLogger(__name__)
 
 REGISTRATIONS: Final = (30, 60.0)
-"""Attempts to join from one address, and in which time."""
+"""Join attempts allowed from one address, and the period in seconds."""
 MAX_AT_ONCE: Final = 64
 WHOLE_S: Final = 900.0
 PROBE_S: Final = 60.0
 VERIFY_S: Final = 60
 LOST_S: Final = 90.0
-"""How long a node that fell silent while it was being installed may still come back."""
+"""How long a node that disconnected during its installation may still come back."""
 TICK_S: Final = 1.0
 MAX_MESSAGES: Final = 1000
 CLOSE_NORMAL: Final = 1000
 
 
 class Opened(NamedTuple):
-    """Somebody who has proven to know an invite."""
+    """An authenticated holder of an invite."""
 
     socket: AgentSocket
     joined: Joined
@@ -82,7 +82,7 @@ class Opened(NamedTuple):
 
 
 class Joining:
-    """Each joining lives as long as its connection; what must outlive one is owned by `run`."""
+    """Serves joins. A join lasts as long as its connection; tasks that outlive it belong to `run`."""
 
     def __init__(
         self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
@@ -99,14 +99,14 @@ class Joining:
         self._fleet_key = fleet_key
         self._hosts = hosts
         self._place_of = place_of
-        """What attempts from an address are counted under."""
+        """Address -> key by which its attempts are counted."""
         self._at_once = 0
         self._refusals = refusals
         self._seen: dict[NodeId, asyncio.Event] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
-        """End what is left of joinings that broke off, also those of before a restart."""
+        """Settle joins that were interrupted, including those before a restart."""
         left = await self.store.invites.unsettled()
         async with asyncio.TaskGroup() as group:
             self._group = group
@@ -115,14 +115,14 @@ class Joining:
             await asyncio.Event().wait()
 
     def keys(self, node: Node) -> tuple[bytes, bytes]:
-        """Session and launch key of a node."""
+        """The session key and the launch key of a node."""
         keys = node_keys(self._fleet_key, node.id, node.generation)
         return keys.session, keys.launch
 
-    # -- at the door -------------------------------------------------------------------------
+    # -- handshake ---------------------------------------------------------------------------
 
     async def open(self, socket: AgentSocket, first: bytes, address: str) -> Opened:
-        """Prove each other; whoever does not know a good invite learns nothing, not even whether there was one.
+        """Authenticate both sides. A peer without a valid invite learns nothing, not even whether the invite exists.
 
         Raises: Refused, ProtocolError, StoreError.
         """
@@ -140,7 +140,7 @@ class Joining:
         await socket.send(opening.challenge(key))
         answer = await socket.receive()
         joined = await asyncio.to_thread(opening.auth, answer)
-        if invite is None:  # a random key was guessed: it never is
+        if invite is None:  # the proof used a random key, so only a guess could pass
             raise HandshakeRefused(CLOSE_UNKNOWN, "unknown")
         if hello.host not in self._hosts:
             if self._refusals.first_line("join_wrong_host", self._place_of(address)):
@@ -149,7 +149,7 @@ class Joining:
         return Opened(socket, joined, invite, address)
 
     async def serve(self, opened: Opened) -> tuple[int, str]:
-        """See a joining through. Returns: how its socket is closed."""
+        """Run a join to its end. Returns: close code and reason."""
         visit = _Visit(self, opened)
         self._at_once += 1
         try:
@@ -169,13 +169,13 @@ class Joining:
     # -- nodes that wait for approval --------------------------------------------------------
 
     def seen(self, node: NodeId) -> None:
-        """A node that waits for approval has proven itself at the door."""
+        """Record that a node that waits for approval has authenticated."""
         waiting = self._seen.get(node)
         if waiting is not None:
             waiting.set()
 
     async def wait_seen(self, node: NodeId, timeout_s: float) -> None:
-        """Return once it has.
+        """Return once the node has authenticated.
 
         Raises: TimeoutError.
         """
@@ -186,10 +186,10 @@ class Joining:
         finally:
             del self._seen[node]
 
-    # -- what stays --------------------------------------------------------------------------
+    # -- clean-up ----------------------------------------------------------------------------
 
     async def forget(self, scope: Scope, node: NodeId, why: str) -> None:
-        """Take a node back whose installation did not come to its end.
+        """Delete a node whose installation did not finish.
 
         Raises: StoreError.
         """
@@ -201,7 +201,7 @@ class Joining:
     async def tell(self, scope: Scope, invite: Invite | None, node: NodeId, name: str, failed: str) -> None:
         """Write the event of an end.
 
-        Args:   invite: None: it was used before the hub was started anew.
+        Args:   invite: None: it was used before the hub restarted.
         Raises: StoreError.
         """
         how = {} if invite is None else {"invite": invite.id, "kind": invite.kind}
@@ -212,7 +212,7 @@ class Joining:
         )  # fmt: skip
 
     async def _settle_late(self, scope: Scope, node: NodeId, invite: Invite | None = None) -> None:
-        """A node fell silent while it was being installed: it stays if it comes back, else it is forgotten, as it will have been there."""
+        """Settle a node that disconnected during its installation. It stays if it reconnects; else it is deleted, as the server rolls back too."""
         try:
             found = await self.store.nodes.find_node(node)
             if found is None:
@@ -224,7 +224,7 @@ class Joining:
             await self.forget(scope, node, "it did not come back")
             await self.tell(scope, invite, node, found.name, "its connection broke, and it did not come back")
             event(log, "join_forgotten", logging.WARNING, node=node, node_name=found.name)
-        except HubError as exc:  # the next start of the hub looks again
+        except HubError as exc:  # the next start of the hub retries
             event(log, "join_not_settled", logging.ERROR, node=node, code=exc.code)
 
 
@@ -232,7 +232,7 @@ _Kind = TypeVar("_Kind", JoinProbe, JoinEnded)
 
 
 class _Visit:
-    """One joining, from what the server is to its first session."""
+    """One join, from the probe of the server to its first session."""
 
     def __init__(self, joining: Joining, opened: Opened) -> None:
         self._joining = joining
@@ -240,7 +240,7 @@ class _Visit:
         self._heard = 0
         self.scope = Scope(SYSTEM.actor, self._invite.org)
         self.open_end: NodeId | None = None
-        """A node that was made, and of which it is not settled whether it stays."""
+        """A new node whose installation is not settled yet."""
 
     async def run(self) -> tuple[int, str]:
         joining = self._joining
@@ -256,7 +256,7 @@ class _Visit:
         wanted = NewNode(NodeId(new_random_id()), self._name(probe), self._address, self._invite.tags)
         try:
             node = await joining.store.invites.use_invite(self._invite.id, self.scope, wanted)
-        except NotFound as exc:  # somebody else was faster
+        except NotFound as exc:  # another server used the invite first
             await self._say(JoinRefused("invite_spent", exc.message))
             return CLOSE_UNKNOWN, "unknown"
         self.open_end = node.id
@@ -301,7 +301,7 @@ class _Visit:
         files = dict(upload_files(payload, units(), probe))
         manifest = hashlib.sha256(files["manifest"]).hexdigest()
         for key in ("session.key", "launch.key"):
-            files.pop(key, None)  # these go masked
+            files.pop(key, None)  # the keys are sent masked
         launcher = with_launcher(payload.policy_conf)
         await self._say(
             JoinAccepted(
@@ -314,7 +314,7 @@ class _Visit:
                 await self._say(JoinPart(name, at, data[at : at + MAX_PART_BYTES]))
 
     async def _see_it_come(self, node: Node) -> JoinEnded:
-        """Tell the node when its first session is there, and wait for its word that all of it stands or was taken back."""
+        """Report the first session to the node, and wait for its answer: installed, or rolled back."""
         joining = self._joining
         coming = asyncio.ensure_future((joining.wait_seen if node.waiting else joining.wait_online)(node.id, WHOLE_S))
         hearing = asyncio.ensure_future(self._hear(JoinEnded))
@@ -334,13 +334,13 @@ class _Visit:
                 task.cancel()
             await asyncio.gather(coming, hearing, return_exceptions=True)
 
-    # -- talking -----------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------
 
     async def _say(self, message: object) -> None:
         await self._socket.send(self._joined.link.send(saying(message)))
 
     async def _hear(self, kind: type[_Kind]) -> _Kind:
-        """The next message, which must be of this kind.
+        """The next message, which must have this type.
 
         Raises: ProtocolError.
         """
