@@ -69,7 +69,7 @@ from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import new_random_id
 
-DEFAULT_PASSWORD: Final = "admin"  # noqa: S105  # the documented first password, dead after 24 hours
+DEFAULT_PASSWORD: Final = "admin"  # noqa: S105  # the documented first password, which expires after 24 hours
 FIRST_PASSWORD_LIFE_S: Final = 24 * 3600.0
 REFRESH_GRACE_S: Final = 10.0
 """Two tabs may send the same refresh token at the same time; within this time both get the same new one."""

@@ -162,7 +162,10 @@ class FactorStore(Protocol):
         ...
 
     async def use_step(self, user: UserId, step: int) -> bool:
-        """Mark this step, and every one before it, as used. True if they were unused; of several callers one gets True."""
+        """Mark this step, and every one before it, as used.
+
+        False: this step, or a later one, was used before. Of several callers one gets True.
+        """
         ...
 
     async def use_recovery_code(self, user: UserId, code: bytes, address: str) -> int | None:

@@ -223,7 +223,7 @@ class _Column:
             if not full:
                 part = [value for value in part if value is not None]
             if part:
-                self._put(place, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # no None is left
+                self._put(place, len(part), min(part), max(part), sum(part))  # type: ignore[type-var, arg-type]  # None is filtered out
 
     def add_line(self, line: SeriesRollup, found: Sequence[tuple[int, int, int]], steady: tuple[int, int, int] | None) -> None:
         """Add aggregates by runs (bucket, from, to); `steady` is the result of `_steady` for these runs."""
