@@ -1,4 +1,5 @@
-"""`stardust audit`: who did what, and the proof that nobody changed it since. It reads the database itself, whether or not a hub runs."""
+"""`stardust audit`: shows who did what, and verifies that the log was not changed. It reads the database itself, whether or not a hub
+runs."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status of `verify`: 0 every chain holds, 1 one does not."""
+    """Exit status of `verify`: 0: every chain is valid, 1: one is not."""
     if args.act == "list":
         return await _list(args)
     only_here(args, f"the audit log is {'verified' if args.act == 'verify' else 'exported'}")
@@ -106,12 +107,12 @@ async def _open(args: argparse.Namespace) -> Inspection:
 
 
 def row_object(row: AuditRow) -> dict[str, Any]:
-    """A row as JSON has it."""
+    """A row as a JSON object."""
     return {**row._asdict(), "prev": row.prev.hex(), "hash": row.hash.hex()}
 
 
 def read_heads(lines: TextIO) -> Iterator[AuditHead]:
-    """Find the heads that a hub has told, in its log as JSON or as text, whatever a journal has put before each line."""
+    """Find the chain heads in a hub's log, as JSON or as text, with any prefix of a journal before each line."""
     for line in lines:
         if _EVENT not in line:
             continue
@@ -146,5 +147,5 @@ def _read_expected(text: str) -> AuditHead:
 
 
 def _json(value: object) -> str:
-    """JSON that no terminal obeys: everything but plain ASCII is escaped."""
+    """JSON without terminal control characters: everything but plain ASCII is escaped."""
     return json.dumps(value, ensure_ascii=True).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""`stardust backup`: both databases in one checked file, while the hub runs or not."""
+"""`stardust backup`: makes one checked file of both databases, whether or not the hub runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Make one, and tell what is in it."""
+    """Make a backup and print its content."""
     only_here(args, "a backup is made")
     settings = read_settings(args)
     target: Path = args.target
@@ -94,7 +94,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 def _end_at_signals(ending: backup.Ending, caught: list[int]) -> None:
-    """Without this, copies of both databases would stay behind."""
+    """End the backup at a signal. Otherwise copies of both databases would stay behind."""
 
     def end(number: int) -> None:
         caught.append(number)
@@ -105,12 +105,12 @@ def _end_at_signals(ending: backup.Ending, caught: list[int]) -> None:
 
 
 def named(target: Path) -> Path:
-    """The file to write. In a folder it is named by the time."""
+    """The file to write. In a folder its name is the time."""
     return target / (time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + ENDING) if target.is_dir() else target
 
 
 def check_target(file: Path) -> None:
-    """Raises: CliError: a backup cannot be written there, so that it is better not to begin."""
+    """Raises: CliError: no backup can be written there. The check precedes the work."""
     if file.exists():
         raise CliError(f"{file} is there already: a backup never replaces another file; nothing was changed")
     if not file.parent.is_dir():
@@ -120,7 +120,7 @@ def check_target(file: Path) -> None:
 
 
 async def fleet_in(control: Path) -> str:
-    """Whose backup this is; nothing where the keyring does not say it: then the backup is made, and no other one removed for it."""
+    """The fleet of this backup; empty if the keyring does not name it. Then the backup is made, but no other one is removed for it."""
     async with await Inspection.open(control) as inspection:
         try:
             keyring = await inspection.secrets.keyring()
@@ -130,12 +130,12 @@ async def fleet_in(control: Path) -> str:
 
 
 def _remove_old(made: Path, made_at: float, fleet: str, keep: int) -> tuple[list[Path], list[Path]]:
-    """Remove those of this hub that this command has named, all but the newest, of which `made` is one.
+    """Remove older backups of this hub with names of this command. The newest ones stay, and `made` is one of them.
 
-    Other hubs may use the folder, and a name may say anything: what is in the file counts, and what cannot be read stays. What is dated
-    later than `made` stays and takes no place: else a clock that was ahead for a day would cost each backup that is made after it.
+    Other hubs may use the folder, and a name proves nothing: the content of a file counts, and an unreadable file stays. A backup dated
+    later than `made` stays and does not count: otherwise each new backup would be removed after a clock that was ahead for a day.
 
-    Returns: what was removed, and what is dated later.
+    Returns: the removed files, and the files that are dated later.
     """
     found = {path: backup.manifest_of(path) for path in made.parent.glob(f"????????-??????{ENDING}") if path != made}
     own = [(manifest.made_at, path) for path, manifest in found.items() if manifest is not None and fleet and manifest.fleet == fleet]

@@ -1,4 +1,4 @@
-"""`stardust cancel`: takes a job back, or stops it as far as its phase allows."""
+"""`stardust cancel`: cancels a queued job, or stops a running one as far as its phase allows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 1 when there is nothing that could be stopped."""
+    """Exit status 1 if nothing could be stopped."""
     async with Hub(args) as hub:
         try:
             job = await hub.post(f"/jobs/{args.id}/cancel", {"force": True} if args.force else None)

@@ -1,4 +1,4 @@
-"""How the command reaches a hub: by the local socket, or by its address and a token."""
+"""Connects the command to a hub, by the local socket or by its address and a token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEFAULT_FOLDER: Final = ".stardust"
 CONTROL_NAME: Final = "stardust.db"
 TIMEOUT_S: Final = 30.0
 STREAM_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=TIMEOUT_S)
-"""Of an answer of any length: each part of it has this long."""
+"""The timeouts of an answer of any length: they apply to each part of it."""
 PIECE_BYTES: Final = 64 << 10
 UNREACHABLE: Final = "hub.unreachable"
 UNTRUSTED: Final = "hub.untrusted"
@@ -38,7 +38,7 @@ _MASKED: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 16
 
 
 class CliError(Exception):
-    """The text is the whole message to the user; `code` is for programs."""
+    """An error of the command. The text is the whole message to the user; `code` is for programs."""
 
     def __init__(self, message: str, code: str = "command.failed") -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class CliError(Exception):
 
 
 class NotReadable(CliError):
-    """This user may not read a file that the answer depends on."""
+    """The user may not read a file that the answer depends on."""
 
     def __init__(self, found: str, remedy: str = "run this as root") -> None:
         self.found = found
@@ -55,7 +55,7 @@ class NotReadable(CliError):
 
 
 class NotYours(NotReadable):
-    """Another user than the data folder's owner has asked."""
+    """The user is not the owner of the data folder."""
 
     def __init__(self, folder: Path, owner: int) -> None:
         remedy = "run this as root" + (f" or as {user_name(owner)}" if owner else "")
@@ -63,7 +63,7 @@ class NotYours(NotReadable):
 
 
 def check_url(url: str) -> None:
-    """Whether a token may be sent there. What stands before an `@` is not where it goes.
+    """Check that a token may be sent to this URL. The part before an `@` is not the host.
 
     Raises: CliError.
     """
@@ -79,19 +79,19 @@ def check_url(url: str) -> None:
 
 
 class HubLocation(NamedTuple):
-    """Where the hub of this machine has its data."""
+    """The location of this machine's hub."""
 
     folder: Path
     service: InstalledService | None
-    """The installed service whose data folder this is; of another hub its settings would be wrong."""
+    """The installed service with this data folder; the settings of another service would be wrong."""
     elsewhere: InstalledService | None
-    """The installed service, where this is not its data folder."""
+    """The installed service, if it has another data folder."""
 
 
 def place_of(args: argparse.Namespace) -> HubLocation:
-    """The data folder: by flag, else the environment, else the installed service, else `.stardust`.
+    """The data folder: by flag, else from the environment, else from the installed service, else `.stardust`.
 
-    Raises: NotReadable: the service's settings cannot be read, and nothing else says where it is.
+    Raises: NotReadable: the service's settings cannot be read, and nothing else names the folder.
     """
     service = find_installed()
     given = args.data_dir or os.environ.get("STARDUST_DATA_DIR")
@@ -106,7 +106,7 @@ def place_of(args: argparse.Namespace) -> HubLocation:
 
 
 class Hub:
-    """An open way to one hub."""
+    """An open connection to one hub."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._url: str | None = args.url
@@ -145,7 +145,7 @@ class Hub:
             await self._http.close()
 
     def _no_hub(self) -> CliError:
-        """Where a hub has been, or one is installed, a second one is the wrong remedy."""
+        """The error for a missing hub. If a hub ran here or is installed, a second one is the wrong remedy."""
         service, elsewhere = self._place.service, self._place.elsewhere
         if service is not None:
             what = f"the service {SERVICE} is stopped or starting: look with `systemctl status {SERVICE}` and `journalctl -u {SERVICE}`"
@@ -158,7 +158,7 @@ class Hub:
         return CliError(f"no hub answers in the data folder {self._folder}: {what}", UNREACHABLE)
 
     def _denied(self, exc: OSError) -> CliError:
-        """Nothing can be said of a hub that may well run there."""
+        """The error for a denied socket: a hub may well run there, but its state is unknown."""
         with contextlib.suppress(OSError):
             owner = self._folder.stat().st_uid
             if isinstance(exc, PermissionError) and os.geteuid() not in (0, owner):
@@ -178,16 +178,16 @@ class Hub:
         return await self._call("PATCH", path, json=body)
 
     async def delete(self, path: str, body: object = None, params: Mapping[str, str] | None = None) -> Any:
-        """Remove something; None: it answers with nothing."""
+        """Delete a resource; None: the answer is empty."""
         return await self._call("DELETE", path, params=dict(params or {}), **({} if body is None else {"json": body}))
 
     async def health(self) -> tuple[int, Any]:
-        """What /healthz says, with its status."""
+        """The answer of /healthz, with its status."""
         async with self._request("GET", "/healthz") as answer:
             return answer.status, await _json(answer)
 
     async def pieces(self, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
-        """Bytes, as they are and as they come."""
+        """The bytes of an answer, unchanged, as they arrive."""
         async with self._request("GET", "/api/v1" + path, params=dict(params), timeout=STREAM_TIMEOUT) as answer:
             await self._check(answer)
             async for piece in answer.content.iter_chunked(PIECE_BYTES):
@@ -220,7 +220,7 @@ class Hub:
             raise await self._untrusted(exc) from exc
         except (aiohttp.ClientError, ConnectionError, FileNotFoundError) as exc:
             if self._url is None and getattr(exc, "errno", None) in (errno.ECONNREFUSED, errno.ENOENT):
-                raise self._no_hub() from exc  # it was killed and its socket is left, or it has just taken the socket away
+                raise self._no_hub() from exc  # the hub was killed and left its socket, or has just removed it
             if self._url is None and getattr(exc, "errno", None) == errno.EACCES:
                 raise self._denied(PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._folder / SOCKET_NAME))) from exc
             raise CliError(f"no hub answers at {self._where}: {str(exc) or type(exc).__name__}", UNREACHABLE) from exc
@@ -228,7 +228,7 @@ class Hub:
             raise CliError(f"the hub at {self._where} did not answer within {TIMEOUT_S:.0f} s", UNREACHABLE) from exc
 
     async def _untrusted(self, exc: aiohttp.ClientConnectorCertificateError | aiohttp.ServerFingerprintMismatch) -> CliError:
-        """Of a certificate that was refused: whose it is. For that it is fetched once more; nothing is sent there."""
+        """The error for a refused certificate, which names it. The certificate is fetched once more for that; no other data is sent."""
         if isinstance(exc, aiohttp.ServerFingerprintMismatch):
             return CliError(f"the key of {self._where} has the SHA-256 {exc.got.hex()}, which is not one of --tls-pin", UNTRUSTED)
         error = exc.certificate_error
@@ -252,14 +252,14 @@ class Hub:
 
 
 class _KeyPin(aiohttp.Fingerprint):
-    """Trusts public keys instead of authorities. aiohttp asks once the connection stands, before anything is sent."""
+    """Trusts public keys instead of authorities. aiohttp calls it once the connection is open, before any data is sent."""
 
     def __init__(self, pins: bytes) -> None:
         super().__init__(pins[:PIN_BYTES])
         self._pins = pins
 
     def check(self, transport: asyncio.Transport) -> None:
-        """Raises: ServerFingerprintMismatch: another key has answered."""
+        """Raises: ServerFingerprintMismatch: the server has another key."""
         connection = transport.get_extra_info("ssl_object")
         if connection is None:
             return  # http:// to this machine
@@ -275,9 +275,9 @@ class _KeyPin(aiohttp.Fingerprint):
 
 
 def _trusted(ca: str | None, pin: str | None) -> ssl.SSLContext | aiohttp.Fingerprint | bool:
-    """What the hub's certificate is compared with.
+    """The certificates or keys that the hub's certificate is compared with.
 
-    Raises: CliError: it cannot be.
+    Raises: CliError: they cannot be read.
     """
     if pin is not None:
         try:
@@ -287,13 +287,13 @@ def _trusted(ca: str | None, pin: str | None) -> ssl.SSLContext | aiohttp.Finger
     if ca is not None:
         try:
             return ssl.create_default_context(cafile=ca)
-        except OSError as exc:  # ssl's errors are of these, too
+        except OSError as exc:  # ssl's errors are subclasses of this one
             raise CliError(f"--tls-ca: {ca} cannot be used: {exc.strerror or exc}") from exc
     return True
 
 
 class _LocalConnector(aiohttp.UnixConnector):
-    """Reaches sockets in folders of any depth."""
+    """Connects to sockets in folders of any depth."""
 
     def __init__(self, path: Path) -> None:
         self._short = short_path(path)
@@ -312,19 +312,19 @@ async def _json(answer: aiohttp.ClientResponse) -> Any:
 
 
 def shown(text: str) -> str:
-    """Text of a node or hub for this terminal: control characters are shown, never sent."""
+    """Make text of a node or hub safe for this terminal: control characters are escaped."""
     return text.translate(_MASKED)
 
 
 def is_meant(node: Any, wanted: str) -> bool:
-    """Whether a node of the list is called so; an id stands for that node alone, whatever others are named."""
+    """Whether a node has this name or id. An id stands for that node alone, whatever the names of others."""
     return bool(wanted == node["id" if is_id(wanted) else "name"])
 
 
 async def node_of(hub: Hub, wanted: str) -> Any:
-    """The node of this id or name.
+    """The node with this id or name.
 
-    Raises: CliError: there is none.
+    Raises: CliError: no node has it.
     """
     async for node in hub.every("/nodes", "nodes"):
         if is_meant(node, wanted):

@@ -1,4 +1,4 @@
-"""`stardust clock accept`: says on the hub's own machine that its clock is right, although the audit log is ahead of it."""
+"""`stardust clock accept`: confirms that the hub's clock is right, although the audit log is ahead of it. Runs on the hub's own machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0, also when there was nothing to accept."""
+    """Exit status 0, also if there was nothing to accept."""
     if args.url is not None:
         raise CliError("the clock is accepted on the hub's own machine, without --url")
     async with Hub(args) as hub:

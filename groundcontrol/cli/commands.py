@@ -11,7 +11,7 @@ from groundcontrol.cli.client import DEFAULT_FOLDER
 from groundcontrol.cli.options import EXIT_STATUS, Parser, add_json, add_place
 
 WIDTH: Final = 120
-"""Of the lines of the overview."""
+"""The width of the overview's lines."""
 
 
 class Command(NamedTuple):
@@ -46,28 +46,28 @@ VERBS: Final = (
     Command("rotate-secret", (), "seal everything anew under a new secret, while the hub is stopped"),
     Command("help", ("h",), "this list, or the help of a verb"),
 )
-"""One module each, of the verb's name (with _ for -), below `groundcontrol.cli`; `serve` has `groundcontrol.app`."""
+"""A verb's module has the verb's name (with _ for -), below `groundcontrol.cli`; `serve` has `groundcontrol.app`."""
 
 
 class VerbModule(Protocol):
-    """What a verb's module offers."""
+    """The interface of a verb's module."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
     async def run(self, args: argparse.Namespace) -> int: ...
 
 
 def find(word: str) -> Command | None:
-    """The verb of this name or alias."""
+    """The verb with this name or alias."""
     return next((verb for verb in VERBS if word == verb.name or word in verb.aliases), None)
 
 
 def module_of(verb: Command) -> VerbModule:
-    """Its module; no other verb waits for what it imports."""
+    """The verb's module. It is imported when needed, so no verb waits for the imports of another."""
     return cast("VerbModule", importlib.import_module(f"groundcontrol.cli.{verb.name.replace('-', '_')}"))
 
 
 def parser_of(verb: Command) -> argparse.ArgumentParser:
-    """What it takes."""
+    """The parser of a verb's arguments."""
     if verb.name == "serve":
         from groundcontrol.settings import serve_parser  # noqa: PLC0415  # other verbs must not wait for what the hub needs
 
@@ -81,7 +81,7 @@ def parser_of(verb: Command) -> argparse.ArgumentParser:
 
 
 def overview() -> str:
-    """What `stardust help` says."""
+    """The text of `stardust help`."""
     width = max(len(_label(verb)) for verb in VERBS)
     verbs = "\n".join(f"  {_label(verb):{width}}  {verb.about}" for verb in VERBS)
     return (

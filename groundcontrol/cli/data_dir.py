@@ -1,4 +1,4 @@
-"""The data folder itself, for verbs that need no running hub: its settings, its owner, who holds it, its vault."""
+"""The data folder for verbs without a running hub: its settings, its owner, its lock and its vault."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ from groundcontrol.settings import SETTINGS
 from groundcontrol.vault import Vault, open_existing_vault
 
 RUN_SCRIPT_KEEPS: Final = "secret"
-"""The file of the data folder in which `scripts/run` keeps the secret."""
+"""The file in the data folder in which `scripts/run` stores the secret."""
 _NEEDED: Final = (Path(os.__file__).parent, Path(aiohttp.__file__).parents[1], Path(__file__).resolve().parents[1])
-"""Where modules still come from while a command runs: of Python, of the packages that this wants, of the program itself."""
+"""Folders from which a running command imports modules: of Python, of the packages that the program needs, and of the program itself."""
 
 
 class DataDirSettings(NamedTuple):
-    """What a hub would be started with from here."""
+    """The settings of a hub that would be started from here."""
 
     config: Config | None
-    """None: it would be refused."""
+    """None: the settings are invalid, and a hub would refuse them."""
     faults: tuple[str, ...]
     secret_given: bool
-    """False: `config.secret` stands in for one that this command was not given."""
+    """False: `config.secret` replaces one that this command did not get."""
     data_dir: Path
     control_db: Path
     unit: Path | None = None
-    """Of the installed service whose settings these are."""
+    """The unit of the installed service with these settings."""
 
 
 def only_here(args: argparse.Namespace, what: str) -> None:
-    """Raises: CliError: the command was pointed at a hub elsewhere."""
+    """Raises: CliError: the command names a hub elsewhere."""
     if args.url is not None:
         raise CliError(f"{what} on the hub's own machine only, without --url")
 
 
 def given_settings(args: argparse.Namespace) -> tuple[HubLocation, dict[str, str]]:
-    """Where the hub's data is, and the environment that a hub there is started with; what this command was given goes first.
+    """The data folder, and the environment of a hub that is started there. Settings of this command come first.
 
-    Raises: NotReadable: that cannot be found out.
+    Raises: NotReadable: the service's settings cannot be read.
     """
     place = place_of(args)
     environ = {} if place.service is None else dict(place.service.environ)
     for item in SETTINGS:
-        if item.kind == "secret" and _given(item.name, os.environ):  # then none of the service's ways to it counts
+        if item.kind == "secret" and _given(item.name, os.environ):  # then the service's sources of this secret are ignored
             for name in (item.env, f"{item.env}_FILE"):
                 environ.pop(name, None)
     environ |= {name: value for name, value in os.environ.items() if value or name not in environ}
@@ -73,9 +73,9 @@ def _is_secret(name: str) -> bool:
 
 
 def read_settings(args: argparse.Namespace) -> DataDirSettings:
-    """Read what the hub reads: flags, environment, installed service, file, credentials. Secrets are taken out of the environment.
+    """Read the hub's settings: flags, environment, installed service, file, credentials. Secrets are removed from the environment.
 
-    Raises: NotReadable: who asks may not read the data folder, or what the installed service is started with.
+    Raises: NotReadable: the user may not read the data folder, or the settings of the installed service.
     """
     place, environ = given_settings(args)
     service = place.service
@@ -109,20 +109,20 @@ def read_settings(args: argparse.Namespace) -> DataDirSettings:
 
 
 def _check_rights(folder: Path, control: Path) -> None:
-    """Raises: NotYours: somebody has asked who may not even read what is there."""
+    """Raises: NotYours: the user may not read the folder."""
     try:
         owner = folder.stat().st_uid
         denied = not os.access(folder, os.R_OK | os.X_OK) or (control.exists() and not os.access(control, os.R_OK))
     except OSError:
-        return  # what is done there says what is the matter
+        return  # a later access to the folder reports the error
     if denied and os.geteuid() not in (0, owner):
         raise NotYours(folder, owner)
 
 
 def need(settings: DataDirSettings, *, secret: bool = True) -> Config:
-    """The settings, when they are good.
+    """The settings, if they are valid.
 
-    Raises: ConfigError: they are not; CliError: no secret was given.
+    Raises: ConfigError: they are invalid; CliError: no secret was given.
     """
     if settings.config is None:
         raise ConfigError("\n".join(settings.faults))
@@ -132,21 +132,21 @@ def need(settings: DataDirSettings, *, secret: bool = True) -> Config:
 
 
 def _given(name: str, environ: Mapping[str, str]) -> bool:
-    """Whether a secret is given, in one of the ways there are."""
+    """Whether any source gives a secret."""
     variable = f"STARDUST_{name.upper()}"
     if environ.get(variable) or environ.get(f"{variable}_FILE"):
         return True
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     try:
         return bool(credentials) and (Path(credentials or "") / name).exists()
-    except OSError:  # reading the settings says what is the matter
+    except OSError:  # the read of the settings reports the error
         return True
 
 
 def become_owner(folder: Path) -> None:
-    """Root goes on as the owner of the data folder, so that everything in it stays his. For anybody else this does nothing.
+    """Let root continue as the owner of the data folder, so that all files in it stay the owner's. For other users this does nothing.
 
-    Raises: CliError: there is no such folder, or its owner cannot reach it, or this program, or the Python under it.
+    Raises: CliError: the folder is missing, or its owner has no access to it, to this program or to its Python.
     """
     try:
         found = folder.stat()
@@ -164,7 +164,7 @@ def become_owner(folder: Path) -> None:
 
 
 def lock_holder(folder: Path) -> int | None:
-    """The process that holds the folder's lock; None: nobody that can be seen from here. The lock itself is not touched."""
+    """The process that holds the folder's lock; None: no visible process. This does not touch the lock itself."""
     for path in (folder, folder / LOCK_NAME):
         try:
             wanted, mount = path.stat(), mount_of(path)
@@ -179,7 +179,8 @@ def lock_holder(folder: Path) -> int | None:
 
 
 def flock_holders(locks: str, device: int, inode: int) -> list[int]:
-    """Who holds a whole-file lock, by the text of /proc/locks. A device here is that of the file system, an inode's number is its alone."""
+    """The processes that hold a whole-file lock, from the text of /proc/locks. A device number names a file system, and an
+    inode number is valid within it."""
     wanted = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
     found = []
     for line in locks.splitlines():  # 1: FLOCK  ADVISORY  WRITE 4321 fe:01:131075 0 EOF
@@ -190,7 +191,7 @@ def flock_holders(locks: str, device: int, inode: int) -> list[int]:
 
 
 def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
-    """Whether a process has this very file open; also when that cannot be seen, for a hub that runs must not be overlooked."""
+    """Whether a process has this file open, or hides that: a running hub must not be overlooked."""
     try:
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -202,7 +203,7 @@ def _may_have_open(pid: int, wanted: os.stat_result) -> bool:
 
 
 def told_pid(folder: Path) -> str:
-    """What the hub has written as its process id, or nothing."""
+    """The process id that the hub has written, or an empty text."""
     try:
         return (folder / PID_NAME).read_text(encoding="ascii").strip()
     except (OSError, UnicodeError):
@@ -212,7 +213,7 @@ def told_pid(folder: Path) -> str:
 async def open_vault_of(secret: Secret, inspection: Inspection) -> Vault:
     """Open the vault with a secret.
 
-    Raises: ConfigError: it does not open; the text says why.
+    Raises: ConfigError: the vault does not open; the text says why.
     """
     try:
         return await open_existing_vault(secret.reveal(), inspection.secrets)

@@ -1,4 +1,4 @@
-"""`stardust doctor`: what is wrong with this hub, and what to do; it changes nothing, and works whether or not the hub runs."""
+"""`stardust doctor`: finds problems of this hub and their remedies. It changes nothing, and works whether or not the hub runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 1 when there is a problem; warnings are none."""
+    """Exit status 1 if there is a problem; a warning is none."""
     only_here(args, "the doctor looks")
     findings = await examine(args)
     worst = max((finding.state for finding in findings), key=_ORDER.index)
@@ -54,7 +54,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def examine(args: argparse.Namespace) -> list[Finding]:
-    """Every check that can be made from here."""
+    """Run every check that is possible from here."""
     try:
         secret_file = given_settings(args)[1].get("STARDUST_SECRET_FILE")
         settings = read_settings(args)
@@ -72,7 +72,7 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     except CliError as exc:
         why = str(exc)
         return [*findings, *await _look("folder", lambda: _unreached(folder, why))]
-    if _is_file(folder):  # there is nothing to look at, and whose it is matters not
+    if _is_file(folder):  # there is no data folder, so its owner does not matter
         return [*findings, *await _look("folder", lambda: doctor_checks.folder_findings(folder))]
     health = await _health(args)
     findings += await _look("folder", lambda: doctor_checks.folder_findings(folder))
@@ -84,14 +84,14 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     findings += await _look("space", lambda: doctor_checks.space_findings(folder, control.parent))
     findings += await _look("hub", lambda: doctor_checks.lock_finding(folder, health))
     denied = await _look("database", lambda: doctor_checks.rights_findings(folder, control))
-    if denied:  # nothing is known of what nobody could read
+    if denied:  # nothing is known about unreadable files
         return [*findings, *denied]
     findings += await _look("database", lambda: doctor_checks.database_findings(settings))
     return [*findings, *await _inside(settings)]
 
 
 def _unreached(folder: Path, why: str) -> Iterable[Finding]:
-    """Why nothing can be looked at as the folder's owner; of a folder that is none, what is the matter with it."""
+    """Why the folder's owner can check nothing. If the path is no folder, what is wrong with it."""
     return [Finding("folder", "problem", why, _RIGHTS)] if os.path.isdir(folder) else doctor_checks.folder_findings(folder)
 
 
@@ -100,7 +100,7 @@ def _is_file(folder: Path) -> bool:
 
 
 async def _look(check: str, look: Callable[[], CheckResults | Awaitable[CheckResults]]) -> list[Finding]:
-    """What one check finds. Where it cannot even look, that is what it found, and the others look all the same."""
+    """Run one check. An error of the check is its finding, and the other checks run all the same."""
     try:
         found = look()
         if inspect.isawaitable(found):
@@ -112,16 +112,16 @@ async def _look(check: str, look: Callable[[], CheckResults | Awaitable[CheckRes
         return [Finding(check, "problem", str(exc), _RESTORE)]
     except PermissionError as exc:
         return [Finding(check, "problem", described(exc), _RIGHTS)]
-    except Exception as exc:  # the boundary: what harms a database harms what reads it in ways that nobody has thought of
+    except Exception as exc:  # the boundary: damage to a database may break a check in unexpected ways
         return [Finding(check, "problem", f"this check failed: {type(exc).__name__}: {exc}", _RESTORE)]
 
 
 async def _inside(settings: DataDirSettings) -> list[Finding]:
-    """What the control database itself tells."""
+    """The checks of the control database's content."""
     try:
         inspection = await Inspection.open(settings.control_db)
     except ReadOnlyHere:
-        return []  # the check of the files has said it
+        return []  # the check of the files has reported it
     except (ConfigError, HubError) as exc:
         return [Finding("database", "problem", str(exc), _RESTORE)]
     async with inspection:
@@ -147,7 +147,7 @@ async def _sealed(config: Config, inspection: Inspection) -> list[Finding]:
 
 
 async def _health(args: argparse.Namespace) -> str | None:
-    """What a running hub says of itself; None: nobody answers."""
+    """The health that a running hub reports; None: no answer."""
     try:
         async with Hub(args) as hub:
             _, told = await hub.health()

@@ -1,4 +1,4 @@
-"""The checks of `stardust doctor`: each looks at one thing, changes nothing, and says what to do about what it finds."""
+"""The checks of `stardust doctor`. Each examines one thing, changes nothing, and names the remedy for a problem."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ MOST_NAMED: Final = 5
 REMOUNT: Final = "whether it is sound is not known: mount the file system writable again, or look at a copy of the whole folder elsewhere"
 CLOCK_WARN_S: Final = 60.0
 WAL_RESET_FIXED: Final = (3, 51, 3)
-"""From here on SQLite has no WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
+"""First version of SQLite without the WAL-reset bug (3.7.0 to 3.51.2), which corrupts files with more than one writing connection."""
 
 _COPIES: Final = {"rotation-": "opens with the secret of before the rotation", "restore-": "is what was there before a restore"}
-"""What the program that wrote a copy beside a database had in mind, by the copy's name."""
+"""Why a program wrote a copy beside a database, by the copy's name."""
 
 
 class Finding(NamedTuple):
-    """What one check has found."""
+    """The result of one check."""
 
     check: str
     state: CheckState
     text: str
     remedy: str = ""
-    """What to do; empty when nothing is to be done."""
+    """The remedy; empty if none is needed."""
 
 
 def settings_findings(settings: DataDirSettings) -> Iterator[Finding]:
-    """Whether a hub would start with what this command sees."""
+    """Whether a hub would start with the settings that this command sees."""
     if settings.unit is not None:
         yield Finding("settings", "ok", f"these are the settings of the installed service ({settings.unit})")
     for fault in settings.faults:
@@ -78,7 +78,7 @@ def settings_findings(settings: DataDirSettings) -> Iterator[Finding]:
 
 
 def secret_file_finding(path: Path) -> Finding:
-    """Whether others may read the file of the secret. Look before secrets are read: reading takes the variable away."""
+    """Whether other users may read the secret's file. Call it before secrets are read: that removes the variable."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as exc:
@@ -98,7 +98,7 @@ def secret_file_finding(path: Path) -> Finding:
 
 
 def folder_findings(folder: Path) -> Iterator[Finding]:
-    """Whether the data folder is there, private, and on a file system that keeps locks."""
+    """Whether the data folder exists, is private, and lies on a file system with working locks."""
     try:
         found = folder.stat()
     except OSError as exc:
@@ -120,7 +120,7 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
         try:
             kept = path.lstat()
         except FileNotFoundError:
-            continue  # a hub that runs has removed it meanwhile
+            continue  # a running hub has removed it meanwhile
         if not stat.S_ISLNK(kept.st_mode) and kept.st_mode & 0o077:
             private = False
             yield Finding("folder", "problem", f"others can read {path} (mode {stat.S_IMODE(kept.st_mode):04o})", f"chmod go= {path}")
@@ -134,7 +134,7 @@ def folder_findings(folder: Path) -> Iterator[Finding]:
 
 
 def copy_findings(control: Path) -> Iterator[Finding]:
-    """Copies that the hub's commands and updates have left beside the databases: each is as large as what it is of."""
+    """Copies beside the databases, left by commands and updates. Each is as large as its original."""
     for copy in sorted(path for path in control.parent.glob(f"{control.stem}*.before-*") if path.is_file()):
         size = f"{copy.stat().st_size / (1 << 20):.1f} MiB"
         what = next((text for name, text in _COPIES.items() if f".before-{name}" in copy.name), "is a copy of before an update")
@@ -142,7 +142,7 @@ def copy_findings(control: Path) -> Iterator[Finding]:
 
 
 def writable_findings(*folders: Path) -> Iterator[Finding]:
-    """Whether the disk takes anything at all. After an error of its disk Linux makes a file system read-only: what is on it may well be good."""
+    """Whether the disk accepts writes. After a disk error Linux makes a file system read-only, although its content may be intact."""
     for folder in dict.fromkeys(folders):
         if is_read_only(folder):
             remedy = (
@@ -153,9 +153,9 @@ def writable_findings(*folders: Path) -> Iterator[Finding]:
 
 
 def lasting_findings(folder: Path, databases: Path, *, allowed: bool) -> Iterator[Finding]:
-    """Whether the data folder, and where the databases lie, outlive a reboot and keep locks.
+    """Whether the data folder and the databases survive a reboot and lie on file systems with working locks.
 
-    Args: allowed: whether a hub would start on one in memory.
+    Args: allowed: whether a hub would start on a folder in memory.
     """
     for place in dict.fromkeys((folder, databases)):
         if place.is_dir() and is_volatile(place):
@@ -179,14 +179,14 @@ def space_findings(*folders: Path) -> Iterator[Finding]:
             free, total = shutil.disk_usage(folder).free, shutil.disk_usage(folder).total
             inodes = os.statvfs(folder)
         except OSError:
-            continue  # `folder_findings` has said it
+            continue  # `folder_findings` has reported it
         if device in seen:
             continue
         seen.add(device)
         text = f"{free / (1 << 30):.1f} GiB of {total / (1 << 30):.1f} are free under {folder}"
         remedy = "make room: the hub acknowledges nothing while its database cannot grow"
         if free < LEAST_FREE_BYTES or (inodes.f_files and not inodes.f_favail):
-            full = inodes.f_files and not inodes.f_favail  # some file systems do not count them at all
+            full = inodes.f_files and not inodes.f_favail  # some file systems do not count inodes at all
             yield Finding("space", "problem", f"no inode is free under {folder}" if full else text, remedy)
         elif free < LOW_FREE_BYTES or free < total * LOW_FREE_SHARE:
             yield Finding("space", "warning", text, remedy)
@@ -195,9 +195,9 @@ def space_findings(*folders: Path) -> Iterator[Finding]:
 
 
 def lock_finding(folder: Path, health: str | None) -> Finding:
-    """Whether a hub runs here, and answers.
+    """Whether a hub runs here and answers.
 
-    Args: health: what it says of itself; None: nothing answered.
+    Args: health: its health; None: no answer.
     """
     holder = lock_holder(folder)
     pid = f"process {holder}" if holder is not None else f"process {told_pid(folder) or 'unknown'}"
@@ -213,7 +213,7 @@ def lock_finding(folder: Path, health: str | None) -> Finding:
 
 
 def rights_findings(folder: Path, control: Path) -> Iterator[Finding]:
-    """What of the databases the owner of the data folder may not use: whether they are sound is not known then."""
+    """Files of the databases that the owner of the data folder may not access. Their integrity is then unknown."""
     user = user_name(os.geteuid())
     for place in dict.fromkeys((folder, control.parent)):
         if not os.access(place, os.R_OK | os.X_OK) or not (os.access(place, os.W_OK) or is_read_only(place)):
@@ -264,7 +264,7 @@ async def database_findings(settings: DataDirSettings) -> list[Finding]:
 
 async def _pieces_finding(control: Path, path: Path, damaged: Sequence[DamagedPiece]) -> Finding:
     names: dict[int, str] = {}
-    with contextlib.suppress(ConfigError, HubError):  # what is the matter with the control database stands beside this
+    with contextlib.suppress(ConfigError, HubError):  # another finding reports the error of the control database
         async with await Inspection.open(control) as inspection:
             names = await inspection.node_names({chunk.no for chunk in damaged})
     named = [
@@ -287,7 +287,7 @@ async def records_finding(control: Path) -> Finding:
     if not broken:
         return Finding("records", "ok", "every record of both databases can be read")
     names: dict[str, str] = {}
-    with contextlib.suppress(ConfigError, HubError):  # what is the matter with the control database stands beside this
+    with contextlib.suppress(ConfigError, HubError):  # another finding reports the error of the control database
         async with await Inspection.open(control) as inspection:
             numbers = {int(one.node) for _, one in broken if one.node.isdecimal()}
             names = {str(no): name for no, name in (await inspection.node_names(numbers)).items()} | await inspection.names_by_id()
@@ -306,13 +306,13 @@ def _utc(at: float) -> str:
 
 
 async def schema_finding(inspection: Inspection) -> Finding:
-    """Whether this program and the database speak of the same tables."""
+    """Whether this program and the database have the same schema."""
     try:
         schema = await inspection.schema()
     except (ConfigError, HubError) as exc:
         return Finding("schema", "problem", str(exc), "name the right file with --db")
     try:
-        with contextlib.suppress(sqlite3.Error):  # of a file that cannot be read `database_findings` has said so
+        with contextlib.suppress(sqlite3.Error):  # `database_findings` has reported an unreadable file
             await asyncio.to_thread(check_known, inspection.path)
     except ConfigError as exc:
         return Finding(
@@ -329,13 +329,13 @@ async def schema_finding(inspection: Inspection) -> Finding:
 
 
 async def start_findings(inspection: Inspection) -> list[Finding]:
-    """Raises: ConfigError: what the hub wrote into the control database is lost, and no hub starts on what is left."""
+    """Raises: ConfigError: the rows of the control database are lost, and no hub starts on the rest."""
     await inspection.check_start()
     return []
 
 
 async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Finding, Vault | None]:
-    """Whether the configured secret opens the vault and everything in it."""
+    """Whether the configured secret opens the vault and all sealed records."""
     restore = "restore a backup of the database together with the secret of its time"
     try:
         vault = await open_existing_vault(config.secret.reveal(), inspection.secrets)
@@ -357,7 +357,7 @@ async def keyring_finding(config: Config, inspection: Inspection) -> tuple[Findi
 
 
 async def audit_finding(inspection: Inspection, vault: Vault) -> Finding:
-    """Whether anybody has changed the audit log."""
+    """Whether the audit log was changed."""
     fault = await inspection.verify_audit((vault.audit_key, *vault.earlier_audit_keys))
     if fault is not None:
         remedy = "somebody or something changed the database past the hub: keep a copy of it, compare with a backup and with the heads in the journal"
@@ -366,7 +366,7 @@ async def audit_finding(inspection: Inspection, vault: Vault) -> Finding:
 
 
 async def clock_finding(inspection: Inspection, now: float) -> Finding:
-    """Whether this machine's clock is behind what was written already."""
+    """Whether this machine's clock is behind the stored times."""
     last = await inspection.last_audit_at()
     ahead = 0.0 if last is None else last - now
     if ahead <= CLOCK_WARN_S:
@@ -381,7 +381,7 @@ async def clock_finding(inspection: Inspection, now: float) -> Finding:
 
 
 async def password_finding(inspection: Inspection) -> Finding:
-    """Whether somebody still has the password of the first start, or one that an admin gave."""
+    """Whether a user still has the password of the first start, or one that an admin gave."""
     users = await inspection.first_password_users()
     if not users:
         return Finding("password", "ok", "nobody has a password that was to be changed")
@@ -392,7 +392,7 @@ async def password_finding(inspection: Inspection) -> Finding:
 
 
 async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding:
-    """Whether nodes run by unit files of an older release, which no update of Spider changes."""
+    """Whether nodes run by unit files of an older release, which no update of the agent changes."""
     older, silent = await inspection.nodes_by_units(current)
     told = [
         f"the unit files of these nodes {what}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
@@ -413,7 +413,7 @@ async def units_finding(inspection: Inspection, current: int = UNITS) -> Finding
 
 
 async def agents_finding(inspection: Inspection, config: Config | None) -> Finding:
-    """Whether nodes run another Spider than the one that this hub ships."""
+    """Whether nodes run another version of the agent than this hub ships."""
     try:
         shipped = bundle_version(read_bundle(None if config is None else config.agent_bundle))
     except (BundleError, OSError):
@@ -427,7 +427,7 @@ async def agents_finding(inspection: Inspection, config: Config | None) -> Findi
 
 
 def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Finding:
-    """What is to be known of the SQLite that Python brought."""
+    """Known problems of Python's SQLite version."""
     text = f"SQLite {'.'.join(map(str, version))}"
     if version < (3, 37):
         return Finding("sqlite", "problem", f"{text} is too old", "use a Python with SQLite 3.37 or newer")
@@ -457,7 +457,7 @@ def address_findings(config: Config) -> Iterator[Finding]:
 
 
 def bundle_finding(config: Config | None) -> Finding:
-    """Whether Spider can be deployed."""
+    """Whether the agent can be deployed."""
     try:
         bundle = read_bundle(None if config is None else config.agent_bundle)
     except (BundleError, OSError) as exc:

@@ -1,4 +1,4 @@
-"""One act on each of several nodes: the refusal of one hides nothing of what was done with the others."""
+"""Runs one act on each of several nodes; a refusal for one does not hide the results of the others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from groundcontrol.cli.client import UNREACHABLE, CliError, shown
 
 
 async def each_node(nodes: Sequence[Any], act: Callable[[Any], Awaitable[None]], refused: list[dict[str, str]], *, quiet: bool) -> None:
-    """Go through the nodes, and on after one that is refused.
+    """Run the act on each node, and continue after a refusal.
 
-    Args:   refused: gets the nodes that are refused, as a batch of jobs lists them.
-            quiet: they are not named on standard error: a program reads the list.
-    Raises: CliError: the hub is away, or has refused the only node.
+    Args:   refused: receives the refused nodes, in the form of a batch of jobs.
+            quiet: refused nodes are not named on standard error, since a program reads the list.
+    Raises: CliError: the hub is unreachable, or has refused the only node.
     """
     for at, node in enumerate(nodes):
         try:

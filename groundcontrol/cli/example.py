@@ -1,4 +1,4 @@
-"""`stardust example`: the files that an installation needs around the hub, as they are shipped with it."""
+"""`stardust example`: the shipped files that an installation needs around the hub."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List the files, or print one as it is."""
+    """List the files, or print one unchanged."""
     if args.name is None:
         print(json.dumps({"examples": ABOUT}) if args.json else table(("NAME", "WHAT FOR"), list(ABOUT.items())))
         return 0

@@ -1,4 +1,4 @@
-"""A right that is missing, told by whose it is."""
+"""Explains a missing permission by the owner of the file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from groundcontrol.data_dir import user_name
 
 
 def reason(exc: OSError) -> str:
-    """What the system says; of a missing right also who could give it, and who asked."""
+    """The system's error text. For a missing permission also the user who can grant it, and the user who needs it."""
     text = exc.strerror or str(exc) or type(exc).__name__
     if not isinstance(exc, PermissionError) or not isinstance(exc.filename, str | bytes):
         return text
     path = Path(os.fsdecode(exc.filename))
-    for place in (path, *path.parents):  # what cannot even be looked at: the folder that forbids it
+    for place in (path, *path.parents):  # a path that cannot be examined: the folder above it denies access
         try:
             owner = place.stat().st_uid
         except OSError:
@@ -26,7 +26,7 @@ def reason(exc: OSError) -> str:
 
 
 def described(exc: OSError) -> str:
-    """The whole sentence about what nobody expected to fail."""
+    """A whole sentence about an unexpected error."""
     if isinstance(exc.filename, str | bytes):
         return f"{os.fsdecode(exc.filename)}: {reason(exc)}"
     return reason(exc)

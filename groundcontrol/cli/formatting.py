@@ -1,4 +1,4 @@
-"""Tables and figures for people at a terminal."""
+"""Formats tables and numbers for a terminal."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _MOST_NAMED = 5
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need to be."""
+    """A table with columns as wide as their content."""
     cells = [list(head), *([shown(cell) for cell in row] for row in rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(head))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
 
 
 def percent(sample: Any) -> str:
-    """A share of `latest`."""
+    """A ratio of `latest` as a percentage."""
     return MISSING if not sample or sample["value"] is None else f"{sample['value']:.0f}%"
 
 
 def ratio(part: Any, whole: Any) -> str:
-    """One of `latest` as a share of another."""
+    """One value of `latest` as a percentage of another."""
     if not part or not whole or part["value"] is None or not whole["value"]:
         return MISSING
     return f"{100 * part['value'] / whole['value']:.0f}%"
@@ -38,7 +38,7 @@ def figure(sample: Any) -> str:
 
 
 def age(at: float | None) -> str:
-    """How long ago, in the largest unit that says something."""
+    """The time since then, in the largest useful unit."""
     if at is None:
         return "never"
     seconds = max(0.0, time.time() - at)

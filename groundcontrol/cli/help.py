@@ -1,4 +1,4 @@
-"""`stardust help`: the list of verbs, or the help of one."""
+"""`stardust help`: prints the list of verbs, or the help of one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Print it."""
+    """Print the list, or the help of one verb."""
     verb = find(args.verb) if args.verb is not None else None
     if args.verb is not None and verb is None:
         raise UsageError(f"there is no verb {args.verb!r}; `stardust help` lists them")

@@ -1,4 +1,4 @@
-"""The settings of the hub's installed service, read from its systemd unit: what the hub is started with, other verbs must not ask for again."""
+"""The settings of the hub's installed service, read from its systemd unit, so that other verbs need not ask for them again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from groundcontrol.settings import SETTINGS, serve_parser
 
 SERVICE: Final = "stardust-hub"
 ROOT: Final = Path("/")
-"""Where the paths of the unit begin."""
+"""The root of the unit's paths."""
 _FOLDERS: Final = tuple(Path(f"{path}/systemd/system") for path in ("etc", "run", "usr/local/lib", "usr/lib", "lib"))
-"""Of unit files, the first one counts."""
+"""Folders of unit files; the first one with a unit counts."""
 _MAX_BYTES: Final = 64 << 10
 _PATHS: Final = {
     "STARDUST_CONFIG",
@@ -29,29 +29,29 @@ _SPECIFIERS: Final = {"%": "%", "S": "/var/lib", "E": "/etc", "C": "/var/cache",
 
 
 class InstalledService:
-    """What the service's hub is started with. A secret may stand in `environ`, so nothing of this shows itself."""
+    """The environment of the service's hub. `environ` may contain a secret, so the class prints nothing of it."""
 
     def __init__(self, unit: Path, data_dir: Path | None, environ: Mapping[str, str], faults: tuple[str, ...]) -> None:
         self.unit = unit
         self.data_dir = data_dir
-        """None: it stands where this user may not read."""
+        """None: the data folder is named in a file that this user may not read."""
         self.environ = environ
-        """Every setting as its variable, also what the unit gives as a flag or a credential; secrets by their files."""
+        """Every setting as its variable, also a flag or a credential of the unit; secrets by their files."""
         self.faults = faults
-        """Files of settings that cannot be read."""
+        """Unreadable files of settings."""
 
     def __repr__(self) -> str:
         return f"Installed({self.unit})"
 
 
 def find_installed(root: Path = ROOT) -> InstalledService | None:
-    """The service on this machine; None: there is none that runs `stardust serve`."""
+    """The service on this machine; None: no service runs `stardust serve`."""
     unit = next((path for folder in _FOLDERS if os.path.exists(path := root / folder / f"{SERVICE}.service")), None)
     return None if unit is None else _Unit(root, unit).read()
 
 
 class _Unit:
-    """Reads a unit with its drop-ins, as far as they say how the hub is started."""
+    """Reads the parts of a unit and its drop-ins that set how the hub is started."""
 
     def __init__(self, root: Path, unit: Path) -> None:
         self._root = root
@@ -88,7 +88,7 @@ class _Unit:
             for folder in reversed(_FOLDERS)
             for path in (self._root / folder / f"{SERVICE}.service.d").glob(
                 "*.conf"
-            )  # of a name that stands twice, the first folder's counts
+            )  # of files with the same name, the one in the first folder counts
         }
         return [found[name] for name in sorted(found)]
 
@@ -129,7 +129,7 @@ class _Unit:
         return environ
 
     def _flags(self, environ: Mapping[str, str]) -> dict[str, str] | None:
-        """The flags of `serve` as variables; None: the unit runs something else."""
+        """The flags of `serve` as variables; None: the unit runs another command."""
         words = self._words(self._exec)
         if "serve" not in words[1:]:
             return None
@@ -163,7 +163,7 @@ class _Unit:
             return []
 
     def _plain(self, text: str) -> str:
-        """Without specifiers; `%d/NAME` is where the credential comes from."""
+        """The text without specifiers; `%d/NAME` becomes the source of the credential."""
         text = re.sub(r"%d/([\w.-]+)", lambda found: self._credentials.get(found[1], found[0]), text)
         return re.sub(r"%(.)", lambda found: _SPECIFIERS.get(found[1], found[0]), text)
 
@@ -172,7 +172,7 @@ class _Unit:
 
 
 def _service_lines(text: str) -> Iterator[tuple[str, str]]:
-    """The assignments of [Service]. A backslash at a line's end goes on with the next that is no comment."""
+    """The assignments of [Service]. After a backslash at its end, a line continues with the next line that is no comment."""
     section, held = "", ""
     for raw in text.splitlines():
         line = raw.strip()

@@ -1,4 +1,4 @@
-"""`stardust invite`: how servers join without anybody logging in to them."""
+"""`stardust invite`: invites, with which servers join without a log-in over SSH."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Make, list or end."""
+    """Create, list or revoke invites."""
     if args.url is not None:
         raise CliError("invites are made in the page, or on the hub's own machine without --url")
     if not args.organisation and (args.uses is not None or args.days is not None or args.no_approval):

@@ -1,4 +1,4 @@
-"""`stardust jobs`: the latest jobs, or all about one; `jobs follow` shows one that goes on to its end."""
+"""`stardust jobs`: lists the latest jobs, or shows one; `jobs follow` shows a running job to its end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List them, newest first; show one with its plan and its report; or follow one."""
+    """List jobs, newest first; show one with its plan and its report; or follow one."""
     words = args.words
     if words[:1] == ["follow"]:
         if len(words) != 2:
@@ -44,7 +44,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _follow(hub: Hub, watch: JobWatch, wanted: str, *, as_json: bool) -> int:
-    """Exit status as of the command that ordered it."""
+    """Follow a job. The exit status is that of the command that ordered it."""
     nothing = CliError("there is neither a job nor a batch nor a deployment of this id; `stardust jobs` lists jobs", "not_found")
     if not is_id(wanted):
         raise nothing
@@ -93,7 +93,7 @@ async def _list(hub: Hub, args: argparse.Namespace) -> int:
 
 
 def where(job: Mapping[str, Any]) -> str:
-    """Where a job stands, in a line: its phase, and the share, the package and the note where it tells them."""
+    """The state of a job in a line: its phase, and its progress, package and note if known."""
     percent = job["progress_percent"]
     told = (job["phase"], None if percent is None else f"{percent} %", job["package"], job["note"])
     return " ".join(["phase", *(part for part in told if part)])

@@ -1,4 +1,4 @@
-"""How a server is logged in to, for the verbs that reach one over SSH: where it is not what is kept."""
+"""Flags for the log-in at a server, for verbs that use SSH. They replace the stored credentials."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SECRETS: Final = {
 
 
 def has_login(args: argparse.Namespace) -> bool:
-    """Whether one of the flags was given; nothing is asked for yet."""
+    """Whether one of the flags was given; reads no secret yet."""
     return any(getattr(args, name) for name in (*_PLAIN, *_SECRETS, "key"))
 
 
 def add_login(parser: argparse._ActionsContainer) -> None:
-    """The flags that say where a server is and what opens it; a secret is never one of them."""
+    """Add the flags for a server's address and credentials; a secret is never a flag."""
     parser.add_argument("--host", metavar="HOST", help="where the server is now; nothing that is kept is sent to another one")
     parser.add_argument("--port", type=int, metavar="PORT", help="of sshd")
     parser.add_argument("--username", metavar="USER", help="who logs in")
@@ -39,7 +39,7 @@ def add_login(parser: argparse._ActionsContainer) -> None:
 
 
 def login_body(args: argparse.Namespace) -> dict[str, Any]:
-    """The part of a body that those flags make; empty without them.
+    """The part of a request body that those flags make; empty without them.
 
     Raises: CliError: a key or a secret cannot be read.
     """

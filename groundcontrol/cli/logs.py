@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List them, oldest first, so that the newest stands last."""
+    """List events, oldest first, so that the newest is last."""
     async with Hub(args) as hub:
         params = {"limit": str(args.limit)}
         if args.node:

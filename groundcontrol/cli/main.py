@@ -1,4 +1,4 @@
-"""The `stardust` command: finds the verb, and turns what goes wrong into one sentence (or one JSON object) and an exit status."""
+"""The `stardust` command: finds the verb, and turns an error into one sentence (or one JSON object) and an exit status."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _run(verb: Command, words: Sequence[str], *, as_json: bool) -> int:
             tell("command.interrupted", "it was interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: so be it
-    except OSError as exc:  # the boundary: what the system refuses is told in a sentence, too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the output has ended, which is no error
+    except OSError as exc:  # the boundary: an error of the operating system also becomes a sentence
         tell("command.failed", described(exc))
     return EXIT_FAILED

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List them, let in and turn away those that wait, or remove some."""
+    """List nodes, admit or reject waiting ones, or remove some."""
     if args.act != "list" and (args.state or args.tag):
         raise UsageError(f"nodes: --state and --tag belong to the list; name the nodes to {args.act}")
     if args.act != "list" and not args.node:
@@ -64,13 +64,13 @@ def _state(node: Mapping[str, Any]) -> str:
 
 
 def updates_text(updates: Mapping[str, Any]) -> str:
-    """How many there are, and how many of them for security; not every manager tells."""
+    """The number of updates, and of security updates: not every package manager knows the latter."""
     secure = MISSING if updates["security"] is None else updates["security"]
     return MISSING if updates["total"] is None else f"{updates['total']} ({secure})"
 
 
 def agent_text(node: Mapping[str, Any]) -> str:
-    """The version of its Spider, marked where the hub ships another one."""
+    """The version of a node's agent, marked if the hub ships another one."""
     return f"{node['agent_version'] or MISSING}{' (outdated)' if node['agent'] == 'outdated' else ''}"
 
 

@@ -1,4 +1,4 @@
-"""What every verb takes, and how a command that is wrong is told: one place for all of them."""
+"""Options that every verb has, and the report of a wrong command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """Of a verb or an act. Flags are not abbreviated, and what is wrong is raised: who calls knows in which form to tell it."""
+    """The parser of a verb or an act. Flags are not abbreviated. Errors are raised: the caller knows the form of the report."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Read the words of a verb. Flags may stand between names (`remove --yes web-1`), which argparse allows where there are no acts.
+    """Parse the words of a verb. Flags may stand between names (`remove --yes web-1`), which argparse allows only without acts.
 
     Raises: UsageError.
     """
@@ -46,13 +46,13 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Nam
 
 
 def add_json(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
-    """`--json`. What stands before an act may stand `behind` it too, and does not undo the other there."""
+    """Add `--json`. A flag before an act may also stand `behind` it, whose default must not reset the first."""
     default = argparse.SUPPRESS if behind else False
     parser.add_argument("--json", action="store_true", default=default, help="the answer, or the error, as JSON for programs")
 
 
 def add_place(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
-    """The flags that say where the hub is."""
+    """Add the flags for the hub's location."""
     place = parser.add_argument_group("where the hub is")
     place.add_argument(
         "--data-dir",
@@ -82,19 +82,19 @@ def add_place(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
 
 
 def add_settings(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
-    """The flags of `stardust serve` that say where the database is; everything else comes from where the hub has it."""
+    """Add the flags of `stardust serve` for the database's location. All other settings come from the hub's own sources."""
     default = argparse.SUPPRESS if behind else None
     parser.add_argument("--db", default=default, metavar="FILE", help="control database, if it is not stardust.db in the data folder")
     parser.add_argument("--config", default=default, metavar="FILE", help="stardust.toml to read (default: the data folder's)")
 
 
 def add_acts(parser: argparse.ArgumentParser) -> Any:
-    """The place for the acts of a verb."""
+    """Add the choice of a verb's acts."""
     return parser.add_subparsers(dest="act", required=True, metavar="ACT", parser_class=Parser)
 
 
 def add_act(acts: Any, name: str, *, help: str, description: str | None = None) -> argparse.ArgumentParser:  # noqa: A002  # argparse's own word
-    """One act of a verb."""
+    """Add one act of a verb."""
     parser: argparse.ArgumentParser = acts.add_parser(name, help=help, description=description or help, epilog=EXIT_STATUS)
     add_json(parser, behind=True)
     add_place(parser, behind=True)
@@ -102,24 +102,24 @@ def add_act(acts: Any, name: str, *, help: str, description: str | None = None) 
 
 
 def count(text: str) -> int:
-    """How many: for `type=`."""
+    """A count, for `type=`."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_COUNT)) and 1 <= int(text) <= MAX_COUNT):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MAX_COUNT}")
     return int(text)
 
 
 def file_path(text: str) -> Path:
-    """A path of the person's own, from where they are: for `type=`."""
+    """A path relative to the user's folder, for `type=`."""
     return Path(text).absolute()
 
 
 def wants_json(words: Sequence[str]) -> bool:
-    """Whether `--json` was given: known before the rest is understood, which may fail."""
+    """Whether `--json` was given. This is needed before the parse of the other words, which may fail."""
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
 def progress(*, as_json: bool) -> Callable[[str], None]:
-    """Tells on standard error what is being done; nothing with `--json`, where an error stands there alone."""
+    """A function that prints progress on standard error; with `--json` it prints nothing, since only an error stands there."""
 
     def tell(text: str) -> None:
         if not as_json:
@@ -129,7 +129,7 @@ def progress(*, as_json: bool) -> Callable[[str], None]:
 
 
 def complain(code: str, message: str, *, as_json: bool) -> None:
-    """Tell on standard error what went wrong: a line for each reason, or one JSON object."""
+    """Report an error on standard error: a line for each reason, or one JSON object."""
     if as_json:
         lines = [json.dumps({"error": {"code": code, "message": message}})]
     else:

@@ -1,4 +1,4 @@
-"""`stardust recovery …`: the printed key that brings all nodes back to a hub that was built anew."""
+"""`stardust recovery …`: the printed key that brings all nodes back to a rebuilt hub."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Print the key, or begin anew with it."""
+    """Print the key, or start a new hub with it."""
     only_here(args, "the recovery key is used")
     if args.act == "restore":
         return await _restore(args)
@@ -90,7 +90,7 @@ async def _begin(config: Config, recovery: Recovery, days: int) -> None:
 
 
 def _typed() -> Recovery:
-    """From a pipe, or a person who types it; never from an argument."""
+    """Read the key from a pipe or a terminal; it is never an argument."""
     if sys.stdin.isatty():
         text = getpass.getpass("recovery key (not shown): ")
     else:

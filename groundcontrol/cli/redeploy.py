@@ -1,4 +1,4 @@
-"""`stardust redeploy`: installs Spider anew on the server of a node, which stays the node that it is."""
+"""`stardust redeploy`: installs the agent again on a node's server; the node keeps its identity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 when the node is connected again."""
+    """Exit status 0 if the node has connected again."""
     body = login_body(args) | ({} if args.policy is None else {"policy": args.policy})
     body |= {"install_python": True} if args.install_python else {}
     body |= {"keep_credentials": False} if args.forget_credentials else {}

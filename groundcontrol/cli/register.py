@@ -1,4 +1,4 @@
-"""`stardust register`: join this machine to a hub, with the `install.sh` that is shipped here instead of the hub's."""
+"""`stardust register`: joins this machine to a hub with the `install.sh` of this program instead of the hub's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Become the installer: it has the standard input, and its exit status is this command's."""
+    """Replace this process with the installer, which has the standard input and sets the exit status."""
     if args.url is not None:
         raise CliError("the invite says where the hub is: leave --url out")
     if args.json:

@@ -1,4 +1,4 @@
-"""`stardust rekey`: gives a node the next generation of its keys."""
+"""`stardust rekey`: rotates a node's keys to the next generation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from groundcontrol.jobs.model import TERMINAL
 
 POLL_S: Final = 0.25
 BACK_LIMIT_S: Final = 90.0
-"""How long a node may take to come back with its new keys."""
+"""Time limit for a node to reconnect with its new keys."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 when the node is back with its new keys."""
+    """Exit status 0 if the node has reconnected with its new keys."""
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         node = await node_of(hub, args.node)
         job = await watch.order(f"/nodes/{node['id']}/rekey", None)
@@ -53,7 +53,7 @@ def _told(job: Any, *, back: bool) -> str:
 
 
 async def _is_back(watch: JobWatch, node: Any) -> bool:
-    """Wait until the node has proven the next generation of its keys; orders under the former ones are not sent meanwhile."""
+    """Wait until the node has proved the next generation of its keys. Until then no orders under the former keys are sent."""
     ends_at = time.monotonic() + BACK_LIMIT_S
     while True:
         now = await watch.get(f"/nodes/{node['id']}")

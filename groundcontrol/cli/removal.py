@@ -1,4 +1,4 @@
-"""`stardust nodes remove`: takes Spider off servers and forgets their nodes, or only forgets them."""
+"""`stardust nodes remove`: uninstalls the agent from servers and deletes their nodes, or only deletes the nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from groundcontrol.cli.watch import JobWatch, end_of_deployment
 
 
 def is_given(args: argparse.Namespace) -> bool:
-    """Whether one of the flags below was given, which mean nothing to other acts."""
+    """Whether one of the flags below was given, which other acts do not use."""
     return args.forget or args.yes or args.no_wait or has_login(args)
 
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def remove(args: argparse.Namespace) -> int:
-    """Exit status 0 when every node is removed."""
+    """Exit status 0 if every node is removed."""
     if not args.yes and not sys.stdin.isatty():
         raise UsageError("nodes: remove asks on a terminal before it removes anything; without one give --yes")
     if args.forget and has_login(args):
@@ -52,9 +52,9 @@ async def remove(args: argparse.Namespace) -> int:
 
         try:
             await each_node(nodes, one, refused, quiet=args.json)
-        finally:  # also where the hub is away, or the person ends it: what was removed is removed
+        finally:  # also if the hub is unreachable or the user ends the command: removed nodes stay removed
             for one_refused in refused:
-                rows.pop(one_refused["node_id"], None)  # it has asked for a host key, and was cancelled
+                rows.pop(one_refused["node_id"], None)  # it needed the confirmation of a host key, and was cancelled
             if args.json and (rows or refused):
                 print(json.dumps({"deployments": list(rows.values()), "refused": refused}))
     return 0 if not refused and (args.no_wait or all(row["state"] == "succeeded" for row in rows.values())) else 1
@@ -77,7 +77,7 @@ async def _ordered(hub: Hub, watch: JobWatch, node: Any, body: object, *, forget
 
 
 def _confirmed(nodes: list[Any], args: argparse.Namespace, *, given: bool) -> bool:
-    """Ask for confirmation on standard error: standard output carries the answer alone."""
+    """Ask for confirmation on standard error: standard output has only the answer of the command."""
     for node in nodes:
         print(
             shown(f"{node['name']} ({node['address'] or 'no address'}, {node['state']}): {_way(node, args, given=given)}"), file=sys.stderr

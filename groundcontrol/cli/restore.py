@@ -1,4 +1,4 @@
-"""`stardust restore`: a data folder from a backup, while no hub runs on it. What was there before is kept aside."""
+"""`stardust restore`: makes a data folder from a backup, while no hub runs on it. The old databases are moved aside."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from spider.clock import SystemClock
 from spider.wire.ids import new_time_id
 
 Asker = Callable[[str], Secret | None]
-"""Gives the secret of the time of the backup, for this reason; None: nobody can be asked."""
+"""Takes the reason and returns the secret of the time of the backup; None: no user can answer."""
 
 
 class RestoreDone(NamedTuple):
     manifest: Manifest
     settled: RestoreReport
     resealed: bool
-    """Whether it was sealed under an old secret, and is under the hub's now."""
+    """Whether the backup was sealed under an old secret, and is sealed anew under the hub's."""
     aside: list[Path]
-    """What was there before."""
+    """The old databases."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """All or nothing: what is there is only touched once the backup has passed every check."""
+    """Restore, all or nothing: the old data changes only after the backup has passed every check."""
     only_here(args, "a backup is restored")
     apply_process_limits()
     config = need(read_settings(args))
@@ -72,7 +72,7 @@ async def run(args: argparse.Namespace) -> int:
     await asyncio.to_thread(make_private_folder, config.data_dir)
     become_owner(config.data_dir)
     _check_readable(args.file)
-    check_folders(config.data_dir, config.control_db.parent, volatile=True)  # a hub that starts on it says where it lies in memory
+    check_folders(config.data_dir, config.control_db.parent, volatile=True)  # a hub that starts on it reports a folder in memory
     for folder in (config.data_dir, config.control_db.parent):
         holder = lock_holder(folder)
         if holder is not None:
@@ -98,7 +98,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 def _asker(args: argparse.Namespace) -> Asker:
-    """A file is read now, while this may still be root."""
+    """Return a function that gives the old secret. A secret file is read now, while this process may still be root."""
     if args.old_secret_file is not None:
         old = given_secret(args.old_secret_file, "old secret")
         return lambda _why: old
@@ -113,7 +113,7 @@ def _asker(args: argparse.Namespace) -> Asker:
 
 
 def _check_readable(file: Path) -> None:
-    """Raises: CliError: root could have read it, but the owner of the data folder cannot."""
+    """Raises: CliError: root may read the file, but the owner of the data folder may not."""
     try:
         if not file.exists() or os.access(file, os.R_OK):
             return
@@ -170,7 +170,7 @@ async def _reseal(folder: Path, control: Path, old: Vault, secret: Secret, scope
 
 
 async def _settle(folder: Path, control: Path, vault: Vault, scope: Scope, manifest: Manifest) -> RestoreReport:
-    """Bring the copies to this program's schema, and close what was open in them."""
+    """Migrate the copies to this program's schema, and close open jobs and sessions in them."""
     clock = SystemClock()
     database = await open_database(folder, clock=clock, control=control)
     try:

@@ -1,4 +1,4 @@
-"""`stardust rotate-secret`: everything that the old secret opens is sealed anew under another one, while no hub runs."""
+"""`stardust rotate-secret`: seals all secrets anew under another secret, while no hub runs."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _BACKUPS = (
 
 
 class RotationDone(NamedTuple):
-    """What a rotation did."""
+    """The result of a rotation."""
 
     records: int
     copy: Path
-    """The database of before, which opens with the old secret."""
+    """The copy of the old database, which opens with the old secret."""
     credentials: Sequence[KeptCredential]
 
 
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Rotate; a second run after one that was cut off finds what the first has done."""
+    """Rotate. A second run after an interrupted one finds the result of the first."""
     only_here(args, "a secret is rotated")
     apply_process_limits()
     config = need(read_settings(args))
@@ -82,7 +82,7 @@ async def run(args: argparse.Namespace) -> int:
         check_target(named(target))
     done = await rotate(config, new, Scope(actor, DEFAULT_ORG))
     if target is not None:
-        target = named(target)  # by the time of what is in it: a rotation takes seconds
+        target = named(target)  # named by the time of its content: a rotation takes seconds
         await _back_up(config, target, as_json=args.json)
     if args.json:
         facts = {"rotated": done is not None, **({} if done is None else _facts(done))}
@@ -95,7 +95,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _back_up(config: Config, target: Path, *, as_json: bool) -> None:
-    """Raises: CliError: there is no backup; the rotation stays."""
+    """Raises: CliError: the backup failed; the rotation stays in effect."""
     try:
         fleet = await fleet_in(config.control_db)
         await asyncio.to_thread(backup.make, config.control_db, target, VERSION, progress(as_json=as_json), fleet=fleet)
@@ -104,7 +104,7 @@ async def _back_up(config: Config, target: Path, *, as_json: bool) -> None:
 
 
 def check(config: Config) -> None:
-    """Raises: ConfigError: in one sentence why nothing can be rotated here."""
+    """Raises: ConfigError: why no rotation is possible here, in one sentence."""
     if not config.control_db.is_file():
         raise ConfigError(f"there is no database {config.control_db}: nothing to rotate")
     check_folders(config.data_dir, config.control_db.parent, volatile=True)
@@ -114,10 +114,10 @@ def check(config: Config) -> None:
 
 
 async def rotate(config: Config, new: Secret, scope: Scope) -> RotationDone | None:
-    """Do it, all or nothing.
+    """Rotate, all or nothing.
 
-    Returns: None: it was done before.
-    Raises:  ConfigError, HubError: in one sentence why nothing was changed.
+    Returns: None: the rotation was done before.
+    Raises:  ConfigError, HubError: why nothing was changed, in one sentence.
     """
     database = await open_database(config.data_dir, clock=SystemClock(), control=config.control_db)
     try:
@@ -134,7 +134,7 @@ async def _rotate(database: Database, config: Config, new: Secret, scope: Scope)
         try:
             await open_existing_vault(new.reveal(), database.secrets)
         except ConfigError:
-            pass  # neither opens it: the first refusal is the one to tell
+            pass  # neither secret opens it: report the first error
         else:
             return None
         raise

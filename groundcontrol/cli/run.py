@@ -1,4 +1,5 @@
-"""`stardust run ACTION`: orders jobs and shows what becomes of them: of one node all it prints, made safe for this terminal; of many a line each."""
+"""`stardust run ACTION`: orders jobs and shows their progress. For one node it shows all output, made safe for this terminal; for many
+nodes a line each."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 when every job succeeded, 1 when one did not."""
+    """Exit status 0 if every job succeeded, 1 if one did not."""
     named, packages = list(args.node), list(args.words)
     if not named and not args.tag:
         if not packages:
@@ -61,7 +62,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _tell_mistaken(hub: Hub, packages: list[str]) -> None:
-    """Of a word that is the name of a node, too: a package may be called so, and is what it is taken for."""
+    """Warn if a package has the name of a node: the word counts as a package."""
     names = {node["name"] async for node in hub.every("/nodes", "nodes")}
     for word in packages:
         if word in names:
@@ -93,7 +94,7 @@ async def follow_job(watch: JobWatch, job: Any, *, as_json: bool) -> int:
 
 
 def tell_ordered(job: Any, node: Any) -> None:
-    """What was ordered, on standard error, and what it waits for."""
+    """Print the order on standard error, and what it waits for."""
     name = shown(node["name"])
     waiting = "" if node["state"] == "online" else f" (waits for {name}, which is not connected)"
     print(f"job {job['id']}: {job['action']} on {name}{waiting}", file=sys.stderr)
@@ -119,7 +120,7 @@ async def _end_of(watch: JobWatch, job: Any, *, show: bool) -> Any:
         if show and job["output_bytes"] > offset:
             offset = await watch.pieces(f"/jobs/{job['id']}/output", offset, take)
         elif job["state"] in TERMINAL:
-            if ends_open:  # what is said of the job begins on a line of its own
+            if ends_open:  # text about the job begins on a new line
                 print(flush=True)
             return job
         else:
@@ -132,13 +133,13 @@ def _standing(job: Any) -> str:
 
 
 class Reads(Protocol):
-    """A hub, or one that is watched over its restarts."""
+    """A hub, or a `JobWatch` that outlasts its restarts."""
 
     async def get(self, path: str) -> Any: ...
 
 
 async def report(hub: Reads, job: Any) -> None:
-    """What a job that is over did and left, on standard error."""
+    """Print the result of an ended job, and its open work, on standard error."""
     if job["action"] == "plan" and job["plan_digest"]:
         print(plan_text(await hub.get(f"/jobs/{job['id']}/plan")))
     for change in job["changes"]:
@@ -223,9 +224,9 @@ async def follow_batch(watch: JobWatch, batch: Any, names: Mapping[str, str], *,
 
 
 async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]:
-    """Id -> name of the nodes that are meant.
+    """Id -> name of the chosen nodes.
 
-    Raises: CliError: a name or a tag stands for none.
+    Raises: CliError: a name or a tag matches no node.
     """
     nodes = [node async for node in hub.every("/nodes", "nodes")]
     chosen: dict[str, str] = {}
@@ -243,7 +244,7 @@ async def _chosen(hub: Hub, named: list[str], tags: list[str]) -> dict[str, str]
 
 
 def batch_table(batch: Any, names: Mapping[str, str]) -> str:
-    """What became of each node."""
+    """The result of each node."""
     rows = [
         [
             names.get(job["node_id"], job["node_id"]), job["state"], job["phase"] or MISSING, str(job["changes"]),

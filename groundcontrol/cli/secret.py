@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Print it; it is kept nowhere."""
+    """Print the secret; it is stored nowhere."""
     secret = base64.b64encode(os.urandom(32)).decode()
     print(json.dumps({"secret": secret}) if args.json else secret)
     return 0

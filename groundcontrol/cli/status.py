@@ -1,4 +1,4 @@
-"""`stardust status`: how the hub is, and how many nodes it sees."""
+"""`stardust status`: shows the hub's health and the number of its nodes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from groundcontrol.cli.formatting import UPDATE_OUTDATED, named_agents
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """None of its own."""
+    """The verb has no arguments."""
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 1 while the hub is not well. Its database may be read then, or not: what is not known is told as that."""
+    """Exit status 1 while the hub is unhealthy. Its database may be unreadable then; unknown values are shown as unknown."""
     unknown = ""
     states: Counter[str] = Counter()
     security = 0

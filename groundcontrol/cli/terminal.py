@@ -1,4 +1,4 @@
-"""Job output on the terminal of whoever typed the command: colours and lines stay, everything that acts on a terminal goes."""
+"""Job output on the user's terminal: colours and lines stay, all other control sequences are removed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _OPEN: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x1b\x07\x9c]{0,4096
 
 
 class AnsiFilter:
-    """Takes the output in pieces; a character or sequence that is cut by a piece's end waits for the next."""
+    """Filters output that arrives in pieces. A character or sequence that is cut by a piece's end waits for the next piece."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
 
     def feed(self, data: bytes) -> str:
-        """What may be printed of the next piece."""
+        """The printable part of the next piece."""
         text = self._held + self._decoder.decode(data)
         cut = _OPEN.search(text)
         self._held = ""

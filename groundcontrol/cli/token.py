@@ -1,4 +1,4 @@
-"""`stardust token …`: what programs log in with; on the hub's own machine."""
+"""`stardust token …`: API tokens, with which programs log in. Runs on the hub's own machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """List, make or end."""
+    """List, create or revoke tokens."""
     if args.url is not None:
         raise CliError("tokens are managed in the page, or on the hub's own machine without --url")
     async with Hub(args) as hub:

@@ -1,4 +1,4 @@
-"""What a person types or a file holds: secrets, which are never arguments, and the answer to a question."""
+"""Input from a person or a file: secrets, which are never arguments, and answers to questions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LIMIT_BYTES: Final = 4096
 
 
 def given_secret(file: str | None, name: str, *, twice: bool = False) -> Secret:
-    """Read a secret from a file, or from standard input, where a person is asked for it.
+    """Read a secret from a file or from standard input; a terminal shows a prompt.
 
-    Args: name: how texts call it, for instance `new secret`.
-    Raises: CliError: it cannot be read, or is no secret that a hub takes.
+    Args: name: its name in texts, for instance `new secret`.
+    Raises: CliError: it cannot be read, or a hub would refuse it.
     """
     text = _read(file, name, twice=twice)
     try:

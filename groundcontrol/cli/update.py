@@ -1,4 +1,4 @@
-"""`stardust update`: brings nodes the Spider that the hub ships, one first, then the others."""
+"""`stardust update`: updates the agents of nodes to the version that the hub ships, first one node, then the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Exit status 0 when every node runs the new version, 1 when one does not."""
+    """Exit status 0 if every node runs the new version, 1 if one does not."""
     async with Hub(args) as hub, JobWatch(hub, quiet=args.json) as watch:
         chosen = [(await node_of(hub, name))["id"] for name in args.nodes]
         if args.tag:
@@ -58,7 +58,7 @@ async def run(args: argparse.Namespace) -> int:
 
 
 async def _outdated(hub: Hub) -> tuple[list[str], list[str]]:
-    """The nodes that run another version and can be updated now, and why each of the others cannot."""
+    """The nodes with another version that can be updated now, and for each other node why it cannot."""
     found, left = [], []
     async for node in hub.every("/nodes", "nodes"):
         policy = node["policy"] or {"mode": "", "verbs": []}

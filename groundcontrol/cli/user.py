@@ -1,4 +1,4 @@
-"""`stardust user …`: people, their roles and their nodes; whatever needs a password again works on the hub's own machine only."""
+"""`stardust user …`: users, their roles and their grants. Acts that need a password check run on the hub's own machine only."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_grants(parser: argparse.ArgumentParser) -> None:
-    """The flags that limit somebody to some nodes."""
+    """Add the flags that limit a user to some nodes."""
     parser.add_argument("--node", action="append", default=[], metavar="ID", help="only this node, and others that are named")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG", help="only nodes of this tag, and others that are named")
 
 
 def grants_of(args: argparse.Namespace) -> dict[str, Any]:
-    """The part of a body that those flags make; empty without them."""
+    """The part of a request body that those flags make; empty without them."""
     return {"grants": {"nodes": args.node, "tags": args.tag}} if args.node or args.tag else {}
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Do it, and show what came of it."""
+    """Run the act, and show its result."""
     if args.url is not None:
         raise CliError("users are managed in the page, or on the hub's own machine without --url")
     async with Hub(args) as hub:

@@ -1,4 +1,4 @@
-"""Following what was ordered although the hub is restarted meanwhile: reads are repeated for a bounded time, so nothing is lost."""
+"""Follows a job or deployment over a restart of the hub: reads are repeated for a bounded time, so nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from groundcontrol.cli.client import UNREACHABLE, CliError, Hub, shown
 from spider.wire.ids import new_time_id
 
 RECONNECT_S: Final = 600.0
-"""How long a hub may be away. An update that rewrites its database takes minutes."""
+"""How long a hub may be unreachable. An update that rewrites its database takes minutes."""
 RETRY_S: Final = 1.0
 POLL_S: Final = 0.5
 REMIND_S: Final = 60.0
 PASSING: Final = frozenset({UNREACHABLE, "unavailable", "request.too_many", "store.busy", "store.down"})
-"""Codes of failures that end by themselves: the hub is away, starts, stops or is asked too often, or its database does not answer."""
+"""Codes of temporary failures: the hub is unreachable, starts, stops or limits requests, or its database does not answer."""
 T = TypeVar("T")
 
 
 class JobWatch:
-    """Reads of a hub on behalf of a command that waits. Progress stands on standard error, unless that is kept for a program."""
+    """Reads from a hub for a command that waits. Progress goes to standard error, unless a program reads that."""
 
     def __init__(self, hub: Hub, *, quiet: bool, retry_s: float = RETRY_S) -> None:
         self._hub = hub
@@ -39,22 +39,22 @@ class JobWatch:
             self._say(f"it goes on without this command; {self._way_back()}")
 
     def follows(self, ordered: str) -> None:
-        """Note the id of what was ordered, for the way back to it."""
+        """Record the id of the job or deployment, for the hint how to follow it later."""
         self._ordered = ordered
 
     async def order(self, path: str, body: object) -> Any:
-        """Order something once, although the answer may be lost: the hub knows a repeated order by its Idempotency-Key."""
+        """Send an order once, although its answer may be lost: the hub recognises a repeated order by its Idempotency-Key."""
         headers = {"Idempotency-Key": new_time_id()}
         return await self._repeat(lambda: self._hub.post(path, body, headers))
 
     async def begin(self, kind: str, nodes: Sequence[str], ask: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
-        """Begin deployments of nodes once, although the answer may be lost: before they are asked for again, the hub's list is read, and what was
-        begun meanwhile is followed. Such orders have no Idempotency-Key.
+        """Begin deployments of nodes once, although the answer may be lost. Such requests have no Idempotency-Key. So before a repeat,
+        the hub's list shows which deployments have begun, and these are followed.
 
         Args:    kind: of the deployments.
-                 ask: orders them; gives them, one for each node.
+                 ask: requests them and returns them, one for each node.
         """
-        self._ordered = ""  # else the way back would lead to what was ordered before
+        self._ordered = ""  # otherwise the hint would name an earlier job
         newest = (await self._repeat(lambda: self._hub.get("/deployments", {"limit": "1"})))["deployments"]
         before = newest[0]["id"] if newest else None
         lost = False
@@ -69,7 +69,8 @@ class JobWatch:
         return await self._repeat(once)
 
     async def _begun_since(self, before: str | None, kind: str, nodes: Sequence[str]) -> list[Any]:
-        """The newest deployments of these nodes, if one of them is newer than `before`; nodes that were at it already keep an older one."""
+        """The newest deployments of these nodes, if one of them is newer than `before`. A node with a deployment in progress keeps the
+        older one."""
         found: dict[str, Any] = {}
         async for row in self._hub.every("/deployments", "deployments"):
             if row["id"] == before and not found:
@@ -81,21 +82,21 @@ class JobWatch:
         return [found[node] for node in nodes if node in found]
 
     async def post(self, path: str) -> Any:
-        """Ask for something that may be asked for twice."""
+        """Send a request that may be sent twice."""
         return await self._repeat(lambda: self._hub.post(path, None))
 
     async def get(self, path: str) -> Any:
-        """Ask for JSON, again while the hub is away.
+        """Get JSON; repeats while the hub is unreachable.
 
-        Raises: CliError: it stayed away, or refused.
+        Raises: CliError: the hub stayed unreachable, or refused.
         """
         return await self._repeat(lambda: self._hub.get(path))
 
     async def pieces(self, path: str, offset: int, take: Callable[[bytes], None]) -> int:
-        """Hand the bytes from an offset on to `take`, each once, although the connection may break between any two of them.
+        """Pass the bytes from an offset on to `take`, each once, although the connection may break between any two of them.
 
         Returns: the offset behind the last one.
-        Raises:  CliError: the hub stayed away, or refused.
+        Raises:  CliError: the hub stayed unreachable, or refused.
         """
 
         async def ask() -> int:
@@ -146,10 +147,10 @@ class JobWatch:
 
 
 async def end_of_deployment(watch: JobWatch, row: Any, *, refuse_unknown_host: bool = False) -> Any:
-    """Wait until a deployment is over.
+    """Wait until a deployment has ended.
 
-    Args:   refuse_unknown_host: a host key that nobody knows ends it: a person compares it, not at the end of a wait here.
-    Raises: CliError: it has asked for a host key to be confirmed, and was cancelled.
+    Args:   refuse_unknown_host: an unknown host key cancels the deployment, since a person must compare it.
+    Raises: CliError: the deployment needed the confirmation of a host key, and was cancelled.
     """
     watch.follows(row["id"])
     while row["ended_at"] is None:
@@ -168,6 +169,6 @@ async def end_of_deployment(watch: JobWatch, row: Any, *, refuse_unknown_host: b
 
 
 def deployment_line(row: Any) -> str:
-    """What became of it."""
+    """The result of a deployment, in one line."""
     why = f": {row['error']['message']}" if row["error"] else ""
     return f"{row['name']}  {row['state']}{why}"

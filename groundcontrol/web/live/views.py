@@ -6,8 +6,8 @@ from groundcontrol.web.answer import Answer, Body
 
 # MessagePack, `[kind, body]`. Client: ["subscribe", {topic, after?}], ["unsubscribe", {topic}], ["ping", {}].
 # Hub: ["hello", LiveHello], ["snapshot", {topic, seq, data}], ["change", {topic, seq, data}], ["gap", {topic}],
-# ["rights", {}], ["error", {code, message}], ["pong", {}]. `after` is the number of the last change that was taken, or where the output of a job goes on: what
-# came since follows, or a snapshot where that is not known any more. docs/live.md has it in words.
+# ["rights", {}], ["error", {code, message}], ["pong", {}]. `after` is the number of the last received change, or an offset in the output of a job:
+# the changes since follow, or a snapshot if they are no longer known. docs/live.md has it in words.
 # Data by topic:
 #   fleet            snapshot FleetData; change FleetChange (values as they come, up to 40 times a second; a node's facts at most once a second)
 #   node:<id>        snapshot NodeView with all of `latest`; change NodeChange (each row as it arrives)
