@@ -1,4 +1,4 @@
-"""What the hub was told: read once, refused as a whole when anything is wrong or unsafe."""
+"""The hub's configuration. It is read once, and refused as a whole if any setting is wrong or unsafe."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ListenAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_SECRET_BYTES: Final = 4096
-"""Of a file that a secret is read from."""
+"""Size limit of a file with a secret."""
 _LOOPBACK: Final[Mapping[int, ListenAddress]] = {4: ipaddress.IPv4Address("127.0.0.1"), 6: ipaddress.IPv6Address("::1")}
 WIDEST_PROXY_NETWORK: Final = {4: 8, 6: 7}
-"""A network with a shorter prefix trusts half the internet: a wildcard by another name."""
+"""A network with a shorter prefix trusts half the internet, like a wildcard."""
 
 
 class Secret:
-    """A secret text that does not show itself: `repr` and `str` are `***`."""
+    """A secret text that does not print itself: `repr` and `str` are `***`."""
 
     __slots__ = ("_value",)
 
@@ -57,12 +57,13 @@ _VARIABLES: Final = frozenset(
     {"STARDUST_CONFIG", *_NOT_SERVED, *(item.env for item in SETTINGS), *(f"{item.env}_FILE" for item in SETTINGS if item.kind == "secret")}
 )
 MISSPELT: Final = 0.8
-"""How like a setting's name another one is that must be a slip of the pen, of 1; the command line and the tests have variables of their own."""
+"""Similarity (of 1) from which an unknown variable counts as a misspelt setting. The command line and the tests have variables of their
+own."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything the hub was told, checked."""
+    """The checked configuration of the hub."""
 
     port: int
     bind: str
@@ -73,19 +74,19 @@ class Config:
     agent_bundle: Path | None
     server_url: str | None
     tls_pin: str | None
-    """64 hex digits, or several such with commas between; None: the certificate is signed by an authority that nodes know."""
+    """64 hex digits, or several such with commas between; None: nodes know the authority that signed the certificate."""
     log_format: str
     trusted_proxies: tuple[Network, ...]
     jobs_at_once: int
-    """Of those that belong to batches."""
+    """Concurrent jobs of batches."""
     pack_seconds: int
     admin_user: str
     require_totp: TotpRule
-    """The least; settings in the page may ask for more."""
+    """The minimum rule; the page's settings may require more."""
     retention: Retention
-    """How long samples are kept until somebody sets it otherwise."""
+    """Default retention of samples, until an admin changes it."""
     admin_pass: Secret | None
-    """None: the default one, which must be changed at the first log-in."""
+    """None: the default password, which must be changed at the first log-in."""
     metrics_token: Secret | None
     secret: Secret
 
@@ -93,22 +94,22 @@ class Config:
     def from_env(cls, environ: MutableMapping[str, str], argv: Sequence[str]) -> Config:
         """Read flags, environment and file, in this order of precedence; secrets are taken out of `environ`.
 
-        Raises: ConfigError: one line for each fault, all of them.
+        Raises: ConfigError: one line for each of all faults.
         """
         return _Reader(environ, argv).read()
 
     def on_port(self, port: int) -> Config:
-        """The same, with the port that the system chose for port 0."""
+        """The same configuration with the port that the system chose for port 0."""
         return replace(self, port=port)
 
     @property
     def loopback_only(self) -> bool:
-        """Whether nothing beyond this machine can reach the hub's port."""
+        """Whether only this machine can reach the hub's port."""
         return ipaddress.ip_address(self.bind).is_loopback
 
     @property
     def local_host(self) -> str:
-        """The address under which this machine reaches the hub's port, as it stands in a URL."""
+        """The address in a URL under which this machine reaches the hub's port."""
         address = ipaddress.ip_address(self.bind)
         if address.is_unspecified:
             address = _LOOPBACK[address.version]
@@ -116,17 +117,18 @@ class Config:
 
     @property
     def local_node_url(self) -> str | None:
-        """Where a node on this machine finds this hub without a proxy. None: ws:// is not for the address that the hub listens on."""
+        """The URL of this hub for a node on this machine, without a proxy. None: ws:// is not allowed for the address that the hub
+        listens on."""
         return f"ws://{self._on_port(self.local_host)}/ws" if is_loopback_name(self.local_host.strip("[]")) else None
 
     @property
     def node_url(self) -> str:
-        """Where nodes find this hub."""
+        """The URL of this hub for nodes."""
         return self.server_url or f"ws://{self._on_port(self.local_host)}/ws"
 
     @property
     def origins(self) -> frozenset[str]:
-        """The web origins of the page; no other may use a cookie."""
+        """The web origins of the page; no other origin may use a cookie."""
         if self.server_url is None:
             names = {self.local_host, "localhost"} if self.local_host in ("127.0.0.1", "[::1]") else {self.local_host}
             return frozenset(f"http://{self._on_port(name)}" for name in names)
@@ -135,7 +137,7 @@ class Config:
 
     @property
     def agent_hosts(self) -> frozenset[str]:
-        """What a node may have dialled to get here: anything else is being relayed."""
+        """The hosts that a node may have connected to: a connection to any other host is relayed."""
         if self.server_url is None:  # a tunnel may end at any name of a node's own machine
             return frozenset(self._on_port(name) for name in {self.local_host, "localhost", "127.0.0.1", "[::1]"})
         local = () if self.local_node_url is None else (self._on_port(self.local_host),)
@@ -146,7 +148,7 @@ class Config:
 
     @property
     def secure(self) -> bool:
-        """Whether browsers reach the hub by TLS."""
+        """Whether browsers use TLS."""
         return self.server_url is not None and self.server_url.startswith("wss://")
 
 
@@ -169,7 +171,7 @@ def _authority(url: str) -> tuple[str, str]:
 
 
 def _misspelt(environ: Mapping[str, str]) -> list[str]:
-    """Faults of variables that nothing reads, and that are nearly the name of one that is read: what they were to close would stay open."""
+    """Faults for unknown variables with nearly the name of a setting: otherwise a restriction meant by one would not apply."""
     faults = []
     for name in sorted(environ):
         if name.startswith("STARDUST_") and name not in _VARIABLES and environ[name]:
@@ -181,18 +183,18 @@ def _misspelt(environ: Mapping[str, str]) -> list[str]:
 
 
 class _Reader:
-    """Collects settings and faults; nothing is decided before everything has been looked at."""
+    """Collects settings and faults; nothing is decided before every source was read."""
 
     def __init__(self, environ: MutableMapping[str, str], argv: Sequence[str]) -> None:
         self._environ = environ
         self._argv = argv
         self._faults: list[str] = []
         self._raw: dict[str, tuple[str, str]] = {}
-        """Setting -> (text, where it stood)."""
+        """Setting -> (text, its source)."""
         self._unread: set[str] = set()
-        """Secrets that were given but could not be taken; each has its fault already."""
+        """Secrets that were given but are unusable; each has its fault already."""
         self._said_by: dict[str, str] = {}
-        """Where a secret came from, by its variable, if from elsewhere than that."""
+        """The source of a secret, by its variable, if that is not the variable itself."""
 
     def read(self) -> Config:
         secrets = {item.name: self._secret(item) for item in SETTINGS if item.kind == "secret"}
@@ -227,7 +229,7 @@ class _Reader:
         path = Path(named) if named else Path(folder) / "stardust.toml"
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):  # the data folder itself is looked at where it is used
+        except (FileNotFoundError, NotADirectoryError):  # the data folder itself is checked where it is used
             if named:
                 self._faults.append(f"the settings file {path} is not there")
             return {}
@@ -261,7 +263,7 @@ class _Reader:
         return found
 
     def _secret(self, item: Setting) -> str | None:
-        """Take a secret from the environment, a file or a systemd credential; the variable does not outlive this."""
+        """Take a secret from the environment, a file or a systemd credential, and remove its variable."""
         direct = self._environ.pop(item.env, None)
         file = self._environ.pop(item.env + "_FILE", None)
         try:
@@ -269,19 +271,19 @@ class _Reader:
                 raise ConfigError(f"{item.env} and {item.env}_FILE are both set; keep one")
             text = direct or self._kept(item, file)
             secret = None if text is None else _normalised(text)
-            if secret is not None and not secret.strip():  # likelier one that was lost than a wish for the default
+            if secret is not None and not secret.strip():  # an empty secret is more likely a lost one than a request for the default
                 raise ConfigError(f"{self._said_by.get(item.env, item.env)} is empty: write the secret into it, or do not give it at all")
         except ConfigError as exc:
             self._unread.add(item.name)
-            if str(exc) not in self._faults:  # a folder is told once, whatever was looked for in it
+            if str(exc) not in self._faults:  # a folder is reported once, however many files in it were needed
                 self._faults.append(str(exc))
             return None
         return secret
 
     def _kept(self, item: Setting, file: str | None) -> str | None:
-        """What a file or a credential holds; None: there is neither.
+        """The content of a file or a credential; None: neither exists.
 
-        Raises: ConfigError: what is there cannot be taken.
+        Raises: ConfigError: the content is unusable.
         """
         path = Path(file) if file else self._credential(item)
         if path is None:
@@ -297,9 +299,9 @@ class _Reader:
             raise ConfigError(f"{where} cannot be read: {exc.strerror}") from exc
 
     def _credential(self, item: Setting) -> Path | None:
-        """Where systemd has put it; None: nowhere.
+        """The path of systemd's credential; None: there is none.
 
-        Raises: ConfigError: that cannot be seen.
+        Raises: ConfigError: its folder cannot be read.
         """
         folder = self._environ.get("CREDENTIALS_DIRECTORY")
         if not folder:
@@ -327,7 +329,7 @@ class _Reader:
                     f"--bind {bind} lets other machines in without TLS: name the proxy that ends TLS in STARDUST_TRUSTED_PROXIES, or bind 127.0.0.1"
                 )
         secret = secrets["secret"]
-        if secret is None and "secret" not in self._unread and os.path.exists(control):  # another would not open it
+        if secret is None and "secret" not in self._unread and os.path.exists(control):  # another secret would not open the database
             self._faults.append(
                 f"STARDUST_SECRET is not set, and the database {control} is there already: give the secret that belongs to it, by"
                 " STARDUST_SECRET_FILE (or STARDUST_SECRET)"
@@ -395,10 +397,10 @@ class _Reader:
         return text
 
     def _require_totp(self) -> TotpRule:
-        """A word that is not understood refuses the start: it was meant to close something."""
+        """Read the rule. An invalid word refuses the start, since it was meant as a restriction."""
         text, where = self._raw["require_totp"]
         if self._environ.get(where) == "":
-            text = ""  # said, but not what: likelier a word that was lost than a wish for the default
+            text = ""  # an empty value is more likely a lost word than a request for the default
         for rule in TOTP_RULES:
             if text == rule:
                 return rule
@@ -421,7 +423,7 @@ class _Reader:
         try:
             path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            pass  # it is made, or its folder is said not to be there
+            pass  # the folder will be created, or its absence has been reported
         except OSError as exc:
             self._faults.append(f"{where}: {path} cannot be looked at: {exc.strerror}")
         return path
@@ -431,7 +433,7 @@ class _Reader:
         if not text:
             return None
         path = Path(text).absolute()
-        if not os.access(path, os.R_OK) or not path.is_file():  # in this order: of a folder that may not be entered `is_file` raises
+        if not os.access(path, os.R_OK) or not path.is_file():  # in this order: for a folder without access `is_file` raises
             self._faults.append(f"{where}: there is no readable file {path}")
         return path
 
@@ -496,5 +498,5 @@ class _Reader:
 
 
 def _normalised(text: str) -> str:
-    """NFC, and without the one line feed that editors put at the end of a file."""
+    """NFC, and without the single line feed that editors put at the end of a file."""
     return unicodedata.normalize("NFC", text.removesuffix("\n").removesuffix("\r"))

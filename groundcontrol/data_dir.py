@@ -1,4 +1,4 @@
-"""What the hub itself wants of its data folder; the store makes it private and locks it."""
+"""The hub's own requirements on its data folder; the store makes the folder private and locks it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from groundcontrol.core.filesystem import mount_of
 
 PID_NAME: Final = "hub.pid"
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"})
-"""File systems over a network: SQLite's write-ahead log needs shared memory, and none of them keeps a lock reliably."""
+"""Network file systems: SQLite's write-ahead log needs shared memory, and none of them keeps a lock reliably."""
 
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs"})
 
 
 def user_name(uid: int) -> str:
-    """By name, where the user has one."""
+    """The user's name, or the number if there is no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -26,7 +26,7 @@ def user_name(uid: int) -> str:
 
 
 def is_volatile(path: Path) -> bool:
-    """Whether what is kept there is gone with the next reboot.
+    """Whether files there are lost at the next reboot.
 
     Raises: OSError.
     """
@@ -34,9 +34,9 @@ def is_volatile(path: Path) -> bool:
 
 
 def check_folders(data_dir: Path, databases: Path, *, volatile: bool) -> None:
-    """Refuse folders where what the hub acknowledges is not safe: nodes forget it.
+    """Refuse folders that lose acknowledged data: nodes delete data after the hub's acknowledgement.
 
-    Args:   databases: where the databases lie; the data folder, unless the control database was named.
+    Args:   databases: the folder of the databases; the data folder, unless another control database is configured.
             volatile: whether they may be in memory.
     Raises: ConfigError.
     """
@@ -66,7 +66,7 @@ def check_lasting(path: Path, name: str) -> None:
 
 
 def _kind(path: Path) -> str:
-    """The type of the file system under `path`; nothing where it is not told."""
+    """The type of the file system under `path`; empty if unknown."""
     mount = mount_of(path)
     return "" if mount is None else mount.kind
 
@@ -78,7 +78,7 @@ def _there(path: Path) -> Path:
 
 
 def check_folder(path: Path) -> None:
-    """Refuse a folder where SQLite is not safe, or that is somebody else's. One that does not exist yet is judged by its parent.
+    """Refuse a folder where SQLite is unsafe, or that belongs to another user. For a missing folder its parent counts.
 
     Raises: ConfigError.
     """

@@ -1,4 +1,4 @@
-"""What has to be done every now and then, by one hub at a time: each task under its lease, and harmless when done twice."""
+"""Periodic tasks of one hub at a time. Each runs under its lease and is harmless if it runs twice."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ log = logging.getLogger(__name__)
 BEAT_S: Final = 5.0
 BEAT_TTL_S: Final = 20.0
 PROBE_EVERY_S: Final = 60.0
-"""How often the database is tried when nothing is the matter; every BEAT_S when something is."""
+"""Interval of the database's test write while there is no error; with an error it is BEAT_S."""
 EXPIRE_EVERY_S: Final = 600.0
 EXPIRE_FIRST_S: Final = 60.0
-"""The first time comes sooner, for hubs that are restarted often."""
+"""Delay of the first expiry. It is short, for hubs that restart often."""
 EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
 SHRINK_EVERY_S: Final = 60.0
-"""So often caches and what is free among the heaps go back. At ten minutes they were full most of the time."""
+"""Interval at which caches and free heap memory are released. At ten minutes they were full most of the time."""
 KEEP_JOBS_S: Final = 400 * 86_400.0
-"""For so long it is known what was ever done to a node, with all that it printed; events and deployments are kept as long."""
+"""How long jobs are stored with all their output; events and deployments are stored as long."""
 KEEP_REFUSALS_S: Final = 90 * 86_400.0
-"""The audit log keeps the summary of each minute for good."""
+"""How long refusals are stored. The audit log keeps the summary of each minute for ever."""
 STEADY_S: Final = 3600.0
-"""How long the hub's own clock has to be believed after it jumped before anything is removed by it."""
+"""Time of steady clocks after a jump before the hub removes anything by its clock."""
 JUMP_S: Final = 60.0
 
 
 class SteadyClock:
-    """Whether the wall clock has gone on as the monotonic one does: after a jump it may be wrong, and removal cannot be undone."""
+    """Whether the wall clock advances like the monotonic clock. After a jump it may be wrong, and removal cannot be undone."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._offset = clock.now() - clock.monotonic()
         self._steady_since: float | None = None
         self.jumped = False
-        """It jumped, and nobody has said since that it is right."""
+        """The clock jumped, and nobody has confirmed it since."""
 
     def start(self, last_seen: float | None) -> None:
-        """`last_seen` is a time of the wall clock at which this hub, or the one before it, certainly ran."""
+        """`last_seen` is a time of the wall clock at which this hub, or the previous one, certainly ran."""
         if last_seen is not None and abs(self._clock.now() - last_seen) > STEADY_S:
             self._steady_since, self.jumped = self._clock.monotonic(), True
 
     def believed(self) -> bool:
-        """Look at both clocks; call it often."""
+        """Compare both clocks; must be called often."""
         offset, now = self._clock.now() - self._clock.monotonic(), self._clock.monotonic()
         if abs(offset - self._offset) > JUMP_S:
             self._steady_since, self.jumped = now, True
@@ -65,7 +65,7 @@ class SteadyClock:
 
 
 class Housekeeping:
-    """The hub's own rounds."""
+    """The periodic tasks of the hub."""
 
     def __init__(
         self,
@@ -82,9 +82,9 @@ class Housekeeping:
         outvoted: Callable[[], bool | None] = lambda: False,
         onward: Callable[[], float] | None = None,
     ) -> None:
-        """`shrink` gives memory back that is held for nothing in particular. `retention` holds until somebody sets another one; `last_seen`
-        is when the database was last written to. `outvoted`: most nodes have another time; None: there is none to ask. `onward`: the latest
-        that the clock ever showed, and what went by since.
+        """`shrink` frees cached memory. `retention` applies until an admin sets another one; `last_seen` is the time of the last write
+        to the database. `outvoted`: most nodes have another time; None: unknown. `onward`: the latest time that the clock showed, plus
+        the time elapsed since.
         """
         self._store = store
         self._clock = clock
@@ -95,14 +95,14 @@ class Housekeeping:
         self._broken = broken
         self._trouble = trouble
         self._told: StoreError | None = None
-        """What stood in the way of the last probe and was told here."""
+        """The error of the last test write that was reported here."""
         self._probe = probe
         self._shrink = shrink
         self._outvoted = outvoted
         self._onward = onward or clock.now
 
     def _tell_trouble(self, found: StoreError | None) -> None:
-        """Once when it begins and once when it ends, unless the database has a trouble of its own: that it tells itself, by the same events."""
+        """Report an error once at its begin and once at its end, unless the database itself reports it by the same events."""
         untold = found if self._trouble() is None else None
         if type(untold) is type(self._told):
             return
@@ -113,9 +113,9 @@ class Housekeeping:
         self._told = untold
 
     async def run(self) -> None:
-        """Go round until cancelled.
+        """Run the tasks until cancelled.
 
-        Raises: StoreDown: an input/output error was seen; only a fresh process may go on.
+        Raises: StoreDown: an input/output error occurred; only a new process may continue.
         """
         probed_at = self._clock.monotonic()
         expired_at = probed_at - EXPIRE_EVERY_S + EXPIRE_FIRST_S
@@ -147,7 +147,7 @@ class Housekeeping:
             await self._clock.sleep(BEAT_S)
 
     def _is_right(self) -> bool:
-        """Whether anything may be removed by this clock."""
+        """Whether the hub may remove data by this clock."""
         outvoted = self._outvoted()
         if outvoted:
             event(log, "clock_outvoted", logging.WARNING, means="nothing is removed by age")
@@ -159,9 +159,9 @@ class Housekeeping:
         return True
 
     async def tell_heads(self) -> None:
-        """Write the ends of the audit chains to the log: `stardust audit verify --head` holds the database against them.
+        """Write the heads of the audit chains to the log: `stardust audit verify --head` compares the database with them.
 
-        Each hub tells by itself, at its start, once a day and at its end: a witness more does no harm.
+        Each hub does this at its start, once a day and at its end; additional heads do no harm.
         Raises: StoreError.
         """
         for head in await self._store.log.audit_heads():
@@ -185,11 +185,11 @@ class Housekeeping:
             event(log, "refusals_expired", refusals=forgotten)
 
     async def may_compact(self) -> bool:
-        """Whether it is this hub that moves samples into chunks now."""
+        """Whether this hub runs compaction now."""
         return await self._store.hubs.lease("compact-samples", self._facts.id, EXPIRE_LEASE_S) is not None
 
 
 def bounds_of(retention: Retention, now: float) -> Bounds:
-    """What goes at this moment: a tier stays for a while longer than asked, so that a window of its length is full."""
+    """The limits of expiry at this moment. A tier is kept a little longer than configured, so that a window of its length is full."""
     seconds, minutes, hours = (now - kept_s(tier, retention) - GRACE_S for tier in TIERS)
     return Bounds(seconds, minutes, hours, now + AHEAD_S)

@@ -1,4 +1,4 @@
-"""What the process and its keeper have to do with each other: signals, systemd, the loop's own pulse."""
+"""The process of the hub: signals, systemd, memory limits, and the event loop's lag."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ log = logging.getLogger(__name__)
 
 LAG_EVERY_S: Final = 0.25
 LAG_WINDOW: Final = 240
-"""Measurements that `LoopLag.worst_s` looks back on: a minute."""
+"""Number of measurements that `LoopLag.worst_s` covers: a minute."""
 WANTED_FILES: Final = 65_536
 _PR_SET_DUMPABLE: Final = 4
 SWITCH_S: Final = 0.0005
-"""How long a thread may keep the interpreter while another waits for it. What threads get done is the same (`scripts/bench hub.beside_a_thread`)."""
+"""How long a thread may hold the interpreter while another waits for it. The throughput of threads is the same (`scripts/bench
+hub.beside_a_thread`)."""
 COLLECT_AFTER: Final = (20_000, 20, 10)
-"""New objects until the youngest generation is searched, and how often that is until the next older one is (`gc.set_threshold`)."""
+"""New objects until a collection of the youngest generation, and collections until that of the next older one (`gc.set_threshold`)."""
 LARGE_BYTES: Final = 1 << 20
-"""What is asked for in one piece of at least this size goes back to the system when it is free."""
+"""An allocation of at least this size goes back to the system when it is freed."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 ARENAS: Final = 2
-"""Heaps of the C library: the loop's, and one for the threads of the databases. Left alone each thread has its own, and keeps what it once held."""
+"""Heaps of the C library: one for the loop and one for the threads of the databases. By default each thread has its own, which never
+shrinks."""
 _ENV_START, _ENV_END = 50 - 3, 51 - 3
-"""Where proc_pid_stat(5) has the bounds of the environment, counted behind the program's name."""
+"""Fields of proc_pid_stat(5) with the bounds of the environment, counted behind the program's name."""
 
 
 class StopSignals:
-    """The first SIGTERM or SIGINT asks for an orderly stop, the second ends the process on the spot.
+    """The first SIGTERM or SIGINT requests an orderly stop, the second ends the process immediately.
 
-    That is safe at any moment: what was acknowledged has been committed.
+    That is safe at any moment: all acknowledged data has been committed.
     """
 
     def __init__(self, last_words: Callable[[], None]) -> None:
-        """`last_words` runs before the process ends on the spot; it must neither wait nor fail."""
+        """`last_words` runs before the process ends immediately; it must neither wait nor fail."""
         self.asked = asyncio.Event()
         self._asked_at: float | None = None
         self._last_words = last_words
@@ -63,19 +65,19 @@ class StopSignals:
         self.asked.set()
 
     def left_s(self, limit_s: float) -> float:
-        """What is left of a limit that began with the signal; all of it where there was none."""
+        """The rest of a time limit that began with the signal; the whole limit if there was none."""
         return limit_s if self._asked_at is None else max(0.0, limit_s - (asyncio.get_running_loop().time() - self._asked_at))
 
 
 class SystemdNotifier:
-    """systemd, when it started this process (`sd_notify(3)`); else nothing."""
+    """Sends messages to systemd if it started this process (`sd_notify(3)`); otherwise does nothing."""
 
     def __init__(self, address: str | None, watchdog_usec: str | None) -> None:
         self._address = address
         self.watchdog_s = int(watchdog_usec) / 2_000_000 if watchdog_usec and watchdog_usec.isdigit() and address else None
 
     def tell(self, state: str) -> None:
-        """Send one message; a keeper that is not there is no trouble."""
+        """Send one message; a missing systemd is no error."""
         if self._address:
             name = "\0" + self._address[1:] if self._address.startswith("@") else self._address
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as told:
@@ -84,7 +86,7 @@ class SystemdNotifier:
 
 
 class LoopLag:
-    """How late the event loop is: the time that everybody waits for whatever hogs it."""
+    """The lag of the event loop: the time that all tasks wait while one blocks the loop."""
 
     def __init__(self, keeper: SystemdNotifier) -> None:
         self._keeper = keeper
@@ -93,11 +95,11 @@ class LoopLag:
 
     @property
     def worst_s(self) -> float:
-        """The worst of the last minute."""
+        """The longest lag of the last minute."""
         return max(self._seen, default=0.0)
 
     async def run(self) -> None:
-        """Measure, and tell the keeper that the loop turns; until cancelled."""
+        """Measure the lag, and report to systemd that the loop runs; until cancelled."""
         loop = asyncio.get_running_loop()
         told_at = loop.time()
         while True:
@@ -121,10 +123,10 @@ def apply_process_limits() -> None:
 
 
 def tune_malloc() -> None:
-    """Fix the sizes from which on glibc gives memory back (mallopt(3)); other C libraries have no such call, and no need of it.
+    """Fix the sizes from which glibc returns memory to the system (mallopt(3)); other C libraries have no such call and do not need it.
 
-    Left alone they grow to the largest piece that was ever freed: the 19 MiB of the first password that is hashed. From then on each
-    thread that hashes keeps as much for ever, and all threads keep what they once needed below that.
+    By default they grow to the largest allocation that was ever freed: 19 MiB after the first password hash. From then on each thread
+    that hashes keeps as much for ever, and all threads keep their former smaller allocations.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
@@ -134,24 +136,27 @@ def tune_malloc() -> None:
 
 
 def malloc_trim() -> None:
-    """Give what is free inside of the C library's heaps back to the system (malloc_trim(3)). Takes some milliseconds: not on the loop."""
+    """Return free memory in the C library's heaps to the system (malloc_trim(3)). This takes some milliseconds, so it must not run on
+    the loop."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def set_switch_interval() -> None:
-    """Let the loop have the interpreter soon when another thread is in the middle of something.
+    """Give the loop the interpreter soon while another thread computes.
 
-    uvloop takes the lock for each callback anew. Beside a thread that compacts, at Python's own 5 ms, each frame of each node waited for that long.
+    uvloop takes the lock for each callback anew. Beside a thread that compacts, at Python's default of 5 ms, each frame of each node
+    waited for that long.
     """
     sys.setswitchinterval(SWITCH_S)
 
 
 def tune_gc() -> None:
-    """Search for reference cycles when many more objects exist than before, and never among those that live as long as the process.
+    """Search for reference cycles only after many more new objects than by default, and never among objects that live as long as the
+    process.
 
-    What a frame is made of is freed with its last reference. At the interpreter's own 700 objects, a hub of some hundred nodes searched its
-    sessions several times a second, an eighth of the work of its loop.
+    The objects of a frame are freed with their last reference. At the interpreter's default of 700 objects, a hub of some hundred nodes
+    searched its sessions several times a second, an eighth of the work of its loop.
     """
     gc.collect()
     gc.freeze()
@@ -159,7 +164,7 @@ def tune_gc() -> None:
 
 
 def scrub_environment(names: Iterable[str]) -> None:
-    """Blank variables where the kernel shows them, and let nobody but root look into this process from now on.
+    """Blank variables where the kernel shows them, and let only root inspect this process from now on.
 
     Taking a variable out of `os.environ` leaves it in /proc/PID/environ, which every program of the same user can read.
     Without /proc this does nothing: there is nothing to read either.

@@ -29,7 +29,7 @@ from groundcontrol.web.routes import Route
 def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = lambda: None) -> tuple[Route, ...]:
     """The rows that `build_app` adds to its table.
 
-    Args: stop_adopting: tells the agents' door that nodes which the store does not know stay outside from now on.
+    Args: stop_adopting: makes the agents' handshake refuse unknown nodes from now on.
     """
 
     async def enrol_local(call: ApiRequest, body: LocalEnrolBody) -> EnrolledListView:

@@ -1,4 +1,4 @@
-"""The hub's own figures, for `/metrics`: what each part has counted, asked anew each time."""
+"""The hub's own metrics for `/metrics`: counters of each part, read anew for each request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from groundcontrol.web.live.hub import LiveHub
 
 
 class WriterCounts(Protocol):
-    """What a database has counted (`adapters.sqlite.engine.writer.WriterStats`)."""
+    """Counters of a database (`adapters.sqlite.engine.writer.WriterStats`)."""
 
     @property
     def commits(self) -> int: ...
@@ -31,7 +31,7 @@ class WriterCounts(Protocol):
 
 
 class MetricSources(NamedTuple):
-    """The parts that count."""
+    """The sources of metrics."""
 
     registry: Registry
     ingest: Ingest
@@ -44,14 +44,14 @@ class MetricSources(NamedTuple):
     live: LiveHub
     runner: HubRunner
     databases: Callable[[], Mapping[str, WriterCounts]]
-    """By file name, that of the control database first."""
+    """Counters by file name, the control database first."""
     bus_dropped: Callable[[], int]
     in_trouble: Callable[[], bool]
-    """Whether the database takes nothing."""
+    """Whether the database refuses writes."""
 
 
 def figures(parts: MetricSources) -> Iterator[ExportedMetric]:
-    """All of them, as they are now."""
+    """All metrics, as they are now."""
     agents, door, ingest, compactor = parts.registry.agents(), parts.door, parts.ingest, parts.compactor
     yield _gauge("agents_online", "Nodes with a live session.", len(agents))
     yield _gauge("agents_throttled_seconds", "Time that live sessions were made to wait.", sum(agent.throttled_s for agent in agents))

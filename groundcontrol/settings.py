@@ -1,4 +1,4 @@
-"""Every setting of the hub in one table; `--help`, docs/settings.md and the flags are made of it."""
+"""Every setting of the hub in one table, the source of `--help`, docs/settings.md and the flags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from groundcontrol.core.errors import ConfigError
 
 
 class Setting(NamedTuple):
-    """One setting: where it may stand, what it is without, and what it is for."""
+    """One setting: its sources, its default and its purpose."""
 
     name: str
     kind: Literal["text", "port", "count", "address", "path", "choice", "networks", "url", "secret"]
@@ -81,7 +81,7 @@ def settings_help() -> str:
 
 
 def settings_page() -> str:
-    """`docs/settings.md`; a test holds that it is current."""
+    """`docs/settings.md`; a test checks that it is current."""
     rows = []
     for item in SETTINGS:
         flags = ", ".join(f"`{flag}`" for flag in item.flags) or "-"
@@ -112,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def serve_parser() -> argparse.ArgumentParser:
-    """The flags of `stardust serve`. Nothing has a default here, so that what was not given is known."""
+    """The flags of `stardust serve`. No flag has a default here, so that a missing one is recognised."""
     parser = _Parser(
         prog="stardust serve",
         description="Run Ground Control, the hub.",

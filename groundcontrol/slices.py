@@ -1,4 +1,4 @@
-"""All slices of the hub, in their order: a slice uses only those before it."""
+"""All slices of the hub in their order: a slice uses only earlier ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store must do, in domain terms. No SQL, rows, cursors or transactions cross this line.
+"""The interfaces of all stores, in domain terms. No SQL, rows, cursors or transactions cross this boundary.
 
 A mutating method is one domain command: one durable transaction that holds the change and its audit row,
 and it returns only after the commit. It may be repeated with equal arguments. Changes are compare-and-set.

@@ -38,7 +38,7 @@ LEAST_ROUNDS: Final = 100
 FLEET_KEY: Final = ("fleet", "fleet", "key")
 """Table, record and column under which the fleet key is kept."""
 CARRIED: Final = ("keyring", "keyring", "carried")
-"""Likewise for what a rotation carried over; there is none before the first rotation."""
+"""The same for the secrets that a rotation carries over; before the first rotation there is none."""
 
 _FORMAT: Final = 1
 _NONCE: Final = 12
@@ -52,11 +52,11 @@ _SAMPLES: Final = (
     "qwerty", "asdfgh", "zxcvbn", "1q2w3e4r", "0123456789", "123456789", "9876543210", "abcdefgh", "example", "placeholder",
     "stardust-secret", "stardustsecret", "stardust_secret", "insertsecret", "todo", "testtest", "default",
 )  # fmt: skip
-"""Found in a secret, case aside, and without them fewer than `_LEAST_CHARACTERS` are left: it was copied, not made."""
+"""Words of copied examples, case aside. A secret with such a word and fewer than `_LEAST_CHARACTERS` other characters was copied."""
 
 
 class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stands in the database; worthless without the secret."""
+    """The keyring record in the database; worthless without the secret."""
 
     v: int
     kdf: str
@@ -70,15 +70,15 @@ class Keyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CarriedSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What outlives the key-encryption key that it came from."""
+    """Secrets that outlive the key-encryption key they came from."""
 
     pepper: bytes
     audit_keys: tuple[bytes, ...]
-    """Those of before, the oldest first."""
+    """The earlier audit keys, the oldest first."""
 
 
 class Recovery(NamedTuple):
-    """What the printed key holds: all that a new hub needs to be one of the same fleet."""
+    """The content of the printed key: all that a new hub needs to join the same fleet."""
 
     fleet_key: bytes
     fleet_id: str
@@ -89,18 +89,18 @@ class NewKeyring(NamedTuple):
     fleet: SealedRecord
     """The sealed fleet key."""
     vault: Vault
-    """What the keyring opens to."""
+    """The vault that the keyring opens to."""
 
 
 class KeyringReader(Protocol):
-    """What is needed of the store to open a keyring (`groundcontrol.stores.SecretStore`)."""
+    """The part of the store that opening a keyring needs (`groundcontrol.stores.SecretStore`)."""
 
     async def keyring(self) -> bytes | None: ...
     async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
 
 
 class KeyringStore(KeyringReader, Protocol):
-    """And to make the first one."""
+    """The part of the store that creating the first keyring needs as well."""
 
     async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes: ...
 
@@ -122,7 +122,7 @@ class Vault:
             raise VaultError("the fleet key is missing")
         self._fleet_key = self.open(fleet)
         self.earlier_audit_keys: tuple[bytes, ...] = ()
-        """Rows from before a rotation verify with these."""
+        """Keys that verify rows from before a rotation."""
         if kek_id > 1:
             self.pepper, self.earlier_audit_keys = self._open_carried(carried)
 
@@ -136,7 +136,7 @@ class Vault:
 
     @property
     def key_id(self) -> int:
-        """Which generation of the key-encryption key this is."""
+        """The generation of the key-encryption key."""
         return self._kek_id
 
     def _open_carried(self, record: SealedRecord | None) -> tuple[bytes, tuple[bytes, ...]]:
@@ -149,13 +149,13 @@ class Vault:
         return carried.pepper, carried.audit_keys
 
     def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord:
-        """Seal one value for this place and version. A new value needs a new version."""
+        """Seal one value for this table, record, column and version. A new value needs a new version."""
         return _seal(self._kek, self._kek_id, table, record, column, version, plaintext)
 
     def open(self, record: SealedRecord) -> bytes:
         """Open a sealed value.
 
-        Raises: VaultError: it was altered or moved, or sealed under another key.
+        Raises: VaultError: the value was altered or moved, or sealed under another key.
         """
         place = f"{record.table}.{record.column} of {record.id}"
         head = _HEAD.size
@@ -175,7 +175,7 @@ class Vault:
 
 
 class Rotation:
-    """A new secret's keyring, ready to take over from an open vault: everything else happens in one transaction of the store."""
+    """A new secret's keyring, ready to replace that of an open vault: the rest happens in one transaction of the store."""
 
     def __init__(self, old: Vault, root: bytes, salt: bytes, rounds: int) -> None:
         self._old = old
@@ -184,10 +184,10 @@ class Rotation:
         self._kek_id = old.key_id + 1
         self._plain: dict[tuple[str, str, str], bytes] = {}
         self.keyring = _keyring_of(root, salt, rounds, self._kek, self._kek_id, old.fleet_id)
-        """What replaces the old keyring."""
+        """The new keyring, which replaces the old one."""
         self.audit_key = _derive(self._kek, b"stardust/audit/v1")
         self.carried = self._seal(CARRIED, 1, msgspec.msgpack.encode(CarriedSecret(old.pepper, (*old.earlier_audit_keys, old.audit_key))))
-        """A record of its own, beside those that are resealed."""
+        """A separate record, besides the resealed ones."""
 
     def __repr__(self) -> str:
         return "Rotation(***)"
@@ -195,14 +195,14 @@ class Rotation:
     def reseal(self, record: SealedRecord) -> SealedRecord:
         """Open a record with the old key and seal it with the new one, under a data key of its own.
 
-        Raises: VaultError: it does not open.
+        Raises: VaultError: the record does not open.
         """
         return self._seal((record.table, record.id, record.column), record.version, self._old.open(record))
 
     def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
-        """Open what was stored as the next start will, and hold it against what was sealed.
+        """Open the stored records as the next start will, and compare them with the sealed ones.
 
-        Raises: VaultError, ConfigError: it is not the same.
+        Raises: VaultError, ConfigError: they differ.
         """
         found = _read_keyring(keyring)
         by_place = {(record.table, record.id, record.column): record for record in records}
@@ -219,7 +219,7 @@ class Rotation:
 
 
 async def prepare_rotation(old: Vault, secret: str, rounds: int = ROUNDS) -> Rotation:
-    """Make the keyring of a new secret. Takes most of a second on a thread; nothing is stored yet.
+    """Make the keyring of a new secret. This takes most of a second on a thread, and stores nothing.
 
     Raises: ConfigError: the new secret is weak, or fewer than `LEAST_ROUNDS`.
     """
@@ -229,10 +229,10 @@ async def prepare_rotation(old: Vault, secret: str, rounds: int = ROUNDS) -> Rot
 
 
 def check_secret(text: str | None) -> str:
-    """Let a secret pass that is worth having; one newline at its end is taken off.
+    """Check that a secret is strong enough; one newline at its end is removed.
 
     Returns: the secret as it is used (NFC).
-    Raises:  ConfigError: one plain line that says what is wrong with it and what to do.
+    Raises:  ConfigError: one line with the error and its remedy.
     """
     make = "make one with: stardust secret new"
     if text is None or text in ("", "\n"):
@@ -255,14 +255,14 @@ def check_secret(text: str | None) -> str:
 
 
 async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> Vault:
-    """Open the keyring of this store; on a new store, make it first.
+    """Open the keyring of this store; create one on a new store first.
 
     Raises: ConfigError: the secret is weak or not the one of this store, or the keyring is damaged or too weak.
             VaultError: the fleet key is missing or does not open.
     """
     blob = await store.keyring()
     if blob is None and await store.secret(*FLEET_KEY) is not None:
-        blob = await store.keyring()  # of a hub that has started in the same moment
+        blob = await store.keyring()  # created by a hub that has started in the same moment
         if blob is None:
             raise ConfigError("the keyring is gone from the database, although values are there that it sealed; restore it from a backup")
     if blob is None:
@@ -274,7 +274,7 @@ async def open_vault(secret: str, store: KeyringStore, rounds: int = ROUNDS) -> 
 
 
 async def open_existing_vault(secret: str, store: KeyringReader) -> Vault:
-    """Open the keyring of this store, and make none.
+    """Open the keyring of this store, and create none.
 
     Raises: as `open_vault`; ConfigError: there is no keyring yet.
     """
@@ -292,7 +292,7 @@ async def _unlock_from(secret: str, blob: bytes, store: KeyringReader) -> Vault:
 
 
 async def create_keyring(secret: str, rounds: int = ROUNDS, recovery: Recovery | None = None) -> NewKeyring:
-    """Make a keyring with a new fleet, or with the one of a recovery key. Takes most of a second on a thread.
+    """Create a keyring with a new fleet, or with the one of a recovery key. Takes most of a second on a thread.
 
     Raises: ConfigError: the secret is weak, or fewer than `LEAST_ROUNDS`.
     """
@@ -338,7 +338,7 @@ async def unlock(secret: str, keyring_blob: bytes, fleet: SealedRecord, carried:
 
 
 def fleet_of(keyring_blob: bytes) -> str:
-    """The fleet's id, which needs no secret.
+    """The fleet's id, which can be read without the secret.
 
     Raises: ConfigError: the keyring is damaged.
     """
@@ -368,16 +368,16 @@ def _unwrap(keyring: Keyring, root: bytes) -> bytes:
 
 
 def recovery_text(fleet_key: bytes, fleet_id: str) -> str:
-    """Fleet key and fleet as they are printed once: base32 in eleven groups, with a checksum."""
+    """Fleet key and fleet in their printed form: base32 in eleven groups, with a checksum."""
     plain = fleet_key + from_text(fleet_id)
     text = b32encode(plain + _checksum(plain)).decode()
     return "-".join(text[at : at + 8] for at in range(0, len(text), 8))
 
 
 def parse_recovery(text: str) -> Recovery:
-    """Read what `recovery_text` printed; case, spaces and dashes do not matter.
+    """Parse the output of `recovery_text`; case, spaces and dashes do not matter.
 
-    Raises: ValueError: it was mistyped.
+    Raises: ValueError: the text was mistyped.
     """
     plain = "".join(c for c in text.upper() if c not in "- \t\r\n")
     try:

@@ -1,4 +1,4 @@
-"""Major Tom: installs and removes, as many at once as the servers bear."""
+"""Major Tom: installs and removes the agent on many servers at the same time."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 class MajorTom:
-    """The deployer. One per hub, since it counts the connections to each address.
+    """The deployer. A hub has one, since it counts the connections to each address.
 
-    Args: rule: says of an IP address why it is not deployed to.
+    Args: rule: takes an IP address and returns why it is not allowed, or None.
     """
 
     def __init__(self, clock: Clock, rule: AddressRule, limits: Limits = Limits()) -> None:  # noqa: B008  # immutable
-        asyncssh.set_log_level(logging.WARNING)  # it tells of every channel, and its words are not ours
+        asyncssh.set_log_level(logging.WARNING)  # it logs every channel, in a form that differs from ours
         self._clock = clock
         self._limits = limits
         self._connector = Connector(limits, rule)
@@ -35,7 +35,7 @@ class MajorTom:
     async def install(
         self, target: Target, wish: InstallOptions, reporter: Reporter, make_payload: PayloadMaker, verify: VerifySession
     ) -> InstallResult:
-        """Put Spider on a server, or leave the server as it was.
+        """Install the agent on a server, or restore the server's former state.
 
         Raises: DeployError.
         """
@@ -43,7 +43,7 @@ class MajorTom:
         return await self._in_time(work.steps, lambda restart: work.run(make_payload, verify, restart))
 
     async def remove(self, target: Target, reporter: Reporter) -> HostKey:
-        """Take Spider off a server, without a rest.
+        """Remove the agent from a server completely.
 
         Raises: DeployError.
         """
@@ -54,7 +54,7 @@ class MajorTom:
         loop = asyncio.get_running_loop()
         deadline: asyncio.Timeout | None = None
         try:
-            # While a person looks at the fingerprint the reporter's own limit counts; afterwards the time starts anew.
+            # While a person compares the fingerprint, the reporter's own limit counts; afterwards the time starts anew.
             async with asyncio.timeout(self._limits.whole_s) as deadline:
                 limit = deadline
 

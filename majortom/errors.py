@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a deployment: a closed table of codes, each with one sentence that says what to do."""
+"""All errors of a deployment: a closed table of codes, each with one sentence that names the remedy."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ MESSAGES: Final[dict[str, str]] = {
     "deadline": "The deployment took longer than {minutes} minutes: look at the load of the server and try again.",
     "busy": "Another installation or removal is at work on this server: wait for its end.",
 }  # fmt: skip
-"""code -> sentence. A code is public: it is never renamed and never used for something else."""
+"""Code -> sentence. A code is public: it is never renamed and never reused."""
 
 REPORTED: Final = frozenset(
     {
@@ -107,15 +107,15 @@ REPORTED: Final = frozenset(
         "start_failed", "upload_damaged",
     }
 )  # fmt: skip
-"""The codes that our scripts may report from a server: their sentences need one fact at most, which is the reported text."""
+"""The codes that our scripts may report from a server: their sentences need one fact at most, the reported text."""
 
 
 def failure(code: str, step: StepName, **facts: object) -> DeployError:
-    """Make the error of this code; `facts` fill its sentence (they are shown, so never a secret)."""
+    """Make the error of this code. `facts` fill its sentence; they are shown, so they must not contain secrets."""
     return DeployError(code, MESSAGES[code].format(**{name: one_line(str(fact)) for name, fact in facts.items()}), step)
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """Make text from elsewhere fit into a sentence: printable, on one line, not long."""
+    """Make foreign text fit into a sentence: printable, on one line, and short."""
     clean = " ".join("".join(char if char.isprintable() else " " for char in UNSEEN_CHAR.sub(" ", text)).split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

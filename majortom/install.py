@@ -1,4 +1,4 @@
-"""Putting Spider on a server: a plan carried out step by step, and taken back when any step fails."""
+"""Installs the agent on a server: runs a plan step by step, and rolls back if a step fails."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from spider.logs import event
 _log = logging.getLogger(__name__)
 
 _OF_INIT: Final = re.compile(r"systemd|stardust-spider\.service: (?!Failed at)|(Started|Starting|Stopped|Stopping|Failed to start) ")
-"""What the init system logs of a unit, not the unit itself."""
+"""Log lines of the init system about a unit, not of the unit itself."""
 _NAMES_ERROR: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit)(:|$)")
-"""The line of a traceback that says what is wrong; what an interpreter prints when it cannot start goes on behind it."""
+"""The line of a traceback that names the error. An interpreter that cannot start prints more lines after it."""
 TAKEN_BACK: Final = "everything was taken back"
-"""How the detail of a step begins in which a failed installation has left nothing."""
+"""Begins the detail of a step in which a failed installation was rolled back completely."""
 
 PayloadMaker = Callable[[Probe], Awaitable[Payload]]
-"""Makes the node and its keys, once it is known that the server can be installed to."""
+"""Makes the node and its keys, after the probe has shown that the server allows an installation."""
 
 
 class InstallOptions(NamedTuple):
-    """What is wanted, known before the server was looked at."""
+    """The requested installation, known before the probe of the server."""
 
     hub_url: str
-    """`ws://` or `wss://`, as the server shall dial it."""
+    """The URL that the server connects to, `ws://` or `wss://`."""
     tls_pinned: bool
     fleet: str
     install_python: bool
     replaceable: Callable[[str], Awaitable[bool]]
-    """Whether an installation with this node id, found on the server, may be replaced: the hub does not know the node any more."""
+    """Whether an installation with this node id on the server may be replaced, because the hub no longer has the node."""
     node: str = ""
-    """The node that is deployed again, in the place of whatever Spider is there; empty: a new one."""
+    """The node that is deployed again and replaces any agent on the server; empty: a new node."""
     proxy: str = ""
-    """`http://host:port`, through which the server shall dial."""
+    """`http://host:port`, the proxy for the server's connection to the hub."""
     stopped: Callable[[], Awaitable[None]] | None = None
-    """Told once the Spider that is replaced has been stopped: every session from here on is the new one's."""
+    """Called after the replaced agent has stopped: every later session belongs to the new agent."""
 
 
 class InstallResult(NamedTuple):
@@ -59,15 +59,15 @@ class InstallResult(NamedTuple):
 
 
 class _Traces:
-    """What an installation has left on the server so far."""
+    """The changes of an installation on the server so far."""
 
     def __init__(self) -> None:
         self.folder: str | None = None
         self.begun = False
         self.aside = False
-        """What was there before waits beside it, or is to."""
+        """The previous installation is, or will be, stashed beside the new one."""
         self.laid = False
-        """The server was asked to lay it there: before that, an installation that it says is finished is the one from before."""
+        """The server was asked to stash it. Before that, a finished installation on the server is the previous one."""
         self.verified = False
 
 
@@ -88,7 +88,7 @@ class Installation:
         self._left = ""
 
     async def run(self, make_payload: PayloadMaker, verify: VerifySession, restart: Restart) -> InstallResult:
-        """Do it all; whatever happens, the server ends with a verified Spider or as it was before.
+        """Install completely. In any case, the server ends with a verified agent or in its former state.
 
         Raises: DeployError.
         """
@@ -158,17 +158,18 @@ class Installation:
             await self._wish.stopped()
 
     async def _arm(self, login: ShellLogin, seconds: float, plan: InstallPlan) -> None:
-        """Before the first change, and before each longer wait: from here on a server that hears no more becomes as it was."""
+        """Start the rollback timer, before the first change and before each longer wait. A server without further orders then restores
+        its former state."""
         self._traces.begun = True
         self._traces.aside = plan.clean == "aside"
         source, action = shell.arming(self._node_script), "rearm" if self._traces.aside else "arm"
         await shell.run(login, source, [action, f"{seconds:.0f}"], self.steps.now, self._limits.step_s)
 
     async def _finish(self, way: LoginContext, login: ShellLogin) -> None:
-        """Tell the server that the installation stands, which the hub has written down by now.
+        """Tell the server to keep the installation, which the hub has stored by now.
 
-        Where it cannot be told, it finds out: its timer leaves an installation alone whose Spider is in a session with the hub.
-        Raises: DeployError: the server has taken it back already.
+        Without this message the server decides itself: its timer keeps an installation whose agent has a session with the hub.
+        Raises: DeployError: the server has rolled back already.
         """
         try:
             try:
@@ -203,7 +204,7 @@ class Installation:
         )
 
     async def _prepare(self, login: ShellLogin, plan: InstallPlan, probe: Probe) -> tuple[InstallPlan, Probe]:
-        """Clear away what an earlier installation left, and install python3 where that was agreed to."""
+        """Remove remains of an earlier installation, and install python3 if the user agreed."""
         limits, told = self._limits, self.steps.detail
         if plan.clean in ("undo", "remove"):
             await told("clearing away what an earlier installation left")
@@ -212,7 +213,7 @@ class Installation:
             if answer.of("left"):
                 raise failure("uninstall_failed", "probe", left=", ".join(answer.of("left")))
             probe = await self._probe(login)
-            plan = await self._plan(probe)  # an attempt to replace one has brought that one back
+            plan = await self._plan(probe)  # the undo of a failed replacement has restored the previous installation
         if plan.python_manager:
             await told(f"installing python3 with {plan.python_manager}")
             await self._arm(login, limits.rollback_s + limits.python_s, plan)
@@ -228,7 +229,7 @@ class Installation:
         return plan, probe
 
     async def _no_session(self, login: ShellLogin) -> DeployError:
-        """Find out why Spider did not come back."""
+        """Find out why the agent did not connect."""
         url, step = self._wish.hub_url, self.steps.now
         try:
             probe = await self._probe(login)
@@ -240,12 +241,12 @@ class Installation:
         return failure("no_session", step, url=url, seconds=f"{self._limits.verify_s:g}", why=failure_reason(answer.of("log")))
 
     async def _take_back(self, way: LoginContext, login: ShellLogin) -> bool:
-        """Undo what was begun; by a new connection where the old one is gone. False: something is left."""
+        """Roll back the changes, over a new connection if the old one is lost. False: something is left."""
         traces = self._traces
         if traces.folder is None and not traces.begun:
             return True
         if traces.aside and traces.verified:
-            # The new one is in its session by now, and the one before may be what was broken.
+            # The new agent has its session by now, and the previous one may be defective.
             await self.steps.detail("Spider came back and stays; the server closes the installation by itself within some minutes")
             return True
         work = asyncio.create_task(self._undo(way, login), name="undo-installation")
@@ -280,7 +281,7 @@ class Installation:
         return ", ".join(left)
 
     def _left_behind(self, exc: BaseException) -> DeployError:
-        """Say what went wrong first, and then that not all of it could be taken back."""
+        """The error for an incomplete rollback: it gives the original error first."""
         first = exc if isinstance(exc, DeployError) else failure("interrupted", self.steps.now)
         text = f"{first.message} Not everything could be taken back ({self._left}): the server does so by itself within some minutes, and Retry at once."
         return DeployError(first.code, text, first.step)
@@ -298,7 +299,7 @@ def _digest(data: bytes) -> str:
 
 
 def failure_reason(lines: list[str]) -> str:
-    """The reason in the last log lines of Spider, for people.
+    """The reason in the agent's last log lines, for people.
 
     Args: lines: its journal, JSON or text; the first may be `state …` of its unit.
     """

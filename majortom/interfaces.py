@@ -1,4 +1,4 @@
-"""What Major Tom is given and what it reports. The hub's stores, bus and vault reach it only through these."""
+"""The inputs of Major Tom and its reports. The hub's stores, bus and vault reach it only through these types."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 
 
 class Secret:
-    """A secret text that does not show itself: `repr` and `str` are `***`."""
+    """A secret text that does not print itself: `repr` and `str` are `***`."""
 
     __slots__ = ("_value",)
 
@@ -30,11 +30,11 @@ class HostKey(NamedTuple):
     public: str
     """The OpenSSH line, without comment."""
     host: str = ""
-    """The jump host whose key this is; empty: the server's own."""
+    """The jump host of this key; empty: the server's own key."""
 
 
 class Target(NamedTuple):
-    """Where and as whom to log in."""
+    """The address of a server and the credentials for it."""
 
     host: str
     port: int
@@ -44,23 +44,23 @@ class Target(NamedTuple):
     password: Secret | None
     sudo_password: Secret | None
     pinned: HostKey | None
-    """Known from before: a server that shows another key is not talked to."""
+    """The known host key: a server with another key gets no log-in."""
     expected_fingerprint: str | None
-    """Given by the user beforehand: confirms a host key without asking."""
+    """A fingerprint that the user gave before: it confirms a host key without a question."""
     certificate: str | None = None
     """The OpenSSH line of a user certificate for the private key."""
     jump: Target | None = None
-    """Another server, through which this one is reached."""
+    """The server that serves as jump host."""
     still_wanted: Callable[[], Awaitable[None]] | None = None
-    """Asked right before the server is dialled and before it is logged in to; raises DeployError where it shall not be any more."""
+    """Called right before the connection and before the log-in; raises DeployError if the deployment is no longer wanted."""
 
 
 class Payload(NamedTuple):
-    """What is put on the server."""
+    """The files and keys that an installation puts on the server."""
 
     version: str
     bundle: bytes
-    """The Spider zipapp."""
+    """The agent's zipapp."""
     spider_conf: str
     policy_conf: str
     session_key: Secret
@@ -68,7 +68,7 @@ class Payload(NamedTuple):
     launch_key: Secret
     install_python: bool
     own_policy: bool = False
-    """The server's policy.conf stays as its owner has it; `policy_conf` is of the same mode."""
+    """The server's own policy.conf stays unchanged; `policy_conf` has the same mode."""
 
 
 StepName = Literal[
@@ -79,18 +79,18 @@ StepName = Literal[
 
 
 class Reporter(Protocol):
-    """Told of every step as it happens; a detail is one line for people, without secrets."""
+    """Receives every step as it happens; a detail is one line for people, without secrets."""
 
     async def started(self, step: StepName) -> None: ...
     async def detail(self, step: StepName, text: str) -> None: ...
     async def done(self, step: StepName, detail: str = "") -> None: ...
     async def confirm_host_key(self, key: HostKey) -> bool:
-        """Wait until a person confirmed this key; False: refused, cancelled or 10 minutes have passed."""
+        """Wait until a person has confirmed this key; False: refused, cancelled, or no answer in 10 minutes."""
         ...
 
 
 class DeployError(Exception):
-    """A deployment could not be done; `message` says what went wrong and what to do, in one sentence."""
+    """A deployment failed; `message` gives the error and the remedy in one sentence."""
 
     def __init__(self, code: str, message: str, step: StepName) -> None:
         super().__init__(message)
@@ -100,4 +100,4 @@ class DeployError(Exception):
 
 
 VerifySession = Callable[[float], Awaitable[None]]
-"""Waits until the node has completed a session, at most the given seconds; TimeoutError when it has not."""
+"""Waits until the node has completed a session, at most the given seconds; raises TimeoutError if it has not."""

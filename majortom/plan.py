@@ -1,4 +1,4 @@
-"""What is to be done on a server, from what is there and what is wanted. Pure: no server is touched here."""
+"""Plans an installation from the probe of a server and the request. Pure: this module changes no server."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _PYTHON: Final = re.compile(r"/[A-Za-z0-9._/+-]+\Z")
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 
 Cleaning = Literal["nothing", "undo", "remove", "aside"]
-"""What is done about an installation found there: nothing, undo an unfinished one, remove a whole one, lay it aside for a new one."""
+"""What happens to an installation found on the server: nothing, undo an unfinished one, remove a whole one, stash it for a new one."""
 
 
 class InstallPlan(NamedTuple):
-    """An installation as it will be carried out."""
+    """The plan of an installation."""
 
     clean: Cleaning
     python_manager: str
-    """Package manager that shall install python3; empty = it is there."""
+    """The package manager that installs python3; empty: python3 exists."""
     stays: tuple[str, ...] = ()
-    """Folders of /var/lib/stardust that a new installation takes over from the one laid aside."""
+    """Folders of /var/lib/stardust that a new installation keeps from the stashed one."""
 
 
 def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str, replaceable: bool, node: str = "") -> InstallPlan:
-    """Decide what has to be done.
+    """Decide the steps of an installation.
 
-    Args:   fleet: id of the hub's fleet. replaceable: the node found there, if any, is one that this hub has forgotten.
-            node: deployed again: whatever Spider is there gives way to this node's, unless it is another one of this hub's.
+    Args:   fleet: id of the hub's fleet. replaceable: the hub no longer has the node found there, if any.
+            node: the node that is deployed again. It replaces any agent found there, except that of another node of this hub.
     Raises: DeployError: the server cannot be installed to as it is; nothing was changed.
     """
     _check_system(probe)
@@ -54,7 +54,7 @@ def plan_install(probe: Probe, *, install_python: bool, hub_url: str, fleet: str
 
 
 def check_open(probe: Probe) -> None:
-    """Refuse a server where Spider's account cannot get at the interpreter or at our folders; without an interpreter this is not known.
+    """Refuse a server whose interpreter or folders are inaccessible to Spider's account. Without an interpreter this is unknown.
 
     Raises: DeployError.
     """
@@ -92,7 +92,7 @@ def _check_existing(there: Existing, fleet: str, *, replaceable: bool) -> Cleani
     if there.finished and there.fleet == fleet and replaceable:
         return "remove"
     if there.paths == ("/var/lib/stardust",) and there.finished is None:
-        return "undo"  # ended between its first two calls; only an empty folder is taken away
+        return "undo"  # the installation ended between its first two calls; only an empty folder is removed
     if there.paths:
         who = f"node {there.node}" if there.node else there.paths[0]
         raise failure("already_installed", "probe", what=who)
@@ -115,7 +115,8 @@ def _check_replaced(there: Existing, fleet: str, node: str, *, replaceable: bool
 
 
 def _stays(there: Existing, fleet: str, node: str) -> tuple[str, ...]:
-    """What jobs have left on this server says which of them were run: only where it is surely somebody else's it goes."""
+    """The job folders that stay, since they show which jobs have run. They are removed only if they surely belong to another fleet or
+    node."""
     if there.node == node and there.fleet == fleet:
         return ("spider", "started", "jobs")
     return () if there.node else ("started", "jobs")
@@ -140,13 +141,13 @@ def _mebibytes(size: int) -> str:
 
 
 def with_launcher(policy_conf: str) -> bool:
-    """Whether this policy lets anything run as root: `monitor` gets no launcher."""
+    """Whether this policy allows any action as root: `monitor` gets no launcher."""
     found = re.search(r"(?m)^\s*mode\s*=\s*(\S+)\s*$", policy_conf)
     return found is None or found[1] != "monitor"
 
 
 def render_unit(text: str, python: str, systemd_version: int) -> str:
-    """Fit a unit file, or a service of OpenRC, to the server: its interpreter, and what its systemd knows.
+    """Adapt a unit file, or a service of OpenRC, to the server's interpreter and version of systemd.
 
     Raises: ValueError: the path of the interpreter is not plain.
     """
@@ -159,16 +160,16 @@ def render_unit(text: str, python: str, systemd_version: int) -> str:
 
 
 def unit_names(probe: Probe, *, launcher: bool) -> tuple[str, ...]:
-    """The files that tell the server's init what to start."""
+    """The files that tell the server's init which programs to start."""
     if probe.openrc:
         return OPENRC_SERVICES if launcher else OPENRC_SERVICES[:1]
     return (SPIDER_UNIT, *(LAUNCHER_UNITS if launcher else ()))
 
 
 def upload_files(payload: Payload, units: Mapping[str, str], probe: Probe) -> dict[str, bytes]:
-    """Everything that is copied to the server, by the name that `remote/node.sh` knows it under.
+    """All files to upload, by their names in `remote/node.sh`.
 
-    Args:   units: unit files by name, as they are shipped.
+    Args:   units: unit files by name, as shipped.
     Raises: ValueError: the version is not a plain word; it becomes the name of a folder.
     """
     if not _VERSION.match(payload.version) or ".." in payload.version:

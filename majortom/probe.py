@@ -1,4 +1,4 @@
-"""What a server is and has, as `remote/probe.sh` found it."""
+"""The state of a server, as `remote/probe.sh` found it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from majortom.interfaces import StepName
 
 
 class TargetFolder(NamedTuple):
-    """A place that files will go to."""
+    """A folder that an installation writes to."""
 
     path: str
     free_bytes: int
@@ -21,35 +21,35 @@ class TargetFolder(NamedTuple):
 
 
 class Existing(NamedTuple):
-    """What of Stardust's is there already."""
+    """The installation of Stardust that the server already has."""
 
     paths: tuple[str, ...] = ()
     finished: bool | None = None
-    """By its journal; None: there is no journal."""
+    """Whether its journal says finished; None: there is no journal."""
     node: str = ""
     fleet: str = ""
     user: str = ""
     """The line of /etc/passwd."""
     group: str = ""
     jobs: int = 0
-    """Job units that are at work."""
+    """Number of active job units."""
     proxy: str = ""
-    """Through which it dials its hub."""
+    """The proxy for its connection to the hub."""
     policy: str = ""
-    """The mode of its policy.conf; empty: there is none that can be read."""
+    """The mode of its policy.conf; empty: the file is missing or unreadable."""
 
 
 class InaccessiblePath(NamedTuple):
-    """A folder or a file that Spider's account may not use as it has to."""
+    """A folder or a file on which Spider's account lacks a right."""
 
     path: str
     mode: str
     needed: str
-    """The rights that it needs there, as chmod writes them: `x` or `rx`."""
+    """The required rights, as chmod writes them: `x` or `rx`."""
 
 
 class Probe(NamedTuple):
-    """A server as it was before anything was changed."""
+    """The state of a server before any change."""
 
     uid: int
     kernel: str
@@ -67,26 +67,26 @@ class Probe(NamedTuple):
     missing_tools: tuple[str, ...]
     folders: tuple[TargetFolder, ...]
     python: str
-    """Path of the interpreter that Spider will run with; empty = none that will do."""
+    """Path of the interpreter for the agent; empty: none is suitable."""
     python_version: str
     python_old: str
     python_incomplete: str
     reach: str
-    """`ok`, why Ground Control cannot be reached from there, or empty: not tried."""
+    """`ok`, or why the server cannot reach Ground Control; empty: not tried."""
     existing: Existing
     proxy: str = ""
-    """What an invite names to dial the hub through."""
+    """The proxy of an invite for the connection to the hub."""
     closed: InaccessiblePath | None = None
     openrc: str = ""
-    """Version of OpenRC, where it and not systemd starts services; empty = it does not."""
+    """Version of OpenRC, if it starts services in place of systemd; empty: it does not."""
     openrc_runlevel: str = ""
 
 
 def parse_probe(lines: Sequence[str], step: StepName = "probe") -> Probe:
-    """Read what the probe printed.
+    """Parse the output of the probe.
 
-    Args:   lines: `name=value` each; what does not look like it is left out (agents of others print too).
-    Raises: DeployError: something is missing that every server has.
+    Args:   lines: `name=value` each; other lines are ignored, since other programs print too.
+    Raises: DeployError: a value is missing that every server has.
     """
     facts: dict[str, str] = {}
     missing: list[str] = []
@@ -158,7 +158,7 @@ def _closed(text: str) -> InaccessiblePath | None:
 
 
 def _openrc(text: str) -> str:
-    """Of `rc-service (OpenRC) 0.45.2 (…)`; some releases name a kind of container among it."""
+    """The version in `rc-service (OpenRC) 0.45.2 (…)`; some releases add a kind of container."""
     found = re.search(r"\b\d+(?:\.\d+)+", text)
     return found[0] if found else ""
 

@@ -1,4 +1,4 @@
-"""Taking Spider off a server again, so that nothing of it is left."""
+"""Removes the agent from a server completely."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Removal:
         self.steps = Steps(reporter)
 
     async def run(self, restart: Restart) -> HostKey:
-        """Stop and uninstall; repeating it after a broken connection goes on where it ended.
+        """Stop and uninstall the agent. A repeat after a lost connection continues where the first run ended.
 
         Raises: DeployError.
         """

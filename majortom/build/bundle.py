@@ -1,4 +1,4 @@
-"""Spider as one file: a zipapp that any Python 3.8 or newer runs, the same bytes from the same sources."""
+"""Builds the agent as one file: a zipapp for any Python 3.8 or newer. The same sources give the same bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ main()
 _MSGPACK = ("__init__.py", "exceptions.py", "ext.py", "fallback.py")
 _JOINER_MAIN = b"from spider.selfcare.join import main\n\nmain()\n"
 _JOINING = ("selfcare/join.py", "wire/joining.py", "wire/x25519.py")
-"""Only for joining: the agent itself needs none of it."""
+"""Modules for joining only: the agent itself needs none of them."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -60,7 +60,8 @@ def build_bundle(spider_folder: Path | None = None) -> bytes:
 
 
 def build_joiner() -> bytes:
-    """Pack what a new server needs to prove itself and the hub (`spider/selfcare/join.py`), and nothing of the agent.
+    """Pack the modules with which a new server and the hub authenticate each other (`spider/selfcare/join.py`), and nothing of the
+    agent.
 
     Raises: BundleError: a part is missing.
     """
@@ -80,7 +81,7 @@ def build_joiner() -> bytes:
 
 
 def _imports(source: bytes) -> list[str]:
-    """The modules of Spider that this one names, wherever in it that is."""
+    """The modules of Spider that this source imports, anywhere in it."""
     return [
         node.module
         for node in ast.walk(ast.parse(source))
@@ -89,7 +90,7 @@ def _imports(source: bytes) -> list[str]:
 
 
 def read_joiner() -> bytes:
-    """Give what `build_joiner` makes, as it is shipped with this program.
+    """Read the result of `build_joiner` that is shipped with this program.
 
     Raises: BundleError.
     """
@@ -102,7 +103,7 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
     files = {"__main__.py": main}
     for name in modules:
         files[f"spider/{name}"] = minify_source((spider / name).read_bytes())
-    files["spider/version.py"] = f'VERSION = "{version_in(str(spider))}"\n'.encode()  # a node reads it in a bundle before that runs
+    files["spider/version.py"] = f'VERSION = "{version_in(str(spider))}"\n'.encode()  # a node reads it in a bundle before the bundle runs
     files["spider/node.sh"] = minify_script((resources.files("majortom") / "remote" / "node.sh").read_bytes())
     for name in _MSGPACK:
         files[f"msgpack/{name}"] = minify_source((msgpack / name).read_bytes())
@@ -118,9 +119,9 @@ def _pack(main: bytes, spider: Path, modules: Sequence[str]) -> bytes:
 
 
 def read_bundle(path: Path | None = None) -> bytes:
-    """Give the bundle that is shipped with this program, or the one at `path`.
+    """Read the bundle that is shipped with this program, or the one at `path`.
 
-    Raises: BundleError: there is none, or it is not a Spider bundle.
+    Raises: BundleError: the file is missing, or is not a Spider bundle.
     """
     if path is None:
         shipped = resources.files("majortom") / "spider.pyz"

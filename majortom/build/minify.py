@@ -1,4 +1,4 @@
-"""Sources without what only people and checkers read: comments, docstrings and types go, every line keeps its number."""
+"""Minifies sources: removes comments, docstrings and types. Every line keeps its number."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import re
 import tokenize
 
 Cut = tuple[int, int, int, int, str]
-"""From (line, byte) to (line, byte), and what stands there instead."""
+"""A cut from (line, byte) to (line, byte), and its replacement."""
 
 
 def minify_source(source: bytes) -> bytes:
-    """Take comments, docstrings and types out of a module, and the imports of `typing` that only types needed.
+    """Remove comments, docstrings and types from a module, and the imports of `typing` that only types needed.
 
     Tracebacks name the same lines as before.
 
-    The types of a class's fields stay: they are what a dataclass is made of.
+    The types of a class's fields stay, since dataclasses use them.
 
-    Raises: SyntaxError: it is no Python.
+    Raises: SyntaxError: the source is no Python.
     """
     lines = source.decode("utf-8").splitlines(keepends=True)
     nodes = list(ast.walk(ast.parse(source)))
@@ -27,7 +27,7 @@ def minify_source(source: bytes) -> bytes:
 
 
 def _cut(lines: list[str], cuts: list[Cut]) -> str:
-    # From the end backwards, so that what comes before keeps its place. Columns of `ast` count bytes of UTF-8.
+    # From the end backwards, so that earlier cuts keep their positions. Columns of `ast` count bytes of UTF-8.
     for first, column, last, end, instead in sorted(cuts, reverse=True):
         head, tail = lines[first - 1].encode()[:column].decode(), lines[last - 1].encode()[end:].decode()
         lines[first - 1 : last] = [f"{head}{instead}{tail}", *["\n"] * (last - first)]
@@ -35,13 +35,13 @@ def _cut(lines: list[str], cuts: list[Cut]) -> str:
 
 
 def minify_script(source: bytes) -> bytes:
-    """Take indentation and lines that are comments out of a shell script that has no text over several lines."""
+    """Remove indentation and comment lines from a shell script without multi-line texts."""
     lines = (line.strip() for line in source.splitlines())
     return b"".join(line + b"\n" for line in lines if line and not line.startswith(b"#"))
 
 
 def _texts(nodes: list[ast.AST]) -> list[Cut]:
-    """Strings that are statements: they do nothing, wherever they stand."""
+    """Strings that are statements, which do nothing in any position."""
     return [
         (node.lineno, node.col_offset, *_end(node), "pass")
         for node in nodes
@@ -69,7 +69,7 @@ def _types(nodes: list[ast.AST], lines: list[str]) -> list[Cut]:
 
 
 def _variables(nodes: list[ast.AST]) -> list[Cut]:
-    """Types of variables that have a value, but for a class's fields."""
+    """Types of variables with a value, except a class's fields."""
     fields = {id(statement) for node in nodes if isinstance(node, ast.ClassDef) for statement in node.body}
     return [
         (*_end(node.target), *_end(node.annotation), "")
@@ -79,7 +79,7 @@ def _variables(nodes: list[ast.AST]) -> list[Cut]:
 
 
 def _imports(tree: ast.Module) -> list[Cut]:
-    """Imports of `typing` of which not every name is used any more. A string may be a type that somebody reads: its words are names."""
+    """Imports of `typing` with unused names. A string may be a type that is read at run time, so its words count as names."""
     used: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):

@@ -1,4 +1,4 @@
-"""What kind of address a server has."""
+"""Rules for the addresses of servers."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ METADATA: Final = frozenset(
         "fd00:42::42",  # Scaleway
     )
 )  # fmt: skip
-"""Where clouds tell a machine its credentials, besides the link-local 169.254.169.254."""
+"""Addresses of cloud metadata services, which give out credentials, besides the link-local 169.254.169.254."""
 _CARRIES_IPV4: Final = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"))
 """IPv6 whose last 32 bits are an IPv4 address: compatible, translated, NAT64, local NAT64."""
 
 
 def _meant(address: str) -> list[_Address]:
-    """An address, and the IPv4 addresses inside it that a packet to it may reach."""
+    """An address, and the IPv4 addresses inside it that a packet may reach."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
         return [ip]
     inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-    if any(ip in network for network in _CARRIES_IPV4) and int(ip) > 1:  # `::` and `::1` are themselves
+    if any(ip in network for network in _CARRIES_IPV4) and int(ip) > 1:  # `::` and `::1` carry no IPv4 address
         inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
     return [ip, *(one for one in inner if one is not None)]
 
 
 def forbidden_address(address: str) -> str | None:
-    """Addresses that are no server of anybody's fleet: unspecified, multicast, link-local, cloud metadata, broadcast."""
+    """Why this address cannot be a server of a fleet: unspecified, multicast, link-local, cloud metadata, broadcast."""
     for ip in _meant(address):
         if ip.is_unspecified or ip.is_multicast or ip.is_link_local or ip in METADATA or str(ip) == "255.255.255.255":
             return "this kind of address names no server"
@@ -44,16 +44,16 @@ def forbidden_address(address: str) -> str | None:
 
 
 def is_address(host: str) -> bool:
-    """Whether this is an IP address, not a name."""
+    """Whether this is an IP address and not a name."""
     try:
-        ipaddress.ip_address(host)  # with a zone as well, which only IPv6 has
+        ipaddress.ip_address(host)  # also with a zone, which only IPv6 has
     except ValueError:
         return False
     return True
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an IP address is the machine itself, by loopback."""
+    """Whether an IP address is a loopback address of this machine."""
     return any(ip.is_loopback for ip in _meant(address))
 
 

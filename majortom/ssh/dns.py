@@ -1,4 +1,4 @@
-"""Host names to addresses, by threads of their own: names that no server answers for hold up nothing else that waits for a thread."""
+"""Resolves host names on its own threads, so that slow name servers do not block other users of threads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _POOL: Final = ThreadPoolExecutor(THREADS, thread_name_prefix="names")
 async def addresses_of(host: str, limit_s: float) -> list[str]:
     """The addresses of a host, each once, in the system's order.
 
-    Args:   limit_s: for the answer and for the turn at a thread.
-    Raises: OSError, UnicodeError: there is no such host. TimeoutError.
+    Args:   limit_s: covers the answer and the wait for a thread.
+    Raises: OSError, UnicodeError: the host does not exist. TimeoutError.
     """
     ask = functools.partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     async with asyncio.timeout(limit_s):

@@ -1,4 +1,4 @@
-"""What a server asks for at the log-in: answered once with what was given, and remembered where that is not enough."""
+"""Answers the questions of a server during the log-in, each once. It records them, so that an error can name what is missing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _A_CODE: Final = re.compile(r"one[- ]?time|verification|\botp\b|token|passcode|d
 _A_CHANGE: Final = re.compile(r"new password|retype|\(current\)|current password|expired|change", re.IGNORECASE)
 _MAX_CHARS: Final = 120
 _TOO_MANY: Final = re.compile(r"too many authentication failures", re.IGNORECASE)
-"""What OpenSSH says as it hangs up on a wrong key or password, where MaxAuthTries leaves no further try."""
+"""OpenSSH's text for the end of the connection after a wrong key or password, if MaxAuthTries allows no further attempt."""
 _SETTINGS: Final = {"key": "PubkeyAuthentication, AuthenticationMethods", "password": "PasswordAuthentication, AuthenticationMethods"}
 
 
 class _Signing(SSHLocalKeyPair):
-    """A key that reports when it signs: a server asks for that only if it knows the key."""
+    """A key that reports its signatures: a server asks for one only if it knows the key."""
 
     def __init__(self, key: asyncssh.SSHKey, certificate: asyncssh.SSHCertificate | None, report: Callable[[], None]) -> None:
         super().__init__(key, None, certificate, None)
@@ -36,7 +36,7 @@ class _Signing(SSHLocalKeyPair):
 
 
 class Questions(asyncssh.SSHClient):
-    """Answers for one log-in."""
+    """The answers for one log-in."""
 
     def __init__(self, user: str, key: LoadedKey | None, password: Secret | None) -> None:
         self._user = user
@@ -48,20 +48,20 @@ class Questions(asyncssh.SSHClient):
         """The server knows the key: it has asked for a signature."""
         self._key_refused = False
         self._sent_by = ""
-        """The method by which the password was sent."""
+        """The method that carried the password."""
         self._unanswered = ""
-        """What was proved or sent last, as long as the server has not gone on: the key or the password."""
+        """The last credential that was proved or sent, until the server continues: the key or the password."""
         self._taken = False
-        """The password is right: what the server offers next is another method."""
+        """The password is right, since the server offers a different method next."""
         self._connection: asyncssh.SSHClientConnection | None = None
         self._asks = ""
-        """What it asked for that was not given."""
+        """A credential that the server asked for and the user did not give."""
         self._expired = False
         self._answered = ""
         self._said = ""
-        """The last text for people that it sent after the key or the password."""
+        """The last text for people that the server sent after the key or the password."""
         self.shown = ""
-        """The fingerprint of a host key that is not the confirmed one."""
+        """The fingerprint of a host key that differs from the confirmed one."""
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
@@ -71,12 +71,12 @@ class Questions(asyncssh.SSHClient):
         return False
 
     def auth_banner_received(self, msg: str, lang: str) -> None:  # noqa: ARG002  # of the interface
-        """A banner that everybody gets comes earlier, before anything is offered."""
+        """A general banner arrives earlier, before any method is offered."""
         if self._unanswered:
             self._said = msg
 
     def _next(self) -> None:
-        """The server goes on. After a wrong password it offers the same method again, among others."""
+        """Record that the server continues. After a wrong password it offers the same method again, among others."""
         if self._unanswered == "password" and self._connection is not None:
             self._taken = self._sent_by not in self._connection.get_server_auth_methods()
         self._unanswered = ""
@@ -111,7 +111,7 @@ class Questions(asyncssh.SSHClient):
         return NotImplemented  # type: ignore[no-any-return]  # the library's sign that passwords are not changed
 
     def kbdint_auth_requested(self) -> str | None:
-        """A key that was refused is not followed by questions that nobody answers."""
+        """Decline questions after a refused key, or without a password to answer them."""
         self._next()
         if self._key_refused or self._asks or (self._given == "password" and self._password is None and not self._taken):
             return None
@@ -128,15 +128,15 @@ class Questions(asyncssh.SSHClient):
             self._answered = text
             return [self._reveal(self._password, "keyboard-interactive")]
         if text == self._answered:
-            return None  # it was the wrong one
+            return None  # the password was wrong
         self._asks = text or "an answer without a question"
         self._expired = self._given == "password" and self._password is None and bool(_A_CHANGE.search(text))
         return None
 
     def broken_off(self, why: str) -> DeployError | None:
-        """What a server means that ends the connection in the middle of the log-in; None: the log-in has no part in it.
+        """The cause if a server closes the connection during the log-in; None: the log-in is not the cause.
 
-        Args: why: its words, or the library's.
+        Args: why: the error text of the server or of the library.
         """
         if _TOO_MANY.search(why) and (self._offered or self._sent_by):
             self._unanswered = ""
@@ -148,7 +148,7 @@ class Questions(asyncssh.SSHClient):
         return failure("account_refused", "authenticate", user=self._user, given=given, why=self._said or why)
 
     def denied(self) -> DeployError:
-        """Why the server did not let the user in."""
+        """The error for a refused log-in."""
         if self._expired:
             return failure("password_expired", "authenticate", user=self._user, why=self._asks)
         taken = self._taken or self._unanswered == "password" or (self._known and not self._sent_by)

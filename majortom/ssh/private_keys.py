@@ -1,4 +1,4 @@
-"""Private keys that a user gives: measured before they are read, read where they can do no harm."""
+"""Private keys that users give. They are measured before they are read, and read in a separate process."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ _PUBLIC = re.compile(r"\s*(ssh-(rsa|ed25519|dss)|ecdsa-sha2-\S+|sk-\S+) AAAA|.*-
 
 
 class KeyHeader(NamedTuple):
-    """What stands in a key file before anything has to be computed."""
+    """The header of a key file, known before any computation."""
 
     openssh: bool
     encrypted: bool
     rounds: int
-    """Of bcrypt; 0 = none, or another format."""
+    """Rounds of bcrypt; 0: none, or another format."""
 
 
 class LoadedKey(NamedTuple):
-    """A key that can be used."""
+    """An opened private key."""
 
     key: asyncssh.SSHKey
     type: str
     bits: int
     fingerprint: str
     warning: str
-    """One sentence for people, or empty."""
+    """A warning for people in one sentence, or empty."""
     certificate: asyncssh.SSHCertificate | None = None
 
 
 def read_header(text: str) -> KeyHeader:
-    """Say what kind of key file this is, in microseconds and without the passphrase.
+    """Read the type of a key file, in microseconds and without the passphrase.
 
-    Raises: DeployError: too large, no private key, or more key derivation than is done here.
+    Raises: DeployError: too large, no private key, or more rounds of key derivation than allowed.
     """
     if len(text.encode(errors="replace")) > MAX_KEY_BYTES:
         raise failure("key_too_large", "authenticate", limit=MAX_KEY_BYTES)
@@ -98,15 +98,15 @@ def _openssh_header(blob: bytes) -> KeyHeader:
 
 
 def _public_type(rest: bytes) -> str:
-    """The type of the first public key, behind the number of keys."""
+    """The type of the first public key, which follows the number of keys."""
     (size,) = struct.unpack_from(">I", rest, 8)
     return rest[12 : 12 + min(size, 64)].decode("ascii", "replace")
 
 
 async def load_key(text: Secret, passphrase: Secret | None, limit_s: float = PARSE_LIMIT_S) -> LoadedKey:
-    """Open a private key in a process of its own, which is killed after `limit_s`.
+    """Open a private key in its own process, which is killed after `limit_s`.
 
-    Key and passphrase reach it by pipe. What comes back is the key without its passphrase.
+    Key and passphrase reach the process by pipe. It returns the key without its passphrase.
     Raises: DeployError: any `key_…` code of `errors.py`.
     """
     header = read_header(text.reveal())
@@ -138,7 +138,7 @@ class _Opening:
 
 
 class OpenKeys:
-    """Keys that deployments use at this moment: what many use at once is opened once, since a process and a key derivation are not cheap."""
+    """Keys that deployments use now. A key that many deployments use is opened once, since a process and a key derivation are expensive."""
 
     def __init__(self) -> None:
         self._open: dict[bytes, _Opening] = {}
@@ -146,7 +146,7 @@ class OpenKeys:
 
     @contextlib.asynccontextmanager
     async def opened(self, text: Secret, passphrase: Secret | None) -> AsyncIterator[LoadedKey]:
-        """`load_key`, shared with whoever has the same key open with the same passphrase; forgotten with the last of them.
+        """As `load_key`, but shared by all users of the same key and passphrase, and dropped with the last of them.
 
         Raises: DeployError.
         """
@@ -166,13 +166,13 @@ class OpenKeys:
                 opening.task.cancel()
                 await asyncio.wait({opening.task})
                 if not opening.task.cancelled():
-                    opening.task.exception()  # whoever waited for it was cancelled
+                    opening.task.exception()  # every caller that waited for it was cancelled
 
 
 def with_certificate(key: LoadedKey, line: str) -> LoadedKey:
-    """Add the certificate that belongs to a key.
+    """Add the certificate of a key.
 
-    Raises: DeployError: it is none, one of a host, of another key, or not valid now.
+    Raises: DeployError: the text is no certificate, or one of a host, of another key, or not valid now.
     """
     if len(line.encode(errors="replace")) > MAX_KEY_BYTES:
         raise failure("certificate_unreadable", "authenticate")

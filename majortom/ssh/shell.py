@@ -1,4 +1,4 @@
-"""Running our fixed scripts on the server: by standard input, as root or as the log-in user, with a limit on everything."""
+"""Runs our fixed scripts on the server: by standard input, as root or as the log-in user, with a limit on everything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from majortom.ssh.sudo import Dialogue, Rise, SudoAction, Words, command, receiv
 
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 MAX_NOTES: Final = 50
-"""So many of a call are told: each is written down, and how many there are the server says."""
+"""Notes of a call that are passed on, since each is stored. The server controls how many it sends."""
 SESSION_LIMIT_S: Final = 5.0
 SESSION_PAUSE_S: Final = 0.2
 CLOSE_LIMIT_S: Final = 2.0
@@ -25,14 +25,14 @@ _CHUNK: Final = 16 * 1024
 _TEXT_ENDS: Final = "STARDUST_ROLLBACK_TEXT_ENDS"
 
 ReceiveNote = Callable[[str], Awaitable[None]]
-"""Gets each `note` of a script as it comes."""
+"""Receives each `note` of a script as it arrives."""
 
 
 class ScriptOutput(NamedTuple):
-    """What a script said."""
+    """The output of a script."""
 
     lines: list[str]
-    """All of its standard output but notes, errors and the closing `ok`."""
+    """All of its standard output except notes, errors and the closing `ok`."""
     notes: list[str]
 
     def of(self, word: str) -> list[str]:
@@ -41,17 +41,17 @@ class ScriptOutput(NamedTuple):
 
 
 class ShellLogin(NamedTuple):
-    """A connection and how root is had on it."""
+    """A connection, and how its user becomes root."""
 
     connection: asyncssh.SSHClientConnection
     user: str
     by: Rise | Literal[""]
-    """How root is had; empty: the user is root, or root is not needed."""
+    """How the user becomes root; empty: the user is root, or root is not needed."""
     sudo_password: Secret | None
 
 
 def units() -> Mapping[str, str]:
-    """Read what tells a server's init what to start: unit files of systemd and services of OpenRC, by name."""
+    """The files that tell a server's init which programs to start, by name: unit files of systemd and services of OpenRC."""
     folder = resources.files("majortom") / "remote/units"
     files = [*((folder / name) for name in (SPIDER_UNIT, *LAUNCHER_UNITS)), *((folder / "openrc" / name) for name in OPENRC_SERVICES)]
     return {file.name: file.read_text(encoding="utf-8") for file in files}
@@ -63,7 +63,7 @@ def script(name: str) -> str:
 
 
 def arming(source: str) -> str:
-    """The same script, able to put its own text on the server, for the timer that takes back what nobody finished."""
+    """The same script with its own text as data, so that it can store itself on the server for the rollback timer."""
     return f"rollback_text() {{ cat <<'{_TEXT_ENDS}'\n{source}\n{_TEXT_ENDS}\n}}\n{source}"
 
 
@@ -79,8 +79,8 @@ async def run(
 ) -> ScriptOutput:
     """Run a script with these arguments.
 
-    Args:   root: as root, by sudo where the user is not; else as the log-in user.
-    Raises: DeployError: what the script reported, or why it did not run to its `ok`.
+    Args:   root: as root, by sudo if the user is not root; else as the log-in user.
+    Raises: DeployError: the script's error, or why it did not reach its `ok`.
     """
     words, by = Words.fresh(), login.by if root else ""
     line = command(words, arguments, by, len(source.encode()))
@@ -88,7 +88,7 @@ async def run(
 
 
 async def send(login: ShellLogin, folder: str, files: Mapping[str, bytes], step: StepName, limit_s: float) -> None:
-    """Copy files into a folder of the log-in user's, each 0600.
+    """Copy files into a folder of the log-in user, each with mode 0600.
 
     Raises: DeployError.
     """
@@ -108,7 +108,7 @@ async def _in_time(call: _Call, step: StepName, limit_s: float) -> ScriptOutput:
 
 
 async def _close(process: asyncssh.SSHClientProcess[bytes]) -> None:
-    """End it, and wait for the server's end of it: until then it counts against the server's MaxSessions."""
+    """Close a session, and wait until the server has closed it: until then it counts against the server's MaxSessions."""
     process.close()
     with contextlib.suppress(TimeoutError, asyncssh.Error, OSError):
         async with asyncio.timeout(CLOSE_LIMIT_S):
@@ -151,7 +151,7 @@ class _Call:
         return self._result(process.returncode)
 
     async def _open(self) -> asyncssh.SSHClientProcess[bytes]:
-        """Begin it. A server that allows one session at a time needs a moment to notice that the one before is over."""
+        """Open a session. A server that allows one session at a time needs a moment to notice the end of the previous one."""
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + SESSION_LIMIT_S
         while True:
@@ -190,7 +190,7 @@ class _Call:
                 process.stdin.write(self._login.sudo_password.reveal().encode() + b"\n")
             await process.stdin.drain()
         except BrokenPipeError:
-            return  # it ended meanwhile: its exit status says why
+            return  # the script ended meanwhile: its exit status has the reason
 
     async def _read_lines(self) -> None:
         whole, newline, _ = self._dialogue.output.rpartition(b"\n")
@@ -227,7 +227,7 @@ class _Call:
 
 
 def _reported(text: str, step: StepName) -> DeployError:
-    """Turn `error CODE TEXT` of a script into the error of that code."""
+    """Convert `error CODE TEXT` of a script into the error of that code."""
     code, _, rest = text.partition(" ")
     if code not in REPORTED:
         return failure("install_failed", step, why=text)
