@@ -1,4 +1,4 @@
-"""How much the deployments service does at the same time, and how long it waits."""
+"""Concurrency limits and timeouts of the deployment service."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class ServiceLimits(NamedTuple):
 
     ssh: Limits = Limits()
     open: int = 256
-    """Deployments that are open: of them `at_once` are at work, the others wait for their turn or for a person."""
+    """Open deployments at most. Of them, `at_once` are active; the others wait for a slot or for a user."""
     at_once: int = 16
-    """Log-ins, uploads and installations at the same time: more only share the hub's one core, and make each of them slower."""
+    """Active deployments at most (login, upload, installation). More would share the hub's one core, and slow each other down."""
     patience_s: float = PATIENCE_S
     remember_s: float = 900.0
     """How long the fields of a deployment that failed stay in memory for a retry."""
     remembered: int = 256
-    """Deployments whose fields stay in memory: as many as can be open."""
+    """Deployments whose fields stay in memory: as many as may be open."""
     leave_s: float = 300.0
-    """How long root on a node has to remove Spider, from its taking of the order to its farewell."""
+    """How long root on a node has to uninstall the agent, from the accepted order to its `Farewell`."""
     forget_wait_s: float = 5.0
-    """How long a request to forget a node waits for the end; the samples of a node with a year of history may take longer."""
+    """How long a request to delete a node waits for the end. Deleting the samples of a year may take longer."""
     stop_s: float = 6.0
-    """For what a task does when it is cancelled. The hub has ten seconds for all of its end."""
+    """Time for the rollback of a cancelled task. The whole shutdown of the hub has ten seconds."""

@@ -1,4 +1,4 @@
-"""Deployments: putting Spider on a server and taking it off again."""
+"""Domain types of deployments: installing the agent on a server, updating and removing it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ INSTALL_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "p
 REMOVE_STEPS: Final = ("connect", "host_key", "authenticate", "become_root", "stop", "uninstall", "verify", "wipe")
 
 LIVE_REMOVE_STEPS: Final = ("connect", "uninstall", "verify", "wipe")
-"""Through the live session, without SSH: the order taken by the node's launcher, the work of root there, root's word that nothing is left."""
+"""Steps of a removal through the live session, without SSH: order accepted by the launcher, uninstall by root, root's report, deletion."""
 
 UPDATE_STEPS: Final = ("wait", "install", "verify")
-"""Through the live session, without SSH: its turn, the node's job, the session of the new version."""
+"""Steps of an agent update, without SSH: wait for a turn, the node's job, a session of the new version."""
 
 
 class Step(NamedTuple):
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 
 class HostKey(NamedTuple):
-    """What a server showed. `public` is the OpenSSH line (`ssh-ed25519 AAAA…`)."""
+    """The host key that a server presented. `public` is the OpenSSH line (`ssh-ed25519 AAAA…`)."""
 
     type: str
     fingerprint: str
@@ -48,33 +48,33 @@ class DeploymentError(NamedTuple):
 
 
 class Jump(NamedTuple):
-    """Another server through which one is reached, without any secret."""
+    """The jump host of a server, without secrets."""
 
     host: str
     port: int
     username: str
     host_key: HostKey | None = None
-    """The one that is known to be its own."""
+    """Its confirmed host key."""
     expected: str | None = None
     """A fingerprint known beforehand."""
 
 
 class Earlier(NamedTuple):
-    """The try before this one, of a deployment that was tried again."""
+    """The previous attempt of a retried deployment."""
 
     tries: int
-    """So many there were before."""
+    """Number of earlier attempts."""
     step: str
-    """Where the last of them ended."""
+    """The step at which the previous attempt ended."""
     left: Literal["nothing", "taken_back", "unknown", "goes_on"]
-    """What it left on the server: it never changed anything; what it began was taken back; nobody knows, and it is taken back first;
-    a removal, which goes on with whatever is still there."""
+    """What the previous attempt left on the server. `nothing`: it changed nothing; `taken_back`: it was rolled back;
+    `unknown`: the retry rolls back first; `goes_on`: a removal, which continues with what is still there."""
     kept: tuple[str, ...] = ()
-    """Steps whose outcome still counts: the host key that was confirmed is not asked about again."""
+    """Steps whose result is kept: a confirmed host key need not be confirmed again."""
 
 
 class Wishes(NamedTuple):
-    """What was asked for beside the way to log in, without any secret: a retry does it as it was asked at first."""
+    """Options of a deployment beside its login, without secrets. A retry uses them again."""
 
     tags: tuple[str, ...] = ()
     host_key: str | None = None
@@ -84,26 +84,26 @@ class Wishes(NamedTuple):
     policy: PolicyName = "managed"
     jump: Jump | None = None
     again: bool = False
-    """A node that is there is deployed anew, in the place of whatever Spider its server has."""
+    """Redeploy an existing node, replacing any agent on its server."""
     own_policy: bool = False
-    """What the server's owner allows stays; `policy` is for where nothing is known of that."""
+    """Keep the policy file on the server. `policy` is used only if there is none."""
     forced: bool = False
-    """A removal that asks nothing of the server, which is gone."""
+    """A removal without contact to the server, which no longer exists."""
     proxy: str | None = None
-    """Through which the node dials the hub: `http://host:port`."""
+    """The proxy through which the node connects to the hub: `http://host:port`."""
     earlier: Earlier | None = None
-    """No wish: it comes with trying again."""
+    """The previous attempt. Not an option of the user: a retry sets it."""
 
 
 class Confirmation(NamedTuple):
-    """A person's word that this is the server's host key."""
+    """A user's confirmation of a server's host key."""
 
     deployment: DeploymentId
     fingerprint: str
 
 
 class Unconfirmed(NamedTuple):
-    """A host key that was not confirmed, and why."""
+    """A host key that was not confirmed, with the reason."""
 
     deployment: str
     code: str
@@ -129,14 +129,14 @@ class Deployment(NamedTuple):
     version: int
     wishes: Wishes = Wishes()
     host_key_confirmed: bool = False
-    """`host_key` is the server's own: a person said so, or it was known. Otherwise it was only shown."""
+    """Whether `host_key` is confirmed by a user or was known before. Otherwise the server only presented it."""
     batch: str | None = None
-    """Shared by those that one request asked for."""
+    """Shared by the deployments of one bulk request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JumpRequest:
-    """Another server through which one is reached. What is not given to log in there is what is given for the server itself."""
+    """The requested jump host. A login field that is unset takes its value from the server."""
 
     host: str
     port: int = 22
@@ -148,12 +148,12 @@ class JumpRequest:
     host_key: str | None = None
     """A fingerprint known beforehand."""
     pinned: HostKey | None = None
-    """The host key that was confirmed before."""
+    """The host key that was confirmed earlier."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentRequest:
-    """What a person asks for. The secrets do not show themselves in `repr`."""
+    """A user's deployment request. `repr` hides its secrets."""
 
     host: str
     username: str
@@ -180,7 +180,7 @@ class DeploymentRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentOverrides:
-    """Fields given anew, for a retry or a removal; None = as before."""
+    """Changed fields of a retry or a removal; None = as before."""
 
     host: str | None = None
     username: str | None = None
@@ -199,4 +199,4 @@ class DeploymentOverrides:
     policy: PolicyName | None = None
     jump: JumpRequest | None = None
     direct: bool = False
-    """Without a jump host, whatever there was before."""
+    """Use no jump host, even if there was one before."""

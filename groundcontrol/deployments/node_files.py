@@ -1,4 +1,4 @@
-"""The files that tell a Spider where it belongs."""
+"""Builds the configuration files of an agent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from spider.wire.verbs import REKEY
 
 
 def spider_conf(node: Node, url: str, fleet: str, tls_pin: str | None = None, proxy: str | None = None) -> str:
-    """Write `spider.conf` of this node."""
+    """The text of `spider.conf` for this node."""
     way = f"proxy = {proxy}\n" if proxy else ""
     pin = f"tls_pin = {tls_pin}\n" if tls_pin else ""
     return f"[hub]\nurl = {url}\nfleet = {fleet}\n{pin}{way}\n[node]\nid = {node.id}\ngeneration = {node.generation}\nname = {node.name}\n"
 
 
 def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
-    """Write the first `policy.conf`; from then on it is its owner's.
+    """The text of the initial `policy.conf`. After the installation, only the server's owner changes it.
 
-    Args: verbs: what alone is allowed, where not everything is that the mode allows. `rekey` is left out: in the file it is none of them.
+    Args: verbs: the only allowed actions, if fewer than the mode allows. `rekey` is left out: the file has its own key for it.
     """
     verbs = [verb for verb in verbs if verb != REKEY]
     return (
@@ -34,9 +34,9 @@ def policy_conf(mode: str, verbs: Sequence[str] = ()) -> str:
 
 
 def bundle_version(bundle: bytes) -> str:
-    """Read which version of Spider a bundle holds.
+    """The agent version of a bundle.
 
-    Raises: BundleError: it does not say.
+    Raises: BundleError: the bundle has no version.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(bundle)) as archive:

@@ -1,4 +1,4 @@
-"""What a person gives anew for a server that is known: put into what is known, and refused where it cannot be meant."""
+"""Merges a user's overrides into the known fields of a server, and validates the result."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from groundcontrol.deployments.target_policy import HubAddress, check_target
 
 
 class ResolvedRequest(NamedTuple):
-    """What is to be done, as far as it can be judged without going there."""
+    """The merged request, validated as far as possible without contacting the server."""
 
     request: DeploymentRequest
     pinned: HostKey | None
-    """The host key that counts."""
+    """The trusted host key."""
     same: bool
-    """It is the server that it was before."""
+    """Whether it is the same server as before."""
 
 
 async def apply_overrides(
     hub: HubAddress, before: DeploymentRequest, pinned: HostKey | None, overrides: DeploymentOverrides | None, lack: str
 ) -> ResolvedRequest:
-    """Put what is given anew into the fields of before.
+    """Merge overrides into the earlier fields.
 
-    Args:   lack: why credentials are asked for where there are none.
+    Args:   lack: the error text if there are no credentials.
     Raises: CredentialsRequired, BadRequest, TargetNotAllowed.
     """
     merged = merge(before, overrides, pinned)
-    if overrides not in (None, DeploymentOverrides()):  # before an answer repeats any of it
+    if overrides not in (None, DeploymentOverrides()):  # validate first: error messages below repeat these fields
         merged = check_request(merged)
     same = same_server(before, overrides, pinned)
     if not has_credentials(merged):

@@ -1,4 +1,4 @@
-"""A running deployment's row: every change saved, published, and waited for by nobody else."""
+"""Saves and publishes each change of a running deployment."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from majortom.interfaces import StepName
 from spider.clock import Clock
 
 CONFIRM_LIMIT_S: Final = 600.0
-"""How long a fingerprint waits for a person."""
+"""How long a deployment waits for a user to confirm the host key."""
 
 
 class ProgressReporter:
-    """Major Tom's `Reporter`, over one row. The row is written by this object alone while the deployment runs."""
+    """Implements Major Tom's `Reporter` for one deployment. Only this object writes the row while the deployment runs."""
 
     def __init__(
         self, store: Store, bus: Bus, clock: Clock, scope: Scope, deployment: Deployment, *, confirm_limit_s: float = CONFIRM_LIMIT_S,
@@ -36,20 +36,20 @@ class ProgressReporter:
         self._bus = bus
         self._clock = clock
         self._scope = scope._replace(grants=())
-        """In the name of who asked, but without a limit to some nodes: what runs is brought to its end, whatever is re-tagged meanwhile."""
+        """The scope of the user, without its limit to some nodes. So a deployment can finish even if its node is re-tagged meanwhile."""
         self._confirm_limit_s = confirm_limit_s
         self._writing = WriteLock(patience_s)
         self._confirmed: asyncio.Future[bool] | None = None
         self.row = deployment
         self.turn: Turn | None = None
-        """Its place among those at work, which it leaves while a person is waited for."""
+        """The slot of the deployment. It is released while the deployment waits for a user."""
 
     async def change(
         self, change: Callable[[Deployment], Deployment], audit: AuditEntry | None = None, *, asked: bool = False
     ) -> Deployment:
-        """Save a change and tell of it.
+        """Save a change and publish it.
 
-        Args:   asked: a request waits for it.
+        Args:   asked: an API request waits for it, so the wait for the lock is limited.
         Raises: StoreError.
         """
         async with self._writing.in_time() if asked else self._writing:
@@ -57,8 +57,8 @@ class ProgressReporter:
             try:
                 self.row = await asyncio.shield(saving)
             except asyncio.CancelledError:
-                # It is written all the same, and who is cancelled writes how it ended: from the row as it is then.
-                with contextlib.suppress(HubError):  # a store that fails is met again there
+                # The write completes anyway. The cancelled task then saves its end, based on the row as written.
+                with contextlib.suppress(HubError):  # a store error occurs there again
                     self.row = await saving
                 raise
             self._bus.publish(Changed("deployment", self.row.id, self.row.version))
@@ -77,7 +77,7 @@ class ProgressReporter:
         failpoints.reach(f"step.{step}.told")
 
     async def confirm_host_key(self, key: interfaces.HostKey) -> bool:
-        """Show the key and wait for a person; False after CONFIRM_LIMIT_S."""
+        """Publish the key and wait for its confirmation by a user; False after CONFIRM_LIMIT_S."""
         self._confirmed = asyncio.get_running_loop().create_future()
         try:
             await self.change(lambda row: row._replace(state="awaiting_host_key", host_key=HostKey(*key), host_key_confirmed=False))
@@ -90,7 +90,7 @@ class ProgressReporter:
             self._confirmed = None
 
     async def confirm(self, key: HostKey, audit: AuditEntry) -> Deployment | None:
-        """A person has confirmed this key. None: it is not waited for any more; the one that is shown by now may be another one."""
+        """Confirm this key for a user. None: the deployment no longer waits for it, or presents another key by now."""
         waiting = self._confirmed
         if waiting is None or waiting.done():
             return None
@@ -109,17 +109,17 @@ class ProgressReporter:
         return row
 
     async def show_host_key(self, key: interfaces.HostKey) -> None:
-        """Put the key that was used, and so was the right one, on the row."""
+        """Save the host key of the successful login."""
         if (self.row.host_key, self.row.host_key_confirmed) != (HostKey(*key), True):
             await self.change(lambda row: row._replace(host_key=HostKey(*key), host_key_confirmed=True))
 
 
 class _NotShown(Exception):
-    """Another key than the confirmed one is shown by now, or none."""
+    """The deployment presents another key than the confirmed one by now, or none."""
 
 
 def _confirmed(row: Deployment) -> Deployment:
-    """The key that is shown is the server's, or its jump host's, whose key is written down with the jump host."""
+    """The row with its presented key confirmed. The key of a jump host moves to the jump host's fields."""
     key, jump = row.host_key, row.wishes.jump
     if key is None or not key.host or jump is None:
         return row._replace(state="running", host_key_confirmed=True)

@@ -1,4 +1,4 @@
-"""Deployments that are open: each is a task of its own, and there are never more than so many."""
+"""The open deployments by SSH. Each is a task, and their number is limited."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 
 
 class Begun(NamedTuple):
-    """One that is open."""
+    """An open deployment and its task."""
 
     work: DeploymentRun
     task: asyncio.Task[None]
 
 
 class Active(Mapping[DeploymentId, Begun]):
-    """Owns all but the removals through a live session (`leaving.Leaving`).
+    """Holds all open deployments except removals through a live session (`session_removal.SessionRemoval`).
 
-    Args: known: remembers what those were given that fail.
+    Args: known: caches the fields of failed deployments.
     """
 
     def __init__(self, known: CredentialCache, limits: ServiceLimits) -> None:
@@ -47,15 +47,17 @@ class Active(Mapping[DeploymentId, Begun]):
         return len(self._begun)
 
     def rows(self) -> Iterator[Deployment]:
-        """As they are now; of some the end is saved already."""
+        """The present rows. Some may have ended already."""
         return (begun.work.progress.row for begun in self._begun.values())
 
     def of_node(self, node: NodeId) -> Deployment | None:
-        """What is being done to the server of this node."""
+        """The open deployment to the server of this node."""
         return next((row for row in self.rows() if row.node_id == node and row.ended_at is None), None)
 
     def check_room(self, wanted: int) -> None:
-        """Args: wanted: places; 0: a repeat, which takes none.
+        """Check that so many deployments may be opened.
+
+        Args:   wanted: their number; 0: a repeated request, which opens none.
 
         Raises: Unavailable.
         """
@@ -63,7 +65,7 @@ class Active(Mapping[DeploymentId, Begun]):
             raise Unavailable(f"{len(self)} deployments are open, and at most {self._limits.open} can be: wait until some have ended")
 
     def begin(self, group: asyncio.TaskGroup, work: DeploymentRun) -> Begun:
-        """Carry this out, as a task of the group."""
+        """Start the deployment as a task of the group."""
         deployment = work.progress.row.id
         self._known.forget(deployment)
         task = group.create_task(self._carry_out(work), name=f"deployment {deployment}")
@@ -84,7 +86,7 @@ class Active(Mapping[DeploymentId, Begun]):
             event(log, "deployment_ended", deployment=row.id, kind=row.kind, host=row.host, state=row.state, code=code)
 
     async def stop_all(self) -> None:
-        """The hub goes: each takes back what it has begun, within the limits of `stopping`."""
+        """Cancel all at shutdown. Each rolls back within the limits of `shutdown.py`."""
         for begun in self._begun.values():
             begun.work.stopping = True
         await stop_all([begun.task for begun in self._begun.values()], self._limits.stop_s)

@@ -1,4 +1,4 @@
-"""Ending tasks when the hub goes: each may write down how it ended, and none holds the hub up."""
+"""Cancels tasks at shutdown. Each may save how it ended, but none delays the hub beyond the limit."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Collection
 from typing import Final
 
 LAST_LIMIT_S: Final = 0.25
-"""After it is cancelled once more."""
+"""Time limit after each further cancellation."""
 TIMES: Final = 3
-"""The first ends what it does, the second the saving of its end, the third the waiting for what is being written at that moment."""
+"""Cancellations at most. The first ends the task's work, the second the saving of its end, the third the wait for a running write."""
 
 
 async def stop_all(tasks: Collection[asyncio.Task[None]], limit_s: float) -> int:
-    """Cancel them all, and those again that are not over within the limit.
+    """Cancel all tasks, and cancel those again that have not ended within the limit.
 
-    Returns: how many did not end.
+    Returns: how many tasks did not end.
     """
     for wait_s in (limit_s, *[LAST_LIMIT_S] * (TIMES - 1)):
         tasks = [task for task in tasks if not task.done()]

@@ -1,4 +1,4 @@
-"""Declares what the page and programs get of deployments, host lists, invites and agent updates."""
+"""Declares the routes and topics of deployments, host lists, invites and agent updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many deployments are at work at the same time. One that waits for a person gives its place to another."""
+"""Limits the number of active deployments. One that waits for a user releases its slot."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from types import TracebackType
 
 
 class Turn:
-    """The place of one deployment among those at work.
+    """The slot of one active deployment.
 
-    Args: places: shared by all of them.
+    Args: places: the semaphore that all deployments share.
     """
 
     def __init__(self, places: asyncio.Semaphore) -> None:
@@ -27,7 +27,7 @@ class Turn:
 
     @contextlib.asynccontextmanager
     async def rest(self) -> AsyncIterator[None]:
-        """Give the place away for a while, and wait for one again. Where the while ends with an error none is waited for."""
+        """Release the slot during the block, then wait for one again. After an exception no new slot is taken."""
         self._give()
         yield
         await self._take()

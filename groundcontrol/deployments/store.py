@@ -1,4 +1,4 @@
-"""Deployments."""
+"""Store interfaces of deployments and invites."""
 
 from __future__ import annotations
 
@@ -19,67 +19,67 @@ class DeploymentStore(Protocol):
     async def create_deployments(
         self, scope: Scope, deployments: Sequence[Deployment], idempotency_key: str | None = None
     ) -> Sequence[Deployment]:
-        """All of them or none; they share one `batch`, or have none and no key. A repeat with the key gives back those that were made first."""
+        """Create all or none. They share one `batch`, or have no batch and no key. A repeated key returns the deployments created first."""
         ...
 
     async def deployment_of_key(self, scope: Scope, idempotency_key: str) -> Deployment | None:
-        """The one that this actor made with this key."""
+        """The deployment that this actor created with this key."""
         ...
 
     async def deployment(self, scope: Scope, deployment: DeploymentId) -> Deployment: ...
     async def deployments(self, scope: Scope, limit: int, cursor: str | None = None, batch: str | None = None) -> Page[Deployment]:
-        """The newest first; with `batch` only those of one request."""
+        """Newest first; with `batch` only those of one bulk request."""
         ...
 
     async def save_deployment(self, scope: Scope, deployment: Deployment, audit: AuditEntry | None = None) -> Deployment:
-        """Compare-and-set on `version`; returns it with the next one."""
+        """Save with compare-and-set on `version`. Returns the deployment with the next version."""
         ...
 
     async def may_still_deploy(self, scope: Scope, deployment: Deployment, ordered_at: float, now: float) -> bool:
-        """Whether who acts here could order this deployment at this moment, by the rows of people and tokens, not by what the scope says.
+        """Whether the actor is still authorized for this deployment, by the stored users and tokens instead of the scope.
 
-        What was ordered before somebody was given another password is not theirs any more.
+        After a password reset, the user's earlier orders are no longer authorized.
         """
         ...
 
     async def unfinished_deployments(self) -> Sequence[Deployment]: ...
     async def expire(self, before: float) -> int:
-        """Forget some deployments that ended before then. Returns how many; call again until 0.
+        """Delete some deployments that ended before then. Returns how many; call again until 0.
 
-        The latest installation that succeeded, of each node that is there, stays: it says how to log in to the server, and its host key.
+        The latest successful installation of each existing node stays, since it holds the server's login and host key.
         """
         ...
 
 
 class InviteStore(Protocol):
-    """Invites and organisation secrets; and nodes that came with one until they are in."""
+    """Store of invites and organisation secrets, and of nodes whose join is not settled."""
 
     async def create_invite(self, scope: Scope, invite: Invite) -> Invite:
         """Conflict: too many are open."""
         ...
 
     async def invites(self, scope: Scope, limit: int, cursor: str | None = None) -> Page[Invite]:
-        """The newest first, with those that are over for some time; a page may hold fewer than `limit`."""
+        """Newest first, with recently ended ones. A page may hold fewer than `limit`."""
         ...
 
     async def invite(self, scope: Scope, invite: InviteId) -> Invite: ...
     async def find_invite(self, invite: InviteId, now: float) -> Invite | None:
-        """For the agents' door: any organisation. None: unknown, spent, over or revoked."""
+        """The invite, of any organisation, for the handshake. None: unknown, used, expired or revoked."""
         ...
 
     async def use_invite(self, invite: InviteId, scope: Scope, node: NewNode) -> Node:
-        """Spend one use and make the node, under a free name like that one. NotFound: there was none left."""
+        """Consume one use and create the node, with a free name similar to the given one. NotFound: no use was left."""
         ...
 
     async def settle_joining(self, node: NodeId) -> None:
-        """The node is in: its installation stands."""
+        """Mark the node's installation as complete."""
         ...
 
     async def unsettled(self) -> Sequence[tuple[NodeId, int]]:
-        """Nodes whose installation had begun and has not been settled, with their organisations."""
+        """Nodes whose installation began and is not settled, with their organisations."""
         ...
 
     async def revoke_invite(self, scope: Scope, invite: InviteId) -> None: ...
     async def approve_node(self, scope: Scope, node: NodeId) -> Node:
-        """Let a node in that waits for this; nothing happens where it does not."""
+        """Approve a waiting node. No effect if it does not wait."""
         ...

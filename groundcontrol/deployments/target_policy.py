@@ -1,4 +1,4 @@
-"""Which servers this hub may deploy to."""
+"""Decides to which servers this hub may deploy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNKNOWN_TO_SERVERS: Final = (
 
 
 class HubAddress(Protocol):
-    """How nodes find this hub, and who finds it at all (`config.Config`)."""
+    """The hub's own URL and listen address, by which the reachable servers are known (`config.Config`)."""
 
     @property
     def node_url(self) -> str: ...
@@ -29,7 +29,7 @@ class HubAddress(Protocol):
 
 
 def refusal(hub: HubAddress, address: str) -> str | None:
-    """Say why a server with this IP address is not deployed to; None: it is."""
+    """Why a deployment to this IP address is refused; None: it is allowed."""
     why = forbidden_address(address)
     if why is not None:
         return why
@@ -41,7 +41,7 @@ def refusal(hub: HubAddress, address: str) -> str | None:
 
 
 def refused_unasked(hub: HubAddress, host: str, jump: str | None) -> tuple[str, str] | None:
-    """Why a target is refused whatever the names in it resolve to: the field and the reason; None: that depends on them."""
+    """The field and the reason if a target is refused without resolving its names; None: not refused, or it depends on the names."""
     for field, place in (("jump", jump), ("host", host)):
         if place is not None and is_address(place) and (why := refusal(hub, place)) is not None:
             return field, why
@@ -51,9 +51,9 @@ def refused_unasked(hub: HubAddress, host: str, jump: str | None) -> tuple[str, 
 
 
 async def check_target(hub: HubAddress, host: str, jump: str | None = None) -> None:
-    """Refuse a target before anything is begun. A name that does not resolve is left to the deployment, which says so.
+    """Refuse a target before its deployment begins. A name that does not resolve fails later, in the deployment.
 
-    Args:   jump: the jump host, which alone knows the names and addresses behind it.
+    Args:   jump: the jump host. Names and addresses behind it only have a meaning there.
     Raises: TargetNotAllowed.
     """
     if jump is not None:

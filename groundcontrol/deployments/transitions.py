@@ -1,4 +1,4 @@
-"""How a Deployment changes, as pure functions."""
+"""State changes of a `Deployment`, as pure functions."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def waiting(steps: Sequence[str]) -> tuple[Step, ...]:
 def begun_again(
     deployment: Deployment, *, host: str, port: int, username: str, name: str, wishes: Wishes, pinned: HostKey | None
 ) -> Deployment:
-    """The same deployment from its first step; of the host key only the one that counts for this try stays.
+    """The deployment reset to its first step, for a retry. Only a trusted host key stays.
 
-    What the try before has changed on the server was undone with its end, and a log-in ends with its connection: so no later step still stands.
+    The previous attempt was rolled back, and its login ended with the connection, so no later step is still done.
     """
     earlier = deployment.wishes.earlier
     told = Earlier(
@@ -78,9 +78,9 @@ def step_done(deployment: Deployment, name: str, detail: str, at: float) -> Depl
 
 
 def ended(deployment: Deployment, state: DeploymentState, at: float, error: DeploymentError | None = None) -> Deployment:
-    """Close it. The step that the error names has failed, and so has a running one; a step that has not begun is skipped.
+    """Close a deployment. The step that the error names fails, and so does a running step. Steps that have not begun are skipped.
 
-    The error may name an earlier step than the running one: a server whose key is pinned shows another key only at the log-in.
+    The error may name an earlier step than the running one: a wrong host key is only noticed at the login.
     """
     steps = []
     for step in deployment.steps:
@@ -112,12 +112,12 @@ def _left(deployment: Deployment) -> Literal["nothing", "taken_back", "unknown",
 
 
 def nothing_changed(deployment: Deployment) -> bool:
-    """Whether this try has surely not changed anything on the server: it was on its way there, or only looked."""
+    """Whether this attempt certainly changed nothing on the server: it did not arrive there, or only read."""
     return all(step.state == "waiting" or step.name in _ON_THE_WAY or _only_looks(step) for step in deployment.steps)
 
 
 def _only_looks(step: Step) -> bool:
-    """Clearing away an earlier try and installing python3 are told of before they are done."""
+    """Whether a step only reads. A rollback of an earlier attempt and the installation of python3 are reported before they begin."""
     return step.name == "probe" and step.state == "running" and not step.detail
 
 
