@@ -1,4 +1,4 @@
-"""What a person asks for, checked; and how fields that are given anew replace earlier ones."""
+"""Validates deployment requests, and merges overrides into earlier fields."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ MAX_TAG_CHARS: Final = 64
 MAX_SECRET_CHARS: Final = 1024
 CREDENTIALS: Final = ("private_key", "passphrase", "password", "sudo_password", "certificate")
 ANY_OF: Final = ("private_key", "password")
-"""One of these opens a session."""
+"""Fields of which at least one is needed for a login."""
 MAX_CERTIFICATE_CHARS: Final = 16 * 1024
 MAX_HOST_CHARS: Final = 253
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,32})?")
 _PROXY: Final = re.compile(r"http://(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9][A-Za-z0-9.-]{0,252}):[0-9]{1,5}")
-"""As `spider.conf` takes it."""
+"""The form of a proxy in `spider.conf`."""
 _NUMBER_LAST: Final = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
-"""What the system's resolver takes for an IPv4 address, in old forms too: `10.1` is 10.0.0.1."""
+"""Names that the system's resolver reads as an IPv4 address, including old forms: `10.1` is 10.0.0.1."""
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?")
 _FINGERPRINT: Final = re.compile(r"(SHA256:)?[A-Za-z0-9+/]{43}=?")
 _AT_ONCE: Final = ("key_too_large", "key_kdf_rounds")
-"""Keys that are refused with the request; what is wrong with others is told by the deployment, whose retry mends it."""
+"""Key errors that refuse the request. Other key errors fail the deployment, and a retry can correct them."""
 
 
 def check_request(request: DeploymentRequest) -> DeploymentRequest:
-    """Refuse what cannot be meant; returns the request with host, name and tags trimmed.
+    """Validate a request. Returns it with host, name and tags trimmed.
 
-    Raises: BadRequest: names the field.
+    Raises: BadRequest: it names the invalid field.
     """
     typed = _bare(request.host)
     request = replace(request, host=_checked_host(typed, ""), username=request.username.strip())
@@ -76,13 +76,13 @@ def check_request(request: DeploymentRequest) -> DeploymentRequest:
 
 
 def _bare(host: str) -> str:
-    """An IPv6 address may stand in brackets, as in an address with a port."""
+    """The host without the brackets that an IPv6 address may have, as in an address with a port."""
     host = host.strip()
     return host[1:-1] if host.startswith("[") and host.endswith("]") and ":" in host else host
 
 
 def _checked_host(typed: str, prefix: str) -> str:
-    """Returns: as DNS has it.
+    """Validate a host. Returns: its form in DNS.
 
     Raises: BadRequest.
     """
@@ -123,7 +123,7 @@ def _check_key(text: str | None, prefix: str) -> None:
 
 
 def check_proxy(text: str) -> str | None:
-    """Returns: the address of a proxy, trimmed; None: none was named.
+    """Validate a proxy. Returns: its URL, trimmed; None: the text is empty.
 
     Raises: BadRequest.
     """
@@ -134,12 +134,12 @@ def check_proxy(text: str) -> str | None:
 
 
 def proxy_of(text: str) -> str:
-    """What a server says of its proxy, where that can be one; else nothing."""
+    """The proxy that a server reports, if it is valid; else an empty text."""
     return text if _PROXY.fullmatch(text) and 0 < int(text.rpartition(":")[2]) < 65536 else ""
 
 
 def ascii_host(text: str) -> str:
-    """Write a name with letters beyond ASCII as DNS has it (IDNA 2008); what is no such name stays as it is."""
+    """Convert a name with non-ASCII letters to its DNS form (IDNA 2008). Any other text is returned unchanged."""
     if text.isascii() or len(text) > MAX_HOST_CHARS:
         return text
     try:
@@ -149,7 +149,7 @@ def ascii_host(text: str) -> str:
 
 
 def is_host(text: str) -> bool:
-    """Whether this has the form of a host name or an IP address. What ends in a number is an address, whole and in decimals, or nothing."""
+    """Whether this is a valid host name or IP address. A text that ends in a number must be a complete decimal address."""
     host = ascii_host(text)
     if not is_visible(text) or ".." in host or _HOST.fullmatch(host) is None:
         return False
@@ -157,7 +157,7 @@ def is_host(text: str) -> bool:
 
 
 def one_spelling(host: str) -> str:
-    """Write a host as any other text of the same host is written, to compare them: by its IDNA form, or the short form of an address."""
+    """The canonical form of a host, for comparisons: IDNA for names, the short form for addresses."""
     name = ascii_host(_bare(host)).casefold().removesuffix(".")
     if not is_address(name):
         return name
@@ -166,12 +166,12 @@ def one_spelling(host: str) -> str:
 
 
 def is_username(text: str) -> bool:
-    """Whether this has the form of an account's name."""
+    """Whether this is a valid account name."""
     return _USER.fullmatch(text) is not None
 
 
 def is_fingerprint(text: str) -> bool:
-    """Whether this has the form of a host key's fingerprint."""
+    """Whether this is a valid fingerprint of a host key."""
     return _FINGERPRINT.fullmatch(text.strip()) is not None
 
 
@@ -186,10 +186,10 @@ def _check_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> DeploymentRequest:
-    """Put the fields that were given in the place of the earlier ones.
+    """Replace the earlier fields by those that were given.
 
-    A new key comes without the old key's passphrase. Another server (another host, port or host key) comes without the old one's fingerprint
-    and without any of its credentials: whoever may say where a deployment goes need not be who gave them.
+    A new key drops the old passphrase. Another server (another host, port or host key) drops the old fingerprint and all credentials:
+    a user who may redirect a deployment is perhaps not the one who entered them.
     """
     if given is None:
         return request
@@ -213,7 +213,7 @@ def merge(request: DeploymentRequest, given: DeploymentOverrides | None, pinned:
 
 
 def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
-    """The same jump host keeps what is known of it; another one gets nothing."""
+    """The merged jump host. The same one keeps its earlier fields; another one gets none of them."""
     if before is None or not _same_jump(before, given):
         return given
     kept = {name: getattr(before, name) for name in vars(before) if getattr(given, name) is None}
@@ -223,7 +223,7 @@ def _merge_jump(before: JumpRequest | None, given: JumpRequest) -> JumpRequest:
 
 
 def _same_way(before: JumpRequest | Jump | None, given: DeploymentOverrides) -> bool:
-    """Whether the server is reached as it was: over the same jump host, or none. The same address elsewhere is another server."""
+    """Whether the jump host is unchanged. Behind another jump host, the same address is another server."""
     if given.direct:
         return before is None
     return given.jump is None or _same_jump(before, given.jump)
@@ -240,9 +240,9 @@ def _same_jump(before: JumpRequest | Jump | None, given: JumpRequest) -> bool:
 
 
 def same_server(request: DeploymentRequest, given: DeploymentOverrides | None, pinned: HostKey | None) -> bool:
-    """Whether the merged request goes to the server that it went to before, so that what is known of it still counts.
+    """Whether the overrides keep the server, so that its host key and credentials still apply.
 
-    Args: pinned: the host key that counted until now; without one, the fingerprint of the request did.
+    Args: pinned: the host key trusted so far; without one, the fingerprint of the request was.
     """
     if given is None:
         return True
@@ -255,7 +255,7 @@ def same_server(request: DeploymentRequest, given: DeploymentOverrides | None, p
 
 
 def redirects(row: Deployment, given: DeploymentOverrides) -> bool:
-    """Whether these fields send a deployment somewhere else than it went: to another host or port, or to one with another host key."""
+    """Whether the overrides redirect a deployment: to another host, port, jump host or host key."""
     if given.host not in (None, row.host) or given.port not in (None, row.port):
         return True
     if not _same_way(row.wishes.jump, given):
@@ -267,7 +267,7 @@ def redirects(row: Deployment, given: DeploymentOverrides) -> bool:
 
 
 def not_sent_there(request: DeploymentRequest) -> CredentialsRequired:
-    """What refuses a request that leads elsewhere and brings no credentials of its own."""
+    """The error for a redirected request without its own credentials."""
     return CredentialsRequired(
         f"{request.host} port {request.port} is another server than before, or is to show another host key, and nothing that was given for the"
         " earlier one is sent there: send private_key or password (and passphrase, sudo_password where they are needed) in the same call",
@@ -277,7 +277,7 @@ def not_sent_there(request: DeploymentRequest) -> CredentialsRequired:
 
 
 def redirected(scope: Scope, row: Deployment, request: DeploymentRequest) -> AuditEntry:
-    """What is kept of a deployment that is tried again elsewhere."""
+    """The audit entry of a retry that goes to another server."""
     before = {"host": row.host, "port": row.port, "fingerprint": row.host_key.fingerprint if row.host_key else None,
               "jump": row.wishes.jump and row.wishes.jump.host}  # fmt: skip
     after = {"host": request.host, "port": request.port, "fingerprint": request.host_key, "jump": request.jump and request.jump.host}
@@ -285,7 +285,7 @@ def redirected(scope: Scope, row: Deployment, request: DeploymentRequest) -> Aud
 
 
 def wishes_of(request: DeploymentRequest) -> Wishes:
-    """What of a request is kept with its row."""
+    """The options of a request that are stored with its deployment."""
     jump = request.jump
     told = None if jump is None else Jump(jump.host, jump.port, jump.username or request.username, jump.pinned, jump.host_key)
     return Wishes(**{**{field: getattr(request, field) for field in Wishes._fields if field != "earlier"}, "jump": told})
@@ -295,9 +295,9 @@ def asked_for(
     scope: Scope, request: DeploymentRequest, at: float, *, kind: Literal["install", "remove"] = "install", node: Node | None = None,
     batch: str | None = None,
 ) -> Deployment:  # fmt: skip
-    """The row of what is asked for: nothing of it has begun.
+    """A new deployment for a request, not begun yet.
 
-    Args: node: on whose server; None: one that is to be made.
+    Args: node: the node on the server; None: the deployment creates it.
     """
     return new_deployment(
         scope, kind, INSTALL_STEPS if kind == "install" else REMOVE_STEPS, host=request.host, port=request.port, username=request.username,
@@ -306,7 +306,7 @@ def asked_for(
 
 
 def asked_before(row: Deployment) -> DeploymentRequest:
-    """The request as its row tells of it: everything but the secrets."""
+    """The request of a deployment, rebuilt from its row without the secrets."""
     jump = row.wishes.jump
     way = (
         None
@@ -318,12 +318,12 @@ def asked_before(row: Deployment) -> DeploymentRequest:
 
 
 def has_credentials(request: DeploymentRequest) -> bool:
-    """Whether there is anything to log in with."""
+    """Whether the request has a key or a password."""
     return request.private_key is not None or request.password is not None
 
 
 def target_of(request: DeploymentRequest, pinned: HostKey | None) -> Target:
-    """Write the request as Major Tom knows it."""
+    """Convert the request to Major Tom's `Target`."""
     return Target(
         host=request.host,
         port=request.port,

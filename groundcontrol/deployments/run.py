@@ -1,4 +1,4 @@
-"""One deployment being done: Major Tom on the one side, the node's row, keys and credentials on the other."""
+"""Runs one deployment: Major Tom works on the server, this module manages the node's row, keys and credentials."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 CLEAN_UP_TRIES = 5
 LONGEST_PAUSE_S: Final = 30.0
-"""Between two tries to save how a deployment ended."""
+"""Longest pause between two attempts to save the end of a deployment."""
 HOW_FAR: Final = {
     True: "before this had changed anything on the server: press Retry",
     False: "while this was running: the server takes back what was begun by itself within ten minutes, and Retry does so at once",
@@ -57,20 +57,20 @@ OWN_ERROR: Final = "an error in its own code"
 REMOVAL_GOES_ON: Final = "while this was running: press Retry, which goes on where it ended"
 
 WaitOnline = Callable[[NodeId, float], Awaitable[None]]
-"""Returns once the node has a live session; TimeoutError after these seconds."""
+"""Returns once the node has a live session. Raises TimeoutError after that many seconds."""
 CloseSession = Callable[[NodeId, int, str], Awaitable[None]]
 """Ends a node's session with a code and a reason."""
 
 
 class AgentBundle(NamedTuple):
-    """The bundle that is installed."""
+    """The agent bundle to install, and its version."""
 
     version: str
     bundle: bytes
 
 
 class Deps(NamedTuple):
-    """Everything a deployment works with."""
+    """The dependencies of a deployment."""
 
     store: Store
     bus: Bus
@@ -83,34 +83,34 @@ class Deps(NamedTuple):
     spider: AgentBundle
     limits: ServiceLimits
     places: asyncio.Semaphore
-    """Of those at work (`limits.at_once`)."""
+    """Slots of active deployments (`limits.at_once`)."""
 
 
 class DeploymentRun:
-    """Carries out one deployment to its end, whatever that is; never raises but for cancellation of the whole hub."""
+    """Runs one deployment and saves how it ended. Its task raises nothing but a cancellation."""
 
     def __init__(self, tools: Deps, scope: Scope, progress: ProgressReporter, request: DeploymentRequest, pinned: HostKey | None) -> None:
         self._tools = tools
         self._scope = scope
-        """Of who ordered it."""
+        """The scope of the user who ordered it."""
         self.progress = progress
         self.request = request
         self.pinned = pinned
         self.stopping = False
-        """The hub is going down: who cancels this is nobody."""
+        """Whether the hub is shutting down. A cancellation is then not the user's, and counts as a failure."""
         self._made: NodeId | None = None
-        """The node goes with an installation that fails."""
+        """The node that this installation created. It is deleted if the installation fails."""
         self._node = progress.row.node_id
         self._stands = False
-        """Spider is there to stay: whoever stops this now comes too late."""
+        """Whether the agent is installed for good. A later cancellation no longer undoes it."""
         self.ending = False
-        """How it ended is known, and maybe not saved yet."""
+        """Whether the outcome is known, though perhaps not saved yet."""
         self._ordered_at = tools.clock.now()
         self._said = ""
-        """Of a node that is wiped (`wipe`)."""
+        """The text for the step `wipe` (see `wipe`)."""
 
     async def run(self) -> None:
-        """Do it, and save how it ended."""
+        """Run the deployment, and save how it ended."""
         try:
             await self._carry_out()
         except asyncio.CancelledError:
@@ -138,15 +138,15 @@ class DeploymentRun:
             await (self._install() if self.progress.row.kind == "install" else self._remove())
 
     def _target(self) -> Target:
-        """Major Tom has queues of its own, so it asks once more itself."""
+        """The target. Major Tom has its own queues, so it checks the authorization once more by itself."""
         target, ask = target_of(self.request, self.pinned), self._check_still_allowed
         jump = target.jump and target.jump._replace(still_wanted=ask)
         return target._replace(jump=jump, still_wanted=ask)
 
     async def _check_still_allowed(self) -> None:
-        """Ask once more, now that it begins: its turn may come long after it was ordered.
+        """Check the authorization again at the start: the slot may come long after the order.
 
-        Raises: DeployError: who ordered it may not any more; StoreError.
+        Raises: DeployError: the user is no longer authorized; StoreError.
         """
         if not await self._tools.store.deployments.may_still_deploy(
             self._scope, self.progress.row, self._ordered_at, self._tools.clock.now()
@@ -155,7 +155,7 @@ class DeploymentRun:
             raise DeployError("deployment.not_allowed", NOT_ALLOWED[step == "connect"], step)
 
     def known(self) -> DeploymentRequest:
-        """The request, with the host key of the jump host that was confirmed meanwhile."""
+        """The request, with the jump host's key if that was confirmed meanwhile."""
         jump, told = self.request.jump, self.progress.row.wishes.jump
         if jump is None or told is None or told.host_key is None:
             return self.request
@@ -196,7 +196,7 @@ class DeploymentRun:
         return await self._tools.store.nodes.find_node(NodeId(node)) is None
 
     async def _payload(self, probe: Probe) -> Payload:
-        """Make the node and its keys."""
+        """Create the node and its keys."""
         if self.request.again:
             return await self._payload_again(probe)
         tools, request = self._tools, self.request
@@ -213,7 +213,7 @@ class DeploymentRun:
         return self._files(node, policy_conf(request.policy))
 
     async def _payload_again(self, probe: Probe) -> Payload:
-        """The node as it is, with the keys it has: what was replaced comes back with them where this fails."""
+        """The existing node with its present keys. They stay the same, so that after a failure the previous agent works again."""
         node = None if self._node is None else await self._tools.store.nodes.find_node(self._node)
         if node is None:
             raise failure("hub_failed", "probe", why="the node was removed meanwhile")
@@ -225,7 +225,7 @@ class DeploymentRun:
         return self._files(node, policy_conf(request.policy), there.proxy)
 
     def _files(self, node: Node, policy: str, before: str = "") -> Payload:
-        """Args: before: the proxy that the server's Spider uses so far."""
+        """Args: before: the proxy that the server's agent uses so far."""
         tools, before = self._tools, proxy_of(before)
         keys = node_keys(tools.vault.fleet_key, node.id, node.generation)
         return Payload(
@@ -243,7 +243,7 @@ class DeploymentRun:
         await self._tools.wait_online(self._node, timeout_s)
 
     async def _stopped(self) -> None:
-        """The Spider that is replaced is stopped: a session that seems to be open still is over."""
+        """Close the session of the replaced agent, which is stopped: its connection may still look open."""
         if self._node is not None:
             await self._tools.close_session(self._node, CLOSE_GOING_AWAY, "it is deployed again")
 
@@ -255,7 +255,7 @@ class DeploymentRun:
         await wipe(self._tools, self._scope, self.progress)
 
     async def _is_forgotten(self) -> bool:
-        """Whether a removal came to its last step and did what cannot be taken back: what went wrong after that is no failure of it."""
+        """Whether a removal has already deleted the node in its last step. A later error then does not fail the removal."""
         row = self.progress.row
         wiping = row.kind == "remove" and any(step.name == "wipe" and step.state == "running" for step in row.steps)
         return wiping and row.node_id is not None and await self._tools.store.nodes.find_node(row.node_id) is None
@@ -263,7 +263,7 @@ class DeploymentRun:
     # -- the end -----------------------------------------------------------------------------
 
     async def _end(self, state: str, error: DeploymentError | None) -> None:
-        """Save the end; a node that an installation made and did not finish goes with it."""
+        """Save the end. A node that an unfinished installation created is deleted."""
         progress, at = self.progress, self._tools.clock.now()
         node = self._made if state != "succeeded" else None
 
@@ -288,13 +288,13 @@ class DeploymentRun:
         try:
             await self._until_saved(save)
         except HubError as exc:
-            # The next start of the hub closes what is still open here.
+            # The next start of the hub closes this deployment.
             event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
 
     async def _until_saved(self, save: Callable[[], Awaitable[None]]) -> None:
-        """Save what is true on the server by now: a database that cannot do it, as on a full disk, is asked again until it can.
+        """Retry a save while the database fails, such as on a full disk, since the server has changed already.
 
-        Raises: HubError: it is not the database's fault.
+        Raises: HubError: the error is not from the database.
         """
         pause_s = 0.2
         while True:
@@ -307,12 +307,12 @@ class DeploymentRun:
 
 
 def makes_node(row: Deployment) -> bool:
-    """Whether there is no node without this deployment."""
+    """Whether the deployment creates its node."""
     return row.kind == "install" and not row.wishes.again
 
 
 def hub_failed(row: Deployment, why: str) -> DeploymentError:
-    """What ended it is no fault of the server's."""
+    """The error of a deployment that failed in the hub, not on the server."""
     exc = failure("hub_failed", _step(row), why=why)
     return DeploymentError(exc.code, exc.message, exc.step)
 
@@ -323,7 +323,7 @@ def _step(row: Deployment) -> interfaces.StepName:
 
 
 def _verified(row: Deployment) -> bool:
-    """Whether the installation stands: written down before the server is told, which otherwise takes it back."""
+    """Whether the installation is final. This is saved before the server is notified; without the notice the server rolls back."""
     return any(step.name == "verify" and step.state == "done" for step in row.steps)
 
 
@@ -335,7 +335,7 @@ def _stopped(row: Deployment) -> DeploymentError:
 
 
 async def shred_unwanted(tools: Deps, scope: Scope, progress: ProgressReporter) -> None:
-    """A node that was deployed again with the wish that nothing be kept: what was kept before goes too.
+    """Delete the stored credentials of a node that was redeployed with `keep_credentials` off.
 
     Raises: StoreError.
     """
@@ -349,9 +349,9 @@ async def shred_unwanted(tools: Deps, scope: Scope, progress: ProgressReporter) 
 
 
 async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, said: str = "") -> None:
-    """Forget the node: row, credentials, session, samples.
+    """Delete the node: row, credentials, session, samples.
 
-    Args:   said: is told of it; empty: what was wiped.
+    Args:   said: the detail text of the step; empty: a list of what was deleted.
     Raises: StoreError.
     """
     node = progress.row.node_id
@@ -365,9 +365,9 @@ async def wipe(tools: Deps, scope: Scope, progress: ProgressReporter, said: str 
 
 
 async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> bool:
-    """Delete a node, leave its tombstone, end its session; also where it has left the nodes that who asked is limited to.
+    """Delete a node, leave its tombstone and end its session. This works even if the node left the user's scope meanwhile.
 
-    Returns: whether its samples are gone too; where their database fails they are swept later.
+    Returns: whether its samples are deleted too; if their database fails, housekeeping deletes them later.
     Raises:  StoreError: the node is still there.
     """
     deleting = asyncio.ensure_future(tools.store.nodes.delete_node(scope._replace(grants=()), node))
@@ -375,8 +375,8 @@ async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> b
         with contextlib.suppress(NotFound):
             await asyncio.shield(deleting)
     except asyncio.CancelledError:
-        # It is deleted all the same, and who is cancelled looks whether it is.
-        with contextlib.suppress(HubError):  # a store that fails is met again there
+        # The deletion completes anyway, and the cancelled task checks for it.
+        with contextlib.suppress(HubError):  # a store error occurs there again
             await deleting
         raise
     closing = tools.close_session(node, CLOSE_UNKNOWN, reason)
@@ -391,7 +391,7 @@ async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> b
 
 
 async def tell(tools: Deps, row: Deployment) -> None:
-    """Write the event of an end.
+    """Write the event of an ended deployment.
 
     Raises: StoreError.
     """
@@ -405,7 +405,7 @@ async def tell(tools: Deps, row: Deployment) -> None:
 
 
 async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
-    """At the start: end what a killed hub left running.
+    """Close the deployments that a killed hub left open. Called at the start.
 
     Raises: StoreError.
     """
@@ -416,7 +416,7 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
         finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)
         at = tools.clock.now()
         if finished:
-            # It was written down that the installation's node has come back, or the removal had come to its last step.
+            # The saved row shows that the new agent had connected, or that the removal had reached its last step.
             if row.kind == "install" and row.wishes.again and node is not None:
                 await tools.store.nodes.move_node(scope, node.id, row.host)
             await shred_unwanted(tools, scope, progress)

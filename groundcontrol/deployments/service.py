@@ -1,4 +1,4 @@
-"""Deployments as people ask for them. This package alone talks to Major Tom."""
+"""The deployment service: the users' actions on deployments. Only this package uses Major Tom."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ CANCEL_WAIT_S: Final = 2.0
 
 
 class DeploymentService:
-    """Owns every running deployment; `run` is its life.
+    """Runs all deployments. They run while `run` does.
 
     Args:
-        config: how nodes find this hub, which decides which servers it deploys to.
-        bundle: the Spider bundle (`majortom.build.bundle.read_bundle`).
-        wait_online, close: of the registry of live sessions.
-        ways: to a node that is removed through its live session.
+        config: the hub's own addresses, which decide the servers that it may deploy to.
+        bundle: the agent bundle (`majortom.build.bundle.read_bundle`).
+        wait_online, close: methods of the registry of live sessions.
+        ways: dependencies of removals through a live session.
     """
 
     def __init__(
@@ -80,15 +80,15 @@ class DeploymentService:
         self._active = Active(self._known, limits)
         self._occupied = Occupied(store, self._active.rows)
         self._ordering = WriteLock(limits.patience_s)
-        """Held from the look at what stands in the way until that which is ordered stands there itself: two who ask at once are not both let through."""
+        """Held from the check for conflicts until the new deployment is registered, so that of two concurrent requests only one passes."""
         self._group: asyncio.TaskGroup | None = None
         self._closing = asyncio.Event()
         self._closed = asyncio.Event()
-        """`run` is over, or has not begun."""
+        """Set while `run` is not running."""
         self._closed.set()
 
     async def run(self) -> None:
-        """Serve until `close`; what a killed hub left open is closed, and each of these can be retried as soon as it is.
+        """Serve until `close`. Deployments that a killed hub left open are closed, and can then be retried.
 
         Raises: StoreError.
         """
@@ -108,25 +108,25 @@ class DeploymentService:
                 await self._closing.wait()
             finally:
                 self._group = None
-                await asyncio.gather(self._leaving.close(), self._active.stop_all())  # the limit of one is that of both
+                await asyncio.gather(self._leaving.close(), self._active.stop_all())  # together, so that both share one time limit
                 self._known.forget_all()
 
     @property
     def ready(self) -> bool:
-        """Whether deployments are begun; False before `run` knows what an earlier hub left open, and after `close`."""
+        """Whether new deployments are accepted. False until `run` has closed those of an earlier hub, and after `close`."""
         return self._group is not None and not self._closing.is_set()
 
     async def close(self) -> None:
-        """Have `run` end every deployment: each takes back what it has begun, within `limits.stop_s`."""
+        """Make `run` end all deployments. Each rolls back within `limits.stop_s`."""
         self._closing.set()
-        with contextlib.suppress(TimeoutError):  # the next start closes what is open still
+        with contextlib.suppress(TimeoutError):  # the next start closes the rest
             async with asyncio.timeout(self._tools.limits.stop_s + TIMES * LAST_LIMIT_S):
                 await self._closed.wait()
 
-    # -- asking ------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------
 
     async def install(self, scope: Scope, request: DeploymentRequest, idempotency_key: str | None) -> Deployment:
-        """Begin to put Spider on a server.
+        """Begin the installation on a server.
 
         Raises: BadRequest, TargetNotAllowed, Conflict, Forbidden, IdempotencyMismatch, Unavailable, StoreError.
         """
@@ -140,7 +140,7 @@ class DeploymentService:
                 await self._occupied.check_free(scope, request, None)
             except Conflict as exc:
                 in_the_way = exc
-            # What stands in the way, or takes the last place, may be the very deployment that was made with this key.
+            # The conflicting deployment, or the one in the last slot, may be the one created earlier with this key.
             known = None if idempotency_key is None else await self._tools.store.deployments.deployment_of_key(scope, idempotency_key)
             if in_the_way is not None and known is None:
                 raise in_the_way
@@ -151,9 +151,9 @@ class DeploymentService:
             return row
 
     async def install_many(self, scope: Scope, requests: Sequence[DeploymentRequest], idempotency_key: str | None) -> Sequence[Deployment]:
-        """Begin to put Spider on many servers; each has a deployment of its own, and goes on without the others.
+        """Begin the installation on many servers. Each has its own deployment, independent of the others.
 
-        Raises: BadRequest: its detail `servers` says which cannot be taken, and why; nothing was begun.
+        Raises: BadRequest: its detail `servers` lists the refused ones with a reason; nothing was begun.
                 Forbidden, IdempotencyMismatch, Unavailable, StoreError.
         """
         authorize(scope, "deployment.create")
@@ -164,14 +164,14 @@ class DeploymentService:
         async with self._ordering.in_time():
             known = None if idempotency_key is None else await store.deployment_of_key(scope, idempotency_key)
             if known is None:
-                # A repeat is not in its own way.
+                # A repeated request does not conflict with itself.
                 faults |= {at: fault for at, fault in (await self._occupied.faults_of(scope, checked)).items() if at not in faults}
             if faults:
                 raise refused_many(faults, len(requests))
             self._check_room(len(checked) if known is None else 0)
             now, batch = self._tools.clock.now(), new_time_id(self._tools.clock.now())
             wanted = [
-                asked_for(scope, request, now + at / 1000, batch=batch)  # ids sort by the millisecond: they stand in the order of the list
+                asked_for(scope, request, now + at / 1000, batch=batch)  # ids sort by millisecond, so they have the order of the list
                 for at, request in enumerate(checked)
             ]
             made = await store.create_deployments(scope, wanted, idempotency_key)
@@ -181,20 +181,20 @@ class DeploymentService:
             return made
 
     async def preview(self, scope: Scope, text: str, form: Format | Literal["auto"]) -> ParsedList:
-        """Read a list of servers, and say what stands in the way of each. Nothing is kept, resolved or contacted.
+        """Parse a host list and add the problems of each server. Nothing is stored, resolved or contacted.
 
         Raises: Forbidden, StoreError.
         """
         authorize(scope, "deployment.create")
-        reading = await asyncio.to_thread(read_list, text, form)  # beside the loop: a list is as odd as whoever wrote it
+        reading = await asyncio.to_thread(read_list, text, form)  # in a thread: parsing an odd list may take long
         names = await self._occupied.names(scope)
         return reading._replace(servers=tuple(with_what_is_known(self._tools.hub, names, one) for one in reading.servers))
 
     async def redeploy(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None) -> Deployment:
-        """Begin to put Spider on the server of a node anew, in the place of whatever Spider is there: the node keeps its id, its history
-        and its settings, and what its server's owner allows unless another policy is given.
+        """Begin a redeployment, which replaces any agent on the node's server. The node keeps its id, history and settings.
+        It also keeps its owner's policy, unless another one is given.
 
-        One of this node that runs already is given back.
+        If a redeployment of this node is already running, that one is returned.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
@@ -222,7 +222,7 @@ class DeploymentService:
     async def _order(
         self, scope: Scope, kind: Literal["install", "remove"], node: Node, request: DeploymentRequest, pinned: HostKey | None
     ) -> Deployment:
-        """Begin something on the server of a node; who calls this holds `_ordering`."""
+        """Begin a deployment on the server of a node. The caller holds `_ordering`."""
         await self._occupied.check_free(scope, request, node.id)
         self._check_room()
         wanted = asked_for(scope, request, self._tools.clock.now(), kind=kind, node=node)
@@ -236,10 +236,10 @@ class DeploymentService:
             raise _at_it(running, node.name)
 
     async def remove(self, scope: Scope, node_id: NodeId, overrides: DeploymentOverrides | None, force: bool) -> Deployment:
-        """Begin to take Spider off a server, or with `force` forget the node without contact: by SSH with what is given or kept, where
-        there is neither through the node's live session. With `force` what is given is checked and not used, since nothing is sent anywhere.
+        """Begin a removal: by SSH with given or stored credentials; without any, through the node's live session.
+        With `force` the node is deleted without contact, and the given fields are only validated.
 
-        A removal of this node that runs already is given back; so is one by force that cannot be brought to its end at the moment.
+        If a removal of this node is already running, that one is returned, also a forced one that cannot finish at the moment.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
@@ -267,7 +267,7 @@ class DeploymentService:
             return running or await self._order(scope, "remove", node, merged, pinned if same else None)
 
     async def _forget(self, scope: Scope, node: Node, overrides: DeploymentOverrides | None) -> Deployment:
-        """Nothing is sent anywhere, so nothing is needed of what is kept."""
+        """Begin a removal without contact. It needs no stored credentials."""
         tools, place = self._tools, await self._known.place_of(scope, node.id, node.address)
         if overrides not in (None, DeploymentOverrides()):
             check_request(merge(place, overrides, None))
@@ -282,7 +282,7 @@ class DeploymentService:
         return await soon_over(begun, tools.limits.forget_wait_s)
 
     def _removing(self, node: Node, *, force: bool) -> Deployment | None:
-        """The removal of this node that runs already; with `force` one by SSH only.
+        """The running removal of this node; with `force` only one by SSH.
 
         Raises: Conflict: the node is being deployed.
         """
@@ -292,12 +292,12 @@ class DeploymentService:
         return running or (None if force else self._leaving.running(node.id))
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
-        """Args: by_ssh: an order to take Spider off is not in the way then, whose end may never be told: Spider may be gone."""
+        """Args: by_ssh: ignore an open `uninstall` job: the agent may be gone, and never report its end."""
         if any(not by_ssh or job.action != UNINSTALL for job in await self._tools.store.jobs.open_jobs(node.id)):
             raise Conflict(f"a job is running on {node.name}: wait for its end")
 
     async def _through_session(self, scope: Scope, node: Node, *, wanted: bool) -> Deployment:
-        """Args: wanted: nothing was said of a log-in, which would mean SSH."""
+        """Args: wanted: the request has no login fields, which would mean SSH."""
         why = self._leaving.hindrance(node) if wanted else "none were sent"
         if why:
             raise CredentialsRequired(
@@ -309,13 +309,13 @@ class DeploymentService:
         return await self._leaving.begin(scope, node)
 
     async def said_farewell(self, agent: AgentSession, why: str, left: str) -> None:
-        """Root has taken Spider off a server, but for what is left; raises StoreError."""
+        """Handle an agent's `Farewell`: root uninstalled it, except for `left`. Raises StoreError."""
         await forget_departed(self._tools, self._leaving, agent, why, left)
 
     async def confirm_host_key(self, scope: Scope, deployment: DeploymentId, fingerprint: str) -> Deployment:
-        """A person says that this is the server's key.
+        """Confirm the host key of a deployment.
 
-        Raises: NotFound, Forbidden, Conflict: it is not waited for; HostKeyMismatch, StoreError.
+        Raises: NotFound, Forbidden, Conflict: the deployment waits for no confirmation; HostKeyMismatch, StoreError.
         """
         row = await self._controlled(scope, deployment)
         active = self._active.get(deployment)
@@ -324,7 +324,7 @@ class DeploymentService:
     async def confirm_host_keys(
         self, scope: Scope, confirmed: Sequence[Confirmation]
     ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
-        """A person says of many servers that these are their keys; each is judged by itself, and what is not confirmed is named.
+        """Confirm the host keys of many servers, each independently. Returns also those that were not confirmed.
 
         Raises: Forbidden, BadRequest, StoreError.
         """
@@ -335,7 +335,7 @@ class DeploymentService:
         return await confirm_each(confirmed, lambda deployment, fingerprint: self.confirm_host_key(scope, deployment, fingerprint))
 
     async def cancel(self, scope: Scope, deployment: DeploymentId) -> Deployment:
-        """Stop a deployment; what it has begun is taken back, which may go on after this returns.
+        """Cancel a deployment. Its rollback may continue after this returns.
 
         Raises: NotFound, Forbidden, Conflict: it has ended already; Unavailable, StoreError.
         """
@@ -357,14 +357,14 @@ class DeploymentService:
         return row
 
     async def retry(self, scope: Scope, deployment: DeploymentId, overrides: DeploymentOverrides | None) -> Deployment:
-        """Do a deployment that failed or was cancelled again, with these fields given anew; a removal by force stays one.
+        """Retry a failed or cancelled deployment with changed fields. A forced removal stays forced.
 
         Raises: NotFound, Forbidden, Conflict, CredentialsRequired, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
         row = await self._controlled(scope, deployment)
         if row.ended_at is not None and deployment in self._active:
-            # Its end is saved, its last words are being written.
+            # Its end is saved, but its event is still being written.
             await asyncio.wait([self._active[deployment].task], timeout=CANCEL_WAIT_S)
         if row.kind == "update":
             raise Conflict("an update is ordered anew, not tried again")
@@ -411,7 +411,7 @@ class DeploymentService:
         return row
 
     async def _forget_again(self, scope: Scope, row: Deployment, overrides: DeploymentOverrides | None) -> Deployment:
-        """As at first: what is given is checked and not used, since nothing is sent anywhere."""
+        """Retry a forced removal. The given fields are only validated, since there is no contact."""
         tools, before = self._tools, asked_before(row)
         if overrides not in (None, DeploymentOverrides()):
             check_request(merge(before, overrides, None))
@@ -453,7 +453,7 @@ class DeploymentService:
             raise Conflict(f"this deployment is {now.state}: somebody else has tried it again meanwhile", state=now.state)
 
     def _check_room(self, wanted: int = 1) -> None:
-        """Args: wanted: places; 0: a repeat, which takes none."""
+        """Args: wanted: number of new deployments; 0: a repeated request, which opens none."""
         if not self.ready:
             raise Unavailable("Ground Control is starting or stopping: try again in a moment")
         self._active.check_room(wanted)

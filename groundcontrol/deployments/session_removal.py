@@ -1,8 +1,8 @@
-"""Removal through the live session: for a node whose credentials are not kept, or never were.
+"""Removal through the live session, for a node without stored credentials.
 
-The order is a job (`uninstall`) like any other: sealed for the node's launcher, which its owner's policy may forbid. Root there takes
-everything off in a unit of its own and says `Farewell` in a last session; that word ends the deployment. A hub that is stopped or killed
-meanwhile goes on following at its next start, for the node does not wait for it.
+The order is an ordinary job (`uninstall`), sealed for the node's launcher; the owner's policy may forbid it. Root on the node uninstalls
+everything in a unit of its own, and sends `Farewell` in a last session, which ends the deployment. The node does not wait for the hub,
+so a hub that was stopped meanwhile resumes at its next start.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from spider.wire.verbs import UNINSTALL
 
 POLL_S: Final = 0.2
 ORDERS_SEEN: Final = 50
-"""Jobs of a node among which an order is looked for; it was the last thing that the hub before this one gave."""
+"""Newest jobs of a node that are searched for the order. It was the last job that the earlier hub process created."""
 _ORDERED: Final = "job "
-"""Before the job's id in the detail of the first step, from which a hub that was killed goes on."""
+"""Prefix of the job's id in the detail of the first step. A restarted hub finds the job by it."""
 
 log = logging.getLogger(__name__)
 
 
 class SubmitJob(Protocol):
-    """`jobs.service.JobService.keep_up`."""
+    """Interface of `jobs.service.JobService.keep_up`."""
 
     async def __call__(self, scope: Scope, node_id: NodeId, wish: JobRequest) -> Job: ...
 
 
 class RemovalDeps(NamedTuple):
-    """What is needed of the hub beside a deployment's own tools."""
+    """Dependencies beside those of a deployment (`run.Deps`)."""
 
     order: SubmitJob
     allowed: Callable[[Node, JobRequest], None]
@@ -56,34 +56,34 @@ class RemovalDeps(NamedTuple):
 
 
 def is_live(row: Deployment) -> bool:
-    """Whether a removal goes through the live session, not by SSH."""
+    """Whether a removal uses the live session instead of SSH."""
     return row.kind == "remove" and tuple(step.name for step in row.steps) == LIVE_REMOVE_STEPS
 
 
 def by_ssh(row: Deployment) -> Deployment:
-    """The same removal with the steps of one by SSH."""
+    """The same removal, with the steps of a removal by SSH."""
     return row._replace(steps=transitions.waiting(REMOVE_STEPS))
 
 
 class SessionRemoval:
-    """Owns every removal through a live session."""
+    """Runs all removals through a live session."""
 
     def __init__(self, tools: Deps, ways: RemovalDeps) -> None:
         self._tools = tools
         self._ways = ways
         self._active: dict[NodeId, ProgressReporter] = {}
         self._left: dict[NodeId, str] = {}
-        """What a farewell has told as left there."""
+        """Node -> what could not be uninstalled, from its `Farewell`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._asking = WriteLock(tools.limits.patience_s)
-        """Two who ask at once get the same removal."""
+        """Serializes requests, so that two concurrent ones get the same removal."""
         self.ready = asyncio.Event()
-        """What an earlier start of the hub left is known."""
+        """Set when the open removals of an earlier start are loaded."""
 
-    # -- life ------------------------------------------------------------------------------------
+    # -- start and stop -----------------------------------------------------------------------------------
 
     async def resume(self, left: list[Deployment]) -> None:
-        """Follow what an earlier start of the hub left open."""
+        """Resume the removals that an earlier start of the hub left open."""
         for row in left:
             scope, progress, job = self._found(row)
             job = job or await self._order_of(row)
@@ -94,7 +94,7 @@ class SessionRemoval:
         self.ready.set()
 
     async def _order_of(self, row: Deployment) -> JobId | None:
-        """The order that was given and not written down any more: the one since this try has begun.
+        """The job that was created but not saved in the row: the `uninstall` job since this attempt began.
 
         Raises: StoreError.
         """
@@ -105,20 +105,20 @@ class SessionRemoval:
         return next((job.id for job in page.items if job.action == UNINSTALL and job.created_at >= began), None)
 
     async def close(self) -> None:
-        """Stop following; the next start goes on with it."""
+        """Stop following the removals. The next start resumes them."""
         left = await stop_all(self._tasks, self._tools.limits.stop_s)
         if left:
             event(log, "removals_not_stopped", logging.WARNING, removals=left)
 
-    # -- asking ----------------------------------------------------------------------------------
+    # -- requests --------------------------------------------------------------------------------
 
     def running(self, node: NodeId) -> Deployment | None:
-        """The removal of this node that goes on."""
+        """The running removal of this node."""
         progress = self._active.get(node)
         return None if progress is None or progress.row.ended_at is not None else progress.row
 
     def hindrance(self, node: Node) -> str:
-        """Why the node cannot be told to take Spider off; empty: it can, by what is known here."""
+        """Why the node cannot be ordered to uninstall the agent; empty: as far as the hub knows, it can."""
         if not self._ways.online(node.id):
             return "it is not connected"
         try:
@@ -128,9 +128,9 @@ class SessionRemoval:
         return ""
 
     async def begin(self, scope: Scope, node: Node) -> Deployment:
-        """Order a node to take Spider off; one that is at it keeps the removal that it has.
+        """Order a node to uninstall the agent. A node with a running removal keeps it.
 
-        Raises: StoreError, Unavailable: its end could not be written down either. What else stands against it ends the removal.
+        Raises: StoreError, Unavailable: not even the end of the removal could be saved. Other errors end the removal.
         """
         async with self._asking.in_time():
             return self.running(node.id) or await self._begin(scope, node)
@@ -146,7 +146,7 @@ class SessionRemoval:
         return await self._order(scope, row)
 
     async def again(self, scope: Scope, row: Deployment) -> Deployment:
-        """Order it once more; the node takes each order once, so it is a new one.
+        """Retry a removal with a new order, since a node accepts each order only once.
 
         Raises: StoreError, Unavailable: as above.
         """
@@ -182,7 +182,7 @@ class SessionRemoval:
             return progress.row
         try:
             await _note(progress, job.id)
-        except Exception:  # it is ordered: whoever follows writes that down
+        except Exception:  # the order exists: the following task saves it
             event(log, "removal_not_noted", logging.WARNING, exc_info=True, deployment=row.id)
         failpoints.reach("leave.noted")
         self._start(scope, progress, job.id)
@@ -190,11 +190,11 @@ class SessionRemoval:
         return progress.row
 
     async def cancel(self, scope: Scope, row: Deployment) -> Deployment:
-        """End a removal that never came to its order.
+        """Cancel a removal whose order was never created.
 
-        Raises: NotFound, Conflict: it was ordered, or has ended; StoreError.
+        Raises: NotFound, Conflict: the order was created, or the removal has ended; StoreError.
         """
-        async with self._asking.in_time():  # one that is being ordered just now is ordered then
+        async with self._asking.in_time():  # wait for a concurrent order: afterwards it exists
             row = await self._tools.store.deployments.deployment(scope, row.id)
             running = self.running(_node(row))
             if _job_of(row) is not None or (running is not None and running.id == row.id):
@@ -208,13 +208,13 @@ class SessionRemoval:
             return progress.row
 
     async def heard(self, node: NodeId, left: str) -> None:
-        """The node has said farewell: before it is forgotten, its removal is told of it.
+        """Pass a node's `Farewell` to its removal, before the node is deleted.
 
-        Args:   left: what could not be taken off; the node stays then.
+        Args:   left: what could not be uninstalled. The node then stays.
         Raises: StoreError.
         """
         await self.ready.wait()
-        async with self._asking:  # one that is being ordered just now is followed then; who has left says so once, and is waited for
+        async with self._asking:  # wait for a concurrent order: afterwards its removal is followed. A `Farewell` comes only once.
             progress = self._active.get(node)
             if progress is not None:
                 await self._tell(progress, left)
@@ -222,7 +222,7 @@ class SessionRemoval:
                 await self._tell_left_alone(node, left)
 
     async def _tell_left_alone(self, node: NodeId, left: str) -> None:
-        """Go on with a removal that nothing follows any more, since its end could not be saved."""
+        """Resume a removal without a following task, since its end could not be saved."""
         for row in await self._tools.store.deployments.unfinished_deployments():
             if row.node_id == node and is_live(row):
                 scope, progress, job = self._found(row)
@@ -268,17 +268,18 @@ class SessionRemoval:
         except DeployError as exc:
             await self._end(progress, "failed", DeploymentError(exc.code, exc.message, exc.step))
         except HubError as exc:
-            event(log, "removal_not_followed", logging.ERROR, deployment=progress.row.id, code=exc.code)  # the next start of the hub does
+            # The next start of the hub follows it.
+            event(log, "removal_not_followed", logging.ERROR, deployment=progress.row.id, code=exc.code)
         except Exception:
             event(log, "removal_crashed", logging.ERROR, exc_info=True, deployment=progress.row.id)
             await self._end(progress, "failed", hub_failed(progress.row, OWN_ERROR))
         finally:
-            if self._active.get(node) is progress:  # else it was tried again while the end of this was still told
+            if self._active.get(node) is progress:  # otherwise it was retried while this end was still being published
                 del self._active[node]
                 self._left.pop(node, None)
 
     async def _follow(self, scope: Scope, progress: ProgressReporter, job_id: JobId | None) -> bool:
-        """Wait for the farewell, and wipe the node; False: it was forgotten without one. A store that fails is asked again.
+        """Wait for the `Farewell` and delete the node; False: it was deleted without one. Store errors are retried.
 
         Raises: DeployError.
         """
@@ -300,7 +301,7 @@ class SessionRemoval:
                 if node in self._left:
                     raise failure("uninstall_failed", "verify", left=self._left[node])
                 if not heard and job_id is not None:
-                    with contextlib.suppress(NotFound):  # forgotten between the two
+                    with contextlib.suppress(NotFound):  # the node was deleted between the two calls
                         job = await tools.store.jobs.job(SYSTEM._replace(org=progress.row.org), job_id)
                         if ends_at is None and job.state not in ("queued", "dispatched"):
                             ends_at = tools.clock.monotonic() + tools.limits.leave_s
@@ -313,10 +314,10 @@ class SessionRemoval:
             await tools.clock.sleep(POLL_S)
 
     async def _look(self, progress: ProgressReporter, job: Job, ends_at: float | None) -> None:
-        """What its job tells.
+        """Evaluate the state of the job.
 
-        A job whose end is not known is no failure yet: Spider, which would tell it, is taken off.
-        Args:   ends_at: until when the farewell is waited for, once the node has taken the order.
+        An unknown end of the job is no failure yet: the agent that would report it is being uninstalled.
+        Args:   ends_at: deadline of the `Farewell`, once the node has accepted the order.
         Raises: DeployError, StoreError.
         """
         if job.state in ("failed", "cancelled", "expired"):
@@ -340,7 +341,7 @@ class SessionRemoval:
             try:
                 await self._save_end(progress, state, error)
                 return
-            except HubError as exc:  # a farewell, or the next start of the hub, closes what is still open here
+            except HubError as exc:  # a `Farewell`, or the next start of the hub, closes this removal
                 event(log, "deployment_end_not_saved", logging.ERROR, deployment=progress.row.id, code=exc.code)
                 if not isinstance(exc, StoreError):
                     return
@@ -364,7 +365,7 @@ async def _note(progress: ProgressReporter, job: JobId) -> None:
 
 
 def _job_of(row: Deployment) -> JobId | None:
-    """The order of a removal, as its row tells it."""
+    """The job of a removal, from the detail of its first step."""
     words = row.steps[0].detail.rpartition(_ORDERED)[2]
     return JobId(words) if is_id(words) else None
 

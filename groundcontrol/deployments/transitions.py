@@ -117,7 +117,7 @@ def nothing_changed(deployment: Deployment) -> bool:
 
 
 def _only_looks(step: Step) -> bool:
-    """Whether a step only reads. A rollback of an earlier attempt and the installation of python3 are reported before they begin."""
+    """Whether a running probe has only read so far. It reports a rollback, or the installation of python3, before it begins either."""
     return step.name == "probe" and step.state == "running" and not step.detail
 
 

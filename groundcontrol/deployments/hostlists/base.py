@@ -1,4 +1,4 @@
-"""Reading one place, and judging one row. Pure."""
+"""Parses one `[user@]host[:port]`, and validates one row of a host list. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_TEXT_CHARS: Final = 256 << 10
 MAX_ROWS: Final = 200
 MAX_LINE_CHARS: Final = 2000
 SHOWN_CHARS: Final = 80
-"""So much of what was not understood is said again."""
+"""Length to which a quoted invalid text is truncated."""
 
 
 class PlaceError(ValueError):
-    """A text that names no server; the problem says why."""
+    """A text that is no valid server; the problem says why."""
 
     def __init__(self, problem: ListProblem) -> None:
         super().__init__(problem.message)
@@ -32,15 +32,15 @@ class PlaceError(ValueError):
 
 
 def quoted(text: str) -> str:
-    """What was written there, short and printable."""
+    """The text, truncated and printable, for an error message."""
     said = clean(text, SHOWN_CHARS)
     return f"“{said}…”" if len(text.strip()) > SHOWN_CHARS else f"“{said}”"
 
 
 def read_place(text: str) -> JumpServer:
-    """Read `[ssh://][user@]host[:port]`; an IPv6 address with a port stands in brackets.
+    """Parse `[ssh://][user@]host[:port]`. An IPv6 address with a port needs brackets.
 
-    Returns: port 22 where none is named.
+    Returns: the server, with port 22 if none is given.
     Raises:  PlaceError.
     """
     rest = text.strip()
@@ -83,13 +83,13 @@ def _host_and_port(text: str) -> tuple[str, str]:
 
 def _is_ipv6(text: str) -> bool:
     try:
-        return ipaddress.ip_address(text.partition("%")[0]).version == 6  # its own name
+        return ipaddress.ip_address(text.partition("%")[0]).version == 6  # cut off the zone of a link-local address
     except ValueError:
         return False
 
 
 def read_port(text: str) -> int:
-    """Read a port.
+    """Parse a port.
 
     Raises: PlaceError.
     """
@@ -100,12 +100,12 @@ def read_port(text: str) -> int:
 
 
 def read_tags(text: str) -> tuple[str, ...]:
-    """Tags with `;`, `|` or spaces between them."""
+    """Parse tags, separated by `;`, `|` or spaces."""
     return tuple(dict.fromkeys(text.replace(";", " ").replace("|", " ").split()))
 
 
 def judged(server: Listed) -> Listed:
-    """Add what is wrong with the fields of a row, beside what is known already."""
+    """Validate the fields of a row, and add the problems to those already found."""
     found = list(server.problems)
     known = {problem.field for problem in found}
 
@@ -114,7 +114,7 @@ def judged(server: Listed) -> Listed:
             found.append(ListProblem(code, field, message))
 
     if server.problems:
-        pass  # what stands in for the host is not told of a second time
+        pass  # a placeholder host already has its problem
     elif not server.host:
         say("host_missing", "host", "there is no host name or address")
     elif not is_host(server.host):

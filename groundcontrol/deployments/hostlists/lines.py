@@ -1,4 +1,4 @@
-"""A list of one server a line: `[user@]host[:port]`, and maybe the name that it gets here."""
+"""Parses a list with one server per line: `[user@]host[:port]`, and optionally its node name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_WORDS = 2
 
 
 def read_lines(lines: Iterable[tuple[int, str]]) -> Iterator[Listed]:
-    """Read numbered lines. Empty ones are passed over, and what follows a `#`."""
+    """Parse numbered lines. Empty lines and comments after `#` are skipped."""
     for number, line in lines:
         words = _uncommented(line).split()
         if words:
@@ -19,7 +19,7 @@ def read_lines(lines: Iterable[tuple[int, str]]) -> Iterator[Listed]:
 
 
 def _uncommented(line: str) -> str:
-    """Only a `#` at the beginning or behind a space begins a comment."""
+    """The line without its comment. A `#` begins a comment only at the start or after a space."""
     if line.lstrip().startswith("#"):
         return ""
     for at, sign in enumerate(line):

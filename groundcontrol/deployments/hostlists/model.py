@@ -1,4 +1,4 @@
-"""What is read of a list of servers: rows, each with what is wrong with it. No secret ever stands in one."""
+"""Domain types of a parsed host list: rows with their problems. They never contain a secret."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ProblemCode = Literal[
 
 
 class JumpServer(NamedTuple):
-    """A server named by another one: its jump host."""
+    """A jump host that a row names."""
 
     host: str
     port: int
@@ -21,30 +21,30 @@ class JumpServer(NamedTuple):
 
 
 class ListProblem(NamedTuple):
-    """What is wrong, in words for people."""
+    """A problem, with a text for the user."""
 
     code: ProblemCode
     field: str
-    """host, port, username, name, tags, host_key, jump; empty: the row as a whole."""
+    """The field: host, port, username, name, tags, host_key or jump; empty: the whole row."""
     message: str
 
 
 class Note(NamedTuple):
-    """Something that was left out, and why."""
+    """A part of the list that was skipped, and why."""
 
     line: int
     message: str
 
 
 class Listed(NamedTuple):
-    """One server as the list has it. With problems it cannot be taken, and the fields hold what could be read."""
+    """One server of the list. With problems it is not usable, and its fields hold what could be parsed."""
 
     line: int
-    """Where it begins, from 1."""
+    """Number of its first line, from 1."""
     host: str
     port: int = 22
     username: str | None = None
-    """None: the list does not say."""
+    """None: the list has none."""
     name: str | None = None
     tags: tuple[str, ...] = ()
     host_key: str | None = None
@@ -54,10 +54,10 @@ class Listed(NamedTuple):
 
 
 class ParsedList(NamedTuple):
-    """A whole list, read."""
+    """A parsed list."""
 
     format: Format
     servers: tuple[Listed, ...]
     notes: tuple[Note, ...] = ()
     problems: tuple[tuple[int, ListProblem], ...] = ()
-    """With their lines: what makes the list as a whole, or a line of no server, unusable."""
+    """Line and problem, for problems of the whole list or of a line without a server."""

@@ -1,4 +1,4 @@
-"""Reading a list of servers that somebody pasted, in whichever of the formats it is."""
+"""Parses a pasted host list in any of the supported formats."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from groundcontrol.deployments.hostlists.table import COLUMNS, DELIMITERS, colum
 from groundcontrol.deployments.requests import one_spelling
 
 _KEY: Final = "PRIVATE KEY-----"
-"""Stands in the first line of every private key, whose next lines could pass for names of hosts."""
+"""Part of the first line of every private key. Its further lines could be mistaken for host names."""
 
 
 def read_list(text: str, form: Format | Literal["auto"] = "auto") -> ParsedList:
-    """Read a list; never raises, whatever the text is.
+    """Parse a list. It never raises, whatever the text is.
 
-    Returns: at most MAX_ROWS servers, in the order of the list. What cannot be taken has problems that say why.
+    Returns: at most MAX_ROWS servers, in the order of the list. Unusable ones have problems that say why.
     """
     if len(text) > MAX_TEXT_CHARS:
         return _unread(form, f"the list has {len(text)} characters, and at most {MAX_TEXT_CHARS} are read")
@@ -56,7 +56,7 @@ def _unread(form: Format | Literal["auto"], message: str) -> ParsedList:
 
 
 def format_of(lines: list[tuple[int, str]]) -> Format:
-    """Tell the formats apart by the first line that says anything."""
+    """Detect the format by the first line that is neither empty nor a comment, or by a header after a `#`."""
     for _, line in lines:
         text = line.strip()
         if commented_header(text):
@@ -66,7 +66,7 @@ def format_of(lines: list[tuple[int, str]]) -> Format:
         word = text.replace("=", " ").split()[0].casefold() if text.replace("=", " ").split() else ""
         columns = columns_of(text)
         known = [column for column in columns if column in COLUMNS]
-        # Such a table is refused as a whole, whatever else it has; behind a # stands somebody's remark on a server.
+        # A table with a column for secrets is refused as a whole. With a # the line is rather a comment on a server.
         secret = "#" not in text and any(is_secret(column) for column in columns)
         if (any(sign in text for sign in DELIMITERS) and (secret or len(known) > 1)) or columns in (["host"], ["hostname"], ["address"]):
             return "csv"
@@ -103,7 +103,7 @@ _SSH_WORDS = frozenset(
 
 
 def _unlike(servers: Iterable[Listed]) -> tuple[Listed, ...]:
-    """Refuse the second mention of a server, and of a name."""
+    """Add a problem to each row that repeats an earlier server or name."""
     places: dict[object, Listed] = {}
     names: dict[str, Listed] = {}
     told: list[Listed] = []

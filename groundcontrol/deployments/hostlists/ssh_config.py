@@ -1,7 +1,7 @@
-"""An OpenSSH client's configuration (ssh_config(5)): each literal name of a `Host` line is a server.
+"""Parses the configuration of an OpenSSH client (ssh_config(5)). Each literal name of a `Host` line is a server.
 
-As in OpenSSH the first value that fits counts, so that defaults stand in `Host *` at the end. Nothing is run, read or looked up: `Match`,
-`Include` and `ProxyCommand` are not followed, and said so.
+As in OpenSSH, the first matching value applies, so defaults are in `Host *` at the end. Nothing is executed, read or resolved:
+`Match`, `Include` and `ProxyCommand` are ignored, with a note.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ NOT_FOLLOWED: Final = {
     "include": "Include is not followed: paste that file too",
 }
 MAX_PATTERNS: Final = 2000
-"""In a file."""
+"""Patterns of one file."""
 MAX_EFFORT: Final = 20_000_000
-"""For all that is tried in a file, in comparisons of one sign with another: some tenths of a second."""
+"""Cost limit of all pattern matches of a file, in character comparisons: some tenths of a second."""
 EFFORT_OF_TRY: Final = 200
-"""Of each pattern that is tried with a name, beside its signs."""
+"""Fixed cost of one match of a pattern with a name, beside its characters."""
 EFFORT_OF_SIGN: Final = 1000
-"""Of each sign of a pattern, once, to make it ready."""
+"""Cost per character of a pattern, once, to compile it."""
 
 
 class _TooMuch(Exception):
-    """The patterns of this file take longer than any that somebody has written by hand."""
+    """The patterns of this file exceed the cost limit, which no file written by hand does."""
 
 
 class _Block(NamedTuple):
@@ -43,7 +43,7 @@ class _Block(NamedTuple):
 
 
 class _Rules:
-    """The blocks of a file, made ready for many names."""
+    """The blocks of a file, indexed for the lookup of many names."""
 
     def __init__(self, blocks: list[_Block]) -> None:
         self._effort = MAX_EFFORT
@@ -52,7 +52,7 @@ class _Rules:
         self._known: dict[str, dict[str, str]] = {}
         self._named: dict[str, list[int]] = {}
         self._open: list[int] = []
-        """Places of the blocks that have a pattern for more than one name; the others are found by their names."""
+        """Positions of the blocks with a wildcard pattern. The other blocks are found by name."""
         for at, block in enumerate(self._blocks):
             for one in block.patterns:
                 if not one.startswith("!") and not _is_open(one):
@@ -61,7 +61,7 @@ class _Rules:
                 self._open.append(at)
 
     def of(self, name: str) -> dict[str, str]:
-        """All that holds for a name: the first value of each.
+        """All options of a name, each with its first matching value.
 
         Raises: _TooMuch.
         """
@@ -75,13 +75,13 @@ class _Rules:
         return self._known[name]
 
     def _fits(self, block: _Block, name: str) -> bool:
-        """Whether a name is meant: one pattern fits, and none of those with `!`."""
+        """Whether a block applies to a name: a pattern matches, and no pattern with `!` does."""
         if any(self._like(name, one[1:]) for one in block.patterns if one.startswith("!")):
             return False
         return any(self._like(name, one) for one in block.patterns if not one.startswith("!"))
 
     def _like(self, name: str, pattern: str) -> bool:
-        """Of the signs of fnmatch only * and ? mean something here."""
+        """Whether a name matches a pattern. Of the wildcards of fnmatch, only * and ? are special here."""
         if not _is_open(pattern):
             self._spend(EFFORT_OF_TRY)
             return name == pattern
@@ -103,7 +103,7 @@ def _is_open(pattern: str) -> bool:
 
 
 def read_ssh_config(lines: Iterable[tuple[int, str]]) -> ParsedList:
-    """Read numbered lines."""
+    """Parse numbered lines."""
     blocks, notes, problems = _blocks(lines)
     if sum(len(block.patterns) for block in blocks) > MAX_PATTERNS:
         problem = ListProblem("too_many", "", f"this file has more than {MAX_PATTERNS} patterns: paste the part of it that is meant")
@@ -111,7 +111,8 @@ def read_ssh_config(lines: Iterable[tuple[int, str]]) -> ParsedList:
     named = [(block.line, one) for block in blocks for one in block.patterns if not one.startswith("!") and not _is_open(one)]
     rules = _Rules(blocks)
     try:
-        servers = [_server(line, name, rules) for line, name in named[: MAX_ROWS + 1]]  # one more: it is said that there are too many
+        # One more than allowed, so that the caller notices the excess.
+        servers = [_server(line, name, rules) for line, name in named[: MAX_ROWS + 1]]
     except _TooMuch:
         problem = ListProblem(
             "too_many", "", "this file has too many patterns with * and ? for its names: paste the part of it that is meant"
@@ -146,9 +147,9 @@ def _blocks(lines: Iterable[tuple[int, str]]) -> tuple[list[_Block], list[Note],
 
 
 def _option(line: str) -> tuple[str, list[str]]:
-    """`Keyword value…` or `Keyword=value`, the keyword in small letters; ("", []): an empty line or a comment.
+    """Parse `Keyword value…` or `Keyword=value`; the keyword is returned in lower case. ("", []): an empty line or a comment.
 
-    Raises: ValueError: a quote does not close.
+    Raises: ValueError: a quote is not closed.
     """
     text = line.strip()
     if not text or text.startswith("#"):
@@ -197,7 +198,7 @@ def _host_of(name: str, options: dict[str, str]) -> tuple[str, ListProblem | Non
 
 
 def _jump_of(text: str | None, rules: _Rules) -> tuple[JumpServer | None, ListProblem | None]:
-    """The jump host, by what the same file says of its name. What it says of a jump host's own jump host is not followed."""
+    """The jump host, with its options from the same file. A jump host of the jump host is ignored."""
     place, wrong = read_jump(text)
     if place is None or text is None:
         return place, wrong

@@ -1,4 +1,4 @@
-"""A list with a header: values separated by commas, semicolons or tabs (RFC 4180, and what spreadsheets make of it)."""
+"""Parses a table with a header: values separated by commas, semicolons or tabs (RFC 4180, and the variants of spreadsheets)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ COLUMNS: Final = {
     "host_key": "host_key", "fingerprint": "host_key",
     "jump": "jump", "jump_host": "jump", "proxyjump": "jump", "bastion": "jump",
 }  # fmt: skip
-"""What a column may be called -> the field."""
+"""Accepted column name -> field."""
 SECRETS: Final = ("pass", "pwd", "secret", "token", "credential", "identity", "keyfile")
-"""What the name of a column that holds secrets, or leads to them, has in it; and those that end in `key` do."""
+"""Parts of column names that indicate a secret, or a reference to one. A name that ends in `key` counts too."""
 DELIMITERS: Final = ",;\t"
 
 
 def delimiter_of(header: str) -> str:
-    """The sign between the columns: the one that the header has most of."""
+    """The delimiter: the candidate that is most frequent in the header."""
     return max(DELIMITERS, key=header.count)
 
 
 def columns_of(header: str) -> list[str]:
-    """The names of the columns, as they are compared."""
+    """The names of the columns, normalized for comparison."""
     try:
         cells = next(csv.reader([header], delimiter=delimiter_of(header)), [])
     except csv.Error:
@@ -39,7 +39,7 @@ def columns_of(header: str) -> list[str]:
 
 
 def commented_header(line: str) -> str:
-    """The header that a line names behind `#`; empty: it is a remark. Every column has to be one that a list may have, or must not have."""
+    """The header after a `#`; empty: the line is a comment. In a header, each column is a known one or one for secrets."""
     bare = line.strip().lstrip("# \t") if line.lstrip().startswith("#") else ""
     columns = columns_of(bare)
     named = all(column in COLUMNS or is_secret(column) for column in columns)
@@ -47,7 +47,7 @@ def commented_header(line: str) -> str:
 
 
 def is_secret(column: str) -> bool:
-    """Whether a column, by its name, holds what must not stand in a list: rather one too many."""
+    """Whether a column name indicates a secret. In doubt it does."""
     bare = "".join(sign for sign in column.casefold() if sign.isalnum())
     if column in COLUMNS or bare.endswith("hostkey"):
         return False
@@ -55,7 +55,7 @@ def is_secret(column: str) -> bool:
 
 
 def read_table(lines: list[tuple[int, str]]) -> ParsedList:
-    """Read numbered lines, the first of which is the header."""
+    """Parse numbered lines; the first one is the header."""
     at, text = next(
         (
             (number, commented_header(line) or line)
@@ -130,7 +130,7 @@ def _row(number: int, cells: list[str], fields: list[str]) -> Listed:
 
 
 def read_jump(text: str | None) -> tuple[JumpServer | None, ListProblem | None]:
-    """Read a jump host; `none`, a dash and nothing are no jump host."""
+    """Parse a jump host. `none`, a dash and an empty text mean no jump host."""
     if text is None or text.casefold() in ("", "none", "-"):
         return None, None
     if "," in text:
