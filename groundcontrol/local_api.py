@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from groundcontrol.access import api_tokens_api
-from groundcontrol.access.api_tokens_views import NewTokenView
 from groundcontrol.access.users import one_time_password
-from groundcontrol.access.users_views import AccountView, account_view
+from groundcontrol.access.views import AccountView, NewTokenView, account_view
 from groundcontrol.core.errors import Conflict
 from groundcontrol.local_views import (
     ClockView,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.access.api_tokens_views import NewTokenBody
+from groundcontrol.access.views import NewTokenBody
 from groundcontrol.web.answer import Answer, Body
 
 

@@ -11,6 +11,6 @@ from groundcontrol.jobs.slice import SLICE as JOBS
 from groundcontrol.nodes.slice import SLICE as NODES
 from groundcontrol.samples.slice import SLICE as SAMPLES
 
-SLICES: Final = (ACCESS, EVENTS, NODES, SAMPLES, JOBS, DEPLOYMENTS)
+SLICES: Final = (EVENTS, ACCESS, NODES, SAMPLES, JOBS, DEPLOYMENTS)
 ROUTES: Final = tuple(route for each in SLICES for route in each.routes)
 TOPICS: Final = {topic.kind: topic for each in SLICES for topic in each.topics}

@@ -17,7 +17,7 @@ from groundcontrol.access.store import (
     UserStore,
 )
 from groundcontrol.agents.store import HubStore, SessionStore
-from groundcontrol.core.secret_store import SecretStore
+from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from groundcontrol.access.api_tokens_views import ApiTokensView, NewTokenBody, NewTokenView, token_view
 from groundcontrol.access.model import User
 from groundcontrol.access.service import person_of
 from groundcontrol.access.users_api import grants_of
+from groundcontrol.access.views import ApiTokensView, NewTokenBody, NewTokenView, token_view
 from groundcontrol.core.errors import NotFound
 from groundcontrol.core.permissions import allowed
 from groundcontrol.web.request import ApiRequest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from groundcontrol.access.preferences import MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView
-from groundcontrol.access.preferences_views import PreferencesPatch, PreferencesView, SavedViewBody, SavedViewView
 from groundcontrol.access.service import person_of
+from groundcontrol.access.views import PreferencesPatch, PreferencesView, SavedViewBody, SavedViewView
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import is_visible
 from groundcontrol.web.request import ApiRequest

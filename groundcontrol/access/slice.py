@@ -6,19 +6,26 @@ from typing import Final
 
 from groundcontrol.access import api as access_api
 from groundcontrol.access import api_tokens_api, preferences_api, second_factor_api, sessions_api, users_api
-from groundcontrol.access.api_tokens_views import ApiTokensView, NewTokenBody, NewTokenView
-from groundcontrol.access.preferences_views import PreferencesPatch, PreferencesView
-from groundcontrol.access.users_views import AccountsView, AccountView, NewUserBody, OneTimePasswordView, UserPatch
 from groundcontrol.access.views import (
+    AccountsView,
+    AccountView,
+    ApiTokensView,
     LoginBody,
     LoginView,
     MeView,
+    NewTokenBody,
+    NewTokenView,
+    NewUserBody,
+    OneTimePasswordView,
     PasswordBody,
+    PreferencesPatch,
+    PreferencesView,
     RecoveryCodesView,
     SessionsView,
     StepUpBody,
     TotpConfirmBody,
     TotpView,
+    UserPatch,
 )
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, USER, Route

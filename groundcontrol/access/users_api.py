@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from groundcontrol.access.users import checked_grants
-from groundcontrol.access.users_views import (
-    AccountsView,
-    AccountView,
-    GrantsBody,
-    NewUserBody,
-    OneTimePasswordView,
-    UserPatch,
-    account_view,
-)
+from groundcontrol.access.views import AccountsView, AccountView, GrantsBody, NewUserBody, OneTimePasswordView, UserPatch, account_view
 from groundcontrol.core.scope import Grants
 from groundcontrol.web.request import ApiRequest
 

@@ -1,12 +1,15 @@
-"""Request bodies and views of log-in, sessions and second factors."""
+"""The bodies and views of log-ins, sessions, users, tokens and preferences."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from groundcontrol.access.model import User
+import msgspec
+
+from groundcontrol.access.model import ApiToken, Person, User
 from groundcontrol.access.store import ListedSession
 from groundcontrol.core.ids import SessionId
+from groundcontrol.core.scope import Grants
 from groundcontrol.web.answer import Answer, Body, view_of
 
 
@@ -105,3 +108,141 @@ def user_view(user: User, *, must_enrol: bool = False) -> UserView:
 
 def session_view(listed: ListedSession, current: SessionId | None) -> SessionView:
     return view_of(SessionView, listed.session, username=listed.username, current=listed.session.id == current)
+
+
+class GrantsBody(Body):
+    """The only nodes that somebody may see: those of these ids or of any of these tags. At least one of either."""
+
+    nodes: list[str] = msgspec.field(default_factory=list)
+    tags: list[str] = msgspec.field(default_factory=list)
+
+
+class GrantsView(Answer):
+    nodes: list[str]
+    tags: list[str]
+
+
+class AccountView(Answer):
+    username: str
+    role: Literal["admin", "operator", "viewer"]
+    disabled: bool
+    must_change_password: bool
+    totp_enabled: bool
+    grants: GrantsView | None
+    """Null: every node."""
+    created_at: float
+    last_seen_at: float | None
+
+
+class AccountsView(Answer):
+    users: list[AccountView]
+    next: str | None
+
+
+class NewUserBody(Body):
+    username: str
+    role: Literal["admin", "operator", "viewer"]
+    grants: GrantsBody | None = None
+    """Without it every node; an admin always sees every node."""
+
+
+class UserPatch(Body):
+    role: Literal["admin", "operator", "viewer"] | None = None
+    disabled: bool | None = None
+    grants: GrantsBody | None = None
+    all_nodes: bool = False
+    """True takes the limit to some nodes away; not together with `grants`."""
+
+
+class OneTimePasswordView(Answer):
+    """A password that opens one session, good only for choosing another; shown once, dead after 24 hours."""
+
+    user: AccountView
+    password: str
+
+
+def account_view(person: Person) -> AccountView:
+    user = person.user
+    return view_of(
+        AccountView,
+        user,
+        totp_enabled=user.totp_since is not None,
+        grants=grants_view(user.grants),
+        last_seen_at=person.last_seen_at,
+    )
+
+
+def grants_view(grants: Grants | None) -> GrantsView | None:
+    return None if grants is None else GrantsView(nodes=list(grants.nodes), tags=list(grants.tags))
+
+
+class ApiTokenView(Answer):
+    id: str
+    username: str
+    """Whose it is; it never may more than they may at that moment."""
+    name: str
+    role: Literal["admin", "operator", "viewer"]
+    grants: GrantsView | None
+    """Null: every node that its owner sees."""
+    sensitive: bool
+    """May also do what asks people for their password again: delete a node, restart one."""
+    created_at: float
+    expires_at: float
+    last_used_at: float | None
+    last_address: str
+
+
+class ApiTokensView(Answer):
+    tokens: list[ApiTokenView]
+    next: str | None
+
+
+class NewTokenBody(Body):
+    name: str
+    role: Literal["admin", "operator", "viewer"] = "viewer"
+    days: int = 90
+    """1 to 365."""
+    grants: GrantsBody | None = None
+    sensitive: bool = False
+
+
+class NewTokenView(Answer):
+    """The token itself, shown once: for `Authorization: Bearer`."""
+
+    token: str
+    info: ApiTokenView
+
+
+def token_view(token: ApiToken) -> ApiTokenView:
+    return view_of(ApiTokenView, token, grants=grants_view(token.grants))
+
+
+class SavedViewBody(Body):
+    """A filter, order and grouping of the fleet under a name."""
+
+    name: str
+    """1 to 60 characters."""
+    query: str
+    """As in the page's address, without the question mark; at most 400 characters."""
+
+
+class PreferencesPatch(Body):
+    views: list[SavedViewBody] | None = None
+    """All of them, at most 40; names differ."""
+    single_keys: bool | None = None
+    """Whether single letters are commands of the page."""
+    network_bits: bool | None = None
+    """Whether what goes through a network is shown in bits a second, in the place of bytes."""
+
+
+class SavedViewView(Answer):
+    name: str
+    query: str
+
+
+class PreferencesView(Answer):
+    """What somebody has set up for their own page."""
+
+    views: list[SavedViewView]
+    single_keys: bool
+    network_bits: bool

@@ -1,8 +1,12 @@
-"""Secrets as they are stored."""
+"""Sealed secrets, and the interface of the store that keeps them and the keyring."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.scope import Scope
 
 
 class SealedRecord(NamedTuple):
@@ -13,3 +17,37 @@ class SealedRecord(NamedTuple):
     column: str
     version: int
     sealed: bytes
+
+
+class KeyRotation(Protocol):
+    """The change to a new keyring (`vault.Rotation`)."""
+
+    @property
+    def keyring(self) -> bytes: ...
+    @property
+    def audit_key(self) -> bytes: ...
+    @property
+    def carried(self) -> SealedRecord:
+        """The record of the secrets that outlive a rotation; it replaces the stored one."""
+        ...
+
+    def reseal(self, record: SealedRecord) -> SealedRecord: ...
+    def prove(self, keyring: bytes, records: Sequence[SealedRecord]) -> None:
+        """Raises when a stored record does not open."""
+        ...
+
+
+class SecretStore(Protocol):
+    async def keyring(self) -> bytes | None: ...
+    async def create_keyring(self, keyring: bytes, recovery: SealedRecord) -> bytes:
+        """Store the first keyring and the sealed fleet key together. An existing keyring stays, and is returned."""
+        ...
+
+    async def secret(self, table: str, record: str, column: str) -> SealedRecord | None: ...
+    async def secrets(self) -> Sequence[SealedRecord]: ...
+    async def save_credentials(self, scope: Scope, node: NodeId, records: Sequence[SealedRecord]) -> None:
+        """Replace the stored credentials of this node (`table` = "credential", `id` = the node)."""
+        ...
+
+    async def credentials(self, node: NodeId) -> Sequence[SealedRecord]: ...
+    async def shred_credentials(self, scope: Scope, node: NodeId) -> None: ...

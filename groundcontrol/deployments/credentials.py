@@ -7,8 +7,7 @@ from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.core.secret_store import SecretStore
-from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.secrets import SealedRecord, SecretStore
 from groundcontrol.deployments.model import DeploymentRequest, HostKey, JumpRequest
 from groundcontrol.deployments.requests import CREDENTIALS
 

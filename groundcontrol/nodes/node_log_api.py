@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.nodes.node_log_views import LogLineView, LogsView
+from groundcontrol.nodes.views import LogLineView, LogsView
 from groundcontrol.web.request import ApiRequest
 
 

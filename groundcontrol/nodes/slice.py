@@ -7,9 +7,8 @@ from typing import Final
 from groundcontrol.nodes import api as nodes_api
 from groundcontrol.nodes import node_log_api, tables_api, updates_api
 from groundcontrol.nodes.feed import find_node, fleet_feed, node_feed
-from groundcontrol.nodes.node_log_views import LogsView
 from groundcontrol.nodes.tables_views import NodeUpdatesView, PackagesView, PackageUpdatesView, TablesView
-from groundcontrol.nodes.views import NodePatch, NodesView, NodeView
+from groundcontrol.nodes.views import LogsView, NodePatch, NodesView, NodeView
 from groundcontrol.web.declare import LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
 

@@ -188,3 +188,21 @@ def _identity(identity: NodeIdentity) -> IdentityView:
 
 def _reboot(text: str) -> Literal["yes", "no", "unknown"]:
     return cast("Literal['yes', 'no']", text) if text in ("yes", "no") else "unknown"
+
+
+class LogLineView(Answer):
+    at: float
+    """By the node's clock."""
+    priority: int
+    """0 (emergency) to 7 (debug), as syslog(3) counts."""
+    source: str
+    """The unit, else the program."""
+    text: str
+    left_out: int
+    """Lines shortly before this one that were too many to be sent."""
+
+
+class LogsView(Answer):
+    lines: list[LogLineView]
+    """None at all where the node's owner does not ask for them."""
+    next: str | None

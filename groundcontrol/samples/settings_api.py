@@ -12,8 +12,8 @@ from groundcontrol.config import Config
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.samples.api import kept
 from groundcontrol.samples.model import RetentionChange, TierName
-from groundcontrol.samples.settings_views import HubView, RetentionPatch, SettingsPatch, SettingsView, TierView
 from groundcontrol.samples.tiers import TIERS, kept_s
+from groundcontrol.samples.views import HubView, RetentionPatch, SettingsPatch, SettingsView, TierView
 from groundcontrol.web.request import ApiRequest
 from spider.version import VERSION
 

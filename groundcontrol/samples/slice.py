@@ -6,8 +6,7 @@ from typing import Final
 
 from groundcontrol.samples import api as samples_api
 from groundcontrol.samples import export_api, metrics_api, settings_api
-from groundcontrol.samples.settings_views import SettingsPatch, SettingsView
-from groundcontrol.samples.views import HistoriesView, HistoryView, MetricsView
+from groundcontrol.samples.views import HistoriesView, HistoryView, MetricsView, SettingsPatch, SettingsView
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.routes import Parameter, Route
 

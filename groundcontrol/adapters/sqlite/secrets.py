@@ -14,8 +14,7 @@ from groundcontrol.adapters.sqlite.recovery_key import ADOPT_UNTIL, time_fact
 from groundcontrol.core.errors import BadRequest, Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import DEFAULT_ORG, Scope
-from groundcontrol.core.secret_store import KeyRotation
-from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.secrets import KeyRotation, SealedRecord
 
 CREDENTIAL: Final = "credential"
 
