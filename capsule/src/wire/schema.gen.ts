@@ -1591,20 +1591,20 @@ export type MetricName =
   | "statsd.timer_max"
   | "statsd.timer_rate";
 
-/** What `latest` holds in lists and in the topic `fleet`, besides SUMMARY_SUMS, SUMMARY_FULLEST and SUMMARY_HIGHEST. */
+/** The series of `latest` in lists and in the topic `fleet`, besides SUMMARY_SUMS, SUMMARY_FULLEST and SUMMARY_HIGHEST. */
 export const SUMMARY_SERIES = ["cpu.total", "load.1", "memory.total", "memory.used", "swap.total", "swap.used"] as const;
 
-/** Labelled metrics that a summary holds once, under their bare name: the sum over all devices, or all interfaces but `lo`. */
+/** Labelled metrics that a summary contains once, under their bare name: the sum over all devices, or all interfaces but `lo`. */
 export const SUMMARY_SUMS = ["disk.read", "disk.written", "network.received", "network.sent"] as const;
 
 /**
- * A summary holds these two under their full names, of the one mount that is fullest by share: `filesystem.used{mount=/var}`.
+ * A summary contains these two under their full names, for the mount with the highest used share: `filesystem.used{mount=/var}`.
  *
- * Where none could be measured it is `/`, with null: one that never was is the fullest of nothing.
+ * If no mount could be measured it is `/`, with null.
  */
 export const SUMMARY_FULLEST = ["filesystem.size", "filesystem.used"] as const;
 
-/** A summary holds one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor. */
+/** A summary contains one of each under its full name: the busiest device, the mount with the fewest inodes left and the hottest sensor. */
 export const SUMMARY_HIGHEST = ["disk.busy", "filesystem.inodes_used", "temperature"] as const;
 
 /** `code` of a Problem and of an ErrorMessage. */
