@@ -31,8 +31,7 @@ MAX_RECORD_BYTES = 128 * 1024
 MAX_CURSOR = 512
 LINES_PER_S = 20.0
 BURST_LINES = 1000.0
-"""Rate limit, by the times of the lines themselves. Further lines are dropped and counted. A backlog is not limited by the time of
-sending."""
+"""Rate limit, by the times of the lines themselves. Further lines are dropped and counted. So a backlog is not cut."""
 GATHER_S = 1.0
 ANSWER_LIMIT_S = 60.0
 RETRY_S = 10.0

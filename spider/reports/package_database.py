@@ -60,7 +60,7 @@ def find_database(root: str = "/") -> "Optional[Tuple[PackageDatabase, DatabaseS
 
 
 def read_dpkg(root: str = "/") -> Packages:
-    """Packages that dpkg has unpacked, configured or more. Source: /var/lib/dpkg/status."""
+    """Packages that dpkg has at least unpacked. Source: /var/lib/dpkg/status."""
     found: Packages = {}
     own = ""
     for fields in _stanzas(os.path.join(root, "var/lib/dpkg/status"), (b"Package", b"Status", b"Architecture", b"Version"), b": "):
@@ -137,7 +137,7 @@ def _without(name: str, endings: Sequence[str]) -> str:
 
 
 def _plain(packages: Packages) -> Packages:
-    """A cut text without characters that no package manager allows in a name or version."""
+    """The packages cut to the limits, without characters that no package manager allows in a name or version."""
     clean = {
         _UNPRINTABLE.sub("_", name)[:MAX_NAME_CHARS]: _UNPRINTABLE.sub("_", version)[:MAX_VERSION_CHARS] or "?"
         for name, version in packages.items()

@@ -1,4 +1,5 @@
-"""Reads a datagram socket at a bounded cost: so many datagrams a minute, and what is over is thrown away unread, a hundred at a time, or by the kernel."""
+"""Reads a datagram socket at a bounded cost. It processes a limited number of datagrams a minute. Further ones are discarded unread, a
+hundred at a time here, the rest by the kernel."""
 
 import asyncio
 import contextlib
@@ -9,39 +10,40 @@ from typing import Callable, Optional
 
 PER_MINUTE = 60_000
 BATCH = 64
-"""Taken at once before others on the loop have their turn."""
+"""Datagrams that are read before other tasks of the event loop run."""
 SKIM = 100
 SKIM_S = 0.1
-"""Beyond the bound so many are thrown away each time; a sender to a path that waits for room has it, and a flood by UDP is dropped by the kernel."""
+"""Beyond the limit this many datagrams are discarded each time. A sender to a Unix socket, which waits for room, can then continue; a
+UDP flood is dropped by the kernel."""
 _OVERFLOW = 40
-"""SO_RXQ_OVFL: with a datagram comes how many the kernel has dropped before it. Source: socket(7)."""
+"""SO_RXQ_OVFL: each datagram carries the number of datagrams that the kernel has dropped so far. Source: socket(7)."""
 _COUNT = struct.Struct("=I")
 
 
 class Datagrams:
-    """A reader of one socket. `close` ends it and the socket."""
+    """Reads one socket. `close` ends the reader and closes the socket."""
 
     def __init__(self, sock: socket.socket, longest: int, take: Callable[[bytes], None], per_minute: int = PER_MINUTE) -> None:
-        """Args: longest: bytes that are read of one; take: called with each."""
+        """Args: longest: most bytes that are read of one datagram; take: called with each datagram."""
         self._sock = sock
         self._longest = longest
         self._take = take
         self._per_minute = per_minute
         self._left = per_minute
         self._dropped = 0
-        """By the kernel, ever, modulo 2**32."""
+        """Total dropped by the kernel, modulo 2**32."""
         self._loop = asyncio.get_running_loop()
         self.unread = 0
-        """What came and was not taken, since the last `renew`."""
+        """Datagrams that were discarded since the last `renew`."""
         sock.setblocking(False)
         if sys.platform == "linux":
-            with contextlib.suppress(OSError):  # an older kernel counts nothing
+            with contextlib.suppress(OSError):  # an older kernel does not count
                 sock.setsockopt(socket.SOL_SOCKET, _OVERFLOW, 1)
         self._later: Optional[asyncio.TimerHandle] = None
         self._loop.add_reader(sock, self._ready)
 
     def renew(self) -> int:
-        """A minute is over. Returns: how many were not taken in it."""
+        """Start a new minute. Returns: how many were discarded in the last one."""
         unread, self.unread, self._left = self.unread, 0, self._per_minute
         return unread
 
@@ -78,7 +80,7 @@ class Datagrams:
             data, notes, _, _ = self._sock.recvmsg(most, 64)
         except (BlockingIOError, InterruptedError):
             return None
-        except OSError:  # what an earlier datagram of ours would have met; none is sent
+        except OSError:  # an error of an earlier datagram that this socket sent; it sends none
             return b""
         for level, kind, value in notes:
             if (level, kind) == (socket.SOL_SOCKET, _OVERFLOW) and len(value) >= _COUNT.size:

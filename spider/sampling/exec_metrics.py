@@ -1,7 +1,8 @@
-"""Numbers that the owner's programs print: a folder of executables, each run once a minute beside the loop.
+"""Metrics from the owner's programs: executables in a folder, each run once a minute beside the event loop.
 
-They run as Spider itself does, without a privilege, without input, and with a time limit. Who may write to the folder or to a program decides what
-runs, so both have to be root's, and no link, and nobody else's to write; they are checked by descriptor and run from that descriptor.
+They run as Spider itself does, without privileges, without input, and with a time limit. A user who can write to the folder or to a program
+decides what runs. So both must be owned by root, not be links, and not be writable by others. They are checked by descriptor and run from
+that descriptor.
 """
 
 import contextlib
@@ -27,12 +28,12 @@ MAX_PROGRAMS = 16
 MAX_NAMES = 256
 MAX_OUTPUT_BYTES = 64 * 1024
 LIMIT_S = 8.0
-"""For all of them, side by side; the sampler waits for ten seconds."""
+"""Time limit for all programs together, which run concurrently. The sampler waits for ten seconds."""
 FORGET_RUNS = 10
-"""A name that was not printed for so many runs is not there any more."""
+"""A name that was missing in this many runs is removed."""
 NOBODY = 65534
 MARK = "STARDUST_METRICS"
-"""In the environment of all that is run: what stays behind is known by it."""
+"""Marker in the environment of all programs, by which processes that stay behind are found."""
 SCALE = 1000
 LARGEST = (1 << 62) // SCALE
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_.:-]{0,99})[ \t]+([-+0-9.eE]{1,40}|nan|NaN|-)(?:[ \t]+([A-Za-z0-9/%°_.-]{1,20}))?[ \t]*\Z")
@@ -41,17 +42,17 @@ log = logging.getLogger(__name__)
 
 
 class Printed(NamedTuple):
-    """What a program said."""
+    """The parsed output of a program."""
 
     values: Dict[str, Optional[int]]
-    """By series; None = it says itself that it could not measure."""
+    """By series; None = the program itself reports a failed measurement."""
     wrong_lines: int
 
 
 def parse_output(output: bytes) -> Printed:
-    """Read lines of `name value [unit]`; empty lines and those that begin with # are passed over.
+    """Parse lines of `name value [unit]`; empty lines and those that begin with # are ignored.
 
-    A value is a decimal number, or `-` or `nan` where it could not be measured. The unit becomes part of the name.
+    A value is a decimal number, or `-` or `nan` for a failed measurement. The unit becomes part of the name.
     """
     values: Dict[str, Optional[int]] = {}
     wrong = 0
@@ -79,7 +80,7 @@ def _number(text: str) -> Optional[int]:
 def open_trusted(path: str, owner: int, *, folder: bool = False, at: Optional[int] = None) -> int:
     """Open a folder or program that decides what runs.
 
-    Returns: its descriptor. Raises: OSError: missing, a link, of another kind or owner, writable by others, or no program.
+    Returns: its descriptor. Raises: OSError: missing, a link, of another kind or owner, writable by others, or not executable.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | (os.O_DIRECTORY if folder else 0)
     handle = os.open(path, flags, dir_fd=at)
@@ -100,7 +101,7 @@ def open_trusted(path: str, owner: int, *, folder: bool = False, at: Optional[in
 
 
 class _Run:
-    """One program that is running."""
+    """One running program."""
 
     def __init__(self, name: str, handle: int, mark: str) -> None:
         self.name = name
@@ -112,20 +113,20 @@ class _Run:
         )  # fmt: skip
 
     def read(self) -> bool:
-        """Take what is there; False: it has closed its output, or said too much."""
+        """Read the available output; False: the program has closed its output or exceeded the limit."""
         assert self.process.stdout is not None
         chunk = os.read(self.process.stdout.fileno(), 16 * 1024)
         self.output += chunk
         return bool(chunk) and len(self.output) <= MAX_OUTPUT_BYTES
 
     def end(self, deadline: float, limit_s: float) -> str:
-        """Wait for its end, or make one; those of its children go with it that stayed in its session. Returns: what was wrong."""
+        """Wait for its end, or kill it with those of its children that stayed in its session. Returns: the error text."""
         assert self.process.stdout is not None
         self.process.stdout.close()
         while not (ended := self._has_ended()) and time.monotonic() < deadline and len(self.output) <= MAX_OUTPUT_BYTES:
             time.sleep(0.01)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of it has ended
-            os.killpg(self.process.pid, signal.SIGKILL)  # its own number is still its own: it was not waited for yet
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # all of its processes have ended
+            os.killpg(self.process.pid, signal.SIGKILL)  # its pid is still reserved, because it was not reaped yet
         status = self.process.wait()
         if not ended and len(self.output) <= MAX_OUTPUT_BYTES:
             return f"not done within {limit_s:.0f} s"
@@ -138,14 +139,14 @@ class _Run:
 
 
 def _become_nobody() -> None:
-    """Where Spider runs as root, which it should not, its programs do not."""
+    """Runs in the child: if Spider runs as root, which it should not, its programs do not."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
 
 
 class Programs(Collector):
-    """A collector of everything in the folder."""
+    """The collector that runs all programs in the folder."""
 
     family = "custom"
     blocking = True
@@ -156,16 +157,16 @@ class Programs(Collector):
         self._owner = owner
         self._limit_s = limit_s
         self._unseen: Dict[str, int] = {}
-        """Names that are kept, and for how many runs they were not printed."""
+        """The kept names, and for how many runs each was missing."""
         self._faults: Set[Tuple[str, str]] = set()
         self._mark = f"{os.getpid()}.{os.urandom(8).hex()}"
         self._adopts: Optional[bool] = None
-        """Whether what loses its parent comes to us; None = nothing was ever run."""
+        """Whether orphans become children of this process (subreaper); None = no program has run yet."""
         self._children: Set[int] = set()
-        """Those of ours in other sessions before these programs were run."""
+        """Children in other sessions that existed before these programs were run."""
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - every collector is told
-        """Run them all, side by side."""
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - the interface passes it to every collector
+        """Run all programs concurrently."""
         values: Dict[str, Optional[int]] = {}
         fresh: List[Tuple[str, List[str]]] = []
         faults: Set[Tuple[str, str]] = set()
@@ -186,7 +187,8 @@ class Programs(Collector):
         return [values.get(name) for name in self._series]
 
     def _admit(self, values: Dict[str, Optional[int]], fresh: List[Tuple[str, List[str]]], faults: Set[Tuple[str, str]]) -> None:
-        """Keep the names that there are; new ones come in while there is room, in turn from each program, so that none crowds out another."""
+        """Keep the present names. New ones are added while there is room, in turn from each program, so that no program crowds out
+        another."""
         seen = {name: 0 if name in values else runs + 1 for name, runs in self._unseen.items()}
         self._unseen = {name: runs for name, runs in seen.items() if runs < FORGET_RUNS}
         turns = [(program, deque(names)) for program, names in fresh]
@@ -220,7 +222,7 @@ class Programs(Collector):
         return ended
 
     def _clear(self, faults: Set[Tuple[str, str]]) -> None:
-        """Nothing that they started stays: each minute would add to it."""
+        """Kill all processes that the programs left behind, because each minute would add more."""
         uid = NOBODY if os.geteuid() == 0 else os.geteuid()
         ended, left = end_marked(f"\0{MARK}={self._mark}\0".encode(), uid)
         if self._adopts:
@@ -235,7 +237,7 @@ class Programs(Collector):
         try:
             folder = open_trusted(self._folder, self._owner, folder=True)
         except FileNotFoundError:
-            return []  # nobody wants this
+            return []  # the folder is not configured
         except OSError as error:
             faults.add((self._folder, str(error)))
             return []
@@ -255,7 +257,7 @@ class Programs(Collector):
                     continue
                 try:
                     runs.append(_Run(name, handle, self._mark))
-                except OSError as error:  # its text names the descriptor, which is another one each time
+                except OSError as error:  # its text names the descriptor, whose number differs each time
                     missing = "there is no such interpreter as its first line names" if error.errno == errno.ENOENT else error.strerror
                     faults.add((name, f"cannot be run: {missing}"))
                 finally:

@@ -1,4 +1,5 @@
-"""What measures this host and tells the hub of it, put together. Most of Spider's modules hang on this one: it is loaded behind the session."""
+"""Assembles everything that measures this host and reports it to the hub. Most of Spider's modules are imported from here, so it is
+loaded only after the session has begun."""
 
 from functools import partial
 from typing import Callable, Coroutine, Dict, NamedTuple
@@ -23,15 +24,15 @@ from spider.wire.ids import from_text
 
 
 class Measurement(NamedTuple):
-    """What runs beside the link and the jobs."""
+    """The tasks that run beside link and jobs."""
 
     tasks: Dict[str, Coroutine[None, None, None]]
     job_ended: Callable[[], None]
-    """A job may have changed anything."""
+    """Call this when a job has ended, which may have changed anything."""
 
 
 def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
-    """Build everything and join it to the link; nothing of it runs yet."""
+    """Build all components and connect them to the link; no task runs yet."""
     available = Available()
     facts = HostReports(config, clock, link.send, policy_owner, SeparateQuery(), available)
     link.on_joined(facts.joined)

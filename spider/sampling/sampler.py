@@ -1,9 +1,8 @@
-"""Runs the collectors, each family on its rhythm, and hands on what they measured.
+"""Runs the collectors of each family at its interval and passes on the samples.
 
-A family is sampled at seconds of the wall clock, `rhythm_s` apart, each node at its own moment within the second, so that those of a
-whole fleet do not come at once. Waiting is monotonic and never longer than one rhythm, so a
-clock that is set moves the next sample by that at most. A moment that was missed (a suspended machine, a busy one) is skipped
-and not made up for: the gap in the history is true.
+A family is sampled at wall clock seconds that are `rhythm_s` apart. Each node has its own offset within the second, so that the samples of
+a fleet do not all arrive at the same moment. Waiting is monotonic and never longer than one interval, so a clock that is set moves the next
+sample by at most that. A missed moment (suspended or busy machine) is skipped: the gap in the history is true.
 """
 
 import asyncio
@@ -21,11 +20,11 @@ from spider.wire.frames import MAX_ITEMS, Layout, Row
 from spider.wire.metrics import RHYTHM_S
 
 SHORTEST_S = 0.2
-"""The least time between the mark of a counter and its first difference: shorter ones are noise."""
+"""Shortest time between the baseline of a counter and its first difference. Shorter differences are noise."""
 EARLY_S = 0.05
-"""Timers may ring a little early; this much before a second counts as that second."""
+"""Timers may fire slightly early. A timer that fires this much before a second counts for that second."""
 BLOCKING_LIMIT_S = 10.0
-"""How long a row waits for collectors that run beside the loop."""
+"""How long a row waits for collectors that run in threads."""
 SEEN_GAP_S = 5
 
 Sink = Callable[[Layout, Row], None]
@@ -36,27 +35,27 @@ log = logging.getLogger(__name__)
 
 
 def layout_of(family: str, rhythm_s: int, series: Sequence[str]) -> Layout:
-    """Name a layout by its content.
+    """Make the layout of these series. Its id depends on its content only.
 
-    The id is the first 8 bytes of SHA-256 over the family and the series, in UTF-8, each followed by a newline (which none of
-    them can hold): `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
+    The id is the first 8 bytes of SHA-256 over the family and the series, in UTF-8, each followed by a newline (which none of them can
+    hold): `cpu.total` and `load.1` of `pulse` have `SHA-256("pulse\\ncpu.total\\nload.1\\n")[:8]`.
     """
     digest = hashlib.sha256("".join(text + "\n" for text in (family, *series)).encode("utf-8")).digest()
     return Layout(digest[:8], family, rhythm_s, list(series))
 
 
 def phase_ms_of(node: bytes) -> int:
-    """How far behind the whole second a node measures, in milliseconds: always the same, and as random as its id."""
+    """Offset of a node's samples after the whole second, in milliseconds: constant, and as random as the node's id."""
     return int.from_bytes(node[-2:], "big") * 1000 >> 16
 
 
 def nothing(result: CollectedValues) -> CollectedValues:
-    """The same series without a value."""
+    """The same series with null values."""
     return result[0], [None] * len(result[0])
 
 
 class Rhythm:
-    """When a family is sampled. Knows no clock: it is told the time (Unix seconds)."""
+    """The schedule of a family. It has no clock of its own: callers pass the time (Unix seconds)."""
 
     def __init__(self, rhythm_s: int, first_s: int) -> None:
         self._rhythm_s = rhythm_s
@@ -71,9 +70,9 @@ class Rhythm:
         return (self._beat(now) + 1) * self._rhythm_s + self._phase - now
 
     def take(self, now: float) -> Tuple[Optional[int], int]:
-        """A timer rang.
+        """Called when a timer fires.
 
-        Returns: the whole second that the sample belongs to, or None when it is too early; and how many were missed before it.
+        Returns: the whole second of the sample, or None when it is too early; and how many samples were missed before it.
         """
         beat, last = self._beat(now), self._last
         if beat == last:
@@ -84,7 +83,7 @@ class Rhythm:
 
 
 class _Source:
-    """One collector, and how it is doing."""
+    """One collector and its state."""
 
     def __init__(self, collector: Collector) -> None:
         self.collector = collector
@@ -95,10 +94,10 @@ class _Source:
         self._out: Optional[asyncio.Future[None]] = None
 
     def measure(self, now: float) -> None:
-        """Read here and now; a failure gives nulls, and one line in the log until it is over."""
+        """Read in this thread. A failure gives nulls, and one line in the log until the next success."""
         try:
             values, series = self.collector.read(now), self.collector.series()
-        except Exception as error:  # one collector's fault must not cost the values of the others
+        except Exception as error:  # an error of one collector must not lose the values of the others
             self._fail(f"{type(error).__name__}: {error}", expected=isinstance(error, (OSError, ValueError)))
             return
         if len(values) != len(series):
@@ -116,14 +115,14 @@ class _Source:
         self._failing = True
 
     def answered(self, in_time: bool) -> CollectedValues:
-        """What it gave for this row; nulls when it is still out, which is said once."""
+        """Its values for this row; nulls while it is still running, which is logged once."""
         if not in_time and not self._late:
             event(log, "collector_late", logging.WARNING, collector=self.name)
         self._late = not in_time
         return self.result if in_time else nothing(self.result)
 
     def measure_aside(self, now: float) -> "Optional[asyncio.Future[None]]":
-        """Read beside the loop. None: the last reading is still out."""
+        """Read in another thread. None: the last reading still runs."""
         if self._out is not None and not self._out.done():
             return None
         self._out = asyncio.ensure_future(self._aside(now))
@@ -132,18 +131,18 @@ class _Source:
     async def _aside(self, now: float) -> None:
         try:
             await run_in_thread(lambda: self.measure(now), self.name)
-        except ThreadUnavailable as error:  # nothing was measured, and what was before is not measured again
+        except ThreadUnavailable as error:  # nothing was measured, and the previous values must not be repeated
             self._fail(str(error), expected=True)
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting for it."""
         if self._out is not None:
             self._out.cancel()
         self.collector.close()
 
 
 class _Family:
-    """The collectors of one family, and the layout of their row."""
+    """The collectors of one family, and the layout of its row."""
 
     def __init__(self, name: str, rhythm_s: int) -> None:
         self.name = name
@@ -154,7 +153,7 @@ class _Family:
         self._kept: Optional[List[int]] = None
 
     def row(self, results: List[CollectedValues], taken_at_ms: int) -> Tuple[Layout, Row]:
-        """Put the sources' values side by side; the layout is a new one when a source's series changed."""
+        """Join the values of all collectors. A changed series makes a new layout."""
         parts = [series for series, _ in results]
         values = [value for _, part in results for value in part]
         if parts != self._parts:
@@ -173,20 +172,20 @@ class _Family:
 
 
 class Sampler:
-    """Owns the collectors; `run` it as one task and cancel that to stop.
+    """Owns the collectors; `run` it as one task and cancel it to stop.
 
-    Each sample goes to `sink` with its layout: a layout other than the last one of that family says that the host's series have
-    changed. The sink must not wait.
+    Each sample goes to `sink` with its layout. Another layout than the last one of that family means that the host's series have changed.
+    The sink must not wait.
     """
 
     def __init__(self, collectors: Sequence[Collector], clock: Clock, sink: Sink, phase_ms: int = 0) -> None:
-        """Args: phase_ms: how far behind the whole second every family is sampled."""
+        """Args: phase_ms: offset of all samples after the whole second."""
         self._clock = clock
         self._sink = sink
         self._phase_ms = phase_ms
         self._families: Dict[str, _Family] = {}
         self.missed: Dict[str, int] = {}
-        """Samples that were never taken, by family, since the start."""
+        """Number of missed samples by family since the start."""
         for collector in collectors:
             rhythm_s = RHYTHM_S[collector.family]
             family = self._families.setdefault(collector.family, _Family(collector.family, rhythm_s))
@@ -203,7 +202,7 @@ class Sampler:
                     source.stop()
 
     def _now(self) -> float:
-        """The wall clock, set back so that this node's moment is its whole second."""
+        """The wall clock minus this node's offset, so that samples fall on whole seconds."""
         return self._clock.now() - self._phase_ms / 1000
 
     async def _run(self, family: _Family) -> None:
@@ -251,7 +250,7 @@ class Sampler:
             self._sink(layout, row)
 
     async def _settled(self, out: "Set[asyncio.Future[None]]", limit_s: float) -> "Set[asyncio.Future[None]]":
-        """Wait for them all, but not for ever. Returns: those that are still out."""
+        """Wait for all of them, up to a limit. Returns: those that still run."""
         if not out:
             return out
         limit: asyncio.Future[None] = asyncio.ensure_future(self._clock.sleep(min(limit_s, BLOCKING_LIMIT_S)))

@@ -1,7 +1,8 @@
-"""A local statsd socket, where the owner wants one: numbers of other programs on this host, put together once a minute.
+"""An optional statsd socket on this host: aggregates the metrics of other programs once a minute.
 
-It takes datagrams of `name:value|type`, a line each: c counters, g gauges (with a sign: a change), ms or h timers; a sampling rate
-(`|@0.1`) counts, tags are refused. Names, lines and datagrams a minute and what a name may hold have a bound; what is over is counted and told.
+It accepts datagrams with lines of `name:value|type`: c counters, g gauges (with a sign: a change), ms or h timers. A sampling rate
+(`|@0.1`) is applied; tags are refused. The number of names, of lines and of datagrams a minute and the characters of a name are limited.
+Refused input is counted and logged.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ MAX_NAMES = 256
 MAX_DATAGRAM_BYTES = 8 * 1024
 LINES_PER_MINUTE = 60_000
 FORGET_S = 600.0
-"""A name that nobody sent for this long is not there any more."""
+"""A name that was not sent for this long is removed."""
 RETRY_S = 60.0
 SCALE = 1000
 LARGEST = float((1 << 62) // SCALE)
@@ -33,22 +34,22 @@ log = logging.getLogger(__name__)
 
 
 class StatsdValue(NamedTuple):
-    """One line that was understood."""
+    """One parsed line."""
 
     name: str
     kind: str
     """c, g or ms."""
     value: float
     change: bool
-    """Of a gauge: by how much it moves."""
+    """For a gauge: the value is a change."""
     times: float
-    """How many this one stands for."""
+    """Number of events that this line stands for (inverse of the sampling rate)."""
 
 
 def parse_line(line: bytes) -> StatsdValue:
-    """Read one line.
+    """Parse one line.
 
-    Raises: ValueError: not in the form that this socket takes.
+    Raises: ValueError: not in the accepted form.
     """
     match = _LINE.match(line.strip())
     if match is None:
@@ -68,7 +69,7 @@ class _Timer:
 
 
 class Statsd(Collector):
-    """The socket, and the collector that reads what has come. `run` it as one task beside the sampler."""
+    """The socket, and the collector of its metrics. `run` it as one task beside the sampler."""
 
     family = "custom"
     counts = True
@@ -88,12 +89,12 @@ class Statsd(Collector):
         self._left_out = 0
         self._datagrams: Optional[Datagrams] = None
         self.address: Callable[[], object] = lambda: None
-        """Where it listens, once it does."""
+        """The address on which it listens, once it does."""
 
     # -- the socket ----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Listen until cancelled; a place that is taken is tried again."""
+        """Listen until cancelled; if the address is in use, retry."""
         if not self._listen:
             await asyncio.Event().wait()
         said = False
@@ -120,9 +121,9 @@ class Statsd(Collector):
         sock = socket.socket(socket.AF_UNIX if local else socket.AF_INET, socket.SOCK_DGRAM)
         try:
             if local:
-                _remove_socket(self._listen)  # what an earlier start has left
+                _remove_socket(self._listen)  # left by an earlier run
                 sock.bind(self._listen)
-                os.chmod(self._listen, 0o666)  # noqa: S103 # nosec B103 - whoever is on this host may send
+                os.chmod(self._listen, 0o666)  # noqa: S103 # nosec B103 - every user of this host may send
             else:
                 sock.bind(("127.0.0.1", int(self._listen)))
         except BaseException:
@@ -132,8 +133,8 @@ class Statsd(Collector):
         return sock
 
     def datagram_received(self, data: bytes) -> None:
-        """Take what a program has sent."""
-        if data and self._lines >= LINES_PER_MINUTE:  # a flood costs as little as it can: nothing is taken apart, empty lines count as well
+        """Process a received datagram."""
+        if data and self._lines >= LINES_PER_MINUTE:  # a flood must cost little: nothing is parsed, and empty lines count as well
             self._left_out += data.count(b"\n") + (data[-1:] != b"\n")
             return
         lines = [line for line in data.split(b"\n") if line]
@@ -142,10 +143,10 @@ class Statsd(Collector):
         for line in lines:
             self.take(line)
 
-    # -- what has come -------------------------------------------------------------------------------
+    # -- aggregation ---------------------------------------------------------------------------------
 
     def take(self, line: bytes) -> None:
-        """Count one line."""
+        """Add one line."""
         self._lines += 1
         if self._lines > LINES_PER_MINUTE:
             self._left_out += 1
@@ -171,7 +172,7 @@ class Statsd(Collector):
             timer.longest = max(timer.longest, sent.value)
 
     def read(self, now: float) -> List[Optional[int]]:
-        """What came since the last time; a counter that nobody raised is 0, a timer that nobody sent has no mean."""
+        """The aggregates since the last reading. A counter without lines is 0; a timer without lines has no mean."""
         values: Dict[str, Optional[float]] = {}
         passed = now - self._read_at if self._read_at is not None else None
         self._read_at = now

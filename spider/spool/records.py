@@ -1,9 +1,9 @@
 """The record format of the spool. Pure: bytes in, records out, and the losses by damage.
 
-  segment = head ‖ record …
-  head    = "SDSPOOL2" ‖ node 16 ‖ u32 CRC-32 of both
-  record  = mark 4 ‖ u32 length ‖ u32 CRC-32 of node, length and payload ‖ payload
-  payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
+    segment = head ‖ record …
+    head    = "SDSPOOL2" ‖ node 16 ‖ u32 CRC-32 of both
+    record  = mark 4 ‖ u32 length ‖ u32 CRC-32 of node, length and payload ‖ payload
+    payload = kind 1 ‖ journal 16 ‖ u64 number of the segment's first record ‖ u64 number of this one ‖ u16 length ‖ chain ‖ body
 
 Disks damage data. So every record contains its node and its number, and a record with a wrong CRC is lost alone: reading continues at the
 next mark. The chain names the last few records before: family, times and rows. So the records after a damaged one state exactly what it

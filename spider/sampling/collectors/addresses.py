@@ -11,15 +11,14 @@ MAX_ADDRESSES = 64
 _RTM_GETADDR = 22
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _FLEETING = 0x01 | 0x08 | 0x20 | 0x40
-"""IPv6 only: temporary (privacy), failed, deprecated, tentative."""
+"""Flags of addresses to skip, IPv6 only: temporary (privacy), failed, deprecated, tentative."""
 _SCOPE_LINK = 253
 
 
 def parse_addresses(messages: Iterable[Tuple[bytes, int, int]]) -> List[str]:
-    """Read the messages of an RTM_GETADDR dump.
+    """Parse the messages of an RTM_GETADDR dump.
 
-    Returns: IPv4 addresses, then IPv6 ones, in the order of the interfaces; without loopback and link-local ones and
-             those of IPv6 that come and go.
+    Returns: IPv4 addresses, then IPv6 ones, in the order of the interfaces; without loopback, link-local and short-lived IPv6 ones.
     Raises:  ValueError: a message is malformed.
     Source:  rtnetlink(7); IFA_LOCAL is the host's end of a point-to-point link, IFA_ADDRESS the other one.
     """
@@ -46,7 +45,7 @@ def parse_addresses(messages: Iterable[Tuple[bytes, int, int]]) -> List[str]:
 
 
 def read_addresses() -> List[str]:
-    """Ask the kernel; empty when it does not say."""
+    """Query the kernel; empty when it gives no answer."""
     netlink = Netlink(NETLINK_ROUTE)
     try:
         return parse_addresses(netlink.dump(_RTM_GETADDR, bytes(8)))

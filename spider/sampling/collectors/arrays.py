@@ -1,4 +1,4 @@
-"""Arrays and pools of disks: md, ZFS, btrfs."""
+"""Disk arrays and pools: md, ZFS, btrfs."""
 
 import os
 import re
@@ -15,7 +15,7 @@ _PROGRESS = re.compile(r"(\d{1,20}) / (\d{1,20})\Z")
 
 
 class Array(NamedTuple):
-    """One array or pool. None: this kind does not tell."""
+    """One array or pool. None: this kind does not provide the value."""
 
     name: str
     kind: str
@@ -25,9 +25,9 @@ class Array(NamedTuple):
     missing: Optional[int]
     errors: Optional[int]
     action: str
-    """What is under way; empty = nothing."""
+    """The running operation; empty = none."""
     progress: Optional[float]
-    """Percent of it."""
+    """Its progress in percent."""
 
 
 def _number(path: str) -> Optional[int]:
@@ -36,9 +36,9 @@ def _number(path: str) -> Optional[int]:
 
 
 def parse_progress(text: str) -> Optional[float]:
-    """Read sync_completed.
+    """Parse sync_completed.
 
-    Returns: percent; None: nothing is under way (`none`).
+    Returns: percent; None: no operation runs (`none`).
     Source:  Documentation/admin-guide/md.rst: sectors done, a slash, sectors in all; `delayed` while it waits for another array's.
     """
     if text == "delayed":
@@ -48,10 +48,10 @@ def parse_progress(text: str) -> Optional[float]:
 
 
 def read_md(sys: str = "/sys") -> List[Array]:
-    """Read the md arrays that run.
+    """Read the active md arrays.
 
-    Source: Documentation/admin-guide/md.rst: level, array_state, raid_disks; degraded, sync_action, sync_completed and mismatch_cnt
-            where the level keeps copies.
+    Source: Documentation/admin-guide/md.rst: level, array_state, raid_disks; degraded, sync_action, sync_completed and mismatch_cnt where
+    the level has redundancy.
     """
     found: List[Array] = []
     for name in listed(sys + "/block"):
@@ -77,7 +77,7 @@ def read_md(sys: str = "/sys") -> List[Array]:
 
 
 def read_zfs(proc: str = "/proc") -> List[Array]:
-    """Read the pools that are imported. The kernel tells their state alone, and that to everybody.
+    """Read the imported pools. The kernel provides only their state, to every user.
 
     Source: OpenZFS, module/os/linux/spl and zfs/spa_stats.c: /proc/spl/kstat/zfs/POOL/state (0.8 and newer).
     """
@@ -87,10 +87,10 @@ def read_zfs(proc: str = "/proc") -> List[Array]:
 
 
 def read_btrfs(sys: str = "/sys") -> List[Array]:
-    """Read the btrfs file systems that are mounted.
+    """Read the mounted btrfs file systems.
 
     Source: Documentation/ABI/testing/sysfs-fs-btrfs, btrfs(5): devinfo/ID/missing and error_stats (Linux 5.6, 5.14),
-            allocation/data/PROFILE.
+    allocation/data/PROFILE.
     """
     found: List[Array] = []
     uuids = [uuid for uuid in listed(sys + "/fs/btrfs") if _UUID.match(uuid)]
@@ -134,11 +134,11 @@ class Arrays(Collector):
         self._proc = proc
         self._sys = sys
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         named: List[Tuple[str, Optional[int]]] = []
         for array in read_md(self._sys)[:MAX_LABELLED]:
             name = label(array.name)
-            if array.missing is not None:  # a level without copies cannot lack any
+            if array.missing is not None:  # a level without redundancy cannot miss a disk
                 done = array.progress if array.action or array.progress is not None else 100.0
                 named.append((series_name("md.missing", "array", name), array.missing))
                 named.append((series_name("md.progress", "array", name), None if done is None else round(done * 100)))
@@ -154,7 +154,7 @@ class Arrays(Collector):
 
 
 class ArrayTable:
-    """The `arrays` table; a host without any has none."""
+    """The `arrays` table; not sent by a host without arrays."""
 
     subject = "arrays"
 
@@ -162,7 +162,7 @@ class ArrayTable:
         self._proc = proc
         self._sys = sys
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
         arrays = [*read_btrfs(self._sys), *read_md(self._sys), *read_zfs(self._proc)]
         rows: List[Tuple[Cell, ...]] = [
             (

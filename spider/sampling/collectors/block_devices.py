@@ -1,4 +1,4 @@
-"""The block devices as a table: what stands on what, and where it is mounted."""
+"""The `disks` table: block devices, the devices below them, and their mount points."""
 
 import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -9,22 +9,22 @@ from spider.sampling.collectors.table_reader import Reading, plain
 from spider.wire.frames import Cell
 
 SWAP = "[SWAP]"
-"""Where a device is mounted that is swapped to: the word of lsblk(8)."""
+"""Mount point of a swap device, in the word of lsblk(8)."""
 SECTOR_BYTES = 512
-"""The unit of `size`, whatever the disk's own sector is."""
+"""The unit of `size`, independent of the disk's sector size."""
 
 
 class BlockDevice(NamedTuple):
     """One block device."""
 
     name: str
-    """Of device mapper: the mapped name."""
+    """The mapped name, for device mapper."""
     kernel_name: str
     number: str
     """major:minor."""
     kind: str
     parents: List[str]
-    """Kernel names of what it stands on."""
+    """Kernel names of the devices below it."""
     model: str
     serial: str
     size: int
@@ -32,7 +32,7 @@ class BlockDevice(NamedTuple):
 
 
 def kind_of(sys: str, name: str) -> str:
-    """What a device of /sys/block is, in the words of lsblk(8).
+    """The type of a device in /sys/block, in the words of lsblk(8).
 
     Source: Documentation/admin-guide/devices.txt, the UUID of device mapper (`LVM-`, `CRYPT-`, `mpath-`, `part1-mpath-`).
     """
@@ -54,7 +54,7 @@ def _size(path: str) -> int:
 
 
 def _serial(base: str) -> str:
-    """What the bus or the driver says: virtio and mmc, NVMe, SCSI (the unit serial number page, after its header of 4 bytes)."""
+    """The serial number, from the bus or driver: virtio and mmc, NVMe, SCSI (the unit serial number page, after its header of 4 bytes)."""
     for place in ("/serial", "/device/serial"):
         text = read_text(base + place, 128)
         if text:
@@ -68,7 +68,7 @@ def _serial(base: str) -> str:
 
 
 def read_blocks(sys: str = "/sys") -> List[BlockDevice]:
-    """Read what there is: whole devices that hold something, each followed by its partitions; what a device stands on comes before it.
+    """Read all non-empty devices, each followed by its partitions. A device follows the devices below it.
 
     Source: Documentation/ABI/stable/sysfs-block, Documentation/ABI/testing/sysfs-block (dm).
     """
@@ -101,7 +101,7 @@ def read_blocks(sys: str = "/sys") -> List[BlockDevice]:
 
 
 def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
-    """Each after what it stands on, partitions right after their disk."""
+    """Sort each device after those below it, and partitions right after their disk."""
     ordered: Dict[str, BlockDevice] = {}
 
     def place(name: str, depth: int) -> None:
@@ -121,9 +121,9 @@ def _in_order(found: Dict[str, BlockDevice]) -> List[BlockDevice]:
 
 
 def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]]]:
-    """Read mountinfo.
+    """Parse mountinfo.
 
-    Returns: mount points by major:minor, and by the device's path, for file systems that have a number of their own (btrfs).
+    Returns: mount points by major:minor, and by the device's path for file systems with device numbers of their own (btrfs).
     Source:  proc_pid_mountinfo(5).
     """
     by_number: Dict[str, List[str]] = {}
@@ -141,7 +141,7 @@ def parse_mounts(data: bytes) -> Tuple[Dict[str, List[str]], Dict[str, List[str]
 
 
 def parse_swaps(text: str) -> List[str]:
-    """Read /proc/swaps. Returns: what is swapped to, devices and files. Source: proc_swaps(5)."""
+    """Parse /proc/swaps. Returns: swap devices and files. Source: proc_swaps(5)."""
     return [unescape(line.split()[0]) for line in text.split("\n")[1:] if line.split()]
 
 
@@ -154,7 +154,7 @@ class DiskTable:
         self._proc = proc
         self._sys = sys
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
         blocks = read_blocks(self._sys)
         if not blocks:
             return None
@@ -181,7 +181,7 @@ class DiskTable:
         return Reading(rows, len(rows))
 
     def _mountinfo(self) -> bytes:
-        """Of the first process, since Spider's own shows the sandbox of its unit; its own where that must not be read."""
+        """The mounts of process 1, since Spider's own mounts show the sandbox of its unit; its own where those are not readable."""
         for whose in ("1", "self"):
             try:
                 with open(f"{self._proc}/{whose}/mountinfo", "rb") as file:

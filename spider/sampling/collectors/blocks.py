@@ -1,4 +1,4 @@
-"""What kind of block device a name of /proc/diskstats is."""
+"""The type of a block device, from its name in /proc/diskstats and /sys."""
 
 import os
 import re
@@ -42,11 +42,11 @@ class Block(NamedTuple):
     kind: str
     """disk; partition, lvm, crypt, multipath, raid, dm, md, loop, zram, bcache, drbd, zvol: volumes; or one of NOT_REPORTED."""
     name: str
-    """As people know it: `vg0-root` for dm-0."""
+    """The usual name: `vg0-root` for dm-0."""
 
 
 def kind_by_name(name: str) -> str:
-    """The kind that a name tells; `disk` for all others (partitions need their disk to be known)."""
+    """The type that a name implies; `disk` for all others (partitions are recognised only with their disk)."""
     if _PATH.match(name):
         return "path"
     if _AREA.match(name):
@@ -57,7 +57,7 @@ def kind_by_name(name: str) -> str:
 
 
 def describe_block(name: str, sys: str = "/sys") -> Block:
-    """Ask /sys what a device is; without /sys its name must do.
+    """Read the type of a device from /sys; without /sys, derive it from the name.
 
     Source: Documentation/ABI/stable/sysfs-block, sysfs-block-dm: `dm/uuid` begins with the subsystem that made the device.
     """
@@ -76,19 +76,19 @@ def describe_block(name: str, sys: str = "/sys") -> Block:
 
 
 def is_empty(name: str, sys: str = "/sys") -> bool:
-    """Whether nothing is behind a device: a loop that was detached, an array that was stopped. They keep their counters, and lsblk(8) leaves them out."""
+    """Whether a device has no backing: a detached loop device, a stopped array. They keep their counters, and lsblk(8) leaves them out."""
     return read_text(f"{sys}/class/block/{name.replace('/', '!')}/size", 32) == "0"
 
 
 def volume_labels(blocks: Dict[str, Block]) -> Dict[str, str]:
-    """`lvm vg0-root`, `partition sda1`, … by device; where two have one label, the device stands behind it."""
+    """Labels by device: `lvm vg0-root`, `partition sda1`, … If two are equal, the device is appended."""
     plain = {device: label(f"{block.kind} {block.name}") for device, block in blocks.items()}
     texts = list(plain.values())
     return {device: text if texts.count(text) == 1 else label(f"{text[:150]} ({device})") for device, text in plain.items()}
 
 
 class DiskFacts(Collector):
-    """disk.size: bytes; disk.rotating: 1 or 0. What the kernel does not tell of a disk is not named."""
+    """disk.size: bytes; disk.rotating: 1 or 0. Values that the kernel does not provide are left out."""
 
     family = "cycle"
     blocking = True
@@ -97,7 +97,7 @@ class DiskFacts(Collector):
         super().__init__()
         self._sys = sys
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         told: List[Tuple[str, Optional[int]]] = []
         for entry in listed(self._sys + "/block"):
             name = entry.replace("!", "/")

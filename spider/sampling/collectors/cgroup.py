@@ -1,4 +1,4 @@
-"""Services and containers, by their place in the tree of control groups: version 1, version 2, and both side by side."""
+"""Finds services and containers in the cgroup tree: version 1, version 2, and both together."""
 
 import os
 import re
@@ -23,7 +23,7 @@ _SCOPES: Tuple[Tuple[str, "re.Pattern[str]"], ...] = (
     ("nspawn", re.compile(r"machine-(.+)\.scope\Z")),
     ("nspawn", re.compile(r"systemd-nspawn@(.+)\.service\Z")),
 )
-"""What a group of a container is called, and what of it is the container's name or id."""
+"""Name patterns of a container's cgroup; the group of the pattern is the container's name or id."""
 _BELOW: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
     ("docker", "docker", re.compile(_HEX + r"\Z")),
     ("lxc", "lxc", re.compile(r"(?!\.)(.+)\Z")),
@@ -31,9 +31,9 @@ _BELOW: Tuple[Tuple[str, str, "re.Pattern[str]"], ...] = (
     ("libpod_parent", "podman", re.compile(rf"libpod-{_HEX}\Z")),
     ("kubepods", "kubernetes", re.compile(_HEX + r"\Z")),
 )
-"""The same where the group above says what it is: its name (or beginning), the engine, the pattern."""
+"""The same, where the parent cgroup identifies the engine: the parent's name (or its beginning), the engine, the pattern."""
 _PASSING = re.compile(r"(?:run-|stardust-job@|user-runtime-dir@|systemd-coredump@|.*@[0-9a-f]{8,})|session-")
-"""Services that come and go under a new name each time."""
+"""Services that get a new name at each start."""
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
@@ -45,17 +45,17 @@ class Group(NamedTuple):
     name: str
     """The unit's name, or the container's id (its name where names are the ids)."""
     path: str
-    """Below the hierarchy's root."""
+    """Path below the hierarchy's root."""
     inode: int
 
 
 def unescape(text: str) -> str:
-    """A unit's name as it was before systemd made it fit. Source: systemd-escape(1)."""
+    """A unit's name without systemd's escapes. Source: systemd-escape(1)."""
     return _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), text)
 
 
 def container_of(name: str, above: str) -> Optional[Tuple[str, str]]:
-    """Engine and id, if a group of this name, in one of that name, is a container."""
+    """Engine and id, if a cgroup with this name and parent is a container."""
     for engine, pattern in _SCOPES:
         match = pattern.match(unescape(name) if engine in ("libvirt", "nspawn") else name)
         if match:
@@ -67,18 +67,18 @@ def container_of(name: str, above: str) -> Optional[Tuple[str, str]]:
 
 
 class Hierarchies(NamedTuple):
-    """Where the groups of a host are to be seen."""
+    """The mount points of the cgroup hierarchies."""
 
     tree: str
-    """The hierarchy that is walked: version 2, or that of systemd, or of a controller."""
+    """The hierarchy to walk: version 2, or that of systemd, or of a controller."""
     unified: str
-    """Version 2, if any."""
+    """The version 2 hierarchy, if any."""
     controllers: Dict[str, str]
     """Version 1 hierarchies by controller."""
 
 
 def find_hierarchies(root: str = ROOT) -> Optional[Hierarchies]:
-    """Look how this host has it; None: it shows no groups.
+    """Find the hierarchies of this host; None: it shows no cgroups.
 
     Source: cgroups(7); systemd's CGROUP_DELEGATION: legacy, hybrid (`unified` beside version 1), unified.
     """
@@ -103,7 +103,7 @@ def _has_folders(path: str) -> bool:
 
 
 def own_prefix(proc: str = "/proc") -> str:
-    """What stands before `/system.slice` where this host does not see its groups from their root (some containers)."""
+    """The path before `/system.slice` where this host does not see its cgroups from their root (some containers)."""
     for line in read_text(proc + "/self/cgroup").split("\n"):
         before, slices, _ = line.split(":", 2)[-1].partition("/system.slice/")
         if slices and before:
@@ -112,7 +112,7 @@ def own_prefix(proc: str = "/proc") -> str:
 
 
 def walk(tree: str, prefix: str = "") -> Iterator[Group]:
-    """Services of the system, one entry for each user's slice, and containers wherever they are. What vanishes meanwhile is left out."""
+    """System services, one entry for each user's slice, and all containers. Cgroups that vanish meanwhile are left out."""
     seen = 0
     start = prefix if prefix and os.path.isdir(tree + prefix) else ""
     waiting: List[Tuple[str, str, int, bool]] = [(start, "", 0, False)]
@@ -133,7 +133,7 @@ def walk(tree: str, prefix: str = "") -> Iterator[Group]:
                 yield Group(container[0], container[1], place, inode)
                 continue
             service = not inside and (name.endswith(".service") or (above == "user.slice" and name.startswith("user-")))
-            sliced = not inside and not service and name.endswith(".slice")  # services below anything else are those of a container
+            sliced = not inside and not service and name.endswith(".slice")  # services below any other cgroup belong to a container
             if service:
                 yield Group(SERVICE, plain(unescape(name)), place, inode)
             if depth < MAX_DEPTH and _has_folders(tree + place):
@@ -141,7 +141,7 @@ def walk(tree: str, prefix: str = "") -> Iterator[Group]:
 
 
 def groups(root: str = ROOT, proc: str = "/proc") -> Tuple[Optional[Hierarchies], List[Group]]:
-    """What there is now; None: this host shows no groups."""
+    """The present services and containers; None: this host shows no cgroups."""
     hierarchies = find_hierarchies(root)
     if hierarchies is None:
         return None, []
@@ -149,12 +149,12 @@ def groups(root: str = ROOT, proc: str = "/proc") -> Tuple[Optional[Hierarchies]
 
 
 def passing(name: str) -> bool:
-    """Whether a service's name is made anew at each start."""
+    """Whether a service gets a new name at each start."""
     return _PASSING.match(name) is not None
 
 
 def group_names(root: str = ROOT) -> Dict[int, str]:
-    """Names of services and containers by the inode of each group at or below theirs in the version 2 tree."""
+    """Names of services and containers by the inode of each cgroup at or below them in the version 2 tree."""
     hierarchies = find_hierarchies(root)
     if hierarchies is None or not hierarchies.unified:
         return {}

@@ -1,4 +1,4 @@
-"""Whether this host's clock is right."""
+"""Measures whether this host's clock is right."""
 
 import os
 import struct
@@ -9,19 +9,19 @@ from spider.files import read_text
 from spider.sampling.collectors.base import LARGEST, Collector
 
 HubTime = Callable[[], Optional[Tuple[int, float]]]
-"""What the hub's clock said (Unix milliseconds), and at which monotonic second; None: it has said nothing yet."""
+"""The hub's clock (Unix milliseconds) and the monotonic second of its arrival; None: not received yet."""
 
 _TIMEX = struct.Struct("@i4li")
-"""modes; offset, freq, maxerror, esterror; status: how struct timex begins."""
+"""First fields of struct timex: modes; offset, freq, maxerror, esterror; status."""
 _TIMEX_BYTES = 512
-"""More than any kernel's struct timex has."""
+"""Buffer size: more than any kernel's struct timex."""
 _STA_UNSYNC, _STA_NANO = 0x0040, 0x2000
 _TIME_ERROR = 5
 _TIMESYNCD = "/run/systemd/timesync"
 
 
 class Timex(NamedTuple):
-    """What adjtimex says."""
+    """The result of adjtimex."""
 
     synchronised: bool
     error_us: int
@@ -29,10 +29,10 @@ class Timex(NamedTuple):
 
 
 def parse_timex(state: int, data: bytes) -> Optional[Timex]:
-    """Read struct timex.
+    """Parse struct timex.
 
-    Args:    state: what the call returned; below 0 it failed.
-    Returns: None when it failed, or no clock could be that wrong.
+    Args:    state: return value of the call; below 0 it failed.
+    Returns: None when it failed, or the values are impossible.
     Source:  adjtimex(2): esterror in microseconds; offset too, or in nanoseconds with STA_NANO.
     """
     if state < 0 or len(data) < _TIMEX.size:
@@ -46,15 +46,15 @@ def parse_timex(state: int, data: bytes) -> Optional[Timex]:
 
 
 def filtered(status: str) -> bool:
-    """Whether a process has a filter of system calls, by its /proc/PID/status (proc_pid_status(5): `Seccomp`)."""
+    """Whether a process has a system call filter, from its /proc/PID/status (proc_pid_status(5): `Seccomp`)."""
     return "\nSeccomp:\t2" in status
 
 
 def ask_kernel(status_path: str = "/proc/self/status") -> Optional[Timex]:
-    """Call adjtimex(2), which needs no right as long as it changes nothing.
+    """Call adjtimex(2), which needs no privilege as long as it changes nothing.
 
-    Returns: None where it may not be called (the sandbox of Spider's own unit forbids it, since it can also set a clock, and others
-             may answer by killing, so that it is not even tried behind a filter), or where this Python cannot call into C.
+    Returns: None where the call is forbidden or this Python cannot call into C. The sandbox of Spider's own unit forbids it, since it can
+    also set a clock. Other filters may kill the process, so it is not tried behind any filter.
     """
     if filtered(read_text(status_path)):
         return None
@@ -69,17 +69,17 @@ def ask_kernel(status_path: str = "/proc/self/status") -> Optional[Timex]:
 
 
 def timesyncd(run: str = _TIMESYNCD) -> Optional[bool]:
-    """Whether systemd-timesyncd has set the clock since boot; None where it does not run."""
+    """Whether systemd-timesyncd has set the clock since boot; None if it does not run."""
     if not os.path.isdir(run):
         return None
     return os.path.exists(run + "/synchronized")
 
 
 class Clocks(Collector):
-    """clock.synchronised: 1 or 0; clock.error, offset: what adjtimex tells; clock.skew: ms ahead of the hub's clock.
+    """clock.synchronised: 1 or 0; clock.error, offset: from adjtimex; clock.skew: ms ahead of the hub's clock.
 
-    The hub tells its time once, in the welcome; from then on its clock is followed by the monotonic one, so that a clock of
-    this host that is set or runs away shows within a minute.
+    The hub sends its time once, in the welcome. From then on its clock is extrapolated with the monotonic clock, so that a local clock that
+    is set or drifts is visible within a minute.
     """
 
     family = "breathe"
@@ -99,7 +99,7 @@ class Clocks(Collector):
         timex = self._ask() if self._may_ask else None
         if timex is not None:
             found["clock.synchronised"] = int(timex.synchronised)
-            if timex.synchronised:  # else both are what a kernel starts with
+            if timex.synchronised:  # otherwise both are the kernel's initial values
                 found["clock.error"], found["clock.offset"] = timex.error_us, timex.offset_us
         else:
             self._may_ask = False

@@ -1,4 +1,4 @@
-"""Command lines of processes, without the secrets that people put into them."""
+"""Command lines of processes, with secrets masked."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _KEY = (
     r"|(?:[\w.-]{0,64}[-_.])?(?:pass|pwd|auth|credentials?|(?:access|private|account)[-_]?key))(?:[-_.][\w.-]{0,64})?"
 )
 _PAIR = re.compile(rf"(?i)(-{{0,2}}{_KEY}[=:])(?=.)")
-"""`--db-password=x`, `PASSWORD=x`, `token:x`: the value follows at once, and is all the rest of the word."""
+"""`--db-password=x`, `PASSWORD=x`, `token:x`: the value is the rest of the word."""
 _OPTION = re.compile(rf"(?i)(?:^|.*\s)--?{_KEY}\s*\Z", re.DOTALL)
 """`--password x`: the value is the next word."""
 _INSIDE = re.compile(
@@ -22,18 +22,18 @@ _INSIDE = re.compile(
     r"(?:(?:bearer|basic|digest)\s+)?(?:\"(?:[^\"\\]|\\.)*\"?|'[^']*'?)?\S*",
     re.DOTALL,
 )
-"""The same inside of a word, which may be a whole command of a shell or what a process calls itself: the value ends at a space, or with its quotes."""
+"""The same inside a word, which may be a whole shell command or a process title: the value ends at a space or at its closing quote."""
 _IN_URL = re.compile(r"(\w://[^/@:\s]*:)[^@/\s]+(?=@)")
 _HIDDEN = "***"
 
 
 def mask(words: List[str]) -> List[str]:
-    """Put stars in the place of what follows a key that names a secret."""
+    """Replace the values of keys that name a secret with asterisks."""
     masked: List[str] = []
     hide_next = False
     for word in words:
         pair = _PAIR.match(word)
-        if hide_next:  # it may begin with a dash; who asks for a password with `--password -v` does not see the -v
+        if hide_next:  # a value may begin with a dash; so in `--password -v`, where the password is prompted for, -v is hidden as well
             masked.append(_HIDDEN)
         else:
             masked.append(pair.group(1) + _HIDDEN if pair else _IN_URL.sub(r"\1" + _HIDDEN, _INSIDE.sub(_hide, word)))
@@ -46,10 +46,10 @@ def _hide(match: "re.Match[str]") -> str:
 
 
 def command_line(path: str) -> Optional[str]:
-    """What a process was started with, or calls itself.
+    """The command line or title of a process.
 
     Args:    path: /proc/PID/cmdline.
-    Returns: one line; empty for a thread of the kernel or a zombie; None: it ended, or must not be seen.
+    Returns: one line; empty for a kernel thread or a zombie; None: it ended, or is not readable.
     Source:  proc_pid_cmdline(5): words that end in a NUL; a process may write anything there.
     """
     try:

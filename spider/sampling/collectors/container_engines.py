@@ -1,4 +1,4 @@
-"""Names of containers, from the sockets of their engines where those may be read; and the `containers` table."""
+"""Names of containers, from the sockets of their engines where those are readable; and the `containers` table."""
 
 import json
 import logging
@@ -18,7 +18,8 @@ LIMIT_S = 3.0
 BELIEVE_S = 60.0
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 VERSIONS: Sequence[str] = ("", "/v1.24")
-"""Without a version an engine answers as it likes best, and Docker from 29 on knows none of before 1.44; what knows no path without one is old."""
+"""A request without version gets the engine's newest format. Docker 29 and later refuses versions before 1.44, and old engines require a
+version in the path."""
 _REQUEST = "GET {}/containers/json?all=true HTTP/1.0\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 _WORDS = {"paused": "frozen"}
 
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Container(NamedTuple):
-    """What an engine says of one of its containers."""
+    """An engine's description of one of its containers."""
 
     engine: str
     id: str
@@ -36,7 +37,7 @@ class Container(NamedTuple):
 
 
 def parse_containers(engine: str, answer: bytes) -> List[Container]:
-    """Read the answer to GET /containers/json.
+    """Parse the answer to GET /containers/json.
 
     Raises: ValueError: not such an answer.
     Source: Docker Engine API 1.24 to 1.52, which Podman answers, too: `Id`, `Names` (with a slash), `State`, `Image`.
@@ -61,14 +62,14 @@ def parse_containers(engine: str, answer: bytes) -> List[Container]:
 
 
 def status_of(answer: bytes) -> bytes:
-    """The status of an HTTP answer, as it stands in its first line."""
+    """The status of an HTTP answer, from its first line."""
     return [*answer[:64].split(b" ", 2), b"", b""][1]
 
 
 def ask(path: str) -> bytes:
-    """Ask for all containers, as the engine likes to be asked.
+    """Request the list of all containers, with the API version that the engine accepts.
 
-    Raises: OSError: not there, not for us, or no answer in time.
+    Raises: OSError: no socket, no permission, or no answer in time.
     """
     answer = b""
     for version in VERSIONS:
@@ -79,9 +80,9 @@ def ask(path: str) -> bytes:
 
 
 def answer_of(path: str, request: bytes) -> bytes:
-    """One HTTP/1.0 request over a Unix socket.
+    """Make one HTTP/1.0 request over a Unix socket.
 
-    Raises: OSError: not there, not for us, or no answer in time.
+    Raises: OSError: no socket, no permission, or no answer in time.
     """
     until = time.monotonic() + LIMIT_S
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
@@ -101,7 +102,7 @@ def answer_of(path: str, request: bytes) -> bytes:
 
 
 class Names:
-    """What the engines say, asked at most once a minute. Whoever may read such a socket may do anything, so Spider seldom may."""
+    """The answers of the engines, requested at most once a minute. Access to such a socket equals root, so Spider seldom has it."""
 
     def __init__(self, sockets: Sequence[Tuple[str, str]] = SOCKETS, believe_s: float = BELIEVE_S) -> None:
         self._sockets = sockets
@@ -111,7 +112,7 @@ class Names:
         self._failing: Set[str] = set()
 
     def containers(self) -> List[Container]:
-        """All that may be had, those that do not run included."""
+        """All known containers, including stopped ones."""
         now = time.monotonic()
         if now - self._asked_at >= self._believe_s:
             self._asked_at = now
@@ -121,19 +122,19 @@ class Names:
                     try:
                         known += parse_containers(engine, ask(path))
                         self._failing.discard(engine)
-                    except (OSError, ValueError) as error:  # short ids until it answers
+                    except (OSError, ValueError) as error:  # short ids are used until it answers
                         self._say(engine, str(error))
             self._known = known
         return self._known
 
     def _say(self, engine: str, why: str) -> None:
-        """Once, until it answers."""
+        """Log a failure once, until the engine answers."""
         if engine not in self._failing:
             event(log, "containers_unnamed", logging.WARNING, engine=engine, why=why)
         self._failing.add(engine)
 
     def of(self, found: Iterable[Group]) -> Dict[Group, str]:
-        """A name for each group: the engine's, else the id's first twelve digits; no name twice."""
+        """A unique name for each container: the engine's, else the first twelve digits of the id."""
         given = {container.id: container.name for container in self.containers() if container.name}
         names: Dict[Group, str] = {}
         taken: Dict[str, int] = {}
@@ -145,12 +146,12 @@ class Names:
 
 
 def short(group: Group) -> str:
-    """How a container is called that has no name."""
+    """The name of a container without a name."""
     return group.name[:12] if len(group.name) == 64 else group.name
 
 
 def frozen(at: Hierarchies, path: str) -> bool:
-    """Whether its processes are held. Source: cgroup-v2.rst (cgroup.events), freezer-subsystem.rst (freezer.state)."""
+    """Whether its processes are frozen. Source: cgroup-v2.rst (cgroup.events), freezer-subsystem.rst (freezer.state)."""
     if at.unified and "\nfrozen 1" in "\n" + read_text(f"{at.unified}{path}/cgroup.events", 256):
         return True
     freezer = at.controllers.get("freezer")
@@ -158,7 +159,7 @@ def frozen(at: Hierarchies, path: str) -> bool:
 
 
 class Containers:
-    """The `containers` table; a host without any has none."""
+    """The `containers` table; not sent by a host without containers."""
 
     subject = "containers"
 
@@ -167,7 +168,7 @@ class Containers:
         self._proc = proc
         self._names = names or Names()
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
         at, found = groups(self._root, self._proc)
         running = [group for group in found if group.kind != SERVICE]
         told = {container.id: container for container in self._names.containers()}

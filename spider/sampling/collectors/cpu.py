@@ -1,4 +1,4 @@
-"""How busy the processors were over the last interval, and what the scheduler did meanwhile: all of /proc/stat."""
+"""CPU use over the last interval, and scheduler activity: all values of /proc/stat."""
 
 import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -10,7 +10,7 @@ HERTZ = os.sysconf("SC_CLK_TCK")
 MAX_CORES = 1024
 FEW_TICKS = 500
 MAX_DETAILED = 256
-"""Cores whose states are told apart."""
+"""Most cores with separate states."""
 
 _PARTS = ("total", "user", "system", "iowait", "steal", "nice", "irq", "softirq", "guest")
 _CORE_PARTS = ("user", "nice", "system", "irq", "softirq", "iowait", "steal", "guest")
@@ -30,11 +30,11 @@ class CpuTicks(NamedTuple):
     softirq: int
     steal: int
     guest: int = 0
-    """Both kinds of guest time. They are inside user and nice already."""
+    """Both kinds of guest time, which user and nice already include."""
 
 
 class Activity(NamedTuple):
-    """The rest of /proc/stat; None: this kernel, or what stands in for it, does not say."""
+    """The other values of /proc/stat; None: this kernel, or its emulation (lxcfs), does not provide it."""
 
     switches: Optional[int]
     interrupts: Optional[int]
@@ -47,8 +47,10 @@ _NOTHING = Activity(None, None, None, None, None)
 
 
 class CpuShares(NamedTuple):
-    """Hundredths of a percent of the time between two readings, as fine as its ticks tell: a second of two cores has 200 of them, give or
-    take one, so that half a percent is the least that means something there; of more, tenths."""
+    """Hundredths of a percent of the time between two readings.
+
+    The resolution is one tick. A second of two cores has about 200 ticks, so a step is half a percent; with more cores it is tenths.
+    """
 
     total: int
     """All but idle and iowait."""
@@ -62,14 +64,14 @@ class CpuShares(NamedTuple):
     irq: int
     softirq: int
     guest: Optional[int]
-    """None: it went back, or more of it than can have passed. It is no part of the whole, so the others are known."""
+    """None: the counter decreased, or rose by more than possible. It is not part of the sum, so the other values are valid."""
 
 
 def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
-    """Read the `cpu` lines of /proc/stat.
+    """Parse the `cpu` lines of /proc/stat.
 
     Args:    data: the whole file.
-    Returns: ticks of all cores together, and of each core that is online by its number.
+    Returns: ticks of all cores together, and of each online core by its number.
     Raises:  ValueError: no `cpu` line, or a field is not a number.
     Source:  proc_stat(5). Fields 9 and 10 (guest) came with Linux 2.6.24 and 2.6.33.
     """
@@ -94,7 +96,7 @@ def parse_stat(data: bytes) -> Tuple[CpuTicks, Dict[int, CpuTicks]]:
 
 
 def parse_activity(data: bytes) -> Activity:
-    """Read the counters below the `cpu` lines of /proc/stat.
+    """Parse the counters below the `cpu` lines of /proc/stat.
 
     Raises:  ValueError: one of them is not a number.
     Source:  proc_stat(5): `ctxt`, the first number of `intr`, `processes`, `procs_running`, `procs_blocked`.
@@ -114,12 +116,12 @@ def _number_after(data: bytes, name: bytes) -> Optional[int]:
 
 
 def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]]:
-    """Ticks of each state of the whole between two readings: all but guest, which is inside others.
+    """Ticks of each state between two readings, except guest, which other states include.
 
-    Iowait may go back (proc_stat(5)), and idle with it: what a sleeping core waits for is known when it wakes, and the kernel moves that
-    time from the one to the other (kernel/time/tick-sched.c). So the two are taken together.
+    Iowait may decrease (proc_stat(5)), and idle with it: the kernel learns the reason for a sleep when the core wakes, and then moves time
+    from one state to the other (kernel/time/tick-sched.c). So their sum is used.
 
-    Returns: None: a state went back, or more ticks than that have passed; no share of such a time is true.
+    Returns: None: a state decreased, or more ticks than possible have passed; then no share is valid.
     """
     found = [after - before for after, before in zip(later[:8], earlier[:8])]
     rested = found[3] + found[4]
@@ -129,15 +131,15 @@ def _passed(later: CpuTicks, earlier: CpuTicks, most: int) -> Optional[List[int]
 
 
 def most_ticks(elapsed_s: float) -> int:
-    """More of them than this cannot pass on one core: a reading that is late has twice the time and a second."""
+    """Most ticks that can pass on one core. A late reading may have twice the interval plus a second."""
     return round((2 * elapsed_s + 1) * HERTZ)
 
 
 def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[CpuShares]:
-    """What the time between two readings went into.
+    """The shares of each state between two readings.
 
-    Args:    most: ticks that can have passed.
-    Returns: None: no tick has passed, more than can have, or a counter went back.
+    Args:    most: most ticks that can have passed.
+    Returns: None: no tick has passed, more than possible, or a counter decreased.
     """
     found = _passed(later, earlier, most)
     if found is None:
@@ -155,7 +157,7 @@ def shares(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[
 
 
 def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Optional[int]:
-    """The first of `shares` for one core, in whole percent: a tick of 10 ms is no finer."""
+    """The busy share of one core in whole percent, because a tick of 10 ms is no finer."""
     found = _passed(later, earlier, most)
     whole = sum(found) if found is not None else 0
     if found is None or not whole:
@@ -166,7 +168,7 @@ def busy_percent(later: CpuTicks, earlier: CpuTicks, most: int = LARGEST) -> Opt
 class Cpu(Collector):
     """cpu.*: percent of all cores; cpu.core: whole percent of one; processes.running, blocked.
 
-    One file has them all, and on a machine of many cores it is the kernel's work to write it that costs: it is read once.
+    All of them are in one file. On a machine of many cores the kernel's work to write it is the main cost, so it is read once.
     """
 
     family = "pulse"
@@ -203,10 +205,11 @@ class Cpu(Collector):
 
 
 class CoresAndScheduler(Collector):
-    """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core; kernel.*: events/s; over a minute.
+    """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core; kernel.*:
+    events/s; over a minute.
 
-    Eight states of each core each second would be most of what a machine of many cores sends, and nobody reads them by the
-    second; the minute shows what the sum hides: one core that serves all interrupts, one that waits.
+    Eight states of each core each second would be most of the data of a machine with many cores, and nobody reads them by the second. The
+    minute values show what the sum hides: one core that serves all interrupts, or one that waits.
     """
 
     family = "breathe"

@@ -1,6 +1,6 @@
-"""The collectors of a macOS host: psutil asks the kernel there, since it has no /proc.
+"""The collectors of a macOS host. They use psutil, since macOS has no /proc.
 
-psutil is not part of Spider's bundle; where this Python has none, the load and the file systems are all that is measured.
+psutil is not part of Spider's bundle. Without it, only load and file systems are measured.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from spider.sampling.collectors.filesystems import MAX_MOUNTS, Mount, SpaceUsage
 from spider.wire.metrics import series_name
 
 HUNDREDTHS = 100
-"""Processor times come in seconds with two digits."""
+"""Ticks per second: processor times are seconds with two decimals."""
 
 _VIRTUAL = ("lo", "gif", "stf", "utun", "awdl", "llw", "anpi", "ap", "bridge", "ipsec", "ppp", "vmenet", "feth", "bond", "vlan")
 _SYSTEM_VOLUMES = ("/System/Volumes/", "/private/var/vm", "/dev")
@@ -24,7 +24,7 @@ _FILE_SYSTEMS = frozenset({"apfs", "hfs", "exfat", "msdos", "ufsd_NTFS", "nfs", 
 
 
 class Psutil(Protocol):
-    """What is used of psutil 5.9 and later (https://psutil.readthedocs.io); its results are named tuples."""
+    """The functions of psutil 5.9 and later that are used (https://psutil.readthedocs.io); its results are named tuples."""
 
     def cpu_times(self, percpu: bool = False) -> Any: ...
     def cpu_stats(self) -> Any: ...
@@ -39,7 +39,7 @@ class Psutil(Protocol):
 
 
 class _Marks:
-    """Counters of the last reading, for rates."""
+    """The counters of the last reading, for rates."""
 
     def __init__(self) -> None:
         self._before: Dict[str, int] = {}
@@ -52,7 +52,7 @@ class _Marks:
         self._before, self._now = self._now, {}
 
     def gone(self, name: str, value: int) -> Optional[Tuple[int, int]]:
-        """This reading and the one before; None at the first."""
+        """The present and the previous reading; None at the first."""
         self._now[name] = value
         return (value, self._before[name]) if name in self._before else None
 
@@ -69,18 +69,18 @@ class _Disk(NamedTuple):
 
 
 def ticks_of(times: Any) -> CpuTicks:
-    """psutil's user, nice, system and idle seconds, as ticks; macOS tells no other states."""
+    """psutil's user, nice, system and idle seconds, as ticks; macOS provides no other states."""
     user, nice, system, idle = (round(HUNDREDTHS * float(value)) for value in (times.user, times.nice, times.system, times.idle))
     return CpuTicks(user, nice, system, idle, 0, 0, 0, 0)
 
 
 def is_card(interface: str) -> bool:
-    """Whether traffic enters and leaves the host through it: `en0` …; tunnels, bridges and Apple's own links are others' bytes."""
+    """Whether an interface carries the host's external traffic: `en0` …; tunnels, bridges and Apple's own links repeat that of others."""
     return interface.rstrip("0123456789") not in _VIRTUAL
 
 
 class DarwinPulse(Collector):
-    """cpu.*, load.*, memory.*, swap.*, disk.*, network.* as far as macOS tells them; what it does not tell is not named."""
+    """cpu.*, load.*, memory.*, swap.*, disk.*, network.* as far as macOS provides them; other series are left out."""
 
     family = "pulse"
     counts = True
@@ -151,7 +151,7 @@ class DarwinBreathe(Collector):
 
     family = "breathe"
     counts = True
-    blocking = True  # a file server that is gone
+    blocking = True  # a file server may not answer
 
     def __init__(self, psutil: Psutil, clock: Clock) -> None:
         super().__init__()
@@ -194,7 +194,7 @@ class DarwinBreathe(Collector):
 
 def _file_system(mount: Mount, usage: Optional[SpaceUsage]) -> Dict[str, Optional[int]]:
     values: Dict[str, Optional[int]] = {"size": None, "used": None, "free": None, "readonly": int(mount.readonly)}
-    if usage is not None:  # else it is there, and does not answer
+    if usage is not None:  # otherwise the file system is mounted but does not answer
         values.update(size=usage.size, used=usage.used, free=usage.free)
         if usage.inodes_used is not None:
             values.update(inodes_used=usage.inodes_used, inodes_free=usage.inodes_free)
@@ -202,7 +202,7 @@ def _file_system(mount: Mount, usage: Optional[SpaceUsage]) -> Dict[str, Optiona
 
 
 def find_psutil() -> Optional[Psutil]:
-    """The host's own psutil; None where it has none."""
+    """The host's own psutil; None if it is not installed."""
     try:
         found: Psutil = importlib.import_module("psutil")
     except ImportError:
@@ -211,7 +211,7 @@ def find_psutil() -> Optional[Psutil]:
 
 
 def darwin_collectors(clock: Clock, hub_time: HubTime = lambda: None) -> List[Collector]:
-    """All that a macOS host can be asked; each is used by one sampler only."""
+    """All collectors of a macOS host; each is used by one sampler only."""
     psutil = find_psutil()
     found: List[Collector] = [DarwinPulse(psutil), Clocks(clock, hub_time, ask=lambda: None)]
     return [*found, DarwinBreathe(psutil, clock)] if psutil is not None else found

@@ -1,4 +1,5 @@
-"""A question to the system bus: connect, authenticate as this user, call a method, read the answer. Standard library only, no events."""
+"""A minimal client of the system bus: connect, authenticate as this user, call a method, read the answer. Standard library only, no
+signals."""
 
 import os
 import socket
@@ -8,7 +9,7 @@ from typing import Any, List, Sequence, Tuple
 
 BUS = "/run/dbus/system_bus_socket"
 LIMIT_S = 5.0
-"""For one call."""
+"""Time limit of one call."""
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 8
 MAX_ITEMS = 20_000
@@ -20,7 +21,7 @@ _ALIGN = {"s": 4, "o": 4, "g": 1, "a": 4, "v": 1, "(": 8, "{": 8, **{code: struc
 
 
 class DbusRefused(OSError):
-    """The bus, or who was asked, answered with an error; its name is the text."""
+    """The bus or the service answered with an error; the text is the error's name."""
 
 
 def first_type(signature: str, at: int = 0) -> int:
@@ -43,7 +44,7 @@ def first_type(signature: str, at: int = 0) -> int:
 
 
 class DbusReader:
-    """Reads values from a message; nothing of it is believed."""
+    """Decodes the values of an untrusted message."""
 
     def __init__(self, data: bytes, little: bool, at: int = 0) -> None:
         self._data = data
@@ -52,7 +53,7 @@ class DbusReader:
         self._items = 0
 
     def values(self, signature: str) -> List[Any]:
-        """All values of a signature.
+        """Decode all values of a signature.
 
         Raises: ValueError: the data is not of that form.
         """
@@ -132,7 +133,7 @@ def _pad(data: bytearray, boundary: int) -> None:
 
 
 def write(data: bytearray, signature: str, values: Sequence[Any]) -> None:
-    """Append values: texts, numbers of 32 bits, and lists of texts are all that we ever say."""
+    """Encode values: texts, numbers of 32 bits, and lists of texts, which are the only types that Spider sends."""
     at = 0
     for value in values:
         end = first_type(signature, at)
@@ -159,7 +160,7 @@ def write(data: bytearray, signature: str, values: Sequence[Any]) -> None:
 
 
 def call_of(serial: int, destination: str, path: str, interface: str, member: str, signature: str, values: Sequence[Any]) -> bytes:
-    """A method call as it stands on the wire. Source: D-Bus Specification, Message Protocol."""
+    """Encode a method call. Source: D-Bus Specification, Message Protocol."""
     body = bytearray()
     write(body, signature, values)
     head = bytearray(struct.pack("<BBBBII", ord("l"), _CALL, 0, 1, len(body), serial))
@@ -177,7 +178,7 @@ def call_of(serial: int, destination: str, path: str, interface: str, member: st
 
 
 class SystemBus:
-    """One connection; use it as a context and ask a few things."""
+    """One connection; use it as a context manager for a few calls."""
 
     def __init__(self, path: str = BUS, limit_s: float = LIMIT_S) -> None:
         self._path = path
@@ -189,7 +190,7 @@ class SystemBus:
     def __enter__(self) -> "SystemBus":
         """Connect.
 
-        Raises: OSError: no bus here, or it does not take us.
+        Raises: OSError: there is no bus, or it refuses the connection.
         """
         try:
             self._until = time.monotonic() + self._limit_s
@@ -212,7 +213,7 @@ class SystemBus:
         """Call a method.
 
         Returns: the values of its answer.
-        Raises:  DbusRefused: it was answered with an error; OSError: no answer in time; ValueError: a malformed one.
+        Raises:  DbusRefused: the answer is an error; OSError: no answer in time; ValueError: a malformed answer.
         """
         self._until = time.monotonic() + self._limit_s
         self._serial += 1
@@ -261,7 +262,7 @@ class SystemBus:
         return data
 
     def _message(self) -> Tuple[int, int, str, List[Any]]:
-        """Returns: kind, the serial that it answers, the name of the error, the values."""
+        """Returns: the message type, the serial of the call that it answers, the name of the error, the values."""
         head = self._exactly(16)
         little = head[:1] == b"l"
         order = "<" if little else ">"

@@ -1,4 +1,4 @@
-"""What the disks read and wrote, how long they were busy, and how long requests took."""
+"""Disk throughput, utilisation and request latency."""
 
 from typing import Dict, List, NamedTuple, Optional, Set
 
@@ -7,7 +7,7 @@ from spider.sampling.collectors.blocks import NOT_REPORTED, Block, describe_bloc
 from spider.wire.metrics import series_name
 
 SECTOR_BYTES = 512
-"""The unit of /proc/diskstats, whatever the disk's own sector is."""
+"""The unit of /proc/diskstats, independent of the disk's sector size."""
 MAX_VOLUMES = 64
 MAX_SKIPPED = 4096
 
@@ -21,14 +21,14 @@ class DiskCounters(NamedTuple):
     reads: int
     read_bytes: int
     read_ms: int
-    """Summed over the requests that ended, their wait included."""
+    """Time of all completed requests together, including their wait."""
     writes: int
     written_bytes: int
     write_ms: int
     busy_ms: int
-    """Time in which at least one request was under way."""
+    """Time with at least one request in progress."""
     queue_ms: int
-    """Time, each moment counted as often as there were requests."""
+    """Time weighted by the number of requests in progress."""
 
 
 def is_part(name: str, names: Set[str]) -> bool:
@@ -45,9 +45,9 @@ def is_part(name: str, names: Set[str]) -> bool:
 
 
 def parse_diskstats(data: bytes, skip: Optional[Set[bytes]] = None) -> Dict[str, DiskCounters]:
-    """Read /proc/diskstats.
+    """Parse /proc/diskstats.
 
-    Args:   skip: names that are not wanted, as they stand in the file.
+    Args:   skip: names to leave out, as they are written in the file.
     Raises: ValueError: a line is too short, or a field is not a number.
     Source: proc_diskstats(5), Documentation/admin-guide/iostats.rst.
     """
@@ -68,11 +68,11 @@ def parse_diskstats(data: bytes, skip: Optional[Set[bytes]] = None) -> Dict[str,
 
 
 def whole_disks(every: Dict[str, DiskCounters]) -> List[str]:
-    """The disks, so that a sum over them counts each byte once.
+    """The whole disks, so that a sum over them counts each byte once.
 
-    Left out: partitions; what stands on disks and whose traffic is theirs (dm: LVM, LUKS, multipath; md, bcache, drbd, zvols;
-    the paths below a multipath NVMe); what is not a disk (loop, ram, zram, CD-ROM, floppy, boot areas of flash chips);
-    devices without a single request since boot.
+    Left out: partitions; devices on top of disks, which repeat their traffic (dm: LVM, LUKS, multipath; md, bcache, drbd, zvols; the paths
+    below a multipath NVMe); devices that are no disks (loop, ram, zram, CD-ROM, floppy, boot areas of flash chips); devices without a
+    single request since boot.
     """
     names = {name for name in every if kind_by_name(name) == "disk"}
     return sorted(name for name in names if _used(every[name]) and not is_part(name, names))
@@ -83,7 +83,7 @@ def _used(disk: DiskCounters) -> bool:
 
 
 def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a percent of the time, rounded to tens: the counter is of milliseconds. None when it went back."""
+    """Hundredths of a percent of the time, rounded to tens, because the counter is in milliseconds. None when it decreased."""
     rise_ms = gained(later_ms, earlier_ms)
     if rise_ms is None or elapsed_s <= 0:
         return None
@@ -91,14 +91,14 @@ def busy_share(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int
 
 
 def mean_wait(ended: int, took_ms: int) -> Optional[int]:
-    """Hundredths of a millisecond for each request that ended; 0 when none did, as iostat(1) has it; None: a counter went back."""
+    """Hundredths of a millisecond per completed request; 0 without any, as in iostat(1); None: a counter decreased."""
     if min(ended, took_ms) < 0 or max(ended, took_ms) > LARGEST:
         return None
     return min(LARGEST, round(100 * took_ms / ended)) if ended else 0
 
 
 def mean_queue(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a request; None when the counter went back."""
+    """Hundredths of a request; None when the counter decreased."""
     rise_ms = gained(later_ms, earlier_ms)
     if rise_ms is None or elapsed_s <= 0:
         return None
@@ -108,7 +108,7 @@ def mean_queue(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int
 class Disks(Collector):
     """disk.read, written: bytes/s; reads, writes: operations/s; busy: percent; read_await, write_await: ms; queue: requests.
 
-    Whole disks only. A disk is named from its second reading on.
+    Whole disks only. A disk's series begin with its second reading.
     """
 
     family = "pulse"
@@ -129,7 +129,7 @@ class Disks(Collector):
         if seen != self._seen:
             self._seen = seen
             self._chosen = whole_disks(disks)[:MAX_LABELLED]
-            # Not skipped: what may be the disk of a partition, or become one by its first request.
+            # Not skipped: a device that may be the disk of a partition, or may count as a disk after its first request.
             self._skip |= {name.encode("utf-8") for name in disks if kind_by_name(name) != "disk"}
             if len(self._skip) > MAX_SKIPPED:
                 self._skip.clear()
@@ -153,9 +153,9 @@ class Disks(Collector):
 
 
 class Volumes(Collector):
-    """volume.read, written: bytes/s; busy: percent; await: ms. Partitions and what is layered on disks, each told by its kind.
+    """volume.read, written: bytes/s; busy: percent; await: ms. For partitions and devices on top of disks, each labelled with its type.
 
-    A volume is named once it was used, from its second reading on, as long as something is behind it.
+    A volume's series begin with its second reading after its first use, and end when its backing device is gone.
     """
 
     family = "breathe"
@@ -192,7 +192,7 @@ class Volumes(Collector):
                 block = describe_block(name, self._sys)
                 if block.kind == "disk" and is_part(name, disks):
                     block = Block("partition", name)
-                # Xen gives some guests partitions without their disk: there they stand for one.
+                # Xen gives some guests partitions without a disk: here they count as disks.
                 if block.kind not in ("disk", "partition") or is_part(name, disks):
                     found[name] = block
         return found

@@ -1,4 +1,4 @@
-"""How full the file systems are."""
+"""Space and inode use of the file systems."""
 
 import hashlib
 import os
@@ -14,26 +14,26 @@ from spider.threads import ThreadUnavailable
 from spider.wire.metrics import series_name
 
 MAX_MOUNTS = 128
-"""How many file systems are reported."""
+"""Most file systems that are reported."""
 MAX_PLACES = 1024
-"""At how many places one file system is looked for: a host of containers binds hundreds of its files."""
+"""Most mount points of one file system that are examined: a container host bind-mounts hundreds of its files."""
 CROWD = 16
-"""Mounts side by side below one folder are a crowd when there are more of them than this."""
+"""More sibling mounts below one folder than this are a crowd."""
 MAX_LABEL = 200
 LIMIT_S = 1.0
 """How long a file system may take to answer."""
 SHORT = 0.05
-"""For what part of that a local one is waited for before the next one is asked."""
+"""How long a local file system is awaited before the next one is queried, as a part of that time."""
 MOST_OUT = 32
-"""How many remote ones may owe an answer before no more of them are asked. Each keeps a thread, and Spider's unit may have 64 tasks."""
+"""Most unanswered queries of remote file systems. Each occupies a thread, and Spider's unit may have 64 tasks."""
 
 NOT_THERE = (NotADirectoryError, FileNotFoundError, PermissionError)
-"""A single file is mounted, it was unmounted meanwhile, or its owner shows it to nobody else: not measured."""
+"""Errors of mounts that are left out: a single file is mounted, it was unmounted meanwhile, or only its owner may access it."""
 
 _IMAGES = frozenset({"squashfs", "iso9660", "udf", "erofs", "cramfs", "romfs"})
-"""Read-only images (snaps, CDs): always full."""
+"""Read-only images (snaps, CDs), which are always full."""
 _POOLED = frozenset({"zfs", "bcachefs", "fuse.mergerfs", "fuse.zfs"})
-"""On disks, though the kernel does not say so."""
+"""File systems on disks that the kernel does not mark as such."""
 _REMOTE = frozenset(
     (
         *(
@@ -57,48 +57,48 @@ _REMOTE = frozenset(
         *("fuse.s3fs", "fuse.rclone"),
     )
 )
-"""Served by another machine. They may hang when that one is gone: see `StatQueries`."""
+"""Served by another machine. They may hang when that machine is gone: see `StatQueries`."""
 _OF_CONTAINERS = re.compile(
     r"/var/(?:lib|snap)/(?:kubelet|docker|containerd|containers|rancher|k0s|lxc|lxd|incus|machines|microk8s)/"
     r"|/.+/\.local/share/(?:docker|containers)/"
 )
-"""Below these are volumes and layers of containers, hundreds on some hosts."""
-_MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - names to compare with; nothing is written there
-"""Where a file system in memory is reported, too: programs stop when it is full."""
+"""Folders with volumes and layers of containers, hundreds on some hosts."""
+_MEMORY_AT = frozenset({"/tmp", "/var/tmp"})  # noqa: S108 - only compared with; nothing is written there
+"""Mount points at which a file system in memory is reported, too, because programs fail when it is full."""
 
 
 class Mount(NamedTuple):
     """One line of mountinfo."""
 
     device: str
-    """major:minor of the file system: the same for all its binds and subvolumes."""
+    """major:minor of the file system: the same for all its bind mounts and subvolumes."""
     root: str
-    """What of the file system is mounted."""
+    """The path within the file system that is mounted."""
     point: str
     kind: str
     readonly: bool = False
-    """Of this mount, or of the whole file system (as ext4 makes itself after an error)."""
+    """Read-only, by this mount or by the whole file system (ext4 sets it after an error)."""
     readonly_whole: bool = False
-    """Of the whole file system: what a sandbox does to its own mounts is not in it."""
+    """Read-only, by the whole file system: not affected by the mount options of a sandbox."""
 
 
 class SpaceUsage(NamedTuple):
-    """What statvfs says."""
+    """The result of statvfs."""
 
     size: int
     used: int
-    """size without all that is free, also what is free for root only: as df has it."""
+    """size minus all free space, including that reserved for root; as in df."""
     inodes_used: Optional[int]
-    """Hundredths of a percent; None = this file system has no fixed number of them."""
+    """Hundredths of a percent; None = this file system has no fixed number of inodes."""
     free: int = 0
-    """For users: without what is kept for root. As df has it."""
+    """Free space for users, without that reserved for root; as in df."""
     inodes_free: int = 0
     readonly: bool = False
-    """As the mount that was asked has it, that of Spider's sandbox perhaps."""
+    """Read-only, by the queried mount, which may be one of Spider's sandbox."""
 
 
 def unescape(text: str) -> str:
-    """A path as it was before the kernel wrote it in octal escapes. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
+    """A path without the kernel's octal escapes. Source: proc_pid_mountinfo(5), proc_swaps(5)."""
     if "\\" not in text:
         return text
     head, *rest = text.split("\\")
@@ -113,11 +113,11 @@ def unescape(text: str) -> str:
 
 
 def parse_mountinfo(data: bytes) -> List[Mount]:
-    """Read /proc/PID/mountinfo.
+    """Parse /proc/PID/mountinfo.
 
-    Returns: its mounts, in the order in which they were made; paths are as `os` wants them (surrogate escapes).
+    Returns: its mounts in the order of mounting; paths are as `os` expects them (surrogate escapes).
     Raises:  ValueError: a line is too short or has no separator.
-    Source:  proc_pid_mountinfo(5); space, tab, newline and backslash stand as octal escapes.
+    Source:  proc_pid_mountinfo(5); space, tab, newline and backslash are octal escapes.
     """
     mounts: List[Mount] = []
     for line in data.decode("utf-8", "surrogateescape").split("\n"):
@@ -128,34 +128,34 @@ def parse_mountinfo(data: bytes) -> List[Mount]:
         if not dash or len(fields) < 6:
             raise ValueError("a line of mountinfo is too short")
         kind, _, rest = after.partition(" ")
-        of_all = rest.rsplit(" ", 1)[-1]  # the source may hold spaces nowhere: they are escaped
+        of_all = rest.rsplit(" ", 1)[-1]  # the mount source holds no spaces, because they are escaped
         whole = "ro" in of_all.split(",")
         mounts.append(Mount(fields[2], unescape(fields[3]), unescape(fields[4]), kind, whole or "ro" in fields[5].split(","), whole))
     return mounts
 
 
 def parse_filesystems(data: bytes) -> Set[str]:
-    """Read /proc/filesystems.
+    """Parse /proc/filesystems.
 
-    Returns: the kinds that stand on a block device.
+    Returns: the types that need a block device.
     Source:  proc_filesystems(5): the others are marked `nodev`.
     """
     return {line.strip() for line in data.decode("utf-8", "replace").split("\n") if line[:1] == "\t" and line.strip()}
 
 
 def is_remote(kind: str) -> bool:
-    """Whether another machine or a program answers for a file system, and may never do so."""
+    """Whether another machine or a user-space program serves the file system, so that a query may never return."""
     return kind in _REMOTE or kind.startswith("fuse.")
 
 
 def choose(mounts: List[Mount], on_disks: Set[str]) -> List[List[Mount]]:
-    """The file systems to report, each once, with the places where it is mounted.
+    """The file systems to report, each once, with its mount points.
 
-    Returns: the best place of each first: where the whole of it is mounted, the shortest of several.
+    Returns: mount points, the best first: where the whole file system is mounted, and the shortest of several.
 
-    Those on disks, those that other machines serve, a /tmp in memory, and whatever is at `/`. Other memory (tmpfs) is counted as
-    memory; images are always full. A mount that another one hides is left out, as is one below /dev, /proc, /run (but /run/media)
-    and /sys.
+    Reported are file systems on disks, remote ones, a /tmp in memory, and the one at `/`. Other file systems in memory (tmpfs) are left
+    out, since they count as memory, as are images, which are always full. Also left out are hidden mounts, and those below /dev, /proc,
+    /run (except /run/media) and /sys.
     """
     visible = {mount.point: mount for mount in mounts}
     found: Dict[str, List[Mount]] = {}
@@ -177,11 +177,11 @@ def _rank(mount: Mount) -> Tuple[bool, bool, int, str]:
 
 
 def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
-    """Of too many file systems those to report: `/`, then local and remote ones, those of a crowd, and those of containers.
+    """The file systems to report if there are too many: `/`, then local and remote ones, then crowds, then those of containers.
 
-    Short paths come first. A folder with hundreds of mounts so leaves room for the mounts of others.
+    Short paths come first. So a folder with hundreds of mounts does not displace the other mounts.
 
-    Args: found: what `choose` gives; the order stays.
+    Args: found: the result of `choose`; its order is kept.
     """
     if len(found) <= most:
         return found
@@ -197,9 +197,9 @@ def most_important(found: List[List[Mount]], most: int) -> List[List[Mount]]:
 
 
 def crowds(points: List[str]) -> Set[str]:
-    """Those of `points` that stand, or whose folders stand, beside more than `CROWD` others below one folder.
+    """Those of `points` that are part of a crowd: they, or their parent folders, have more than `CROWD` siblings below one folder.
 
-    What stands directly at `/` is beside each other alone: all paths begin there.
+    Mounts directly below `/` are compared only with each other, because all paths begin there.
     """
     beside: Dict[str, Set[str]] = {}
     below: Dict[str, List[str]] = {}
@@ -213,7 +213,7 @@ def crowds(points: List[str]) -> Set[str]:
 
 
 def points_of(own: List[Mount]) -> Dict[str, List[str]]:
-    """The places of each device that no other mount hides, the shortest first."""
+    """The visible mount points of each device, the shortest first."""
     found: Dict[str, List[str]] = {}
     for point, device in {mount.point: mount.device for mount in own}.items():
         found.setdefault(device, []).append(point)
@@ -221,16 +221,16 @@ def points_of(own: List[Mount]) -> Dict[str, List[str]]:
 
 
 def reachable(mount: Mount, own: Dict[str, List[str]]) -> List[str]:
-    """Where this process sees that file system: its sandbox may show another one at the same place. Empty: nowhere.
+    """Where this process sees that file system: its sandbox may have another one at the same path. Empty: nowhere.
 
-    Args: own: what `points_of` gives for this process.
+    Args: own: the result of `points_of` for this process.
     """
     points = own.get(mount.device, [])
     return [mount.point] if mount.point in points else points
 
 
 def label_of(point: str) -> str:
-    """A label for a mount; one that cannot stand there as it is gets a mark of its own, so that no two of them are one."""
+    """A label for a mount. If characters must be replaced, a suffix keeps the label unique."""
     text = label(point)
     if text == point:
         return text
@@ -238,9 +238,9 @@ def label_of(point: str) -> str:
 
 
 def measure(path: str) -> SpaceUsage:
-    """Ask a file system.
+    """Query a file system.
 
-    Raises: OSError: it does not answer, or what is mounted is a single file.
+    Raises: OSError: it does not answer, or a single file is mounted.
     Source: statvfs(3).
     """
     if not stat.S_ISDIR(os.stat(path).st_mode):
@@ -256,17 +256,17 @@ def measure(path: str) -> SpaceUsage:
 
 
 VisibleMount = Tuple[Mount, List[str]]
-"""A mount, and where this process sees its file system."""
+"""A mount, and the paths at which this process sees its file system."""
 
 
 def measure_first(places: List[VisibleMount]) -> Tuple[Mount, Optional[SpaceUsage]]:
-    """Ask a file system at the first of its places that is a folder.
+    """Query a file system at the first of its mount points that is a folder.
 
-    A container has single files (/etc/hosts) bound from the disk that also holds its volumes, often at shorter paths.
+    A container has bind mounts of single files (/etc/hosts) from the disk that also holds its volumes, often at shorter paths.
 
-    Returns: that mount; None with it: this process sees its file system nowhere.
-    Raises:  OSError: it does not answer. NotADirectoryError, FileNotFoundError, PermissionError: none of its places is a folder
-             that this process may look at.
+    Returns: that mount; with None: this process sees its file system nowhere.
+    Raises:  OSError: it does not answer. NotADirectoryError, FileNotFoundError, PermissionError: none of its mount points is a folder that
+    this process may access.
     """
     passed: OSError = NotADirectoryError("nothing of it is mounted")
     asked: Set[str] = set()
@@ -285,7 +285,7 @@ def measure_first(places: List[VisibleMount]) -> Tuple[Mount, Optional[SpaceUsag
 
 
 class _Question(threading.Thread):
-    """Asks one file system; a daemon, since a dead one may keep it for ever."""
+    """The thread that queries one file system. A daemon, since a dead file system may block it for ever."""
 
     def __init__(self, places: List[VisibleMount], ended: Callable[[], None]) -> None:
         super().__init__(name="statvfs", daemon=True)
@@ -304,10 +304,10 @@ class _Question(threading.Thread):
 
 
 class StatQueries:
-    """Asks many file systems, each in a thread of its own, and waits for all of them together.
+    """Queries many file systems, each in a thread of its own, and waits for all of them together.
 
-    One that does not answer in time is not asked again until it did. Local ones are asked first, and whatever remote ones do;
-    of those only so many may be out at the same time, and those that answered the last time are asked first.
+    A file system that does not answer in time is not queried again until it has answered. Local ones are queried first, independent of
+    remote ones. The number of unanswered remote queries is limited; those that answered the last time go first.
     """
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
@@ -317,9 +317,9 @@ class StatQueries:
         self._room = threading.BoundedSemaphore(MOST_OUT)
 
     def ask(self, wanted: Dict[str, List[VisibleMount]]) -> Dict[str, _Question]:
-        """Args:    wanted: the places of each file system, by a name of it that stays.
-        Returns: those that have answered, or failed, by the same name.
-        Raises:  ThreadUnavailable: no more can be asked now.
+        """Args:    wanted: mount points of each file system, by a stable name of it.
+        Returns: those that have answered or failed, by the same name.
+        Raises:  ThreadUnavailable: no more can be queried at present.
         """
         self._out = {name: question for name, question in self._out.items() if question.is_alive()}
         asked: Dict[str, _Question] = {}
@@ -357,12 +357,12 @@ def _begin(places: List[VisibleMount], ended: Callable[[], None]) -> _Question:
 
 
 class Filesystems(Collector):
-    """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1;
-    left_out: how many more there are, where there are too many.
+    """filesystem.size, used, free: bytes; inodes_used: percent and inodes_free, where there is such a number; readonly: 0 or 1; left_out:
+    how many are not reported, if there are too many.
 
-    Which mounts there are, and whether they may be written, is read from the mount namespace of process 1 where that may be
-    read: Spider's own shows the sandbox of its unit, in which nearly all is read-only. A file system that does not answer in
-    time gives null and is not asked again until it did; whether it may be written stands in a list and is told all the same.
+    The list of mounts and their read-only state come from the mount namespace of process 1 where that is readable. Spider's own namespace
+    shows the sandbox of its unit, in which nearly all is read-only. A file system that does not answer in time gives null and is not
+    queried again until it has answered. Its read-only state comes from the list and is reported all the same.
     """
 
     family = "breathe"
@@ -373,9 +373,9 @@ class Filesystems(Collector):
         self._proc = proc
         self._questions = StatQueries(limit_s)
         self._known: Dict[str, Tuple[str, bool]] = {}
-        """The name of each device that answered, and whether it has a fixed number of inodes."""
+        """Label of each device that answered, and whether it has a fixed number of inodes."""
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         found: Dict[str, Optional[int]] = {}
         before, self._known = self._known, {}
         wanted, left_out = self._wanted()
@@ -384,7 +384,7 @@ class Filesystems(Collector):
             question = asked.get(device)
             if question is not None and isinstance(question.error, NOT_THERE):
                 continue
-            answer = question.answer if question is not None else None  # one that failed is null, as one that does not answer
+            answer = question.answer if question is not None else None  # a failed query gives null, like one without answer
             point, with_inodes = before.get(device, (places[0][0].point, False))
             mount, usage = answer or (next((mount for mount, _ in places if mount.point == point), places[0][0]), None)
             if usage is not None:
@@ -404,12 +404,12 @@ class Filesystems(Collector):
         return self._report(found.items())
 
     def _wanted(self) -> Tuple[Dict[str, List[VisibleMount]], int]:
-        """The places of each device to report, and how many devices are left out."""
+        """The mount points of each device to report, and how many devices are left out."""
         on_disks = parse_filesystems(_read(self._proc + "/filesystems"))
         own = parse_mountinfo(_read(self._proc + "/self/mountinfo"))
         try:
             every = parse_mountinfo(_read(self._proc + "/1/mountinfo"))
-        except OSError:  # hidepid: nearly all is read-only in the sandbox of Spider's own unit, which says nothing of the host
+        except OSError:  # hidepid: only the sandbox of Spider's own unit is visible, in which nearly all is read-only whatever the host has
             every = [mount._replace(readonly=mount.readonly_whole) for mount in own]
         points = points_of(own)
         chosen = choose(every, on_disks)

@@ -1,4 +1,4 @@
-"""How fast the cores run, and how often heat slowed them down."""
+"""Frequency of the cores, and thermal throttling."""
 
 import os
 import re
@@ -13,9 +13,9 @@ _FASTEST_MHZ = 100_000
 
 
 def parse_cpuinfo_mhz(data: bytes) -> List[float]:
-    """Read the `cpu MHz` lines of /proc/cpuinfo (x86; other processors have none).
+    """Parse the `cpu MHz` lines of /proc/cpuinfo (x86; other processors have none).
 
-    Raises: ValueError: one is not a number that a processor could run at.
+    Raises: ValueError: a value is not a possible frequency.
     """
     found: List[float] = []
     for line in data.split(b"\n"):
@@ -30,18 +30,18 @@ def parse_cpuinfo_mhz(data: bytes) -> List[float]:
 class Frequencies(Collector):
     """cpu.frequency, frequency_lowest: MHz; cpu.throttles: events since boot.
 
-    A virtual machine shows what its processor is sold as. Throttling is told by Intel's processors alone.
+    A virtual machine shows the nominal frequency of its processor. Only Intel processors report throttling.
     """
 
     family = "breathe"
-    blocking = True  # some drivers interrupt each core to ask it
+    blocking = True  # some drivers interrupt each core to read its frequency
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
         super().__init__()
         self._cpuinfo = self._keep_open(MaybeFile(proc + "/cpuinfo"))
         self._base = sys + "/devices/system/cpu"
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         cores = self._cores()
         found: Dict[str, Optional[int]] = {}
         speeds = [value / 1000 for value in self._numbers(cores, "cpufreq/scaling_cur_freq")]

@@ -1,4 +1,4 @@
-"""What graphics processors do: AMD and Intel by what the kernel shows, NVIDIA by its own library."""
+"""GPU metrics: AMD and Intel from the kernel, NVIDIA from its own library."""
 
 import os
 import re
@@ -16,11 +16,11 @@ _PARTS: Tuple[Tuple[str, int], ...] = (("busy", 100), ("memory_used", 1), ("memo
 
 
 class Gpu(NamedTuple):
-    """One GPU; None: its driver does not tell."""
+    """One GPU; None: its driver does not provide the value."""
 
     name: str
     busy: Optional[float] = None
-    """Percent of the time."""
+    """Busy, percent of the time."""
     memory_used: Optional[float] = None
     memory_total: Optional[float] = None
     temperature: Optional[float] = None
@@ -29,7 +29,7 @@ class Gpu(NamedTuple):
 
 
 def _cards(sys: str, vendor: str) -> List[Tuple[str, str]]:
-    """The device's folder and its name, with its place on the bus, of each card of a vendor."""
+    """Device folder and name (with its bus address) of each card of a vendor."""
     found = []
     for card in listed(sys + "/class/drm"):
         device = f"{sys}/class/drm/{card}/device"
@@ -51,10 +51,10 @@ def read_amd(sys: str = "/sys") -> List[Gpu]:
 
 
 def read_sleep_ms(sys: str = "/sys") -> Dict[str, int]:
-    """Milliseconds that Intel's GPUs have slept since they were started, by name; of several parts the one that slept least.
+    """Milliseconds that Intel's GPUs have slept since driver start, by name; of several parts the one that slept least.
 
-    Source: drivers/gpu/drm/i915/gt/intel_gt_sysfs_pm.c (gt/gt0/rc6_residency_ms; power/rc6_residency_ms of the card in older
-            kernels), drivers/gpu/drm/xe/xe_gt_idle.c (device/tile0/gt0/gtidle/idle_residency_ms).
+    Source: drivers/gpu/drm/i915/gt/intel_gt_sysfs_pm.c (gt/gt0/rc6_residency_ms; power/rc6_residency_ms of the card in older kernels),
+    drivers/gpu/drm/xe/xe_gt_idle.c (device/tile0/gt0/gtidle/idle_residency_ms).
     """
     found: Dict[str, int] = {}
     for card, name in _cards(sys, _INTEL):
@@ -70,18 +70,19 @@ def read_sleep_ms(sys: str = "/sys") -> Dict[str, int]:
 
 
 class _Asked(Protocol):
-    """A library that knows GPUs of its own."""
+    """A vendor's library that queries its GPUs."""
 
     def read(self) -> List[Gpu]: ...
     def close(self) -> None: ...
 
 
 class Gpus(Collector):
-    """gpu.busy, gpu.memory_used, gpu.memory_total, gpu.temperature, gpu.power, gpu.awake. What a driver does not tell is not named."""
+    """gpu.busy, gpu.memory_used, gpu.memory_total, gpu.temperature, gpu.power, gpu.awake. Values that a driver does not provide are left
+    out."""
 
     family = "breathe"
     counts = True
-    blocking = True  # a GPU may have to be woken
+    blocking = True  # a query may have to wake a GPU
 
     def __init__(self, proc: str = "/proc", sys: str = "/sys") -> None:
         super().__init__()
@@ -109,7 +110,7 @@ class Gpus(Collector):
 
     def _read_nvidia(self) -> List[Gpu]:
         if self._nvidia is None and os.path.exists(self._proc + NVIDIA):
-            from spider.sampling.collectors.nvml import Nvml  # noqa: PLC0415 - it takes `Gpu` from here
+            from spider.sampling.collectors.nvml import Nvml  # noqa: PLC0415 - it imports `Gpu` from here
 
             self._nvidia = Nvml()
         return self._nvidia.read() if self._nvidia is not None else []
@@ -121,7 +122,7 @@ class Gpus(Collector):
 
 
 def awake(later_ms: int, earlier_ms: int, elapsed_s: float) -> Optional[int]:
-    """Hundredths of a percent of the time; None when the counter went back."""
+    """Hundredths of a percent of the time; None when the counter decreased."""
     if later_ms < earlier_ms or elapsed_s <= 0:
         return None
     return max(0, min(10000, round(10000 - (later_ms - earlier_ms) * 10 / elapsed_s)))

@@ -1,4 +1,4 @@
-"""The collectors of the host that this is."""
+"""Selects the collectors for the operating system of this host."""
 
 import sys
 from typing import List
@@ -10,12 +10,12 @@ from spider.sampling.collectors.table_reader import TableReader
 
 
 def host_collectors(clock: Clock, hub_time: HubTime = lambda: None, platform: str = sys.platform) -> List[Collector]:
-    """All that this host can be asked; each is used by one sampler only.
+    """All collectors of this host; each is used by one sampler only.
 
-    Args:   hub_time: what the hub's clock said last.
+    Args:   hub_time: the last received time of the hub.
     """
     if platform == "darwin":
-        from spider.sampling.collectors.darwin import darwin_collectors  # noqa: PLC0415 - each system's readers are loaded there alone
+        from spider.sampling.collectors.darwin import darwin_collectors  # noqa: PLC0415 - each system loads only its own readers
 
         return darwin_collectors(clock, hub_time)
     from spider.sampling.collectors.linux import linux_collectors  # noqa: PLC0415
@@ -24,7 +24,7 @@ def host_collectors(clock: Clock, hub_time: HubTime = lambda: None, platform: st
 
 
 def host_tables(platform: str = sys.platform) -> List[TableReader]:
-    """The readers of its tables; each is used by one `Tables` only."""
+    """The readers of this host's tables; each is used by one `Tables` only."""
     if platform == "darwin":
         return []
     from spider.sampling.collectors.linux import linux_tables  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What this server is: read from files, without starting a program."""
+"""Reads the identity of this server from files, without starting a program."""
 
 import os
 import re
@@ -13,17 +13,17 @@ from spider.sampling.collectors.virtualization import detect_container, detect_m
 from spider.wire.frames import Identity
 
 SAME_BOOT_MS = 5000
-"""Two answers closer than this to each other name one boot: the clock was only trimmed."""
+"""Two boot times that differ by less than this are the same boot: the clock was only adjusted."""
 MAX_TEXT = 200
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def parse_os_release(text: str) -> Dict[str, str]:
-    """Read /etc/os-release.
+    """Parse /etc/os-release.
 
-    Returns: its assignments; lines that are none are passed over.
-    Source:  os-release(5): values as a shell would read them; no expansion.
+    Returns: its assignments; other lines are ignored.
+    Source:  os-release(5): values are quoted as in a shell; no expansion.
     """
     found: Dict[str, str] = {}
     for line in text.split("\n"):
@@ -37,10 +37,10 @@ def parse_os_release(text: str) -> Dict[str, str]:
 
 
 def parse_cpu_model(text: str, tree: str = "") -> str:
-    """Read /proc/cpuinfo.
+    """Parse /proc/cpuinfo.
 
-    Args:    tree: the machine's name in the device tree, for processors that do not say theirs.
-    Returns: the model of the first processor; empty when the kernel does not say.
+    Args:    tree: the machine's name in the device tree, for processors without a model field.
+    Returns: the model of the first processor; empty when the kernel does not provide it.
     Source:  the field's name differs: `model name` (x86), `cpu` (POWER), `Model` and `Hardware` (ARM boards).
     """
     fields: Dict[str, str] = {}
@@ -59,7 +59,7 @@ def parse_cpu_model(text: str, tree: str = "") -> str:
 
 
 def read_timezone(root: str = "") -> str:
-    """The zone's name, as /etc/localtime links to it; where that is no link, as /etc/timezone has it; `UTC` without either.
+    """The time zone's name: the target of the link /etc/localtime; if it is no link, from /etc/timezone; else `UTC`.
 
     Source: localtime(5).
     """
@@ -73,9 +73,9 @@ def read_timezone(root: str = "") -> str:
 
 
 def parse_uptime(text: str) -> float:
-    """Read /proc/uptime.
+    """Parse /proc/uptime.
 
-    Returns: seconds since this system was booted; inside containers that show their own, since those were.
+    Returns: seconds since this system was booted; in containers with an uptime of their own, since their start.
     Raises:  ValueError: not a number of seconds.
     Source:  proc_uptime(5).
     """
@@ -87,16 +87,16 @@ def parse_uptime(text: str) -> float:
 
 
 class IdentityReader:
-    """Reads the identity; keeps what should not flutter between two readings (the moment of the boot)."""
+    """Reads the identity; remembers the time of the boot, so that it does not vary between readings."""
 
     def __init__(self, root: str = "") -> None:
         self._root = root
         self._booted_at_ms = 0
 
     def read(self, now: float, version: str, policy_mode: str, policy_verbs: Sequence[str], units: int = 0) -> Identity:
-        """Read about twenty small files (some hundred µs; a hung disk may make it wait, so not on the loop).
+        """Read about twenty small files (some hundred µs). A hung disk may block it, so it must not run on the event loop.
 
-        Args: now: Unix seconds; version, policy_mode, policy_verbs, units: what Spider says of itself.
+        Args: now: Unix seconds; version, policy_mode, policy_verbs, units: properties of Spider itself.
         """
         root = self._root
         release = parse_os_release(read_text(root + "/etc/os-release") or read_text(root + "/usr/lib/os-release"))
@@ -141,12 +141,12 @@ class IdentityReader:
 
 
 def _reboot_required(root: str, host: Host) -> str:
-    """By what lies on the disk, and by what the package manager said when root last asked it."""
+    """From files on disk, and from the answer of the package manager when root last queried it."""
     return reboot_required(root, host, recall(host.boot, root)).required
 
 
 def _clean(text: str) -> str:
-    """As it may be sent: a host's own name, or where a link leads, may hold any byte."""
+    """A text that can be sent: a host name or the target of a link may hold any byte."""
     return _CONTROL.sub(" ", text).strip().encode("utf-8", "backslashreplace").decode("utf-8")[:MAX_TEXT]
 
 

@@ -1,4 +1,4 @@
-"""The network interfaces and their addresses, as a table."""
+"""The `interfaces` table: network interfaces and their addresses."""
 
 import os
 import socket
@@ -14,11 +14,11 @@ _ADDRESS, _IFNAME, _MTU, _MASTER, _OPERSTATE, _LINKINFO = 1, 3, 4, 10, 16, 18
 _INFO_KIND = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
-"""Source: RFC 2863 as in include/uapi/linux/if.h."""
+"""Operational states. Source: RFC 2863 as in include/uapi/linux/if.h."""
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _LOOPBACK, _ETHER = 772, 1
 _ENDS = frozenset({"veth", "tun", "tap"})
-"""What is made for a container or a virtual machine: counted in the bridge that it hangs in."""
+"""Interface types made for a container or a virtual machine; the table shows only their number at their bridge."""
 
 
 class NetworkLink(NamedTuple):
@@ -27,16 +27,16 @@ class NetworkLink(NamedTuple):
     number: int
     name: str
     kind: str
-    """physical, loopback, or the kernel's word for what it is made of."""
+    """physical, loopback, or the kernel's word for its type."""
     mac: str
     state: str
     mtu: int
     master: int
-    """Number of the interface that it hangs in; 0 = none."""
+    """Index of the interface that it is enslaved to; 0 = none."""
 
 
 def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[NetworkLink]:
-    """Read the messages of an RTM_GETLINK dump.
+    """Parse the messages of an RTM_GETLINK dump.
 
     Raises: ValueError: a message is malformed.
     Source: rtnetlink(7), include/uapi/linux/if_link.h.
@@ -55,7 +55,7 @@ def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[NetworkLink]
             kind = "loopback" if hardware == _LOOPBACK else "physical"
         number = facts.get(_OPERSTATE, b"\0")[0]
         state = _STATES[number] if number < len(_STATES) else "unknown"
-        if state == "unknown" and flags & _IFF_UP:  # drivers that never say (loopback, tun): as `ip` takes their flags
+        if state == "unknown" and flags & _IFF_UP:  # drivers that never set a state (loopback, tun): `ip` uses their flags too
             state = "up" if flags & _IFF_RUNNING else "down"
         links.append(
             NetworkLink(
@@ -72,9 +72,9 @@ def parse_links(messages: Iterable[Tuple[bytes, int, int]]) -> List[NetworkLink]
 
 
 def parse_prefixes(messages: Iterable[Tuple[bytes, int, int]]) -> Dict[int, List[str]]:
-    """Read the messages of an RTM_GETADDR dump.
+    """Parse the messages of an RTM_GETADDR dump.
 
-    Returns: addresses with the length of their prefix, by index of the interface, in the kernel's order.
+    Returns: addresses with their prefix length, by interface index, in the kernel's order.
     Raises:  ValueError: a message is malformed.
     """
     found: Dict[int, List[str]] = {}
@@ -92,7 +92,7 @@ def parse_prefixes(messages: Iterable[Tuple[bytes, int, int]]) -> Dict[int, List
 
 
 def speed_of(sys_root: str, name: str) -> Optional[int]:
-    """Bits each second; None: the card does not say, or has no link. Source: ABI/testing/sysfs-class-net: megabits, -1 = unknown."""
+    """Bits per second; None: the card does not provide it, or has no link. Source: ABI/testing/sysfs-class-net: megabits, -1 = unknown."""
     text = read_text(f"{sys_root}/class/net/{name}/speed", 32)
     return int(text) * 1_000_000 if text.isdecimal() and 0 < int(text) < 100_000_000 else None
 
@@ -106,8 +106,8 @@ class Interfaces:
         self._sys = sys_root
         self._netlink = netlink or Netlink(NETLINK_ROUTE)
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
-        """Ask the kernel for links and addresses."""
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
+        """Query the kernel for links and addresses."""
         try:
             links = parse_links(self._netlink.dump(_RTM_GETLINK, bytes(16)))
             prefixes = parse_prefixes(self._netlink.dump(_RTM_GETADDR, bytes(8)))

@@ -39,7 +39,7 @@ from spider.sampling.collectors.tcp import Tcp
 def linux_collectors(
     proc: str = "/proc", sys: str = "/sys", clock: Optional[Clock] = None, hub_time: HubTime = lambda: None
 ) -> List[Collector]:
-    """All that this host can be asked; each is used by one sampler only."""
+    """All collectors of a Linux host; each is used by one sampler only."""
     page_bytes = os.sysconf("SC_PAGE_SIZE")
     return [
         *(
@@ -68,7 +68,7 @@ def linux_collectors(
 
 
 def linux_tables(proc: str = "/proc", sys: str = "/sys") -> List[TableReader]:
-    """All that this host can be asked; each is used by one `Tables` only."""
+    """All table readers of a Linux host; each is used by one `Tables` only."""
     users, names = UserNames(), Names()
     return [
         FailedUnits(),

@@ -1,4 +1,4 @@
-"""Sockets that wait for somebody, and whose they are."""
+"""The `listening` table: listening sockets and their processes."""
 
 import errno
 import os
@@ -21,9 +21,9 @@ _CGROUP_ID = 21
 _LISTEN, _CLOSE = 10, 7
 _TCP, _UDP = 6, 17
 _NOT_HERE = (errno.ENOENT, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
-"""A kernel without netlink, or without the part that tells of one protocol."""
+"""Errors of a kernel without netlink, or without sock_diag for one protocol."""
 MAX_PROCESSES = 5000
-"""Whose descriptors are looked through, where they may be."""
+"""Most processes whose descriptors are searched, where that is permitted."""
 
 
 class Listener(NamedTuple):
@@ -35,17 +35,17 @@ class Listener(NamedTuple):
     uid: int
     inode: int
     cgroup: int
-    """0 = the kernel does not say."""
+    """cgroup id; 0 = the kernel does not provide it."""
 
 
 def request(family: int, protocol: int) -> bytes:
-    """The body of a question for listening TCP sockets, or UDP ones that are not connected. Source: sock_diag(7), inet_diag_req_v2."""
+    """The body of a request for listening TCP sockets, or unconnected UDP ones. Source: sock_diag(7), inet_diag_req_v2."""
     state = _LISTEN if protocol == _TCP else _CLOSE
     return struct.pack("=BBBxI48x", family, protocol, 0, 1 << state)
 
 
 def parse_listeners(messages: Iterable[Tuple[bytes, int, int]], protocol: str) -> List[Listener]:
-    """Read the messages of a sock_diag dump.
+    """Parse the messages of a sock_diag dump.
 
     Raises: ValueError: a message is malformed.
     Source: sock_diag(7), inet_diag_msg; ports and addresses in network order.
@@ -67,12 +67,12 @@ def parse_listeners(messages: Iterable[Tuple[bytes, int, int]], protocol: str) -
 
 
 def holders(proc: str, wanted: Set[int]) -> Dict[int, Tuple[int, str]]:
-    """Process id and name by the inode of each of these sockets; only of processes that we may look into."""
+    """Process id and name by socket inode, for processes that this user may inspect."""
     found: Dict[int, Tuple[int, str]] = {}
     for pid in sorted((int(entry) for entry in os.listdir(proc) if entry.isdecimal()), reverse=True)[:MAX_PROCESSES]:
         try:
             names = os.listdir(f"{proc}/{pid}/fd")
-        except OSError:  # another user's, or it ended
+        except OSError:  # a process of another user, or it ended
             continue
         mine = wanted.intersection(_sockets_of(proc, pid, names))
         if mine:
@@ -104,8 +104,8 @@ class Listening:
         self._users = users or UserNames()
         self._netlink = netlink or Netlink(NETLINK_SOCK_DIAG)
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
-        """Ask the kernel for TCP and UDP of both families, then look whose they are."""
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
+        """Query the kernel for TCP and UDP of both families, then find the owning processes."""
         sockets = self._sockets()
         if sockets is None:
             return None
@@ -120,7 +120,7 @@ class Listening:
         return Reading([rows[key] for key in sorted(rows)], len(rows))
 
     def _sockets(self) -> Optional[List[Listener]]:
-        """None: this kernel cannot be asked."""
+        """None: this kernel cannot be queried."""
         found: List[Listener] = []
         answered = False
         try:

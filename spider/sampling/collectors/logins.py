@@ -1,4 +1,4 @@
-"""Names of users, and who is logged in."""
+"""User names, and the `users` table of logged-in users."""
 
 import os
 import pwd
@@ -12,17 +12,17 @@ from spider.sampling.collectors.table_reader import Reading, plain
 MAX_NAMES = 4096
 MAX_SESSIONS = 200
 MAX_UTMP_BYTES = 400 * 384 * 16
-"""A multiple of both sizes of records."""
+"""Read size: a multiple of both record sizes."""
 
 
 class UserNames:
-    """Names by number, looked up once; a directory service that does not answer must not be asked for each process."""
+    """Names by uid, looked up once, because a directory service that does not answer must not be queried for each process."""
 
     def __init__(self) -> None:
         self._names: Dict[int, str] = {}
 
     def name(self, uid: int) -> str:
-        """The name; the number, where there is none."""
+        """The name; without one, the uid."""
         known = self._names.get(uid)
         if known is None:
             try:
@@ -36,17 +36,17 @@ class UserNames:
 
 
 _FORMS: Dict[int, Tuple[struct.Struct, int]] = {
-    384: (struct.Struct("=hxxi32s4s32s256s8xii"), 384),  # times of 32 bits: x86 and most others
-    400: (struct.Struct("=hxxi32s4s32s256s12xqq"), 400),  # aarch64, riscv64, loongarch64 and 32-bit ones with times of 64 bits
+    384: (struct.Struct("=hxxi32s4s32s256s8xii"), 384),  # 32-bit times: x86 and most others
+    400: (struct.Struct("=hxxi32s4s32s256s12xqq"), 400),  # aarch64, riscv64, loongarch64 and 32-bit ones with 64-bit times
 }
 _USER_PROCESS = 7
 _LOGIN = "org.freedesktop.login1"
 _SHOWN_CLASSES = ("user", "user-early", "user-light", "user-early-light")
-"""Sessions of people; not those of greeters, of the user manager and of background jobs."""
+"""Session classes of persons, without greeters, user managers and background jobs."""
 
 
 class Login(NamedTuple):
-    """Somebody who is logged in."""
+    """One login session."""
 
     user: str
     terminal: str
@@ -61,10 +61,10 @@ def _text(raw: bytes) -> str:
 
 
 def parse_utmp(data: bytes, wide: bool) -> List[Login]:
-    """Read /run/utmp.
+    """Parse /run/utmp.
 
-    Args:    wide: records of 400 bytes, as `wide_records` tells.
-    Returns: its user processes, whether they still live or not.
+    Args:    wide: records have 400 bytes (`wide_records`).
+    Returns: its user processes, including dead ones.
     Raises:  ValueError: not made of such records.
     Source:  utmp(5), bits/utmp.h: two layouts, by whether the architecture once had 32-bit times.
     """
@@ -86,7 +86,7 @@ def wide_records(machine: str) -> bool:
 
 
 def sessions_of(bus: SystemBus) -> List[Login]:
-    """Ask logind.
+    """Query logind.
 
     Raises: as `SystemBus.call`.
     Source: org.freedesktop.login1(5).
@@ -96,7 +96,7 @@ def sessions_of(bus: SystemBus) -> List[Login]:
     for row in bus.call(_LOGIN, manager, _LOGIN + ".Manager", "ListSessions")[0][:MAX_SESSIONS]:
         try:
             facts = bus.get_all(_LOGIN, row[4], _LOGIN + ".Session")
-        except DbusRefused:  # it ended meanwhile
+        except DbusRefused:  # the session ended meanwhile
             continue
         if facts.get("Class") in _SHOWN_CLASSES and facts.get("State") != "closing":
             terminal = str(facts.get("TTY") or facts.get("Display") or facts.get("Service") or "")
@@ -108,20 +108,20 @@ def sessions_of(bus: SystemBus) -> List[Login]:
 
 
 def lives(pid: int, proc: str = "/proc") -> bool:
-    """Whether there is such a process, also where /proc hides those of others (hidepid)."""
+    """Whether the process exists; works also where /proc hides those of other users (hidepid)."""
     if os.path.exists(f"{proc}/{pid}") or os.path.exists(proc + "/1"):
         return os.path.exists(f"{proc}/{pid}")
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):  # it is another user's
+    except (OSError, OverflowError):  # the process belongs to another user
         return True
     return True
 
 
 class LoggedIn:
-    """The `users` table. A host without utmp and without logind has none."""
+    """The `users` table; not sent by a host without utmp and logind."""
 
     subject = "users"
 
@@ -130,7 +130,7 @@ class LoggedIn:
         self._bus = bus
 
     def logins(self) -> Optional[List[Login]]:
-        """Who is logged in; None: nobody keeps that here.
+        """The logged-in users; None: this host does not record them.
 
         Raises: OSError, ValueError.
         """
@@ -147,7 +147,7 @@ class LoggedIn:
         with SystemBus(self._bus) as bus:
             return sessions_of(bus)
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
         logins = self.logins()
         if logins is None:
             return None
@@ -156,15 +156,15 @@ class LoggedIn:
 
 
 class LoggedInCount(Collector):
-    """users.logged_in: sessions of people."""
+    """users.logged_in: login sessions of persons."""
 
     family = "breathe"
-    blocking = True  # it may ask another process
+    blocking = True  # it may query logind
 
     def __init__(self, root: str = "", bus: str = BUS) -> None:
         super().__init__()
         self._who = LoggedIn(root, bus)
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         logins = self._who.logins()
         return self._report(() if logins is None else [("users.logged_in", len(logins))])

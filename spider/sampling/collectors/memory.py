@@ -6,11 +6,11 @@ from spider.files import listed, read_text
 from spider.sampling.collectors.base import LARGEST, Collector, KernelFile, MaybeFile, Previous, counters, level, numbers, per_second
 
 PAGE_BYTES = 4096
-"""Of most machines; `Paging` asks its own."""
+"""Page size of most machines; `Paging` reads the actual one."""
 
 
 STEP = 64 * 1024
-"""To how many bytes `MemoryAndSwap` tells what moves each second: pages that come and go say nothing, and would be a tenth of all that is sent."""
+"""Resolution in bytes of values that change every second. A change of a few pages means nothing, and would be a tenth of all data sent."""
 
 
 class Memory(NamedTuple):
@@ -18,7 +18,7 @@ class Memory(NamedTuple):
 
     total: int
     used: int
-    """total - available: what could not be had without swapping. Caches that can be dropped are not in it."""
+    """total - available: memory that needs swapping to become free. Caches that can be dropped are not included."""
     available: int
     cached: int
     """Page cache (shared memory and tmpfs included, as in the kernel's own `Cached`) and reclaimable slabs."""
@@ -28,10 +28,10 @@ class Memory(NamedTuple):
 
 
 def field_of(data: bytes, name: bytes) -> Optional[int]:
-    """One line of /proc/meminfo.
+    """One value of /proc/meminfo.
 
     Returns: bytes; for the few lines without a unit (HugePages_Total …) the bare number; None: no such line, or no number in it.
-    Source:  proc_meminfo(5). Its `kB` are 1024 bytes. Of some fifty lines few are wanted each second, so they are looked for.
+    Source:  proc_meminfo(5). Its `kB` are 1024 bytes. Only few of its fifty lines are needed each second, so they are searched for.
     """
     at = 0 if data.startswith(name + b":") else data.find(b"\n" + name + b":") + 1
     if not at and not data.startswith(name + b":"):
@@ -45,19 +45,19 @@ def field_of(data: bytes, name: bytes) -> Optional[int]:
 
 
 def parse_meminfo(data: bytes, spare: int = 0) -> Memory:
-    """Read /proc/meminfo.
+    """Parse /proc/meminfo.
 
-    Args:   spare: bytes of a cache that the kernel does not know of as one, and that would be given back.
-    Raises: ValueError: a needed line is not there, or not a number of kB.
-    Source: proc_meminfo(5). Where MemAvailable is missing (kernels before 3.14) it is estimated as free(1) of that
-            time did: free, buffers, cache and reclaimable slabs, without shared memory, which cannot be dropped.
+    Args:   spare: bytes of a cache that the kernel does not count as available although it can shrink.
+    Raises: ValueError: a needed line is missing, or is not a number of kB.
+    Source: proc_meminfo(5). Where MemAvailable is missing (kernels before 3.14) it is estimated as free(1) of that time did: free, buffers,
+    cache and reclaimable slabs, without shared memory, which cannot be dropped.
     """
     needed = [_needed(data, name) for name in (b"MemTotal", b"MemFree", b"Buffers", b"Cached", b"SwapTotal", b"SwapFree")]
     total, free, buffers, cached, swap_total, swap_free = needed
     cached += field_of(data, b"SReclaimable") or 0
     told = field_of(data, b"MemAvailable")
     available = told if told is not None else max(0, free + buffers + cached - (field_of(data, b"Shmem") or 0))
-    # More than there is: seen in containers whose total is a limit while available is the machine's.
+    # More than the total: happens in containers whose total is a limit while available is the machine's.
     available = min(free, total) if available > total else min(available + spare, total)
     memory = Memory(total, total - available, available, cached, buffers, swap_total, max(0, swap_total - swap_free))
     if max(memory) > LARGEST:
@@ -73,10 +73,10 @@ def _needed(data: bytes, name: bytes) -> int:
 
 
 def parse_arcstats(data: bytes) -> Tuple[int, int]:
-    """Read /proc/spl/kstat/zfs/arcstats.
+    """Parse /proc/spl/kstat/zfs/arcstats.
 
-    Returns: bytes in the ZFS cache, and to how many it shrinks when programs want memory.
-    Raises:  ValueError: one of the two is not there.
+    Returns: bytes in the ZFS cache, and the size to which it shrinks under memory pressure.
+    Raises:  ValueError: one of the two is missing.
     Source:  OpenZFS: a line of numbers, a line of titles, then `name type value`; `size` and `c_min` in bytes.
     """
     found: Dict[bytes, int] = {}
@@ -92,8 +92,8 @@ def parse_arcstats(data: bytes) -> Tuple[int, int]:
 class MemoryAndSwap(Collector):
     """memory.total, used, available, cached, buffers; swap.total, used. A host without swap has 0 of it.
 
-    memory.zfs_arc where ZFS is loaded: the kernel counts that cache as used, though most of it would be given back. So what
-    it holds above its least size is taken to available and out of used; in cached it is not.
+    memory.zfs_arc where ZFS is loaded: the kernel counts that cache as used, although most of it can shrink. So its size above the minimum
+    is counted as available and not as used. It is not included in cached.
     """
 
     family = "pulse"
@@ -104,7 +104,7 @@ class MemoryAndSwap(Collector):
         self._arc = self._keep_open(MaybeFile(proc + "/spl/kstat/zfs/arcstats"))
         self._with_arc = False
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         told = self._arc.read_if_there()
         size, least = parse_arcstats(told) if told is not None else (0, 0)
         memory = parse_meminfo(self._file.read(), max(0, size - least))
@@ -133,7 +133,7 @@ _DETAILS: Tuple[Tuple[str, bytes], ...] = (
 
 
 def parse_details(data: bytes) -> Dict[str, int]:
-    """What else /proc/meminfo tells, in bytes, by metric; a line that this kernel does not write is not there.
+    """The further values of /proc/meminfo in bytes, by metric. Lines that this kernel does not have are left out.
 
     Raises: ValueError: a size out of range.
     Source: proc_meminfo(5), hugetlbpage.rst: reserved pages are free ones that are promised.
@@ -153,7 +153,7 @@ def parse_details(data: bytes) -> Dict[str, int]:
 
 
 def read_huge_pages(sys: str = "/sys") -> Dict[str, int]:
-    """Huge pages of every size, which /proc/meminfo tells of the default one alone; nothing where /sys does not tell.
+    """Huge pages of every size; /proc/meminfo has only the default size. Empty where /sys has no such files.
 
     Source: Documentation/admin-guide/mm/hugetlbpage.rst.
     """
@@ -201,10 +201,10 @@ _PAGING = (b"pswpin", b"pswpout")
 
 
 def parse_vmstat(data: bytes) -> Dict[bytes, int]:
-    """Read what is wanted of /proc/vmstat: pswpin, pswpout (pages), pgmajfault, oom_kill (since 4.13), as far as they are there.
+    """Parse the wanted lines of /proc/vmstat, if present: pswpin, pswpout (pages), pgmajfault, oom_kill (since 4.13).
 
     Raises:  ValueError: one of them is not a number.
-    Source:  proc_vmstat(5). Some 200 lines: they are looked for, not split.
+    Source:  proc_vmstat(5). It has some 200 lines, so the wanted ones are searched for, not split.
     """
     found: Dict[bytes, int] = {}
     for name in (*_PAGING, b"pgmajfault", b"oom_kill"):

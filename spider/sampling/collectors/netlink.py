@@ -1,4 +1,4 @@
-"""Netlink dumps: ask the kernel for a table and read the answer. No privileges are needed."""
+"""A netlink client: requests a table of the kernel and parses the answer. It needs no privileges."""
 
 import errno
 import os
@@ -21,9 +21,9 @@ _MOST_DATAGRAMS = 20_000
 
 
 def parse_messages(data: bytes) -> Iterator[Tuple[int, int, int]]:
-    """Walk the messages of one datagram.
+    """Iterate over the messages of one datagram.
 
-    Returns: type, start and end of the body of each; the one that ends a dump has type 3.
+    Returns: type, start and end of the body of each; the message that ends a dump has type 3.
     Raises:  ValueError: a length that does not fit; OSError: the kernel answers with an error.
     Source:  netlink(7).
     """
@@ -45,7 +45,7 @@ def parse_messages(data: bytes) -> Iterator[Tuple[int, int, int]]:
 
 
 def parse_attributes(data: bytes, start: int, end: int) -> Iterator[Tuple[int, bytes]]:
-    """Walk the attributes of one message.
+    """Iterate over the attributes of one message.
 
     Returns: type (without its flags) and value of each.
     Raises:  ValueError: a length that does not fit.
@@ -61,7 +61,7 @@ def parse_attributes(data: bytes, start: int, end: int) -> Iterator[Tuple[int, b
 
 
 class Netlink:
-    """One netlink socket, kept open; the kernel answers while it is asked, so nothing ever waits."""
+    """One netlink socket, kept open. The kernel answers during the request, so no call waits."""
 
     def __init__(self, protocol: int) -> None:
         self._protocol = protocol
@@ -69,9 +69,9 @@ class Netlink:
         self._seq = 0
 
     def dump(self, kind: int, body: bytes) -> Iterator[Tuple[bytes, int, int]]:
-        """Ask for a whole table.
+        """Request a whole table.
 
-        Returns: for each message of the answer: the datagram it stands in, start and end of its body.
+        Returns: for each message of the answer: its datagram, start and end of its body.
         Raises:  OSError: no such socket here, or the kernel refuses; ValueError: the answer is malformed.
         """
         sock = self._open()
@@ -90,11 +90,11 @@ class Netlink:
         finally:
             if whole and self._socket is None:
                 self._socket = sock
-            else:  # the rest of this answer must not be taken for that to the next question
+            else:  # the rest of this answer must not be read as the answer to the next request
                 sock.close()
 
     def _open(self) -> socket.socket:
-        """Take the socket; it is given back when its question is answered."""
+        """Take the socket; it is returned when its request is answered."""
         sock, self._socket = self._socket, None
         if sock is None:
             sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, self._protocol)

@@ -1,4 +1,4 @@
-"""What the network interfaces received and sent."""
+"""Traffic and errors of the network interfaces."""
 
 import os
 import re
@@ -20,9 +20,9 @@ from spider.sampling.collectors.base import (
 from spider.wire.metrics import series_name
 
 MAX_FOLDED = 24
-"""Kinds of interfaces whose sums are told."""
+"""Types of interfaces whose traffic is summed up by type."""
 LOOK_AGAIN_S = 60.0
-"""How often the kinds of the interfaces are read anew though their names have not changed."""
+"""How often the interface types are read again while the names have not changed."""
 
 _MADE_HERE = re.compile(
     r"veth|docker|br-|virbr|vnet|tap|lxc|lxdbr|incusbr|podman|cni|cali|flannel|cilium|kube-|ifb|dummy|nlmon|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z"
@@ -32,29 +32,29 @@ _MADE_HERE = re.compile(
 _PULSE_PARTS = ("received", "sent", "packets_received", "packets_sent")
 _FAULTS = ("errors_received", "errors_sent", "drops_received", "drops_sent")
 _STATES = {"up": 1, "down": 0, "lowerlayerdown": 0, "dormant": 0, "testing": 0, "notpresent": 0}
-"""RFC 2863; `unknown` is what drivers say that do not tell (loopback, tun, some virtual cards)."""
+"""RFC 2863; drivers without operational state (loopback, tun, some virtual cards) report `unknown`."""
 _UNKNOWN_SPEED = 2**32 - 1
 _IDLE = re.compile(r"dummy|nlmon|ifb|(?:sit|tunl|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)0\Z")
 
 _ENDS = ("", "wlan", "macvlan", "ipvlan", "macvtap")
-"""The DEVTYPEs through which a container may be joined to the world; any other one is built on top of an interface."""
+"""The DEVTYPEs that connect a container to the network; an interface of any other type is built on another one."""
 
 
 class InterfaceKind(NamedTuple):
-    """What /sys/class/net says of an interface."""
+    """The type of an interface, from /sys/class/net."""
 
     hardware: bool
-    """A device stands behind it: a card, or what a hypervisor shows as one."""
+    """It has a device: a card, or a virtual one of a hypervisor."""
     stacked: bool
-    """A bridge, bond, VLAN, tunnel or the like: its traffic is that of others."""
+    """A bridge, bond, VLAN, tunnel or the like, whose traffic also passes other interfaces."""
     master: str
     """The interface it is enslaved to; empty = none."""
     made_of: str = ""
-    """The kernel's own word for what it is built as (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = it has none."""
+    """The kernel's word for its type (bridge, bond, vlan, vxlan, wireguard …), or tun; empty = it has none."""
 
 
 class InterfaceCounters(NamedTuple):
-    """Since the interface exists."""
+    """Totals since the interface was created."""
 
     received: int
     packets_received: int
@@ -67,12 +67,12 @@ class InterfaceCounters(NamedTuple):
 
 
 def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
-    """Read /proc/net/dev.
+    """Parse /proc/net/dev.
 
     Returns: the counters by the interface's name; without the loopback one.
     Raises:  ValueError: a line is too short, or a field is not a number.
-    Source:  proc_pid_net(5), net/core/net-procfs.c: received errors hold frame, length and checksum errors, drops hold those
-             that found no room; an interface name holds neither `:` nor white space.
+    Source:  proc_pid_net(5), net/core/net-procfs.c: received errors include frame, length and checksum errors, drops include packets
+    without buffer; an interface name contains neither `:` nor white space.
     """
     found: Dict[str, InterfaceCounters] = {}
     for line in data.split(b"\n")[2:]:
@@ -92,11 +92,11 @@ def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
 
 
 def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
-    """The interfaces to report: those through which traffic enters and leaves this host, each byte once.
+    """The interfaces to report: those with the external traffic of this host, so that each byte counts once.
 
-    Those with hardware behind them; what is built on top (bridges, bonds, VLANs, tunnels, the ends of containers) moves the
-    same bytes again. The virtual function below a synthetic card is its master's traffic, too. A container has no hardware
-    of its own: there, every interface counts that was not made on the spot.
+    These are the interfaces with hardware. Interfaces on top of them (bridges, bonds, VLANs, tunnels, the ends of containers) carry the
+    same bytes again, and so does the virtual function below a synthetic card. A container has no hardware of its own: there, every
+    interface counts that is not built on another one.
     """
     cards = [name for name, kind in kinds.items() if kind.hardware]
     if cards:
@@ -105,7 +105,7 @@ def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
 
 
 def read_kind(sys: str, name: str) -> InterfaceKind:
-    """Ask /sys; without it every interface looks like one of a container."""
+    """Read the type from /sys; without it every interface counts as one of a container."""
     base = f"{sys}/class/net/{name}"
     try:
         master = os.path.basename(os.readlink(base + "/master"))
@@ -117,7 +117,7 @@ def read_kind(sys: str, name: str) -> InterfaceKind:
 
 
 def folded_kind(name: str, kind: InterfaceKind) -> str:
-    """Under which word the traffic of an interface that is not reported by itself is summed up."""
+    """The type under which the traffic of an interface without its own series is summed up."""
     if kind.hardware:
         return "member"
     if kind.made_of and kind.made_of not in _ENDS:
@@ -126,7 +126,7 @@ def folded_kind(name: str, kind: InterfaceKind) -> str:
 
 
 class _Interfaces:
-    """Which interfaces there are and of what kind; asked anew when a name comes or goes, and once a minute."""
+    """The interfaces and their types; read again when a name appears or disappears, and once a minute."""
 
     def __init__(self, sys: str) -> None:
         self._sys = sys
@@ -143,7 +143,7 @@ class _Interfaces:
 
 
 class Networks(Collector):
-    """network.received, sent: bytes/s; packets_received, packets_sent: packets/s. An interface is named from its second reading on."""
+    """network.received, sent: bytes/s; packets_received, packets_sent: packets/s. An interface's series begin with its second reading."""
 
     family = "pulse"
     counts = True
@@ -174,10 +174,10 @@ class Networks(Collector):
 
 
 class NetworkFaults(Collector):
-    """network.errors_…, drops_…: packets/s; network.up: 1 or 0; and the sums over what is not reported by itself.
+    """network.errors_…, drops_…: packets/s; network.up: 1 or 0; and the sums over interfaces without their own series.
 
-    Bridges, bonds, VLANs, tunnels and the ends of containers move the bytes of cards again, and a host of containers has
-    hundreds of them that come and go: they are summed up by kind.
+    Bridges, bonds, VLANs, tunnels and the ends of containers carry the bytes of cards again, and a container host has hundreds of
+    short-lived ones: they are summed up by type.
     """
 
     family = "breathe"
@@ -217,7 +217,7 @@ class NetworkFaults(Collector):
                 groups.setdefault(folded_kind(name, kind), []).append(name)
         found: Dict[str, Optional[int]] = {}
         for word in sorted(groups)[:MAX_FOLDED]:
-            # One that is new since the last minute has no difference: it is left out of this sum.
+            # An interface that is new since the last minute has no difference, so it is not in this sum.
             pairs = [(present[name], before[name]) for name in groups[word] if name in before]
             received = per_second_of_all(((later.received, earlier.received) for later, earlier in pairs), elapsed_s)
             sent = per_second_of_all(((later.sent, earlier.sent) for later, earlier in pairs), elapsed_s)
@@ -228,16 +228,16 @@ class NetworkFaults(Collector):
 
 
 class LinkSpeeds(Collector):
-    """network.speed: bits/s. Virtual cards have none, and one without a carrier does not say: then it is not named."""
+    """network.speed: bits/s. Left out for virtual cards, and for cards without a carrier, which report none."""
 
     family = "cycle"
-    blocking = True  # the kernel asks the driver, which may ask its chip
+    blocking = True  # the kernel queries the driver, which may query its chip
 
     def __init__(self, sys: str = "/sys") -> None:
         super().__init__()
         self._sys = sys
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         found: Dict[str, Optional[int]] = {}
         try:
             present = sorted(os.listdir(self._sys + "/class/net"))

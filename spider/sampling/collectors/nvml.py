@@ -1,4 +1,4 @@
-"""NVIDIA's management library, through ctypes: the only way in which its driver tells anything. Imported on hosts with that driver only."""
+"""NVIDIA's management library, through ctypes: its driver provides metrics in no other way. Imported only on hosts with that driver."""
 
 import logging
 from typing import Any, Callable, List, Optional
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class Nvml:
-    """The library, loaded and started at the first reading. It stays off where it cannot be loaded or reach its devices.
+    """The library, loaded and initialised at the first reading. It is disabled if it cannot be loaded or cannot access its devices.
 
     Source: NVML API Reference: nvmlInit_v2, nvmlDeviceGetCount_v2, nvmlDeviceGetHandleByIndex_v2, nvmlDeviceGetName,
-            nvmlDeviceGetUtilizationRates, nvmlDeviceGetMemoryInfo, nvmlDeviceGetTemperature (°C), nvmlDeviceGetPowerUsage (mW).
+    nvmlDeviceGetUtilizationRates, nvmlDeviceGetMemoryInfo, nvmlDeviceGetTemperature (°C), nvmlDeviceGetPowerUsage (mW).
     """
 
     def __init__(self, library: str = LIBRARY) -> None:
@@ -29,12 +29,12 @@ class Nvml:
         self._off = False
 
     def read(self) -> List[Gpu]:
-        """Ask each GPU; empty where that cannot be done."""
+        """Query each GPU; empty if that fails."""
         if self._off:
             return []
         try:
             return self._read()
-        except Exception as error:  # a strange library, memory that must not be executed: a server without GPUs is better than none
+        except Exception as error:  # an unknown library, or no executable memory: measuring no GPUs is better than failing
             event(log, "nvml_off", logging.WARNING, why=f"{type(error).__name__}: {error}")
             self._off = True
             return []
@@ -76,7 +76,7 @@ class Nvml:
         return found
 
     def close(self) -> None:
-        """Let go of the devices."""
+        """Shut the library down."""
         lib: Optional[Any] = self._lib
         if lib is not None:
             lib.nvmlShutdown()
@@ -84,7 +84,7 @@ class Nvml:
 
 
 def _ask(function: Callable[..., int], *arguments: Any) -> None:
-    """Raises: OSError: it could not be done."""
+    """Raises: OSError: the call failed."""
     code = function(*arguments)
     if code != _SUCCESS:
         raise OSError(f"NVML error {code}")

@@ -1,4 +1,4 @@
-"""What processors draw (RAPL), and batteries."""
+"""Power consumption of processors (RAPL), and batteries."""
 
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -20,14 +20,14 @@ class Zone(NamedTuple):
     name: str
     energy_uj: int
     wraps_at: int
-    """The counter starts anew beyond this; 0 = not told."""
+    """Range of the counter, beyond which it restarts; 0 = unknown."""
 
 
 def read_zones(sys: str = "/sys") -> List[Zone]:
-    """Read the energy counters that may be read; since Linux 5.10 only root may, unless an administrator gave them away.
+    """Read the accessible energy counters. Since Linux 5.10 only root may read them, unless an administrator changed that.
 
-    Source: Documentation/power/powercap/powercap.rst: microjoules; `intel-rapl:0` is a package, `intel-rapl:0:1` a part of it.
-            The same domains through the memory-mapped interface (`intel-rapl-mmio`) are left out.
+    Source: Documentation/power/powercap/powercap.rst: microjoules; `intel-rapl:0` is a package, `intel-rapl:0:1` a part of it. The same
+    domains through the memory-mapped interface (`intel-rapl-mmio`) are left out.
     """
     found: List[Zone] = []
     base = sys + "/class/powercap"
@@ -45,16 +45,16 @@ def read_zones(sys: str = "/sys") -> List[Zone]:
 
 
 def parse_energy(text: str) -> Optional[int]:
-    """A counter; None: it is none."""
+    """The value of a counter; None: not a number."""
     return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 class Energy(Collector):
-    """power{sensor=package-0 …}: watts, the mean since the reading before. Named from the second one on."""
+    """power{sensor=package-0 …}: watts, the mean since the previous reading. A series begins with the second reading."""
 
     family = "breathe"
     counts = True
-    blocking = True  # each counter asks a register of the processor
+    blocking = True  # each counter reads a register of the processor
 
     def __init__(self, sys: str = "/sys") -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Energy(Collector):
 
 
 def milliwatts(later: Zone, earlier: Zone, elapsed_s: float) -> Optional[int]:
-    """The mean; None where the counter went back without telling where it starts anew."""
+    """The mean power; None when the counter decreased and its range is unknown."""
     used = later.energy_uj - earlier.energy_uj
     if used < 0 and later.wraps_at:
         used += later.wraps_at
@@ -77,26 +77,26 @@ def milliwatts(later: Zone, earlier: Zone, elapsed_s: float) -> Optional[int]:
 
 
 class Supply(NamedTuple):
-    """One battery or uninterruptible supply."""
+    """One battery or UPS."""
 
     name: str
     kind: str
     status: str
     charge: Optional[float]
-    """Percent."""
+    """Charge in percent."""
     health: Optional[float]
-    """Percent of what it was made for."""
+    """Present capacity in percent of the design capacity."""
     cycles: Optional[int]
     watts: Optional[float]
-    """Going in; negative: going out."""
+    """Charging power; negative: discharging."""
     model: str
 
 
 def read_supplies(sys: str = "/sys") -> List[Supply]:
-    """Read what powers this machine from a store; not the batteries of mice and pens.
+    """Read the batteries and UPSs of this machine, without those of mice and pens.
 
     Source: Documentation/ABI/testing/sysfs-class-power: capacity in percent; energy in µWh, charge in µAh, power in µW, current in µA,
-            voltage in µV; some drivers give the current without its sign, so the status decides.
+    voltage in µV; some drivers report the current without its sign, so the status decides.
     """
     found: List[Supply] = []
     for name in listed(sys + "/class/power_supply")[:MAX_SUPPLIES]:
@@ -119,7 +119,7 @@ def read_supplies(sys: str = "/sys") -> List[Supply]:
         if charge is None:
             charge = _share(facts, "now", "full")
         health = _share(facts, "full", "full_design")
-        cycles = facts["cycle_count"] or None  # 0 = not counted, by most drivers
+        cycles = facts["cycle_count"] or None  # most drivers report 0 if they do not count
         found.append(Supply(name, kind, status, charge, health, cycles, watts, read_text(base + "model_name", 64)))
     return found
 
@@ -132,7 +132,7 @@ def _watts(facts: Dict[str, Optional[int]]) -> Optional[float]:
 
 
 def _share(facts: Dict[str, Optional[int]], part: str, whole: str) -> Optional[float]:
-    """Percent, by energy or else by charge; an empty battery has 0 of it, which is an answer."""
+    """Percent, by energy or else by charge. 0 is valid: the battery is empty."""
     for unit in ("energy", "charge"):
         held, room = facts[f"{unit}_{part}"], facts[f"{unit}_{whole}"]
         if held is not None and room:
@@ -145,17 +145,17 @@ def _scaled(value: Optional[float], scale: int) -> Optional[int]:
 
 
 class Batteries(Collector):
-    """battery.charge: percent; battery.power: watts. What a battery does not tell is not named."""
+    """battery.charge: percent; battery.power: watts. Values that a battery does not provide are left out."""
 
     family = "breathe"
-    blocking = True  # each file may ask a slow controller
+    blocking = True  # each file may query a slow controller
 
     def __init__(self, sys: str = "/sys") -> None:
         super().__init__()
         self._sys = sys
         self._tells: Dict[str, bool] = {}
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         told: List[Tuple[str, Optional[int]]] = []
         for supply in read_supplies(self._sys):
             for metric, value in (("battery.charge", _scaled(supply.charge, 100)), ("battery.power", _scaled(supply.watts, 1000))):
@@ -167,14 +167,14 @@ class Batteries(Collector):
 
 
 class BatteryTable:
-    """The `batteries` table; most servers have none."""
+    """The `batteries` table; most servers do not send it."""
 
     subject = "batteries"
 
     def __init__(self, sys: str = "/sys") -> None:
         self._sys = sys
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
         rows: List[Tuple[Cell, ...]] = [
             (
                 plain(supply.name, 64),

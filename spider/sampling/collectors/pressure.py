@@ -1,19 +1,19 @@
-"""How much of the time work stood still for want of something (PSI)."""
+"""Share of time in which tasks waited for a resource (PSI)."""
 
 from typing import Dict, List, Optional, Tuple
 
 from spider.sampling.collectors.base import Collector, MaybeFile, Previous, counters, gained
 
 _FILES: Dict[str, Tuple[str, ...]] = {"cpu": ("some",), "memory": ("some", "full"), "io": ("some", "full"), "irq": ("full",)}
-"""`full` of cpu means nothing for a whole system (the kernel writes 0), and irq has no other."""
+"""Left out: `full` of cpu, which is undefined for a whole system (the kernel writes 0). irq has only `full`."""
 
 
 def parse_pressure(data: bytes) -> Dict[str, int]:
-    """Read a file of /proc/pressure.
+    """Parse a file of /proc/pressure.
 
     Returns: the `total` of each line, microseconds since boot, by `some` or `full`.
     Raises:  ValueError: a line has no total, or it is not a number.
-    Source:  Documentation/accounting/psi.rst. The averages of 10 s and more are left: a total gives the share of any second.
+    Source:  Documentation/accounting/psi.rst. The averages of 10 s and more are ignored: a total gives the share of any second.
     """
     found: Dict[str, int] = {}
     for line in data.split(b"\n"):
@@ -27,7 +27,7 @@ def parse_pressure(data: bytes) -> Dict[str, int]:
 
 
 def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[int]:
-    """Tenths of a percent of the time; None when the counter went back. The kernel settles it a little late, so at most all."""
+    """Tenths of a percent of the time, limited to 100 % because the kernel updates the counter with a delay; None when it decreased."""
     rise_us = gained(later_us, earlier_us)
     if rise_us is None or elapsed_s <= 0:
         return None
@@ -37,7 +37,7 @@ def stalled_share(later_us: int, earlier_us: int, elapsed_s: float) -> Optional[
 class Pressure(Collector):
     """pressure.cpu_some, memory_some, memory_full, io_some, io_full, irq_full: percent of the time.
 
-    Not there: kernels before 4.20, or booted with psi=0 (the files exist and cannot be read); irq came with 6.1.
+    Missing on kernels before 4.20 and after booting with psi=0 (the files exist but are not readable); irq came with 6.1.
     """
 
     family = "pulse"

@@ -1,4 +1,4 @@
-"""How many processes there are, by state."""
+"""Number of processes by state."""
 
 import os
 from typing import Dict, List, Optional
@@ -17,14 +17,14 @@ _STATES: Dict[str, str] = {
 }
 _TOLD = ("sleeping", "uninterruptible", "stopped", "zombie")
 _HEAD_BYTES = 128
-"""More than a pid and the longest name (63 bytes of a kernel thread, in brackets)."""
+"""Read size: more than a pid and the longest name (63 bytes of a kernel thread, in brackets)."""
 
 
 def parse_state(data: bytes) -> str:
-    """Read the state of /proc/PID/stat.
+    """Parse the state in /proc/PID/stat.
 
     Raises:  ValueError: there is none.
-    Source:  proc_pid_stat(5): the name in brackets may hold brackets, spaces and newlines, so its end is the last bracket.
+    Source:  proc_pid_stat(5): the name in brackets may hold brackets, spaces and newlines, so it ends at the last bracket.
     """
     state = data[data.rfind(b")") + 1 :].lstrip()[:1].decode("ascii", "replace")
     if b")" not in data or not state.isalpha():
@@ -33,9 +33,9 @@ def parse_state(data: bytes) -> str:
 
 
 def parse_threads(data: bytes) -> int:
-    """Read the number of all threads from /proc/loadavg (`2/345`).
+    """Parse the number of all threads in /proc/loadavg (`2/345`).
 
-    Raises: ValueError: it is not there.
+    Raises: ValueError: it is missing.
     """
     fields = data.split(None, 4)
     if len(fields) < 4 or b"/" not in fields[3]:
@@ -46,7 +46,7 @@ def parse_threads(data: bytes) -> int:
 class ProcessStates(Collector):
     """processes.total, sleeping, uninterruptible, stopped, zombie; processes.threads.
 
-    With hidepid Spider sees its own processes alone: then only the threads are told, which the kernel counts.
+    With hidepid Spider sees only its own processes. Then only the threads are reported, which the kernel counts.
     """
 
     family = "breathe"
@@ -57,7 +57,7 @@ class ProcessStates(Collector):
         self._proc = proc
         self._load = self._keep_open(MaybeFile(proc + "/loadavg"))
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         found: Dict[str, Optional[int]] = {}
         if os.path.exists(self._proc + "/1/stat"):
             found.update(self._count())

@@ -1,4 +1,4 @@
-"""The processes that use the most: a scan of /proc/*/stat, and a closer look at those at the top."""
+"""The `processes` table: scans /proc/*/stat, and reads details of the processes with the highest use."""
 
 import os
 import time
@@ -13,18 +13,18 @@ from spider.sampling.collectors.table_reader import Reading, plain
 from spider.wire.frames import Cell
 
 TOP = 30
-"""By CPU, and as many by memory."""
+"""Rows by CPU, and as many by memory."""
 MARK_S = 0.5
-"""The first reading has nothing to take a difference from, so it waits for this long."""
+"""The first reading has no previous one for a difference, so it waits for this long."""
 LOOK_AGAIN_S = 60.0
-"""How long the user and the command line of a process are believed."""
+"""How long the cached user and command line of a process are used."""
 
 _STAT_BYTES = 1024
-"""More than the fields up to the 24th can have, with the longest name (63 bytes of a kernel thread) before them."""
+"""Read size: more than the fields up to the 24th, with the longest name (63 bytes of a kernel thread)."""
 _TICK_BITS = 44
 _TICKS = (1 << _TICK_BITS) - 1
 SAME_BOOT_S = 5.0
-"""Two answers closer than this to each other name one boot: the clock was only trimmed, and that makes no new processes."""
+"""Two boot times that differ by less than this are the same boot: the clock was only adjusted, so the processes are the same."""
 
 STATES: Dict[bytes, str] = {
     b"R": "running",
@@ -43,7 +43,7 @@ STATES: Dict[bytes, str] = {
 
 
 class Stat(NamedTuple):
-    """What is used of /proc/PID/stat."""
+    """The used fields of /proc/PID/stat."""
 
     name: bytes
     state: bytes
@@ -51,16 +51,16 @@ class Stat(NamedTuple):
     ticks: int
     """CPU time since it started, in USER_HZ."""
     started: int
-    """After boot, in USER_HZ."""
+    """Start time after boot, in USER_HZ."""
     pages: int
-    """Resident."""
+    """Resident memory in pages."""
 
 
 def parse_stat(data: bytes) -> Stat:
-    """Read /proc/PID/stat.
+    """Parse /proc/PID/stat.
 
     Raises: ValueError: not such a line.
-    Source: proc_pid_stat(5), fields 2, 3, 14, 15, 20, 22, 24; the name stands in parentheses and may hold any byte, parentheses too.
+    Source: proc_pid_stat(5), fields 2, 3, 14, 15, 20, 22, 24; the name is in parentheses and may hold any byte, parentheses too.
     """
     start, end = data.find(b"("), data.rfind(b")")
     fields = data[end + 2 : end + 400].split(b" ", 22)
@@ -72,7 +72,7 @@ def parse_stat(data: bytes) -> Stat:
 
 
 class _Known(NamedTuple):
-    """What was looked up about a process at the top."""
+    """Cached details of a process at the top."""
 
     name: bytes
     shown: str
@@ -82,7 +82,7 @@ class _Known(NamedTuple):
 
 
 class _Moved(NamedTuple):
-    """What a process moved to and from disks, and when that was read."""
+    """Bytes that a process read from and wrote to disks, and the time of that reading."""
 
     read: int
     written: int
@@ -90,7 +90,7 @@ class _Moved(NamedTuple):
 
 
 Key = Tuple[int, int]
-"""Process id and start: the id alone is used again."""
+"""Process id and start time, because a process id may be reused."""
 
 
 class Processes:
@@ -116,23 +116,24 @@ class Processes:
         self._wall = wall
         self._booted_at = self._boot()
         self._marks: Dict[int, int] = {}
-        """Of each process its start and, in the lower bits, its CPU time, both in USER_HZ: the id alone is used again."""
+        """Start time and, in the lower bits, CPU time of each process, both in USER_HZ. The start time is needed because a pid may be
+        reused."""
         self._scanned_at: Optional[float] = None
         self._known: Dict[Key, _Known] = {}
         self._moved: Dict[Key, _Moved] = {}
 
     def _boot(self) -> float:
-        """When this host was booted, by its clock of now; lxcfs shows another uptime, but no other clock."""
+        """Time of the boot, by the host's present clock. lxcfs emulates the uptime, but not this clock."""
         return round(self._wall() - time.clock_gettime(time.CLOCK_BOOTTIME), 2)
 
     def _scan(self, elapsed_s: float = 0.0) -> List[Tuple[int, int, Stat]]:
-        """Look at every process once; those that end meanwhile are left out. What is kept of all of them is one number for each.
+        """Read every process once; those that end meanwhile are left out. Only one number is stored for each.
 
-        Args:    elapsed_s: time since the scan before.
-        Returns: CPU time since the scan before, id and stat of those that have used the most of it and of those that use the most memory, in
-                 the order of the table. A CPU time of -1: its counter went back, or rose by more than can have passed.
-        Raises:  OSError, ValueError: there is no /proc to speak of, or it hides what others run (hidepid): the few that are left would pass
-                 for all of them.
+        Args:    elapsed_s: time since the previous scan.
+        Returns: CPU time since the previous scan, id and stat of the processes with the most CPU time and of those with the most memory, in
+        the order of the table. A CPU time of -1: its counter decreased, or rose by more than possible.
+        Raises:  OSError, ValueError: /proc is not usable, or hides the processes of other users (hidepid). The visible ones alone would be
+        misleading.
         """
         before, marks = self._marks, {}
         most = (2 * elapsed_s + 1) * self._hertz * self._cores
@@ -169,21 +170,21 @@ class Processes:
         return [(used, -pid, parse_stat(data)) for used, _, pid, data in sorted(chosen, reverse=True)]
 
     def _keep(self, heap: List[Tuple[int, int, int, bytes]], one: Tuple[int, int, int, bytes]) -> None:
-        """Put it among the largest, if it is one of them."""
+        """Add a process to the largest ones, if it is one of them."""
         if len(heap) < self._top:
             heappush(heap, one)
         elif one > heap[0]:
             heapreplace(heap, one)
 
     def read(self, now: float) -> Optional[Reading]:
-        """Scan, and look closer at the top."""
+        """Scan, then read details of the top processes."""
         if self._scanned_at is None:
             self._scan()
             self._scanned_at = now
             time.sleep(self._mark_s)
             now += self._mark_s
         booted_at = self._boot()
-        if abs(booted_at - self._booted_at) > SAME_BOOT_S:  # the clock was wrong, as on boards without one that runs on while they are off
+        if abs(booted_at - self._booted_at) > SAME_BOOT_S:  # the clock was set, for example on boards without a battery-backed clock
             self._booted_at = booted_at
         elapsed_s = now - self._scanned_at
         top = self._scan(elapsed_s)
@@ -197,7 +198,7 @@ class Processes:
     def _row(self, pid: int, stat: Stat, used: int, elapsed_s: float, now: float) -> Tuple[Cell, ...]:
         key = (pid, stat.started)
         known = self._known.get(key)
-        in_exec = known is not None and known.command == "" and stat.pages > 0  # a thread of the kernel and a zombie have no memory
+        in_exec = known is not None and known.command == "" and stat.pages > 0  # kernel threads and zombies have no memory
         if known is None or in_exec or known.name != stat.name or now - known.looked_at >= LOOK_AGAIN_S:
             command = command_line(f"{self._proc}/{pid}/cmdline")
             known = self._known[key] = _Known(stat.name, plain(stat.name, 64), self._user(pid), command, now)
@@ -217,7 +218,7 @@ class Processes:
         )
 
     def _user(self, pid: int) -> str:
-        """By its status: the owner of /proc/PID is root for processes that may not be looked into."""
+        """The user from the process's status: the owner of /proc/PID is root for processes that are protected from inspection."""
         for line in read_text(f"{self._proc}/{pid}/status").split("\n"):
             if line.startswith("Uid:"):
                 fields = line.split()
@@ -225,7 +226,7 @@ class Processes:
         return ""
 
     def _rates(self, key: Key, now: float) -> Tuple[Optional[int], Optional[int]]:
-        """Bytes each second read from and written to disks; None: it is another user's, or this is the first look."""
+        """Bytes per second read from and written to disks; None: a process of another user, or its first reading."""
         before = self._moved.get(key)
         found: Dict[str, int] = {}
         for line in read_text(f"{self._proc}/{key[0]}/io").split("\n"):

@@ -1,4 +1,4 @@
-"""What the protocols did: TCP and UDP counters, sockets of them, and the firewall's connections."""
+"""Protocol metrics: TCP and UDP counters, sockets, and tracked connections of the firewall."""
 
 from typing import Dict, List, Optional, Tuple
 
@@ -7,7 +7,7 @@ from spider.sampling.collectors.memory import PAGE_BYTES
 from spider.sampling.collectors.tcp import parse_sockstat
 
 CounterSums = Tuple[Tuple[str, Tuple[str, ...], int], ...]
-"""Metric, the counters of which it is the sum, and its scale."""
+"""Metric, the counters that it sums, and its scale."""
 
 _TCP: CounterSums = (
     ("tcp.opened", ("Tcp.ActiveOpens",), 100),
@@ -29,11 +29,11 @@ _TCP: CounterSums = (
 
 
 def parse_snmp(data: bytes, wanted: Tuple[bytes, ...]) -> Dict[str, int]:
-    """Read some groups of /proc/net/snmp or netstat.
+    """Parse some groups of /proc/net/snmp or netstat.
 
     Args:    wanted: the groups, such as `Tcp`.
     Returns: counters by `Group.Name`.
-    Raises:  ValueError: a line of titles has not as many numbers below it.
+    Raises:  ValueError: the lines of titles and of numbers differ in length.
     Source:  proc_pid_net(5), net/ipv4/proc.c: a line of titles, then one of numbers, with the same word before the colon.
     """
     found: Dict[str, int] = {}
@@ -54,7 +54,7 @@ def parse_snmp(data: bytes, wanted: Tuple[bytes, ...]) -> Dict[str, int]:
 
 
 def parse_snmp6(data: bytes) -> Dict[str, int]:
-    """Read the UDP lines of /proc/net/snmp6: one name and one number each.
+    """Parse the UDP lines of /proc/net/snmp6: one name and one number each.
 
     Raises: ValueError: a line has no number.
     """
@@ -69,7 +69,7 @@ def parse_snmp6(data: bytes) -> Dict[str, int]:
 
 
 class Protocols(Collector):
-    """tcp.opened …, udp.received …: events of the last minute, each second. A counter that this kernel lacks is not named."""
+    """tcp.opened …, udp.received …: events/s over the last minute. Counters that this kernel lacks are left out."""
 
     family = "breathe"
     counts = True
@@ -107,7 +107,7 @@ class Sockets(Collector):
         self._limit = self._keep_open(MaybeFile(proc + "/sys/net/netfilter/nf_conntrack_max"))
         self._page_bytes = page_bytes
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         data, data6 = self._totals.read(), self._totals6.read_if_there() or b""
         tcp, udp, udp6 = parse_sockstat(data, b"TCP"), parse_sockstat(data, b"UDP"), parse_sockstat(data6, b"UDP6")
         found: Dict[str, Optional[int]] = {}

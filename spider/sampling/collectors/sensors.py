@@ -1,4 +1,4 @@
-"""What hardware monitors (hwmon) measure, and thermal zones that are not among them."""
+"""Readings of hardware monitors (hwmon), and of thermal zones that are not among them."""
 
 import os
 import re
@@ -9,15 +9,15 @@ from spider.sampling.collectors.base import MAX_LABELLED, Collector, label
 from spider.wire.metrics import series_name
 
 COLDEST, HOTTEST = -90_000, 250_000
-"""Millidegrees; a sensor that says more or less is not connected."""
+"""Plausible millidegrees; a sensor outside this range is not connected."""
 
 _INPUTS = {kind: re.compile(kind + r"(\d{1,4})_input\Z") for kind in ("temp", "fan", "power", "curr")}
 _INPUTS["power"] = re.compile(r"power(\d{1,4})_(?:input|average)\Z")
-"""Source: Documentation/hwmon/sysfs-interface.rst; chips of processors and power supplies give the average alone."""
+"""Source: Documentation/hwmon/sysfs-interface.rst; chips of processors and power supplies provide only the average."""
 
 
 class Sensor(NamedTuple):
-    """One sensor: the file to read (millidegrees Celsius), its name, and what tells it from others of that name."""
+    """One sensor: the file to read (millidegrees Celsius), its name, and the device name that distinguishes it from others of that name."""
 
     path: str
     name: str
@@ -25,9 +25,9 @@ class Sensor(NamedTuple):
 
 
 def parse_temperature(text: str) -> Optional[int]:
-    """Read a value of sysfs.
+    """Parse a temperature of sysfs.
 
-    Returns: hundredths of a degree; None when no sensor could mean it.
+    Returns: hundredths of a degree; None when the value is not plausible.
     Raises:  ValueError: not a whole number.
     Source:  Documentation/hwmon/sysfs-interface.rst, thermal/sysfs-api.rst: millidegrees Celsius.
     """
@@ -38,11 +38,11 @@ def parse_temperature(text: str) -> Optional[int]:
 
 
 def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
-    """Look for what chips measure.
+    """Find the inputs of hwmon chips.
 
     Args:    kind: temp, fan, power or curr.
-    Returns: the sensors, and the names of all chips. A sensor is named `chip label` (`coretemp Package id 0`), or `chip temp1`
-             where it has no label.
+    Returns: the sensors, and the names of all chips. A sensor is named `chip label` (`coretemp Package id 0`), or `chip temp1` where it has
+    no label.
     """
     found: List[Sensor] = []
     chips: Set[str] = set()
@@ -52,7 +52,7 @@ def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
         chips.add(name)
         place = os.path.basename(os.path.realpath(base + "/device"))
         inputs: Dict[int, str] = {}
-        for entry in listed(base):  # sorted, so that `input` (now) wins over `average`
+        for entry in listed(base):  # sorted, so that `input` (present value) wins over `average`
             match = _INPUTS[kind].match(entry)
             if match:
                 inputs[int(match.group(1))] = entry
@@ -63,18 +63,18 @@ def find_inputs(kind: str, sys: str = "/sys") -> Tuple[List[Sensor], Set[str]]:
 
 
 def find_sensors(sys: str = "/sys") -> List[Sensor]:
-    """Look for what measures temperatures: chips first, then zones by their type."""
+    """Find the temperature sensors: chips first, then zones by their type."""
     found, chips = find_inputs("temp", sys)
     for zone in listed(sys + "/class/thermal"):
         if zone.startswith("thermal_zone"):
             kind = read_text(f"{sys}/class/thermal/{zone}/type") or zone
-            if kind.replace("-", "_") not in chips:  # the kernel shows many zones as chips, too, under that name
+            if kind.replace("-", "_") not in chips:  # the kernel shows many zones as chips with the same name, too
                 found.append(Sensor(f"{sys}/class/thermal/{zone}/temp", kind, zone))
     return found
 
 
 def name_sensors(sensors: List[Sensor]) -> Dict[str, str]:
-    """Give each sensor a label of its own: where two have one name, the device's name is added, then a number.
+    """Give each sensor a unique label: equal names get the device's name appended, then a number.
 
     Returns: path by label, in the order given.
     """
@@ -93,13 +93,13 @@ class Temperatures(Collector):
     """temperature{sensor=…}: degrees Celsius. Most virtual machines have none."""
 
     family = "breathe"
-    blocking = True  # some drivers ask their chip over a slow bus
+    blocking = True  # some drivers query their chip over a slow bus
 
     def __init__(self, sys: str = "/sys") -> None:
         super().__init__()
         self._sys = sys
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         sensors = name_sensors(find_sensors(self._sys)[:MAX_LABELLED])
         return self._report((series_name("temperature", "sensor", name), _ask(path)) for name, path in sensors.items())
 
@@ -107,12 +107,12 @@ class Temperatures(Collector):
 def _ask(path: str) -> Optional[int]:
     try:
         return parse_temperature(read_text(path))
-    except ValueError:  # nothing could be read: the device sleeps, or the sensor is gone
+    except ValueError:  # no value: the device sleeps, or the sensor is gone
         return None
 
 
 class Chips(Collector):
-    """fan{sensor=…}: rpm; power: watts; current: amperes; as the chips of this machine measure them."""
+    """fan{sensor=…}: rpm; power: watts; current: amperes; from the hwmon chips of this machine."""
 
     family = "breathe"
     blocking = True
@@ -121,9 +121,9 @@ class Chips(Collector):
         super().__init__()
         self._sys = sys
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         told: List[Tuple[str, Optional[int]]] = []
-        # rpm as they are; microwatts to thousandths of a watt; milliamperes are thousandths already
+        # rpm unchanged; microwatts to thousandths of a watt; milliamperes are thousandths already
         for metric, kind, divisor in (("fan", "fan", 1), ("power", "power", 1000), ("current", "curr", 1)):
             for name, path in name_sensors(find_inputs(kind, self._sys)[0][:MAX_LABELLED]).items():
                 number = parse_number(read_text(path, 64))
@@ -132,7 +132,7 @@ class Chips(Collector):
 
 
 def parse_number(text: str) -> Optional[int]:
-    """A whole number of sysfs; None: it is none, or larger than any sensor means."""
+    """A whole number of sysfs; None: not a number, or not plausible."""
     try:
         number = int(text) if len(text) <= 20 else None
     except ValueError:

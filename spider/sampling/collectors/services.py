@@ -1,4 +1,4 @@
-"""What services and containers use, by their control groups."""
+"""Resource use of services and containers, from their cgroups."""
 
 import os
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
@@ -10,17 +10,17 @@ from spider.sampling.collectors.container_engines import Names
 from spider.wire.metrics import series_name
 
 MOST = 40
-"""Services that are reported, and as many containers."""
+"""Most services that are reported, and most containers."""
 CHOOSE_S = 600.0
-"""How long the choice of the largest ones holds where there are more: each change of series costs a layout."""
+"""How long a choice of the largest ones is kept. Each change of the series costs a layout."""
 LINGER_S = 3600.0
-"""How long one that ended keeps its series, for the same reason: people log in and out."""
+"""How long a series continues after its service has ended, for the same reason: users log in and out."""
 _PARTS = ("cpu", "memory", "read", "written")
-"""In the order of `ServiceUsage`."""
+"""Parts of the metric names, in the order of `ServiceUsage`."""
 
 
 class ServiceUsage(NamedTuple):
-    """What a group used; None: this host does not count it, or not for this group."""
+    """Resource use of a cgroup; None: this host does not count the value, or not for this cgroup."""
 
     cpu_ns: Optional[int]
     memory: Optional[int]
@@ -41,9 +41,9 @@ def _pairs(text: str) -> Dict[str, int]:
 
 
 def parse_io_stat(text: str, stacked: Set[str]) -> Tuple[int, int]:
-    """Read io.stat of version 2.
+    """Parse io.stat of version 2.
 
-    Args:    stacked: major:minor of devices whose bytes are counted at those below them.
+    Args:    stacked: major:minor of devices on top of others, whose bytes the devices below count.
     Returns: bytes read and written.
     Source:  Documentation/admin-guide/cgroup-v2.rst.
     """
@@ -61,7 +61,7 @@ def parse_io_stat(text: str, stacked: Set[str]) -> Tuple[int, int]:
 
 
 def parse_service_bytes(text: str, stacked: Set[str]) -> Tuple[int, int]:
-    """Read blkio.throttle.io_service_bytes of version 1.
+    """Parse blkio.throttle.io_service_bytes of version 1.
 
     Source: Documentation/admin-guide/cgroup-v1/blkio-controller.rst: `major:minor operation bytes`, then totals.
     """
@@ -75,7 +75,7 @@ def parse_service_bytes(text: str, stacked: Set[str]) -> Tuple[int, int]:
 
 
 def stacked_devices(sys: str = "/sys") -> Set[str]:
-    """Devices that stand on others (dm, md) or on files (loop)."""
+    """Devices on top of other devices (dm, md) or of files (loop)."""
     found: Set[str] = set()
     try:
         names = os.listdir(sys + "/block")
@@ -92,9 +92,9 @@ def stacked_devices(sys: str = "/sys") -> Set[str]:
 
 
 def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> ServiceUsage:
-    """Read one group where this host counts it.
+    """Read the resource use of one cgroup, as far as this host counts it.
 
-    memory is without inactive pages of files, which the kernel gives back when somebody needs them.
+    memory excludes inactive file pages, which the kernel frees under memory pressure.
     """
     cpu_ns = memory = None
     moved: Optional[Tuple[int, int]] = None
@@ -121,7 +121,7 @@ def read_usage(at: Hierarchies, path: str, stacked: Set[str]) -> ServiceUsage:
 
 
 class Choice:
-    """Keeps the largest of many, and does not change its mind each minute."""
+    """Chooses the largest of many, and keeps the choice for a while."""
 
     def __init__(self, most: int = MOST, choose_s: float = CHOOSE_S) -> None:
         self._most = most
@@ -130,9 +130,9 @@ class Choice:
         self._chosen_at = float("-inf")
 
     def choose(self, now: float, cpu: Dict[str, int], memory: Dict[str, int]) -> Set[str]:
-        """Half by memory, the rest by CPU; all, where there is room for all.
+        """The chosen names: half by memory, the rest by CPU; all, if there is room for all.
 
-        Args: cpu, memory: what each uses, whatever the unit; the same names in both.
+        Args: cpu, memory: use of each, in any unit; the same names in both.
         """
         names = set(memory)
         self._chosen &= names
@@ -150,15 +150,15 @@ class Choice:
 
 
 class _Named(NamedTuple):
-    """A group that has series."""
+    """A cgroup with series."""
 
     seen_at: float
     parts: Tuple[str, ...]
-    """What this host counts for it."""
+    """The values that this host counts for it."""
 
 
 class _Kind:
-    """Services, or containers."""
+    """All services, or all containers."""
 
     def __init__(self, word: str) -> None:
         self._word = word
@@ -169,7 +169,7 @@ class _Kind:
     def measure(self, usage: Dict[str, ServiceUsage], now: float, elapsed_s: float) -> List[Tuple[str, Optional[int]]]:
         """Series and values of the chosen ones.
 
-        Args: usage: of all that are there now.
+        Args: usage: resource use of all present ones.
         """
         before, self._before = self._before, usage
         self._named = {name: named for name, named in self._named.items() if name in usage or now - named.seen_at < LINGER_S}
@@ -183,7 +183,7 @@ class _Kind:
         found: List[Tuple[str, Optional[int]]] = []
         for name in sorted(chosen):
             rates = dict(zip(_PARTS, _rates(usage[name], before.get(name, _NOTHING), elapsed_s))) if name in usage else {}
-            # what does not run uses nothing: that is a measurement
+            # a service that does not run uses nothing, which is a valid value
             found += [(series_name(f"{self._word}.{part}", self._word, name), rates.get(part, 0)) for part in self._named[name].parts]
         return found
 
@@ -191,8 +191,8 @@ class _Kind:
 class ServicesAndContainers(Collector):
     """service.cpu, container.cpu: percent of one core; .memory: bytes; .read, .written: bytes/s from and to disks.
 
-    One is named from its second reading on, so that what lives for less than a minute makes no series, and for an hour after it ended:
-    it uses nothing then. What a host does not count for a group (a controller that is not enabled for it) is not named.
+    Its series begin with the second reading, so that a service that lives for less than a minute makes none. They continue with 0 for an
+    hour after its end. Values that a host does not count for a cgroup (a disabled controller) are left out.
     """
 
     family = "breathe"

@@ -1,7 +1,7 @@
-"""What disks say of their own health, as far as it may be read without privileges.
+"""Disk health, as far as it is readable without privileges.
 
-A disk answers SMART questions of root only. Two things may be read by everybody: what smartd (smartmontools) wrote down when it asked
-the last time, and what flash chips (eMMC) show in /sys. Temperatures of disks are chips of `sensors` (drivetemp, nvme).
+A disk answers SMART requests of root only. Two sources are readable by everybody: the state files that smartd (smartmontools) writes at its
+checks, and the /sys files of flash chips (eMMC). Temperatures of disks are chips of `sensors` (drivetemp, nvme).
 """
 
 import os
@@ -15,28 +15,29 @@ from spider.wire.metrics import series_name
 
 STATES = "/var/lib/smartmontools"
 BELIEVE_S = 2 * 86_400.0
-"""smartd writes at each check (30 min) that changes something, and when it ends; nothing older is shown."""
+"""Oldest state file that is used. smartd writes at each check (30 min) that changes something, and when it ends."""
 _FILE = re.compile(r"smartd\.(.+)\.(?:ata|scsi|nvme)\.state\Z")
 _ATTRIBUTE = re.compile(r"ata-smart-attribute\.(\d{1,3})\.(id|raw)\Z")
 _ATTRIBUTES = {5: "smart.reallocated", 197: "smart.pending", 198: "smart.uncorrectable"}
 _ERRORS = ("ata-error-count", "nvme-err-log-entries", "scsi-grown-defects")
 _LOW_32 = 0xFFFFFFFF
-"""Raw values are 48 bits, of which makers use the upper ones for other things."""
+"""Raw values have 48 bits; vendors use the upper ones for other purposes."""
 
 
 class Health(NamedTuple):
-    """One disk."""
+    """Health values of one disk."""
 
     name: str
     values: Dict[str, int]
-    """By metric."""
+    """Values by metric."""
 
 
 def parse_state(text: str) -> Dict[str, int]:
-    """Read a state file of smartd.
+    """Parse a state file of smartd.
 
-    Returns: values by metric, as far as the disk gives them.
-    Source:  smartmontools, smartd.cpp, write_dev_state: lines `key = value`, none for a value of 0; attributes of ATA by number, with id and raw value.
+    Returns: values by metric, as far as the disk provides them.
+    Source:  smartmontools, smartd.cpp, write_dev_state: lines `key = value`, none for a value of 0; attributes of ATA by number, with id
+    and raw value.
     """
     attributes: Dict[int, Dict[str, int]] = {}
     found: Dict[str, int] = {}
@@ -60,7 +61,7 @@ def parse_state(text: str) -> Dict[str, int]:
 
 
 def read_states(folder: str, now_s: float) -> List[Health]:
-    """Read what smartd wrote. Args: now_s: Unix seconds."""
+    """Read the state files of smartd. Args: now_s: Unix seconds."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -79,9 +80,9 @@ def read_states(folder: str, now_s: float) -> List[Health]:
 
 
 def life_used(text: str) -> Optional[int]:
-    """Read life_time of an eMMC chip.
+    """Parse life_time of an eMMC chip.
 
-    Returns: hundredths of a percent, of the kind of cell that is worn most; None: it does not say.
+    Returns: hundredths of a percent, for the most worn type of cell; None: the chip does not provide it.
     Source:  JEDEC 5.1, DEVICE_LIFE_TIME_EST_TYP_A and _B, shown by drivers/mmc/core/mmc.c as `0x01 0x02`: 0x01 = 0 to 10 %, 0x0b = beyond.
     """
     try:
@@ -104,7 +105,7 @@ class Smart(Collector):
         self._states = states
         self._wall = wall
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - files have times of their own
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - the files have times of their own
         named: List[Tuple[str, Optional[int]]] = []
         for health in read_states(self._states, self._wall())[:MAX_LABELLED]:
             named += [(series_name(metric, "disk", label(health.name)), value) for metric, value in sorted(health.values.items())]

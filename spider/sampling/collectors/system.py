@@ -1,4 +1,4 @@
-"""Uptime, and what the kernel has a limit of."""
+"""Uptime, entropy, and open files with their limit."""
 
 from typing import Dict, List, Optional, Tuple
 
@@ -6,9 +6,9 @@ from spider.sampling.collectors.base import LARGEST, Collector, MaybeFile, numbe
 
 
 def parse_file_nr(data: bytes) -> Tuple[int, int]:
-    """Read /proc/sys/fs/file-nr.
+    """Parse /proc/sys/fs/file-nr.
 
-    Returns: open file handles, and how many there may be.
+    Returns: open file handles, and their limit.
     Raises:  ValueError: not three numbers.
     Source:  proc_sys_fs(5): the second is always 0; newer kernels set the limit to the largest number they have.
     """
@@ -22,7 +22,7 @@ def parse_file_nr(data: bytes) -> Tuple[int, int]:
 
 
 def parse_uptime_s(data: bytes) -> int:
-    """Read /proc/uptime: whole seconds since boot.
+    """Parse /proc/uptime: whole seconds since boot.
 
     Raises: ValueError: not a number of seconds.
     """
@@ -43,7 +43,7 @@ class System(Collector):
         self._entropy = self._keep_open(MaybeFile(proc + "/sys/kernel/random/entropy_avail"))
         self._files = self._keep_open(MaybeFile(proc + "/sys/fs/file-nr"))
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         found: Dict[str, Optional[int]] = {}
         uptime, entropy, files = (file.read_if_there() for file in (self._uptime, self._entropy, self._files))
         if uptime is not None:

@@ -1,4 +1,4 @@
-"""What systemd tells: units that failed, timers. Asked over the system bus, which every user may; nothing is started for it."""
+"""Failed units and timers of systemd, read over the system bus, which every user may use; no program is started."""
 
 import os
 import time
@@ -15,12 +15,12 @@ _MANAGER = "/org/freedesktop/systemd1"
 _UNSET = (0, 2**64 - 1)
 _RESULTS = {"service": "Service", "mount": "Mount", "socket": "Socket", "timer": "Timer", "swap": "Swap", "path": "Path"}
 _RESULTS.update({"automount": "Automount", "scope": "Scope"})
-"""Kinds of units that say why they failed, and the interface on which they do."""
+"""Types of units with a failure result, and the D-Bus interface that provides it."""
 _BAD = ("failed", "auto-restart")
 
 
 class Unit(NamedTuple):
-    """What ListUnits says of a unit, as far as it is used."""
+    """The used fields of a unit from ListUnits."""
 
     name: str
     description: str
@@ -45,12 +45,12 @@ def list_units(bus: SystemBus, states: Tuple[str, ...], patterns: Tuple[str, ...
 
 
 def _moment_ms(value: Any) -> Optional[int]:
-    """Microseconds of the real-time clock as milliseconds."""
+    """Microseconds of the real-time clock, converted to milliseconds."""
     return None if type(value) is not int or value in _UNSET else value // 1000
 
 
 def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_now_s: float) -> Optional[int]:
-    """When a timer is due; None: it waits for something else than time.
+    """When a timer fires next; None: it does not wait for a time.
 
     Args: now_s, monotonic_now_s: the two clocks at one moment.
     """
@@ -61,7 +61,7 @@ def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_
 
 
 class FailedUnits:
-    """The `services` table."""
+    """The `services` table: failed units."""
 
     subject = "services"
 
@@ -69,8 +69,8 @@ class FailedUnits:
         self._bus = bus
         self._root = root
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a level needs no clock
-        """Ask for them, and why."""
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
+        """Query the failed units and the reasons."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:
@@ -86,7 +86,7 @@ class FailedUnits:
             if owner is not None:
                 try:
                     facts[name] = bus.get(_SYSTEMD, unit.path, f"{_SYSTEMD}.{owner}", name)
-                except DbusRefused:  # it was forgotten meanwhile
+                except DbusRefused:  # systemd unloaded the unit meanwhile
                     continue
         result = facts["Result"]
         state = unit.active if unit.active == "failed" else unit.sub
@@ -108,8 +108,8 @@ class Timers:
         self._bus = bus
         self._root = root
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - a moment is asked for
-        """Ask for the active ones, and when they are due."""
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - the table holds times, not rates
+        """Query the active timers, and when they fire next."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:
@@ -121,7 +121,7 @@ class Timers:
     def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
         try:
             facts = bus.get_all(_SYSTEMD, unit.path, _SYSTEMD + ".Timer")
-        except DbusRefused:  # it was forgotten meanwhile
+        except DbusRefused:  # systemd unloaded the unit meanwhile
             facts = {}
         numbers = [facts.get(name, 0) for name in ("NextElapseUSecRealtime", "NextElapseUSecMonotonic")]
         realtime_us, monotonic_us = (number if type(number) is int else 0 for number in numbers)
@@ -134,19 +134,19 @@ class Timers:
 
 
 class FailedCount(Collector):
-    """units.failed: how many units failed, or wait to be started again after they did."""
+    """units.failed: number of units that failed, or wait for a restart after a failure."""
 
     family = "cycle"
-    blocking = True  # it asks another process
+    blocking = True  # it queries systemd
 
     def __init__(self, bus: str = BUS, root: str = "") -> None:
         super().__init__()
         self._bus = bus
         self._root = root
 
-    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - a level needs no clock
+    def read(self, now: float) -> List[Optional[int]]:  # noqa: ARG002 - only rates need the time
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return self._report(())
-        self._series = ["units.failed"]  # named also where the bus does not answer
+        self._series = ["units.failed"]  # set also when the bus does not answer
         with SystemBus(self._bus) as bus:
             return [len(list_units(bus, _BAD))]

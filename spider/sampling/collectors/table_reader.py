@@ -1,4 +1,4 @@
-"""What a reader of a table is, and how texts of the host are made harmless for one."""
+"""The interface of a table reader, and the escaping of texts from the host."""
 
 import re
 from typing import List, NamedTuple, Optional, Protocol, Tuple, Union
@@ -8,31 +8,31 @@ from spider.wire.text import UNSEEN_CHAR
 
 
 class Reading(NamedTuple):
-    """What a reader found."""
+    """The result of a reader."""
 
     rows: List[Tuple[Cell, ...]]
-    """In the order of the catalogue's columns; the most important ones first, since a table has an end."""
+    """Rows in the order of the catalogue's columns; the most important ones first, since a table has a limit."""
     total: int
-    """How many rows there really are."""
+    """The true number of rows."""
 
 
 class TableReader(Protocol):
-    """Reads one subject of `wire/tables.py`. It may wait for a disk or a bus: it runs beside the loop, one call at a time."""
+    """Reads one subject of `wire/tables.py`. It may block on a disk or a bus, so it runs outside the event loop, one call at a time."""
 
     subject: str
 
     def read(self, now: float) -> Optional[Reading]:
-        """Look at the host.
+        """Read the host.
 
         Args:    now: monotonic seconds, for rates.
-        Returns: None: this host has nothing of the kind.
+        Returns: None: this host has no such data.
         Raises:  OSError, ValueError: it could not be read this time.
         """
         ...
 
 
 def plain(raw: Union[bytes, str], most: int = 200) -> str:
-    """Text of the host as one line that cannot do harm: what is no UTF-8, moves a cursor, is unseen or turns round is written as an escape."""
+    """A text of the host as one harmless line: invalid UTF-8, control, invisible and bidirectional characters are escaped."""
     text = raw[: most * 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw[: most * 4]
     text = UNSEEN_CHAR.sub(_escape, text)
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""TCP sockets by state, at a cost that does not grow with the connections of a busy server."""
+"""TCP sockets by state, at a cost that does not grow with the number of connections."""
 
 import struct
 import time
@@ -20,10 +20,10 @@ STATES: Dict[int, str] = {
     10: "listen",
     11: "closing",
 }
-"""Numbers of include/net/tcp_states.h; NEW_SYN_RECV (12) is told as syn_recv by the kernel itself."""
+"""Numbers of include/net/tcp_states.h; the kernel itself reports NEW_SYN_RECV (12) as syn_recv."""
 
 BUDGET = 0.0005
-"""Share of a core that scans may take: one that took 2 ms is repeated after 4 s."""
+"""Largest share of a core for scans: one that took 2 ms is repeated after 4 s."""
 MOST_S = 60.0
 
 _TCPDIAG_GETSOCK = 18
@@ -35,13 +35,13 @@ _ORDER = [name for _, name in sorted(STATES.items())]
 
 
 def parse_sockstat(data: bytes, name: bytes) -> Dict[str, int]:
-    """Read one line of /proc/net/sockstat or sockstat6.
+    """Parse one line of /proc/net/sockstat or sockstat6.
 
     Args:    name: `TCP` or `TCP6`.
     Returns: its pairs, such as inuse, orphan, tw, alloc, mem; empty when there is no such line.
     Raises:  ValueError: the line is not made of names and numbers.
-    Source:  net/ipv4/proc.c: `inuse` counts the sockets of this network namespace that are bound to a conversation or
-             listen, without those in TIME_WAIT; `tw` those, of IPv4 and IPv6 together.
+    Source:  net/ipv4/proc.c: `inuse` counts the sockets of this network namespace that are connected or listen, without those in TIME_WAIT;
+    `tw` counts those, of IPv4 and IPv6 together.
     """
     for line in data.split(b"\n"):
         title, colon, rest = line.partition(b":")
@@ -57,7 +57,7 @@ def parse_sockstat(data: bytes, name: bytes) -> Dict[str, int]:
 def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, int], int]:
     """Count the sockets of a sock_diag dump.
 
-    Returns: sockets by state; and how many of the fin_wait2 ones are mere stubs, which sockstat counts as `tw`.
+    Returns: sockets by state; and how many of the fin_wait2 ones are timewait stubs, which sockstat counts as `tw`.
     Raises:  ValueError: a message is too short.
     Source:  sock_diag(7); a stub has no INET_DIAG_SHUTDOWN, which the kernel adds to every full socket (inet_diag.c).
     """
@@ -74,10 +74,10 @@ def count_states(messages: Iterable[Tuple[bytes, int, int]]) -> Tuple[Dict[str, 
 
 
 def combine(scanned: Dict[str, int], stubs: int, inuse: int, time_wait: int) -> List[int]:
-    """All states, from a scan that left out the two numerous ones and from the totals of sockstat.
+    """All states, from a scan without the two most frequent states and from the totals of sockstat.
 
-    established is what is in use and in none of the scanned states. syn_recv is not in the totals: such a connection is
-    no socket yet. The two were not read in one moment, so the difference may be off by what changed between them.
+    established is the number of sockets in use minus the scanned ones. syn_recv is not in the totals, because such a connection has no
+    socket yet. Scan and totals are read at different moments, so the difference may be off by the changes between them.
     """
     others = sum(count for name, count in scanned.items() if name != "syn_recv") - stubs
     found = dict(scanned, established=max(0, inuse - others), time_wait=max(0, time_wait - stubs))
@@ -87,9 +87,9 @@ def combine(scanned: Dict[str, int], stubs: int, inuse: int, time_wait: int) -> 
 class Tcp(Collector):
     """tcp.<state>: sockets of IPv4 and IPv6.
 
-    Each second: the two totals that the kernel keeps (4 µs a file). The other states by sock_diag, which walks the whole
-    table of connections though it tells little of it: as often as `BUDGET` allows; in between they stand as last seen.
-    Without sock_diag (some containers) only tcp.time_wait can be had, and is all that is named.
+    The two totals of the kernel are read each second (4 µs a file). The other states come from sock_diag, which walks the whole connection
+    table although it returns little of it. So they are scanned only as often as `BUDGET` allows and repeated in between. Without sock_diag
+    (some containers) only tcp.time_wait is available and reported.
     """
 
     family = "pulse"
@@ -127,7 +127,7 @@ class Tcp(Collector):
             return 0
 
     def _scan(self, now: float) -> bool:
-        """Ask for all states but the numerous ones, and plan the next time. False: it cannot be done."""
+        """Scan all states except the most frequent ones, and schedule the next scan. False: it failed."""
         began = self._cpu_time()
         try:
             self._scanned = count_states(self._netlink.dump(_TCPDIAG_GETSOCK, _REQUEST))

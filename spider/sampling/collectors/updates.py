@@ -1,4 +1,4 @@
-"""Which packages could be upgraded and which are held: what the facts have found, as tables."""
+"""The `updates` and `held` tables: packages that can be upgraded and packages on hold, as `HostReports` last read them."""
 
 from typing import Optional, Sequence, Tuple
 
@@ -7,16 +7,16 @@ from spider.sampling.collectors.table_reader import Reading, plain
 
 
 class Available:
-    """What was found last. Filled by the facts, which ask the package manager; read by both tables."""
+    """The last reading. `HostReports`, which queries the package manager, sets it; both tables read it."""
 
     def __init__(self) -> None:
         self.newer: Optional[Sequence[Planned]] = None
-        """None = not known yet, or this host cannot tell."""
+        """None = not known yet, or this host cannot provide it."""
         self.held: Optional[Sequence[Tuple[str, str]]] = None
 
 
 class UpdatesReader:
-    """`updates`."""
+    """The `updates` table."""
 
     subject = "updates"
 
@@ -24,7 +24,7 @@ class UpdatesReader:
         self._available = available
 
     def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002  # it is no rate
-        """What the package manager said last."""
+        """The last answer of the package manager."""
         newer = self._available.newer
         if newer is None:
             return None
@@ -35,7 +35,7 @@ class UpdatesReader:
 
 
 class HeldReader:
-    """`held`."""
+    """The `held` table."""
 
     subject = "held"
 
@@ -43,7 +43,7 @@ class HeldReader:
         self._available = available
 
     def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002  # it is no rate
-        """What the package manager said last."""
+        """The last answer of the package manager."""
         held = self._available.held
         if held is None:
             return None

@@ -1,4 +1,4 @@
-"""In what this system runs, in the words of systemd-detect-virt, without calling it."""
+"""Detects the virtualization of this system, in the words of systemd-detect-virt, without calling it."""
 
 import os
 from typing import List, Tuple
@@ -31,7 +31,7 @@ _X86 = ("x86_64", "i686", "i586", "i386")
 
 
 def detect_container(root: str = "") -> str:
-    """The kind of container; empty: in none that can be told.
+    """The kind of container; empty: none was detected.
 
     Source: systemd-detect-virt(1), https://systemd.io/CONTAINER_INTERFACE: the manager writes /run/systemd/container.
     """
@@ -48,9 +48,9 @@ def detect_container(root: str = "") -> str:
 
 
 def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
-    """The hypervisor below; `none` on bare metal, `vm` for one that does not say its name, empty when it cannot be told.
+    """The hypervisor; `none` on bare metal, `vm` for one that hides its name, empty when it is unknown.
 
-    Asked in this order: the firmware's tables (DMI), Xen, the device tree, the flags and clocks of an x86 processor.
+    Sources in this order: the firmware's tables (DMI), Xen, the device tree, the flags and clocks of an x86 processor.
     """
     hypervisor = _has_hypervisor(root)
     dmi = root + "/sys/class/dmi/id/"
@@ -65,7 +65,7 @@ def detect_machine(root: str = "", architecture: str = "x86_64") -> str:
 
 
 def _by_firmware(texts: List[str], hypervisor: bool) -> str:
-    """Some vendors build both real and virtual machines; there the processor's flag decides."""
+    """Derive it from the DMI vendor. Some vendors build both real and virtual machines; then the processor's flag decides."""
     for text in texts:
         for start, kind in _FIRMWARE:
             if text.startswith(start) and (hypervisor or start not in _ALSO_REAL):
@@ -76,7 +76,7 @@ def _by_firmware(texts: List[str], hypervisor: bool) -> str:
 def _by_xen(root: str) -> str:
     if read_text(root + "/sys/hypervisor/type") != "xen":
         return ""
-    # The first domain owns the machine: to its administrator it is the machine.
+    # The first domain controls the machine, so it counts as bare metal.
     return "none" if "control_d" in read_text(root + "/proc/xen/capabilities") else "xen"
 
 
@@ -88,7 +88,7 @@ def _by_device_tree(root: str) -> str:
 
 
 def _has_hypervisor(root: str) -> bool:
-    """Whether an x86 processor says that a hypervisor runs it."""
+    """Whether an x86 processor has the hypervisor flag."""
     for line in read_text(root + "/proc/cpuinfo").split("\n"):
         if line.startswith("flags"):
             return " hypervisor" in line
