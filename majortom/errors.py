@@ -59,7 +59,7 @@ MESSAGES: Final[dict[str, str]] = {
     "doas_password_required": "doas asks for a password and none was given: enter the password of {user} as the sudo password.",
     "doas_password_wrong": "doas did not accept the password: enter the password of {user} as the sudo password.",
     "sudo_failed": "sudo did not give root ({why}): look at the sudoers on the server, or log in as root.",
-    # -- what is there -------------------------------------------------------------------
+    # -- the state of the server ---------------------------------------------------------
     "probe_failed": "The server could not be looked at ({why}): log in there by hand and check that its shell works.",
     "not_linux": "The server runs {kernel}, and only Linux can be installed to so far.",
     "no_systemd": "The server is run neither by systemd nor by OpenRC: such servers cannot be installed to so far.",
@@ -78,7 +78,7 @@ MESSAGES: Final[dict[str, str]] = {
     "name_in_use": "The server already has a {what} named stardust that is not ours: rename or remove it.",
     "job_running": "A job is running on this server: wait for its end, or cancel it, and try again.",
     "hub_unreachable": "The server cannot reach Ground Control at {url} ({why}): open the way there, or correct --server-url.",
-    # -- changing it ---------------------------------------------------------------------
+    # -- the installation ----------------------------------------------------------------
     "upload_failed": "The files could not be copied to the server ({why}): check that /tmp has room.",
     "upload_damaged": "The files arrived damaged on the server: try again.",
     "install_failed": "Installing failed ({why}).",
@@ -91,7 +91,7 @@ MESSAGES: Final[dict[str, str]] = {
     "name_taken": "A node named {name} exists already: give this one another name.",
     "hub_failed": "Ground Control could not go on ({why}): look at its log, then try again.",
     "hub_stopped": "Ground Control was stopped {how_far}.",
-    # -- the way there -------------------------------------------------------------------
+    # -- the connection and the time limits ----------------------------------------------
     "connection_lost": "The connection to the server was lost: try again.",
     "max_sessions": "The SSH server allows no further session on one connection ({why}): set MaxSessions in its sshd_config to 1 or more.",
     "interrupted": "The deployment was stopped before its end.",

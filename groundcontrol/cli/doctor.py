@@ -72,7 +72,7 @@ async def examine(args: argparse.Namespace) -> list[Finding]:
     except CliError as exc:
         why = str(exc)
         return [*findings, *await _look("folder", lambda: _unreached(folder, why))]
-    if _is_file(folder):  # there is no data folder, so its owner does not matter
+    if _is_file(folder):  # the path is no folder, so its owner does not matter
         return [*findings, *await _look("folder", lambda: doctor_checks.folder_findings(folder))]
     health = await _health(args)
     findings += await _look("folder", lambda: doctor_checks.folder_findings(folder))

@@ -20,7 +20,7 @@ class Cookies:
 
     With TLS each name starts with `__Host-`: no other host of the domain, and no connection without TLS, can set such a cookie. A prefix
     with a path would allow that; browsers require the path `/` for `__Host-`. Without TLS there is no such prefix. There two cookies are
-    sent only to the one call that reads them, since other servers of the machine share its cookies on all ports. Another server may be a
+    sent only to the one call that reads them: other servers of the machine receive its cookies on all ports. Another server may be a
     second hub, so the names contain the hub.
     """
 

@@ -16,8 +16,7 @@ class LiveLimits(NamedTuple):
     recheck_s: float = 10.0
     """Interval at which the rights of a page are read again."""
     rights_s: float = 0.8
-    """Time limit for the store to answer a check of rights, so that a page ends within a second of a revocation, whatever the store
-    does."""
+    """Time limit for the store to answer a check of rights. A page must end within a second of a revocation, whatever the store does."""
     close_s: float = 1.0
     interest_every_s: float = 5.0
     linger_s: float = 15.0

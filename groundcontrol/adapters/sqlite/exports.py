@@ -98,7 +98,7 @@ class Export:
         new = {pack["layout"] for pack in page} - seen
         return page, hot_packs.layouts(rows, self._no, self._families) if new else known
 
-    # -- figures ---------------------------------------------------------------------------------
+    # -- aggregates ------------------------------------------------------------------------------
 
     async def figures(self, tier: Tier, start: float, end: float) -> AsyncGenerator[tuple[str, StatTable]]:
         """Every aggregate of a coarser tier, by span and family. All aggregates of a step come in one piece."""
@@ -130,7 +130,7 @@ class Export:
                 body = await self._body(tier, place)
                 with self._told(tier, span):
                     await asyncio.to_thread(total.add_chunk, body)
-        # A rate carries the time of the later of two samples, so the first rate of an hour may come with the rows of the previous hour.
+        # A rate has the time of the later of two samples. So the first rate of an hour may come with the previous hour.
         before: list[RowChunk] = []
         for hour in await self._reader.run(lambda rows: list(hot_packs.hours(rows, hours.start - 1, hours.stop - 1))):
             known = [*before, *(RowChunk(body) for body in await self._beside_hour(hour, family, names))]
@@ -169,7 +169,7 @@ class Export:
                     found.append(body)
         return found
 
-    # -- both ------------------------------------------------------------------------------------
+    # -- chunks and locks ------------------------------------------------------------------------
 
     async def _chunks(self, tier: Tier, span: int) -> list[tuple[int, str]]:
         """The positions of a span's chunks, each with its family."""
@@ -256,7 +256,7 @@ class _Sum:
         self._figures += 4 * len(table.places) * len(table.lines)
         if self._figures > MOST_FIGURES and len(self._tables) > 1:
             self._tables = [rollup.join(self._tables)]
-            self._figures = 0  # of what comes on top
+            self._figures = 0  # counts only aggregates that are added to this sum
 
     def table(self) -> StatTable | None:
         """The whole table; None: it is empty."""

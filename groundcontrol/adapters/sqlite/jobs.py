@@ -347,7 +347,7 @@ class SqliteJobs:
             error = record_to_json(JobError("job.output_differs", "the stored output is not what the runner wrote"))
         tx.do("UPDATE job SET held_sha256 = ?, error = ? WHERE no = ?", held, error, no)
 
-    # -- the end of memory -----------------------------------------------------------------------
+    # -- deletion --------------------------------------------------------------------------------
 
     async def expire(self, before: float) -> int:
         def command(tx: Tx) -> int:

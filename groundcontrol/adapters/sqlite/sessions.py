@@ -65,7 +65,7 @@ class SqliteHubs:
 
 
 _DEAD: Final = "s.hub <> ? AND NOT EXISTS (SELECT 1 FROM hub WHERE hub.id = s.hub AND hub.alive_until > ?)"
-"""The reason of a session whose hub ended without closing it."""
+"""The condition for a session `s` whose hub ended without releasing it."""
 
 
 class SqliteSessions:

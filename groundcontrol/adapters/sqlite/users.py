@@ -42,7 +42,7 @@ _KNOCK: Final = (
     " SELECT id, password_version, EXISTS (SELECT 1 FROM place WHERE account = who.no AND hash = ?"
     " AND (seen_at > ? OR seen_at = (SELECT max(seen_at) FROM place WHERE account = who.no))) AS known FROM who"
 )
-"""One row for any name."""
+"""Returns exactly one row, whether or not a user has the name."""
 
 
 class SqliteUsers:

@@ -215,8 +215,8 @@ class Connection:
     async def _watch_rights(self) -> None:
         """Check the row of the session or token after every revocation, and every ten seconds in any case.
 
-        If the store does not answer, the last known rights count for one more round, but never after a revocation or the end of the
-        session.
+        If the store does not answer, the last known rights count for one more round. They never count after a revocation
+        or the end of the session.
         """
         if self._caller.user is None:
             return
@@ -297,7 +297,7 @@ class Connection:
             self._stop(topic)
             self.put(encode("error", live_error(exc, topic)))
 
-    # -- what the page says --------------------------------------------------------------
+    # -- messages of the page ------------------------------------------------------------
 
     def _kinds(self) -> dict[str, tuple[msgspec.msgpack.Decoder[Any], HandleMessage]]:
         """Every message that a page may send, with its schema and handler."""

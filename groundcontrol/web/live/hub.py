@@ -66,7 +66,7 @@ class LiveHub:
         self.cut = 0
         """Number of pages that were cut because they did not read their data."""
 
-    # -- life ----------------------------------------------------------------------------
+    # -- start and end -------------------------------------------------------------------
 
     async def run(self) -> None:
         """Run the feeds, and pass on revocations and interest; until cancelled."""

@@ -14,8 +14,8 @@ FIRST_BELOW: Final = 1 << 52
 class ReplayBuffer:
     """Numbers changes without a gap, and holds the last of them: the sent bytes, not copies.
 
-    The first number is random, so a number of another feed (one that ended, has other rights, or belongs to another start of the hub) is
-    not in the buffer.
+    The first number is random, so the buffer contains no number of another feed. That feed may have ended, have other rights, or belong
+    to another start of the hub.
     """
 
     def __init__(self, most: int, most_bytes: int) -> None:

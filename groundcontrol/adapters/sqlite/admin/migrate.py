@@ -28,7 +28,7 @@ STARTS: Final = "SELECT 1 FROM fact WHERE name IN ('latest_at', 'initialised_at'
 """The facts that record the starts of hubs in a control database."""
 
 SpaceWatch = contextlib.AbstractContextManager[object]
-"""Settings that last as long as a connection."""
+"""A context that is active while a connection works."""
 
 
 class Kind(NamedTuple):

@@ -206,7 +206,7 @@ class DamagedPiece(NamedTuple):
     """Samples that cannot be read."""
 
     no: int
-    """The id of the node."""
+    """The number of the node."""
     tier: Tier
     span: int
 

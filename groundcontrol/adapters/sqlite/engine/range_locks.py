@@ -1,9 +1,9 @@
 """Locks on ranges of a node's time: rows of a range are either read piece by piece or moved, never both.
 
 An export in one transaction would stay open for as long as its reader takes, and block the checkpoint of the write-ahead log. Short
-transactions would see a row twice or not at all when it moves between two of them, from the hot tables into a chunk or between parts of
-a span. So no row of a range moves while it is read. A reader waits for a move in progress; a mover tries again later. Rows that arrive
-meanwhile lie elsewhere and are read once or not at all.
+transactions would see some rows twice or not at all: rows that move between two of them, into a chunk or another part of a span. So no
+row of a range moves while it is read. A reader waits for a move in progress; a mover tries again later. Rows that arrive meanwhile lie
+elsewhere and are read once or not at all.
 """
 
 from __future__ import annotations
