@@ -63,7 +63,7 @@ class _Failed(Exception):
 
 @dataclass
 class _Line:
-    """The deployments of one order that are still to be updated."""
+    """The deployments of one request that are still to be carried out."""
 
     rows: deque[Deployment]
     halted: bool = False
@@ -86,7 +86,7 @@ class UpdateService:
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[NodeId, Deployment] = {}
         self._ordering = WriteLock(patience_s)
-        """Held from the check for running updates until the new ones are registered, so that concurrent orders never update a node twice."""
+        """Held from the check for running updates until the new ones are registered. So concurrent requests never update a node twice."""
         self._called_off: set[DeploymentId] = set()
         self.ready = asyncio.Event()
         """Set when updates are accepted: `run` has loaded the unfinished ones of an earlier start."""
@@ -107,7 +107,7 @@ class UpdateService:
             await asyncio.Event().wait()
 
     async def begin(self, scope: Scope, nodes: Sequence[NodeId], canaries: int, at_once: int) -> list[Deployment]:
-        """Order the update of these nodes: first the `canaries`, then the others, `at_once` at a time, until one fails.
+        """Begin the update of these nodes: first the `canaries`, then the others, `at_once` at a time, until one fails.
 
         A node that is being updated keeps its present deployment.
         Raises: BadRequest, NotFound, Forbidden, PolicyRefuses, Unavailable, StoreError. Nothing was begun then.
@@ -176,7 +176,7 @@ class UpdateService:
                 await self._survive(self._stop_short(scope, row))
 
     async def _work(self, scope: Scope, line: _Line) -> bool:
-        """Update nodes one by one, until none is left or any update of the order failed. Returns whether its own succeeded."""
+        """Update nodes one by one, until none is left or any update of the request failed. Returns whether its own succeeded."""
         while line.rows and not line.halted:
             if not await self._one(scope, line.rows.popleft()):
                 line.halted = True

@@ -194,7 +194,7 @@ class DeploymentService:
         """Begin a redeployment, which replaces any agent on the node's server. The node keeps its id, history and settings.
         It also keeps its owner's policy, unless another one is given.
 
-        If a redeployment of this node is already running, that one is returned.
+        A running redeployment of this node is returned instead of a new one.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
@@ -239,7 +239,7 @@ class DeploymentService:
         """Begin a removal: by SSH with given or stored credentials; without any, through the node's live session.
         With `force` the node is deleted without contact, and the given fields are only validated.
 
-        If a removal of this node is already running, that one is returned, also a forced one that cannot finish at the moment.
+        A running removal of this node is returned instead of a new one, even a forced one that cannot finish at the moment.
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools

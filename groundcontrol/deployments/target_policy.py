@@ -16,7 +16,7 @@ UNKNOWN_TO_SERVERS: Final = (
 
 
 class HubAddress(Protocol):
-    """The hub's own URL and listen address, by which the reachable servers are known (`config.Config`)."""
+    """How nodes reach this hub: its URLs, and whether it listens on loopback only (`config.Config`). This limits the allowed servers."""
 
     @property
     def node_url(self) -> str: ...

@@ -1,4 +1,4 @@
-"""Deployments."""
+"""Request and response bodies of deployments and host lists."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class JobDispatcher:
         self._unanswered: Counter[JobId] = Counter()
         """Job -> orders sent and not answered. The last refusal is only conclusive while this is 0: an order in flight may still start the job."""
         self._held: dict[JobId, float] = {}
-        """Jobs in state `dispatched` that are held back, as their node is a suspected clone or changes its keys -> its clock skew in seconds."""
+        """Job held back -> clock skew of its node in seconds. Its state is `dispatched`, but its node may be cloned or changes its keys."""
         self._new_keys: dict[NodeId, _NewKeys] = {}
         """The latest `rekey` of each node that has not reconnected since."""
         self._stops = StopSender(store, clock, registry, fleet_key)

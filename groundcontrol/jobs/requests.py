@@ -68,7 +68,7 @@ def _check_packages(verb: Verb, packages: tuple[str, ...]) -> None:
 
 
 def check_policy(node: Node, wish: JobRequest) -> None:
-    """Refuse a request that the policy last reported by the node forbids, so that the user need not wait for the node's refusal.
+    """Refuse a request that the node's last reported policy forbids. The user need not wait for the node's refusal.
 
     The node decides: without a reported policy nothing is refused here.
     Raises: PolicyRefuses.

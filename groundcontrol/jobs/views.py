@@ -1,4 +1,4 @@
-"""Jobs."""
+"""Request and response bodies of jobs and batches."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def _host_and_port(text: str) -> tuple[str, str]:
 
 def _is_ipv6(text: str) -> bool:
     try:
-        return ipaddress.ip_address(text.partition("%")[0]).version == 6  # cut off the zone of a link-local address
+        return ipaddress.ip_address(text.partition("%")[0]).version == 6  # IP version 6, without the zone after the %
     except ValueError:
         return False
 
