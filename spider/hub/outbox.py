@@ -240,7 +240,7 @@ class Outbox:
     # -- the link's side ---------------------------------------------------------------------------
 
     def resume(self, welcome: Welcome) -> None:
-        """A session has begun: drop what the hub holds, and number the remaining batches anew."""
+        """A session has begun: drop what the hub holds, and number the remaining batches again."""
         marks = {STREAM_LIVE: welcome.live_seq, STREAM_BACKFILL: welcome.backfill_seq}
         left: List[SampleBatch] = []
         for stream, mark in marks.items():

@@ -245,7 +245,7 @@ class WebSocket:
             self._over = SocketClosed(code, reason)
             try:
                 await wait_for(timeout_s, self._until_closed())
-            except (asyncio.TimeoutError, OSError, Violation):  # the server need not answer
+            except (asyncio.TimeoutError, OSError, Violation):  # an answer of the server is not required
                 self._writer.transport.abort()
         self._writer.close()
         try:

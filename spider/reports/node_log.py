@@ -262,7 +262,7 @@ class Journal:
         self.left_out = 0
 
     def joined(self) -> None:
-        """A session has begun: the hub's cursor decides anew what is sent."""
+        """A session has begun: the hub's cursor decides where sending continues."""
         while not self._answers.empty():
             self._answers.get_nowait()
         self._joined.set()

@@ -1,8 +1,8 @@
 """Ends processes that a program left behind. Children in sessions of their own outlive its process group, and each run would add more.
 
 They are found by a marker in their environment, which children inherit, and by their parents. This needs no privilege and no cgroup of its
-own. A child that clears its environment, leaves its session and loses its parent becomes a child of this process (subreaper) and is found
-by that.
+own. A child may clear its environment, leave its
+session and lose its parent. It then becomes a child of this process (subreaper) and is found by that.
 """
 
 import contextlib

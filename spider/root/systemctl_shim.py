@@ -174,7 +174,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def timer_text(command: str, seconds: int) -> str:
-    """A service that replaces a timer. It waits anew after a restart of the host."""
+    """A service that replaces a timer. After a restart of the host it waits again."""
     program, _, words = command.partition(" ")
     return (
         '#!/sbin/openrc-run\ndescription="Stardust: the version before comes back unless the new one proves itself"\n'

@@ -344,7 +344,7 @@ class _Visit:
             raise Failed(f"{words[0]}: the installer ended with status {status}", "install_failed")
 
     async def take_back(self, failed: Failed) -> None:
-        """Undo the installation and tell the hub."""
+        """Undo the installation and inform the hub."""
         if self._work is not None and not self._work.done():
             await asyncio.wait({self._work})
         if self.begun:

@@ -5,8 +5,8 @@
 The bundle contains the same script that the hub runs over SSH. The hub is informed last, when nothing is left on disk, in a session that
 the node's own key proves. All that this needs is in memory by then.
 
-`uninstall --ordered JOB` does the same for an order of the hub, in `stardust-uninstall.service`. It waits for the end of the job that
-started it, prints only to the journal, and retries for a while to inform the hub.
+`uninstall --ordered JOB` does the same for an order of the hub, in `stardust-uninstall.service`. It first waits for the end of
+the job that started it. It prints only to the journal, and retries for a while to inform the hub.
 """
 
 import asyncio

@@ -208,7 +208,7 @@ class CoresAndScheduler(Collector):
     """cpu.core_user, core_nice, core_system, core_irq, core_softirq, core_iowait, core_steal, core_guest: percent of one core; kernel.*:
     events/s; over a minute.
 
-    Eight states of each core each second would be most of the data of a machine with many cores, and nobody reads them by the second. The
+    Eight states of each core each second would be most of the data of a machine with many cores. Users do not need that resolution. The
     minute values show what the sum hides: one core that serves all interrupts, or one that waits.
     """
 

@@ -34,7 +34,7 @@ class DiskCounters(NamedTuple):
 def is_part(name: str, names: Set[str]) -> bool:
     """Whether a device is a partition of another one of `names`.
 
-    Source: the kernel names partitions in block/partitions/core.c: `p` stands between when the disk ends in a digit.
+    Source: the kernel names partitions in block/partitions/core.c: a `p` separates both if the disk's name ends in a digit.
     """
     disk = name.rstrip("0123456789")
     if disk == name:
