@@ -68,7 +68,7 @@ class JoinHandler(Protocol):
     """Handles servers that join with an invite (`deployments.joining`)."""
 
     async def open(self, socket: AgentSocket, first: bytes, address: str) -> Any:
-        """Authenticate both sides. Raises: Refused, ProtocolError, StoreError."""
+        """Authenticate both sides. Raises: HandshakeRefused, ProtocolError, StoreError."""
         ...
 
     async def serve(self, opened: Any) -> tuple[int, str]:

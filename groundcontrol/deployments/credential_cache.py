@@ -67,7 +67,7 @@ class CredentialCache:
         return await self._installed_at(scope, node, address) if kept is None else (kept.request, kept.host_key)
 
     async def place_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
-        """The address of a node's server, for a removal without login. Stored credentials are not decrypted for it.
+        """The address of a node's server, for a removal without login. Stored credentials that cannot be decrypted are ignored.
 
         Raises: StoreError.
         """

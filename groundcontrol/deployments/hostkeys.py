@@ -33,7 +33,7 @@ async def confirm_host_key(scope: Scope, row: Deployment, fingerprint: str, prog
 async def confirm_each(
     confirmed: Sequence[Confirmation], confirm: Callable[[DeploymentId, str], Awaitable[Deployment]]
 ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
-    """Confirm each key independently. Returns those that were not confirmed, with the reason.
+    """Confirm each key independently. Returns the confirmed deployments, and the others with the reason.
 
     Raises: Forbidden, StoreError.
     """

@@ -124,7 +124,7 @@ class Joining:
     async def open(self, socket: AgentSocket, first: bytes, address: str) -> Opened:
         """Authenticate both sides. A peer without a valid invite learns nothing, not even whether the invite exists.
 
-        Raises: Refused, ProtocolError, StoreError.
+        Raises: HandshakeRefused, ProtocolError, StoreError.
         """
         now = self.clock.now()
         limit, window_s = REGISTRATIONS

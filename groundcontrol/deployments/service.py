@@ -324,7 +324,7 @@ class DeploymentService:
     async def confirm_host_keys(
         self, scope: Scope, confirmed: Sequence[Confirmation]
     ) -> tuple[Sequence[Deployment], Sequence[Unconfirmed]]:
-        """Confirm the host keys of many servers, each independently. Returns also those that were not confirmed.
+        """Confirm the host keys of many servers, each independently. Returns the confirmed deployments, and the others with the reason.
 
         Raises: Forbidden, BadRequest, StoreError.
         """

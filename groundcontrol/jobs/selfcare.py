@@ -1,4 +1,4 @@
-"""Payload of the orders that maintain the agent: the new bundle in parts, and masked new keys. Neither is stored with the job."""
+"""Payload of the orders that maintain the agent: the new bundle in parts, and masked new keys. Neither is stored anywhere."""
 
 from __future__ import annotations
 
