@@ -155,8 +155,8 @@ def tune_gc() -> None:
     """Search for reference cycles only after many more new objects than by default, and never among objects that live as long as the
     process.
 
-    The objects of a frame are freed with their last reference. The interpreter's default is 700 objects. With it, a hub of some hundred nodes
-    searched its sessions several times a second, an eighth of the work of its loop.
+    The objects of a frame are freed with their last reference. The interpreter's default is 700 objects. With it, a hub of some hundred
+    nodes searched its sessions several times a second, an eighth of the work of its loop.
     """
     gc.collect()
     gc.freeze()

@@ -4,12 +4,12 @@
     KEK    -> HKDF: keys for tokens, audit rows, the password pepper
            -> wraps one random data key (DEK) per record version; the DEK seals that version alone
 
-Everything sealed lies in the table of secrets, so that a rotation reaches it. A rotation makes a new KEK and data keys; what must outlive
-the old KEK is carried over in one sealed record: the password pepper (hashes cannot be made anew without the passwords) and the audit keys
-of before (rows keep the key of their time).
+All sealed records are in the table of secrets, so that a rotation reaches them. A rotation makes a new KEK and new data keys. One sealed
+record carries over the secrets that outlive the old KEK: the password pepper (new hashes would need the passwords) and the earlier audit
+keys (rows keep the key of their time).
 
 A sealed blob is `01 | kek_id u32 | nonce 12 | wrapped DEK 48 | nonce 12 | ciphertext and tag`; both seals are bound to
-table, record, column, version and kek_id, so that a value that was moved does not open.
+table, record, column, version and kek_id, so a moved value does not open.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from spider.wire.ids import from_text, is_id, new_random_id, to_text
 ROUNDS: Final = 200
 LEAST_ROUNDS: Final = 100
 FLEET_KEY: Final = ("fleet", "fleet", "key")
-"""Table, record and column under which the fleet key is kept."""
+"""Table, record and column of the sealed fleet key."""
 CARRIED: Final = ("keyring", "keyring", "carried")
 """The same for the secrets that a rotation carries over; before the first rotation there is none."""
 
@@ -193,7 +193,7 @@ class Rotation:
         return "Rotation(***)"
 
     def reseal(self, record: SealedRecord) -> SealedRecord:
-        """Open a record with the old key and seal it with the new one, under a data key of its own.
+        """Open a record with the old key and seal it with the new one, under its own new data key.
 
         Raises: VaultError: the record does not open.
         """

@@ -438,7 +438,7 @@ def sqlite_finding(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> Fi
 
 
 def address_findings(config: Config) -> Iterator[Finding]:
-    """Whether nodes and browsers can reach the hub as the settings say."""
+    """Whether nodes and browsers can reach the hub at the configured addresses."""
     if config.server_url is None:
         text = "no --server-url is set: nodes and browsers on this machine only"
         yield Finding("address", "ok", text, "to add other servers, set --server-url wss://your-host/ws and put a TLS proxy before the hub")

@@ -19,7 +19,7 @@ EXIT_STATUS: Final = (
 
 
 class UsageError(Exception):
-    """The command was wrong; the text says how."""
+    """The command is wrong; the text names the error."""
 
     def __init__(self, message: str, usage: str = "") -> None:
         super().__init__(message)

@@ -67,7 +67,8 @@ async def _answers(store: Store) -> bool:
 
 
 def metrics(vitals: Vitals, gate: Admission, token: Secret | None) -> Handle:
-    """The handler of `GET /metrics`, for the token of STARDUST_METRICS_TOKEN, or a user who may read the state of the hub itself: no user with grants."""
+    """The handler of `GET /metrics`, for the token of STARDUST_METRICS_TOKEN, or a user who may read the state of the hub itself: no
+    user with grants."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         given = bearer_token(request)

@@ -35,7 +35,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class BundleError(Exception):
-    """The bundle cannot be built or read; the text says why."""
+    """The bundle cannot be built or read; the text gives the reason."""
 
 
 def _package_folder(name: str) -> Path:

@@ -26,7 +26,8 @@ LAYOUTS_KEPT: Final = 64
 SAMPLED_NODES: Final = 50
 SAMPLED_CHUNKS: Final = 40
 LEAST_SAMPLES: Final = 1000
-"""The least average number of values in a measured chunk. With fewer there is no measurement: such a chunk consists mostly of the names of its series."""
+"""The least average number of values in a measured chunk. With fewer there is no measurement: such a chunk consists mostly of the names
+of its series."""
 
 
 async def expire(writer: Writer, bounds: Bounds) -> int:

@@ -1,7 +1,7 @@
 """Export of all stored data of a node, in pieces. Few values are in memory at a time, and each query is short.
 
-A thread decodes each piece after the reader took the one before, so a reader that stops waits for one piece at most. Data that belongs together is
-still consistent (`range_locks.py`): the rows of an hour, and the aggregates of a step.
+A thread decodes each piece after the reader took the one before, so a reader that stops waits for one piece at most. Data that belongs
+together is still consistent (`range_locks.py`): the rows of an hour, and the aggregates of a step.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ class Keyring(KeyringReader):
         return await self._writer.run(command)
 
     async def restore_keyring(self, keyring: bytes, recovery: SealedRecord, adopt_until: float) -> None:
-        """Store the first keyring of a hub that continues the fleet of an earlier one. Until `adopt_until` it accepts unknown nodes that prove
-        themselves.
+        """Store the first keyring of a hub that continues the fleet of an earlier one. Until `adopt_until` it accepts unknown nodes that
+        prove themselves.
 
         Raises: Conflict: there is a keyring already.
         """
@@ -88,7 +88,8 @@ class Keyring(KeyringReader):
     async def rotate(self, scope: Scope, expected: bytes, rotation: KeyRotation, chain: str) -> int:
         """Replace the keyring, seal every secret anew and end every log-in session, all in one transaction. No hub may be running.
 
-        Args:    expected: the keyring that `rotation` was prepared from. chain: the new audit chain, under the new key; its row records the rotation.
+        Args:    expected: the keyring that `rotation` was prepared from. chain: the new audit chain, under the new key; its row records
+            the rotation.
         Returns: the number of secrets that were sealed anew.
         Raises:  Conflict: the stored keyring has changed. Also what `rotation` raises.
         """

@@ -27,8 +27,8 @@ def check_session(rows: Rows, session: Session) -> None:
 
 
 def unused_epoch(now: float) -> int:
-    """An epoch that no session of a node has had, not even at a hub that lost its data. A node may hold data under the epoch of an old session,
-    and no new session may be taken for that one. Epochs rise by one a session, but the time rises faster.
+    """An epoch that no session of a node has had, not even at a hub that lost its data. A node may hold data under the epoch of an old
+    session, and no new session may be taken for that one. Epochs rise by one a session, but the time rises faster.
     """
     return max(1, int(now))
 

@@ -1,7 +1,7 @@
 """Replaces both databases of a folder as one step. After a kill at any moment, the step has not begun or the next program finishes it.
 
-The new files are written under temporary names beside the old ones, that of the control database last. Its presence says that the replacement is
-complete; every later step can be repeated. The caller must hold the folder's lock.
+The new files are written under temporary names beside the old ones, that of the control database last. Its presence says that the
+replacement is complete; every later step can be repeated. The caller must hold the folder's lock.
 """
 
 from __future__ import annotations

@@ -55,9 +55,9 @@ def make_private_file(path: Path) -> bool:
 
 
 def check_names(*paths: Path) -> None:
-    """Refuse a database with a second name (a hard link). SQLite names its write-ahead log after the database, so hubs on both names would not see
-    each other's log. They would overwrite pages of the one file. The lock of a folder does not detect that. If two databases
-    share a log, reading one of them destroys the log of the other.
+    """Refuse a database with a second name (a hard link). SQLite names its write-ahead log after the database, so hubs on both names
+    would not see each other's log. They would overwrite pages of the one file. The lock of a folder does not detect that. If two
+    databases share a log, reading one of them destroys the log of the other.
 
     Raises: ConfigError; also for a folder in place of the file.
     """

@@ -60,7 +60,7 @@ class Reader:
         return await self._run(lambda db: _query(db, query))
 
     async def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
-        """The first row of one statement, which needs no transaction of its own to see one moment.
+        """The first row of one statement, which is consistent without a transaction.
 
         Raises: as `run`.
         """

@@ -98,7 +98,8 @@ class Writer:
         """Run a command in a transaction; returns after the commit.
 
         A caller that is cancelled meanwhile does not know whether the command was committed.
-        Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and what the command raises: nothing was done.
+        Raises: StoreBusy: the queue is full, or the disk hangs. StoreDown, StoreFull, StoreReadOnly, and what the command
+            raises. Nothing was changed.
         """
         if self._closing:
             raise StoreDown(f"the database {self._name} is closed")
