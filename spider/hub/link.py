@@ -79,8 +79,6 @@ class _Ended(NamedTuple):
 
 
 class _Session:
-    """One proven session."""
-
     def __init__(self, socket: WebSocket, link: SecureChannel) -> None:
         self.socket = socket
         self.link = link

@@ -1,8 +1,8 @@
 """Bytecode of root's programs, stored beside the bundle.
 
-The launcher and the runner start for each job. Compiling their modules from the bundle's sources takes half of such a start. So the first job of a version writes a copy of the bundle that
-also holds bytecode. The bundle's `__main__.py` starts both programs from that copy. Root can trust
-the copy as much as the bundle: it lies in the same folder, which only root can write.
+The launcher and the runner start for each job. Compiling their modules from the bundle's sources takes half of such a start. So the first
+job of a version writes a copy of the bundle that also holds bytecode. The bundle's `__main__.py` starts both programs from that copy. Root
+can trust the copy as much as the bundle: it lies in the same folder, which only root can write.
 """
 
 import io

@@ -238,8 +238,8 @@ def _begin(order: SignedOrder, body: bytes, places: LauncherPaths, now: float, b
     An order that was issued before an accepted one is refused: the user that carries orders may have withheld it and waited for a clock
     that is set back. A stop is accepted, because it only ends a job that the policy allowed.
 
-    A crash in between leaves one of two states. Either the id is unused and its files are ignored. Or there is a
-    record with files, from which Spider derives that the job never began. There is never a record alone, from which Spider could report nothing.
+    A crash in between leaves one of two states. The id may be unused, and its files are ignored. Or there is a record with files, from
+    which Spider derives that the job never began. There is never a record alone, from which Spider could report nothing.
     """
     if os.path.lexists(os.path.join(places.started, order.job)):
         raise OrderRefused("replay")  # accepted while this process waited for the lock: its files are in use

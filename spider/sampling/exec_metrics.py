@@ -101,8 +101,6 @@ def open_trusted(path: str, owner: int, *, folder: bool = False, at: Optional[in
 
 
 class _Run:
-    """One running program."""
-
     def __init__(self, name: str, handle: int, mark: str) -> None:
         self.name = name
         self.output = b""

@@ -4,9 +4,9 @@ First the new keys are written beside the old ones. Then `spider.conf` is replac
 the new keys get the names of the old ones, whose bytes are overwritten. An interruption at any point leaves one of these states, and each
 of them works.
 
-Replaced pairs stay in `former.keys` for seven days, readable by root only. They are needed because an attacker who controls a hub
-for a minute can send keys that the hub itself does not know. With `stardust-spider keys restore` root returns to a former pair, in the same steps. Nothing is
-restored automatically.
+Replaced pairs stay in `former.keys` for seven days, readable by root only. They are needed because an attacker who controls a hub for a
+minute can send keys that the hub itself does not know. With `stardust-spider keys restore` root returns to a former pair, in the same
+steps. Nothing is restored automatically.
 """
 
 import hashlib

@@ -45,8 +45,8 @@ def public_key_info(certificate: bytes) -> bytes:
 
 
 def issuer_of(certificate: bytes) -> str:
-    """The issuer of a certificate, by common name and organisation; empty: there is none. The text is untrusted, so non-printable characters
-    are removed.
+    """The issuer of a certificate, by common name and organisation; empty: there is none. The text is untrusted, so non-printable
+    characters are removed.
 
     Raises: ValueError: not a certificate.
     """

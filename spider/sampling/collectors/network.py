@@ -94,9 +94,9 @@ def parse_net_dev(data: bytes) -> Dict[str, InterfaceCounters]:
 def choose(kinds: Dict[str, InterfaceKind]) -> List[str]:
     """The interfaces to report: those with the external traffic of this host, so that each byte counts once.
 
-    These are the interfaces with hardware. Interfaces on top of them (bridges, bonds, VLANs, tunnels, the ends of containers) carry the same bytes
-    again. So does the virtual function below a synthetic card. A container has no hardware of its own: there, every
-    interface counts that is not built on another one.
+    These are the interfaces with hardware. Interfaces on top of them (bridges, bonds, VLANs, tunnels, the ends of containers) carry the
+    same bytes again. So does the virtual function below a synthetic card. A container has no hardware of its own: there, every interface
+    counts that is not built on another one.
     """
     cards = [name for name, kind in kinds.items() if kind.hardware]
     if cards:
