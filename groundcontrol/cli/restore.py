@@ -43,7 +43,7 @@ class RestoreDone(NamedTuple):
     resealed: bool
     """Whether the backup was sealed under an old secret, and is sealed anew under the hub's."""
     aside: list[Path]
-    """The old databases."""
+    """The paths of the old databases."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

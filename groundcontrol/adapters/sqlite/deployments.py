@@ -42,7 +42,7 @@ class SqliteDeployments:
         self._chain = chain
 
     async def create_deployment(self, scope: Scope, deployment: Deployment, idempotency_key: str | None = None) -> Deployment:
-        """Two requests are equal if kind, address, user and name agree; for all kinds but installations also the node."""
+        """Two requests are equal if kind, address, user and name agree; except for new installations also the node."""
         return (await self._create(scope, [deployment], idempotency_key))[0]
 
     async def create_deployments(

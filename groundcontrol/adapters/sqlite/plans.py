@@ -54,7 +54,7 @@ def read_plan(rows: Rows, job: int) -> Plan | None:
 
 
 def save_report(tx: Tx, job: int, report: Report) -> bool:
-    """Store the report of a job: its work that remains for a person. A newer report replaces it.
+    """Store the report of a job: the open work that it leaves to a person. A newer report replaces it.
 
     Returns: whether anything changed.
     """

@@ -105,8 +105,8 @@ class SqliteUsers:
         return LoginLookup(UserId(row["id"]), bool(row["known"]), row["password_version"])
 
     async def save_password(self, scope: Scope, user: UserId, password_hash: str, keep: SessionId | None, *, must_change: bool) -> User:
-        """A password that need not be changed also ends the setup code. One set without a session of the user cancels the user's jobs
-        and ends the user's tokens: somebody else may have made both."""
+        """A password that need not be changed also ends the setup code. One set without a session of the user makes the
+        user's earlier orders invalid and ends the tokens: somebody else may have used the account."""
 
         def command(tx: Tx) -> User:
             row = tx.one("SELECT * FROM account WHERE org = ? AND id = ?", scope.org, user)

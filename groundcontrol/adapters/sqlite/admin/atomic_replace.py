@@ -26,7 +26,7 @@ _READY: Final = ".restored-"
 def replace(control: Path, target: Path) -> list[Path]:
     """Replace the control database and the samples beside it with new ones.
 
-    Returns: the folder that holds the old databases.
+    Returns: the paths of the old databases.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     for name, new, old in (("samples", samples_beside(control), samples_beside(target)), ("control", control, target)):
@@ -48,7 +48,7 @@ def finish(control: Path) -> list[Path]:
     """Finish an interrupted replacement that was ready, and remove the files of one that was not.
 
     A control database that existed before is missing at no moment, so no hub takes this for a first start.
-    Returns: the folder that holds the old databases.
+    Returns: the paths of the old databases.
     """
     aside: list[Path] = []
     samples = samples_beside(control)
