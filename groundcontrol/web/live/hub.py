@@ -36,11 +36,11 @@ INTEREST_TTL_S: Final = 30.0
 log = logging.getLogger(__name__)
 
 _Place = tuple[int, tuple[Grants, ...], str]
-"""Key of a feed. A feed that all users share shows the same to all of them."""
+"""Key of a feed: organisation, grants and topic. Browsers with the same key see the same data."""
 
 
 def _place(scope: Scope, topic: str) -> _Place:
-    """A topic of one object is checked before a page joins it, and shows the same to all."""
+    """The key of a feed. It has no grants for a topic of one object, which is checked before a page joins and shows the same to all."""
     return scope.org, () if ":" in topic else scope.grants, topic
 
 
