@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from groundcontrol.access.addresses import Network
 from groundcontrol.access.model import TOTP_RULES, TotpRule
 from groundcontrol.core.errors import ConfigError
 from groundcontrol.samples.model import Retention, fault_of
@@ -22,7 +23,6 @@ from groundcontrol.vault import check_secret
 from spider.wire.certificates import read_pins
 
 ListenAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_SECRET_BYTES: Final = 4096
 """Size limit of a file with a secret."""

@@ -6,6 +6,8 @@ import functools
 import ipaddress
 from typing import Final
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _PRIVATE = tuple(
     ipaddress.ip_network(text)
     for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10")

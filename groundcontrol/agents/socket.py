@@ -15,10 +15,9 @@ from typing import Any, Final, cast
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from groundcontrol.access.addresses import rate_limit_key
+from groundcontrol.access.addresses import Network, rate_limit_key
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.interfaces import SocketClosed
-from groundcontrol.config import Network
 from groundcontrol.core.errors import BadRequest, CrossSite
 from groundcontrol.web.client_address import address_of
 from spider.wire.errors import ProtocolError

@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import hdrs, web
 
-from groundcontrol.access.addresses import parse
-from groundcontrol.config import Network
+from groundcontrol.access.addresses import Network, parse
 
 ClientAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

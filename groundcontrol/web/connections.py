@@ -10,8 +10,7 @@ from typing import Any, Final, cast
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 
-from groundcontrol.access.addresses import rate_limit_key
-from groundcontrol.config import Network
+from groundcontrol.access.addresses import Network, rate_limit_key
 from groundcontrol.core.errors import BadRequest, HeadersTooLarge, HubError, TooLarge
 from groundcontrol.web.aiohttp_private import BareResponse, ServerRunner, WatchedHandler
 from groundcontrol.web.client_address import is_one_of
