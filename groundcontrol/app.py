@@ -48,6 +48,7 @@ from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.deployments.session_removal import RemovalDeps
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.housekeeping import Housekeeping
+from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.dispatch import JobDispatcher
 from groundcontrol.jobs.receive import Receiver
 from groundcontrol.jobs.requests import check_policy
@@ -64,7 +65,11 @@ from groundcontrol.lifecycle import (
     tune_malloc,
 )
 from groundcontrol.metrics_export import MetricSources, figures
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables, ShippedAgent
+from groundcontrol.samples.api import Histories
 from groundcontrol.samples.compactor import Compactor
+from groundcontrol.samples.export_api import Exports
+from groundcontrol.samples.interfaces import DamageReports
 from groundcontrol.settings import SETTINGS
 from groundcontrol.slices import SLICES
 from groundcontrol.stores import Store
@@ -73,7 +78,7 @@ from groundcontrol.web import health
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.local_socket import SOCKET_NAME, listen
 from groundcontrol.web.server import GATE, LIVE, build_app, make_runner
-from groundcontrol.web.services import Services
+from groundcontrol.web.services import Services, provide
 from majortom.build.bundle import BundleError, read_bundle
 from spider.clock import Clock, SystemClock
 from spider.logs import event, set_up
@@ -288,8 +293,22 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag = LoopLag(keeper)
     services = Services(
-        config=config, clock=clock, store=store, bus=bus, registry=registry, facts=tables, damage=CorruptionReporter(registry.events), jobs=orders,
-        deployments=deployments, updates=updates, invites=invites, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock),
+        config=config, clock=clock, bus=bus, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock),
+        provided=(
+            *store.by_type(),
+            provide(Config)(config),
+            provide(Presence)(registry),
+            provide(ReceivedTables)(tables),
+            provide(DamageReports)(CorruptionReporter(registry.events)),
+            provide(Histories)(Histories()),
+            provide(Exports)(Exports()),
+            provide(JobService)(orders),
+            provide(Outputs)(Outputs()),
+            provide(DeploymentService)(deployments),
+            provide(Invitations)(invites),
+            provide(UpdateService)(updates),
+            provide(ShippedAgent)(updates),
+        ),
     )  # fmt: skip
     facts = HubFacts(hub, config.node_url, VERSION)
     janitor = Housekeeping(
@@ -304,7 +323,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         registry, ingest, dispatch, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
         lambda: database.trouble is not None,
     )  # fmt: skip
-    vitals = health.Vitals(store, lambda: _trouble(door, database), lambda: figures(counting))
+    vitals = health.Vitals(store.users, lambda: _trouble(door, database), lambda: figures(counting))
     app.add_routes(
         [
             web.get("/ws", agents_socket.handler(door, config.trusted_proxies)),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from groundcontrol.access import api_tokens_api
+from groundcontrol.access.store import PeopleStore
 from groundcontrol.access.users import one_time_password
 from groundcontrol.access.views import AccountView, NewTokenView, account_view
+from groundcontrol.config import Config
 from groundcontrol.core.errors import Conflict
 from groundcontrol.local_views import (
     ClockView,
@@ -20,6 +22,7 @@ from groundcontrol.local_views import (
     ResetUserView,
 )
 from groundcontrol.nodes.enrolment import enrol
+from groundcontrol.nodes.store import NodeStore, RecoveryStore
 from groundcontrol.vault import recovery_text
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.routes import Route
@@ -35,7 +38,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
         """Create nodes and hand out their keys."""
         services = call.services
         made = await enrol(
-            services.store.nodes, services.bus, fleet_key, call.scope, body.names, address=body.address, simulated=body.simulated
+            services[NodeStore], services.bus, fleet_key, call.scope, body.names, address=body.address, simulated=body.simulated
         )
         views = [
             EnrolledView(
@@ -48,7 +51,7 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
             )
             for one in made
         ]
-        return EnrolledListView(nodes=views, server_url=services.config.node_url)
+        return EnrolledListView(nodes=views, server_url=services[Config].node_url)
 
     async def reset_user(call: ApiRequest, body: ResetUserBody) -> ResetUserView:
         """Give a user a new password, and end all their sessions and tokens."""
@@ -58,12 +61,12 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
 
     async def create_token(call: ApiRequest, body: LocalTokenBody) -> NewTokenView:
         """Make a token of a user who is named."""
-        owner = await call.services.store.people.person(call.scope, body.username)
+        owner = await call.services[PeopleStore].person(call.scope, body.username)
         return await api_tokens_api.new_token(call, owner.user, body)
 
     async def reset_totp(call: ApiRequest) -> AccountView:
         """Take somebody's second factor away, whose authenticator and recovery codes are lost, and end their sessions."""
-        people = call.services.store.people
+        people = call.services[PeopleStore]
         user = (await people.person(call.scope, call.username)).user
         await call.services.auth.factors.stop(call.scope, user, None)
         return account_view(await people.person(call.scope, user.username))
@@ -74,14 +77,14 @@ def routes(fleet_id: str, fleet_key: bytes, stop_adopting: Callable[[], None] = 
 
     async def print_recovery(call: ApiRequest, body: RecoveryBody) -> RecoveryView:
         """Give the recovery key out, once; that it was is noted, it is not."""
-        before = await call.services.store.recovery.print_recovery(call.scope, again=body.again)
+        before = await call.services[RecoveryStore].print_recovery(call.scope, again=body.again)
         if before is not None:
             raise Conflict("the recovery key was printed before; to print it again, say so (--again)", printed_at=before)
         return RecoveryView(recovery=recovery_text(fleet_key, fleet_id))
 
     async def end_recovery(call: ApiRequest) -> None:
         """Take in no more nodes that this hub does not know."""
-        await call.services.store.recovery.end_adoption(call.scope)
+        await call.services[RecoveryStore].end_adoption(call.scope)
         stop_adopting()
 
     return (

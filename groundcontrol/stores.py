@@ -7,7 +7,7 @@ Errors that cross: StoreDown, StoreBusy, StoreFull, StoreReadOnly, StoreDamaged,
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 from groundcontrol.access.store import (
     ApiTokenStore,
@@ -21,8 +21,8 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
 from groundcontrol.jobs.store import BatchStore, JobStore
-from groundcontrol.nodes.store import FactStore, NodeStore, RecoveryStore
-from groundcontrol.samples.store import JournalStore, MetricStore, RetentionStore
+from groundcontrol.nodes.store import FactStore, JournalStore, NodeStore, RecoveryStore
+from groundcontrol.samples.store import MetricStore, RetentionStore
 
 
 class Store(NamedTuple):
@@ -47,3 +47,7 @@ class Store(NamedTuple):
     retention: RetentionStore
     recovery: RecoveryStore
     invites: InviteStore
+
+    def by_type(self) -> list[tuple[type, object]]:
+        """Each store with its Protocol."""
+        return list(zip(get_type_hints(type(self)).values(), self, strict=True))

@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
+from groundcontrol.stores import Store
 from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
 from spider.version import VERSION
 from tests.support.bundles import shipped_bundle
@@ -136,3 +138,11 @@ def test_tests_change_no_constants() -> None:
         for match in CONSTANT.finditer(path.read_text())
     ]
     assert not found
+
+
+def test_the_hub_provides_just_the_services_that_handlers_ask_for() -> None:
+    """mypy checks what is provided under a type, and not that anything is."""
+    hub = ROOT / "groundcontrol"
+    asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services\[(\w+)\]", path.read_text())}
+    provided = set(re.findall(r"provide\((\w+)\)", (hub / "app.py").read_text()))
+    assert provided == asked - {kind.__name__ for kind in get_type_hints(Store).values()}

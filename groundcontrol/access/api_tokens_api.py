@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from groundcontrol.access.model import User
 from groundcontrol.access.service import person_of
+from groundcontrol.access.store import ApiTokenStore
 from groundcontrol.access.users_api import grants_of
 from groundcontrol.access.views import ApiTokensView, NewTokenBody, NewTokenView, token_view
 from groundcontrol.core.errors import NotFound
@@ -14,7 +15,7 @@ from groundcontrol.web.request import ApiRequest
 async def list_tokens(call: ApiRequest) -> ApiTokensView:
     """A page of live tokens, newest first: the caller's own, or for admins those of `?user=`."""
     limit, cursor = call.page("user")
-    page = await call.services.store.tokens.tokens(call.scope, limit, cursor, await call.whose())
+    page = await call.services[ApiTokenStore].tokens(call.scope, limit, cursor, await call.whose())
     return ApiTokensView(tokens=[token_view(one) for one in page.items], next=page.next)
 
 
@@ -34,7 +35,7 @@ async def new_token(call: ApiRequest, owner: User, body: NewTokenBody) -> NewTok
 
 async def revoke_token(call: ApiRequest) -> None:
     """End a token and its sockets: an own one, or as admin anybody's."""
-    token = await call.services.store.tokens.token(call.scope, call.token_id)
+    token = await call.services[ApiTokenStore].token(call.scope, call.token_id)
     own = call.caller.user is not None and token.user_id == call.caller.user.id
     if not own and not allowed(call.scope, "user.manage"):
         raise NotFound("there is no such token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from groundcontrol.access.preferences import MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView
 from groundcontrol.access.service import person_of
+from groundcontrol.access.store import PreferenceStore
 from groundcontrol.access.views import PreferencesPatch, PreferencesView, SavedViewBody, SavedViewView
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.text import is_visible
@@ -14,13 +15,13 @@ async def get_preferences(call: ApiRequest) -> PreferencesView:
     """The caller's own."""
     call.query()
     user, _ = person_of(call.caller)
-    return _view(await call.services.store.preferences.preferences(call.scope, user.id))
+    return _view(await call.services[PreferenceStore].preferences(call.scope, user.id))
 
 
 async def edit_preferences(call: ApiRequest, body: PreferencesPatch) -> PreferencesView:
     """Change what is named; the rest stays."""
     user, _ = person_of(call.caller)
-    store = call.services.store.preferences
+    store = call.services[PreferenceStore]
     before = await store.preferences(call.scope, user.id)
     wanted = Preferences(
         views=before.views if body.views is None else _views(body.views),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundcontrol.access.store import PeopleStore
 from groundcontrol.access.users import checked_grants
 from groundcontrol.access.views import AccountsView, AccountView, GrantsBody, NewUserBody, OneTimePasswordView, UserPatch, account_view
 from groundcontrol.core.scope import Grants
@@ -11,7 +12,7 @@ from groundcontrol.web.request import ApiRequest
 async def list_users(call: ApiRequest) -> AccountsView:
     """A page of users, the first ones first."""
     limit, cursor = call.page()
-    page = await call.services.store.people.people(call.scope, limit, cursor)
+    page = await call.services[PeopleStore].people(call.scope, limit, cursor)
     return AccountsView(users=[account_view(one) for one in page.items], next=page.next)
 
 

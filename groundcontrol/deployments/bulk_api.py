@@ -12,6 +12,7 @@ from groundcontrol.core.permissions import check_new_tags
 from groundcontrol.deployments.api import check_key_size, jump_of
 from groundcontrol.deployments.hostlists.base import MAX_TEXT_CHARS
 from groundcontrol.deployments.model import Confirmation, DeploymentRequest, JumpRequest
+from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.deployments.views import (
     ConfirmedView,
     DeploymentsView,
@@ -38,7 +39,7 @@ async def preview_list(call: ApiRequest, body: ServerListBody) -> ServerListView
     """Say how a list of servers is understood, and what of it cannot be taken. Nothing is kept, resolved or contacted."""
     if len(body.text) > MAX_TEXT_CHARS:
         raise TooLarge(f"the list is longer than {MAX_TEXT_CHARS} characters: add the servers in several parts", limit_bytes=MAX_TEXT_CHARS)
-    return server_list_view(await call.services.deployments.preview(call.scope, body.text, body.format))
+    return server_list_view(await call.services[DeploymentService].preview(call.scope, body.text, body.format))
 
 
 async def create_deployments(call: ApiRequest, body: ManyDeploymentsBody) -> DeploymentsView:
@@ -48,7 +49,7 @@ async def create_deployments(call: ApiRequest, body: ManyDeploymentsBody) -> Dep
     requests = [_request(body, one, common) for one in body.servers]
     for request in requests:
         check_new_tags(call.scope, request.tags)
-    made = await call.services.deployments.install_many(call.scope, requests, call.idempotency_key())
+    made = await call.services[DeploymentService].install_many(call.scope, requests, call.idempotency_key())
     return DeploymentsView(deployments=[deployment_view(row) for row in made], next=None)
 
 
@@ -83,7 +84,7 @@ async def confirm_host_keys(call: ApiRequest, body: HostKeysBody) -> ConfirmedVi
         if not is_id(one.deployment):
             raise BadRequest("host_keys names deployments by their ids", field="host_keys")
     wanted = [Confirmation(DeploymentId(one.deployment), one.fingerprint) for one in body.host_keys]
-    done, refused = await call.services.deployments.confirm_host_keys(call.scope, wanted)
+    done, refused = await call.services[DeploymentService].confirm_host_keys(call.scope, wanted)
     return ConfirmedView(
         deployments=[deployment_view(row) for row in done],
         refused=[UnconfirmedView(*one) for one in refused],

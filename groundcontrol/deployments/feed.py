@@ -6,6 +6,7 @@ from groundcontrol.core.bus import BusEvent, Topic
 from groundcontrol.core.ids import DeploymentId
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments.model import Deployment
+from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.views import DeploymentView, deployment_view
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed
@@ -23,7 +24,7 @@ class DeploymentFeed(Feed):
         return (Topic("changed", self.topic),)
 
     async def snapshot(self) -> DeploymentView:
-        return deployment_view(await self.services.store.deployments.deployment(self.scope, self._deployment))
+        return deployment_view(await self.services[DeploymentStore].deployment(self.scope, self._deployment))
 
     async def take(self, _told: BusEvent, /) -> None:
         self.emit(await self.snapshot())
@@ -34,4 +35,4 @@ def deployment_feed(services: Services, scope: Scope, key: str, limits: LiveLimi
 
 
 async def find_deployment(services: Services, scope: Scope, key: str) -> Deployment:
-    return await services.store.deployments.deployment(scope, DeploymentId(key))
+    return await services[DeploymentStore].deployment(scope, DeploymentId(key))

@@ -8,14 +8,18 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from groundcontrol.config import Config
 from groundcontrol.core.bus import Changed
 from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import InviteId
 from groundcontrol.core.permissions import authorize, check_new_tags
+from groundcontrol.deployments.install_script import Invitations
 from groundcontrol.deployments.invites import INVITE_S, LONGEST_DAYS, MOST_USES, Invite
 from groundcontrol.deployments.invites_views import InstallerView, InviteBody, InvitesView, InviteView, NewInviteView
 from groundcontrol.deployments.requests import check_proxy
+from groundcontrol.deployments.store import InviteStore
 from groundcontrol.nodes.api import checked_name, checked_tags, full_view
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import NodeView
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.services import Services
@@ -48,21 +52,21 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
     services, scope = call.services, call.scope
     now = services.clock.now()
     expires_at = float(int(now + (days * 86_400.0 if many else INVITE_S)))
-    invite = await services.store.invites.create_invite(
+    invite = await services[InviteStore].create_invite(
         scope,
         Invite(
             InviteId(new_random_id()), scope.org, body.kind, name, tags, body.policy, many and body.approval is not False,
             uses, 0, None, scope.actor.name, now, expires_at, None,
         ),
     )  # fmt: skip
-    text = services.invites.text(invite, proxy)
+    text = services[Invitations].text(invite, proxy)
     return NewInviteView(
         invite=text,
         command=command(services, text, proxy),
         line=line(services, proxy),
         expires_at=expires_at,
         installer=installer(services),
-        this_machine_only=services.config.server_url is None,
+        this_machine_only=services[Config].server_url is None,
         info=invite_view(invite, now),
     )
 
@@ -70,7 +74,7 @@ async def create_invite(call: ApiRequest, body: InviteBody) -> NewInviteView:
 async def list_invites(call: ApiRequest) -> InvitesView:
     """A page of invites, the newest first, with those of the last month that are over."""
     limit, cursor = call.page()
-    page = await call.services.store.invites.invites(call.scope, limit, cursor)
+    page = await call.services[InviteStore].invites(call.scope, limit, cursor)
     now = call.services.clock.now()
     return InvitesView(invites=[invite_view(one, now) for one in page.items], next=page.next, installer=installer(call.services))
 
@@ -78,20 +82,20 @@ async def list_invites(call: ApiRequest) -> InvitesView:
 async def get_invite(call: ApiRequest) -> InviteView:
     """One invite, for whoever waits until it is used."""
     call.query()
-    return invite_view(await call.services.store.invites.invite(call.scope, call.invite_id), call.services.clock.now())
+    return invite_view(await call.services[InviteStore].invite(call.scope, call.invite_id), call.services.clock.now())
 
 
 async def revoke_invite(call: ApiRequest) -> None:
     """End an invite; nodes that came with it stay."""
-    await call.services.store.invites.revoke_invite(call.scope, call.invite_id)
+    await call.services[InviteStore].revoke_invite(call.scope, call.invite_id)
 
 
 async def approve_node(call: ApiRequest) -> NodeView:
     """Let in a node that came with an organisation secret."""
     services = call.services
-    before = await services.store.nodes.node(call.scope, call.node_id)
+    before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.approve", before)
-    node = await services.store.invites.approve_node(call.scope, call.node_id)
+    node = await services[InviteStore].approve_node(call.scope, call.node_id)
     services.bus.publish(Changed("node", node.id, node.version))
     return await full_view(services, call.scope, node.id)
 
@@ -99,11 +103,11 @@ async def approve_node(call: ApiRequest) -> NodeView:
 async def reject_node(call: ApiRequest) -> None:
     """Forget a node that waits for approval, for good. What is installed on it stays there, and never gets in."""
     services = call.services
-    node = await services.store.nodes.node(call.scope, call.node_id)
+    node = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.approve", node)
     if not node.waiting:
         raise Conflict(f"the node {node.name} does not wait for approval: remove it instead")
-    await services.store.nodes.delete_node(call.scope, node.id)
+    await services[NodeStore].delete_node(call.scope, node.id)
     services.bus.publish(Changed("node", node.id, 0))
 
 
@@ -129,7 +133,7 @@ def invite_view(invite: Invite, now: float) -> InviteView:
 
 def installer(services: Services) -> InstallerView:
     """The URL of `install.sh`, and its checksum."""
-    return InstallerView(url=f"{min(services.config.origins)}/install.sh", sha256=services.invites.script_sha256)
+    return InstallerView(url=f"{min(services[Config].origins)}/install.sh", sha256=services[Invitations].script_sha256)
 
 
 def command(services: Services, invite: str, proxy: str) -> str:
@@ -156,7 +160,7 @@ def _fetched(services: Services, proxy: str) -> str:
     If both curl and Python fail, a line explains the usual cause on a first server: an untrusted certificate.
     """
     script = installer(services)
-    pins = [bytes.fromhex(pin) for pin in (services.config.tls_pin or "").split(", ") if pin]
+    pins = [bytes.fromhex(pin) for pin in (services[Config].tls_pin or "").split(", ") if pin]
     known = f' -k --pinnedpubkey "{";".join("sha256//" + base64.b64encode(pin).decode() for pin in pins)}"' if pins else ""
     unsigned = "import ssl; ssl._create_default_https_context = ssl._create_unverified_context; " if pins else ""
     fetch = f'import urllib.request; {unsigned}urllib.request.urlretrieve(\\"{script.url}\\", \\"install.sh\\")'
@@ -174,10 +178,10 @@ def script(services: Services) -> Callable[[web.Request], Awaitable[web.Response
 
     async def handle(_request: web.Request) -> web.Response:
         return web.Response(
-            body=services.invites.script,
+            body=services[Invitations].script,
             content_type="text/x-shellscript",
             charset="utf-8",
-            headers={hdrs.CACHE_CONTROL: "no-cache", hdrs.ETAG: f'"{services.invites.script_sha256[:32]}"'},
+            headers={hdrs.CACHE_CONTROL: "no-cache", hdrs.ETAG: f'"{services[Invitations].script_sha256[:32]}"'},
         )
 
     return handle

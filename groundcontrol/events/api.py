@@ -7,6 +7,7 @@ from typing import Final, cast, get_args
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.events.model import EventFilter, Severity
+from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import EventsView, event_view
 from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
@@ -20,7 +21,7 @@ async def list_events(call: ApiRequest) -> EventsView:
     node = call.request.query.get("node")
     if node is not None and not is_id(node):
         raise BadRequest("the parameter node is not an id")
-    page = await call.services.store.log.events(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
+    page = await call.services[LogStore].events(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
     return EventsView(events=[event_view(event) for event in page.items], next=page.next)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import AuditPageView, audit_view
 from groundcontrol.web.request import ApiRequest
 
@@ -9,5 +10,5 @@ from groundcontrol.web.request import ApiRequest
 async def list_audit(call: ApiRequest) -> AuditPageView:
     """A page of the audit log, newest first."""
     limit, cursor = call.page()
-    page = await call.services.store.log.audit(call.scope, limit, cursor)
+    page = await call.services[LogStore].audit(call.scope, limit, cursor)
     return AuditPageView(audit=[audit_view(row) for row in page.items], next=page.next)

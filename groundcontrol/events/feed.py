@@ -7,6 +7,7 @@ from typing import Final
 from groundcontrol.core.bus import BusEvent, Changed, Topic
 from groundcontrol.core.ids import EventId
 from groundcontrol.core.scope import Grants, Scope
+from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import EventsData, event_view
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed
@@ -27,7 +28,7 @@ class EventsFeed(Feed):
         return (Topic("changed"),)
 
     async def snapshot(self) -> EventsData:
-        page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
+        page = await self.services[LogStore].events(self.scope, RECENT_EVENTS)
         if self._shown is None:
             self._shown = {one.id for one in page.items}
         return EventsData(events=[event_view(one) for one in page.items])
@@ -36,7 +37,7 @@ class EventsFeed(Feed):
         shown = self._shown or set()
         if not isinstance(told, Changed) or told.kind != "event" or told.id in shown:
             return
-        page = await self.services.store.log.events(self.scope, RECENT_EVENTS)
+        page = await self.services[LogStore].events(self.scope, RECENT_EVENTS)
         ids = [one.id for one in page.items]
         if page.next is not None and shown.isdisjoint(ids):
             self._shown = set(ids)

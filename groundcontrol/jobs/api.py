@@ -14,7 +14,11 @@ from groundcontrol.core.errors import BadRequest, HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.verbs import WORDS
 from groundcontrol.jobs.model import TRANSITIONS, Job, JobFilter, JobRequest, JobState
+from groundcontrol.jobs.service import JobService
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import CancelBody, JobBody, JobsView, JobView, PlanView, ReportView, job_view, plan_view, report_view
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.web.concurrency import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from spider.logs import event
 from spider.wire.ids import is_id
@@ -22,19 +26,29 @@ from spider.wire.verbs import READONLY, VERBS
 
 MAX_OFFSET: Final = 10**18 - 1
 MAX_BY_CHARS: Final = 100
+MAX_OUTPUTS: Final = 16
+"""Outputs that are sent at the same time: each holds up to 1 MiB until its reader has taken it."""
+MAX_OUTPUTS_OF_A_USER: Final = 4
 SHORT_OUTPUT_BYTES: Final = 65_536
 """An answer up to this size takes no slot of the output limit. It costs little memory, and a client that polls by offset asks often."""
 
 log = logging.getLogger(__name__)
 
 
+class Outputs(SlotLimiter):
+    """Outputs of jobs that are being sent."""
+
+    def __init__(self) -> None:
+        super().__init__("outputs of jobs", MAX_OUTPUTS, MAX_OUTPUTS_OF_A_USER)
+
+
 async def create_job(call: ApiRequest, body: JobBody) -> JobView:
     """Ask a node to do something with its packages, or to reboot."""
     services = call.services
-    call.authorize("job.create", await services.store.nodes.node(call.scope, call.node_id))
+    call.authorize("job.create", await services[NodeStore].node(call.scope, call.node_id))
     wish = wish_of(body)
     check_step_up(call, wish, [call.node_id])
-    return job_view(await services.jobs.submit(call.scope, call.node_id, wish, call.idempotency_key()))
+    return job_view(await services[JobService].submit(call.scope, call.node_id, wish, call.idempotency_key()))
 
 
 async def list_jobs(call: ApiRequest) -> JobsView:
@@ -43,7 +57,7 @@ async def list_jobs(call: ApiRequest) -> JobsView:
     node = call.request.query.get("node")
     if node is not None and not is_id(node):
         raise BadRequest("the parameter node is not an id")
-    page = await call.services.store.jobs.jobs(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
+    page = await call.services[JobStore].jobs(call.scope, limit, cursor, NodeId(node) if node else None, _filter_of(call))
     return JobsView(jobs=[job_view(job) for job in page.items], next=page.next)
 
 
@@ -68,23 +82,23 @@ def _filter_of(call: ApiRequest) -> JobFilter | None:
 async def get_job(call: ApiRequest) -> JobView:
     """One job."""
     call.query()
-    return job_view(await call.services.store.jobs.job(call.scope, call.job_id))
+    return job_view(await call.services[JobStore].job(call.scope, call.job_id))
 
 
 async def cancel_job(call: ApiRequest, body: CancelBody | None) -> JobView:
     """Take a job back, or stop it as far as its phase allows: `stop` says what became of that."""
     services = call.services
-    call.authorize("job.cancel", await services.store.jobs.job(call.scope, call.job_id))
+    call.authorize("job.cancel", await services[JobStore].job(call.scope, call.job_id))
     force = body is not None and body.force
     if force:
         services.auth.require_step_up(call.caller)
-    return job_view(await services.jobs.cancel(call.scope, call.job_id, force=force))
+    return job_view(await services[JobService].cancel(call.scope, call.job_id, force=force))
 
 
 async def job_plan(call: ApiRequest) -> PlanView:
     """What the job is going to do, or would."""
     call.query()
-    plan = await call.services.store.jobs.plan(call.scope, call.job_id)
+    plan = await call.services[JobStore].plan(call.scope, call.job_id)
     if plan is None:
         raise NotFound("this job has no plan, or not yet")
     return plan_view(call.job_id, plan)
@@ -93,7 +107,7 @@ async def job_plan(call: ApiRequest) -> PlanView:
 async def job_report(call: ApiRequest) -> ReportView:
     """What the job left to be looked after."""
     call.query()
-    report = await call.services.store.jobs.report(call.scope, call.job_id)
+    report = await call.services[JobStore].report(call.scope, call.job_id)
     if report is None:
         raise NotFound("this job has no report, or not yet")
     return report_view(call.job_id, report)
@@ -102,9 +116,9 @@ async def job_report(call: ApiRequest) -> ReportView:
 async def job_output(call: ApiRequest) -> web.StreamResponse:
     """The bytes as they were printed, from `?offset=` to the end that is held now."""
     offset = whole_number(call.query("offset").get("offset"), "offset", 0, MAX_OFFSET, 0)
-    job = await call.services.store.jobs.job(call.scope, call.job_id)
+    job = await call.services[JobStore].job(call.scope, call.job_id)
     size = max(0, job.output_bytes - offset)
-    with contextlib.nullcontext() if size <= SHORT_OUTPUT_BYTES else call.services.outputs.take(call.user_id):
+    with contextlib.nullcontext() if size <= SHORT_OUTPUT_BYTES else call.services[Outputs].take(call.user_id):
         return await _send_output(call, job, offset, size)
 
 
@@ -114,10 +128,10 @@ async def _send_output(call: ApiRequest, job: Job, offset: int, size: int) -> we
     response.content_length = size
     await response.prepare(call.request)
     left = size
-    allowed = StreamAuthorizer(call, "job.read", lambda scope: call.services.store.jobs.job(scope, job.id))
+    allowed = StreamAuthorizer(call, "job.read", lambda scope: call.services[JobStore].job(scope, job.id))
     try:
         if size:
-            async for chunk in call.services.store.jobs.output(call.scope, job.id, offset, size):
+            async for chunk in call.services[JobStore].output(call.scope, job.id, offset, size):
                 await allowed.check()
                 await response.write(chunk[:left])
                 left -= len(chunk[:left])

@@ -8,6 +8,8 @@ from groundcontrol.core.errors import NotFound
 from groundcontrol.core.ids import BatchId, NodeId
 from groundcontrol.jobs.api import check_step_up, wish_of
 from groundcontrol.jobs.model import Batch
+from groundcontrol.jobs.service import JobService
+from groundcontrol.jobs.store import BatchStore
 from groundcontrol.jobs.views import BatchBody, BatchesView, BatchView, batch_summary, batch_view
 from groundcontrol.web.request import ApiRequest
 from spider.wire.ids import is_id
@@ -19,27 +21,27 @@ async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
     wish = wish_of(body)
     nodes = [NodeId(node) for node in body.nodes]
     check_step_up(call, wish, nodes)
-    return await _whole(call, await services.jobs.submit_many(call.scope, nodes, wish, call.idempotency_key(), _plans_of(body)))
+    return await _whole(call, await services[JobService].submit_many(call.scope, nodes, wish, call.idempotency_key(), _plans_of(body)))
 
 
 async def list_batches(call: ApiRequest) -> BatchesView:
     """A page of them, newest first."""
     limit, cursor = call.page()
-    page = await call.services.store.batches.batches(call.scope, limit, cursor)
+    page = await call.services[BatchStore].batches(call.scope, limit, cursor)
     return BatchesView(batches=[batch_summary(batch) for batch in page.items], next=page.next)
 
 
 async def get_batch(call: ApiRequest) -> BatchView:
     """How far it is, with the job of each node."""
     call.query()
-    return await _whole(call, await call.services.store.batches.batch(call.scope, call.batch_id))
+    return await _whole(call, await call.services[BatchStore].batch(call.scope, call.batch_id))
 
 
 async def cancel_batch(call: ApiRequest) -> BatchView:
     """Take back what waits, and stop the rest as far as the phase of each allows."""
     services = call.services
-    call.authorize("job.cancel", await services.store.batches.batch(call.scope, call.batch_id))
-    return await _whole(call, await services.jobs.cancel_many(call.scope, call.batch_id))
+    call.authorize("job.cancel", await services[BatchStore].batch(call.scope, call.batch_id))
+    return await _whole(call, await services[JobService].cancel_many(call.scope, call.batch_id))
 
 
 def _plans_of(body: BatchBody) -> BatchId | None:
@@ -51,5 +53,5 @@ def _plans_of(body: BatchBody) -> BatchId | None:
 
 
 async def _whole(call: ApiRequest, batch: Batch) -> BatchView:
-    jobs = await call.services.store.batches.jobs_of(call.scope, BatchId(batch.id))
+    jobs = await call.services[BatchStore].jobs_of(call.scope, BatchId(batch.id))
     return batch_view(batch, jobs)

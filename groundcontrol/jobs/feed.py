@@ -11,6 +11,7 @@ from groundcontrol.core.errors import HubError
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import Grants, Scope
 from groundcontrol.jobs.model import TERMINAL
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import JobsChange, JobsData, job_view
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed, log
@@ -42,7 +43,7 @@ class JobsFeed(Feed):
         return (Topic("changed"),)
 
     async def snapshot(self) -> JobsData:
-        jobs = await self.services.store.jobs.current(self.scope, RECENT_JOBS)
+        jobs = await self.services[JobStore].current(self.scope, RECENT_JOBS)
         if self._told is None:
             self._told = {job.id: job.version for job in jobs}
         for job in jobs:
@@ -78,7 +79,7 @@ class JobsFeed(Feed):
             await self.services.clock.sleep(self.limits.facts_every_s)
 
     async def _change(self) -> JobsChange:
-        jobs = await self.services.store.jobs.current(self.scope, RECENT_JOBS, sorted(self._at_work))
+        jobs = await self.services[JobStore].current(self.scope, RECENT_JOBS, sorted(self._at_work))
         self._at_work = {job.id for job in jobs if job.state not in TERMINAL}
         before, self._told = self._told or {}, {job.id: job.version for job in jobs}
         fresh = [job_view(job) for job in jobs if before.get(job.id) != job.version]

@@ -11,6 +11,7 @@ from groundcontrol.core.errors import HubError
 from groundcontrol.core.ids import JobId
 from groundcontrol.core.scope import Scope
 from groundcontrol.jobs.model import Job
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import JobChange, JobChunk, job_view
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.live.messages import encode, topic_message
@@ -66,7 +67,7 @@ class JobStream:
 
     async def _read(self) -> Job:
         """Raises: NotFound: the job was deleted; StoreError."""
-        return await self._services.store.jobs.job(self._scope(), self._job)
+        return await self._services[JobStore].job(self._scope(), self._job)
 
     async def _arrived(self, told: JobOutputArrived) -> None:
         if told.offset > self._position:
@@ -86,7 +87,7 @@ class JobStream:
         before = -1
         while before != self._position:
             before = self._position
-            async for chunk in self._services.store.jobs.output(self._scope(), self._job, self._position):
+            async for chunk in self._services[JobStore].output(self._scope(), self._job, self._position):
                 for start in range(0, len(chunk), CHUNK_BYTES):
                     await self._send(chunk[start : start + CHUNK_BYTES])
 
@@ -98,4 +99,4 @@ class JobStream:
 
 
 async def find_job(services: Services, scope: Scope, key: str) -> Job:
-    return await services.store.jobs.job(scope, JobId(key))
+    return await services[JobStore].job(scope, JobId(key))

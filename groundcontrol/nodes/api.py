@@ -12,8 +12,11 @@ from groundcontrol.core.errors import BadRequest, Forbidden
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
+from groundcontrol.nodes.interfaces import Presence, ShippedAgent
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.views import (
     NodePatch,
     NodesView,
@@ -42,13 +45,13 @@ async def list_nodes(call: ApiRequest) -> NodesView:
     limit, cursor = call.page("metrics")
     wanted = _wanted(call.request.query.get("metrics"))
     services = call.services
-    page = await services.store.nodes.nodes(call.scope, limit, cursor)
+    page = await services[NodeStore].nodes(call.scope, limit, cursor)
     kept = await kept_credentials(services)
     return NodesView(
         nodes=[
             in_a_list(services, node, kept)
             if wanted is None
-            else as_it_is(services, node, chosen_series(services.registry.latest(node.id), wanted), credentials_kept=node.id in kept)
+            else as_it_is(services, node, chosen_series(services[Presence].latest(node.id), wanted), credentials_kept=node.id in kept)
             for node in page.items
         ],
         next=page.next,
@@ -64,18 +67,18 @@ async def get_node(call: ApiRequest) -> NodeView:
 async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
     """Change its name, its tags or both."""
     services = call.services
-    before = await services.store.nodes.node(call.scope, call.node_id)
+    before = await services[NodeStore].node(call.scope, call.node_id)
     call.authorize("node.edit", before)
     if body.name is None and body.tags is None:
         raise BadRequest("nothing to change: give name, tags or both")
     if body.tags is not None and call.scope.grants:
         raise Forbidden("rights hang on tags: who is limited to some nodes may change their names only")
     tags = None if body.tags is None else checked_tags(body.tags)
-    granting = frozenset[str]() if tags is None else await services.store.nodes.granting(call.scope, {*before.tags} ^ {*tags})
+    granting = frozenset[str]() if tags is None else await services[NodeStore].granting(call.scope, {*before.tags} ^ {*tags})
     if granting:  # such a change of tags is a change of rights, and needs the same proof
         check_granting_tags(call.scope, granting)
         services.auth.require_step_up(call.caller)
-    node = await services.store.nodes.edit_node(
+    node = await services[NodeStore].edit_node(
         call.scope,
         call.node_id,
         name=checked_name(body.name) if body.name is not None else None,
@@ -89,24 +92,24 @@ async def edit_node(call: ApiRequest, body: NodePatch) -> NodeView:
 
 async def full_view(services: Services, scope: Scope, node_id: NodeId) -> NodeView:
     """A node as `GET nodes/{id}` and the topic `node:<id>` show it."""
-    node = await services.store.nodes.node(scope, node_id)
-    kept = bool(await services.store.secrets.credentials(node.id))
-    return as_it_is(services, node, sample_views(services.registry.latest(node.id)), credentials_kept=kept)
+    node = await services[NodeStore].node(scope, node_id)
+    kept = bool(await services[SecretStore].credentials(node.id))
+    return as_it_is(services, node, sample_views(services[Presence].latest(node.id)), credentials_kept=kept)
 
 
 def in_a_list(services: Services, node: Node, kept: Collection[str], *, packed: bool = False) -> NodeView:
     """A node with its summary, for JSON or, if `packed`, for MessagePack; `kept` are the nodes with stored credentials."""
-    shown = services.registry.summary(node.id, written=not packed)
+    shown = services[Presence].summary(node.id, written=not packed)
     return as_it_is(services, node, summary_msgpack(shown) if packed else summary_json(shown), credentials_kept=node.id in kept)
 
 
 def as_it_is(services: Services, node: Node, latest: dict[str, Sample], *, credentials_kept: bool) -> NodeView:
     """A node at this moment; the registry knows whether it is online, and when the hub last received something from it."""
-    here = services.registry
+    here = services[Presence]
     return node_view(
         node,
         latest,
-        shipped=services.updates.version,
+        shipped=services[ShippedAgent].version,
         online=here.online(node.id),
         reconnecting=here.reconnecting(node.id),
         last_seen_at=here.last_seen(node),
@@ -117,7 +120,7 @@ def as_it_is(services: Services, node: Node, latest: dict[str, Sample], *, crede
 
 async def kept_credentials(services: Services) -> frozenset[str]:
     """The nodes with stored credentials."""
-    return frozenset(record.id for record in await services.store.secrets.secrets() if record.table == "credential")
+    return frozenset(record.id for record in await services[SecretStore].secrets() if record.table == "credential")
 
 
 def checked_name(name: str) -> str:

@@ -13,7 +13,9 @@ from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Grants, Scope
 from groundcontrol.nodes.api import full_view, in_a_list, kept_credentials
+from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.summary import Shown, SummaryFragment
 from groundcontrol.nodes.tables_views import table_view
 from groundcontrol.nodes.views import FleetChange, FleetData, NodeChange, NodeView, Sample
@@ -111,7 +113,7 @@ class FleetFeed(Feed):
         nodes: list[NodeView] = []
         cursor: str | None = None
         while True:
-            page = await services.store.nodes.nodes(self.scope, PAGE, cursor)
+            page = await services[NodeStore].nodes(self.scope, PAGE, cursor)
             nodes += [in_a_list(services, node, kept, packed=True) for node in page.items]
             cursor = page.next
             if cursor is None:
@@ -147,7 +149,7 @@ class FleetFeed(Feed):
 
     def _news_of(self, node: NodeId) -> dict[str, Sample]:
         """The summary of a node without unchanged values, such as sizes and most values of an idle server. NEWEST is always in it."""
-        briefs = [*self.services.registry.summary(node)]
+        briefs = [*self.services[Presence].summary(node)]
         before, self._told[node] = self._told.get(node, ()), briefs
         news: dict[str, Shown] = {}
         for brief, old in itertools.zip_longest(briefs, before[: len(briefs)]):
@@ -184,7 +186,7 @@ class FleetFeed(Feed):
         for node_id in sorted(facts):
             self._told.pop(node_id, None)
             try:
-                node = await services.store.nodes.node(self.scope, node_id)
+                node = await services[NodeStore].node(self.scope, node_id)
             except NotFound:
                 gone.add(node_id)
                 continue
@@ -208,4 +210,4 @@ def node_feed(services: Services, scope: Scope, key: str, limits: LiveLimits) ->
 
 
 async def find_node(services: Services, scope: Scope, key: str) -> Node:
-    return await services.store.nodes.node(scope, NodeId(key))
+    return await services[NodeStore].node(scope, NodeId(key))

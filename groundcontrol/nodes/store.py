@@ -10,6 +10,7 @@ from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.tables import FactTable, PackageChanges, PackageList, PackageState
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
+from groundcontrol.nodes.node_log import LogBatch, LogLine
 from groundcontrol.nodes.updates import NodeUpdateList, UpdateList
 
 
@@ -118,3 +119,15 @@ class RecoveryStore(Protocol):
         ...
 
     async def end_adoption(self, scope: Scope) -> None: ...
+
+
+class JournalStore(Protocol):
+    """The store interface of lines of nodes' system logs."""
+
+    async def add_lines(self, session: Session, batch: LogBatch) -> str:
+        """Store lines if they continue the stored ones. Returns: the cursor of the last stored line; empty = none."""
+        ...
+
+    async def lines(self, no: int, limit: int, cursor: str | None = None) -> Page[LogLine]:
+        """Lines of node number `no`, newest first."""
+        ...

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.nodes.interfaces import ReceivedTables
+from groundcontrol.nodes.store import FactStore
 from groundcontrol.nodes.tables_views import InstalledPackageView, PackagesView, TablesView, table_view
 from groundcontrol.web.request import ApiRequest
 from spider.wire.tables import BY_NAME
@@ -18,8 +20,8 @@ async def get_tables(call: ApiRequest) -> TablesView:
     if subject is not None and subject not in BY_NAME:
         raise BadRequest(f"there is no table {subject[:40]!r}: the subjects are {', '.join(BY_NAME)}")
     services = call.services
-    kept = {table.subject: table for table in await services.store.facts.tables(call.scope, call.node_id)}
-    found = {**kept, **services.facts.tables(call.node_id)}
+    kept = {table.subject: table for table in await services[FactStore].tables(call.scope, call.node_id)}
+    found = {**kept, **services[ReceivedTables].tables(call.node_id)}
     return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name)])
 
 
@@ -29,7 +31,7 @@ async def list_packages(call: ApiRequest) -> PackagesView:
     search = call.request.query.get("search", "")
     if len(search) > MAX_SEARCH_CHARS:
         raise BadRequest(f"the parameter search has at most {MAX_SEARCH_CHARS} characters")
-    page = await call.services.store.facts.packages(call.scope, call.node_id, limit, cursor, search)
+    page = await call.services[FactStore].packages(call.scope, call.node_id, limit, cursor, search)
     return PackagesView(
         packages=[InstalledPackageView(name, version) for name, version in page.items],
         total=page.total,

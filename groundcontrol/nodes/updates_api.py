@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.core.errors import BadRequest
+from groundcontrol.nodes.store import FactStore
 from groundcontrol.nodes.tables_views import CandidateView, NodeUpdatesView, NodeUpdateView, PackageUpdatesView, PackageUpdateView
 from groundcontrol.web.request import ApiRequest
 
@@ -19,7 +20,7 @@ async def list_updates(call: ApiRequest) -> PackageUpdatesView:
         raise BadRequest(f"the parameter search has at most {MAX_PACKAGE_CHARS} characters")
     if security not in ("true", "false"):
         raise BadRequest("the parameter security must be true or false")
-    found = await call.services.store.facts.updates(call.scope, limit, cursor, search, security_only=security == "true")
+    found = await call.services[FactStore].updates(call.scope, limit, cursor, search, security_only=security == "true")
     return PackageUpdatesView(
         packages=[
             PackageUpdateView(
@@ -47,5 +48,5 @@ async def list_nodes_of_update(call: ApiRequest) -> NodeUpdatesView:
     package = call.request.query.get("package", "")
     if not 0 < len(package) <= MAX_PACKAGE_CHARS:
         raise BadRequest(f"the parameter package is a name of 1 to {MAX_PACKAGE_CHARS} characters")
-    found = await call.services.store.facts.updates_of(call.scope, package, limit, cursor)
+    found = await call.services[FactStore].updates_of(call.scope, package, limit, cursor)
     return NodeUpdatesView(nodes=[NodeUpdateView(*one) for one in found.items], total=found.total, next=found.next)

@@ -13,16 +13,21 @@ from typing import Final, NamedTuple
 import msgspec
 from aiohttp import hdrs, web
 
+from groundcontrol.config import Config
 from groundcontrol.core.errors import BadRequest, NotAcceptable, NotFound, Unavailable
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.samples.interfaces import DamageReports
 from groundcontrol.samples.model import Damage, Retention, Window
 from groundcontrol.samples.query import WindowBuilder
+from groundcontrol.samples.store import MetricStore, RetentionStore
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 from groundcontrol.samples.views import DamageView, HistoriesView, HistoryView, SeriesView
+from groundcontrol.web.concurrency import BudgetLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
-from groundcontrol.web.services import MAX_HISTORY_VALUES_OF_A_USER, Services
+from groundcontrol.web.services import Services
 from spider.wire.ids import is_id
 
 MAX_SERIES: Final = 50
@@ -32,6 +37,12 @@ MAX_LINES: Final = 200
 """The most series in one answer: nodes times series."""
 LEAST_VALUES: Final = 4000
 """The least size that a request counts with: even a single point may need an hour of rows."""
+MAX_HISTORY_VALUES: Final = 400_000
+"""Points times lines of the histories that are worked out at the same time: each takes up to 250 bytes meanwhile."""
+MAX_HISTORY_VALUES_OF_A_USER: Final = 200_000
+"""And of one answer: of many lines there are fewer points."""
+HISTORY_PATIENCE_S: Final = 10.0
+"""Less than the fifteen seconds of a page, so that it gets the reason."""
 DEFAULT_POINTS: Final = 600
 DEFAULT_WINDOW_S: Final = 3600.0
 _KNOWN: Final = frozenset({"metric", "from", "to", "points"})
@@ -48,11 +59,23 @@ _FORMS: Final = {JSON: JSON, MSGPACK: MSGPACK, "application/x-msgpack": MSGPACK,
 _WILD: Final = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
 
 
+class Histories(BudgetLimiter):
+    """Room for the histories that are worked out."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "more history is asked for than this hub works out at once: ask for fewer series or points, or for one thing after the other",
+            MAX_HISTORY_VALUES,
+            MAX_HISTORY_VALUES_OF_A_USER,
+            HISTORY_PATIENCE_S,
+        )
+
+
 async def get_history(call: ApiRequest) -> web.Response:
     """Series over time: averages, lows and highs of equal steps; null where there is no sample."""
     form = choose_form(call.request.headers.get(hdrs.ACCEPT, ""), _FORMS, _WILD)
     asked = _asked(call, _KNOWN)
-    node = await call.services.store.nodes.node(call.scope, call.node_id)
+    node = await call.services[NodeStore].node(call.scope, call.node_id)
     async with _room(call, asked, [node]):
         window = await _window(call.services, node, asked)
         body = await asyncio.to_thread(_write, window, asked.series, form)
@@ -71,7 +94,7 @@ async def get_histories(call: ApiRequest) -> web.Response:
     if not all(map(is_id, ids)):
         raise NotFound("there is no node of this id")
     asked = asked._replace(points=min(asked.points, MAX_HISTORY_VALUES_OF_A_USER // (len(ids) * len(asked.series))))
-    nodes = [await call.services.store.nodes.node(call.scope, NodeId(node)) for node in ids]
+    nodes = [await call.services[NodeStore].node(call.scope, NodeId(node)) for node in ids]
     async with _room(call, asked, nodes):
         windows = await _windows(call.services, nodes, asked)
         body = await asyncio.to_thread(_write_all, windows, asked.series, form)
@@ -102,12 +125,12 @@ async def _room(call: ApiRequest, asked: HistoryQuery, nodes: Sequence[Node]) ->
 
     async def find(scope: Scope) -> None:
         for node in nodes:
-            await call.services.store.nodes.node(scope, node.id)
+            await call.services[NodeStore].node(scope, node.id)
 
     WindowBuilder(*asked, now=call.services.clock.now(), retention=await kept(call.services))  # rejects a wrong request before it waits
     allowed = StreamAuthorizer(call, "history.read", find)
     size = max(LEAST_VALUES, len(nodes) * len(asked.series) * asked.points)
-    async with call.services.histories.take(call.user_id, size):
+    async with call.services[Histories].take(call.user_id, size):
         if call.request.transport is None:
             raise Unavailable("whoever asked has gone")
         await allowed.check()  # the caller may have lost this right while waiting
@@ -118,10 +141,10 @@ async def _window(services: Services, node: Node, asked: HistoryQuery, least: Ti
     builder = WindowBuilder(*asked, now=services.clock.now(), retention=await kept(services))
     if least.no > builder.tier.no:
         builder.coarsen(least)
-    await services.store.metrics.window(node.no, builder)
+    await services[MetricStore].window(node.no, builder)
     window = await asyncio.to_thread(builder.finish)
     if window.damaged:
-        await services.damage.tell(node, window.damaged)
+        await services[DamageReports].tell(node, window.damaged)
     return window
 
 
@@ -134,7 +157,7 @@ def _answer(body: bytes, form: str, name: str) -> web.Response:
 
 async def kept(services: Services) -> Retention:
     """How long samples are kept, by the setting in force."""
-    return await services.store.retention.retention() or services.config.retention
+    return await services[RetentionStore].retention() or services[Config].retention
 
 
 def choose_form(accept: str, forms: Mapping[str, str], wild: Mapping[str, str]) -> str:

@@ -15,12 +15,16 @@ from aiohttp import hdrs, web
 
 from groundcontrol.core.errors import BadRequest, HubError
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.api import CSV, choose_form, kept, moment
 from groundcontrol.samples.backfill import GapRow
 from groundcontrol.samples.chunks.counter_rates import scale_of
 from groundcontrol.samples.chunks.rollup import StatTable
+from groundcontrol.samples.interfaces import DamageReports
 from groundcontrol.samples.model import Damage, LayoutRow, StoredRow
+from groundcontrol.samples.store import MetricStore
 from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, kept_s
+from groundcontrol.web.concurrency import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer
 from spider.logs import event
 from spider.wire.metrics import RHYTHM_S, Metric, parse_series
@@ -28,12 +32,22 @@ from spider.wire.metrics import RHYTHM_S, Metric, parse_series
 log = logging.getLogger(__name__)
 
 NDJSON: Final = "application/x-ndjson"
+MAX_EXPORTS: Final = 8
+"""Each holds an hour of rows, 10 MB and more, until its reader has taken them."""
+MAX_EXPORTS_OF_A_USER: Final = 4
 PIECE_VALUES: Final = 20_000
 """The number of values written in one piece; a row with more values is a piece of its own."""
 WRITE_LIMIT_S: Final = 60.0
 """A client that reads nothing for this long is disconnected."""
 _FORMS: Final = {NDJSON: NDJSON, "application/jsonl": NDJSON, "application/json": NDJSON, CSV: CSV}
 _WILD: Final = {"*/*": NDJSON, "application/*": NDJSON, "text/*": CSV}
+
+
+class Exports(SlotLimiter):
+    """Exports under way."""
+
+    def __init__(self) -> None:
+        super().__init__("exports", MAX_EXPORTS, MAX_EXPORTS_OF_A_USER)
 
 
 async def export_node(call: ApiRequest) -> web.StreamResponse:
@@ -48,8 +62,8 @@ async def export_node(call: ApiRequest) -> web.StreamResponse:
     start = moment(query.get("from"), "from", now - kept_s(tier, await kept(call.services)) - GRACE_S)
     if not 0.0 <= start < end <= 253_402_300_800.0:
         raise BadRequest("the time range is empty or out of bounds", field="from")
-    node = await call.services.store.nodes.node(call.scope, call.node_id)
-    with call.services.exports.take(call.user_id):
+    node = await call.services[NodeStore].node(call.scope, call.node_id)
+    with call.services[Exports].take(call.user_id):
         return await _stream(call, node, tier, start, end, form)
 
 
@@ -59,7 +73,7 @@ async def _stream(call: ApiRequest, node: Node, tier: Tier, start: float, end: f
     ending = "csv" if form == CSV else "ndjson"
     response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="export-{node.id}-{tier.name}.{ending}"'
     await response.prepare(call.request)
-    allowed = StreamAuthorizer(call, "history.read", lambda scope: call.services.store.nodes.node(scope, node.id))
+    allowed = StreamAuthorizer(call, "history.read", lambda scope: call.services[NodeStore].node(scope, node.id))
     try:
         async with contextlib.aclosing(_pieces(call, node, tier, start, end, form)) as pieces:
             async for piece in pieces:
@@ -78,7 +92,7 @@ async def _stream(call: ApiRequest, node: Node, tier: Tier, start: float, end: f
 
 
 async def _pieces(call: ApiRequest, node: Node, tier: Tier, start: float, end: float, form: str) -> AsyncGenerator[bytes]:
-    metrics, families = call.services.store.metrics, sorted(RHYTHM_S)
+    metrics, families = call.services[MetricStore], sorted(RHYTHM_S)
     notes = _Notes(form, tier)
     if form == CSV:
         yield b"time,series,value\r\n" if tier is SECONDS else b"time,series,avg,min,max,count\r\n"
@@ -109,7 +123,7 @@ async def _told(call: ApiRequest, node: Node, notes: _Notes, series: Sequence[st
     """
     damaged = notes.take_damaged()
     if damaged:
-        await call.services.damage.tell(node, damaged)
+        await call.services[DamageReports].tell(node, damaged)
     return b"".join([*map(notes.write_damaged, damaged), notes.write_unknown(series, at)])
 
 

@@ -12,6 +12,7 @@ from groundcontrol.config import Config
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.samples.api import kept
 from groundcontrol.samples.model import RetentionChange, TierName
+from groundcontrol.samples.store import MetricStore, RetentionStore
 from groundcontrol.samples.tiers import TIERS, kept_s
 from groundcontrol.samples.views import HubView, RetentionPatch, SettingsPatch, SettingsView, TierView
 from groundcontrol.web.request import ApiRequest
@@ -26,7 +27,7 @@ TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
 async def get_settings(call: ApiRequest) -> SettingsView:
     """The settings as they hold, and what each tier of the history takes."""
     rule = await call.services.auth.people.rule()
-    hub = await asyncio.to_thread(_hub, call.services.config)
+    hub = await asyncio.to_thread(_hub, call.services[Config])
     return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call), hub=hub)
 
 
@@ -64,14 +65,14 @@ def _hub(config: Config) -> HubView:
 async def _keep(call: ApiRequest, asked: RetentionPatch) -> None:
     wanted = (asked.seconds_s, asked.minutes_s, asked.hours_s)
     change = RetentionChange(*(None if one is msgspec.UNSET else one for one in wanted))
-    await call.services.store.retention.save_retention(call.scope, change, call.services.config.retention)
+    await call.services[RetentionStore].save_retention(call.scope, change, call.services[Config].retention)
 
 
 async def _retention(call: ApiRequest) -> list[TierView]:
     holds = await kept(call.services)
     found = []
     since = call.services.clock.now() - GONE_S
-    for tier, size in zip(TIERS, await call.services.store.metrics.sizes(since), strict=True):
+    for tier, size in zip(TIERS, await call.services[MetricStore].sizes(since), strict=True):
         per_value = size.bytes / size.samples if size.samples else TYPICAL_BYTES[tier.name]
         found.append(
             TierView(

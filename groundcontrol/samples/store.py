@@ -1,4 +1,4 @@
-"""The store interfaces of samples, of log lines and of the retention."""
+"""The store interfaces of samples and of the retention."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from groundcontrol.core.ids import NodeId
-from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.model import Session
-from groundcontrol.nodes.node_log import LogBatch, LogLine
 from groundcontrol.samples.backfill import GapRow, LatePack, LostRows
 from groundcontrol.samples.chunks.rollup import StatTable
 from groundcontrol.samples.model import (
@@ -118,18 +116,6 @@ class MetricStore(Protocol):
 
     async def drop_node(self, no: int) -> None:
         """Delete everything of the node, in short steps; from the first step on the node can write nothing."""
-        ...
-
-
-class JournalStore(Protocol):
-    """The store interface of lines of nodes' system logs."""
-
-    async def add_lines(self, session: Session, batch: LogBatch) -> str:
-        """Store lines if they continue the stored ones. Returns: the cursor of the last stored line; empty = none."""
-        ...
-
-    async def lines(self, no: int, limit: int, cursor: str | None = None) -> Page[LogLine]:
-        """Lines of node number `no`, newest first."""
         ...
 
 

@@ -12,9 +12,9 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 from aiohttp import web
 
+from groundcontrol.access.store import UserStore
 from groundcontrol.config import Secret
 from groundcontrol.core.errors import HubError
-from groundcontrol.stores import Store
 from groundcontrol.web.admission import Admission, bearer_token
 from groundcontrol.web.views import HealthView
 from spider.version import VERSION
@@ -36,7 +36,7 @@ class ExportedMetric(NamedTuple):
 class Vitals(NamedTuple):
     """The hub's health, read anew for each request."""
 
-    store: Store
+    users: UserStore
     trouble: Callable[[], str]
     """Empty: no error; `draining`; else the code of the database's error."""
     figures: Callable[[], Iterator[ExportedMetric]]
@@ -47,7 +47,7 @@ def healthz(vitals: Vitals) -> Handle:
 
     async def handle(_request: web.Request) -> web.StreamResponse:
         trouble = vitals.trouble()
-        database = await _answers(vitals.store)
+        database = await _answers(vitals.users)
         status: Literal["ok", "draining", "failing"] = (
             "draining" if trouble == "draining" else "failing" if trouble or not database else "ok"
         )
@@ -57,10 +57,10 @@ def healthz(vitals: Vitals) -> Handle:
     return handle
 
 
-async def _answers(store: Store) -> bool:
+async def _answers(users: UserStore) -> bool:
     try:
         async with asyncio.timeout(PROBE_S):
-            await store.users.initialised_at()
+            await users.initialised_at()
     except (HubError, TimeoutError):
         return False
     return True

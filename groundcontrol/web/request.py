@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from groundcontrol.access.sessions import Caller
+from groundcontrol.access.store import PeopleStore
 from groundcontrol.access.users import USERNAME
 from groundcontrol.core.errors import BadRequest, NotFound, Unauthenticated
 from groundcontrol.core.ids import BatchId, DeploymentId, InviteId, JobId, NodeId, SessionId, TokenId, UserId
@@ -108,7 +109,7 @@ class ApiRequest:
         authorize(self.scope, "user.manage")
         if asked == "*":
             return None
-        return (await self.services.store.people.person(self.scope, asked)).user.id
+        return (await self.services[PeopleStore].person(self.scope, asked)).user.id
 
     def _id(self, what: str) -> str:
         text = self.request.match_info["id"]

@@ -25,7 +25,6 @@ from groundcontrol.adapters.sqlite.database import Database
 from groundcontrol.agents.corruption import CorruptionReporter
 from groundcontrol.agents.node_events import NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
-from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import NotFound
@@ -48,16 +47,21 @@ from groundcontrol.deployments.model import (
 )
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
+from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.service import JobService
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables, ShippedAgent
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
+from groundcontrol.samples.api import Histories
+from groundcontrol.samples.export_api import Exports
+from groundcontrol.samples.interfaces import DamageReports
 from groundcontrol.slices import SLICES
 from groundcontrol.stores import Store
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.routes import ROOT
 from groundcontrol.web.server import LIVE, build_app, make_runner
-from groundcontrol.web.services import Services
+from groundcontrol.web.services import Services, provide
 from groundcontrol.web.static import BuiltPage
 from majortom.build.bundle import read_bundle
 from spider.wire.ids import new_random_id, new_time_id
@@ -75,8 +79,8 @@ KEY = bytes(range(32))
 PEPPER = bytes(range(32, 64))
 
 
-class PlayedNodes(Registry):
-    """`fleet.registry`, as far as the page sees it."""
+class PlayedNodes:
+    """`Presence` without sessions."""
 
     def __init__(self) -> None:
         self.connected: set[NodeId] = set()
@@ -314,25 +318,33 @@ class TestHub:
             passwords=Passwords(PEPPER, QUICK_HASHER), issuer="test-hub", least_totp=config.require_totp,
         )  # fmt: skip
         self.updates = UpdateService(store, self.bus, clock, read_bundle(), JobService(store, self.bus, clock, 20).keep_up, never_online)
+        invites = Invitations(
+            urls=[config.node_url], fleet_id=new_random_id(), fleet_key=KEY, tls_pin=config.tls_pin, script=b"#!/bin/sh\n"
+        )
         self.services = Services(
             config=config,
             clock=clock,
-            store=store,
             bus=self.bus,
-            registry=self.nodes,
-            facts=self.facts,
-            damage=CorruptionReporter(NodeEvents(store, self.bus, clock)),
-            jobs=JobService(store, self.bus, clock, 20),
-            deployments=self.deployer,
-            invites=Invitations(
-                urls=[config.node_url], fleet_id=new_random_id(), fleet_key=KEY, tls_pin=config.tls_pin, script=b"#!/bin/sh\n"
-            ),
-            updates=self.updates,
             auth=self.auth,
             refusals=self.refusals,
             hub_id=HubId(new_time_id()),
             build="test",
             costs=Costs(clock),
+            provided=(
+                *store.by_type(),
+                provide(Config)(config),
+                provide(Presence)(self.nodes),
+                provide(ReceivedTables)(self.facts),
+                provide(DamageReports)(CorruptionReporter(NodeEvents(store, self.bus, clock))),
+                provide(Histories)(Histories()),
+                provide(Exports)(Exports()),
+                provide(JobService)(JobService(store, self.bus, clock, 20)),
+                provide(Outputs)(Outputs()),
+                provide(DeploymentService)(self.deployer),
+                provide(Invitations)(invites),
+                provide(UpdateService)(self.updates),
+                provide(ShippedAgent)(self.updates),
+            ),
         )
         self.app = build_app(self.services, SLICES, page=page, limits=limits)
         self.server = _Server(self.app, skip_url_asserts=True)

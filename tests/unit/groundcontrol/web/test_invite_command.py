@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 import subprocess
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
+from groundcontrol.config import Config
 from groundcontrol.deployments import invites_api
+from groundcontrol.deployments.install_script import Invitations
 from groundcontrol.web.services import Services
 from tests.support.ports import free_port
 
 
 def services(port: int, tls_pin: str | None) -> Services:
     config = SimpleNamespace(tls_pin=tls_pin, origins=frozenset({f"https://127.0.0.1:{port}"}))
-    return cast("Services", cast("Any", SimpleNamespace(config=config, invites=SimpleNamespace(script_sha256="0" * 64))))
+    return cast("Services", {Config: config, Invitations: SimpleNamespace(script_sha256="0" * 64)})
 
 
 @pytest.mark.parametrize("pins", [[], ["ab" * 32], ["ab" * 32, "cd" * 32]])

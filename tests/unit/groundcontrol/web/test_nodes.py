@@ -30,7 +30,7 @@ async def test_the_list_holds_a_summary_and_pages(hub: TestHub) -> None:
 async def test_when_a_node_was_heard_of_is_told_by_who_listens(hub: TestHub) -> None:
     admin = await hub.logged_in()
     node = await hub.node("a")
-    await hub.services.store.nodes.save_seen({node.id: 1000.0})
+    await hub.store.nodes.save_seen({node.id: 1000.0})
     assert (await admin.get(f"nodes/{node.id}")).json["last_seen_at"] == 1000.0
 
     hub.nodes.connected.add(node.id)

@@ -9,10 +9,11 @@ import pytest
 
 from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import UserId
-from groundcontrol.jobs.api import SHORT_OUTPUT_BYTES
+from groundcontrol.jobs.api import MAX_OUTPUTS_OF_A_USER, SHORT_OUTPUT_BYTES, Outputs
+from groundcontrol.samples.api import MAX_HISTORY_VALUES_OF_A_USER, Histories
+from groundcontrol.samples.export_api import MAX_EXPORTS_OF_A_USER, Exports
 from groundcontrol.web.concurrency import MAX_WAITING_OF_ONE, BudgetLimiter, SlotLimiter
 from groundcontrol.web.request import AGAIN_S
-from groundcontrol.web.services import MAX_EXPORTS_OF_A_USER, MAX_HISTORY_VALUES_OF_A_USER, MAX_OUTPUTS_OF_A_USER
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import START, asked, measured
@@ -43,7 +44,7 @@ async def test_exports_at_once_have_an_end_and_it_is_said_before_anything_is_sen
     assert viewer.user is not None
     with contextlib.ExitStack() as held:
         for _ in range(MAX_EXPORTS_OF_A_USER):
-            held.enter_context(hub.services.exports.take(viewer.user.id))
+            held.enter_context(hub.services[Exports].take(viewer.user.id))
         answer = await viewer.get(f"nodes/{node.id}/export")
         assert (answer.status, answer.json["code"]) == (503, "unavailable")
         assert (await (await hub.logged_in("operator")).get(f"nodes/{node.id}/export")).status == 200
@@ -70,9 +71,9 @@ async def test_outputs_at_once_have_an_end_and_who_follows_a_job_goes_on(hub: Te
         assert (await slow.get(long)).status == 503
         assert len((await slow.get(f"{whole}?offset={at}")).body) == SHORT_OUTPUT_BYTES
         assert (await (await hub.logged_in("operator")).get(long)).status == 200
-        hub.services.outputs._most = MAX_OUTPUTS_OF_A_USER
+        hub.services[Outputs]._most = MAX_OUTPUTS_OF_A_USER
         assert (await (await hub.logged_in("operator")).get(long)).status == 503
-    await eventually(lambda: not hub.services.outputs._taken, 60, "a place is not given back")
+    await eventually(lambda: not hub.services[Outputs]._taken, 60, "a place is not given back")
     for _ in range(MAX_OUTPUTS_OF_A_USER + 1):
         assert len((await slow.get(long)).body) == SHORT_OUTPUT_BYTES + 1
 
@@ -155,15 +156,15 @@ async def test_histories_at_once_have_an_end_for_one_user(hub: TestHub) -> None:
     operator = await hub.logged_in("operator")
     assert viewer.user is not None
     chart = asked(node, "cpu.total", **{"from": START, "to": START + 60})
-    hub.services.histories._patience_s = 0.01
-    async with hub.services.histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
+    hub.services[Histories]._patience_s = 0.01
+    async with hub.services[Histories].take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
         answer = await viewer.get(**chart)
         assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "unavailable", "10")
         assert "ask for fewer series or points" in answer.json["detail"]
         assert (await operator.get(**chart)).status == 200
         wrong = await viewer.get(**asked(node, "cpu.nothing", **{"from": START, "to": START + 60}))
         assert wrong.status == 400, "what can never be answered does not wait"
-    hub.services.histories._patience_s = 600
+    hub.services[Histories]._patience_s = 600
     many = await asyncio.gather(*(viewer.get(**chart) for _ in range(80)))
     assert {one.status for one in many} == {200}  # a page that shows everything waits, and is never refused
 
@@ -184,9 +185,9 @@ async def test_who_is_shut_out_while_waiting_gets_no_history(hub: TestHub) -> No
     """Room that others hold must not carry somebody beyond the end of their right."""
     viewer, node = await hub.logged_in("viewer", cookie=False), await measured(hub)
     assert viewer.user is not None
-    async with hub.services.histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
+    async with hub.services[Histories].take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
         waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
-        await eventually(lambda: hub.services.histories._waiting, 60, "it does not wait")
+        await eventually(lambda: hub.services[Histories]._waiting, 60, "it does not wait")
         await limit_to_no_node(hub, viewer)
         hub.clock.shift += AGAIN_S + 0.1
     assert (await waiting).status == 404
@@ -197,7 +198,7 @@ async def test_for_who_has_gone_while_waiting_nothing_is_worked_out(hub: TestHub
     assert viewer.user is not None
     read: list[object] = []
     monkeypatch.setattr(hub.store.metrics, "window", lambda *args: read.append(args))
-    histories = hub.services.histories
+    histories = hub.services[Histories]
     async with histories.take(viewer.user.id, MAX_HISTORY_VALUES_OF_A_USER):
         waiting = asyncio.create_task(viewer.get(**asked(node, "cpu.total", **{"from": START, "to": START + 60})))
         await eventually(lambda: histories._waiting, 60, "it does not wait")

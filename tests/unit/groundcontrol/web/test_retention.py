@@ -86,7 +86,7 @@ async def test_retention_that_makes_no_sense_is_refused(hub: TestHub, retention:
 
 async def test_the_hub_tells_where_it_is_reached_and_what_it_takes(hub: TestHub) -> None:
     admin = await hub.logged_in()
-    config = hub.services.config
+    config = hub.config
     for name, size in (("", 700), ("-samples", 5000), ("-samples.db-wal", 40)):
         config.control_db.with_name(config.control_db.stem + name + ("" if "." in name else config.control_db.suffix)).write_bytes(
             bytes(size)

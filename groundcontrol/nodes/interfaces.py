@@ -1,0 +1,50 @@
+"""What the handlers of nodes need from slices above: a node's connection and the agent that this hub ships."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.tables import FactTable
+from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.summary import SummaryFragment
+
+
+class Presence(Protocol):
+    """Which nodes are connected, and their newest values."""
+
+    def online(self, node: NodeId) -> bool: ...
+
+    def reconnecting(self, node: NodeId) -> bool:
+        """Whether it was connected before the hub restarted and may still come back."""
+        ...
+
+    def last_seen(self, node: Node) -> float | None: ...
+
+    def skew(self, node: NodeId) -> float | None:
+        """How far its clock is ahead, in seconds; None: unknown."""
+        ...
+
+    def latest(self, node: NodeId) -> dict[str, tuple[float | None, float]]:
+        """By series: the newest value and its time."""
+        ...
+
+    def summary(self, node: NodeId, *, written: bool = False) -> Collection[SummaryFragment]:
+        """What a list shows of it, a fragment for each family; `written`: it will be sent as JSON. Copy it to keep it: it follows new rows."""
+        ...
+
+
+class ReceivedTables(Protocol):
+    """Tables of connected nodes."""
+
+    def tables(self, node: NodeId) -> Mapping[str, FactTable]:
+        """By subject, from the present session; stored tables are not newer."""
+        ...
+
+
+class ShippedAgent(Protocol):
+    """The agent that this hub installs."""
+
+    @property
+    def version(self) -> str: ...
