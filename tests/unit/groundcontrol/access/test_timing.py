@@ -45,10 +45,10 @@ async def test_an_unknown_user_is_refused_as_slowly_as_a_known_one(timed: tuple[
 
     async def seconds(username: str) -> float:
         clock.shift += WAIT_S
-        began = time.perf_counter()
+        began = time.process_time()  # other programs on the machine do not count
         with pytest.raises(BadCredentials):
             await service.login(username, "a wrong password", setup_code=None, address="127.0.0.1", user_agent="test")
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     await seconds("nobody")  # the first one of all makes the hash that stands for nobody
     pairs = [(await seconds("admin"), await seconds(f"user-{number}")) for number in range(SAMPLES)]

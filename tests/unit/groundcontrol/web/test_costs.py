@@ -160,9 +160,10 @@ async def test_first_messages_of_live_topics_have_the_limits_of_calls(
         for page in pages:
             await page.expect("snapshot")
         assert most == LIMITS["fleet"].at_once_of_a_user
-        for _ in range(LIMITS["fleet"].burst):
+        tries = LIMITS["fleet"].burst * 3 // 2  # more than the burst and what comes back to it meanwhile
+        for _ in range(tries):
             await pages[0].subscribe(topic)
-        told = [await pages[0].next() for _ in range(LIMITS["fleet"].burst)]
+        told = [await pages[0].next() for _ in range(tries)]
         refused = [body["code"] for kind, body in told if kind == "error"]
         assert set(refused) == {"request.too_many"}
         await pages[0].subscribe("events")
