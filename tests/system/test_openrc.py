@@ -372,7 +372,8 @@ def test_the_launcher_s_log_has_an_end_that_jobs_do_not_have(desk: Desk) -> None
     runner_s_own = 1 << 16
     assert int(desk.host.sh(f"stat -c %s {log}")) < most + runner_s_own
     desk.host.sh("rc-service stardust-launcher healthcheck")
-    assert desk.host.sh(f"stat -c %s {log} {log}.1").split() == ["0", str(1 << 20)]
+    rest, kept = map(int, desk.host.sh(f"stat -c %s {log} {log}.1").split())
+    assert (rest < runner_s_own, kept) == (True, 1 << 20)  # the supervisor may have cut it by itself before the last lines
     desk.clean = False
 
 
@@ -589,6 +590,7 @@ def test_a_node_is_deployed_again_or_left_with_the_spider_that_it_has(desk: Desk
     row = desk.hub.local("POST", f"/api/v1/nodes/{node}/redeploy").json
     row = desk.end(row["id"])
     assert (row["state"], row["node_id"], state()) == ("succeeded", node, "online"), told(row)
+    wait_until(lambda: desk.hub.node(node)["policy"] is not None, what="the node has told its policy")
     assert desk.hub.node(node)["policy"]["mode"] == "monitor"
 
     look = Look(desk)

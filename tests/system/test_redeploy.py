@@ -21,6 +21,9 @@ def installed(desk: Desk, **given: Any) -> str:
     row = desk.install("root", **given)
     assert row["state"] == "succeeded", told(row)
     node: str = row["node_id"]
+    # A look at the server is compared with a later one: what Spider writes after its first session is there by then.
+    own = "test -e /var/lib/stardust/spider/joined && test -e /var/lib/stardust/spider/spool/lock && echo there"
+    wait_until(lambda: desk.host.sh(own, check=False) != "", what="Spider has written its own files")
     return node
 
 
