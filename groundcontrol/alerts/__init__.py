@@ -1,0 +1,1 @@
+"""Alerts: rules, episodes, incidents and notifications, with a reason for each message and each silence."""
