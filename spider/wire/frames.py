@@ -84,6 +84,12 @@ class LogAck(NamedTuple):
     cursor: str
 
 
+class EventsStored(NamedTuple):
+    """Hub to node: these events are stored durably, or refused for ever (such as a type that the hub does not know). Forget them."""
+
+    ids: List[str]
+
+
 class Heartbeat(NamedTuple):
     """Either way, when nothing else was sent for `HEARTBEAT_S`."""
 
@@ -404,6 +410,20 @@ class JobReport(NamedTuple):
     """Other notes for a person, one sentence each."""
 
 
+class Events(NamedTuple):
+    """Node to hub: events, oldest first (`events.py` has their types). Sent again until `EventsStored` names their ids."""
+
+    ids: List[str]
+    """An id that the node made, unique for ever on this node: the same id is stored once."""
+    types: List[str]
+    """Parallel to `ids`, as are the following fields."""
+    at_ms: List[int]
+    messages: List[str]
+    """One line. Empty for what Spider itself found."""
+    details: List[str]
+    """A JSON object of short texts and integers; empty text = no details."""
+
+
 class Farewell(NamedTuple):
     """Node to hub: nothing of Stardust is left on this server. The hub forgets the node and closes with 4401."""
 
@@ -413,7 +433,7 @@ class Farewell(NamedTuple):
     """What could not be removed. If it is not empty, the hub also closes with 4401, but keeps the node and reports this text."""
 
 
-ToNode = Union[Welcome, Watch, Ack, LogAck, Heartbeat, JobStart, JobAck, JobDone, JobStop, PackagesHeld, Bundle]
+ToNode = Union[Welcome, Watch, Ack, LogAck, Heartbeat, JobStart, JobAck, JobDone, JobStop, PackagesHeld, Bundle, EventsStored]
 ToHub = Union[
     Heartbeat,
     Layout,
@@ -431,6 +451,7 @@ ToHub = Union[
     JobEnded,
     JobPlan,
     JobReport,
+    Events,
     Farewell,
 ]
 Message = Union[ToNode, ToHub]
@@ -446,6 +467,7 @@ KINDS_TO_NODE: Dict[int, Type[Tuple[object, ...]]] = {
     22: JobDone,
     23: JobStop,
     24: PackagesHeld,
+    25: EventsStored,
     45: Bundle,
 }
 KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
@@ -459,6 +481,7 @@ KINDS_TO_HUB: Dict[int, Type[Tuple[object, ...]]] = {
     16: Gap,
     17: LogLines,
     18: InstalledPackages,
+    19: Events,
     30: JobAnswer,
     31: JobOutput,
     32: JobProgress,
