@@ -1,0 +1,232 @@
+"""The words of messages. A `Message` has no format yet: each kind of channel renders it in its own.
+
+Names of nodes, objects and rules and the messages of events come from outside. `build_message` cleans them once, for every kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from groundcontrol.alerts.model import Alert, Delivery, DeliveryId, Incident, IncidentId, Level, MessageKind
+from groundcontrol.core.text import clean
+from groundcontrol.events.model import Event
+
+MOST_LINES: Final = 10
+TITLE_CHARS: Final = 200
+LINE_CHARS: Final = 300
+_DAY_S: Final = 86_400.0
+_LEVEL_OF: Final[dict[str, Level]] = {"error": "critical", "warning": "warning"}
+_ENDED: Final[dict[str | None, str]] = {
+    "cleared": "over",
+    "object_gone": "its object is gone",
+    "rule_disabled": "its rule was switched off",
+    "node_removed": "its server was removed",
+    None: "over",
+}
+
+
+class ToldAlert(NamedTuple):
+    """An episode with the names that a message shows."""
+
+    alert: Alert
+    node_name: str
+    """Empty: the hub itself."""
+    rule_name: str
+    unit: str = ""
+
+
+class MessageContent(NamedTuple):
+    """The facts of a message at the moment of sending."""
+
+    incident: Incident | None = None
+    alerts: tuple[ToldAlert, ...] = ()
+    """The worst first."""
+    event: Event | None = None
+    node_name: str = ""
+    """Of the event."""
+    still_firing: tuple[str, ...] = ()
+    """For a digest: the titles of open incidents."""
+    ended: int = 0
+    """For a digest: how many incidents came and went."""
+
+
+class Withheld(NamedTuple):
+    """There is nothing to send now: until a time, or (None) for good."""
+
+    reason: str
+    until: float | None = None
+
+
+class Message(NamedTuple):
+    """One message without a format. Texts are one line each and contain no control or direction-changing characters."""
+
+    id: DeliveryId
+    """The same at each attempt, so that a receiver can drop a second copy."""
+    kind: MessageKind
+    level: Level | None
+    """None: nothing fires (any more), or it is no alert."""
+    title: str
+    lines: tuple[str, ...]
+    link: str
+    """Of the page."""
+    ack_link: str
+    """Opens a page that acknowledges or snoozes; empty: there is nothing to acknowledge."""
+    ack_token: str
+    """The part of `ack_link` behind the `#`, for a button that posts it to `ack_url`."""
+    incident_id: IncidentId | None
+    since_at: float
+    sent_at: float
+    hub: str
+    """The web origin of the hub."""
+    content: MessageContent
+    """The cleaned facts, for a body that programs read."""
+
+    @property
+    def thread(self) -> str:
+        """The name of the conversation: the incident, or the message itself."""
+        return self.incident_id or self.id
+
+    @property
+    def ack_url(self) -> str:
+        return f"{self.hub}/api/v1/links/alert"
+
+
+class Address(NamedTuple):
+    """What a message says of its hub and its receiver."""
+
+    hub: str
+    channel_name: str
+    ack_token: str = ""
+
+
+def build_message(delivery: Delivery, content: MessageContent, address: Address, now: float, *, late: bool = False) -> Message:
+    """The words of one delivery.
+
+    Args: late: the incident is over, and its receiver could not be told until now.
+    """
+    content = cleaned(content)
+    incident = content.incident
+    is_over = incident is not None and incident.state == "resolved"
+    title, lines = _words(delivery, content, address, now, late=late)
+    return Message(
+        id=delivery.id,
+        kind="resolved" if late else delivery.kind,
+        level=_level(delivery, content),
+        title=clean(title, TITLE_CHARS),
+        lines=tuple(_limited([clean(line, LINE_CHARS) for line in lines])),
+        link=f"{address.hub}/alerts" + ("" if incident is None else f"/{incident.id}"),
+        ack_link=f"{address.hub}/a#{address.ack_token}" if address.ack_token and not is_over else "",
+        ack_token="" if is_over else address.ack_token,
+        incident_id=None if incident is None else incident.id,
+        since_at=delivery.at if incident is None else incident.since_at,
+        sent_at=now,
+        hub=address.hub,
+        content=content,
+    )
+
+
+def cleaned(content: MessageContent) -> MessageContent:
+    """The same facts without control, invisible and direction-changing characters."""
+    incident, event = content.incident, content.event
+    return content._replace(
+        incident=None if incident is None else incident._replace(title=clean(incident.title, TITLE_CHARS)),
+        alerts=tuple(
+            told._replace(
+                alert=told.alert._replace(object=clean(told.alert.object), note=clean(told.alert.note)),
+                node_name=clean(told.node_name),
+                rule_name=clean(told.rule_name),
+            )
+            for told in content.alerts
+        ),
+        event=None if event is None else event._replace(message=clean(event.message, LINE_CHARS), details=_cleaned_details(event.details)),
+        node_name=clean(content.node_name),
+        still_firing=tuple(clean(title, TITLE_CHARS) for title in content.still_firing),
+    )
+
+
+def _cleaned_details(details: dict[str, object]) -> dict[str, object]:
+    return {clean(key): clean(value) if isinstance(value, str) else value for key, value in details.items() if _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _level(delivery: Delivery, content: MessageContent) -> Level | None:
+    if content.event is not None:
+        return _LEVEL_OF.get(content.event.severity)
+    incident = content.incident
+    return None if incident is None or incident.state == "resolved" or delivery.kind == "resolved" else incident.level
+
+
+def _words(delivery: Delivery, content: MessageContent, address: Address, now: float, *, late: bool) -> tuple[str, Sequence[str]]:
+    event = content.event
+    if delivery.kind == "test":
+        return f"Test message to {address.channel_name}", ["This channel works: alerts of this hub arrive here."]
+    if event is not None:
+        where = f" ({content.node_name})" if content.node_name else ""
+        return f"{event.severity.capitalize()}: {event.message}{where}", [f"Event {event.type}, {at(event.at, now)}"]
+    if content.incident is not None:
+        return _incident_words(delivery.kind, content.incident, [alert_line(told, now) for told in content.alerts], now, late=late)
+    return _digest_words(delivery, content)
+
+
+def _incident_words(kind: MessageKind, incident: Incident, lines: list[str], now: float, *, late: bool) -> tuple[str, list[str]]:
+    since = at(incident.since_at, now)
+    ended_at = incident.resolved_at or now
+    if late:
+        return f"Was firing {since} to {at(ended_at, now)}, could not be told until now: {incident.title}", lines
+    if incident.state == "resolved":
+        return f"Resolved: {incident.title}", [f"It lasted {duration(ended_at - incident.since_at)}, since {since}.", *lines]
+    if kind == "repeat":
+        return f"Still firing since {since}: {incident.title}", lines
+    return f"{incident.level.capitalize()}: {incident.title}", lines
+
+
+def _digest_words(delivery: Delivery, content: MessageContent) -> tuple[str, Sequence[str]]:
+    """`delivery.revision` is the number of messages that a limit held back; 0: a digest of quiet hours."""
+    firing = len(content.still_firing)
+    ended = f", {content.ended} came and went" if content.ended else ""
+    held = f"{delivery.revision} messages were held back by the limit of this channel; " if delivery.revision else ""
+    return f"{held}{firing} still firing{ended}", list(content.still_firing)
+
+
+def alert_line(told: ToldAlert, now: float) -> str:
+    """One line about one episode: `web-3: File system almost full (/var), 97 % (limit 90 %), since 14:02 UTC`."""
+    alert = told.alert
+    name = f"{told.node_name}: " if told.node_name else ""
+    which = f" ({alert.object})" if alert.object else ""
+    value = "" if alert.value is None else f", {number(alert.value, told.unit)}"
+    limit = "" if alert.threshold is None or alert.value is None else f" (limit {number(alert.threshold, told.unit)})"
+    end = f", {_ENDED[alert.reason]}" if alert.state == "resolved" else ""
+    return f"{name}{told.rule_name}{which}{value}{limit}, since {at(alert.since_at, now)}{end}"
+
+
+def number(value: float, unit: str) -> str:
+    """A value with at most three digits after the point."""
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return f"{text} {unit}".rstrip()
+
+
+def at(moment: float, now: float) -> str:
+    """A time of today as `14:02 UTC`, another with its date."""
+    form = "%H:%M UTC" if abs(now - moment) < _DAY_S / 2 else "%Y-%m-%d %H:%M UTC"
+    return datetime.fromtimestamp(moment, UTC).strftime(form)
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `17 min`, `3 h 5 min`, `2 days 4 h`."""
+    whole = max(0, round(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if days:
+        return f"{days} day{'s' * (days > 1)} {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{whole} s"
+
+
+def _limited(lines: Sequence[str]) -> Sequence[str]:
+    left = len(lines) - MOST_LINES
+    return lines if left <= 0 else [*lines[:MOST_LINES], f"and {left} more"]
