@@ -1,0 +1,241 @@
+"""Named detectors: conditions on several windows, which one expression cannot say. Pure.
+
+A detector gives one number for each object, which the rule compares with its thresholds, and the highest level that it allows. Its other
+numbers have defaults, and `detector(name, number=value)` changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from groundcontrol.alerts.machine import Observation
+from groundcontrol.alerts.model import Level
+from groundcontrol.alerts.windows import WindowFunction
+
+GIB: Final = 1024**3
+HOUR_S: Final = 3600
+MOST_HOURS: Final = 8760.0
+"""A forecast beyond a year says nothing."""
+EASE: Final = 1.2
+"""A level that has started goes on until the free space is this much more than the limit at which it may start."""
+
+
+class Read(NamedTuple):
+    """A window that a detector needs, of the series with the object's label."""
+
+    function: WindowFunction
+    metric: str
+    window_s: int = 0
+    least_s: float | None = None
+    """How much of it must have been measured; None: the usual part."""
+
+
+Numbers = Mapping[str, float]
+NO_NUMBERS: Final[Numbers] = MappingProxyType({})
+Judge = Callable[[Sequence[float | None], Numbers, str], Observation | None]
+"""Takes the values of the windows, the numbers and the object. None: not known."""
+
+
+class DetectorKind(NamedTuple):
+    name: str
+    unit: str
+    about: str
+    reads: tuple[Read, ...]
+    """The metric of the first one gives the objects, and the times at which the detector looks. Others are of its family, or means of a
+    family that is measured more often."""
+    judge: Judge
+    numbers: Numbers = NO_NUMBERS
+
+
+def just_the_value(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
+    """The judge of an expression with one window."""
+    return None if values[0] is None else Observation(values[0])
+
+
+def _space(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
+    used, free, readonly = values
+    if used is None or free is None:
+        return None
+    limits: tuple[tuple[Level, float], ...] = (
+        ("critical", numbers["critical_free_gib"] * GIB),
+        ("warning", numbers["warning_free_gib"] * GIB),
+    )
+    cap = next((level for level, limit in limits if free < limit), None)
+    hold = next((level for level, limit in limits if free < limit * EASE), None)
+    return Observation(used, None, None) if readonly else Observation(used, cap, hold)
+
+
+def _fills(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
+    used, free, short, long = values
+    if used is None or free is None or short is None or long is None:
+        return None
+    if used < numbers["used_percent"] or short >= 0 or long >= 0:
+        return Observation(MOST_HOURS)
+    return Observation(min(MOST_HOURS, free / -max(short, long) / HOUR_S))
+
+
+def _oom(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
+    return None if values[0] is None else Observation(values[0] * OOM_WINDOW_S)
+
+
+def _swap(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
+    used, stalled = values
+    if used is None:
+        return None
+    least = numbers["pressure_percent"]
+    return Observation(used, "warning" if (stalled or 0.0) > least else None, "warning" if (stalled or 0.0) > least / 2 else None)
+
+
+def _cpu(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
+    busy, waited = values
+    if busy is None:
+        return None
+    most = numbers["pressure_percent"]
+    # a kernel without pressure figures can never be critical, and a critical one stays so while they are missing
+    return Observation(
+        busy, "critical" if (waited or 0.0) > most else "warning", "warning" if waited is not None and waited <= most / 2 else "critical"
+    )
+
+
+def _errors(values: Sequence[float | None], numbers: Numbers, _object: str) -> Observation | None:
+    *faults, received, sent = values
+    if received is None or sent is None or None in faults:
+        return None
+    packets = (received + sent) * NETWORK_WINDOW_S
+    share = 100.0 * sum(fault or 0.0 for fault in faults) / max(received + sent, 1e-9)
+    return Observation(min(share, 100.0) if packets > numbers["packets"] else 0.0)
+
+
+def _saturated(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
+    speed, received, sent = values
+    if speed is None or received is None or sent is None:
+        return None
+    return Observation(100.0 * 8 * max(received, sent) / speed if speed > 0 else 0.0)
+
+
+def _link(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
+    recent, ever = values
+    if recent is None:
+        return None
+    return Observation(float(recent < 1), "critical" if ever else None)
+
+
+def _readonly(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
+    readonly, ever = values
+    return None if readonly is None else Observation(readonly, "critical" if ever == 0 else None)
+
+
+def _disk(values: Sequence[float | None], _numbers: Numbers, _object: str) -> Observation | None:
+    known = [value for value in values if value is not None]
+    return Observation(sum(known)) if known else None
+
+
+def _heat(*prefixes: str, others: bool = False) -> Judge:
+    """Judge the sensors whose names begin so, or all others."""
+
+    def judge(values: Sequence[float | None], _numbers: Numbers, sensor: str) -> Observation | None:
+        if values[0] is None:
+            return None
+        return Observation(values[0]) if sensor.startswith(prefixes) is not others else Observation(values[0], None, None)
+
+    return judge
+
+
+OOM_WINDOW_S: Final = 300
+NETWORK_WINDOW_S: Final = 600
+_DISKS: Final = ("nvme", "drivetemp")
+_TEMPERATURE: Final = (Read("avg", "temperature", 300),)
+_KINDS: Final = (
+    DetectorKind(
+        "filesystem_space",
+        "percent",
+        "used, while less than warning_free_gib or critical_free_gib is free. Below 40 GiB the percents alone decide: these limits are then"
+        " always met. One that is mounted read-only is never told.",
+        (Read("last", "filesystem.used_percent"), Read("last", "filesystem.free"), Read("last", "filesystem.readonly")),
+        _space,
+        {"warning_free_gib": 20.0, "critical_free_gib": 5.0},
+    ),
+    DetectorKind(
+        "filesystem_fills",
+        "hours",
+        "until it is full, by the slower of its trends of 6 and of 24 hours; only above used_percent",
+        (
+            Read("last", "filesystem.used_percent"),
+            Read("last", "filesystem.free"),
+            Read("slope", "filesystem.free", 6 * HOUR_S),
+            Read("slope", "filesystem.free", 24 * HOUR_S),
+        ),
+        _fills,
+        {"used_percent": 60.0},
+    ),
+    DetectorKind(
+        "filesystem_readonly",
+        "flag",
+        "1: nothing can be written; it must have been writable in the 24 hours before",
+        (Read("last", "filesystem.readonly"), Read("min", "filesystem.readonly", 24 * HOUR_S, 0.0)),
+        _readonly,
+    ),
+    DetectorKind(
+        "memory_oom", "processes", "killed for want of memory in 5 minutes", (Read("rate", "memory.oom_kills", OOM_WINDOW_S),), _oom
+    ),
+    DetectorKind(
+        "swap_thrash",
+        "percent",
+        "of swap used, while programs wait for memory more than pressure_percent of the time",
+        (Read("avg", "swap.used_percent", 600), Read("avg", "pressure.memory_some", 600)),
+        _swap,
+        {"pressure_percent": 5.0},
+    ),
+    DetectorKind(
+        "cpu_saturated",
+        "percent",
+        "busy over 10 minutes; critical only while programs wait for a core more than pressure_percent of the time",
+        (Read("avg", "cpu.total", 600), Read("avg", "pressure.cpu_some", 600)),
+        _cpu,
+        {"pressure_percent": 60.0},
+    ),
+    DetectorKind(
+        "network_errors",
+        "percent",
+        "of the packets of 10 minutes damaged or dropped, if there were more than `packets`",
+        (
+            *(
+                Read("avg", f"network.{fault}", NETWORK_WINDOW_S)
+                for fault in ("errors_received", "errors_sent", "drops_received", "drops_sent")
+            ),
+            Read("avg", "network.packets_received", NETWORK_WINDOW_S),
+            Read("avg", "network.packets_sent", NETWORK_WINDOW_S),
+        ),
+        _errors,
+        {"packets": 10_000.0},
+    ),
+    DetectorKind(
+        "network_saturated",
+        "percent",
+        "of the speed of the link, in the busier direction, over 5 minutes",
+        (Read("last", "network.speed"), Read("avg", "network.received", 300), Read("avg", "network.sent", 300)),
+        _saturated,
+    ),
+    DetectorKind(
+        "network_link",
+        "flag",
+        "1: the link has been down for 2 minutes; it must have been up in the 24 hours before",
+        (Read("max", "network.up", 120), Read("max", "network.up", 24 * HOUR_S, 0.0)),
+        _link,
+    ),
+    DetectorKind(
+        "disk_failing",
+        "sectors",
+        "that could not be read and wait, or failed a test",
+        (Read("last", "smart.pending"), Read("last", "smart.uncorrectable")),
+        _disk,
+    ),
+    DetectorKind("nvme_temperature", "celsius", "mean of 5 minutes of an NVMe disk", _TEMPERATURE, _heat("nvme")),
+    DetectorKind("disk_temperature", "celsius", "mean of 5 minutes of a SATA or SAS disk", _TEMPERATURE, _heat("drivetemp")),
+    DetectorKind(
+        "sensor_temperature", "celsius", "mean of 5 minutes of any sensor but those of disks", _TEMPERATURE, _heat(*_DISKS, others=True)
+    ),
+)
+DETECTORS: Final = {kind.name: kind for kind in _KINDS}

@@ -1,0 +1,362 @@
+"""The engine of alerts: samples, facts and events in, transitions out. It does no I/O and has no clock: times are passed in.
+
+A condition on metrics is judged when a bucket of its family closes, at the time of the samples. So the same samples give the same transitions,
+however they are cut into packs. States and events are judged by `tick`, at the hub's time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from groundcontrol.alerts.expression import EventOf, State
+from groundcontrol.alerts.families import Family, NodeState, Range, Waiting, width_of
+from groundcontrol.alerts.machine import Change, Flapping, Instance, Limits, Observation, step
+from groundcontrol.alerts.model import Alert, InstanceKey, Reason, Rule, RuleId, Transition
+from groundcontrol.alerts.ruleset import Effective, Item, Key, RuleBook
+from groundcontrol.alerts.states import ELAPSED, HUB_STATES, NODE_STATES, HubFacts, NodeFacts, Values
+from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.model import LayoutRow, StoredRow
+from spider.wire.frames import Row
+
+PACE_S: Final = 10
+"""Seconds after which each node's states are judged again; `tick` is called every second."""
+GONE_S: Final = 600.0
+"""How long an object that its node no longer reports keeps its alert."""
+STALE_S: Final = 180.0
+"""A firing instance without a value for this long, or for three samples, is stale."""
+AHEAD_MS: Final = 60_000
+"""Samples further ahead of the hub's clock are left out, until the skew of the node's clock is known."""
+SKEW_S: Final = 30.0
+"""A node whose clock is wrong by more is judged in the hub's time."""
+
+
+class Pending(NamedTuple):
+    """The state of an instance, to go on with after a restart."""
+
+    key: InstanceKey
+    state: Instance
+
+
+class Snapshot(NamedTuple):
+    """What the engine cannot find again in samples and alerts: plain values, and few of them."""
+
+    at: float
+    pending: tuple[Pending, ...] = ()
+    marks: Mapping[NodeId, float] = {}
+    """Up to which sample each node was judged. A node that is missing: up to `at`."""
+    flapping: tuple[tuple[InstanceKey, Flapping], ...] = ()
+
+
+class Engine:
+    """The states of all instances of all nodes. The hub itself is the node None."""
+
+    def __init__(self) -> None:
+        self._book = RuleBook(())
+        self._nodes: dict[NodeId | None, NodeState] = {None: NodeState(None, self._book.rules_of(None, ()))}
+        self._queue: deque[NodeId] = deque()
+        self._hub = HubFacts()
+        self._started_at = 0.0
+        self._now = 0.0
+        self._out: list[Transition] = []
+
+    # -- input -------------------------------------------------------------------------------------
+
+    def set_rules(self, rules: Sequence[Rule]) -> Mapping[RuleId, str]:
+        """Take new rules; nodes take them over one by one. Returns: the rules that cannot be read, and why."""
+        self._book = RuleBook(rules)
+        return self._book.faults
+
+    def set_node(self, facts: NodeFacts) -> None:
+        """Add a node, or renew what is known of it."""
+        node = self._nodes.get(facts.id)
+        if node is None:
+            node = self._nodes[facts.id] = NodeState(facts, self._book.rules_of(facts.id, facts.tags))
+            self._queue.append(facts.id)
+        retagged = node.tags != facts.tags
+        node.facts = facts
+        if retagged:
+            self._renew_rules(facts.id, node)
+        skew_s = facts.clock_skew_s
+        if skew_s is not None and abs(skew_s - node.offset_ms / 1000) > SKEW_S:
+            node.offset_ms = round(skew_s * 1000) if abs(skew_s) > SKEW_S else 0
+
+    def remove_node(self, node_id: NodeId) -> None:
+        """Forget a node; what is firing ends."""
+        node = self._nodes.pop(node_id, None)
+        if node is not None:
+            self._queue.remove(node_id)
+            for key in list(node.instances):
+                self._end(node_id, node, key, "node_removed", self._now)
+
+    def set_hub(self, facts: HubFacts) -> None:
+        """Renew what the hub knows of itself."""
+        self._hub = facts
+
+    def add_event(self, node_id: NodeId | None, kind: str, about: str, at: float) -> None:
+        """Something has happened: rules with `event(kind)` fire, until `clear_s` after the last time. Args: about: the object."""
+        node = self._nodes.get(node_id)
+        if node is not None:
+            for rule in self._current(node_id, node).rules.events.get(kind, ()):
+                held = node.instances.get((rule.rule.id, about))
+                when = at if held is None else max(at, held.known_at)
+                self._observe(node_id, node, (rule.rule.id, about), rule.limits, Observation(1.0), when)
+
+    def add_rows(self, node_id: NodeId, layout: LayoutRow, rows: Sequence[Row] | Sequence[StoredRow]) -> int:
+        """Take samples of one family, oldest first. One that is not newer than all before it is late, and changes nothing.
+
+        Returns: how many were late; `take_late` gives their times.
+        """
+        node = self._nodes.get(node_id)
+        if node is None or not rows:
+            return 0
+        family = node.families.get(layout.family)
+        if family is None or family.layout is not layout or node.rules.book is not self._book or family.plan.rules is not node.rules:
+            family = self._bind(node_id, node, layout)
+        offset_ms, newest_ms, width_ms, pick = node.offset_ms, family.newest_ms, family.width_ms, family.plan.pick
+        limit_ms = (self._now * 1000 if self._now else 1e18) + AHEAD_MS + offset_ms
+        late = 0
+        for at_ms, values in rows:
+            sample_ms = at_ms - offset_ms
+            if sample_ms <= newest_ms:
+                late += 1
+                node.note_late(sample_ms)
+            elif at_ms > limit_ms:
+                break
+            elif family.slow:
+                family.rows.append(pick(values))
+                newest_ms = family.newest_ms = sample_ms
+                self._close(node_id, node, family, sample_ms)
+            else:
+                if sample_ms // width_ms != family.bucket:
+                    if family.rows:
+                        self._close(node_id, node, family, family.open_until_ms)
+                    family.bucket = sample_ms // width_ms
+                family.rows.append(pick(values))
+                newest_ms = sample_ms
+        family.newest_ms = newest_ms
+        return late
+
+    def tick(self, now: float) -> list[Transition]:
+        """Judge the states of a part of the nodes, so that each has its turn every `PACE_S`.
+
+        Returns: everything that has changed since the last call, in its order.
+        """
+        self._now = now
+        self._started_at = self._started_at or now
+        for _ in range(-(-len(self._queue) // PACE_S)):
+            node_id = self._queue[0]
+            self._queue.rotate(-1)
+            self._inspect(node_id, self._nodes[node_id], now)
+        self._inspect(None, self._nodes[None], now)
+        out, self._out = self._out, []
+        return out
+
+    def take_late(self) -> Mapping[NodeId, Range]:
+        """The times of the late samples since the last call, by node."""
+        found = {node_id: node.late for node_id, node in self._nodes.items() if node_id is not None and node.late is not None}
+        for node_id in found:
+            self._nodes[node_id].late = None
+        return found
+
+    # -- restart -----------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """What `restore` needs beside the alerts."""
+        pending: list[Pending] = []
+        flaps: list[tuple[InstanceKey, Flapping]] = []
+        for node_id, node in self._nodes.items():
+            pending += [Pending(_full(node_id, key), state) for key, state in node.instances.items()]
+            flaps += [(_full(node_id, key), flap) for key, flap in node.flaps.items()]
+        marks = {
+            node_id: max(family.closed_ms for family in node.families.values()) / 1000
+            for node_id, node in self._nodes.items()
+            if node_id is not None and node.families
+        }
+        return Snapshot(self._now, tuple(pending), marks, tuple(flaps))
+
+    def restore(self, alerts: Sequence[Alert], snapshot: Snapshot) -> None:
+        """Go on where another engine has stopped. Rules and nodes are set before it; samples of the last 20 minutes are added after it.
+
+        Args: alerts: those that are firing, and those that ended after the snapshot. They count more than it does.
+        """
+        for node_id, node in self._nodes.items():
+            if node_id is not None:
+                node.mark_ms = round(snapshot.marks.get(node_id, snapshot.at) * 1000)
+        states = {pending.key: pending.state for pending in snapshot.pending}
+        stored = {InstanceKey(alert.rule_id, alert.node_id, alert.object): alert for alert in alerts}
+        for full in {**states, **stored}:
+            state = _restored(states.get(full), stored.get(full))
+            held_by = self._nodes.get(full.node)
+            if state is not None and held_by is not None:
+                held_by.instances[full.rule, full.object] = state
+            elif state is not None and state.level is not None:
+                self._out.append(Transition(full, "resolved", None, snapshot.at, state.since_at, state.value, None, "node_removed"))
+        for full, flap in snapshot.flapping:
+            if full.node in self._nodes:
+                self._nodes[full.node].flaps[full.rule, full.object] = flap
+
+    # -- output ------------------------------------------------------------------------------------
+
+    def effective(self, node_id: NodeId) -> list[Effective]:
+        """The rules that select a node, each with the override that won; also those that are off."""
+        node = self._nodes.get(node_id)
+        return [] if node is None else self._book.effective(node_id, node.tags)
+
+    def history_s(self) -> Mapping[str, int]:
+        """Metric -> how many seconds of its past the rules look at. Beyond 20 minutes, rows a minute apart are enough."""
+        return self._book.history_s()
+
+    def flapping(self, key: InstanceKey) -> Flapping | None:
+        """How often an instance has changed lately; None: not at all."""
+        node = self._nodes.get(key.node)
+        return None if node is None else node.flaps.get((key.rule, key.object))
+
+    def value(self, key: InstanceKey) -> float | None:
+        """The value of an instance now; None: not known."""
+        node = self._nodes.get(key.node)
+        rule = None if node is None else self._current(key.node, node).rules.by_id.get(key.rule)
+        if node is None or rule is None:
+            return None
+        if isinstance(rule.expression, State):
+            values = self._state(node, rule.expression.kind, self._now)
+            return None if values is None else values.get(key.object, 0.0)
+        for family in node.families.values():
+            for item in family.plan.items:
+                if item.key == (key.rule, key.object):
+                    seen = item.judge(node.read_others(Waiting(item, family.closed_ms, node.read(family, item))), item.numbers, key.object)
+                    return None if seen is None else seen.value
+        held = node.instances.get((key.rule, key.object))
+        return None if held is None else held.value
+
+    # -- judging -----------------------------------------------------------------------------------
+
+    def _current(self, node_id: NodeId | None, node: NodeState) -> NodeState:
+        """The node with the rules of now."""
+        if node.rules.book is not self._book:
+            self._renew_rules(node_id, node)
+        return node
+
+    def _renew_rules(self, node_id: NodeId | None, node: NodeState) -> None:
+        """Alerts of rules that no longer hold end; other windows and states go on."""
+        node.rules = self._book.rules_of(node_id, node.tags)
+        for key in [key for key in node.instances if key[0] not in node.rules.by_id]:
+            self._end(node_id, node, key, "rule_disabled", self._now)
+
+    def _bind(self, node_id: NodeId, node: NodeState, layout: LayoutRow) -> Family:
+        """Make a family ready for a layout, or for new rules."""
+        rules = self._current(node_id, node).rules
+        plan = rules.plan(layout, width_of(layout))
+        family = node.families.get(layout.family)
+        if family is None:
+            family = node.families[layout.family] = Family(layout, plan)
+        elif family.rows and not (family.plan is plan and family.layout.rhythm_s == layout.rhythm_s):
+            family.fold(family.open_until_ms, node.cores)
+        family.place(layout, plan, node.windows)
+        for key, held in list(node.instances.items()):
+            if rules.by_id[key[0]].family == layout.family:
+                if key in plan.keys:
+                    family.gone.pop(key, None)
+                elif held.level is None:
+                    del node.instances[key]
+                else:
+                    family.gone.setdefault(key, family.newest_ms / 1000)
+        return family
+
+    def _close(self, node_id: NodeId, node: NodeState, family: Family, end_ms: int) -> None:
+        """Close the open bucket, and judge by it."""
+        family.fold(end_ms, node.cores)
+        family.closed_ms = end_ms
+        if end_ms <= node.mark_ms:
+            return
+        for item in family.plan.items:
+            values = node.read(family, item)
+            if item.others:
+                node.waiting.append(Waiting(item, end_ms, values))
+            elif values[0] is not None:
+                self._judge(node_id, node, item, values, end_ms)
+        while node.waiting and node.is_ready(node.waiting[0]):
+            waiting = node.waiting.popleft()
+            self._judge(node_id, node, waiting.item, node.read_others(waiting), waiting.at_ms)
+        for key, since_at in list(family.gone.items()):
+            if key not in node.instances:
+                del family.gone[key]
+            elif end_ms / 1000 - since_at >= GONE_S:
+                self._end(node_id, node, key, "object_gone", end_ms / 1000)
+
+    def _judge(self, node_id: NodeId, node: NodeState, item: Item, values: Sequence[float | None], at_ms: int) -> None:
+        seen = item.judge(values, item.numbers, item.key[1])
+        if seen is None:
+            return
+        if (seen.value <= item.bound if item.limits.above else seen.value >= item.bound) and item.key not in node.instances:
+            return
+        self._observe(node_id, node, item.key, item.limits, seen, at_ms / 1000)
+
+    def _inspect(self, node_id: NodeId | None, node: NodeState, now: float) -> None:
+        """Judge states, let events fade, and mark what is stale."""
+        rules = self._current(node_id, node).rules
+        for rule, kind in rules.states:
+            values = self._state(node, kind, now)
+            if values is not None and (values or node.instances):
+                held = [key[1] for key in node.instances if key[0] == rule.rule.id]
+                for about in {**values, **dict.fromkeys(held)}:
+                    value = values.get(about, 0.0)
+                    seen = Observation(value, since_at=now - value if kind in ELAPSED else None)
+                    self._observe(node_id, node, (rule.rule.id, about), rule.limits, seen, now)
+        for key, state in list(node.instances.items()):
+            rule = rules.by_id[key[0]]
+            if isinstance(rule.expression, EventOf):
+                self._observe(node_id, node, key, rule.limits, Observation(0.0), now)
+            elif state.level is not None and not state.stale and self._is_old(state, rule.limits, now):
+                node.instances[key] = state._replace(stale=True)
+                self._emit(node_id, key, Change("stale", state.level, state.since_at, None), now, state.value)
+        for key in [key for key, flap in node.flaps.items() if flap.over(now)]:
+            del node.flaps[key]
+
+    def _is_old(self, state: Instance, limits: Limits, now: float) -> bool:
+        """Whether the value of a firing instance is too old. Nothing is old before the engine itself has run for so long."""
+        return now - max(state.known_at, self._started_at) > max(STALE_S, 3 * limits.pace_s)
+
+    def _state(self, node: NodeState, kind: str, now: float) -> Values:
+        if node.facts is None:
+            return HUB_STATES[kind].read(self._hub, now)
+        return NODE_STATES[kind].read(node.facts, now)
+
+    def _observe(self, node_id: NodeId | None, node: NodeState, key: Key, limits: Limits, seen: Observation, at: float) -> None:
+        held = node.instances.get(key)
+        after, changes = step(held, seen, limits, at)
+        if after is not None:
+            node.instances[key] = after
+        elif held is not None:
+            del node.instances[key]
+        for change in changes:
+            if change.kind in ("fired", "level", "resolved"):
+                node.flaps[key] = node.flaps.get(key, Flapping()).changed(at)
+            self._emit(node_id, key, change, at, seen.value)
+
+    def _end(self, node_id: NodeId | None, node: NodeState, key: Key, reason: Reason, at: float) -> None:
+        """End an instance whose condition can no longer be judged."""
+        state = node.instances.pop(key)
+        if state.level is not None:
+            self._emit(node_id, key, Change("resolved", None, state.since_at, None), at, state.value, reason)
+
+    def _emit(self, node_id: NodeId | None, key: Key, change: Change, at: float, value: float, reason: Reason | None = None) -> None:
+        why = "cleared" if change.kind == "resolved" and reason is None else reason
+        self._out.append(Transition(_full(node_id, key), change.kind, change.level, at, change.since_at, value, change.threshold, why))
+
+
+def _full(node_id: NodeId | None, key: Key) -> InstanceKey:
+    return InstanceKey(key[0], node_id, key[1])
+
+
+def _restored(state: Instance | None, alert: Alert | None) -> Instance | None:
+    """The state of an instance after a restart, from the snapshot and the newer alert. None: ok."""
+    if alert is None:
+        return state if state is not None and state.level is None else None
+    if alert.state == "resolved":  # nothing before its end may fire again
+        return Instance(alert.resolved_at or alert.fired_at, alert.value or 0.0)
+    if state is not None and state.level == alert.level:
+        return state._replace(since_at=alert.since_at, stale=alert.stale)
+    known_at = alert.fired_at if state is None else max(state.known_at, alert.fired_at)
+    return Instance(known_at, alert.value or 0.0, alert.level, alert.since_at, stale=alert.stale)

@@ -1,0 +1,275 @@
+"""Rules made ready: parsed, with overrides applied for the nodes of the same tags, and placed in the layouts that nodes send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
+
+from groundcontrol.alerts.derived import DERIVED, Derived, metric_of
+from groundcontrol.alerts.detectors import DETECTORS, NO_NUMBERS, Judge, Numbers, Read, just_the_value
+from groundcontrol.alerts.expression import Detector, EventOf, Expression, MetricWindow, State, parse
+from groundcontrol.alerts.machine import Limits, limits_of
+from groundcontrol.alerts.model import Rule, RuleId
+from groundcontrol.alerts.states import HUB_STATES
+from groundcontrol.alerts.windows import GRAIN_S, WindowSpec
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import NodeId
+from groundcontrol.samples.model import LayoutRow
+from spider.wire.metrics import METRICS, RHYTHM_S, series_name
+
+Key = tuple[RuleId, str]
+"""An instance of a node: rule and object."""
+
+
+class Effective(NamedTuple):
+    """A rule as it holds for some nodes."""
+
+    rule: Rule
+    """With the numbers of the override that won."""
+    override: int | None
+    """The number of that override; None: none selects the node."""
+    expression: Expression
+    limits: Limits
+    reads: tuple[Read, ...] = ()
+    label: str = ""
+    """The only object that counts; empty: all."""
+    judge: Judge = just_the_value
+    numbers: Numbers = NO_NUMBERS
+
+    @property
+    def family(self) -> str:
+        """The family whose samples it is judged by; empty: none."""
+        return _family(self.reads[0]) if self.reads else ""
+
+
+class Feed(NamedTuple):
+    """A series that windows take."""
+
+    columns: tuple[int, ...]
+    """Its positions, or those of its sources, in what `Plan.pick` gives."""
+    scales: tuple[int, ...]
+    derived: Derived | None
+    first: int
+    """Its windows are `Plan.windows[first:end]`."""
+    end: int
+
+
+class PlannedWindow(NamedTuple):
+    spec: WindowSpec
+    scale: int
+    slack: bool
+
+
+class Item(NamedTuple):
+    """One rule and object."""
+
+    key: Key
+    limits: Limits
+    bound: float
+    """The first trigger: a value behind it changes nothing unless the instance has a state."""
+    reads: tuple[int | WindowSpec, ...]
+    """Positions in `Plan.windows`; a window of another family by its identity."""
+    least_s: tuple[float | None, ...]
+    judge: Judge
+    numbers: Numbers
+    others: tuple[str, ...]
+    """The other families that it reads."""
+
+
+class Plan:
+    """What rules take from the rows of one layout. Nodes with the same layout and rules share it."""
+
+    __slots__ = ("__weakref__", "feeds", "items", "keys", "pick", "rules", "windows")
+
+    def __init__(self, ruleset: RuleSet, rules: Sequence[Effective], layout: LayoutRow, width_s: int) -> None:
+        self.rules = ruleset
+        places: dict[str, dict[str, int]] = {}
+        for at, series in enumerate(layout.series):
+            name, _, rest = series.partition("{")
+            places.setdefault(name, {})[rest.partition("=")[2][:-1]] = at
+        needed: dict[tuple[str, str], dict[WindowSpec, bool]] = {}
+        """(metric, label) -> windows, and whether they need slack."""
+        planned: list[tuple[Effective, str, list[WindowSpec], tuple[str, ...]]] = []
+        for rule in rules:
+            owner = _family(rule.reads[0])
+            others = tuple({family: None for read in rule.reads if (family := _family(read)) != owner})
+            if layout.family != owner and layout.family not in others:
+                continue
+            for label in sorted(_labels(rule.reads, layout.family, places)):
+                if rule.label in ("", label):
+                    specs = [_spec(read, label) for read in rule.reads]
+                    for read, spec in zip(rule.reads, specs, strict=True):
+                        if _family(read) == layout.family and label in _places(read.metric, places):
+                            windows = needed.setdefault((read.metric, label), {})
+                            windows[spec] = windows.get(spec, False) or layout.family != owner
+                    if layout.family == owner:
+                        planned.append((rule, label, specs, others))
+        self._place(needed, places)
+        at_spec = {window.spec: at for at, window in enumerate(self.windows)}
+        self.items = tuple(
+            Item(
+                (rule.rule.id, label),
+                limits := limits_of(rule.rule, width_s, max(read.window_s for read in rule.reads)),
+                _bound(limits),
+                tuple(at_spec.get(spec, spec) for spec in specs),
+                tuple(read.least_s for read in rule.reads),
+                rule.judge,
+                rule.numbers,
+                others,
+            )
+            for rule, label, specs, others in planned
+        )
+        self.keys = frozenset(item.key for item in self.items)
+
+    def _place(self, needed: Mapping[tuple[str, str], Mapping[WindowSpec, bool]], places: Mapping[str, Mapping[str, int]]) -> None:
+        feeds: list[Feed] = []
+        windows: list[PlannedWindow] = []
+        picked: dict[int, int] = {}
+        for (name, label), specs in needed.items():
+            derived = DERIVED.get(name)
+            sources = (name,) if derived is None else derived.sources
+            columns = tuple(picked.setdefault(places[source][label], len(picked)) for source in sources)
+            metric = metric_of(name)
+            scale = 1 if metric is None else metric.scale
+            first = len(windows)
+            windows += [PlannedWindow(spec, scale, slack) for spec, slack in specs.items()]
+            feeds.append(Feed(columns, tuple(METRICS[source].scale for source in sources), derived, first, len(windows)))
+        at = list(picked)
+        self.pick = itemgetter(*(at if len(at) > 1 else at * 2 or [0, 0]))
+        """Takes the needed values out of a row. It always gives a tuple."""
+        self.feeds = tuple(feeds)
+        self.windows = tuple(windows)
+
+
+def _places(name: str, places: Mapping[str, Mapping[str, int]]) -> set[str]:
+    """The labels with which a layout has a metric, or all sources of a derived one."""
+    derived = DERIVED.get(name)
+    sources = (name,) if derived is None else derived.sources
+    return set.intersection(*(set(places.get(source, ())) for source in sources))
+
+
+def _labels(reads: Sequence[Read], family: str, places: Mapping[str, Mapping[str, int]]) -> set[str]:
+    """The objects of a rule in a layout: those of its first window, or in another family those of any."""
+    own = [_places(read.metric, places) for read in reads if _family(read) == family]
+    return own[0] if _family(reads[0]) == family else set().union(*own)
+
+
+def _family(read: Read) -> str:
+    metric = metric_of(read.metric)
+    return "" if metric is None else metric.family
+
+
+def _spec(read: Read, label: str) -> WindowSpec:
+    metric = metric_of(read.metric)
+    return WindowSpec(read.function, series_name(read.metric, "".join(() if metric is None else metric.labels), label), read.window_s)
+
+
+def _bound(limits: Limits) -> float:
+    triggers = [limit.trigger for limit in (limits.warn, limits.crit) if limit is not None]
+    if limits.above:
+        return min(triggers, default=float("inf"))
+    return max(triggers, default=float("-inf"))
+
+
+class RuleSet:
+    """The rules of the nodes with the same tags."""
+
+    __slots__ = ("__weakref__", "_metrics", "_plans", "book", "by_id", "events", "states")
+
+    def __init__(self, book: RuleBook, rules: Sequence[Effective]) -> None:
+        self.book = book
+        self.by_id: Final = {rule.rule.id: rule for rule in rules}
+        self.states: Final = [(rule, rule.expression.kind) for rule in rules if isinstance(rule.expression, State)]
+        self.events: Final[dict[str, list[Effective]]] = {}
+        for rule in rules:
+            if isinstance(rule.expression, EventOf):
+                self.events.setdefault(rule.expression.type, []).append(rule)
+        self._metrics = [rule for rule in rules if rule.reads]
+        self._plans: WeakValueDictionary[tuple[bytes, int], Plan] = WeakValueDictionary()
+
+    def plan(self, layout: LayoutRow, width_s: int) -> Plan:
+        """The plan of a layout with buckets of `width_s`."""
+        found = self._plans.get((layout.layout, width_s))
+        if found is None:
+            found = self._plans[layout.layout, width_s] = Plan(self, self._metrics, layout, width_s)
+        return found
+
+
+class RuleBook:
+    """All rules, parsed."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.faults: dict[RuleId, str] = {}
+        """Rules that cannot be read, and why. They do nothing."""
+        self._rules: list[tuple[Rule, Expression]] = []
+        self._named: set[NodeId] = set()
+        """Nodes that a rule names."""
+        for rule in rules:
+            try:
+                self._rules.append((rule, parse(rule.expr)))
+            except BadRequest as exc:
+                self.faults[rule.id] = exc.message
+            self._named.update(rule.select.nodes, *(override.select.nodes for override in rule.overrides))
+        self._sets: WeakValueDictionary[object, RuleSet] = WeakValueDictionary()
+
+    def rules_of(self, node: NodeId | None, tags: tuple[str, ...]) -> RuleSet:
+        """The rules of a node; node None: those of the hub itself."""
+        of = (node if node is None or node in self._named else "", tags)
+        found = self._sets.get(of)
+        if found is None:
+            rules = [rule for rule in self.effective(node, tags) if rule.rule.enabled]
+            found = self._sets[of] = RuleSet(self, rules)
+        return found
+
+    def effective(self, node: NodeId | None, tags: tuple[str, ...]) -> list[Effective]:
+        """The rules that select a node, also those that are off for it."""
+        found = []
+        for rule, expression in self._rules:
+            of_hub = isinstance(expression, State) and expression.kind in HUB_STATES
+            if of_hub is (node is None) and (node is None or rule.select.selects(node, tags)):
+                found.append(_effective(rule, expression, node, tags))
+        return found
+
+    def history_s(self) -> dict[str, int]:
+        """Metric -> how much of its past its windows hold."""
+        found: dict[str, int] = {}
+        for rule, expression in self._rules:
+            for read in _reads(expression) if rule.enabled else ():
+                found[read.metric] = max(found.get(read.metric, 0), read.window_s)
+        return found
+
+
+def _effective(rule: Rule, expression: Expression, node: NodeId | None, tags: tuple[str, ...]) -> Effective:
+    won = None
+    for at, override in enumerate(rule.overrides):
+        if node is not None and override.select.selects(node, tags):
+            won = at
+    if won is not None:
+        override = rule.overrides[won]
+        rule = rule._replace(
+            enabled=rule.enabled if override.enabled is None else override.enabled,
+            warn=override.warn or rule.warn,
+            crit=override.crit or rule.crit,
+            for_s=rule.for_s if override.for_s is None else override.for_s,
+        )
+    reads = _reads(expression)
+    pace_s = max(GRAIN_S, RHYTHM_S.get(_family(reads[0]), GRAIN_S)) if reads else GRAIN_S
+    limits = limits_of(rule, pace_s, max((read.window_s for read in reads), default=0))
+    match expression:
+        case MetricWindow():
+            return Effective(rule, won, expression, limits, reads, expression.label)
+        case Detector():
+            kind = DETECTORS[expression.name]
+            return Effective(rule, won, expression, limits, reads, judge=kind.judge, numbers={**kind.numbers, **dict(expression.numbers)})
+    return Effective(rule, won, expression, limits)
+
+
+def _reads(expression: Expression) -> tuple[Read, ...]:
+    match expression:
+        case MetricWindow():
+            return (Read(expression.function, expression.metric, expression.window_s),)
+        case Detector():
+            return DETECTORS[expression.name].reads
+    return ()

@@ -1,0 +1,170 @@
+"""States of nodes and of the hub that no sample gives, each as a number for each object. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.tables import FactTable, TableCell
+
+
+class NodeFacts(NamedTuple):
+    """What the hub knows of a node beside its samples."""
+
+    id: NodeId
+    tags: tuple[str, ...] = ()
+    silent_s: float | None = None
+    """None: connected; otherwise seconds since the session was lost, without the time in which the hub was away."""
+    reconnecting: bool = False
+    """The hub has just started and the node may still come back."""
+    simulated: bool = False
+    pending: bool = False
+    waiting: bool = False
+    cores: int = 0
+    reboot_required: str = "unknown"
+    reboot_since_at: float | None = None
+    updates_security: int | None = None
+    security_since_at: float | None = None
+    lists_checked_at: float | None = None
+    tables: Mapping[str, FactTable] = {}
+    """The newest tables by subject."""
+    clock_skew_s: float | None = None
+    jobs: Mapping[str, float] = {}
+    """Open troubles by kind (`job_failed`, `packages_broken`) -> since when."""
+
+
+class HubFacts(NamedTuple):
+    """What the hub knows of itself. None: not known."""
+
+    disk_free_percent: float | None = None
+    disk_free_bytes: int | None = None
+    backup_age_s: float | None = None
+    """None: there is no backup to wait for."""
+    channels_broken: tuple[str, ...] = ()
+    """Names of channels."""
+    queue_drops: int = 0
+    """What a bounded queue has dropped in the last 5 minutes."""
+    loop_lag_s: float | None = None
+    """99th percentile of the last minute."""
+    clock_jump_s: float = 0.0
+    """The greatest jump of the wall clock in the last hour."""
+    audit_broken: bool = False
+    silent_nodes: int = 0
+    """Nodes that fell silent within the same 60 s and are still silent."""
+    known_nodes: int = 0
+
+
+Values = Mapping[str, float] | None
+"""Object -> value; an object that is missing has the value 0. None: not known."""
+Facts = TypeVar("Facts", NodeFacts, HubFacts)
+
+
+class StateKind(NamedTuple, Generic[Facts]):
+    name: str
+    unit: str
+    about: str
+    read: Callable[[Facts, float], Values]
+    """Takes the facts and the time."""
+    elapsed: bool = False
+    """Its value is the time since the condition began."""
+
+
+def _offline(facts: NodeFacts, _now: float) -> Values:
+    if facts.reconnecting:
+        return None
+    return {"": facts.silent_s} if facts.silent_s and not facts.pending and not facts.waiting else {}
+
+
+def _skew(facts: NodeFacts, _now: float) -> Values:
+    return None if facts.clock_skew_s is None or facts.silent_s is not None else {"": abs(facts.clock_skew_s)}
+
+
+def _reboot_due(facts: NodeFacts, now: float) -> Values:
+    if facts.reboot_required == "no":
+        return {}
+    return {"": now - facts.reboot_since_at} if facts.reboot_required == "yes" and facts.reboot_since_at is not None else None
+
+
+def _security(facts: NodeFacts, now: float) -> Values:
+    if facts.updates_security is None:
+        return None
+    return {"": now - facts.security_since_at} if facts.updates_security and facts.security_since_at is not None else {}
+
+
+def _lists_age(facts: NodeFacts, now: float) -> Values:
+    return None if facts.lists_checked_at is None or facts.silent_s is not None else {"": now - facts.lists_checked_at}
+
+
+def _trouble(kind: str) -> Callable[[NodeFacts, float], Values]:
+    return lambda facts, now: {"": max(1.0, now - facts.jobs[kind])} if kind in facts.jobs else {}
+
+
+def _rows(facts: NodeFacts, subject: str, *columns: str) -> list[tuple[TableCell, ...]] | None:
+    """These columns of a table; a column that the node does not send is empty. None: no table, or reading it failed."""
+    table = facts.tables.get(subject)
+    if table is None or table.total < 0 or facts.silent_s is not None:
+        return None
+    width = len(table.columns)
+    picked = [table.cells[table.columns.index(name) :: width] if name in table.columns else (None,) * table.total for name in columns]
+    return list(zip(*picked, strict=False))
+
+
+def _in_state(subject: str, name: str, *states: str) -> Callable[[NodeFacts, float], Values]:
+    def read(facts: NodeFacts, _now: float) -> Values:
+        rows = _rows(facts, subject, name, "state")
+        return None if rows is None else {str(what): 1.0 for what, state in rows if state in states}
+
+    return read
+
+
+def _bytes_free(facts: HubFacts, _now: float) -> Values:
+    return None if facts.disk_free_bytes is None else {"": facts.disk_free_bytes / 1024**3}
+
+
+def _percent_free(facts: HubFacts, _now: float) -> Values:
+    return None if facts.disk_free_percent is None else {"": facts.disk_free_percent}
+
+
+def _mass_offline(facts: HubFacts, _now: float) -> Values:
+    few = facts.silent_nodes < MASS_NODES or not facts.known_nodes
+    return {} if few else {"": 100.0 * facts.silent_nodes / facts.known_nodes}
+
+
+MASS_NODES: Final = 5
+"""Fewer silent nodes are told one by one."""
+_NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
+    StateKind("offline", "seconds", "since the node's session was lost; the hub's own absence does not count", _offline, elapsed=True),
+    StateKind("clock_skew", "seconds", "difference of the node's clock from the hub's", _skew),
+    StateKind("reboot_due", "seconds", "since a reboot is due", _reboot_due, elapsed=True),
+    StateKind("updates_security", "seconds", "since security updates wait", _security, elapsed=True),
+    StateKind("lists_age", "seconds", "since the package lists were checked", _lists_age),
+    StateKind("unit_failed", "flag", "1: the unit of systemd failed", _in_state("services", "unit", "failed")),
+    StateKind("unit_restarting", "flag", "1: systemd starts the unit again and again", _in_state("services", "unit", "auto-restart")),
+    StateKind("container_restarting", "flag", "1: its engine starts it again", _in_state("containers", "name", "restarting")),
+    StateKind(
+        "container_unhealthy", "flag", "1: its engine calls it unhealthy or dead", _in_state("containers", "name", "unhealthy", "dead")
+    ),
+    StateKind("job_failed", "seconds", "since the last job failed", _trouble("job_failed"), elapsed=True),
+    StateKind("packages_broken", "seconds", "since packages are half installed", _trouble("packages_broken"), elapsed=True),
+)
+_HUB: Final[tuple[StateKind[HubFacts], ...]] = (
+    StateKind("hub_disk_free_percent", "percent", "free where the hub stores its data", _percent_free),
+    StateKind("hub_disk_free", "GiB", "free where the hub stores its data", _bytes_free),
+    StateKind(
+        "hub_backup_age", "seconds", "since the newest backup", lambda hub, _: {} if hub.backup_age_s is None else {"": hub.backup_age_s}
+    ),
+    StateKind("hub_channel_broken", "flag", "1: the channel cannot send", lambda hub, _: dict.fromkeys(hub.channels_broken, 1.0)),
+    StateKind("hub_queue_drops", "items", "that full queues dropped in 5 minutes", lambda hub, _: {"": float(hub.queue_drops)}),
+    StateKind(
+        "hub_loop_lag", "seconds", "99th percentile of one minute", lambda hub, _: None if hub.loop_lag_s is None else {"": hub.loop_lag_s}
+    ),
+    StateKind("hub_clock_jump", "seconds", "jump of the hub's clock in the last hour", lambda hub, _: {"": abs(hub.clock_jump_s)}),
+    StateKind("hub_audit_broken", "flag", "1: the audit log was changed outside the hub", lambda hub, _: {"": float(hub.audit_broken)}),
+    StateKind("hub_mass_offline", "percent", "of all nodes that fell silent within one minute, if five or more did", _mass_offline),
+)
+NODE_STATES: Final = {kind.name: kind for kind in _NODE}
+HUB_STATES: Final = {kind.name: kind for kind in _HUB}
+ELAPSED: Final = frozenset(kind.name for kind in _NODE if kind.elapsed)
+"""States whose value is the time since they began."""
+STATES: Final[dict[str, StateKind[NodeFacts] | StateKind[HubFacts]]] = {**NODE_STATES, **HUB_STATES}
