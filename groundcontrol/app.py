@@ -18,7 +18,6 @@ import uvloop
 from aiohttp import web
 
 from groundcontrol import local_api
-from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.access.passwords import Passwords
 from groundcontrol.access.service import AuthService
 from groundcontrol.adapters.local_bus import LocalBus
@@ -39,20 +38,15 @@ from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.core.ids import HubId
 from groundcontrol.data_dir import PID_NAME, check_folders
 from groundcontrol.deployments import invites_api as invites_http
-from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.install_script import Invitations, install_script
 from groundcontrol.deployments.joining import Joining
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.service import DeploymentService
-from groundcontrol.deployments.session_removal import RemovalDeps
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.housekeeping import Housekeeping
-from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.dispatch import JobDispatcher
 from groundcontrol.jobs.receive import Receiver
-from groundcontrol.jobs.requests import check_policy
-from groundcontrol.jobs.service import JobService
 from groundcontrol.lifecycle import (
     LoopLag,
     StopSignals,
@@ -65,13 +59,11 @@ from groundcontrol.lifecycle import (
     tune_malloc,
 )
 from groundcontrol.metrics_export import MetricSources, figures
-from groundcontrol.nodes.interfaces import Presence, ReceivedTables, ShippedAgent
-from groundcontrol.samples.api import Histories
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.samples.compactor import Compactor
-from groundcontrol.samples.export_api import Exports
 from groundcontrol.samples.interfaces import DamageReports
 from groundcontrol.settings import SETTINGS
-from groundcontrol.slices import SLICES
+from groundcontrol.slices import EXPIRES, PROVIDERS, SLICES, TASKS
 from groundcontrol.stores import Store
 from groundcontrol.vault import KeyringStore, Vault, open_vault
 from groundcontrol.web import health
@@ -121,9 +113,7 @@ class Components:
     ingest: Ingest
     watching: WatchLeases
     jobs: Receiver
-    deployments: DeploymentService
-    joining: Joining
-    updates: UpdateService
+    services: Services
     door: AgentHandshake
     auth: AuthService
     janitor: Housekeeping
@@ -256,13 +246,27 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     watching = WatchLeases(registry, bus, clock)
     dispatch = JobDispatcher(store, bus, clock, registry, vault.fleet_key, config.jobs_at_once, bundle)
     jobs = Receiver(store, bus, clock, dispatch, refusals)
-    orders = JobService(store, bus, clock, config.jobs_at_once)
-    deployments = DeploymentService(
-        config=config, store=store, bus=bus, vault=vault, clock=clock, bundle=bundle, wait_online=registry.wait_online, close=registry.close,
-        ways=RemovalDeps(orders.keep_up, check_policy, registry.online),
-    )  # fmt: skip
-    updates = UpdateService(store, bus, clock, bundle, orders.keep_up, registry.wait_online)
     tables = NodeTables(store, bus, clock, registry.events)
+    try:
+        text = await asyncio.to_thread(install_script)
+    except BundleError as exc:
+        raise ConfigError(str(exc)) from exc
+    invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
+    services = Services(
+        config=config, clock=clock, bus=bus, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock), stores=store,
+        providers=(
+            *PROVIDERS,
+            provide(Config)(lambda _: config),
+            provide(Vault)(lambda _: vault),
+            provide(AgentBundle)(lambda _: AgentBundle(bundle_version(bundle), bundle)),
+            provide(Registry)(lambda _: registry),
+            provide(Presence)(lambda _: registry),
+            provide(ReceivedTables)(lambda _: tables),
+            provide(DamageReports)(lambda _: CorruptionReporter(registry.events)),
+            provide(Invitations)(lambda _: invites),
+        ),
+    )  # fmt: skip
+    deployments = services[DeploymentService]
     onward = ForwardClock(clock, await database.latest())
     together = SessionDeps(
         store,
@@ -280,39 +284,12 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     door = AgentHandshake(
         together, registry, refusals, watching, hub, vault.fleet_id, vault.fleet_key, config.agent_hosts, config.pack_seconds
     )
-    joining = Joining(
-        store=store, bus=bus, clock=clock, refusals=refusals, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, hub=config, hosts=config.agent_hosts,
-        spider=AgentBundle(bundle_version(bundle), bundle), place_of=rate_limit_key, wait_online=registry.wait_online, close=registry.close,
-    )  # fmt: skip
-    door.joins = joining
+    door.joins = services[Joining]
     door.adopt_until = await store.recovery.adopt_until()
-    try:
-        text = await asyncio.to_thread(install_script)
-    except BundleError as exc:
-        raise ConfigError(str(exc)) from exc
-    invites = Invitations(urls=[config.node_url], fleet_id=vault.fleet_id, fleet_key=vault.fleet_key, tls_pin=config.tls_pin, script=text)
     lag = LoopLag(keeper)
-    services = Services(
-        config=config, clock=clock, bus=bus, auth=auth, refusals=refusals, hub_id=hub, build=VERSION, costs=Costs(clock),
-        provided=(
-            *store.by_type(),
-            provide(Config)(config),
-            provide(Presence)(registry),
-            provide(ReceivedTables)(tables),
-            provide(DamageReports)(CorruptionReporter(registry.events)),
-            provide(Histories)(Histories()),
-            provide(Exports)(Exports()),
-            provide(JobService)(orders),
-            provide(Outputs)(Outputs()),
-            provide(DeploymentService)(deployments),
-            provide(Invitations)(invites),
-            provide(UpdateService)(updates),
-            provide(ShippedAgent)(updates),
-        ),
-    )  # fmt: skip
     facts = HubFacts(hub, config.node_url, VERSION)
     janitor = Housekeeping(
-        store, clock, facts, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
+        store, clock, facts, EXPIRES, retention=config.retention, broken=lambda: database.broken, trouble=lambda: database.trouble,
         probe=database.probe, last_seen=await database.last_probe(), shrink=lambda: _shrink(database),
         outvoted=registry.outvoted, onward=onward.now,
     )  # fmt: skip
@@ -333,7 +310,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
         ]
     )
     return Components(
-        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, deployments, joining, updates, door, auth, janitor, compactor, lag, runner
+        config, clock, database, store, bus, refusals, registry, ingest, watching, jobs, services, door, auth, janitor, compactor, lag, runner
     )  # fmt: skip
 
 
@@ -354,13 +331,11 @@ async def _serve(parts: Components, listener: socket.socket, keeper: SystemdNoti
                 ("recall", parts.registry.recall()),
                 ("watching", parts.watching.run()),
                 ("jobs", parts.jobs.run()),
-                ("deployments", parts.deployments.run()),
-                ("joining", parts.joining.run()),
-                ("updates", parts.updates.run()),
                 ("janitor", parts.janitor.run()),
                 ("compactor", parts.compactor.run()),
                 ("lag", parts.lag.run()),
                 ("live", parts.runner.app[LIVE].run()),
+                *((task.__name__, parts.services[task].run()) for task in TASKS),
             ):
                 group.create_task(work, name=name)
             await parts.runner.setup()
@@ -404,7 +379,7 @@ async def _drain(parts: Components, sites: Sequence[web.BaseSite]) -> None:
         async with asyncio.timeout(DRAIN_LIMIT_S):
             for site in sites:
                 await site.stop()
-            await asyncio.gather(parts.deployments.close(), _drain_agents(parts))
+            await asyncio.gather(parts.services[DeploymentService].close(), _drain_agents(parts))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WEB_LIMIT_S):
                     await parts.runner.cleanup()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
-from groundcontrol.agents.store import HubFacts
+from groundcontrol.agents.store import HubFacts, HubStore
 from groundcontrol.core.errors import StoreDown, StoreError
 from groundcontrol.core.ids import HubId
+from groundcontrol.core.stores import Stores
+from groundcontrol.events.store import LogStore
+from groundcontrol.nodes.store import NodeStore
 from groundcontrol.samples.model import Bounds, Retention
+from groundcontrol.samples.store import MetricStore, RetentionStore
 from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, TIERS, kept_s
-from groundcontrol.stores import Store
+from groundcontrol.web.declare import Expiry
 from spider.clock import Clock
 from spider.logs import event
 
@@ -28,10 +32,6 @@ EXPIRE_LEASE_S: Final = 300.0
 HEADS_EVERY_S: Final = 86_400.0
 SHRINK_EVERY_S: Final = 60.0
 """Interval at which caches and free heap memory are released. At ten minutes they were full most of the time."""
-KEEP_JOBS_S: Final = 400 * 86_400.0
-"""How long jobs are stored with all their output; events and deployments are stored as long."""
-KEEP_REFUSALS_S: Final = 90 * 86_400.0
-"""How long refusals are stored. The audit log keeps the summary of each minute for ever."""
 STEADY_S: Final = 3600.0
 """Time of steady clocks after a jump before the hub removes anything by its clock."""
 JUMP_S: Final = 60.0
@@ -69,9 +69,10 @@ class Housekeeping:
 
     def __init__(
         self,
-        store: Store,
+        store: Stores,
         clock: Clock,
         facts: HubFacts,
+        expires: Sequence[Expiry],
         *,
         retention: Retention,
         broken: Callable[[], bool],
@@ -89,6 +90,7 @@ class Housekeeping:
         self._store = store
         self._clock = clock
         self._facts = facts
+        self._expires = expires
         self._retention = retention
         self._steady = SteadyClock(clock)
         self._steady.start(last_seen)
@@ -130,7 +132,7 @@ class Housekeeping:
                 probed_at = now
                 self._tell_trouble(await self._probe())
             try:
-                await self._store.hubs.beat(self._facts.id, self._facts, BEAT_TTL_S)
+                await self._store[HubStore].beat(self._facts.id, self._facts, BEAT_TTL_S)
                 if believed and now - expired_at >= EXPIRE_EVERY_S:
                     expired_at = now
                     if self._is_right():
@@ -141,7 +143,7 @@ class Housekeeping:
                 if now - told_at >= HEADS_EVERY_S:
                     told_at = now
                     await self.tell_heads()
-                await self._store.nodes.sweep()
+                await self._store[NodeStore].sweep()
             except StoreError as exc:
                 event(log, "janitor_store_failed", logging.WARNING, error=exc.code)
             await self._clock.sleep(BEAT_S)
@@ -164,29 +166,25 @@ class Housekeeping:
         Each hub does this at its start, once a day and at its end; additional heads do no harm.
         Raises: StoreError.
         """
-        for head in await self._store.log.audit_heads():
+        for head in await self._store[LogStore].audit_heads():
             event(log, "audit_head", chain=head.chain, n=head.n, hash=head.hash)
 
     async def _expire(self, hub: HubId) -> None:
-        if await self._store.hubs.lease("expire-samples", hub, EXPIRE_LEASE_S) is None:
+        if await self._store[HubStore].lease("expire-samples", hub, EXPIRE_LEASE_S) is None:
             return
-        retention = await self._store.retention.retention() or self._retention
+        retention = await self._store[RetentionStore].retention() or self._retention
         bounds = bounds_of(retention, self._clock.now())
-        removed = await self._store.metrics.expire(bounds._replace(future=max(bounds.future, self._onward() + AHEAD_S)))
+        removed = await self._store[MetricStore].expire(bounds._replace(future=max(bounds.future, self._onward() + AHEAD_S)))
         if removed:
             event(log, "samples_expired", pieces=removed)
-        while forgotten := await self._store.jobs.expire(self._clock.now() - KEEP_JOBS_S):
-            event(log, "jobs_expired", jobs=forgotten)
-        while forgotten := await self._store.deployments.expire(self._clock.now() - KEEP_JOBS_S):
-            event(log, "deployments_expired", deployments=forgotten)
-        while forgotten := await self._store.log.expire_events(self._clock.now() - KEEP_JOBS_S):
-            event(log, "events_expired", events=forgotten)
-        while forgotten := await self._store.log.expire_refusals(self._clock.now() - KEEP_REFUSALS_S):
-            event(log, "refusals_expired", refusals=forgotten)
+        for rows in self._expires:
+            while removed := await rows.expire(self._store, self._clock.now() - rows.kept_s):
+                count: dict[str, Any] = {rows.what: removed}
+                event(log, f"{rows.what}_expired", **count)
 
     async def may_compact(self) -> bool:
         """Whether this hub runs compaction now."""
-        return await self._store.hubs.lease("compact-samples", self._facts.id, EXPIRE_LEASE_S) is not None
+        return await self._store[HubStore].lease("compact-samples", self._facts.id, EXPIRE_LEASE_S) is not None
 
 
 def bounds_of(retention: Retention, now: float) -> Bounds:

@@ -14,3 +14,6 @@ from groundcontrol.samples.slice import SLICE as SAMPLES
 SLICES: Final = (EVENTS, ACCESS, NODES, SAMPLES, JOBS, DEPLOYMENTS)
 ROUTES: Final = tuple(route for each in SLICES for route in each.routes)
 TOPICS: Final = {topic.kind: topic for each in SLICES for topic in each.topics}
+PROVIDERS: Final = tuple(provider for each in SLICES for provider in each.provides)
+TASKS: Final = tuple(task for each in SLICES for task in each.tasks)
+EXPIRES: Final = tuple(expiry for each in SLICES for expiry in each.expires)

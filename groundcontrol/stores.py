@@ -7,7 +7,9 @@ Errors that cross: StoreDown, StoreBusy, StoreFull, StoreReadOnly, StoreDamaged,
 
 from __future__ import annotations
 
-from typing import NamedTuple, get_type_hints
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar, cast, get_type_hints
 
 from groundcontrol.access.store import (
     ApiTokenStore,
@@ -24,8 +26,11 @@ from groundcontrol.jobs.store import BatchStore, JobStore
 from groundcontrol.nodes.store import FactStore, JournalStore, NodeStore, RecoveryStore
 from groundcontrol.samples.store import MetricStore, RetentionStore
 
+T = TypeVar("T")
 
-class Store(NamedTuple):
+
+@dataclass(frozen=True)
+class Store:
     """All stores of one hub. Control and metrics are separate databases: no transaction spans them."""
 
     hubs: HubStore
@@ -48,6 +53,10 @@ class Store(NamedTuple):
     recovery: RecoveryStore
     invites: InviteStore
 
-    def by_type(self) -> list[tuple[type, object]]:
-        """Each store with its Protocol."""
-        return list(zip(get_type_hints(type(self)).values(), self, strict=True))
+    @cached_property
+    def _by_type(self) -> dict[type, object]:
+        return {kind: getattr(self, name) for name, kind in get_type_hints(type(self)).items()}
+
+    def __getitem__(self, kind: type[T], /) -> T:
+        """The store that implements this Protocol (`core.stores.Stores`)."""
+        return cast("T", self._by_type[kind])

@@ -11,6 +11,7 @@ from typing import get_type_hints
 
 import pytest
 
+from groundcontrol.slices import TASKS
 from groundcontrol.stores import Store
 from majortom.build.bundle import MAX_BUNDLE_BYTES, build_bundle
 from spider.version import VERSION
@@ -143,6 +144,7 @@ def test_tests_change_no_constants() -> None:
 def test_the_hub_provides_just_the_services_that_handlers_ask_for() -> None:
     """mypy checks what is provided under a type, and not that anything is."""
     hub = ROOT / "groundcontrol"
-    asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services\[(\w+)\]", path.read_text())}
-    provided = set(re.findall(r"provide\((\w+)\)", (hub / "app.py").read_text()))
+    asked = {name for path in hub.rglob("*.py") for name in re.findall(r"services\[([A-Z]\w+)\]", path.read_text())}
+    asked |= {task.__name__ for task in TASKS}
+    provided = {name for path in (hub / "app.py", *hub.glob("*/slice.py")) for name in re.findall(r"provide\((\w+)\)", path.read_text())}
     assert provided == asked - {kind.__name__ for kind in get_type_hints(Store).values()}

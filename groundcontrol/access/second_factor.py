@@ -12,12 +12,13 @@ from groundcontrol.access.known_addresses import KnownAddresses
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.rate_limits import LONGEST_WAIT_S, Attempt, LoginOrigin, everything_of, second_factor_attempt
 from groundcontrol.access.sessions import Caller, next_expiry
+from groundcontrol.access.store import FactorStore, UserStore
 from groundcontrol.core.bus import Bus, Revoked
 from groundcontrol.core.errors import Conflict, NotFound, TooManyAttempts, TotpWrong, VaultError
 from groundcontrol.core.scope import Actor, Scope
-from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.core.secrets import SealedRecord, SecretStore
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.stores import Store
 from spider.clock import Clock
 from spider.logs import event
 
@@ -46,7 +47,7 @@ class SecondFactor:
     """Manages second factors. The vault seals the seeds, a code works once, and every attempt is counted before it is made."""
 
     def __init__(
-        self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: KnownAddresses
+        self, *, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, sealer: Sealer, pepper: bytes, places: KnownAddresses
     ) -> None:
         self._store = store
         self._refusals = refusals
@@ -68,12 +69,12 @@ class SecondFactor:
             if await self._refusals.note(actor, "auth.second_factor", "code", target=f"user:{user.id}", place=rate_limit_key(address)):
                 event(log, "second_factor_refused", logging.WARNING, user=user.username, address=address)
             raise TotpWrong(_WRONG)
-        await self._store.users.clear_attempts(attempt.returned)
+        await self._store[UserStore].clear_attempts(attempt.returned)
 
     async def _reserve(self, user: User, address: str, way: LoginOrigin, browser: str = "") -> Attempt:
         """Known addresses of this user have a count of their own: a stranger who has only the password cannot lock the user out there."""
         attempt = second_factor_attempt(user.id, address, way=way, browser=browser)
-        wait = await self._store.users.reserve_attempt(attempt.buckets, self._clock.now())
+        wait = await self._store[UserStore].reserve_attempt(attempt.buckets, self._clock.now())
         if wait > 0:
             wait_s = min(int(wait) + 1, LONGEST_WAIT_S)
             raise TooManyAttempts(f"too many codes; try again in {wait_s} seconds", retry_after_s=wait_s)
@@ -81,14 +82,14 @@ class SecondFactor:
 
     async def _by_app(self, user: User, code: str) -> bool:
         step = totp.step_of(await self._seed(user), code, self._clock.now())
-        return step is not None and await self._store.factors.use_step(user.id, step)
+        return step is not None and await self._store[FactorStore].use_step(user.id, step)
 
     async def _by_recovery_code(self, user: User, code: str, address: str) -> bool:
         digest = recovery.code_hash(self._pepper, user.id, code)
-        return digest is not None and await self._store.factors.use_recovery_code(user.id, digest, address) is not None
+        return digest is not None and await self._store[FactorStore].use_recovery_code(user.id, digest, address) is not None
 
     async def _seed(self, user: User) -> bytes:
-        record = await self._store.secrets.secret(TABLE, user.id, COLUMN)
+        record = await self._store[SecretStore].secret(TABLE, user.id, COLUMN)
         if record is None or record.version != user.totp_version:
             raise VaultError(f"the second factor of user {user.id} is missing from the vault")
         return await asyncio.to_thread(self._sealer.open, record)
@@ -102,7 +103,7 @@ class SecondFactor:
             raise Conflict("there is a second factor already: switch it off first")
         seed = totp.new_seed()
         record = await asyncio.to_thread(self._sealer.seal, TABLE, user.id, COLUMN, user.totp_version + 1, seed)
-        await self._store.factors.begin_totp(scope, user.id, record)
+        await self._store[FactorStore].begin_totp(scope, user.id, record)
         return NewFactor(totp.seed_text(seed), totp.uri(seed, user.username))
 
     async def confirm(self, caller: Caller, user: User, session: LoginSession, code: str) -> list[str]:
@@ -111,7 +112,7 @@ class SecondFactor:
         Returns: the recovery codes, once.
         Raises:  Conflict: nothing was begun, or it is on already; TotpWrong; TooManyAttempts.
         """
-        if user.totp_since is not None or await self._store.secrets.secret(TABLE, user.id, COLUMN) is None:
+        if user.totp_since is not None or await self._store[SecretStore].secret(TABLE, user.id, COLUMN) is None:
             raise Conflict("there is no second factor that waits for its first code")
         address = caller.scope.actor.address
         attempt = await self._reserve(user, address, await self._places.way(user.username, address))
@@ -121,11 +122,11 @@ class SecondFactor:
             raise TotpWrong(_WRONG)
         codes = recovery.new_codes()
         ends = min(session.expires_at, next_expiry(session._replace(second_factor=True), now))
-        await self._store.factors.confirm_totp(
+        await self._store[FactorStore].confirm_totp(
             caller.scope, user.id, user.totp_version, step, self._hashes(user, codes), session.id, now, ends
         )
         self._bus.publish(Revoked("", user.id))
-        await self._store.users.clear_attempts(attempt.returned)
+        await self._store[UserStore].clear_attempts(attempt.returned)
         return codes
 
     async def renew_codes(self, scope: Scope, user: User) -> list[str]:
@@ -134,7 +135,7 @@ class SecondFactor:
         Raises: Conflict: there is no second factor.
         """
         codes = recovery.new_codes()
-        await self._store.factors.save_recovery_codes(scope, user.id, self._hashes(user, codes))
+        await self._store[FactorStore].save_recovery_codes(scope, user.id, self._hashes(user, codes))
         return codes
 
     async def stop(self, scope: Scope, user: User, keep: LoginSession | None) -> User:
@@ -144,10 +145,10 @@ class SecondFactor:
         """
         if user.totp_since is None:
             raise NotFound("there is no second factor")
-        after = await self._store.factors.stop_totp(scope, user.id, None if keep is None else keep.id)
+        after = await self._store[FactorStore].stop_totp(scope, user.id, None if keep is None else keep.id)
         self._bus.publish(Revoked("", user.id))
         if keep is None:
-            await self._store.users.clear_attempts((), everything_of(user.id))
+            await self._store[UserStore].clear_attempts((), everything_of(user.id))
         return after
 
     def _hashes(self, user: User, codes: list[str]) -> list[bytes]:

@@ -41,6 +41,7 @@ from groundcontrol.access.sessions import (
     refresh_session_id,
     scope_of,
 )
+from groundcontrol.access.store import ApiTokenStore, PeopleStore, UserStore
 from groundcontrol.access.trusted_browsers import Devices
 from groundcontrol.access.users import UserAdmin
 from groundcontrol.core.audit import AuditEntry
@@ -63,8 +64,9 @@ from groundcontrol.core.errors import (
 )
 from groundcontrol.core.ids import NodeId, SessionId, UserId
 from groundcontrol.core.scope import DEFAULT_ORG, Actor, Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.stores import Store
+from groundcontrol.events.store import LogStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import new_random_id
@@ -89,7 +91,7 @@ class AuthService:
     def __init__(
         self,
         *,
-        store: Store,
+        store: Stores,
         bus: Bus,
         clock: Clock,
         refusals: Refusals,
@@ -105,8 +107,8 @@ class AuthService:
 
         `least_totp`: who must have a second factor whatever the stored settings say.
         """
-        self._users = store.users
-        self._standings = store.people
+        self._users = store[UserStore]
+        self._standings = store[PeopleStore]
         self._refusals = refusals
         self._least_totp = least_totp
         self._bus = bus
@@ -116,13 +118,13 @@ class AuthService:
         self._tokens = AccessTokens(jwt_key, issuer)
         self._refreshes: dict[bytes, _Refresh] = {}
         self._portions = Portions(clock)
-        self.hold = ClockGuard(store.log, clock)
+        self.hold = ClockGuard(store[LogStore], clock)
         self.passwords = passwords
-        self._places = KnownAddresses(store.users, pepper)
+        self._places = KnownAddresses(store[UserStore], pepper)
         self._devices = Devices(pepper)
         self.factors = SecondFactor(store=store, bus=bus, clock=clock, refusals=refusals, sealer=sealer, pepper=pepper, places=self._places)
         self.people = UserAdmin(store=store, bus=bus, clock=clock, hash_password=self.passwords.hash, least_totp=least_totp)
-        self.programs = ApiTokens(tokens=store.tokens, bus=bus, hold=self.hold, clock=clock, least_totp=least_totp)
+        self.programs = ApiTokens(tokens=store[ApiTokenStore], bus=bus, hold=self.hold, clock=clock, least_totp=least_totp)
 
     def close(self) -> None:
         self.passwords.close()

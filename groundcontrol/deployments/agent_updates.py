@@ -19,14 +19,17 @@ from groundcontrol.core.errors import BadRequest, Conflict, HubError, NotFound, 
 from groundcontrol.core.ids import DeploymentId, JobId, NodeId
 from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, Wishes
 from groundcontrol.deployments.node_files import bundle_version
+from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import TERMINAL, Job, JobRequest
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
-from groundcontrol.stores import Store
+from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
 from spider.logs import event
 from spider.wire.ids import is_id
@@ -73,7 +76,7 @@ class UpdateService:
     """Runs all agent updates. They run while `run` does."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
+        self, store: Stores, bus: Bus, clock: Clock, bundle: bytes, submit: Submit, wait_online: WaitOnline,
         patience_s: float = PATIENCE_S,
     ) -> None:  # fmt: skip
         self._store = store
@@ -96,7 +99,7 @@ class UpdateService:
 
         Raises: StoreError.
         """
-        left = [row for row in await self._store.deployments.unfinished_deployments() if row.kind == "update"]
+        left = [row for row in await self._store[DeploymentStore].unfinished_deployments() if row.kind == "update"]
         async with asyncio.TaskGroup() as group:
             self._group = group
             for row in left:
@@ -123,7 +126,7 @@ class UpdateService:
             raise BadRequest(f"at_once is 1 to {MAX_AT_ONCE}", field="at_once")
         found: list[Node] = []
         for node_id in chosen:
-            node = await self._store.nodes.node(scope, node_id)
+            node = await self._store[NodeStore].node(scope, node_id)
             authorize(scope, "node.update", node)
             found.append(node)
         async with self._ordering.in_time():
@@ -146,7 +149,7 @@ class UpdateService:
             )._replace(created_at=now)
             for at, node in enumerate(nodes)
         ]  # fmt: skip
-        made = {_node(row): row for row in await self._store.deployments.create_deployments(scope, wanted)}
+        made = {_node(row): row for row in await self._store[DeploymentStore].create_deployments(scope, wanted)}
         self._running.update(made)
         return made
 
@@ -155,7 +158,7 @@ class UpdateService:
 
         Raises: NotFound, Forbidden, Conflict: the node has the order already, or the update has ended; StoreError.
         """
-        row = await self._store.deployments.deployment(scope, deployment)
+        row = await self._store[DeploymentStore].deployment(scope, deployment)
         authorize(scope, "deployment.control", row)
         if row.state == "cancelled":
             return row
@@ -184,7 +187,7 @@ class UpdateService:
         return True
 
     async def _stop_short(self, scope: Scope, row: Deployment) -> None:
-        row = await self._store.deployments.deployment(SYSTEM._replace(org=scope.org), row.id)
+        row = await self._store[DeploymentStore].deployment(SYSTEM._replace(org=scope.org), row.id)
         if row.ended_at is None:
             why = DeploymentError("deployment.stopped_short", "it was not begun, because the update of another node failed", "wait")
             await self._end(scope, row, "cancelled", why)
@@ -207,7 +210,7 @@ class UpdateService:
         try:
             row = await self._save(scope, transitions.step_started(row, "wait", self._clock.now()))
             await self._turn(row)
-            if not await self._store.deployments.may_still_deploy(scope, row, row.created_at, self._clock.now()):
+            if not await self._store[DeploymentStore].may_still_deploy(scope, row, row.created_at, self._clock.now()):
                 raise _Failed("deployment.not_allowed", NOT_ALLOWED, "wait")
             row = await self._save(scope, transitions.step_done(row, "wait", "", self._clock.now()))
             row = await self._save(scope, transitions.step_started(row, "install", self._clock.now()))
@@ -228,7 +231,7 @@ class UpdateService:
             error = DeploymentError(exc.code, exc.message, _step(row))
         else:
             return True
-        row = await self._store.deployments.deployment(SYSTEM._replace(org=scope.org), row.id)
+        row = await self._store[DeploymentStore].deployment(SYSTEM._replace(org=scope.org), row.id)
         if row.ended_at is not None:
             return row.state != "failed"  # it was cancelled just when its turn came
         await self._end(scope, row, "failed", error)
@@ -242,7 +245,7 @@ class UpdateService:
             await self._check_there(row, "wait")
             raise _Failed("node.offline", f"{row.name} was not connected for {ONLINE_LIMIT_S / 60:.0f} minutes", "wait") from None
         ends_at = self._clock.monotonic() + FREE_LIMIT_S
-        while await self._store.jobs.open_jobs(_node(row)):
+        while await self._store[JobStore].open_jobs(_node(row)):
             if self._clock.monotonic() > ends_at:
                 raise _Failed("job.busy", f"{row.name} has been at other jobs for {FREE_LIMIT_S / 3600:.0f} hours", "wait")
             await self._clock.sleep(POLL_S)
@@ -252,7 +255,7 @@ class UpdateService:
 
         Raises: _Failed, StoreError.
         """
-        if await self._store.nodes.find_node(_node(row)) is None:
+        if await self._store[NodeStore].find_node(_node(row)) is None:
             raise _removed(row, step)
 
     async def _follow(self, scope: Scope, row: Deployment, job_id: JobId) -> None:
@@ -262,7 +265,7 @@ class UpdateService:
         """
         while True:
             try:
-                job = await self._store.jobs.job(SYSTEM._replace(org=row.org), job_id)
+                job = await self._store[JobStore].job(SYSTEM._replace(org=row.org), job_id)
             except NotFound:
                 raise _removed(row, "install") from None
             if job.state in TERMINAL:
@@ -275,7 +278,7 @@ class UpdateService:
         row = await self._save(scope, transitions.step_started(row, "verify", self._clock.now()))
         ends_at = self._clock.monotonic() + VERIFY_LIMIT_S
         while True:
-            node = await self._store.nodes.find_node(_node(row))
+            node = await self._store[NodeStore].find_node(_node(row))
             if node is None:
                 raise _removed(row, "verify")
             if node.agent_version == self.version:
@@ -306,7 +309,7 @@ class UpdateService:
                 self._running.pop(row.node_id, None)
 
     async def _close(self, scope: Scope, row: Deployment, error: DeploymentError) -> None:
-        row = await self._store.deployments.deployment(scope, row.id)
+        row = await self._store[DeploymentStore].deployment(scope, row.id)
         await self._end(scope, row, "failed", error)
 
     async def _survive(self, work: Awaitable[None]) -> None:
@@ -318,7 +321,7 @@ class UpdateService:
     # -- rows ------------------------------------------------------------------------------------
 
     async def _save(self, scope: Scope, row: Deployment) -> Deployment:
-        saved = await self._store.deployments.save_deployment(SYSTEM._replace(org=scope.org), row)
+        saved = await self._store[DeploymentStore].save_deployment(SYSTEM._replace(org=scope.org), row)
         self._bus.publish(Changed("deployment", saved.id, saved.version))
         return saved
 

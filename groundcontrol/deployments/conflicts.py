@@ -8,10 +8,12 @@ from typing import Final
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.deployments.bulk import Fault, ServerKey, place_of
 from groundcontrol.deployments.model import Deployment, DeploymentRequest
 from groundcontrol.deployments.requests import one_spelling
-from groundcontrol.stores import Store
+from groundcontrol.deployments.store import DeploymentStore
+from groundcontrol.nodes.store import NodeStore
 
 TRY_LATER: Final = "this server cannot be deployed to at the moment: try again later"
 """The answer if the caller may not see the deployment that is in conflict."""
@@ -23,7 +25,7 @@ class Occupied:
     Args: at_work: the running deployments by SSH, of all users.
     """
 
-    def __init__(self, store: Store, at_work: Callable[[], Iterable[Deployment]]) -> None:
+    def __init__(self, store: Stores, at_work: Callable[[], Iterable[Deployment]]) -> None:
         self._store = store
         self._at_work = at_work
 
@@ -61,7 +63,7 @@ class Occupied:
         names: set[str] = set()
         cursor: str | None = None
         while True:
-            page = await self._store.nodes.nodes(scope, 200, cursor)
+            page = await self._store[NodeStore].nodes(scope, 200, cursor)
             names.update(node.name.casefold() for node in page.items)
             cursor = page.next
             if cursor is None:
@@ -70,7 +72,7 @@ class Occupied:
     async def _in_the_way(self, scope: Scope, row: Deployment) -> Conflict:
         """The error for a conflict. It names the other deployment only if the caller may see it."""
         try:
-            await self._store.deployments.deployment(scope, row.id)
+            await self._store[DeploymentStore].deployment(scope, row.id)
         except NotFound:
             return Conflict(TRY_LATER)
         return Conflict(f"a deployment to {row.host} is running already", deployment=row.id)

@@ -11,10 +11,12 @@ from typing import NamedTuple
 from groundcontrol.core.errors import VaultError
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import credentials
 from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey
 from groundcontrol.deployments.requests import CREDENTIALS, asked_before, wishes_of
 from groundcontrol.deployments.run import DeploymentRun, Deps, makes_node
+from groundcontrol.deployments.store import DeploymentStore
 from majortom.ssh.connect import same_fingerprint
 from spider.logs import event
 
@@ -63,7 +65,7 @@ class CredentialCache:
 
         Raises: VaultError, StoreError.
         """
-        kept = await credentials.recall(self._tools.store.secrets, self._tools.vault, node)
+        kept = await credentials.recall(self._tools.store[SecretStore], self._tools.vault, node)
         return await self._installed_at(scope, node, address) if kept is None else (kept.request, kept.host_key)
 
     async def place_of(self, scope: Scope, node: NodeId, address: str) -> DeploymentRequest:
@@ -81,7 +83,7 @@ class CredentialCache:
     async def _installed_at(self, scope: Scope, node: NodeId, address: str) -> tuple[DeploymentRequest, HostKey | None]:
         cursor: str | None = None
         while True:
-            page = await self._tools.store.deployments.deployments(scope, 200, cursor)
+            page = await self._tools.store[DeploymentStore].deployments(scope, 200, cursor)
             for row in page.items:
                 if row.node_id == node and row.kind == "install" and row.state == "succeeded":
                     way = asked_before(row)

@@ -6,8 +6,9 @@ from typing import Final
 
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.model import Event, Severity
-from groundcontrol.stores import Store
+from groundcontrol.events.store import LogStore
 from majortom.errors import one_line
 from spider.wire.ids import new_time_id
 
@@ -16,7 +17,7 @@ MAX_MESSAGE_CHARS: Final = 1000
 
 
 async def write_event(
-    store: Store, bus: Bus, org: int, kind: str, severity: Severity, at: float, node: NodeId | None, text: str, details: dict[str, object]
+    store: Stores, bus: Bus, org: int, kind: str, severity: Severity, at: float, node: NodeId | None, text: str, details: dict[str, object]
 ) -> None:
     """Store an event and publish it.
 
@@ -25,5 +26,5 @@ async def write_event(
     """
     message = one_line(text, MAX_MESSAGE_CHARS)
     written = Event(EventId(new_time_id(at)), org, kind, severity, "hub", at, node, message, details)
-    await store.log.add_event(written)
+    await store[LogStore].add_event(written)
     bus.publish(Changed("event", written.id, 1))

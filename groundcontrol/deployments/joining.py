@@ -14,21 +14,24 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
+from groundcontrol.access.store import UserStore
 from groundcontrol.agents.handshake import HandshakeRefused
 from groundcontrol.agents.interfaces import AgentSocket, SocketClosed
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.scope import SYSTEM, Scope, node_actor
+from groundcontrol.core.stores import Stores
 from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.invites import Invite
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.requests import proxy_of
 from groundcontrol.deployments.run import AgentBundle
+from groundcontrol.deployments.store import InviteStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.nodes.model import NewNode, Node
-from groundcontrol.stores import Store
+from groundcontrol.nodes.store import NodeStore
 from majortom.errors import one_line
 from majortom.interfaces import DeployError, Payload, Secret
 from majortom.plan import InstallPlan, plan_install, upload_files, with_launcher
@@ -85,7 +88,7 @@ class Joining:
     """Serves joins. A join lasts as long as its connection; tasks that outlive it belong to `run`."""
 
     def __init__(
-        self, *, store: Store, bus: Bus, clock: Clock, refusals: Refusals, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
+        self, *, store: Stores, bus: Bus, clock: Clock, refusals: Refusals, fleet_id: str, fleet_key: bytes, hub: HubAddress, hosts: frozenset[str],
         spider: AgentBundle, place_of: Callable[[str], str], wait_online: Callable[[NodeId, float], Awaitable[None]], close: Callable[[NodeId, int, str], Awaitable[None]],
     ) -> None:  # fmt: skip
         self.store = store
@@ -107,7 +110,7 @@ class Joining:
 
     async def run(self) -> None:
         """Settle joins that were interrupted, including those before a restart."""
-        left = await self.store.invites.unsettled()
+        left = await self.store[InviteStore].unsettled()
         async with asyncio.TaskGroup() as group:
             self._group = group
             for node, org in left:
@@ -128,14 +131,16 @@ class Joining:
         """
         now = self.clock.now()
         limit, window_s = REGISTRATIONS
-        wait_s = await self.store.users.reserve_attempt({f"register:{self._place_of(address)}:{int(window_s)}": (limit, window_s)}, now)
+        wait_s = await self.store[UserStore].reserve_attempt(
+            {f"register:{self._place_of(address)}:{int(window_s)}": (limit, window_s)}, now
+        )
         if wait_s > 0 or self._at_once >= MAX_AT_ONCE:
             if await self._refusals.note(node_actor("", address), "node.join", "too_many", place=self._place_of(address)):
                 event(log, "join_limited", logging.WARNING, address=address)
             raise HandshakeRefused(CLOSE_GOING_AWAY, str(int(max(wait_s, 1.0) * 1000)))
         opening = await asyncio.to_thread(HubJoin, first, os.urandom(32), int(now * 1000), self.fleet_id)
         hello = opening.hello
-        invite = await self.store.invites.find_invite(InviteId(hello.invite), now)
+        invite = await self.store[InviteStore].find_invite(InviteId(hello.invite), now)
         key = os.urandom(32) if invite is None else join_key(invite_secret(self._fleet_key, invite.id), invite.id)
         await socket.send(opening.challenge(key))
         answer = await socket.receive()
@@ -194,7 +199,7 @@ class Joining:
         Raises: StoreError.
         """
         with contextlib.suppress(NotFound):
-            await self.store.nodes.delete_node(scope, node)
+            await self.store[NodeStore].delete_node(scope, node)
         await self.close(node, CLOSE_UNKNOWN, why)
         self.bus.publish(Changed("node", node, 0))
 
@@ -214,12 +219,12 @@ class Joining:
     async def _settle_late(self, scope: Scope, node: NodeId, invite: Invite | None = None) -> None:
         """Settle a node that disconnected during its installation. It stays if it reconnects; else it is deleted, as the server rolls back too."""
         try:
-            found = await self.store.nodes.find_node(node)
+            found = await self.store[NodeStore].find_node(node)
             if found is None:
                 return
             with contextlib.suppress(TimeoutError):
                 await (self.wait_seen if found.waiting else self.wait_online)(node, LOST_S)
-                await self.store.invites.settle_joining(node)
+                await self.store[InviteStore].settle_joining(node)
                 return
             await self.forget(scope, node, "it did not come back")
             await self.tell(scope, invite, node, found.name, "its connection broke, and it did not come back")
@@ -255,7 +260,7 @@ class _Visit:
             return CLOSE_NORMAL, "refused"
         wanted = NewNode(NodeId(new_random_id()), self._name(probe), self._address, self._invite.tags)
         try:
-            node = await joining.store.invites.use_invite(self._invite.id, self.scope, wanted)
+            node = await joining.store[InviteStore].use_invite(self._invite.id, self.scope, wanted)
         except NotFound as exc:  # another server used the invite first
             await self._say(JoinRefused("invite_spent", exc.message))
             return CLOSE_UNKNOWN, "unknown"
@@ -268,7 +273,7 @@ class _Visit:
         if failed:
             await joining.forget(self.scope, node.id, "the installation failed")
         else:
-            await joining.store.invites.settle_joining(node.id)
+            await joining.store[InviteStore].settle_joining(node.id)
         self.open_end = None
         await joining.tell(self.scope, self._invite, node.id, node.name, failed)
         event(log, "join_ended", node=node.id, node_name=node.name, invite=self._invite.id, why=failed)
@@ -277,7 +282,7 @@ class _Visit:
     async def _plan(self, probe: Probe) -> InstallPlan:
         joining, there = self._joining, probe.existing
         replaceable = (
-            there.fleet == joining.fleet_id and bool(there.node) and await joining.store.nodes.find_node(NodeId(there.node)) is None
+            there.fleet == joining.fleet_id and bool(there.node) and await joining.store[NodeStore].find_node(NodeId(there.node)) is None
         )
         return plan_install(probe, install_python=False, hub_url=joining.hub.node_url, fleet=joining.fleet_id, replaceable=replaceable)
 

@@ -12,11 +12,12 @@ from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import HubError
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
 from groundcontrol.deployments.model import Deployment, HostKey
 from groundcontrol.deployments.slots import Turn
-from groundcontrol.stores import Store
+from groundcontrol.deployments.store import DeploymentStore
 from majortom import interfaces
 from majortom.interfaces import StepName
 from spider.clock import Clock
@@ -29,7 +30,7 @@ class ProgressReporter:
     """Implements Major Tom's `Reporter` for one deployment. Only this object writes the row while the deployment runs."""
 
     def __init__(
-        self, store: Store, bus: Bus, clock: Clock, scope: Scope, deployment: Deployment, *, confirm_limit_s: float = CONFIRM_LIMIT_S,
+        self, store: Stores, bus: Bus, clock: Clock, scope: Scope, deployment: Deployment, *, confirm_limit_s: float = CONFIRM_LIMIT_S,
         patience_s: float = PATIENCE_S,
     ) -> None:  # fmt: skip
         self._store = store
@@ -53,7 +54,7 @@ class ProgressReporter:
         Raises: StoreError.
         """
         async with self._writing.in_time() if asked else self._writing:
-            saving = asyncio.ensure_future(self._store.deployments.save_deployment(self._scope, change(self.row), audit))
+            saving = asyncio.ensure_future(self._store[DeploymentStore].save_deployment(self._scope, change(self.row), audit))
             try:
                 self.row = await asyncio.shield(saving)
             except asyncio.CancelledError:

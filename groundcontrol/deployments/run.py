@@ -13,6 +13,8 @@ from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import Conflict, HubError, NotFound, StoreError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.secrets import SecretStore
+from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.events import write_event
@@ -22,9 +24,10 @@ from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.requests import proxy_of, target_of
 from groundcontrol.deployments.slots import Turn
+from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.nodes.model import NewNode, Node
-from groundcontrol.stores import Store
+from groundcontrol.nodes.store import NodeStore
 from majortom import interfaces
 from majortom.deployer import MajorTom
 from majortom.errors import failure
@@ -72,7 +75,7 @@ class AgentBundle(NamedTuple):
 class Deps(NamedTuple):
     """The dependencies of a deployment."""
 
-    store: Store
+    store: Stores
     bus: Bus
     vault: CredentialSealer
     clock: Clock
@@ -148,7 +151,7 @@ class DeploymentRun:
 
         Raises: DeployError: the user is no longer authorized; StoreError.
         """
-        if not await self._tools.store.deployments.may_still_deploy(
+        if not await self._tools.store[DeploymentStore].may_still_deploy(
             self._scope, self.progress.row, self._ordered_at, self._tools.clock.now()
         ):
             step = _step(self.progress.row)
@@ -182,18 +185,18 @@ class DeploymentRun:
         async def settle() -> None:
             await self.progress.show_host_key(done.host_key)
             if request.again and node is not None:
-                await tools.store.nodes.move_node(self._scope, node, request.host)
+                await tools.store[NodeStore].move_node(self._scope, node, request.host)
 
         await self._until_saved(settle)
         if request.keep_credentials and node is not None:
             try:
-                await credentials.keep(tools.store.secrets, tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
+                await credentials.keep(tools.store[SecretStore], tools.vault, self._scope, node, self.known(), HostKey(*done.host_key))
             except HubError as exc:
                 event(log, "credentials_not_kept", logging.WARNING, node=node, code=exc.code)
                 await self.progress.detail("verify", "the credentials could not be kept: removal will ask for them")
 
     async def _forgotten(self, node: str) -> bool:
-        return await self._tools.store.nodes.find_node(NodeId(node)) is None
+        return await self._tools.store[NodeStore].find_node(NodeId(node)) is None
 
     async def _payload(self, probe: Probe) -> Payload:
         """Create the node and its keys."""
@@ -204,7 +207,7 @@ class DeploymentRun:
         new = NewNode(NodeId(new_random_id()), name, request.host, request.tags)
         self._made = self._node = new.id
         try:
-            node = await tools.store.nodes.create_node(self._scope, new)
+            node = await tools.store[NodeStore].create_node(self._scope, new)
         except Conflict:
             self._made = self._node = None
             raise failure("name_taken", "probe", name=name) from None
@@ -214,7 +217,7 @@ class DeploymentRun:
 
     async def _payload_again(self, probe: Probe) -> Payload:
         """The existing node with its present keys. They stay the same, so that after a failure the previous agent works again."""
-        node = None if self._node is None else await self._tools.store.nodes.find_node(self._node)
+        node = None if self._node is None else await self._tools.store[NodeStore].find_node(self._node)
         if node is None:
             raise failure("hub_failed", "probe", why="the node was removed meanwhile")
         there, request = probe.existing, self.request
@@ -258,7 +261,7 @@ class DeploymentRun:
         """Whether a removal has already deleted the node in its last step. A later error then does not fail the removal."""
         row = self.progress.row
         wiping = row.kind == "remove" and any(step.name == "wipe" and step.state == "running" for step in row.steps)
-        return wiping and row.node_id is not None and await self._tools.store.nodes.find_node(row.node_id) is None
+        return wiping and row.node_id is not None and await self._tools.store[NodeStore].find_node(row.node_id) is None
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -342,8 +345,8 @@ async def shred_unwanted(tools: Deps, scope: Scope, progress: ProgressReporter) 
     row = progress.row
     if row.kind != "install" or row.wishes.keep_credentials or row.node_id is None:
         return
-    if await tools.store.secrets.credentials(row.node_id):
-        await tools.store.secrets.shred_credentials(scope, row.node_id)
+    if await tools.store[SecretStore].credentials(row.node_id):
+        await tools.store[SecretStore].shred_credentials(scope, row.node_id)
         said = next(step.detail for step in row.steps if step.name == "verify")
         await progress.detail("verify", f"{said + '; ' if said else ''}{SHREDDED}")
 
@@ -370,7 +373,7 @@ async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> b
     Returns: whether its samples are deleted too; if their database fails, housekeeping deletes them later.
     Raises:  StoreError: the node is still there.
     """
-    deleting = asyncio.ensure_future(tools.store.nodes.delete_node(scope._replace(grants=()), node))
+    deleting = asyncio.ensure_future(tools.store[NodeStore].delete_node(scope._replace(grants=()), node))
     try:
         with contextlib.suppress(NotFound):
             await asyncio.shield(deleting)
@@ -383,7 +386,7 @@ async def forget_node(tools: Deps, scope: Scope, node: NodeId, reason: str) -> b
     tools.bus.publish(Changed("node", node, 0))
     await closing
     try:
-        await tools.store.nodes.sweep()
+        await tools.store[NodeStore].sweep()
     except StoreError as exc:
         event(log, "samples_not_dropped", logging.ERROR, node=node, code=exc.code)
         return False
@@ -411,14 +414,14 @@ async def close_unfinished(tools: Deps, left: Sequence[Deployment]) -> None:
     """
     for row in left:
         scope = Scope(SYSTEM.actor, row.org)
-        node = await tools.store.nodes.find_node(row.node_id) if row.node_id else None
+        node = await tools.store[NodeStore].find_node(row.node_id) if row.node_id else None
         progress = ProgressReporter(tools.store, tools.bus, tools.clock, scope, row)
         finished = (node is not None and _verified(row)) if row.kind == "install" else (row.node_id is not None and node is None)
         at = tools.clock.now()
         if finished:
             # The saved row shows that the new agent had connected, or that the removal had reached its last step.
             if row.kind == "install" and row.wishes.again and node is not None:
-                await tools.store.nodes.move_node(scope, node.id, row.host)
+                await tools.store[NodeStore].move_node(scope, node.id, row.host)
             await shred_unwanted(tools, scope, progress)
             await tell(tools, await progress.change(lambda row: transitions.ended(row, "succeeded", at)))  # noqa: B023  # called at once
             continue

@@ -14,6 +14,7 @@ from groundcontrol.core.errors import BadRequest, Conflict, CredentialsRequired,
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
 from groundcontrol.deployments.bounded_lock import WriteLock
 from groundcontrol.deployments.bulk import check_many, refused_many, with_what_is_known
@@ -45,9 +46,11 @@ from groundcontrol.deployments.run import AgentBundle, CloseSession, DeploymentR
 from groundcontrol.deployments.running import Active, Begun
 from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
 from groundcontrol.deployments.shutdown import LAST_LIMIT_S, TIMES
+from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refusal
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
-from groundcontrol.stores import Store
+from groundcontrol.nodes.store import NodeStore
 from majortom.deployer import MajorTom
 from spider.clock import Clock
 from spider.wire.ids import new_time_id
@@ -69,7 +72,7 @@ class DeploymentService:
     """
 
     def __init__(
-        self, *, config: HubAddress, store: Store, bus: Bus, vault: CredentialSealer, clock: Clock, bundle: bytes,
+        self, *, config: HubAddress, store: Stores, bus: Bus, vault: CredentialSealer, clock: Clock, bundle: bytes,
         wait_online: WaitOnline, close: CloseSession, ways: RemovalDeps, limits: ServiceLimits = ServiceLimits(),  # noqa: B008  # immutable
     ) -> None:  # fmt: skip
         major = MajorTom(clock, lambda address: refusal(config, address), limits.ssh)
@@ -99,7 +102,7 @@ class DeploymentService:
             self._closed.set()
 
     async def _run(self) -> None:
-        left = [row for row in await self._tools.store.deployments.unfinished_deployments() if row.kind != "update"]
+        left = [row for row in await self._tools.store[DeploymentStore].unfinished_deployments() if row.kind != "update"]
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
@@ -141,11 +144,11 @@ class DeploymentService:
             except Conflict as exc:
                 in_the_way = exc
             # The conflicting deployment, or the one in the last slot, may be the one created earlier with this key.
-            known = None if idempotency_key is None else await self._tools.store.deployments.deployment_of_key(scope, idempotency_key)
+            known = None if idempotency_key is None else await self._tools.store[DeploymentStore].deployment_of_key(scope, idempotency_key)
             if in_the_way is not None and known is None:
                 raise in_the_way
             self._check_room(1 if known is None else 0)
-            row = await self._tools.store.deployments.create_deployment(scope, wanted, idempotency_key)
+            row = await self._tools.store[DeploymentStore].create_deployment(scope, wanted, idempotency_key)
             if row.id == wanted.id:
                 self._begin(scope, row, request, None)
             return row
@@ -157,7 +160,7 @@ class DeploymentService:
                 Forbidden, IdempotencyMismatch, Unavailable, StoreError.
         """
         authorize(scope, "deployment.create")
-        store = self._tools.store.deployments
+        store = self._tools.store[DeploymentStore]
         if not 1 <= len(requests) <= MAX_MANY:
             raise BadRequest(f"servers names 1 to {MAX_MANY} servers", field="servers")
         checked, faults = await check_many(self._tools.hub, requests)
@@ -198,7 +201,7 @@ class DeploymentService:
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
-        node = await tools.store.nodes.node(scope, node_id)
+        node = await tools.store[NodeStore].node(scope, node_id)
         authorize(scope, "node.update", node)
         running = self._active.of_node(node_id)
         if running is not None and running.kind == "install":
@@ -216,7 +219,7 @@ class DeploymentService:
             running = self._active.of_node(node_id)
             if running is not None and running.kind == "install":
                 return running
-            self._check_not_leaving(await tools.store.nodes.node(scope, node_id))
+            self._check_not_leaving(await tools.store[NodeStore].node(scope, node_id))
             return await self._order(scope, "install", node, merged, pinned)
 
     async def _order(
@@ -226,7 +229,7 @@ class DeploymentService:
         await self._occupied.check_free(scope, request, node.id)
         self._check_room()
         wanted = asked_for(scope, request, self._tools.clock.now(), kind=kind, node=node)
-        row = await self._tools.store.deployments.create_deployment(scope, wanted)
+        row = await self._tools.store[DeploymentStore].create_deployment(scope, wanted)
         self._begin(scope, row, request, pinned)
         return row
 
@@ -243,7 +246,7 @@ class DeploymentService:
         Raises: NotFound, Forbidden, CredentialsRequired, Conflict, BadRequest, TargetNotAllowed, Unavailable, StoreError.
         """
         tools = self._tools
-        node = await tools.store.nodes.node(scope, node_id)
+        node = await tools.store[NodeStore].node(scope, node_id)
         authorize(scope, "node.delete", node)
         running = self._removing(node, force=force)
         if running is not None:
@@ -263,7 +266,7 @@ class DeploymentService:
         merged = check_request(merged)
         await check_target(tools.hub, merged.host, merged.jump.host if merged.jump else None)
         async with self._ordering.in_time():
-            running = self._removing(await tools.store.nodes.node(scope, node_id), force=False)
+            running = self._removing(await tools.store[NodeStore].node(scope, node_id), force=False)
             return running or await self._order(scope, "remove", node, merged, pinned if same else None)
 
     async def _forget(self, scope: Scope, node: Node, overrides: DeploymentOverrides | None) -> Deployment:
@@ -272,12 +275,12 @@ class DeploymentService:
         if overrides not in (None, DeploymentOverrides()):
             check_request(merge(place, overrides, None))
         async with self._ordering.in_time():
-            running = self._removing(await tools.store.nodes.node(scope, node.id), force=True)
+            running = self._removing(await tools.store[NodeStore].node(scope, node.id), force=True)
             if running is not None:
                 return running
             self._check_room()
             wanted = asked_for(scope, replace(place, forced=True), tools.clock.now(), kind="remove", node=node)
-            row = await tools.store.deployments.create_deployment(scope, wanted)
+            row = await tools.store[DeploymentStore].create_deployment(scope, wanted)
             begun = self._begin(scope, row, place, None)
         return await soon_over(begun, tools.limits.forget_wait_s)
 
@@ -293,7 +296,7 @@ class DeploymentService:
 
     async def _check_idle(self, node: Node, *, by_ssh: bool = False) -> None:
         """Args: by_ssh: ignore an open `uninstall` job: the agent may be gone, and never report its end."""
-        if any(not by_ssh or job.action != UNINSTALL for job in await self._tools.store.jobs.open_jobs(node.id)):
+        if any(not by_ssh or job.action != UNINSTALL for job in await self._tools.store[JobStore].open_jobs(node.id)):
             raise Conflict(f"a job is running on {node.name}: wait for its end")
 
     async def _through_session(self, scope: Scope, node: Node, *, wanted: bool) -> Deployment:
@@ -351,7 +354,7 @@ class DeploymentService:
         if not ended:
             active.task.cancel()
         await asyncio.wait([active.task], timeout=CANCEL_WAIT_S)
-        row = await self._tools.store.deployments.deployment(scope, deployment)
+        row = await self._tools.store[DeploymentStore].deployment(scope, deployment)
         if ended and row.ended_at is None:
             raise Unavailable("this deployment has ended already, which cannot be written down at the moment: try again later")
         return row
@@ -375,12 +378,12 @@ class DeploymentService:
         live = is_live(row)
         if row.wishes.again:
             assert row.node_id is not None
-            node = await tools.store.nodes.node(scope, row.node_id)
+            node = await tools.store[NodeStore].node(scope, row.node_id)
             authorize(scope, "node.update", node)
             self._check_not_leaving(node)
         if live:
             assert row.node_id is not None
-            node = await tools.store.nodes.node(scope, row.node_id)
+            node = await tools.store[NodeStore].node(scope, row.node_id)
             if overrides is None or (overrides.private_key is None and overrides.password is None):
                 return await self._again_through_session(scope, node, row)
             before, pinned = await self._known.way_to(scope, node.id, row.host)
@@ -443,7 +446,7 @@ class DeploymentService:
     # -- inside ------------------------------------------------------------------------------
 
     async def _controlled(self, scope: Scope, deployment: DeploymentId) -> Deployment:
-        row = await self._tools.store.deployments.deployment(scope, deployment)
+        row = await self._tools.store[DeploymentStore].deployment(scope, deployment)
         authorize(scope, "deployment.control", row)
         return row
 

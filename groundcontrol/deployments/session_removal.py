@@ -23,8 +23,11 @@ from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Dep
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Deps, hub_failed, tell, wipe
 from groundcontrol.deployments.shutdown import stop_all
+from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import Job, JobRequest
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.nodes.model import Node
+from groundcontrol.nodes.store import NodeStore
 from majortom.errors import failure
 from majortom.interfaces import DeployError, StepName
 from spider.logs import event
@@ -87,7 +90,7 @@ class SessionRemoval:
         for row in left:
             scope, progress, job = self._found(row)
             job = job or await self._order_of(row)
-            if job is not None or await self._tools.store.nodes.find_node(_node(row)) is None:
+            if job is not None or await self._tools.store[NodeStore].find_node(_node(row)) is None:
                 self._start(scope, progress, job)
             else:
                 await self._end(progress, "failed", _hub_stopped())
@@ -101,7 +104,7 @@ class SessionRemoval:
         began = row.steps[0].started_at
         if began is None:
             return None
-        page = await self._tools.store.jobs.jobs(SYSTEM._replace(org=row.org), ORDERS_SEEN, None, node=_node(row))
+        page = await self._tools.store[JobStore].jobs(SYSTEM._replace(org=row.org), ORDERS_SEEN, None, node=_node(row))
         return next((job.id for job in page.items if job.action == UNINSTALL and job.created_at >= began), None)
 
     async def close(self) -> None:
@@ -141,7 +144,7 @@ class SessionRemoval:
             at=self._tools.clock.now(),
         )  # fmt: skip
         failpoints.reach("leave.row.pre")
-        row = await self._tools.store.deployments.create_deployment(scope, wanted)
+        row = await self._tools.store[DeploymentStore].create_deployment(scope, wanted)
         failpoints.reach("leave.row.post")
         return await self._order(scope, row)
 
@@ -195,7 +198,7 @@ class SessionRemoval:
         Raises: NotFound, Conflict: the order was created, or the removal has ended; StoreError.
         """
         async with self._asking.in_time():  # wait for a concurrent order: afterwards it exists
-            row = await self._tools.store.deployments.deployment(scope, row.id)
+            row = await self._tools.store[DeploymentStore].deployment(scope, row.id)
             running = self.running(_node(row))
             if _job_of(row) is not None or (running is not None and running.id == row.id):
                 raise Conflict(
@@ -223,7 +226,7 @@ class SessionRemoval:
 
     async def _tell_left_alone(self, node: NodeId, left: str) -> None:
         """Resume a removal without a following task, since its end could not be saved."""
-        for row in await self._tools.store.deployments.unfinished_deployments():
+        for row in await self._tools.store[DeploymentStore].unfinished_deployments():
             if row.node_id == node and is_live(row):
                 scope, progress, job = self._found(row)
                 if not left:
@@ -288,7 +291,7 @@ class SessionRemoval:
         failing = False
         while True:
             try:
-                gone = await tools.store.nodes.find_node(node) is None
+                gone = await tools.store[NodeStore].find_node(node) is None
                 heard = _done(progress.row, "verify")
                 if gone and heard:
                     failpoints.reach("leave.wipe.pre")
@@ -302,7 +305,7 @@ class SessionRemoval:
                     raise failure("uninstall_failed", "verify", left=self._left[node])
                 if not heard and job_id is not None:
                     with contextlib.suppress(NotFound):  # the node was deleted between the two calls
-                        job = await tools.store.jobs.job(SYSTEM._replace(org=progress.row.org), job_id)
+                        job = await tools.store[JobStore].job(SYSTEM._replace(org=progress.row.org), job_id)
                         if ends_at is None and job.state not in ("queued", "dispatched"):
                             ends_at = tools.clock.monotonic() + tools.limits.leave_s
                         await self._look(progress, job, ends_at)

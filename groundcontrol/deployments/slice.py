@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.access.addresses import rate_limit_key
+from groundcontrol.agents.registry import Registry
+from groundcontrol.config import Config
 from groundcontrol.deployments import api as deployments_api
 from groundcontrol.deployments import bulk_api, invites_api, selfcare_api
+from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.feed import deployment_feed, find_deployment
 from groundcontrol.deployments.invites_views import InviteBody, InvitesView, InviteView, NewInviteView
+from groundcontrol.deployments.joining import Joining
+from groundcontrol.deployments.run import AgentBundle
+from groundcontrol.deployments.service import DeploymentService
+from groundcontrol.deployments.session_removal import RemovalDeps
+from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.views import (
     AgentUpdatesBody,
     ConfirmedView,
@@ -21,10 +30,15 @@ from groundcontrol.deployments.views import (
     ServerListBody,
     ServerListView,
 )
+from groundcontrol.jobs.requests import check_policy
+from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.views import JobView
+from groundcontrol.nodes.interfaces import ShippedAgent
 from groundcontrol.nodes.views import NodeView
-from groundcontrol.web.declare import LiveTopic, Slice
+from groundcontrol.vault import Vault
+from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, FORCE, LIMIT, Parameter, Route
+from groundcontrol.web.services import Services, provide
 
 ROUTES: Final = (
     Route(
@@ -54,8 +68,38 @@ ROUTES: Final = (
     Route("POST", "/nodes/{id}/rekey", "node.rekey", selfcare_api.rekey_node, JobView, status=202, step_up=True, keyed=True),
 )  # fmt: skip
 
+
+def _deployments(services: Services) -> DeploymentService:
+    registry = services[Registry]
+    return DeploymentService(
+        config=services[Config], store=services, bus=services.bus, vault=services[Vault], clock=services.clock, bundle=services[AgentBundle].bundle,
+        wait_online=registry.wait_online, close=registry.close, ways=RemovalDeps(services[JobService].keep_up, check_policy, registry.online),
+    )  # fmt: skip
+
+
+def _updates(services: Services) -> UpdateService:
+    submit, wait_online = services[JobService].keep_up, services[Registry].wait_online
+    return UpdateService(services, services.bus, services.clock, services[AgentBundle].bundle, submit, wait_online)
+
+
+def _joining(services: Services) -> Joining:
+    config, vault, registry = services[Config], services[Vault], services[Registry]
+    return Joining(
+        store=services, bus=services.bus, clock=services.clock, refusals=services.refusals, fleet_id=vault.fleet_id, fleet_key=vault.fleet_key,
+        hub=config, hosts=config.agent_hosts, spider=services[AgentBundle], place_of=rate_limit_key, wait_online=registry.wait_online, close=registry.close,
+    )  # fmt: skip
+
+
 SLICE: Final = Slice(
     "deployments",
     ROUTES,
     topics=(LiveTopic("deployment", "deployment.read", "small", find=find_deployment, feed=deployment_feed),),
+    provides=(
+        provide(DeploymentService)(_deployments),
+        provide(UpdateService)(_updates),
+        provide(ShippedAgent)(lambda services: services[UpdateService]),
+        provide(Joining)(_joining),
+    ),
+    tasks=(DeploymentService, Joining, UpdateService),
+    expires=(Expiry("deployments", KEEP_S, lambda stores, before: stores[DeploymentStore].expire(before)),),
 )

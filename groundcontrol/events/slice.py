@@ -7,9 +7,13 @@ from typing import Final
 from groundcontrol.events import api as events_api
 from groundcontrol.events import audit_api
 from groundcontrol.events.feed import events_feed
+from groundcontrol.events.store import LogStore
 from groundcontrol.events.views import AuditPageView, EventsView
-from groundcontrol.web.declare import LiveTopic, Slice
+from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
+
+KEEP_REFUSALS_S: Final = 90 * 86_400.0
+"""How long refusals are stored. The audit log keeps the summary of each minute for ever."""
 
 ROUTES: Final = (
     Route(
@@ -26,4 +30,8 @@ SLICE: Final = Slice(
     "events",
     ROUTES,
     topics=(LiveTopic("events", "event.read", "page", feed=events_feed),),
+    expires=(
+        Expiry("events", KEEP_S, lambda stores, before: stores[LogStore].expire_events(before)),
+        Expiry("refusals", KEEP_REFUSALS_S, lambda stores, before: stores[LogStore].expire_refusals(before)),
+    ),
 )

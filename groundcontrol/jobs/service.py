@@ -11,9 +11,11 @@ from groundcontrol.core.errors import BadRequest, Conflict, Forbidden, JobNotCan
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.permissions import authorize, job_action
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.jobs.model import OPEN, START_LIMIT_S, Batch, Job, JobRequest, NewBatch, NewJob, RefusedNode
 from groundcontrol.jobs.requests import check_policy, validate_request
-from groundcontrol.stores import Store
+from groundcontrol.jobs.store import BatchStore, JobStore
+from groundcontrol.nodes.store import NodeStore
 from spider.clock import Clock
 from spider.wire.ids import is_id, new_time_id
 from spider.wire.verbs import PLAN
@@ -27,7 +29,7 @@ LONGEST_START_S: Final = 86_400.0
 class JobService:
     """The actions of users on jobs."""
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, at_once: int) -> None:
+    def __init__(self, store: Stores, bus: Bus, clock: Clock, at_once: int) -> None:
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -38,14 +40,14 @@ class JobService:
 
         Raises: NotFound, Forbidden, BadRequest, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
-        node = await self._store.nodes.node(scope, node_id)
+        node = await self._store[NodeStore].node(scope, node_id)
         validate_request(wish)
         authorize(scope, job_action(wish.action), node)
         check_policy(node, wish)
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
         failpoints.reach("job.insert.pre")
-        job = await self._store.jobs.create_job(scope, made, idempotency_key)
+        job = await self._store[JobStore].create_job(scope, made, idempotency_key)
         failpoints.reach("job.insert.post")
         self._bus.publish(Changed("job", job.id, job.version))
         if job.state == "queued":
@@ -57,12 +59,12 @@ class JobService:
 
         Raises: NotFound, Forbidden, PolicyRefuses, IdempotencyMismatch, StoreError.
         """
-        node = await self._store.nodes.node(scope, node_id)
+        node = await self._store[NodeStore].node(scope, node_id)
         authorize(scope, job_action(wish.action), node)
         check_policy(node, wish)
         now = self._clock.now()
         made = NewJob(JobId(new_time_id(now)), node.id, wish, now, now + START_LIMIT_S)
-        job = await self._store.jobs.create_job(scope, made, idempotency_key)
+        job = await self._store[JobStore].create_job(scope, made, idempotency_key)
         self._bus.publish(Changed("job", job.id, job.version))
         self._bus.publish(JobPoke((job.id,)))
         return job
@@ -92,7 +94,7 @@ class JobService:
             try:
                 if not is_id(node_id):
                     raise NotFound("this is no id of a node")
-                node = await self._store.nodes.node(scope, node_id)
+                node = await self._store[NodeStore].node(scope, node_id)
                 authorize(scope, job_action(wish.action), node)
                 check_policy(node, wish)
                 bound = wish if plans is None else _bound(wish, plans, node_id)
@@ -101,7 +103,7 @@ class JobService:
             else:
                 jobs.append(NewJob(JobId(new_time_id(now)), node_id, bound, now, not_after))
         made = NewBatch(BatchId(new_time_id(now)), wish, chosen, tuple(jobs), tuple(refused), now, plans_of)
-        batch = await self._store.batches.create_batch(scope, made, idempotency_key)
+        batch = await self._store[BatchStore].create_batch(scope, made, idempotency_key)
         for job in jobs:
             self._bus.publish(Changed("job", job.id, 1))
         self._bus.publish(JobPoke(tuple(job.id for job in jobs)))
@@ -109,11 +111,11 @@ class JobService:
 
     async def _plans(self, scope: Scope, batch_id: BatchId, wish: JobRequest) -> dict[NodeId, str]:
         """Node -> digest of its plan in that batch."""
-        batch = await self._store.batches.batch(scope, batch_id)
+        batch = await self._store[BatchStore].batch(scope, batch_id)
         authorize(scope, "job.read", batch)
         if wish.plan is not None or batch.wish != JobRequest(PLAN, wish.packages, wish.action):
             raise BadRequest("plans_of must be the id of a bulk job that planned this very action and these packages", field="plans_of")
-        told = await self._store.batches.jobs_of(scope, batch_id)
+        told = await self._store[BatchStore].jobs_of(scope, batch_id)
         return {job.node_id: job.plan_digest for job in told if job.plan_digest is not None and job.state == "succeeded"}
 
     async def cancel(self, scope: Scope, job_id: JobId, *, force: bool = False) -> Job:
@@ -122,12 +124,12 @@ class JobService:
         Args:   force: kill the process that the job hangs in; only after an earlier stop request.
         Raises: NotFound, Forbidden, BadRequest, JobNotCancellable, StoreError.
         """
-        job = await self._store.jobs.job(scope, job_id)
+        job = await self._store[JobStore].job(scope, job_id)
         authorize(scope, "job.cancel", job)
         if force and job.stop is None and job.state in OPEN:
             raise BadRequest("ask it to stop first: to end by force what it hangs in leaves work half done", field="force")
         try:
-            job = await self._store.jobs.stop_job(scope, job_id, force=force)
+            job = await self._store[JobStore].stop_job(scope, job_id, force=force)
         except Conflict as exc:
             raise JobNotCancellable(f"the job is {exc.detail['state']}: there is nothing to stop", state=exc.detail["state"]) from exc
         if job.stop is not None and job.stop.state == "too_late":
@@ -140,10 +142,10 @@ class JobService:
 
         Raises: NotFound, Forbidden, StoreError.
         """
-        batch = await self._store.batches.batch(scope, batch_id)
+        batch = await self._store[BatchStore].batch(scope, batch_id)
         authorize(scope, "job.cancel", batch)
-        self._told(await self._store.batches.stop_batch(scope, batch_id))
-        return await self._store.batches.batch(scope, batch_id)
+        self._told(await self._store[BatchStore].stop_batch(scope, batch_id))
+        return await self._store[BatchStore].batch(scope, batch_id)
 
     def _told(self, jobs: Sequence[Job]) -> None:
         for job in jobs:

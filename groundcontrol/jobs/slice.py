@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from groundcontrol.config import Config
 from groundcontrol.jobs import api as jobs_api
 from groundcontrol.jobs import batches_api
+from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.feed import jobs_feed
 from groundcontrol.jobs.output_feed import JobStream, find_job
+from groundcontrol.jobs.service import JobService
+from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import BatchBody, BatchesView, BatchView, CancelBody, JobBody, JobsView, JobView, PlanView, ReportView
-from groundcontrol.web.declare import LiveTopic, Slice
+from groundcontrol.web.declare import KEEP_S, Expiry, LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, NODE, Parameter, Route
+from groundcontrol.web.services import provide
 
 ROUTES: Final = (
     Route("POST", "/nodes/{id}/jobs", "job.create", jobs_api.create_job, JobView, JobBody, status=202, keyed=True),
@@ -42,4 +47,9 @@ SLICE: Final = Slice(
         LiveTopic("jobs", "job.read", "fleet", feed=jobs_feed),
         LiveTopic("job", "job.read", "small", find=find_job, stream=JobStream),
     ),
+    provides=(
+        provide(Outputs)(lambda _: Outputs()),
+        provide(JobService)(lambda services: JobService(services, services.bus, services.clock, services[Config].jobs_at_once)),
+    ),
+    expires=(Expiry("jobs", KEEP_S, lambda stores, before: stores[JobStore].expire(before)),),
 )

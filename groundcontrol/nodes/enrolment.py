@@ -9,10 +9,10 @@ from groundcontrol.core.bus import Bus, Changed
 from groundcontrol.core.errors import BadRequest
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.core.text import clean
 from groundcontrol.nodes.model import NewNode, Node, adopted_name
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id
 from spider.wire.proof import node_keys
 
@@ -53,11 +53,11 @@ async def enrol(
     return made
 
 
-async def adopt(store: Store, bus: Bus, node: NodeId, address: str) -> Node:
+async def adopt(store: Stores, bus: Bus, node: NodeId, address: str) -> Node:
     """Enrol a node that has proven that it belongs to this fleet. It takes its host's name when it first reports that name.
 
     Raises: Conflict: it was removed from this hub. StoreError.
     """
-    made = await store.nodes.create_node(SYSTEM, NewNode(node, adopted_name(node), address))
+    made = await store[NodeStore].create_node(SYSTEM, NewNode(node, adopted_name(node), address))
     bus.publish(Changed("node", made.id, made.version))
     return made

@@ -6,9 +6,12 @@ from typing import Final
 
 from groundcontrol.samples import api as samples_api
 from groundcontrol.samples import export_api, metrics_api, settings_api
+from groundcontrol.samples.api import Histories
+from groundcontrol.samples.export_api import Exports
 from groundcontrol.samples.views import HistoriesView, HistoryView, MetricsView, SettingsPatch, SettingsView
 from groundcontrol.web.declare import Slice
 from groundcontrol.web.routes import Parameter, Route
+from groundcontrol.web.services import provide
 
 ROUTES: Final = (
     Route("GET", "/settings", "settings.manage", settings_api.get_settings, SettingsView),
@@ -49,4 +52,5 @@ ROUTES: Final = (
 SLICE: Final = Slice(
     "samples",
     ROUTES,
+    provides=(provide(Histories)(lambda _: Histories()), provide(Exports)(lambda _: Exports())),
 )

@@ -1,17 +1,18 @@
-"""Declarations of a slice, as data: its calls and its live topics."""
+"""Declarations of a slice, as data: its calls, live topics, services, tasks, and what it removes by age."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.core.permissions import Action, Owned
 from groundcontrol.core.scope import Scope
+from groundcontrol.core.stores import Stores
 from groundcontrol.web.costs import Cost
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import Feed
 from groundcontrol.web.routes import Route
-from groundcontrol.web.services import Services
+from groundcontrol.web.services import Provider, Services
 
 
 class Stream(Protocol):
@@ -39,9 +40,33 @@ class LiveTopic(NamedTuple):
     """(services, scope, id, offset, put, room): one stream for each browser; `room` limits its cost."""
 
 
+class Runs(Protocol):
+    """A service with a task that runs as long as the hub."""
+
+    async def run(self) -> None: ...
+
+
+KEEP_S: Final = 400 * 86_400.0
+"""How long finished work is stored with all that belongs to it: jobs, their output, deployments, events."""
+
+
+class Expiry(NamedTuple):
+    """Rows that are removed by age. Each removal is logged as `<what>_expired`."""
+
+    what: str
+    kept_s: float
+    expire: Callable[[Stores, float], Awaitable[int]]
+    """(stores, before): remove some of the rows from before that time. Returns: how many; 0: none is left."""
+
+
 class Slice(NamedTuple):
     """One subject of the hub."""
 
     name: str
-    routes: tuple[Route, ...]
+    routes: tuple[Route, ...] = ()
     topics: tuple[LiveTopic, ...] = ()
+    provides: tuple[Provider, ...] = ()
+    """Its services. Their makers take what they need from `Services`, in any order."""
+    tasks: tuple[type[Runs], ...] = ()
+    """Services that the hub runs."""
+    expires: tuple[Expiry, ...] = ()

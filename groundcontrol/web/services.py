@@ -1,4 +1,4 @@
-"""What handlers and live topics work with. `app.py` fills it; web knows no slice by it."""
+"""What handlers, live topics and tasks work with: the parts that slices and `app.py` provide, found by their type."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from groundcontrol.access.addresses import Network
 from groundcontrol.access.service import AuthService
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.ids import HubId
+from groundcontrol.core.stores import Stores
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.web.costs import Costs
 from spider.clock import Clock
@@ -31,12 +32,16 @@ class WebConfig(Protocol):
     def trusted_proxies(self) -> tuple[Network, ...]: ...
 
 
-def provide(kind: type[T]) -> Callable[[T], tuple[type, object]]:
-    """An entry for `Services`: `provide(NodeStore)(store.nodes)`.
+Provider = tuple[type, "Callable[[Services], object]"]
+"""A type, and what makes its instance when it is first asked for."""
+
+
+def provide(kind: type[T]) -> Callable[[Callable[[Services], T]], Provider]:
+    """A row of what a slice provides: `provide(JobService)(lambda services: JobService(services, services.bus))`.
 
     Two calls, since mypy then checks the instance: in one call it would take `object` for T, and accept anything.
     """
-    return lambda instance: (kind, instance)
+    return lambda make: (kind, make)
 
 
 class Services:
@@ -53,9 +58,10 @@ class Services:
         hub_id: HubId,
         build: str,
         costs: Costs,
-        provided: Iterable[tuple[type, object]],
+        stores: Stores,
+        providers: Iterable[Provider],
     ) -> None:
-        """`build`: of the hub; the page has its own. `provided`: see `provide`."""
+        """`build`: of the hub; the page has its own. `providers`: of two for the same type the later one counts."""
         self.config = config
         self.clock = clock
         self.bus = bus
@@ -64,11 +70,16 @@ class Services:
         self.hub_id = hub_id
         self.build = build
         self.costs = costs
-        self._provided = dict(provided)
+        self._stores = stores
+        self._makers = dict(providers)
+        self._made: dict[type, object] = {}
 
-    def __getitem__(self, kind: type[T]) -> T:
-        """Raises: KeyError: nobody provides it."""
-        try:
-            return cast("T", self._provided[kind])
-        except KeyError:
-            raise KeyError(f"no service provides {kind.__module__}.{kind.__qualname__}") from None
+    def __getitem__(self, kind: type[T], /) -> T:
+        """The one instance of this type, or the store of this Protocol.
+
+        Raises: KeyError: nobody provides it.
+        """
+        if kind not in self._made:
+            make = self._makers.get(kind)
+            self._made[kind] = self._stores[kind] if make is None else make(self)
+        return cast("T", self._made[kind])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import asyncssh
@@ -183,14 +184,14 @@ class Hanging:
 def trouble(desk: Desk, part: str, *commands: str) -> Trouble:
     """Make these commands of a part of the store fail, until `commands` is cleared."""
     made = Trouble(getattr(desk.store, part), *commands)
-    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replace(desk.store, **{part: made})  # type: ignore[arg-type]  # it stands for any part
     return made
 
 
 def hanging(desk: Desk, part: str, *commands: str) -> Hanging:
     """Make these commands of a part of the store hang."""
     made = Hanging(getattr(desk.store, part), *commands)
-    desk.store = desk.store._replace(**{part: made})  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replace(desk.store, **{part: made})  # type: ignore[arg-type]  # it stands for any part
     return made
 
 

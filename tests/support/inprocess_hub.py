@@ -47,15 +47,12 @@ from groundcontrol.deployments.model import (
 )
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.service import JobService
-from groundcontrol.nodes.interfaces import Presence, ReceivedTables, ShippedAgent
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
-from groundcontrol.samples.api import Histories
-from groundcontrol.samples.export_api import Exports
 from groundcontrol.samples.interfaces import DamageReports
-from groundcontrol.slices import SLICES
+from groundcontrol.slices import PROVIDERS, SLICES
 from groundcontrol.stores import Store
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.limits import WebLimits
@@ -330,20 +327,16 @@ class TestHub:
             hub_id=HubId(new_time_id()),
             build="test",
             costs=Costs(clock),
-            provided=(
-                *store.by_type(),
-                provide(Config)(config),
-                provide(Presence)(self.nodes),
-                provide(ReceivedTables)(self.facts),
-                provide(DamageReports)(CorruptionReporter(NodeEvents(store, self.bus, clock))),
-                provide(Histories)(Histories()),
-                provide(Exports)(Exports()),
-                provide(JobService)(JobService(store, self.bus, clock, 20)),
-                provide(Outputs)(Outputs()),
-                provide(DeploymentService)(self.deployer),
-                provide(Invitations)(invites),
-                provide(UpdateService)(self.updates),
-                provide(ShippedAgent)(self.updates),
+            stores=store,
+            providers=(
+                *PROVIDERS,
+                provide(Config)(lambda _: config),
+                provide(Presence)(lambda _: self.nodes),
+                provide(ReceivedTables)(lambda _: self.facts),
+                provide(DamageReports)(lambda _: CorruptionReporter(NodeEvents(store, self.bus, clock))),
+                provide(DeploymentService)(lambda _: self.deployer),
+                provide(Invitations)(lambda _: invites),
+                provide(UpdateService)(lambda _: self.updates),
             ),
         )
         self.app = build_app(self.services, SLICES, page=page, limits=limits)

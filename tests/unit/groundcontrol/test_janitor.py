@@ -22,7 +22,6 @@ from groundcontrol.housekeeping import (
     BEAT_S,
     EXPIRE_EVERY_S,
     HEADS_EVERY_S,
-    KEEP_JOBS_S,
     SHRINK_EVERY_S,
     STEADY_S,
     Housekeeping,
@@ -31,7 +30,9 @@ from groundcontrol.housekeeping import (
 )
 from groundcontrol.samples.model import Retention
 from groundcontrol.samples.tiers import AHEAD_S
+from groundcontrol.slices import EXPIRES
 from groundcontrol.stores import Store
+from groundcontrol.web.declare import KEEP_S
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
 from tests.support.eventually import ask_until, eventually
@@ -51,7 +52,7 @@ async def rounds(database: Database, store: Store, clock: ManualClock, **more: A
     """A janitor goes round; then it ends, and the database is closed. `more`: what else it is given."""
     given = {"broken": lambda: False, "trouble": lambda: None, "probe": database.probe, **more}
     going = asyncio.create_task(
-        Housekeeping(store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), retention=Retention(), **given).run()
+        Housekeeping(store, clock, HubFacts(HubId("hub"), "127.0.0.1:1", "1"), EXPIRES, retention=Retention(), **given).run()
     )
     try:
         yield
@@ -237,7 +238,7 @@ async def test_a_wrong_clock_that_lasts_removes_nothing_where_the_nodes_or_the_h
 async def test_events_and_deployments_go_with_the_jobs_of_their_time(tmp_path: Path) -> None:
     clock = ManualClock()
     database, store = await opened(tmp_path, clock)
-    old, young = clock.now() - KEEP_JOBS_S - 10, clock.now() - KEEP_JOBS_S + DAY_S
+    old, young = clock.now() - KEEP_S - 10, clock.now() - KEEP_S + DAY_S
     await asyncio.gather(*(store.log.add_event(new_event(old + number / 1000)) for number in range(1001)))  # more than go in one round
     await store.log.add_event(kept := new_event(young))
     for at in (old, young):
@@ -246,7 +247,7 @@ async def test_events_and_deployments_go_with_the_jobs_of_their_time(tmp_path: P
 
         async def told() -> bool:
             clock.advance(BEAT_S)
-            return (await store.log.events(SCOPE, 10)).items == [kept]
+            left = [one.created_at for one in (await store.deployments.deployments(SCOPE, 10)).items]
+            return left == [young] and (await store.log.events(SCOPE, 10)).items == [kept]
 
         await ask_until(told, poll_s=0.005)
-        assert [one.created_at for one in (await store.deployments.deployments(SCOPE, 10)).items] == [young]

@@ -7,6 +7,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -209,7 +210,7 @@ async def test_it_is_not_tried_again_beside_a_removal_by_ssh(desk: Desk, request
 async def test_one_whose_end_cannot_be_saved_has_succeeded_as_soon_as_it_can(desk: Desk) -> None:
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
-    desk.store = desk.store._replace(nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
+    desk.store = replace(desk.store, nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
     made = trouble(desk, "deployments")
     async with desk.running(desk.make(desk.config, LIMITS._replace(forget_wait_s=0.5))) as service:
         asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
@@ -238,7 +239,7 @@ async def test_while_it_cannot_be_begun_who_asks_again_gets_the_same_one(desk: D
 async def test_who_cancels_it_while_the_node_is_deleted_comes_too_late(desk: Desk) -> None:
     node = await node_with(desk, None)
     between = Between(desk.store.nodes)
-    desk.store = desk.store._replace(nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
+    desk.store = replace(desk.store, nodes=between)  # type: ignore[arg-type]  # it stands for any nodes
     async with desk.running(desk.make(desk.config)) as service:
         asking = asyncio.create_task(service.remove(ADMIN, node, None, force=True))
         await between.deleting.wait()

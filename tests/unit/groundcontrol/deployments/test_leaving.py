@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import pytest
@@ -523,7 +524,7 @@ async def test_behind_an_order_that_hangs_others_are_refused_but_a_farewell_is_h
 async def test_a_store_that_hangs_does_not_hold_up_the_end_of_the_hub(desk: Desk) -> None:
     node = await played(desk)
     made = Hanging(desk.store.deployments)
-    desk.store = desk.store._replace(deployments=made)  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part
     async with asyncio.timeout(10):
         async with desk.running(desk.make(desk.config, LIMITS._replace(stop_s=0.2))) as service:
             await service.remove(SYSTEM, node.id, None, force=False)

@@ -340,7 +340,7 @@ async def test_what_is_stopped_with_the_hub_is_left_to_save_its_end(desk: Desk, 
 
 async def test_a_store_that_hangs_holds_up_no_end_for_longer_than_its_limit(desk: Desk, request_to: Requests) -> None:
     made = Hanging(desk.store.deployments)
-    desk.store = desk.store._replace(deployments=made)  # type: ignore[arg-type]  # it stands for any part
+    desk.store = replace(desk.store, deployments=made)  # type: ignore[arg-type]  # it stands for any part
     service = desk.make(desk.config, LIMITS._replace(stop_s=0.2))
     async with asyncio.timeout(30), serving(KEY) as (port, _), desk.running(service):
         row = await service.install(ADMIN, request_to(port), None)
