@@ -17,7 +17,7 @@ from spider.root.trusted_files import place
 from spider.selfcare.node_keys import KeyWatch
 from spider.spool.files import SpoolFolder
 from spider.spool.spool import Spool
-from spider.threads import Threads
+from spider.threads import Threads, run_in_thread
 from spider.timeouts import wait_for
 from spider.wire.frames import JobEnded, Message
 from spider.wire.ids import from_text
@@ -75,6 +75,8 @@ class _Agent:
         self._tasks = tasks
         self._loaded = loaded
         self._job_ended: Optional[Callable[[], None]] = None
+        self.ends: Callable[[], None] = lambda: None
+        """Called when the program was asked to end. It writes to the disk."""
         self._owner = _policy_owner(config.policy_path)
         self.spool = spool_of(config, clock)
         self._outbox = Outbox(clock, self.spool)
@@ -112,7 +114,7 @@ class _Agent:
         from spider.sampling.measurement import watching  # noqa: PLC0415 - loaded after the session has begun
 
         found = watching(self._config, self._clock, self.link, self._outbox, self._owner)
-        self._job_ended = found.job_ended
+        self._job_ended, self.ends = found.job_ended, found.ends
         self._loaded()
         self._tasks.start(found.tasks)
 
@@ -135,6 +137,8 @@ async def run_agent(config: Config, loaded: Callable[[], None] = lambda: None) -
     await _stopped(stop, tasks, agent.link)
     status = await tasks.stop() or (EXIT_MEMORY if ceiling.over else 0)
     await _keep(agent.spool)
+    if not status:
+        await _record_end(agent.ends)
     event(log, "spider_ends", status=status)
     return status
 
@@ -166,6 +170,14 @@ async def _keep(spool: Spool) -> None:
         await wait_for(SPOOL_LIMIT_S, spool.finish())
     except (asyncio.TimeoutError, OSError) as error:
         event(log, "samples_not_kept", logging.WARNING, why=str(error) or "the disk did not answer")
+
+
+async def _record_end(ends: Callable[[], None]) -> None:
+    """Record the orderly end, within a second: a disk that hangs does not block the program's end."""
+    try:
+        await wait_for(FINISH_LIMIT_S, run_in_thread(ends, "the record of this boot"))
+    except (asyncio.TimeoutError, OSError) as error:
+        event(log, "end_not_recorded", logging.WARNING, why=str(error) or "the disk did not answer")
 
 
 def _policy_owner(path: str) -> int:

@@ -157,6 +157,16 @@ class Reboot(NamedTuple):
     why: str = ""
 
 
+class PackageList(NamedTuple):
+    """What is kept of one enabled repository."""
+
+    name: str
+    refreshed_at: float
+    """When its list was last refreshed, Unix seconds; 0 = there is none."""
+    expired: bool = False
+    """The repository itself says that this list is not valid any more."""
+
+
 class Backend:
     """One package manager. A backend overrides what its manager does in another way than here."""
 
@@ -202,6 +212,13 @@ class Backend:
         Raises: PackagesUnreadable.
         """
         raise NotImplementedError
+
+    def lists(self) -> Optional[List[PackageList]]:
+        """The enabled repositories, as any user. None: this manager cannot tell.
+
+        Raises: PackagesUnreadable.
+        """
+        return None
 
     def missing(self) -> List[str]:
         """Repositories of which this host has no list, or not a whole one; as any user.

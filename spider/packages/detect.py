@@ -10,7 +10,7 @@ from spider.files import read_text
 from spider.packages.backend import Backend
 from spider.packages.driver import Driver
 from spider.packages.host_manager import Native, find_native, name_by_version
-from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackageManager, PackagesUnreadable, Task, ask
+from spider.packages.interfaces import ENVIRONMENT, Console, Outcome, PackageCondition, PackageManager, PackagesUnreadable, Task, ask
 from spider.packages.plan import Planned
 from spider.packages.report import AfterCare
 from spider.sampling.collectors.identity import parse_os_release
@@ -47,6 +47,9 @@ class UnsupportedHost:
         return None
 
     newer: Sequence[Planned] = ()
+
+    def condition(self) -> PackageCondition:
+        return PackageCondition()
 
     def held(self) -> Sequence[Tuple[str, str]]:
         raise PackagesUnreadable(self._instead)
@@ -101,10 +104,11 @@ def load_backend(manager: str) -> Backend:
 
 
 def answer(manager: Optional[PackageManager]) -> Optional[Dict[str, Any]]:
-    """What `manager` says of updates and of held packages; None: there is none."""
+    """What `manager` says of updates, of held packages, and of its own condition; None: there is none."""
     if manager is None:
         return None
     told: Dict[str, Any] = {"unreadable": "", "held_unreadable": "", "updates": (), "newer": (), "held": ()}
+    told["condition"] = manager.condition()
     try:
         told["updates"], told["newer"] = manager.available_updates(), manager.newer
     except PackagesUnreadable as error:

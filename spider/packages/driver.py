@@ -5,10 +5,11 @@ import os
 import time
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+from spider.files import read_file
 from spider.jobs.files import JOBS_DIR, REFRESHED, REFUSED
-from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Backend, Command, Failure, OwnStep, PackageError, Replan
+from spider.packages.backend import STOP_AFTER_STEP, STOP_TOO_LATE, Backend, Command, Failure, OwnStep, PackageError, PackageList, Replan
 from spider.packages.hook_install import PLAN_CHANGED
-from spider.packages.interfaces import Console, Outcome, PackagesUnreadable, Task
+from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
 from spider.packages.outcome import Ran, judge, judge_act
 from spider.packages.plan import Inventory, Plan, Planned, compare_inventories, unplanned
 from spider.packages.plan_text import show_difference, show_kept, show_plan, show_sizes
@@ -49,6 +50,42 @@ class Driver:
 
     def held(self) -> Sequence[Tuple[str, str]]:
         return sorted((name, one.version) for name, one in self._backend.inventory().items() if one.held)
+
+    def condition(self) -> PackageCondition:
+        """Faults of packages and the age of lists. What somebody is just changing is neither in order nor broken."""
+        faults: Optional[List[Tuple[str, str]]] = None
+        repositories: Optional[List[Tuple[str, float, str]]] = None
+        with contextlib.suppress(PackagesUnreadable, PackageError):
+            faults = self._faults()
+        with contextlib.suppress(PackagesUnreadable, PackageError):
+            lists = self._backend.lists()
+            repositories = None if lists is None else [(one.name, *self._list_state(one)) for one in lists]
+        return PackageCondition(faults, repositories)
+
+    def _faults(self) -> Optional[List[Tuple[str, str]]]:
+        if self._backend.lock() is not None:
+            return None
+        inventory = self._backend.inventory()
+        whole = self._backend.broken(inventory)
+        if self._backend.lock() is not None:
+            return None
+        faults = [(name, "incomplete") for name, package in sorted(inventory.items()) if package.broken]
+        return faults or ([("", whole)] if whole else [])
+
+    def _list_state(self, one: PackageList) -> Tuple[float, str]:
+        """When it was last refreshed, and one of `LIST_STATES`."""
+        if not one.refreshed_at:
+            return 0.0, "missing"
+        refused = self._refused()
+        if refused is None:
+            return max(one.refreshed_at, self._marked_at()), "expired" if one.expired else "current"
+        named_there = all(word in refused for word in one.name.split())
+        return one.refreshed_at, "refused" if named_there else "expired" if one.expired else "unknown"
+
+    def _refused(self) -> Optional[str]:
+        """Why the last refresh by a job failed; None: it did not. Spider itself need not be able to read why."""
+        path = os.path.join(self._jobs, REFUSED)
+        return read_file(path, MAX_REFUSED) if os.path.exists(path) else None
 
     def available_updates(self) -> Updates:
         """Count what could be upgraded. Where something is not known, nothing is said of when it was checked."""
@@ -232,13 +269,8 @@ class Driver:
         missing = self._backend.missing()
         if missing:
             return f"nothing is known of {named(missing)}"
-        try:
-            with open(os.path.join(self._jobs, REFUSED), encoding="utf-8", errors="replace") as file:
-                return f"the last refresh failed ({file.read(MAX_REFUSED)})"
-        except FileNotFoundError:
-            return ""
-        except OSError:  # Spider itself need not be able to read why
-            return "the last refresh failed"
+        refused = self._refused()
+        return "" if refused is None else f"the last refresh failed ({refused})" if refused else "the last refresh failed"
 
     # -- changing ------------------------------------------------------------------------------
 

@@ -111,6 +111,18 @@ class Console(Protocol):
         ...
 
 
+class PackageCondition(NamedTuple):
+    """Whether packages and lists of repositories are in order. None: it could not be found out this time."""
+
+    faults: Optional[Sequence[Tuple[str, str]]] = None
+    """Packages with what is wrong, by name; an empty name stands for the database as a whole."""
+    repositories: Optional[Sequence[Tuple[str, float, str]]] = None
+    """Enabled repositories: name, when the list was last refreshed (Unix seconds, 0 = unknown), state of the list (`LIST_STATES`)."""
+
+
+LIST_STATES = ("current", "missing", "expired", "refused", "unknown")
+
+
 class UpdateQuery(Protocol):
     """What a package manager tells without privileges and without changing anything."""
 
@@ -121,6 +133,10 @@ class UpdateQuery(Protocol):
 
     def held(self) -> Sequence[Tuple[str, str]]:
         """Packages, with their versions, that the owner of this host does not want changed. Raises: PackagesUnreadable."""
+        ...
+
+    def condition(self) -> PackageCondition:
+        """Faults of packages and the age of lists; blocks for some seconds."""
         ...
 
     def available_updates(self) -> Optional[Updates]:

@@ -15,11 +15,16 @@ def process_name(pid: str) -> str:
 
 
 def record_lock_holder(path: str) -> Optional[Lock]:
-    """Who holds a record lock (fcntl, as dpkg, apt, rpm and zypper take) on a file now; needs root. None: nobody, or it cannot be told."""
+    """Who holds a record lock (fcntl, as dpkg, apt, rpm and zypper take) on a file now. None: nobody, or it cannot be told.
+
+    Who may not open the file looks at /proc/locks.
+    """
     if struct.calcsize("P") != 8:
         return None  # another layout of the structure; the manager's own words must do
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except PermissionError:
+        return flock_holder(path)
     except OSError:
         return None
     try:
@@ -35,7 +40,7 @@ def record_lock_holder(path: str) -> Optional[Lock]:
 
 
 def flock_holder(path: str) -> Optional[Lock]:
-    """Who holds a whole-file lock (flock) on a file now, by /proc/locks. None: nobody, or it cannot be told."""
+    """Who holds a lock of either kind (flock, fcntl) on a file now, by /proc/locks. None: nobody, or it cannot be told."""
     try:
         facts = os.stat(path)
     except OSError:

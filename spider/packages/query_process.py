@@ -11,7 +11,7 @@ import sys
 from typing import Any, Optional, Sequence, Tuple
 
 import spider
-from spider.packages.interfaces import ENVIRONMENT, PackagesUnreadable
+from spider.packages.interfaces import ENVIRONMENT, PackageCondition, PackagesUnreadable
 from spider.packages.plan import Planned
 from spider.wire.frames import Updates
 
@@ -30,6 +30,11 @@ class SeparateQuery:
         """What the last `available_updates` has counted, package by package."""
         self._held: Sequence[Tuple[str, str]] = ()
         self._held_unreadable = ""
+        self._condition = PackageCondition()
+
+    def condition(self) -> PackageCondition:
+        """As the last `available_updates` found it."""
+        return self._condition
 
     def available_updates(self) -> Optional[Updates]:
         """Ask, and count what could be upgraded; blocks while the manager works it out.
@@ -37,9 +42,11 @@ class SeparateQuery:
         Returns: None: no manager here that could tell.
         Raises:  PackagesUnreadable.
         """
+        self._condition = PackageCondition()
         told = self._ask()
         if told is None:
             return None
+        self._condition = PackageCondition(*told["condition"])
         if told["unreadable"]:
             raise PackagesUnreadable(told["unreadable"])
         self.newer = [Planned(*one) for one in told["newer"]]

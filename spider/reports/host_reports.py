@@ -8,7 +8,7 @@ from typing import Awaitable, Callable, List, Optional, Tuple
 from spider.clock import Clock
 from spider.config import Config
 from spider.logs import event
-from spider.packages.interfaces import PackagesUnreadable, UpdateQuery
+from spider.packages.interfaces import PackageCondition, PackagesUnreadable, UpdateQuery
 from spider.root.policy import Policy, PolicyRefused, read_policy
 from spider.sampling.collectors.identity import IdentityReader
 from spider.sampling.collectors.updates import Available
@@ -115,7 +115,7 @@ class HostReports:
     async def _watch_updates(self) -> None:
         while self._manager is not None:
             self._updates_due.clear()
-            await _due(self._updates_due, await self._read_updates(self._manager))
+            await _due(self._updates_due, await self._read_packages(self._manager))
         await asyncio.Event().wait()  # this host has no package manager to query
 
     def _identity_now(self) -> Identity:
@@ -125,6 +125,17 @@ class HostReports:
             event(log, "policy_refused", logging.DEBUG, why=str(error))
             policy = Policy("invalid", ())
         return self._reader.read(self._clock.now(), self._config.version, policy.mode, policy.told, self._config.units)
+
+    async def _read_packages(self, manager: UpdateQuery) -> float:
+        """Returns: seconds until the next reading."""
+        wait_s = await self._read_updates(manager)
+        found = manager.condition()
+        before = self._available.condition
+        self._available.condition = PackageCondition(
+            before.faults if found.faults is None else found.faults,
+            before.repositories if found.repositories is None else found.repositories,
+        )
+        return wait_s if found.faults == [] else min(wait_s, UPDATES_RETRY_S)  # somebody may be at work, or repair it by hand
 
     async def _read_updates(self, manager: UpdateQuery) -> float:
         """Returns: seconds until the next reading."""

@@ -13,8 +13,9 @@ from spider.reports.host_reports import HostReports
 from spider.reports.node_log import Journal
 from spider.reports.package_sync import PackageSync
 from spider.reports.table_reporter import Tables
+from spider.sampling.collectors.boots import BootRecord, Boots
 from spider.sampling.collectors.host import host_collectors, host_tables
-from spider.sampling.collectors.updates import Available, HeldReader, UpdatesReader
+from spider.sampling.collectors.updates import Available, package_tables
 from spider.sampling.exec_metrics import Programs
 from spider.sampling.sampler import Sampler, phase_ms_of
 from spider.sampling.statsd import Statsd
@@ -29,6 +30,8 @@ class Measurement(NamedTuple):
     tasks: Dict[str, Coroutine[None, None, None]]
     job_ended: Callable[[], None]
     """Call this when a job has ended, which may have changed anything."""
+    ends: Callable[[], None]
+    """Call this when the program was asked to end. It writes to the disk."""
 
 
 def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy_owner: int) -> Measurement:
@@ -45,8 +48,9 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
         statsd = Statsd(config.statsd, clock)
         collectors.append(statsd)
         asked_for["statsd"] = statsd.run()
+    boot = BootRecord(config.state_dir, config.boot)
     sampler = Sampler(collectors, clock, outbox.add, phase_ms_of(from_text(config.node)))
-    tables = Tables([*host_tables(), UpdatesReader(available), HeldReader(available)], clock, link.send)
+    tables = Tables([*host_tables(), Boots(boot), *package_tables(available)], clock, link.send)
     link.on_joined(tables.joined)
     link.on_message(Watch, tables.watch)
     link.on_joined(partial(tell_joined, config.state_dir))
@@ -70,4 +74,5 @@ def watching(config: Config, clock: Clock, link: HubLink, outbox: Outbox, policy
             **asked_for,
         },
         job_ended,
+        boot.end,
     )

@@ -104,15 +104,18 @@ SUBJECTS: List[Subject] = [
     ),
     Subject(
         "services",
-        (_text("unit"), _text("description"), _text("state", 32), _text("result", 32), _time("since")),
+        (_text("unit"), _text("description"), _text("state", 32), _text("result", 32), _time("since"), _int("restarts")),
         ("unit",),
-        300,
         30,
+        15,
         100,
-        """Units of systemd that failed, or that wait to be started again after they did, by name.
+        """Units of systemd that failed, or that wait to be started again after they did, by name; then services that systemd has restarted
+        by itself in the last hour.
 
-        state: failed or auto-restart. result: why (exit-code, signal, timeout, oom-kill …), where the kind of unit has one.
-        Source: org.freedesktop.systemd1(5) on the system bus: ListUnitsFiltered, the properties Result and StateChangeTimestamp.""",
+        state: failed, auto-restart, or of a restarted service its present state (running …). result: why (exit-code, signal, timeout,
+        oom-kill …), where the kind of unit has one. restarts: how often systemd has restarted it by itself since it was last started by
+        hand; none where systemd does not count them (before 235). Source: org.freedesktop.systemd1(5) on the system bus:
+        ListUnitsByPatterns, the properties Result, StateChangeTimestamp and NRestarts; /run/systemd/units says which service has started.""",
     ),
     Subject(
         "timers",
@@ -216,7 +219,15 @@ SUBJECTS: List[Subject] = [
     ),
     Subject(
         "containers",
-        (_text("engine", 16), _text("id", 64), _text("name"), _text("state", 16), _text("image")),
+        (
+            _text("engine", 16),
+            _text("id", 64),
+            _text("name"),
+            _text("state", 16),
+            _text("image"),
+            _int("restarts"),
+            _int("oom_kills"),
+        ),
         ("engine", "id"),
         60,
         15,
@@ -224,8 +235,10 @@ SUBJECTS: List[Subject] = [
         """Containers, by engine and name.
 
         engine: docker, podman, lxc, nspawn, kubernetes, containerd, crio, libvirt (a virtual machine). id: twelve digits, or the name where names are the ids.
-        state: running or frozen, by their cgroup; those that do not run are known only where the engine's socket may be read, as is the image.
-        Source: names of cgroups; the engine's HTTP socket.""",
+        state: running or frozen, by their cgroup; stopped: its cgroup was there for ten minutes or longer, and went within the last hour.
+        Other states and the image are known only where the engine's socket may be read. restarts: how often its cgroup was made anew since
+        Spider saw it first. oom_kills: processes that the kernel killed for want of memory since it started.
+        Source: names of cgroups, memory.events; the engine's HTTP socket.""",
     ),
     Subject(
         "updates",
@@ -249,6 +262,44 @@ SUBJECTS: List[Subject] = [
         """Packages that the owner does not want changed: held, locked, excluded or ignored, as the manager calls it; by name.
 
         Read with `updates`. Source: the package manager's own database and settings.""",
+    ),
+    Subject(
+        "package_faults",
+        (_text("package"), _text("fault", 400)),
+        ("package",),
+        60,
+        60,
+        600,
+        """Packages that are not in order, by name: their installation did not come to its end. Read with `updates`, and every five minutes
+        while there are any. Without a name: the fault is that of the database as a whole (an unfinished transaction, a lock that was left).
+
+        While somebody changes packages, the table stays as it was. Source: the package manager, asked as Spider's user.""",
+    ),
+    Subject(
+        "repositories",
+        (_text("name"), _time("refreshed_at"), _text("state", 16)),
+        ("name",),
+        60,
+        60,
+        200,
+        """The enabled repositories, by name; refreshed_at: when their list was last refreshed or found unchanged. Read with `updates`.
+
+        state: current; missing (there is no list); expired (the list itself says that it is not valid any more); refused (the last refresh
+        by a job failed at it); unknown (that refresh failed, at which one is not known). apt and apk keep one time for all repositories.
+        Source: the files of the package manager, read as Spider's user.""",
+    ),
+    Subject(
+        "boots",
+        (_text("boot", 32), _time("booted_at", volatile=True), _text("clean", 8), _time("down_at")),
+        ("boot",),
+        300,
+        60,
+        4,
+        """The present boot, and how the one before it ended.
+
+        clean: yes (an orderly shutdown), no (power failure, crash, reset), unknown (Spider ran for the first time, and no other record
+        tells). down_at: when that shutdown began, none = unknown. booted_at follows the clock.
+        Source: Spider's own record, which it writes when it is asked to end; wtmp(5) where one is kept.""",
     ),
     Subject(
         "batteries",

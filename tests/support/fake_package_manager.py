@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spider.packages.backend import Action, Backend, Command, Failure, Lock, OutputReader, Reboot, Replan, need_repositories
+from spider.packages.backend import Action, Backend, Command, Failure, Lock, OutputReader, PackageList, Reboot, Replan, need_repositories
 from spider.packages.interfaces import Console
 from spider.packages.plan import InstalledPackage, Inventory, Plan
 from spider.root.terminal import StopRule, TerminalEnded
@@ -61,6 +61,9 @@ class FakePackageManager(Backend):
 
     def lists_refreshed_at(self) -> float:
         return 1.0 if self.repositories else 0.0
+
+    def lists(self) -> list[PackageList]:
+        return [PackageList(name, 0.0 if name in self.gone else 1.0, name == "aged") for name in [*self.repositories, *self.gone]]
 
     def missing(self) -> list[str]:
         need_repositories(self.repositories)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from spider.packages.backend import STOP_NOW
-from spider.packages.interfaces import Console, Outcome, Task
+from spider.packages.interfaces import Console, Outcome, PackageCondition, Task
 from spider.packages.plan import Plan, Planned
 from spider.packages.report import Leftover, Report
 from spider.root.runner import JobNotStarted, RunnerPaths, ignore_signals, run_job
@@ -42,6 +42,9 @@ class Scripted:
 
     def held(self) -> Sequence[tuple[str, str]]:
         return ()
+
+    def condition(self) -> PackageCondition:
+        return PackageCondition()
 
     def available_updates(self) -> Updates:
         return Updates(0, 0, 0)

@@ -1412,7 +1412,7 @@ export const METRICS: readonly MetricView[] = [
 ];
 
 /** Every column of a table of a node, by name. */
-export const COLUMNS: readonly string[] = ["action", "activates", "address", "addresses", "candidate", "charge", "command", "cpu", "cycles", "description", "devices", "engine", "errors", "from", "health", "id", "image", "installed", "kind", "last_at", "level", "mac", "memory", "missing", "model", "mounts", "mtu", "name", "next_at", "package", "parents", "pid", "port", "ports", "process", "progress", "protocol", "read", "repository", "result", "rotational", "security", "serial", "service", "since", "size", "speed", "started_at", "state", "status", "terminal", "threads", "unit", "user", "written"];
+export const COLUMNS: readonly string[] = ["action", "activates", "address", "addresses", "boot", "booted_at", "candidate", "charge", "clean", "command", "cpu", "cycles", "description", "devices", "down_at", "engine", "errors", "fault", "from", "health", "id", "image", "installed", "kind", "last_at", "level", "mac", "memory", "missing", "model", "mounts", "mtu", "name", "next_at", "oom_kills", "package", "parents", "pid", "port", "ports", "process", "progress", "protocol", "read", "refreshed_at", "repository", "restarts", "result", "rotational", "security", "serial", "service", "since", "size", "speed", "started_at", "state", "status", "terminal", "threads", "unit", "user", "written"];
 
 export type MetricName =
   | "cpu.total"

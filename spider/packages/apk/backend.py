@@ -13,7 +13,18 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.files import changed_at, read_file
 from spider.packages.apk import text as apk_text
-from spider.packages.backend import Action, Backend, Command, Failure, Lock, OutputReader, PackageError, Replan, need_repositories
+from spider.packages.backend import (
+    Action,
+    Backend,
+    Command,
+    Failure,
+    Lock,
+    OutputReader,
+    PackageError,
+    PackageList,
+    Replan,
+    need_repositories,
+)
 from spider.packages.interfaces import ENVIRONMENT, Output, PackagesUnreadable, ask
 from spider.packages.locks import flock_holder, record_lock_holder
 from spider.packages.plan import NO, UNKNOWN, YES, HeldPackage, InstalledPackage, Inventory, Plan, Planned
@@ -168,6 +179,11 @@ class Apk(Backend):
 
     def lists_refreshed_at(self) -> float:
         return max((changed_at(path) for pattern in INDEXES for path in glob.glob(pattern)), default=0.0)
+
+    def lists(self) -> List[PackageList]:
+        """apk names its files by a digest of the address, so one time stands for all."""
+        at, missing = self.lists_refreshed_at(), set(self.missing())
+        return [PackageList(name, 0.0 if name in missing else at) for name in enabled_repositories(apk())]
 
     def missing(self) -> List[str]:
         """By what apk warns of when it lists."""

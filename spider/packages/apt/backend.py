@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import time
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from spider.files import listed, read_file
@@ -20,6 +21,7 @@ from spider.packages.backend import (
     Lock,
     OutputReader,
     OwnStep,
+    PackageList,
     Reboot,
     need_repositories,
 )
@@ -33,7 +35,8 @@ from spider.wire.frames import Updates
 
 DPKG_JOURNAL = "/var/lib/dpkg/updates"
 DPKG_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
-SUCCESS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
+STAMPS = ("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/periodic/update-stamp")
+"""Touched after a refresh that succeeded: by Ubuntu's hook, and by apt.systemd.daily."""
 REBOOT_REQUIRED = ("/run/reboot-required", "/var/run/reboot-required")
 
 REFRESH_LIMITS_S = {"refresh": 900.0}
@@ -54,6 +57,8 @@ COMMIT_OPTIONS = (
     "-o", "DPkg::Lock::Timeout=0",
     "-o", "APT::Status-Fd={fd}",
 )  # fmt: skip
+MAX_RELEASE_HEAD = 16 * 1024
+"""The fields of a Release file stand before its lists of files."""
 _HOOK_WORD = "exec"
 _INVENTORY = ("dpkg-query", "-W", "-f=${db:Status-Abbrev}\\t${binary:Package}\\t${Version}\\t${Architecture}\\n")
 _NEEDED = frozenset({"apt", "dpkg", "init", "libc6", "openrc", "python3", "python3-minimal", "systemd", "systemd-sysv", "sysvinit-core"})
@@ -93,12 +98,12 @@ def _targets() -> List[apt_text.AptTarget]:
     return apt_text.parse_targets(ask_for(apt_get(*words), APT_ENVIRONMENT))
 
 
-def lists_refreshed_at(stamp: str = SUCCESS_STAMP) -> float:
+def lists_refreshed_at(stamps: Sequence[str] = STAMPS) -> float:
     """When the package lists were last refreshed, Unix seconds; 0 = never or unknown.
 
-    The newer of apt's `update-success-stamp`, where something writes it, and the folder of the lists, into which apt renames
-    what it fetched. Tried on apt 2.6: a run that reached nobody leaves that folder alone, but touches `lists/partial` and
-    rebuilds `pkgcache.bin`; the lists themselves carry the servers' times. So those three are not looked at.
+    The newest of the stamps, where something writes them, and the folder of the lists, into which apt renames what it fetched.
+    Tried on apt 2.6: a run that reached nobody leaves that folder alone, but touches `lists/partial` and rebuilds `pkgcache.bin`;
+    the lists themselves carry the servers' times. So those three are not looked at.
 
     Raises: PackagesUnreadable.
     """
@@ -106,7 +111,7 @@ def lists_refreshed_at(stamp: str = SUCCESS_STAMP) -> float:
     if not any(map(_is_there, targets)):
         return 0.0
     newest = 0.0
-    for path in (os.path.dirname(targets[0].file), stamp):  # all are in `Dir::State::lists`
+    for path in (os.path.dirname(targets[0].file), *stamps):  # all are in `Dir::State::lists`
         try:
             newest = max(newest, os.stat(path).st_mtime)
         except OSError:  # noqa: PERF203  # not there: the other tells
@@ -124,6 +129,12 @@ def _is_there(target: apt_text.AptTarget) -> bool:
         if release:
             return not apt_text.has_list(release, target)
     return False
+
+
+def _has_expired(target: apt_text.AptTarget) -> bool:
+    """Whether the repository's Release file says that it is not valid any more: apt uses it, and refuses the next one of that date."""
+    base = target.file[: -len(target.key)]
+    return any(apt_text.valid_until(read_file(base + name, MAX_RELEASE_HEAD)) < time.time() for name in ("InRelease", "Release"))
 
 
 class AptReader(OutputReader):
@@ -184,6 +195,17 @@ class Apt(Backend):
 
     def lists_refreshed_at(self) -> float:
         return lists_refreshed_at()
+
+    def lists(self) -> List[PackageList]:
+        """apt keeps one time for all: a list that has not changed keeps the time of its repository."""
+        found: Dict[str, List[apt_text.AptTarget]] = {}
+        for target in _targets():
+            found.setdefault(target.repository, []).append(target)
+        at = lists_refreshed_at()
+        return [
+            PackageList(name, at if all(map(_is_there, targets)) else 0.0, any(map(_has_expired, targets)))
+            for name, targets in found.items()
+        ]
 
     def missing(self) -> List[str]:
         """By the lists that apt-get itself expects."""

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from email.utils import mktime_tz, parsedate_tz
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from spider.packages.backend import Lock
@@ -22,6 +23,7 @@ _LISTED = re.compile(r"^ [0-9a-f]{32,} +(?P<size>\d+) (?P<name>\S+)$", re.MULTIL
 _NO_SUPPORT_FOR_ALL = re.compile(r"^No-Support-for-Architecture-all: Packages$", re.MULTILINE)
 _PACKED = (".gz", ".xz", ".bz2", ".lzma", ".lz4", ".zst")
 _KEPT_BACK = "The following packages have been kept back"
+_VALID_UNTIL = re.compile(r"^Valid-Until: *(?P<moment>\S.{0,60})$", re.MULTILINE)
 _ARCHITECTURES = re.compile(r"^Architectures:(?P<names>.*)$", re.MULTILINE)
 _ARCHITECTURE = re.compile(r"^[a-z0-9-]+$")
 """Of a flat repository apt says `$(ARCHITECTURE)`."""
@@ -91,6 +93,13 @@ def has_list(release: str, target: AptTarget) -> bool:
         match["size"].strip("0") and match["name"].partition(target.key)[::2] in (("", ""), *(("", end) for end in _PACKED))
         for match in _LISTED.finditer(release)
     )
+
+
+def valid_until(release: str) -> float:
+    """Until when a Release file is valid, Unix seconds; infinity = it does not say."""
+    match = _VALID_UNTIL.search(release)
+    moment = parsedate_tz(match["moment"]) if match is not None else None
+    return float("inf") if moment is None else float(mktime_tz(moment))
 
 
 def parse_inventory(text: str) -> Inventory:

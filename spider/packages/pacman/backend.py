@@ -29,6 +29,7 @@ from spider.packages.backend import (
     OutputReader,
     OwnStep,
     PackageError,
+    PackageList,
     need_repositories,
 )
 from spider.packages.hook_install import TransactionHook
@@ -262,14 +263,23 @@ class Pacman(Backend):
     def _left_lock(self) -> str:
         """The lock file that no process has open; empty = there is none."""
         lock = self._system + "/db.lck"
-        return lock if os.path.exists(lock) and open_file_holder(lock) is None and os.path.exists(lock) else ""
+        return lock if os.path.exists(lock) and self.lock() is None and os.path.exists(lock) else ""
 
     def lock(self) -> Optional[Lock]:
-        """pacman keeps its lock file open as long as it works; a file without a process is no lock, see `broken`."""
-        return open_file_holder(self._system + "/db.lck")
+        """pacman keeps its lock file open as long as it works; a file without a process is no lock, see `broken`.
+
+        Only root sees who has it open: for anybody else a file of this boot is a lock.
+        """
+        path = self._system + "/db.lck"
+        hidden = os.geteuid() != 0 and os.path.exists(path) and not _is_of_an_earlier_boot(path)
+        return open_file_holder(path) or (Lock(path) if hidden else None)
 
     def lists_refreshed_at(self) -> float:
         return max(_newest(self._own + "/sync"), _newest(self._system + "/sync"))
+
+    def lists(self) -> List[PackageList]:
+        folder = self._databases() + "/sync"
+        return [PackageList(name, changed_at(f"{folder}/{name}.db")) for name in self._read_settings().repositories]
 
     def missing(self) -> List[str]:
         folder = self._databases() + "/sync"

@@ -9,7 +9,18 @@ import time
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Type
 
 from spider.files import read_file, read_text
-from spider.packages.backend import Action, Backend, Command, Failure, Lock, OutputReader, PackageError, Replan, need_repositories
+from spider.packages.backend import (
+    Action,
+    Backend,
+    Command,
+    Failure,
+    Lock,
+    OutputReader,
+    PackageError,
+    PackageList,
+    Replan,
+    need_repositories,
+)
 from spider.packages.interfaces import Console, PackagesUnreadable, ask
 from spider.packages.locks import process_name, record_lock_holder
 from spider.packages.plan import Inventory, Plan, Planned
@@ -214,6 +225,9 @@ class RpmBackend(Backend):
     def lists_refreshed_at(self) -> float:
         """The age of the oldest metadata."""
         return rpm_repositories.refreshed_at(self.repositories())
+
+    def lists(self) -> List[PackageList]:
+        return [PackageList(one.name, one.refreshed_at) for one in self.repositories()]
 
     def missing(self) -> List[str]:
         return rpm_repositories.missing(need_repositories(self.repositories()))

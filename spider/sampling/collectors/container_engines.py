@@ -16,6 +16,11 @@ from spider.wire.frames import Cell
 SOCKETS: Sequence[Tuple[str, str]] = (("docker", "/run/docker.sock"), ("podman", "/run/podman/podman.sock"))
 LIMIT_S = 3.0
 BELIEVE_S = 60.0
+STOPPED_S = 3600.0
+"""How long a stopped container stays in the table."""
+LASTING_S = 600.0
+"""A container that ran for less long is not kept as stopped: it may be a task that was meant to end."""
+MOST_SEEN = 400
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 VERSIONS: Sequence[str] = ("", "/v1.24")
 """A request without version gets the engine's newest format. Docker 29 and later refuses versions before 1.44, and old engines require a
@@ -158,6 +163,29 @@ def frozen(at: Hierarchies, path: str) -> bool:
     return freezer is not None and read_text(f"{freezer}{path}/freezer.state", 32) in ("FROZEN", "FREEZING")
 
 
+def oom_kills(at: Hierarchies, path: str) -> Optional[int]:
+    """How many of its processes the kernel has killed for want of memory since it started; None: this host does not count them.
+
+    Source: cgroup-v2.rst (memory.events); cgroup-v1/memory.rst (memory.oom_control, kernel 4.13 and newer).
+    """
+    for base, name in ((at.unified, "memory.events"), (at.controllers.get("memory", ""), "memory.oom_control")):
+        for line in read_text(f"{base}{path}/{name}", 1024).split("\n") if base else ():
+            key, _, value = line.partition(" ")
+            if key == "oom_kill" and value.isdecimal():
+                return int(value)
+    return None
+
+
+class _Seen:
+    """What is known of a container from the readings before."""
+
+    def __init__(self, inode: int, now: float) -> None:
+        self.inode = inode
+        self.restarts = 0
+        self.first_at = self.last_at = now
+        self.row: Tuple[Cell, ...] = ()
+
+
 class Containers:
     """The `containers` table; not sent by a host without containers."""
 
@@ -167,8 +195,9 @@ class Containers:
         self._root = root
         self._proc = proc
         self._names = names or Names()
+        self._seen: Dict[Tuple[str, str], _Seen] = {}
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
+    def read(self, now: float) -> Optional[Reading]:
         at, found = groups(self._root, self._proc)
         running = [group for group in found if group.kind != SERVICE]
         told = {container.id: container for container in self._names.containers()}
@@ -176,7 +205,25 @@ class Containers:
         for group, name in self._names.of(running).items():
             known = told.pop(group.name, None)
             state = "frozen" if at is not None and frozen(at, group.path) else "running"
-            rows.append((group.kind, short(group), name, state, known.image if known is not None else None))
-        rows += [(rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image) for rest in told.values()]
+            killed = oom_kills(at, group.path) if at is not None else None
+            seen = self._see(group, now)
+            seen.row = (group.kind, short(group), name, state, known.image if known is not None else None, seen.restarts, killed)
+            rows.append(seen.row)
+        rows += self._stopped(now, told)
+        rows += [(rest.engine, rest.id[:12], rest.name or rest.id[:12], rest.state, rest.image, None, None) for rest in told.values()]
         rows.sort(key=lambda row: (str(row[3]) not in ("running", "frozen"), str(row[0]), str(row[2])))
         return Reading(rows, len(rows)) if rows else None
+
+    def _see(self, group: Group, now: float) -> _Seen:
+        seen = self._seen.setdefault((group.kind, group.name), _Seen(group.inode, now))
+        if seen.inode != group.inode:  # a start makes a new cgroup
+            seen.inode, seen.restarts = group.inode, seen.restarts + 1
+        seen.last_at = now
+        return seen
+
+    def _stopped(self, now: float, told: Dict[str, Container]) -> List[Tuple[Cell, ...]]:
+        """Containers that ran for a while and stopped within the last hour, where the engine does not tell. Forgets the others."""
+        lasting = sorted(self._seen.items(), key=lambda item: -item[1].last_at)[:MOST_SEEN]
+        self._seen = {key: seen for key, seen in lasting if now - seen.last_at < STOPPED_S}
+        gone = [(key, seen) for key, seen in self._seen.items() if seen.last_at < now and key[1] not in told]
+        return [(*seen.row[:3], "stopped", *seen.row[4:]) for _, seen in gone if seen.last_at - seen.first_at >= LASTING_S]

@@ -60,6 +60,11 @@ def _text(raw: bytes) -> str:
     return plain(raw.split(b"\0", 1)[0], 200)
 
 
+def record_form(wide: bool) -> Tuple[struct.Struct, int]:
+    """The layout of a record: kind, pid, line, id, user, host, seconds, microseconds; and its size in bytes."""
+    return _FORMS[400 if wide else 384]
+
+
 def parse_utmp(data: bytes, wide: bool) -> List[Login]:
     """Parse /run/utmp.
 
@@ -68,7 +73,7 @@ def parse_utmp(data: bytes, wide: bool) -> List[Login]:
     Raises:  ValueError: not made of such records.
     Source:  utmp(5), bits/utmp.h: two layouts, by whether the architecture once had 32-bit times.
     """
-    form, size = _FORMS[400 if wide else 384]
+    form, size = record_form(wide)
     if len(data) % size:
         raise ValueError("utmp is cut off")
     found: List[Login] = []

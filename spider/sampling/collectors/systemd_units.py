@@ -1,8 +1,9 @@
 """Failed units and timers of systemd, read over the system bus, which every user may use; no program is started."""
 
 import os
+import re
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from spider.sampling.collectors.base import Collector
 from spider.sampling.collectors.dbus import BUS, DbusRefused, SystemBus
@@ -17,6 +18,13 @@ _RESULTS = {"service": "Service", "mount": "Mount", "socket": "Socket", "timer":
 _RESULTS.update({"automount": "Automount", "scope": "Scope"})
 """Types of units with a failure result, and the D-Bus interface that provides it."""
 _BAD = ("failed", "auto-restart")
+_INVOCATIONS = "/run/systemd/units"
+"""A link `invocation:UNIT` for each started unit; its target is the id of that start (systemd 239 and newer)."""
+_ENCODED = re.compile("[^A-Za-z0-9]|^[0-9]")
+RESTARTED_S = 3600.0
+"""How long a restarted service stays in the table."""
+MOST_QUERIED = 100
+"""Most started services that one reading queries."""
 
 
 class Unit(NamedTuple):
@@ -60,28 +68,74 @@ def next_elapse_ms(realtime_us: int, monotonic_us: int, now_s: float, monotonic_
     return min(due, default=None)
 
 
+class _Starts:
+    """Finds the services that systemd restarts by itself, without a query to systemd while no service starts."""
+
+    def __init__(self, root: str) -> None:
+        self._folder = root + _INVOCATIONS
+        self._seen: Optional[Dict[str, str]] = None
+        """The id of the last start of each unit; None: not read yet."""
+        self._restarted: Dict[str, float] = {}
+        """When a restart was last seen, monotonic seconds."""
+
+    def changed(self) -> List[str]:
+        """Services that have started since the last call, by name; at most `MOST_QUERIED`, the rest with the next call."""
+        now = self._read()
+        before, self._seen = self._seen, now
+        if before is None:
+            return []
+        names = sorted(name for name, start in now.items() if name.endswith(".service") and before.get(name) != start)
+        for name in names[MOST_QUERIED:]:
+            now[name] = before.get(name, "")
+        return names[:MOST_QUERIED]
+
+    def restarted(self, names: Iterable[str], now: float) -> List[str]:
+        """Add services that were restarted. Returns: all of the last hour, by name."""
+        self._restarted.update(dict.fromkeys(names, now))
+        self._restarted = {name: at for name, at in self._restarted.items() if now - at < RESTARTED_S}
+        return sorted(self._restarted)
+
+    def _read(self) -> Dict[str, str]:
+        found: Dict[str, str] = {}
+        try:
+            for entry in os.listdir(self._folder):
+                kind, colon, name = entry.partition(":")
+                if colon and kind == "invocation":
+                    found[name] = os.readlink(f"{self._folder}/{entry}")
+        except OSError:  # a unit has ended meanwhile, or systemd is older than 239: the next reading tells
+            return found
+        return found
+
+
 class FailedUnits:
-    """The `services` table: failed units."""
+    """The `services` table: failed units, and services that are restarted."""
 
     subject = "services"
 
     def __init__(self, bus: str = BUS, root: str = "") -> None:
         self._bus = bus
         self._root = root
+        self._starts = _Starts(root)
 
-    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - only rates need the time
+    def read(self, now: float) -> Optional[Reading]:
         """Query the failed units and the reasons."""
         if not has_systemd(self._root) or not os.path.exists(self._bus):
             return None
         with SystemBus(self._bus) as bus:
             units = list_units(bus, _BAD)
+            bad = {unit.name for unit in units}
+            restarted = [name for name in self._starts.changed() if name in bad or _restarts(bus, _path_of(name))]
+            others = [name for name in self._starts.restarted(restarted, now) if name not in bad]
+            if others:
+                units += list_units(bus, (), tuple(others))
             rows = [self._row(bus, unit) for unit in units[: BY_NAME[self.subject].max_rows]]
         return Reading(rows, len(units))
 
     @staticmethod
     def _row(bus: SystemBus, unit: Unit) -> Tuple[Cell, ...]:
         facts: Dict[str, Any] = {"StateChangeTimestamp": None, "Result": None}
-        interface = _RESULTS.get(unit.name.rpartition(".")[2])
+        kind = unit.name.rpartition(".")[2]
+        interface = _RESULTS.get(kind)
         for owner, name in (("Unit", "StateChangeTimestamp"), (interface, "Result")):
             if owner is not None:
                 try:
@@ -96,7 +150,22 @@ class FailedUnits:
             plain(state, 32),
             plain(result, 32) if isinstance(result, str) else None,
             _moment_ms(facts["StateChangeTimestamp"]),
+            _restarts(bus, unit.path) if kind == "service" else None,
         )
+
+
+def _path_of(unit: str) -> str:
+    """The object of a loaded unit. Source: sd_bus_path_encode(3)."""
+    return _MANAGER + "/unit/" + _ENCODED.sub(lambda match: "".join(f"_{byte:02x}" for byte in match.group().encode()), unit)
+
+
+def _restarts(bus: SystemBus, path: str) -> Optional[int]:
+    """How often systemd has restarted a service by itself; None: unknown."""
+    try:
+        count = bus.get(_SYSTEMD, path, _SYSTEMD + ".Service", "NRestarts")
+    except DbusRefused:  # unloaded meanwhile, or a systemd before 235
+        return None
+    return count if type(count) is int else None
 
 
 class Timers:

@@ -1,9 +1,10 @@
-"""The `updates` and `held` tables: packages that can be upgraded and packages on hold, as `HostReports` last read them."""
+"""The tables of packages: what can be upgraded, is on hold or is broken, and the repositories, as `HostReports` last read them."""
 
-from typing import Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
+from spider.packages.interfaces import PackageCondition
 from spider.packages.plan import Planned
-from spider.sampling.collectors.table_reader import Reading, plain
+from spider.sampling.collectors.table_reader import Reading, TableReader, plain
 
 
 class Available:
@@ -13,6 +14,7 @@ class Available:
         self.newer: Optional[Sequence[Planned]] = None
         """None = not known yet, or this host cannot provide it."""
         self.held: Optional[Sequence[Tuple[str, str]]] = None
+        self.condition = PackageCondition()
 
 
 class UpdatesReader:
@@ -48,3 +50,39 @@ class HeldReader:
         if held is None:
             return None
         return Reading([(plain(name), plain(version, 100)) for name, version in held], len(held))
+
+
+class FaultsReader:
+    """The `package_faults` table."""
+
+    subject = "package_faults"
+
+    def __init__(self, available: Available) -> None:
+        self._available = available
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002  # it is no rate
+        """The last answer of the package manager."""
+        faults = self._available.condition.faults
+        return None if faults is None else Reading([(plain(name), plain(fault, 400)) for name, fault in faults], len(faults))
+
+
+class RepositoriesReader:
+    """The `repositories` table."""
+
+    subject = "repositories"
+
+    def __init__(self, available: Available) -> None:
+        self._available = available
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002  # it is no rate
+        """The last answer of the package manager."""
+        found = self._available.condition.repositories
+        if found is None:
+            return None
+        rows = [(plain(name), int(at * 1000) or None, state) for name, at, state in found]
+        return Reading(sorted(rows, key=lambda row: str(row[0])), len(rows))
+
+
+def package_tables(available: Available) -> List[TableReader]:
+    """The readers of all tables of packages."""
+    return [UpdatesReader(available), HeldReader(available), FaultsReader(available), RepositoriesReader(available)]

@@ -13,7 +13,7 @@ import pytest
 
 from spider.clock import SystemClock
 from spider.hub.link import NotConnected
-from spider.packages.interfaces import Console, Outcome, PackagesUnreadable, Task
+from spider.packages.interfaces import Console, Outcome, PackageCondition, PackagesUnreadable, Task
 from spider.packages.plan import Planned
 from spider.reports.host_reports import HostReports
 from spider.sampling.collectors.updates import Available
@@ -89,9 +89,13 @@ class Manager:
         self.asked = 0
         self.answer = Updates(3, 1, 1000)
         self.trouble: Exception | None = None
+        self.told = PackageCondition([], [("main", 1.0, "current")])
 
     def wait_free(self, console: Console) -> Outcome | None:
         return None
+
+    def condition(self) -> PackageCondition:
+        return self.told
 
     def available_updates(self) -> Updates:
         self.asked += 1
@@ -118,6 +122,22 @@ async def test_updates_are_read_at_the_start_and_after_every_job() -> None:
         facts.job_ended()
         await eventually(lambda: wire.said[-1] == Updates(0, 0, 2000))
         assert sum(isinstance(message, Updates) for message in wire.said) == 2
+
+
+async def test_broken_packages_are_known_even_where_updates_cannot_be_counted_and_stay_while_somebody_works() -> None:
+    wire, manager, available = Wire(), Manager(), Available()
+    manager.trouble, manager.told = PackagesUnreadable("unmet dependencies"), PackageCondition([("curl", "incomplete")], None)
+    facts = HostReports(ScriptedHub().config(), SystemClock(), wire.send, manager=manager, available=available)
+    async with running(facts):
+        await eventually(lambda: available.condition.faults == [("curl", "incomplete")])
+        asked, manager.told = manager.asked, PackageCondition(None, [("main", 1.0, "missing")])
+        facts.job_ended()
+        await eventually(lambda: available.condition.repositories == [("main", 1.0, "missing")])
+        assert manager.asked > asked
+        assert available.condition.faults == [("curl", "incomplete")]
+        manager.told = PackageCondition([], [])
+        facts.job_ended()
+        await eventually(lambda: available.condition.faults == [])
 
 
 async def test_facts_outlive_a_time_without_a_session() -> None:

@@ -64,9 +64,11 @@ const HARDWARE: readonly Subject[] = [
 const AVAILABLE: readonly Subject[] = [
   { name: "updates", title: t`Updates`, none: t`Everything is up to date, according to this node’s package lists.` },
   { name: "held", title: t`Held`, none: t`Nothing is held.` },
+  { name: "package_faults", title: t`Broken packages`, none: t`Every package is in order.` },
+  { name: "repositories", title: t`Repositories`, none: t`No repository is enabled.` },
 ];
 const SERVICES: readonly Subject[] = [
-  { name: "services", title: t`Failed units`, none: t`No unit has failed.` },
+  { name: "services", title: t`Failed and restarted units`, none: t`No unit has failed or was restarted.` },
   { name: "containers", title: t`Containers`, none: t`None running.` },
   { name: "listening", title: t`Listening sockets`, none: t`Nothing is listening.` },
   { name: "timers", title: t`Timers`, none: t`None active.` },

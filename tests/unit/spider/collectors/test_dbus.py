@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spider.sampling.collectors.dbus import MAX_MESSAGE_BYTES, DbusReader, DbusRefused, SystemBus, call_of, first_type
 from spider.sampling.collectors.logins import LoggedIn, Login, sessions_of
-from spider.sampling.collectors.systemd_units import FailedCount, FailedUnits, Timers, next_elapse_ms
+from spider.sampling.collectors.systemd_units import RESTARTED_S, FailedCount, FailedUnits, Timers, next_elapse_ms
 from tests.support.recordings import DATA
 
 CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -119,7 +119,7 @@ def booted(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-@pytest.mark.parametrize(("origin", "moment_ms"), [("debian-old", 1_795_181_452_000), ("debian-new", 1_795_181_455_000)])
+@pytest.mark.parametrize(("origin", "moment_ms"), [("debian-old", 1_795_659_732_000), ("debian-new", 1_795_659_720_000)])
 def test_failed_units_of_the_oldest_and_newest_systemd(booted: str, origin: str, moment_ms: int) -> None:
     bus = Replayed(booted + "/bus", recorded(origin, "failed"))
     reading = FailedUnits(booted + "/bus", booted).read(0.0)
@@ -130,6 +130,37 @@ def test_failed_units_of_the_oldest_and_newest_systemd(booted: str, origin: str,
         ("bad.service", "bad.service", "failed", "exit-code"),
     ]
     assert all(isinstance(row[4], int) and moment_ms <= row[4] < moment_ms + 1000 for row in reading.rows)
+    assert [row[5] for row in reading.rows] == [0, 0]
+
+
+def starts(root: str, **units: str) -> None:
+    """The links by which systemd tells of the last start of each unit."""
+    folder = Path(root, "run/systemd/units")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, start in units.items():
+        (folder / f"invocation:{name}.service").unlink(missing_ok=True)
+        (folder / f"invocation:{name}.service").symlink_to(start)
+
+
+def test_a_service_that_systemd_restarts_is_a_row_for_an_hour(booted: str) -> None:
+    """Recorded: the answers of systemd 262 about a service that runs for 3 s and is restarted each time."""
+    told = recorded("debian-new", "restarted")
+    quiet = told[:3]  # nothing has started since
+    reader = FailedUnits(booted + "/bus", booted)
+    starts(booted, ssh="a")
+    for moment, start, answers, rows in (
+        (0.0, "a", quiet, []),
+        (30.0, "b", told, [("loop.service", "running", 1)]),
+        (60.0, "c", told, [("loop.service", "running", 1)]),
+        (60.0 + RESTARTED_S, "c", quiet, []),
+    ):
+        starts(booted, loop=start)
+        bus = Replayed(booted + "/bus", answers)
+        reading = reader.read(moment)
+        bus.join()
+        os.unlink(booted + "/bus")
+        assert reading is not None
+        assert [(row[0], row[2], row[5]) for row in reading.rows] == rows
 
 
 @pytest.mark.parametrize("origin", ["debian-old", "debian-new"])

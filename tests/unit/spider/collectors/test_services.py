@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spider.sampling.collectors.cgroup import Group, container_of, find_hierarchies, group_names, own_prefix, passing, unescape, walk
-from spider.sampling.collectors.container_engines import Containers, Names, ask, parse_containers
+from spider.sampling.collectors.container_engines import LASTING_S, STOPPED_S, Containers, Names, ask, parse_containers
 from spider.sampling.collectors.services import (
     MOST,
     Choice,
@@ -352,10 +352,10 @@ def test_names_come_from_the_engine_where_its_socket_may_be_read(host2: Path, tm
         reading = Containers(str(host2), str(tmp_path), Names([("docker", path), ("podman", "/none")])).read(0.0)
     assert reading is not None
     by_name = {row[2]: row for row in reading.rows}
-    assert by_name["web"] == ("docker", ID[:12], "web", "running", "nginx:1")
-    assert by_name["old\\x1b[2J"] == ("docker", "f" * 12, "old\\x1b[2J", "exited", "busybox")
+    assert by_name["web"] == ("docker", ID[:12], "web", "running", "nginx:1", 0, None)
+    assert by_name["old\\x1b[2J"] == ("docker", "f" * 12, "old\\x1b[2J", "exited", "busybox", None, None)
     assert by_name["e" * 12][3] == "frozen"
-    assert by_name["mail"] == ("lxc", "mail", "mail", "running", None)
+    assert by_name["mail"] == ("lxc", "mail", "mail", "running", None, 0, None)
 
 
 TOO_OLD = (
@@ -409,10 +409,29 @@ def test_a_container_that_is_held_is_frozen(host2: Path, tmp_path: Path) -> None
     write(version1, {"systemd/lxc/7/x": "", "freezer/lxc/7/freezer.state": "FROZEN\n", "memory/lxc/7/memory.usage_in_bytes": "10\n"})
     reading = Containers(str(version1), str(tmp_path), NOBODY).read(0.0)
     assert reading is not None
-    assert reading.rows == [("lxc", "7", "7", "frozen", None)]
+    assert reading.rows == [("lxc", "7", "7", "frozen", None, 0, None)]
     at = find_hierarchies(str(version1))
     assert at is not None
     assert read_usage(at, "/lxc/7", set()) == (None, 10, None, None)
+
+
+def test_restarts_and_kills_of_a_container_are_counted_and_one_that_ran_a_while_is_told_as_stopped(host2: Path, tmp_path: Path) -> None:
+    reader, places = Containers(str(host2), str(tmp_path), NOBODY), host2 / "lxc.payload.mail"
+
+    def rows(now: float) -> dict[object, tuple[object, ...]]:
+        reading = reader.read(now)
+        assert reading is not None
+        return {row[2]: row[3:] for row in reading.rows}
+
+    assert rows(0.0)["mail"] == ("running", None, 0, None)
+    places.rename(host2 / "lxc.payload.mail.old")
+    assert "mail" not in rows(30.0), "it ran for seconds: a task may have ended"
+    write(host2, {"lxc.payload.mail/memory.events": "low 0\noom 3\noom_kill 2\noom_group_kill 0\n"})
+    assert rows(60.0)["mail"] == ("running", None, 1, 2)
+    assert rows(LASTING_S)["mail"] == ("running", None, 1, 2)
+    places.rename(host2 / "elsewhere")
+    assert rows(LASTING_S + 60.0)["mail"] == ("stopped", None, 1, 2)
+    assert "mail" not in rows(LASTING_S + STOPPED_S + 60.0)
 
 
 def test_a_host_without_containers_has_no_such_table(tmp_path: Path) -> None:

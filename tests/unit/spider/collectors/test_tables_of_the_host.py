@@ -18,15 +18,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spider.packages.interfaces import PackageCondition
 from spider.reports.table_reporter import table_of
 from spider.sampling.collectors.block_devices import DiskTable, parse_mounts, read_blocks
+from spider.sampling.collectors.boots import BootRecord, Boots
 from spider.sampling.collectors.interfaces import Interfaces, parse_links, parse_prefixes
 from spider.sampling.collectors.linux import linux_tables
 from spider.sampling.collectors.listeners import Listening, parse_listeners
 from spider.sampling.collectors.logins import LoggedIn, UserNames, lives, parse_utmp, wide_records
 from spider.sampling.collectors.netlink import NETLINK_ROUTE, Netlink, parse_messages
 from spider.sampling.collectors.table_reader import Reading
-from spider.sampling.collectors.updates import Available, HeldReader, UpdatesReader
+from spider.sampling.collectors.updates import Available, package_tables
 from spider.wire.tables import BY_NAME, SUBJECTS, check
 from tests.support.bundles import shipped_bundle
 from tests.support.recordings import DATA, captured, write
@@ -359,9 +361,10 @@ def test_a_host_that_keeps_no_record_of_people_has_no_such_table(tmp_path: Path)
 # -- all of them -----------------------------------------------------------------------------------
 
 
-def test_every_subject_has_a_reader_and_what_it_finds_here_is_a_table() -> None:
+def test_every_subject_has_a_reader_and_what_it_finds_here_is_a_table(tmp_path: Path) -> None:
     available = Available()
-    readers = [*linux_tables(), UpdatesReader(available), HeldReader(available)]
+    available.condition = PackageCondition([("curl", "incomplete")], [("main", 1.0, "current")])
+    readers = [*linux_tables(), Boots(BootRecord(str(tmp_path), "ab" * 16)), *package_tables(available)]
     assert sorted(reader.subject for reader in readers) == sorted(subject.name for subject in SUBJECTS)
     for reader in readers:
         reading = reader.read(1.0)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from spider.packages.detect import answer
-from spider.packages.interfaces import PackageManager, PackagesUnreadable
+from spider.packages.interfaces import PackageCondition, PackageManager, PackagesUnreadable
 from spider.packages.plan import Planned
 from spider.packages.query_process import SeparateQuery
 from spider.wire.frames import Updates
@@ -27,6 +27,9 @@ class Manager:
         if self._unreadable:
             raise PackagesUnreadable(self._unreadable)
         return Updates(2, 1, 1_790_000_000_000)
+
+    def condition(self) -> PackageCondition:
+        return PackageCondition([("curl", "incomplete")], [("Debian-Security", 1_790_000_000.0, "current")])
 
     def held(self) -> list[tuple[str, str]]:
         if self._held_unreadable:
@@ -50,11 +53,13 @@ def test_what_the_other_process_tells_is_what_the_manager_says() -> None:
     assert apart.available_updates() == manager.available_updates()
     assert list(apart.newer) == list(manager.newer)
     assert list(apart.held()) == manager.held()
+    assert json.loads(json.dumps(manager.condition())) == list(apart.condition())
 
 
 def test_what_cannot_be_read_is_told_in_the_managers_words() -> None:
     with pytest.raises(PackagesUnreadable, match="the lists are damaged"):
-        Printed(Manager(unreadable="the lists are damaged")).available_updates()
+        (damaged := Printed(Manager(unreadable="the lists are damaged"))).available_updates()
+    assert [tuple(fault) for fault in damaged.condition().faults or ()] == [("curl", "incomplete")]
     apart = Printed(Manager(held_unreadable="no selections"))
     assert apart.available_updates() == Updates(2, 1, 1_790_000_000_000)
     with pytest.raises(PackagesUnreadable, match="no selections"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from spider.files import create_once
-from spider.jobs.files import REFRESHED, JobResult, read_document
+from spider.jobs.files import REFRESHED, REFUSED, JobResult, read_document
 from spider.packages.backend import PackageError
 from spider.packages.driver import Driver
 from spider.packages.interfaces import PackagesUnreadable
@@ -326,6 +326,21 @@ def test_without_a_repository_nothing_is_said_to_be_up_to_date(tmp_path: Path) -
         with pytest.raises(PackagesUnreadable, match="no repository is enabled"):
             driver.available_updates()
         (stage.jobs / REFRESHED).unlink(missing_ok=True)
+
+
+def test_the_condition_names_broken_packages_and_the_state_of_each_list(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Plan())
+    driver = Driver(stage.paper, jobs_dir=str(stage.jobs))
+    stage.paper.repositories, stage.paper.gone = ["main", "aged"], ["dead"]
+    lists = [("main", 1.0, "current"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
+    assert driver.condition() == ([], lists)
+    (stage.paper.folder / "bash").write_text("5!")
+    assert driver.condition() == ([("bash", "incomplete")], lists)
+    stage.paper.locks = 1
+    assert driver.condition() == (None, lists), "somebody is at work, so a half-done package is no fault"
+    (stage.jobs / REFUSED).write_text("repositories that could not be refreshed keep their old lists: main")
+    repositories = driver.condition().repositories
+    assert repositories == [("main", 1.0, "refused"), ("aged", 1.0, "expired"), ("dead", 0.0, "missing")]
 
 
 def test_a_refused_refresh_stays_marked_until_one_goes_through(tmp_path: Path) -> None:

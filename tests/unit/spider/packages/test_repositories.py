@@ -54,7 +54,7 @@ def test_the_lists_of_apt_are_where_it_says(monkeypatch: pytest.MonkeyPatch, tmp
     say(monkeypatch, interfaces, LIST.format(folder=tmp_path))
     (tmp_path / "deb.example.org_main_binary-amd64_Packages.lz4").touch()
     os.utime(tmp_path, (1000.0, 1000.0))
-    assert apt_backend.lists_refreshed_at(str(tmp_path / "none")) == 1000.0
+    assert apt_backend.lists_refreshed_at([str(tmp_path / "none")]) == 1000.0
     assert apt_backend.Apt().missing() == []
 
 

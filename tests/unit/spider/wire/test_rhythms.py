@@ -41,8 +41,11 @@ def test_every_table_has_its_rhythm() -> None:
     found = {name: subject.rhythm_s for name, subject in BY_NAME.items()}
     assert found == {
         "processes": 5,
-        **dict.fromkeys(("users", "interfaces", "arrays", "containers", "batteries", "updates", "held"), 60),
-        **dict.fromkeys(("services", "timers", "listening", "disks"), 300),
+        **dict.fromkeys(
+            ("users", "interfaces", "arrays", "containers", "batteries", "updates", "held", "package_faults", "repositories"), 60
+        ),
+        "services": 30,
+        **dict.fromkeys(("timers", "listening", "disks", "boots"), 300),
     }
     assert {name: subject.rests_s for name, subject in BY_NAME.items() if subject.rests_s} == {"processes": 60}
     assert BY_NAME["processes"].watched_s == 5

@@ -1,0 +1,157 @@
+"""How the boot before this one ended: the `boots` table. Spider's own record tells, else wtmp; no program is run."""
+
+import json
+import logging
+import os
+import time
+from typing import NamedTuple, Optional
+
+from spider.files import create_once, read_file, read_text
+from spider.logs import event
+from spider.sampling.collectors.identity import parse_uptime
+from spider.sampling.collectors.logins import record_form, wide_records
+from spider.sampling.collectors.table_reader import Reading
+
+RECORD = "boot"
+"""Name of the record in the folder of Spider's state."""
+MAX_WTMP_BYTES = 400 * 384 * 8
+"""Read size from the end: a multiple of both record sizes."""
+SAME_BOOT_S = 600.0
+"""How far the time of this boot in wtmp may differ from that of the kernel: a clock may be set after the start."""
+_RUN_LEVEL, _BOOT_TIME = 1, 2
+YES, NO, UNKNOWN = "yes", "no", "unknown"
+
+log = logging.getLogger(__name__)
+
+
+class Ending(NamedTuple):
+    """How a boot ended."""
+
+    clean: str
+    """yes: Spider was asked to end, or a shutdown is recorded; no: neither; unknown."""
+    at_ms: Optional[int]
+    """When the shutdown began; None: unknown."""
+
+
+class _Known(NamedTuple):
+    """The content of the record."""
+
+    boot: str
+    ended: bool
+    """Whether Spider was asked to end."""
+    at_ms: int
+    """When it was written."""
+    before: Ending
+
+
+def ending_in_wtmp(data: bytes, wide: bool, booted_at: float) -> Ending:
+    """How the boot before the present one ended, by the end of wtmp.
+
+    Args:   data: whole records. booted_at: Unix seconds of the present boot.
+    Source: utmp(5), systemd-update-utmp.service(8): `reboot` records at the start, a `shutdown` record at an orderly end.
+    """
+    form, size = record_form(wide)
+    present = False
+    for at in range(len(data) // size * size - size, -1, -size):
+        kind, _pid, _line, _id, user, _host, seconds, _micros = form.unpack_from(data, at)
+        if kind == _BOOT_TIME:
+            if present:
+                return Ending(NO, None)
+            if abs(seconds % (1 << 32) - booted_at) > SAME_BOOT_S:
+                return Ending(UNKNOWN, None)  # nobody has recorded the present boot here
+            present = True
+        elif present and kind == _RUN_LEVEL and user.split(b"\0", 1)[0] == b"shutdown":
+            return Ending(YES, seconds % (1 << 32) * 1000)
+    return Ending(UNKNOWN, None)
+
+
+def _wtmp(path: str, size: int) -> bytes:
+    """The last records; empty: there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            whole = os.fstat(file.fileno()).st_size // size * size
+            file.seek(max(0, whole - MAX_WTMP_BYTES // size * size))
+            return file.read(min(whole, MAX_WTMP_BYTES // size * size))
+    except OSError:
+        return b""
+
+
+class BootRecord:
+    """Spider's record of the present boot. It is written when Spider starts and when it is asked to end."""
+
+    def __init__(self, state_dir: str, boot: str, root: str = "") -> None:
+        """Args: boot: id of the present boot."""
+        self._path = os.path.join(state_dir, RECORD)
+        self.boot = boot
+        self._root = root
+        self.before: Optional[Ending] = None
+        """How the boot before ended; None: not found out yet."""
+        self.first = False
+        """Whether this is the first start of Spider in this boot, and Spider knows the boot before."""
+
+    def begin(self) -> Ending:
+        """Find out how the boot before ended, and record that Spider runs."""
+        known = self._read()
+        if known is not None and known.boot == self.boot:
+            self.before = known.before
+        else:
+            self.first = known is not None
+            self.before = self._find_out(known)
+        self._write(ended=False)
+        return self.before
+
+    def _find_out(self, known: Optional[_Known]) -> Ending:
+        told = self._by_wtmp()
+        if known is None or told.clean == YES:
+            return told
+        return Ending(YES, known.at_ms) if known.ended else Ending(NO, None)
+
+    def end(self) -> None:
+        """Record that Spider was asked to end, as it is at every orderly shutdown."""
+        if self.before is not None:
+            self._write(ended=True)
+
+    @property
+    def booted_at(self) -> float:
+        """When the present boot began, Unix seconds; 0 = unknown."""
+        try:
+            return time.time() - parse_uptime(read_text(self._root + "/proc/uptime"))
+        except ValueError:
+            return 0.0
+
+    def _by_wtmp(self) -> Ending:
+        wide = wide_records(os.uname().machine)
+        return ending_in_wtmp(_wtmp(self._root + "/var/log/wtmp", record_form(wide)[1]), wide, self.booted_at)
+
+    def _read(self) -> Optional[_Known]:
+        try:
+            boot, ended, at_ms, clean, down_at_ms = json.loads(read_file(self._path, 4096))
+            return _Known(str(boot), bool(ended), int(at_ms), Ending(str(clean), None if down_at_ms is None else int(down_at_ms)))
+        except (ValueError, TypeError):  # it is missing, or not of this form
+            return None
+
+    def _write(self, *, ended: bool) -> None:
+        before = self.before or Ending(UNKNOWN, None)
+        facts = [self.boot, ended, int(time.time() * 1000), before.clean, before.at_ms]
+        new = self._path + ".new"
+        try:
+            if os.path.exists(new):
+                os.unlink(new)
+            create_once(new, json.dumps(facts).encode(), 0o600)
+            os.replace(new, self._path)
+        except OSError as error:  # the next boot is told by wtmp, or not at all
+            event(log, "boot_not_recorded", logging.WARNING, why=str(error))
+
+
+class Boots:
+    """The `boots` table."""
+
+    subject = "boots"
+
+    def __init__(self, record: BootRecord) -> None:
+        self._record = record
+
+    def read(self, now: float) -> Optional[Reading]:  # noqa: ARG002 - it is no rate
+        """The present boot."""
+        before = self._record.before or self._record.begin()
+        return Reading([(self._record.boot[:32], round(self._record.booted_at) * 1000 or None, before.clean, before.at_ms)], 1)
