@@ -20,6 +20,7 @@ from groundcontrol.cli.file_permissions import reason
 from groundcontrol.cli.formatting import moment
 from groundcontrol.cli.options import add_settings, complain, count, file_path, progress
 from groundcontrol.core.errors import ConfigError, HubError
+from groundcontrol.core.last_backup import record_backup
 from groundcontrol.data_dir import user_name
 from groundcontrol.vault import fleet_of
 from spider.version import VERSION
@@ -76,6 +77,10 @@ async def run(args: argparse.Namespace) -> int:
     except backup.BackupEnded:
         complain("command.interrupted", "no backup was made: it was ended, and nothing is left of it", as_json=args.json)
         return 128 + caught[0]
+    try:
+        record_backup(settings.data_dir, manifest.made_at)
+    except OSError as exc:
+        raise CliError(f"{target} was made, but the hub cannot know of it: {settings.data_dir}: {exc.strerror}") from exc
     removed, later = await asyncio.to_thread(_remove_old, target, manifest.made_at, fleet, args.keep) if args.keep is not None else ([], [])
     size = target.stat().st_size
     if args.json:

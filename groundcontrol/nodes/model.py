@@ -88,6 +88,10 @@ class Node(NamedTuple):
     """The node enrolled with an organisation secret, and may do nothing until a user approves it."""
     damaged: tuple[str, ...] = ()
     """The fields that the store holds but cannot read; they are empty or at their default above."""
+    security_since_at: float | None = None
+    """Since when it has had security updates; None: it has none, or never told."""
+    reboot_since_at: float | None = None
+    """Since when it has needed a reboot; None: it needs none, or it is not known."""
 
     def admitted(self, scope: Scope) -> bool:
         """Whether the caller's grants include this node."""

@@ -157,6 +157,27 @@ async def test_deleting_what_never_was_is_not_found(store: Store) -> None:
         await store.nodes.delete_node(SCOPE, NodeId(new_random_id()))
 
 
+async def test_the_store_keeps_since_when_security_updates_and_a_reboot_wait(store: Store, clock: ManualClock) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node())
+    session = await connect(store, node.id)
+    began = clock.now()
+
+    async def since(security: int | None, total: int = 9) -> float | None:
+        clock.advance(100.0)
+        return (await store.nodes.save_updates(session, NodeUpdates(total, security, clock.now()))).security_since_at
+
+    assert [await since(0), await since(2), await since(None), await since(5)] == [None, began + 200, began + 200, began + 200]
+    assert [await since(0), await since(1)] == [None, began + 600]
+
+    async def due(reboot: str) -> float | None:
+        clock.advance(100.0)
+        return (
+            await store.nodes.save_identity(session, NodeIdentity(kernel=reboot), "0.1.0", NodePolicy("monitor"), reboot, clock.now())
+        ).reboot_since_at
+
+    assert [await due("no"), await due("yes"), await due("yes"), await due("unknown")] == [None, began + 800, began + 800, None]
+
+
 async def test_what_a_node_says_of_itself_is_kept_and_counted_once(store: Store, clock: ManualClock) -> None:
     node = await store.nodes.create_node(SCOPE, new_node())
     session = await connect(store, node.id)

@@ -177,11 +177,12 @@ async def test_a_report_is_kept_and_the_node_follows_where_it_knows(store: Store
     assert {one.has_report for one in told} == {True}
     assert await store.jobs.report(SCOPE, job.id) == REPORT
     node = await store.nodes.node(SCOPE, job.node_id)
-    assert node.reboot_required == "yes"
+    assert (node.reboot_required, node.reboot_since_at) == ("yes", clock.now())
     await store.jobs.save_report(job.id, REPORT._replace(reboot="unknown"), session)
     assert (await store.nodes.node(SCOPE, job.node_id)).reboot_required == "yes"
     await store.jobs.save_report(job.id, REPORT._replace(reboot="no"), session)
-    assert (await store.nodes.node(SCOPE, job.node_id)).reboot_required == "no"
+    node = await store.nodes.node(SCOPE, job.node_id)
+    assert (node.reboot_required, node.reboot_since_at) == ("no", None)
 
 
 @pytest.mark.holds("SAFETY-47")

@@ -24,6 +24,7 @@ import pytest
 
 from groundcontrol.adapters.sqlite.database import open_database
 from groundcontrol.core import failpoints
+from groundcontrol.core.last_backup import last_backup_at
 from spider.clock import SystemClock
 from spider.wire.frames import STREAM_BACKFILL
 from tests.support.agent import AgentClosed, agents, layout_of, pack_of
@@ -37,7 +38,11 @@ WITH_SECRET = {"STARDUST_SECRET": SECRET}
 
 
 def back_up(hub: HubProcess, target: Path) -> Path:
+    before = time.time()
     stardust(hub.folder, "backup", str(target))
+    made_at = last_backup_at(hub.folder)
+    assert made_at is not None
+    assert before - 1 <= made_at <= time.time()
     return target
 
 

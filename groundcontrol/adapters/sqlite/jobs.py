@@ -278,9 +278,10 @@ class SqliteJobs:
             if plans.save_report(tx, row["no"], report):
                 tx.do("UPDATE job SET version = version + 1 WHERE no = ?", row["no"])
                 tx.do(
-                    "UPDATE node SET reboot_required = ?1, version = version + 1"
+                    "UPDATE node SET reboot_required = ?1, version = version + 1,"
+                    " reboot_since = CASE WHEN ?1 = 'yes' THEN coalesce(reboot_since, ?3) END"
                     " WHERE no = ?2 AND reboot_required <> ?1 AND ?1 <> 'unknown'",
-                    *(report.reboot, by.no),
+                    *(report.reboot, by.no, tx.now),
                 )
             return to_job(load(tx, job))
 

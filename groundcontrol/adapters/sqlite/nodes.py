@@ -169,9 +169,10 @@ class SqliteNodes:
             check_session(tx, session)
             facts = (record_to_json(identity), agent_version, record_to_json(policy), reboot_required)
             tx.do(
-                "UPDATE node SET identity = ?, agent_version = ?, policy = ?, reboot_required = ?, version = version + 1"
-                " WHERE no = ? AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?, ?, ?, ?)",
-                *(*facts, session.no, *facts),
+                "UPDATE node SET identity = ?1, agent_version = ?2, policy = ?3, reboot_required = ?4, version = version + 1,"
+                " reboot_since = CASE WHEN ?4 = 'yes' THEN coalesce(reboot_since, ?6) END"
+                " WHERE no = ?5 AND (identity, agent_version, coalesce(policy, ''), reboot_required) <> (?1, ?2, ?3, ?4)",
+                *(*facts, session.no, tx.now),
             )
             tx.do("UPDATE node SET last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE no = ?", at, session.no)
             _call_by_hostname(tx, _of_session(tx, session), identity.hostname)
@@ -182,8 +183,13 @@ class SqliteNodes:
     async def save_updates(self, session: Session, updates: NodeUpdates) -> Node:
         def command(tx: Tx) -> Node:
             check_session(tx, session)
-            text = record_to_json(updates)
-            tx.do("UPDATE node SET updates = ?, version = version + 1 WHERE no = ? AND updates <> ?", text, session.no, text)
+            # A count that is not known leaves the time as it was: a repository that does not answer must not begin the wait anew.
+            tx.do(
+                "UPDATE node SET updates = ?1, version = version + 1, security_since ="
+                " CASE WHEN ?3 IS NULL THEN security_since WHEN ?3 > 0 THEN coalesce(security_since, ?4) END"
+                " WHERE no = ?2 AND updates <> ?1",
+                *(record_to_json(updates), session.no, updates.security, tx.now),
+            )
             return _of_session(tx, session)
 
         return await self._writer.run(command)
@@ -281,4 +287,6 @@ def _to_node(row: sqlite3.Row) -> Node:
         simulated=bool(row["simulated"]),
         waiting=bool(row["waiting"]),
         damaged=tuple(damaged),
+        security_since_at=row["security_since"],
+        reboot_since_at=row["reboot_since"],
     )
