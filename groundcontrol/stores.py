@@ -19,6 +19,7 @@ from groundcontrol.access.store import (
     UserStore,
 )
 from groundcontrol.agents.store import HubStore, SessionStore
+from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
@@ -52,6 +53,7 @@ class Store:
     retention: RetentionStore
     recovery: RecoveryStore
     invites: InviteStore
+    maintenance: MaintenanceStore
 
     @cached_property
     def _by_type(self) -> dict[type, object]:

@@ -39,6 +39,9 @@ FixedAction = Literal[
     "user.manage",
     "token.use",
     "settings.manage",
+    "alert.read",
+    "alert.manage",
+    "maintenance.manage",
 ]
 JobRight = NewType("JobRight", str)
 """The right to order one verb, `job.<verb>`; the catalogue of verbs defines these rights."""
@@ -88,6 +91,9 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "user.manage": _Right(_ADMIN, for_tokens=False),
     "token.use": _Right(_ALL, for_tokens=False),
     "settings.manage": _Right(_ADMIN, for_tokens=False),
+    "alert.read": _Right(_ALL, for_tokens=True),
+    "alert.manage": _Right(_ADMIN, for_tokens=False),
+    "maintenance.manage": _Right(_ACTING, for_tokens=True),
     **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in WORDS.items()},
 }
 """`account.use` covers a user's own log-in: password, step-up, log-out. `token.use` covers their own tokens."""

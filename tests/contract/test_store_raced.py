@@ -16,11 +16,12 @@ import pytest
 
 from groundcontrol.stores import Store
 from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
+from tests.support.race_cases_alerts import CASES as OF_ALERTS
 from tests.support.race_cases_nodes import CASES as OF_THE_FLEET
 from tests.support.race_cases_users import CASES as OF_PEOPLE
 from tests.support.store_backend import Backend
 
-CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE}
+CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE, **OF_ALERTS}
 HERE: Final = Path(__file__).parent
 
 READS: Final = {
@@ -45,6 +46,7 @@ READS: Final = {
     ),
     "journal": ("lines",),
     "log": ("audit", "audit_heads", "events", "last_audit_at", "verify_audit"),
+    "maintenance": ("automatic", "open_windows", "window", "windows"),
     "metrics": ("dues", "figures", "gaps", "hot_hours", "latest", "read", "sizes", "unreadable", "window"),
     "nodes": ("find_node", "granting", "id_of", "node", "nodes"),
     "people": ("listed_session", "listed_sessions", "people", "person", "standing", "totp_rule"),

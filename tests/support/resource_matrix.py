@@ -35,6 +35,7 @@ THINGS: dict[str, tuple[str, object]] = {
     "POST /jobs/{id}/cancel": ("job", None),
     "GET /batches/{id}": ("batch", None),
     "POST /batches/{id}/cancel": ("batch", None),
+    "DELETE /maintenance/{id}": ("maintenance", None),
 }
 """Route -> what its path names, and a body that fits."""
 
@@ -46,6 +47,7 @@ LISTS = {
     "GET /deployments": "deployments",
     "GET /events": "events",
     "GET /invites": "invites",
+    "GET /maintenance": "maintenance",
 }
 """Lists of things that belong to nodes."""
 

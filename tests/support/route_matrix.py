@@ -76,6 +76,9 @@ MATRIX: dict[str, str] = {
     "POST /batches/{id}/cancel": "admin operator",
     "GET /events": "admin operator viewer",
     "GET /audit": "admin",
+    "GET /maintenance": "admin operator viewer",
+    "POST /maintenance": "admin operator",
+    "DELETE /maintenance/{id}": "admin operator",
 }
 """A new route needs a row here, by a decision and not by chance."""
 

@@ -668,6 +668,43 @@ export interface LogsView {
   next: string | null;
 }
 
+/** A window in which alerts of the selected nodes are shown and not told. */
+export interface MaintenanceBody {
+  select: SelectBody;
+  /** Unix seconds; without it now. */
+  from_at?: number | null;
+  /** Required for a single window; a weekly one may have no end. */
+  until_at?: number | null;
+  reason?: string;
+  weekly?: WeeklyBody | null;
+  /** Of a weekly window, such as Europe/Budapest. */
+  zone?: string | null;
+}
+
+export interface MaintenanceView {
+  id: string;
+  select: SelectView;
+  from_at: number;
+  until_at: number | null;
+  reason: string;
+  weekly: WeeklyView | null;
+  zone: string | null;
+  /** A job or a deployment opens its own window; then the id is that of the job or the deployment. */
+  origin: "user" | "job" | "deployment";
+  created_by: string;
+  created_at: number;
+  closed_at: number | null;
+  /** Whether it is open now. */
+  active: boolean;
+  /** Of the present or next occurrence; null: it is over. */
+  next_from_at: number | null;
+  next_until_at: number | null;
+}
+
+export interface MaintenancesView {
+  maintenance: MaintenanceView[];
+}
+
 /** What is wanted of many servers, beside what each of `servers` has of its own. */
 export interface ManyDeploymentsBody {
   /** 1 to 200. */
@@ -1028,6 +1065,19 @@ export interface SavedViewView {
   query: string;
 }
 
+/** The nodes: all, those with one of the tags, and those named. An empty selection is refused. */
+export interface SelectBody {
+  all?: boolean;
+  tags?: string[];
+  nodes?: string[];
+}
+
+export interface SelectView {
+  all: boolean;
+  tags: string[];
+  nodes: string[];
+}
+
 export interface SeriesView {
   avg: (number | null)[];
   min: (number | null)[];
@@ -1214,6 +1264,22 @@ export interface UserView {
   must_enrol_totp: boolean;
   /** To some nodes: their tags, which rights hang on, may not be changed. */
   limited: boolean;
+}
+
+/**
+ * From `start` to `end`, such as 22:00 to 02:00, on these days in the window's zone. An end that is not after the start is on the
+ * next day.
+ */
+export interface WeeklyBody {
+  days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  start: string;
+  end: string;
+}
+
+export interface WeeklyView {
+  days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  start: string;
+  end: string;
 }
 
 /** What the page sends on the live socket, as MessagePack `[kind, body]`. */

@@ -42,6 +42,7 @@ from groundcontrol.adapters.sqlite.engine.writer import CLOSE_LIMIT_S, Writer, W
 from groundcontrol.adapters.sqlite.events import SqliteLog
 from groundcontrol.adapters.sqlite.invites import SqliteInvites
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
+from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
 from groundcontrol.adapters.sqlite.node_logs import SqliteJournal
 from groundcontrol.adapters.sqlite.node_tables import SqliteFacts
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
@@ -169,6 +170,7 @@ class Database:
             retention=SqliteRetention(writer, reader, audit),
             recovery=SqliteRecovery(writer, reader, audit),
             invites=SqliteInvites(writer, reader, audit),
+            maintenance=SqliteMaintenance(writer, reader, audit, self._clock),
         )
 
     async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:

@@ -15,6 +15,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.grants import NO_SUCH_NODE, grant_values, of_granted
+from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.reauthorize import may_still_deploy
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
@@ -86,6 +87,7 @@ class SqliteDeployments:
                 if one.batch is not None:
                     detail["batch"] = one.batch
                 self._chain.write(tx, scope, "deployment.create", one.id, detail)
+                _cover(tx, scope, one)
             return [_to_deployment(_load(tx, scope, one.id)) for one in wanted]
 
         return await self._writer.run(command)
@@ -126,6 +128,8 @@ class SqliteDeployments:
             elif known.state != deployment.state:
                 code = deployment.error.code if deployment.error else None
                 self._chain.write(tx, scope, f"deployment.{deployment.state}", deployment.id, {"from": known.state, "error": code})
+            if known.state != deployment.state:
+                _cover(tx, scope, deployment)
             return _to_deployment(_load(tx, scope, deployment.id))
 
         return await self._writer.run(command)
@@ -146,6 +150,12 @@ class SqliteDeployments:
     async def expire(self, before: float) -> int:
         sql = f"DELETE FROM deployment WHERE no IN ({_EXPIRED})"  # noqa: S608  words of our own
         return await self._writer.run(lambda tx: tx.do(sql, first_id(before), before, _EXPIRE_AT_ONCE))
+
+
+def _cover(tx: Tx, scope: Scope, deployment: Deployment) -> None:
+    """Open a maintenance window while a deployment works on a node that exists already."""
+    if deployment.node_id is not None and deployment.state == "running":
+        open_for(tx, scope.org, deployment.node_id, "deployment", deployment.id, deployment.kind, deployment.created_by)
 
 
 def _first(rows: Rows, scope: Scope, deployment: DeploymentId, idempotency_key: str | None) -> sqlite3.Row | None:

@@ -40,15 +40,7 @@ class SqliteLog:
         self._most_refusals = most_refusals
 
     async def add_event(self, event: Event) -> None:
-        def command(tx: Tx) -> None:
-            tx.do(
-                "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (org, id) DO NOTHING",
-                *(event.org, event.id, event.type, event.severity, event.source, event.at, event.node_id, event.message),
-                to_json(event.details),
-            )
-
-        await self._writer.run(command)
+        await self._writer.run(lambda tx: record_event(tx, event))
 
     async def events(
         self, scope: Scope, limit: int, cursor: str | None = None, node: NodeId | None = None, only: EventFilter | None = None
@@ -131,6 +123,16 @@ class SqliteLog:
 
     async def audit_heads(self) -> Sequence[AuditHead]:
         return await self._reader.run(heads)
+
+
+def record_event(tx: Tx, event: Event) -> None:
+    """Write an event in the transaction of its cause."""
+    tx.do(
+        "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (org, id) DO NOTHING",
+        *(event.org, event.id, event.type, event.severity, event.source, event.at, event.node_id, event.message),
+        to_json(event.details),
+    )
 
 
 def _granted(scope: Scope) -> tuple[str, list[Value]]:

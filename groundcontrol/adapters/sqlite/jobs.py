@@ -16,8 +16,10 @@ from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.grants import admitted, grant_values
 from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_finished, is_order, is_whole, load, load_for, select, to_job
+from groundcontrol.adapters.sqlite.maintenance import open_for
 from groundcontrol.adapters.sqlite.reauthorize import still_authorized
 from groundcontrol.adapters.sqlite.sessions import check_session
+from groundcontrol.alerts.maintenance import COVERED
 from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
@@ -114,7 +116,7 @@ class SqliteJobs:
 
         def command(tx: Tx) -> list[ClaimedJob]:
             waiting = tx.all(
-                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.created_at, node.id AS node_id, node.tags FROM job"
+                "SELECT job.no, job.id, job.node, job.org, job.batch, job.actor, job.action, job.packages, job.created_by, job.created_at, node.id AS node_id, node.tags FROM job"
                 " JOIN node ON node.no = job.node WHERE job.state = 'queued' AND job.not_after > ?1"
                 " AND job.node IN (SELECT value FROM json_each(?2))"
                 " AND (?3 IS NULL OR job.id IN (SELECT value FROM json_each(?3))) ORDER BY job.no",
@@ -136,6 +138,8 @@ class SqliteJobs:
                 if won:
                     room -= row["batch"] is not None
                     self._chain.write(tx, SYSTEM._replace(org=row["org"]), "job.dispatch", row["id"], {"node": session.node})
+                    if row["action"] in COVERED:
+                        open_for(tx, row["org"], session.node, "job", row["id"], row["action"], row["created_by"])
                     taken.append(ClaimedJob(to_job(load(tx, JobId(row["id"]))), session))
             return taken
 

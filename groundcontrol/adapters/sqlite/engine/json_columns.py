@@ -18,6 +18,8 @@ from groundcontrol.adapters.sqlite.engine.json_codec import (
     records_from_json,
     texts_from_json,
 )
+from groundcontrol.alerts.maintenance import Weekly
+from groundcontrol.alerts.model import Selector
 from groundcontrol.core.errors import StoreError
 from groundcontrol.core.scope import Grants
 from groundcontrol.deployments.model import DeploymentError, HostKey, Step, Wishes
@@ -87,6 +89,8 @@ COLUMNS: Final = (
     _Column("deployment", "error", partial(record_from_json, DeploymentError), node="coalesce(node_id, '')"),
     _Column("deployment", "wishes", partial(record_from_json, Wishes), node="coalesce(node_id, '')"),
     _Column("invite", "tags", texts_from_json),
+    _Column("maintenance", "selector", partial(record_from_json, Selector)),
+    _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
     _Column("event", "details", object_from_json, node="coalesce(node_id, '')"),
     _Column("audit", "detail", object_from_json, "chain || ':' || n"),
     _Column("fact", "value", _json(Retention), "name", where="name = 'retention'"),

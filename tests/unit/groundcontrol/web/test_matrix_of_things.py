@@ -58,6 +58,7 @@ WITHOUT_A_THING = {
     "POST /jobs",
     "POST /agent-updates",  # of nodes that the body names: `test_upkeep`
     "GET /audit",
+    "POST /maintenance",  # of nodes that the body selects: `test_maintenance`
 }
 NAMED_IN_THE_BODY = {"POST /deployments/host-keys"}
 """Things that the body names, each judged by itself."""
@@ -91,8 +92,9 @@ class World:
             ids["batch", side] = batch.id
             invite = Invite(InviteId(new_random_id()), 1, "node", "", (side,), "managed", False, 1, 0, None, "admin", now, now + 300, None)
             ids["invite", side] = (await hub.store.invites.create_invite(ADMIN, invite)).id
+            ids["maintenance", side] = deployment.id  # it opened a window
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
-        for kind in ("node", "job", "batch", "deployment", "batch of deployments", "session", "token", "invite"):
+        for kind in ("node", "job", "batch", "deployment", "batch of deployments", "session", "token", "invite", "maintenance"):
             ids[kind, "none"] = new_random_id()
         return cls(hub, ids)
 

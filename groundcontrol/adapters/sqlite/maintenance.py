@@ -1,0 +1,163 @@
+"""The table of maintenance windows. Jobs and deployments open theirs in the transaction that starts them."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.alerts.maintenance import MOST_WINDOWS, AutomaticWindow, Origin, Weekly, Window, latest_end
+from groundcontrol.alerts.model import MaintenanceId, Selector
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Event
+from spider.clock import Clock
+from spider.wire.ids import new_time_id
+
+_KEEP_S: Final = 7 * 86_400.0
+"""How long a window that is over stays in the list."""
+_OVER: Final = "coalesce(closed_at, until_at, 9e99)"
+_EXPIRE: Final = f"DELETE FROM maintenance WHERE {_OVER} < ?"  # noqa: S608  words of our own
+_COUNT: Final = f"SELECT count(*) AS n FROM maintenance WHERE org = ? AND origin = 'user' AND {_OVER} > ?"  # noqa: S608  words of our own
+_LIST: Final = f"SELECT * FROM maintenance WHERE org = ? AND {_OVER} > ? ORDER BY created_at DESC, id"  # noqa: S608  words of our own
+_OPEN: Final = "SELECT * FROM maintenance WHERE closed_at IS NULL AND coalesce(until_at, 9e99) > ?"
+_AUTOMATIC: Final = (
+    "SELECT m.*, job.id IS NULL AND deployment.id IS NULL OR node.id IS NULL AS gone, coalesce(job.ended_at, deployment.ended_at) AS ended_at"
+    " FROM maintenance AS m LEFT JOIN job ON m.origin = 'job' AND job.id = m.id LEFT JOIN deployment"
+    " ON m.origin = 'deployment' AND deployment.org = m.org AND deployment.id = m.id"
+    " LEFT JOIN node ON node.id = json_extract(m.selector, '$.nodes[0]')"
+    " WHERE m.closed_at IS NULL AND m.origin <> 'user'"
+)
+
+
+class SqliteMaintenance:
+    """`MaintenanceStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+        self._clock = clock
+
+    async def create_window(self, scope: Scope, window: Window) -> Window:
+        def command(tx: Tx) -> Window:
+            known = tx.one("SELECT * FROM maintenance WHERE id = ?", window.id)
+            if known is not None:
+                if _to_window(known) != window._replace(org=scope.org):
+                    raise Conflict("this id of a window was used before")
+                return _to_window(known)
+            tx.do(_EXPIRE, tx.now - _KEEP_S)
+            count = tx.all(_COUNT, scope.org, tx.now)
+            if count[0]["n"] >= MOST_WINDOWS:
+                raise Conflict(f"there are {MOST_WINDOWS} maintenance windows: delete some first")
+            _insert(tx, window._replace(org=scope.org))
+            detail = {"select": window.select, "from_at": window.from_at, "until_at": window.until_at, "weekly": window.weekly}
+            self._chain.write(tx, scope, "maintenance.create", window.id, detail)
+            return window._replace(org=scope.org)
+
+        return await self._writer.run(command)
+
+    async def window(self, scope: Scope, window: MaintenanceId) -> Window:
+        row = await self._reader.run(lambda rows: rows.one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window))
+        if row is None:
+            raise NotFound("there is no such maintenance window")
+        return _to_window(row)
+
+    async def windows(self, scope: Scope) -> Sequence[Window]:
+        since = self._clock.now() - _KEEP_S
+        return [_to_window(row) for row in await self._reader.run(lambda rows: rows.all(_LIST, scope.org, since))]
+
+    async def open_windows(self) -> Sequence[Window]:
+        now = self._clock.now()
+        return _readable(await self._reader.run(lambda rows: rows.all(_OPEN, now)))
+
+    async def automatic(self) -> Sequence[AutomaticWindow]:
+        found: list[AutomaticWindow] = []
+        for row in await self._reader.run(lambda rows: rows.all(_AUTOMATIC)):
+            windows = _readable([row])
+            found += [AutomaticWindow(one, one.select.nodes[0], bool(row["gone"]), row["ended_at"]) for one in windows]
+        return found
+
+    async def end_window(self, scope: Scope, window: MaintenanceId) -> None:
+        def command(tx: Tx) -> None:
+            row = tx.one("SELECT * FROM maintenance WHERE org = ? AND id = ?", scope.org, window)
+            if row is None:
+                raise NotFound("there is no such maintenance window")
+            if row["closed_at"] is None:
+                tx.do("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, scope.org, window)
+                self._chain.write(tx, scope, "maintenance.end", window, {"origin": row["origin"], "reason": row["reason"]})
+
+        await self._writer.run(command)
+
+    async def end_automatic(self, org: int, window: MaintenanceId, *, overran: bool) -> bool:
+        def command(tx: Tx) -> bool:
+            row = tx.one("SELECT * FROM maintenance WHERE org = ? AND id = ? AND origin <> 'user' AND closed_at IS NULL", org, window)
+            if row is None:
+                return False
+            tx.do("UPDATE maintenance SET closed_at = ? WHERE org = ? AND id = ?", tx.now, org, window)
+            if overran:
+                _record_overrun(tx, _to_window(row))
+            return True
+
+        return await self._writer.run(command)
+
+
+def open_for(tx: Tx, org: int, node: NodeId, origin: Origin, source: str, reason: str, by: str) -> None:
+    """Within the command that starts a job or a deployment: open a window for its node. One that starts again opens it again."""
+    found = tx.one("SELECT closed_at FROM maintenance WHERE org = ? AND id = ?", org, source)
+    if found is not None and found["closed_at"] is None:
+        return
+    tx.do("DELETE FROM maintenance WHERE org = ? AND id = ?", org, source)
+    _insert(tx, Window(MaintenanceId(source), org, Selector(nodes=(node,)), tx.now, latest_end(tx.now), reason, origin, by, tx.now))
+
+
+def _record_overrun(tx: Tx, window: Window) -> None:
+    details: dict[str, object] = {"maintenance": window.id, "origin": window.origin, "reason": window.reason}
+    message = f"maintenance lasts longer than planned: {window.reason}"
+    made = Event(
+        EventId(new_time_id(tx.now)), window.org, "maintenance_overran", "warning", "hub", tx.now, window.select.nodes[0], message, details
+    )
+    record_event(tx, made)
+
+
+def _insert(tx: Tx, window: Window) -> None:
+    tx.do(
+        "INSERT INTO maintenance (org, id, selector, from_at, until_at, reason, origin, created_by, created_at, weekly, zone)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        *(window.org, window.id, record_to_json(window.select), window.from_at, window.until_at, window.reason, window.origin),
+        *(window.created_by, window.created_at, None if window.weekly is None else record_to_json(window.weekly), window.zone),
+    )
+
+
+def _readable(rows: Sequence[sqlite3.Row]) -> list[Window]:
+    """The windows that can be read: a damaged one must not stop the others, and the doctor reports it."""
+    found = []
+    for row in rows:
+        with contextlib.suppress(StoreError):
+            found.append(_to_window(row))
+    return found
+
+
+def _to_window(row: sqlite3.Row) -> Window:
+    return Window(
+        id=MaintenanceId(row["id"]),
+        org=row["org"],
+        select=record_from_json(Selector, row["selector"]),
+        from_at=row["from_at"],
+        until_at=row["until_at"],
+        reason=row["reason"],
+        origin=row["origin"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        weekly=None if row["weekly"] is None else record_from_json(Weekly, row["weekly"]),
+        zone=row["zone"],
+        closed_at=row["closed_at"],
+    )

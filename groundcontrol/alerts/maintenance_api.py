@@ -1,0 +1,135 @@
+"""`/api/v1/maintenance`: windows in which alerts are shown and not told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.alerts.deadlines_views import MaintenanceBody, MaintenancesView, MaintenanceView, SelectView, WeeklyBody, WeeklyView
+from groundcontrol.alerts.maintenance import Weekly, Window, occurrence
+from groundcontrol.alerts.maintenance_store import MaintenanceStore
+from groundcontrol.alerts.model import MaintenanceId
+from groundcontrol.alerts.selecting import VisibleNodes, check_select, checked_select
+from groundcontrol.alerts.wall_clock import DAYS, Day, time_of, zone_of
+from groundcontrol.core.errors import BadRequest, NotFound
+from groundcontrol.core.text import is_visible
+from groundcontrol.nodes.store import NodeStore
+from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.routes import Route
+from spider.wire.ids import is_id, new_time_id
+
+MAX_REASON_CHARS: Final = 200
+LONGEST_S: Final = 90 * 86_400.0
+"""A single window; one that is forgotten must not silence a node for ever."""
+FARTHEST_S: Final = 366 * 86_400.0
+
+
+async def list_maintenance(call: ApiRequest) -> MaintenancesView:
+    """The windows to come, the open ones and those of the last week, with those of jobs and deployments."""
+    call.query()
+    windows = await call.services[MaintenanceStore].windows(call.scope)
+    visible = await VisibleNodes.of(call.services[NodeStore], call.scope)
+    now = call.services.clock.now()
+    seen = ((window, visible.view(window.select)) for window in windows)
+    return MaintenancesView(maintenance=[_view(window, select, now) for window, select in seen if select is not None])
+
+
+async def create_maintenance(call: ApiRequest, body: MaintenanceBody) -> MaintenanceView:
+    """Plan a window, or open one now."""
+    now = call.services.clock.now()
+    reason = body.reason.strip()
+    if len(reason) > MAX_REASON_CHARS or not is_visible(reason):
+        raise BadRequest(f"reason: at most {MAX_REASON_CHARS} visible characters", field="reason")
+    weekly, zone = _weekly(body)
+    from_at = now if body.from_at is None else body.from_at
+    _check_times(from_at, body.until_at, now, weekly=weekly is not None)
+    select = await checked_select(call.services[NodeStore], call.scope, body.select)
+    window = Window(
+        MaintenanceId(new_time_id(now)), call.scope.org, select, from_at, body.until_at, reason, "user", call.scope.actor.name, now,
+        weekly, zone,
+    )  # fmt: skip
+    if occurrence(window, now) is None:
+        raise BadRequest("weekly: no such time comes before until_at", field="weekly")
+    made = await call.services[MaintenanceStore].create_window(call.scope, window)
+    return _view(made, SelectView(all=select.all, tags=list(select.tags), nodes=list(select.nodes)), now)
+
+
+async def end_maintenance(call: ApiRequest) -> None:
+    """End a window now, or take back one that is still to come."""
+    store, nodes = call.services[MaintenanceStore], call.services[NodeStore]
+    name = call.request.match_info["id"]
+    if not is_id(name):
+        raise NotFound("there is no such maintenance window")
+    window = await store.window(call.scope, MaintenanceId(name))
+    if (await VisibleNodes.of(nodes, call.scope)).view(window.select) is None:
+        raise NotFound("there is no such maintenance window")
+    if call.scope.grants:
+        await check_select(nodes, call.scope, window.select)
+    await store.end_window(call.scope, window.id)
+
+
+def _check_times(from_at: float, until_at: float | None, now: float, *, weekly: bool) -> None:
+    """Raises: BadRequest."""
+    if abs(from_at - now) > FARTHEST_S:
+        raise BadRequest("from_at: Unix seconds of a time within a year", field="from_at")
+    if until_at is None:
+        if not weekly:
+            raise BadRequest("until_at: say when the window ends, or give weekly", field="until_at")
+        return
+    if until_at <= max(from_at, now):
+        raise BadRequest("until_at: the end must be after the start, and still to come", field="until_at")
+    longest_s = FARTHEST_S * 10 if weekly else LONGEST_S
+    if until_at - max(from_at, now) > longest_s:
+        raise BadRequest(f"until_at: at most {longest_s / 86_400:.0f} days after the start", field="until_at")
+
+
+def _weekly(body: MaintenanceBody) -> tuple[Weekly | None, str]:
+    """Raises: BadRequest."""
+    if body.weekly is None:
+        if body.zone is not None:
+            raise BadRequest("zone: only a weekly window has a zone", field="zone")
+        return None, ""
+    if body.zone is None:
+        raise BadRequest("zone: say in which time zone the weekly times are, such as Europe/Budapest", field="zone")
+    zone_of(body.zone)
+    times: WeeklyBody = body.weekly
+    time_of(times.start, "weekly.start")
+    time_of(times.end, "weekly.end")
+    return Weekly(ordered_days(times.days, "weekly.days"), times.start, times.end), body.zone
+
+
+def ordered_days(days: list[Day], field: str) -> tuple[Day, ...]:
+    """The days, each once and in the order of the week.
+
+    Raises: BadRequest: there are none.
+    """
+    if not days:
+        raise BadRequest(f"{field}: name at least one day", field=field)
+    return tuple(day for day in DAYS if day in days)
+
+
+def _view(window: Window, select: SelectView, now: float) -> MaintenanceView:
+    times = occurrence(window, now)
+    weekly = window.weekly
+    return MaintenanceView(
+        id=window.id,
+        select=select,
+        from_at=window.from_at,
+        until_at=window.until_at,
+        reason=window.reason,
+        weekly=None if weekly is None else WeeklyView(days=list(weekly.days), start=weekly.start, end=weekly.end),
+        zone=window.zone or None,
+        origin=window.origin,
+        created_by=window.created_by,
+        created_at=window.created_at,
+        closed_at=window.closed_at,
+        active=times is not None and times[0] <= now,
+        next_from_at=None if times is None else times[0],
+        next_until_at=None if times is None else times[1],
+    )
+
+
+MAINTENANCE_ROUTES: Final = (
+    Route("GET", "/maintenance", "alert.read", list_maintenance, MaintenancesView, cost="page"),
+    Route("POST", "/maintenance", "maintenance.manage", create_maintenance, MaintenanceView, MaintenanceBody, status=201, cost="scan"),
+    Route("DELETE", "/maintenance/{id}", "maintenance.manage", end_maintenance, None, status=204),
+)

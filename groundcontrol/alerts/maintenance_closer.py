@@ -1,0 +1,59 @@
+"""Keeps the open maintenance windows in memory, and closes those of jobs and deployments.
+
+Such a window closes once its node is healthy again, or once its time is over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from groundcontrol.alerts.maintenance import Windows, verdict
+from groundcontrol.alerts.maintenance_store import MaintenanceStore
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.ids import NodeId
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 5.0
+
+
+class WindowCloser:
+    """The periodic task. What it knows beside the database is how long each node has been healthy."""
+
+    def __init__(self, store: MaintenanceStore, clock: Clock, healthy: Callable[[NodeId], bool]) -> None:
+        self._store = store
+        self._clock = clock
+        self._healthy = healthy
+        self.windows = Windows()
+        self._healthy_since: dict[NodeId, float] = {}
+        """By the monotonic clock; only nodes with an open window."""
+
+    async def run(self) -> None:
+        """Look every five seconds, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except StoreError as exc:
+                event(log, "maintenance_store_failed", logging.WARNING, error=exc.code)
+            await self._clock.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Close the windows that end now, and read those that are left.
+
+        Raises: StoreError.
+        """
+        windows = await self._store.automatic()
+        monotonic = self._clock.monotonic()
+        self._healthy_since = {
+            one.node: self._healthy_since.get(one.node, monotonic) for one in windows if self._healthy(one.node)
+        }  # fmt: skip
+        for one in windows:
+            since = self._healthy_since.get(one.node)
+            found = verdict(one, None if since is None else monotonic - since, self._clock.now())
+            if found != "open":
+                await self._store.end_automatic(one.window.org, one.window.id, overran=found == "overran")
+        self.windows.replace(await self._store.open_windows())

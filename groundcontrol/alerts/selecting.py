@@ -1,0 +1,81 @@
+"""Selections of nodes as users give and see them. Users that are limited to some nodes select only among those."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.alerts.deadlines_views import SelectBody, SelectView
+from groundcontrol.alerts.model import Selector
+from groundcontrol.core.errors import BadRequest, Forbidden
+from groundcontrol.core.ids import NodeId
+from groundcontrol.core.permissions import check_new_tags
+from groundcontrol.core.scope import Scope
+from groundcontrol.nodes.api import checked_tags
+from groundcontrol.nodes.store import NodeStore
+from spider.wire.ids import is_id
+
+MOST_NODES: Final = 200
+_PAGE: Final = 1000
+
+
+async def checked_select(nodes: NodeStore, scope: Scope, body: SelectBody) -> Selector:
+    """The selector of a body.
+
+    Raises: BadRequest: it selects nothing, or too much by name. NotFound: a node is not there. Forbidden: the caller is limited to
+            some nodes, and this selects more.
+    """
+    tags, named = checked_tags(body.tags), tuple(dict.fromkeys(body.nodes))
+    if not (body.all or tags or named):
+        raise BadRequest("select: name tags or nodes, or say all: an empty selection selects nothing", field="select")
+    if body.all and (tags or named):
+        raise BadRequest("select: all stands alone, without tags and nodes", field="select")
+    if len(named) > MOST_NODES or not all(map(is_id, named)):
+        raise BadRequest(f"select: nodes are at most {MOST_NODES} ids; use a tag for more", field="select")
+    select = Selector(body.all, tags, tuple(NodeId(node) for node in named))
+    await check_select(nodes, scope, select)
+    return select
+
+
+async def check_select(nodes: NodeStore, scope: Scope, select: Selector) -> None:
+    """Check that the caller may decide something about all these nodes.
+
+    Raises: NotFound, Forbidden.
+    """
+    if scope.grants and select.all:
+        raise Forbidden("your rights are limited to some nodes: name nodes, or tags that you are granted")
+    for tag in select.tags:
+        check_new_tags(scope, [tag])
+    for node in select.nodes:
+        await nodes.node(scope, node)
+
+
+class VisibleNodes:
+    """The nodes that a limited caller may see. Others see every selection as it is."""
+
+    def __init__(self, tags: dict[NodeId, tuple[str, ...]] | None) -> None:
+        self._tags = tags
+
+    @classmethod
+    async def of(cls, nodes: NodeStore, scope: Scope) -> VisibleNodes:
+        if not scope.grants:
+            return cls(None)
+        found: dict[NodeId, tuple[str, ...]] = {}
+        cursor: str | None = None
+        while True:
+            page = await nodes.nodes(scope, _PAGE, cursor)
+            found |= {node.id: node.tags for node in page.items}
+            if (cursor := page.next) is None:
+                return cls(found)
+
+    def admits(self, node: NodeId) -> bool:
+        return self._tags is None or node in self._tags
+
+    def view(self, select: Selector) -> SelectView | None:
+        """What the caller sees of a selection; None: it selects no node of theirs."""
+        if self._tags is None:
+            return SelectView(all=select.all, tags=list(select.tags), nodes=list(select.nodes))
+        seen = {tag for tags in self._tags.values() for tag in tags}
+        view = SelectView(
+            all=select.all, tags=[tag for tag in select.tags if tag in seen], nodes=[node for node in select.nodes if node in self._tags]
+        )
+        return view if view.all or view.tags or view.nodes else None

@@ -1,0 +1,101 @@
+"""Maintenance windows of jobs and deployments: opened in the transaction that starts the work, and closed once."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.alerts.maintenance import HEALTHY_S, OVERRUN_S
+from groundcontrol.alerts.maintenance_closer import WindowCloser
+from groundcontrol.core.errors import NotFound
+from groundcontrol.core.ids import NodeId
+from groundcontrol.jobs.model import JobEvidence
+from groundcontrol.stores import Store
+from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE, STRANGER, connect, new_deployment, new_job, new_node, running_job
+from tests.support.race_cases_alerts import a_window
+from tests.support.store_backend import Backend
+
+
+class Health:
+    def __init__(self) -> None:
+        self.ill: set[NodeId] = set()
+
+    def __call__(self, node: NodeId) -> bool:
+        return node not in self.ill
+
+
+async def test_a_job_opens_its_window_when_it_is_dispatched_and_it_closes_with_the_health_of_the_node(
+    backend: Backend, clock: ManualClock
+) -> None:
+    running, health = await running_job(backend.store, clock.now()), Health()
+    node = running.job.node_id
+    health.ill.add(node)
+    store = await backend.reopen()  # nothing of it is in memory alone
+    closer = WindowCloser(store.maintenance, clock, health)
+    await closer.look()
+    found = closer.windows.covering(node, (), clock.now())
+    assert found is not None
+    assert str(found.id) == running.job.id
+
+    clock.advance(600)
+    await store.jobs.advance(running.job.id, "succeeded", SCOPE, JobEvidence(exit_code=0))
+    for ill, wait_s, covered in ((True, 60, True), (False, HEALTHY_S - 1, True), (False, 1, False)):
+        (health.ill.add if ill else health.ill.discard)(node)
+        await closer.look()
+        clock.advance(wait_s)
+        await closer.look()
+        assert (closer.windows.covering(node, (), clock.now()) is not None) == covered
+    assert (await store.log.events(SCOPE, 10)).items == []
+
+
+async def test_a_node_that_stays_ill_after_its_job_is_told_of_once(store: Store, clock: ManualClock) -> None:
+    running = await running_job(store, clock.now())
+    await store.jobs.advance(running.job.id, "failed", SCOPE, JobEvidence(exit_code=1))
+    closers = [WindowCloser(store.maintenance, clock, lambda _node: False) for _ in range(2)]
+    for _ in range(3):
+        for closer in closers:
+            await closer.look()
+        clock.advance(OVERRUN_S)
+    (event,) = (await store.log.events(SCOPE, 10)).items
+    assert (event.type, event.node_id, event.details["maintenance"]) == ("maintenance_overran", running.job.node_id, running.job.id)
+
+
+async def test_jobs_that_change_nothing_open_no_window(store: Store, clock: ManualClock) -> None:
+    session = await connect(store, (await store.nodes.create_node(SCOPE, new_node())).id)
+    job = await store.jobs.create_job(SCOPE, new_job(session.node, clock.now(), "check"), None)
+    assert await store.jobs.take([job.id], [session], clock.now())
+    assert await store.maintenance.automatic() == []
+
+
+async def test_a_deployment_covers_a_node_that_exists_and_opens_its_window_again_with_a_retry(store: Store, clock: ManualClock) -> None:
+    node = await store.nodes.create_node(SCOPE, new_node())
+    await store.deployments.create_deployment(SCOPE, new_deployment(clock.now())._replace(node_id=None))
+    assert await store.maintenance.automatic() == []
+    made = await store.deployments.create_deployment(SCOPE, new_deployment(clock.now())._replace(node_id=node.id, host="192.0.2.99"))
+    (one,) = await store.maintenance.automatic()
+    assert (str(one.window.id), one.window.origin, one.node, one.gone, one.ended_at) == (str(made.id), "deployment", node.id, False, None)
+
+    failed = await store.deployments.save_deployment(SCOPE, made._replace(state="failed", ended_at=clock.now()))
+    assert await store.maintenance.end_automatic(1, one.window.id, overran=False)
+    assert await store.maintenance.automatic() == []
+    clock.advance(60)
+    await store.deployments.save_deployment(SCOPE, failed._replace(state="running", ended_at=None))
+    (again,) = await store.maintenance.automatic()
+    assert again.window.from_at == clock.now()
+
+    await store.nodes.delete_node(SCOPE, node.id)
+    (orphan,) = await store.maintenance.automatic()
+    assert orphan.gone
+
+
+async def test_strangers_see_no_windows_and_those_that_are_over_leave_the_list_after_a_week(store: Store, clock: ManualClock) -> None:
+    window = await store.maintenance.create_window(SCOPE, a_window(clock.now()))
+    assert await store.maintenance.windows(STRANGER) == []
+    for act in (store.maintenance.window, store.maintenance.end_window):
+        with pytest.raises(NotFound):
+            await act(STRANGER, window.id)
+    clock.advance(3600)
+    assert await store.maintenance.open_windows() == []
+    assert await store.maintenance.windows(SCOPE) == [window]
+    clock.advance(8 * 86_400)
+    assert await store.maintenance.windows(SCOPE) == []

@@ -1,0 +1,80 @@
+"""`/api/v1/maintenance`: windows of users, and those of jobs and deployments beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.inprocess_hub import ADMIN, TestHub
+
+WEEKLY = {"days": ["sun", "sat", "sat"], "start": "22:00", "end": "02:00"}
+
+
+async def test_a_window_is_opened_listed_and_ended(hub: TestHub) -> None:
+    operator, now = await hub.logged_in("operator"), hub.clock.now()
+    made = await operator.post("maintenance", {"select": {"tags": ["web"]}, "until_at": now + 3600, "reason": " new switch "})
+    assert made.status == 201
+    assert (made.json["origin"], made.json["reason"], made.json["active"], made.json["closed_at"]) == ("user", "new switch", True, None)
+    assert made.json["next_until_at"] == now + 3600
+    assert (await operator.get("maintenance")).json["maintenance"] == [made.json]
+
+    assert [(await operator.request("DELETE", f"maintenance/{made.json['id']}")).status for _ in range(2)] == [204, 204]
+    (after,) = (await operator.get("maintenance")).json["maintenance"]
+    assert (after["active"], after["next_from_at"], after["closed_at"] is not None) == (False, None, True)
+    audit = (await (await hub.logged_in()).get("audit")).json["audit"]
+    assert [row["action"] for row in audit if row["action"].startswith("maintenance")] == ["maintenance.end", "maintenance.create"]
+
+
+async def test_a_weekly_window_has_no_end_and_says_when_it_comes_next(hub: TestHub) -> None:
+    operator = await hub.logged_in("operator")
+    made = await operator.post("maintenance", {"select": {"all": True}, "weekly": WEEKLY, "zone": "Europe/Budapest"})
+    assert made.status == 201
+    assert made.json["weekly"] == {"days": ["sat", "sun"], "start": "22:00", "end": "02:00"}
+    assert (made.json["zone"], made.json["until_at"]) == ("Europe/Budapest", None)
+    assert made.json["next_from_at"] < hub.clock.now() + 7 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"select": {}}, "select"),
+        ({"select": {"all": True, "tags": ["web"]}}, "all"),
+        ({"select": {"nodes": ["no id"]}}, "nodes"),
+        ({"until_at": None}, "until_at"),
+        ({"until_at": 1.0}, "until_at"),
+        ({"until_at": 9e9}, "at most 90 days"),
+        ({"from_at": 1e300}, "from_at"),
+        ({"weekly": WEEKLY, "zone": "UTC", "until_at": 1e300}, "until_at"),
+        ({"reason": "x" * 201}, "reason"),
+        ({"zone": "Europe/Budapest"}, "zone"),
+        ({"weekly": WEEKLY}, "zone"),
+        ({"weekly": WEEKLY, "zone": "Europe/Atlantis"}, "zone"),
+        ({"weekly": {**WEEKLY, "days": []}, "zone": "UTC"}, "days"),
+        ({"weekly": {**WEEKLY, "end": "25:00"}, "zone": "UTC"}, "weekly.end"),
+    ],
+)
+async def test_a_window_that_does_not_fit_is_refused_with_its_field(hub: TestHub, change: dict[str, object], word: str) -> None:
+    operator = await hub.logged_in("operator")
+    body = {"select": {"all": True}, "until_at": hub.clock.now() + 60, **change}
+    answer = await operator.post("maintenance", body)
+    assert (answer.status, answer.code) == (400, "request.invalid")
+    assert word in answer.json["detail"]
+    assert (await operator.get("maintenance")).json["maintenance"] == []
+
+
+@pytest.mark.holds("S-19")
+async def test_who_is_limited_to_some_nodes_opens_windows_for_those_alone(hub: TestHub) -> None:
+    node, other = await hub.node("own"), await hub.node("other")
+    await hub.store.nodes.edit_node(ADMIN, node.id, name=None, tags=("own", "web"))
+    limited, admin = await hub.logged_in("operator"), await hub.logged_in(cookie=False)
+    assert limited.user is not None
+    await hub.sql("UPDATE account SET grants = ? WHERE id = ?", '{"nodes": [], "tags": ["own"]}', limited.user.id)
+    until = hub.clock.now() + 600
+
+    selections = ({"all": True}, {"tags": ["web"]}, {"nodes": [other.id]}, {"nodes": [node.id]}, {"tags": ["own"]})
+    answers = [await limited.post("maintenance", {"select": select, "until_at": until}) for select in selections]
+    assert [answer.status for answer in answers] == [403, 403, 404, 201, 201]
+
+    wide = (await admin.post("maintenance", {"select": {"nodes": [node.id, other.id]}, "until_at": until})).json
+    shown = {one["id"]: one["select"]["nodes"] for one in (await limited.get("maintenance")).json["maintenance"]}
+    assert shown[wide["id"]] == [node.id]
+    assert (await limited.request("DELETE", f"maintenance/{wide['id']}")).status == 404
