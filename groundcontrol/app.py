@@ -45,8 +45,8 @@ from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.service import DeploymentService
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.housekeeping import Housekeeping
-from groundcontrol.jobs.dispatch import JobDispatcher
-from groundcontrol.jobs.receive import Receiver
+from groundcontrol.jobs.orders import OrderSender
+from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.lifecycle import (
     LoopLag,
     StopSignals,
@@ -112,7 +112,7 @@ class Components:
     registry: Registry
     ingest: Ingest
     watching: WatchLeases
-    jobs: Receiver
+    jobs: JobTracker
     services: Services
     door: AgentHandshake
     auth: AuthService
@@ -244,8 +244,9 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     registry = Registry(store, bus, clock, hub, await store.sessions.left_online(hub))
     ingest = Ingest(store.metrics, clock)
     watching = WatchLeases(registry, bus, clock)
-    dispatch = JobDispatcher(store, bus, clock, registry, vault.fleet_key, config.jobs_at_once, bundle)
-    jobs = Receiver(store, bus, clock, dispatch, refusals)
+    jobs = JobTracker(
+        store, bus, clock, registry, refusals, OrderSender(clock, registry, vault.fleet_key, bundle), config.jobs_at_once
+    )  # fmt: skip
     tables = NodeTables(store, bus, clock, registry.events)
     try:
         text = await asyncio.to_thread(install_script)
@@ -297,7 +298,7 @@ async def _compose(config: Config, clock: Clock, database: Database, vault: Vaul
     app = build_app(services, SLICES, routes=local_api.routes(vault.fleet_id, vault.fleet_key, door.stop_adopting))
     runner = make_runner(app)
     counting = MetricSources(
-        registry, ingest, dispatch, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
+        registry, ingest, jobs, door, auth, compactor, lag, app[LIVE], runner, lambda: database.stats, lambda: bus.dropped,
         lambda: database.trouble is not None,
     )  # fmt: skip
     vitals = health.Vitals(store.users, lambda: _trouble(door, database), lambda: figures(counting))

@@ -10,8 +10,7 @@ from groundcontrol.access.service import AuthService
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.registry import Registry
-from groundcontrol.jobs.dispatch import JobDispatcher
-from groundcontrol.jobs.receive import Receiver
+from groundcontrol.jobs.tracker import JobTracker
 from groundcontrol.lifecycle import LoopLag
 from groundcontrol.samples.compactor import Compactor
 from groundcontrol.web.connections import HubRunner
@@ -35,8 +34,7 @@ class MetricSources(NamedTuple):
 
     registry: Registry
     ingest: Ingest
-    dispatch: JobDispatcher
-    jobs: Receiver
+    jobs: JobTracker
     door: AgentHandshake
     auth: AuthService
     compactor: Compactor
@@ -66,7 +64,7 @@ def figures(parts: MetricSources) -> Iterator[ExportedMetric]:
     yield _gauge("compaction_backlog", "Hours of nodes that are over and in no chunk yet.", compactor.backlog)
     yield _gauge("packs_set_aside", "Packs that cannot be read and stay in no chunk.", compactor.aside)
     yield _counter("job_output_bytes_total", "Output of jobs that was committed.", parts.jobs.output_bytes)
-    yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.dispatch.ended)
+    yield _counter("jobs_ended_total", "Jobs that reached a final state.", parts.jobs.ended)
     yield _counter("bus_dropped_total", "Messages that a slow subscriber missed.", parts.bus_dropped())
     yield _gauge("pages_open", "Live pages that are connected.", parts.live.connections)
     yield _counter("pages_cut_total", "Live pages that were cut since they did not take what was sent to them.", parts.live.cut)

@@ -10,7 +10,7 @@ import pytest
 
 from groundcontrol.core.errors import HubError
 from groundcontrol.events.feed import RECENT_EVENTS
-from groundcontrol.jobs.verdict import _WORDS as JOB_WORDS
+from groundcontrol.jobs.messages import _WORDS as JOB_WORDS
 from groundcontrol.nodes.feed import KEPT_FLEET_BYTES
 from groundcontrol.slices import TOPICS
 from groundcontrol.web.limits import LiveLimits

@@ -67,7 +67,7 @@ class WantedJobs(NamedTuple):
 
 
 class JobSink(Protocol):
-    """Receives job messages; implemented in `jobs/receive.py`."""
+    """Receives job messages; implemented in `jobs/tracker.py`."""
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs: ...
     async def joined(self, agent: AgentSession) -> None: ...

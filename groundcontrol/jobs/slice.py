@@ -8,8 +8,7 @@ from groundcontrol.config import Config
 from groundcontrol.jobs import api as jobs_api
 from groundcontrol.jobs import batches_api
 from groundcontrol.jobs.api import Outputs
-from groundcontrol.jobs.feed import jobs_feed
-from groundcontrol.jobs.output_feed import JobStream, find_job
+from groundcontrol.jobs.feed import JobStream, find_job, jobs_feed
 from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import BatchBody, BatchesView, BatchView, CancelBody, JobBody, JobsView, JobView, PlanView, ReportView

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.text import clean
+from groundcontrol.jobs.messages import read_ended, read_progress, refusal_error
 from groundcontrol.jobs.model import TERMINAL, Job
-from groundcontrol.jobs.verdict import read_ended, read_progress, refusal
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobEnded, JobProgress
 
@@ -67,7 +67,7 @@ def test_an_end_that_no_job_has_is_a_protocol_error(other: dict[str, Any]) -> No
 
 @given(st.text(max_size=100), st.text(max_size=200))
 def test_every_refusal_is_a_sentence_without_anything_that_acts(answer: str, why: str) -> None:
-    error = refusal(answer, why)
+    error = refusal_error(answer, why)
     assert error.message
     assert error.code.startswith("job.")
     assert clean(error.message, 1000) == error.message.strip()
@@ -86,5 +86,5 @@ def test_what_a_node_may_say_of_an_end_is_final_or_open_to_the_truth() -> None:
 
 def test_where_root_has_to_reset_the_time_of_the_latest_order_the_reason_names_the_command() -> None:
     for why in ("outdated", "latest-damaged"):
-        told = refusal("refused", why)
+        told = refusal_error("refused", why)
         assert (told.code, "`stardust-spider orders reset`" in told.message) == (f"job.{why.replace('-', '_')}", True)

@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.jobs.plan_messages import MAX_DIFF, MAX_SENTENCE, clean_lines, read_plan, read_report
+from groundcontrol.jobs.messages import MAX_DIFF, MAX_SENTENCE, clean_lines, read_plan, read_report
 from groundcontrol.jobs.plans import MAX_PARTS
 from spider.wire.errors import ProtocolError
 from spider.wire.frames import JobPlan, JobReport

@@ -18,12 +18,11 @@ from groundcontrol.core.errors import BadRequest, Forbidden, JobNotCancellable, 
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.core.scope import SYSTEM, Actor, Scope
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, UNANSWERED_S, JobDispatcher, NotAccepted
 from groundcontrol.jobs.inbox import Inbox
 from groundcontrol.jobs.model import START_LIMIT_S, Job, JobEvidence, JobRequest
-from groundcontrol.jobs.receive import PROGRESS_EVERY_S, STORE_RETRY_S, Receiver
-from groundcontrol.jobs.selfcare import MAX_GENERATION
+from groundcontrol.jobs.orders import KEYS_CHANGE_S, MAX_GENERATION, NotAccepted, OrderSender
 from groundcontrol.jobs.service import ROUND_S, JobService
+from groundcontrol.jobs.tracker import PROGRESS_EVERY_S, STORE_RETRY_S, UNANSWERED_S, JobTracker
 from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, Session
 from groundcontrol.stores import Store
 from spider.hub.backoff import CLONE_S
@@ -69,9 +68,9 @@ class Bench:
         self.clock = clock
         self.bus = LocalBus()
         self.service = JobService(store, self.bus, clock, 2)
-        registry = Registry(store, self.bus, clock, HUB)
-        self.dispatch = JobDispatcher(store, self.bus, clock, registry, FLEET_KEY, 2, b"no bundle")
-        self.receiver = Receiver(store, self.bus, clock, self.dispatch, Refusals(store.log, clock))
+        self.registry = Registry(store, self.bus, clock, HUB)
+        self.orders = OrderSender(clock, self.registry, FLEET_KEY, b"no bundle")
+        self.tracker = JobTracker(store, self.bus, clock, self.registry, Refusals(store.log, clock), self.orders, 2)
         self.node = NodeId(new_random_id())
 
     async def session(self) -> Session:
@@ -109,10 +108,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
     job = await bench.order()
     bench.clock.advance(START_LIMIT_S - 1)
-    await bench.dispatch._expire()
+    await bench.tracker._expire()
     assert await bench.state(job) == ("queued", "")
     bench.clock.advance(2)
-    await bench.dispatch._expire()
+    await bench.tracker._expire()
     assert await bench.state(job) == ("expired", "job.expired")
     events = (await bench.store.log.events(SYSTEM, 10)).items
     assert [(event.type, event.severity) for event in events] == [("job.expired", "warning")]
@@ -120,54 +119,54 @@ async def test_a_job_whose_node_stays_away_expires(bench: Bench) -> None:
 
 @pytest.mark.holds("S-43")
 async def test_nothing_but_new_keys_is_handed_over_while_a_clone_is_about(bench: Bench) -> None:
-    dispatch, registry = bench.dispatch, bench.dispatch._registry
+    tracker, registry = bench.tracker, bench.registry
     session, job = await bench.session(), await bench.order()
     registry.suspect(bench.node)
-    await dispatch._take(None, [session])
+    await tracker._take(None, [session])
     assert await bench.state(job) == ("queued", "")
     rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
-    await dispatch._take(None, [session])
+    await tracker._take(None, [session])
     assert [await bench.state(one) for one in (job, rekey)] == [("queued", ""), ("dispatched", "")]
     await bench.store.jobs.advance(rekey.id, "failed", session, JobEvidence())
     registry.trust(bench.node)
-    await dispatch._take(None, [session])
+    await tracker._take(None, [session])
     assert await bench.state(job) == ("dispatched", "")
 
 
 @pytest.mark.holds("S-43")
 async def test_what_was_handed_over_before_a_clone_came_is_not_sent_again_until_it_is_gone(bench: Bench) -> None:
-    dispatch, registry = bench.dispatch, bench.dispatch._registry
+    tracker, registry = bench.tracker, bench.registry
     job, _ = await bench.dispatched()
     registry.suspect(bench.node)
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
     registry._agents[bench.node] = cast("AgentSession", agent)
-    await dispatch.joined(cast("AgentSession", agent))
-    dispatch.send_later(job.id, NotAccepted("busy", "busy", 0.0))
+    await tracker.joined(cast("AgentSession", agent))
+    bench.orders.send_later(job.id, NotAccepted("busy", "busy", 0.0))
     bench.clock.advance(6)
-    await dispatch._send_again()
-    await dispatch.send(cast("AgentSession", agent), job, 2.0)
+    await tracker._send_again()
+    await bench.orders.start(cast("AgentSession", agent), job, 2.0)
     assert agent.told == []
-    dispatch._again.clear()  # nothing but the hold stands against it
-    await dispatch._send_again()
+    bench.orders._sent[job.id].refusal = None  # nothing but the hold stands against it
+    await tracker._send_again()
     assert agent.told == []
     registry.trust(bench.node)
-    await dispatch._send_again()
-    await dispatch._send_again()
+    await tracker._send_again()
+    await tracker._send_again()
     assert [type(frame) for frame in agent.told] == [JobStart]
 
 
 async def test_a_wish_to_stop_waits_too_while_a_clone_is_about(bench: Bench) -> None:
-    dispatch, registry = bench.dispatch, bench.dispatch._registry
+    tracker, registry = bench.tracker, bench.registry
     job, session = await bench.dispatched()
     await bench.store.jobs.advance(job.id, "accepted", session, JobEvidence())
     await bench.service.cancel(SYSTEM, job.id)
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), 1), [])
     registry._agents[bench.node] = cast("AgentSession", agent)
     registry.suspect(bench.node)
-    await dispatch._stop()
+    await tracker._stop()
     assert agent.told == []
     registry.trust(bench.node)
-    await dispatch._stop()
+    await tracker._stop()
     assert [type(frame) for frame in agent.told] == [JobStop]
 
 
@@ -178,7 +177,7 @@ async def test_an_order_says_the_hub_s_own_time_to_nodes_that_know_it(bench: Ben
     key = node_keys(FLEET_KEY, bench.node, 1).launch
     for features, at in (((), None), ((ORDER_TIME,), int(bench.clock.now()))):
         agent = Listener(node, session, Hello((), 1, features), [])
-        await bench.dispatch.send(cast("AgentSession", agent), job, 3600.0)
+        await bench.orders.start(cast("AgentSession", agent), job, 3600.0)
         [start] = agent.told
         assert isinstance(start, JobStart)
         told = open_order(key, start.order)
@@ -192,10 +191,10 @@ async def test_an_outdated_order_is_sent_again_and_says_why_when_its_time_is_ove
     inbox = Inbox()
     await inbox.put(JobAnswer(job.id, "refused", "outdated", 0))
     inbox.close()
-    await bench.receiver.work(cast("AgentSession", agent), inbox)
+    await bench.tracker.process(cast("AgentSession", agent), inbox)
     assert await bench.state(job) == ("dispatched", "")
     bench.clock.advance(START_LIMIT_S + 1)
-    await bench.dispatch._expire()
+    await bench.tracker._expire()
     assert await bench.state(job) == ("expired", "job.outdated")
 
 
@@ -206,7 +205,7 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
     inbox = Inbox()
-    working = asyncio.create_task(bench.receiver.work(cast("AgentSession", agent), inbox))
+    working = asyncio.create_task(bench.tracker.process(cast("AgentSession", agent), inbox))
     for number in range(40):
         await inbox.put(JobAnswer(job.id, "refused", "busy" if number % 2 else "expired", 0))
     inbox.close()
@@ -217,41 +216,41 @@ async def test_a_node_that_refuses_an_order_again_and_again_sets_no_pace(bench: 
 
 
 async def test_a_node_with_the_last_generation_of_keys_is_refused_new_ones(bench: Bench) -> None:
-    dispatch, session = bench.dispatch, await bench.session()
+    tracker, session = bench.tracker, await bench.session()
     rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), session, Hello((), MAX_GENERATION), [])
-    dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
-    await dispatch._take(None, [session])
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
+    await tracker._take(None, [session])
     assert agent.told == []
     assert await bench.state(rekey) == ("failed", "job.no_next_keys")
 
 
 async def test_new_keys_are_sent_again_while_a_clone_is_about(bench: Bench) -> None:
-    dispatch, registry, session = bench.dispatch, bench.dispatch._registry, await bench.session()
+    tracker, registry, session = bench.tracker, bench.registry, await bench.session()
     rekey = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey"))
     registry.suspect(bench.node)
-    await dispatch._take(None, [session])
+    await tracker._take(None, [session])
     agent = Listener(await bench.store.nodes.node(SYSTEM, bench.node), await bench.session(), Hello((), 1), [])
-    await dispatch.joined(cast("AgentSession", agent))
+    await tracker.joined(cast("AgentSession", agent))
     assert [frame.job for frame in agent.told if isinstance(frame, JobStart)] == [rekey.id]
 
 
 async def test_a_clone_that_is_gone_holds_nothing_up_and_one_that_is_there_is_named(bench: Bench) -> None:
-    dispatch, registry = bench.dispatch, bench.dispatch._registry
+    tracker, registry = bench.tracker, bench.registry
     session, job = await bench.session(), await bench.order()
     registry.suspect(bench.node)
     bench.clock.advance(SUSPECT_S / 2)
     assert SUSPECT_S > 2 * CLONE_S
-    await dispatch._take(None, [session])
+    await tracker._take(None, [session])
     assert await bench.state(job) == ("queued", "")
     bench.clock.advance(START_LIMIT_S - SUSPECT_S / 2 + 1)
-    await dispatch._expire()
+    await tracker._expire()
     expired = await bench.store.jobs.job(SYSTEM, job.id)
     assert expired.error is not None
     assert (expired.state, "stardust rekey" in expired.error.message) == ("expired", True)
     bench.clock.advance(SUSPECT_S)
     later = await bench.order()
-    await dispatch._take(None, [session])
+    await tracker._take(None, [session])
     assert await bench.state(later) == ("dispatched", "")
 
 
@@ -285,15 +284,15 @@ async def test_jobs_that_wait_begin_with_the_end_of_the_one_before_and_wait_for_
     jobs = [(await bench.order()).id for _ in range(4)]
     session = await bench.session()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
-    bench.dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
-    await bench.dispatch._take(None, [session])
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.tracker._take(None, [session])
     assert agent.started == jobs[:1]
     words: list[JobAnswer | JobEnded] = [over(jobs[0]), JobAnswer(jobs[1], "refused", "no-space", 0), over(jobs[2])]
     for at, said in enumerate(words, 2):
         inbox = Inbox()
         await inbox.put(said)
         inbox.close()
-        await bench.receiver.work(cast("AgentSession", agent), inbox)
+        await bench.tracker.process(cast("AgentSession", agent), inbox)
         assert agent.started == jobs[:at], said
 
 
@@ -302,34 +301,34 @@ async def hear(bench: Bench, agent: Talker, *words: JobAnswer | JobEnded) -> Non
     for said in words:
         await inbox.put(said)
     inbox.close()
-    await bench.receiver.work(cast("AgentSession", agent), inbox)
+    await bench.tracker.process(cast("AgentSession", agent), inbox)
 
 
 async def renewing(bench: Bench) -> tuple[Job, Talker]:
     """A node that was handed an order for new keys."""
     rekey, session = await bench.service.keep_up(SYSTEM, bench.node, JobRequest("rekey")), await bench.session()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
-    bench.dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
-    await bench.dispatch._take(None, [session])
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
+    await bench.tracker._take(None, [session])
     assert agent.started == [rekey.id]
     return rekey, agent
 
 
 @pytest.mark.holds("SAFETY-50")
 async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(bench: Bench) -> None:
-    dispatch = bench.dispatch
+    tracker = bench.tracker
     rekey, agent = await renewing(bench)
     waiting = await bench.order()
     await hear(bench, agent, JobAnswer(rekey.id, "accepted", "", 0), over(rekey.id))
     assert await bench.state(rekey) == ("succeeded", "")
     later = await bench.order()
-    await dispatch._take(None)
+    await tracker._take(None)
     assert agent.started == [rekey.id]
     assert [await bench.state(job) for job in (waiting, later)] == [("queued", "")] * 2
     again = Talker(agent.node, await bench.session())  # with the new keys
     again.hello = Hello((), 2)
-    dispatch._registry._agents[bench.node] = cast("AgentSession", again)
-    await dispatch.joined(cast("AgentSession", again))
+    bench.registry._agents[bench.node] = cast("AgentSession", again)
+    await tracker.joined(cast("AgentSession", again))
     assert again.started == [waiting.id]
     await hear(bench, again, over(waiting.id))
     assert again.started == [waiting.id, later.id]
@@ -337,15 +336,15 @@ async def test_after_new_keys_nothing_is_sent_by_the_session_of_the_former_ones(
 
 @pytest.mark.holds("SAFETY-50")
 async def test_a_node_that_does_not_come_back_with_its_new_keys_is_asked_again_after_a_while(bench: Bench) -> None:
-    dispatch = bench.dispatch
+    tracker = bench.tracker
     rekey, agent = await renewing(bench)
     job = await bench.order()
     await hear(bench, agent, over(rekey.id))
     bench.clock.advance(KEYS_CHANGE_S - 1)
-    await dispatch._take(None)
+    await tracker._take(None)
     assert agent.started == [rekey.id]
     bench.clock.advance(2)
-    await dispatch._take(None)
+    await tracker._take(None)
     assert agent.started == [rekey.id, job.id]
 
 
@@ -355,14 +354,14 @@ async def test_an_order_under_keys_that_were_just_replaced_is_sent_again(bench: 
     """The hub was started again meanwhile, or what carried the order out was killed after it had put the keys in place."""
     rekey, agent = await renewing(bench)
     await hear(bench, agent, over(rekey.id)._replace(state=end))
-    bench.dispatch._new_keys.clear()
+    bench.orders._new_keys.clear()
     job = await bench.order()
-    await bench.dispatch._take(None)
+    await bench.tracker._take(None)
     await hear(bench, agent, JobAnswer(job.id, "refused", "bad-mac", 0))
     assert await bench.state(job) == ("dispatched", "")
     again = Talker(agent.node, await bench.session())
     again.hello = Hello((), 2)
-    await bench.dispatch.joined(cast("AgentSession", again))
+    await bench.tracker.joined(cast("AgentSession", again))
     assert again.started == [job.id]
     bench.clock.advance(KEYS_CHANGE_S + 1)
     await hear(bench, again, JobAnswer(job.id, "refused", "bad-mac", 0))  # then it is the truth
@@ -388,10 +387,10 @@ async def test_a_wish_to_stop_that_comes_when_the_keys_are_replaced_is_not_refus
 async def test_a_job_that_was_handed_over_and_never_answered_is_unknown(bench: Bench) -> None:
     job, _ = await bench.dispatched()
     bench.clock.advance(START_LIMIT_S + 1)
-    await bench.dispatch._expire()
+    await bench.tracker._expire()
     assert await bench.state(job) == ("dispatched", "")
     bench.clock.advance(UNANSWERED_S)
-    await bench.dispatch._expire()
+    await bench.tracker._expire()
     assert await bench.state(job) == ("unknown", "job.no_answer")
 
 
@@ -399,9 +398,9 @@ async def test_what_a_node_is_told_of_its_jobs_in_the_welcome(bench: Bench) -> N
     job, session = await bench.dispatched()
     await bench.store.jobs.append_output(job.id, 0, b"12345", session)
     stranger = new_random_id()
-    wanted = await bench.receiver.wanted(session, [job.id, stranger])
+    wanted = await bench.tracker.wanted(session, [job.id, stranger])
     assert (list(wanted.ids), list(wanted.offsets), list(wanted.forget)) == ([job.id], [5], [stranger])
-    assert await bench.receiver.wanted(session, []) == ((), (), ())
+    assert await bench.tracker.wanted(session, []) == ((), (), ())
 
 
 async def test_who_may_order_and_take_back(bench: Bench) -> None:
@@ -451,7 +450,7 @@ async def test_jobs_of_a_large_batch_may_begin_as_late_as_their_round_comes(benc
     session = await bench.session()
     [dispatch] = await bench.store.jobs.take(None, [session], bench.clock.now())
     assert dispatch.job.not_after == bench.clock.now() + START_LIMIT_S, "from when it is handed over it has ten minutes"
-    await bench.dispatch._expire()
+    await bench.tracker._expire()
     assert (await bench.store.batches.batch(SYSTEM, small.id)).counts == {"expired": 2}
 
 
@@ -507,7 +506,7 @@ async def test_a_job_that_prints_without_end_tells_where_it_stands_all_the_same(
     agent = Printer(bench, await bench.store.nodes.node(SYSTEM, bench.node), session, job)
     await agent.inbox.put(JobProgress(job.id, 0, "plan", -1, "", ""))
     await agent.print()
-    await bench.receiver.work(cast("AgentSession", agent), agent.inbox)
+    await bench.tracker.process(cast("AgentSession", agent), agent.inbox)
     assert agent.phases[0] is None
     assert agent.phases[1] == "plan"
     changed = agent.phases.index("commit")
@@ -521,7 +520,7 @@ async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_th
 ) -> None:
     job, session = await bench.dispatched()
     agent = Talker(await bench.store.nodes.node(SYSTEM, bench.node), session)
-    bench.dispatch._registry._agents[bench.node] = cast("AgentSession", agent)
+    bench.registry._agents[bench.node] = cast("AgentSession", agent)
     await bench.store.jobs.advance(job.id, "running", session, JobEvidence())
     await bench.service.cancel(SYSTEM, job.id)
     real, refused = bench.store.jobs.advance, list[object]()
@@ -537,7 +536,7 @@ async def test_where_a_job_stood_and_what_became_of_a_stop_outlive_a_database_th
     await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", "half of it is done", "too_late"))
     if ended:
         await inbox.put(over(job.id))
-    working = asyncio.create_task(bench.receiver.work(cast("AgentSession", agent), inbox))
+    working = asyncio.create_task(bench.tracker.process(cast("AgentSession", agent), inbox))
 
     async with asyncio.timeout(10):
         while inbox.progress or (ended and JobDone(job.id) not in agent.told):
@@ -565,7 +564,7 @@ async def test_progress_that_cannot_be_is_not_written_again_and_again(bench: Ben
     monkeypatch.setattr(bench.store.jobs, "advance", refuse)
     inbox = Inbox()
     await inbox.put(JobProgress(job.id, 0, "commit", 5, "a", ""))
-    working = asyncio.create_task(bench.receiver.work(cast("AgentSession", agent), inbox))
+    working = asyncio.create_task(bench.tracker.process(cast("AgentSession", agent), inbox))
     async with asyncio.timeout(10):
         await eventually(lambda: not inbox.progress)
         inbox.close()

@@ -1,24 +1,44 @@
-"""Receives the job messages of agents: each is stored, then acknowledged and published. A repeated message changes nothing."""
+"""Follows each job from queued to its end: sends its order, stores what the node reports, and closes what no node answers.
+
+`orders.py` seals and sends, `messages.py` decodes, `inbox.py` queues. Each message is stored, then acknowledged and published;
+a repeated message changes nothing. A `JobPoke` on the bus may be lost, so a periodic sweep finds the same jobs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
 from groundcontrol.agents.interfaces import JobMessage, WantedJobs
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.retry_writer import TRANSIENT_ERRORS
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core import failpoints
-from groundcontrol.core.bus import Bus, Changed, JobOutputArrived
-from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound, StoreBusy, StoreDown, StoreFull, StoreReadOnly
-from groundcontrol.core.ids import JobId
-from groundcontrol.core.scope import SYSTEM, node_actor
+from groundcontrol.core.bus import Bus, Changed, JobOutputArrived, JobPoke, Topic
+from groundcontrol.core.errors import Conflict, Fenced, HubError, NotFound, StoreDown
+from groundcontrol.core.ids import EventId, JobId
+from groundcontrol.core.scope import SYSTEM, Scope, node_actor
+from groundcontrol.events.model import Event, Severity
 from groundcontrol.events.refusals import Refusals
-from groundcontrol.jobs.dispatch import KEYS_CHANGE_S, JobDispatcher, NotAccepted
 from groundcontrol.jobs.inbox import MAX_JOBS, Inbox
+from groundcontrol.jobs.messages import (
+    CLOCK,
+    KEYS_CHANGE,
+    MAX_OUTPUT_BYTES,
+    NEVER_BEGUN,
+    NOT_BACK,
+    RETRY,
+    read_ended,
+    read_plan,
+    read_progress,
+    read_report,
+    refusal_error,
+)
 from groundcontrol.jobs.model import (
     START_LIMIT_S,
     TERMINAL,
@@ -32,8 +52,7 @@ from groundcontrol.jobs.model import (
     StopAnswer,
     may_move,
 )
-from groundcontrol.jobs.plan_messages import read_plan, read_report
-from groundcontrol.jobs.verdict import CLOCK, KEYS_CHANGE, MAX_OUTPUT_BYTES, NEVER_BEGUN, RETRY, read_ended, read_progress, refusal
+from groundcontrol.jobs.orders import KEYS_CHANGE_S, NotAccepted, OrderSender
 from groundcontrol.nodes.model import Session
 from groundcontrol.stores import Store
 from spider.clock import Clock
@@ -46,35 +65,155 @@ from spider.wire.verbs import REBOOT, REKEY
 
 log = logging.getLogger(__name__)
 
+SWEEP_S: Final = (1.0, 2.0)
+POKES: Final = 1024
+REKEYS_LOOKED_AT: Final = 20
+CLONED: Final = "a second machine shows the keys of this node, so nothing is run there until it has new ones (stardust rekey)"
+UNANSWERED_S: Final = 60.0
+"""How long after its `not_after` a sent job without an answer still waits for one."""
 PROGRESS_EVERY_S: Final = 0.5
 SHORT_LIMIT: Final = 3
 """After this many reported ends with missing output, the end is stored with the output that there is."""
 STORE_RETRY_S: Final = 1.0
-_PASSING: Final = (StoreFull, StoreReadOnly, StoreBusy, StoreDown)
+_PASSING: Final = (*TRANSIENT_ERRORS, StoreDown)
 CLOSE_INTERNAL: Final = 1011
 
 
-class Receiver:
-    """Processes the messages of each node in order. An error of one node does not affect the others. An `agents.interfaces.JobSink`."""
+class JobTracker:
+    """The jobs on the nodes of this hub, at most one open job per node. An `agents.interfaces.JobSink`.
 
-    def __init__(self, store: Store, bus: Bus, clock: Clock, dispatch: JobDispatcher, refusals: Refusals) -> None:
+    It processes the messages of each node in order. An error of one node does not affect the others.
+    """
+
+    def __init__(
+        self, store: Store, bus: Bus, clock: Clock, registry: Registry, refusals: Refusals, orders: OrderSender, at_once: int
+    ) -> None:
+        """Args: at_once: how many jobs of batches may be open at the same time. A job for a single node never waits for this limit."""
         self._store = store
         self._bus = bus
         self._clock = clock
-        self._dispatch = dispatch
+        self._registry = registry
         self._refusals = refusals
-        self._short: Counter[JobId] = Counter()
-        """Job -> how often its end was reported while output was missing."""
-        self.output_bytes = 0
-        """Bytes of output committed since the start of the hub."""
+        self._orders = orders
+        self._at_once = at_once
         self._inboxes: dict[AgentSession, Inbox] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._short: Counter[JobId] = Counter()
+        """Job -> how often its end was reported while output was missing."""
+        self.ended = 0
+        """Jobs that reached a final state."""
+        self.output_bytes = 0
+        """Bytes of output committed since the start of the hub."""
 
     async def run(self) -> None:
-        """Dispatch jobs and process the agents' messages, until cancelled."""
+        """Send jobs and process the agents' messages, until cancelled."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            group.create_task(self._dispatch.run(), name="job dispatch")
+            group.create_task(self._follow_pokes(), name="job pokes")
+            group.create_task(self._sweep(), name="job sweep")
+
+    async def _follow_pokes(self) -> None:
+        async with self._bus.subscribe(Topic("job_poke"), limit=POKES, policy="ordered") as told:
+            async for message in told:
+                await self._survive(self._take(message.jobs if isinstance(message, JobPoke) else None))
+                await self._survive(self._stop())
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._clock.sleep(random.uniform(*SWEEP_S))
+            await self._survive(self._sweep_once())
+
+    async def _sweep_once(self) -> None:
+        if await self._store.jobs.any_open():  # without open jobs, the steps would only cost queries
+            for step in (self._withdraw, self._take, self._send_again, self._stop, self._expire):
+                await self._survive(step())
+
+    async def _survive(self, work: Awaitable[None]) -> None:
+        """Await `work` and log a store error: the next sweep does the same work again."""
+        try:
+            await work
+        except HubError as exc:
+            event(log, "jobs_store_failed", logging.WARNING, error=exc.code)
+
+    # -- queued: claim and send --------------------------------------------------------------------
+
+    async def _withdraw(self) -> None:
+        for job in await self._store.jobs.withdraw(self._clock.now()):
+            await self._tell_ended(job)
+
+    async def _take(self, ids: Sequence[JobId] | None = None, sessions: Sequence[Session] | None = None) -> None:
+        """Claim queued jobs for connected nodes, and send them.
+
+        A node suspected of a clone gets `rekey` alone, since only new keys lock the clone out.
+        """
+        some = self._registry.sessions() if sessions is None else sessions
+        ready = [session for session in some if not self._orders.left_behind(session)]
+        for session in [session for session in ready if self._registry.suspected(session.node)]:
+            ready.remove(session)
+            rekeys = (await self._store.jobs.jobs(SYSTEM, REKEYS_LOOKED_AT, None, session.node, JobFilter(("queued",), REKEY))).items
+            if rekeys:
+                await self._claim([job.id for job in rekeys], [session])
+        if ready:
+            await self._claim(ids, ready)
+
+    async def _claim(self, ids: Sequence[JobId] | None, sessions: Sequence[Session]) -> None:
+        failpoints.reach("job.take.pre")
+        claimed = await self._store.jobs.take(ids, sessions, self._clock.now(), self._at_once)
+        if claimed:
+            failpoints.reach("job.take.post")
+        for job, session in claimed:
+            self._changed(job)
+            agent = self._registry.agent(session.node)
+            if agent is not None and agent.session.epoch == session.epoch:
+                await self._send(agent, job)
+
+    async def _send(self, agent: AgentSession, job: Job, skew_s: float = 0.0) -> None:
+        try:
+            await self._orders.start(agent, job, skew_s)
+        except Conflict as exc:
+            await self._close(job, "failed", JobError("job.no_next_keys", exc.message))
+
+    async def _send_again(self) -> None:
+        for job_id, skew_s in self._orders.due():
+            try:
+                job = await self._store.jobs.job(SYSTEM, job_id)
+            except NotFound:  # its node was removed
+                job = None
+            if job is None or job.state != "dispatched":
+                self._orders.settled(job_id)
+            elif (agent := self._registry.agent(job.node_id)) is not None:
+                await self._send(agent, job, skew_s)
+
+    async def _stop(self) -> None:
+        """Cancel jobs that the node refused and certainly never started. Send the other nodes the stop request until they answer.
+
+        Only the node's own messages change the state of a job that may have started.
+        """
+        jobs = await self._store.jobs.stopping()
+        self._orders.forget_other_stops({job.id for job in jobs})
+        for job in jobs:
+            refusal = self._orders.refusal(job.id)
+            if job.state == "dispatched" and refusal is not None and self._orders.never_started(job.id, refusal.why):
+                await self._close(job, "cancelled", None)
+            else:
+                await self._orders.stop(job)
+
+    async def _expire(self) -> None:
+        now = self._clock.now()
+        for job in await self._store.jobs.overdue(now):
+            if job.state == "queued":
+                session = self._registry.current(job.node_id)
+                left_behind = session is not None and self._orders.left_behind(session)
+                cloned = self._registry.suspected(job.node_id)
+                why = NOT_BACK if left_behind else CLONED if cloned else "the node was not connected, or busy, for 10 minutes"
+                await self._close(job, "expired", JobError("job.expired", f"{why}: nothing was done"))
+            elif (refusal := self._orders.final_refusal(job.id)) is not None:
+                await self._close(job, "expired", refusal_error(refusal.answer, refusal.why))
+            elif now > job.not_after + UNANSWERED_S:
+                told = "the job was handed to the node, which never answered; whether it ran is not known"
+                await self._close(job, "unknown", JobError("job.no_answer", told))
+
+    # -- a node connects, reports and leaves ---------------------------------------------------------
 
     async def wanted(self, session: Session, known: Sequence[str]) -> WantedJobs:
         """What the welcome says of the jobs in the node's hello: stored output, and which are complete."""
@@ -89,8 +228,17 @@ class Receiver:
         return WantedJobs(list(held), list(held.values()), await self._store.jobs.finished(ids, session.node))
 
     async def joined(self, agent: AgentSession) -> None:
-        """Have the dispatcher send again what a reconnected node never received."""
-        await self._dispatch.joined(agent)
+        """Send a reconnected node the jobs that it never received. Close the jobs that it accepted and no longer knows."""
+        self._orders.reconnected(agent.node.id)
+        known = set(agent.hello.known_jobs)
+        for job in await self._store.jobs.undispatched(agent.session):
+            if job.id not in known:
+                await self._send(agent, job)
+        for job in await self._store.jobs.open_jobs(agent.node.id):
+            if job.state in ("accepted", "running") and job.id not in known:
+                why = "the node no longer knows this job; whether it was done is not known"
+                await self._close(job, "unknown", JobError("job.lost", why))
+        await self._take(None, [agent.session])
 
     async def heard(self, agent: AgentSession, message: JobMessage) -> None:
         """Queue a message; waits while this agent has too many in the queue."""
@@ -99,7 +247,7 @@ class Receiver:
             if self._group is None or agent.over:
                 return
             inbox = self._inboxes[agent] = Inbox()
-            self._group.create_task(self.work(agent, inbox), name=f"jobs of {agent.node.id}")
+            self._group.create_task(self.process(agent, inbox), name=f"jobs of {agent.node.id}")
         await inbox.put(message)
 
     def left(self, agent: AgentSession) -> None:
@@ -108,7 +256,7 @@ class Receiver:
         if inbox is not None:
             inbox.close()
 
-    async def work(self, agent: AgentSession, inbox: Inbox) -> None:
+    async def process(self, agent: AgentSession, inbox: Inbox) -> None:
         """Apply the messages of one session until it is over. Progress is written at least every PROGRESS_EVERY_S, even during a stream of output."""
         due_at = 0.0
         while not inbox.done:
@@ -186,11 +334,27 @@ class Receiver:
         """Record a refused message. Returns: whether to log it (repeats are not logged)."""
         return await self._refusals.note(node_actor(agent.node.id, agent.address), "job.evidence", why, target=f"job:{job_id[:26]}")
 
+    # -- started: output, progress, plan, report -----------------------------------------------------
+
+    async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> Job:
+        """The job, moved to `running` by the first message that it produces."""
+        self._orders.settled(job_id)
+        job = await self._store.jobs.job(SYSTEM, job_id)
+        if job.state in ("dispatched", "accepted"):
+            failpoints.reach("job.begin.pre")
+            job = await self._store.jobs.advance(job_id, "running", agent.session, JobEvidence(started_at=self._clock.now()))
+            failpoints.reach("job.begin.post")
+            self._changed(job)
+        inbox.begun.add(job_id)
+        inbox.ends.setdefault(job_id, job.output_bytes)
+        return job
+
     async def _output(self, agent: AgentSession, inbox: Inbox, message: JobOutput) -> None:
         if message.offset < 0 or message.offset + len(message.data) > MAX_OUTPUT_BYTES:
             raise ProtocolError("output beyond what a job may print")
         job_id = JobId(message.job)
-        await self._begin(agent, inbox, job_id)
+        if job_id not in inbox.begun:
+            await self._begin(agent, inbox, job_id)
         failpoints.reach("job.output.pre")
         end = await self._store.jobs.append_output(job_id, message.offset, message.data, agent.session)
         failpoints.reach("job.output.post")
@@ -205,20 +369,6 @@ class Receiver:
         agent.post(JobAck(job_id, end))
         await agent.flush()
         failpoints.reach("job.output.acked")
-
-    async def _begin(self, agent: AgentSession, inbox: Inbox, job_id: JobId) -> None:
-        """Move a job to `running` at the first message that it produces."""
-        if job_id in inbox.begun:
-            return
-        self._dispatch.settled(job_id)
-        job = await self._store.jobs.job(SYSTEM, job_id)
-        if job.state in ("dispatched", "accepted"):
-            failpoints.reach("job.begin.pre")
-            job = await self._store.jobs.advance(job_id, "running", agent.session, JobEvidence(started_at=self._clock.now()))
-            failpoints.reach("job.begin.post")
-            self._bus.publish(Changed("job", job.id, job.version))
-        inbox.begun.add(job_id)
-        inbox.ends.setdefault(job_id, job.output_bytes)
 
     async def _write_progress(self, agent: AgentSession, inbox: Inbox) -> None:
         """Store the queued progress. It stays queued while the database is full or unavailable; after any other error it is dropped."""
@@ -236,40 +386,39 @@ class Receiver:
         if agent.over or not await self._is_own(agent, inbox, message.job):
             return
         job_id = JobId(message.job)
-        await self._begin(agent, inbox, job_id)
-        before = await self._store.jobs.job(SYSTEM, job_id)
+        before = await self._begin(agent, inbox, job_id)
         try:
             job = await self._store.jobs.advance(job_id, "running", agent.session, read_progress(message, before, self._clock.now()))
         except Conflict:
             return  # the job has ended meanwhile
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._changed(job)
 
     async def _plan(self, agent: AgentSession, inbox: Inbox, message: JobPlan) -> None:
         part = read_plan(message)
         job_id = JobId(message.job)
-        await self._begin(agent, inbox, job_id)
-        before = await self._store.jobs.job(SYSTEM, job_id)
+        before = await self._begin(agent, inbox, job_id)
         if before.state in TERMINAL and before.plan_digest is not None:
             return  # a repeat, since the hub's answer to the end was lost
         failpoints.reach("job.plan.pre")
         job = await self._store.jobs.save_plan(job_id, part, agent.session)
         failpoints.reach("job.plan.post")
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._changed(job)
 
     async def _report(self, agent: AgentSession, inbox: Inbox, message: JobReport) -> None:
         report = read_report(message)
         job_id = JobId(message.job)
-        await self._begin(agent, inbox, job_id)
-        before = await self._store.jobs.job(SYSTEM, job_id)
+        before = await self._begin(agent, inbox, job_id)
         if before.state in TERMINAL and before.has_report:
             return
         failpoints.reach("job.report.pre")
         job = await self._store.jobs.save_report(job_id, report, agent.session)
         failpoints.reach("job.report.post")
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._changed(job)
         node = await self._store.nodes.find_node(job.node_id)
         if node is not None:
             self._bus.publish(Changed("node", node.id, node.version))
+
+    # -- the answer to an order ------------------------------------------------------------------
 
     async def _answer(self, agent: AgentSession, message: JobAnswer) -> None:
         job_id = JobId(message.job)
@@ -278,34 +427,39 @@ class Receiver:
         if why == "bad-mac" and await self._changes_keys(job):
             why = KEYS_CHANGE
         if why not in NEVER_BEGUN:
-            self._dispatch.answered(job_id)
+            self._orders.answered(job_id)
         if job.state != "dispatched":
             if job.state not in TERMINAL and job.stop is not None and message.answer != "accepted":
                 await self._stop_refused(agent, job, message, why)
             return
         if message.answer == "accepted":
-            self._dispatch.settled(job_id)
+            self._orders.settled(job_id)
             failpoints.reach("job.accept.pre")
             job = await self._store.jobs.advance(job_id, "accepted", agent.session, JobEvidence())
             failpoints.reach("job.accept.post")
-            self._bus.publish(Changed("job", job.id, job.version))
+            self._changed(job)
             return
-        before = self._dispatch.refused(job_id)
+        before = self._orders.refusal(job_id)
         if self._refusals.first_line("job_refused", job_id):
             event(log, "job_refused", logging.WARNING, job=job_id, node=agent.node.id, answer=message.answer[:20], why=why[:80])
-        if job.stop is not None and self._dispatch.never_started(job_id, why) and job_id not in agent.hello.known_jobs:
-            await self._refused_for_good(agent, job, "cancelled", None)  # the job never ran, so it is not sent again
+        if job.stop is not None and self._orders.never_started(job_id, why) and job_id not in agent.hello.known_jobs:
+            await self._close_refused(agent, job, "cancelled", None)  # the job never ran, so it is not sent again
         elif why in RETRY:
-            self._dispatch.send_later(job_id, NotAccepted(why, message.answer, before.skew_s if before else 0.0))
+            self._orders.send_later(job_id, NotAccepted(why, message.answer, before.skew_s if before else 0.0))
         elif why in CLOCK and (before is None or before.why not in CLOCK):
             skew_s = message.clock_ms / 1000 - self._clock.now()
             if self._refusals.first_line("node_clock_differs", agent.node.id):
                 event(log, "node_clock_differs", logging.WARNING, node=agent.node.id, skew_s=round(skew_s, 1))
-            self._dispatch.send_later(job_id, NotAccepted(why, message.answer, skew_s))
+            self._orders.send_later(job_id, NotAccepted(why, message.answer, skew_s))
             if before is None:  # only once: a node that varies its reason must not make the hub send faster
-                await self._dispatch.send(agent, job, skew_s)
+                await self._send(agent, job, skew_s)
         else:
-            await self._refused_for_good(agent, job, "unknown" if why == "replay" else "failed", refusal(message.answer, why))
+            state: JobState = "unknown" if why == "replay" else "failed"
+            await self._close_refused(agent, job, state, refusal_error(message.answer, why))
+
+    async def _close_refused(self, agent: AgentSession, job: Job, state: JobState, error: JobError | None) -> None:
+        await self._close(job, state, error, agent.session)
+        await self._start_next(agent.session, job)
 
     async def _changes_keys(self, job: Job) -> bool:
         """Whether the node replaces its keys, or did so within KEYS_CHANGE_S. Read from the store, so a restart of the hub changes nothing."""
@@ -316,22 +470,17 @@ class Receiver:
             for one in newest
         )
 
-    async def _refused_for_good(self, agent: AgentSession, job: Job, state: JobState, error: JobError | None) -> None:
-        self._dispatch.settled(job.id)
-        evidence = JobEvidence(ended_at=self._clock.now(), error=error)
-        job = await self._store.jobs.advance(job.id, state, agent.session, evidence)
-        await self._dispatch.tell_ended(job)
-        await self._dispatch.follow_on(agent.session, job)
-
     async def _stop_refused(self, agent: AgentSession, job: Job, message: JobAnswer, why: str) -> None:
         """Handle a stop order that the launcher refused. It is sent again if the reason is temporary, or a clock difference."""
         if why in RETRY:
             return
-        if why in CLOCK and self._dispatch.stop_by_clock(job.id, message.clock_ms / 1000 - self._clock.now()):
+        if why in CLOCK and self._orders.correct_stop(job.id, message.clock_ms / 1000 - self._clock.now()):
             return
-        answer = StopAnswer("too_late", f"the node cannot stop it: {refusal(message.answer, why).message}")
+        answer = StopAnswer("too_late", f"the node cannot stop it: {refusal_error(message.answer, why).message}")
         job = await self._store.jobs.advance(job.id, job.state, agent.session, JobEvidence(stop=answer))
-        self._bus.publish(Changed("job", job.id, job.version))
+        self._changed(job)
+
+    # -- ended -------------------------------------------------------------------------------------
 
     async def _ended(self, agent: AgentSession, inbox: Inbox, message: JobEnded) -> None:
         job_id = JobId(message.job)
@@ -353,17 +502,17 @@ class Receiver:
             if job.state not in TERMINAL:
                 raise
         else:
-            await self._dispatch.tell_ended(job)
+            await self._tell_ended(job)
         if job.action == REKEY and verdict.state == "succeeded":
-            self._dispatch.keys_changed(agent.session, job_id)
+            self._orders.keys_changed(agent.session, job_id)
         for memory in (inbox.own, inbox.begun):
             memory.discard(job_id)
         inbox.ends.pop(job_id, None)
         self._short.pop(job_id, None)
-        self._dispatch.settled(job_id)
+        self._orders.settled(job_id)
         await agent.tell(JobDone(job_id))
         failpoints.reach("job.end.told")
-        await self._dispatch.follow_on(agent.session, job)
+        await self._start_next(agent.session, job)
 
     async def _reboot_after(self, job: Job) -> NewJob | None:
         """The reboot job that was requested with `job`; None if the node reports that no reboot is due."""
@@ -372,3 +521,39 @@ class Receiver:
             return None
         now = self._clock.now()
         return NewJob(JobId(new_time_id(now)), job.node_id, JobRequest(REBOOT), now, now + START_LIMIT_S)
+
+    async def _close(self, job: Job, state: JobState, error: JobError | None, by: Session | Scope = SYSTEM) -> None:
+        """End a job without a report of its end from the node."""
+        try:
+            ended = await self._store.jobs.advance(job.id, state, by, JobEvidence(ended_at=self._clock.now(), error=error))
+        except (Conflict, NotFound):
+            ended = None  # the job changed its state meanwhile, or was removed with its node
+        self._orders.settled(job.id)
+        if ended is not None:
+            await self._tell_ended(ended)
+
+    async def _start_next(self, session: Session, ended: Job) -> None:
+        """Send the node's next job, and the next of the batch. Neither waits for the sweep."""
+        agent = self._registry.agent(session.node)
+        if agent is not None:
+            self._orders.forget_bundle(agent)
+        await self._survive(self._take(None, [session] if ended.batch_id is None else None))
+
+    async def _tell_ended(self, job: Job) -> None:
+        """Log the end of a job, store its event and publish both changes."""
+        self.ended += 1
+        self._changed(job)
+        event(log, "job_ended", job=job.id, node=job.node_id, action=job.action, state=job.state, exit_code=job.exit_code)
+        severity: Severity = "info" if job.state == "succeeded" else "error" if job.state == "failed" else "warning"
+        node = await self._store.nodes.find_node(job.node_id)
+        at = self._clock.now()
+        details: dict[str, object] = {"job": job.id, "action": job.action, "changes": len(job.changes)}
+        if job.error is not None:
+            details["error"] = job.error.code
+        message = f"{job.action} on {node.name if node is not None else 'a removed node'}: {job.state}"
+        told = Event(EventId(new_time_id(at)), job.org, f"job.{job.state}", severity, "agent", at, job.node_id, message, details)
+        await self._store.log.add_event(told)
+        self._bus.publish(Changed("event", told.id, 1))
+
+    def _changed(self, job: Job) -> None:
+        self._bus.publish(Changed("job", job.id, job.version))

@@ -1,4 +1,4 @@
-"""Decodes a node's progress, refusal and end of a job. Pure: messages in, states, evidence and error texts out."""
+"""Decodes what a node reports of a job: refusal, progress, plan, report and end. Pure: messages in, domain values and error texts out."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from typing import Final, NamedTuple, cast, get_args
 
 from groundcontrol.core.text import clean
 from groundcontrol.jobs.model import Change, Job, JobError, JobEvidence, JobPhase, JobState, StopAnswer, StopState
+from groundcontrol.jobs.plans import MAX_PARTS, ConfigFile, KeptBack, KeptReason, PlanHead, PlanPart, PlanStep, Report
+from groundcontrol.jobs.requests import DIGEST
+from groundcontrol.nodes.model import Tri
 from spider.wire.errors import ProtocolError
-from spider.wire.frames import JobEnded, JobProgress
+from spider.wire.frames import JobEnded, JobPlan, JobProgress, JobReport
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024 * 1024 + 4096
 """Output that a runner keeps of one job, plus the note that it appends when there is more."""
 MAX_NOTE: Final = 300
 MAX_LOST_BYTES: Final = 1 << 53
 CLOCK_SLACK_S: Final = 120.0
+MAX_SENTENCE: Final = 500
+MAX_DIFF: Final = 32 * 1024
+"""Characters of the diff of one file."""
+MAX_BYTES: Final = 1 << 50
 
 KEYS_CHANGE: Final = "keys-change"
 """Replaces `bad-mac` while the node changes its keys: the order was sealed with the former ones."""
@@ -61,7 +68,6 @@ _ON_THE_WAY: Final = {
 }
 """Error code of a running job -> text."""
 _STOPS: Final = frozenset({"now", "after_package", "too_late"})
-_SHA256: Final = re.compile(r"(?:[0-9a-f]{64})?")
 
 
 class JobVerdict(NamedTuple):
@@ -71,7 +77,7 @@ class JobVerdict(NamedTuple):
     evidence: JobEvidence
 
 
-def refusal(answer: str, why: str) -> JobError:
+def refusal_error(answer: str, why: str) -> JobError:
     """The error for a refusal, with its text for the user."""
     known = _WORDS.get(why)
     code = f"job.{why.replace('-', '_')}" if known else "job.refused"
@@ -98,6 +104,82 @@ def _on_the_way(code: str, note: str) -> JobError | None:
     return JobError(code, _ON_THE_WAY.get(code) or note or code)
 
 
+def read_plan(message: JobPlan) -> PlanPart:
+    """Decode one part of a plan.
+
+    Raises: ProtocolError: the message is not a valid plan.
+    """
+    steps = (message.packages, message.before, message.after, message.security, message.repositories)
+    kept = (message.kept_packages, message.kept_versions, message.kept_reasons)
+    if (
+        not 0 <= message.part < message.parts <= MAX_PARTS
+        or not DIGEST.fullmatch(message.digest)
+        or len({len(part) for part in steps}) != 1
+        or len({len(part) for part in kept}) != 1
+        or not -1 <= message.download_bytes < MAX_BYTES
+        or not -MAX_BYTES < (message.installed_bytes or 0) < MAX_BYTES
+    ):
+        raise ProtocolError("a plan that no job has")
+    return PlanPart(
+        part=message.part,
+        parts=message.parts,
+        head=PlanHead(
+            digest=message.digest,
+            download_bytes=None if message.download_bytes < 0 else message.download_bytes,
+            installed_bytes=message.installed_bytes,
+            reboot=_tri(message.reboot),
+            reboot_why=clean(message.reboot_why, MAX_SENTENCE),
+        ),
+        steps=tuple(
+            PlanStep(clean(name), clean(before), clean(after), _tri(security), clean(repository))
+            for name, before, after, security, repository in zip(*steps, strict=True)
+        ),
+        kept=tuple(KeptBack(clean(name), clean(version), _reason(reason)) for name, version, reason in zip(*kept, strict=True)),
+    )
+
+
+def read_report(message: JobReport) -> Report:
+    """Decode the report of a job.
+
+    Raises: ProtocolError: the message is not a valid report.
+    """
+    if len(message.config_paths) != len(message.config_diffs):
+        raise ProtocolError("a report that no job has")
+    return Report(
+        reboot=_tri(message.reboot),
+        reboot_why=clean(message.reboot_why, MAX_SENTENCE),
+        services=_texts(message.services),
+        config_files=tuple(
+            ConfigFile(clean(path, 1024), clean_lines(diff)) for path, diff in zip(message.config_paths, message.config_diffs, strict=True)
+        ),
+        failed_units=_texts(message.failed_units),
+        notes=tuple(filter(None, (clean(note, MAX_SENTENCE) for note in message.notes))),
+    )
+
+
+def clean_lines(text: str, limit: int = MAX_DIFF) -> str:
+    """Remove control, invisible and direction-changing characters from text of several lines. Tabs become blanks."""
+    lines = text[: limit * 2].expandtabs(4).split("\n")
+    return "\n".join(clean_line(line) for line in lines)[:limit]
+
+
+def clean_line(line: str) -> str:
+    """As `clean`, but blanks at both ends stay: the first character of a diff line says whether it was added or removed."""
+    return clean("|" + line + "|", len(line) + 2)[1:-1]
+
+
+def _texts(texts: list[str]) -> tuple[str, ...]:
+    return tuple(filter(None, (clean(text) for text in texts)))
+
+
+def _tri(text: str) -> Tri:
+    return cast("Tri", text) if text in ("yes", "no") else "unknown"
+
+
+def _reason(text: str) -> KeptReason:
+    return cast("KeptReason", text) if text in get_args(KeptReason) else "other"
+
+
 def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, now: float) -> JobVerdict:
     """Decode how a job ended, and compare its output with what the hub stores.
 
@@ -110,7 +192,7 @@ def read_ended(message: JobEnded, job: Job, held_bytes: int, held_sha256: str, n
         or message.output_bytes < 0
         or not 0 <= message.lost_bytes < MAX_LOST_BYTES
         or len({len(part) for part in lists}) != 1
-        or not _SHA256.fullmatch(message.output_sha256)
+        or (message.output_sha256 and not DIGEST.fullmatch(message.output_sha256))
     ):
         raise ProtocolError("an end that no job has")
     changes = tuple(Change(clean(name), clean(before), clean(after)) for name, before, after in zip(*lists, strict=True))

@@ -1,0 +1,243 @@
+"""Seals orders and sends them to nodes. Remembers, in memory, which orders were sent and not taken yet.
+
+An order may always be sent again: the launcher on the node records the ids that it took, and starts none of them twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import weakref
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from groundcontrol.agents.registry import Registry
+from groundcontrol.agents.session import AgentSession
+from groundcontrol.core import failpoints
+from groundcontrol.core.errors import Conflict
+from groundcontrol.core.ids import JobId, NodeId
+from groundcontrol.jobs.messages import NEVER_BEGUN, NEVER_STARTED
+from groundcontrol.jobs.model import Job
+from groundcontrol.jobs.requests import order_args
+from groundcontrol.nodes.model import Session
+from spider.clock import Clock
+from spider.logs import event
+from spider.wire.frames import MAX_BUNDLE_PART_BYTES, Bundle, JobStart, JobStop
+from spider.wire.orders import MAX_LIFE_S, ORDER_TIME, SignedOrder, seal_order
+from spider.wire.proof import node_keys, rekey_mask
+from spider.wire.verbs import REKEY, STOP, UPDATE
+
+log = logging.getLogger(__name__)
+
+RETRY_EVERY_S: Final = 5.0
+KEYS_CHANGE_S: Final = 120.0
+"""How long after a `rekey` a node may still be in the session of its former keys. It normally reconnects within some seconds."""
+MAX_GENERATION: Final = (1 << 32) - 1
+
+
+class NotAccepted(NamedTuple):
+    """Why the node could not take a job yet."""
+
+    why: str
+    answer: str
+    skew_s: float
+    """How far the node's clock is ahead of the hub's, if that was the reason; else 0."""
+
+
+@dataclass
+class _Sent:
+    """A job that its node has not taken yet."""
+
+    unanswered: int = 0
+    """Orders sent and not answered. The last refusal is only conclusive while this is 0: an order in flight may still start the job."""
+    refusal: NotAccepted | None = None
+    """The latest refusal. The job is sent again at the monotonic time `again_at`."""
+    again_at: float = 0.0
+    held_skew_s: float | None = None
+    """Clock skew of the node, if the order is held back: the node may be cloned, or changes its keys."""
+
+
+class _StopSent(NamedTuple):
+    """The last stop order of a job."""
+
+    at: float = 0.0
+    """Monotonic."""
+    epoch: int = -1
+    force: bool = False
+    skew_s: float | None = None
+    """By which its time was corrected, since the node refused it for its clock."""
+
+
+class _NewKeys(NamedTuple):
+    """The latest `rekey` order that was sent to a node."""
+
+    job: JobId
+    epoch: int
+    """Epoch of the session in which the order was sent."""
+    done_at: float | None
+    """Monotonic time at which the node reported the new keys in that session; None: not yet."""
+
+
+class OrderSender:
+    """Sends the orders of this hub. It changes no job's state: `JobTracker` decides what is sent and what an answer means."""
+
+    def __init__(self, clock: Clock, registry: Registry, fleet_key: bytes, bundle: bytes) -> None:
+        """Args: bundle: the agent bundle that `update` jobs install."""
+        self._clock = clock
+        self._registry = registry
+        self._fleet_key = fleet_key
+        self._bundle = bundle
+        self._digest = hashlib.sha256(bundle).digest()
+        self._given: weakref.WeakSet[AgentSession] = weakref.WeakSet()
+        """Sessions that have the bundle."""
+        self._sent: dict[JobId, _Sent] = {}
+        self._stops: dict[JobId, _StopSent] = {}
+        self._new_keys: dict[NodeId, _NewKeys] = {}
+        """The latest `rekey` of each node that has not reconnected since."""
+
+    async def start(self, agent: AgentSession, job: Job, skew_s: float = 0.0) -> None:
+        """Seal the order of a job and send it. The order carries the time of the node's clock.
+
+        A node suspected of a clone receives `rekey` alone. A node that changes its keys receives nothing until it reconnects.
+        Jobs held back here are `due` after that.
+
+        Args:   skew_s: how far the node's clock is ahead of the hub's.
+        Raises: Conflict: a `rekey` of a node that has the last generation of keys.
+        """
+        sent = self._sent.setdefault(job.id, _Sent())
+        if self.left_behind(agent.session) or (job.action != REKEY and self._registry.suspected(job.node_id)):
+            sent.held_skew_s = skew_s
+            return
+        sent.held_skew_s = None
+        issued = int(self._clock.now() + skew_s)
+        expires = min(issued + MAX_LIFE_S, int(job.not_after + skew_s))
+        if expires <= issued or job.stop is not None:
+            return
+        args = self._new_keys_of(job, agent.hello.generation) if job.action == REKEY else order_args(job.wish)
+        for part in self._parts(agent, job):
+            await agent.tell(part)
+        at = int(self._clock.now()) if ORDER_TIME in agent.hello.features else None
+        frame = self._seal(agent, SignedOrder(job.node_id, agent.hello.generation, job.id, job.action, args, issued, expires, at))
+        event(log, "job_sent", job=job.id, node=job.node_id, action=job.action)
+        sent.unanswered += 1
+        if job.action == REKEY:
+            self._new_keys[job.node_id] = _NewKeys(job.id, agent.session.epoch, None)
+        await agent.tell(JobStart(job.id, frame))
+        failpoints.reach("job.send.post")
+
+    def _seal(self, agent: AgentSession, order: SignedOrder) -> bytes:
+        return seal_order(node_keys(self._fleet_key, order.node, agent.hello.generation).launch, order)
+
+    # -- answers ---------------------------------------------------------------------------------
+
+    def answered(self, job_id: JobId) -> None:
+        """Count one order of this job as answered."""
+        sent = self._sent.get(job_id)
+        if sent is not None and sent.unanswered:
+            sent.unanswered -= 1
+
+    def refusal(self, job_id: JobId) -> NotAccepted | None:
+        """The latest refusal of a job that is going to be sent again; else None."""
+        sent = self._sent.get(job_id)
+        return None if sent is None else sent.refusal
+
+    def final_refusal(self, job_id: JobId) -> NotAccepted | None:
+        """As `refusal`, but None while an order is not answered, since it may still start the job."""
+        sent = self._sent.get(job_id)
+        return None if sent is None or sent.unanswered else sent.refusal
+
+    def never_started(self, job_id: JobId, why: str) -> bool:
+        """Whether this refusal proves that the job was not started and never will be."""
+        sent = self._sent.get(job_id)
+        return why in NEVER_BEGUN or (why in NEVER_STARTED and (sent is None or not sent.unanswered))
+
+    def send_later(self, job_id: JobId, reason: NotAccepted) -> None:
+        """Have the job sent again every RETRY_EVERY_S until its `not_after`."""
+        sent = self._sent.setdefault(job_id, _Sent())
+        sent.refusal, sent.again_at = reason, self._clock.monotonic() + RETRY_EVERY_S
+
+    def due(self) -> list[tuple[JobId, float]]:
+        """Jobs to send again now, with the clock skew of their node: refused ones whose time has come, and those held back."""
+        now = self._clock.monotonic()
+        found = []
+        for job_id, sent in self._sent.items():
+            if sent.refusal is not None and sent.again_at <= now:
+                sent.again_at = now + RETRY_EVERY_S
+                found.append((job_id, sent.refusal.skew_s))
+            elif sent.refusal is None and sent.held_skew_s is not None:
+                found.append((job_id, sent.held_skew_s))
+        return found
+
+    def settled(self, job_id: JobId) -> None:
+        """Send the job no more: the node has it, or will never take it."""
+        self._sent.pop(job_id, None)
+
+    # -- stops -----------------------------------------------------------------------------------
+
+    def forget_other_stops(self, jobs: Collection[JobId]) -> None:
+        """Drop the records of all stop orders but those of these jobs."""
+        self._stops = {job_id: stop for job_id, stop in self._stops.items() if job_id in jobs}
+
+    async def stop(self, job: Job) -> None:
+        """Send a stop order, at most every RETRY_EVERY_S in a session. A node suspected of a clone gets it once that is resolved."""
+        agent = self._registry.agent(job.node_id)
+        if agent is None or (job.action != REKEY and self._registry.suspected(job.node_id)):
+            return
+        now, epoch, force = self._clock.monotonic(), agent.session.epoch, job.stop is not None and job.stop.force
+        last = self._stops.get(job.id, _StopSent())
+        if (last.epoch, last.force) == (epoch, force) and now - last.at < RETRY_EVERY_S:
+            return
+        self._stops[job.id] = _StopSent(now, epoch, force, last.skew_s)
+        issued = int(self._clock.now() + (last.skew_s or 0.0))
+        args: dict[str, object] = {"force": True} if force else {}
+        order = SignedOrder(job.node_id, agent.hello.generation, job.id, STOP, args, issued, issued + MAX_LIFE_S)
+        await agent.tell(JobStop(job.id, self._seal(agent, order)))
+
+    def correct_stop(self, job_id: JobId, skew_s: float) -> bool:
+        """Date the next stop order by the node's clock, and let it go out immediately. Returns False if that was tried before."""
+        if self._stops.get(job_id, _StopSent()).skew_s is not None:
+            return False
+        self._stops[job_id] = _StopSent(skew_s=skew_s)
+        return True
+
+    # -- the agent's own bundle and keys ---------------------------------------------------------
+
+    def _parts(self, agent: AgentSession, job: Job) -> Iterator[Bundle]:
+        """The parts of the bundle, to send before an `update` order. Empty: this session has them, or the job orders another version."""
+        if job.action != UPDATE or job.plan != self._digest.hex() or agent in self._given:
+            return
+        self._given.add(agent)
+        for at in range(0, len(self._bundle), MAX_BUNDLE_PART_BYTES):
+            yield Bundle(self._digest, at, len(self._bundle), self._bundle[at : at + MAX_BUNDLE_PART_BYTES])
+
+    def forget_bundle(self, agent: AgentSession) -> None:
+        """Send the bundle again with the next `update`: the job that ended may have consumed it."""
+        self._given.discard(agent)
+
+    def _new_keys_of(self, job: Job, generation: int) -> dict[str, object]:
+        """The arguments of a `rekey`: masked keys of the next generation, which are stored nowhere."""
+        if generation >= MAX_GENERATION:
+            raise Conflict("this node has the last generation of keys that there is: remove it and add it again for new ones")
+        new = node_keys(self._fleet_key, job.node_id, generation + 1)
+        clear = new.session + new.launch
+        mask = rekey_mask(node_keys(self._fleet_key, job.node_id, generation).launch, job.id)
+        masked = bytes(left ^ right for left, right in zip(clear, mask, strict=True))
+        return {"generation": generation + 1, "keys": masked.hex(), "digest": hashlib.sha256(clear).hexdigest()}
+
+    def keys_changed(self, session: Session, job: JobId) -> None:
+        """Record that the node has new keys. Its launcher refuses orders under the former keys, so jobs wait for its next session."""
+        keys = self._new_keys.get(session.node)
+        if keys is not None and (keys.job, keys.epoch) == (job, session.epoch):
+            self._new_keys[session.node] = keys._replace(done_at=self._clock.monotonic())
+
+    def left_behind(self, session: Session) -> bool:
+        """Whether the node has replaced the keys of this session."""
+        keys = self._new_keys.get(session.node)
+        if keys is None or keys.done_at is None or keys.epoch != session.epoch:
+            return False
+        return self._clock.monotonic() - keys.done_at < KEYS_CHANGE_S
+
+    def reconnected(self, node: NodeId) -> None:
+        """The node has a new session, with whatever keys it has now."""
+        self._new_keys.pop(node, None)
