@@ -23,10 +23,10 @@ from groundcontrol.access.service import AuthService
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database, open_database
 from groundcontrol.agents import socket as agents_socket
-from groundcontrol.agents.corruption import CorruptionReporter
 from groundcontrol.agents.handshake import AgentHandshake
 from groundcontrol.agents.ingest import Ingest
 from groundcontrol.agents.interfaces import SessionDeps
+from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.agents.quota import Quotas
 from groundcontrol.agents.registry import Registry

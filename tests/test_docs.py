@@ -15,8 +15,7 @@ from groundcontrol.nodes.feed import KEPT_FLEET_BYTES
 from groundcontrol.slices import TOPICS
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.connection import MAX_TOPICS
-from groundcontrol.web.live.replay import FIRST_BELOW
-from groundcontrol.web.live.topics import KEPT_BYTES
+from groundcontrol.web.live.topics import FIRST_BELOW, KEPT_BYTES
 from majortom.errors import MESSAGES
 from scripts.bench import BENCHES, LONG
 from tests.support.promises import PAGES, Holder, carried, holders, promised, rows_of

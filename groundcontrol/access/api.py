@@ -8,8 +8,8 @@ from aiohttp import hdrs, web
 from groundcontrol.access.sessions import Issued
 from groundcontrol.access.views import LoginBody, LoginView, MeView, PasswordBody, StepUpBody, user_view
 from groundcontrol.core.errors import BadRequest, Unauthenticated
+from groundcontrol.web.cookies import check_same_origin
 from groundcontrol.web.errors import problem_response
-from groundcontrol.web.origin import check_same_origin
 from groundcontrol.web.request import ApiRequest
 
 

@@ -14,8 +14,8 @@ from typing import Final
 from groundcontrol.agents.interfaces import AgentSocket, SessionDeps, SocketClosed
 from groundcontrol.agents.quota import COSTLY, VALUES_OF_A_FRAME
 from groundcontrol.agents.retry_writer import RETRY_S, TRANSIENT_ERRORS, LatestWriter, Save
-from groundcontrol.agents.schema_cache import SchemaCache
 from groundcontrol.agents.validation import (
+    SchemaCache,
     check_gap,
     check_late,
     check_layout,

@@ -18,7 +18,7 @@ from groundcontrol.jobs.service import JobService
 from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import CancelBody, JobBody, JobsView, JobView, PlanView, ReportView, job_view, plan_view, report_view
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.web.concurrency import SlotLimiter
+from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from spider.logs import event
 from spider.wire.ids import is_id

@@ -16,8 +16,8 @@ from groundcontrol.jobs.store import JobStore
 from groundcontrol.jobs.views import JobChange, JobChunk, JobsChange, JobsData, job_view
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.messages import encode, topic_message
 from groundcontrol.web.live.topics import Feed
+from groundcontrol.web.live.views import encode, topic_message
 from groundcontrol.web.services import Services
 from spider.logs import event
 

@@ -1,4 +1,4 @@
-"""Creates and cancels jobs for users: authorizes, validates and stores them. `dispatch.py` sends them to the nodes."""
+"""Creates and cancels jobs for users: authorizes, validates and stores them. `tracker.py` sends them to the nodes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from groundcontrol.samples.query import WindowBuilder
 from groundcontrol.samples.store import MetricStore, RetentionStore
 from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
 from groundcontrol.samples.views import DamageView, HistoriesView, HistoryView, SeriesView
-from groundcontrol.web.concurrency import BudgetLimiter
+from groundcontrol.web.costs import BudgetLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from groundcontrol.web.services import Services
 from spider.wire.ids import is_id

@@ -24,7 +24,7 @@ from groundcontrol.samples.interfaces import DamageReports
 from groundcontrol.samples.model import Damage, LayoutRow, StoredRow
 from groundcontrol.samples.store import MetricStore
 from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, kept_s
-from groundcontrol.web.concurrency import SlotLimiter
+from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer
 from spider.logs import event
 from spider.wire.metrics import RHYTHM_S, Metric, parse_series

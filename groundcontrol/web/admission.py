@@ -12,13 +12,11 @@ from groundcontrol.access.sessions import Caller
 from groundcontrol.core.errors import NotFound, Unauthenticated
 from groundcontrol.core.permissions import Action, authorize
 from groundcontrol.core.scope import DEFAULT_ORG, Scope
-from groundcontrol.web.body import check_size
 from groundcontrol.web.client_address import client_by
 from groundcontrol.web.connections import answer_for
-from groundcontrol.web.cookies import Cookies
+from groundcontrol.web.cookies import SAFE_METHODS, Cookies, check_csrf, check_same_origin
 from groundcontrol.web.local_socket import local_actor
-from groundcontrol.web.origin import SAFE_METHODS, check_csrf, check_same_origin
-from groundcontrol.web.request import ApiRequest
+from groundcontrol.web.request import ApiRequest, check_size
 from groundcontrol.web.services import Services
 
 _BEARER: Final = "bearer "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -26,6 +26,14 @@ class Problem(Answer):
     instance: str
     """Names this answer in the hub's log."""
     facts: dict[str, object] = {}
+
+
+class HealthView(Answer):
+    """The answer of `/healthz`."""
+
+    status: Literal["ok", "draining", "failing"]
+    version: str
+    database: bool
 
 
 V = TypeVar("V", bound=Answer)

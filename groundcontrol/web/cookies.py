@@ -1,14 +1,17 @@
-"""The cookies of a log-in: access token, refresh token, and trusted browser."""
+"""The cookies of a log-in, and the checks that a request with them comes from the page itself, not from another site in the browser."""
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Collection
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from groundcontrol.access.access_tokens import LIFETIME_S
 from groundcontrol.access.sessions import ABSOLUTE_S
 from groundcontrol.access.trusted_browsers import KNOWN_S
+from groundcontrol.core.errors import CrossSite
 
 REFRESH_PATH: Final = "/api/v1/auth/refresh"
 LOGIN_PATH: Final = "/api/v1/auth/login"
@@ -57,3 +60,46 @@ class Cookies:
 
     def _set(self, response: web.StreamResponse, name: str, value: str, path: str, max_age: int) -> None:
         response.set_cookie(name, value, path=path, max_age=max_age, secure=self._secure, httponly=True, samesite="Strict")
+
+
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_HEADER: Final = "X-CSRF-Token"
+_FETCH_SITE: Final = "Sec-Fetch-Site"
+
+
+def check_same_origin(request: web.Request, origins: Collection[str], *, required: bool) -> None:
+    """Compare `Sec-Fetch-Site` and `Origin` with the page's own origins.
+
+    Args:   required: refuse also a request with neither header (a browser always sends at least one).
+    Raises: CrossSite.
+    """
+    site = request.headers.getall(_FETCH_SITE, [])
+    origin = request.headers.getall(hdrs.ORIGIN, [])
+    if origin and (len(origin) != 1 or origin[0] not in origins):
+        raise CrossSite(
+            f"this page is not served from {origin[0][:200]!r}: open it under its own address, or set --server-url", origins=sorted(origins)
+        )
+    if site and site != ["same-origin"]:
+        raise CrossSite("this request comes from another site")
+    if required and not origin and not site:
+        raise CrossSite("the request does not say where it comes from (Origin, Sec-Fetch-Site)")
+
+
+def check_socket_origin(request: web.Request, origins: Collection[str]) -> None:
+    """For the live socket opened with a cookie: the Origin must be present and exact.
+
+    Raises: CrossSite.
+    """
+    check_same_origin(request, origins, required=True)
+    if not request.headers.getall(hdrs.ORIGIN, []):
+        raise CrossSite("the live socket wants the page's Origin")
+
+
+def check_csrf(request: web.Request, expected: str) -> None:
+    """Check the session's CSRF token, which no other site can read.
+
+    Raises: CrossSite.
+    """
+    given = request.headers.getall(CSRF_HEADER, [])
+    if len(given) != 1 or not hmac.compare_digest(given[0].encode("utf-8", "surrogateescape"), expected.encode()):
+        raise CrossSite(f"the header {CSRF_HEADER} does not hold this session's token")

@@ -16,7 +16,7 @@ from groundcontrol.access.store import UserStore
 from groundcontrol.config import Secret
 from groundcontrol.core.errors import HubError
 from groundcontrol.web.admission import Admission, bearer_token
-from groundcontrol.web.views import HealthView
+from groundcontrol.web.answer import HealthView
 from spider.version import VERSION
 
 PROBE_S: Final = 1.5

@@ -15,7 +15,6 @@ from groundcontrol.core.errors import HubError, NotFound, StoreBusy, StoreDown, 
 from groundcontrol.events.refusals import Refusals
 from groundcontrol.web import openapi
 from groundcontrol.web.admission import Admission
-from groundcontrol.web.body import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
 from groundcontrol.web.connections import HubRunner
 from groundcontrol.web.costs import Costs
 from groundcontrol.web.declare import Slice
@@ -23,6 +22,7 @@ from groundcontrol.web.errors import from_http, problem_response
 from groundcontrol.web.headers import HeaderWriter, security_headers
 from groundcontrol.web.limits import WebLimits
 from groundcontrol.web.live.hub import LiveHub
+from groundcontrol.web.request import MAX_BODY_BYTES, MAX_PUBLIC_BYTES, read_body
 from groundcontrol.web.routes import ROOT, Route
 from groundcontrol.web.services import Services
 from groundcontrol.web.static import BuiltPage

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from groundcontrol.web.body import MAX_BODY_BYTES
+from groundcontrol.web.request import MAX_BODY_BYTES
 from tests.support.agent import SpiderProcess
 from tests.support.front_door import DOORS, Door, behind
 from tests.support.hub import PASSWORD, HubProcess

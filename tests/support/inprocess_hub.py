@@ -22,8 +22,7 @@ from groundcontrol.access.service import AuthService
 from groundcontrol.access.sessions import new_session
 from groundcontrol.adapters.local_bus import LocalBus
 from groundcontrol.adapters.sqlite.database import Database
-from groundcontrol.agents.corruption import CorruptionReporter
-from groundcontrol.agents.node_events import NodeEvents
+from groundcontrol.agents.node_events import CorruptionReporter, NodeEvents
 from groundcontrol.agents.node_tables import NodeTables
 from groundcontrol.config import Config
 from groundcontrol.core.audit import AuditEntry

@@ -331,6 +331,7 @@ export interface GrantsView {
   tags: string[];
 }
 
+/** The answer of `/healthz`. */
 export interface HealthView {
   status: "ok" | "draining" | "failing";
   version: string;

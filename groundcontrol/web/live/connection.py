@@ -31,9 +31,8 @@ from groundcontrol.web.aiohttp_private import stop_heartbeat
 from groundcontrol.web.declare import LiveTopic, Stream
 from groundcontrol.web.errors import live_error
 from groundcontrol.web.limits import LiveLimits
-from groundcontrol.web.live.messages import encode
 from groundcontrol.web.live.send_queue import SendQueue, TooSlow
-from groundcontrol.web.live.views import GapMessage, LiveHello, Nothing, SubscribeBody, UnsubscribeBody
+from groundcontrol.web.live.views import GapMessage, LiveHello, Nothing, SubscribeBody, UnsubscribeBody, encode
 from groundcontrol.web.services import Services
 from spider.logs import event
 

@@ -16,12 +16,12 @@ from groundcontrol.core.bus import Interest, Revoked, Topic
 from groundcontrol.core.errors import BadRequest, HubError, NotFound, Unavailable
 from groundcontrol.core.scope import Grants, Scope
 from groundcontrol.web.admission import Admission, bearer_token
+from groundcontrol.web.cookies import check_socket_origin
 from groundcontrol.web.declare import LiveTopic
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.connection import CLOSE_GOING_AWAY, Connection
 from groundcontrol.web.live.topics import Feed
 from groundcontrol.web.live.views import LiveHello
-from groundcontrol.web.origin import check_socket_origin
 from groundcontrol.web.services import Services
 from spider.logs import event
 

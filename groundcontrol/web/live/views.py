@@ -1,6 +1,10 @@
-"""The live socket."""
+"""Messages of the live socket, and their bytes."""
 
 from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
 
 from groundcontrol.web.answer import Answer, Body
 
@@ -62,3 +66,16 @@ class ErrorMessage(Answer):
 
 class Nothing(Answer):
     """An empty body."""
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def encode(kind: Literal["hello", "snapshot", "change", "gap", "rights", "error", "pong"], body: Answer) -> bytes:
+    """`[kind, body]`."""
+    return _ENCODER.encode((kind, body))
+
+
+def topic_message(kind: Literal["snapshot", "change"], topic: str, seq: int, data: Answer) -> bytes:
+    """A snapshot or a change of a topic."""
+    return encode(kind, TopicMessage(topic=topic, seq=seq, data=data))

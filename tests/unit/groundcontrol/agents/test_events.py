@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from groundcontrol.agents import node_events
-from groundcontrol.agents.corruption import CorruptionReporter
+from groundcontrol.agents.node_events import CorruptionReporter
 from groundcontrol.core.errors import Conflict, StoreFull
 from groundcontrol.nodes.model import Node
 from groundcontrol.samples.model import Damage

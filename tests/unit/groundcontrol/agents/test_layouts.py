@@ -6,7 +6,7 @@ import pytest
 
 from groundcontrol.adapters.sqlite.expiry import LAYOUTS_KEPT
 from groundcontrol.agents.quota import COSTLY, FRAMES_PER_S
-from groundcontrol.agents.schema_cache import MAX_LAYOUTS
+from groundcontrol.agents.validation import MAX_LAYOUTS
 from spider.hub.outbox import MAX_TOLD, Outbox
 from spider.wire.frames import Ack, Layout, Pack, Row, Welcome
 from tests.support.agent import layout_of

@@ -21,8 +21,8 @@ from groundcontrol.nodes.views import NodeChange, Sample
 from groundcontrol.web.limits import LiveLimits, WebLimits
 from groundcontrol.web.live import topics
 from groundcontrol.web.live.connection import MAX_TOPICS
-from groundcontrol.web.live.replay import ReplayBuffer
 from groundcontrol.web.live.send_queue import MAX_QUEUED_BYTES
+from groundcontrol.web.live.topics import ReplayBuffer
 from groundcontrol.web.server import LIVE
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import Client, LiveSocket, TestHub, running

@@ -12,7 +12,7 @@ from groundcontrol.core.ids import UserId
 from groundcontrol.jobs.api import MAX_OUTPUTS_OF_A_USER, SHORT_OUTPUT_BYTES, Outputs
 from groundcontrol.samples.api import MAX_HISTORY_VALUES_OF_A_USER, Histories
 from groundcontrol.samples.export_api import MAX_EXPORTS_OF_A_USER, Exports
-from groundcontrol.web.concurrency import MAX_WAITING_OF_ONE, BudgetLimiter, SlotLimiter
+from groundcontrol.web.costs import MAX_WAITING_OF_ONE, BudgetLimiter, SlotLimiter
 from groundcontrol.web.request import AGAIN_S
 from tests.support.eventually import eventually
 from tests.support.inprocess_hub import TestHub

@@ -10,8 +10,7 @@ import time
 import pytest
 from aiohttp import web
 
-from groundcontrol.web.connections import HubRunner
-from groundcontrol.web.send_budget import MAX_UNREAD_BYTES, SendBudget
+from groundcontrol.web.connections import MAX_UNREAD_BYTES, HubRunner, SendBudget
 from tests.support.inprocess_hub import TestHub
 from tests.support.slow_reader import rest_of, slow_reader
 
