@@ -40,7 +40,7 @@ def test_each_package_imports_only_what_it_may() -> None:
 
 
 def test_generated_files_are_current() -> None:
-    run(sys.executable, "scripts/gen_ts.py", "--check")
+    run(sys.executable, "scripts/gen/ts.py", "--check")
 
 
 def test_the_agent_uses_nothing_that_python_3_8_lacks() -> None:

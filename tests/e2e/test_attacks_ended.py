@@ -20,8 +20,8 @@ from spider.wire.ids import new_random_id
 from tests.support.attack_tools import LOGIN, addresses, ask, attackers, page_headers, try_password
 from tests.support.eventually import eventually
 from tests.support.hub import PASSWORD, HubProcess, Reply
-from tests.support.resource_matrix import THINGS, path_of
 from tests.support.rights_fixture import World
+from tests.support.route_matrix import THINGS, path_of
 
 STEP_UP_S = 300
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from groundcontrol.web.routes import ROOT as API
 from spider.wire.ids import new_random_id
 from tests.support.hub import PASSWORD, Enrolled, HubProcess, Login, Reply
-from tests.support.resource_matrix import THINGS
+from tests.support.route_matrix import THINGS
 
 PROXY = "127.0.0.9"
 """The one address from which a header may say who asks."""

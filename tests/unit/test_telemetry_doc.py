@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from scripts import gen_telemetry
+from scripts.gen import telemetry
 from spider.sampling.collectors import linux
 from spider.wire.metrics import CATALOGUE, METRICS, NOT_IN_LABELS, RHYTHM_S
 
 
 def test_the_document_is_that_of_the_catalogue() -> None:
-    text = gen_telemetry.TARGET.read_text(encoding="utf-8")
-    assert gen_telemetry.generate(text) == text, "run scripts/gen_telemetry.py"
+    text = telemetry.TARGET.read_text(encoding="utf-8")
+    assert telemetry.generate(text) == text, "run scripts/gen/telemetry.py"
 
 
 def test_each_metric_says_what_it_is_and_where_it_is_read() -> None:
@@ -26,7 +26,7 @@ def test_each_metric_says_what_it_is_and_where_it_is_read() -> None:
 
 
 def test_each_file_of_the_catalogue_is_in_it() -> None:
-    listed = [metric for module in gen_telemetry.subjects() for metric in module.METRICS]
+    listed = [metric for module in telemetry.subjects() for metric in module.METRICS]
     assert listed == CATALOGUE
 
 

@@ -1,4 +1,4 @@
-// Made by scripts/gen_ts.py from the hub's `views.py` modules: never edited by hand.
+// Made by scripts/gen/ts.py from the hub's `views.py` modules: never edited by hand.
 
 export interface AccountView {
   username: string;

@@ -1,4 +1,4 @@
-// Made by scripts/gen_ts.py from spider/wire/verbs.py and groundcontrol/core/verbs.py: never edited by hand.
+// Made by scripts/gen/ts.py from spider/wire/verbs.py and groundcontrol/core/verbs.py: never edited by hand.
 
 import { t } from "../text/i18n";
 

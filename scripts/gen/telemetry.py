@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the tables of docs/telemetry.md from the catalogues of metrics and of tables; the text around them stays.
 
-scripts/gen_telemetry.py           write the file
-scripts/gen_telemetry.py --check   change nothing; exit 1 when the file is not current
+scripts/gen/telemetry.py           write the file
+scripts/gen/telemetry.py --check   change nothing; exit 1 when the file is not current
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "telemetry.md"
 BEGIN, END = "<!-- tables -->\n", "<!-- end of tables -->\n"
 sys.path.insert(0, str(ROOT))
@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
     if options.check:
         if before == after:
             return 0
-        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen_telemetry.py", file=sys.stderr)
+        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen/telemetry.py", file=sys.stderr)
         return 1
     TARGET.write_text(after, encoding="utf-8")
     return 0

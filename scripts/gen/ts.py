@@ -2,8 +2,8 @@
 """Writes capsule/src/wire/schema.gen.ts from the hub's `views.py` modules, the metric catalogue and the error codes,
 and capsule/src/core/jobs/verbs.gen.ts and verb-titles.gen.ts from the catalogue of verbs.
 
-scripts/gen_ts.py           write the files
-scripts/gen_ts.py --check   change nothing; exit 1 when a file is not current
+scripts/gen/ts.py           write the files
+scripts/gen/ts.py --check   change nothing; exit 1 when a file is not current
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "capsule" / "src"
 sys.path.insert(0, str(ROOT))
 
@@ -31,7 +31,7 @@ from groundcontrol.web.answer import Answer, Body  # noqa: E402
 from spider.wire import metrics, tables  # noqa: E402
 from spider.wire.verbs import NONE, READONLY, VERBS  # noqa: E402
 
-HEAD = """// Made by scripts/gen_ts.py from the hub's `views.py` modules: never edited by hand.
+HEAD = """// Made by scripts/gen/ts.py from the hub's `views.py` modules: never edited by hand.
 """
 
 SCALARS: dict[object, str] = {
@@ -44,7 +44,7 @@ SCALARS: dict[object, str] = {
     type(None): "null",
 }
 
-VERBS_HEAD = """// Made by scripts/gen_ts.py from spider/wire/verbs.py and groundcontrol/core/verbs.py: never edited by hand.
+VERBS_HEAD = """// Made by scripts/gen/ts.py from spider/wire/verbs.py and groundcontrol/core/verbs.py: never edited by hand.
 
 import { t } from "../text/i18n";
 
@@ -256,7 +256,7 @@ def main(argv: list[str]) -> int:
     old = {path: text for path, text in generate().items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     for path, text in old.items():
         if options.check:
-            print(f"{path.relative_to(ROOT)} is not current: run scripts/gen_ts.py", file=sys.stderr)
+            print(f"{path.relative_to(ROOT)} is not current: run scripts/gen/ts.py", file=sys.stderr)
         else:
             path.write_text(text, encoding="utf-8")
     return 1 if options.check and old else 0

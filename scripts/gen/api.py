@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Writes docs/api.md from the calls and live topics that the slices of the hub declare.
+
+scripts/gen/api.py           write the file
+scripts/gen/api.py --check   change nothing; exit 1 when the file is not current
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from groundcontrol.core.permissions import FOR_TOKENS, PERMISSIONS, Action  # noqa: E402
+from groundcontrol.slices import SLICES  # noqa: E402
+from groundcontrol.web.declare import LiveTopic, Slice  # noqa: E402
+from groundcontrol.web.routes import Route  # noqa: E402
+
+TARGET = ROOT / "docs" / "api.md"
+HEAD = """# REST and live topics
+
+Every call below `/api/v1`, by slice. `scripts/gen/api.py` writes this page from the declarations in `groundcontrol/*/slice.py`; a test
+holds it current. `GET /api/v1/openapi.json` describes each body and answer in full, and [live.md](live.md) the live socket.
+
+- **roles**: who may do it at all: `all` (admin, operator, viewer), `acting` (admin, operator) or `admin`. With `+ token`, an API token may,
+  too. Grants limit each role to some nodes.
+- **cost**: the class whose limits apply (`groundcontrol/web/costs.py`).
+- **also**: `password`: the password must have been given within the last minutes. `key`: it takes an `Idempotency-Key`. `new password` and
+  `new factor`: open also to a session that must first change its password, or set up a second factor.
+"""
+_ROLES = {frozenset({"admin", "operator", "viewer"}): "all", frozenset({"admin", "operator"}): "acting", frozenset({"admin"}): "admin"}
+
+
+def roles(action: Action | None) -> str:
+    """Who has the right, and its name."""
+    if action is None:
+        return "anybody"
+    return f"{_ROLES[PERMISSIONS[action]]}{' + token' if action in FOR_TOKENS else ''} (`{action}`)"
+
+
+def call(route: Route) -> str:
+    """The row of one call."""
+    query = "&".join(parameter.name for parameter in route.query)
+    path = f"`{route.method} {route.path}{'?' + query if query else ''}`"
+    body = "" if route.body is None else f"`{route.body.__name__}`{' or none' if route.optional_body else ''}"
+    answers = [*([f"`{route.answer.__name__}`"] if route.answer is not None else []), *route.answers]
+    also = {"password": route.step_up, "key": route.keyed, "new password": route.pending, "new factor": route.enrolling}
+    summary = (inspect.getdoc(route.handler) or "").partition("\n")[0]
+    answer = f"{route.status} {', '.join(answers)}".rstrip()
+    cells = (path, roles(route.action), route.cost, body, answer, ", ".join(filter(also.get, also)), summary)
+    return f"| {' | '.join(cells)} |"
+
+
+def topic(row: LiveTopic) -> str:
+    """The row of one kind of topic."""
+    return f"| `{row.kind}{':<id>' if row.find else ''}` | {roles(row.action)} | {row.cost} |"
+
+
+def section(each: Slice) -> str:
+    """The tables of one slice."""
+    lines = [
+        f"## {each.name}",
+        "",
+        "| call | roles (right) | cost | body | answer | also | what it does |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += map(call, each.routes)
+    if each.topics:
+        lines += ["", "| live topic | roles (right) | cost of the first message |", "|---|---|---|", *map(topic, each.topics)]
+    return "\n".join(lines) + "\n"
+
+
+def generate() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *(section(each) for each in SLICES if each.routes or each.topics)])
+
+
+def main(argv: list[str]) -> int:
+    """Write or check; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not current")
+    if parser.parse_args(argv).check:
+        if TARGET.read_text(encoding="utf-8") == generate():
+            return 0
+        print(f"{TARGET.relative_to(ROOT)} is not current: run scripts/gen/api.py", file=sys.stderr)
+        return 1
+    TARGET.write_text(generate(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
