@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -89,6 +89,8 @@ class Config:
     """None: the default password, which must be changed at the first log-in."""
     metrics_token: Secret | None
     secret: Secret
+    notify_allow: frozenset[tuple[str, int]] = frozenset()
+    """Pairs of (address, port) on this machine that channels may reach."""
 
     @classmethod
     def from_env(cls, environ: MutableMapping[str, str], argv: Sequence[str]) -> Config:
@@ -244,7 +246,7 @@ class _Reader:
     def _file_settings(self, path: Path, content: Mapping[str, object], *, implicit: bool) -> dict[str, str]:
         known = {item.name: item for item in SETTINGS}
         found: dict[str, str] = {}
-        for key, value in content.items():
+        for key, value in _flat(content):
             name = key.replace("-", "_")
             if name not in known:
                 self._faults.append(f"{path}: there is no setting {key!r}")
@@ -254,7 +256,7 @@ class _Reader:
                 self._faults.append(
                     f"{path}: data_dir cannot be set by the file that stands in the data folder; use --config for such a file"
                 )
-            elif isinstance(value, list) and known[name].kind == "networks" and all(isinstance(part, str) for part in value):
+            elif isinstance(value, list) and known[name].kind in ("networks", "receivers") and all(isinstance(part, str) for part in value):
                 found[name] = ",".join(value)
             elif isinstance(value, (str, int)) and not isinstance(value, bool):
                 found[name] = str(value)
@@ -359,6 +361,7 @@ class _Reader:
             admin_pass=None if password is None else Secret(password),
             metrics_token=None if token is None else Secret(token),
             secret=Secret(secret or ""),
+            notify_allow=self._notify_allow(),
         )
 
     def _check_secret(self, name: str, secret: str | None) -> None:
@@ -389,6 +392,23 @@ class _Reader:
         except ValueError:
             self._faults.append(f"{where} is {text!r}, but it must be an IP address of this machine, for instance 127.0.0.1")
             return None
+
+    def _notify_allow(self) -> frozenset[tuple[str, int]]:
+        text, where = self._raw["notify_allow"]
+        found: set[tuple[str, int]] = set()
+        for part in re.split(r"[\s,]+", text.strip()):
+            host, _, port = part.rpartition(":")
+            names = ("127.0.0.1", "::1") if host.lower() == "localhost" else (host.strip("[]"),)
+            try:
+                addresses = [str(ipaddress.ip_address(name)) for name in names]
+                is_port = re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) <= 65535
+            except ValueError:
+                is_port = None
+            if is_port:
+                found.update((address, int(port)) for address in addresses)
+            elif part:
+                self._faults.append(f"{where}: {part[:80]!r} is not an address with a port such as 127.0.0.1:25")
+        return frozenset(found)
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> str:
         text, where = self._raw[name]
@@ -495,6 +515,15 @@ class _Reader:
                 self._faults.append(f"{where}: {part} trusts (nearly) everybody to say who they are; name the proxy's own address")
             networks.append(network)
         return tuple(networks)
+
+
+def _flat(content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """The settings of the file: `allow` in the table `[notify]` is `notify_allow`."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}_{inner}", part) for inner, part in value.items())
+        else:
+            yield key, value
 
 
 def _normalised(text: str) -> str:

@@ -13,7 +13,7 @@ class Setting(NamedTuple):
     """One setting: its sources, its default and its purpose."""
 
     name: str
-    kind: Literal["text", "port", "count", "address", "path", "choice", "networks", "url", "secret"]
+    kind: Literal["text", "port", "count", "address", "path", "choice", "networks", "receivers", "url", "secret"]
     default: str
     help: str
     flags: tuple[str, ...] = ()
@@ -51,6 +51,13 @@ SETTINGS: Final = (
     ),
     Setting("log_format", "choice", "auto", "auto = text on a terminal, else JSON", ("--log-format",), ("auto", "json", "text")),
     Setting("trusted_proxies", "networks", "", "addresses or networks of the reverse proxies whose forwarding headers count"),
+    Setting(
+        "notify_allow",
+        "receivers",
+        "",
+        "receivers of notifications on this machine, as address:port with commas between (in the file: allow in [notify]);"
+        " without it no channel may reach a loopback address",
+    ),
     Setting("jobs_at_once", "count", "20", "of one bulk job, how many nodes work at the same time, 1 to 1000"),
     Setting("pack_seconds", "count", "60", "seconds of samples that a node sends at once while nobody looks at it, 1 to 60"),
     Setting("admin_user", "text", "admin", "name of the first admin"),

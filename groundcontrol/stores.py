@@ -19,6 +19,7 @@ from groundcontrol.access.store import (
     UserStore,
 )
 from groundcontrol.agents.store import HubStore, SessionStore
+from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
@@ -54,6 +55,8 @@ class Store:
     recovery: RecoveryStore
     invites: InviteStore
     maintenance: MaintenanceStore
+    channels: ChannelStore
+    deliveries: DeliveryStore
 
     @cached_property
     def _by_type(self) -> dict[type, object]:

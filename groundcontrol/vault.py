@@ -108,7 +108,7 @@ class KeyringStore(KeyringReader, Protocol):
 class Vault:
     """An open keyring. Its `repr` shows nothing."""
 
-    __slots__ = ("_fleet_key", "_kek", "_kek_id", "audit_key", "earlier_audit_keys", "fleet_id", "jwt_key", "pepper")
+    __slots__ = ("_fleet_key", "_kek", "_kek_id", "audit_key", "earlier_audit_keys", "fleet_id", "jwt_key", "link_key", "pepper")
 
     def __init__(self, kek: bytes, kek_id: int, fleet_id: str, fleet: SealedRecord, carried: SealedRecord | None = None) -> None:
         """Raises: VaultError: the fleet key, or what the last rotation carried over, is missing or does not open."""
@@ -117,6 +117,8 @@ class Vault:
         self.fleet_id = fleet_id
         self.jwt_key = _derive(kek, b"stardust/jwt/v1")
         self.audit_key = _derive(kek, b"stardust/audit/v1")
+        self.link_key = _derive(kek, b"stardust/link/v1")
+        """Makes the tokens of links in notifications."""
         self.pepper = _derive(kek, b"stardust/pepper/v1")
         if (fleet.table, fleet.id, fleet.column) != FLEET_KEY:
             raise VaultError("the fleet key is missing")

@@ -230,3 +230,11 @@ def duration(seconds: float) -> str:
 def _limited(lines: Sequence[str]) -> Sequence[str]:
     left = len(lines) - MOST_LINES
     return lines if left <= 0 else [*lines[:MOST_LINES], f"and {left} more"]
+
+
+def notice(delivery: DeliveryId, title: str, line: str, *, hub: str, now: float) -> Message:
+    """A message of the hub about the channel itself."""
+    return Message(
+        delivery, "event", None, clean(title, TITLE_CHARS), (clean(line, LINE_CHARS),), f"{hub}/alerts/channels", "", "", None, now, now, hub,
+        MessageContent(),
+    )  # fmt: skip

@@ -204,6 +204,12 @@ class Forbidden(HubError):
     code = "auth.forbidden"
 
 
+class LinkExpired(Forbidden):
+    """The link of a message is older than a week, or not one of this hub; a newer message has another one."""
+
+    code = "link.expired"
+
+
 class CrossSite(Forbidden):
     """The request did not prove that it comes from the page itself."""
 

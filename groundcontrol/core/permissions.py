@@ -42,6 +42,8 @@ FixedAction = Literal[
     "alert.read",
     "alert.manage",
     "maintenance.manage",
+    "alert.handle",
+    "delivery.read",
 ]
 JobRight = NewType("JobRight", str)
 """The right to order one verb, `job.<verb>`; the catalogue of verbs defines these rights."""
@@ -94,6 +96,8 @@ _RIGHTS: Final[dict[Action, _Right]] = {
     "alert.read": _Right(_ALL, for_tokens=True),
     "alert.manage": _Right(_ADMIN, for_tokens=False),
     "maintenance.manage": _Right(_ACTING, for_tokens=True),
+    "alert.handle": _Right(_ACTING, for_tokens=True),
+    "delivery.read": _Right(_ALL, for_tokens=True),
     **{job_action(verb): _Right(row.roles, row.for_tokens) for verb, row in WORDS.items()},
 }
 """`account.use` covers a user's own log-in: password, step-up, log-out. `token.use` covers their own tokens."""
@@ -104,7 +108,7 @@ PERMISSIONS: Final[dict[Action, frozenset[Role]]] = {action: right.roles for act
 FOR_TOKENS: Final = frozenset(action for action, right in _RIGHTS.items() if right.for_tokens)
 """The actions that an API token may do at all."""
 
-WHOLE_FLEET: Final = frozenset[Action]({"audit.read", "hub.read", "node.enrol", "invite.organisation"})
+WHOLE_FLEET: Final = frozenset[Action]({"audit.read", "hub.read", "node.enrol", "invite.organisation", "alert.manage", "delivery.read"})
 """Actions that show or change more than some nodes: users with grants are limited to some nodes and may not do them."""
 
 

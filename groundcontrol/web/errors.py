@@ -50,6 +50,7 @@ STATUS: Final[dict[type[HubError], int]] = {
     errors.SetupCodeRequired: 403,
     errors.WeakPassword: 400,
     errors.Forbidden: 403,
+    errors.LinkExpired: 403,
     errors.CrossSite: 403,
     errors.NodeOffline: 409,
     errors.PolicyRefuses: 409,

@@ -1695,6 +1695,7 @@ export type ErrorCode =
   | "deployment.target_not_allowed"
   | "internal"
   | "job.not_cancellable"
+  | "link.expired"
   | "node.offline"
   | "node.policy_refuses"
   | "not_found"

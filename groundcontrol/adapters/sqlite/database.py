@@ -33,6 +33,8 @@ from groundcontrol.adapters.sqlite.admin.post_restore import RestoreReport, open
 from groundcontrol.adapters.sqlite.api_tokens import SqliteApiTokens
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.batches import SqliteBatches
+from groundcontrol.adapters.sqlite.channels import SqliteChannels
+from groundcontrol.adapters.sqlite.deliveries import SqliteDeliveries
 from groundcontrol.adapters.sqlite.deployments import SqliteDeployments
 from groundcontrol.adapters.sqlite.engine.connection import Thread, is_damage, open_thread, translate
 from groundcontrol.adapters.sqlite.engine.data_files import FolderLock, check_names, lock_folders, make_private_file, make_private_folder
@@ -171,6 +173,8 @@ class Database:
             recovery=SqliteRecovery(writer, reader, audit),
             invites=SqliteInvites(writer, reader, audit),
             maintenance=SqliteMaintenance(writer, reader, audit, self._clock),
+            channels=SqliteChannels(writer, reader, audit),
+            deliveries=SqliteDeliveries(writer, reader, audit),
         )
 
     async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:

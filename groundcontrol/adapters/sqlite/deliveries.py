@@ -2,62 +2,138 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.channels import load_channel
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
+from groundcontrol.adapters.sqlite.engine.id_ranges import first_id
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.outbox import SqliteOutbox
+from groundcontrol.alerts.channel_store import Attempt, DeliveryFilter, Summary
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
-from groundcontrol.core.ids import EventId
+from groundcontrol.core.errors import Conflict, NotFound, TooManyRequests
+from groundcontrol.core.paging import Page
+from groundcontrol.core.scope import Scope
+from spider.wire.ids import new_time_id
 
-CRITICAL_GIVE_UP_S: Final = 24 * 3600.0
-GIVE_UP_S: Final = 6 * 3600.0
-"""How long a message is tried, from when it is due."""
-_INSERT: Final = (
-    "INSERT INTO delivery (org, id, channel_id, kind, incident_id, event_id, revision, state, reason, at, next_at, until_at, attempts, sent_at, critical)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, ?) ON CONFLICT DO NOTHING"
-)
-_OPEN: Final = ("due", "deferred")
+__all__ = ["SqliteDeliveries", "add_deliveries"]
+
+MOST_TESTS: Final = 10
+"""Test messages of a channel in an hour."""
+HOUR_S: Final = 3600.0
+_EXPIRE_AT_ONCE: Final = 100
+_LAST: Final = "~"
+"""Sorts behind every id."""
 
 
-def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
-    """Store decisions in the transaction of what they tell of. A second row of the same incident, revision, kind and channel is left out.
+class SqliteDeliveries(SqliteOutbox):
+    """`DeliveryStore`."""
 
-    Args:    rows: `due` and `deferred` ones are sent from `next_at` on (None: from `at`), `skipped` and `failed` ones are final.
-    Returns: the number of new rows.
-    """
-    count = 0
-    for row in rows:
-        due_at = None if row.state not in _OPEN else row.at if row.next_at is None else row.next_at
-        until_at = (row.at if due_at is None else due_at) + give_up_s(critical=row.critical)
-        count += tx.do(
-            _INSERT,
-            *(row.org, row.id, row.channel_id, row.kind, row.incident_id, row.event_id, row.revision, row.state, row.reason, row.at),
-            *(due_at, until_at, row.critical),
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        super().__init__(writer, reader)
+        self._chain = chain
+
+    async def add_test(self, scope: Scope, channel: ChannelId) -> Delivery:
+        def command(tx: Tx) -> Delivery:
+            load_channel(tx, scope.org, channel)
+            recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND kind = 'test'"
+            if tx.all(recent, scope.org, channel, first_id(tx.now - HOUR_S))[0]["n"] >= MOST_TESTS:
+                raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after=HOUR_S)
+            made = DeliveryId(new_time_id(tx.now))
+            add_deliveries(tx, [Delivery(made, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
+            self._chain.write(tx, scope, "channel.test", channel, {"delivery": made})
+            return _load(tx, scope, made)
+
+        return await self._writer.run(command)
+
+    async def retry(self, scope: Scope, delivery: DeliveryId) -> Delivery:
+        def command(tx: Tx) -> Delivery:
+            known = _load(tx, scope, delivery)
+            if known.state not in ("failed", "due"):
+                raise Conflict(f"only a failed or a waiting message can be tried again; this one is {known.state}")
+            tx.do(
+                "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ?, until_at = ? WHERE org = ? AND id = ?",
+                *(tx.now, tx.now + give_up_s(critical=known.critical), scope.org, delivery),
+            )
+            tx.do("UPDATE channel SET probe_at = 0 WHERE org = ? AND id = ?", scope.org, known.channel_id)
+            self._chain.write(tx, scope, "delivery.retry", delivery, {"channel": known.channel_id, "was": known.state})
+            return _load(tx, scope, delivery)
+
+        return await self._writer.run(command)
+
+    async def delivery(self, scope: Scope, delivery: DeliveryId) -> Delivery:
+        return await self._reader.run(lambda rows: _load(rows, scope, delivery))
+
+    async def deliveries(self, scope: Scope, limit: int, cursor: str | None = None, only: DeliveryFilter | None = None) -> Page[Delivery]:
+        size = check_limit(limit)
+        wanted = only or DeliveryFilter()
+        before = _LAST if cursor is None else str(read_cursor(cursor, "deliveries", scope.org, str)[0])
+        where, values = _where(wanted)
+        sql = f"SELECT * FROM delivery WHERE org = ? AND id < ?{where} ORDER BY id DESC LIMIT ?"  # noqa: S608  words of our own
+        found = await self._reader.run(lambda rows: rows.all(sql, scope.org, before, *values, size + 1))
+        more = make_cursor("deliveries", scope.org, found[size - 1]["id"]) if len(found) > size else None
+        return Page([to_delivery(row) for row in found[:size]], more)
+
+    async def history(self, org: int, incident: IncidentId) -> Sequence[Delivery]:
+        found = await self._reader.run(
+            lambda rows: rows.all("SELECT * FROM delivery WHERE org = ? AND incident_id = ? ORDER BY revision, id", org, incident)
         )
-    return count
+        return [to_delivery(row) for row in found]
+
+    async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]:
+        sql = "SELECT * FROM delivery_attempt WHERE org = ? AND delivery_id = ? ORDER BY number"
+        found = await self._reader.run(lambda rows: {one: rows.all(sql, scope.org, one) for one in deliveries})
+        return {one: [Attempt(row["number"], row["at"], row["ended_at"], row["code"]) for row in rows] for one, rows in found.items()}
+
+    async def summary(self, scope: Scope, since: float, now: float) -> Summary:
+        counts = await self._reader.run(
+            lambda rows: rows.all(
+                "SELECT state, reason, count(*) AS n FROM delivery WHERE org = ? AND id >= ? GROUP BY state, reason",
+                scope.org,
+                first_id(since),
+            )
+        )
+        oldest = await self._reader.run(
+            lambda rows: rows.all(
+                "SELECT min(at) AS at FROM delivery WHERE org = ? AND next_at IS NOT NULL AND (state = 'sending' OR state = 'due' AND"
+                " (attempts > 0 OR next_at <= ?))",
+                *(scope.org, now),
+            )
+        )
+        return Summary({(row["state"], row["reason"]): row["n"] for row in counts}, oldest[0]["at"])
+
+    async def expire_deliveries(self, before: float) -> int:
+        def command(tx: Tx) -> int:
+            old = tx.all("SELECT org, id FROM delivery WHERE id < ? AND next_at IS NULL LIMIT ?", first_id(before), _EXPIRE_AT_ONCE)
+            for row in old:
+                tx.do("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ?", row["org"], row["id"])
+                tx.do("DELETE FROM delivery WHERE org = ? AND id = ?", row["org"], row["id"])
+            return len(old)
+
+        return await self._writer.run(command)
 
 
-def give_up_s(*, critical: bool) -> float:
-    """How long a message is tried, in seconds."""
-    return CRITICAL_GIVE_UP_S if critical else GIVE_UP_S
+def _where(wanted: DeliveryFilter) -> tuple[str, list[Value]]:
+    parts: list[tuple[str, Value]] = []
+    if wanted.state:
+        parts.append((" AND state = ?", wanted.state))
+    if wanted.channel is not None:
+        parts.append((" AND channel_id = ?", wanted.channel))
+    if wanted.incident is not None:
+        parts.append((" AND incident_id = ?", wanted.incident))
+    if wanted.since:
+        parts.append((" AND id >= ?", first_id(wanted.since)))
+    return "".join(part for part, _ in parts), [value for _, value in parts]
 
 
-def to_delivery(row: sqlite3.Row) -> Delivery:
-    return Delivery(
-        id=DeliveryId(row["id"]),
-        org=row["org"],
-        channel_id=ChannelId(row["channel_id"]),
-        kind=row["kind"],
-        incident_id=None if row["incident_id"] is None else IncidentId(row["incident_id"]),
-        event_id=None if row["event_id"] is None else EventId(row["event_id"]),
-        revision=row["revision"],
-        state=row["state"],
-        reason=row["reason"],
-        at=row["at"],
-        next_at=row["next_at"],
-        attempts=row["attempts"],
-        lease_until=row["next_at"] if row["state"] == "sending" else None,
-        sent_at=row["sent_at"],
-        critical=bool(row["critical"]),
-    )
+def _load(rows: Rows, scope: Scope, delivery: DeliveryId) -> Delivery:
+    """Raises: NotFound."""
+    row = rows.one("SELECT * FROM delivery WHERE org = ? AND id = ?", scope.org, delivery)
+    if row is None:
+        raise NotFound("there is no such delivery")
+    return to_delivery(row)

@@ -43,7 +43,7 @@ class RestoreReport(NamedTuple):
 
 
 async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> RestoreReport:
-    """Close what was open: no job from before the backup starts again, and every user must log in again."""
+    """Close what was open: no job from before the backup starts again, no message of then is sent, and every user must log in again."""
 
     def command(tx: Tx) -> RestoreReport:
         jobs = 0
@@ -55,6 +55,7 @@ async def settle(writer: Writer, chain: Chain, scope: Scope, made_at: float) -> 
                 f"UPDATE job SET state = ?, error = ?, ended_at = ?, version = version + 1 WHERE state IN {open_states}",  # noqa: S608  # of the constants above
                 *(state, error, tx.now),
             )
+        tx.do("UPDATE delivery SET state = 'skipped', reason = 'retroactive', next_at = NULL WHERE next_at IS NOT NULL")
         sessions = tx.do("UPDATE login SET revoked_at = ? WHERE revoked_at IS NULL AND expires_at > ?", tx.now, tx.now)
         settled = RestoreReport(
             tx.all("SELECT count(*) AS n FROM node")[0]["n"],

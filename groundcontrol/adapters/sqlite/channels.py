@@ -1,0 +1,157 @@
+"""The store of channels. Their targets are sealed in the table of secrets, and are written and shredded with them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.nodes import fold
+from groundcontrol.adapters.sqlite.secrets import insert, shred
+from groundcontrol.alerts.channel_store import MOST_CHANNELS, SEALED_TABLE, TARGET
+from groundcontrol.alerts.model import Caps, Channel, ChannelId, QuietHours
+from groundcontrol.core.errors import Conflict, NotFound
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.secrets import SealedRecord
+
+
+class SqliteChannels:
+    """`ChannelStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def channels(self, org: int) -> Sequence[Channel]:
+        return await self._reader.run(
+            lambda rows: [to_channel(row) for row in rows.all("SELECT * FROM channel WHERE org = ? ORDER BY name_key", org)]
+        )
+
+    async def channel(self, scope: Scope, channel: ChannelId) -> Channel:
+        return await self._reader.run(lambda rows: load_channel(rows, scope.org, channel))
+
+    async def create_channel(self, scope: Scope, channel: Channel, target: SealedRecord) -> Channel:
+        def command(tx: Tx) -> Channel:
+            if tx.one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel.id) is not None:
+                return load_channel(tx, scope.org, channel.id)
+            if tx.all("SELECT count(*) AS n FROM channel WHERE org = ?", scope.org)[0]["n"] >= MOST_CHANNELS:
+                raise Conflict(f"there are {MOST_CHANNELS} channels: delete some first")
+            _check_name(tx, scope, channel)
+            tx.do(
+                "INSERT INTO channel VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ok', '', ?, 0, 0, NULL, ?, 1)",
+                *(scope.org, channel.id, channel.kind, channel.name, fold(channel.name), channel.enabled, channel.min_severity),
+                *(_hours_to_json(channel.quiet_hours), channel.caps.per_hour, channel.caps.critical_per_hour, channel.target_masked),
+                *(target.version, tx.now, tx.now),
+            )
+            insert(tx, scope.org, target)
+            self._chain.write(tx, scope, "channel.create", channel.id, _audited(channel))
+            return load_channel(tx, scope.org, channel.id)
+
+        return await self._writer.run(command)
+
+    async def save_channel(self, scope: Scope, channel: Channel, target: SealedRecord | None, *, old_target_told: bool | None) -> Channel:
+        def command(tx: Tx) -> Channel:
+            before = load_channel(tx, scope.org, channel.id)
+            if before.version != channel.version:
+                raise Conflict("the channel has changed meanwhile; load it again")
+            _check_name(tx, scope, channel)
+            tx.do(
+                "UPDATE channel SET name = ?, name_key = ?, enabled = ?, min_severity = ?, quiet_hours = ?, per_hour = ?,"
+                " critical_per_hour = ?, version = version + 1 WHERE org = ? AND id = ?",
+                *(channel.name, fold(channel.name), channel.enabled, channel.min_severity, _hours_to_json(channel.quiet_hours)),
+                *(channel.caps.per_hour, channel.caps.critical_per_hour, scope.org, channel.id),
+            )
+            detail = _audited(channel)
+            if target is not None:
+                _replace_target(tx, scope, channel, target)
+                detail |= {"target_before": before.target_masked, "old_target_told": old_target_told}
+            self._chain.write(tx, scope, "channel.edit", channel.id, detail)
+            return load_channel(tx, scope.org, channel.id)
+
+        return await self._writer.run(command)
+
+    async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_told: bool) -> None:
+        def command(tx: Tx) -> None:
+            before = load_channel(tx, scope.org, channel)
+            tx.do("DELETE FROM channel WHERE org = ? AND id = ?", scope.org, channel)
+            shred(tx, scope.org, SEALED_TABLE, channel)
+            tx.do(
+                "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL"
+                " WHERE org = ? AND channel_id = ? AND next_at IS NOT NULL",
+                *(scope.org, channel),
+            )
+            self._chain.write(tx, scope, "channel.delete", channel, {**_audited(before), "old_target_told": old_target_told})
+
+        await self._writer.run(command)
+
+    async def target(self, channel: ChannelId) -> SealedRecord | None:
+        row = await self._reader.run(
+            lambda rows: rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", SEALED_TABLE, channel, TARGET)
+        )
+        return None if row is None else SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])
+
+
+def _check_name(tx: Tx, scope: Scope, channel: Channel) -> None:
+    if tx.one("SELECT 1 FROM channel WHERE org = ? AND name_key = ? AND id <> ?", scope.org, fold(channel.name), channel.id) is not None:
+        raise Conflict(f"there is a channel {channel.name} already", field="name")
+
+
+def _replace_target(tx: Tx, scope: Scope, channel: Channel, target: SealedRecord) -> None:
+    """Write the new target. What is known of the old one's state does not hold for it."""
+    shred(tx, scope.org, SEALED_TABLE, channel.id)
+    insert(tx, scope.org, target)
+    tx.do(
+        "UPDATE channel SET target_masked = ?, target_version = ?, state = 'ok', state_reason = '', state_since_at = ?, failures = 0,"
+        " probe_at = 0, tested_at = NULL WHERE org = ? AND id = ?",
+        *(channel.target_masked, target.version, tx.now, scope.org, channel.id),
+    )
+
+
+def _audited(channel: Channel) -> dict[str, object]:
+    return {
+        "name": channel.name,
+        "kind": channel.kind,
+        "target": channel.target_masked,
+        "enabled": channel.enabled,
+        "min_severity": channel.min_severity,
+        "quiet_hours": None if channel.quiet_hours is None else msgspec.to_builtins(channel.quiet_hours._asdict()),
+        "caps": list(channel.caps),
+    }
+
+
+def load_channel(rows: Rows, org: int, channel: ChannelId) -> Channel:
+    """Raises: NotFound."""
+    row = rows.one("SELECT * FROM channel WHERE org = ? AND id = ?", org, channel)
+    if row is None:
+        raise NotFound("there is no such channel")
+    return to_channel(row)
+
+
+def to_channel(row: sqlite3.Row) -> Channel:
+    return Channel(
+        id=ChannelId(row["id"]),
+        org=row["org"],
+        kind=row["kind"],
+        name=row["name"],
+        enabled=bool(row["enabled"]),
+        min_severity=row["min_severity"],
+        quiet_hours=None if row["quiet_hours"] is None else record_from_json(QuietHours, row["quiet_hours"]),
+        caps=Caps(row["per_hour"], row["critical_per_hour"]),
+        target_masked=row["target_masked"],
+        state=row["state"],
+        state_reason=row["state_reason"],
+        state_since_at=row["state_since_at"],
+        tested_at=row["tested_at"],
+        version=row["version"],
+    )
+
+
+def _hours_to_json(hours: QuietHours | None) -> str | None:
+    return None if hours is None else record_to_json(hours)

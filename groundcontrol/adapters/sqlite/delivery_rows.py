@@ -1,0 +1,63 @@
+"""Rows of deliveries, and how others write them in their own transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
+from groundcontrol.core.ids import EventId
+
+CRITICAL_GIVE_UP_S: Final = 24 * 3600.0
+GIVE_UP_S: Final = 6 * 3600.0
+"""How long a message is tried, from when it is due."""
+_INSERT: Final = (
+    "INSERT INTO delivery (org, id, channel_id, kind, incident_id, event_id, revision, state, reason, at, next_at, until_at, attempts, sent_at, critical)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, ?) ON CONFLICT DO NOTHING"
+)
+_OPEN: Final = ("due", "deferred")
+
+
+def add_deliveries(tx: Tx, rows: Iterable[Delivery]) -> int:
+    """Store decisions in the transaction of what they tell of. A second row of the same incident, revision, kind and channel is left out.
+
+    Args:    rows: `due` and `deferred` ones are sent from `next_at` on (None: from `at`), `skipped` and `failed` ones are final.
+    Returns: the number of new rows.
+    """
+    count = 0
+    for row in rows:
+        due_at = None if row.state not in _OPEN else row.at if row.next_at is None else row.next_at
+        until_at = (row.at if due_at is None else due_at) + give_up_s(critical=row.critical)
+        count += tx.do(
+            _INSERT,
+            *(row.org, row.id, row.channel_id, row.kind, row.incident_id, row.event_id, row.revision, row.state, row.reason, row.at),
+            *(due_at, until_at, row.critical),
+        )
+    return count
+
+
+def give_up_s(*, critical: bool) -> float:
+    """How long a message is tried, in seconds."""
+    return CRITICAL_GIVE_UP_S if critical else GIVE_UP_S
+
+
+def to_delivery(row: sqlite3.Row) -> Delivery:
+    return Delivery(
+        id=DeliveryId(row["id"]),
+        org=row["org"],
+        channel_id=ChannelId(row["channel_id"]),
+        kind=row["kind"],
+        incident_id=None if row["incident_id"] is None else IncidentId(row["incident_id"]),
+        event_id=None if row["event_id"] is None else EventId(row["event_id"]),
+        revision=row["revision"],
+        state=row["state"],
+        reason=row["reason"],
+        at=row["at"],
+        next_at=row["next_at"],
+        attempts=row["attempts"],
+        lease_until=row["next_at"] if row["state"] == "sending" else None,
+        sent_at=row["sent_at"],
+        critical=bool(row["critical"]),
+    )

@@ -1,0 +1,271 @@
+"""The part of the store of deliveries that sends: claims, what became of them, and what that says of a channel."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.channels import to_channel
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
+from groundcontrol.adapters.sqlite.engine.json_codec import to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.alerts.channel_store import Claim, Failed, Left, Result, Retry, Told
+from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId
+from groundcontrol.alerts.retrying import rest_s
+from groundcontrol.core.ids import EventId
+from spider.wire.ids import new_time_id
+
+LEASE_S: Final = 60.0
+"""A claim that is not finished by then is sent again, with the same id."""
+MOST_OF_CHANNEL: Final = 2
+MOST_PER_HOUR: Final = 300
+"""Messages of all channels together."""
+HOUR_S: Final = 3600.0
+_ENDED_AT_ONCE: Final = 100
+"""How many deliveries of a channel one claim may end without sending them."""
+_UNCAPPED: Final = ("test", "digest")
+_CHANNELS: Final = (
+    "SELECT c.*, min(d.next_at) AS due_at,"
+    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.next_at > ?1 AND s.state = 'sending') AS under_way,"
+    " (SELECT count(*) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600) AS sent,"
+    " (SELECT min(s.sent_at) FROM delivery s WHERE s.org = c.org AND s.channel_id = c.id AND s.sent_at > ?1 - 3600) AS first_sent_at"
+    " FROM channel c JOIN delivery d ON d.org = c.org AND d.channel_id = c.id AND d.next_at <= ?1"
+    " GROUP BY c.org, c.id ORDER BY due_at"
+)
+_NEXT: Final = (
+    "SELECT d.* FROM delivery d WHERE d.org = ? AND d.channel_id = ? AND d.next_at <= ? AND (d.incident_id IS NULL OR NOT EXISTS ("
+    "SELECT 1 FROM delivery e WHERE e.org = d.org AND e.incident_id = d.incident_id AND e.channel_id = d.channel_id"
+    " AND e.next_at IS NOT NULL AND (e.revision, e.id) < (d.revision, d.id))) ORDER BY d.next_at, d.id LIMIT 1"
+)
+_ORPHANS: Final = (
+    "UPDATE delivery SET state = 'skipped', reason = 'channel_disabled', next_at = NULL WHERE next_at <= ?"
+    " AND NOT EXISTS (SELECT 1 FROM channel c WHERE c.org = delivery.org AND c.id = delivery.channel_id)"
+)
+_END: Final = "UPDATE delivery SET state = ?, reason = ?, next_at = NULL WHERE org = ? AND id = ?"
+
+
+class SqliteOutbox:
+    """Claims and their ends."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def next_due(self) -> float | None:
+        found = await self._reader.run(lambda rows: rows.all("SELECT min(next_at) AS at FROM delivery WHERE next_at IS NOT NULL"))
+        return None if found[0]["at"] is None else float(found[0]["at"])
+
+    async def claim(self, most: int) -> Sequence[Claim]:
+        return await self._writer.run(lambda tx: _Claims(tx, most).take())
+
+    async def finish(self, claim: Claim, result: Result) -> bool:
+        return await self._writer.run(lambda tx: _finish(tx, claim.delivery, result))
+
+
+class _Claims:
+    """One round over the channels with due deliveries, the longest waiting first."""
+
+    def __init__(self, tx: Tx, most: int) -> None:
+        self._tx = tx
+        self._most = most
+        self._taken: list[Claim] = []
+        self._sent = 0
+        self._first_sent_at = tx.now
+
+    def take(self) -> list[Claim]:
+        self._tx.do(_ORPHANS, self._tx.now)
+        channels = self._tx.all(_CHANNELS, self._tx.now)
+        [hub] = self._tx.all("SELECT count(*) AS n, min(sent_at) AS first FROM delivery WHERE sent_at > ?", self._tx.now - HOUR_S)
+        self._sent, self._first_sent_at = hub["n"], hub["first"] or self._tx.now
+        for channel in channels:
+            self._take_of(channel)
+        return self._taken
+
+    def _take_of(self, channel: sqlite3.Row) -> None:
+        """One channel's share. A channel that failed lately gets one message at a time, and rests after several failures."""
+        if channel["probe_at"] > self._tx.now:
+            return
+        free = (1 if channel["failures"] else MOST_OF_CHANNEL) - channel["under_way"]
+        sent = channel["sent"] + channel["under_way"]
+        for _ in range(_ENDED_AT_ONCE):
+            if free <= 0 or len(self._taken) >= self._most:
+                return
+            row = self._tx.one(_NEXT, channel["org"], channel["id"], self._tx.now)
+            if row is None:
+                return
+            if self._is_over(channel, row, sent):
+                continue
+            self._lease(channel, row)
+            free, sent = free - 1, sent + 1
+
+    def _is_over(self, channel: sqlite3.Row, row: sqlite3.Row, sent: int) -> bool:
+        """End a delivery that is not to be sent any more."""
+        if not channel["enabled"] and row["kind"] != "test":
+            self._tx.do(_END, "skipped", "channel_disabled", row["org"], row["id"])
+            return True
+        if row["until_at"] <= self._tx.now and row["attempts"]:
+            self._tx.do(_END, "failed", "expired", row["org"], row["id"])
+            _break(self._tx, to_delivery(row), "expired")
+            return True
+        if row["kind"] in _UNCAPPED:
+            return False
+        most = channel["critical_per_hour"] if row["critical"] else channel["per_hour"]
+        if sent < most and self._sent < MOST_PER_HOUR:
+            return False
+        self._tx.do(_END, "skipped", "cap", row["org"], row["id"])
+        self._count_in_digest(channel, row)
+        return True
+
+    def _count_in_digest(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
+        """What is over the limit is one message with the number, when the limit allows one again."""
+        counted = self._tx.do(
+            "UPDATE delivery SET revision = revision + 1, critical = max(critical, ?) WHERE org = ? AND channel_id = ? AND kind = 'digest'"
+            " AND reason = 'cap' AND next_at IS NOT NULL",
+            *(row["critical"], row["org"], row["channel_id"]),
+        )
+        if not counted:
+            first = channel["first_sent_at"] or self._first_sent_at
+            digest = Delivery(
+                DeliveryId(new_time_id(self._tx.now)), row["org"], ChannelId(row["channel_id"]), "digest", None, None, 1, "deferred", "cap",
+                self._tx.now, max(first + HOUR_S, self._tx.now), critical=bool(row["critical"]),
+            )  # fmt: skip
+            add_deliveries(self._tx, [digest])
+
+    def _lease(self, channel: sqlite3.Row, row: sqlite3.Row) -> None:
+        now = self._tx.now
+        self._tx.do(
+            "UPDATE delivery SET state = 'sending', attempts = attempts + 1, next_at = ? WHERE org = ? AND id = ?",
+            *(now + LEASE_S, row["org"], row["id"]),
+        )
+        self._tx.do("INSERT INTO delivery_attempt VALUES (?, ?, ?, ?, NULL, '')", row["org"], row["id"], row["attempts"] + 1, now)
+        self._sent += 1
+        told = self._tx.all(
+            "SELECT coalesce(max(kind IN ('firing', 'changed', 'repeat')), 0) AS told, coalesce(max(reason = 'late'), 0) AS late"
+            " FROM delivery WHERE org = ? AND incident_id = ? AND channel_id = ? AND state = 'sent'",
+            *(row["org"], row["incident_id"], row["channel_id"]),
+        )[0]
+        taken = to_delivery(row)._replace(state="sending", attempts=row["attempts"] + 1, next_at=now + LEASE_S, lease_until=now + LEASE_S)
+        self._taken.append(Claim(taken, to_channel(channel), bool(told["told"]), bool(told["late"])))
+
+
+def _finish(tx: Tx, claimed: Delivery, result: Result) -> bool:
+    place = (claimed.org, claimed.id)
+    row = tx.one("SELECT * FROM delivery WHERE org = ? AND id = ? AND state = 'sending' AND attempts = ?", *place, claimed.attempts)
+    if row is None:
+        return False
+    match result:
+        case Told(reason, code):
+            tx.do(
+                "UPDATE delivery SET state = 'sent', reason = ?, sent_at = ?, next_at = NULL WHERE org = ? AND id = ?",
+                reason,
+                tx.now,
+                *place,
+            )
+            _end_attempt(tx, claimed, code)
+            _recover(tx, claimed)
+        case Retry(code, after_s, pause):
+            tx.do("UPDATE delivery SET state = 'due', reason = ?, next_at = ? WHERE org = ? AND id = ?", code, tx.now + after_s, *place)
+            _end_attempt(tx, claimed, code)
+            _count_failure(tx, claimed, code, after_s if pause else 0.0)
+        case Failed(code):
+            tx.do(_END, "failed", code, *place)
+            _end_attempt(tx, claimed, code)
+            _break(tx, claimed, code)
+        case Left(reason, until):
+            _leave(tx, row, reason, until)
+    return True
+
+
+def _leave(tx: Tx, row: sqlite3.Row, reason: str, until: float | None) -> None:
+    """Nothing was sent: it was no attempt."""
+    tx.do("DELETE FROM delivery_attempt WHERE org = ? AND delivery_id = ? AND number = ?", row["org"], row["id"], row["attempts"])
+    state = "skipped" if until is None else "deferred"
+    until_at = row["until_at"] if until is None else until + give_up_s(critical=bool(row["critical"]))
+    tx.do(
+        "UPDATE delivery SET state = ?, reason = ?, next_at = ?, until_at = ?, attempts = attempts - 1 WHERE org = ? AND id = ?",
+        *(state, reason, until, until_at, row["org"], row["id"]),
+    )
+
+
+def _end_attempt(tx: Tx, claimed: Delivery, code: str) -> None:
+    tx.do(
+        "UPDATE delivery_attempt SET ended_at = ?, code = ? WHERE org = ? AND delivery_id = ? AND number = ?",
+        *(tx.now, code, claimed.org, claimed.id, claimed.attempts),
+    )
+
+
+def _recover(tx: Tx, claimed: Delivery) -> None:
+    """The channel works: what waited for another attempt is due now."""
+    place = (claimed.org, claimed.channel_id)
+    before = tx.one("SELECT * FROM channel WHERE org = ? AND id = ?", *place)
+    if before is None:
+        return
+    tested_at = tx.now if claimed.kind == "test" else before["tested_at"]
+    tx.do("UPDATE channel SET failures = 0, probe_at = 0, tested_at = ? WHERE org = ? AND id = ?", tested_at, *place)
+    if before["failures"]:
+        tx.do(
+            "UPDATE delivery SET next_at = ? WHERE org = ? AND channel_id = ? AND state = 'due' AND attempts > 0 AND next_at > ?",
+            tx.now,
+            *place,
+            tx.now,
+        )
+    if before["state"] != "ok":
+        _set_state(tx, claimed, "ok", "")
+    if before["state"] == "broken":
+        _record(tx, claimed, "channel_recovered", "info", f"notifications through {before['name']} work again", before["name"], "")
+
+
+def _count_failure(tx: Tx, claimed: Delivery, code: str, pause_s: float) -> None:
+    place = (claimed.org, claimed.channel_id)
+    tx.do("UPDATE channel SET failures = failures + 1 WHERE org = ? AND id = ?", *place)
+    row = tx.one("SELECT state, failures FROM channel WHERE org = ? AND id = ?", *place)
+    if row is None:
+        return
+    wait_s = max(pause_s, rest_s(row["failures"]))
+    tx.do("UPDATE channel SET probe_at = ? WHERE org = ? AND id = ?", tx.now + wait_s if wait_s else 0.0, *place)
+    if row["state"] != "broken":
+        _set_state(tx, claimed, "retrying", code)
+
+
+def _break(tx: Tx, claimed: Delivery, code: str) -> None:
+    """The channel refuses messages: say so through the others, unless somebody only tests it."""
+    row = tx.one("SELECT * FROM channel WHERE org = ? AND id = ?", claimed.org, claimed.channel_id)
+    if row is None:
+        return
+    known = row["state"] == "broken"
+    _set_state(tx, claimed, "broken", code)
+    if known or claimed.kind == "test":
+        return
+    event = _record(tx, claimed, "channel_failed", "error", f"notifications through {row['name']} fail: {code}", row["name"], code)
+    others = tx.all("SELECT id FROM channel WHERE org = ? AND id <> ? AND enabled = 1", claimed.org, claimed.channel_id)
+    add_deliveries(
+        tx,
+        [
+            Delivery(
+                DeliveryId(new_time_id(tx.now)), claimed.org, ChannelId(other["id"]), "event", None, event, 0, "due", "ready", tx.now, None,
+                critical=True,
+            )
+            for other in others
+        ],
+    )  # fmt: skip
+
+
+def _set_state(tx: Tx, claimed: Delivery, state: str, reason: str) -> None:
+    tx.do(
+        "UPDATE channel SET state_since_at = CASE WHEN state = ?1 THEN state_since_at ELSE ?2 END, state = ?1, state_reason = ?3"
+        " WHERE org = ?4 AND id = ?5",
+        *(state, tx.now, reason, claimed.org, claimed.channel_id),
+    )
+
+
+def _record(tx: Tx, claimed: Delivery, kind: str, severity: str, message: str, name: str, why: str) -> EventId:
+    details = {"channel": name, "channel_id": claimed.channel_id, **({"why": why} if why else {})}
+    made = EventId(new_time_id(tx.now))
+    tx.do(
+        "INSERT INTO event (org, id, type, severity, source, at, node_id, message, details) VALUES (?, ?, ?, ?, 'hub', ?, NULL, ?, ?)",
+        *(claimed.org, made, kind, severity, tx.now, message, to_json(details)),
+    )
+    return made

@@ -1,0 +1,179 @@
+"""Channels: their targets sealed in the vault, their tests, and the sending of one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from groundcontrol.alerts.channel_store import SEALED_TABLE, TARGET, ChannelStore, DeliveryStore
+from groundcontrol.alerts.channels import KINDS
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Permanent, Sent, Target, sent_by
+from groundcontrol.alerts.egress import TOTAL_S, Egress
+from groundcontrol.alerts.links import LINK_S, Link, Links
+from groundcontrol.alerts.messages import Address, Message, MessageContent, build_message, notice
+from groundcontrol.alerts.model import Caps, Channel, ChannelId, ChannelKind, Delivery, DeliveryId, QuietHours, Severity
+from groundcontrol.core.errors import BadRequest, VaultError
+from groundcontrol.core.scope import Scope
+from groundcontrol.core.secrets import SealedRecord
+from spider.clock import Clock
+from spider.wire.ids import new_time_id
+
+MOST_TARGET_BYTES: Final = 16 << 10
+SEND_LIMIT_S: Final = TOTAL_S + 5.0
+TELL_LIMIT_S: Final = 10.0
+"""How long the old receiver of a channel has to take the news."""
+
+
+class TargetSealer(Protocol):
+    """The part of `groundcontrol.vault.Vault` that is used here."""
+
+    def seal(self, table: str, record: str, column: str, version: int, plaintext: bytes) -> SealedRecord: ...
+    def open(self, record: SealedRecord) -> bytes: ...
+
+
+class Wanted(NamedTuple):
+    """What a user sets of a channel, beside its target. None keeps what is stored."""
+
+    name: str | None = None
+    enabled: bool | None = None
+    min_severity: Severity | None = None
+    caps: Caps | None = None
+    quiet_hours: QuietHours | None = None
+    change_quiet_hours: bool = False
+    """Whether `quiet_hours` is meant: None removes them."""
+
+    def apply(self, channel: Channel) -> Channel:
+        return channel._replace(
+            name=channel.name if self.name is None else self.name,
+            enabled=channel.enabled if self.enabled is None else self.enabled,
+            min_severity=self.min_severity or channel.min_severity,
+            caps=self.caps or channel.caps,
+            quiet_hours=self.quiet_hours if self.change_quiet_hours else channel.quiet_hours,
+        )
+
+
+class ChannelService:
+    """Makes, changes and tests channels, and is the `Sender` of the outbox."""
+
+    def __init__(
+        self,
+        channels: ChannelStore,
+        deliveries: DeliveryStore,
+        sealer: TargetSealer,
+        links: Links,
+        egress: Egress,
+        clock: Clock,
+        hub: Callable[[], str],
+        wake: Callable[[], None],
+    ) -> None:
+        """Args: hub: the web origin of the page. wake: tells the outbox of a new delivery."""
+        self._channels = channels
+        self._deliveries = deliveries
+        self._sealer = sealer
+        self._links = links
+        self._egress = egress
+        self._clock = clock
+        self._hub = hub
+        self._wake = wake
+
+    async def create(self, scope: Scope, kind: ChannelKind, target: object, wanted: Wanted) -> Channel:
+        """Raises: BadRequest, Conflict."""
+        checked = read_target(kind, target)
+        made = ChannelId(new_time_id(self._clock.now()))
+        blank = Channel(made, scope.org, kind, "", True, "warning", None, Caps(), KINDS[kind].mask(checked))
+        return await self._channels.create_channel(scope, wanted.apply(blank), self._seal(made, 1, checked))
+
+    async def edit(self, scope: Scope, channel: ChannelId, target: object | None, wanted: Wanted) -> Channel:
+        """Change a channel. Its old receiver is told of a new target first.
+
+        Raises: BadRequest, Conflict, NotFound.
+        """
+        before = await self._channels.channel(scope, channel)
+        after = wanted.apply(before)
+        if target is None:
+            return await self._channels.save_channel(scope, after, None, old_target_told=None)
+        checked = read_target(before.kind, target)
+        stored = await self._channels.target(channel)
+        told = await self._tell_old(before, f"{scope.actor.name} gave this channel another receiver")
+        sealed = self._seal(channel, 1 if stored is None else stored.version + 1, checked)
+        return await self._channels.save_channel(
+            scope, after._replace(target_masked=KINDS[before.kind].mask(checked)), sealed, old_target_told=told
+        )
+
+    async def delete(self, scope: Scope, channel: ChannelId) -> None:
+        """Raises: NotFound."""
+        before = await self._channels.channel(scope, channel)
+        told = await self._tell_old(before, f"{scope.actor.name} deleted this channel")
+        await self._channels.delete_channel(scope, channel, old_target_told=told)
+
+    async def test(self, scope: Scope, channel: ChannelId) -> Delivery:
+        """Send a test message the way of every other one. Raises: NotFound, TooManyRequests."""
+        made = await self._deliveries.add_test(scope, channel)
+        self._wake()
+        return made
+
+    async def retry(self, scope: Scope, delivery: DeliveryId) -> Delivery:
+        """Raises: NotFound, Conflict."""
+        again = await self._deliveries.retry(scope, delivery)
+        self._wake()
+        return again
+
+    async def prepare(self, channel: Channel, delivery: Delivery, content: MessageContent, *, late: bool) -> Message:
+        now = self._clock.now()
+        return build_message(delivery, content, Address(self._hub(), channel.name, self._token(channel, content, now)), now, late=late)
+
+    async def send(self, channel: Channel, message: Message) -> Outcome:
+        return await self._send(channel, message, SEND_LIMIT_S)
+
+    def _token(self, channel: Channel, content: MessageContent, now: float) -> str:
+        """For the worst episode that still fires and that nobody acknowledged."""
+        left = (told.alert for told in content.alerts if told.alert.state == "firing" and told.alert.acknowledged_at is None)
+        alert = next(left, None)
+        return "" if alert is None else self._links.token(Link(channel.org, alert.id, channel.id, now + LINK_S))
+
+    async def _send(self, channel: Channel, message: Message, limit_s: float) -> Outcome:
+        record = await self._channels.target(channel.id)
+        if record is None:
+            return Permanent("no_target")
+        try:
+            opened = msgspec.json.decode(self._sealer.open(record), type=KINDS[channel.kind].target)
+        except (VaultError, msgspec.MsgspecError, KeyError):
+            return Permanent("target_unreadable")
+        return await sent_by(KINDS[channel.kind], opened, message, self._egress, limit_s)
+
+    async def _tell_old(self, channel: Channel, what: str) -> bool:
+        """Tell the receiver that it gets no more messages, so that nobody silences a hub unseen."""
+        now = self._clock.now()
+        title = f"{channel.name}: this receiver gets no more messages of the hub"
+        message = notice(
+            DeliveryId(new_time_id(now)), title, f"{what}. If nobody of you did it, look at the hub's audit log.", hub=self._hub(), now=now
+        )
+        return isinstance(await self._send(channel, message, TELL_LIMIT_S), Sent)
+
+    def _seal(self, channel: ChannelId, version: int, target: Target) -> SealedRecord:
+        return self._sealer.seal(SEALED_TABLE, channel, TARGET, version, msgspec.json.encode(target))
+
+
+def kind_of(name: str) -> Kind:
+    """Raises: BadRequest: this hub has no such kind."""
+    if name not in KINDS:
+        raise BadRequest(f"this hub has no channels of the kind {name[:40]!r}; it has {', '.join(KINDS)}", field="kind")
+    return KINDS[name]
+
+
+def read_target(kind: str, target: object) -> Any:
+    """Check a target from outside against the struct of its kind.
+
+    Raises: BadRequest: it does not fit; the text names the field, and repeats nothing of the value.
+    """
+    row = kind_of(kind)
+    if len(msgspec.json.encode(target)) > MOST_TARGET_BYTES:
+        raise BadRequest(f"a target has at most {MOST_TARGET_BYTES} bytes", field="target")
+    try:
+        read = msgspec.convert(target, row.target)
+    except msgspec.ValidationError as exc:
+        raise BadRequest(f"the target does not fit: {exc}", field="target") from None
+    row.check(read)
+    return read

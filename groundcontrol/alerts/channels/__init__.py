@@ -1,0 +1,18 @@
+"""The kinds of channels. Each is a folder of its own; without its line here it can be deleted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from groundcontrol.alerts.channels.discord import DISCORD
+from groundcontrol.alerts.channels.email import EMAIL
+from groundcontrol.alerts.channels.gotify import GOTIFY
+from groundcontrol.alerts.channels.kind import Kind
+from groundcontrol.alerts.channels.ntfy import NTFY
+from groundcontrol.alerts.channels.pagerduty import PAGERDUTY
+from groundcontrol.alerts.channels.slack import SLACK
+from groundcontrol.alerts.channels.teams import TEAMS
+from groundcontrol.alerts.channels.telegram import TELEGRAM
+from groundcontrol.alerts.channels.webhook import WEBHOOK
+
+KINDS: Final[dict[str, Kind]] = {kind.name: kind for kind in (EMAIL, WEBHOOK, NTFY, TELEGRAM, SLACK, DISCORD, TEAMS, GOTIFY, PAGERDUTY)}

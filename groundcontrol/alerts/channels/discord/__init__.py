@@ -1,0 +1,51 @@
+"""Discord: a webhook with one embed (docs.discord.com/developers/resources/webhook). Nobody is mentioned, whatever the text says."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, masked_url, no_mentions, post, wait_in
+from groundcontrol.alerts.egress import Egress, check_url
+from groundcontrol.alerts.messages import Message
+
+_MARKUP: Final = re.compile(r"([\\*_~`|>\[\]()#<:-])")
+_COLOUR: Final = {"critical": 0xC62828, "warning": 0xEF8F00, None: 0x2E7D32}
+
+
+class DiscordTarget(Target, frozen=True):
+    url: Annotated[str, msgspec.Meta(description="https://discord.com/api/webhooks/…", extra_json_schema={"writeOnly": True})]
+
+
+def check(target: DiscordTarget) -> None:
+    check_url(target.url, field="target.url")
+
+
+def mask(target: DiscordTarget) -> str:
+    return masked_url(target.url)
+
+
+def render(message: Message) -> Payload:
+    links = [f"[Open]({message.link})", *([f"[Acknowledge]({message.ack_link})"] if message.ack_link else [])]
+    embed = {
+        "title": cut(_text(message.title), 256),
+        "description": cut("\n".join(_text(line) for line in message.lines), 3500) + "\n" + " · ".join(links),
+        "url": message.link,
+        "color": _COLOUR[message.level],
+        "timestamp": datetime.fromtimestamp(message.sent_at, UTC).isoformat(),
+    }
+    return {"embeds": [embed], "allowed_mentions": {"parse": []}}
+
+
+def _text(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", no_mentions(text))
+
+
+async def send(target: DiscordTarget, message: Message, egress: Egress) -> Outcome:
+    return await post(json_post(target.url, render(message)), egress, lambda body: wait_in(body, "retry_after"))
+
+
+DISCORD: Final = Kind("discord", "Discord", DiscordTarget, check, mask, render, send)

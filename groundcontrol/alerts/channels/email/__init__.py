@@ -1,0 +1,143 @@
+"""E-mail by SMTP. TLS is required, with a certificate that names the server; only a relay on this machine may do without."""
+
+from __future__ import annotations
+
+import html
+import ipaddress
+import re
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+import aiosmtplib
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Permanent, Sent, Target, Transient, failure
+from groundcontrol.alerts.egress import CONNECT_S, Egress, is_host
+from groundcontrol.alerts.messages import Message
+from groundcontrol.core.errors import BadRequest
+
+Tls = Literal["starttls", "implicit", "none"]
+MOST_RECIPIENTS: Final = 50
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
+
+
+class Smtp(Target, frozen=True):
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 587
+    tls: Annotated[Tls | bool, msgspec.Meta(description="starttls, implicit, or none for a relay on this machine; true: by the port")] = (
+        True
+    )
+    username: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    password: Annotated[str, msgspec.Meta(max_length=256, extra_json_schema={"writeOnly": True})] = ""
+
+    @property
+    def security(self) -> Tls:
+        if isinstance(self.tls, bool):
+            return "none" if not self.tls else "implicit" if self.port == 465 else "starttls"
+        return self.tls
+
+
+class EmailTarget(Target, frozen=True):
+    smtp: Smtp
+    sender: str = msgspec.field(name="from")
+    to: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_RECIPIENTS)]
+
+
+def check(target: EmailTarget) -> None:
+    if not is_host(target.smtp.host):
+        raise BadRequest("smtp.host must be the name or address of a host", field="target.smtp.host")
+    for name, address in (("from", target.sender), *(("to", one) for one in target.to)):
+        if not _ADDRESS.match(address):
+            raise BadRequest(f"{name} must hold addresses such as ops@example.com", field=f"target.{name}")
+    if target.smtp.security == "none" and not _is_here(target.smtp.host):
+        raise BadRequest("mail leaves this machine with TLS only: tls must be starttls or implicit", field="target.smtp.tls")
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def mask(target: EmailTarget) -> str:
+    more = f" and {len(target.to) - 1} more" if len(target.to) > 1 else ""
+    return f"{target.to[0]}{more} by {target.smtp.host}:{target.smtp.port}"
+
+
+def render(message: Message) -> Payload:
+    """Subject, plain text and simple HTML."""
+    links = [("Open", message.link), *([("Acknowledge or snooze", message.ack_link)] if message.ack_link else [])]
+    text = "\n".join([message.title, "", *message.lines, "", *(f"{name}: {url}" for name, url in links)]) + "\n"
+    paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in message.lines)
+    buttons = " · ".join(f'<a href="{html.escape(url)}">{name}</a>' for name, url in links)
+    page = f"<!doctype html><html><body><h3>{html.escape(message.title)}</h3>{paragraphs}<p>{buttons}</p></body></html>\n"
+    return {"subject": message.title, "text": text, "html": page}
+
+
+def build_mail(target: EmailTarget, message: Message) -> EmailMessage:
+    """The mail of one message. All mails of an incident refer to the same id, so that they make one conversation."""
+    rendered = render(message)
+    host = urlsplit(message.hub).hostname or "stardust"
+    mail = EmailMessage(policy=SMTP)
+    mail["From"], mail["To"] = target.sender, ", ".join(target.to)
+    mail["Subject"] = rendered["subject"]
+    mail["Date"] = format_datetime(datetime.fromtimestamp(message.sent_at, UTC))
+    mail["Message-ID"] = f"<{message.id}@{host}>"
+    mail["References"] = mail["In-Reply-To"] = f"<incident.{message.thread}@{host}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(rendered["text"])
+    mail.add_alternative(rendered["html"], subtype="html")
+    return mail
+
+
+async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome:
+    smtp, sock = target.smtp, None
+    if smtp.security == "none" and smtp.username:
+        return Permanent("password_without_tls")
+    try:
+        sock = await egress.connect(smtp.host, smtp.port)
+        client = aiosmtplib.SMTP(
+            hostname=smtp.host, port=None, sock=sock, use_tls=smtp.security == "implicit", start_tls=smtp.security == "starttls",
+            username=smtp.username or None, password=smtp.password or None, tls_context=egress.tls, timeout=CONNECT_S,
+            local_hostname=urlsplit(message.hub).hostname or "localhost",
+        )  # fmt: skip
+        async with client:
+            refused, _ = await client.sendmail(target.sender, target.to, build_mail(target, message).as_bytes())
+    except aiosmtplib.SMTPRecipientsRefused as exc:
+        return _of_codes([one.code for one in exc.recipients])
+    except aiosmtplib.SMTPResponseException as exc:
+        return _of_codes([exc.code])
+    except aiosmtplib.SMTPException as exc:
+        return _of_exception(exc)
+    except (OSError, TimeoutError) as exc:
+        return failure(exc)
+    finally:
+        if sock is not None:
+            sock.close()
+    return Sent(f"smtp:{min(one.code for one in refused.values())} for {len(refused)}" if refused else "smtp:250")
+
+
+def _of_codes(codes: list[int]) -> Outcome:
+    """Some refusals may end by themselves (greylisting): then all is tried again."""
+    code = min(codes)
+    return Transient(f"smtp:{code}") if code < 500 else Permanent(f"smtp:{code}")
+
+
+def _of_exception(exc: aiosmtplib.SMTPException) -> Outcome:
+    if isinstance(exc, aiosmtplib.SMTPServerDisconnected):
+        return Transient("connection_lost")
+    if isinstance(exc, aiosmtplib.SMTPTimeoutError):
+        return Transient("timeout")
+    if exc.__cause__ is not None:
+        return failure(exc.__cause__)
+    if isinstance(exc, aiosmtplib.SMTPConnectError):
+        return Transient("connect")
+    return Permanent("not_offered" if "STARTTLS" in str(exc) or "AUTH" in str(exc) else "smtp")
+
+
+EMAIL: Final = Kind("email", "E-mail", EmailTarget, check, mask, render, send)

@@ -1,0 +1,47 @@
+"""Gotify: a message of an application (gotify.net/api-docs)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, json_post, masked_url, post
+from groundcontrol.alerts.egress import Egress, check_url
+from groundcontrol.alerts.messages import Message
+from groundcontrol.core.errors import BadRequest
+
+_PRIORITY: Final = {"critical": 8, "warning": 5, None: 3}
+
+
+class GotifyTarget(Target, frozen=True):
+    url: Annotated[str, msgspec.Meta(description="of the server")]
+    token: Annotated[str, msgspec.Meta(description="of the application", extra_json_schema={"writeOnly": True})]
+
+
+def check(target: GotifyTarget) -> None:
+    check_url(target.url, field="target.url")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", target.token):
+        raise BadRequest("a token has letters, digits and . _ -", field="target.token")
+
+
+def mask(target: GotifyTarget) -> str:
+    return masked_url(target.url)
+
+
+def render(message: Message) -> Payload:
+    links = [message.link, *([f"Acknowledge: {message.ack_link}"] if message.ack_link else [])]
+    return {
+        "title": message.title,
+        "message": "\n".join([*message.lines, *links]),
+        "priority": _PRIORITY[message.level],
+        "extras": {"client::display": {"contentType": "text/plain"}, "client::notification": {"click": {"url": message.link}}},
+    }
+
+
+async def send(target: GotifyTarget, message: Message, egress: Egress) -> Outcome:
+    return await post(json_post(f"{target.url.rstrip('/')}/message", render(message), {"X-Gotify-Key": target.token}), egress)
+
+
+GOTIFY: Final = Kind("gotify", "Gotify", GotifyTarget, check, mask, render, send)

@@ -1,0 +1,79 @@
+"""ntfy: JSON to the server's root (docs.ntfy.sh/publish). The button acknowledges from the phone, without a browser."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, json_post, post
+from groundcontrol.alerts.egress import Egress, check_url
+from groundcontrol.alerts.messages import Message
+from groundcontrol.core.errors import BadRequest
+
+_TOPIC: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_PRIORITY: Final = {"critical": 5, "warning": 4, None: 3}
+_TAG: Final = {"critical": "rotating_light", "warning": "warning", None: "information_source"}
+
+
+class NtfyTarget(Target, frozen=True):
+    topic: Annotated[str, msgspec.Meta(description="who knows its name can read it on a public server")]
+    server: str = "https://ntfy.sh"
+    token: Annotated[str, msgspec.Meta(max_length=200, description="access token of a user", extra_json_schema={"writeOnly": True})] = ""
+    username: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    password: Annotated[str, msgspec.Meta(max_length=200, extra_json_schema={"writeOnly": True})] = ""
+
+
+def check(target: NtfyTarget) -> None:
+    if not _TOPIC.match(target.topic):
+        raise BadRequest("a topic has 1 to 64 letters, digits, - and _", field="target.topic")
+    if target.token and not re.fullmatch(r"[\x21-\x7e]+", target.token):
+        raise BadRequest("a token has visible ASCII characters", field="target.token")
+    check_url(target.server, field="target.server")
+
+
+def mask(target: NtfyTarget) -> str:
+    return f"{urlsplit(target.server).netloc}/{target.topic[:2]}…"
+
+
+def render(message: Message) -> Payload:
+    actions: list[Payload] = [{"action": "view", "label": "Open", "url": message.link}]
+    if message.ack_token:
+        body = msgspec.json.encode({"token": message.ack_token, "verb": "acknowledge"}).decode()
+        headers = {"Content-Type": "application/json"}
+        actions.insert(
+            0,
+            {
+                "action": "http",
+                "label": "Acknowledge",
+                "url": message.ack_url,
+                "method": "POST",
+                "headers": headers,
+                "body": body,
+                "clear": True,
+            },
+        )
+    return {
+        "title": message.title,
+        "message": "\n".join(message.lines) or message.title,
+        "priority": 3 if message.kind == "resolved" else _PRIORITY[message.level],
+        "tags": ["white_check_mark" if message.kind == "resolved" else _TAG[message.level]],
+        "click": message.link,
+        "actions": actions,
+    }
+
+
+async def send(target: NtfyTarget, message: Message, egress: Egress) -> Outcome:
+    headers = {}
+    if target.token:
+        headers["Authorization"] = f"Bearer {target.token}"
+    elif target.username:
+        pair = base64.b64encode(f"{target.username}:{target.password}".encode()).decode()
+        headers["Authorization"] = f"Basic {pair}"
+    return await post(json_post(target.server, {"topic": target.topic, **render(message)}, headers), egress)
+
+
+NTFY: Final = Kind("ntfy", "ntfy", NtfyTarget, check, mask, render, send)

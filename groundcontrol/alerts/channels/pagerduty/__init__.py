@@ -1,0 +1,58 @@
+"""PagerDuty: Events API v2 (developer.pagerduty.com). All messages of an incident have its id as `dedup_key`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, post
+from groundcontrol.alerts.egress import Egress, check_url
+from groundcontrol.alerts.messages import Message
+from groundcontrol.core.errors import BadRequest
+
+_SEVERITY: Final = {"critical": "critical", "warning": "warning", None: "info"}
+
+
+class PagerDutyTarget(Target, frozen=True):
+    routing_key: Annotated[str, msgspec.Meta(description="integration key of the service", extra_json_schema={"writeOnly": True})]
+    server: Annotated[str, msgspec.Meta(description="https://events.eu.pagerduty.com in the EU")] = "https://events.pagerduty.com"
+
+
+def check(target: PagerDutyTarget) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9]{32}", target.routing_key):
+        raise BadRequest("an integration key has 32 letters and digits", field="target.routing_key")
+    check_url(target.server, field="target.server")
+
+
+def mask(target: PagerDutyTarget) -> str:
+    return f"service {target.routing_key[:3]}…"
+
+
+def render(message: Message) -> Payload:
+    if message.kind == "resolved":
+        return {"event_action": "resolve", "dedup_key": message.thread}
+    first = next((told.node_name for told in message.content.alerts if told.node_name), "") or message.content.node_name
+    return {
+        "event_action": "trigger",
+        "dedup_key": message.thread,
+        "client": "Stardust",
+        "client_url": message.link,
+        "links": [{"href": message.ack_link, "text": "Acknowledge in Stardust"}] if message.ack_link else [],
+        "payload": {
+            "summary": cut(message.title, 1024),
+            "source": first or message.hub,
+            "severity": _SEVERITY[message.level],
+            "timestamp": datetime.fromtimestamp(message.since_at, UTC).isoformat(),
+            "custom_details": {"lines": list(message.lines)},
+        },
+    }
+
+
+async def send(target: PagerDutyTarget, message: Message, egress: Egress) -> Outcome:
+    return await post(json_post(f"{target.server.rstrip('/')}/v2/enqueue", {"routing_key": target.routing_key, **render(message)}), egress)
+
+
+PAGERDUTY: Final = Kind("pagerduty", "PagerDuty", PagerDutyTarget, check, mask, render, send)

@@ -1,0 +1,50 @@
+"""Slack: an incoming webhook with blocks (docs.slack.dev). Texts from outside stand in `plain_text` alone, which has no markup."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, masked_url, no_mentions, post
+from groundcontrol.alerts.egress import Egress, check_url
+from groundcontrol.alerts.messages import Message
+
+_HEADER_CHARS: Final = 150
+_TEXT_CHARS: Final = 3000
+
+
+class SlackTarget(Target, frozen=True):
+    url: Annotated[str, msgspec.Meta(description="https://hooks.slack.com/services/…", extra_json_schema={"writeOnly": True})]
+
+
+def check(target: SlackTarget) -> None:
+    check_url(target.url, field="target.url")
+
+
+def mask(target: SlackTarget) -> str:
+    return masked_url(target.url)
+
+
+def render(message: Message) -> Payload:
+    blocks: list[Payload] = [{"type": "header", "text": _plain(message.title, _HEADER_CHARS)}]
+    if message.lines:
+        blocks.append({"type": "section", "text": _plain("\n".join(message.lines), _TEXT_CHARS)})
+    buttons = [("Open", message.link), *([("Acknowledge", message.ack_link)] if message.ack_link else [])]
+    blocks.append({"type": "actions", "elements": [{"type": "button", "text": _plain(name, 75), "url": url} for name, url in buttons]})
+    return {"text": _escaped(message.title), "blocks": blocks, "link_names": False, "unfurl_links": False, "unfurl_media": False}
+
+
+def _plain(text: str, most: int) -> Payload:
+    return {"type": "plain_text", "text": cut(no_mentions(text), most), "emoji": False}
+
+
+def _escaped(text: str) -> str:
+    return no_mentions(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+async def send(target: SlackTarget, message: Message, egress: Egress) -> Outcome:
+    return await post(json_post(target.url, render(message)), egress)
+
+
+SLACK: Final = Kind("slack", "Slack", SlackTarget, check, mask, render, send)

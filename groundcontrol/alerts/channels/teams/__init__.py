@@ -1,0 +1,58 @@
+"""Microsoft Teams: the webhook of a workflow, with an Adaptive Card. Texts stand in text runs, which have no markup."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, masked_url, no_mentions, post
+from groundcontrol.alerts.egress import Egress, check_url
+from groundcontrol.alerts.messages import Message
+
+_COLOUR: Final = {"critical": "Attention", "warning": "Warning", None: "Good"}
+_TEXT_CHARS: Final = 1000
+
+
+class TeamsTarget(Target, frozen=True):
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            description='of the workflow "Post to a channel when a webhook request is received"', extra_json_schema={"writeOnly": True}
+        ),
+    ]
+
+
+def check(target: TeamsTarget) -> None:
+    check_url(target.url, field="target.url")
+
+
+def mask(target: TeamsTarget) -> str:
+    return masked_url(target.url)
+
+
+def render(message: Message) -> Payload:
+    links = [("Open", message.link), *([("Acknowledge", message.ack_link)] if message.ack_link else [])]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [
+            _run(message.title, {"weight": "Bolder", "size": "Medium", "color": _COLOUR[message.level]}),
+            *(_run(line, {}) for line in message.lines),
+        ],
+        "actions": [{"type": "Action.OpenUrl", "title": title, "url": url} for title, url in links],
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _run(text: str, style: Payload) -> Payload:
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": cut(no_mentions(text), _TEXT_CHARS), **style}]}
+
+
+async def send(target: TeamsTarget, message: Message, egress: Egress) -> Outcome:
+    return await post(json_post(target.url, render(message)), egress)
+
+
+TEAMS: Final = Kind("teams", "Microsoft Teams", TeamsTarget, check, mask, render, send)

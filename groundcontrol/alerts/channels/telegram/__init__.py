@@ -1,0 +1,66 @@
+"""Telegram: `sendMessage` of the Bot API (core.telegram.org/bots/api), in its HTML."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Annotated, Final
+
+import msgspec
+
+from groundcontrol.alerts.channels.kind import Kind, Outcome, Payload, Target, cut, json_post, no_mentions, post, wait_in
+from groundcontrol.alerts.egress import Egress, check_url
+from groundcontrol.alerts.messages import Message
+from groundcontrol.core.errors import BadRequest
+
+_TOKEN: Final = re.compile(r"[0-9]{5,20}:[A-Za-z0-9_-]{20,80}\Z")
+_CHAT: Final = re.compile(r"-?[0-9]{1,20}\Z|@[A-Za-z0-9_]{4,64}\Z")
+_LINE: Final = 300
+
+
+class TelegramTarget(Target, frozen=True):
+    token: Annotated[str, msgspec.Meta(description="of the bot, from @BotFather", extra_json_schema={"writeOnly": True})]
+    chat_id: Annotated[str, msgspec.Meta(description="number of the chat, or @name of a channel")]
+    thread_id: int | None = None
+    server: str = "https://api.telegram.org"
+
+
+def check(target: TelegramTarget) -> None:
+    if not _TOKEN.match(target.token):
+        raise BadRequest("a token looks like 123456789:ABC…", field="target.token")
+    if not _CHAT.match(target.chat_id):
+        raise BadRequest("chat_id is a number, or @name of a channel", field="target.chat_id")
+    check_url(target.server, field="target.server")
+
+
+def mask(target: TelegramTarget) -> str:
+    return f"bot {target.token.partition(':')[0]}, chat {target.chat_id}"
+
+
+def render(message: Message) -> Payload:
+    lines = [f"<b>{_text(message.title)}</b>", *(_text(line) for line in message.lines)]
+    links = [f'<a href="{html.escape(message.link)}">Open</a>']
+    if message.ack_link:
+        links.append(f'<a href="{html.escape(message.ack_link)}">Acknowledge</a>')
+    text = "\n".join([*lines, " · ".join(links)])  # at most 12 lines of 300 characters, less than Telegram's 4096
+    return {
+        "text": text,
+        "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": True},
+        "disable_notification": message.level is None,
+    }
+
+
+def _text(text: str) -> str:
+    return html.escape(no_mentions(cut(text, _LINE)), quote=False)
+
+
+async def send(target: TelegramTarget, message: Message, egress: Egress) -> Outcome:
+    thread = {} if target.thread_id is None else {"message_thread_id": target.thread_id}
+    request = json_post(
+        f"{target.server.rstrip('/')}/bot{target.token}/sendMessage", {"chat_id": target.chat_id, **thread, **render(message)}
+    )
+    return await post(request, egress, lambda body: wait_in(body, "parameters", "retry_after"))
+
+
+TELEGRAM: Final = Kind("telegram", "Telegram", TelegramTarget, check, mask, render, send)

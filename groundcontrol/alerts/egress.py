@@ -1,0 +1,223 @@
+"""Where messages may go: one rule for every kind of channel.
+
+The address of the connection itself is judged, after names were resolved. So neither DNS rebinding nor an unusual form of a number gets a
+connection to this machine, to the cloud's metadata or to another place that only the hub can reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import re
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from groundcontrol.core.errors import BadRequest
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Allowed = frozenset[tuple[str, int]]
+"""Pairs of (address, port) that the hub's configuration names; they may be on this machine."""
+GetAddresses = Callable[..., list[tuple[Any, ...]]]
+
+CONNECT_S: Final = 10.0
+TOTAL_S: Final = 25.0
+"""Less than the lease of a delivery."""
+MOST_URL_CHARS: Final = 2000
+RESOLVER_THREADS: Final = 16
+"""A name server that does not answer must not take the threads that the rest of the hub works with."""
+_METADATA: Final = frozenset(
+    ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
+)
+"""Services of clouds for their machines, beside 169.254.169.254."""
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_DENIED: Final = (
+    ipaddress.ip_network("0.0.0.0/8"),
+    ipaddress.ip_network("64:ff9b:1::/48"),  # local NAT64: where the inner address stands is the network's choice
+    ipaddress.ip_network("2001::/32"),  # Teredo
+    ipaddress.ip_network("fec0::/10"),
+)
+_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_.])?\Z")
+
+
+class Denied(OSError):
+    """The address is none that messages may go to."""
+
+    def __init__(self) -> None:
+        super().__init__("messages may not be sent to this address")  # the same text for each address: the caller compares them
+
+
+def is_denied(text: str) -> bool:
+    """Whether no message may be sent to this address, whatever the port."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return True
+    return any(_is_bad(each) for each in (address, *_embedded(address)))
+
+
+def _embedded(address: Address) -> list[Address]:
+    """The IPv4 addresses that a gateway or the kernel would make of an IPv6 address."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    inner = [each for each in (address.ipv4_mapped, address.sixtofour) if each is not None]
+    return [*inner, ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)] if address in _NAT64 else list(inner)
+
+
+def _is_bad(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return False  # only its inner address counts
+    special = address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+    reserved = address.is_reserved and address not in _NAT64
+    return special or reserved or address in _METADATA or any(address.version == net.version and address in net for net in _DENIED)
+
+
+def is_own(text: str) -> bool:
+    """Whether an address is one of this machine: the kernel would use it as the source, too. Nothing is sent."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            probe.connect((text, 9))
+        except OSError:
+            return False  # there is no way to it
+        return bool(probe.getsockname()[0] == text)
+
+
+def check_url(text: str, *, field: str = "url") -> str:
+    """Check the form of a URL that messages are posted to.
+
+    Raises: BadRequest: it is no plain http or https URL.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise BadRequest(f"{field} is not a URL", field=field) from None
+    if len(text) > MOST_URL_CHARS or not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise BadRequest(f"{field} may have at most {MOST_URL_CHARS} visible ASCII characters", field=field)
+    if parts.scheme not in ("http", "https"):
+        raise BadRequest(f"{field} must begin with https:// or http://", field=field)
+    if parts.username is not None or parts.password is not None or "@" in parts.netloc:
+        raise BadRequest(f"{field} may not contain a user name or password", field=field)
+    if port == 0 or parts.fragment or not is_host(parts.hostname or ""):
+        raise BadRequest(f"{field} must name a host, and have no part behind #", field=field)
+    return text
+
+
+def is_host(name: str) -> bool:
+    """Whether a text is the name or address of a host. Whether messages may go there is decided when they do."""
+    if _NAME.match(name.lower()):
+        return True
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+class Egress:
+    """Connections of channels. One for the hub; `close` it at the end."""
+
+    def __init__(
+        self, allowed: Allowed = frozenset(), tls: ssl.SSLContext | None = None, getaddrinfo: GetAddresses = socket.getaddrinfo
+    ) -> None:
+        """Args: getaddrinfo: the system's; a test gives one whose answers change."""
+        self.allowed = allowed
+        self.tls = tls or ssl.create_default_context()
+        self._getaddrinfo = getaddrinfo
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
+        self._session: aiohttp.ClientSession | None = None
+
+    def check(self, address: str, port: int) -> None:
+        """Raises: Denied."""
+        plain = address.removeprefix("::ffff:") if address.startswith("::ffff:") and "." in address else address
+        if (plain, port) in self.allowed:
+            return
+        if is_denied(address) or is_own(address):
+            raise Denied
+
+    def http(self) -> aiohttp.ClientSession:
+        """The session for requests. It follows no redirect by itself only where the caller says so; it knows no proxy, cookie or cache."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=_Resolver(self.resolve), socket_factory=self._socket, ssl=self.tls, use_dns_cache=False, limit=32, force_close=True
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S), headers={"User-Agent": "stardust"},
+            )  # fmt: skip
+        return self._session
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A connected socket without TLS, for protocols other than HTTP.
+
+        Raises: OSError: none of the addresses answers. Denied: one may not be connected to, and none of the others answers.
+        """
+        loop = asyncio.get_running_loop()
+        failed: OSError = OSError("the name has no address")
+        async with asyncio.timeout(CONNECT_S):
+            for family, kind, protocol, _, address in await self.resolve(host, port):
+                try:
+                    made = self._socket((family, kind, protocol, "", address))
+                except OSError as exc:
+                    failed = exc
+                    continue
+                try:
+                    await loop.sock_connect(made, address)
+                except OSError as exc:
+                    made.close()
+                    failed = exc
+                except BaseException:
+                    made.close()
+                    raise
+                else:
+                    return made
+        raise failed
+
+    async def resolve(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[Any, ...]]:
+        """As `getaddrinfo`, on threads of its own."""
+        look = self._getaddrinfo
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: look(host, port, family, socket.SOCK_STREAM))
+
+    async def run(self) -> None:
+        """Stay open until cancelled."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _socket(self, info: Sequence[Any]) -> socket.socket:
+        """A socket for this address, before it connects."""
+        family, kind, protocol, _, address = info
+        self.check(str(address[0]), int(address[1]))
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        os.set_inheritable(made.fileno(), False)
+        return made
+
+
+class _Resolver(AbstractResolver):
+    def __init__(self, resolve: Callable[..., Any]) -> None:
+        self._resolve = resolve
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host, host=str(address[0]), port=int(address[1]), family=family, proto=protocol, flags=socket.AI_NUMERICHOST
+            )
+            for family, _, protocol, _, address in await self._resolve(host, port, family)
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""

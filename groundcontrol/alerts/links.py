@@ -1,0 +1,72 @@
+"""Links that acknowledge or snooze one alert, without a log-in.
+
+The token stands in the fragment of the link, so that no server, proxy or mail scanner on the way gets it, and a GET changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import struct
+from typing import Final, NamedTuple, Protocol
+
+from groundcontrol.alerts.model import Alert, AlertId, ChannelId
+from groundcontrol.core.errors import LinkExpired
+from groundcontrol.core.scope import Scope
+from spider.wire.ids import from_text, to_text
+
+LINK_S: Final = 7 * 86_400.0
+MOST_SNOOZE_S: Final = 86_400.0
+_FORM: Final = struct.Struct(">BIQ16s16s")
+_VERSION: Final = 1
+_MAC_BYTES: Final = 16
+
+
+class Link(NamedTuple):
+    """What a token allows."""
+
+    org: int
+    alert: AlertId
+    channel: ChannelId
+    expires_at: float
+
+
+class AlertHandler(Protocol):
+    """What a link may do; the service of alerts provides it."""
+
+    async def acknowledge(self, scope: Scope, alert: AlertId, note: str = "") -> Alert: ...
+
+    async def snooze(self, scope: Scope, alert: AlertId, until_at: float) -> Alert: ...
+
+
+class Links:
+    """Makes and checks tokens under a key of the vault."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __repr__(self) -> str:
+        return "Links(***)"
+
+    def token(self, link: Link) -> str:
+        packed = _FORM.pack(_VERSION, link.org, int(link.expires_at), from_text(link.alert), from_text(link.channel))
+        return base64.urlsafe_b64encode(packed + self._mac(packed)).rstrip(b"=").decode()
+
+    def read(self, token: str, now: float) -> Link:
+        """Raises: LinkExpired: it is not one of this hub, or is over."""
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            raw = b""
+        packed, mac = raw[: _FORM.size], raw[_FORM.size :]
+        if len(packed) != _FORM.size or not hmac.compare_digest(mac, self._mac(packed)):
+            raise LinkExpired("this link is not one of this hub: use that of a newer message, or log in")
+        _, org, expires_at, alert, channel = _FORM.unpack(packed)
+        if now >= expires_at:
+            raise LinkExpired("this link is older than a week: use that of a newer message, or log in")
+        return Link(org, AlertId(to_text(alert)), ChannelId(to_text(channel)), float(expires_at))
+
+    def _mac(self, packed: bytes) -> bytes:
+        return hmac.digest(self._key, packed, hashlib.sha256)[:_MAC_BYTES]

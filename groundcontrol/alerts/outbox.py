@@ -1,0 +1,157 @@
+"""Sends what is due. All state is in the rows of deliveries; a process that ends at any moment loses no message.
+
+A claim has a lease. When it runs out, because the process ended or the answer was lost, the message is sent again with the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from groundcontrol.alerts.channel_store import Claim, DeliveryStore, Failed, Left, Result, Retry, Told
+from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
+from groundcontrol.alerts.messages import Message, MessageContent, Withheld
+from groundcontrol.alerts.model import Channel, Delivery, Incident
+from groundcontrol.alerts.retrying import retry_delay_s
+from groundcontrol.core.errors import StoreError
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE: Final = 16
+SWEEP_S: Final = 5.0
+"""How often the outbox looks for due messages that nobody told it of."""
+BLOCKED_S: Final = 0.5
+"""How long it waits when messages are due, but none may be sent now."""
+LATE_S: Final = 600.0
+"""A critical incident that fired longer is told even when it is over."""
+
+
+class ContentSource(Protocol):
+    async def content(self, delivery: Delivery) -> MessageContent | Withheld:
+        """What a delivery says now, or that it says nothing. It is asked right before each attempt, and decides again."""
+        ...
+
+
+class Sender(Protocol):
+    async def prepare(self, channel: Channel, delivery: Delivery, content: MessageContent, *, late: bool) -> Message:
+        """The words of a message, with the link that acknowledges."""
+        ...
+
+    async def send(self, channel: Channel, message: Message) -> Outcome:
+        """One attempt, within less than a lease. No error leaves it."""
+        ...
+
+
+class Outbox:
+    """Sends due deliveries, at most `MOST_AT_ONCE` together. One channel's trouble does not delay another's messages."""
+
+    def __init__(
+        self, store: DeliveryStore, contents: ContentSource, sender: Sender, clock: Clock, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._store = store
+        self._contents = contents
+        self._sender = sender
+        self._clock = clock
+        self._jitter = jitter
+        self._wake = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Something may be due: look now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                try:
+                    wait_s = await self._round(group)
+                except StoreError as exc:
+                    event(log, "outbox_waits", logging.WARNING, why=exc.code)
+                    wait_s = SWEEP_S
+                await self._pause(wait_s)
+
+    async def _round(self, group: asyncio.TaskGroup) -> float:
+        """Start what may be sent now. Returns: seconds until the next look."""
+        due_at = await self._store.next_due()
+        if due_at is None or due_at > self._clock.now():
+            return SWEEP_S if due_at is None else min(SWEEP_S, due_at - self._clock.now())
+        free = MOST_AT_ONCE - len(self._under_way)
+        claims = await self._store.claim(free) if free > 0 else ()
+        for claim in claims:
+            task = group.create_task(self._deliver(claim), name=f"delivery-{claim.delivery.id}")
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+        return 0.0 if claims and len(claims) < free else BLOCKED_S
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._wake.set()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for a call of `wake`, at most so long."""
+        woken = asyncio.ensure_future(self._wake.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((woken, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (woken, slept):
+                task.cancel()
+
+    async def _deliver(self, claim: Claim) -> None:
+        """One attempt, and its record. Where it cannot be recorded, the lease runs out and the message is sent again."""
+        try:
+            result = await self._attempt(claim)
+            await self._store.finish(claim, result)
+        except StoreError as exc:
+            event(log, "delivery_not_recorded", logging.WARNING, delivery=claim.delivery.id, why=exc.code)
+
+    async def _attempt(self, claim: Claim) -> Result:
+        delivery = claim.delivery
+        content = MessageContent() if delivery.kind == "test" else await self._contents.content(delivery)
+        if isinstance(content, Withheld):
+            return Left(content.reason, content.until)
+        superseded = supersede(claim, content.incident)
+        if superseded is not None and superseded != LATE:
+            return Left(superseded)
+        message = await self._sender.prepare(claim.channel, delivery, content, late=superseded == LATE)
+        outcome = await self._sender.send(claim.channel, message)
+        event(log, "delivery_attempted", delivery=delivery.id, channel=claim.channel.id, attempt=delivery.attempts, code=outcome.code)
+        return self._result_of(outcome, delivery.attempts, late=superseded == LATE)
+
+    def _result_of(self, outcome: Outcome, attempts: int, *, late: bool) -> Result:
+        match outcome:
+            case Sent(code):
+                return Told(LATE if late else "ready", code)
+            case Transient(code, asked_s):
+                return Retry(code, retry_delay_s(attempts, self._jitter(), asked_s), pause=asked_s is not None)
+            case Permanent(code):
+                return Failed(code)
+
+
+LATE: Final = "late"
+"""The reason of a message that says of an incident that it is over, and could not be told until now."""
+
+
+def supersede(claim: Claim, incident: Incident | None) -> str | None:
+    """What the incident's end means for a message about it.
+
+    Returns: None: send it; `LATE`: send it as the late one; another word: the reason why it is not sent.
+    """
+    kind = claim.delivery.kind
+    if incident is None or kind in ("event", "test", "digest"):
+        return None
+    if kind == "resolved":
+        return "never_told_firing" if not claim.told else "resolved_before_delivery" if claim.told_late else None
+    if incident.state != "resolved":
+        return None
+    lasted_s = (incident.resolved_at or claim.delivery.at) - incident.since_at
+    if claim.delivery.critical and not claim.told and lasted_s > LATE_S:
+        return LATE
+    return "resolved_before_delivery"

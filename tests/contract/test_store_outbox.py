@@ -1,0 +1,316 @@
+"""The outbox on a real store and real receivers: retries, order, limits, broken channels."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from groundcontrol.alerts.channel_service import Wanted
+from groundcontrol.alerts.channel_store import Failed, Told
+from groundcontrol.alerts.messages import Withheld
+from groundcontrol.alerts.model import Caps
+from groundcontrol.core.errors import Conflict, TooManyRequests
+from groundcontrol.core.scope import SYSTEM
+from spider.wire.ids import new_time_id
+from tests.support.clock import RunningClock
+from tests.support.eventually import ask_until
+from tests.support.factories import audited
+from tests.support.receivers import Notifying, Received, Receiver, notifying, told
+from tests.support.store_backend import Backend
+from tests.support.store_files import open_new
+
+
+@pytest.fixture
+def running_clock() -> RunningClock:
+    return RunningClock()
+
+
+@pytest.fixture
+async def live(tmp_path: Path, running_clock: RunningClock) -> AsyncIterator[Backend]:
+    made = Backend(lambda: open_new(tmp_path / "data", clock=running_clock), running_clock)  # type: ignore[arg-type]
+    await made.open()
+    yield made
+    await made.database.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with Receiver().running() as made:
+        yield made
+
+
+@pytest.fixture
+async def hub(live: Backend, running_clock: RunningClock, receiver: Receiver) -> AsyncIterator[Notifying]:
+    async with notifying(live, running_clock, receiver) as made:
+        yield made
+
+
+async def test_a_message_that_failed_for_now_is_sent_again_with_the_same_id(hub: Notifying, receiver: Receiver) -> None:
+    receiver.statuses = [503, 429, 200]
+    receiver.headers = {"Retry-After": "70"}
+    channel = await hub.webhook(receiver.url())
+    sent = hub.delivery(channel.id)
+    await hub.add(sent)
+
+    assert (await hub.waits(sent, 1)).reason == "http:503"
+    assert (await hub.state(channel.id)).state == "retrying"
+    await hub.skip(60)
+    await asyncio.sleep(0.1)
+    assert len(receiver.got) == 1  # the receiver asked for 70 seconds
+    await hub.skip(11)
+    await hub.waits(sent, 2)
+    await hub.skip(71)
+
+    assert (await hub.ends(sent))._replace(sent_at=None, next_at=None) == sent._replace(
+        state="sent", attempts=3, sent_at=None, next_at=None
+    )
+    assert receiver.ids == [sent.id] * 3
+    assert (await hub.state(channel.id)).state == "ok"
+    attempts = (await hub.backend.store.deliveries.attempts(SYSTEM, [sent.id]))[sent.id]
+    assert [(one.number, one.code) for one in attempts] == [(1, "http:503"), (2, "http:429"), (3, "http:200")]
+
+
+async def test_a_refused_message_breaks_its_channel_and_the_others_are_told_once(hub: Notifying, receiver: Receiver) -> None:
+    receiver.answer = _refuse("/bad", 404)
+    bad, good = await hub.webhook(receiver.url("/bad"), "bad"), await hub.webhook(receiver.url("/good"), "good")
+    rows = [hub.delivery(bad.id), hub.delivery(bad.id)]
+    await hub.add(*rows)
+
+    assert [(await hub.ends(row)).reason for row in rows] == ["http:404"] * 2
+    assert (await hub.state(bad.id)).state == "broken"
+    [telling] = await ask_until(lambda: hub.rows(channel=good.id))
+    assert (telling.kind, (await hub.ends(telling)).state) == ("event", "sent")
+
+    receiver.answer = None
+    again = await hub.channels.retry(SYSTEM, rows[0].id)
+    assert (await hub.ends(again)).state == "sent"
+    assert (await hub.state(bad.id)).state == "ok"
+    with pytest.raises(Conflict):
+        await hub.channels.retry(SYSTEM, rows[0].id)
+
+
+async def test_a_hanging_channel_delays_no_other_and_keeps_the_order_of_an_incident(
+    live: Backend, running_clock: RunningClock, receiver: Receiver
+) -> None:
+    hanging = asyncio.Event()
+
+    async def hang(_received: Received) -> web.StreamResponse:
+        await hanging.wait()
+        return web.Response()
+
+    stuck = Receiver()
+    stuck.answer = hang
+    async with stuck.running(), notifying(live, running_clock, stuck, receiver) as hub:
+        slow, quick = (
+            await hub.webhook(stuck.url(), "slow"),
+            await hub.webhook(
+                receiver.url(),
+                "quick",
+            ),
+        )
+        caps = Wanted(caps=Caps(300, 300))
+        await hub.channels.edit(SYSTEM, quick.id, None, caps)
+        await hub.channels.edit(SYSTEM, slow.id, None, caps)
+        incident = new_time_id()
+        story = [
+            hub.delivery(quick.id, incident, kind=kind, revision=number) for number, kind in enumerate(("firing", "changed", "repeat"), 1)
+        ]
+        began = time.monotonic()
+        await hub.add(*(hub.delivery(slow.id) for _ in range(250)))
+        await hub.add(*reversed(story), *(hub.delivery(quick.id) for _ in range(100)))
+
+        await ask_until(lambda: _done(len(receiver.got) == 103))
+        assert time.monotonic() - began < 60  # each waits for the hanging one otherwise, 25 seconds at a time
+        assert len(stuck.got) == 2
+        assert [one for one in receiver.ids if one in {row.id for row in story}] == [row.id for row in story]
+        hanging.set()
+
+
+async def test_a_channel_that_keeps_failing_gets_one_message_at_a_time_and_all_of_them_once_it_works(
+    hub: Notifying, receiver: Receiver
+) -> None:
+    receiver.answer = _refuse("/", 500)
+    channel = await hub.webhook(receiver.url())
+    rows = [hub.delivery(channel.id) for _ in range(8)]
+    await hub.add(*rows)
+    await ask_until(lambda: _done(len(receiver.got) >= 5))
+    await asyncio.sleep(0.7)
+    assert len(receiver.got) == 5  # then it rests
+
+    receiver.answer = None
+    await hub.skip(20)
+    assert {(await hub.ends(row)).state for row in rows} == {"sent"}
+
+
+async def test_what_ended_before_it_could_be_told_is_told_only_if_it_was_long_and_critical(hub: Notifying, receiver: Receiver) -> None:
+    channel = await hub.webhook(receiver.url())
+    now = hub.clock.now()
+    short, long, silent = new_time_id(), new_time_id(), new_time_id()
+    hub.contents.said = {
+        short: told(short, now - 500, resolved_at=now),
+        long: told(long, now - 1200, resolved_at=now),
+        silent: told(silent, now - 5, resolved_at=now),
+    }
+    rows = [
+        hub.delivery(channel.id, short), hub.delivery(channel.id, long), hub.delivery(channel.id, long, kind="resolved", revision=2),
+        hub.delivery(channel.id, silent, kind="resolved", revision=2),
+    ]  # fmt: skip
+    await hub.add(*rows)
+
+    ended = [(row.state, row.reason) for row in [await hub.ends(row) for row in rows]]
+    assert ended == [
+        ("skipped", "resolved_before_delivery"),
+        ("sent", "late"),
+        ("skipped", "resolved_before_delivery"),
+        ("skipped", "never_told_firing"),
+    ]
+    [one] = receiver.got
+    assert one.json["kind"] == "resolved"
+    assert "could not be told until now" in one.json["title"]
+    assert (await hub.of(rows[0])).attempts == 0
+
+
+async def test_messages_over_the_limit_of_a_channel_become_one_digest_with_their_number(hub: Notifying, receiver: Receiver) -> None:
+    channel = await hub.channel("webhook", {"url": receiver.url()}, wanted=Wanted(caps=Caps(3, 5)))
+    rows = [hub.delivery(channel.id, critical=number >= 6) for number in range(12)]
+    for row in rows:
+        await hub.add(row)
+        await hub.ends(row)
+
+    reasons = [row.reason for row in [await hub.of(row) for row in rows]]
+    assert reasons == ["ready"] * 3 + ["cap"] * 3 + ["ready"] * 2 + ["cap"] * 4
+    [digest] = [row for row in await hub.rows() if row.kind == "digest"]
+    assert (digest.state, digest.revision) == ("deferred", 7)
+    await hub.skip(3601)
+    await hub.ends(digest)
+    assert receiver.got[-1].json["title"].startswith("7 messages were held back")
+
+
+async def test_a_lease_that_ran_out_is_taken_by_another_and_the_first_cannot_end_it(live: Backend, running_clock: RunningClock) -> None:
+    async with notifying(live, running_clock) as hub:
+        channel = await hub.webhook("https://receiver.example/")
+        hub.outbox._store = _Idle()  # type: ignore[assignment]
+        await hub.add(hub.delivery(channel.id))
+        [first] = await live.store.deliveries.claim(16)
+        assert await live.store.deliveries.claim(16) == []
+        running_clock.shift += 61
+        [second] = await live.store.deliveries.claim(16)
+        assert second.delivery.id == first.delivery.id
+        assert not await live.store.deliveries.finish(first, Failed("http:400"))
+        assert await live.store.deliveries.finish(second, Told())
+        assert (await hub.of(first.delivery)).attempts == 2
+
+
+async def test_what_was_tried_for_too_long_fails_and_breaks_its_channel(hub: Notifying, receiver: Receiver) -> None:
+    receiver.answer = _refuse("/", 500)
+    channel = await hub.webhook(receiver.url())
+    row = hub.delivery(channel.id, critical=False)
+    await hub.add(row)
+    await hub.waits(row, 1)
+    await hub.skip(6 * 3600)
+    assert ((await hub.ends(row)).reason, (await hub.state(channel.id)).state) == ("expired", "broken")
+
+
+async def test_a_name_server_that_does_not_answer_costs_no_message(live: Backend, running_clock: RunningClock, receiver: Receiver) -> None:
+    dead = True
+
+    def look(host: str, port: int, *more: Any) -> list[tuple[Any, ...]]:
+        if dead:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with notifying(live, running_clock, receiver, getaddrinfo=look) as hub:
+        channel = await hub.webhook(f"http://hooks.example:{receiver.port}/")
+        lasting, over = hub.delivery(channel.id), hub.delivery(channel.id)
+        began = running_clock.now()
+        await hub.add(lasting, over)
+        await hub.waits(lasting, 1)
+        await hub.waits(over, 1)
+        await hub.skip(3600)
+        await hub.waits(lasting, 2)
+        await hub.waits(over, 2)
+        hub.contents.said[str(over.incident_id)] = told(str(over.incident_id), began, resolved_at=running_clock.now())
+        dead = False
+        await hub.skip(1800)
+        assert [(await hub.ends(row)).reason for row in (lasting, over)] == ["ready", "late"]
+    assert {one.json["kind"] for one in receiver.got} == {"firing", "resolved"}
+
+
+async def test_content_that_is_withheld_is_no_attempt(hub: Notifying, receiver: Receiver) -> None:
+    channel = await hub.webhook(receiver.url())
+    quiet, never = hub.delivery(channel.id), hub.delivery(channel.id)
+    hub.contents.said = {
+        str(quiet.incident_id): Withheld("quiet_hours", hub.clock.now() + 100),
+        str(never.incident_id): Withheld("acknowledged"),
+    }
+    await hub.add(quiet, never)
+
+    assert ((await hub.ends(never)).reason, (await hub.of(never)).attempts) == ("acknowledged", 0)
+    held = await ask_until(lambda: _state(hub, quiet, "deferred"))
+    assert (held.reason, held.attempts) == ("quiet_hours", 0)
+    hub.contents.said = {}
+    await hub.skip(101)
+    assert (await hub.ends(quiet)).state == "sent"
+
+
+async def test_a_channel_keeps_its_target_sealed_and_tells_the_old_receiver_of_a_new_one(hub: Notifying, receiver: Receiver) -> None:
+    secret = "whsec_" + "QUJD" * 8
+    channel = await hub.webhook(receiver.url("/first-path-7f3a"), secret=secret)
+    assert channel.target_masked == f"http://127.0.0.1:{receiver.port}/…"
+    renamed = await hub.channels.edit(SYSTEM, channel.id, None, Wanted(name="ops 2"))
+    assert renamed.version == 2
+    assert not receiver.got
+    moved = await hub.channels.edit(SYSTEM, channel.id, {"url": receiver.url("/second")}, Wanted())
+    assert [one.path for one in receiver.got] == ["/first-path-7f3a"]
+    assert "gets no more messages" in receiver.got[0].json["title"]
+    test = await hub.channels.test(SYSTEM, channel.id)
+    assert (await hub.ends(test)).state == "sent"
+    assert receiver.got[-1].path == "/second"
+    assert (await hub.state(channel.id)).tested_at is not None
+    for _ in range(9):
+        await hub.channels.test(SYSTEM, channel.id)
+    with pytest.raises(TooManyRequests):
+        await hub.channels.test(SYSTEM, channel.id)
+    waiting = hub.delivery(moved.id, next_at=hub.clock.now() + 1000)
+    await hub.add(waiting)
+    await hub.channels.delete(SYSTEM, channel.id)
+    assert (await hub.of(waiting)).reason == "channel_disabled"
+    assert await hub.backend.store.channels.target(channel.id) is None
+    assert [action for _, action, _ in await audited(hub.backend.store)][:4] == [
+        "channel.create",
+        "channel.edit",
+        "channel.edit",
+        "channel.test",
+    ]
+    stored = b"".join(path.read_bytes() for path in hub.backend.database._control.path.parent.iterdir() if path.is_file())
+    assert not [part for part in ("first-path-7f3a", secret) if part.encode() in stored]
+
+
+class _Idle:
+    """A store in which nothing is ever due."""
+
+    async def next_due(self) -> None:
+        return None
+
+
+def _refuse(path: str, status: int) -> Any:
+    async def answer(received: Received) -> web.StreamResponse:
+        return web.Response(status=status if received.path == path else 200)
+
+    return answer
+
+
+async def _done(value: bool) -> bool:
+    return value
+
+
+async def _state(hub: Notifying, delivery: Any, state: str) -> Any:
+    row = await hub.of(delivery)
+    return row if row.state == state else None
