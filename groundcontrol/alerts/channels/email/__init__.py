@@ -96,17 +96,18 @@ def build_mail(target: EmailTarget, message: Message) -> EmailMessage:
 
 
 async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome:
-    smtp, sock = target.smtp, None
+    smtp = target.smtp
     if smtp.security == "none" and smtp.username:
         return Permanent("password_without_tls")
     try:
-        sock = await egress.connect(smtp.host, smtp.port)
+        connected = await egress.connect(smtp.host, smtp.port)
         client = aiosmtplib.SMTP(
-            hostname=smtp.host, port=None, sock=sock, use_tls=smtp.security == "implicit", start_tls=smtp.security == "starttls",
-            username=smtp.username or None, password=smtp.password or None, tls_context=egress.tls, timeout=CONNECT_S,
-            local_hostname=urlsplit(message.hub).hostname or "localhost",
+            hostname=smtp.host, port=None, sock=connected, use_tls=smtp.security == "implicit", start_tls=smtp.security == "starttls",
+            tls_context=egress.tls, timeout=CONNECT_S, local_hostname=urlsplit(message.hub).hostname or "localhost",
         )  # fmt: skip
         async with client:
+            if smtp.username:
+                await client.login(smtp.username, smtp.password)
             refused, _ = await client.sendmail(target.sender, target.to, build_mail(target, message).as_bytes())
     except aiosmtplib.SMTPRecipientsRefused as exc:
         return _of_codes([one.code for one in exc.recipients])
@@ -116,9 +117,6 @@ async def send(target: EmailTarget, message: Message, egress: Egress) -> Outcome
         return _of_exception(exc)
     except (OSError, TimeoutError) as exc:
         return failure(exc)
-    finally:
-        if sock is not None:
-            sock.close()
     return Sent(f"smtp:{min(one.code for one in refused.values())} for {len(refused)}" if refused else "smtp:250")
 
 

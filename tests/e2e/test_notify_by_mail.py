@@ -1,0 +1,127 @@
+"""E-mail through Debian's exim: TLS, log-in, refusals for now and for good, and a connection that is cut after the message."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from email import message_from_bytes
+from typing import Any
+
+import pytest
+
+from groundcontrol.alerts.channel_service import read_target
+from groundcontrol.alerts.channels.email import EMAIL, build_mail
+from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transient
+from groundcontrol.alerts.egress import Egress
+from groundcontrol.alerts.samples import sample_message
+from tests.support import exim
+from tests.support.exim import PASSWORD, Exim
+
+HUB = "https://hub.example"
+MESSAGE = sample_message("firing", HUB, 1_790_000_000.0)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exim]:
+    with exim.running(tmp_path_factory.mktemp("exim")) as made:
+        yield made
+
+
+def smtp(port: int, tls: Any = "starttls", password: str = PASSWORD) -> dict[str, Any]:
+    log_in = {} if tls == "none" else {"username": "hub", "password": password}
+    return {"host": "127.0.0.1", "port": port, "tls": tls, **log_in}
+
+
+async def send(relay: dict[str, Any], *to: str, trusting: Exim | None = None, allowed: int | None = None) -> Outcome:
+    trust = ssl.create_default_context(cadata=trusting.certificate.der) if trusting else None
+    egress = Egress(frozenset({("127.0.0.1", allowed or relay["port"])}), trust)
+    target = read_target("email", {"smtp": relay, "from": "hub@example.com", "to": to or ("ops@example.com",)})
+    try:
+        return await EMAIL.send(target, MESSAGE, egress)
+    finally:
+        await egress.close()
+
+
+async def test_a_mail_is_taken_over_starttls_and_over_implicit_tls_after_a_log_in(server: Exim) -> None:
+    before = len(server.queue)
+    assert await send(smtp(server.starttls), trusting=server) == Sent("smtp:250")
+    assert await send(smtp(server.implicit, "implicit"), trusting=server) == Sent("smtp:250")
+    for headers in server.queue[before:]:
+        assert f"Message-ID: <{MESSAGE.id}@hub.example>" in headers
+        assert f"References: <incident.{MESSAGE.incident_id}@hub.example>" in headers
+        assert "-auth_id hub" in headers
+        assert "TLS1" in headers
+
+
+async def test_each_refusal_has_its_class(server: Exim) -> None:
+    assert await send(smtp(server.starttls), "grey@example.com", trusting=server) == Transient("smtp:451")
+    assert await send(smtp(server.starttls), "grey@example.com", trusting=server) == Sent("smtp:250")
+    assert await send(smtp(server.starttls), "nobody@example.com", trusting=server) == Permanent("smtp:550")
+    assert await send(smtp(server.starttls), "ops@example.com", "nobody@example.com", trusting=server) == Sent("smtp:550 for 1")
+    assert await send(smtp(server.starttls, password="wrong"), trusting=server) == Permanent("smtp:535")
+
+
+async def test_nothing_is_said_to_a_server_without_the_right_certificate_or_without_leave(server: Exim) -> None:
+    before = len(server.queue)
+    assert await send(smtp(server.starttls)) == Permanent("tls_certificate")
+    assert await send(smtp(server.implicit, "implicit")) == Permanent("tls_certificate")
+    assert await send(smtp(server.starttls) | {"host": "localhost"}, trusting=server) == Permanent("tls_certificate")
+    assert await send(smtp(server.plain, "none"), allowed=1) == Permanent("denied")
+    assert len(server.queue) == before
+
+
+async def test_a_connection_that_is_cut_after_the_message_is_tried_again_with_the_same_id(server: Exim) -> None:
+    before = len(server.queue)
+    async with _cutting(server.plain) as port:
+        assert await send(smtp(port, "none")) == Transient("connection_lost")
+        assert await send(smtp(port, "none")) == Sent("smtp:250")
+    taken = server.queue[before:]
+    assert [re.findall(r"Message-ID: (\S+)", headers) for headers in taken] == [[f"<{MESSAGE.id}@hub.example>"]] * 2
+
+
+async def test_a_server_that_is_not_there_is_tried_again() -> None:
+    assert await send(smtp(1, "none")) == Transient("connect")
+
+
+def test_a_mail_holds_its_text_twice_and_its_links() -> None:
+    target = read_target("email", {"smtp": smtp(25, "none"), "from": "hub@example.com", "to": ["ops@example.com"]})
+    mail = message_from_bytes(build_mail(target, MESSAGE).as_bytes())
+    kinds = {part.get_content_type(): part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()}
+    assert set(kinds) == {"text/plain", "text/html"}
+    assert all(f"{HUB}/a#TOKEN".encode() in (body or b"") for body in kinds.values() if isinstance(body, bytes))
+
+
+@contextlib.asynccontextmanager
+async def _cutting(port: int) -> AsyncIterator[int]:
+    """A way to the server that is cut once, when the server has taken the message and before its client knows."""
+    cut = True
+    relays: list[asyncio.Task[None]] = []
+
+    async def relay(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        server, to_server = await asyncio.open_connection("127.0.0.1", port)
+
+        async def back() -> None:
+            nonlocal cut
+            while data := await server.read(4096):
+                if b"OK id=" in data and cut:
+                    cut = False
+                    break
+                answers.write(data)
+            answers.close()
+
+        returning = asyncio.create_task(back(), name="back")
+        while data := await client.read(4096):
+            to_server.write(data)
+        to_server.close()
+        await asyncio.gather(returning, to_server.wait_closed(), answers.wait_closed())
+
+    def accept(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        relays.append(asyncio.create_task(relay(client, answers), name="relay"))
+
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with listening:
+        yield listening.sockets[0].getsockname()[1]
+        await asyncio.gather(*relays)
