@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from groundcontrol.alerts.model import Channel, ChannelId, Delivery, DeliveryId, IncidentId
+from groundcontrol.core.ids import EventId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SealedRecord
+from groundcontrol.events.model import Event
 
 SEALED_TABLE: Final = "channel"
 """The table of sealed targets in the vault; the record is the channel's id, the column `TARGET`."""
@@ -162,6 +164,10 @@ class DeliveryStore(Protocol):
     async def attempts(self, scope: Scope, deliveries: Sequence[DeliveryId]) -> Mapping[DeliveryId, Sequence[Attempt]]: ...
 
     async def summary(self, scope: Scope, since: float, now: float) -> Summary: ...
+
+    async def told_event(self, org: int, event: EventId) -> tuple[Event, str] | None:
+        """An event and the name of its node; None: it is gone."""
+        ...
 
     async def expire_deliveries(self, before: float) -> int:
         """Delete some final deliveries from before this time. Returns their number; call again until 0."""

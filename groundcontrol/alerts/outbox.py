@@ -16,7 +16,7 @@ from groundcontrol.alerts.channels.kind import Outcome, Permanent, Sent, Transie
 from groundcontrol.alerts.messages import Message, MessageContent, Withheld
 from groundcontrol.alerts.model import Channel, Delivery, Incident
 from groundcontrol.alerts.retrying import retry_delay_s
-from groundcontrol.core.errors import StoreError
+from groundcontrol.core.errors import HubError, NotFound, StoreError
 from spider.clock import Clock
 from spider.logs import event
 
@@ -33,7 +33,11 @@ LATE_S: Final = 600.0
 
 class ContentSource(Protocol):
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        """What a delivery says now, or that it says nothing. It is asked right before each attempt, and decides again."""
+        """What a message about an incident, or a digest, says now, or that it says nothing. It is asked right before each attempt, and
+        decides again.
+
+        Raises: NotFound: the incident is gone. StoreError.
+        """
         ...
 
 
@@ -109,12 +113,14 @@ class Outbox:
         try:
             result = await self._attempt(claim)
             await self._store.finish(claim, result)
-        except StoreError as exc:
+        except HubError as exc:
             event(log, "delivery_not_recorded", logging.WARNING, delivery=claim.delivery.id, why=exc.code)
+        except Exception:  # the boundary of one message: a mistake in its content must not stop the others
+            event(log, "delivery_failed", logging.ERROR, delivery=claim.delivery.id, exc_info=True)
 
     async def _attempt(self, claim: Claim) -> Result:
         delivery = claim.delivery
-        content = MessageContent() if delivery.kind == "test" else await self._contents.content(delivery)
+        content = await self._content(delivery)
         if isinstance(content, Withheld):
             return Left(content.reason, content.until)
         superseded = supersede(claim, content.incident)
@@ -124,6 +130,19 @@ class Outbox:
         outcome = await self._sender.send(claim.channel, message)
         event(log, "delivery_attempted", delivery=delivery.id, channel=claim.channel.id, attempt=delivery.attempts, code=outcome.code)
         return self._result_of(outcome, delivery.attempts, late=superseded == LATE)
+
+    async def _content(self, delivery: Delivery) -> MessageContent | Withheld:
+        """What it says now. A test says nothing of the fleet; a digest has its number, also where nothing fires any more."""
+        if delivery.kind == "test":
+            return MessageContent()
+        if delivery.event_id is not None:
+            found = await self._store.told_event(delivery.org, delivery.event_id)
+            return Withheld("nothing_left") if found is None else MessageContent(event=found[0], node_name=found[1])
+        try:
+            content = await self._contents.content(delivery)
+        except NotFound:
+            content = Withheld("nothing_left")
+        return MessageContent() if delivery.kind == "digest" and isinstance(content, Withheld) else content
 
     def _result_of(self, outcome: Outcome, attempts: int, *, late: bool) -> Result:
         match outcome:

@@ -87,6 +87,8 @@ async def test_a_refused_message_breaks_its_channel_and_the_others_are_told_once
     assert (await hub.state(bad.id)).state == "broken"
     [telling] = await ask_until(lambda: hub.rows(channel=good.id))
     assert (telling.kind, (await hub.ends(telling)).state) == ("event", "sent")
+    [news] = [one.json for one in receiver.got if one.path == "/good"]
+    assert (news["event"]["type"], news["title"]) == ("channel_failed", "Error: notifications through bad fail: http:404")
 
     receiver.answer = None
     again = await hub.channels.retry(SYSTEM, rows[0].id)

@@ -92,7 +92,7 @@ class Contents:
         """By incident."""
 
     async def content(self, delivery: Delivery) -> MessageContent | Withheld:
-        if delivery.kind in ("event", "digest"):
+        if delivery.kind == "digest":
             return MessageContent(still_firing=("web-3 is full",))
         incident = delivery.incident_id or ""
         return self.said.get(incident) or told(incident, delivery.at)

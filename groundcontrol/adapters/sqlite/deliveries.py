@@ -13,12 +13,15 @@ from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cu
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import to_event
 from groundcontrol.adapters.sqlite.outbox import SqliteOutbox
 from groundcontrol.alerts.channel_store import Attempt, DeliveryFilter, Summary
 from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
 from groundcontrol.core.errors import Conflict, NotFound, TooManyRequests
+from groundcontrol.core.ids import EventId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Event
 from spider.wire.ids import new_time_id
 
 __all__ = ["SqliteDeliveries", "add_deliveries"]
@@ -106,6 +109,11 @@ class SqliteDeliveries(SqliteOutbox):
             )
         )
         return Summary({(row["state"], row["reason"]): row["n"] for row in counts}, oldest[0]["at"])
+
+    async def told_event(self, org: int, event: EventId) -> tuple[Event, str] | None:
+        sql = "SELECT e.*, n.name AS node_name FROM event e LEFT JOIN node n ON n.id = e.node_id WHERE e.org = ? AND e.id = ?"
+        row = await self._reader.run(lambda rows: rows.one(sql, org, event))
+        return None if row is None else (to_event(row), row["node_name"] or "")
 
     async def expire_deliveries(self, before: float) -> int:
         def command(tx: Tx) -> int:

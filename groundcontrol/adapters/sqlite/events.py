@@ -59,7 +59,7 @@ class SqliteLog:
             return rows.all(_EVENT + where, scope.org, node, before, *wanted, *values, size + 1)
 
         found = await self._reader.run(query)
-        items = [_to_event(row) for row in found[:size]]
+        items = [to_event(row) for row in found[:size]]
         return Page(items, make_cursor(kind, scope.org, found[size - 1]["no"]) if len(found) > size else None)
 
     async def expire_events(self, before: float) -> int:
@@ -152,7 +152,7 @@ def _chosen(only: EventFilter | None) -> tuple[str, list[Value]]:
     )
 
 
-def _to_event(row: sqlite3.Row) -> Event:
+def to_event(row: sqlite3.Row) -> Event:
     return Event(
         id=EventId(row["id"]),
         org=row["org"],
