@@ -110,7 +110,7 @@ class ChannelService:
 
     async def test(self, scope: Scope, channel: ChannelId) -> Delivery:
         """Send a test message the way of every other one. Raises: NotFound, TooManyRequests."""
-        made = await self._deliveries.add_test(scope, channel)
+        made = await self._deliveries.add_test(scope, channel, DeliveryId(new_time_id(self._clock.now())))
         self._wake()
         return made
 

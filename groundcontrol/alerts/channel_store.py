@@ -115,7 +115,7 @@ class ChannelStore(Protocol):
         ...
 
     async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_told: bool) -> None:
-        """Delete a channel, shred its target, and end its open deliveries."""
+        """Delete a channel, shred its target, and end its open deliveries. One that is gone already is no error."""
         ...
 
     async def target(self, channel: ChannelId) -> SealedRecord | None:
@@ -143,7 +143,7 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def add_test(self, scope: Scope, channel: ChannelId) -> Delivery:
+    async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
         """A test message, due now. Raises: NotFound; TooManyRequests."""
         ...
 

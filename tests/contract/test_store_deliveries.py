@@ -1,25 +1,22 @@
-"""Deliveries: one row for each decision about a channel, written once."""
+"""Deliveries: one row for each decision about a channel, written once, claimed by one and ended by one."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
 
-from groundcontrol.adapters.sqlite.deliveries import add_deliveries
-from groundcontrol.alerts.model import ChannelId, Delivery, DeliveryId, IncidentId
+from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries
+from groundcontrol.alerts.channel_store import Told
+from groundcontrol.alerts.model import ChannelId, DeliveryId
+from groundcontrol.core.scope import SYSTEM
 from spider.wire.ids import new_time_id
 from tests.support.clock import ManualClock
+from tests.support.factories import SCOPE
+from tests.support.race_cases_channels import a_channel, a_delivery, a_target
 from tests.support.store_backend import Backend
 
 
-def a_delivery(at: float, **fields: Any) -> Delivery:
-    row = Delivery(
-        DeliveryId(new_time_id(at)), 1, ChannelId("c" * 26), "firing", IncidentId("1" * 26), None, 1, "due", "ready", at, None
-    )  # fmt: skip
-    return row._replace(**fields)
-
-
 async def test_an_intent_is_stored_once_for_an_incident_revision_kind_and_channel(backend: Backend, clock: ManualClock) -> None:
-    first = a_delivery(clock.now())
+    first = a_delivery(clock.now(), ChannelId("c" * 26), "1" * 26)
     rows = [
         first,
         first._replace(id=DeliveryId(new_time_id(clock.now()))),
@@ -28,3 +25,18 @@ async def test_an_intent_is_stored_once_for_an_incident_revision_kind_and_channe
 
     assert await backend.database._control.writer.run(lambda tx: add_deliveries(tx, rows)) == 2
     assert await backend.database._control.writer.run(lambda tx: add_deliveries(tx, rows)) == 0
+    history = await backend.store.deliveries.history(1, rows[0].incident_id or rows[0].id)  # type: ignore[arg-type]
+    assert [row.revision for row in history] == [1, 2]
+
+
+async def test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it(backend: Backend, clock: ManualClock) -> None:
+    store, channel = backend.store, a_channel(clock.now())
+    await store.channels.create_channel(SCOPE, channel, a_target(channel))
+    row = a_delivery(clock.now(), channel.id)
+    await backend.database._control.writer.run(lambda tx: add_deliveries(tx, [row]))
+
+    claims = await asyncio.gather(*(store.deliveries.claim(16) for _ in range(20)))
+    [claim] = [one for taken in claims for one in taken]
+    ended = await asyncio.gather(*(store.deliveries.finish(claim, Told()) for _ in range(20)))
+    assert sorted(ended) == [False] * 19 + [True]
+    assert (await store.deliveries.delivery(SYSTEM, row.id)).state == "sent"

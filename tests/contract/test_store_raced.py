@@ -17,15 +17,18 @@ import pytest
 from groundcontrol.stores import Store
 from tests.support.race_cases import CALLERS, Ground, Rows, check_answers, race_rivals
 from tests.support.race_cases_alerts import CASES as OF_ALERTS
+from tests.support.race_cases_channels import CASES as OF_CHANNELS
 from tests.support.race_cases_nodes import CASES as OF_THE_FLEET
 from tests.support.race_cases_users import CASES as OF_PEOPLE
 from tests.support.store_backend import Backend
 
-CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE, **OF_ALERTS}
+CASES: Final = {**OF_THE_FLEET, **OF_PEOPLE, **OF_ALERTS, **OF_CHANNELS}
 HERE: Final = Path(__file__).parent
 
 READS: Final = {
     "batches": ("batch", "batches", "jobs_of"),
+    "channels": ("channel", "channels", "target"),
+    "deliveries": ("attempts", "deliveries", "delivery", "history", "next_due", "summary", "told_event"),
     "deployments": ("deployment", "deployment_of_key", "deployments", "may_still_deploy", "unfinished_deployments"),
     "facts": ("packages", "packages_digest", "tables", "updates", "updates_of"),
     "invites": ("find_invite", "invite", "invites", "unsettled"),
@@ -63,6 +66,8 @@ READS: Final = {
 ELSEWHERE: Final = {
     "batches.create_batch": "test_store_job_commands.py::test_a_batch_is_made_once_for_each_key",
     "batches.stop_batch": "test_store_job_commands.py::test_a_whole_batch_is_taken_back",
+    "deliveries.claim": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
+    "deliveries.finish": "test_store_deliveries.py::test_of_twenty_senders_one_claims_a_delivery_and_one_ends_it",
     "deployments.save_deployment": "test_store_jobs.py::test_of_twenty_savers_of_one_version_one_wins",
     "facts.save_packages": "test_store_facts.py::test_of_twenty_who_tell_the_same_one_changes",
     "factors.use_recovery_code": "test_store_access.py::test_of_twenty_equal_recovery_codes_one_counts",

@@ -59,6 +59,8 @@ class SqliteChannels:
     async def save_channel(self, scope: Scope, channel: Channel, target: SealedRecord | None, *, old_target_told: bool | None) -> Channel:
         def command(tx: Tx) -> Channel:
             before = load_channel(tx, scope.org, channel.id)
+            if _wishes(before) == _wishes(channel) and (target is None or _sealed(tx, channel.id) == target):
+                return before
             if before.version != channel.version:
                 raise Conflict("the channel has changed meanwhile; load it again")
             _check_name(tx, scope, channel)
@@ -79,6 +81,8 @@ class SqliteChannels:
 
     async def delete_channel(self, scope: Scope, channel: ChannelId, *, old_target_told: bool) -> None:
         def command(tx: Tx) -> None:
+            if tx.one("SELECT 1 FROM channel WHERE org = ? AND id = ?", scope.org, channel) is None:
+                return
             before = load_channel(tx, scope.org, channel)
             tx.do("DELETE FROM channel WHERE org = ? AND id = ?", scope.org, channel)
             shred(tx, scope.org, SEALED_TABLE, channel)
@@ -92,10 +96,17 @@ class SqliteChannels:
         await self._writer.run(command)
 
     async def target(self, channel: ChannelId) -> SealedRecord | None:
-        row = await self._reader.run(
-            lambda rows: rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", SEALED_TABLE, channel, TARGET)
-        )
-        return None if row is None else SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])
+        return await self._reader.run(lambda rows: _sealed(rows, channel))
+
+
+def _sealed(rows: Rows, channel: ChannelId) -> SealedRecord | None:
+    row = rows.one("SELECT * FROM secret WHERE kind = ? AND record = ? AND field = ?", SEALED_TABLE, channel, TARGET)
+    return None if row is None else SealedRecord(row["kind"], row["record"], row["field"], row["version"], row["sealed"])
+
+
+def _wishes(channel: Channel) -> tuple[object, ...]:
+    """What a user sets."""
+    return channel.name, channel.enabled, channel.min_severity, channel.quiet_hours, channel.caps
 
 
 def _check_name(tx: Tx, scope: Scope, channel: Channel) -> None:

@@ -22,7 +22,6 @@ from groundcontrol.core.ids import EventId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.events.model import Event
-from spider.wire.ids import new_time_id
 
 __all__ = ["SqliteDeliveries", "add_deliveries"]
 
@@ -41,16 +40,17 @@ class SqliteDeliveries(SqliteOutbox):
         super().__init__(writer, reader)
         self._chain = chain
 
-    async def add_test(self, scope: Scope, channel: ChannelId) -> Delivery:
+    async def add_test(self, scope: Scope, channel: ChannelId, delivery: DeliveryId) -> Delivery:
         def command(tx: Tx) -> Delivery:
             load_channel(tx, scope.org, channel)
+            if tx.one("SELECT 1 FROM delivery WHERE org = ? AND id = ?", scope.org, delivery) is not None:
+                return _load(tx, scope, delivery)
             recent = "SELECT count(*) AS n FROM delivery WHERE org = ? AND channel_id = ? AND id > ? AND kind = 'test'"
             if tx.all(recent, scope.org, channel, first_id(tx.now - HOUR_S))[0]["n"] >= MOST_TESTS:
-                raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after=HOUR_S)
-            made = DeliveryId(new_time_id(tx.now))
-            add_deliveries(tx, [Delivery(made, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
-            self._chain.write(tx, scope, "channel.test", channel, {"delivery": made})
-            return _load(tx, scope, made)
+                raise TooManyRequests(f"this channel had {MOST_TESTS} tests in the last hour; try again later", retry_after_s=int(HOUR_S))
+            add_deliveries(tx, [Delivery(delivery, scope.org, channel, "test", None, None, 0, "due", "ready", tx.now, None)])
+            self._chain.write(tx, scope, "channel.test", channel, {"delivery": delivery})
+            return _load(tx, scope, delivery)
 
         return await self._writer.run(command)
 
@@ -59,6 +59,8 @@ class SqliteDeliveries(SqliteOutbox):
             known = _load(tx, scope, delivery)
             if known.state not in ("failed", "due"):
                 raise Conflict(f"only a failed or a waiting message can be tried again; this one is {known.state}")
+            if known.state == "due" and known.next_at is not None and known.next_at <= tx.now:
+                return known
             tx.do(
                 "UPDATE delivery SET state = 'due', reason = 'ready', next_at = ?, until_at = ? WHERE org = ? AND id = ?",
                 *(tx.now, tx.now + give_up_s(critical=known.critical), scope.org, delivery),
