@@ -61,7 +61,7 @@ from groundcontrol.lifecycle import (
 from groundcontrol.metrics_export import MetricSources, figures
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.samples.compactor import Compactor
-from groundcontrol.samples.interfaces import DamageReports
+from groundcontrol.samples.store import DamageReports
 from groundcontrol.settings import SETTINGS
 from groundcontrol.slices import EXPIRES, PROVIDERS, SLICES, TASKS
 from groundcontrol.stores import Store

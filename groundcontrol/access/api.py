@@ -1,13 +1,48 @@
-"""`/api/v1/auth`: log-in, password, refresh, step-up, log-out, and the caller's own account."""
+"""`/api/v1/auth`, `users` and `tokens`: log-in, the caller's own account, and for admins those of others."""
 
 from __future__ import annotations
 
 import msgspec
 from aiohttp import hdrs, web
 
+from groundcontrol.access.model import MAX_NAME_CHARS, MAX_QUERY_CHARS, MAX_VIEWS, Preferences, SavedView, User
+from groundcontrol.access.service import person_of
 from groundcontrol.access.sessions import Issued
-from groundcontrol.access.views import LoginBody, LoginView, MeView, PasswordBody, StepUpBody, user_view
-from groundcontrol.core.errors import BadRequest, Unauthenticated
+from groundcontrol.access.store import ApiTokenStore, PeopleStore, PreferenceStore, UserStore
+from groundcontrol.access.users import checked_grants
+from groundcontrol.access.views import (
+    AccountsView,
+    AccountView,
+    ApiTokensView,
+    GrantsBody,
+    LoginBody,
+    LoginView,
+    MeView,
+    NewTokenBody,
+    NewTokenView,
+    NewUserBody,
+    OneTimePasswordView,
+    PasswordBody,
+    PreferencesPatch,
+    PreferencesView,
+    RecoveryCodesView,
+    SavedViewBody,
+    SavedViewView,
+    SessionsView,
+    StepUpBody,
+    TotpConfirmBody,
+    TotpView,
+    UserPatch,
+    account_view,
+    session_view,
+    token_view,
+    user_view,
+)
+from groundcontrol.core.bus import Revoked
+from groundcontrol.core.errors import BadRequest, NotFound, Unauthenticated
+from groundcontrol.core.permissions import allowed
+from groundcontrol.core.scope import Grants
+from groundcontrol.core.text import is_visible
 from groundcontrol.web.cookies import check_same_origin
 from groundcontrol.web.errors import problem_response
 from groundcontrol.web.request import ApiRequest
@@ -79,3 +114,164 @@ async def me(call: ApiRequest) -> MeView:
     if user is None or session is None:
         raise BadRequest("the local socket has no session")
     return MeView(user=user_view(user, must_enrol=call.caller.must_enrol), csrf_token=session.csrf_token, expires_at=session.expires_at)
+
+
+async def list_sessions(call: ApiRequest) -> SessionsView:
+    """A page of live sessions, newest first: the caller's own, or for admins those of `?user=`."""
+    limit, cursor = call.page("user")
+    current = call.caller.session.id if call.caller.session is not None else None
+    page = await call.services[PeopleStore].listed_sessions(call.scope, limit, cursor, await call.whose())
+    return SessionsView(sessions=[session_view(one, current) for one in page.items], next=page.next)
+
+
+async def end_session(call: ApiRequest) -> None:
+    """End one session and its sockets: an own one, or as admin anybody's."""
+    session = await call.services[PeopleStore].listed_session(call.scope, call.session_id)
+    own = call.caller.user is not None and session.user_id == call.caller.user.id
+    if not own and not allowed(call.scope, "user.manage"):
+        raise NotFound("there is no such session")
+    await call.services[UserStore].revoke_session(call.scope, session.id)
+    call.services.bus.publish(Revoked(session.id, session.user_id))
+
+
+async def end_other_sessions(call: ApiRequest) -> None:
+    """End every session of the caller but this one."""
+    user, session = person_of(call.caller)
+    try:
+        await call.services[PeopleStore].revoke_others(call.scope, user.id, session.id)
+    except NotFound as exc:  # another request ended this session meanwhile, and its change stays
+        raise Unauthenticated("the session is over; log in again") from exc
+    call.services.bus.publish(Revoked("", user.id))
+
+
+async def begin_totp(call: ApiRequest) -> TotpView:
+    """Make a second factor that counts from its first code on."""
+    user, _ = person_of(call.caller)
+    made = await call.services.auth.factors.begin(call.scope, user)
+    return TotpView(secret=made.secret, uri=made.uri)
+
+
+async def confirm_totp(call: ApiRequest, body: TotpConfirmBody) -> RecoveryCodesView:
+    """Switch it on by its first code; every other session ends, and recovery codes are shown once."""
+    user, session = person_of(call.caller)
+    return RecoveryCodesView(codes=await call.services.auth.factors.confirm(call.caller, user, session, body.code))
+
+
+async def stop_totp(call: ApiRequest) -> None:
+    """Switch the second factor off; every other session ends."""
+    user, session = person_of(call.caller)
+    await call.services.auth.factors.stop(call.scope, user, session)
+
+
+async def renew_recovery_codes(call: ApiRequest) -> RecoveryCodesView:
+    """Ten new recovery codes in place of the old ones."""
+    user, _ = person_of(call.caller)
+    return RecoveryCodesView(codes=await call.services.auth.factors.renew_codes(call.scope, user))
+
+
+async def get_preferences(call: ApiRequest) -> PreferencesView:
+    """The caller's own."""
+    call.query()
+    user, _ = person_of(call.caller)
+    return _view(await call.services[PreferenceStore].preferences(call.scope, user.id))
+
+
+async def edit_preferences(call: ApiRequest, body: PreferencesPatch) -> PreferencesView:
+    """Change what is named; the rest stays."""
+    user, _ = person_of(call.caller)
+    store = call.services[PreferenceStore]
+    before = await store.preferences(call.scope, user.id)
+    wanted = Preferences(
+        views=before.views if body.views is None else _views(body.views),
+        single_keys=before.single_keys if body.single_keys is None else body.single_keys,
+        network_bits=before.network_bits if body.network_bits is None else body.network_bits,
+    )
+    await store.save_preferences(call.scope, user.id, wanted)
+    return _view(wanted)
+
+
+def _views(asked: list[SavedViewBody]) -> tuple[SavedView, ...]:
+    if len(asked) > MAX_VIEWS:
+        raise BadRequest(f"at most {MAX_VIEWS} views: remove one first", field="views")
+    found = tuple(SavedView(one.name.strip(), one.query) for one in asked)
+    for view in found:
+        if not 0 < len(view.name) <= MAX_NAME_CHARS or not is_visible(view.name):
+            raise BadRequest(f"the name of a view has 1 to {MAX_NAME_CHARS} printable characters", field="views")
+        if len(view.query) > MAX_QUERY_CHARS or not is_visible(view.query):
+            raise BadRequest(f"a view holds at most {MAX_QUERY_CHARS} printable characters", field="views")
+    if len({view.name.casefold() for view in found}) < len(found):
+        raise BadRequest("two views have the same name", field="views")
+    return found
+
+
+def _view(preferences: Preferences) -> PreferencesView:
+    return PreferencesView(
+        views=[SavedViewView(view.name, view.query) for view in preferences.views],
+        single_keys=preferences.single_keys,
+        network_bits=preferences.network_bits,
+    )
+
+
+async def list_users(call: ApiRequest) -> AccountsView:
+    """A page of users, the first ones first."""
+    limit, cursor = call.page()
+    page = await call.services[PeopleStore].people(call.scope, limit, cursor)
+    return AccountsView(users=[account_view(one) for one in page.items], next=page.next)
+
+
+async def create_user(call: ApiRequest, body: NewUserBody) -> OneTimePasswordView:
+    """Make a user with a one-time password."""
+    person, password = await call.services.auth.people.create(call.scope, body.username, body.role, grants_of(body.grants))
+    return OneTimePasswordView(user=account_view(person), password=password)
+
+
+async def edit_user(call: ApiRequest, body: UserPatch) -> AccountView:
+    """Change somebody's role or nodes, lock them out, or let them in again; it holds from their next request on."""
+    person = await call.services.auth.people.edit(
+        call.scope, call.username, role=body.role, disabled=body.disabled, grants=grants_of(body.grants), all_nodes=body.all_nodes
+    )
+    return account_view(person)
+
+
+async def reset_password(call: ApiRequest) -> OneTimePasswordView:
+    """Give somebody a one-time password, and end all their sessions and tokens."""
+    person, password = await call.services.auth.people.reset_password(call.scope, call.username)
+    return OneTimePasswordView(user=account_view(person), password=password)
+
+
+def grants_of(body: GrantsBody | None) -> Grants | None:
+    """Check grants and bring them into their stored form.
+
+    Raises: BadRequest.
+    """
+    return None if body is None else checked_grants(body.nodes, body.tags)
+
+
+async def list_tokens(call: ApiRequest) -> ApiTokensView:
+    """A page of live tokens, newest first: the caller's own, or for admins those of `?user=`."""
+    limit, cursor = call.page("user")
+    page = await call.services[ApiTokenStore].tokens(call.scope, limit, cursor, await call.whose())
+    return ApiTokensView(tokens=[token_view(one) for one in page.items], next=page.next)
+
+
+async def create_token(call: ApiRequest, body: NewTokenBody) -> NewTokenView:
+    """Make a token of the caller's own; it is shown once."""
+    owner, _ = person_of(call.caller)
+    return await new_token(call, owner, body)
+
+
+async def new_token(call: ApiRequest, owner: User, body: NewTokenBody) -> NewTokenView:
+    """Create a token for this user."""
+    made = await call.services.auth.programs.create(
+        call.scope, owner, name=body.name, role=body.role, days=body.days, grants=grants_of(body.grants), sensitive=body.sensitive
+    )
+    return NewTokenView(token=made.text, info=token_view(made.token))
+
+
+async def revoke_token(call: ApiRequest) -> None:
+    """End a token and its sockets: an own one, or as admin anybody's."""
+    token = await call.services[ApiTokenStore].token(call.scope, call.token_id)
+    own = call.caller.user is not None and token.user_id == call.caller.user.id
+    if not own and not allowed(call.scope, "user.manage"):
+        raise NotFound("there is no such token")
+    await call.services.auth.programs.revoke(call.scope, token)

@@ -1,4 +1,4 @@
-"""Users, their log-in sessions, and their API tokens."""
+"""Users, their log-in sessions, API tokens and preferences."""
 
 from __future__ import annotations
 
@@ -108,3 +108,24 @@ def must_enrol(user: User, rule: TotpRule) -> bool:
     """Whether this user must set up a second factor before anything else."""
     wanted = rule == "all" or (rule == "admins" and user.role == "admin")
     return wanted and user.totp_since is None
+
+
+MAX_VIEWS: Final = 40
+MAX_NAME_CHARS: Final = 60
+MAX_QUERY_CHARS: Final = 400
+
+
+class SavedView(NamedTuple):
+    """A named filter, order and grouping of the fleet."""
+
+    name: str
+    query: str
+    """The query part of the page's address, without the question mark."""
+
+
+class Preferences(NamedTuple):
+    views: tuple[SavedView, ...] = ()
+    single_keys: bool = True
+    """Whether single letters are keyboard shortcuts of the page."""
+    network_bits: bool = False
+    """Whether the page shows network rates in bits a second."""

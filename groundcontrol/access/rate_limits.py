@@ -10,12 +10,13 @@ exist.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import unicodedata
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.access.addresses import rate_limit_key
-from groundcontrol.access.store import Bucket
+from groundcontrol.access.store import Bucket, LoginLookup, UserStore
 
 Ladder = tuple[tuple[int, float], ...]
 """Pairs of (attempts, seconds): each longer window makes the next wait longer."""
@@ -119,3 +120,23 @@ def _hash(account: str) -> str:
 
 def _rungs(name: str, ladder: Ladder) -> dict[str, Bucket]:
     return {f"{name}:{int(window)}": (limit, window) for limit, window in ladder}
+
+
+class KnownAddresses:
+    """Looks up users and whether they have logged in from an address before."""
+
+    def __init__(self, users: UserStore, pepper: bytes) -> None:
+        self._users = users
+        self._pepper = pepper
+
+    def of(self, address: str) -> bytes:
+        """The stored hash of an address; an IPv6 address counts as its /64."""
+        return hmac.digest(self._pepper, b"place " + rate_limit_key(address).encode(), hashlib.sha256)
+
+    async def knock(self, username: str, address: str) -> LoginLookup:
+        """Look up name and address; takes equally long whether or not the user exists."""
+        return await self._users.knock(username, self.of(address))
+
+    async def way(self, username: str, address: str) -> LoginOrigin:
+        """The origin of a log-in attempt without a browser cookie."""
+        return "place" if (await self.knock(username, address)).known else "elsewhere"

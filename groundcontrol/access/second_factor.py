@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import logging
+import re
+import secrets
 from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.access import recovery, totp
+from groundcontrol.access import totp
 from groundcontrol.access.addresses import rate_limit_key
-from groundcontrol.access.known_addresses import KnownAddresses
 from groundcontrol.access.model import LoginSession, User
-from groundcontrol.access.rate_limits import LONGEST_WAIT_S, Attempt, LoginOrigin, everything_of, second_factor_attempt
+from groundcontrol.access.rate_limits import LONGEST_WAIT_S, Attempt, KnownAddresses, LoginOrigin, everything_of, second_factor_attempt
 from groundcontrol.access.sessions import Caller, next_expiry
 from groundcontrol.access.store import FactorStore, UserStore
 from groundcontrol.core.bus import Bus, Revoked
@@ -85,7 +89,7 @@ class SecondFactor:
         return step is not None and await self._store[FactorStore].use_step(user.id, step)
 
     async def _by_recovery_code(self, user: User, code: str, address: str) -> bool:
-        digest = recovery.code_hash(self._pepper, user.id, code)
+        digest = code_hash(self._pepper, user.id, code)
         return digest is not None and await self._store[FactorStore].use_recovery_code(user.id, digest, address) is not None
 
     async def _seed(self, user: User) -> bytes:
@@ -120,7 +124,7 @@ class SecondFactor:
         step = totp.step_of(await self._seed(user), code, now)
         if step is None:
             raise TotpWrong(_WRONG)
-        codes = recovery.new_codes()
+        codes = new_codes()
         ends = min(session.expires_at, next_expiry(session._replace(second_factor=True), now))
         await self._store[FactorStore].confirm_totp(
             caller.scope, user.id, user.totp_version, step, self._hashes(user, codes), session.id, now, ends
@@ -134,7 +138,7 @@ class SecondFactor:
 
         Raises: Conflict: there is no second factor.
         """
-        codes = recovery.new_codes()
+        codes = new_codes()
         await self._store[FactorStore].save_recovery_codes(scope, user.id, self._hashes(user, codes))
         return codes
 
@@ -152,4 +156,27 @@ class SecondFactor:
         return after
 
     def _hashes(self, user: User, codes: list[str]) -> list[bytes]:
-        return [digest for code in codes if (digest := recovery.code_hash(self._pepper, user.id, code)) is not None]
+        return [digest for code in codes if (digest := code_hash(self._pepper, user.id, code)) is not None]
+
+
+CODES: Final = 10
+CODE_BYTES: Final = 10
+_FORM: Final = re.compile(r"[A-Z2-7]{16}\Z")
+
+
+def new_codes() -> list[str]:
+    """A new set of codes in the form that users see: `ABCD-EFGH-IJKL-MNOP`."""
+    texts = (base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode() for _ in range(CODES))
+    return ["-".join(text[at : at + 4] for at in range(0, len(text), 4)) for text in texts]
+
+
+def code_hash(pepper: bytes, user: str, code: str) -> bytes | None:
+    """The stored hash of a code; None: the text does not have the form of a code.
+
+    The hash is keyed with the vault's pepper, which is not in the database: nobody can test codes with the database alone.
+    So no slow hash is needed, and one look-up finds the code.
+    """
+    plain = re.sub(r"[\s-]", "", code[:64]).upper()
+    if not _FORM.match(plain):
+        return None
+    return hmac.digest(pepper, b"recovery code\0" + user.encode() + b"\0" + plain.encode(), hashlib.sha256)

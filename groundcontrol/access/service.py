@@ -15,13 +15,13 @@ from groundcontrol.access.access_tokens import AccessTokens
 from groundcontrol.access.addresses import is_loopback, is_private, rate_limit_key
 from groundcontrol.access.api_tokens import PREFIX, ApiTokens
 from groundcontrol.access.clock_guard import ClockGuard
-from groundcontrol.access.known_addresses import KnownAddresses
 from groundcontrol.access.model import LoginSession, Standing, TotpRule, User, must_enrol, stricter
 from groundcontrol.access.passwords import Passwords, check_new
 from groundcontrol.access.portions import Portions
 from groundcontrol.access.rate_limits import (
     LONGEST_WAIT_S,
     Attempt,
+    KnownAddresses,
     LoginOrigin,
     everything_of,
     failures_of,

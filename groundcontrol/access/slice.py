@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.access import api as access_api
-from groundcontrol.access import api_tokens_api, preferences_api, second_factor_api, sessions_api, users_api
 from groundcontrol.access.views import (
     AccountsView,
     AccountView,
@@ -37,22 +36,22 @@ ROUTES: Final = (
     Route("POST", "/auth/step-up", "account.use", access_api.step_up, None, StepUpBody, status=204, enrolling=True),
     Route("POST", "/auth/logout", "account.use", access_api.logout, None, status=204, pending=True, enrolling=True),
     Route("GET", "/auth/me", "account.use", access_api.me, MeView, pending=True, enrolling=True),
-    Route("POST", "/auth/totp", "account.use", second_factor_api.begin_totp, TotpView, status=201, enrolling=True, step_up=True),
-    Route("POST", "/auth/totp/confirm", "account.use", second_factor_api.confirm_totp, RecoveryCodesView, TotpConfirmBody, enrolling=True),
-    Route("DELETE", "/auth/totp", "account.use", second_factor_api.stop_totp, None, status=204, step_up=True),
-    Route("POST", "/auth/recovery-codes", "account.use", second_factor_api.renew_recovery_codes, RecoveryCodesView, step_up=True),
-    Route("GET", "/auth/sessions", "account.use", sessions_api.list_sessions, SessionsView, query=(LIMIT, CURSOR, USER), cost="page"),
-    Route("DELETE", "/auth/sessions", "account.use", sessions_api.end_other_sessions, None, status=204),
-    Route("DELETE", "/auth/sessions/{id}", "account.use", sessions_api.end_session, None, status=204),
-    Route("GET", "/auth/preferences", "account.use", preferences_api.get_preferences, PreferencesView),
-    Route("PATCH", "/auth/preferences", "account.use", preferences_api.edit_preferences, PreferencesView, PreferencesPatch),
-    Route("GET", "/users", "user.manage", users_api.list_users, AccountsView, query=(LIMIT, CURSOR), cost="page"),
-    Route("POST", "/users", "user.manage", users_api.create_user, OneTimePasswordView, NewUserBody, status=201, step_up=True),
-    Route("PATCH", "/users/{username}", "user.manage", users_api.edit_user, AccountView, UserPatch, step_up=True),
-    Route("POST", "/users/{username}/password", "user.manage", users_api.reset_password, OneTimePasswordView, step_up=True),
-    Route("GET", "/tokens", "token.use", api_tokens_api.list_tokens, ApiTokensView, query=(LIMIT, CURSOR, USER), cost="page"),
-    Route("POST", "/tokens", "token.use", api_tokens_api.create_token, NewTokenView, NewTokenBody, status=201, step_up=True),
-    Route("DELETE", "/tokens/{id}", "token.use", api_tokens_api.revoke_token, None, status=204),
+    Route("POST", "/auth/totp", "account.use", access_api.begin_totp, TotpView, status=201, enrolling=True, step_up=True),
+    Route("POST", "/auth/totp/confirm", "account.use", access_api.confirm_totp, RecoveryCodesView, TotpConfirmBody, enrolling=True),
+    Route("DELETE", "/auth/totp", "account.use", access_api.stop_totp, None, status=204, step_up=True),
+    Route("POST", "/auth/recovery-codes", "account.use", access_api.renew_recovery_codes, RecoveryCodesView, step_up=True),
+    Route("GET", "/auth/sessions", "account.use", access_api.list_sessions, SessionsView, query=(LIMIT, CURSOR, USER), cost="page"),
+    Route("DELETE", "/auth/sessions", "account.use", access_api.end_other_sessions, None, status=204),
+    Route("DELETE", "/auth/sessions/{id}", "account.use", access_api.end_session, None, status=204),
+    Route("GET", "/auth/preferences", "account.use", access_api.get_preferences, PreferencesView),
+    Route("PATCH", "/auth/preferences", "account.use", access_api.edit_preferences, PreferencesView, PreferencesPatch),
+    Route("GET", "/users", "user.manage", access_api.list_users, AccountsView, query=(LIMIT, CURSOR), cost="page"),
+    Route("POST", "/users", "user.manage", access_api.create_user, OneTimePasswordView, NewUserBody, status=201, step_up=True),
+    Route("PATCH", "/users/{username}", "user.manage", access_api.edit_user, AccountView, UserPatch, step_up=True),
+    Route("POST", "/users/{username}/password", "user.manage", access_api.reset_password, OneTimePasswordView, step_up=True),
+    Route("GET", "/tokens", "token.use", access_api.list_tokens, ApiTokensView, query=(LIMIT, CURSOR, USER), cost="page"),
+    Route("POST", "/tokens", "token.use", access_api.create_token, NewTokenView, NewTokenBody, status=201, step_up=True),
+    Route("DELETE", "/tokens/{id}", "token.use", access_api.revoke_token, None, status=204),
 )  # fmt: skip
 
 SLICE: Final = Slice(

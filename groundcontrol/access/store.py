@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from groundcontrol.access.model import ApiToken, LoginSession, Person, Standing, TokenStanding, TotpRule, User
-from groundcontrol.access.preferences import Preferences
+from groundcontrol.access.model import ApiToken, LoginSession, Person, Preferences, Standing, TokenStanding, TotpRule, User
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.ids import SessionId, TokenId, UserId
 from groundcontrol.core.paging import Page

@@ -13,8 +13,7 @@ from typing import Final, NamedTuple
 
 from groundcontrol.agents.codec import decode_rows
 from groundcontrol.core.text import clean, visible
-from groundcontrol.nodes.model import NodeIdentity, NodePolicy, NodeUpdates
-from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.nodes.model import LogBatch, LogLine, NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.nodes.summary import Summary
 from groundcontrol.samples.backfill import PreviousSend
 from groundcontrol.samples.model import LayoutRow

@@ -21,10 +21,10 @@ from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
-from groundcontrol.deployments.events import write_event
+from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
 from groundcontrol.deployments.model import UPDATE_STEPS, Deployment, DeploymentError, Wishes
 from groundcontrol.deployments.node_files import bundle_version
+from groundcontrol.deployments.progress import write_event
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import TERMINAL, Job, JobRequest
 from groundcontrol.jobs.store import JobStore

@@ -8,8 +8,8 @@ from typing import Final
 from groundcontrol.agents.session import AgentSession
 from groundcontrol.core import failpoints
 from groundcontrol.core.scope import Actor, Scope
-from groundcontrol.deployments.events import write_event
 from groundcontrol.deployments.model import Deployment
+from groundcontrol.deployments.progress import write_event
 from groundcontrol.deployments.run import DeploymentRun, Deps, forget_node, wipe
 from groundcontrol.deployments.running import Begun
 from groundcontrol.deployments.session_removal import SessionRemoval

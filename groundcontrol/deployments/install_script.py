@@ -6,7 +6,7 @@ import base64
 import hashlib
 from importlib import resources
 
-from groundcontrol.deployments.invites import Invite
+from groundcontrol.deployments.model import Invite
 from majortom.build.bundle import BundleError, read_joiner
 from spider.wire.certificates import read_pins
 from spider.wire.joining import Invite as InviteText

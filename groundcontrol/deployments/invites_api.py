@@ -14,8 +14,8 @@ from groundcontrol.core.errors import BadRequest, Conflict
 from groundcontrol.core.ids import InviteId
 from groundcontrol.core.permissions import authorize, check_new_tags
 from groundcontrol.deployments.install_script import Invitations
-from groundcontrol.deployments.invites import INVITE_S, LONGEST_DAYS, MOST_USES, Invite
 from groundcontrol.deployments.invites_views import InstallerView, InviteBody, InvitesView, InviteView, NewInviteView
+from groundcontrol.deployments.model import INVITE_S, LONGEST_DAYS, MOST_USES, Invite
 from groundcontrol.deployments.requests import check_proxy
 from groundcontrol.deployments.store import InviteStore
 from groundcontrol.nodes.api import checked_name, checked_tags, full_view

@@ -22,9 +22,9 @@ from groundcontrol.core.errors import HubError, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.scope import SYSTEM, Scope, node_actor
 from groundcontrol.core.stores import Stores
-from groundcontrol.deployments.events import write_event
-from groundcontrol.deployments.invites import Invite
+from groundcontrol.deployments.model import Invite
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
+from groundcontrol.deployments.progress import write_event
 from groundcontrol.deployments.requests import proxy_of
 from groundcontrol.deployments.run import AgentBundle
 from groundcontrol.deployments.store import InviteStore

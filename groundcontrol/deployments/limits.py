@@ -1,11 +1,91 @@
-"""Concurrency limits and timeouts of the deployment service."""
+"""Limits of the deployment service: counts and times, slots for active deployments, a write lock that gives up in time."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Final, Literal, NamedTuple
 
-from groundcontrol.deployments.bounded_lock import PATIENCE_S
+from groundcontrol.core.errors import StoreBusy
 from majortom.ssh.connect import Limits
+
+
+class Turn:
+    """The slot of one active deployment.
+
+    Args: places: the semaphore that all deployments share.
+    """
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._held = False
+
+    async def __aenter__(self) -> Turn:
+        await self._take()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        self._give()
+
+    @contextlib.asynccontextmanager
+    async def rest(self) -> AsyncIterator[None]:
+        """Release the slot during the block, then wait for one again. After an exception no new slot is taken."""
+        self._give()
+        yield
+        await self._take()
+
+    async def _take(self) -> None:
+        await self._places.acquire()
+        self._held = True
+
+    def _give(self) -> None:
+        if self._held:
+            self._held = False
+            self._places.release()
+
+
+PATIENCE_S: Final = 10.0
+"""The store waits this long for its disk before it refuses (`adapters.sqlite.engine.writer.STALL_S`)."""
+
+
+class WriteLock(asyncio.Lock):
+    """A lock held during a write to the store. `async with lock` waits without limit, `lock.in_time()` does not.
+
+    Args: patience_s: how long the lock may be held before requests are refused.
+    """
+
+    def __init__(self, patience_s: float = PATIENCE_S) -> None:
+        super().__init__()
+        self._patience_s = patience_s
+        self._since = 0.0
+        """Loop time of the last acquisition."""
+
+    async def acquire(self) -> Literal[True]:
+        """Acquire the lock without a time limit."""
+        await super().acquire()
+        self._since = asyncio.get_running_loop().time()
+        return True
+
+    @contextlib.asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Hold the lock for a request. The request is refused once another task has held the lock for `patience_s`.
+
+        Raises: StoreBusy: nothing was done.
+        """
+        since = self._since if self.locked() else asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(since + self._patience_s):
+                await self.acquire()
+        except TimeoutError:
+            raise StoreBusy(
+                f"what was ordered before this has not been written down for {self._patience_s:g} s or longer; try again later"
+            ) from None
+        try:
+            yield
+        finally:
+            self.release()
 
 
 class ServiceLimits(NamedTuple):

@@ -17,13 +17,11 @@ from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
-from groundcontrol.deployments.events import write_event
-from groundcontrol.deployments.limits import ServiceLimits
+from groundcontrol.deployments.limits import ServiceLimits, Turn
 from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
-from groundcontrol.deployments.progress import ProgressReporter
+from groundcontrol.deployments.progress import ProgressReporter, write_event
 from groundcontrol.deployments.requests import proxy_of, target_of
-from groundcontrol.deployments.slots import Turn
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress
 from groundcontrol.nodes.model import NewNode, Node

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from groundcontrol.core.errors import Unavailable
 from groundcontrol.core.ids import DeploymentId, NodeId
@@ -13,7 +13,6 @@ from groundcontrol.deployments.credential_cache import CredentialCache
 from groundcontrol.deployments.limits import ServiceLimits
 from groundcontrol.deployments.model import Deployment
 from groundcontrol.deployments.run import DeploymentRun
-from groundcontrol.deployments.shutdown import stop_all
 from spider.logs import event
 
 log = logging.getLogger(__name__)
@@ -90,3 +89,23 @@ class Active(Mapping[DeploymentId, Begun]):
         for begun in self._begun.values():
             begun.work.stopping = True
         await stop_all([begun.task for begun in self._begun.values()], self._limits.stop_s)
+
+
+LAST_LIMIT_S: Final = 0.25
+"""Time limit after each further cancellation."""
+TIMES: Final = 3
+"""Cancellations at most. The first ends the task's work, the second the saving of its end, the third the wait for a running write."""
+
+
+async def stop_all(tasks: Collection[asyncio.Task[None]], limit_s: float) -> int:
+    """Cancel all tasks, and cancel those again that have not ended within the limit.
+
+    Returns: how many tasks did not end.
+    """
+    for wait_s in (limit_s, *[LAST_LIMIT_S] * (TIMES - 1)):
+        tasks = [task for task in tasks if not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=wait_s)
+    return sum(not task.done() for task in tasks)

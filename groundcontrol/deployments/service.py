@@ -16,7 +16,6 @@ from groundcontrol.core.permissions import authorize
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.bounded_lock import WriteLock
 from groundcontrol.deployments.bulk import check_many, refused_many, with_what_is_known
 from groundcontrol.deployments.conflicts import Occupied
 from groundcontrol.deployments.credential_cache import CredentialCache
@@ -25,7 +24,7 @@ from groundcontrol.deployments.forget_node import Forgetting, forget_departed, s
 from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.hostlists.model import Format, ParsedList
 from groundcontrol.deployments.hostlists.reading import read_list
-from groundcontrol.deployments.limits import ServiceLimits
+from groundcontrol.deployments.limits import ServiceLimits, WriteLock
 from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Unconfirmed
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.overrides import apply_overrides
@@ -43,9 +42,8 @@ from groundcontrol.deployments.requests import (
     wishes_of,
 )
 from groundcontrol.deployments.run import AgentBundle, CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished, makes_node
-from groundcontrol.deployments.running import Active, Begun
+from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun
 from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
-from groundcontrol.deployments.shutdown import LAST_LIMIT_S, TIMES
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.deployments.target_policy import HubAddress, check_target, refusal
 from groundcontrol.jobs.store import JobStore

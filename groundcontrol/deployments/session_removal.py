@@ -18,11 +18,11 @@ from groundcontrol.core.errors import Conflict, HubError, NotFound, PolicyRefuse
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.scope import SYSTEM, Scope
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.bounded_lock import WriteLock
+from groundcontrol.deployments.limits import WriteLock
 from groundcontrol.deployments.model import LIVE_REMOVE_STEPS, REMOVE_STEPS, Deployment, DeploymentError, DeploymentState, Wishes
 from groundcontrol.deployments.progress import ProgressReporter
 from groundcontrol.deployments.run import CLEAN_UP_TRIES, OWN_ERROR, Deps, hub_failed, tell, wipe
-from groundcontrol.deployments.shutdown import stop_all
+from groundcontrol.deployments.running import stop_all
 from groundcontrol.deployments.store import DeploymentStore
 from groundcontrol.jobs.model import Job, JobRequest
 from groundcontrol.jobs.store import JobStore

@@ -8,7 +8,7 @@ from groundcontrol.access.addresses import rate_limit_key
 from groundcontrol.agents.registry import Registry
 from groundcontrol.config import Config
 from groundcontrol.deployments import api as deployments_api
-from groundcontrol.deployments import bulk_api, invites_api, selfcare_api
+from groundcontrol.deployments import invites_api
 from groundcontrol.deployments.agent_updates import UpdateService
 from groundcontrol.deployments.feed import deployment_feed, find_deployment
 from groundcontrol.deployments.invites_views import InviteBody, InvitesView, InviteView, NewInviteView
@@ -52,9 +52,9 @@ ROUTES: Final = (
     Route("GET", "/invites/{id}", "invite.read", invites_api.get_invite, InviteView),
     Route("DELETE", "/invites/{id}", "invite.revoke", invites_api.revoke_invite, None, status=204),
     Route("POST", "/deployments", "deployment.create", deployments_api.create_deployment, DeploymentView, DeploymentBody, status=202, keyed=True),
-    Route("POST", "/deployments/preview", "deployment.create", bulk_api.preview_list, ServerListView, ServerListBody, cost="many"),
-    Route("POST", "/deployments/many", "deployment.create", bulk_api.create_deployments, DeploymentsView, ManyDeploymentsBody, status=202, keyed=True, cost="many"),
-    Route("POST", "/deployments/host-keys", "deployment.control", bulk_api.confirm_host_keys, ConfirmedView, HostKeysBody, cost="many"),
+    Route("POST", "/deployments/preview", "deployment.create", deployments_api.preview_list, ServerListView, ServerListBody, cost="many"),
+    Route("POST", "/deployments/many", "deployment.create", deployments_api.create_deployments, DeploymentsView, ManyDeploymentsBody, status=202, keyed=True, cost="many"),
+    Route("POST", "/deployments/host-keys", "deployment.control", deployments_api.confirm_host_keys, ConfirmedView, HostKeysBody, cost="many"),
     Route(
         "GET", "/deployments", "deployment.read", deployments_api.list_deployments, DeploymentsView, cost="page",
         query=(LIMIT, CURSOR, Parameter("batch", "only those of this request for many servers")),
@@ -63,9 +63,9 @@ ROUTES: Final = (
     Route("POST", "/deployments/{id}/host-key", "deployment.control", deployments_api.confirm_host_key, DeploymentView, HostKeyBody),
     Route("POST", "/deployments/{id}/cancel", "deployment.control", deployments_api.cancel_deployment, DeploymentView),
     Route("POST", "/deployments/{id}/retry", "deployment.control", deployments_api.retry_deployment, DeploymentView, RetryBody, status=202, optional_body=True),
-    Route("POST", "/agent-updates", "node.update", selfcare_api.create_updates, DeploymentsView, AgentUpdatesBody, status=202, step_up=True, cost="many"),
+    Route("POST", "/agent-updates", "node.update", deployments_api.create_updates, DeploymentsView, AgentUpdatesBody, status=202, step_up=True, cost="many"),
     Route("POST", "/nodes/{id}/redeploy", "node.update", deployments_api.redeploy_node, DeploymentView, RetryBody, status=202, optional_body=True, step_up=True),
-    Route("POST", "/nodes/{id}/rekey", "node.rekey", selfcare_api.rekey_node, JobView, status=202, step_up=True, keyed=True),
+    Route("POST", "/nodes/{id}/rekey", "node.rekey", deployments_api.rekey_node, JobView, status=202, step_up=True, keyed=True),
 )  # fmt: skip
 
 

@@ -9,8 +9,7 @@ from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.ids import DeploymentId, InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.invites import Invite
-from groundcontrol.deployments.model import Deployment
+from groundcontrol.deployments.model import Deployment, Invite
 from groundcontrol.nodes.model import NewNode, Node
 
 

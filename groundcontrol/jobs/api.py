@@ -11,12 +11,27 @@ import msgspec
 from aiohttp import web
 
 from groundcontrol.core.errors import BadRequest, HubError, NotFound
-from groundcontrol.core.ids import NodeId
+from groundcontrol.core.ids import BatchId, NodeId
 from groundcontrol.core.verbs import WORDS
-from groundcontrol.jobs.model import TRANSITIONS, Job, JobFilter, JobRequest, JobState
+from groundcontrol.jobs.model import TRANSITIONS, Batch, Job, JobFilter, JobRequest, JobState
 from groundcontrol.jobs.service import JobService
-from groundcontrol.jobs.store import JobStore
-from groundcontrol.jobs.views import CancelBody, JobBody, JobsView, JobView, PlanView, ReportView, job_view, plan_view, report_view
+from groundcontrol.jobs.store import BatchStore, JobStore
+from groundcontrol.jobs.views import (
+    BatchBody,
+    BatchesView,
+    BatchView,
+    CancelBody,
+    JobBody,
+    JobsView,
+    JobView,
+    PlanView,
+    ReportView,
+    batch_summary,
+    batch_view,
+    job_view,
+    plan_view,
+    report_view,
+)
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
@@ -167,3 +182,45 @@ def check_step_up(call: ApiRequest, wish: JobRequest, nodes: Collection[NodeId])
         call.services.auth.require_step_up(call.caller)
     elif VERBS[wish.action].policy != READONLY:
         call.services.auth.require_step_up_for_many(call.caller, nodes)
+
+
+async def create_batch(call: ApiRequest, body: BatchBody) -> BatchView:
+    """Ask many nodes for the same; those that cannot are named in `refused`."""
+    services = call.services
+    wish = wish_of(body)
+    nodes = [NodeId(node) for node in body.nodes]
+    check_step_up(call, wish, nodes)
+    return await _whole(call, await services[JobService].submit_many(call.scope, nodes, wish, call.idempotency_key(), _plans_of(body)))
+
+
+async def list_batches(call: ApiRequest) -> BatchesView:
+    """A page of them, newest first."""
+    limit, cursor = call.page()
+    page = await call.services[BatchStore].batches(call.scope, limit, cursor)
+    return BatchesView(batches=[batch_summary(batch) for batch in page.items], next=page.next)
+
+
+async def get_batch(call: ApiRequest) -> BatchView:
+    """How far it is, with the job of each node."""
+    call.query()
+    return await _whole(call, await call.services[BatchStore].batch(call.scope, call.batch_id))
+
+
+async def cancel_batch(call: ApiRequest) -> BatchView:
+    """Take back what waits, and stop the rest as far as the phase of each allows."""
+    services = call.services
+    call.authorize("job.cancel", await services[BatchStore].batch(call.scope, call.batch_id))
+    return await _whole(call, await services[JobService].cancel_many(call.scope, call.batch_id))
+
+
+def _plans_of(body: BatchBody) -> BatchId | None:
+    if body.plans_of is msgspec.UNSET:
+        return None
+    if not is_id(body.plans_of):
+        raise NotFound("there is no batch of this id")
+    return BatchId(body.plans_of)
+
+
+async def _whole(call: ApiRequest, batch: Batch) -> BatchView:
+    jobs = await call.services[BatchStore].jobs_of(call.scope, BatchId(batch.id))
+    return batch_view(batch, jobs)

@@ -6,7 +6,6 @@ from typing import Final
 
 from groundcontrol.config import Config
 from groundcontrol.jobs import api as jobs_api
-from groundcontrol.jobs import batches_api
 from groundcontrol.jobs.api import Outputs
 from groundcontrol.jobs.feed import JobStream, find_job, jobs_feed
 from groundcontrol.jobs.service import JobService
@@ -18,7 +17,7 @@ from groundcontrol.web.services import provide
 
 ROUTES: Final = (
     Route("POST", "/nodes/{id}/jobs", "job.create", jobs_api.create_job, JobView, JobBody, status=202, keyed=True),
-    Route("POST", "/jobs", "job.create", batches_api.create_batch, BatchView, BatchBody, status=202, keyed=True, cost="many"),
+    Route("POST", "/jobs", "job.create", jobs_api.create_batch, BatchView, BatchBody, status=202, keyed=True, cost="many"),
     Route(
         "GET", "/jobs", "job.read", jobs_api.list_jobs, JobsView, cost="scan",
         query=(
@@ -34,9 +33,9 @@ ROUTES: Final = (
     Route("GET", "/jobs/{id}/plan", "job.read", jobs_api.job_plan, PlanView, cost="page"),
     Route("GET", "/jobs/{id}/report", "job.read", jobs_api.job_report, ReportView, cost="page"),
     Route("POST", "/jobs/{id}/cancel", "job.cancel", jobs_api.cancel_job, JobView, CancelBody, optional_body=True),
-    Route("GET", "/batches", "job.read", batches_api.list_batches, BatchesView, query=(LIMIT, CURSOR), cost="page"),
-    Route("GET", "/batches/{id}", "job.read", batches_api.get_batch, BatchView, cost="scan"),
-    Route("POST", "/batches/{id}/cancel", "job.cancel", batches_api.cancel_batch, BatchView, cost="many"),
+    Route("GET", "/batches", "job.read", jobs_api.list_batches, BatchesView, query=(LIMIT, CURSOR), cost="page"),
+    Route("GET", "/batches/{id}", "job.read", jobs_api.get_batch, BatchView, cost="scan"),
+    Route("POST", "/batches/{id}/cancel", "job.cancel", jobs_api.cancel_batch, BatchView, cost="many"),
 )  # fmt: skip
 
 SLICE: Final = Slice(

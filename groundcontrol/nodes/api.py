@@ -1,4 +1,4 @@
-"""`/api/v1/nodes`: the nodes of the fleet."""
+"""`/api/v1/nodes` and `updates`: the nodes of the fleet, their tables, packages, updates and log lines."""
 
 from __future__ import annotations
 
@@ -14,24 +14,36 @@ from groundcontrol.core.permissions import check_granting_tags
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.core.text import is_visible
-from groundcontrol.nodes.interfaces import Presence, ShippedAgent
+from groundcontrol.nodes.interfaces import Presence, ReceivedTables, ShippedAgent
 from groundcontrol.nodes.model import Node
-from groundcontrol.nodes.store import NodeStore
+from groundcontrol.nodes.store import FactStore, JournalStore, NodeStore
 from groundcontrol.nodes.views import (
+    CandidateView,
+    InstalledPackageView,
+    LogLineView,
+    LogsView,
     NodePatch,
     NodesView,
+    NodeUpdatesView,
+    NodeUpdateView,
     NodeView,
+    PackagesView,
+    PackageUpdatesView,
+    PackageUpdateView,
     Sample,
+    TablesView,
     chosen_series,
     node_view,
     sample_views,
     summary_json,
     summary_msgpack,
+    table_view,
 )
 from groundcontrol.web.request import ApiRequest
 from groundcontrol.web.services import Services
 from spider.wire.ids import is_id
 from spider.wire.metrics import METRICS, parse_series
+from spider.wire.tables import BY_NAME
 
 MAX_NAME_CHARS: Final = 100
 MAX_TAGS: Final = 32
@@ -160,3 +172,84 @@ def _wanted(text: str | None) -> list[str] | None:
             except ValueError as exc:
                 raise BadRequest(f"the parameter metrics: {exc}") from exc
     return names
+
+
+MAX_SEARCH_CHARS: Final = 100
+
+
+async def get_tables(call: ApiRequest) -> TablesView:
+    """The newest table of each subject, or of one."""
+    subject = call.query("subject").get("subject")
+    if subject is not None and subject not in BY_NAME:
+        raise BadRequest(f"there is no table {subject[:40]!r}: the subjects are {', '.join(BY_NAME)}")
+    services = call.services
+    kept = {table.subject: table for table in await services[FactStore].tables(call.scope, call.node_id)}
+    found = {**kept, **services[ReceivedTables].tables(call.node_id)}
+    return TablesView(tables=[table_view(found[name]) for name in sorted(found) if subject in (None, name)])
+
+
+async def list_packages(call: ApiRequest) -> PackagesView:
+    """A page of what is installed, by name; `?search=` for names that contain it."""
+    limit, cursor = call.page("search")
+    search = call.request.query.get("search", "")
+    if len(search) > MAX_SEARCH_CHARS:
+        raise BadRequest(f"the parameter search has at most {MAX_SEARCH_CHARS} characters")
+    page = await call.services[FactStore].packages(call.scope, call.node_id, limit, cursor, search)
+    return PackagesView(
+        packages=[InstalledPackageView(name, version) for name, version in page.items],
+        total=page.total,
+        taken_at=page.taken_at,
+        next=page.next,
+    )
+
+
+MAX_PACKAGE_CHARS: Final = 200
+
+
+async def list_updates(call: ApiRequest) -> PackageUpdatesView:
+    """A page of packages, for security first, then by how many nodes they are for."""
+    limit, cursor = call.page("search", "security")
+    search, security = call.request.query.get("search", ""), call.request.query.get("security", "false")
+    if len(search) > MAX_PACKAGE_CHARS:
+        raise BadRequest(f"the parameter search has at most {MAX_PACKAGE_CHARS} characters")
+    if security not in ("true", "false"):
+        raise BadRequest("the parameter security must be true or false")
+    found = await call.services[FactStore].updates(call.scope, limit, cursor, search, security_only=security == "true")
+    return PackageUpdatesView(
+        packages=[
+            PackageUpdateView(
+                package=one.package,
+                security=one.security,
+                nodes=one.nodes,
+                security_nodes=one.security_nodes,
+                candidates=[CandidateView(*candidate) for candidate in one.candidates],
+            )
+            for one in found.items
+        ],
+        total=found.total,
+        security=found.security,
+        told=found.told,
+        silent=found.silent,
+        cut=found.cut,
+        oldest_at=found.oldest_at,
+        next=found.next,
+    )
+
+
+async def list_nodes_of_update(call: ApiRequest) -> NodeUpdatesView:
+    """The nodes that could have a newer version of one package."""
+    limit, cursor = call.page("package")
+    package = call.request.query.get("package", "")
+    if not 0 < len(package) <= MAX_PACKAGE_CHARS:
+        raise BadRequest(f"the parameter package is a name of 1 to {MAX_PACKAGE_CHARS} characters")
+    found = await call.services[FactStore].updates_of(call.scope, package, limit, cursor)
+    return NodeUpdatesView(nodes=[NodeUpdateView(*one) for one in found.items], total=found.total, next=found.next)
+
+
+async def list_logs(call: ApiRequest) -> LogsView:
+    """A page of lines, the newest first."""
+    limit, cursor = call.page()
+    node = await call.services[NodeStore].node(call.scope, call.node_id)
+    page = await call.services[JournalStore].lines(node.no, limit, cursor)
+    lines = [LogLineView(line.at_ms / 1000, line.priority, line.source, line.text, line.left_out) for line in page.items]
+    return LogsView(lines=lines, next=page.next)

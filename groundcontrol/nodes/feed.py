@@ -17,8 +17,7 @@ from groundcontrol.nodes.interfaces import Presence
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
 from groundcontrol.nodes.summary import Shown, SummaryFragment
-from groundcontrol.nodes.tables_views import table_view
-from groundcontrol.nodes.views import FleetChange, FleetData, NodeChange, NodeView, Sample
+from groundcontrol.nodes.views import FleetChange, FleetData, NodeChange, NodeView, Sample, table_view
 from groundcontrol.web.limits import LiveLimits
 from groundcontrol.web.live.topics import PAGE, Feed, log
 from groundcontrol.web.services import Services

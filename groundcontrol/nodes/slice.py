@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.nodes import api as nodes_api
-from groundcontrol.nodes import node_log_api, tables_api, updates_api
 from groundcontrol.nodes.feed import find_node, fleet_feed, node_feed
-from groundcontrol.nodes.tables_views import NodeUpdatesView, PackagesView, PackageUpdatesView, TablesView
-from groundcontrol.nodes.views import LogsView, NodePatch, NodesView, NodeView
+from groundcontrol.nodes.views import (
+    LogsView,
+    NodePatch,
+    NodesView,
+    NodeUpdatesView,
+    NodeView,
+    PackagesView,
+    PackageUpdatesView,
+    TablesView,
+)
 from groundcontrol.web.declare import LiveTopic, Slice
 from groundcontrol.web.routes import CURSOR, LIMIT, Parameter, Route
 
@@ -20,25 +27,25 @@ ROUTES: Final = (
     Route("GET", "/nodes/{id}", "node.read", nodes_api.get_node, NodeView),
     Route("PATCH", "/nodes/{id}", "node.edit", nodes_api.edit_node, NodeView, NodePatch),
     Route(
-        "GET", "/nodes/{id}/tables", "node.read", tables_api.get_tables, TablesView, cost="page",
+        "GET", "/nodes/{id}/tables", "node.read", nodes_api.get_tables, TablesView, cost="page",
         query=(Parameter("subject", "only this one: processes, services, interfaces …"),),
     ),
     Route(
-        "GET", "/nodes/{id}/packages", "node.read", tables_api.list_packages, PackagesView, cost="page",
+        "GET", "/nodes/{id}/packages", "node.read", nodes_api.list_packages, PackagesView, cost="page",
         query=(LIMIT, CURSOR, Parameter("search", "only names that contain this")),
     ),
     Route(
-        "GET", "/updates", "node.read", updates_api.list_updates, PackageUpdatesView, cost="fleet",
+        "GET", "/updates", "node.read", nodes_api.list_updates, PackageUpdatesView, cost="fleet",
         query=(
             LIMIT, CURSOR, Parameter("search", "only packages whose name contains this"),
             Parameter("security", "only those for security", "boolean"),
         ),
     ),
     Route(
-        "GET", "/updates/nodes", "node.read", updates_api.list_nodes_of_update, NodeUpdatesView, cost="fleet",
+        "GET", "/updates/nodes", "node.read", nodes_api.list_nodes_of_update, NodeUpdatesView, cost="fleet",
         query=(LIMIT, CURSOR, Parameter("package", "its name", required=True)),
     ),
-    Route("GET", "/nodes/{id}/logs", "node.read", node_log_api.list_logs, LogsView, query=(LIMIT, CURSOR), cost="page"),
+    Route("GET", "/nodes/{id}/logs", "node.read", nodes_api.list_logs, LogsView, query=(LIMIT, CURSOR), cost="page"),
 )  # fmt: skip
 
 SLICE: Final = Slice(

@@ -9,8 +9,7 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.tables import FactTable, PackageChanges, PackageList, PackageState
-from groundcontrol.nodes.model import NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
-from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.nodes.model import LogBatch, LogLine, NewNode, Node, NodeIdentity, NodePolicy, NodeUpdates, Session
 from groundcontrol.nodes.updates import NodeUpdateList, UpdateList
 
 

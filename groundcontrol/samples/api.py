@@ -1,4 +1,4 @@
-"""`/api/v1/nodes/{id}/history`: series over time, as JSON, MessagePack or CSV."""
+"""`/api/v1/history`, `metrics` and `settings`: series over time as JSON, MessagePack or CSV, their catalogue and retention."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import csv
 import io
+import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, cast
 
 import msgspec
 from aiohttp import hdrs, web
@@ -19,16 +20,29 @@ from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.nodes.model import Node
 from groundcontrol.nodes.store import NodeStore
-from groundcontrol.samples.interfaces import DamageReports
-from groundcontrol.samples.model import Damage, Retention, Window
+from groundcontrol.samples.model import Damage, Retention, RetentionChange, TierName, Window
 from groundcontrol.samples.query import WindowBuilder
-from groundcontrol.samples.store import MetricStore, RetentionStore
-from groundcontrol.samples.tiers import SECONDS, TIERS, Tier
-from groundcontrol.samples.views import DamageView, HistoriesView, HistoryView, SeriesView
+from groundcontrol.samples.store import DamageReports, MetricStore, RetentionStore
+from groundcontrol.samples.tiers import SECONDS, TIERS, Tier, kept_s
+from groundcontrol.samples.views import (
+    DamageView,
+    HistoriesView,
+    HistoryView,
+    HubView,
+    MetricsView,
+    MetricView,
+    RetentionPatch,
+    SeriesView,
+    SettingsPatch,
+    SettingsView,
+    TierView,
+)
 from groundcontrol.web.costs import BudgetLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer, whole_number
 from groundcontrol.web.services import Services
+from spider.version import VERSION
 from spider.wire.ids import is_id
+from spider.wire.metrics import CATALOGUE, RHYTHM_S
 
 MAX_SERIES: Final = 50
 MAX_POINTS: Final = 4000
@@ -254,3 +268,88 @@ def _write_csv(times: list[float], heads: list[str], windows: list[Window], seri
             writer.writerow([one.start, *note])
     writer.writerows(zip(times, *(column for window in windows for name in series for column in window.series[name]), strict=True))
     return out.getvalue().encode()
+
+
+async def list_metrics(_call: ApiRequest) -> MetricsView:
+    """The catalogue."""
+    return MetricsView(
+        metrics=[
+            MetricView(
+                name=metric.name,
+                unit=metric.unit,
+                rhythm=RHYTHM_S[metric.family],
+                kind=cast("Literal['gauge', 'counter']", metric.kind),
+                labels=list(metric.labels),
+            )
+            for metric in CATALOGUE
+        ]
+    )
+
+
+GONE_S: Final = 86_400.0
+"""A node without samples for this long is left out of the expected size until it returns."""
+TYPICAL_BYTES: Final[dict[TierName, float]] = {"1s": 0.7, "1m": 2.5, "1h": 3.5}
+"""Bytes per value, used where this hub has measured none."""
+
+
+async def get_settings(call: ApiRequest) -> SettingsView:
+    """The settings as they hold, and what each tier of the history takes."""
+    rule = await call.services.auth.people.rule()
+    hub = await asyncio.to_thread(_hub, call.services[Config])
+    return SettingsView(require_totp=rule.holds, require_totp_least=rule.least, retention=await _retention(call), hub=hub)
+
+
+async def edit_settings(call: ApiRequest, body: SettingsPatch) -> SettingsView:
+    """Say who must have a second factor (whoever lacks one can do nothing else before), or how long samples are kept."""
+    if body.require_totp is msgspec.UNSET and body.retention in (msgspec.UNSET, RetentionPatch()):
+        raise BadRequest("nothing to change: give require_totp, retention or both")
+    if body.require_totp is not msgspec.UNSET:
+        call.services.auth.people.check_rule(body.require_totp)  # checked first, so that a refused request deletes no samples
+    if body.retention is not msgspec.UNSET:
+        await _keep(call, body.retention)
+    if body.require_totp is not msgspec.UNSET:
+        await call.services.auth.people.set_rule(call.scope, body.require_totp)
+    return await get_settings(call)
+
+
+def _hub(config: Config) -> HubView:
+    """Reads the disk: must not run in the event loop's thread."""
+    control = config.control_db
+    with os.scandir(control.parent) as found:
+        files = [entry.stat().st_size for entry in found if entry.name.startswith(control.stem) and control.suffix in entry.name]
+    disk = os.statvfs(control.parent)
+    return HubView(
+        version=VERSION,
+        origins=sorted(config.origins),
+        node_url=config.node_url,
+        secure=config.secure,
+        tls_pin=config.tls_pin,
+        data_dir=str(config.data_dir),
+        database_bytes=sum(files),
+        free_bytes=disk.f_bavail * disk.f_frsize,
+    )
+
+
+async def _keep(call: ApiRequest, asked: RetentionPatch) -> None:
+    wanted = (asked.seconds_s, asked.minutes_s, asked.hours_s)
+    change = RetentionChange(*(None if one is msgspec.UNSET else one for one in wanted))
+    await call.services[RetentionStore].save_retention(call.scope, change, call.services[Config].retention)
+
+
+async def _retention(call: ApiRequest) -> list[TierView]:
+    holds = await kept(call.services)
+    found = []
+    since = call.services.clock.now() - GONE_S
+    for tier, size in zip(TIERS, await call.services[MetricStore].sizes(since), strict=True):
+        per_value = size.bytes / size.samples if size.samples else TYPICAL_BYTES[tier.name]
+        found.append(
+            TierView(
+                tier=tier.name,
+                kept_s=kept_s(tier, holds),
+                bytes_per_value=round(per_value, 3),
+                measured=size.samples > 0,
+                values_per_day=size.per_day,
+                bytes=round(per_value * size.per_day * kept_s(tier, holds) / 86_400),
+            )
+        )
+    return found

@@ -20,9 +20,8 @@ from groundcontrol.samples.api import CSV, choose_form, kept, moment
 from groundcontrol.samples.backfill import GapRow
 from groundcontrol.samples.chunks.counter_rates import scale_of
 from groundcontrol.samples.chunks.rollup import StatTable
-from groundcontrol.samples.interfaces import DamageReports
 from groundcontrol.samples.model import Damage, LayoutRow, StoredRow
-from groundcontrol.samples.store import MetricStore
+from groundcontrol.samples.store import DamageReports, MetricStore
 from groundcontrol.samples.tiers import AHEAD_S, GRACE_S, SECONDS, TIERS, Tier, kept_s
 from groundcontrol.web.costs import SlotLimiter
 from groundcontrol.web.request import ApiRequest, StreamAuthorizer

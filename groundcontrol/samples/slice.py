@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from groundcontrol.samples import api as samples_api
-from groundcontrol.samples import export_api, metrics_api, settings_api
+from groundcontrol.samples import export_api
 from groundcontrol.samples.api import Histories
 from groundcontrol.samples.export_api import Exports
 from groundcontrol.samples.views import HistoriesView, HistoryView, MetricsView, SettingsPatch, SettingsView
@@ -14,9 +14,9 @@ from groundcontrol.web.routes import Parameter, Route
 from groundcontrol.web.services import provide
 
 ROUTES: Final = (
-    Route("GET", "/settings", "settings.manage", settings_api.get_settings, SettingsView),
-    Route("PATCH", "/settings", "settings.manage", settings_api.edit_settings, SettingsView, SettingsPatch, step_up=True),
-    Route("GET", "/metrics", "metric.read", metrics_api.list_metrics, MetricsView),
+    Route("GET", "/settings", "settings.manage", samples_api.get_settings, SettingsView),
+    Route("PATCH", "/settings", "settings.manage", samples_api.edit_settings, SettingsView, SettingsPatch, step_up=True),
+    Route("GET", "/metrics", "metric.read", samples_api.list_metrics, MetricsView),
     Route(
         "GET", "/nodes/{id}/history", "history.read", samples_api.get_history, HistoryView, cost="history",
         query=(

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.nodes.model import Session
+from groundcontrol.nodes.model import Node, Session
 from groundcontrol.samples.backfill import GapRow, LatePack, LostRows
 from groundcontrol.samples.chunks.rollup import StatTable
 from groundcontrol.samples.model import (
@@ -129,4 +129,12 @@ class RetentionStore(Protocol):
 
         Raises: BadRequest: the resulting retention is not valid.
         """
+        ...
+
+
+class DamageReports(Protocol):
+    """Reports stored samples that cannot be read."""
+
+    async def tell(self, node: Node, found: Sequence[Damage]) -> None:
+        """Report what was not reported since the hub started; never raises because of the store."""
         ...

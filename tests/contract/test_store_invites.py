@@ -10,7 +10,7 @@ from groundcontrol.access.model import User
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import UserId
 from groundcontrol.core.scope import Grants, Scope
-from groundcontrol.deployments.invites import MOST_OPEN, Invite
+from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.nodes.model import Node
 from groundcontrol.stores import Store
 from spider.wire.ids import new_random_id

@@ -6,8 +6,7 @@ import pytest
 
 from groundcontrol.adapters.sqlite.node_logs import KEPT_LINES
 from groundcontrol.core.errors import BadRequest, Fenced
-from groundcontrol.nodes.model import Session
-from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.nodes.model import LogBatch, LogLine, Session
 from groundcontrol.stores import Store
 from tests.support.factories import SCOPE, connect, new_node
 from tests.support.store_backend import Backend

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from groundcontrol.access.preferences import Preferences, SavedView
+from groundcontrol.access.model import Preferences, SavedView
 from groundcontrol.adapters.sqlite import node_tables as sqlite_facts
 from groundcontrol.core.errors import BadRequest, NotFound
 from groundcontrol.core.ids import NodeId, UserId

@@ -27,8 +27,7 @@ from groundcontrol.core.ids import (
 )
 from groundcontrol.core.scope import Actor, Scope
 from groundcontrol.core.secrets import SealedRecord
-from groundcontrol.deployments.invites import Invite
-from groundcontrol.deployments.model import Deployment, Step
+from groundcontrol.deployments.model import Deployment, Invite, Step
 from groundcontrol.events.model import Event, Refusal
 from groundcontrol.jobs.model import Job, JobRequest, NewBatch, NewJob, RefusedNode
 from groundcontrol.nodes.model import NewNode, Session

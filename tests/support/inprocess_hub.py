@@ -50,7 +50,7 @@ from groundcontrol.jobs.service import JobService
 from groundcontrol.nodes.interfaces import Presence, ReceivedTables
 from groundcontrol.nodes.model import NewNode, Node
 from groundcontrol.nodes.summary import Summary, SummaryFragment
-from groundcontrol.samples.interfaces import DamageReports
+from groundcontrol.samples.store import DamageReports
 from groundcontrol.slices import PROVIDERS, SLICES
 from groundcontrol.stores import Store
 from groundcontrol.web.costs import Costs

@@ -9,10 +9,9 @@ from groundcontrol.core.errors import Conflict, Fenced
 from groundcontrol.core.ids import HubId, NodeId
 from groundcontrol.core.secrets import SealedRecord
 from groundcontrol.core.tables import FactTable
-from groundcontrol.deployments.invites import MOST_OPEN, Invite
+from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.jobs.model import JobEvidence
-from groundcontrol.nodes.model import Node, NodeIdentity, NodePolicy, NodeUpdates
-from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.nodes.model import LogBatch, LogLine, Node, NodeIdentity, NodePolicy, NodeUpdates
 from groundcontrol.samples.model import Bounds, LayoutRow, Retention, RetentionChange
 from spider.wire.ids import new_random_id
 from tests.support.factories import (

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.access.model import TOTP_RULES, LoginSession, User
-from groundcontrol.access.preferences import Preferences, SavedView
+from groundcontrol.access.model import TOTP_RULES, LoginSession, Preferences, SavedView, User
 from groundcontrol.adapters.sqlite.api_tokens import MOST_LIVE
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import RefusalId, SessionId

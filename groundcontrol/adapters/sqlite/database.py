@@ -48,13 +48,11 @@ from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
 from groundcontrol.adapters.sqlite.node_logs import SqliteJournal
 from groundcontrol.adapters.sqlite.node_tables import SqliteFacts
 from groundcontrol.adapters.sqlite.nodes import SqliteNodes
-from groundcontrol.adapters.sqlite.preferences import SqlitePreferences
-from groundcontrol.adapters.sqlite.recovery_key import SqliteRecovery
-from groundcontrol.adapters.sqlite.retention_setting import SqliteRetention
 from groundcontrol.adapters.sqlite.samples import SqliteMetrics
 from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
 from groundcontrol.adapters.sqlite.secrets import Keyring, SqliteSecrets
 from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
+from groundcontrol.adapters.sqlite.settings import SqlitePreferences, SqliteRecovery, SqliteRetention
 from groundcontrol.adapters.sqlite.users import SqliteUsers
 from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull

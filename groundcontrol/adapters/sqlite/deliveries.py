@@ -8,8 +8,7 @@ from typing import Final
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.channels import load_channel
 from groundcontrol.adapters.sqlite.delivery_rows import add_deliveries, give_up_s, to_delivery
-from groundcontrol.adapters.sqlite.engine.id_ranges import first_id
-from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.pagination import check_limit, first_id, make_cursor, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from groundcontrol.adapters.sqlite.audit import Chain, heads, last_at, listed, mark_clock, plain, to_audit_row, verify
-from groundcontrol.adapters.sqlite.engine.id_ranges import first_id, of_old
 from groundcontrol.adapters.sqlite.engine.json_codec import digest, object_or_damage, to_json
-from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, make_cursor, read_cursor
+from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_limit, first_id, make_cursor, of_old, read_cursor
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer

@@ -17,7 +17,7 @@ from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.invites import MOST_OPEN, Invite
+from groundcontrol.deployments.model import MOST_OPEN, Invite
 from groundcontrol.nodes.model import NewNode, Node
 
 _KEEP_S: Final = 30 * 86400.0

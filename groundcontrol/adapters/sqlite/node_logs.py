@@ -10,8 +10,7 @@ from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.core.errors import Fenced
 from groundcontrol.core.paging import Page
-from groundcontrol.nodes.model import Session
-from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.nodes.model import LogBatch, LogLine, Session
 
 KEPT_LINES: Final = 10_000
 """Stored lines of each node. The oldest are removed first."""

@@ -10,13 +10,13 @@ from typing import Final
 
 from groundcontrol.access.model import LoginSession, User
 from groundcontrol.access.store import MAX_PLACES, PLACE_S, Bucket, LoginLookup
-from groundcontrol.adapters.sqlite import rate_limits
 from groundcontrol.adapters.sqlite.audit import Chain
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.nodes import fold
+from groundcontrol.adapters.sqlite.settings import fact
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import SessionId, UserId
@@ -224,7 +224,7 @@ class SqliteUsers:
         await self._writer.run(command)
 
     async def reserve_attempt(self, buckets: Mapping[str, Bucket], at: float) -> float:
-        return await self._writer.run(lambda tx: rate_limits.reserve(tx, buckets, at))
+        return await self._writer.run(lambda tx: reserve(tx, buckets, at))
 
     async def clear_attempts(self, buckets: Sequence[str], beginnings: Sequence[str] = ()) -> None:
         def command(tx: Tx) -> None:
@@ -246,12 +246,6 @@ def _remember(tx: Tx, user: sqlite3.Row, place: bytes, at: float) -> None:
         " (SELECT hash FROM place WHERE account = ? ORDER BY seen_at DESC, hash LIMIT ?))",
         *(user["no"], place, at - PLACE_S, user["no"], MAX_PLACES),
     )
-
-
-def fact(rows: Rows, name: str) -> bytes | None:
-    """One single value of the store; None: it was never set."""
-    row = rows.one("SELECT value FROM fact WHERE name = ?", name)
-    return None if row is None else bytes(row["value"])
 
 
 def is_live(login: sqlite3.Row, now: float) -> bool:
@@ -303,3 +297,28 @@ def to_session(row: sqlite3.Row) -> LoginSession:
         revoked_at=row["revoked_at"],
         second_factor=bool(row["second_factor"]),
     )
+
+
+def reserve(tx: Tx, buckets: Mapping[str, Bucket], at: float) -> float:
+    """Count one attempt in every bucket, by its name, or in none if one is full.
+
+    The window slides. A clock that jumps back makes no caller wait longer.
+    Returns: 0.0, or the seconds until all have room.
+    """
+    tx.do("DELETE FROM attempt WHERE until <= ?", at)
+    wait, counted = 0.0, {}
+    for bucket, rule in buckets.items():
+        limit, window_s = rule[0], rule[1]
+        row = tx.one("SELECT times FROM attempt WHERE bucket = ?", bucket)
+        times = [min(time, at) for time in (() if row is None else struct.unpack(f"<{len(row['times']) // 8}d", row["times"]))]
+        times = [time for time in times if time > at - window_s]
+        if len(times) >= limit:
+            room = times[len(times) - limit] + window_s - at
+            wait = max(wait, min(room, times[-1] + rule[2] - at) if len(rule) == 3 else room)
+        counted[bucket] = [*times, at]
+    if wait > 0.0:
+        return wait
+    for bucket, times in counted.items():
+        packed = struct.pack(f"<{len(times)}d", *times)
+        tx.do("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?)", bucket, packed, at + buckets[bucket][1])
+    return 0.0

@@ -15,7 +15,8 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.nodes import fold
-from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, fact, is_live, revoke, to_session, to_user
+from groundcontrol.adapters.sqlite.settings import fact
+from groundcontrol.adapters.sqlite.users import LOGIN, SESSION, is_live, revoke, to_session, to_user
 from groundcontrol.core.errors import Conflict, NotFound, StoreError
 from groundcontrol.core.ids import SessionId, UserId
 from groundcontrol.core.paging import Page

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from groundcontrol.access.preferences import Preferences
+from groundcontrol.access.model import Preferences
 from groundcontrol.adapters.sqlite.engine.json_codec import (
     decoded,
     inflated,

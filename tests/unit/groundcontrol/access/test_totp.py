@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundcontrol.access import recovery, totp
+from groundcontrol.access import second_factor, totp
 
 RFC_SEED = b"12345678901234567890"
 
@@ -54,22 +54,22 @@ def test_a_seed_has_160_bits_and_the_address_says_all_that_an_app_needs() -> Non
 
 
 def test_recovery_codes_are_ten_and_never_alike() -> None:
-    codes = recovery.new_codes()
+    codes = second_factor.new_codes()
 
     assert len(set(codes)) == 10
     assert all(re.fullmatch("[A-Z2-7]{4}(-[A-Z2-7]{4}){3}", code) for code in codes)
 
 
 def test_a_recovery_code_is_bound_to_its_user_and_to_the_pepper() -> None:
-    code = recovery.new_codes()[0]
-    mine = recovery.code_hash(b"p" * 32, "me", code)
+    code = second_factor.new_codes()[0]
+    mine = second_factor.code_hash(b"p" * 32, "me", code)
 
     assert mine is not None
-    assert mine == recovery.code_hash(b"p" * 32, "me", f" {code.lower().replace('-', ' ')} ")
-    assert mine != recovery.code_hash(b"p" * 32, "you", code)
-    assert mine != recovery.code_hash(b"q" * 32, "me", code)
+    assert mine == second_factor.code_hash(b"p" * 32, "me", f" {code.lower().replace('-', ' ')} ")
+    assert mine != second_factor.code_hash(b"p" * 32, "you", code)
+    assert mine != second_factor.code_hash(b"q" * 32, "me", code)
 
 
 @pytest.mark.parametrize("text", ["", "123456", "A" * 15, "A" * 17, "0" * 16, "é" * 16, "A" * 1000])
 def test_what_has_not_the_form_of_a_recovery_code_is_none(text: str) -> None:
-    assert recovery.code_hash(b"p" * 32, "me", text) is None
+    assert second_factor.code_hash(b"p" * 32, "me", text) is None

@@ -17,9 +17,9 @@ from groundcontrol.core.errors import BadRequest, Conflict, NotFound, VaultError
 from groundcontrol.core.ids import NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.deployments import transitions
-from groundcontrol.deployments.events import MAX_MESSAGE_CHARS
 from groundcontrol.deployments.forget_node import LEFT_BEHIND
 from groundcontrol.deployments.model import INSTALL_STEPS, REMOVE_STEPS, DeploymentOverrides, JumpRequest, Wishes
+from groundcontrol.deployments.progress import MAX_MESSAGE_CHARS
 from groundcontrol.deployments.run import WIPED_LATER, Deps, tell
 from groundcontrol.nodes.store import NodeStore
 from spider.clock import SystemClock

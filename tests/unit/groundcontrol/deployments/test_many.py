@@ -12,8 +12,8 @@ import pytest
 
 from groundcontrol.core.errors import BadRequest, Forbidden, IdempotencyMismatch, Unavailable
 from groundcontrol.core.ids import DeploymentId
+from groundcontrol.deployments.limits import Turn
 from groundcontrol.deployments.model import Confirmation, DeploymentOverrides, DeploymentRequest, JumpRequest
-from groundcontrol.deployments.slots import Turn
 from groundcontrol.nodes.model import NewNode
 from majortom.ssh.connect import describe
 from spider.wire.ids import new_random_id

@@ -13,7 +13,7 @@ import pytest
 from groundcontrol.core.errors import StoreBusy, StoreError
 from groundcontrol.core.ids import BootId, HubId, NodeId
 from groundcontrol.deployments.agent_updates import UpdateService, WaitOnline
-from groundcontrol.deployments.bounded_lock import PATIENCE_S
+from groundcontrol.deployments.limits import PATIENCE_S
 from groundcontrol.deployments.model import Deployment
 from groundcontrol.jobs.model import JobEvidence
 from groundcontrol.jobs.service import JobService

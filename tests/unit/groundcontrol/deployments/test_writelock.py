@@ -8,7 +8,7 @@ import pytest
 
 from groundcontrol.adapters.sqlite.engine.writer import STALL_S
 from groundcontrol.core.errors import StoreBusy
-from groundcontrol.deployments.bounded_lock import PATIENCE_S, WriteLock
+from groundcontrol.deployments.limits import PATIENCE_S, WriteLock
 from tests.support.clock import settle
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from groundcontrol.nodes.node_log import LogBatch, LogLine
+from groundcontrol.nodes.model import LogBatch, LogLine
 from tests.support.factories import connect
 from tests.support.inprocess_hub import TestHub
 

@@ -11,8 +11,7 @@ import pytest
 from groundcontrol.core.bus import Changed, NodesUpdated
 from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
 from groundcontrol.core.scope import Role
-from groundcontrol.deployments.invites import Invite
-from groundcontrol.deployments.model import Jump
+from groundcontrol.deployments.model import Invite, Jump
 from groundcontrol.events.model import Event
 from groundcontrol.jobs.model import JobRequest, NewBatch, NewJob
 from groundcontrol.slices import TOPICS

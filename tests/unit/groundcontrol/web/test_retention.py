@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from groundcontrol.samples.api import TYPICAL_BYTES
 from groundcontrol.samples.model import Retention, TierSize
-from groundcontrol.samples.settings_api import TYPICAL_BYTES
 from spider.version import VERSION
 from tests.support.inprocess_hub import TestHub
 from tests.support.measured_node import measured

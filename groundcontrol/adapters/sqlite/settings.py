@@ -1,0 +1,148 @@
+"""Single values in the table `fact`: the retention of samples, the state of the recovery key, the preferences of users."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import msgspec
+
+from groundcontrol.access.model import Preferences
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.core.errors import BadRequest, NotFound, StoreError
+from groundcontrol.core.ids import UserId
+from groundcontrol.core.scope import Scope
+from groundcontrol.samples.model import Retention, RetentionChange, fault_of
+
+_NAME = "retention"
+
+
+def fact(rows: Rows, name: str) -> bytes | None:
+    """One single value of the store; None: it was never set."""
+    row = rows.one("SELECT value FROM fact WHERE name = ?", name)
+    return None if row is None else bytes(row["value"])
+
+
+class SqliteRetention:
+    """`RetentionStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def retention(self) -> Retention | None:
+        return await self._reader.run(_read)
+
+    async def save_retention(self, scope: Scope, change: RetentionChange, otherwise: Retention) -> Retention:
+        def command(tx: Tx) -> Retention:
+            holds = _read(tx)
+            retention = change.of(holds or otherwise)
+            if fault := fault_of(retention):
+                raise BadRequest(fault, field="retention")
+            if holds != retention:
+                tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _NAME, msgspec.json.encode(retention))
+                self._chain.write(tx, scope, "settings.edit", "settings", {"retention": retention._asdict()})
+            return retention
+
+        return await self._writer.run(command)
+
+
+def _read(rows: Rows) -> Retention | None:
+    found = fact(rows, _NAME)
+    try:
+        return None if found is None else msgspec.json.decode(found, type=Retention)
+    except msgspec.MsgspecError as exc:
+        raise StoreError("the setting retention in the database is not one that this program knows") from exc
+
+
+ADOPT_UNTIL: Final = "adopt_until"
+_PRINTED: Final = "recovery_printed_at"
+_TIME: Final = struct.Struct("<d")
+
+
+def time_fact(at: float) -> bytes:
+    """A time as a single value of the store."""
+    return _TIME.pack(at)
+
+
+def _time(rows: Rows, name: str) -> float:
+    row = rows.one("SELECT value FROM fact WHERE name = ?", name)
+    return 0.0 if row is None else float(_TIME.unpack(row["value"])[0])
+
+
+class SqliteRecovery:
+    """`RecoveryStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def print_recovery(self, scope: Scope, *, again: bool) -> float | None:
+        def command(tx: Tx) -> float | None:
+            before = _time(tx, _PRINTED)
+            if before and not again:
+                return before
+            tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _PRINTED, time_fact(tx.now))
+            self._chain.write(tx, scope, "recovery.print", "recovery", {"again": bool(before)})
+            return None
+
+        return await self._writer.run(command)
+
+    async def adopt_until(self) -> float:
+        return await self._reader.run(lambda rows: _time(rows, ADOPT_UNTIL))
+
+    async def end_adoption(self, scope: Scope) -> None:
+        def command(tx: Tx) -> None:
+            if tx.do("DELETE FROM fact WHERE name = ?", ADOPT_UNTIL):
+                self._chain.write(tx, scope, "recovery.end", "recovery", {})
+
+        await self._writer.run(command)
+
+
+class SqlitePreferences:
+    """`PreferenceStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    async def preferences(self, scope: Scope, user: UserId) -> Preferences:
+        return await self._reader.run(lambda rows: _preferences(rows, scope, user))
+
+    async def save_preferences(self, scope: Scope, user: UserId, preferences: Preferences) -> None:
+        body = to_json(preferences).encode()
+
+        def command(tx: Tx) -> None:
+            before = _preferences(tx, scope, user)
+            if before == preferences:
+                return
+            tx.do("INSERT OR REPLACE INTO fact VALUES (?, ?)", _name(user), body)
+            detail = {
+                "views": [view.name for view in preferences.views],
+                "single_keys": preferences.single_keys,
+                "network_bits": preferences.network_bits,
+            }
+            self._chain.write(tx, scope, "preferences.edit", user, detail)
+
+        await self._writer.run(command)
+
+
+def _name(user: UserId) -> str:
+    return f"preferences:{user}"
+
+
+def _preferences(rows: Rows, scope: Scope, user: UserId) -> Preferences:
+    if rows.one("SELECT 1 FROM account WHERE org = ? AND id = ?", scope.org, user) is None:
+        raise NotFound("there is no such user")
+    found = fact(rows, _name(user))
+    try:
+        return Preferences() if found is None else msgspec.json.decode(found, type=Preferences)
+    except msgspec.MsgspecError as exc:
+        raise StoreError("the preferences in the database are none that this program knows") from exc
