@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Final, Literal, NamedTuple, NewType, Protocol
 
 from groundcontrol.core.errors import Forbidden, NotFound
-from groundcontrol.core.scope import Role, Scope
+from groundcontrol.core.scope import Grants, Role, Scope
 from groundcontrol.core.verbs import ACTING as _ACTING
 from groundcontrol.core.verbs import WORDS
 
@@ -141,6 +141,36 @@ def authorize(scope: Scope, action: Action, resource: Owned | None = None) -> No
         raise Forbidden(f"a token may not do this ({action}): log in", action=action)
     if scope.grants and action in WHOLE_FLEET:
         raise Forbidden(f"who is limited to some nodes may not do this ({action})", action=action)
+
+
+class StoredRights(NamedTuple):
+    """The rights of a user, or of an API token and its owner, as they are stored now."""
+
+    role: Role
+    """Of a token: the weaker of its own and its owner's."""
+    grants: tuple[Grants, ...] = ()
+    """Each must admit the node."""
+    disabled: bool = False
+    reset_at: float | None = None
+    """When the user was given another password. Before that, somebody else may have used the account."""
+    token_until: float | None = None
+    """When the token expires; 0: it was revoked; None: a user."""
+
+
+def still_authorized(
+    rights: StoredRights | None, action: Action, node: str, tags: Collection[str], *, ordered_at: float, now: float
+) -> bool:
+    """Whether who ordered something could order it now. Call this right before the work starts, since rights may change meanwhile.
+
+    Args: rights: None: there is no such user or token; node: "": a node that does not exist yet; tags: of the node.
+    """
+    if rights is None or rights.disabled or (rights.reset_at is not None and ordered_at <= rights.reset_at):
+        return False
+    if rights.token_until is not None and (rights.token_until <= now or action not in FOR_TOKENS):
+        return False
+    if rights.role not in PERMISSIONS[action] or (rights.grants and action in WHOLE_FLEET):
+        return False
+    return all(grant.admit(node, tags) for grant in rights.grants)
 
 
 def check_new_tags(scope: Scope, tags: Collection[str]) -> None:

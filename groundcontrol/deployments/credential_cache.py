@@ -13,9 +13,9 @@ from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.scope import Scope
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments import credentials
-from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey
+from groundcontrol.deployments.model import Deployment, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.requests import CREDENTIALS, asked_before, wishes_of
-from groundcontrol.deployments.run import DeploymentRun, Deps, makes_node
+from groundcontrol.deployments.run import DeploymentRun, Deps
 from groundcontrol.deployments.store import DeploymentStore
 from majortom.ssh.connect import same_fingerprint
 from spider.logs import event

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from groundcontrol.core.ids import DeploymentId, InviteId, NodeId
+from groundcontrol.core.permissions import Action
 
 PolicyName = Literal["monitor", "readonly", "managed"]
 DeploymentKind = Literal["install", "update", "remove"]
@@ -134,6 +135,18 @@ class Deployment(NamedTuple):
     """Shared by the deployments of one bulk request."""
 
 
+def makes_node(deployment: Deployment) -> bool:
+    """Whether the deployment creates its node."""
+    return deployment.kind == "install" and not deployment.wishes.again
+
+
+def right_to_order(deployment: Deployment) -> Action:
+    """The right to order this deployment. An installation over an existing node changes that node."""
+    if makes_node(deployment):
+        return "deployment.create"
+    return "node.delete" if deployment.kind == "remove" else "node.update"
+
+
 @dataclass(frozen=True, kw_only=True)
 class JumpRequest:
     """The requested jump host. A login field that is unset takes its value from the server."""
@@ -212,6 +225,11 @@ LONGEST_DAYS: Final = 90
 """Longest validity of an organisation secret."""
 MOST_OPEN: Final = 100
 """Open invites of one organisation at the same time."""
+
+
+def right_to_make(kind: InviteKind) -> Action:
+    """The right to make an invite of this kind."""
+    return "invite.organisation" if kind == "organisation" else "invite.create"
 
 
 class Invite(NamedTuple):

@@ -18,7 +18,7 @@ from groundcontrol.core.stores import Stores
 from groundcontrol.deployments import credentials, transitions
 from groundcontrol.deployments.credentials import CredentialSealer
 from groundcontrol.deployments.limits import ServiceLimits, Turn
-from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey
+from groundcontrol.deployments.model import Deployment, DeploymentError, DeploymentRequest, HostKey, makes_node
 from groundcontrol.deployments.node_files import policy_conf, spider_conf
 from groundcontrol.deployments.progress import ProgressReporter, write_event
 from groundcontrol.deployments.requests import proxy_of, target_of
@@ -305,11 +305,6 @@ class DeploymentRun:
                 event(log, "deployment_not_saved", logging.ERROR, deployment=self.progress.row.id, code=exc.code)
             await self._tools.clock.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-
-
-def makes_node(row: Deployment) -> bool:
-    """Whether the deployment creates its node."""
-    return row.kind == "install" and not row.wishes.again
 
 
 def hub_failed(row: Deployment, why: str) -> DeploymentError:

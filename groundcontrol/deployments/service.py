@@ -25,7 +25,15 @@ from groundcontrol.deployments.hostkeys import confirm_each, confirm_host_key
 from groundcontrol.deployments.hostlists.model import Format, ParsedList
 from groundcontrol.deployments.hostlists.reading import read_list
 from groundcontrol.deployments.limits import ServiceLimits, WriteLock
-from groundcontrol.deployments.model import Confirmation, Deployment, DeploymentOverrides, DeploymentRequest, HostKey, Unconfirmed
+from groundcontrol.deployments.model import (
+    Confirmation,
+    Deployment,
+    DeploymentOverrides,
+    DeploymentRequest,
+    HostKey,
+    Unconfirmed,
+    makes_node,
+)
 from groundcontrol.deployments.node_files import bundle_version
 from groundcontrol.deployments.overrides import apply_overrides
 from groundcontrol.deployments.progress import ProgressReporter
@@ -41,7 +49,7 @@ from groundcontrol.deployments.requests import (
     same_server,
     wishes_of,
 )
-from groundcontrol.deployments.run import AgentBundle, CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished, makes_node
+from groundcontrol.deployments.run import AgentBundle, CloseSession, DeploymentRun, Deps, WaitOnline, close_unfinished
 from groundcontrol.deployments.running import LAST_LIMIT_S, TIMES, Active, Begun
 from groundcontrol.deployments.session_removal import RemovalDeps, SessionRemoval, by_ssh, is_live
 from groundcontrol.deployments.store import DeploymentStore

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
+from groundcontrol.core.errors import Conflict
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 
 JobState = Literal[
@@ -130,6 +131,37 @@ class Job(NamedTuple):
     @property
     def wish(self) -> JobRequest:
         return JobRequest(self.action, self.packages, self.for_action, self.plan, self.reboot)
+
+
+def effect_of_stop(job: Job, *, force: bool) -> Literal["cancel", "request", "nothing"]:
+    """What a request to stop does: a queued job is cancelled, an open one gets the request once, and `force` once.
+
+    Raises: Conflict: the job has ended otherwise than cancelled.
+    """
+    if job.state == "queued":
+        return "cancel"
+    if job.state in OPEN:
+        return "request" if job.stop is None or (force and not job.stop.force) else "nothing"
+    if job.state != "cancelled":
+        raise Conflict(f"job {job.id} is {job.state} already", state=job.state)
+    return "nothing"
+
+
+def never_ran(state: JobState, started_at: float | None) -> bool:
+    """Whether the job never ran, so that its node cannot have output of it."""
+    return state in ("queued", "expired") or (state == "cancelled" and started_at is None)
+
+
+def holds_all(stored_bytes: int, total_bytes: int | None) -> bool:
+    """Whether the hub stores all output that the node has. `total_bytes`: None: not known."""
+    return total_bytes is None or stored_bytes >= total_bytes
+
+
+def is_finished(state: JobState, stored_bytes: int, total_bytes: int | None) -> bool:
+    """Whether the node may delete the job. If its end is unknown, the node's copy may still be the truth."""
+    if state in ("interrupted", "unknown") and total_bytes is None:
+        return False
+    return state in TERMINAL and holds_all(stored_bytes, total_bytes)
 
 
 class JobFilter(NamedTuple):

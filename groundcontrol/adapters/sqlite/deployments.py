@@ -21,7 +21,7 @@ from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, S
 from groundcontrol.core.ids import DeploymentId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import Scope
-from groundcontrol.deployments.model import Deployment, DeploymentError, HostKey, Step, Wishes
+from groundcontrol.deployments.model import Deployment, DeploymentError, HostKey, Step, Wishes, makes_node
 
 _DEPLOYMENT: Final = "SELECT * FROM deployment "
 _EXPIRE_AT_ONCE: Final = 200
@@ -195,7 +195,7 @@ def _asked(wanted: Deployment) -> tuple[object, ...]:
         wanted.port,
         wanted.username,
         wanted.name,
-        None if wanted.kind == "install" and not wanted.wishes.again else wanted.node_id,
+        None if makes_node(wanted) else wanted.node_id,
     )
 
 

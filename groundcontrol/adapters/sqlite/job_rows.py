@@ -12,7 +12,7 @@ from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import BatchId, JobId, NodeId
 from groundcontrol.core.scope import Scope
-from groundcontrol.jobs.model import TERMINAL, Change, Job, JobError, JobFilter, NewJob, Stop
+from groundcontrol.jobs.model import Change, Job, JobError, JobFilter, NewJob, Stop
 from groundcontrol.nodes.model import Session
 
 _SELECT: Final = (
@@ -70,18 +70,6 @@ def insert(tx: Tx, scope: Scope, job: NewJob, node: int, *, key: str | None = No
         *(scope.org, job.id, node, scope.actor.id, key, wish.action, to_json(wish.packages), wish.for_action, wish.plan, wish.reboot),
         *(batch, scope.actor.name, job.created_at, job.not_after),
     )
-
-
-def is_whole(row: sqlite3.Row) -> bool:
-    """Whether all output that the node has is stored."""
-    return row["output_total"] is None or row["output_end"] >= row["output_total"]
-
-
-def is_finished(row: sqlite3.Row) -> bool:
-    """Whether the node may delete the job. If its end is unknown, the node's copy may still be the truth."""
-    if row["state"] in ("interrupted", "unknown") and row["output_total"] is None:
-        return False
-    return row["state"] in TERMINAL and is_whole(row)
 
 
 def is_order(row: sqlite3.Row) -> bool:

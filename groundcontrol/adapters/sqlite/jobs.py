@@ -15,16 +15,30 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.grants import admitted, grant_values
-from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_finished, is_order, is_whole, load, load_for, select, to_job
+from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_order, load, load_for, select, to_job
 from groundcontrol.adapters.sqlite.maintenance import open_for
-from groundcontrol.adapters.sqlite.reauthorize import still_authorized
+from groundcontrol.adapters.sqlite.reauthorize import may_still_run
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.alerts.maintenance import COVERED
 from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import JobId, NodeId
 from groundcontrol.core.paging import Page
 from groundcontrol.core.scope import SYSTEM, Scope
-from groundcontrol.jobs.model import OPEN, START_LIMIT_S, TERMINAL, Job, JobError, JobEvidence, JobFilter, JobState, NewJob, may_move
+from groundcontrol.jobs.model import (
+    START_LIMIT_S,
+    TERMINAL,
+    Job,
+    JobError,
+    JobEvidence,
+    JobFilter,
+    JobState,
+    NewJob,
+    effect_of_stop,
+    holds_all,
+    is_finished,
+    may_move,
+    never_ran,
+)
 from groundcontrol.jobs.plans import Plan, PlanPart, Report
 from groundcontrol.jobs.store import CURRENT_MOST, ClaimedJob
 from groundcontrol.nodes.model import Session
@@ -126,7 +140,7 @@ class SqliteJobs:
             taken = []
             for row in waiting:
                 session = by_node[row["node"]]
-                if (row["batch"] is not None and room <= 0) or not is_order(row) or not still_authorized(tx, row, now):
+                if (row["batch"] is not None and room <= 0) or not is_order(row) or not may_still_run(tx, row, now):
                     continue  # `withdraw` closes jobs whose user may no longer order them
                 won = tx.do(
                     "UPDATE job SET state = 'dispatched', not_after = min(not_after, ?5), version = version + 1"
@@ -147,7 +161,7 @@ class SqliteJobs:
 
     async def withdraw(self, now: float) -> Sequence[Job]:
         def unfounded(rows: Rows) -> list[sqlite3.Row]:
-            return [row for row in rows.all(_QUEUED) if not still_authorized(rows, row, now)]
+            return [row for row in rows.all(_QUEUED) if not may_still_run(rows, row, now)]
 
         if not await self._reader.run(unfounded):
             return []
@@ -186,7 +200,7 @@ class SqliteJobs:
     async def _unfinished(self, ids: Sequence[JobId], node: NodeId) -> list[sqlite3.Row]:
         where = "WHERE job.id IN (SELECT value FROM json_each(?)) AND node.id = ?"
         found = await self._urgent.run(lambda rows: select(rows, where, json.dumps(list(ids)), node))
-        return [row for row in found if not is_finished(row)]
+        return [row for row in found if not is_finished(row["state"], row["output_end"], row["output_total"])]
 
     async def any_open(self) -> bool:
         return await self._reader.one(_ANY_OPEN) is not None
@@ -208,17 +222,16 @@ class SqliteJobs:
         Raises: Conflict: the job has ended.
         """
         job, state = JobId(row["id"]), row["state"]
-        if state == "queued":
+        effect = effect_of_stop(to_job(row), force=force)
+        if effect == "cancel":
             tx.do("UPDATE job SET state = 'cancelled', ended_at = ?, version = version + 1 WHERE no = ?", tx.now, row["no"])
             self._chain.write(tx, scope, "job.cancelled", job, {"from": state, "exit_code": None, "error": None})
-        elif state in OPEN and (row["stop"] is None or (force and not row["stop_force"])):
+        elif effect == "request":
             tx.do(
                 "UPDATE job SET stop = 'asked', stop_why = '', stop_by = ?, stop_at = ?, stop_force = ?, version = version + 1 WHERE no = ?",
                 *(scope.actor.name, tx.now, force, row["no"]),
             )
             self._chain.write(tx, scope, "job.stop", job, {"state": state, "force": force})
-        elif state not in OPEN and state != "cancelled":
-            raise Conflict(f"job {job} is {state} already", state=state)
         return to_job(load(tx, job))
 
     async def advance(self, job: JobId, to: JobState, by: Session | Scope, evidence: JobEvidence, follow: NewJob | None = None) -> Job:
@@ -344,7 +357,7 @@ class SqliteJobs:
     def _close(self, tx: Tx, no: int) -> None:
         """Once a job has ended and its output is complete, record its digest. Report output that differs from what the node printed."""
         row = tx.all("SELECT * FROM job WHERE no = ?", no)[0]
-        if row["state"] not in TERMINAL or not is_whole(row):
+        if row["state"] not in TERMINAL or not holds_all(row["output_end"], row["output_total"]):
             return
         held = self._digests.whole(tx, no, row["output_end"])
         error = row["error"]
@@ -378,7 +391,7 @@ def _refuse_silent(row: sqlite3.Row) -> None:
 
     Raises: Conflict.
     """
-    if row["state"] in ("queued", "expired") or (row["state"] == "cancelled" and row["started_at"] is None):
+    if never_ran(row["state"], row["started_at"]):
         raise Conflict(f"job {row['id']} is {row['state']} and says nothing", state=row["state"])
 
 

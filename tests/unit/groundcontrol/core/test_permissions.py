@@ -14,10 +14,12 @@ from groundcontrol.core.permissions import (
     WHOLE_FLEET,
     Action,
     FixedAction,
+    StoredRights,
     allowed,
     authorize,
     check_new_tags,
     job_action,
+    still_authorized,
 )
 from groundcontrol.core.scope import SYSTEM, Actor, ActorKind, Grants, Role, Scope, min_role
 from groundcontrol.core.verbs import WORDS
@@ -126,3 +128,28 @@ def test_the_lesser_of_two_roles_counts() -> None:
         *("operator", "operator", "viewer"),
         *("viewer", "viewer", "viewer"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rights", "action", "allowed_now"),
+    [
+        (StoredRights("operator"), "deployment.create", True),
+        (StoredRights("viewer"), "deployment.create", False),
+        (StoredRights("operator", disabled=True), "deployment.create", False),
+        (StoredRights("operator", reset_at=99.0), "deployment.create", True),
+        (StoredRights("operator", reset_at=100.0), "deployment.create", False),
+        (StoredRights("operator", (Grants(("a",)), Grants((), ("web",)))), "deployment.create", True),
+        (StoredRights("operator", (Grants(("a",)), Grants((), ("db",)))), "deployment.create", False),
+        (StoredRights("admin", (Grants(("a",)),)), "invite.organisation", False),
+        (StoredRights("admin", token_until=201.0), "deployment.create", True),
+        (StoredRights("admin", token_until=200.0), "deployment.create", False),
+        (StoredRights("admin", token_until=201.0), "node.enrol", False),
+        (None, "deployment.create", False),
+    ],
+)
+def test_an_order_stands_while_the_rights_of_its_actor_do(rights: StoredRights | None, action: Action, *, allowed_now: bool) -> None:
+    assert still_authorized(rights, action, "a", ("web",), ordered_at=100.0, now=200.0) == allowed_now
+
+
+def test_admins_may_do_everything_since_the_hub_acts_as_one() -> None:
+    assert all("admin" in roles for roles in PERMISSIONS.values())
