@@ -20,7 +20,7 @@ BODIES: Final[dict[str, object]] = {
 }
 """Of calls that need one."""
 OF_PEOPLE: Final = {"GET /auth/sessions", "GET /tokens", "GET /users"}
-"""Lists of people's own things, or for admins alone: `test_sessions`, `test_tokens`, `test_users`."""
+"""Lists of people's own things, or for admins alone: `access/test_sessions_api`, `test_api_tokens_api`, `test_users_api`."""
 OF_NO_NODE: Final = {"GET /audit", "GET /updates", "GET /updates/nodes"}
 """Lists without a node of their own: their own tests hold what is granted."""
 

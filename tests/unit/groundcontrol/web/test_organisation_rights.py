@@ -76,7 +76,7 @@ def nameless(told: Any) -> str:
 def test_every_call_that_names_a_thing_is_of_a_known_kind() -> None:
     assert {route.path for route in NAMING} >= {
         route.path for route in ROUTES if route.path.startswith(tuple(f"/{kind}/" for kind in KINDS))
-    } - {"/deployments/preview", "/deployments/many", "/deployments/host-keys"}  # of many: what the body names, `test_many_deployments`
+    } - {"/deployments/preview", "/deployments/many", "/deployments/host-keys"}  # of many: what the body names, `test_bulk_api`
 
 
 @pytest.mark.holds("S-19")
