@@ -20,7 +20,9 @@ from groundcontrol.access.store import (
 )
 from groundcontrol.agents.store import HubStore, SessionStore
 from groundcontrol.alerts.channel_store import ChannelStore, DeliveryStore
+from groundcontrol.alerts.deadlines_store import ExpectationStore
 from groundcontrol.alerts.maintenance_store import MaintenanceStore
+from groundcontrol.alerts.silence_store import SilenceStore
 from groundcontrol.core.secrets import SecretStore
 from groundcontrol.deployments.store import DeploymentStore, InviteStore
 from groundcontrol.events.store import LogStore
@@ -57,6 +59,8 @@ class Store:
     maintenance: MaintenanceStore
     channels: ChannelStore
     deliveries: DeliveryStore
+    expectations: ExpectationStore
+    silence: SilenceStore
 
     @cached_property
     def _by_type(self) -> dict[type, object]:

@@ -75,3 +75,84 @@ class MaintenanceView(Answer):
 
 class MaintenancesView(Answer):
     maintenance: list[MaintenanceView]
+
+
+class ExpectationBody(Body):
+    """An event that is expected of each selected node on each of the days."""
+
+    name: str
+    select: SelectBody
+    event: str
+    """A type of event, such as `backup_completed`, or the name of a custom event."""
+    by: str
+    """A local time of day, such as 05:00."""
+    zone: str
+    """Such as Europe/Budapest."""
+    start: str = msgspec.field(name="from", default="00:00")
+    """An event before this time does not count; if it is not before `by`, it is a time of the day before."""
+    days: list[Day] | None = None
+    """Without it every day."""
+    grace_s: float = 900.0
+    severity: Literal["warning", "critical"] = "critical"
+
+
+class ExpectationPatch(Body):
+    """What is left out stays."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    select: SelectBody | msgspec.UnsetType = msgspec.UNSET
+    event: str | msgspec.UnsetType = msgspec.UNSET
+    by: str | msgspec.UnsetType = msgspec.UNSET
+    zone: str | msgspec.UnsetType = msgspec.UNSET
+    start: str | msgspec.UnsetType = msgspec.field(name="from", default=msgspec.UNSET)
+    days: list[Day] | msgspec.UnsetType = msgspec.UNSET
+    grace_s: float | msgspec.UnsetType = msgspec.UNSET
+    severity: Literal["warning", "critical"] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ExpectationView(Answer):
+    id: str
+    name: str
+    select: SelectView
+    event: str
+    start: str = msgspec.field(name="from")
+    by: str
+    zone: str
+    days: list[Day]
+    grace_s: float
+    severity: Literal["warning", "critical"]
+
+
+class ExpectationsView(Answer):
+    expectations: list[ExpectationView]
+
+
+class NodeDayView(Answer):
+    node_id: str
+    state: Literal["met", "missed", "arrived_late", "late", "not_judged"]
+    """arrived_late: made in time, and reported after it was due. late: made after it was due."""
+    at: float | None
+    """When it happened, in Unix seconds."""
+    received_at: float | None
+    late_s: float | None
+    """How long after `by`."""
+
+
+class DayView(Answer):
+    """One deadline: how many nodes met it, and the first fifty that did not."""
+
+    date: str
+    start_at: float
+    by_at: float
+    due_at: float
+    met: int
+    arrived_late: int
+    late: int
+    missed: int
+    not_judged: int
+    """The node, or the expectation in its present form, is younger than the window."""
+    nodes: list[NodeDayView]
+
+
+class DaysView(Answer):
+    days: list[DayView]

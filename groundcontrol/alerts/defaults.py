@@ -146,6 +146,7 @@ _NODE: Final = (
     _rule("reboot.required", "reboot_due", "Reboot is due", "state(reboot_due)", warn=(0, 0), notice=True, action="reboot"),
     _rule("packages.broken", "packages_broken", "Packages are broken", "state(packages_broken)", crit=_ANY, action="repair"),
     _rule("job.failed", "job_failed", "Job failed", "state(job_failed)", warn=_ANY),
+    _rule("expectation.missed", "deadline_missed", "Expected event is missing", "state(deadline_missed)", warn=_ANY, crit=(1, 1)),
 )
 _HUB: Final = (
     _rule("hub.disk", "hub", "Ground Control's disk is almost full", "state(hub_disk_free_percent)", warn=(10, 12), when="below"),

@@ -32,6 +32,8 @@ class NodeFacts(NamedTuple):
     clock_skew_s: float | None = None
     jobs: Mapping[str, float] = {}
     """Open troubles by kind (`job_failed`, `packages_broken`) -> since when."""
+    deadlines: Mapping[str, float] = {}
+    """Missed deadlines by the name of the expectation -> 1: a warning, 2: critical."""
 
 
 class HubFacts(NamedTuple):
@@ -146,6 +148,7 @@ _NODE: Final[tuple[StateKind[NodeFacts], ...]] = (
         "container_unhealthy", "flag", "1: its engine calls it unhealthy or dead", _in_state("containers", "name", "unhealthy", "dead")
     ),
     StateKind("job_failed", "seconds", "since the last job failed", _trouble("job_failed"), elapsed=True),
+    StateKind("deadline_missed", "level", "1: an expected event is missing, 2: a critical one", lambda facts, _: facts.deadlines),
     StateKind("packages_broken", "seconds", "since packages are half installed", _trouble("packages_broken"), elapsed=True),
 )
 _HUB: Final[tuple[StateKind[HubFacts], ...]] = (

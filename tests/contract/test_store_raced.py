@@ -30,6 +30,7 @@ READS: Final = {
     "channels": ("channel", "channels", "target"),
     "deliveries": ("attempts", "deliveries", "delivery", "history", "next_due", "summary", "told_event"),
     "deployments": ("deployment", "deployment_of_key", "deployments", "may_still_deploy", "unfinished_deployments"),
+    "expectations": ("all_expectations", "expectation", "expectations", "judged_days", "missed_days", "reports", "undecided", "unmet"),
     "facts": ("packages", "packages_digest", "tables", "updates", "updates_of"),
     "invites": ("find_invite", "invite", "invites", "unsettled"),
     "jobs": (
@@ -58,6 +59,7 @@ READS: Final = {
     "retention": ("retention",),
     "secrets": ("credentials", "keyring", "secret", "secrets"),
     "sessions": ("left_online", "owner"),
+    "silence": ("absences", "known_nodes"),
     "tokens": ("token", "token_standing", "tokens"),
     "users": ("count_users", "initialised_at", "knock", "login_session", "setup_code_hash", "user", "user_by_name"),
 }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 
+from groundcontrol.alerts.deadlines import Expectation, ExpectationId, JudgedDay
 from groundcontrol.alerts.maintenance import MOST_WINDOWS, Window
 from groundcontrol.alerts.model import MaintenanceId, Selector
+from groundcontrol.alerts.silence import KnownNode
+from groundcontrol.alerts.wall_clock import DAYS
 from groundcontrol.core.errors import Conflict
 from spider.wire.ids import new_time_id
-from tests.support.factories import SCOPE, running_job
+from tests.support.factories import SCOPE, connect, running_job
 from tests.support.race_cases import CALLERS, Cases, Ground, Race, Rivals
 
 CASES = Cases()
@@ -16,6 +20,12 @@ CASES = Cases()
 
 def a_window(now: float, select: Selector | None = None, reason: str = "") -> Window:
     return Window(MaintenanceId(new_time_id(now)), 1, select or Selector(all=True), now, now + 3600, reason, "user", "local:1000", now)
+
+
+def an_expectation(now: float, select: Selector | None = None, name: str = "") -> Expectation:
+    """A backup of each day by 05:00 UTC; windows that begin before `now` are not judged."""
+    made = ExpectationId(new_time_id(now))
+    return Expectation(made, 1, name or made, select or Selector(all=True), "backup_completed", "05:00", "UTC", DAYS, valid_from=now)
 
 
 # -- maintenance -------------------------------------------------------------------------------------------
@@ -65,5 +75,115 @@ async def _end_automatic(ground: Ground) -> Race:
         lambda: store.end_automatic(1, one.window.id, overran=True),
         held,
         ([], ["maintenance_overran"]),
+        alone=(True, False),
+    )
+
+
+# -- expectations ------------------------------------------------------------------------------------------
+
+
+async def _expectations(ground: Ground) -> list[tuple[str, str, int]]:
+    return [(one.name, one.by, one.version) for one in await ground.store.expectations.expectations(SCOPE)]
+
+
+@CASES.of("expectations.create_expectation")
+async def _create_expectation(ground: Ground) -> Race:
+    """Twenty want the same name."""
+    store, made = ground.store.expectations, an_expectation(ground.now, name="backup")
+    rivals = [an_expectation(ground.now, name="dump")._replace(by=f"{at:02}:00") for at in range(CALLERS)]
+    return Race(
+        lambda: store.create_expectation(SCOPE, made),
+        lambda: _expectations(ground),
+        [("backup", "05:00", 1)],
+        ("expectation.create",),
+        rivals=Rivals("one", lambda at: store.create_expectation(SCOPE, rivals[at]), lambda at: [("dump", f"{at:02}:00", 1)], Conflict),
+    )
+
+
+@CASES.of("expectations.save_expectation")
+async def _save_expectation(ground: Ground) -> Race:
+    store = ground.store.expectations
+    made = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
+    return Race(
+        lambda: store.save_expectation(SCOPE, made._replace(by="06:00")),
+        lambda: _expectations(ground),
+        [("backup", "06:00", 2)],
+        ("expectation.edit",),
+        rivals=Rivals(
+            "one",
+            lambda at: store.save_expectation(SCOPE, made._replace(by=f"{at:02}:30")),
+            lambda at: [("backup", f"{at:02}:30", 2)],
+            Conflict,
+        ),
+    )
+
+
+@CASES.of("expectations.delete_expectation")
+async def _delete_expectation(ground: Ground) -> Race:
+    store = ground.store.expectations
+    made = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
+    return Race(lambda: store.delete_expectation(SCOPE, made.id), lambda: _expectations(ground), [], ("expectation.delete",))
+
+
+@CASES.of("expectations.save_judgements")
+async def _save_judgements(ground: Ground) -> Race:
+    store, node = ground.store.expectations, await ground.node()
+    one = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
+    missed = JudgedDay(one.id, node.id, date(2026, 11, 20), "missed", ground.now, ground.now, ground.now)
+
+    async def held() -> object:
+        days = await store.judged_days(SCOPE, one.id, missed.date, missed.date)
+        return list(days), [event.type for event in (await ground.store.log.events(SCOPE, 50)).items]
+
+    return Race(lambda: store.save_judgements(one, [missed]), held, ([missed], ["expected_backup_missed"]), alone=(1, 0))
+
+
+@CASES.of("expectations.expire_days")
+async def _expire_days(ground: Ground) -> Race:
+    store, node = ground.store.expectations, await ground.node()
+    one = await store.create_expectation(SCOPE, an_expectation(ground.now, name="backup"))
+    met = JudgedDay(one.id, node.id, date(2026, 11, 20), "met", ground.now, ground.now, ground.now)
+    await store.save_judgements(one, [met])
+
+    async def held() -> object:
+        return list(await store.judged_days(SCOPE, one.id, met.date, met.date))
+
+    return Race(lambda: store.expire_days(date(2026, 11, 21)), held, [], alone=(1, 0))
+
+
+# -- silence -----------------------------------------------------------------------------------------------
+
+
+async def _silent(ground: Ground) -> KnownNode:
+    await ground.session()
+    (node,) = await ground.store.silence.known_nodes()
+    return node
+
+
+async def _stages(ground: Ground) -> tuple[object, ...]:
+    (node,) = await ground.store.silence.known_nodes()
+    return node.stage, sorted(event.type for event in (await ground.store.log.events(SCOPE, 50)).items)
+
+
+@CASES.of("silence.save_stage")
+async def _save_stage(ground: Ground) -> Race:
+    node = await _silent(ground)
+    return Race(
+        lambda: ground.store.silence.save_stage(node, "stale", 1800.0),
+        lambda: _stages(ground),
+        ("stale", ["node_stale"]),
+        alone=(True, False),
+    )
+
+
+@CASES.of("silence.save_recovery")
+async def _save_recovery(ground: Ground) -> Race:
+    node = await _silent(ground)
+    await ground.store.silence.save_stage(node, "down", 3600.0)
+    await connect(ground.store, node.id)
+    return Race(
+        lambda: ground.store.silence.save_recovery(node),
+        lambda: _stages(ground),
+        (None, ["node_down", "node_recovered"]),
         alone=(True, False),
     )

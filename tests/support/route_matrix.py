@@ -17,6 +17,7 @@ BODIES: Final[dict[str, object]] = {
     "POST /deployments/{id}/host-key": {"fingerprint": "SHA256:" + "a" * 43},
     "POST /deployments/{id}/retry": {},
     "POST /nodes/{id}/jobs": {"action": "check"},
+    "PATCH /expectations/{id}": {"grace_s": 60},
 }
 """Of calls that need one."""
 OF_PEOPLE: Final = {"GET /auth/sessions", "GET /tokens", "GET /users"}

@@ -183,6 +183,25 @@ export interface DamageView {
   end: number;
 }
 
+/** One deadline: how many nodes met it, and the first fifty that did not. */
+export interface DayView {
+  date: string;
+  start_at: number;
+  by_at: number;
+  due_at: number;
+  met: number;
+  arrived_late: number;
+  late: number;
+  missed: number;
+  /** The node, or the expectation in its present form, is younger than the window. */
+  not_judged: number;
+  nodes: NodeDayView[];
+}
+
+export interface DaysView {
+  days: DayView[];
+}
+
 export interface DeploymentBody {
   host: string;
   username: string;
@@ -300,6 +319,54 @@ export interface EventsData {
 export interface EventsView {
   events: EventView[];
   next: string | null;
+}
+
+/** An event that is expected of each selected node on each of the days. */
+export interface ExpectationBody {
+  name: string;
+  select: SelectBody;
+  /** A type of event, such as `backup_completed`, or the name of a custom event. */
+  event: string;
+  /** A local time of day, such as 05:00. */
+  by: string;
+  /** Such as Europe/Budapest. */
+  zone: string;
+  /** An event before this time does not count; if it is not before `by`, it is a time of the day before. */
+  from?: string;
+  /** Without it every day. */
+  days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[] | null;
+  grace_s?: number;
+  severity?: "warning" | "critical";
+}
+
+/** What is left out stays. */
+export interface ExpectationPatch {
+  name?: string;
+  select?: SelectBody;
+  event?: string;
+  by?: string;
+  zone?: string;
+  from?: string;
+  days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  grace_s?: number;
+  severity?: "warning" | "critical";
+}
+
+export interface ExpectationView {
+  id: string;
+  name: string;
+  select: SelectView;
+  event: string;
+  from: string;
+  by: string;
+  zone: string;
+  days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+  grace_s: number;
+  severity: "warning" | "critical";
+}
+
+export interface ExpectationsView {
+  expectations: ExpectationView[];
 }
 
 /** What changed since the last: whole rows of nodes whose facts changed, else only new values. */
@@ -783,6 +850,17 @@ export interface NodeChange {
   latest: Record<string, Sample>;
   node: NodeView | null;
   table: TableView | null;
+}
+
+export interface NodeDayView {
+  node_id: string;
+  /** arrived_late: made in time, and reported after it was due. late: made after it was due. */
+  state: "met" | "missed" | "arrived_late" | "late" | "not_judged";
+  /** When it happened, in Unix seconds. */
+  at: number | null;
+  received_at: number | null;
+  /** How long after `by`. */
+  late_s: number | null;
 }
 
 export interface NodePatch {

@@ -42,6 +42,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import CLOSE_LIMIT_S, Writer, WriterStats
 from groundcontrol.adapters.sqlite.events import SqliteLog
+from groundcontrol.adapters.sqlite.expectations import SqliteExpectations
 from groundcontrol.adapters.sqlite.invites import SqliteInvites
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
 from groundcontrol.adapters.sqlite.maintenance import SqliteMaintenance
@@ -53,6 +54,7 @@ from groundcontrol.adapters.sqlite.second_factors import SqliteFactors
 from groundcontrol.adapters.sqlite.secrets import Keyring, SqliteSecrets
 from groundcontrol.adapters.sqlite.sessions import SqliteHubs, SqliteSessions
 from groundcontrol.adapters.sqlite.settings import SqlitePreferences, SqliteRecovery, SqliteRetention
+from groundcontrol.adapters.sqlite.silence import SqliteSilence, note_absence
 from groundcontrol.adapters.sqlite.users import SqliteUsers
 from groundcontrol.adapters.sqlite.users_admin import SqlitePeople
 from groundcontrol.core.errors import ConfigError, StoreBusy, StoreDown, StoreError, StoreFull
@@ -173,6 +175,8 @@ class Database:
             maintenance=SqliteMaintenance(writer, reader, audit, self._clock),
             channels=SqliteChannels(writer, reader, audit),
             deliveries=SqliteDeliveries(writer, reader, audit),
+            expectations=SqliteExpectations(writer, reader, audit),
+            silence=SqliteSilence(writer, reader),
         )
 
     async def settle_restored(self, store: Store, *, audit_key: bytes, chain: str, scope: Scope, made_at: float) -> RestoreReport:
@@ -267,6 +271,7 @@ def _touch_samples(tx: Tx) -> None:
 
 def _forget_dead_hubs(tx: Tx) -> None:
     """Delete earlier hubs: the folder's lock proves that none of them is alive."""
+    note_absence(tx)
     tx.do("DELETE FROM hub")
     tx.do("UPDATE lease SET until = 0")
     _note_latest(tx)

@@ -90,6 +90,8 @@ COLUMNS: Final = (
     _Column("deployment", "wishes", partial(record_from_json, Wishes), node="coalesce(node_id, '')"),
     _Column("invite", "tags", texts_from_json),
     _Column("maintenance", "selector", partial(record_from_json, Selector)),
+    _Column("expectation", "selector", partial(record_from_json, Selector)),
+    _Column("expectation", "days", texts_from_json),
     _Column("maintenance", "weekly", partial(record_from_json, Weekly)),
     _Column("event", "details", object_from_json, node="coalesce(node_id, '')"),
     _Column("audit", "detail", object_from_json, "chain || ':' || n"),

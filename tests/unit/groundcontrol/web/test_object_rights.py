@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
+from groundcontrol.alerts.model import Selector
 from groundcontrol.core.bus import Changed, NodesUpdated
 from groundcontrol.core.ids import BatchId, BootId, EventId, HubId, InviteId, JobId, NodeId
 from groundcontrol.core.scope import Role
@@ -18,6 +19,7 @@ from groundcontrol.slices import TOPICS
 from spider.wire.ids import new_random_id, new_time_id
 from tests.support.inprocess_hub import ADMIN, Client, TestHub, a_deployment
 from tests.support.printing_node import tell_plan_and_report
+from tests.support.race_cases_alerts import an_expectation
 from tests.support.route_matrix import BY_NAME, LISTS, THINGS, kind_of, may, path_of
 
 Whose = Literal["own", "other", "none"]
@@ -52,8 +54,21 @@ class World:
             invite = Invite(InviteId(new_random_id()), 1, "node", "", (side,), "managed", False, 1, 0, None, "admin", now, now + 300, None)
             ids["invite", side] = (await hub.store.invites.create_invite(ADMIN, invite)).id
             ids["maintenance", side] = deployment.id  # it opened a window
+            expected = an_expectation(now, Selector(nodes=(node.id,)))
+            ids["expectation", side] = (await hub.store.expectations.create_expectation(ADMIN, expected)).id
             ids |= {("node", side): node.id, ("job", side): job.id, ("deployment", side): deployment.id, ("event", side): event.id}
-        for kind in ("node", "job", "batch", "deployment", "batch of deployments", "session", "token", "invite", "maintenance"):
+        for kind in (
+            "node",
+            "job",
+            "batch",
+            "deployment",
+            "batch of deployments",
+            "session",
+            "token",
+            "invite",
+            "maintenance",
+            "expectation",
+        ):
             ids[kind, "none"] = new_random_id()
         return cls(hub, ids)
 

@@ -1,0 +1,261 @@
+"""The tables of expectations and their deadlines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Final, cast
+
+from groundcontrol.adapters.sqlite.audit import Chain
+from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, record_to_json, texts_from_json, to_json
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.adapters.sqlite.grants import admitted, grant_values
+from groundcontrol.alerts.deadlines import (
+    DeadlineNode,
+    Expectation,
+    ExpectationId,
+    JudgedDay,
+    Report,
+    Unmet,
+    missed_type,
+)
+from groundcontrol.alerts.deadlines_store import MOST_EXPECTATIONS
+from groundcontrol.alerts.model import Selector
+from groundcontrol.alerts.wall_clock import Day, zone_of
+from groundcontrol.core.errors import Conflict, NotFound, StoreError
+from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.core.scope import Scope
+from groundcontrol.events.model import Event
+from spider.wire.ids import new_time_id
+
+_FIND: Final = "SELECT * FROM expectation WHERE org = ? AND id = ?"
+_EXPIRE_AT_ONCE: Final = 1000
+_REPORTS: Final = (
+    "SELECT node_id, id, at, at AS received_at FROM event WHERE org = ?1 AND type IN (?2, 'custom') AND at BETWEEN ?3 AND ?4"
+    " AND (type <> 'custom' OR json_extract(details, '$.name') = ?2) AND node_id IN (SELECT value FROM json_each(?5)) ORDER BY at LIMIT 10000"
+)
+_DAYS: Final = "SELECT deadline.*, node.id AS node_id FROM deadline JOIN node ON node.no = deadline.node "
+_UNMET: Final = (
+    "SELECT node.id AS node_id, e.name, e.level, d.due_at FROM deadline AS d JOIN node ON node.no = d.node"
+    " JOIN expectation AS e ON e.org = d.org AND e.id = d.expectation WHERE d.state = 'missed' AND NOT EXISTS (SELECT 1 FROM deadline AS later"
+    " WHERE (later.org, later.expectation, later.node) = (d.org, d.expectation, d.node) AND later.date > d.date AND later.state <> 'not_judged')"
+)
+
+
+class SqliteExpectations:
+    """`ExpectationStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader, chain: Chain) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._chain = chain
+
+    # -- expectations ----------------------------------------------------------------------------
+
+    async def create_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
+        made = expectation._replace(org=scope.org)
+
+        def command(tx: Tx) -> Expectation:
+            known = tx.one(_FIND, scope.org, made.id)
+            if known is not None:
+                if _to_expectation(known) != made:
+                    raise Conflict("this id of an expectation was used before")
+                return made
+            if tx.all("SELECT count(*) AS n FROM expectation WHERE org = ?", scope.org)[0]["n"] >= MOST_EXPECTATIONS:
+                raise Conflict(f"there are {MOST_EXPECTATIONS} expectations: delete some first")
+            _check_name(tx, made)
+            tx.do(
+                "INSERT INTO expectation (org, id, name, selector, event, start_time, by_time, zone, days, grace_s, level, valid_from, version)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                *(made.org, made.id, *_columns(made), made.version),
+            )
+            self._chain.write(tx, scope, "expectation.create", made.id, _detail(made))
+            return made
+
+        return await self._writer.run(command)
+
+    async def save_expectation(self, scope: Scope, expectation: Expectation) -> Expectation:
+        after = expectation._replace(org=scope.org, version=expectation.version + 1)
+
+        def command(tx: Tx) -> Expectation:
+            known = _to_expectation(_load(tx, scope, expectation.id))
+            if known == after:
+                return known
+            if known.version != expectation.version:
+                raise Conflict("this expectation has changed meanwhile", version=known.version)
+            _check_name(tx, after)
+            tx.do(
+                "UPDATE expectation SET name = ?, selector = ?, event = ?, start_time = ?, by_time = ?, zone = ?, days = ?, grace_s = ?,"
+                " level = ?, valid_from = ?, version = ? WHERE org = ? AND id = ?",
+                *(*_columns(after), after.version, scope.org, after.id),
+            )
+            self._chain.write(tx, scope, "expectation.edit", after.id, _detail(after))
+            return after
+
+        return await self._writer.run(command)
+
+    async def delete_expectation(self, scope: Scope, expectation: ExpectationId) -> None:
+        def command(tx: Tx) -> None:
+            known = tx.one(_FIND, scope.org, expectation)
+            if known is not None:
+                tx.do("DELETE FROM expectation WHERE org = ? AND id = ?", scope.org, expectation)
+                self._chain.write(tx, scope, "expectation.delete", expectation, {"name": known["name"]})
+
+        await self._writer.run(command)
+
+    async def expectation(self, scope: Scope, expectation: ExpectationId) -> Expectation:
+        return _to_expectation(await self._reader.run(lambda rows: _load(rows, scope, expectation)))
+
+    async def expectations(self, scope: Scope) -> Sequence[Expectation]:
+        found = await self._reader.run(lambda rows: rows.all("SELECT * FROM expectation WHERE org = ? ORDER BY name", scope.org))
+        return [_to_expectation(row) for row in found]
+
+    async def all_expectations(self) -> Sequence[Expectation]:
+        found = []
+        for row in await self._reader.run(lambda rows: rows.all("SELECT * FROM expectation")):
+            with contextlib.suppress(StoreError):  # damaged: the others are judged all the same, and the doctor reports it
+                found.append(_to_expectation(row))
+        return found
+
+    # -- deadlines -------------------------------------------------------------------------------
+
+    async def judged_days(
+        self, scope: Scope, expectation: ExpectationId, first: date, last: date, node: NodeId | None = None
+    ) -> Sequence[JudgedDay]:
+        where = "WHERE deadline.org = ? AND expectation = ? AND date BETWEEN ? AND ? AND (? IS NULL OR node.id = ?)" + admitted(scope)
+        values: list[Value] = [scope.org, expectation, first.isoformat(), last.isoformat(), node, node, *grant_values(scope)]
+        return [_to_day(row) for row in await self._reader.run(lambda rows: rows.all(_DAYS + where + " ORDER BY date, node.no", *values))]
+
+    async def undecided(self, expectation: Expectation, day: date) -> Sequence[DeadlineNode]:
+        found = await self._reader.run(
+            lambda rows: rows.all(
+                "SELECT id, name, tags, created_at FROM node WHERE org = ?1 AND NOT waiting AND NOT EXISTS"
+                " (SELECT 1 FROM deadline WHERE org = ?1 AND expectation = ?2 AND node = node.no AND date = ?3)",
+                *(expectation.org, expectation.id, day.isoformat()),
+            )
+        )
+        return [DeadlineNode(NodeId(row["id"]), texts_from_json(row["tags"]), row["created_at"], row["name"]) for row in found]
+
+    async def reports(
+        self, expectation: Expectation, nodes: Sequence[NodeId], start_at: float, until_at: float
+    ) -> Mapping[NodeId, Sequence[Report]]:
+        values: list[Value] = [expectation.org, expectation.event, start_at, until_at, json.dumps(list(nodes))]
+        found: dict[NodeId, list[Report]] = {}
+        for row in await self._reader.run(lambda rows: rows.all(_REPORTS, *values)):
+            found.setdefault(NodeId(row["node_id"]), []).append(Report(EventId(row["id"]), row["at"], row["received_at"]))
+        return found
+
+    async def missed_days(self, since: date) -> Sequence[JudgedDay]:
+        where = "WHERE deadline.state = 'missed' AND date >= ?"
+        return [_to_day(row) for row in await self._reader.run(lambda rows: rows.all(_DAYS + where, since.isoformat()))]
+
+    async def save_judgements(self, expectation: Expectation, days: Sequence[JudgedDay]) -> int:
+        def command(tx: Tx) -> int:
+            if tx.one(_FIND, expectation.org, expectation.id) is None:
+                return 0  # it was deleted meanwhile
+            return sum(_save(tx, expectation, day) for day in days)
+
+        return await self._writer.run(command) if days else 0
+
+    async def unmet(self) -> Mapping[NodeId, Mapping[str, Unmet]]:
+        found: dict[NodeId, dict[str, Unmet]] = {}
+        for row in await self._reader.run(lambda rows: rows.all(_UNMET)):
+            found.setdefault(NodeId(row["node_id"]), {})[row["name"]] = Unmet(row["level"], row["due_at"])
+        return found
+
+    async def expire_days(self, before: date) -> int:
+        sql = (
+            "DELETE FROM deadline WHERE (org, expectation, node, date) IN"
+            " (SELECT org, expectation, node, date FROM deadline WHERE date < ? LIMIT ?)"
+        )
+        return await self._writer.run(lambda tx: tx.do(sql, before.isoformat(), _EXPIRE_AT_ONCE))
+
+
+def _save(tx: Tx, expectation: Expectation, day: JudgedDay) -> int:
+    """Store one judgement. Returns: 0: it is stored already, or its node is gone."""
+    node = tx.one("SELECT no, name FROM node WHERE org = ? AND id = ?", expectation.org, day.node)
+    if node is None:
+        return 0
+    key = (expectation.org, expectation.id, node["no"], day.date.isoformat())
+    report: tuple[Value, ...] = (None, None, None) if day.report is None else day.report
+    if day.state in ("arrived_late", "late"):
+        return tx.do(
+            "UPDATE deadline SET state = ?, judged_at = ?, event_id = ?, event_at = ?, received_at = ?"
+            " WHERE org = ? AND expectation = ? AND node = ? AND date = ? AND state = 'missed'",
+            *(day.state, day.judged_at, *report, *key),
+        )
+    stored = tx.do(
+        "INSERT INTO deadline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        *(*key, day.state, day.by_at, day.due_at, day.judged_at, *report),
+    )
+    if stored and day.state == "missed":
+        _record_missed(tx, expectation, day, node["name"])
+    return stored
+
+
+def _record_missed(tx: Tx, expectation: Expectation, day: JudgedDay, name: str) -> None:
+    by = f"{datetime.fromtimestamp(day.by_at, zone_of(expectation.zone)):%Y-%m-%d %H:%M} ({expectation.zone})"
+    details: dict[str, object] = {
+        "expectation": expectation.name, "event": expectation.event, "due": by, "due_at": day.due_at, "date": day.date.isoformat(),
+        "name": name,
+    }  # fmt: skip
+    severity: Final = "error" if expectation.level == "critical" else "warning"
+    message = f"{name}: {expectation.event} did not arrive by {by}"
+    made = Event(
+        EventId(new_time_id(tx.now)), expectation.org, missed_type(expectation), severity, "hub", day.judged_at, day.node, message, details
+    )
+    record_event(tx, made)
+
+
+def _load(rows: Rows, scope: Scope, expectation: ExpectationId) -> sqlite3.Row:
+    row = rows.one(_FIND, scope.org, expectation)
+    if row is None:
+        raise NotFound("there is no such expectation")
+    return row
+
+
+def _check_name(tx: Tx, made: Expectation) -> None:
+    if tx.one("SELECT 1 FROM expectation WHERE org = ? AND name = ? AND id <> ?", made.org, made.name, made.id) is not None:
+        raise Conflict(f"there is an expectation named {made.name} already", field="name")
+
+
+def _columns(one: Expectation) -> tuple[Value, ...]:
+    return (
+        one.name, record_to_json(one.select), one.event, one.start, one.by, one.zone, to_json(one.days), one.grace_s, one.level, one.valid_from,
+    )  # fmt: skip
+
+
+def _detail(one: Expectation) -> dict[str, object]:
+    return {name: getattr(one, name) for name in ("name", "select", "event", "start", "by", "zone", "days", "grace_s", "level")}
+
+
+def _to_expectation(row: sqlite3.Row) -> Expectation:
+    return Expectation(
+        id=ExpectationId(row["id"]),
+        org=row["org"],
+        name=row["name"],
+        select=record_from_json(Selector, row["selector"]),
+        event=row["event"],
+        by=row["by_time"],
+        zone=row["zone"],
+        days=cast("tuple[Day, ...]", texts_from_json(row["days"])),
+        start=row["start_time"],
+        grace_s=row["grace_s"],
+        level=row["level"],
+        valid_from=row["valid_from"],
+        version=row["version"],
+    )
+
+
+def _to_day(row: sqlite3.Row) -> JudgedDay:
+    report = None if row["event_id"] is None else Report(EventId(row["event_id"]), row["event_at"], row["received_at"])
+    return JudgedDay(
+        ExpectationId(row["expectation"]), NodeId(row["node_id"]), date.fromisoformat(row["date"]), row["state"], row["by_at"], row["due_at"],
+        row["judged_at"], report,
+    )  # fmt: skip

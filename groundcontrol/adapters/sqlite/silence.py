@@ -1,0 +1,87 @@
+"""The stages of silent nodes, and the absences of the hub."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.tx import Tx
+from groundcontrol.adapters.sqlite.engine.writer import Writer
+from groundcontrol.adapters.sqlite.events import record_event
+from groundcontrol.alerts.silence import Absence, KnownNode, Stage, stages_after
+from groundcontrol.core.ids import EventId, NodeId
+from groundcontrol.events.model import Event, Severity
+from spider.wire.ids import new_time_id
+
+_KEEP: Final = 1000
+"""Absences: a silence is at most as old as the oldest of them."""
+_NODES: Final = (
+    "SELECT node.id, node.org, coalesce(node.last_seen_at, s.claimed_at) AS heard_at, s.epoch, q.stage, coalesce(q.epoch, 0) AS stage_epoch"
+    " FROM node JOIN node_session AS s ON s.node = node.no LEFT JOIN node_silence AS q ON q.node = node.no WHERE NOT node.waiting"
+)
+_NODE: Final = (
+    "SELECT node.no, node.org, node.name, s.epoch, s.boot, q.epoch AS stage_epoch, q.stage, q.at AS stage_at, q.silence_s,"
+    " q.boot AS stage_boot FROM node JOIN node_session AS s ON s.node = node.no LEFT JOIN node_silence AS q ON q.node = node.no WHERE node.id = ?"
+)
+_SEVERITY: Final[dict[Stage, Severity]] = {"stale": "warning", "down": "error"}
+
+
+def note_absence(tx: Tx) -> None:
+    """Within the command that forgets dead hubs: note the time since the last sign of life of one. `alive_until` is up to 20 s later."""
+    row = tx.one("SELECT max(alive_until) AS until FROM hub")
+    if row is not None and row["until"] is not None:
+        tx.do("INSERT INTO hub_absence (from_at, until_at) VALUES (?, ?)", min(row["until"], tx.now), tx.now)
+        tx.do("DELETE FROM hub_absence WHERE no <= (SELECT max(no) FROM hub_absence) - ?", _KEEP)
+
+
+class SqliteSilence:
+    """`SilenceStore`."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def absences(self) -> Sequence[Absence]:
+        found = await self._reader.run(lambda rows: rows.all("SELECT from_at, until_at FROM hub_absence ORDER BY no"))
+        return [Absence(row["from_at"], row["until_at"]) for row in found]
+
+    async def known_nodes(self) -> Sequence[KnownNode]:
+        found = await self._reader.run(lambda rows: rows.all(_NODES))
+        return [KnownNode(NodeId(row["id"]), row["heard_at"], row["epoch"], row["stage"], row["stage_epoch"], row["org"]) for row in found]
+
+    async def save_stage(self, node: KnownNode, stage: Stage, silence_s: float) -> bool:
+        def command(tx: Tx) -> bool:
+            row = tx.one(_NODE, node.id)
+            if row is None or row["epoch"] != node.epoch or (row["stage_epoch"] == node.epoch and stage not in stages_after(row["stage"])):
+                return False
+            tx.do(
+                "INSERT OR REPLACE INTO node_silence VALUES (?, ?, ?, ?, ?, ?)",
+                *(row["no"], node.epoch, stage, silence_s, tx.now, row["boot"]),
+            )
+            minutes = round(silence_s / 60)
+            message = f"{row['name']} has reported nothing for {minutes} min"
+            _record(tx, node, row, f"node_{stage}", _SEVERITY[stage], message, {"minutes": minutes})
+            return True
+
+        return await self._writer.run(command)
+
+    async def save_recovery(self, node: KnownNode) -> bool:
+        def command(tx: Tx) -> bool:
+            row = tx.one(_NODE, node.id)
+            if row is None or row["stage"] is None or row["stage_epoch"] >= row["epoch"]:
+                return False
+            tx.do("DELETE FROM node_silence WHERE node = ?", row["no"])
+            minutes = round((row["silence_s"] + max(0.0, tx.now - row["stage_at"])) / 60)
+            why = "network" if row["boot"] == row["stage_boot"] else "reboot"
+            message = f"{row['name']} reports again after {minutes} min"
+            _record(tx, node, row, "node_recovered", "info", message, {"minutes": minutes, "why": why, "stage": row["stage"]})
+            return True
+
+        return await self._writer.run(command)
+
+
+def _record(tx: Tx, node: KnownNode, row: sqlite3.Row, kind: str, severity: Severity, message: str, details: dict[str, object]) -> None:
+    details |= {"name": row["name"]}
+    record_event(tx, Event(EventId(new_time_id(tx.now)), row["org"], kind, severity, "hub", tx.now, node.id, message, details))

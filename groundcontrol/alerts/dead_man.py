@@ -1,0 +1,73 @@
+"""The dead man's switch: follows the silence of every node, and records the stages stale, down and recovered once each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from groundcontrol.alerts.silence import KnownNode, Silences
+from groundcontrol.alerts.silence_store import SilenceStore
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.ids import NodeId
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 5.0
+"""How often it notices which nodes are connected."""
+READ_S: Final = 60.0
+"""How often it reads the nodes, and records stages."""
+
+
+class DeadMan:
+    """The periodic task, and the silence of each node for rules."""
+
+    def __init__(self, store: SilenceStore, clock: Clock, online: Callable[[NodeId], bool]) -> None:
+        self._store = store
+        self._clock = clock
+        self._online = online
+        self._nodes: dict[NodeId, KnownNode] = {}
+        self._silences: Silences | None = None
+        self._read_at = 0.0
+
+    def silent_s(self, node: NodeId) -> float | None:
+        """For how long a node has been silent, without the hub's own absence; None: it is connected, or has never been."""
+        return None if self._silences is None else self._silences.of(node, self._clock.monotonic())
+
+    async def run(self) -> None:
+        """Look every five seconds, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except StoreError as exc:
+                event(log, "dead_man_store_failed", logging.WARNING, error=exc.code)
+            await self._clock.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """Notice who is connected; once a minute, read the nodes and record what is due.
+
+        Raises: StoreError.
+        """
+        if self._silences is None:
+            self._nodes = {node.id: node for node in await self._store.known_nodes()}
+            self._silences = Silences(list(self._nodes.values()), await self._store.absences(), self._clock.monotonic())
+            self._read_at = self._clock.monotonic()
+        read = self._clock.monotonic() - self._read_at >= READ_S
+        if read:
+            self._read_at = self._clock.monotonic()
+            self._nodes = {node.id: node for node in await self._store.known_nodes()}
+        self._silences.look(self._nodes.keys(), self._online, self._heard_s, self._clock.monotonic())
+        if read:
+            await self._record(self._silences)
+
+    def _heard_s(self, node: NodeId) -> float:
+        return self._clock.now() - self._nodes[node].last_heard_at
+
+    async def _record(self, silences: Silences) -> None:
+        for node, stage, silence_s in silences.due(self._nodes.values(), self._clock.monotonic()):
+            await self._store.save_stage(node, stage, silence_s)
+        for node in self._nodes.values():
+            if node.stage is not None and node.epoch > node.stage_epoch:
+                await self._store.save_recovery(node)

@@ -1,0 +1,126 @@
+"""Judges deadlines once they are due, and again when a report comes late."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from groundcontrol.alerts.deadlines import (
+    LATE_DAYS,
+    Deadline,
+    Expectation,
+    ExpectationId,
+    JudgedDay,
+    deadline,
+    deadlines_due,
+    judge,
+    judge_again,
+    next_deadline,
+    usable,
+)
+from groundcontrol.alerts.deadlines_store import ExpectationStore
+from groundcontrol.alerts.model import RANK
+from groundcontrol.alerts.silence import START_S
+from groundcontrol.alerts.wall_clock import local_date, zone_of
+from groundcontrol.core.errors import StoreError
+from groundcontrol.core.ids import NodeId
+from spider.clock import Clock
+from spider.logs import event
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 60.0
+KEEP_DAYS: Final = 400
+JUMP_S: Final = 60.0
+STEADY_S: Final = 600.0
+"""After a jump of the wall clock nothing is judged for this long: a wrong clock may be set right again."""
+
+
+class DeadlineChecker:
+    """The periodic task, and the open misses for rules."""
+
+    def __init__(self, store: ExpectationStore, clock: Clock, away: Callable[[NodeId], bool]) -> None:
+        """`away`: whether the node is not connected, or has not handed in yet what it collected."""
+        self._store = store
+        self._clock = clock
+        self._away = away
+        self._offset = clock.now() - clock.monotonic()
+        self._steady_at = clock.monotonic() + START_S
+        """From when on it judges, by the monotonic clock."""
+        self._unmet: dict[NodeId, dict[str, float]] = {}
+
+    def unmet(self, node: NodeId) -> Mapping[str, float]:
+        """The open misses of a node, by the name of the expectation: 1: a warning, 2: critical (`NodeFacts.deadlines`)."""
+        return self._unmet.get(node, {})
+
+    async def run(self) -> None:
+        """Check every minute, from 90 seconds after the start, until cancelled."""
+        await self._clock.sleep(START_S)
+        while True:
+            try:
+                await self.check()
+            except StoreError as exc:
+                event(log, "deadlines_store_failed", logging.WARNING, error=exc.code)
+            await self._clock.sleep(EVERY_S)
+
+    async def check(self) -> None:
+        """Judge what is due.
+
+        Raises: StoreError.
+        """
+        now = self._clock.now()
+        if self._is_steady(now):
+            expectations = usable(await self._store.all_expectations())
+            for one in expectations:
+                for day in deadlines_due(one, now):
+                    await self._judge(one, day, now)
+            await self._judge_late({one.id: one for one in expectations}, now)
+            oldest = local_date(zone_of("UTC"), now) - timedelta(days=KEEP_DAYS)
+            while await self._store.expire_days(oldest):
+                pass
+        found = await self._store.unmet()
+        self._unmet = {node: {name: float(RANK[one.level]) for name, one in names.items()} for node, names in found.items()}
+
+    def _is_steady(self, now: float) -> bool:
+        monotonic = self._clock.monotonic()
+        offset = now - monotonic
+        if abs(offset - self._offset) > JUMP_S:
+            self._steady_at = monotonic + STEADY_S
+        self._offset = offset
+        return monotonic >= self._steady_at
+
+    async def _judge(self, expectation: Expectation, day: Deadline, now: float) -> None:
+        nodes = [node for node in await self._store.undecided(expectation, day.date) if expectation.select.selects(node.id, node.tags)]
+        if not nodes:
+            return
+        reports = await self._store.reports(expectation, [node.id for node in nodes], day.start_at, day.due_at)
+        judged = []
+        for node in nodes:
+            report = next(iter(reports.get(node.id, ())), None)
+            found = judge(expectation, day, node, report, now, away=self._away(node.id))
+            if found is not None:
+                judged.append(found)
+        await self._store.save_judgements(expectation, judged)
+
+    async def _judge_late(self, expectations: Mapping[ExpectationId, Expectation], now: float) -> None:
+        """Look whether reports have come for missed deadlines."""
+        missed: dict[tuple[ExpectationId, str], list[JudgedDay]] = {}
+        for one in await self._store.missed_days(local_date(zone_of("UTC"), now) - timedelta(days=LATE_DAYS)):
+            missed.setdefault((one.expectation, one.date.isoformat()), []).append(one)
+        for (name, _), days in missed.items():
+            expectation = expectations.get(name)
+            if expectation is not None:
+                await self._store.save_judgements(expectation, await self._late(expectation, days, now))
+
+    async def _late(self, expectation: Expectation, days: Sequence[JudgedDay], now: float) -> list[JudgedDay]:
+        """Args: days: missed deadlines of one date."""
+        window, following = deadline(expectation, days[0].date), next_deadline(expectation, days[0].date)
+        if window is None:
+            return []  # its days were changed since
+        next_start_at = None if following is None else following.start_at
+        until_at = now if next_start_at is None else min(now, next_start_at)
+        reports = await self._store.reports(expectation, [day.node for day in days], window.start_at, max(until_at, days[0].due_at))
+        found = (judge_again(day, reports.get(day.node, ()), next_start_at, now) for day in days)
+        return [one for one in found if one is not None]

@@ -1,0 +1,182 @@
+"""Expectations: what should happen by when, such as a backup on each working day by 05:00. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Final, Literal, NamedTuple, NewType
+
+from groundcontrol.alerts.model import Level, Selector
+from groundcontrol.alerts.wall_clock import DAYS, Day, exists, instant, local_date, time_of, zone_of
+from groundcontrol.core.errors import BadRequest
+from groundcontrol.core.ids import EventId, NodeId
+
+ExpectationId = NewType("ExpectationId", str)
+
+AWAY_S: Final = 3600.0
+"""How long after it is due the hub waits for a node that is away: its report may be on the way."""
+LOOK_BACK_DAYS: Final = 3
+"""The latest dates that are judged, also after the hub was away."""
+LATE_DAYS: Final = 7
+"""For this many days after a missed deadline the hub waits for a report that comes late."""
+_OUTCOME: Final = re.compile(r"_(?:completed|succeeded|deployed|applied|tested|ok)\Z")
+
+
+class Expectation(NamedTuple):
+    """One event of each selected node, on each of the days, by a time of day."""
+
+    id: ExpectationId
+    org: int
+    name: str
+    """For users, such as `Nightly backup`; unique in the organisation."""
+    select: Selector
+    event: str
+    """The type of the event, or the name of a custom one."""
+    by: str
+    zone: str
+    days: tuple[Day, ...]
+    start: str = "00:00"
+    """An event before this time does not count. If it is not before `by`, it is a time of the day before."""
+    grace_s: float = 900.0
+    level: Level = "critical"
+    valid_from: float = 0.0
+    """When its times were last changed. A window that began before is not judged."""
+    version: int = 1
+
+
+class Deadline(NamedTuple):
+    """The window of one date, in Unix seconds."""
+
+    date: date
+    """Of `by`, in the expectation's zone."""
+    start_at: float
+    by_at: float
+    due_at: float
+    """`by_at` and the grace."""
+
+
+DayState = Literal["met", "missed", "arrived_late", "late", "not_judged"]
+"""`arrived_late`: made in time, and reported after it was due. `late`: made after it was due."""
+
+
+class Report(NamedTuple):
+    """An event that was expected."""
+
+    event_id: EventId
+    at: float
+    """Its true time."""
+    received_at: float
+
+
+class JudgedDay(NamedTuple):
+    """What became of one deadline of one node. (org, expectation, node, date) is unique."""
+
+    expectation: ExpectationId
+    node: NodeId
+    date: date
+    state: DayState
+    by_at: float
+    due_at: float
+    judged_at: float
+    report: Report | None = None
+
+
+class DeadlineNode(NamedTuple):
+    """What a judgement must know of a node."""
+
+    id: NodeId
+    tags: tuple[str, ...]
+    since_at: float
+    """When it was added."""
+    name: str = ""
+
+
+class Unmet(NamedTuple):
+    """A missed deadline that is still open."""
+
+    level: Level
+    due_at: float
+
+
+def deadline(expectation: Expectation, day: date) -> Deadline | None:
+    """The deadline of a date; None: there is none, since the weekday is not among the days, or the zone skipped the date.
+
+    Times that a change of the clocks repeats count leniently: the window begins at the first occurrence of `start` and ends at the
+    second one of `by`. A time that is skipped is the first instant after the gap.
+
+    Raises: BadRequest: the zone is not known (any more).
+    """
+    zone = zone_of(expectation.zone)
+    if DAYS[day.weekday()] not in expectation.days or not exists(zone, day):
+        return None
+    start, by = time_of(expectation.start, "from"), time_of(expectation.by, "by")
+    first = day if start < by else day - timedelta(days=1)
+    by_at = instant(zone, day, by, second=True)
+    return Deadline(day, instant(zone, first, start), by_at, by_at + expectation.grace_s)
+
+
+def next_deadline(expectation: Expectation, after: date) -> Deadline | None:
+    """The first deadline of a later date. None: there is none within two weeks."""
+    days = (deadline(expectation, after + timedelta(days=ahead)) for ahead in range(1, 15))
+    return next((found for found in days if found is not None), None)
+
+
+def deadlines_due(expectation: Expectation, now: float, days: int = LOOK_BACK_DAYS) -> list[Deadline]:
+    """The deadlines of the latest dates that are due, the oldest first.
+
+    Raises: BadRequest: the zone is not known (any more).
+    """
+    today = local_date(zone_of(expectation.zone), now)
+    found = (deadline(expectation, today - timedelta(days=back)) for back in range(days, -2, -1))
+    return [one for one in found if one is not None and one.due_at <= now]
+
+
+def judge(
+    expectation: Expectation, day: Deadline, node: DeadlineNode, report: Report | None, now: float, *, away: bool
+) -> JudgedDay | None:
+    """The first judgement of a deadline that is due.
+
+    Args:    report: the earliest event with a true time in the window, grace included.
+             away: the node is not connected, or has not yet handed in what it collected.
+    Returns: None: it is too early to say.
+    """
+    made = JudgedDay(expectation.id, node.id, day.date, "met", day.by_at, day.due_at, now, report)
+    if max(node.since_at, expectation.valid_from) > day.start_at:
+        return made._replace(state="not_judged", report=None)
+    if report is not None:
+        return made
+    if now < day.due_at or (away and now < day.due_at + AWAY_S):
+        return None
+    return made._replace(state="missed")
+
+
+def judge_again(missed: JudgedDay, reports: Sequence[Report], next_start_at: float | None, now: float) -> JudgedDay | None:
+    """What a report that came after the judgement changes; None: nothing.
+
+    Args: reports: events of the node from the beginning of the window on. next_start_at: when the next window begins: an event after
+              that meets the next deadline, and no longer this one.
+    """
+    for report in sorted(reports, key=lambda one: one.at):
+        if report.at <= missed.due_at:
+            return missed._replace(state="arrived_late", report=report, judged_at=now)
+        if next_start_at is None or report.at < next_start_at:
+            return missed._replace(state="late", report=report, judged_at=now)
+    return None
+
+
+def missed_type(expectation: Expectation) -> str:
+    """The type of the event of a missed deadline: `expected_backup_missed` where `backup_completed` was expected."""
+    return f"expected_{_OUTCOME.sub('', expectation.event) or expectation.event}_missed"
+
+
+def usable(expectations: Sequence[Expectation]) -> list[Expectation]:
+    """Those whose zone the machine knows: one that is gone must not stop the others."""
+    found = []
+    for one in expectations:
+        try:
+            zone_of(one.zone)
+        except BadRequest:
+            continue
+        found.append(one)
+    return found

@@ -1,0 +1,274 @@
+"""Deadlines and silence on a real store: judged once by the true time of events, whatever restarts and clocks do."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from groundcontrol.agents.store import HubFacts
+from groundcontrol.alerts.dead_man import LOOK_S, DeadMan
+from groundcontrol.alerts.deadline_checker import EVERY_S, STEADY_S, DeadlineChecker
+from groundcontrol.alerts.deadlines import AWAY_S, ExpectationId
+from groundcontrol.alerts.silence import START_S
+from groundcontrol.core.ids import BootId, EventId, NodeId
+from groundcontrol.events.model import Event
+from groundcontrol.stores import Store
+from spider.wire.ids import new_time_id
+from tests.support.clock import ManualClock
+from tests.support.factories import BOOT, HUB, SCOPE, STRANGER, connect, new_node
+from tests.support.race_cases_alerts import an_expectation
+from tests.support.store_backend import Backend
+
+DAY_S = 86_400.0
+HUB_FACTS = HubFacts(HUB, "wss://hub.example/ws", "0")
+MISSED = "expected_backup_missed"
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+class Trial:
+    """An expectation of a backup by 05:00 UTC, some nodes, and a checker that has run for longer than its first 90 seconds."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store, self.clock = store, clock
+        self.away: set[NodeId] = set()
+        self.checker = self.new_checker()
+        self.expectation = ExpectationId("")
+
+    def new_checker(self) -> DeadlineChecker:
+        return DeadlineChecker(self.store.expectations, self.clock, lambda node: node in self.away)
+
+    async def begin(self) -> NodeId:
+        self.clock.advance(at("2026-11-18 12:00") - self.clock.now())
+        node = await self.store.nodes.create_node(SCOPE, new_node())
+        self.checker = self.new_checker()
+        made = an_expectation(self.clock.now(), name="backup")
+        self.expectation = (await self.store.expectations.create_expectation(SCOPE, made)).id
+        return node.id
+
+    async def check_at(self, text: str) -> None:
+        self.clock.advance(at(text) - self.clock.now())
+        await self.checker.check()
+
+    async def backup(self, node: NodeId, made_at: str, kind: str = "backup_completed") -> None:
+        made = Event(EventId(new_time_id(self.clock.now())), 1, kind, "info", "agent", at(made_at), node, "", {})
+        await self.store.log.add_event(made)
+
+    async def states(self) -> dict[int, str]:
+        days = await self.store.expectations.judged_days(SCOPE, self.expectation, date(2026, 11, 1), date(2026, 12, 31))
+        return {day.date.day: day.state for day in days}
+
+    async def misses(self) -> int:
+        return len([event for event in (await self.store.log.events(SCOPE, 100)).items if event.type == MISSED])
+
+
+@pytest.fixture
+def trial(store: Store, clock: ManualClock) -> Trial:
+    return Trial(store, clock)
+
+
+async def test_a_deadline_is_met_missed_and_told_once(trial: Trial) -> None:
+    node = await trial.begin()
+    await trial.check_at("2026-11-19 05:15")
+    await trial.backup(node, "2026-11-20 04:59")
+    await trial.backup(node, "2026-11-21 03:00", "backup_failed")
+    await trial.check_at("2026-11-20 05:15")
+    await trial.check_at("2026-11-21 05:14")
+    assert await trial.states() == {16: "not_judged", 17: "not_judged", 18: "not_judged", 19: "missed", 20: "met"}
+    before = await trial.misses()
+    checkers = [trial.new_checker() for _ in range(2)]  # two hubs, or one that was restarted
+    trial.clock.advance(START_S)
+    for checker in checkers:
+        await checker.check()
+    assert (await trial.states())[21] == "missed"
+    assert await trial.misses() == before + 1
+    assert dict(checkers[0].unmet(node)) == {"backup": 2.0}
+
+    await trial.backup(node, "2026-11-22 04:00")
+    await trial.check_at("2026-11-22 05:15")
+    assert dict(trial.checker.unmet(node)) == {}
+
+
+async def test_a_report_that_comes_late_says_whether_the_backup_was_late(trial: Trial) -> None:
+    node = await trial.begin()
+    for day in ("19", "20"):
+        await trial.check_at(f"2026-11-{day} 05:15")
+    assert [(await trial.states())[day] for day in (19, 20)] == ["missed", "missed"]
+    assert dict(trial.checker.unmet(node)) == {"backup": 2.0}
+    trial.clock.advance(4 * 3600)
+    await trial.backup(node, "2026-11-19 06:20")
+    await trial.backup(node, "2026-11-20 04:12")
+    await trial.checker.check()
+    assert [(await trial.states())[day] for day in (19, 20)] == ["late", "arrived_late"]
+    assert dict(trial.checker.unmet(node)) == {}
+    assert await trial.misses() == 2
+
+
+async def test_a_node_that_is_away_is_judged_when_it_is_back_or_after_an_hour(trial: Trial) -> None:
+    node = await trial.begin()
+    trial.away.add(node)
+    await trial.check_at("2026-11-20 05:15")
+    assert 20 not in await trial.states()
+    await trial.backup(node, "2026-11-20 04:00")  # handed in later
+    trial.away.discard(node)
+    await trial.checker.check()
+    assert (await trial.states())[20] == "met"
+    trial.away.add(node)
+    await trial.check_at("2026-11-21 05:15")
+    trial.clock.advance(AWAY_S)
+    await trial.checker.check()
+    assert (await trial.states())[21] == "missed"
+
+
+async def test_a_hub_that_was_away_over_a_deadline_judges_it_after_its_start(backend: Backend, clock: ManualClock) -> None:
+    trial = Trial(backend.store, clock)
+    node = await trial.begin()
+    clock.advance(at("2026-11-20 06:00") - clock.now())
+    trial.store = await backend.reopen()
+    checker = trial.new_checker()
+    await checker.check()
+    assert 20 not in await trial.states()
+    await trial.backup(node, "2026-11-20 04:00")
+    clock.advance(START_S)
+    await checker.check()
+    assert (await trial.states())[20] == "met"
+
+
+@pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
+async def test_a_clock_that_jumps_and_is_set_right_misses_nothing(trial: Trial, jump_s: float) -> None:
+    node = await trial.begin()
+    await trial.backup(node, "2026-11-20 04:00")
+    await trial.check_at("2026-11-20 05:15")
+    before = await trial.states()
+    trial.clock.jump(jump_s)
+    for _ in range(3):
+        await trial.checker.check()
+        trial.clock.advance(EVERY_S)
+    trial.clock.jump(-jump_s)
+    await trial.checker.check()
+    trial.clock.advance(STEADY_S)
+    await trial.checker.check()
+    assert await trial.states() == before
+
+
+async def test_expectations_of_another_organisation_do_not_exist(trial: Trial) -> None:
+    await trial.begin()
+    store = trial.store.expectations
+    assert list(await store.expectations(STRANGER)) == []
+    await store.delete_expectation(STRANGER, trial.expectation)
+    assert [one.id for one in await store.expectations(SCOPE)] == [trial.expectation]
+
+
+async def test_a_custom_event_is_expected_by_its_name(trial: Trial) -> None:
+    node = await trial.begin()
+    made = an_expectation(trial.clock.now(), name="report")._replace(event="weekly-report")
+    expectation = await trial.store.expectations.create_expectation(SCOPE, made)
+    for name in ("weekly-report", "other"):
+        custom = Event(EventId(new_time_id()), 1, "custom", "info", "api", at("2026-11-20 04:00"), node, "", {"name": name})
+        await trial.store.log.add_event(custom)
+    found = await trial.store.expectations.reports(expectation, [node], at("2026-11-20 00:00"), at("2026-11-20 05:00"))
+    assert [len(reports) for reports in found.values()] == [1]
+
+
+# -- silence -----------------------------------------------------------------------------------------------
+
+
+class Fleet:
+    """One node, and a hub that looks after it every five seconds."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend, self.clock = backend, backend.clock
+        self.connected: set[NodeId] = set()
+        self.node = NodeId("")
+        self.dead_man = self.new_hub()
+
+    def new_hub(self) -> DeadMan:
+        return DeadMan(self.backend.store.silence, self.clock, lambda node: node in self.connected)
+
+    async def begin(self) -> None:
+        self.node = (await self.backend.store.nodes.create_node(SCOPE, new_node())).id
+        await self.connect()
+        await self.pass_s(300)
+
+    async def connect(self, boot: BootId = BOOT) -> None:
+        await connect(self.backend.store, self.node, boot=boot)
+        self.connected.add(self.node)
+
+    async def pass_s(self, seconds: float) -> None:
+        """Let time pass, as a running hub does: it looks, stores when nodes were heard and gives signs of life."""
+        end = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < end:
+            self.clock.advance(min(LOOK_S * 12, end - self.clock.monotonic()))
+            await self.alive()
+
+    async def alive(self) -> None:
+        if self.connected:
+            await self.backend.store.nodes.save_seen({self.node: self.clock.now()})
+        await self.backend.store.hubs.beat(HUB, HUB_FACTS, 20.0)
+        await self.dead_man.look()
+
+    async def restart(self, away_s: float) -> None:
+        await self.backend.database.close()
+        self.connected.clear()
+        self.clock.advance(away_s)
+        await self.backend.open()
+        self.dead_man = self.new_hub()
+        await self.dead_man.look()
+
+    async def told(self) -> list[str]:
+        return [event.type for event in reversed((await self.backend.store.log.events(SCOPE, 100)).items)]
+
+
+@pytest.fixture
+async def fleet(backend: Backend) -> Fleet:
+    fleet = Fleet(backend)
+    await fleet.begin()
+    return fleet
+
+
+async def test_a_silent_node_is_stale_down_and_recovered_once_each(fleet: Fleet) -> None:
+    fleet.connected.clear()
+    await fleet.pass_s(29 * 60)
+    assert await fleet.told() == []
+    await fleet.pass_s(180)
+    assert await fleet.told() == ["node_stale"]
+    await fleet.restart(60)
+    await fleet.pass_s(27 * 60)
+    assert await fleet.told() == ["node_stale"]
+    await fleet.pass_s(6 * 60)
+    assert await fleet.told() == ["node_stale", "node_down"]
+    silent_s = fleet.dead_man.silent_s(fleet.node)
+    assert silent_s is not None
+    assert 60 * 60 < silent_s < 68 * 60
+    await fleet.connect(BootId("1f" * 16))
+    await fleet.pass_s(300)
+    assert await fleet.told() == ["node_stale", "node_down", "node_recovered"]
+    assert (await fleet.backend.store.log.events(SCOPE, 1)).items[0].details["why"] == "reboot"
+
+
+@pytest.mark.parametrize("jump_s", [0.0, DAY_S, -DAY_S])
+async def test_after_a_hub_was_away_for_40_minutes_nobody_is_stale(fleet: Fleet, jump_s: float) -> None:
+    fleet.clock.jump(jump_s / 2)
+    await fleet.restart(40 * 60)
+    fleet.clock.jump(jump_s / 2)
+    await fleet.pass_s(START_S)
+    await fleet.connect()
+    await fleet.pass_s(300)
+    assert await fleet.told() == []
+    fleet.connected.clear()
+    await fleet.pass_s(1700)
+    assert await fleet.told() == []
+
+
+@pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
+async def test_a_jump_of_the_clock_changes_no_silence(fleet: Fleet, jump_s: float) -> None:
+    fleet.connected.clear()
+    await fleet.pass_s(600)
+    fleet.clock.jump(jump_s)
+    await fleet.pass_s(1000)
+    assert await fleet.told() == []
+    await fleet.pass_s(400)
+    assert await fleet.told() == ["node_stale"]

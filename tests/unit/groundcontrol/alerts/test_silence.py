@@ -1,0 +1,88 @@
+"""The dead man's switch: stages of silence, without the hub's own absence and without the wall clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundcontrol.alerts.heartbeat import Heartbeat
+from groundcontrol.alerts.silence import NOTICED_S, START_S, Absence, KnownNode, Silences, Stage, silence_before, stages
+from groundcontrol.core.ids import NodeId
+from tests.support.clock import ManualClock
+
+WEB = NodeId("web-1")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [(0, ()), (29 + 59 / 60, ()), (30, ("stale",)), (59.9, ("stale",)), (60, ("stale", "down")), (9e6, ("stale", "down"))],
+)
+def test_a_silence_has_stages(minutes: float, expected: tuple[Stage, ...]) -> None:
+    assert stages(minutes * 60) == expected
+
+
+def test_the_absence_of_the_hub_is_no_silence_of_a_node() -> None:
+    assert silence_before(1000.0, [Absence(1010.0, 3400.0)]) == 0.0
+    assert silence_before(1000.0, [Absence(2000.0, 9000.0)]) == 1000.0
+    assert silence_before(1000.0, [Absence(2000.0, 9000.0), Absence(9500.0, 10_000.0)]) == 1500.0
+    assert silence_before(9100.0, [Absence(2000.0, 9000.0), Absence(9500.0, 10_000.0)]) == 400.0
+    assert silence_before(9100.0, []) == 0.0
+    assert silence_before(5000.0, [Absence(5010.0, 5010.0 - 86_400)]) == 0.0  # the clock was set back meanwhile
+
+
+class Presence:
+    def __init__(self, online: bool) -> None:
+        self.is_online = online
+
+    def __call__(self, _node: NodeId) -> bool:
+        return self.is_online
+
+
+def test_a_silence_is_counted_on_the_monotonic_clock_from_when_the_node_was_heard() -> None:
+    node, presence = KnownNode(WEB, 1000.0, epoch=7), Presence(True)
+    silences = Silences([node], [], 0.0)
+    silences.look([WEB], presence, lambda _node: 0.0, 100.0)
+    assert silences.of(WEB, 100.0) is None
+
+    presence.is_online = False
+    silences.look([WEB], presence, lambda _node: 86_400.0, 105.0)  # the wall clock has jumped
+    assert silences.of(WEB, 105.0) == NOTICED_S
+    silences.look([WEB], presence, lambda _node: -86_400.0, 110.0)
+    assert silences.of(WEB, 110.0) == NOTICED_S + 5
+
+    assert silences.due([node], 105.0 - NOTICED_S + 1799) == []
+    assert [stage for _, stage, _ in silences.due([node], 105.0 - NOTICED_S + 1800)] == ["stale"]
+    recorded = node._replace(stage="stale", stage_epoch=7)
+    assert silences.due([recorded], 105.0 - NOTICED_S + 3599) == []
+    assert [stage for _, stage, _ in silences.due([recorded], 105.0 - NOTICED_S + 3600)] == ["down"]
+    assert silences.due([recorded._replace(stage="down")], 1e6) == []
+    later = recorded._replace(stage="down", epoch=8)
+    assert [stage for _, stage, _ in silences.due([later], 105.0 - NOTICED_S + 1800)] == ["stale"]
+
+
+def test_nothing_is_said_in_the_first_90_seconds_of_a_hub() -> None:
+    node = KnownNode(WEB, 0.0, epoch=7)
+    silences = Silences([node], [Absence(7200.0, 9000.0)], 50.0)
+    silences.look([WEB], Presence(False), lambda _node: 0.0, 50.0)
+    assert silences.of(WEB, 50.0) == 7200.0
+    assert silences.due([node], 50.0 + START_S - 1) == []
+    assert [stage for _, stage, _ in silences.due([node], 50.0 + START_S)] == ["down"]
+
+
+def test_a_node_that_was_removed_is_forgotten() -> None:
+    silences = Silences([KnownNode(WEB, 0.0, epoch=7)], [], 0.0)
+    silences.look([], Presence(False), lambda _node: 0.0, 5.0)
+    assert silences.of(WEB, 5.0) is None
+
+
+async def test_a_hub_that_cannot_alert_gives_no_sign_of_life() -> None:
+    sent: list[str] = []
+    healthy = [True, False, True]
+
+    async def ping() -> str:
+        sent.append("ping")
+        return ""
+
+    heartbeat = Heartbeat(ManualClock(), lambda: healthy.pop(0), ping)
+    for count, failing in ((1, False), (1, True), (2, False)):
+        await heartbeat.beat()
+        assert (len(sent), heartbeat.failing != "") == (count, failing)

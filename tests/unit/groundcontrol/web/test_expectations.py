@@ -1,0 +1,87 @@
+"""`/api/v1/expectations`: what should happen by when, and its calendar."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from groundcontrol.alerts.deadlines import ExpectationId, JudgedDay, Report
+from groundcontrol.core.ids import EventId
+from tests.support.inprocess_hub import TestHub
+
+BODY = {"name": "Nightly backup", "select": {"all": True}, "event": "backup_completed", "by": "05:00", "zone": "Europe/Budapest"}
+
+
+async def test_an_expectation_is_made_changed_and_deleted(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    made = await admin.post("expectations", {**BODY, "from": "22:00", "days": ["fri", "mon"]})
+    assert made.status == 201
+    select = {"all": True, "tags": [], "nodes": []}
+    given = {"from": "22:00", "days": ["mon", "fri"], "grace_s": 900.0, "severity": "critical", "select": select}
+    assert made.json == {**BODY, **given, "id": made.json["id"]}
+    assert (await admin.post("expectations", BODY)).code == "conflict"
+
+    path = f"expectations/{made.json['id']}"
+    changed = await admin.request("PATCH", path, {"by": "06:00", "severity": "warning"})
+    assert changed.json == {**made.json, "by": "06:00", "severity": "warning"}
+    assert (await admin.get("expectations")).json["expectations"] == [changed.json]
+    (stored,) = await hub.store.expectations.all_expectations()
+    assert stored.valid_from == pytest.approx(hub.clock.now(), abs=60)
+    assert (await admin.request("PATCH", path, {})).json == changed.json
+
+    assert [(await admin.request("DELETE", path)).status for _ in range(2)] == [204, 404]
+    actions = [row["action"] for row in (await admin.get("audit")).json["audit"]]
+    assert [action for action in actions if action.startswith("expectation")] == [
+        "expectation.delete", "expectation.edit", "expectation.create",
+    ]  # fmt: skip
+
+
+WRONG: tuple[tuple[dict[str, object], str], ...] = (
+    ({"select": {}}, "select"),
+    ({"name": " "}, "name"),
+    ({"event": "Backup Completed"}, "event"),
+    ({"by": "5"}, "by"),
+    ({"from": "24:00"}, "from"),
+    ({"zone": "Europe/Atlantis"}, "zone"),
+    ({"days": []}, "days"),
+    ({"days": ["monday"]}, "days"),
+    ({"grace_s": -1}, "grace_s"),
+    ({"grace_s": 86_400}, "grace_s"),
+    ({"severity": "info"}, "severity"),
+)
+
+
+async def test_an_expectation_that_does_not_fit_is_refused_with_its_field(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    for change, word in WRONG:
+        answer = await admin.post("expectations", {**BODY, **change})
+        assert (answer.status, answer.code) == (400, "request.invalid"), change
+        assert word in answer.json["detail"]
+
+
+async def test_the_calendar_counts_all_nodes_and_names_those_that_did_not_meet_it(hub: TestHub) -> None:
+    admin, good, bad = await hub.logged_in(), await hub.node("good"), await hub.node("bad")
+    made = (await admin.post("expectations", {**BODY, "zone": "UTC"})).json
+    (one,) = await hub.store.expectations.all_expectations()
+    day = datetime.fromtimestamp(hub.clock.now(), UTC).date() - timedelta(days=1)
+    by = datetime(day.year, day.month, day.day, 5, tzinfo=UTC).timestamp()
+    met = JudgedDay(ExpectationId(made["id"]), good.id, day, "met", by, by + 900, by + 960, Report(EventId("e1"), by - 60, by))
+    missed = met._replace(node=bad.id, state="missed", report=None)
+    await hub.store.expectations.save_judgements(one, [met, missed])
+    await hub.store.expectations.save_judgements(one, [missed._replace(state="late", report=Report(EventId("e2"), by + 4800, by + 4801))])
+
+    days = (await admin.get(f"expectations/{made['id']}/days")).json["days"]
+    assert len(days) == 28
+    (found,) = [row for row in days if row["date"] == day.isoformat()]
+    assert (found["by_at"], found["met"], found["late"], found["missed"]) == (by, 1, 1, 0)
+    assert found["nodes"] == [{"node_id": bad.id, "state": "late", "at": by + 4800, "received_at": by + 4801, "late_s": 4800.0}]
+    (found,) = (await admin.get(f"expectations/{made['id']}/days?from={day}&to={day}&node={good.id}")).json["days"]
+    assert [row["state"] for row in found["nodes"]] == ["met"]
+
+
+async def test_a_calendar_that_cannot_be_is_refused(hub: TestHub) -> None:
+    admin = await hub.logged_in()
+    made = (await admin.post("expectations", BODY)).json
+    for query in ("from=yesterday", "from=2026-11-20&to=2026-11-19", "from=2026-01-01&to=2026-11-19", "to=9999-12-31", "node=x"):
+        assert (await admin.get(f"expectations/{made['id']}/days?{query}")).code == "request.invalid", query
