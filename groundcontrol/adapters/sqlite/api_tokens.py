@@ -7,10 +7,9 @@ from typing import Final
 
 from groundcontrol.access.model import ApiToken, TokenStanding
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.commit_cache import CommitCache
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.users import to_grants, to_user

@@ -12,9 +12,9 @@ from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_li
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.grants import admitted, grant_values
 from groundcontrol.adapters.sqlite.job_rows import insert, select, to_job
 from groundcontrol.adapters.sqlite.jobs import SqliteJobs
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound
 from groundcontrol.core.ids import BatchId
 from groundcontrol.core.paging import Page

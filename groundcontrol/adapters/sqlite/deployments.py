@@ -13,9 +13,8 @@ from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_li
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.grants import NO_SUCH_NODE, grant_values, of_granted
 from groundcontrol.adapters.sqlite.maintenance import open_for
-from groundcontrol.adapters.sqlite.reauthorize import may_still_deploy
+from groundcontrol.adapters.sqlite.rights import NO_SUCH_NODE, grant_values, may_still_deploy, of_granted
 from groundcontrol.core.audit import AuditEntry
 from groundcontrol.core.errors import Conflict, IdempotencyMismatch, NotFound, StoreError
 from groundcontrol.core.ids import DeploymentId, NodeId

@@ -12,7 +12,7 @@ from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_li
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.grants import grant_values, of_granted
+from groundcontrol.adapters.sqlite.rights import grant_values, of_granted
 from groundcontrol.core.audit import AuditHead, AuditRow
 from groundcontrol.core.ids import EventId, NodeId
 from groundcontrol.core.paging import Page

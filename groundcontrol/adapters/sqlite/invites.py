@@ -12,7 +12,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.nodes import fold, insert_node, load_node
-from groundcontrol.adapters.sqlite.reauthorize import may_still_invite
+from groundcontrol.adapters.sqlite.rights import may_still_invite
 from groundcontrol.core.errors import Conflict, NotFound
 from groundcontrol.core.ids import InviteId, NodeId
 from groundcontrol.core.paging import Page

@@ -14,10 +14,9 @@ from groundcontrol.adapters.sqlite.engine.pagination import BEHIND_ALL, check_li
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.grants import admitted, grant_values
 from groundcontrol.adapters.sqlite.job_rows import chosen_by, insert, is_order, load, load_for, select, to_job
 from groundcontrol.adapters.sqlite.maintenance import open_for
-from groundcontrol.adapters.sqlite.reauthorize import may_still_run
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values, may_still_run
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.alerts.maintenance import COVERED
 from groundcontrol.core.errors import BadRequest, Conflict, IdempotencyMismatch, NotFound

@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cu
 from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
-from groundcontrol.adapters.sqlite.grants import admitted, grant_values
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.adapters.sqlite.sessions import check_session
 from groundcontrol.core.errors import NotFound, StoreError
 from groundcontrol.core.ids import NodeId

@@ -8,10 +8,9 @@ from typing import Final
 from groundcontrol.access.model import TOTP_RULES, LoginSession, Person, Standing, TotpRule, User
 from groundcontrol.access.store import ListedSession
 from groundcontrol.adapters.sqlite.audit import Chain
-from groundcontrol.adapters.sqlite.engine.commit_cache import CommitCache
 from groundcontrol.adapters.sqlite.engine.json_codec import record_to_json
 from groundcontrol.adapters.sqlite.engine.pagination import check_limit, make_cursor, read_cursor
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.reader import CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.nodes import fold

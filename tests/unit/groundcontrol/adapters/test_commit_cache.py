@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from groundcontrol.adapters.sqlite.engine.commit_cache import LONGEST_S, CommitCache
 from groundcontrol.adapters.sqlite.engine.connection import open_thread
-from groundcontrol.adapters.sqlite.engine.reader import Reader
+from groundcontrol.adapters.sqlite.engine.reader import LONGEST_S, CommitCache, Reader
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from tests.support.clock import ManualClock
 

@@ -1,15 +1,39 @@
-"""Re-authorisation: reads the rights of who ordered a job or a deployment, or made an invite, and lets `still_authorized` decide. Checked
-right before the work starts (SAFETY: authorised at dispatch)."""
+"""Rights in SQL: the grants of a caller as a condition of a query, and whether an order or an invite still stands."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from typing import Final
 
 from groundcontrol.adapters.sqlite.engine.json_codec import record_from_json, texts_from_json, to_json
-from groundcontrol.adapters.sqlite.engine.tx import Rows
+from groundcontrol.adapters.sqlite.engine.tx import Rows, Value
 from groundcontrol.core.permissions import Action, StoredRights, job_action, still_authorized
-from groundcontrol.core.scope import SYSTEM, Grants, min_role
+from groundcontrol.core.scope import SYSTEM, Grants, Scope, min_role
 from groundcontrol.deployments.model import Deployment, right_to_make, right_to_order
+
+_ADMITTED: Final = (
+    " AND (node.id IN (SELECT value FROM json_each(?))"
+    " OR EXISTS (SELECT 1 FROM json_each(CASE WHEN json_valid(node.tags) THEN node.tags ELSE '[]' END) AS tag WHERE tag.value IN (SELECT value FROM json_each(?))))"
+)
+_SOME_NODE: Final = "EXISTS (SELECT 1 FROM node WHERE node.id = "
+NO_SUCH_NODE: Final = "NOT EXISTS (SELECT 1 FROM node WHERE node.id = "
+
+
+def admitted(scope: Scope) -> str:
+    """Conditions for a WHERE with a table `node`; their values are `grant_values`. Empty if every node is granted."""
+    return _ADMITTED * len(scope.grants)
+
+
+def of_granted(scope: Scope, node: str) -> str:
+    """The same for queries with only the node's id: whether a granted node with that id exists. `node`: the column, as `table.column`."""
+    return _SOME_NODE + node + admitted(scope) + ")"
+
+
+def grant_values(scope: Scope) -> list[Value]:
+    """The values for the question marks of `admitted`."""
+    return [json.dumps(part) for grant in scope.grants for part in (grant.nodes, grant.tags)]
+
 
 _USER = "SELECT role, grants, disabled, reset_at FROM account WHERE "
 _PROGRAM = (
