@@ -1,4 +1,4 @@
-"""Interfaces of a session: its socket, and the receivers of its messages. Neither side has to import the other."""
+"""What a session works with: its socket, and the receivers of its messages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from groundcontrol.agents.validation import KnownLayout
 from groundcontrol.core.bus import Bus
 from groundcontrol.core.forward_clock import ForwardClock
 from groundcontrol.nodes.model import Session
-from groundcontrol.samples.backfill import LatePack, LostRows
-from groundcontrol.samples.model import StoredPack
 from groundcontrol.stores import Store
 from spider.clock import Clock
-from spider.wire.frames import InstalledPackages, JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport, Row, Table
+from spider.wire.frames import JobAnswer, JobEnded, JobOutput, JobPlan, JobProgress, JobReport, Row
 
 if TYPE_CHECKING:
+    from groundcontrol.agents.ingest import Ingest
+    from groundcontrol.agents.node_tables import NodeTables
     from groundcontrol.agents.session import AgentSession
 
 JobMessage = JobAnswer | JobOutput | JobProgress | JobPlan | JobReport | JobEnded
@@ -78,23 +78,6 @@ class JobSink(Protocol):
     def left(self, agent: AgentSession) -> None: ...
 
 
-class SampleSink(Protocol):
-    """Receives samples: `agents/ingest.py` stores them, `agents/registry.py` publishes them."""
-
-    async def offer(self, agent: AgentSession, pack: StoredPack | LatePack | LostRows) -> None:
-        """Queue a pack; waits while the queue of this agent, or of all agents, is full."""
-        ...
-
-
-class TableSink(Protocol):
-    """Receives tables and packages; implemented in `agents/node_tables.py`."""
-
-    async def joined(self, agent: AgentSession) -> None: ...
-    def left(self, agent: AgentSession) -> None: ...
-    async def table(self, agent: AgentSession, message: Table) -> None: ...
-    async def packages(self, agent: AgentSession, message: InstalledPackages) -> None: ...
-
-
 class SessionDeps(NamedTuple):
     """The dependencies of a session."""
 
@@ -104,9 +87,9 @@ class SessionDeps(NamedTuple):
     onward: ForwardClock
     """The clock by which a row counts as dated in the future."""
     quotas: Quotas
-    readings: SampleSink
+    readings: Ingest
     jobs: JobSink
-    facts: TableSink
+    facts: NodeTables
     show: Callable[[AgentSession, KnownLayout, list[Row]], None]
     """Called with the rows of each live pack as it arrives."""
     end: Callable[[AgentSession, int, str], Awaitable[None]]
