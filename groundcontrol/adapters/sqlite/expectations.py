@@ -15,7 +15,7 @@ from groundcontrol.adapters.sqlite.engine.reader import Reader
 from groundcontrol.adapters.sqlite.engine.tx import Rows, Tx, Value
 from groundcontrol.adapters.sqlite.engine.writer import Writer
 from groundcontrol.adapters.sqlite.events import record_event
-from groundcontrol.adapters.sqlite.grants import admitted, grant_values
+from groundcontrol.adapters.sqlite.rights import admitted, grant_values
 from groundcontrol.alerts.deadlines import (
     DeadlineNode,
     Expectation,
